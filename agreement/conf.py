@@ -1,0 +1,135 @@
+"""The app's settings: one dict, ``AGREEMENT``, read at call time so that tests may override it.
+
+Keys are the attributes of :class:`Conf` in capitals. Every key has a default; an unknown key is the
+system-check error ``agreement.E001``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db.models import F, Model, QuerySet
+from django.db.models.expressions import Combinable
+from django.utils.module_loading import import_string
+
+#: The languages every edition is written in, the first being the one the base columns mirror.
+LANGUAGES = ("kk", "ru")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conf:
+    """``settings.AGREEMENT`` with its defaults."""
+
+    BASE_URL: str = ""
+    """Scheme and host of the site, ``"https://portal.example.kz"``: makes the addresses in mails absolute.
+    Notices are not sent while it is empty."""
+
+    USER_EMAIL: str | Combinable = ""
+    """Where a user's address is: a field path (``"profile__mail"``) or an ORM expression.
+    Default: the user model's ``EMAIL_FIELD``."""
+
+    USER_LANGUAGE: str | Combinable | None = None
+    """Where a user's language is: a field path or an ORM expression giving ``"kk"``, ``"ru"``, ``"kk-KZ"``…
+    ``None`` or an unknown value: notices go out in Kazakh, then Russian, in one mail."""
+
+    AUDIENCE: str = "agreement.dispatch.active_users"
+    """Dotted path of a callable without arguments that gives the users to be told, as a ``QuerySet``."""
+
+    CHANNELS: tuple[str, ...] = ("agreement.channels.EmailChannel",)
+    """Dotted paths of the channels every notice goes out by."""
+
+    ENQUEUE: str | None = "agreement.tasks.enqueue"
+    """Dotted path of the callable that is called after the commit that created notices.
+    ``None``: nothing is called, and ``deliver_notices --watch`` finds the work by itself."""
+
+    FROM_EMAIL: str = ""
+    """The ``From`` address of notices. Default: ``DEFAULT_FROM_EMAIL``."""
+
+    REPLY_TO: str = ""
+    """The ``Reply-To`` address of notices. Default: none."""
+
+    MAILER: str = "default"
+    """Alias in Django's ``MAILERS`` (6.1 and later) of the mail server for notices."""
+
+    TIME_ZONE: str = ""
+    """Zone of a new agreement's dates, ``"Asia/Almaty"``. Default: the site's ``TIME_ZONE``."""
+
+    PREVAILING_LANGUAGE: str = ""
+    """What a new draft states: ``"kk"``, ``"ru"`` or ``""`` (none stated)."""
+
+    NOTICE_DAYS: int = 0
+    """What a new draft states: days between the publication of the *next* edition and its effect."""
+
+    RETENTION_YEARS: int = 3
+    """What a new draft states: years personal data is kept after the agreement with a user ends."""
+
+    SHOW_SCHEDULED: bool = True
+    """Are editions public before they take effect? Then they are announced as such."""
+
+
+#: The names ``settings.AGREEMENT`` may hold.
+KEYS = tuple(field.name for field in fields(Conf))
+
+
+def stored() -> Mapping[str, Any]:
+    """What the site wrote, unchecked; anything but a mapping counts as empty and is named by a check."""
+    value = getattr(settings, "AGREEMENT", {})
+    return value if isinstance(value, Mapping) else {}
+
+
+def get() -> Conf:
+    """The settings in force now; unknown keys are left to ``agreement.E001``."""
+    return Conf(**{key: value for key, value in stored().items() if key in KEYS})
+
+
+def audience() -> QuerySet[Model]:
+    """The users to be told, as the site defines them."""
+    users: Callable[[], QuerySet[Model]] = import_string(get().AUDIENCE)
+    return users()
+
+
+def user_email() -> Combinable:
+    """An expression on the user model that gives the address."""
+    where = get().USER_EMAIL or getattr(get_user_model(), "EMAIL_FIELD", "") or "email"
+    return F(where) if isinstance(where, str) else where
+
+
+def user_language() -> Combinable | None:
+    """An expression on the user model that gives the language, if the site knows it."""
+    where = get().USER_LANGUAGE
+    return F(where) if isinstance(where, str) and where else (where or None)
+
+
+def notice_language(value: object) -> str:
+    """The language of a user's notice: ``kk``, ``ru``, or ``mul`` (ISO 639-2: several) when unknown."""
+    code = str(value or "").replace("_", "-").partition("-")[0].lower()
+    return code if code in LANGUAGES else "mul"
+
+
+def from_email() -> str:
+    """The address notices come from."""
+    return get().FROM_EMAIL or settings.DEFAULT_FROM_EMAIL
+
+
+def time_zone() -> str:
+    """The name of the zone a new agreement's dates are in."""
+    return get().TIME_ZONE or settings.TIME_ZONE
+
+
+def prevailing_language() -> str:
+    """A new draft's ``prevailing_language``."""
+    return get().PREVAILING_LANGUAGE
+
+
+def notice_days() -> int:
+    """A new draft's ``notice_days``."""
+    return get().NOTICE_DAYS
+
+
+def retention_years() -> int:
+    """A new draft's ``retention_years``."""
+    return get().RETENTION_YEARS

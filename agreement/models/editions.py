@@ -1,0 +1,631 @@
+"""Agreements and their editions: drafted, published, sealed; in force by their dates alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.db import models, router, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext, gettext_lazy as _
+
+from agreement import conf, signals
+from agreement.models.notices import Notice
+from agreement.text import clauses, seal
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+
+#: The fields that are written once in each language.
+TEXTS = ("title", "approval", "summary", "body")
+
+
+class EditionError(ValidationError):
+    """A refusal to publish, record or cancel. ``code`` names the rule, ``params`` the values, ``hint`` what to do.
+
+    Codes: ``already_published``, ``missing_language``, ``unparallel``, ``naive_time``, ``backdated``,
+    ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``, ``not_cancellable``, ``no_draft``,
+    ``unreadable``.
+    """
+
+    def __init__(self, message: Any, *, code: str, hint: Any = "", **params: Any) -> None:
+        super().__init__(message, code=code, params=params)
+        self.hint = hint % params if hint else ""
+
+    def __str__(self) -> str:
+        return " ".join(self.messages)
+
+
+class Agreement(models.Model):
+    """One document of the site. Its slug is in every address and manifest, so publication fixes it."""
+
+    slug = models.SlugField(
+        _("slug"),
+        max_length=100,
+        unique=True,
+        help_text=_("Part of every address; can't be changed once an edition is published."),
+    )
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=64,
+        default=conf.time_zone,
+        help_text=_("The zone this agreement's dates are shown in, such as Asia/Almaty."),
+    )
+
+    # Digest of the last sealed edition: a chain cut short at its end does not lead here.
+    head = models.CharField(_("head of the chain"), max_length=64, blank=True, editable=False)
+
+    editions: RelatedManager[Edition]
+
+    class Meta:
+        ordering = ["slug"]
+        verbose_name = _("user agreement")
+        verbose_name_plural = _("user agreements")
+
+    def lock(self) -> None:
+        """Wait for, and keep until the transaction ends, the right to publish or cancel (1 query).
+
+        A write, and not ``SELECT … FOR UPDATE``: it locks the row on PostgreSQL, where it excludes
+        ``FOR SHARE`` but no foreign key check, and the database on SQLite, which has no row locks.
+        """
+        Agreement.objects.filter(pk=self.pk).update(slug=F("slug"))
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class State(models.TextChoices):
+    """What an edition is at some instant."""
+
+    DRAFT = "draft", _("draft")
+    SCHEDULED = "scheduled", _("not yet in force")
+    IN_FORCE = "in_force", _("in force")
+    SUPERSEDED = "superseded", _("superseded")
+    CANCELLED = "cancelled", _("cancelled before taking effect")
+
+
+class EditionQuerySet(models.QuerySet["Edition"]):
+    """``drafts``, ``published`` and ``in_force`` are 1 query each, on the index of the named constraints."""
+
+    def drafts(self) -> Self:
+        """Editions nobody has published."""
+        return self.filter(published_at__isnull=True)
+
+    def published(self) -> Self:
+        """Sealed editions, cancelled ones too, in the order of their numbers."""
+        return self.filter(published_at__isnull=False).order_by("agreement_id", "number")
+
+    def binding(self) -> Self:
+        """Sealed editions that were not taken back: those that are, were or will be in force."""
+        return self.filter(effective_from__isnull=False, cancelled_at__isnull=True)
+
+    def in_force(self, at: datetime | None = None) -> Self:
+        """The edition of each agreement that binds at that instant (now): at most one an agreement.
+
+        1 query of one index look-up an agreement, however many editions there are. Narrow it to an agreement
+        as any queryset: ``Edition.objects.in_force().get(agreement__slug="terms")``.
+        """
+        latest = (
+            Edition.objects.filter(agreement=models.OuterRef("pk"), cancelled_at__isnull=True)
+            .filter(effective_from__lte=at or timezone.now())
+            .order_by("-effective_from")
+            .values("pk")[:1]
+        )
+        return self.filter(pk__in=Agreement.objects.order_by().values_list(models.Subquery(latest)))
+
+    def with_successors(self) -> Self:
+        """Annotate ``superseded_at``: when the next binding edition takes effect, if one is published."""
+        later = (
+            Edition.objects.filter(agreement=models.OuterRef("agreement"), cancelled_at__isnull=True)
+            .filter(effective_from__gt=models.OuterRef("effective_from"))
+            .order_by("effective_from")
+            .values("effective_from")[:1]
+        )
+        return self.annotate(superseded_at=models.Subquery(later))
+
+    def draft(self, *, agreement: Agreement, bodies: dict[str, str], **stated: Any) -> Edition:
+        """Save a new draft from the text of each language; the titles are the texts' first lines.
+
+        ``stated`` are further fields, such as ``summary_kk`` or ``notice_days``. Raises ``ValidationError``.
+        """
+        for language, body in bodies.items():
+            stated.setdefault(f"body_{language}", body)
+            stated.setdefault(f"title_{language}", clauses.title_line(body)[:255])
+        edition = self.model(agreement=agreement, **stated)
+        edition.full_clean()
+        edition.save()
+        return edition
+
+    def verify(self) -> Iterator[tuple[Edition, str]]:
+        """Recompute every digest and link of the chains in this queryset's agreements; yield what is wrong.
+
+        Reads one edition at a time, whatever their number and length.
+        """
+        agreements = Agreement.objects.filter(pk__in=self.order_by().values("agreement"))
+        for agreement in agreements:
+            previous = last = None
+            for edition in agreement.editions.published().iterator(chunk_size=50):
+                yield from ((edition, fault) for fault in edition._faults(previous, last))
+                previous = edition
+                last = last if edition.cancelled_at else edition
+            if previous and agreement.head != previous.digest:
+                yield (
+                    previous,
+                    gettext("Editions after it are missing: the agreement's head names another digest."),
+                )
+
+
+class Edition(models.Model):
+    """One wording of an agreement in Kazakh and Russian: a draft, or sealed for good.
+
+    Write the columns with a language (``title_kk``); those without are the translation package's own. It lets
+    them follow the active language, so here they are set to the Kazakh text at publication and read by nothing.
+    """
+
+    agreement = models.ForeignKey(
+        Agreement, on_delete=models.PROTECT, related_name="editions", verbose_name=_("user agreement")
+    )
+    title = models.CharField(_("title"), max_length=255, blank=True)
+    approval = models.CharField(
+        _("approval"),
+        max_length=255,
+        blank=True,
+        help_text=_("“Approved by order No … of …”: printed under the title."),
+    )
+    summary = models.TextField(
+        _("what changed"), blank=True, help_text=_("In plain words, for the notice every user gets.")
+    )
+    body = models.TextField(_("text"), blank=True, help_text=_("Markdown, with the title in its first line."))
+
+    prevailing_language = models.CharField(
+        _("prevailing language"),
+        max_length=2,
+        blank=True,
+        default=conf.prevailing_language,
+        choices=[("kk", _("Kazakh")), ("ru", _("Russian"))],
+        help_text=_("The text that decides where the two differ, if the edition states one."),
+    )
+    notice_days = models.PositiveSmallIntegerField(
+        _("days of notice"),
+        default=conf.notice_days,
+        help_text=_(
+            "How many days before its effect the next edition is to be published, as this one states."
+        ),
+    )
+    retention_years = models.PositiveSmallIntegerField(
+        _("years of retention"),
+        default=conf.retention_years,
+        help_text=_(
+            "How long personal data is kept after the agreement with a user ends, as this edition states."
+        ),
+    )
+    material = models.BooleanField(
+        _("material change"), default=True, help_text=_("Does it change anyone's rights or duties?")
+    )
+
+    number = models.PositiveIntegerField(_("number"), null=True, blank=True, editable=False)
+    published_at = models.DateTimeField(_("published"), null=True, blank=True, editable=False)
+    published_by = models.CharField(_("published by"), max_length=255, blank=True, editable=False)
+    effective_from = models.DateTimeField(_("effective from"), null=True, blank=True, editable=False)
+    cancelled_at = models.DateTimeField(_("cancelled"), null=True, blank=True, editable=False)
+    digest = models.CharField(_("digest (SHA-256)"), max_length=64, blank=True, editable=False)
+    previous_digest = models.CharField(_("previous digest"), max_length=64, blank=True, editable=False)
+    imported = models.BooleanField(_("imported history"), default=False, editable=False)
+    recorded_at = models.DateTimeField(_("recorded"), null=True, blank=True, editable=False)
+
+    if TYPE_CHECKING:
+        agreement_id: int
+        title_kk: str | None
+        title_ru: str | None
+        approval_kk: str | None
+        approval_ru: str | None
+        summary_kk: str | None
+        summary_ru: str | None
+        body_kk: str | None
+        body_ru: str | None
+        superseded_at: datetime | None
+        notices: RelatedManager[Notice]
+
+    objects: ClassVar[Any] = EditionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["agreement_id", models.F("number").desc(nulls_first=True), "-pk"]
+        verbose_name = _("edition")
+        verbose_name_plural = _("editions")
+        permissions = [
+            ("publish_edition", _("Can publish an edition")),
+            ("cancel_edition", _("Can cancel a scheduled edition")),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["agreement", "number"], name="agreement_edition_number"),
+            models.UniqueConstraint(
+                fields=["agreement", "effective_from"],
+                condition=Q(cancelled_at__isnull=True),
+                name="agreement_edition_one_in_force",
+            ),
+            models.UniqueConstraint(
+                fields=["digest"], condition=~Q(digest=""), name="agreement_edition_digest"
+            ),
+            models.UniqueConstraint(
+                fields=["agreement", "previous_digest"],
+                condition=~Q(digest=""),
+                name="agreement_edition_chain",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    published_at__isnull=True,
+                    number__isnull=True,
+                    effective_from__isnull=True,
+                    recorded_at__isnull=True,
+                    cancelled_at__isnull=True,
+                    digest="",
+                    previous_digest="",
+                    imported=False,
+                )
+                | Q(
+                    published_at__isnull=False,
+                    number__gte=1,
+                    effective_from__isnull=False,
+                    recorded_at__isnull=False,
+                )
+                & ~Q(digest=""),
+                name="agreement_edition_sealed_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(effective_from__gte=F("published_at")) & Q(recorded_at__gte=F("published_at")),
+                name="agreement_edition_not_backdated",
+            ),
+            models.CheckConstraint(
+                condition=Q(cancelled_at__gte=F("published_at")) & Q(cancelled_at__lt=F("effective_from")),
+                name="agreement_edition_cancelled_in_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(prevailing_language__in=["", "kk", "ru"]),
+                name="agreement_edition_prevailing_language",
+            ),
+        ]
+
+    def text(self, language: str) -> seal.Text:
+        """Title, approval, summary and body in that language; what is not written is ``""``."""
+        return seal.Text(**{name: getattr(self, f"{name}_{language}") or "" for name in TEXTS})
+
+    def state(self, at: datetime | None = None) -> State:
+        """What the edition is at that instant (now). 1 query for a successor, 0 after ``with_successors()``."""
+        at = at or timezone.now()
+        if self.published_at is None or self.effective_from is None or at < self.published_at:
+            return State.DRAFT
+        if self.cancelled_at and self.cancelled_at <= at:
+            return State.CANCELLED
+        if at < self.effective_from:
+            return State.SCHEDULED
+        successor = self.successor_from()
+        return State.SUPERSEDED if successor and successor <= at else State.IN_FORCE
+
+    def successor_from(self) -> datetime | None:
+        """When the next binding edition takes (or took) effect, if there is one; as ``state`` for its cost."""
+        if not hasattr(self, "superseded_at"):
+            later = Edition.objects.binding().filter(
+                agreement=self.agreement_id, effective_from__gt=self.effective_from
+            )
+            self.superseded_at = later.aggregate(at=models.Min("effective_from"))["at"]
+        return self.superseded_at
+
+    def manifest(self) -> bytes:
+        """The canonical bytes the digest is of; their form is described in ``agreement.text.seal``."""
+        if not (self.number and self.published_at and self.effective_from and self.recorded_at):
+            msg = f"Edition {self.pk} is a draft: only a published edition has a manifest."
+            raise ValueError(msg)
+        return seal.manifest(
+            agreement=self.agreement.slug,
+            number=self.number,
+            previous=self.previous_digest,
+            published_at=self.published_at,
+            effective_from=self.effective_from,
+            recorded_at=self.recorded_at,
+            imported=self.imported,
+            material=self.material,
+            notice_days=self.notice_days,
+            retention_years=self.retention_years,
+            prevailing_language=self.prevailing_language,
+            texts={language: self.text(language) for language in conf.LANGUAGES},
+        )
+
+    def publish(
+        self,
+        *,
+        effective_from: datetime | None = None,
+        by: AbstractBaseUser | str | None = None,
+        after: str | None = None,
+        notify: bool = True,
+    ) -> None:
+        """Seal the draft as it is stored, give it its number and tell the users, in one transaction.
+
+        It takes effect at ``effective_from``, an aware instant from now on, or, without one, at the very
+        microsecond of publication. ``after`` is the digest of the edition it was compared with (``""``: there was
+        none); another one since then is refused. The number of queries does not depend on the number of users.
+
+        Raises :class:`EditionError` and changes nothing (design §3.3, §3.5–3.7).
+        """
+        with transaction.atomic(using=self._alias()):
+            now, stored, previous, last = self._open()
+            if previous and previous.recorded_at and now < previous.recorded_at:
+                raise EditionError(
+                    _("The clock says %(now)s, but edition %(number)s was published at %(published_at)s."),
+                    code="clock_behind",
+                    hint=_("Set this machine's clock right, then publish again."),
+                    now=now.isoformat(),
+                    published_at=previous.recorded_at.isoformat(),
+                    number=previous.number,
+                )
+            if after is not None and after != (last.digest if last else ""):
+                raise EditionError(
+                    _("The draft was compared with %(after)r, but the last edition is now %(last)r."),
+                    code="stale_comparison",
+                    hint=_("Compare the draft with the last edition again, then publish."),
+                    after=after,
+                    last=last.digest if last else "",
+                )
+            effective_from = _aware(effective_from, now)
+            if effective_from < now:
+                raise EditionError(
+                    _("%(effective_from)s is past: an edition can't take effect before it is published."),
+                    code="backdated",
+                    hint=_("Leave the moment out to publish with immediate effect, or name a later one."),
+                    effective_from=effective_from.isoformat(),
+                )
+            stored._seal(
+                previous, last, published_at=now, effective_from=effective_from, recorded_at=now, by=by
+            )
+            if notify:
+                Notice.objects.create(edition=stored, kind=Notice.Kind.PUBLISHED, created_at=now, due_at=now)
+                _on_commit(_hand_over, using=self._alias())
+            _on_commit(partial(_announce, signals.edition_published, stored), using=self._alias())
+        self.refresh_from_db()
+
+    def record(self, *, effective_from: datetime, by: AbstractBaseUser | str | None = None) -> None:
+        """Seal the draft as history: an edition that took effect before the site had this app.
+
+        Only before the first ordinary edition, in ascending order, and tells nobody. Raises
+        :class:`EditionError` and changes nothing (design §3.3).
+        """
+        with transaction.atomic(using=self._alias()):
+            now, stored, previous, last = self._open()
+            if previous and not previous.imported:
+                raise EditionError(
+                    _("Edition %(number)s was published here already: history can't be recorded after it."),
+                    code="not_history",
+                    hint=_("Publish the text as a new edition."),
+                    number=previous.number,
+                )
+            effective_from = _aware(effective_from, now)
+            if effective_from > now:
+                raise EditionError(
+                    _("%(effective_from)s is still to come: it is not history."),
+                    code="not_history",
+                    hint=_("Publish the draft with that moment instead."),
+                    effective_from=effective_from.isoformat(),
+                )
+            stored._seal(
+                previous,
+                last,
+                published_at=effective_from,
+                effective_from=effective_from,
+                recorded_at=now,
+                by=by,
+                imported=True,
+            )
+        self.refresh_from_db()
+
+    def cancel(self) -> None:
+        """Take a scheduled edition back before it takes effect. Raises :class:`EditionError` otherwise."""
+        with transaction.atomic(using=self._alias()):
+            self.agreement.lock()
+            now = timezone.now()
+            done = (
+                Edition.objects.rewrite(False)
+                .filter(pk=self.pk, published_at__lte=now, effective_from__gt=now, cancelled_at__isnull=True)
+                .update(cancelled_at=now)
+            )
+            if not done:
+                self.refresh_from_db()
+                raise EditionError(
+                    _("Edition %(edition)s can't be cancelled: it is %(state)s."),
+                    code="not_cancellable",
+                    hint=_("Only an edition that has not taken effect can; otherwise publish a new one."),
+                    edition=self.number or self.pk,
+                    state=self.state(now).label,
+                )
+            self.refresh_from_db()
+            _on_commit(partial(_announce, signals.edition_cancelled, self), using=self._alias())
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """As Django's; also forgets what ``with_successors()`` knew."""
+        self.__dict__.pop("superseded_at", None)
+        super().refresh_from_db(*args, **kwargs)
+
+    def _alias(self) -> str:
+        return self._state.db or router.db_for_write(Edition, instance=self)
+
+    def _open(self) -> tuple[datetime, Edition, Edition | None, Edition | None]:
+        """Lock the agreement, then read: the clock, this draft as stored, the last edition, the last binding one."""
+        self.agreement.lock()
+        now = timezone.now()
+        stored = Edition.objects.select_for_update(of=("self",)).filter(pk=self.pk).first()
+        if stored is None:
+            raise EditionError(
+                _("There is no draft %(id)r."),
+                code="no_draft",
+                hint=_("It may have been deleted; the admin recovers deleted drafts."),
+                id=self.pk,
+            )
+        if stored.published_at:
+            raise EditionError(
+                _("Edition %(number)s is published already and can't be published again."),
+                code="already_published",
+                hint=_("Make a new draft from it."),
+                number=stored.number,
+            )
+        editions = stored.agreement.editions.published()
+        previous = editions.last()
+        last = previous if previous and not previous.cancelled_at else editions.binding().last()
+        return now, stored, previous, last
+
+    def _seal(
+        self,
+        previous: Edition | None,
+        last: Edition | None,
+        *,
+        published_at: datetime,
+        effective_from: datetime,
+        recorded_at: datetime,
+        by: AbstractBaseUser | str | None,
+        imported: bool = False,
+    ) -> None:
+        """Write the seal's columns by name; the base columns become the mirror of Kazakh here, once."""
+        self._require_both_languages()
+        if last and last.effective_from and effective_from <= last.effective_from:
+            raise EditionError(
+                _("%(effective_from)s is not after %(last)s, when edition %(number)s takes effect."),
+                code="not_after_last",
+                hint=_("Name a later moment, or cancel that edition first if it has not taken effect."),
+                effective_from=effective_from.isoformat(),
+                last=last.effective_from.isoformat(),
+                number=last.number,
+            )
+        self.number = (previous.number or 0) + 1 if previous else 1
+        self.published_at, self.effective_from, self.recorded_at = published_at, effective_from, recorded_at
+        self.published_by = _name(by)
+        self.imported = imported
+        self.previous_digest = previous.digest if previous else ""
+        self.digest = seal.sha256(self.manifest())
+        columns = {
+            name: getattr(self, name)
+            for name in (
+                "number published_at effective_from recorded_at published_by imported previous_digest digest"
+            ).split()
+        }
+        for language in reversed(conf.LANGUAGES):  # Kazakh last: the base columns keep it.
+            text = self.text(language)
+            for name in TEXTS:
+                columns[name] = columns[f"{name}_{language}"] = getattr(text, name)
+        Edition.objects.rewrite(False).filter(pk=self.pk, published_at__isnull=True).update(**columns)
+        Agreement.objects.filter(pk=self.agreement_id).update(head=self.digest)
+
+    def _require_both_languages(self) -> None:
+        texts = {language: self.text(language) for language in conf.LANGUAGES}
+        empty = [
+            f"{name}_{language}"
+            for language, text in texts.items()
+            for name in ("title", "body")
+            if not getattr(text, name).strip()
+        ]
+        if empty:
+            raise EditionError(
+                _("Both languages are published together, but %(fields)s is empty."),
+                code="missing_language",
+                hint=_("Write the missing text, then publish."),
+                fields=", ".join(empty),
+            )
+        for language, text in texts.items():
+            for name in TEXTS:
+                _require_readable(getattr(text, name), f"{name}_{language}")
+        kk, ru = (clauses.parse(texts[language].body).numbers for language in conf.LANGUAGES)
+        if kk != ru:
+            # What stands in one language only; where the sets agree, the places where the order differs.
+            differ = sorted(set(kk) ^ set(ru), key=_clause_order) or [
+                a for a, b in zip(kk, ru, strict=False) if a != b
+            ]
+            raise EditionError(
+                _("The Kazakh and Russian texts have different clauses: %(clauses)s."),
+                code="unparallel",
+                hint=_(
+                    "Give every clause of one language its counterpart in the other, with the same number."
+                ),
+                clauses=", ".join(differ) or gettext("a number occurs more often in one of them"),
+            )
+
+    def _faults(self, previous: Edition | None, last: Edition | None) -> Iterator[str]:
+        if seal.sha256(self.manifest()) != self.digest:
+            yield gettext("The text, dates or number are not those its digest was made of.")
+        if self.previous_digest != (previous.digest if previous else ""):
+            yield gettext("It does not name the edition before it: the chain is broken.")
+        if self.number != (previous.number or 0) + 1 if previous else self.number != 1:
+            yield gettext("An edition before it is missing.")
+        if (
+            last
+            and self.effective_from
+            and last.effective_from
+            and self.effective_from <= last.effective_from
+        ):
+            yield gettext("It does not take effect after the edition before it.")
+        # __dict__ holds the base columns as stored; the translation package's descriptor hides them.
+        if any(self.__dict__[name] != getattr(self, f"{name}_kk") for name in TEXTS):
+            yield gettext("Its base columns are not the mirror of the Kazakh text.")
+
+    def __str__(self) -> str:
+        if self.number:
+            return gettext("%(agreement)s, edition %(number)s") % {
+                "agreement": self.agreement.slug,
+                "number": self.number,
+            }
+        return gettext("%(agreement)s, draft %(id)s") % {"agreement": self.agreement.slug, "id": self.pk}
+
+
+def _aware(at: datetime | None, now: datetime) -> datetime:
+    if at is None:
+        return now
+    if timezone.is_naive(at):
+        raise EditionError(
+            _("%(at)s has no time zone."),
+            code="naive_time",
+            hint=_("Add the offset, for example %(at)s+05:00."),
+            at=at.isoformat(),
+        )
+    return at
+
+
+def _require_readable(text: str, name: str) -> None:
+    """NUL ends a text in PostgreSQL; a lone surrogate has no bytes to take a digest of."""
+    bad = next((char for char in text if char == "\x00" or "\ud800" <= char <= "\udfff"), None)
+    if bad:
+        raise EditionError(
+            _("%(field)s holds the character %(char)r, which no file can hold."),
+            code="unreadable",
+            hint=_("Delete the character."),
+            field=name,
+            char=bad,
+        )
+
+
+def _clause_order(number: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in number.split("."))
+
+
+def _name(by: AbstractBaseUser | str | None) -> str:
+    """Who published, as a name: it outlives the account."""
+    if by is None or isinstance(by, str):
+        return (by or "")[:255]
+    username = by.get_username()
+    full = getattr(by, "get_full_name", str)().strip()
+    return (f"{full} ({username})" if full and full != username else username)[:255]
+
+
+def _on_commit(call: Any, *, using: str) -> None:
+    # Robust: a broker that is away, or a host's receiver that fails, never fails a publication.
+    transaction.on_commit(call, using=using, robust=True)
+
+
+def _hand_over() -> None:
+    if path := conf.get().ENQUEUE:
+        import_string(path)()
+
+
+def _announce(signal: Any, edition: Edition) -> None:
+    signal.send_robust(sender=Edition, edition=edition)

@@ -1,0 +1,337 @@
+"""The seal in the database: triggers on SQLite and PostgreSQL that refuse to change or delete what is sealed.
+
+They hold against anything that speaks SQL to the tables: ``save()``, ``update()``, bulk calls, cascades,
+``REPLACE``, upserts, ``MERGE``, ``TRUNCATE``, a shell. They don't hold against whoever may drop them; that is
+found by the chain (``verify_editions``). No trigger uses a function that only Django's connection has.
+
+A migration that touches a sealed table opens with :class:`OpenSeal` and ends with :class:`CloseSeal`, because
+SQLite alters a table by rebuilding it, which drops its triggers without a word. For the same reason no trigger
+names another table than its own, and ``install()`` runs after every ``migrate``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.state import ProjectState
+
+#: The databases whose triggers are written here.
+VENDORS = frozenset({"postgresql", "sqlite"})
+#: The migration that installs the triggers; before it there is nothing to reinstall.
+MIGRATION = "0002_seal"
+
+GetModel = Callable[[str, str], type[models.Model]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """What is sealed in one table. ``sealed`` and ``never`` are SQL that both databases read alike.
+
+    ``keys`` are the unique keys by which SQLite's ``REPLACE`` would delete a sealed row, each with what else
+    must hold of the two rows, ``kept`` and ``NEW``; a test compares them with the model's constraints.
+    """
+
+    model: str
+    sealed: str
+    keys: tuple[tuple[tuple[str, ...], str], ...]
+    frozen: tuple[str, ...] = ()
+    free: tuple[str, ...] = ()
+    never: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"agreement_seal_{self.model}"
+
+    def where(self, row: str) -> str:
+        return self.sealed.format(row=row)
+
+
+_NOW = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now')",
+    "postgresql": "clock_timestamp()",
+}
+
+SEALS = (
+    Seal(
+        model="agreement",
+        sealed="{row}.head <> ''",
+        frozen=("id", "slug"),
+        never="NEW.head = ''",
+        keys=((("id",), ""), (("slug",), "")),
+    ),
+    Seal(
+        model="edition",
+        sealed="{row}.published_at IS NOT NULL",
+        free=("cancelled_at",),
+        never=(
+            "(OLD.cancelled_at IS NOT NULL AND (NEW.cancelled_at IS NULL OR NEW.cancelled_at <> OLD.cancelled_at))"
+            " OR (OLD.cancelled_at IS NULL AND NEW.cancelled_at IS NOT NULL AND OLD.effective_from <= {now})"
+        ),
+        keys=(
+            (("id",), ""),
+            (("agreement_id", "number"), ""),
+            (("agreement_id", "effective_from"), "kept.cancelled_at IS NULL AND NEW.cancelled_at IS NULL"),
+            (("digest",), ""),
+            (("agreement_id", "previous_digest"), "NEW.digest <> ''"),
+        ),
+    ),
+    Seal(
+        model="noticetext",
+        sealed="{row}.id IS NOT NULL",
+        keys=((("id",), ""), (("notice_id", "channel", "language"), "")),
+    ),
+)
+
+
+def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
+    """Put every trigger in its place, replacing what stands there. ``get_model(app_label, name)`` gives the fields."""
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        for seal in SEALS:
+            model = get_model("agreement", seal.model)
+            for sql in (*_drop(connection.vendor, seal, model), *_create(connection.vendor, seal, model)):
+                cursor.execute(sql)
+
+
+def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
+    """Take every trigger off."""
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        for seal in SEALS:
+            for sql in _drop(connection.vendor, seal, get_model("agreement", seal.model)):
+                cursor.execute(sql)
+
+
+@contextmanager
+def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[None]:
+    """Without the triggers, in one transaction where the caller has one; they return whatever happens."""
+    remove(connection, get_model)
+    try:
+        yield
+    finally:
+        install(connection, get_model)
+
+
+def missing(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
+    """The names of triggers that are absent, disabled or not as :func:`install` writes them (1 query)."""
+    if connection.vendor not in VENDORS:
+        return []
+    standing = _standing(connection)
+    wanted: dict[str, str] = {}
+    for seal in SEALS:
+        wanted |= _wanted(connection.vendor, seal, get_model("agreement", seal.model))
+    return [name for name, sql in wanted.items() if standing.get(name) != _words(sql)]
+
+
+def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
+    """Could the current database role drop the triggers? On SQLite whoever may write the file can (1 query)."""
+    if connection.vendor != "postgresql":
+        return True
+    table = get_model("agreement", "edition")._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.rolsuper OR pg_has_role(c.relowner, 'USAGE') FROM pg_class c, pg_roles r"
+            " WHERE c.oid = to_regclass(%s) AND r.rolname = current_user",
+            [connection.ops.quote_name(table)],
+        )
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def expected(connection: BaseDatabaseWrapper) -> bool:
+    """Should the triggers stand? Not on other databases, nor before the migration that installs them."""
+    if connection.vendor not in VENDORS:
+        return False
+    from django.db.migrations.loader import MigrationLoader
+
+    module, _explicit = MigrationLoader.migrations_module("agreement")
+    if module is None:  # A test run without migrations: the tables are as the models say.
+        return True
+    return ("agreement", MIGRATION) in MigrationRecorder(connection).applied_migrations()
+
+
+class CloseSeal(Operation):
+    """Migration operation: install the triggers, as the model state at that point says."""
+
+    reversible = True
+    reduces_to_sql = False
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        pass
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        self._apply(schema_editor, to_state, install)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        self._apply(schema_editor, to_state, remove)
+
+    def describe(self) -> str:
+        return "Install the triggers of the seal"
+
+    def _apply(
+        self,
+        schema_editor: BaseDatabaseSchemaEditor,
+        state: ProjectState,
+        verb: Callable[[BaseDatabaseWrapper, GetModel], None],
+    ) -> None:
+        connection = schema_editor.connection
+        model = state.apps.get_model("agreement", "edition")
+        if connection.vendor in VENDORS and self.allow_migrate_model(connection.alias, model):
+            verb(connection, state.apps.get_model)
+
+
+class OpenSeal(CloseSeal):
+    """Migration operation: take the triggers off, for a migration that touches a sealed table."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        self._apply(schema_editor, to_state, remove)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        self._apply(schema_editor, to_state, install)
+
+    def describe(self) -> str:
+        return "Take off the triggers of the seal"
+
+
+def _create(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:
+    wanted = list(_wanted(vendor, seal, model).items())
+    if vendor == "sqlite":
+        return [sql for _name, sql in wanted]
+    table = model._meta.db_table
+    function = f"{seal.name}()"
+    return [
+        f"CREATE OR REPLACE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql AS $seal${wanted[0][1]}$seal$",
+        *(
+            f'CREATE TRIGGER {name} BEFORE {event} ON "{table}" FOR EACH {each} EXECUTE FUNCTION {function}'
+            for name, (event, each) in _events(seal).items()
+        ),
+    ]
+
+
+def _drop(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:
+    if vendor == "sqlite":
+        return [f"DROP TRIGGER IF EXISTS {name}" for name in _wanted(vendor, seal, model)]
+    table = model._meta.db_table
+    drops = [f'DROP TRIGGER IF EXISTS {name} ON "{table}"' for name in _events(seal)]
+    return [*drops, f"DROP FUNCTION IF EXISTS {seal.name}()"]
+
+
+def _events(seal: Seal) -> dict[str, tuple[str, str]]:
+    return {
+        f"{seal.name}_row": ("UPDATE OR DELETE", "ROW"),
+        f"{seal.name}_truncate": ("TRUNCATE", "STATEMENT"),
+    }
+
+
+def _wanted(vendor: str, seal: Seal, model: type[models.Model]) -> dict[str, str]:
+    """Trigger name → its SQL on SQLite, its function's body on PostgreSQL."""
+    columns = tuple(field.column for field in model._meta.concrete_fields)
+    if vendor == "sqlite":
+        return _sqlite(seal, model._meta.db_table, columns)
+    return dict.fromkeys(_events(seal), _postgresql(seal))
+
+
+def _sqlite(seal: Seal, table: str, columns: tuple[str, ...]) -> dict[str, str]:
+    frozen = seal.frozen or tuple(column for column in columns if column not in seal.free)
+    changed = " OR ".join(f'OLD."{column}" IS NOT NEW."{column}"' for column in frozen)
+    if seal.never:
+        changed += " OR " + seal.never.format(now=_NOW["sqlite"])
+    same_key = " OR ".join(
+        "("
+        + " AND ".join([*(f'kept."{column}" = NEW."{column}"' for column in key), *filter(None, [also])])
+        + ")"
+        for key, also in seal.keys
+    )
+    collides = f'EXISTS (SELECT 1 FROM "{table}" AS kept WHERE {seal.where("kept")} AND ({same_key})'
+    events = {
+        "update": ("UPDATE", f"{seal.where('OLD')} AND ({changed})"),
+        "delete": ("DELETE", seal.where("OLD")),
+        "insert": ("INSERT", f"{collides})"),
+        "collide": ("UPDATE", f"{collides} AND kept.id <> OLD.id)"),
+    }
+    return {
+        f"{seal.name}_{event}": (
+            f'CREATE TRIGGER {seal.name}_{event} BEFORE {verb} ON "{table}" FOR EACH ROW WHEN {when} '
+            f"BEGIN SELECT RAISE(ABORT, '{_refusal(seal)}'); END"
+        )
+        for event, (verb, when) in events.items()
+    }
+
+
+def _postgresql(seal: Seal) -> str:
+    if seal.frozen:
+        changed = " OR ".join(f'NEW."{column}" IS DISTINCT FROM OLD."{column}"' for column in seal.frozen)
+    else:
+        # Whole rows, so that a column added later is sealed from its first day.
+        free = "".join(f" - '{column}'" for column in seal.free)
+        changed = f"to_jsonb(NEW){free} IS DISTINCT FROM to_jsonb(OLD){free}"
+    if seal.never:
+        changed += " OR " + seal.never.format(now=_NOW["postgresql"])
+    refuse = f"RAISE EXCEPTION '{_refusal(seal)}' USING ERRCODE = 'check_violation'"
+    return f"""
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    {refuse};
+  ELSIF TG_OP = 'DELETE' THEN
+    IF {seal.where("OLD")} THEN {refuse}; END IF;
+    RETURN OLD;
+  END IF;
+  IF {seal.where("OLD")} AND ({changed}) THEN {refuse}; END IF;
+  RETURN NEW;
+END
+"""
+
+
+def _refusal(seal: Seal) -> str:
+    return f"agreement_{seal.model} is sealed: published words, numbers and dates never change"
+
+
+def _standing(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(
+                r"SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'agreement\_seal%' ESCAPE '\'"
+            )
+        else:
+            cursor.execute(
+                "SELECT t.tgname, p.prosrc FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+                " JOIN pg_class c ON c.oid = t.tgrelid"
+                " WHERE t.tgname LIKE %s AND t.tgenabled IN ('O', 'A') AND pg_table_is_visible(c.oid)",
+                ["agreement\\_seal%"],
+            )
+        return {name: _words(sql) for name, sql in cursor.fetchall()}
+
+
+def _words(sql: Any) -> str:
+    return re.sub(r"\s+", " ", str(sql)).strip()

@@ -1,0 +1,10 @@
+"""What a host may listen to. Each is sent after the commit that made it true; the app itself never listens.
+
+``edition_published``  sender ``Edition``; ``edition``, sealed a moment ago
+``edition_cancelled``  sender ``Edition``; ``edition``, taken back before its effect
+"""
+
+from django.dispatch import Signal
+
+edition_published = Signal()
+edition_cancelled = Signal()

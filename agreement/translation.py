@@ -1,0 +1,34 @@
+"""The languages of an edition, for django-modeltranslation.
+
+The package's languages are the site's; ours are Kazakh and Russian whatever they are, because the shipped
+migrations hold exactly those columns. So a site that translates its own models into more languages has nothing
+to do: the registration below sees our two only.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from modeltranslation import settings as modeltranslation
+from modeltranslation.translator import TranslationOptions, register
+
+from agreement.conf import LANGUAGES
+from agreement.models import Edition
+
+
+@contextmanager
+def only(languages: tuple[str, ...]) -> Iterator[None]:
+    """Let the package see those languages, where the site has them."""
+    everything = list(modeltranslation.AVAILABLE_LANGUAGES)
+    modeltranslation.AVAILABLE_LANGUAGES[:] = [code for code in languages if code in everything]
+    try:
+        yield
+    finally:
+        modeltranslation.AVAILABLE_LANGUAGES[:] = everything
+
+
+with only(LANGUAGES):
+
+    @register(Edition)
+    class EditionTranslation(TranslationOptions):
+        fields = ("title", "approval", "summary", "body")
+        fallback_languages = {"default": ()}

@@ -1,0 +1,185 @@
+"""The portal's settings, all of them from the environment (12-factor); README, "Settings of the portal"."""
+
+from pathlib import Path
+
+import django
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+DEBUG = env.bool("DEBUG", default=True)
+HTTPS = env.bool("HTTPS", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    if not DEBUG:
+        msg = "SECRET_KEY is empty: with DEBUG=0 the portal needs a secret of its own, 50 random characters."
+        raise ImproperlyConfigured(msg)
+    SECRET_KEY = "only-for-the-demo-on-this-machine"  # noqa: S105
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# modeltranslation and reversion stand before the admin, which they extend.
+INSTALLED_APPS = [
+    "agreement",
+    "modeltranslation",
+    "reversion",
+    "portal_site",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_tasks_db",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "portal_site.urls"
+WSGI_APPLICATION = "portal_site.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Database: an SQLite file beside manage.py, or DATABASE_URL.
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Several processes write: readers don't block in WAL, and a transaction that begins with the write lock
+    # waits for it instead of failing halfway.
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        timeout=30,
+        transaction_mode="IMMEDIATE",
+        init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    )
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian")), ("en", _("English"))]
+LANGUAGE_CODE = "kk"
+MODELTRANSLATION_LANGUAGES = ("kk", "ru")
+LOCALE_PATHS = [BASE_DIR / "portal_site" / "locale"]
+TIME_ZONE = env.str("TIME_ZONE", default="Asia/Almaty")
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Static files are found where they lie, so that DEBUG=0 needs no collectstatic.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "home"
+
+# Mail: files that the mailbox page shows, or EMAIL_URL (smtp://host:port).
+MAILBOX = BASE_DIR / "var" / "mailbox"
+EMAIL_URL = env.str("EMAIL_URL", default="")
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="noreply@portal.example.kz")
+_mail = (
+    env.email_url("EMAIL_URL")
+    if EMAIL_URL
+    else {"EMAIL_BACKEND": "portal_site.mailbox.EmailBackend", "EMAIL_FILE_PATH": str(MAILBOX)}
+)
+# A server that hangs must not hang a worker: less than half a delivery's lease.
+_mail["EMAIL_TIMEOUT"] = 10
+if django.VERSION >= (6, 1):
+    _options = {
+        "EMAIL_HOST": "host",
+        "EMAIL_PORT": "port",
+        "EMAIL_HOST_USER": "username",
+        "EMAIL_HOST_PASSWORD": "password",
+        "EMAIL_USE_TLS": "use_tls",
+        "EMAIL_USE_SSL": "use_ssl",
+        "EMAIL_TIMEOUT": "timeout",
+        "EMAIL_FILE_PATH": "file_path",
+    }
+    _smtp = _mail["EMAIL_BACKEND"].endswith("smtp.EmailBackend")
+    MAILERS = {
+        "default": {
+            "BACKEND": _mail["EMAIL_BACKEND"],
+            "OPTIONS": {
+                option: _mail[key]
+                for key, option in _options.items()
+                if _mail.get(key) and _smtp == (option != "file_path")
+            },
+        }
+    }
+else:
+    globals().update(_mail)
+
+# Tasks: the database, drained by `manage.py db_worker`, or Celery when there is a broker.
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+if CELERY_BROKER_URL:
+    INSTALLED_APPS += ["django_tasks_fennel"]
+    CELERY_TASK_IGNORE_RESULT = True
+    CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+    # A publisher never waits for a broker that is away: the sweep finds the work.
+    CELERY_TASK_PUBLISH_RETRY = False
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
+    TASKS = {"default": {"BACKEND": "django_tasks_fennel.CeleryBackend"}}
+else:
+    TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+
+AGREEMENT = {
+    "BASE_URL": env.str("AGREEMENT_BASE_URL", default="http://127.0.0.1:8000"),
+    "USER_LANGUAGE": "profile__language",
+    "FROM_EMAIL": env.str("AGREEMENT_FROM_EMAIL", default=""),
+    "REPLY_TO": env.str("AGREEMENT_REPLY_TO", default=""),
+    "NOTICE_DAYS": env.int("AGREEMENT_NOTICE_DAYS", default=0),
+    "RETENTION_YEARS": env.int("AGREEMENT_RETENTION_YEARS", default=3),
+    "PREVAILING_LANGUAGE": env.str("AGREEMENT_PREVAILING_LANGUAGE", default=""),
+    "SHOW_SCHEDULED": env.bool("AGREEMENT_SHOW_SCHEDULED", default=True),
+}
+
+# Security: strict for the browser always; HTTPS=1 where the portal is served by TLS.
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "SAMEORIGIN"
+SESSION_COOKIE_HTTPONLY = True
+_CSP = {
+    "default-src": ["'self'"],
+    "base-uri": ["'none'"],
+    "form-action": ["'self'"],
+    "frame-ancestors": ["'self'"],
+    "object-src": ["'none'"],
+}
+if django.VERSION >= (6, 0):
+    MIDDLEWARE.insert(1, "django.middleware.csp.ContentSecurityPolicyMiddleware")
+    SECURE_CSP = _CSP
+else:
+    MIDDLEWARE.insert(1, "csp.middleware.CSPMiddleware")
+    CONTENT_SECURITY_POLICY = {"DIRECTIVES": _CSP}
+if HTTPS:
+    SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {"agreement": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")}},
+}

@@ -1,0 +1,10 @@
+from django.conf.urls.i18n import i18n_patterns
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    *i18n_patterns(
+        path("agreements/", include("agreement.urls")),
+        path("admin/", admin.site.urls),
+    ),
+]

@@ -1,0 +1,19 @@
+"""The portal's settings for a test run: SQLite in a file of its own, or ``AGREEMENT_TEST_POSTGRESQL``.
+
+A file and not memory, because tests with several processes or connections need one; WAL as in the portal.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ.pop("CELERY_BROKER_URL", None)
+os.environ.pop("EMAIL_URL", None)
+os.environ["DATABASE_URL"] = os.environ.get("AGREEMENT_TEST_POSTGRESQL", "") or "sqlite:///" + str(
+    Path(tempfile.gettempdir()) / f"agreement-{os.getpid()}.sqlite3"
+)
+from portal_site.settings import *
+
+DEBUG = False
+SECRET_KEY = "tests"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

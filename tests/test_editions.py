@@ -1,0 +1,234 @@
+"""One edition's life: draft, publish, in force, superseded, cancelled; and every refusal on the way."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone, translation
+
+from agreement.models import Edition, EditionError
+from agreement.models.editions import State
+from agreement.text import seal
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+def test_publish_takes_effect_at_the_microsecond_of_publication():
+    edition = factories.published()
+
+    assert edition.number == 1
+    assert edition.effective_from == edition.published_at == edition.recorded_at
+    assert edition.digest == seal.sha256(edition.manifest())
+    assert edition.state() == State.IN_FORCE
+    assert Edition.objects.in_force().get() == edition
+
+
+def test_a_scheduled_edition_binds_from_its_microsecond_on_and_not_before():
+    first = factories.published()
+    moment = timezone.now() + timedelta(days=10)
+    second = factories.published(effective_from=moment)
+
+    before, after = moment - MICROSECOND, moment
+    assert Edition.objects.in_force(before).get() == first
+    assert Edition.objects.in_force(after).get() == second
+    assert (first.state(before), second.state(before)) == (State.IN_FORCE, State.SCHEDULED)
+    assert (first.state(after), second.state(after)) == (State.SUPERSEDED, State.IN_FORCE)
+
+
+def test_editions_chain_and_number_without_gaps_through_a_cancelled_one():
+    first = factories.published()
+    second = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    second.cancel()
+    third = factories.published()
+
+    assert [first.number, second.number, third.number] == [1, 2, 3]
+    assert (second.previous_digest, third.previous_digest) == (first.digest, second.digest)
+    assert third.agreement.editions.published().last() == third
+    assert list(Edition.objects.verify()) == []
+
+
+def test_publish_under_ru_and_cancel_under_kk_leave_both_texts_and_the_mirror_alone():
+    edition = factories.draft()
+    with translation.override("ru"):
+        edition.publish(effective_from=timezone.now() + timedelta(days=1))
+    with translation.override("kk"):
+        edition.cancel()
+
+    stored = Edition.objects.values("body_kk", "body_ru").get()
+    mirror = Edition.objects.rewrite(False).values_list("body", flat=True).get()
+    assert (stored["body_kk"], stored["body_ru"], mirror) == (factories.KK, factories.RU, factories.KK)
+    assert edition.state() == State.CANCELLED
+    assert list(Edition.objects.verify()) == []
+
+
+def refusal(code: str, call) -> EditionError:
+    with pytest.raises(EditionError) as caught:
+        call()
+    assert caught.value.code == code
+    assert caught.value.hint
+    return caught.value
+
+
+def test_publish_refuses_a_published_edition():
+    edition = factories.published()
+    error = refusal("already_published", edition.publish)
+    assert "Edition 1 is published already" in str(error)
+
+
+def test_publish_refuses_what_another_process_published():
+    edition = factories.draft()
+    Edition.objects.get(pk=edition.pk).publish()
+    refusal("already_published", edition.publish)
+
+
+def test_publish_refuses_a_deleted_draft():
+    edition = factories.draft()
+    Edition.objects.filter(pk=edition.pk).delete()
+    refusal("no_draft", edition.publish)
+
+
+@pytest.mark.parametrize("field", ["title_kk", "title_ru", "body_kk", "body_ru"])
+@pytest.mark.parametrize("empty", ["", " \n", None])
+def test_publish_refuses_a_missing_language(field, empty):
+    edition = factories.draft()
+    setattr(edition, field, empty)
+    edition.save()
+    assert field in str(refusal("missing_language", edition.publish))
+    assert not Edition.objects.published().exists()
+
+
+def test_publish_refuses_unparallel_texts_and_names_the_clauses():
+    edition = factories.draft(ru=factories.RU + "\n1.3. Лишний пункт.\n\n1.10. Ещё один.\n")
+    assert str(refusal("unparallel", edition.publish)).endswith("different clauses: 1.3, 1.10.")
+
+
+def test_publish_refuses_a_moment_before_now():
+    edition = factories.draft()
+    past = timezone.now() - MICROSECOND
+    assert past.isoformat() in str(refusal("backdated", lambda: edition.publish(effective_from=past)))
+
+
+def test_publish_refuses_a_moment_not_after_the_last_edition():
+    moment = timezone.now() + timedelta(days=1)
+    factories.published(effective_from=moment)
+    edition = factories.draft()
+    for at in (moment, moment - MICROSECOND, None):
+        refusal("not_after_last", lambda at=at: edition.publish(effective_from=at))
+    edition.publish(effective_from=moment + MICROSECOND)
+
+
+def test_a_cancelled_edition_leaves_its_moment_free():
+    moment = timezone.now() + timedelta(days=1)
+    factories.published(effective_from=moment).cancel()
+    assert factories.published(effective_from=moment).effective_from == moment
+
+
+def test_publish_refuses_a_naive_time():
+    edition = factories.draft()
+    error = refusal("naive_time", lambda: edition.publish(effective_from=datetime(2030, 1, 1, 9)))  # noqa: DTZ001
+    assert "2030-01-01T09:00:00 has no time zone" in str(error)
+
+
+def test_publish_refuses_a_clock_that_stands_before_the_last_publication():
+    ahead = factories.published()
+    future = timezone.now() + timedelta(hours=1)
+    values = {field.attname: getattr(ahead, field.attname) for field in Edition._meta.concrete_fields}
+    values |= {"id": None, "number": 2, "previous_digest": ahead.digest, "digest": "f" * 64}
+    values |= dict.fromkeys(("published_at", "effective_from", "recorded_at"), future)
+    Edition.objects.bulk_create([Edition(**values)])
+
+    error = refusal("clock_behind", factories.draft().publish)
+    assert future.isoformat() in str(error)
+
+
+def test_publish_refuses_a_stale_comparison():
+    draft = factories.draft()
+    first = factories.published()
+    assert first.digest in str(refusal("stale_comparison", lambda: draft.publish(after="")))
+    draft.publish(after=first.digest)
+
+
+@pytest.mark.sqlite  # PostgreSQL refuses the character itself.
+def test_publish_refuses_a_character_no_file_can_hold():
+    edition = factories.draft()
+    edition.summary_kk = "а\x00б"
+    edition.save()
+    refusal("unreadable", edition.publish)
+
+
+def test_publish_seals_what_is_stored_and_not_what_is_in_memory():
+    edition = factories.draft()
+    edition.body_kk = "unsaved"
+    edition.publish()
+    assert edition.body_kk == factories.KK
+
+
+def test_history_is_recorded_in_ascending_order_before_the_first_ordinary_edition():
+    start = datetime(2020, 1, 1, tzinfo=timezone.get_current_timezone())
+    old = factories.draft()
+    old.record(effective_from=start)
+    assert (old.imported, old.published_at, old.effective_from) == (True, start, start)
+    assert old.recorded_at > start
+    assert old.state(start) == State.IN_FORCE
+    assert not old.notices.exists()
+
+    refusal("not_after_last", lambda: factories.draft().record(effective_from=start))
+    refusal(
+        "not_history", lambda: factories.draft().record(effective_from=timezone.now() + timedelta(hours=1))
+    )
+    factories.published()
+    refusal("not_history", lambda: factories.draft().record(effective_from=start + timedelta(days=1)))
+    assert list(Edition.objects.verify()) == []
+
+
+def test_cancel_refuses_what_is_in_force_a_draft_and_a_second_time():
+    refusal("not_cancellable", factories.published().cancel)
+    refusal("not_cancellable", factories.draft().cancel)
+    scheduled = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    scheduled.cancel()
+    refusal("not_cancellable", scheduled.cancel)
+
+
+def test_every_agreement_has_its_own_numbers_chain_and_edition_in_force():
+    terms, rules = factories.published(slug="terms"), factories.published(slug="rules")
+    assert (terms.number, rules.number, rules.previous_digest) == (1, 1, "")
+    assert set(Edition.objects.in_force()) == {terms, rules}
+    assert Edition.objects.in_force().get(agreement__slug="rules") == rules
+
+
+def test_in_force_is_one_query_and_state_none_with_successors(django_assert_num_queries):
+    first = factories.published()
+    factories.published()
+    with django_assert_num_queries(1):
+        Edition.objects.in_force().get()
+    with django_assert_num_queries(1):
+        edition = Edition.objects.with_successors().get(pk=first.pk)
+        assert edition.state() == State.SUPERSEDED
+
+
+def test_publishing_costs_as_many_queries_for_many_users_as_for_none():
+    def cost() -> int:
+        draft = factories.draft()
+        with CaptureQueriesContext(connection) as captured:
+            draft.publish()
+        return len(captured)
+
+    cost()
+    few = cost()
+    factories.users(500)
+    assert cost() == few
+
+
+def test_who_published_is_sealed_as_a_name(django_user_model):
+    user = django_user_model.objects.create_user("aigul", first_name="Айгүл", last_name="Сапар")
+    edition = factories.draft()
+    edition.publish(by=user)
+    user.delete()
+    edition.refresh_from_db()
+    assert edition.published_by == "Айгүл Сапар (aigul)"
