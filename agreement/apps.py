@@ -18,10 +18,10 @@ class AgreementConfig(AppConfig):
         post_migrate.connect(reinstall_seal, sender=self, dispatch_uid="agreement.seal")
         if apps.is_installed("modeltranslation") and apps.is_installed("reversion"):
             # The translated columns come first: a revision holds the fields there are at registration.
+            import reversion
+
             from agreement import translation as _translation  # noqa: F401
             from agreement.models import Edition
-
-            import reversion
 
             if not reversion.is_registered(Edition):
                 reversion.register(Edition)

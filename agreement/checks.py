@@ -1,1 +1,162 @@
-def register() -> None: ...
+"""System checks: what an installation lacks, and the line that mends it.
+
+``E001`` unknown setting · ``E002`` setting of the wrong kind · ``E003`` modeltranslation's languages ·
+``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` · ``E007`` triggers missing ·
+``W001`` no ``BASE_URL`` · ``W002`` no addresses · ``W003`` database without triggers · ``W004`` immediate tasks ·
+``W005`` site languages
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
+from django.db import connections
+from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
+
+from agreement import conf
+from agreement.models import triggers
+
+NEEDED = {"modeltranslation": "before django.contrib.admin", "reversion": "anywhere"}
+# Settings that are strings by their annotation but more than that by their meaning.
+DOTTED = ("AUDIENCE", "ENQUEUE")
+
+
+def register() -> None:
+    """Called once, by ``AgreementConfig.ready()``."""
+    checks.register(check_settings, "agreement")
+    checks.register(check_site, "agreement")
+    checks.register(check_seal, checks.Tags.database)
+
+
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
+    """``settings.AGREEMENT``: unknown keys, values of the wrong kind, paths that lead nowhere."""
+    written = getattr(settings, "AGREEMENT", {})
+    if not isinstance(written, dict):
+        yield Error(
+            f"AGREEMENT is {written!r}, which is not a dict.",
+            hint='Write AGREEMENT = {"BASE_URL": "https://portal.example.kz"}.',
+            id="agreement.E002",
+        )
+        return
+    for key in written:
+        if key not in conf.KEYS:
+            near = difflib.get_close_matches(str(key).upper(), conf.KEYS, n=1, cutoff=0.4)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(conf.KEYS)}."
+            yield Error(f"AGREEMENT has no setting {key!r}.", hint=hint, id="agreement.E001")
+    kinds = {field.name: type(field.default) for field in fields(conf.Conf)}
+    for key, value in written.items():
+        if key in kinds and kinds[key] in (bool, int, tuple) and not _is(value, kinds[key]):
+            yield _wrong(key, value, f"must be of type {kinds[key].__name__}")
+    now = conf.get()
+    for key in ("NOTICE_DAYS", "RETENTION_YEARS"):
+        if _is(getattr(now, key), int) and not 0 <= getattr(now, key) <= 32767:
+            yield _wrong(key, getattr(now, key), "must lie between 0 and 32767")
+    if now.PREVAILING_LANGUAGE not in ("", *conf.LANGUAGES):
+        yield _wrong("PREVAILING_LANGUAGE", now.PREVAILING_LANGUAGE, 'must be "kk", "ru" or ""')
+    if now.BASE_URL and (urlsplit(now.BASE_URL).scheme not in {"http", "https"} or not urlsplit(now.BASE_URL).hostname):
+        yield _wrong("BASE_URL", now.BASE_URL, 'must be like "https://portal.example.kz"')
+    paths = [(key, getattr(now, key)) for key in DOTTED if getattr(now, key)]
+    paths += [("CHANNELS", path) for path in now.CHANNELS] if _is(now.CHANNELS, tuple) else []
+    for key, path in paths:
+        try:
+            import_string(path)
+        except (ImportError, AttributeError, TypeError) as error:
+            yield _wrong(key, path, f"can't be imported ({error})")
+
+
+def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
+    """The rest of the site's settings, as far as the app stands on them."""
+    order = [config.name for config in apps.get_app_configs()]
+    for name, place in NEEDED.items():
+        if name not in order:
+            yield Error(f"{name!r} is not in INSTALLED_APPS.", hint=f'Add "{name}", {place}.', id="agreement.E004")
+    admin = "django.contrib.admin"
+    if {"modeltranslation", admin} <= set(order) and order.index("modeltranslation") > order.index(admin):
+        yield Error(
+            "'modeltranslation' stands after 'django.contrib.admin' in INSTALLED_APPS.",
+            hint='Move "modeltranslation" before "django.contrib.admin".',
+            id="agreement.E005",
+        )
+    available = getattr(settings, "MODELTRANSLATION_LANGUAGES", None) or [code for code, _ in settings.LANGUAGES]
+    if missing := [code for code in conf.LANGUAGES if code not in available]:
+        yield Error(
+            f"django-modeltranslation knows {tuple(available)!r}, which lacks {', '.join(map(repr, missing))}.",
+            hint='Add the line MODELTRANSLATION_LANGUAGES = ("kk", "ru") to the settings.',
+            id="agreement.E003",
+        )
+    if not settings.USE_TZ:
+        yield Error(
+            "USE_TZ is False: a moment without a zone can't bind anyone.",
+            hint="Set USE_TZ = True.",
+            id="agreement.E006",
+        )
+    if not conf.get().BASE_URL:
+        yield Warning(
+            'AGREEMENT["BASE_URL"] is empty: notices are not sent, because their links would lead nowhere.',
+            hint='Set AGREEMENT = {"BASE_URL": "https://portal.example.kz"}.',
+            id="agreement.W001",
+        )
+    try:
+        reverse("agreement:index")
+    except (NoReverseMatch, ImportError):
+        yield Warning(
+            "The agreement's pages have no address.",
+            hint='Add path("agreements/", include("agreement.urls")) to the URLconf.',
+            id="agreement.W002",
+        )
+    if conf.get().ENQUEUE == conf.Conf().ENQUEUE and not settings.DEBUG:
+        engine = getattr(settings, "TASKS", {}).get("default", {}).get("BACKEND", "immediate")
+        if "immediate" in engine.lower():
+            yield Warning(
+                "TASKS is the immediate backend: whoever publishes waits until every user has been written to.",
+                hint='Set a backend that has workers, or AGREEMENT["ENQUEUE"] = None with deliver_notices --watch.',
+                id="agreement.W004",
+            )
+    site = {code.partition("-")[0] for code, _ in settings.LANGUAGES}
+    if missing := [code for code in conf.LANGUAGES if code not in site]:
+        yield Warning(
+            f"LANGUAGES lacks {', '.join(map(repr, missing))}: that text has no page.",
+            hint='Set LANGUAGES = [("kk", "Қазақша"), ("ru", "Русский")].',
+            id="agreement.W005",
+        )
+
+
+def check_seal(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> Iterable[CheckMessage]:
+    """The triggers, on the databases that are asked about (``check --database default``, ``migrate``)."""
+    for alias in databases or ():
+        connection = connections[alias]
+        if connection.vendor not in triggers.VENDORS:
+            yield Warning(
+                f"The database {alias!r} is {connection.vendor}: published editions are guarded by Python and by"
+                " their chain of digests, not by triggers.",
+                hint="Use PostgreSQL or SQLite for the full guarantee.",
+                id="agreement.W003",
+            )
+        elif triggers.expected(connection):
+            for name in triggers.missing(connection, apps.get_model):
+                yield Error(
+                    f"The trigger {name!r} that seals published editions is missing, disabled or altered.",
+                    hint="Run manage.py migrate, which reinstalls it, then manage.py verify_editions.",
+                    id="agreement.E007",
+                )
+
+
+def _is(value: object, kind: type) -> bool:
+    if kind is tuple:
+        return isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _wrong(key: str, value: object, why: str) -> Error:
+    return Error(f'AGREEMENT["{key}"] is {value!r}, but {why}.', hint="Correct or remove it.", id="agreement.E002")

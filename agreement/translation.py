@@ -29,6 +29,6 @@ def only(languages: tuple[str, ...]) -> Iterator[None]:
 with only(LANGUAGES):
 
     @register(Edition)
-    class EditionTranslation(TranslationOptions):
+    class EditionTranslation(TranslationOptions):  # type: ignore[misc]
         fields = ("title", "approval", "summary", "body")
         fallback_languages = {"default": ()}

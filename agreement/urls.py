@@ -1,4 +1,56 @@
-from django.urls import path
+"""The public addresses, under any prefix: ``path("agreements/", include("agreement.urls"))``.
+
+They are permanent: notices, manifests and other people's pages name them.
+"""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+
+from agreement import conf, views
+
+
+class NumberConverter:
+    """An edition's number, written in one way only; ten digits hold every number a database can."""
+
+    regex = "[1-9][0-9]{0,9}"
+
+    def to_python(self, value: str) -> int:
+        return int(value)
+
+    def to_url(self, value: int) -> str:
+        return str(value)
+
+
+class LanguageConverter:
+    """A language editions are written in."""
+
+    regex = "|".join(conf.LANGUAGES)
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(NumberConverter, "agreement_number")
+register_converter(LanguageConverter, "agreement_language")
 
 app_name = "agreement"
-urlpatterns = []
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("<slug:slug>/", views.current, name="current"),
+    path("<slug:slug>/editions/", views.editions, name="editions"),
+    path("<slug:slug>/editions/<agreement_number:number>/", views.edition, name="edition"),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.md",
+        views.markdown,
+        name="markdown",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/manifest.json",
+        views.manifest,
+        name="manifest",
+    ),
+]

@@ -1,0 +1,142 @@
+"""The demo's post: a mail backend that keeps each message as a file, and what the mailbox page reads of them.
+
+The files are a Maildir: a message is written under ``tmp`` and then moved to ``new``, so that a reader, or a
+kill, never meets half of one.
+"""
+
+from __future__ import annotations
+
+import email
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage as Parsed
+from email.parser import BytesHeaderParser
+from email.policy import default
+from email.utils import parsedate_to_datetime
+from mailbox import Maildir
+from pathlib import Path
+from typing import Any
+
+import django
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+
+BACKEND = "portal_site.mailbox.EmailBackend"
+PAGE = 50
+
+
+class EmailBackend(BaseEmailBackend):
+    """Keeps messages in a Maildir: ``file_path`` in ``MAILERS`` (Django 6.1), ``EMAIL_FILE_PATH`` before."""
+
+    def __init__(self, *args: Any, file_path: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.file_path = file_path or getattr(settings, "EMAIL_FILE_PATH", "")
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        Path(self.file_path).parent.mkdir(parents=True, exist_ok=True)
+        box = Maildir(self.file_path)
+        written = [box.add(message.message().as_bytes()) for message in email_messages if message.recipients()]
+        return len(written)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message, read: its headers in order, and its parts as far as they were asked for."""
+
+    key: str
+    headers: tuple[tuple[str, str], ...]
+    text: str = ""
+    html: str = ""
+
+    def header(self, name: str) -> str:
+        return next((value for header, value in self.headers if header.lower() == name.lower()), "")
+
+    @property
+    def to(self) -> str:
+        return self.header("To")
+
+    @property
+    def subject(self) -> str:
+        return self.header("Subject")
+
+    @property
+    def language(self) -> str:
+        """Of the subject: the first one a letter in several languages names."""
+        return self.header("Content-Language").partition(",")[0].strip()
+
+    @property
+    def date(self) -> datetime | None:
+        try:
+            date = parsedate_to_datetime(self.header("Date"))
+        except ValueError:
+            return None
+        return date if date.tzinfo else date.replace(tzinfo=UTC)  # "-0000" is UTC (RFC 5322 §3.3)
+
+
+def folder() -> Path | None:
+    """Where the site's mail is kept; ``None`` where it goes to a server."""
+    if django.VERSION >= (6, 1):
+        mailer: dict[str, Any] = settings.MAILERS.get("default", {})
+        backend, path = mailer.get("BACKEND"), mailer.get("OPTIONS", {}).get("file_path")
+    else:
+        backend, path = settings.EMAIL_BACKEND, getattr(settings, "EMAIL_FILE_PATH", "")
+    return Path(path) if backend == BACKEND and path else None
+
+
+def count() -> int:
+    """How many letters there are; opens none."""
+    return len(_keys())
+
+
+def newest(page: int = 1) -> list[Letter]:
+    """The headers of the ``page``-th fifty letters, the last written first; reads no others."""
+    keys = heapq.nlargest(page * PAGE, _keys(), key=_written)[(page - 1) * PAGE :]
+    return [letter for key in keys if (letter := _read(key, whole=False))]
+
+
+def get(key: str) -> Letter | None:
+    """The letter of that key, if there is one."""
+    return _read(key, whole=True) if key in _keys() else None
+
+
+def _keys() -> set[str]:
+    where = folder()
+    try:
+        return {path.name for path in (where / "new").iterdir()} if where else set()
+    except FileNotFoundError:
+        return set()
+
+
+def _written(key: str) -> tuple[int, ...]:
+    """When a Maildir name was made, ``1700000000.M123P45Q6.host``: second, microsecond, process, turn."""
+    second, _, rest = key.partition(".")
+    unique = rest.partition(".")[0]
+    return tuple(int(part) if part.isdecimal() else 0 for part in (second, *_split(unique)))
+
+
+def _split(unique: str) -> list[str]:
+    return unique.replace("M", " ").replace("P", " ").replace("Q", " ").split()
+
+
+def _read(key: str, *, whole: bool) -> Letter | None:
+    where = folder()
+    try:
+        raw = (where / "new" / key).read_bytes() if where else b""
+    except FileNotFoundError:
+        return None
+    if not whole:
+        return Letter(key, _headers(BytesHeaderParser(policy=default).parsebytes(raw)))
+    message = email.message_from_bytes(raw, policy=default)
+    return Letter(key, _headers(message), _part(message, "plain"), _part(message, "html"))
+
+
+def _headers(message: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((name, str(value)) for name, value in message.items())
+
+
+def _part(message: Parsed, kind: str) -> str:
+    part = message.get_body((kind,))
+    return str(part.get_content(errors="replace")) if part else ""

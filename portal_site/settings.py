@@ -84,15 +84,15 @@ TIME_ZONE = env.str("TIME_ZONE", default="Asia/Almaty")
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-# Static files are found where they lie, so that DEBUG=0 needs no collectstatic.
+# Static files are found where they lie, so that DEBUG=0 needs no collectstatic; STATIC_ROOT is for a web server.
+STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 
 # Mail: files that the mailbox page shows, or EMAIL_URL (smtp://host:port).
-MAILBOX = BASE_DIR / "var" / "mailbox"
+MAILBOX = Path(env.str("MAILBOX", default=str(BASE_DIR / "var" / "mailbox")))
 EMAIL_URL = env.str("EMAIL_URL", default="")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="noreply@portal.example.kz")
 _mail = (

@@ -1,10 +1,20 @@
+"""The portal's addresses: each page under its language; an address without one leads to the reader's."""
+
+from __future__ import annotations
+
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
 from django.urls import include, path
 
+from portal_site import views
+
 urlpatterns = [
     *i18n_patterns(
+        path("", views.home, name="home"),
         path("agreements/", include("agreement.urls")),
+        path("mailbox/", views.letters, name="mailbox"),
+        path("mailbox/<str:key>/", views.letter, name="letter"),
+        path("mailbox/<str:key>/html/", views.letter_html, name="letter_html"),
         path("admin/", admin.site.urls),
     ),
 ]

@@ -8,9 +8,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from agreement.models import Agreement, Edition
-
-KK = "# Пайдаланушы келісімі\n\n## 1. ЖАЛПЫ ЕРЕЖЕЛЕР\n\n1.1. Бірінші тармақ.\n\n1.2. Екінші тармақ.\n"
-RU = "# Пользовательское соглашение\n\n## 1. ОБЩИЕ ПОЛОЖЕНИЯ\n\n1.1. Первый пункт.\n\n1.2. Второй пункт.\n"
+from tests.site import KK, RU
 
 
 def agreement(slug: str = "terms") -> Agreement:
@@ -31,11 +29,10 @@ def users(count: int, *, languages: tuple[str, ...] = ("kk", "ru", "")) -> list[
     """Active users with an address, and with the languages in turn ("" is unknown)."""
     from portal_site.models import Profile
 
-    User = get_user_model()
-    first = User.objects.count()
-    made = User.objects.bulk_create(
-        User(username=f"user{number}", email=f"user{number}@example.kz")
-        for number in range(first, first + count)
+    user_model = get_user_model()
+    first = user_model.objects.count()
+    made = user_model.objects.bulk_create(
+        user_model(username=f"user{number}", email=f"user{number}@example.kz") for number in range(first, first + count)
     )
     Profile.objects.bulk_create(
         Profile(user=user, language=languages[number % len(languages)]) for number, user in enumerate(made)

@@ -179,9 +179,7 @@ def test_history_is_recorded_in_ascending_order_before_the_first_ordinary_editio
     assert not old.notices.exists()
 
     refusal("not_after_last", lambda: factories.draft().record(effective_from=start))
-    refusal(
-        "not_history", lambda: factories.draft().record(effective_from=timezone.now() + timedelta(hours=1))
-    )
+    refusal("not_history", lambda: factories.draft().record(effective_from=timezone.now() + timedelta(hours=1)))
     factories.published()
     refusal("not_history", lambda: factories.draft().record(effective_from=start + timedelta(days=1)))
     assert list(Edition.objects.verify()) == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.db import connections, models, transaction
@@ -31,6 +31,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.filter(fanned_out_at__isnull=True, due_at__lte=at or timezone.now()).order_by("pk")
 
 
+NoticeManager = models.Manager.from_queryset(NoticeQuerySet)
+
+
 class Notice(models.Model):
     """Something every user is told about an edition. Written by the publishing transaction."""
 
@@ -50,10 +53,8 @@ class Notice(models.Model):
 
     if TYPE_CHECKING:
         edition_id: int
-        deliveries: Any
-        texts: Any
 
-    objects: ClassVar[Any] = NoticeQuerySet.as_manager()
+    objects = NoticeManager()
 
     class Meta:
         ordering = ["-pk"]
@@ -85,9 +86,7 @@ class NoticeText(models.Model):
         verbose_name = _("text of a notice")
         verbose_name_plural = _("texts of notices")
         constraints = [
-            models.UniqueConstraint(
-                fields=["notice", "channel", "language"], name="agreement_noticetext_once"
-            ),
+            models.UniqueConstraint(fields=["notice", "channel", "language"], name="agreement_noticetext_once"),
         ]
 
     def __str__(self) -> str:
@@ -137,6 +136,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return held.update(lease="", due_at=due_at)
 
 
+DeliveryManager = models.Manager.from_queryset(DeliveryQuerySet)
+
+
 class Delivery(models.Model):
     """A notice's copy to one user by one channel. "Sent" means the mail server took it, and no more."""
 
@@ -146,9 +148,7 @@ class Delivery(models.Model):
         FAILED = "failed", _("failed")
         SKIPPED = "skipped", _("skipped")
 
-    notice = models.ForeignKey(
-        Notice, on_delete=models.PROTECT, related_name="deliveries", verbose_name=_("notice")
-    )
+    notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="deliveries", verbose_name=_("notice"))
     # The ledger outlives the account.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -170,7 +170,7 @@ class Delivery(models.Model):
         notice_id: int
         user_id: Any
 
-    objects: ClassVar[Any] = DeliveryQuerySet.as_manager()
+    objects = DeliveryManager()
 
     class Meta:
         verbose_name = _("delivery")
@@ -184,9 +184,7 @@ class Delivery(models.Model):
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["channel", "id"], condition=Q(outcome="waiting"), name="agreement_delivery_waiting"
-            ),
+            models.Index(fields=["channel", "id"], condition=Q(outcome="waiting"), name="agreement_delivery_waiting"),
             models.Index(
                 fields=["lease"],
                 condition=Q(outcome="waiting") & ~Q(lease=""),
@@ -196,9 +194,7 @@ class Delivery(models.Model):
 
     def settle(self, outcome: Outcome, *, language: str = "", reason: str = "") -> bool:
         """Write the final state, if this worker's lease still holds; ``False`` if another has the row now."""
-        return self._write(
-            outcome=outcome, language=language, reason=reason[:255], settled_at=timezone.now(), lease=""
-        )
+        return self._write(outcome=outcome, language=language, reason=reason[:255], settled_at=timezone.now(), lease="")
 
     def postpone(self, *, due_at: datetime, reason: str) -> bool:
         """Count a failed attempt and try again at ``due_at``."""

@@ -6,7 +6,8 @@ found by the chain (``verify_editions``). No trigger uses a function that only D
 
 A migration that touches a sealed table opens with :class:`OpenSeal` and ends with :class:`CloseSeal`, because
 SQLite alters a table by rebuilding it, which drops its triggers without a word. For the same reason no trigger
-names another table than its own, and ``install()`` runs after every ``migrate``.
+names another table than its own, and ``install()`` runs after every ``migrate``. On PostgreSQL the functions
+read nothing through the caller's ``search_path``: there a function or table of his could answer in our names.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import models, transaction
+from django.db import models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
@@ -60,6 +61,8 @@ _NOW = {
     "postgresql": "clock_timestamp()",
 }
 
+_SEARCH_PATH = "search_path = pg_catalog, pg_temp"
+
 SEALS = (
     Seal(
         model="agreement",
@@ -95,6 +98,7 @@ SEALS = (
 def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
     """Put every trigger in its place, replacing what stands there. ``get_model(app_label, name)`` gives the fields."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        _settle(connection)
         for seal in SEALS:
             model = get_model("agreement", seal.model)
             for sql in (*_drop(connection.vendor, seal, model), *_create(connection.vendor, seal, model)):
@@ -104,6 +108,7 @@ def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
     """Take every trigger off."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        _settle(connection)
         for seal in SEALS:
             for sql in _drop(connection.vendor, seal, get_model("agreement", seal.model)):
                 cursor.execute(sql)
@@ -111,12 +116,20 @@ def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 
 @contextmanager
 def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[None]:
-    """Without the triggers, in one transaction where the caller has one; they return whatever happens."""
+    """Without the triggers; they return whatever happens. Inside a transaction an error undoes all that was done."""
+    if connection.in_atomic_block:
+        # After a database error nothing can be installed here, but the savepoint gives the triggers back.
+        with transaction.atomic(using=connection.alias):
+            remove(connection, get_model)
+            yield
+            install(connection, get_model)
+        return
     remove(connection, get_model)
     try:
         yield
     finally:
-        install(connection, get_model)
+        if missing(connection, get_model):  # A flush or a migrate inside has put them back already.
+            install(connection, get_model)
 
 
 def missing(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
@@ -145,9 +158,18 @@ def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
     return bool(row and row[0])
 
 
+def standing(connection: BaseDatabaseWrapper) -> bool:
+    """Does any of the triggers stand, whoever put it there (1 query)?"""
+    return connection.vendor in VENDORS and bool(_standing(connection))
+
+
 def expected(connection: BaseDatabaseWrapper) -> bool:
-    """Should the triggers stand? Not on other databases, nor before the migration that installs them."""
+    """Should the triggers stand? Not on other databases, nor where a router keeps the tables away, nor before
+    the migration that installs them.
+    """
     if connection.vendor not in VENDORS:
+        return False
+    if not router.allow_migrate(connection.alias, "agreement", model_name="edition"):
         return False
     from django.db.migrations.loader import MigrationLoader
 
@@ -225,16 +247,16 @@ class OpenSeal(CloseSeal):
 
 
 def _create(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:
-    wanted = list(_wanted(vendor, seal, model).items())
     if vendor == "sqlite":
-        return [sql for _name, sql in wanted]
+        return list(_wanted(vendor, seal, model).values())
     table = model._meta.db_table
     function = f"{seal.name}()"
     return [
-        f"CREATE OR REPLACE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql AS $seal${wanted[0][1]}$seal$",
+        f"CREATE OR REPLACE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql SET {_SEARCH_PATH}"
+        f" AS $seal${_postgresql(seal)}$seal$",
         *(
             f'CREATE TRIGGER {name} BEFORE {event} ON "{table}" FOR EACH {each} EXECUTE FUNCTION {function}'
-            for name, (event, each) in _events(seal).items()
+            for name, (event, each, _type) in _events(seal).items()
         ),
     ]
 
@@ -244,22 +266,27 @@ def _drop(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:
         return [f"DROP TRIGGER IF EXISTS {name}" for name in _wanted(vendor, seal, model)]
     table = model._meta.db_table
     drops = [f'DROP TRIGGER IF EXISTS {name} ON "{table}"' for name in _events(seal)]
-    return [*drops, f"DROP FUNCTION IF EXISTS {seal.name}()"]
+    return [*drops, f"DROP FUNCTION IF EXISTS {seal.name}() CASCADE"]
 
 
-def _events(seal: Seal) -> dict[str, tuple[str, str]]:
+def _events(seal: Seal) -> dict[str, tuple[str, str, int]]:
+    """Trigger name → event, level, and ``pg_trigger.tgtype``, the bits PostgreSQL keeps both as."""
     return {
-        f"{seal.name}_row": ("UPDATE OR DELETE", "ROW"),
-        f"{seal.name}_truncate": ("TRUNCATE", "STATEMENT"),
+        f"{seal.name}_row": ("UPDATE OR DELETE", "ROW", 27),
+        f"{seal.name}_truncate": ("TRUNCATE", "STATEMENT", 34),
     }
 
 
 def _wanted(vendor: str, seal: Seal, model: type[models.Model]) -> dict[str, str]:
-    """Trigger name → its SQL on SQLite, its function's body on PostgreSQL."""
-    columns = tuple(field.column for field in model._meta.concrete_fields)
+    """Trigger name → what :func:`_standing` finds in the database when it is as it should be."""
+    table = model._meta.db_table
     if vendor == "sqlite":
-        return _sqlite(seal, model._meta.db_table, columns)
-    return dict.fromkeys(_events(seal), _postgresql(seal))
+        # Sorted: a migration's model has its columns in another order than the model of the code.
+        return _sqlite(seal, table, tuple(sorted(str(field.column) for field in model._meta.concrete_fields)))
+    return {
+        name: f"{table} {kind} {_SEARCH_PATH.replace(' = ', '=')} {_postgresql(seal)}"
+        for name, (_event, _each, kind) in _events(seal).items()
+    }
 
 
 def _sqlite(seal: Seal, table: str, columns: tuple[str, ...]) -> dict[str, str]:
@@ -269,7 +296,7 @@ def _sqlite(seal: Seal, table: str, columns: tuple[str, ...]) -> dict[str, str]:
         changed += " OR " + seal.never.format(now=_NOW["sqlite"])
     same_key = " OR ".join(
         "("
-        + " AND ".join([*(f'kept."{column}" = NEW."{column}"' for column in key), *filter(None, [also])])
+        + " AND ".join([*(f'kept."{column}" = NEW."{column}"' for column in key), *([also] if also else [])])
         + ")"
         for key, also in seal.keys
     )
@@ -299,10 +326,17 @@ def _postgresql(seal: Seal) -> str:
     if seal.never:
         changed += " OR " + seal.never.format(now=_NOW["postgresql"])
     refuse = f"RAISE EXCEPTION '{_refusal(seal)}' USING ERRCODE = 'check_violation'"
+    sealed = seal.where("kept").replace("'", "''")
+    # TRUNCATE holds the table's lock here, so a fresh snapshot shows every sealed row; an older one need not.
     return f"""
+DECLARE
+  any_kept boolean;
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
-    {refuse};
+    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I.%I AS kept WHERE {sealed})', TG_TABLE_SCHEMA, TG_TABLE_NAME)
+      INTO any_kept;
+    IF any_kept OR current_setting('transaction_isolation') <> 'read committed' THEN {refuse}; END IF;
+    RETURN NULL;
   ELSIF TG_OP = 'DELETE' THEN
     IF {seal.where("OLD")} THEN {refuse}; END IF;
     RETURN OLD;
@@ -325,12 +359,19 @@ def _standing(connection: BaseDatabaseWrapper) -> dict[str, str]:
             )
         else:
             cursor.execute(
-                "SELECT t.tgname, p.prosrc FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
-                " JOIN pg_class c ON c.oid = t.tgrelid"
-                " WHERE t.tgname LIKE %s AND t.tgenabled IN ('O', 'A') AND pg_table_is_visible(c.oid)",
+                "SELECT t.tgname, concat_ws(' ', c.relname, t.tgtype, array_to_string(p.proconfig, ' '), p.prosrc)"
+                " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid"
+                " WHERE t.tgname LIKE %s AND t.tgenabled IN ('O', 'A') AND t.tgqual IS NULL"
+                " AND t.tgattr::text = '' AND pg_table_is_visible(c.oid)",
                 ["agreement\\_seal%"],
             )
         return {name: _words(sql) for name, sql in cursor.fetchall()}
+
+
+def _settle(connection: BaseDatabaseWrapper) -> None:
+    """Check what is still deferred: PostgreSQL alters no trigger of a table while a foreign key check waits on it."""
+    if connection.vendor == "postgresql":
+        connection.check_constraints()
 
 
 def _words(sql: Any) -> str:

@@ -158,7 +158,7 @@ class _NumberedLines(BlockProcessor):
 
 def _begins(line: str) -> bool:
     match = NUMBER.match(line)
-    return bool(match) and ("." in match["number"] or _begins_section(line))
+    return match is not None and ("." in match["number"] or _begins_section(line))
 
 
 def _begins_section(line: str) -> bool:
@@ -194,8 +194,8 @@ class _Marks(Treeprocessor):
                 continue
             number = match["number"]
             kind: Literal["section", "clause"] = "clause" if "." in number else "section"
-            whole = NUMBER.match("".join(block.itertext()))
-            self.clauses.append(Clause(kind, number, " ".join((whole or match)["rest"].split())))
+            whole = NUMBER.match("".join(block.itertext())) or match
+            self.clauses.append(Clause(kind, number, " ".join(whole["rest"].split())))
             if block.tag == "h1":
                 block.tag = "h2"
             if number not in seen:  # A duplicate is the lint's to report; an id stands once in a page.

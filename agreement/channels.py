@@ -1,0 +1,202 @@
+"""The ways a notice reaches a user. A host adds one by extending :class:`Channel` and naming it in ``CHANNELS``."""
+
+from __future__ import annotations
+
+import smtplib
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, ClassVar, Self
+from urllib.parse import urljoin, urlsplit
+
+from django.core import mail
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from agreement import conf, dates
+from agreement.models.notices import LEASE, Delivery, Notice, NoticeText
+
+#: The longest a mail server may be silent, in seconds: less than half a lease (design §3.8).
+TIMEOUT = 10
+
+
+class Refused(Exception):
+    """This recipient can't be reached; trying again is of no use."""
+
+
+class Deferred(Exception):
+    """Not now; trying again later may help."""
+
+
+class Unavailable(Exception):
+    """The whole channel is away: nobody can be reached now, and no delivery is to blame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The words of a notice in one language."""
+
+    subject: str
+    text: str
+    html: str = ""
+
+
+class Channel(ABC):
+    """One way to reach users, used as a context manager around a batch of deliveries."""
+
+    name: ClassVar[str]
+    """Kept in the ledger; never change it."""
+
+    @abstractmethod
+    def compose(self, notice: Notice, language: str) -> Said:
+        """The notice's words in ``kk``, ``ru`` or ``mul`` (both); asked once a notice and language, then kept."""
+
+    def unreachable(self, address: str) -> str:
+        """Why nothing is sent to this address, or ``""``."""
+        return ""
+
+    @abstractmethod
+    def send(self, delivery: Delivery, address: str, said: NoticeText) -> None:
+        """Hand one message over. Raises :class:`Refused`, :class:`Deferred` or :class:`Unavailable`."""
+
+    def close(self) -> None:  # noqa: B027 - most channels hold nothing
+        """Give up what the channel holds open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class EmailChannel(Channel):
+    """Notices by e-mail, over a connection of their own that stays open for a batch."""
+
+    name = "email"
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+        self._host = urlsplit(conf.get().BASE_URL).hostname or "localhost"
+
+    def compose(self, notice: Notice, language: str) -> Said:
+        parts = [self._part(notice, one) for one in (conf.LANGUAGES if language == "mul" else (language,))]
+        context = {"parts": parts, "language": parts[0]["language"], "title": parts[0]["subject"]}
+        return Said(
+            subject=" / ".join(part["subject"] for part in parts)[:255],
+            text="\n\n--------\n\n".join(render_to_string("agreement/mail/notice.txt", part).strip() for part in parts)
+            + "\n",
+            html=render_to_string("agreement/mail/notice.html", context),
+        )
+
+    def unreachable(self, address: str) -> str:
+        if not address:
+            return "no address"
+        try:
+            validate_email(address)
+        except ValidationError:
+            return "invalid address"
+        return ""
+
+    def send(self, delivery: Delivery, address: str, said: NoticeText) -> None:
+        message = mail.EmailMultiAlternatives(
+            subject=said.subject,
+            body=said.text,
+            from_email=conf.from_email(),
+            to=[address],
+            reply_to=list(filter(None, [conf.get().REPLY_TO])),
+            headers={
+                "Message-ID": f"<{delivery.notice.uuid.hex}.{delivery.pk}@{self._host}>",
+                "Auto-Submitted": "auto-generated",
+                "Content-Language": ", ".join(conf.LANGUAGES) if said.language == "mul" else said.language,
+            },
+        )
+        message.attach_alternative(said.html, "text/html")
+        connection = self._open()
+        try:
+            connection.send_messages([message])
+        except smtplib.SMTPRecipientsRefused as error:
+            code, reply = next(iter(error.recipients.values()))
+            raise _classified(code, reply) from None
+        except smtplib.SMTPResponseException as error:
+            raise _classified(error.smtp_code, error.smtp_error) from None
+        except (smtplib.SMTPException, OSError) as error:
+            # The line broke in the middle of this message: whether it was taken is not known.
+            self.close()
+            raise Deferred(type(error).__name__) from None
+        except (ValueError, UnicodeError) as error:
+            raise Refused(f"not a valid message: {error}") from None
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(smtplib.SMTPException, OSError):
+                connection.close()
+
+    def _open(self) -> Any:
+        if self._connection is None:
+            connection = _mailer()
+            if hasattr(connection, "timeout"):
+                # Django waits for ever by default; a hung server would hold the lease's deliveries.
+                longest = LEASE.total_seconds() / 2 - 1
+                connection.timeout = min(connection.timeout or TIMEOUT, longest)
+            try:
+                connection.open()
+            except (smtplib.SMTPException, OSError) as error:
+                raise Unavailable(f"{type(error).__name__}: {error}") from None
+            self._connection = connection
+        return self._connection
+
+    def _part(self, notice: Notice, language: str) -> dict[str, Any]:
+        """What the templates say in one language."""
+        edition = notice.edition
+        text = edition.text(language)
+        slug, zone = edition.agreement.slug, edition.agreement.time_zone
+        title = " ".join(text.title.split())
+        at = edition.effective_from
+        if at is None:
+            msg = f"Notice {notice.pk} is about a draft."
+            raise ValueError(msg)
+        with translation.override(language):
+            return {
+                "language": language,
+                "subject": _("New edition of “%(title)s”: edition %(number)s")
+                % {"title": title, "number": edition.number},
+                "document": title,
+                "edition": edition,
+                "summary": text.summary.strip(),
+                "at_once": at == edition.published_at,
+                "effective": dates.instant(at, language, zone),
+                "effective_on": dates.instant(at, language, zone, case="on"),
+                "edition_url": absolute("agreement:edition", slug, edition.number),
+                "editions_url": absolute("agreement:editions", slug),
+            }
+
+
+def absolute(view: str, *args: object) -> str:
+    """The address of a page with scheme and host, in the active language."""
+    base = conf.get().BASE_URL
+    if not base:
+        msg = 'AGREEMENT["BASE_URL"] is empty: a notice needs the site\'s address, "https://portal.example.kz".'
+        raise ImproperlyConfigured(msg)
+    try:
+        return urljoin(base, reverse(view, args=args))
+    except NoReverseMatch:
+        msg = 'The agreement\'s pages have no address: add path("agreements/", include("agreement.urls")).'
+        raise ImproperlyConfigured(msg) from None
+
+
+def _mailer() -> Any:
+    mailers = getattr(mail, "mailers", None)  # Django 6.1 and later
+    return mailers[conf.get().MAILER] if mailers is not None else mail.get_connection()
+
+
+def _classified(code: int, reply: bytes | str) -> Refused | Deferred:
+    """5xx is final, 4xx is not (RFC 5321 §4.2.1). The reply may quote the address, so only its code is kept."""
+    return Refused(f"SMTP {code}") if 500 <= code < 600 else Deferred(f"SMTP {code}")

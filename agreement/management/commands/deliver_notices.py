@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, close_old_connections, connections
+from django.utils import timezone
+
+from agreement import dispatch
+from agreement.management import refusal
+from agreement.models import Delivery
+
+#: Seconds between two looks at the ledger, and after a fault.
+PAUSE, FAULT_PAUSE = 1.0, 10.0
+
+
+class Command(BaseCommand):
+    help = (
+        "Send every notice that is due. --once (the default) waits for what killed workers held, then ends;"
+        " --watch never ends."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--once", action="store_true", help="return when nothing is due (the default)")
+        how.add_argument("--watch", action="store_true", help="go on looking for work until stopped")
+        how.add_argument("--dry-run", action="store_true", help="say how much is due, send nothing")
+
+    def handle(self, *, watch: bool, dry_run: bool, **options: Any) -> None:
+        if dry_run:
+            due, leased = Delivery.objects.due().count(), Delivery.objects.leased().count()
+            self.stdout.write(f"Would send {due} notices; {leased} are in the hands of a worker.")
+            return
+        self.total = self.settled = 0
+        if watch:
+            self.watch()
+        else:
+            self.once()
+
+    def once(self) -> None:
+        total = dispatch.Tally()
+        while True:
+            tally = self.work()
+            for name in ("written", "sent", "failed", "skipped", "postponed"):
+                setattr(total, name, getattr(total, name) + getattr(tally, name))
+            total.outage = tally.outage
+            leased = Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
+            if tally.outage or leased is None:
+                break
+            # Another worker's deliveries: it settles them, or it is dead and its lease runs out.
+            time.sleep(min(PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
+        self.report(total)
+        if total.outage:
+            raise refusal(
+                f"The channel is away ({total.outage}); {Delivery.objects.waiting().count()} notices wait.",
+                "Nothing is lost: mend it and run this command again.",
+            )
+
+    def watch(self) -> None:
+        stopped = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopped.set())
+        while not stopped.is_set():
+            pause = PAUSE
+            try:
+                tally = self.work(seconds=FAULT_PAUSE)
+                if tally.outage:
+                    pause = FAULT_PAUSE
+                if tally != dispatch.Tally():
+                    self.report(tally)
+            except (DatabaseError, ImproperlyConfigured) as error:
+                self.stderr.write(f"{type(error).__name__}: {error}; trying again in {FAULT_PAUSE:.0f} s")
+                connections.close_all()
+                pause = FAULT_PAUSE
+            close_old_connections()
+            stopped.wait(pause)
+
+    def work(self, *, seconds: float | None = None) -> dispatch.Tally:
+        deadline = None if seconds is None else time.monotonic() + seconds
+        try:
+            return dispatch.work(deadline=deadline, settled=self.progress)
+        except ImproperlyConfigured as error:
+            if seconds is not None:
+                raise
+            raise refusal(str(error)) from None
+
+    def progress(self, delivery: Delivery) -> None:
+        """A bar on a terminal, redrawn ten times a second at most; nothing in a log."""
+        self.settled += 1
+        if not self.stdout.isatty():
+            return
+        now = time.monotonic()
+        if now < getattr(self, "redraw", 0.0):
+            return
+        if self.settled >= self.total:
+            self.total = self.settled + Delivery.objects.waiting().count()
+        self.redraw = now + 0.1
+        done = self.settled * 30 // max(self.total, 1)
+        self.stdout.write(f"\r[{'#' * done}{'.' * (30 - done)}] {self.settled}/{self.total}", ending="")
+        self.stdout.flush()
+
+    def report(self, tally: dispatch.Tally) -> None:
+        if self.stdout.isatty() and self.settled:
+            self.stdout.write("\r" + " " * 60 + "\r", ending="")
+        self.stdout.write(
+            f"Sent {tally.sent} notices, failed {tally.failed}, skipped {tally.skipped}, postponed {tally.postponed}."
+        )

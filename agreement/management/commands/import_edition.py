@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import reversion
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from agreement.management import instant, refusal
+from agreement.models import Agreement, Edition
+from agreement.text import source
+
+DEFAULT_SLUG = "user-agreement"
+
+
+class Command(BaseCommand):
+    help = "Make a draft (or, with --imported, one edition of history) from two UTF-8 files, Kazakh and Russian."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--kk", required=True, metavar="FILE", help="the Kazakh text, Markdown or plain")
+        parser.add_argument("--ru", required=True, metavar="FILE", help="the Russian text, Markdown or plain")
+        parser.add_argument("--agreement", metavar="SLUG", help="which agreement; may be left out if there is one")
+        parser.add_argument("--create", action="store_true", help="make the agreement if there is none of that slug")
+        for language, name in (("kk", "Kazakh"), ("ru", "Russian")):
+            parser.add_argument(f"--summary-{language}", default="", help=f"what changed, in {name}")
+            parser.add_argument(f"--approval-{language}", default="", help=f"the order that approved it, in {name}")
+        parser.add_argument("--imported", action="store_true", help="seal it as history; needs --effective-from")
+        parser.add_argument("--effective-from", metavar="T", help="with --imported: 2020-03-01T09:00:00+06:00")
+        parser.add_argument("--dry-run", action="store_true", help="read and check everything, write nothing")
+
+    def handle(self, *, dry_run: bool, imported: bool, effective_from: str | None, **options: Any) -> None:
+        if imported != bool(effective_from):
+            raise refusal(
+                "--imported and --effective-from go together.",
+                "A draft gets its moment when it is published: publish_edition ID --effective-from T.",
+            )
+        bodies = {language: read(options[language]) for language in ("kk", "ru")}
+        stated = {
+            f"{name}_{language}": options[f"{name}_{language}"]
+            for name in ("summary", "approval")
+            for language in ("kk", "ru")
+        }
+        try:
+            with transaction.atomic():
+                agreement = self.agreement(options["agreement"], create=options["create"])
+                with reversion.create_revision():
+                    reversion.set_comment("import_edition")
+                    edition = Edition.objects.draft(agreement=agreement, bodies=bodies, **stated)
+                if effective_from:
+                    edition.record(effective_from=instant(effective_from))
+                identity = "a draft" if dry_run else f"Draft {edition.pk}"
+                transaction.set_rollback(dry_run)
+        except ValidationError as error:
+            raise refusal(error) from None
+        done = f"{edition.number} of {agreement.slug}, imported history" if imported else agreement.slug
+        if dry_run:
+            self.stdout.write(f"Would import {identity} of {done}: {edition.title_kk} | {edition.title_ru}")
+        elif imported:
+            self.stdout.write(f"{identity} is sealed as edition {done}, digest {edition.digest}")
+        else:
+            self.stdout.write(f"{identity} of {done}: {edition.title_kk} | {edition.title_ru}")
+            self.stdout.write(f"Publish it with: manage.py publish_edition {edition.pk}")
+
+    def agreement(self, slug: str | None, *, create: bool) -> Agreement:
+        if slug is None:
+            found = list(Agreement.objects.all()[:2])
+            if len(found) > 1:
+                slugs = ", ".join(Agreement.objects.values_list("slug", flat=True))
+                raise refusal(f"There are several agreements: {slugs}.", "Say which one: --agreement SLUG.")
+            if found:
+                return found[0]
+            slug, create = DEFAULT_SLUG, True
+        agreement = Agreement.objects.filter(slug=slug).first()
+        if agreement is None:
+            if not create:
+                known = ", ".join(Agreement.objects.values_list("slug", flat=True)) or "none"
+                raise refusal(
+                    f"There is no agreement {slug!r} (known: {known}).",
+                    "Correct the slug, or add --create to make that agreement.",
+                )
+            agreement = Agreement(slug=slug)
+            agreement.full_clean()
+            agreement.save()
+        return agreement
+
+
+def read(name: str) -> str:
+    """The file's text by the rule of ``agreement.text.source``."""
+    try:
+        with Path(name).open("rb") as file:
+            return source.decode(file.read(source.MAX_BYTES + 1), name)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise refusal(f"{name!r} can't be read: {reason}.", "Check the file's name and rights.") from None
+    except source.SourceError as error:
+        raise refusal(str(error), error.hint) from None

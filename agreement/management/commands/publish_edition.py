@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from agreement import conf
+from agreement.management import instant, refusal
+from agreement.models import Edition
+
+
+class Command(BaseCommand):
+    help = "Publish a draft: seal it, give it its number and tell the users. Without --effective-from at once."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("id", type=int, help="the draft's id, as import_edition prints it")
+        parser.add_argument("--effective-from", metavar="T", help="a moment to come: 2026-03-01T09:00:00+05:00")
+        parser.add_argument("--by", metavar="USERNAME", help="who publishes; kept as a name")
+        parser.add_argument("--after", metavar="DIGEST", help="refuse unless this is still the last edition")
+        parser.add_argument("--no-notice", action="store_true", help="tell nobody")
+        parser.add_argument("--dry-run", action="store_true", help="check everything, change nothing")
+
+    def handle(self, *, dry_run: bool, no_notice: bool, **options: Any) -> None:
+        edition = Edition.objects.filter(pk=options["id"]).select_related("agreement").first()
+        if edition is None:
+            drafts = ", ".join(str(pk) for pk in Edition.objects.drafts().values_list("pk", flat=True)[:10])
+            raise refusal(f"There is no edition with id {options['id']}.", f"Drafts: {drafts or 'none'}.")
+        at = instant(options["effective_from"]) if options["effective_from"] else None
+        try:
+            with transaction.atomic():
+                edition.publish(
+                    effective_from=at,
+                    by=self.user(options["by"]),
+                    after=options["after"],
+                    notify=not no_notice,
+                )
+                transaction.set_rollback(dry_run)
+        except ValidationError as error:
+            raise refusal(error) from None
+        recipients = 0 if no_notice else conf.audience().count()
+        verb = "Would publish" if dry_run else "Published"
+        self.stdout.write(f"{verb} edition {edition.number} of {edition.agreement.slug}")
+        self.stdout.write(f"  effective from  {edition.effective_from.isoformat() if edition.effective_from else ''}")
+        self.stdout.write(f"  digest          {edition.digest}")
+        self.stdout.write(f"  recipients      {recipients}")
+
+    def user(self, username: str | None) -> Any:
+        if username is None:
+            return None
+        user = get_user_model()._default_manager.filter(**{get_user_model().USERNAME_FIELD: username}).first()
+        if user is None:
+            raise refusal(f"There is no user {username!r}.", "Name the account that publishes.")
+        return user

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import BaseCommand
+from django.db import connections, router
+
+from agreement.management import refusal
+from agreement.models import Edition, triggers
+
+
+class Command(BaseCommand):
+    help = "Recompute every digest and chain, and check that the database still guards them. Exit 1 on a fault."
+
+    def handle(self, **options: Any) -> None:
+        connection = connections[router.db_for_read(Edition)]
+        editions, faults = Edition.objects.published(), 0
+        for edition, sentence in editions.verify():
+            faults += 1
+            self.stderr.write(f"{edition} (id {edition.pk}): {sentence}")
+        if connection.vendor not in triggers.VENDORS:
+            self.stdout.write(f"No triggers on {connection.vendor}: the seal is in Python and in the chain only.")
+        else:
+            for name in triggers.missing(connection, apps.get_model):
+                faults += 1
+                self.stderr.write(f"The trigger {name} is missing, disabled or altered.")
+            if triggers.removable(connection, apps.get_model):
+                self.stdout.write(
+                    "The current database role could remove the triggers; a role that does not own the tables"
+                    " could not."
+                )
+        if faults:
+            raise refusal(
+                f"{faults} faults in {editions.count()} editions.",
+                "Compare with a backup and with the digests in notices; `migrate` reinstalls missing triggers.",
+            )
+        self.stdout.write(f"{editions.count()} editions verified: every digest and the chain hold.")

@@ -1,0 +1,64 @@
+"""For tests of sites that install the app: the seal, opened on a test database and nowhere else.
+
+``TransactionTestCase``, ``LiveServerTestCase``, pytest-django's ``transactional_db`` and ``manage.py flush``
+need nothing of this: the app's own ``flush`` command opens the seal for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
+
+from django.apps import apps
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
+
+from agreement.models import triggers
+
+
+@contextmanager
+def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """Let a test change or delete what is sealed; afterwards the triggers stand again, whatever happened.
+
+    Inside a transaction an error undoes what was done since the seal was opened. Raises ``RuntimeError`` on a
+    database that is not a test database.
+    """
+    connection = connections[using]
+    if not is_test_database(connection):
+        msg = (
+            f"{str(connection.settings_dict['NAME'])!r} is not a test database, so its seal stays closed."
+            " Call open_seal() in a test run, on the database the run has made."
+        )
+        raise RuntimeError(msg)
+    if not triggers.standing(connection):
+        yield
+        return
+    # Not get_model(): a test case with available_apps may hide the app, but its triggers stand.
+    with triggers.opened(connection, apps.get_registered_model):
+        yield
+
+
+def is_test_database(connection: BaseDatabaseWrapper) -> bool:
+    """Was this database made for tests? Told by its name alone, since a shell has no test run to ask.
+
+    Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones
+    (``test --parallel``), for a mirror of such a database, and for any name that begins as Django's own do,
+    with ``test_``.
+    """
+    name, test = str(connection.settings_dict["NAME"] or ""), connection.settings_dict["TEST"]
+    if connection.vendor == "sqlite" and (name == ":memory:" or "mode=memory" in name):
+        return True
+    if PurePath(name).name.startswith(TEST_DATABASE_PREFIX):
+        return True
+    if test["MIRROR"]:
+        primary = connections[test["MIRROR"]]
+        return str(primary.settings_dict["NAME"]) == name and is_test_database(primary)
+    if not test["NAME"]:
+        return False
+    # A clone's number stands before an SQLite file's extension, and at the end of any other name.
+    path = PurePath(str(test["NAME"]))
+    stem, suffix = (str(path.with_suffix("")), path.suffix) if connection.vendor == "sqlite" else (str(path), "")
+    return bool(re.fullmatch(rf"{re.escape(stem)}(_\d+)?{re.escape(suffix)}", name))

@@ -1,0 +1,45 @@
+"""From the bytes of a file, or the text of a form, to the text of an edition, by one rule.
+
+UTF-8; a byte order mark is removed; CRLF and CR become LF; NUL is refused. Nothing else changes: decomposed
+letters and odd spaces stay as the author wrote them. The body is the whole text with its title line.
+"""
+
+from __future__ import annotations
+
+#: The longest text taken, in bytes; the Criminal Code of Kazakhstan has half of it.
+MAX_BYTES = 2_000_000
+
+
+class SourceError(ValueError):
+    """The text can't become an edition's. ``args`` are a sentence and what to do about it."""
+
+    def __init__(self, sentence: str, hint: str) -> None:
+        super().__init__(sentence, hint)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def normalise(text: str) -> str:
+    """The text without a byte order mark and with LF alone between lines."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def decode(content: bytes, name: str) -> str:
+    """The text of the file called ``name``. Raises :class:`SourceError`."""
+    if len(content) > MAX_BYTES:
+        sentence = f"{name!r} is {len(content):,} bytes long; at most {MAX_BYTES:,} are taken."
+        raise SourceError(sentence, "Is it the agreement's text? Save that alone as a text file.")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        sentence = f"{name!r} is not UTF-8: byte {content[error.start]:#04x} at position {error.start}."
+        raise SourceError(sentence, "Save the file as UTF-8 and import it again.") from None
+    if "\x00" in text:
+        sentence = f"{name!r} holds a NUL character at position {text.index(chr(0))}."
+        raise SourceError(sentence, "Is it a text file? Export the agreement as Markdown or plain text, in UTF-8.")
+    text = normalise(text)
+    if not text.strip():
+        raise SourceError(f"{name!r} is empty.", "Write the agreement's text into it.")
+    return text

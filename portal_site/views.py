@@ -1,0 +1,81 @@
+"""The portal's own pages: the front page, and in the demo the mailbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from agreement.models import Edition
+from agreement.views import Shown, alternates
+from portal_site import mailbox
+
+#: A letter brings its own styles, and nothing else: no script, no image, no form, no other address.
+LETTER_CSP = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """What the portal is, and where to look. 1 query."""
+    now = timezone.now()
+    found = Edition.objects.in_force(now).select_related("agreement").with_successors()
+    agreements = [Shown.of(edition, now) for edition in found.order_by("agreement__slug")]
+    return _render(request, "portal/home.html", {"agreements": agreements, "mailbox": _shown()})
+
+
+@require_safe
+def letters(request: HttpRequest) -> HttpResponse:
+    """The demo's letters, the newest first, fifty a page."""
+    _require_mailbox()
+    total = mailbox.count()
+    pages = max(1, -(-total // mailbox.PAGE))
+    asked = request.GET.get("page", "1")
+    page = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 10 else 0
+    if not 1 <= page <= pages:
+        raise Http404
+    context = {"letters": mailbox.newest(page), "total": total, "page": page, "pages": range(1, pages + 1)}
+    return _render(request, "portal/mailbox.html", context)
+
+
+@require_safe
+def letter(request: HttpRequest, key: str) -> HttpResponse:
+    """One letter: headers and text; its HTML part stands in a frame of its own."""
+    return _render(request, "portal/letter.html", {"letter": _letter(key)})
+
+
+@require_safe
+def letter_html(request: HttpRequest, key: str) -> HttpResponse:
+    """The HTML part of a letter, under a policy of its own."""
+    found = _letter(key)
+    if not found.html:
+        raise Http404
+    return HttpResponse(found.html, headers={"Content-Security-Policy": LETTER_CSP})
+
+
+def _render(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    return render(request, template, context | {"alternates": alternates(request)})
+
+
+def _shown() -> bool:
+    """Letters are shown to anybody, so only on the machine of whoever tries the demo."""
+    return bool(settings.DEBUG) and mailbox.folder() is not None
+
+
+def _require_mailbox() -> None:
+    if not _shown():
+        raise Http404
+
+
+def _letter(key: str) -> mailbox.Letter:
+    _require_mailbox()
+    found = mailbox.get(key)
+    if found is None:
+        raise Http404
+    return found

@@ -1,0 +1,273 @@
+"""What is tried against the seal: sealed rows of every kind, and the attacks that SQL can say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db import connection, models
+from django.utils import timezone
+
+from agreement.models import Edition, Notice, NoticeText, triggers
+from tests import factories
+
+DAY = timedelta(days=1)
+MODELS: dict[str, type[models.Model]] = {seal.model: apps.get_model("agreement", seal.model) for seal in triggers.SEALS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Sealed rows of every kind, and a draft beside them."""
+
+    in_force: Edition
+    scheduled: Edition
+    cancelled: Edition
+    draft: Edition
+    text: NoticeText
+
+    def row(self, model: str) -> Any:
+        """The row of a sealed model that the attacks aim at."""
+        return {"agreement": self.in_force.agreement, "edition": self.in_force, "noticetext": self.text}[model]
+
+
+def make_world() -> World:
+    in_force, now = factories.draft(), timezone.now()
+    # Announced and by now in force: its cancellation is refused by the clock, not by a CHECK.
+    in_force._seal(
+        None,
+        None,
+        published_at=now - 3 * DAY,
+        effective_from=now - DAY,
+        recorded_at=now - 3 * DAY,
+        by="Айгүл",
+    )
+    scheduled = factories.published(effective_from=now + 10 * DAY)
+    cancelled = factories.published(effective_from=now + 20 * DAY)
+    cancelled.cancel()
+    text = NoticeText.objects.create(
+        notice=Notice.objects.create(edition=in_force, kind=Notice.Kind.PUBLISHED),
+        channel="email",
+        language="kk",
+        subject="Жаңа редакция",
+        text="Мәтін",
+        html="<p>Мәтін</p>",
+        digest="a" * 64,
+    )
+    in_force = Edition.objects.get(pk=in_force.pk)
+    return World(in_force=in_force, scheduled=scheduled, cancelled=cancelled, draft=factories.draft(), text=text)
+
+
+def sealed_rows() -> dict[str, list[Any]]:
+    """Every sealed row as the database holds it, base columns too."""
+    rows = {}
+    with connection.cursor() as cursor:
+        for seal in triggers.SEALS:
+            table = MODELS[seal.model]._meta.db_table
+            cursor.execute(f"SELECT * FROM {table} AS kept WHERE {seal.where('kept')} ORDER BY id")
+            rows[seal.model] = cursor.fetchall()
+    return rows
+
+
+def another(row: models.Model, field: Any) -> Any:
+    """Another value for that column, one the table's constraints allow."""
+    value = getattr(row, field.attname)
+    if isinstance(value, bool):
+        value = not value
+    elif isinstance(value, int):
+        value += 1000
+    elif isinstance(value, datetime):
+        value += -DAY if field.name == "published_at" else DAY / 2
+    elif field.name == "prevailing_language":
+        value = "kk"
+    elif field.max_length == 64:
+        value = "f" * 64
+    else:
+        value = f"{value or ''}x"[: field.max_length]
+        value = value if value != getattr(row, field.attname) else "x"
+    return value
+
+
+def stored(field: Any, value: Any) -> Any:
+    """The value as the database takes it."""
+    return field.get_db_prep_value(value, connection)
+
+
+def unique_keys(model: type[models.Model]) -> Iterator[tuple[str, ...]]:
+    """The columns of every unique key of the model's table."""
+    column = {field.name: field.column for field in model._meta.concrete_fields}
+    for field in model._meta.concrete_fields:
+        if field.unique:
+            yield (field.column,)
+    for names in model._meta.unique_together:
+        yield tuple(column[name] for name in names)
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, models.UniqueConstraint):
+            assert not constraint.expressions, f"{constraint.name} needs an attack of its own"
+            yield tuple(column[name] for name in constraint.fields)
+
+
+# Attacks in SQL: name → a function of the world that gives statements with their parameters.
+
+Statements = list[tuple[str, list[Any]]]
+SQL: dict[str, Callable[[World], Statements]] = {}
+SQLITE: dict[str, Callable[[World], Statements]] = {}
+POSTGRESQL: dict[str, Callable[[World], Statements]] = {}
+
+
+def _statements(*statements: str) -> Callable[[World], Statements]:
+    """Each with ``{in_force}`` and the like for the key of that row of the world."""
+
+    def attack(world: World) -> Statements:
+        keys = {name: getattr(world, name).pk for name in World.__dataclass_fields__}
+        return [(statement.format(**keys), []) for statement in statements]
+
+    return attack
+
+
+def _update(model: str, field: Any) -> Callable[[World], Statements]:
+    def attack(world: World) -> Statements:
+        row = world.row(model)
+        sql = f'UPDATE {row._meta.db_table} SET "{field.column}" = %s WHERE id = %s'
+        return [(sql, [stored(field, another(row, field)), row.pk])]
+
+    return attack
+
+
+for _seal in triggers.SEALS:
+    for _field in MODELS[_seal.model]._meta.concrete_fields:
+        if _field.column in _seal.frozen or (not _seal.frozen and _field.column not in _seal.free):
+            SQL[f"update {_seal.model}.{_field.column}"] = _update(_seal.model, _field)
+
+AS_DRAFT = (
+    "published_at = NULL, number = NULL, effective_from = NULL, recorded_at = NULL, cancelled_at = NULL,"
+    f" digest = '', previous_digest = '', imported = {'FALSE' if connection.vendor == 'postgresql' else 0}"
+)
+_COPY = "SELECT * FROM agreement_edition WHERE id = {in_force}"
+_CANCEL = "UPDATE agreement_edition SET cancelled_at = published_at WHERE id ="
+SQL |= {
+    "make it a draft": _statements(f"UPDATE agreement_edition SET {AS_DRAFT} WHERE id = {{in_force}}"),
+    "make all drafts": _statements(f"UPDATE agreement_edition SET {AS_DRAFT}"),
+    "update from another row": _statements(
+        "UPDATE agreement_edition SET body_ru = other.body_kk FROM (SELECT body_kk FROM agreement_edition"
+        " WHERE id = {draft}) AS other WHERE agreement_edition.id = {in_force}"
+    ),
+    "swap two rows": _statements(
+        "UPDATE agreement_edition SET id = -1 WHERE id = {in_force}",
+        "UPDATE agreement_edition SET id = {in_force} WHERE id = {scheduled}",
+        "UPDATE agreement_edition SET id = {scheduled} WHERE id = -1",
+    ),
+    "upsert an edition": _statements(
+        f"INSERT INTO agreement_edition {_COPY} ON CONFLICT (id) DO UPDATE SET body_kk = 'x'"
+    ),
+    "upsert the agreement": _statements(
+        "INSERT INTO agreement_agreement SELECT * FROM agreement_agreement WHERE head <> ''"
+        " ON CONFLICT (slug) DO UPDATE SET slug = 'x'"
+    ),
+    "delete it": _statements("DELETE FROM agreement_edition WHERE id = {in_force}"),
+    "delete a scheduled edition": _statements("DELETE FROM agreement_edition WHERE id = {scheduled}"),
+    "delete a cancelled edition": _statements("DELETE FROM agreement_edition WHERE id = {cancelled}"),
+    "delete all editions": _statements("DELETE FROM agreement_edition"),
+    "delete the agreement": _statements("DELETE FROM agreement_agreement"),
+    "delete what was said": _statements("DELETE FROM agreement_noticetext"),
+    "empty the head": _statements("UPDATE agreement_agreement SET head = ''"),
+    "cancel what is in force": _statements(f"{_CANCEL} {{in_force}}"),
+    "move a cancellation": _statements(f"{_CANCEL} {{cancelled}}"),
+    "undo a cancellation": _statements("UPDATE agreement_edition SET cancelled_at = NULL WHERE id = {cancelled}"),
+}
+
+
+def _forged(row: models.Model, key: tuple[str, ...]) -> dict[str, Any]:
+    """The columns of a row like that one which shares this unique key with it, and no other."""
+    others = {column for columns in unique_keys(type(row)) for column in columns} - set(key)
+    return {
+        field.column: stored(
+            field,
+            another(row, field) if field.column in others and not field.is_relation else getattr(row, field.attname),
+        )
+        for field in row._meta.concrete_fields
+    }
+
+
+def _replace(model: str, key: tuple[str, ...]) -> Callable[[World], Statements]:
+    def attack(world: World) -> Statements:
+        row = world.row(model)
+        columns = _forged(row, key)
+        names, marks = ", ".join(columns), ", ".join(["%s"] * len(columns))
+        return [(f"REPLACE INTO {row._meta.db_table} ({names}) VALUES ({marks})", list(columns.values()))]
+
+    return attack
+
+
+def _update_or_replace(model: str, key: tuple[str, ...]) -> Callable[[World], Statements]:
+    def attack(world: World) -> Statements:
+        row = world.row(model)
+        columns = _forged(row, key)
+        if "id" not in key:
+            del columns["id"]
+        table, names = row._meta.db_table, ", ".join(f"{name} = %s" for name in columns)
+        neighbour = "INSERT INTO agreement_agreement (slug, time_zone, head) VALUES ('neighbour', 'UTC', '')"
+        newest = f"(SELECT max(id) FROM {table})"  # The neighbour, or the draft: nothing seals them.
+        return [
+            (neighbour, []),
+            (f"UPDATE OR REPLACE {table} SET {names} WHERE id = {newest}", list(columns.values())),
+        ]
+
+    return attack
+
+
+for _name, _model in MODELS.items():
+    for _key in unique_keys(_model):
+        SQLITE[f"replace {_name} by {', '.join(_key)}"] = _replace(_name, _key)
+        if _name != "noticetext":  # All of its rows are sealed: there is none to start from.
+            SQLITE[f"update or replace {_name} by {', '.join(_key)}"] = _update_or_replace(_name, _key)
+
+_AGREEMENT = "SELECT id, 'x', 'UTC', '' FROM agreement_agreement WHERE head <> ''"
+SQLITE |= {
+    "insert or replace by rowid": _statements(
+        f"INSERT OR REPLACE INTO agreement_agreement (rowid, slug, time_zone, head) {_AGREEMENT}"
+    ),
+    "replace by id as text": _statements(
+        f"REPLACE INTO agreement_agreement (id, slug, time_zone, head) {_AGREEMENT.replace('id,', 'CAST(id AS TEXT),')}"
+    ),
+    "replace by id as real": _statements(
+        f"REPLACE INTO agreement_agreement (id, slug, time_zone, head) {_AGREEMENT.replace('id,', 'CAST(id AS REAL),')}"
+    ),
+    "update or ignore": _statements("UPDATE OR IGNORE agreement_edition SET body_kk = 'x' WHERE id = {in_force}"),
+    "update or fail": _statements("UPDATE OR FAIL agreement_edition SET body_kk = 'x' WHERE id = {in_force}"),
+    "update the rowid": _statements("UPDATE agreement_edition SET rowid = 5000 WHERE id = {in_force}"),
+    "text to blob": _statements("UPDATE agreement_edition SET body_kk = CAST(body_kk AS BLOB) WHERE id = {in_force}"),
+}
+POSTGRESQL |= {
+    "merge, update": _statements(
+        f"MERGE INTO agreement_edition AS e USING ({_COPY}) AS o ON e.id = o.id"
+        " WHEN MATCHED THEN UPDATE SET body_kk = 'x'"
+    ),
+    "merge, delete": _statements(
+        f"MERGE INTO agreement_edition AS e USING ({_COPY}) AS o ON e.id = o.id WHEN MATCHED THEN DELETE"
+    ),
+    "delete in a common table expression": _statements(
+        "WITH gone AS (DELETE FROM agreement_noticetext RETURNING id) SELECT count(*) FROM gone"
+    ),
+    "truncate agreements cascade": _statements("TRUNCATE agreement_agreement CASCADE"),
+    "truncate editions cascade": _statements("TRUNCATE agreement_edition CASCADE"),
+    "truncate notices cascade": _statements("TRUNCATE agreement_notice CASCADE"),
+    "truncate texts": _statements("TRUNCATE agreement_noticetext"),
+    "truncate by a table of the same name": _statements(
+        "CREATE TEMPORARY TABLE agreement_noticetext (id bigint)", "TRUNCATE public.agreement_noticetext"
+    ),
+    "a function that finds all rows alike": _statements(
+        "CREATE FUNCTION to_jsonb(agreement_edition) RETURNS jsonb LANGUAGE sql AS $$ SELECT '1'::jsonb $$",
+        "CREATE FUNCTION minus(jsonb, text) RETURNS jsonb LANGUAGE sql AS $$ SELECT $1 $$",
+        "CREATE OPERATOR - (LEFTARG = jsonb, RIGHTARG = text, FUNCTION = minus)",
+        "SET LOCAL search_path = public, pg_catalog",
+        "UPDATE agreement_edition SET body_kk = 'x' WHERE id = {in_force}",
+    ),
+    "a clock that stands still": _statements(
+        "CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT '-infinity'::timestamptz $$",
+        "SET LOCAL search_path = public, pg_catalog",
+        f"{_CANCEL} {{in_force}}",
+    ),
+}

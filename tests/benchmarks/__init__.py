@@ -1,0 +1,1 @@
+"""Ratios against a limit, measured in one run: ``python -m tests.benchmarks [name …] [--quick]``."""

@@ -1,0 +1,79 @@
+"""Run benchmarks by name (all without one); exit 1 on a missed target, with ``--quick`` print and exit 0."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """One figure and the limit it is held to."""
+
+    name: str
+    value: float
+    limit: float
+    says: str
+
+    @property
+    def met(self) -> bool:
+        return self.value <= self.limit
+
+    def __str__(self) -> str:
+        verdict = "ok    " if self.met else "MISSED"
+        return f"{verdict} {self.name:<28} {self.value:8.2f}  (at most {self.limit:g})  {self.says}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help="publish, in_force")
+    parser.add_argument("--quick", action="store_true", help="small and fast; prints, never fails")
+    parser.add_argument("--peers", action="store_true", help="also measure peers in a throw-away environment")
+    arguments = parser.parse_args()
+    with django_site():
+        from tests.benchmarks import editions
+
+        known: dict[str, Callable[[bool], Iterator[Result]]] = {
+            "publish": editions.publish,
+            "in_force": editions.in_force,
+        }
+        if unknown := set(arguments.names) - set(known):
+            parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+        results = []
+        for name in arguments.names or known:
+            for result in known[name](arguments.quick):
+                print(result, flush=True)
+                results.append(result)
+    return 0 if arguments.quick or all(result.met for result in results) else 1
+
+
+@contextmanager
+def django_site() -> Iterator[None]:
+    """The portal on a test database of its own: SQLite, or the server of ``AGREEMENT_TEST_POSTGRESQL``."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["DATABASE_URL"] = os.environ.get("AGREEMENT_TEST_POSTGRESQL") or f"sqlite:///{Path(folder) / 'db'}"
+        os.environ["DJANGO_SETTINGS_MODULE"] = "portal_site.settings"
+        os.environ["DEBUG"] = "0"
+        os.environ["SECRET_KEY"] = "benchmarks"
+        import django
+
+        django.setup()
+        from django.db import connection
+        from django.test.utils import setup_databases, teardown_databases
+
+        print(f"Django {django.__version__}, Python {sys.version.split()[0]}, {connection.vendor}", flush=True)
+        databases = setup_databases(verbosity=0, interactive=False)
+        try:
+            yield
+        finally:
+            teardown_databases(databases, verbosity=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""The portal as its own processes on a database of its own: for what only real processes can show."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+KK = "# Пайдаланушы келісімі\n\n## 1. ЖАЛПЫ ЕРЕЖЕЛЕР\n\n1.1. Бірінші тармақ.\n\n1.2. Екінші тармақ.\n"
+RU = "# Пользовательское соглашение\n\n## 1. ОБЩИЕ ПОЛОЖЕНИЯ\n\n1.1. Первый пункт.\n\n1.2. Второй пункт.\n"
+
+ROOT = Path(__file__).resolve().parent.parent
+POSTGRESQL = os.environ.get("AGREEMENT_TEST_POSTGRESQL", "")
+
+
+@dataclass(frozen=True)
+class Site:
+    """``manage.py`` of the portal with a database and a mail server."""
+
+    database_url: str
+    email_url: str = ""
+    broker_url: str = ""
+
+    @property
+    def env(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name not in {"DJANGO_SETTINGS_MODULE"}}
+        return kept | {
+            "DATABASE_URL": self.database_url,
+            "EMAIL_URL": self.email_url,
+            "CELERY_BROKER_URL": self.broker_url,
+            "DEBUG": "1",
+            "PYTHONWARNINGS": "default",
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.env,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def run(self, *arguments: str, code: int = 0, stdin: str = "") -> str:
+        """What the command prints, standard error included; its exit code must be ``code``."""
+        process = self.start(*arguments)
+        out, err = process.communicate(stdin, timeout=180)
+        assert process.returncode == code, f"{arguments}: exit {process.returncode}\n{out}\n{err}"
+        return out + err
+
+    def draft(self, folder: Path, *, more: str = "") -> str:
+        """Import the smallest agreement, with ``more`` at the end of both texts; the draft's id."""
+        for language, text in (("kk", KK), ("ru", RU)):
+            (folder / f"{language}.md").write_text(text + more, encoding="utf-8")
+        files = ("--kk", str(folder / "kk.md"), "--ru", str(folder / "ru.md"))
+        return self.run("import_edition", *files).split()[1]
+
+    def python(self, source: str) -> str:
+        """What that code prints, run with Django set up."""
+        setup = "import django, os; os.environ['DJANGO_SETTINGS_MODULE'] = 'portal_site.settings'; django.setup()\n"
+        done = subprocess.run(
+            [sys.executable, "-c", setup + source],
+            cwd=ROOT,
+            env=self.env,
+            text=True,
+            capture_output=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@contextmanager
+def database(folder: Path, *, vendor: str = "") -> Iterator[str]:
+    """The URL of an empty database: a file in ``folder``, or a database on the run's PostgreSQL server."""
+    if vendor == "sqlite" or not POSTGRESQL:
+        yield f"sqlite:///{folder / (uuid.uuid4().hex + '.sqlite3')}"
+        return
+    import psycopg
+
+    server, _, _name = POSTGRESQL.rpartition("/")
+    name = f"agreement_site_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        yield f"{server}/{name}"
+    finally:
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@contextmanager
+def site(folder: Path, *, email_url: str = "", vendor: str = "") -> Iterator[Site]:
+    """A migrated portal."""
+    with database(folder, vendor=vendor) as url:
+        made = Site(url, email_url)
+        made.run("migrate", "-v0")
+        yield made
+
+
+def make_users(count: int) -> str:
+    """Source that makes users with kk, ru and unknown language in turn; for ``Site.python``."""
+    return f"from tests.factories import users; users({count})"

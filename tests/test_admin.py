@@ -1,0 +1,677 @@
+"""The admin: drafts in both languages, publication and cancellation after a question, and a seal for everybody."""
+
+from __future__ import annotations
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import reversion
+from django.contrib.auth.models import Permission
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone, translation
+from reversion.models import Version
+
+from agreement import dispatch
+from agreement.admin.acts import fingerprint
+from agreement.models import Agreement, Delivery, Edition, Notice
+from agreement.models.editions import TEXTS, State
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+AUTHOR = ("view_edition", "add_edition", "change_edition", "delete_edition")
+PUBLISHER = ("view_edition", "publish_edition", "cancel_edition")
+HOSTILE = "# </textarea><script>alert(1)</script>\n\n1.1. <img src=x onerror=alert(1)> [a](javascript:alert(1))\n"
+
+
+def desk(django_user_model: Any, *permissions: str, name: str = "aigul") -> Client:
+    """The browser of an administrator with those permissions; ``"superuser"`` has them all."""
+    user = django_user_model.objects.create_user(name, is_staff=True, is_superuser="superuser" in permissions)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def superuser(django_user_model):
+    return desk(django_user_model, "superuser", name="admin")
+
+
+@pytest.fixture
+def author(django_user_model):
+    return desk(django_user_model, *AUTHOR, name="author")
+
+
+@pytest.fixture
+def publisher(django_user_model):
+    return desk(django_user_model, *PUBLISHER, name="publisher")
+
+
+def at(page: str, *args: object, language: str = "en") -> str:
+    with translation.override(language):
+        return reverse(f"admin:agreement_{page}", args=args)
+
+
+def written(edition: Edition | None = None, **changed: object) -> dict[str, object]:
+    """A draft's form as a browser sends it: with CRLF."""
+    edition = edition or Edition(agreement=factories.agreement(), body_kk=factories.KK, body_ru=factories.RU)
+    form = {f"{name}_{code}": getattr(edition, f"{name}_{code}") or "" for name in TEXTS for code in ("kk", "ru")}
+    form |= {"agreement": edition.agreement_id, "material": "on", "prevailing_language": ""}
+    for name in ("notice_days", "retention_years"):  # Fields with a computed default carry their first value.
+        form |= dict.fromkeys((name, f"initial-{name}"), getattr(edition, name))
+    return {name: str(value).replace("\n", "\r\n") for name, value in (form | changed).items()}
+
+
+def question(client: Client, edition: Edition, **answer: object) -> dict[str, object]:
+    """The publish page's form as it is opened now, with an answer; ``when="now"`` unless another is given."""
+    form = client.get(at("edition_publish", edition.pk)).context["form"]
+    return {"after": form["after"].value(), "draft": form["draft"].value(), "when": "now", "confirm": "on"} | answer
+
+
+def columns(edition: Edition) -> dict[str, object]:
+    return Edition.objects.rewrite(False).filter(pk=edition.pk).values().get()
+
+
+# Drafts
+
+
+def test_a_draft_is_written_in_both_languages_and_never_through_the_base_columns(author):
+    page = author.get(at("edition_add")).content.decode()
+    names = set(re.findall(r'name="(\w+)"', page))
+    assert {f"{name}_{code}" for name in TEXTS for code in ("kk", "ru")} <= names
+    assert not names & {*TEXTS, "number", "published_at", "digest", "effective_from"}
+
+    answer = author.post(at("edition_add"), written(title_kk="Келісім", title_ru="Соглашение", number="7"))
+
+    assert answer.status_code == 302
+    edition = Edition.objects.get()
+    assert (edition.title_kk, edition.title_ru, edition.number) == ("Келісім", "Соглашение", None)
+    assert (edition.body_kk, edition.body_ru) == (factories.KK, factories.RU)
+
+
+@pytest.mark.parametrize("body", ["\n# А\n\n1.1. Б.  \n\n", "# А", "﻿# А\r1.1. Б\r\n"])
+def test_a_text_is_kept_by_the_rule_of_the_import(author, body):
+    author.post(at("edition_add"), written() | {"body_kk": body})
+    assert Edition.objects.get().body_kk == body.removeprefix("﻿").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def test_saving_a_draft_unchanged_changes_nothing(author):
+    edition = factories.draft(summary_ru="Изменено.")
+    before = written(edition)
+    author.post(at("edition_change", edition.pk), before)
+    assert written(Edition.objects.get()) == before
+    assert Edition.objects.get().text("kk") == edition.text("kk")
+    assert Version.objects.get_for_object(edition).get().revision.comment == "No fields changed."
+
+
+@pytest.mark.parametrize("language", ["kk", "ru", "en"])
+def test_a_text_can_be_emptied_under_every_language(author, language):
+    edition = factories.draft(summary_kk="Өзгерді.", summary_ru="Изменено.")
+    author.post(at("edition_change", edition.pk, language=language), written(edition, summary_kk="", summary_ru=""))
+    edition.refresh_from_db()
+    assert (edition.summary_kk, edition.summary_ru) == ("", "")
+
+
+def test_a_draft_stays_with_its_agreement(author):
+    edition = factories.draft()
+    author.post(at("edition_change", edition.pk), written(edition, agreement=factories.agreement("other").pk))
+    assert Edition.objects.get().agreement.slug == "terms"
+
+
+# Revisions
+
+
+def test_revisions_hold_every_column():
+    assert reversion.is_registered(Edition)
+    with reversion.create_revision():
+        edition = factories.draft()
+    fields = Version.objects.get_for_object(edition).get().field_dict
+    assert set(fields) == {field.attname for field in Edition._meta.concrete_fields}
+
+
+@pytest.mark.parametrize("language", ["kk", "ru", "en"])
+def test_a_revision_restores_kk_and_ru_under_every_language(author, language):
+    edition = factories.draft(summary_kk="Бірінші.", summary_ru="Первая.")
+    author.post(at("edition_change", edition.pk), written(edition))
+    first = Version.objects.get_for_object(edition).get()
+    changed = written(edition, body_kk="# Басқа", body_ru="# Другое", summary_kk="", summary_ru="")
+    author.post(at("edition_change", edition.pk), changed)
+    there = at("edition_revision", edition.pk, first.pk, language=language)
+
+    page = author.get(there)
+    assert page.context["adminform"].form["body_kk"].value() == factories.KK
+    assert columns(edition)["body_kk"] == "# Басқа"
+
+    assert author.post(there, written(edition)).status_code == 302
+    edition.refresh_from_db()
+    assert (edition.body_kk, edition.body_ru) == (factories.KK, factories.RU)
+    assert (edition.summary_kk, edition.summary_ru) == ("Бірінші.", "Первая.")
+
+
+@pytest.mark.parametrize("language", ["kk", "ru", "en"])
+def test_a_deleted_draft_is_recovered_with_kk_and_ru(author, language):
+    author.post(at("edition_add"), written(title_kk="Келісім", title_ru="Соглашение"))
+    edition = Edition.objects.get()
+    before = written(edition)
+    author.post(at("edition_delete", edition.pk), {"post": "yes"})
+    assert not Edition.objects.exists()
+
+    there = at("edition_recover", Version.objects.get_deleted(Edition).get().pk, language=language)
+    assert there in author.get(at("edition_recoverlist", language=language)).content.decode()
+    form = author.get(there).context["adminform"].form
+    assert (form["body_kk"].value(), form["body_ru"].value()) == (factories.KK, factories.RU)
+    assert not Edition.objects.exists()
+
+    assert author.post(there, before).status_code == 302
+    assert written(Edition.objects.get()) == before
+    assert Edition.objects.get().pk == edition.pk
+
+
+def test_a_draft_whose_agreement_is_gone_is_not_recovered(superuser):
+    superuser.post(at("edition_add"), written())
+    Edition.objects.all().delete()
+    Agreement.objects.all().delete()
+    there = at("edition_recover", Version.objects.get_deleted(Edition).get().pk)
+    for answer in (superuser.get(there), superuser.post(there, {})):
+        assert answer.status_code == 409
+        assert "agreement of this draft was deleted" in answer.content.decode()
+
+
+def sealed_with_revision() -> tuple[Edition, Version]:
+    """A published edition, and the revision of it as a draft with other words."""
+    with reversion.create_revision():
+        edition = factories.draft(summary_kk="Бұрын.")
+    version = Version.objects.get_for_object(edition).get()
+    edition.summary_kk = "Кейін."
+    edition.save()
+    edition.publish()
+    return edition, version
+
+
+@pytest.mark.parametrize("page", ["revision", "recover"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_no_revision_is_written_to_a_published_edition(superuser, page, method):
+    edition, version = sealed_with_revision()
+    before = columns(edition)
+    args = (edition.pk, version.pk) if page == "revision" else (version.pk,)
+
+    answer = getattr(superuser, method)(at(f"edition_{page}", *args), written(edition))
+
+    assert answer.status_code == 403
+    assert "belongs to a published edition: nothing was restored" in answer.content.decode()
+    assert columns(edition) == before
+    history = superuser.get(at("edition_history", edition.pk)).content.decode()
+    assert at("edition_revision", edition.pk, version.pk) not in history
+
+
+def test_no_revision_publishes_what_was_never_published_here(superuser):
+    with reversion.create_revision():
+        edition = factories.draft()
+    version = Version.objects.get_for_object(edition).get()
+    [row] = json.loads(version.serialized_data)
+    moments = dict.fromkeys(("published_at", "effective_from", "recorded_at"), "2020-01-01T00:00:00Z")
+    row["fields"] |= moments | {"number": 9, "digest": "f" * 64}
+    Version.objects.update(serialized_data=json.dumps([row]))
+    assert Version.objects.get().field_dict["number"] == 9
+    edition.delete()
+
+    answer = superuser.post(at("edition_recover", version.pk), written())
+
+    assert answer.status_code == 403
+    assert not Edition.objects.exists()
+
+
+def test_a_revision_of_another_model_is_not_an_edition(superuser, django_user_model):
+    reversion.register(django_user_model)
+    try:
+        with reversion.create_revision():
+            django_user_model.objects.create_user("other")
+        version = Version.objects.get()
+        assert superuser.post(at("edition_recover", version.pk), {}).status_code == 404
+    finally:
+        reversion.unregister(django_user_model)
+
+
+# The seal
+
+
+def test_a_published_edition_is_shown_and_never_written_by_a_superuser(superuser):
+    edition = factories.published(summary_kk="Бұрын.")
+    before = columns(edition)
+
+    page = superuser.get(at("edition_change", edition.pk)).content.decode()
+    assert edition.digest in page
+    assert "Бірінші тармақ" in page
+    assert not re.search(r'name="(title|body|summary|material|_save|_continue)', page)
+
+    answer = superuser.post(at("edition_change", edition.pk), written(edition, summary_kk="Кейін."))
+    assert answer.status_code == 409
+    assert "terms, edition 1 was published: nothing was saved." in answer.content.decode()
+    assert columns(edition) == before
+
+
+def test_a_form_that_was_open_while_its_draft_was_published_loses_nothing(author):
+    edition = factories.draft()
+    form = written(edition, body_ru="# Моя большая работа\n")
+    edition.publish()
+    before = columns(edition)
+
+    answer = author.post(at("edition_change", edition.pk), form)
+
+    assert answer.status_code == 409
+    assert "# Моя большая работа" in answer.content.decode()
+    assert "Бірінші тармақ" not in answer.content.decode()
+    assert columns(edition) == before
+    assert not Version.objects.exists()
+
+
+def publish_while_locked(monkeypatch: pytest.MonkeyPatch, edition: Edition) -> None:
+    """Somebody holds the agreement's lock and publishes; whoever asks for it next waits until that is done.
+
+    Both are one connection here, so a refusal takes that publication back as well: only the answer counts.
+    """
+    lock = Agreement.lock
+
+    def wait(agreement: Agreement) -> None:
+        monkeypatch.setattr(Agreement, "lock", lock)
+        Edition.objects.get(pk=edition.pk).publish(by="aigul")
+        agreement.lock()
+
+    monkeypatch.setattr(Agreement, "lock", wait)
+
+
+def test_a_save_that_waited_for_a_publication_is_refused(author, monkeypatch):
+    edition = factories.draft()
+    form = written(edition, summary_kk="Кейін.")
+    publish_while_locked(monkeypatch, edition)
+    assert author.post(at("edition_change", edition.pk), form).status_code == 403
+    assert columns(edition)["summary_kk"] is None
+
+
+def test_a_deletion_that_waited_for_a_publication_is_refused(author, monkeypatch):
+    edition = factories.draft()
+    publish_while_locked(monkeypatch, edition)
+    assert author.post(at("edition_delete", edition.pk), {"post": "yes"}).status_code == 403
+    assert Edition.objects.exists()
+
+
+def test_a_restoration_that_waited_for_a_publication_is_refused(author, monkeypatch):
+    with reversion.create_revision():
+        edition = factories.draft()
+    there = at("edition_revision", edition.pk, Version.objects.get().pk)
+    publish_while_locked(monkeypatch, edition)
+    assert author.post(there, written(edition)).status_code == 403
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("page", "status"), [("change", 409), ("delete", 403), ("revision", 403), ("recover", 403), ("publish", 409)]
+)
+def test_what_waits_for_a_publication_in_another_connection_is_refused(superuser, page, status):
+    with reversion.create_revision():
+        edition = factories.draft()
+    key = Version.objects.get().pk
+    args = {"revision": (edition.pk, key), "recover": (key,)}.get(page, (edition.pk,))
+    form = written(edition, summary_kk="Кейін.") | question(superuser, edition) | {"post": "yes"}
+
+    def post() -> int:
+        try:
+            return superuser.post(at(f"edition_{page}", *args), form).status_code
+        finally:
+            connection.close()
+
+    waiting = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database OR l.database IS NULL"
+    waiting += " WHERE NOT l.granted AND d.datname = current_database()"
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic(), connection.cursor() as cursor:
+            edition.publish()
+            answer = pool.submit(post)
+            while not answer.done() and cursor.execute(waiting).fetchone() == (0,):
+                pass
+            assert not answer.done(), answer.result()
+        assert answer.result(timeout=30) == status
+    before = edition.digest
+    edition.refresh_from_db()
+    assert (edition.digest, edition.summary_kk) == (before, "")
+    assert list(Edition.objects.verify()) == []
+
+
+def test_a_published_edition_is_not_deleted_alone_or_with_others(superuser):
+    edition, draft = factories.published(), factories.draft()
+    there = at("edition_delete", edition.pk)
+    assert superuser.get(there).status_code == 403
+    assert superuser.post(there, {"post": "yes"}).status_code == 403
+    many = {"action": "delete_selected", "_selected_action": [edition.pk, draft.pk], "post": "yes"}
+    assert superuser.post(at("edition_changelist"), many).status_code == 405
+    assert "delete_selected" not in superuser.get(at("edition_changelist")).content.decode()
+    assert Edition.objects.count() == 2
+
+
+def test_an_agreement_keeps_its_slug_and_itself_once_an_edition_is_published(superuser):
+    edition = factories.published()
+    there = at("agreement_change", edition.agreement_id)
+    superuser.post(there, {"slug": "other", "time_zone": "Asia/Oral"})
+    edition.agreement.refresh_from_db()
+    assert (edition.agreement.slug, edition.agreement.time_zone) == ("terms", "Asia/Oral")
+    assert superuser.post(at("agreement_delete", edition.agreement_id), {"post": "yes"}).status_code == 403
+    assert list(Edition.objects.verify()) == []
+
+    free = factories.agreement("free")
+    superuser.post(at("agreement_change", free.pk), {"slug": "other", "time_zone": "Asia/Oral"})
+    free.refresh_from_db()
+    assert free.slug == "other"
+
+
+def test_a_zone_that_does_not_exist_is_refused(superuser):
+    answer = superuser.post(at("agreement_add"), {"slug": "terms", "time_zone": "Asia/Nowhere"})
+    assert "time_zone" in answer.context["adminform"].form.errors
+    assert not Agreement.objects.exists()
+
+
+# Roles
+
+
+def test_an_author_edits_drafts_and_neither_publishes_nor_cancels(author):
+    draft = factories.draft()
+    scheduled = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    for act, edition in (("publish", draft), ("cancel", scheduled)):
+        there = at(f"edition_{act}", edition.pk)
+        assert there not in author.get(at("edition_change", edition.pk)).content.decode()
+        form = {"digest": scheduled.digest, "confirm": "on", "draft": fingerprint(draft), "after": scheduled.digest}
+        assert author.get(there).status_code == author.post(there, form).status_code == 403
+    assert Edition.objects.drafts().get() == draft
+    assert Edition.objects.binding().get() == scheduled
+
+
+def test_a_publisher_publishes_and_cancels_and_does_not_edit(publisher):
+    draft = factories.draft()
+    page = publisher.get(at("edition_change", draft.pk)).content.decode()
+    assert at("edition_publish", draft.pk) in page
+    assert 'name="body_kk"' not in page
+    assert publisher.post(at("edition_change", draft.pk), written(draft, summary_kk="Кейін.")).status_code == 403
+    assert columns(draft)["summary_kk"] is None
+
+    draft.publish(effective_from=timezone.now() + timedelta(days=1))
+    assert at("edition_cancel", draft.pk) in publisher.get(at("edition_change", draft.pk)).content.decode()
+
+
+def test_a_permission_taken_away_while_the_page_was_open_is_gone(publisher, django_user_model):
+    edition = factories.draft()
+    form = question(publisher, edition)
+    django_user_model.objects.get().user_permissions.clear()
+    assert publisher.post(at("edition_publish", edition.pk), form).status_code == 403
+    assert Edition.objects.drafts().exists()
+
+
+def test_publishing_needs_the_token_of_its_own_page(django_user_model):
+    edition = factories.draft()
+    client = desk(django_user_model, *PUBLISHER)
+    form = question(client, edition)
+    client.handler.enforce_csrf_checks = True
+    assert client.post(at("edition_publish", edition.pk), form).status_code == 403
+    assert Edition.objects.drafts().exists()
+
+
+# Publishing
+
+
+def test_looking_at_the_publish_page_publishes_nothing_and_opens_no_transaction(publisher):
+    edition = factories.draft()
+    before = columns(edition)
+    there = at("edition_publish", edition.pk)
+    with CaptureQueriesContext(connection) as captured:
+        answer = publisher.get(there + "?confirm=on&when=now&after=&draft=" + fingerprint(edition))
+    assert answer.status_code == 200
+    assert publisher.head(there).status_code == 200
+    assert publisher.put(there).status_code == publisher.delete(there).status_code == 405
+    assert columns(edition) == before
+    assert not [query for query in captured if query["sql"].startswith(("UPDATE", "INSERT", "DELETE", "SAVEPOINT"))]
+
+
+def test_the_publish_page_says_what_will_happen(publisher):
+    factories.users(3)
+    factories.published(notice_days=10)
+    page = publisher.get(at("edition_publish", factories.draft().pk)).content.decode()
+    words = " ".join(re.sub("<[^>]*>", " ", page).split())
+    assert "Пайдаланушы келісімі Пользовательское соглашение" in words
+    assert "1 section , 2 clauses" in words.replace("section,", "section ,")
+    assert "In force now: terms, edition 1" in words
+    assert "The edition in force promises 10 days of notice" in words
+    assert "4 users will be told." in words
+    assert "Astana time, UTC+5, Asia/Almaty" in words
+
+
+def test_publishing_now_tells_number_moment_and_digest(publisher):
+    edition = factories.draft()
+    answer = publisher.post(at("edition_publish", edition.pk), question(publisher, edition), follow=True)
+    edition.refresh_from_db()
+    assert (edition.number, edition.published_by, edition.state()) == (1, "publisher", State.IN_FORCE)
+    assert Notice.objects.get().edition == edition
+    page = answer.content.decode()
+    assert "Terms, edition 1 is published. Effective from: " in page
+    assert f"SHA-256: {edition.digest}" in page
+    assert answer.redirect_chain == [(at("edition_change", edition.pk), 302)]
+
+
+def test_a_second_click_publishes_nothing_a_second_time(publisher):
+    edition = factories.draft()
+    form = question(publisher, edition)
+    answers = [publisher.post(at("edition_publish", edition.pk), form) for _click in range(2)]
+    assert [answer.status_code for answer in answers] == [302, 409]
+    assert "terms, edition 1 is published already." in answers[1].content.decode()
+    assert (Edition.objects.count(), Notice.objects.count()) == (1, 1)
+
+
+def test_a_click_that_waited_for_another_publisher_is_refused(publisher, monkeypatch):
+    edition = factories.draft()
+    form = question(publisher, edition)
+    publish_while_locked(monkeypatch, edition)
+    answer = publisher.post(at("edition_publish", edition.pk), form)
+    assert answer.status_code == 409
+    assert "It was published by aigul." in answer.content.decode()
+
+
+@pytest.mark.parametrize("column", ["body_ru", "summary_kk", "approval_kk", "prevailing_language"])
+def test_a_page_opened_before_the_draft_was_edited_is_refused(publisher, column):
+    edition = factories.draft()
+    form = question(publisher, edition)
+    Edition.objects.filter(pk=edition.pk).update(**{column: "ru"})
+    answer = publisher.post(at("edition_publish", edition.pk), form)
+    assert answer.status_code == 409
+    assert "older than the draft or the last edition" in answer.content.decode()
+    assert Edition.objects.drafts().exists()
+
+
+def test_a_page_opened_before_another_edition_was_published_is_refused(publisher):
+    edition = factories.draft()
+    form = question(publisher, edition)
+    factories.published()
+    assert publisher.post(at("edition_publish", edition.pk), form).status_code == 409
+    assert publisher.post(at("edition_publish", edition.pk), {"when": "now", "confirm": "on"}).status_code == 409
+    assert Edition.objects.drafts().get() == edition
+    assert publisher.post(at("edition_publish", edition.pk), question(publisher, edition)).status_code == 302
+
+
+def test_a_date_is_read_in_the_agreements_zone(publisher):
+    edition = factories.draft()
+    Agreement.objects.update(time_zone="Asia/Tokyo")
+    form = question(publisher, edition, when="at", date=f"{timezone.now().year + 1}-03-01", time="09:00")
+    assert publisher.post(at("edition_publish", edition.pk), form).status_code == 302
+    edition.refresh_from_db()
+    assert edition.effective_from == datetime(timezone.now().year + 1, 3, 1, tzinfo=UTC)
+
+
+def next_change(month: int) -> str:
+    """The last Sunday of that month in a coming year, when clocks change in Europe."""
+    last = datetime(timezone.now().year + 1, month, 31, tzinfo=UTC)
+    return (last - timedelta(days=(last.weekday() + 1) % 7)).date().isoformat()
+
+
+@pytest.mark.parametrize(
+    ("zone", "answer", "says"),
+    [
+        ("Asia/Almaty", {"date": "2024-02-29", "time": "23:30"}, "comes twice in Asia/Almaty"),
+        ("Europe/Paris", {"date": next_change(10), "time": "02:30"}, "comes twice in Europe/Paris"),
+        ("Europe/Paris", {"date": next_change(3), "time": "02:30"}, "does not exist in Europe/Paris"),
+        ("Asia/Almaty", {"date": "2024-03-01", "time": "09:00"}, "2024-03-01T09:00:00+05:00 is past"),
+        ("Asia/Almaty", {"date": "0001-01-01", "time": "00:00"}, "is past"),
+        ("Pacific/Midway", {"date": "9999-12-31", "time": "23:59"}, "within the next ten years"),
+        ("Asia/Almaty", {"date": "2031-02-30", "time": "09:00"}, "Enter a valid date."),
+        ("Asia/Almaty", {"date": "31.12.2030", "time": "25:00"}, "Enter a valid time."),
+        ("Asia/Almaty", {"date": "2030-01-01"}, "Name the date and the time."),
+        ("Asia/Almaty", {"time": "09:00"}, "Name the date and the time."),
+        ("Asia/Almaty", {"when": "now", "date": "2030-01-01"}, "which of the two is meant?"),
+        ("Asia/Almaty", {"when": ""}, "This field is required."),
+        ("Asia/Almaty", {"when": "now", "confirm": ""}, "This field is required."),
+    ],
+)
+def test_an_answer_that_can_be_read_in_two_ways_or_none_is_asked_again(publisher, zone, answer, says):
+    edition = factories.draft()
+    Agreement.objects.update(time_zone=zone)
+    response = publisher.post(at("edition_publish", edition.pk), question(publisher, edition, when="at") | answer)
+    assert response.status_code == 400
+    assert says in response.content.decode().replace("&#x27;", "'")
+    assert Edition.objects.drafts().exists()
+
+
+def test_what_publish_would_refuse_is_said_before_it_is_tried(publisher):
+    edition = factories.draft(ru=factories.RU + "\n1.3. Лишний.\n")
+    page = publisher.get(at("edition_publish", edition.pk)).content.decode()
+    assert "different clauses: 1.3." in page
+    assert 'type="submit" class="default"' not in page
+    response = publisher.post(at("edition_publish", edition.pk), question(publisher, edition))
+    assert response.status_code == 400
+    assert Edition.objects.drafts().exists()
+
+
+def test_while_another_edition_is_announced_only_a_later_moment_is_offered(publisher):
+    moment = timezone.now() + timedelta(days=30)
+    factories.published(effective_from=moment)
+    edition = factories.draft()
+    page = publisher.get(at("edition_publish", edition.pk))
+    assert [choice for choice, _label in page.context["form"].fields["when"].choices] == ["at"]
+    early = (moment - timedelta(days=2)).date().isoformat()
+    form = question(publisher, edition, when="at", date=early, time="09:00")
+    response = publisher.post(at("edition_publish", edition.pk), form)
+    assert response.status_code == 400
+    assert "is not after" in response.content.decode()
+
+
+# Cancelling
+
+
+def test_a_scheduled_edition_is_cancelled_after_a_question(publisher):
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    there = at("edition_cancel", edition.pk)
+    assert publisher.get(there + f"?confirm=on&digest={edition.digest}").status_code == 200
+    for incomplete in ({}, {"digest": edition.digest}, {"confirm": "on", "digest": "f" * 64}):
+        assert publisher.post(there, incomplete).status_code == 400
+    edition.refresh_from_db()
+    assert edition.state() == State.SCHEDULED
+
+    answers = [publisher.post(there, {"confirm": "on", "digest": edition.digest}) for _click in range(2)]
+
+    assert [answer.status_code for answer in answers] == [302, 409]
+    edition.refresh_from_db()
+    assert edition.state() == State.CANCELLED
+
+
+def test_only_what_is_scheduled_is_cancelled(publisher):
+    for edition in (factories.draft(), factories.published()):
+        there = at("edition_cancel", edition.pk)
+        for answer in (publisher.get(there), publisher.post(there, {"confirm": "on", "digest": edition.digest})):
+            assert answer.status_code in {400, 409}
+            assert answer.request["REQUEST_METHOD"] == "POST" or answer.status_code == 409
+        edition.refresh_from_db()
+        assert edition.cancelled_at is None
+
+
+def test_unknown_editions_lead_back_to_the_desk(superuser):
+    for act in ("publish", "cancel", "change", "delete", "history"):
+        for key in (999, "x", "1_2F"):
+            assert superuser.get(at(f"edition_{act}", key)).status_code == 302
+    assert superuser.post(at("edition_publish", 999), {}).status_code == 302
+
+
+# Pages
+
+
+def test_the_list_names_states_and_dates_in_words(superuser):
+    factories.published()
+    factories.published(effective_from=datetime(timezone.now().year + 1, 3, 1, 4, tzinfo=UTC))
+    factories.published(effective_from=datetime(timezone.now().year + 1, 3, 2, 4, tzinfo=UTC)).cancel()
+    factories.draft()
+    year = timezone.now().year + 1
+    for language, words in {
+        "kk": f"{year} жылғы 1 наурыздан, сағат 09:00 (Астана уақыты, UTC+5)",
+        "ru": f"1 марта {year} г., 09:00 (время Астаны, UTC+5)",
+        "en": f"1 March {year}, 09:00 (Astana time, UTC+5)",
+    }.items():
+        page = superuser.get(at("edition_changelist", language=language)).content.decode()
+        assert words in page
+        states = re.findall(r"agreement-state agreement-(\w+)", page)
+        assert states == ["draft", "cancelled", "scheduled", "in_force"]
+
+
+def test_the_list_costs_the_same_for_any_number_of_editions_and_reads_no_text(superuser):
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert superuser.get(at("edition_changelist") + "?all=").status_code == 200
+        assert not [query["sql"] for query in captured if "body_kk" in query["sql"] or "summary_ru" in query["sql"]]
+        return len(captured)
+
+    factories.published()
+    factories.draft()
+    few = cost()
+    for _number in range(58):
+        factories.published()
+    assert cost() == few <= 8
+
+
+def test_notices_and_deliveries_are_read_and_never_counted_or_written(superuser, settings):
+    factories.users(3)
+    edition = factories.published()
+    dispatch.fan_out(Notice.objects.get())
+    notice, delivery = Notice.objects.get(), Delivery.objects.first()
+    with CaptureQueriesContext(connection) as captured:
+        for page in (
+            at("notice_changelist"),
+            at("notice_change", notice.pk),
+            at("delivery_changelist") + f"?notice={notice.pk}&outcome__exact=waiting&_facets=True",
+            at("delivery_change", delivery.pk),
+        ):
+            assert superuser.get(page).status_code == 200, page
+    counted = [query["sql"] for query in captured if "COUNT(" in query["sql"] and "agreement_delivery" in query["sql"]]
+    assert counted == []
+    assert not [query["sql"] for query in captured if "body_kk" in query["sql"]][1:]
+    for page, row in (("notice", notice), ("delivery", delivery)):
+        assert superuser.get(at(f"{page}_add")).status_code == 403
+        assert superuser.post(at(f"{page}_change", row.pk), {}).status_code == 403
+        assert superuser.post(at(f"{page}_delete", row.pk), {"post": "yes"}).status_code == 403
+    assert edition.notices.get().deliveries.count() == Delivery.objects.count() > 0
+
+
+def test_hostile_text_is_harmless_and_no_page_needs_inline_scripts_or_styles(superuser):
+    names = {f"{name}_{code}": HOSTILE.split("\n")[0][:255] for name in TEXTS for code in ("kk", "ru")}
+    hostile = {**names, "body_kk": HOSTILE, "body_ru": HOSTILE}
+    superuser.post(at("edition_add"), written(**hostile))
+    draft = Edition.objects.get()
+    pages = [at("edition_change", draft.pk), at("edition_publish", draft.pk), at("edition_history", draft.pk)]
+    Edition.objects.get(pk=draft.pk).publish(by=HOSTILE[:200], effective_from=timezone.now() + timedelta(days=1))
+    pages += [at("edition_cancel", draft.pk), at("edition_changelist"), at("notice_changelist"), at("edition_add")]
+    answers = [superuser.get(page) for page in pages]
+    answers.append(superuser.post(at("edition_change", draft.pk), written(**hostile | {"body_kk": HOSTILE * 2})))
+    for answer in answers:
+        page = answer.content.decode()
+        assert "alert(1)</script>" not in page
+        assert "<img src=x" not in page
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=[\"']|href=[\"']javascript:", page)

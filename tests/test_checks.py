@@ -1,0 +1,108 @@
+"""Each system check: what it says of a wrong value, and that a right one passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core import checks
+from django.core.checks import CheckMessage
+from django.db import connection
+
+from agreement.checks import check_seal, check_settings, check_site
+from agreement.models import triggers
+
+
+def ids(messages: Any) -> list[str]:
+    return [message.id for message in messages]
+
+
+def only(messages: Any) -> CheckMessage:
+    (message,) = messages
+    assert message.hint
+    return message
+
+
+@pytest.mark.django_db
+def test_the_portal_passes_every_check():
+    assert checks.run_checks(databases=["default"]) == []
+
+
+def test_E001_names_the_nearest_right_setting(settings):  # noqa: N802
+    settings.AGREEMENT = {"BASE_ULR": "https://portal.example.kz"}
+    message = only(check_settings(None))
+    assert (message.id, message.msg) == ("agreement.E001", "AGREEMENT has no setting 'BASE_ULR'.")
+    assert message.hint == "Did you mean 'BASE_URL'?"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("NOTICE_DAYS", "ten", "'ten', but must be of type int"),
+        ("NOTICE_DAYS", True, "True, but must be of type int"),
+        ("NOTICE_DAYS", -1, "-1, but must lie between 0 and 32767"),
+        ("SHOW_SCHEDULED", 1, "1, but must be of type bool"),
+        ("PREVAILING_LANGUAGE", "en", '\'en\', but must be "kk", "ru" or ""'),
+        ("BASE_URL", "portal.example.kz", "'portal.example.kz', but must be like"),
+        ("CHANNELS", "agreement.channels.EmailChannel", "but must be of type tuple"),
+        ("CHANNELS", ("agreement.channels.Pigeon",), "'agreement.channels.Pigeon', but can't be imported"),
+        ("AUDIENCE", "nowhere.at_all", "'nowhere.at_all', but can't be imported"),
+    ],
+)
+def test_E002_quotes_the_wrong_value(settings, key, value, says):  # noqa: N802
+    settings.AGREEMENT = {key: value}
+    message = only(check_settings(None))
+    assert message.id == "agreement.E002"
+    assert f'AGREEMENT["{key}"] is ' in message.msg
+    assert says in message.msg
+
+
+def test_E002_refuses_what_is_no_dict(settings):  # noqa: N802
+    settings.AGREEMENT = ["BASE_URL"]
+    assert "which is not a dict" in only(check_settings(None)).msg
+
+
+@pytest.mark.parametrize("languages", [("ru",), ("kk", "en"), ("en",)])
+def test_E003_prints_the_line_to_add(settings, languages):  # noqa: N802
+    settings.MODELTRANSLATION_LANGUAGES = languages
+    message = only(check_site(None))
+    assert message.id == "agreement.E003"
+    assert 'MODELTRANSLATION_LANGUAGES = ("kk", "ru")' in message.hint
+
+
+def test_E006_refuses_times_without_zones(settings):  # noqa: N802
+    settings.USE_TZ = False
+    assert only(check_site(None)).id == "agreement.E006"
+
+
+@pytest.mark.django_db
+def test_E007_names_the_trigger_that_is_missing():  # noqa: N802
+    assert list(check_seal(None, ["default"])) == []
+    triggers.remove(connection, apps.get_model)
+    messages = list(check_seal(None, ["default"]))
+    assert set(ids(messages)) == {"agreement.E007"}
+    assert any("'agreement_seal_edition_" in message.msg for message in messages)
+    triggers.install(connection, apps.get_model)
+
+
+def test_W001_asks_for_the_sites_address(settings):  # noqa: N802
+    settings.AGREEMENT = {}
+    assert only(check_site(None)).id == "agreement.W001"
+
+
+def test_W002_asks_for_the_include(settings):  # noqa: N802
+    settings.ROOT_URLCONF = "tests.no_urls"
+    message = only(check_site(None))
+    assert message.id == "agreement.W002"
+    assert 'include("agreement.urls")' in message.hint
+
+
+def test_W004_warns_of_a_publisher_who_waits(settings):  # noqa: N802
+    settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
+    assert only(check_site(None)).id == "agreement.W004"
+
+
+def test_W005_warns_of_a_text_without_pages(settings):  # noqa: N802
+    settings.LANGUAGES = [("kk", "Қазақша")]
+    assert only(check_site(None)).id == "agreement.W005"

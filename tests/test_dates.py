@@ -1,0 +1,117 @@
+"""Dates as Kazakh, Russian and English readers write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from agreement import dates
+
+ALMATY = "Asia/Almaty"
+
+KAZAKH = {
+    1: ("қаңтар", "қаңтардан", "қаңтарға", "қаңтарда"),
+    2: ("ақпан", "ақпаннан", "ақпанға", "ақпанда"),
+    3: ("наурыз", "наурыздан", "наурызға", "наурызда"),
+    4: ("сәуір", "сәуірден", "сәуірге", "сәуірде"),
+    5: ("мамыр", "мамырдан", "мамырға", "мамырда"),
+    6: ("маусым", "маусымнан", "маусымға", "маусымда"),
+    7: ("шілде", "шілдеден", "шілдеге", "шілдеде"),
+    8: ("тамыз", "тамыздан", "тамызға", "тамызда"),
+    9: ("қыркүйек", "қыркүйектен", "қыркүйекке", "қыркүйекте"),
+    10: ("қазан", "қазаннан", "қазанға", "қазанда"),
+    11: ("қараша", "қарашадан", "қарашаға", "қарашада"),
+    12: ("желтоқсан", "желтоқсаннан", "желтоқсанға", "желтоқсанда"),
+}
+RUSSIAN = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
+CASES = ("nominative", "from", "until", "on")
+
+
+def noon(month: int) -> datetime:
+    return datetime(2026, month, 1, 12, 0, tzinfo=ZoneInfo(ALMATY))
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("month", range(1, 13))
+def test_a_kazakh_date_bends_its_month(month, case):
+    expected = KAZAKH[month][CASES.index(case)]
+    assert dates.day(noon(month), "kk", ALMATY, case) == f"2026 жылғы 1 {expected}"
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("month", range(1, 13))
+def test_a_russian_date_stands_in_the_genitive_in_every_sentence(month, case):
+    assert dates.day(noon(month), "ru", ALMATY, case) == f"1 {RUSSIAN[month - 1]} 2026 г."
+
+
+@pytest.mark.parametrize("language", ["en", "de", ""])
+def test_any_other_language_gets_an_english_date(language):
+    assert dates.day(noon(3), language, ALMATY) == "1 March 2026"
+
+
+@pytest.mark.parametrize(
+    ("language", "written"),
+    [
+        ("kk", "2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты, UTC+5)"),
+        ("ru", "1 марта 2026 г., 09:00 (время Астаны, UTC+5)"),
+        ("en", "1 March 2026, 09:00 (Astana time, UTC+5)"),
+    ],
+)
+def test_an_instant_names_its_zone(language, written):
+    assert dates.instant(datetime(2026, 3, 1, 4, 0, tzinfo=UTC), language, ALMATY) == written
+
+
+def test_the_day_is_that_of_the_zone_and_not_of_utc():
+    late = datetime(2026, 12, 31, 20, 0, tzinfo=UTC)
+    assert dates.day(late, "ru", ALMATY) == "1 января 2027 г."
+    assert dates.day(late, "ru", "UTC") == "31 декабря 2026 г."
+
+
+def test_seconds_are_shown_only_where_there_are_some():
+    at = datetime(2026, 3, 1, 9, 0, 7, 500_000, tzinfo=UTC)
+    assert dates.clock(at, "UTC") == "09:00:07"
+    assert dates.clock(at.replace(second=0), "UTC") == "09:00"
+
+
+def test_the_hour_that_happened_twice_is_told_apart_by_its_offset():
+    """Almaty left UTC+6 at 2024-03-01 00:00, and it was 23:00 again."""
+    first = datetime(2024, 2, 29, 17, 30, tzinfo=UTC)
+    second = first + timedelta(hours=1)
+
+    assert dates.instant(first, "ru", ALMATY) == "29 февраля 2024 г., 23:30 (время Астаны, UTC+6)"
+    assert dates.instant(second, "ru", ALMATY) == "29 февраля 2024 г., 23:30 (время Астаны, UTC+5)"
+
+
+def test_fold_tells_the_doubled_hour_apart_in_local_time():
+    local = datetime(2024, 2, 29, 23, 30, tzinfo=ZoneInfo(ALMATY))
+    assert dates.offset(local) == "UTC+6"
+    assert dates.offset(local.replace(fold=1)) == "UTC+5"
+
+
+@pytest.mark.parametrize("city", ["Almaty", "Aqtau", "Aqtobe", "Atyrau", "Oral", "Qostanay", "Qyzylorda"])
+def test_every_zone_of_kazakhstan_is_called_astana_time(city):
+    assert dates.zone(noon(6), "kk", f"Asia/{city}") == "Астана уақыты, UTC+5"
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("UTC", "UTC"),
+        ("Asia/Kolkata", "UTC+5:30"),
+        ("America/New_York", "UTC-4"),
+        ("America/St_Johns", "UTC-2:30"),
+    ],
+)
+def test_any_other_zone_is_its_offset(name, written):
+    assert dates.zone(noon(7), "ru", name) == written
+
+
+def test_offset_reads_a_fixed_zone():
+    assert dates.offset(datetime(2026, 1, 1, tzinfo=timezone(-timedelta(hours=3, minutes=30)))) == "UTC-3:30"
+
+
+def test_offset_refuses_a_naive_time():
+    with pytest.raises(ValueError, match="is naive: give it a time zone"):
+        dates.offset(datetime(2026, 3, 1))  # noqa: DTZ001 - that is the point

@@ -1,0 +1,347 @@
+"""The ledger: nobody forgotten, nobody told twice, each in their language, through a real SMTP server."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+from django.utils import timezone
+
+from agreement import dispatch
+from agreement.channels import EmailChannel
+from agreement.models import Delivery, Notice, NoticeText
+from tests import factories, smtp
+from tests.site import make_users, site
+
+Outcome = Delivery.Outcome
+
+
+@pytest.fixture
+def mailbox(settings: Any) -> Iterator[smtp.Mailbox]:
+    with smtp.server() as mailbox:
+        if hasattr(settings, "MAILERS"):
+            settings.MAILERS = {
+                "default": {
+                    "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+                    "OPTIONS": {"host": "127.0.0.1", "port": mailbox.port},
+                }
+            }
+        else:
+            settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+            settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", mailbox.port
+        yield mailbox
+
+
+def outcomes() -> Counter[str]:
+    return Counter(Delivery.objects.values_list("outcome", flat=True))
+
+
+def deliveries_of(address: str) -> Any:
+    return Delivery.objects.filter(user__email=address)
+
+
+@pytest.mark.django_db
+def test_every_user_gets_one_mail_in_their_language(mailbox):
+    users = factories.users(6)
+    edition = factories.published(summary_kk="Жаңа сөздер.", summary_ru="Новые слова.")
+
+    tally = dispatch.work()
+
+    assert (tally.written, tally.sent) == (6, 6)
+    assert sorted(mailbox.by_address()) == sorted(user.email for user in users)
+    for number, (ours, other) in enumerate([("Жаңа сөздер.", "Новые"), ("Новые слова.", "Жаңа")]):
+        text = mailbox.text(users[number].email)
+        assert ours in text
+        assert other not in text
+        assert edition.digest in text
+        assert f"/agreements/terms/editions/{edition.number}/" in text
+    both = mailbox.text(users[2].email)
+    assert both.index("Жаңа сөздер.") < both.index("Новые слова.")
+
+
+@pytest.mark.django_db
+def test_the_mail_says_in_its_headers_what_it_is(mailbox, settings):
+    settings.AGREEMENT = {
+        **settings.AGREEMENT,
+        "FROM_EMAIL": "terms@example.kz",
+        "REPLY_TO": "help@example.kz",
+    }
+    factories.users(3)
+    factories.published()
+    dispatch.work()
+
+    kk, ru, both = mailbox.messages
+    delivery = deliveries_of("user0@example.kz").get()
+    assert kk["Message-ID"] == f"<{delivery.notice.uuid.hex}.{delivery.pk}@127.0.0.1>"
+    assert (kk["From"], kk["Reply-To"]) == ("terms@example.kz", "help@example.kz")
+    assert kk["Auto-Submitted"] == "auto-generated"
+    assert [message["Content-Language"] for message in (kk, ru, both)] == ["kk", "ru", "kk, ru"]
+    assert kk.get_body(("html",)) is not None
+
+
+@pytest.mark.django_db
+def test_working_again_tells_nobody_twice(mailbox):
+    factories.users(3)
+    factories.published()
+    dispatch.work()
+    Notice.objects.update(fanned_out_at=None, fan_out_cursor="")
+
+    again = dispatch.work()
+
+    assert (again.written, again.sent, len(mailbox.messages)) == (0, 0, 3)
+
+
+@pytest.mark.django_db
+def test_fan_out_goes_on_from_where_it_stopped(mailbox, monkeypatch):
+    monkeypatch.setattr(dispatch, "FAN_OUT", 2)
+    factories.users(5)
+    notice = factories.published().notices.get()
+    dispatch.compose(notice)
+    dispatch._fan_out_batch(notice)
+    assert Delivery.objects.count() == 2
+
+    assert dispatch.fan_out(notice) == 3
+    assert not Notice.objects.unfinished().exists()
+
+
+@pytest.mark.django_db
+def test_what_was_said_is_kept_whatever_the_template_says_later(mailbox, monkeypatch):
+    factories.users(1)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    said = NoticeText.objects.get(notice=notice, language="kk")
+    monkeypatch.setattr(EmailChannel, "compose", None)
+
+    dispatch.deliver()
+
+    assert mailbox.messages[0]["Subject"].strip() == said.subject
+    assert mailbox.text("user0@example.kz").strip() == said.text.strip()
+    assert set(notice.texts.values_list("language", flat=True)) == {"kk", "ru", "mul"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"email": ""}, "no address"),
+        ({"email": "nobody at all"}, "invalid address"),
+        ({"email": "a@example.kz\nBcc: b@example.kz"}, "invalid address"),
+        ({"is_active": False}, "left the audience"),
+    ],
+)
+def test_who_can_not_be_told_is_skipped_with_the_reason(mailbox, change, reason):
+    user, _other = factories.users(2)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    get_user_model().objects.filter(pk=user.pk).update(**change)
+
+    dispatch.deliver()
+
+    delivery = Delivery.objects.get(user=user)
+    assert (delivery.outcome, delivery.reason) == (Outcome.SKIPPED, reason)
+    assert outcomes() == {Outcome.SKIPPED: 1, Outcome.SENT: 1}
+
+
+@pytest.mark.django_db
+def test_the_ledger_outlives_a_deleted_account(mailbox):
+    user, _other = factories.users(2)
+    dispatch.fan_out(factories.published().notices.get())
+    user.delete()
+
+    dispatch.deliver()
+
+    delivery = Delivery.objects.get(user=None)
+    assert (delivery.outcome, delivery.reason) == (Outcome.SKIPPED, "left the audience")
+
+
+@pytest.mark.django_db
+def test_a_cancelled_edition_is_no_news(mailbox):
+    factories.users(2)
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    dispatch.fan_out(edition.notices.get())
+    edition.cancel()
+
+    dispatch.deliver()
+
+    assert mailbox.messages == []
+    assert set(Delivery.objects.values_list("outcome", "reason")) == {("skipped", "edition cancelled")}
+
+
+@pytest.mark.django_db
+def test_a_final_refusal_fails_and_a_passing_one_waits(mailbox):
+    mailbox.replies = {"user0@example.kz": "550 no such user", "user1@example.kz": "451 try later"}
+    factories.users(3)
+    factories.published()
+    now = timezone.now()
+
+    tally = dispatch.work()
+
+    assert (tally.failed, tally.postponed, tally.sent) == (1, 1, 1)
+    final, later = deliveries_of("user0@example.kz").get(), deliveries_of("user1@example.kz").get()
+    assert (final.outcome, final.reason) == (Outcome.FAILED, "SMTP 550")
+    assert (later.outcome, later.reason, later.attempts) == (Outcome.WAITING, "SMTP 451", 1)
+    assert timedelta(seconds=40) < later.due_at - now < timedelta(seconds=90)
+
+
+@pytest.mark.django_db
+def test_attempts_end(mailbox):
+    mailbox.replies = {"user0@example.kz": "451 try later"}
+    factories.users(1)
+    factories.published()
+    for _attempt in range(dispatch.ATTEMPTS):
+        dispatch.work()
+        Delivery.objects.waiting().update(due_at=timezone.now())
+
+    assert outcomes() == {Outcome.FAILED: 1}
+    mailbox.replies = {}
+    assert dispatch.work().sent == 0
+
+
+@pytest.mark.django_db
+def test_a_server_that_is_away_costs_no_attempt_and_loses_nothing(mailbox, settings):
+    if hasattr(settings, "MAILERS"):
+        settings.MAILERS["default"]["OPTIONS"]["port"] = 1
+    else:
+        settings.EMAIL_PORT = 1
+    factories.users(3)
+    factories.published()
+
+    with pytest.raises(CommandError, match="The channel is away .* 3 notices wait"):
+        call_command("deliver_notices", once=True)
+
+    assert set(Delivery.objects.values_list("outcome", "attempts", "lease")) == {("waiting", 0, "")}
+
+
+@pytest.mark.django_db
+def test_without_the_sites_address_nothing_is_sent_and_nothing_lost(mailbox, settings):
+    factories.users(1)
+    factories.published()
+    with override_settings(AGREEMENT={**settings.AGREEMENT, "BASE_URL": ""}):
+        with pytest.raises(ImproperlyConfigured, match="BASE_URL"):
+            dispatch.work()
+        with pytest.raises(CommandError, match="BASE_URL"):
+            call_command("deliver_notices")
+
+    assert dispatch.work().sent == 1
+
+
+@pytest.mark.django_db
+def test_a_fault_in_one_message_never_stops_the_others(mailbox, monkeypatch):
+    factories.users(3)
+    factories.published()
+    send = EmailChannel.send
+
+    def faulty(self: Any, delivery: Any, address: str, said: Any) -> None:
+        if address == "user1@example.kz":
+            raise RuntimeError(address)
+        send(self, delivery, address, said)
+
+    monkeypatch.setattr(EmailChannel, "send", faulty)
+    tally = dispatch.work()
+
+    assert (tally.sent, tally.postponed) == (2, 1)
+    assert deliveries_of("user1@example.kz").get().reason == "RuntimeError"
+
+
+@pytest.mark.django_db
+def test_a_worker_whose_lease_was_taken_over_settles_nothing():
+    factories.users(1)
+    dispatch.fan_out(factories.published().notices.get())
+    (mine,) = Delivery.objects.claim(channel="email")
+    assert Delivery.objects.claim(channel="email") == []
+    Delivery.objects.update(due_at=timezone.now())
+    (theirs,) = Delivery.objects.claim(channel="email")
+
+    assert mine.settle(Outcome.SENT) is False
+    assert Delivery.objects.renew(lease=mine.lease) == set()
+    assert theirs.settle(Outcome.SENT) is True
+    assert theirs.settle(Outcome.FAILED) is False
+    assert outcomes() == {Outcome.SENT: 1}
+
+
+@pytest.mark.django_db
+def test_a_lease_is_renewed_while_its_worker_works(mailbox, monkeypatch):
+    monkeypatch.setattr(dispatch, "LEASE", timedelta(0))
+    factories.users(2)
+    factories.published()
+    dispatch.fan_out(Notice.objects.get())
+    Delivery.objects.update(due_at=timezone.now() - timedelta(hours=1))
+    ends = []
+    monkeypatch.setattr(EmailChannel, "send", lambda *_: ends.append(Delivery.objects.waiting().first().due_at))
+
+    dispatch.deliver()
+
+    assert ends[1] > ends[0] > timezone.now()
+
+
+@pytest.mark.django_db
+def test_the_audience_is_the_sites(mailbox, settings):
+    factories.users(3)
+    settings.AGREEMENT = {**settings.AGREEMENT, "AUDIENCE": "tests.test_dispatch.first_user"}
+    factories.published()
+    dispatch.work()
+    assert list(mailbox.by_address()) == ["user0@example.kz"]
+
+
+def first_user() -> Any:
+    return get_user_model().objects.filter(username="user0")
+
+
+@pytest.mark.django_db
+def test_a_claim_takes_a_hundred_and_costs_few_queries(django_assert_max_num_queries):
+    factories.users(150)
+    dispatch.fan_out(factories.published().notices.get())
+    with django_assert_max_num_queries(5):  # 3 and the savepoint of the test's transaction
+        assert len(Delivery.objects.claim(channel="email")) == 100
+    assert len(Delivery.objects.claim(channel="email")) == 50
+
+
+def test_killed_at_random_moments_it_loses_nobody_and_repeats_one_message_a_kill_at_most(tmp_path):
+    # In full the last workers wait for the leases of nine dead ones: minutes.
+    kills, recipients = (10, 1000) if os.environ.get("AGREEMENT_TEST_FULL") else (2, 250)
+    mailbox = smtp.Mailbox()
+    chance = random.Random(2026)
+    running: list[subprocess.Popen[str]] = []
+    # Kill when the server has taken a message the client has not heard of: the worst moment there is.
+    moments = sorted(chance.sample(range(1, recipients), kills))
+
+    def kill(count: int) -> None:
+        if moments and count >= moments[0] and running:
+            moments.pop(0)
+            os.kill(running.pop().pid, signal.SIGKILL)
+
+    mailbox.on_data = kill
+    with smtp.server(mailbox), site(tmp_path, email_url=mailbox.url) as portal:
+        portal.python(make_users(recipients))
+        portal.run("publish_edition", portal.draft(tmp_path))
+        for _attempt in range(kills):
+            process = portal.start("deliver_notices", "--once")
+            running[:] = [process]
+            process.communicate(timeout=120)
+            assert process.returncode == -signal.SIGKILL
+        running.clear()
+        mailbox.on_data = None
+        portal.run("deliver_notices", "--once")
+        ledger = portal.python(
+            "from agreement.models import Delivery; from django.db.models import Count;"
+            "print(dict(Delivery.objects.values_list('outcome').annotate(Count('pk'))))"
+        )
+
+    told = Counter(str(message["To"]) for message in mailbox.messages)
+    identities = {(str(message["To"]), str(message["Message-ID"])) for message in mailbox.messages}
+    assert ledger == str({"sent": recipients})
+    assert len(told) == recipients
+    assert len(mailbox.messages) - recipients <= kills
+    assert len(identities) == recipients, "a repeat must carry the Message-ID of the first"
+    print(f"{kills} kills, {recipients} told, {len(mailbox.messages) - recipients} repeated")

@@ -1,0 +1,104 @@
+"""The engines: whatever runs the task, the ledger is worked off, and a broker that is away harms nobody."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from agreement import tasks
+from agreement.models import Delivery, Edition, Notice
+from tests import factories, smtp
+from tests.site import ROOT, make_users, site
+
+
+@pytest.fixture
+def immediate(settings: Any) -> None:
+    package = tasks.task.__module__.rpartition(".")[0]  # django.tasks, or its backport
+    settings.TASKS = {"default": {"BACKEND": f"{package}.backends.immediate.ImmediateBackend"}}
+
+
+@pytest.mark.django_db
+def test_publishing_enqueues_on_commit_and_not_before(immediate, django_capture_on_commit_callbacks):
+    factories.users(2)
+    with django_capture_on_commit_callbacks(execute=True):
+        factories.published()
+        assert not Delivery.objects.exists()
+    assert set(Delivery.objects.values_list("outcome", flat=True)) == {"sent"}
+
+
+@pytest.mark.django_db
+def test_what_a_slice_leaves_is_enqueued_again(immediate, monkeypatch):
+    factories.users(3)
+    factories.published()
+    calls: list[int] = []
+    work = tasks.dispatch.work
+
+    def once_late(**options: Any) -> Any:
+        calls.append(1)
+        return work(**({"deadline": 0.0} if len(calls) == 1 else options))
+
+    monkeypatch.setattr(tasks.dispatch, "work", once_late)
+    tasks.enqueue()
+    assert len(calls) == 2
+    assert Delivery.objects.filter(outcome="sent").count() == 3
+
+
+@pytest.mark.django_db
+def test_an_engine_that_fails_never_fails_a_publication(settings, django_capture_on_commit_callbacks, caplog):
+    settings.AGREEMENT = {**settings.AGREEMENT, "ENQUEUE": "tests.test_tasks.broken"}
+    with django_capture_on_commit_callbacks(execute=True):
+        edition = factories.published()
+    assert Edition.objects.in_force().get() == edition
+    assert Notice.objects.unfinished().count() == 1
+
+
+def broken() -> None:
+    raise ImproperlyConfigured("the broker is away")
+
+
+def test_the_database_engine_delivers_through_its_worker(tmp_path):
+    with smtp.server() as mailbox, site(tmp_path, email_url=mailbox.url) as portal:
+        portal.python(make_users(5))
+        portal.run("publish_edition", portal.draft(tmp_path))
+        assert mailbox.messages == []
+        portal.run("db_worker", "--batch", "--no-startup-delay")
+    assert len(mailbox.by_address()) == len(mailbox.messages) == 5
+
+
+@pytest.mark.rabbitmq
+def test_celery_delivers_over_rabbitmq(tmp_path):
+    with smtp.server() as mailbox, site(tmp_path, email_url=mailbox.url) as portal:
+        portal = replace(portal, broker_url=os.environ["AGREEMENT_TEST_RABBITMQ"])
+        portal.python(make_users(5))
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "django_tasks_fennel.app", "worker", "--concurrency=1"],
+            cwd=ROOT,
+            env=portal.env | {"DJANGO_SETTINGS_MODULE": "portal_site.settings"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            portal.run("publish_edition", portal.draft(tmp_path))
+            until = time.monotonic() + 60
+            while len(mailbox.messages) < 5 and time.monotonic() < until:
+                time.sleep(0.1)
+        finally:
+            worker.terminate()
+            worker.wait(30)
+    assert len(mailbox.by_address()) == len(mailbox.messages) == 5
+
+
+@pytest.mark.rabbitmq
+def test_a_broker_that_is_away_never_fails_a_publication(tmp_path):
+    with smtp.server() as mailbox, site(tmp_path, email_url=mailbox.url) as portal:
+        portal = replace(portal, broker_url="amqp://guest:guest@127.0.0.1:1//")
+        portal.python(make_users(1))
+        assert "Published edition 1" in portal.run("publish_edition", portal.draft(tmp_path))
+        assert "Sent 1 notices" in portal.run("deliver_notices", "--once")
