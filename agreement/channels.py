@@ -122,10 +122,14 @@ class EmailChannel(Channel):
         try:
             connection.send_messages([message])
         except smtplib.SMTPRecipientsRefused as error:
-            code, reply = next(iter(error.recipients.values()))
-            raise _classified(code, reply) from None
+            code, _reply = next(iter(error.recipients.values()))
+            raise self._classified(code) from None
+        except smtplib.SMTPSenderRefused as error:
+            # It would be so with every message: the fault is the site's, not the recipient's.
+            self.close()
+            raise Unavailable(f"SMTP {error.smtp_code}: the sender is refused") from None
         except smtplib.SMTPResponseException as error:
-            raise _classified(error.smtp_code, error.smtp_error) from None
+            raise self._classified(error.smtp_code) from None
         except (smtplib.SMTPException, OSError) as error:
             # The line broke in the middle of this message: whether it was taken is not known.
             self.close()
@@ -153,6 +157,15 @@ class EmailChannel(Channel):
             self._connection = connection
         return self._connection
 
+    def _classified(self, code: int) -> Exception:
+        """5xx is final, 4xx is not, 421 closes the line (RFC 5321 §4.2.1). A reply may quote the address, so only
+        its code is kept.
+        """
+        if code == 421:
+            self.close()
+            return Unavailable("SMTP 421: the server closes the line")
+        return Refused(f"SMTP {code}") if 500 <= code < 600 else Deferred(f"SMTP {code}")
+
     def _part(self, notice: Notice, language: str) -> dict[str, Any]:
         """What the templates say in one language."""
         edition = notice.edition
@@ -163,6 +176,7 @@ class EmailChannel(Channel):
         if at is None:
             msg = f"Notice {notice.pk} is about a draft."
             raise ValueError(msg)
+        before = edition.agreement.editions.binding().filter(effective_from__lt=at).last()
         with translation.override(language):
             return {
                 "language": language,
@@ -172,8 +186,9 @@ class EmailChannel(Channel):
                 "edition": edition,
                 "summary": text.summary.strip(),
                 "at_once": at == edition.published_at,
-                "effective": dates.instant(at, language, zone),
+                "effective_from": dates.instant(at, language, zone, case="from"),
                 "effective_on": dates.instant(at, language, zone, case="on"),
+                "before": before.number if before else None,
                 "edition_url": absolute("agreement:edition", slug, edition.number),
                 "editions_url": absolute("agreement:editions", slug),
             }
@@ -196,7 +211,3 @@ def _mailer() -> Any:
     mailers = getattr(mail, "mailers", None)  # Django 6.1 and later
     return mailers[conf.get().MAILER] if mailers is not None else mail.get_connection()
 
-
-def _classified(code: int, reply: bytes | str) -> Refused | Deferred:
-    """5xx is final, 4xx is not (RFC 5321 §4.2.1). The reply may quote the address, so only its code is kept."""
-    return Refused(f"SMTP {code}") if 500 <= code < 600 else Deferred(f"SMTP {code}")

@@ -65,7 +65,8 @@ TEMPLATES = [
 ]
 
 # Database: an SQLite file beside manage.py, or DATABASE_URL.
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+DATABASE_URL = env.str("DATABASE_URL", default="") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Several processes write: readers don't block in WAL, and a transaction that begins with the write lock
     # waits for it instead of failing halfway.

@@ -9,11 +9,11 @@ from pathlib import Path
 
 os.environ.pop("CELERY_BROKER_URL", None)
 os.environ.pop("EMAIL_URL", None)
-os.environ["DATABASE_URL"] = os.environ.get("AGREEMENT_TEST_POSTGRESQL", "") or "sqlite:///" + str(
-    Path(tempfile.gettempdir()) / f"agreement-{os.getpid()}.sqlite3"
-)
+os.environ["DATABASE_URL"] = os.environ.get("AGREEMENT_TEST_POSTGRESQL", "")
 from portal_site.settings import *
 
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["TEST"] = {"NAME": Path(tempfile.gettempdir()) / f"test_agreement_{os.getpid()}.sqlite3"}
 DEBUG = False
 SECRET_KEY = "tests"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -16,13 +16,19 @@ from aiosmtpd.controller import Controller
 
 @dataclass
 class Mailbox:
-    """Handler of aiosmtpd. ``replies`` maps an address to the reply its RCPT gets; ``on_data`` sees each message
-    when the server has it and the client has not heard so yet."""
+    """Handler of aiosmtpd. ``replies`` maps an address to the reply its MAIL or RCPT gets; ``on_data`` sees each
+    message when the server has it and the client has not heard so yet."""
 
     messages: list[EmailMessage] = field(default_factory=list)
     replies: dict[str, str] = field(default_factory=dict)
     on_data: Callable[[int], None] | None = None
     port: int = 0
+
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        if address in self.replies:
+            return self.replies[address]
+        envelope.mail_from = address
+        return "250 OK"
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if address in self.replies:

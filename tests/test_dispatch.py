@@ -195,6 +195,28 @@ def test_a_final_refusal_fails_and_a_passing_one_waits(mailbox):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("address", "reply", "says"),
+    [
+        ("noreply@portal.example.kz", "550 not yours", "SMTP 550: the sender is refused"),
+        ("user0@example.kz", "421 closing", "SMTP 421: the server closes the line"),
+    ],
+)
+def test_a_fault_of_the_whole_server_is_no_recipients(mailbox, address, reply, says):
+    mailbox.replies = {address: reply}
+    factories.users(3)
+    factories.published()
+
+    tally = dispatch.work()
+
+    assert (tally.outage, tally.failed, tally.postponed) == (says, 0, 3)
+    assert set(Delivery.objects.values_list("outcome", "attempts")) == {("waiting", 0)}
+    mailbox.replies = {}
+    Delivery.objects.update(due_at=timezone.now())
+    assert dispatch.work().sent == 3
+
+
+@pytest.mark.django_db
 def test_attempts_end(mailbox):
     mailbox.replies = {"user0@example.kz": "451 try later"}
     factories.users(1)

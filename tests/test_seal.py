@@ -100,7 +100,7 @@ def test_every_attack_succeeds_where_the_seal_is_open(world, attack):
 def test_a_bare_shell_on_the_file_is_refused_too(world, attack):
     """No function of Django's connection, foreign keys off, every statement committed by itself."""
     bare = sqlite3.connect(":memory:", isolation_level=None)
-    bare.deserialize(connection.connection.serialize())
+    connection.connection.backup(bare)
     assert bare.execute("PRAGMA foreign_keys").fetchone() == (0,)
     before, statements = list(bare.iterdump()), ATTACKS[attack](world)
 

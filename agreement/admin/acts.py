@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.utils import label_for_field, quote, unquote
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
@@ -22,7 +22,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, dates
 from agreement.admin.notices import language, moment
@@ -45,6 +46,14 @@ def fingerprint(edition: Edition) -> str:
     """A digest of everything an author can change: two pages with the same one showed the same draft."""
     texts = [getattr(edition, f"{name}_{code}") or "" for name in TEXTS for code in conf.LANGUAGES]
     return seal.sha256(json.dumps([*texts, *(getattr(edition, name) for name in STATED)]))
+
+
+def stated(edition: Edition, name: str) -> object:
+    """What the edition states, in words."""
+    value: object = getattr(edition, f"get_{name}_display", lambda: getattr(edition, name))()
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    return "—" if value == "" else value
 
 
 def local(day: date, clock: time, zone: str) -> datetime:
@@ -178,7 +187,7 @@ class Acts(EditionModelAdmin):
                 except EditionError as error:
                     form.add_error(None, f"{error} {error.hint}")
                 else:
-                    sentence = gettext("%(edition)s is published. Effective from: %(at)s. SHA-256: %(digest)s")
+                    sentence = gettext("Published: %(edition)s. Effective from: %(at)s. SHA-256: %(digest)s")
                     values = {"edition": edition, "digest": edition.digest}
                     values["at"] = moment(edition.effective_from, zone)
                     return self._done(request, edition, sentence % values)
@@ -190,7 +199,7 @@ class Acts(EditionModelAdmin):
         zone, now = edition.agreement.time_zone, timezone.now()
         problem = None
         try:
-            edition._require_both_languages()
+            edition.check_texts()
         except EditionError as error:
             problem = error
         texts = []
@@ -205,6 +214,7 @@ class Acts(EditionModelAdmin):
         return {
             "problem": problem,
             "texts": texts,
+            "stated": [(label_for_field(name, Edition), stated(edition, name)) for name in STATED],
             "binding": binding,
             "binding_from": binding and moment(binding.effective_from, zone),
             "scheduled": scheduled,
@@ -222,7 +232,7 @@ class Acts(EditionModelAdmin):
                 edition.cancel()
             except EditionError as error:
                 return self.refuse(request, edition, str(error), error.hint)
-            done = gettext("%(edition)s is cancelled: it will not take effect.") % {"edition": edition}
+            done = gettext("Cancelled: %(edition)s. It will not take effect.") % {"edition": edition}
             return self._done(request, edition, done)
         state = edition.state()
         if state != State.SCHEDULED:
@@ -264,6 +274,6 @@ class Acts(EditionModelAdmin):
     def _show(
         self, request: HttpRequest, page: str, edition: Edition | None, status: int, **context: Any
     ) -> HttpResponse:
-        context |= {"opts": self.opts, "media": self.media, "original": edition}
+        context |= {"opts": self.opts, "media": self.media, "original": edition, "has_view_permission": True}
         template = f"admin/agreement/edition/{page}.html"
         return TemplateResponse(request, template, self.admin_site.each_context(request) | context, status=status)

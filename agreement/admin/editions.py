@@ -26,7 +26,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 from modeltranslation.admin import TranslationAdmin
 from reversion.admin import VersionAdmin
@@ -147,7 +148,7 @@ def _fieldsets(pairs: dict[str, Any]) -> list[tuple[Any, Any]]:
 @admin.register(Edition)
 class EditionAdmin(Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
     list_display = ["name", "badge", "binds", "heading"]
-    list_filter = ["agreement"]
+    search_fields = ["agreement__slug", "title_kk", "title_ru"]
     list_select_related = ["agreement"]
     list_per_page = 50
     fieldsets = _fieldsets(PAIRS)
@@ -159,6 +160,7 @@ class EditionAdmin(Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
     history_latest_first = True
     object_history_template = "admin/agreement/edition/object_history.html"
     recover_list_template = "admin/agreement/edition/recover_list.html"
+    revision_form_template = recover_form_template = "admin/agreement/edition/revision.html"
 
     class Media:
         css = {"all": ["agreement/admin.css"]}

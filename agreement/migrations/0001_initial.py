@@ -43,6 +43,7 @@ class Migration(migrations.Migration):
                         default=agreement.conf.time_zone,
                         help_text="The zone this agreement's dates are shown in, such as Asia/Almaty.",
                         max_length=64,
+                        validators=[agreement.models.editions.validate_zone],
                         verbose_name="time zone",
                     ),
                 ),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from zoneinfo import available_timezones
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
@@ -48,6 +49,14 @@ class EditionError(ValidationError):
         return " ".join(self.messages)
 
 
+def validate_zone(name: str) -> None:
+    """A name the time zone database knows; anything else would break every page with a date."""
+    if name not in available_timezones():
+        raise ValidationError(
+            _("%(name)r is no time zone; write it as Asia/Almaty."), code="unknown_zone", params={"name": name}
+        )
+
+
 class InstantField(DateTimeField):
     """A moment to the microsecond, in ``dumpdata`` too: Django's JSON keeps milliseconds, which breaks a digest."""
 
@@ -59,7 +68,7 @@ class InstantField(DateTimeField):
         return self.value_from_object(obj) or ""
 
 
-class Agreement(models.Model):
+class Agreement(models.Model):  # type: ignore[django-manager-missing]
     """One document of the site. Its slug is in every address and manifest, so publication fixes it."""
 
     slug = models.SlugField(
@@ -72,6 +81,7 @@ class Agreement(models.Model):
         _("time zone"),
         max_length=64,
         default=conf.time_zone,
+        validators=[validate_zone],
         help_text=_("The zone this agreement's dates are shown in, such as Asia/Almaty."),
     )
 
@@ -503,7 +513,7 @@ class Edition(models.Model):
         """Lock the agreement, then read: the clock, this draft as stored, the last edition, the last binding one."""
         self.agreement.lock()
         now = timezone.now()
-        stored = Edition.objects.select_for_update(of=("self",)).filter(pk=self.pk).first()
+        stored = Edition.objects.select_for_update(of=("self",)).filter(pk=self.pk, agreement=self.agreement_id).first()
         if stored is None:
             raise EditionError(
                 _("There is no draft %(id)r."),
@@ -535,7 +545,7 @@ class Edition(models.Model):
         imported: bool = False,
     ) -> None:
         """Write the seal's columns by name; the base columns become the mirror of Kazakh here, once."""
-        self._require_both_languages()
+        self.check_texts()
         if last and last.effective_from and effective_from <= last.effective_from:
             raise EditionError(
                 _("%(effective_from)s is not after %(last)s, when edition %(number)s takes effect."),
@@ -564,7 +574,11 @@ class Edition(models.Model):
         _unmirrored().filter(pk=self.pk, published_at__isnull=True).update(**columns)
         Agreement.objects.filter(pk=self.agreement_id).update(head=self.digest)
 
-    def _require_both_languages(self) -> None:
+    def check_texts(self) -> None:
+        """What ``publish()`` asks of the texts: both languages, readable, with the same clauses.
+
+        Raises :class:`EditionError`: ``missing_language``, ``unreadable`` or ``unparallel``. 0 queries.
+        """
         texts = {language: self.text(language) for language in conf.LANGUAGES}
         empty = [
             f"{name}_{language}"

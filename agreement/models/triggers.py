@@ -98,7 +98,6 @@ SEALS = (
 def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
     """Put every trigger in its place, replacing what stands there. ``get_model(app_label, name)`` gives the fields."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        _settle(connection)
         for seal in SEALS:
             model = get_model("agreement", seal.model)
             for sql in (*_drop(connection.vendor, seal, model), *_create(connection.vendor, seal, model)):
@@ -108,7 +107,6 @@ def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
     """Take every trigger off."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        _settle(connection)
         for seal in SEALS:
             for sql in _drop(connection.vendor, seal, get_model("agreement", seal.model)):
                 cursor.execute(sql)
@@ -251,9 +249,9 @@ def _create(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:
         return list(_wanted(vendor, seal, model).values())
     table = model._meta.db_table
     function = f"{seal.name}()"
+    header = f"{function} RETURNS trigger LANGUAGE plpgsql SET {_SEARCH_PATH}"
     return [
-        f"CREATE OR REPLACE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql SET {_SEARCH_PATH}"
-        f" AS $seal${_postgresql(seal)}$seal$",
+        f"CREATE OR REPLACE FUNCTION {header} AS $seal${_postgresql(seal)}$seal$",
         *(
             f'CREATE TRIGGER {name} BEFORE {event} ON "{table}" FOR EACH {each} EXECUTE FUNCTION {function}'
             for name, (event, each, _type) in _events(seal).items()
@@ -295,9 +293,7 @@ def _sqlite(seal: Seal, table: str, columns: tuple[str, ...]) -> dict[str, str]:
     if seal.never:
         changed += " OR " + seal.never.format(now=_NOW["sqlite"])
     same_key = " OR ".join(
-        "("
-        + " AND ".join([*(f'kept."{column}" = NEW."{column}"' for column in key), *([also] if also else [])])
-        + ")"
+        "(" + " AND ".join([*(f'kept."{column}" = NEW."{column}"' for column in key), *([also] if also else [])]) + ")"
         for key, also in seal.keys
     )
     collides = f'EXISTS (SELECT 1 FROM "{table}" AS kept WHERE {seal.where("kept")} AND ({same_key})'
@@ -355,7 +351,8 @@ def _standing(connection: BaseDatabaseWrapper) -> dict[str, str]:
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(
-                r"SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'agreement\_seal%' ESCAPE '\'"
+                r"SELECT name, sql FROM sqlite_master"
+                r" WHERE type = 'trigger' AND name LIKE 'agreement\_seal%' ESCAPE '\'"
             )
         else:
             cursor.execute(
@@ -366,12 +363,6 @@ def _standing(connection: BaseDatabaseWrapper) -> dict[str, str]:
                 ["agreement\\_seal%"],
             )
         return {name: _words(sql) for name, sql in cursor.fetchall()}
-
-
-def _settle(connection: BaseDatabaseWrapper) -> None:
-    """Check what is still deferred: PostgreSQL alters no trigger of a table while a foreign key check waits on it."""
-    if connection.vendor == "postgresql":
-        connection.check_constraints()
 
 
 def _words(sql: Any) -> str:

@@ -42,6 +42,4 @@ def holds_sealed_rows(connection: BaseDatabaseWrapper) -> bool:
         Agreement.objects.exclude(head=""),
         NoticeText.objects.all(),
     )
-    return any(
-        rows.model._meta.db_table in tables and rows.using(connection.alias).exists() for rows in sealed
-    )
+    return any(rows.model._meta.db_table in tables and rows.using(connection.alias).exists() for rows in sealed)

@@ -1,4 +1,5 @@
 from modeltranslation.translator import TranslationOptions, register
+
 from pages.models import Page
 
 

@@ -2,12 +2,13 @@
 
 from urllib.request import urlopen
 
-from agreement.models import Agreement, Edition, Notice
 from django.apps import apps
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.test import LiveServerTestCase, TestCase, TransactionTestCase
 from django.utils import translation
+
+from agreement.models import Agreement, Edition, Notice
 from people.models import Person, Profile
 
 KK = "# Ережелер\n\n## 1. ЖАЛПЫ\n\n1.1. Бірінші тармақ.\n"
@@ -19,8 +20,8 @@ class Publishes:
 
     def setUp(self) -> None:
         super().setUp()
-        self.assertFalse(Agreement.objects.exists())
-        self.assertFalse(Person.objects.exists())
+        assert not Agreement.objects.exists()
+        assert not Person.objects.exists()
         self.person = Person.objects.create(phone="+77010000001")
         Profile.objects.create(person=self.person, address="aigul@example.kz", language="kk")
         rules = Agreement.objects.create(slug="rules")
@@ -28,10 +29,10 @@ class Publishes:
         self.edition.publish(by=self.person)
 
     def assert_published_and_sealed(self) -> None:
-        self.assertEqual(Edition.objects.in_force().get().number, 1)
-        self.assertEqual(Edition.objects.get().published_by, "+77010000001")
-        self.assertEqual(Notice.objects.get().edition, self.edition)
-        self.assertEqual(list(Edition.objects.verify()), [])
+        assert Edition.objects.in_force().get().number == 1
+        assert Edition.objects.get().published_by == "+77010000001"
+        assert Notice.objects.get().edition == self.edition
+        assert list(Edition.objects.verify()) == []
         with self.assertRaisesMessage(IntegrityError, "is sealed"), transaction.atomic():
             Edition.objects.update(body_kk="x")
 
@@ -47,10 +48,10 @@ class InATransaction(Publishes, TestCase):
         with connection.cursor() as cursor:
             columns = connection.introspection.get_table_description(cursor, Edition._meta.db_table)
         written = {column.name for column in columns if column.name.startswith(("title", "body"))}
-        self.assertEqual(written, {"title", "title_kk", "title_ru", "body", "body_kk", "body_ru"})
+        assert written == {"title", "title_kk", "title_ru", "body", "body_kk", "body_ru"}
         if settings.OWN_TRANSLATIONS:
             names = {field.name for field in apps.get_model("pages", "Page")._meta.fields}
-            self.assertEqual(names, {"id", "title", "title_kk", "title_ru", "title_en"})
+            assert names == {"id", "title", "title_kk", "title_ru", "title_en"}
 
     def test_an_edition_is_drafted_and_published_under_every_language_of_the_site(self) -> None:
         for code, _name in settings.LANGUAGES:
@@ -59,8 +60,8 @@ class InATransaction(Publishes, TestCase):
                     agreement=self.edition.agreement, bodies={"kk": KK, "ru": RU}, summary_ru=code
                 )
                 draft.publish()
-                self.assertEqual((draft.body_kk, draft.body_ru, draft.summary_ru), (KK, RU, code))
-                self.assertEqual(list(Edition.objects.verify()), [])
+                assert (draft.body_kk, draft.body_ru, draft.summary_ru) == (KK, RU, code)
+                assert list(Edition.objects.verify()) == []
 
 
 class Committed(Publishes, TransactionTestCase):
@@ -80,18 +81,18 @@ class WithSomeAppsOnly(TransactionTestCase):
         Person.objects.create(phone="+77010000002")
 
     def test_another(self) -> None:
-        self.assertFalse(Person.objects.exists())
+        assert not Person.objects.exists()
 
 
 class Served(Publishes, LiveServerTestCase):
     def read(self) -> str:
-        with urlopen(self.live_server_url) as answer:
+        with urlopen(self.live_server_url) as answer:  # noqa: S310
             return answer.read().decode()
 
     def test_one(self) -> None:
-        self.assertEqual(self.read(), "rules 1")
+        assert self.read() == "rules 1"
         self.assert_published_and_sealed()
 
     def test_another(self) -> None:
-        self.assertEqual(self.read(), "rules 1")
+        assert self.read() == "rules 1"
         self.assert_published_and_sealed()

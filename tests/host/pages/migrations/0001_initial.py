@@ -4,21 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Page',
+            name="Page",
             fields=[
-                ('id', models.AutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(max_length=100)),
-                ('title_kk', models.CharField(max_length=100, null=True)),
-                ('title_ru', models.CharField(max_length=100, null=True)),
-                ('title_en', models.CharField(max_length=100, null=True)),
+                ("id", models.AutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("title", models.CharField(max_length=100)),
+                ("title_kk", models.CharField(max_length=100, null=True)),
+                ("title_ru", models.CharField(max_length=100, null=True)),
+                ("title_en", models.CharField(max_length=100, null=True)),
             ],
         ),
     ]
