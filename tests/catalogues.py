@@ -1,4 +1,7 @@
-"""Are the catalogues complete, compiled and those of the sources? ``python -m tests.catalogues`` (needs gettext)."""
+"""Are the catalogues complete, compiled and those of the sources? ``python -m tests.catalogues`` (needs gettext).
+
+Looks at what is committed: the messages are made anew in a clone. What needs no gettext is in ``test_catalogues``.
+"""
 
 from __future__ import annotations
 
@@ -9,49 +12,61 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CATALOGUES = [
-    ROOT / package / "locale" / language / "LC_MESSAGES" / "django.po"
-    for package in ("agreement", "portal_site")
-    for language in ("kk", "ru")
-]
+LANGUAGES = ("kk", "ru")
+MAKE = ["makemessages", *(f"--locale={language}" for language in LANGUAGES), "--no-location", "--verbosity=0"]
+# The portal's catalogue is of portal_site and of templates/, which lies beside it; LOCALE_PATHS says where it is.
+ELSEWHERE = [f"--ignore={name}" for name in ("agreement/*", "tests/*", ".venv*", "build/*")]
+#: Whose catalogue it is → the folder in which its messages are made, and how.
+PACKAGES = {
+    "agreement": ("agreement", [sys.executable, "-m", "django", *MAKE]),
+    "portal_site": (".", [sys.executable, "manage.py", *MAKE, *ELSEWHERE]),
+}
 
 
-def messages(po: str | Path) -> set[str]:
-    """The messages of a catalogue, without positions, in gettext's own form."""
-    run = ["msgattrib", "--no-location", "--no-wrap", "--clear-fuzzy", "--no-obsolete", "--sort-output", "--empty", str(po)]
+def messages(po: Path) -> set[str]:
+    """The messages of a catalogue, plurals too, in gettext's own form and without their translations."""
+    run = ["msgattrib", "--no-location", "--no-wrap", "--no-obsolete", str(po)]
     text = subprocess.run(run, check=True, capture_output=True, text=True).stdout
-    return {entry for entry in text.split("\n\n")[1:] if entry.strip()}
+    entries = ("\n".join(line for line in entry.splitlines() if line[0] != "#") for entry in text.split("\n\n")[1:])
+    return {entry.partition("\nmsgstr")[0] for entry in entries}
 
 
 def faults() -> list[str]:
     """What is wrong, a line each: strings missing, fuzzy or obsolete, and ``.mo`` files older than their text."""
     found: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "site"
+        copy, compiled = Path(folder) / "site", Path(folder) / "out.mo"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(copy)], check=True)
-        for catalogue in CATALOGUES:
-            name = catalogue.relative_to(ROOT)
-            check = subprocess.run(
-                ["msgfmt", "--check", "--statistics", "-o", f"{folder}/out.mo", str(catalogue)],
-                capture_output=True,
-                text=True,
-                check=False,
-                env={**os.environ, "LC_ALL": "C"},
-            )
-            if check.returncode or "fuzzy" in check.stderr or "untranslated" in check.stderr:
-                found.append(f"{name}: {check.stderr.strip()}")
-                continue
-            if Path(f"{folder}/out.mo").read_bytes() != catalogue.with_suffix(".mo").read_bytes():
-                found.append(f"{name}: compile it (manage.py compilemessages)")
-            package, language = name.parts[0], name.parts[2]
-            subprocess.run(
-                [sys.executable, "-m", "django", "makemessages", "-l", language, "--no-location", "-v0"],
-                cwd=copy / package,
-                check=True,
-                env={**os.environ, "DJANGO_SETTINGS_MODULE": "", "PYTHONPATH": str(copy)},
-            )
-            if new := messages(copy / name) - messages(catalogue):
-                found.append(f"{name}: {len(new)} messages of the sources are missing, such as {min(new)!r}")
+        env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        env |= {"LC_ALL": "C.UTF-8", "PYTHONPATH": str(copy), "DEBUG": "1"}
+        for package, (where, make) in PACKAGES.items():
+            subprocess.run(make, cwd=copy / where, check=True, env=env)
+            for language in LANGUAGES:
+                name = Path(package, "locale", language, "LC_MESSAGES", "django.po")
+                catalogue = ROOT / name
+                check = subprocess.run(
+                    ["msgfmt", "--check", "--statistics", "-o", str(compiled), str(catalogue)],
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    env=env,
+                )
+                if check.returncode or "fuzzy" in check.stderr or "untranslated" in check.stderr:
+                    found.append(f"{name}: {check.stderr.strip()}")
+                    continue
+                if compiled.read_bytes() != catalogue.with_suffix(".mo").read_bytes():
+                    found.append(f"{name}: compile it (manage.py compilemessages)")
+                if "\n#~" in catalogue.read_text(encoding="utf-8"):
+                    found.append(f"{name}: obsolete messages (msgattrib --no-obsolete)")
+                ours, theirs = messages(catalogue), messages(copy / name)
+                if new := theirs - ours:
+                    found.append(f"{name}: {len(new)} messages of the sources are missing, such as {min(new)!r}")
+                if old := ours - theirs:
+                    found.append(f"{name}: {len(old)} messages are not in the sources, such as {min(old)!r}")
+        stray = subprocess.run(
+            ["git", "ls-files", "--others"], cwd=copy, check=True, capture_output=True, text=True
+        ).stdout.split()
+        found += [f"{name}: makemessages writes it, but it is not committed" for name in stray if ".po" in name]
     return found
 
 
