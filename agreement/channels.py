@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parseaddr
 from types import TracebackType
 from typing import Any, ClassVar, Self
 from urllib.parse import urljoin, urlsplit
@@ -83,7 +85,7 @@ class EmailChannel(Channel):
 
     def __init__(self) -> None:
         self._connection: Any = None
-        self._host = urlsplit(conf.get().BASE_URL).hostname or "localhost"
+        self._host = ascii_host(conf.get().BASE_URL)
 
     def compose(self, notice: Notice, language: str) -> Said:
         parts = [self._part(notice, one) for one in (conf.LANGUAGES if language == "mul" else (language,))]
@@ -120,22 +122,24 @@ class EmailChannel(Channel):
         message.attach_alternative(said.html, "text/html")
         connection = self._open()
         try:
-            connection.send_messages([message])
+            taken = connection.send_messages([message])
         except smtplib.SMTPRecipientsRefused as error:
-            code, _reply = next(iter(error.recipients.values()))
-            raise self._classified(code) from None
-        except smtplib.SMTPSenderRefused as error:
+            code, reply = next(iter(error.recipients.values()))
+            raise self._classified(code, reply) from None
+        except (smtplib.SMTPSenderRefused, smtplib.SMTPHeloError) as error:
             # It would be so with every message: the fault is the site's, not the recipient's.
             self.close()
             raise Unavailable(f"SMTP {error.smtp_code}: the sender is refused") from None
         except smtplib.SMTPResponseException as error:
-            raise self._classified(error.smtp_code) from None
+            raise self._classified(error.smtp_code, error.smtp_error) from None
         except (smtplib.SMTPException, OSError) as error:
             # The line broke in the middle of this message: whether it was taken is not known.
             self.close()
             raise Deferred(type(error).__name__) from None
-        except (ValueError, UnicodeError) as error:
-            raise Refused(f"not a valid message: {error}") from None
+        except ValueError:
+            raise Refused("not a valid message") from None
+        if taken == 0:
+            raise Deferred("the mail backend sent nothing")
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -145,6 +149,8 @@ class EmailChannel(Channel):
 
     def _open(self) -> Any:
         if self._connection is None:
+            if fault := sender_fault():
+                raise Unavailable(fault)
             connection = _mailer()
             if hasattr(connection, "timeout"):
                 # Django waits for ever by default; a hung server would hold the lease's deliveries.
@@ -157,14 +163,19 @@ class EmailChannel(Channel):
             self._connection = connection
         return self._connection
 
-    def _classified(self, code: int) -> Exception:
-        """5xx is final, 4xx is not, 421 closes the line (RFC 5321 §4.2.1). A reply may quote the address, so only
-        its code is kept.
+    def _classified(self, code: int, reply: bytes | str) -> Exception:
+        """5xx is final, 4xx is not (RFC 5321 §4.2.1); 421 and a missing login concern everybody; a policy (x.7.x of
+        RFC 3463) is as often the site's fault as the recipient's, so it is tried again. A reply may quote the
+        address: only its codes are kept.
         """
-        if code == 421:
+        text = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
+        status = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", text)
+        says = f"SMTP {code} {status[0]}" if status else f"SMTP {code}"
+        if code in {421, 530, 535, 538}:
             self.close()
-            return Unavailable("SMTP 421: the server closes the line")
-        return Refused(f"SMTP {code}") if 500 <= code < 600 else Deferred(f"SMTP {code}")
+            return Unavailable(says)
+        final = 500 <= code < 600 and not (status and status[0][1:4] == ".7.")
+        return Refused(says) if final else Deferred(says)
 
     def _part(self, notice: Notice, language: str) -> dict[str, Any]:
         """What the templates say in one language."""
@@ -176,7 +187,7 @@ class EmailChannel(Channel):
         if at is None:
             msg = f"Notice {notice.pk} is about a draft."
             raise ValueError(msg)
-        before = edition.agreement.editions.binding().filter(effective_from__lt=at).last()
+        before = edition.agreement.editions.in_force(edition.published_at).exclude(pk=edition.pk).first()
         with translation.override(language):
             return {
                 "language": language,
@@ -192,6 +203,27 @@ class EmailChannel(Channel):
                 "edition_url": absolute("agreement:edition", slug, edition.number),
                 "editions_url": absolute("agreement:editions", slug),
             }
+
+
+def ascii_host(url: str) -> str:
+    """The host of an address as a header may hold it: ``сайт.қаз`` in its ``xn--`` form."""
+    host = urlsplit(url).hostname or "localhost"
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return "localhost"
+
+
+def sender_fault() -> str:
+    """What is wrong with the addresses notices come from, or ``""``; asked before anybody is blamed for it."""
+    for key, written in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", conf.get().REPLY_TO)):
+        if not written and key == "REPLY_TO":
+            continue
+        try:
+            validate_email(parseaddr(written)[1])
+        except ValidationError:
+            return f"{key} is {written!r}, which is no address."
+    return ""
 
 
 def absolute(view: str, *args: object) -> str:
@@ -210,4 +242,3 @@ def absolute(view: str, *args: object) -> str:
 def _mailer() -> Any:
     mailers = getattr(mail, "mailers", None)  # Django 6.1 and later
     return mailers[conf.get().MAILER] if mailers is not None else mail.get_connection()
-

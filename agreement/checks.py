@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -64,6 +65,11 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
         yield _wrong("PREVAILING_LANGUAGE", now.PREVAILING_LANGUAGE, 'must be "kk", "ru" or ""')
     if now.BASE_URL and (urlsplit(now.BASE_URL).scheme not in {"http", "https"} or not urlsplit(now.BASE_URL).hostname):
         yield _wrong("BASE_URL", now.BASE_URL, 'must be like "https://portal.example.kz"')
+    elif urlsplit(now.BASE_URL).path.strip("/"):
+        yield _wrong("BASE_URL", now.BASE_URL, "must end with the host: the pages' addresses bring their own path")
+    for key in ("FROM_EMAIL", "REPLY_TO"):
+        if getattr(now, key) and parseaddr(getattr(now, key))[1].count("@") != 1:
+            yield _wrong(key, getattr(now, key), "is no address")
     paths = [(key, getattr(now, key)) for key in DOTTED if getattr(now, key)]
     paths += [("CHANNELS", path) for path in now.CHANNELS] if _is(now.CHANNELS, tuple) else []
     for key, path in paths:

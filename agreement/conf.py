@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.utils.module_loading import import_string
@@ -87,9 +88,17 @@ def get() -> Conf:
 
 
 def audience() -> QuerySet[Model]:
-    """The users to be told, as the site defines them."""
-    users: Callable[[], QuerySet[Model]] = import_string(get().AUDIENCE)
-    return users()
+    """The users to be told, as the site defines them; ``ImproperlyConfigured`` if that is no plain queryset."""
+    path = get().AUDIENCE
+    give: Callable[[], QuerySet[Model]] = import_string(path)
+    users = give()
+    if not isinstance(users, QuerySet) or users.model is not get_user_model():
+        msg = f'AGREEMENT["AUDIENCE"] {path!r} gives {users!r:.80}, which is no queryset of users.'
+        raise ImproperlyConfigured(msg)
+    if users.query.is_sliced or users.query.combinator:
+        msg = f'AGREEMENT["AUDIENCE"] {path!r} gives a slice or a union; wrap it: filter(pk__in=users.values("pk")).'
+        raise ImproperlyConfigured(msg)
+    return users
 
 
 def user_email() -> Combinable:

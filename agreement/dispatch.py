@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldDoesNotExist
-from django.db import connections, router, transaction
+from django.core.exceptions import EmptyResultSet, FieldDoesNotExist
+from django.db import DatabaseError, connections, router, transaction
 from django.db.models import F, Model, QuerySet, Value
 from django.db.models.constants import OnConflict
 from django.utils import timezone
@@ -33,9 +34,10 @@ logger = logging.getLogger("agreement")
 
 #: Users whose deliveries are written by one statement: well under a second, which is how long SQLite is locked.
 FAN_OUT = 10_000
-#: Attempts before a delivery fails for good; the last comes about four hours after the first.
-ATTEMPTS = 8
-FIRST_PAUSE = timedelta(minutes=1)
+#: Attempts before a delivery fails for good. The pauses double from the first to the longest, so the last attempt
+#: comes about a day and a half after the first: a daily quota, or a mistake somebody must find, fails nobody.
+ATTEMPTS = 16
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=4)
 #: How long everything waits when a channel is away.
 OUTAGE_PAUSE = timedelta(minutes=1)
 
@@ -44,7 +46,7 @@ Settled = Callable[[Delivery], None]
 
 @dataclass(slots=True)
 class Tally:
-    """What one round did; ``outage`` says what is wrong with a channel that is away."""
+    """What one round did; ``outage`` says what is wrong with a channel that is away, ``faults`` what needs a person."""
 
     written: int = 0
     sent: int = 0
@@ -52,6 +54,7 @@ class Tally:
     skipped: int = 0
     postponed: int = 0
     outage: str = ""
+    faults: list[str] = field(default_factory=list)
 
 
 def active_users() -> QuerySet[Model]:
@@ -74,7 +77,14 @@ def work(*, deadline: float | None = None, settled: Settled | None = None) -> Ta
     """Everything that is due now: fan out, then deliver, until ``deadline`` (of ``time.monotonic()``)."""
     tally = Tally()
     for notice in Notice.objects.unfinished():
-        tally.written += fan_out(notice, deadline=deadline)
+        try:
+            tally.written += fan_out(notice, deadline=deadline)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            # One notice that can't be written never stops the others.
+            logger.exception("notice %s: not written", notice.pk)
+            tally.faults.append(f"Notice {notice.pk}: {error}")
     return deliver(deadline=deadline, settled=settled, tally=tally)
 
 
@@ -110,7 +120,7 @@ def compose(notice: Notice) -> None:
                     "subject": said.subject,
                     "text": said.text,
                     "html": said.html,
-                    "digest": seal.sha256("\n".join((said.subject, said.text, said.html))),
+                    "digest": seal.said(said.subject, said.text, said.html),
                 },
             )
 
@@ -124,7 +134,7 @@ def deliver(*, deadline: float | None = None, settled: Settled | None = None, ta
             if not batch:
                 break
             try:
-                with channel:
+                with channel, Heartbeat(batch[0].lease):
                     _send(channel, batch, tally, settled or (lambda delivery: None), deadline)
             except Unavailable as error:
                 tally.outage = str(error)
@@ -137,6 +147,38 @@ def deliver(*, deadline: float | None = None, settled: Settled | None = None, ta
                 # Stopped in the middle: what is left is at once anybody's.
                 Delivery.objects.release(lease=batch[0].lease, due_at=timezone.now())
     return tally
+
+
+class Heartbeat(threading.Thread):
+    """Renews a lease while a message is on its way: a server may take a minute over one, and a lease is shorter.
+
+    A thread with a connection of its own, which first does anything when a third of the lease is over. It dies with
+    its process, and gives up on a batch that takes longer than ``STUCK`` seconds.
+    """
+
+    STUCK = 3600
+
+    def __init__(self, lease: str) -> None:
+        super().__init__(name="agreement-lease", daemon=True)
+        self.lease, self.done = lease, threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.done.set()
+        self.join()
+
+    def run(self) -> None:
+        until = time.monotonic() + self.STUCK
+        while not self.done.wait(LEASE.total_seconds() / 3) and time.monotonic() < until:
+            try:
+                Delivery.objects.renew(lease=self.lease)
+            except DatabaseError as error:
+                logger.warning("a lease was not renewed: %s", type(error).__name__)
+            finally:
+                connections.close_all()
 
 
 def _fan_out_batch(notice: Notice) -> tuple[int, bool]:
@@ -178,7 +220,10 @@ def _insert(connection: Any, notice: Notice, users: QuerySet[Model], channel: st
     fields: dict[str, Any] = {name: Delivery._meta.get_field(name) for name in ("user", *constants)}
     values = [fields[name].get_db_prep_save(value, connection=connection) for name, value in constants.items()]
     keys = users.annotate(agreement_user=F("pk")).values_list("agreement_user")
-    users_sql, users_params = keys.query.get_compiler(connection=connection).as_sql()
+    try:
+        users_sql, users_params = keys.query.get_compiler(connection=connection).as_sql()
+    except EmptyResultSet:  # The audience is nobody.
+        return 0
     quote = connection.ops.quote_name
     verb = connection.ops.insert_statement(on_conflict=OnConflict.IGNORE)
     suffix = connection.ops.on_conflict_suffix_sql(list(fields.values()), OnConflict.IGNORE, [], [])
@@ -249,7 +294,7 @@ def _attempt(
         if delivery.attempts + 1 >= ATTEMPTS:
             tally.failed += delivery.settle(Delivery.Outcome.FAILED, language=language, reason=reason)
         else:
-            pause = FIRST_PAUSE * 2**delivery.attempts * random.uniform(0.75, 1.25)  # noqa: S311
+            pause = min(FIRST_PAUSE * 2**delivery.attempts, LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
             tally.postponed += delivery.postpone(due_at=timezone.now() + pause, reason=reason)
     else:
         tally.sent += delivery.settle(Delivery.Outcome.SENT, language=language)

@@ -268,12 +268,14 @@ def _absolute(request: HttpRequest, path: str) -> str:
 
 
 def _public(now: datetime) -> EditionQuerySet:
-    """Sealed editions anyone may read: those that took effect, those taken back, and announcements."""
+    """Sealed editions anyone may read: those that took effect, and, where the site shows what is scheduled,
+    announcements and those taken back.
+    """
     sealed: EditionQuerySet = Edition.objects.published().filter(published_at__lte=now)
     sealed = sealed.select_related("agreement").with_successors()
     if conf.get().SHOW_SCHEDULED:
         return sealed
-    return sealed.exclude(effective_from__gt=now, cancelled_at__isnull=True)
+    return sealed.filter(effective_from__lte=now, cancelled_at__isnull=True)
 
 
 def _announced(now: datetime) -> EditionQuerySet:

@@ -1,4 +1,4 @@
-"""The portal's settings, all of them from the environment (12-factor); README, "Settings of the portal"."""
+"""The portal's settings, all of them from the environment (12-factor); README, "Deploy"."""
 
 from pathlib import Path
 
@@ -92,7 +92,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 
-# Mail: files that the mailbox page shows, or EMAIL_URL (smtp://host:port).
+# Mail: files that the mailbox page shows, or EMAIL_URL (smtp+tls://user:password@host:587).
 MAILBOX = Path(env.str("MAILBOX", default=str(BASE_DIR / "var" / "mailbox")))
 EMAIL_URL = env.str("EMAIL_URL", default="")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="noreply@portal.example.kz")

@@ -42,7 +42,7 @@ def make_world() -> World:
         published_at=now - 3 * DAY,
         effective_from=now - DAY,
         recorded_at=now - 3 * DAY,
-        by="Айгүл",
+        by="Редактор",
     )
     scheduled = factories.published(effective_from=now + 10 * DAY)
     cancelled = factories.published(effective_from=now + 20 * DAY)

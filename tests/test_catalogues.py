@@ -19,8 +19,10 @@ SOURCES = {"agreement": ["agreement"], "portal_site": ["portal_site", "templates
 FORMS = {"kk": 2, "ru": 4}
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|\{\w*\}|</?\w+[^>]*>")
 MARKERS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
+#: Their first argument says where the message stands.
+CONTEXTUAL = {"pgettext", "pgettext_lazy"}
 QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
-MARKED = re.compile(rf"\bn?gettext\(u?({QUOTED})")
+MARKED = re.compile(rf"\b(?:n?gettext\(|pgettext\(u?({QUOTED}), *)u?({QUOTED})")
 
 catalogues = pytest.mark.parametrize(
     "path",
@@ -34,7 +36,7 @@ catalogues = pytest.mark.parametrize(
 
 @dataclass
 class Entry:
-    """One message: ``msgid``, perhaps ``msgid_plural``, and its translations by ``msgstr`` or ``msgstr[n]``."""
+    """One message: ``msgid``, perhaps ``msgctxt`` and ``msgid_plural``, and its translations by ``msgstr``."""
 
     comments: list[str] = field(default_factory=list)
     strings: dict[str, str] = field(default_factory=dict)
@@ -44,12 +46,21 @@ class Entry:
         return self.strings["msgid"]
 
     @property
+    def key(self) -> str:
+        """What the compiled catalogue calls the message."""
+        return keyed(self.strings.get("msgctxt", ""), self.msgid)
+
+    @property
     def translations(self) -> list[str]:
         return [text for key, text in self.strings.items() if key.startswith("msgstr")]
 
 
+def keyed(context: str, msgid: str) -> str:
+    return f"{context}\x04{msgid}" if context else msgid
+
+
 def parse(path: Path) -> list[Entry]:
-    """The entries of a .po file without its header; messages have no context here."""
+    """The entries of a .po file without its header."""
     entries = []
     for block in path.read_text(encoding="utf-8").strip().split("\n\n"):
         entry, key = Entry(), ""
@@ -74,17 +85,19 @@ def compiled(path: Path) -> gettext.GNUTranslations:
 
 
 def marked(folder: Path) -> Iterator[str]:
-    """Every string that is marked for translation under that folder."""
+    """The key of every message under that folder."""
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKERS:
-                (text, *_) = node.args
-                assert isinstance(text, ast.Constant), f"{path}:{node.lineno}: makemessages can't read this string"
-                yield text.value
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            if said := {**dict.fromkeys(MARKERS, 1), **dict.fromkeys(CONTEXTUAL, 2)}.get(node.func.id):
+                texts = [text.value for text in node.args[:said] if isinstance(text, ast.Constant)]
+                assert len(texts) == said, f"{path}:{node.lineno}: makemessages can't read this string"
+                yield keyed(texts[0] if said == 2 else "", texts[-1])
     for path in folder.rglob("*"):
         if "templates" in path.parts and path.suffix in {".html", ".txt"}:
-            for text in MARKED.findall(templatize(path.read_text(encoding="utf-8"))):
-                yield ast.literal_eval(text)
+            for context, text in MARKED.findall(templatize(path.read_text(encoding="utf-8"))):
+                yield keyed(ast.literal_eval(context or "''"), ast.literal_eval(text))
 
 
 @catalogues
@@ -111,7 +124,7 @@ def test_the_compiled_catalogue_says_what_the_text_says(path):
     for entry in parse(path):
         plural = "msgid_plural" in entry.strings
         written |= {
-            (entry.msgid, number) if plural else entry.msgid: text for number, text in enumerate(entry.translations)
+            (entry.key, number) if plural else entry.key: text for number, text in enumerate(entry.translations)
         }
     stored = dict(compiled(path)._catalog)
     del stored[""]
@@ -129,4 +142,4 @@ def test_plural_forms_are_those_of_djangos_own_catalogue(path):
 def test_the_catalogue_holds_the_strings_of_its_sources_and_no_others(path):
     package = path.relative_to(ROOT).parts[0]
     sources = {text for folder in SOURCES[package] for text in marked(ROOT / folder)}
-    assert {entry.msgid for entry in parse(path)} == sources, "run makemessages as tests/catalogues.py does"
+    assert {entry.key for entry in parse(path)} == sources, "run makemessages as tests/catalogues.py does"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone, translation
 
 from agreement.models import Edition, EditionError
@@ -17,6 +17,12 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 MICROSECOND = timedelta(microseconds=1)
+
+
+@pytest.fixture(autouse=True)
+def english():
+    with translation.override("en"):
+        yield
 
 
 def test_publish_takes_effect_at_the_microsecond_of_publication():
@@ -147,6 +153,53 @@ def test_publish_refuses_a_clock_that_stands_before_the_last_publication():
     assert future.isoformat() in str(error)
 
 
+@pytest.mark.parametrize("year", [1, 1990, 2100, 9999])
+def test_publish_refuses_a_moment_no_calendar_page_holds(year):
+    edition = factories.draft()
+    far = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+    for verb in (edition.publish, edition.record):
+        refusal("out_of_range", lambda verb=verb: verb(effective_from=far))
+
+
+def test_publish_refuses_a_title_that_is_not_the_texts():
+    edition = factories.draft(title_kk="Басқа тақырып")
+    assert "'Басқа тақырып' is not the first line" in str(refusal("title_differs", edition.publish))
+
+
+def test_publish_writes_where_the_router_says_wherever_the_draft_was_read():
+    edition = factories.draft()
+    edition._state.db = "replica"
+    with override_settings(DATABASE_ROUTERS=["tests.test_editions.Primary"]):
+        edition.publish(effective_from=timezone.now() + timedelta(days=1))
+        edition._state.db = "replica"
+        edition.cancel()
+    assert edition.state() == State.CANCELLED
+
+
+class Primary:
+    """Rows may have been read anywhere; these are the databases that are asked now."""
+
+    def db_for_write(self, model, **hints):
+        return "default"
+
+    db_for_read = db_for_write
+
+
+def test_verify_is_not_disturbed_by_a_publication_meanwhile():
+    factories.published()
+    faults = Edition.objects.verify()
+    original = Edition._faults
+
+    def and_publish(self, previous, last):
+        if not previous:
+            factories.published()
+        return original(self, previous, last)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Edition, "_faults", and_publish)
+        assert list(faults) == []
+
+
 def test_publish_refuses_a_stale_comparison():
     draft = factories.draft()
     first = factories.published()
@@ -224,9 +277,9 @@ def test_publishing_costs_as_many_queries_for_many_users_as_for_none():
 
 
 def test_who_published_is_sealed_as_a_name(django_user_model):
-    user = django_user_model.objects.create_user("aigul", first_name="Айгүл", last_name="Сапар")
+    user = django_user_model.objects.create_user("editor", first_name="Бірінші", last_name="Редактор")
     edition = factories.draft()
     edition.publish(by=user)
     user.delete()
     edition.refresh_from_db()
-    assert edition.published_by == "Айгүл Сапар (aigul)"
+    assert edition.published_by == "Бірінші Редактор (editor)"

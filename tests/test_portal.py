@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
@@ -11,9 +17,10 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
-from agreement.models import Delivery, Edition
+from agreement.models import Agreement, Delivery, Edition
 from portal_site import mailbox
 from portal_site.management.commands import demo
 from portal_site.models import Profile
@@ -21,7 +28,7 @@ from tests import factories
 
 
 @pytest.fixture
-def post(settings, tmp_path) -> Path:
+def post(settings, tmp_path) -> Iterator[Path]:
     """Mail goes to files in this folder, as it does in the demo."""
     where = tmp_path / "var" / "mailbox"
     if django.VERSION >= (6, 1):
@@ -29,7 +36,8 @@ def post(settings, tmp_path) -> Path:
     else:
         settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = mailbox.BACKEND, str(where)
     settings.DEBUG = True
-    return where
+    yield where
+    Path(f"{connection.settings_dict['NAME']}-demo").unlink(missing_ok=True)
 
 
 def letter(subject: str = "Жаңа редакция", to: str = "reader-1@example.kz", html: str = "") -> None:
@@ -273,13 +281,91 @@ def test_a_demo_that_was_stopped_is_finished_by_the_next(post, step, monkeypatch
 
 
 @pytest.mark.django_db
-def test_the_demo_leaves_editions_alone_that_the_site_published(post):
+def test_the_demo_leaves_editions_alone_that_were_published_after_it(post):
+    run_demo()
     factories.published(slug=demo.SLUG)
     run_demo()
     assert Edition.objects.in_force().get().text("kk").body == factories.KK
+    assert Edition.objects.count() == 4
 
 
-def test_a_port_that_is_taken_is_refused_before_anything_is_written():
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["admin", "reader-1", "editor"])
+def test_the_demo_refuses_a_database_with_users_of_its_own_and_writes_nothing(post, name):
+    get_user_model().objects.create_user(name, email=f"{name}@portal.kz")
+    with pytest.raises(CommandError, match=f"holds the user '{name}', which the demo did not make: nothing was writ"):
+        run_demo()
+    assert get_user_model().objects.get().email == f"{name}@portal.kz"
+    assert not Agreement.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("slug", ["terms", demo.SLUG])
+def test_the_demo_refuses_a_database_with_agreements_of_its_own_and_writes_nothing(post, slug):
+    factories.published(slug=slug)
+    with pytest.raises(CommandError, match=f"holds the agreement '{slug}', which the demo did not make"):
+        run_demo()
+    assert not get_user_model().objects.exists()
+    assert Edition.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_the_demo_refuses_a_database_that_became_a_real_one(post):
+    run_demo()
+    factories.users(1)
+    with pytest.raises(CommandError, match=r"which the demo did not make.* manage\.py runserver"):
+        run_demo()
+
+
+def test_the_demo_refuses_a_portal_that_is_deployed(post, settings):
+    settings.DEBUG = False
+    with pytest.raises(CommandError, match=r"^DEBUG=0 says that .* Run the demo without DEBUG=0"):
+        run_demo()
+
+
+def test_the_demo_refuses_where_its_letters_would_leave_the_machine(settings):
+    settings.DEBUG = True  # Without the fixture mail goes elsewhere.
+    with pytest.raises(CommandError, match=r"^EMAIL_URL names a mail server: .* Run the demo without EMAIL_URL"):
+        run_demo()
+
+
+@pytest.mark.django_db
+@pytest.mark.sqlite
+def test_a_demo_that_waited_in_vain_for_another_says_so(post, monkeypatch):
+    monkeypatch.setattr(demo, "PATIENCE", 0)
+    with closing(sqlite3.connect(f"{connection.settings_dict['NAME']}-demo", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(CommandError, match="Another demo has been filling this database"):
+            run_demo()
+    assert not get_user_model().objects.exists()
+    run_demo()
+
+
+@pytest.mark.sqlite
+def test_two_demos_at_once_on_a_fresh_database_fill_it_once(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name not in {"DEBUG", "EMAIL_URL"}}
+    environment |= {
+        "DJANGO_SETTINGS_MODULE": "portal_site.settings",
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'demo.sqlite3'}",
+        "MAILBOX": str(tmp_path / "mailbox"),
+        "PYTHONPATH": str(Path(demo.__file__).resolve().parents[3]),
+    }
+    command = [sys.executable, "-m", "django", "demo", "--no-serve"]
+    both = [
+        subprocess.Popen(
+            command, env=environment, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for _demo in range(2)
+    ]
+
+    said = [one.communicate(timeout=120)[0] for one in both]
+
+    assert [one.returncode for one in both] == [0, 0], said
+    assert sorted("kept from the first run" in report for report in said) == [False, True]
+    assert all("Editions in the archive: 3. Notices sent: 10." in report for report in said)
+
+
+def test_a_port_that_is_taken_is_refused_before_anything_is_written(post):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -291,6 +377,6 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_written():
 
 
 @pytest.mark.parametrize("port", [0, -1, 70000])
-def test_a_number_that_is_no_port_is_refused(port):
+def test_a_number_that_is_no_port_is_refused(post, port):
     with pytest.raises(CommandError, match=f"Port {port} can't be used"):
         call_command("demo", port=port)

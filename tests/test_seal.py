@@ -5,12 +5,14 @@ Each attack in SQL is also run with the seal open, where it must succeed: none i
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,14 @@ import reversion
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone, translation
 from reversion.errors import RevertError
 from reversion.models import Version
 
+from agreement import dispatch
 from agreement.models import Agreement, Edition, Notice, NoticeText, triggers
 from agreement.models.editions import TEXTS, State
 from agreement.testing import open_seal
@@ -479,17 +482,18 @@ def tampered(edition: Edition, **columns: Any) -> None:
         Edition.objects.rewrite(False).filter(pk=edition.pk).update(**columns)
 
 
-def faults() -> dict[Any, list[str]]:
+def faults(editions: Any = None, *, language: str = "en") -> dict[Any, list[str]]:
+    """What verify() finds, in the words of the source."""
     found: dict[Any, list[str]] = {}
-    for row, sentence in Edition.objects.verify():
-        found.setdefault(row, []).append(sentence)
+    with translation.override(language):
+        for row, sentence in (Edition.objects if editions is None else editions).verify():
+            found.setdefault(row, []).append(sentence)
     return found
 
 
 @pytest.mark.parametrize("language", ["kk", "ru", "en"])
 def test_verify_finds_nothing_in_what_was_published(world, language):
-    with translation.override(language):
-        assert faults() == {}
+    assert faults(language=language) == {}
 
 
 @pytest.mark.parametrize("field", COVERED, ids=lambda field: field.name)
@@ -545,9 +549,9 @@ def test_verify_finds_the_last_edition_removed_and_names_the_one_before(world):
 def test_verify_finds_every_edition_removed_and_names_the_agreement(world, queryset):
     world.draft.delete()
     _gone(world.in_force, world.scheduled, world.cancelled)
-    assert list(queryset().verify()) == [
-        (world.in_force.agreement, "Every edition is missing, but the agreement's head names a digest.")
-    ]
+    assert faults(queryset()) == {
+        world.in_force.agreement: ["Every edition is missing, but the agreement's head names a digest."]
+    }
 
 
 def test_verify_finds_the_last_edition_made_a_draft_again(world):
@@ -603,7 +607,9 @@ NAMES = [
     f"agreement_seal_{model}_{event}"
     for model in MODELS
     for event in (
-        ("row", "truncate") if connection.vendor == "postgresql" else ("update", "delete", "insert", "collide")
+        ("row", "written", "truncate")
+        if connection.vendor == "postgresql"
+        else ("update", "delete", "insert", "collide")
     )
 ]
 
@@ -653,7 +659,7 @@ _DROP = "DROP TRIGGER agreement_seal_edition_row ON agreement_edition"
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (["ALTER TABLE agreement_edition DISABLE TRIGGER ALL"], ["row", "truncate"]),
+        (["ALTER TABLE agreement_edition DISABLE TRIGGER ALL"], ["row", "written", "truncate"]),
         (["ALTER TABLE agreement_edition DISABLE TRIGGER agreement_seal_edition_row"], ["row"]),
         (["ALTER TABLE agreement_edition ENABLE REPLICA TRIGGER agreement_seal_edition_row"], ["row"]),
         ([_DROP, f"{_ROW} agreement_edition FOR EACH ROW WHEN (FALSE) {_CALL}"], ["row"]),
@@ -671,8 +677,8 @@ _DROP = "DROP TRIGGER agreement_seal_edition_row ON agreement_edition"
             ],
             ["row"],
         ),
-        (["ALTER FUNCTION agreement_seal_edition() RESET ALL"], ["row", "truncate"]),
-        ([_HARMLESS.format(name="agreement_seal_edition")], ["row", "truncate"]),
+        (["ALTER FUNCTION agreement_seal_edition() RESET ALL"], ["row", "written", "truncate"]),
+        ([_HARMLESS.format(name="agreement_seal_edition")], ["row", "written", "truncate"]),
     ],
 )
 def test_missing_names_a_trigger_that_was_disabled_or_altered(change, named):
@@ -693,3 +699,40 @@ class KeepsAway:
 def test_the_triggers_are_not_expected_where_a_router_keeps_the_tables_away(settings):
     settings.DATABASE_ROUTERS = [KeepsAway()]
     assert not triggers.expected(connection)
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_a_trigger_that_fires_after_ours_can_not_rewrite_the_row():
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION forge() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN NEW.body_kk := 'forged'; RETURN NEW; END $$;"
+            "CREATE TRIGGER zzz BEFORE UPDATE ON agreement_edition FOR EACH ROW EXECUTE FUNCTION forge()"
+        )
+    with pytest.raises(IntegrityError, match="is sealed"), transaction.atomic():
+        Edition.objects.filter(pk=edition.pk).update(cancelled_at=timezone.now())
+    edition.refresh_from_db()
+    assert edition.body_kk == factories.KK
+
+
+@pytest.mark.django_db
+def test_a_draft_is_not_sealed_without_a_number():
+    draft, now = factories.draft(), timezone.now()
+    seal = {"published_at": now, "effective_from": now, "recorded_at": now, "digest": "a" * 64}
+    with pytest.raises(IntegrityError, match="agreement_edition_sealed_whole"), transaction.atomic():
+        Edition.objects.filter(pk=draft.pk).update(**seal)
+
+
+@pytest.mark.django_db
+def test_the_words_of_a_notice_are_verified():
+    factories.users(1)
+    dispatch.fan_out(factories.published().notices.get())
+    call_command("verify_editions", stdout=io.StringIO())
+    with open_seal():
+        NoticeText.objects.filter(language="kk").update(text="forged")
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="1 faults"):
+        call_command("verify_editions", stdout=out, stderr=out)
+    assert "(email, kk): these are not the words sent." in out.getvalue()

@@ -53,7 +53,7 @@ def stated(edition: Edition, name: str) -> object:
     value: object = getattr(edition, f"get_{name}_display", lambda: getattr(edition, name))()
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    return "—" if value == "" else value
+    return _("none stated") if value == "" else value
 
 
 def local(day: date, clock: time, zone: str) -> datetime:
@@ -237,7 +237,7 @@ class Acts(EditionModelAdmin):
         state = edition.state()
         if state != State.SCHEDULED:
             sentence = gettext("%(edition)s can't be cancelled: it is %(state)s.")
-            hint = gettext("Only an edition that is published and has not taken effect can.")
+            hint = gettext("Only an edition that is published and has not taken effect can be cancelled.")
             return self.refuse(request, edition, sentence % {"edition": edition, "state": state.label}, hint)
         return self._ask(
             request,

@@ -20,13 +20,14 @@ from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import NoReverseMatch, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext
+from django.utils.text import capfirst
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 from modeltranslation.admin import TranslationAdmin
@@ -35,8 +36,8 @@ from reversion.errors import RevertError
 from reversion.models import Version
 
 from agreement import conf
-from agreement.admin.acts import STATED, Acts
-from agreement.admin.notices import LONG, language, moment
+from agreement.admin.acts import STATED, Acts, stated
+from agreement.admin.notices import LONG, Filtered, language, moment
 from agreement.models import Agreement, Edition
 from agreement.models.editions import TEXTS, State
 from agreement.text import source
@@ -61,7 +62,7 @@ class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]
     """The zone comes from a list: every date of the agreement is computed with it."""
 
     time_zone = forms.ChoiceField(
-        label=Agreement._meta.get_field("time_zone").verbose_name,
+        label=capfirst(Agreement._meta.get_field("time_zone").verbose_name),
         help_text=Agreement._meta.get_field("time_zone").help_text,
         choices=lambda: [(name, name) for name in sorted(available_timezones())],
         initial=conf.time_zone,
@@ -69,7 +70,7 @@ class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Agreement)
-class AgreementAdmin(AgreementModelAdmin):
+class AgreementAdmin(Filtered, AgreementModelAdmin):
     form = AgreementForm
     fields = ["slug", "time_zone"]
     list_display = ["slug", "in_force", "time_zone"]
@@ -92,7 +93,7 @@ class AgreementAdmin(AgreementModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Agreement | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj and obj.head)
 
-    @admin.display(description=State.IN_FORCE.label)
+    @admin.display(description=_("edition in force"))
     def in_force(self, agreement: Any) -> str:
         return ", ".join(
             gettext("edition %(number)s from %(moment)s")
@@ -128,11 +129,23 @@ def _shown(name: str, code: str) -> Callable[[Edition], SafeString]:
     return show
 
 
+def _stated(name: str) -> Callable[[Edition], object]:
+    """A read-only column of what the edition states, in words: "none stated" and no dash."""
+
+    @admin.display(description=_label(name))
+    def show(edition: Edition) -> object:
+        return stated(edition, name)
+
+    show.__name__ = name
+    return show
+
+
 PAIRS = {name: tuple(f"{name}_{code}" for code in conf.LANGUAGES) for name in TEXTS}
 SHOWN = {name: tuple(_shown(name, code) for code in conf.LANGUAGES) for name in TEXTS}
+SHOWN_STATED = tuple(_stated(name) for name in STATED)
 
 
-def _fieldsets(pairs: dict[str, Any]) -> list[tuple[Any, Any]]:
+def _fieldsets(pairs: dict[str, Any], states: Any = STATED) -> list[tuple[Any, Any]]:
     return [
         (None, {"fields": ["agreement"]}),
         (
@@ -141,12 +154,12 @@ def _fieldsets(pairs: dict[str, Any]) -> list[tuple[Any, Any]]:
         ),
         (_("Text"), {"fields": [pairs["body"]], "classes": ["agreement-pair"]}),
         (_("What changed"), {"fields": [pairs["summary"]], "classes": ["agreement-pair"]}),
-        (_("What the edition itself states"), {"fields": list(STATED)}),
+        (_("What the edition itself states"), {"fields": list(states)}),
     ]
 
 
 @admin.register(Edition)
-class EditionAdmin(Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
+class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
     list_display = ["name", "badge", "binds", "heading"]
     search_fields = ["agreement__slug", "title_kk", "title_ru"]
     list_select_related = ["agreement"]
@@ -197,7 +210,7 @@ class EditionAdmin(Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
         until = None if edition.cancelled_at or not edition.published_at else edition.successor_from()
         return moment(until, edition.agreement.time_zone)
 
-    @admin.display(description=_("in force"), ordering="effective_from")
+    @admin.display(description=pgettext_lazy("heading", "in force"), ordering="effective_from")
     def binds(self, edition: Edition) -> SafeString | str:
         if not edition.effective_from or edition.cancelled_at:
             return "—"
@@ -231,7 +244,7 @@ class EditionAdmin(Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
         if obj is None or self.has_change_permission(request, obj):
             return super().get_fieldsets(request, obj)
         facts = [(_("Facts"), {"fields": self.facts})] if obj.published_at else []
-        return [*facts, *_fieldsets(SHOWN)]
+        return [*facts, *_fieldsets(SHOWN, SHOWN_STATED)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Edition | None = None) -> Any:
         if obj and not self.has_change_permission(request, obj):
@@ -247,6 +260,11 @@ class EditionAdmin(Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
             if name == "body":
                 field.widget.attrs |= {"rows": 32, "class": "agreement-source"}
         return field
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """No choice is an answer too."""
+        kwargs["choices"] = db_field.get_choices(blank_choice=[("", _("none stated"))])
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
         edition = context["original"]
@@ -316,8 +334,10 @@ class EditionAdmin(Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
     @method_decorator(require_safe)
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         edition = self.get_object(request, unquote(object_id))
-        zone = edition.agreement.time_zone if edition else conf.time_zone()
-        versions = Version.objects.get_for_object_reference(Edition, unquote(object_id))
+        if edition is None:  # Its revisions, if any, are the list of deleted drafts; and not every address is a key.
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+        zone = edition.agreement.time_zone
+        versions = Version.objects.get_for_object_reference(Edition, edition.pk)
         revisions = [
             (version.pk, moment(version.revision.date_created, zone), version.revision)
             for version in versions.select_related("revision__user")
@@ -334,6 +354,8 @@ class EditionAdmin(Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
         return super().recoverlist_view(request, {"rows": rows} | (extra_context or {}))
 
     def revision_view(self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None) -> Any:
+        if not unquote(object_id).isdecimal():
+            raise Http404
         with transaction.atomic():
             refusal = self._refuse_revision(request, version_id)
             return refusal or super().revision_view(request, object_id, version_id, extra_context)
@@ -346,7 +368,10 @@ class EditionAdmin(Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
     def _refuse_revision(self, request: HttpRequest, version_id: str) -> HttpResponse | None:
         """Refuse a revision that holds, or would write to, a published edition, or that has no home any more."""
         every = Version.objects.get_for_model(Edition)
-        version = get_object_or_404(every.select_related("revision"), pk=version_id)
+        try:
+            version = get_object_or_404(every.select_related("revision"), pk=version_id)
+        except ValueError:  # More digits than Python reads.
+            raise Http404 from None
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         versions = every.filter(revision=version.revision_id)
@@ -362,7 +387,7 @@ class EditionAdmin(Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
         homes = {fields["agreement_id"] for fields in stored if fields}
         if Agreement.objects.filter(pk__in=homes).count() < len(homes):
             sentence = gettext("The agreement of this draft was deleted: nothing was restored.")
-            return self.refuse(request, None, sentence, gettext("Put the words into a draft of another one."))
+            return self.refuse(request, None, sentence, gettext("Put the words into a draft of another agreement."))
         return None
 
 

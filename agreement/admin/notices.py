@@ -6,7 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
+from django.db import DataError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -19,12 +22,13 @@ from agreement import conf, dates
 from agreement.models import Delivery, Notice, NoticeText
 
 if TYPE_CHECKING:
+    AnyModelAdmin = admin.ModelAdmin[Any]
     NoticeModelAdmin = admin.ModelAdmin[Notice]
     DeliveryModelAdmin = admin.ModelAdmin[Delivery]
     NoticeTextStackedInline = admin.StackedInline[NoticeText, Notice]
     DeliveryPaginator = Paginator[Delivery]
 else:
-    NoticeModelAdmin = DeliveryModelAdmin = admin.ModelAdmin
+    AnyModelAdmin = NoticeModelAdmin = DeliveryModelAdmin = admin.ModelAdmin
     NoticeTextStackedInline = admin.StackedInline
     DeliveryPaginator = Paginator
 
@@ -43,6 +47,16 @@ class ReadOnly:
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class Filtered(AnyModelAdmin):
+    """A list whose filters are typed by hand: one no database can look for is a bad request, not a fault."""
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        try:
+            return super().get_changelist_instance(request)
+        except (DataError, OverflowError, ValueError) as error:  # Too large a number, a year without dates, NUL.
+            raise BadRequest(f"The list can't be filtered by {request.GET.urlencode()!r}: {error}.") from error
 
 
 def language() -> str:
@@ -71,16 +85,20 @@ class NoticeTextInline(ReadOnly, NoticeTextStackedInline):
 
 
 @admin.register(Notice)
-class NoticeAdmin(ReadOnly, NoticeModelAdmin):
+class NoticeAdmin(ReadOnly, Filtered, NoticeModelAdmin):
     list_display = ["id", "edition", "kind", "created", "due", "written", "sent_to"]
     list_display_links = ["id", "edition"]
     list_select_related = ["edition__agreement"]
-    fields = ["edition", "kind", "uuid", "created", "due", "written", "sent_to"]
+    fields = ["edition", "kind", "identifier", "created", "due", "written", "sent_to"]
     inlines = [NoticeTextInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notice]:
         rows = super().get_queryset(request).select_related("edition__agreement")
         return rows.defer(*(f"edition__{name}" for name in LONG))
+
+    @admin.display(description=_("identifier (UUID)"))
+    def identifier(self, notice: Notice) -> str:
+        return str(notice.uuid)
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, notice: Notice) -> str:
@@ -101,10 +119,10 @@ class NoticeAdmin(ReadOnly, NoticeModelAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly, DeliveryModelAdmin):
+class DeliveryAdmin(ReadOnly, Filtered, DeliveryModelAdmin):
     list_display = [
         "id",
-        "notice_id",
+        "about",
         "user",
         "channel",
         "language",
@@ -125,6 +143,10 @@ class DeliveryAdmin(ReadOnly, DeliveryModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         title = gettext("Deliveries, the latest thousand at most")
         return super().changelist_view(request, {"title": title} | (extra_context or {}))
+
+    @admin.display(description=_("notice"))
+    def about(self, delivery: Delivery) -> int:
+        return delivery.notice_id
 
     @admin.display(description=_("due"))
     def due(self, delivery: Delivery) -> str:

@@ -24,9 +24,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 (
                     "slug",
@@ -49,9 +47,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "head",
-                    models.CharField(
-                        blank=True, editable=False, max_length=64, verbose_name="head of the chain"
-                    ),
+                    models.CharField(blank=True, editable=False, max_length=64, verbose_name="head of the chain"),
                 ),
             ],
             options={
@@ -65,9 +61,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("title", models.CharField(blank=True, max_length=255, verbose_name="title")),
                 ("title_kk", models.CharField(blank=True, max_length=255, null=True, verbose_name="title")),
@@ -194,7 +188,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "published_at",
-                    agreement.models.editions.InstantField(blank=True, editable=False, null=True, verbose_name="published"),
+                    agreement.models.editions.InstantField(
+                        blank=True, editable=False, null=True, verbose_name="published"
+                    ),
                 ),
                 (
                     "published_by",
@@ -208,19 +204,17 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "cancelled_at",
-                    agreement.models.editions.InstantField(blank=True, editable=False, null=True, verbose_name="cancelled"),
+                    agreement.models.editions.InstantField(
+                        blank=True, editable=False, null=True, verbose_name="cancelled"
+                    ),
                 ),
                 (
                     "digest",
-                    models.CharField(
-                        blank=True, editable=False, max_length=64, verbose_name="digest (SHA-256)"
-                    ),
+                    models.CharField(blank=True, editable=False, max_length=64, verbose_name="digest (SHA-256)"),
                 ),
                 (
                     "previous_digest",
-                    models.CharField(
-                        blank=True, editable=False, max_length=64, verbose_name="previous digest"
-                    ),
+                    models.CharField(blank=True, editable=False, max_length=64, verbose_name="previous digest"),
                 ),
                 (
                     "imported",
@@ -228,7 +222,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "recorded_at",
-                    agreement.models.editions.InstantField(blank=True, editable=False, null=True, verbose_name="recorded"),
+                    agreement.models.editions.InstantField(
+                        blank=True, editable=False, null=True, verbose_name="recorded"
+                    ),
                 ),
                 (
                     "agreement",
@@ -259,30 +255,22 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 (
                     "kind",
-                    models.CharField(
-                        choices=[("published", "new edition")], max_length=16, verbose_name="kind"
-                    ),
+                    models.CharField(choices=[("published", "new edition")], max_length=16, verbose_name="kind"),
                 ),
                 ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 (
                     "created_at",
-                    models.DateTimeField(
-                        default=django.utils.timezone.now, editable=False, verbose_name="created"
-                    ),
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created"),
                 ),
                 ("due_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="due")),
                 ("fan_out_cursor", models.CharField(blank=True, editable=False, max_length=255)),
                 (
                     "fanned_out_at",
-                    models.DateTimeField(
-                        blank=True, editable=False, null=True, verbose_name="deliveries written"
-                    ),
+                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="deliveries written"),
                 ),
                 (
                     "edition",
@@ -305,9 +293,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("channel", models.CharField(max_length=32, verbose_name="channel")),
                 (
@@ -368,9 +354,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("channel", models.CharField(max_length=32, verbose_name="channel")),
                 (
@@ -401,9 +385,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="edition",
-            constraint=models.UniqueConstraint(
-                fields=("agreement", "number"), name="agreement_edition_number"
-            ),
+            constraint=models.UniqueConstraint(fields=("agreement", "number"), name="agreement_edition_number"),
         ),
         migrations.AddConstraint(
             model_name="edition",
@@ -446,6 +428,7 @@ class Migration(migrations.Migration):
                     models.Q(
                         ("effective_from__isnull", False),
                         ("number__gte", 1),
+                        ("number__isnull", False),
                         ("published_at__isnull", False),
                         ("recorded_at__isnull", False),
                         models.Q(("digest", ""), _negated=True),
@@ -504,9 +487,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="delivery",
-            constraint=models.UniqueConstraint(
-                fields=("notice", "user", "channel"), name="agreement_delivery_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("notice", "user", "channel"), name="agreement_delivery_once"),
         ),
         migrations.AddConstraint(
             model_name="delivery",

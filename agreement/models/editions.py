@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from zoneinfo import available_timezones
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
-from django.db import models, router, transaction
+from django.db import IntegrityError, models, router, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -29,6 +30,10 @@ else:  # Generic in the stubs alone.
     Lookup = models.Lookup
 
 
+#: Between these an edition may take effect; beyond them dates overflow somewhere between here and a reader.
+EARLIEST = datetime(1991, 1, 1, tzinfo=UTC)
+FARTHEST = timedelta(days=3653)
+
 #: The fields that are written once in each language.
 TEXTS = ("title", "approval", "summary", "body")
 
@@ -37,13 +42,13 @@ class EditionError(ValidationError):
     """A refusal to publish, record or cancel. ``code`` names the rule, ``params`` the values, ``hint`` what to do.
 
     Codes: ``already_published``, ``missing_language``, ``unparallel``, ``naive_time``, ``backdated``,
-    ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``, ``not_cancellable``, ``no_draft``,
-    ``unreadable``.
+    ``out_of_range``, ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``, ``not_cancellable``,
+    ``no_draft``, ``unreadable``, ``title_differs``.
     """
 
     def __init__(self, message: Any, *, code: str, hint: Any = "", **params: Any) -> None:
         super().__init__(message, code=code, params=params)
-        self.hint = hint % params if hint else ""
+        self.hint = hint % params if hint and params else str(hint)
 
     def __str__(self) -> str:
         return " ".join(self.messages)
@@ -96,13 +101,13 @@ class Agreement(models.Model):  # type: ignore[django-manager-missing]
         verbose_name = _("user agreement")
         verbose_name_plural = _("user agreements")
 
-    def lock(self) -> None:
+    def lock(self, *, using: str | None = None) -> None:
         """Wait for, and keep until the transaction ends, the right to publish or cancel (1 query).
 
         A write, and not ``SELECT … FOR UPDATE``: it locks the row on PostgreSQL, where it excludes
         ``FOR SHARE`` but no foreign key check, and the database on SQLite, which has no row locks.
         """
-        Agreement.objects.filter(pk=self.pk).update(slug=F("slug"))
+        Agreement.objects.using(using).filter(pk=self.pk).update(slug=F("slug"))
 
     def __str__(self) -> str:
         return self.slug
@@ -198,12 +203,16 @@ class EditionQuerySet(models.QuerySet["Edition"]):
             Q(pk__in=self.order_by().values("agreement")) | ~Q(head="") & ~models.Exists(published.order_by())
         )
         for agreement in agreements:
+            head, met = agreement.head, False
             previous = last = None
-            for edition in agreement.editions.published().iterator(chunk_size=50):
+            for edition in agreement.editions.using(self.db).published().iterator(chunk_size=50):
                 yield from ((edition, fault) for fault in edition._faults(previous, last))
                 previous = edition
                 last = last if edition.cancelled_at else edition
-            if agreement.head != (previous.digest if previous else ""):
+                met = met or edition.digest == head
+            agreement.refresh_from_db(fields=["head"])
+            # Somebody may have published meanwhile: then the head of the beginning was met on the way.
+            if head != (previous.digest if previous else "") and not (met and agreement.head != head):
                 yield (
                     (
                         previous,
@@ -320,6 +329,7 @@ class Edition(models.Model):
                 )
                 | Q(
                     published_at__isnull=False,
+                    number__isnull=False,
                     number__gte=1,
                     effective_from__isnull=False,
                     recorded_at__isnull=False,
@@ -351,8 +361,8 @@ class Edition(models.Model):
         for name in (f"{name}_{language}" for name in TEXTS for language in conf.LANGUAGES):
             if text := getattr(self, name):
                 setattr(self, name, source.normalise(text))
-                if "\x00" in text:
-                    raise ValidationError({name: _("NUL characters are not allowed.")}, code="null_characters")
+                if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+                    raise ValidationError({name: _("NUL and half characters are not allowed.")}, code="unreadable")
 
     def state(self, at: datetime | None = None) -> State:
         """What the edition is at that instant (now). 1 query for a successor, 0 after ``with_successors()``."""
@@ -411,8 +421,9 @@ class Edition(models.Model):
 
         Raises :class:`EditionError` and changes nothing (design §3.3, §3.5–3.7).
         """
-        with transaction.atomic(using=self._alias()):
-            now, stored, previous, last = self._open()
+        alias = self._alias()
+        with transaction.atomic(using=alias):
+            now, stored, previous, last = self._open(alias)
             if previous and previous.recorded_at and now < previous.recorded_at:
                 raise EditionError(
                     _("The clock says %(now)s, but edition %(number)s was published at %(published_at)s."),
@@ -440,10 +451,13 @@ class Edition(models.Model):
                 )
             stored._seal(previous, last, published_at=now, effective_from=effective_from, recorded_at=now, by=by)
             if notify:
-                Notice.objects.create(edition=stored, kind=Notice.Kind.PUBLISHED, created_at=now, due_at=now)
-                _on_commit(_hand_over, using=self._alias())
-            _on_commit(partial(_announce, signals.edition_published, stored), using=self._alias())
-        self.refresh_from_db()
+                # Where coming editions are not shown, a link to one would lead nowhere before its effect.
+                due_at = now if conf.get().SHOW_SCHEDULED else effective_from
+                notices = Notice.objects.using(alias)
+                notices.create(edition=stored, kind=Notice.Kind.PUBLISHED, created_at=now, due_at=due_at)
+                _on_commit(_hand_over, using=alias)
+            _on_commit(partial(_announce, signals.edition_published, stored), using=alias)
+        self.refresh_from_db(using=alias)
 
     def record(self, *, effective_from: datetime, by: AbstractBaseUser | str | None = None) -> None:
         """Seal the draft as history: an edition that took effect before the site had this app.
@@ -451,8 +465,9 @@ class Edition(models.Model):
         Only before the first ordinary edition, in ascending order, and tells nobody. Raises
         :class:`EditionError` and changes nothing (design §3.3).
         """
-        with transaction.atomic(using=self._alias()):
-            now, stored, previous, last = self._open()
+        alias = self._alias()
+        with transaction.atomic(using=alias):
+            now, stored, previous, last = self._open(alias)
             if previous and not previous.imported:
                 raise EditionError(
                     _("Edition %(number)s was published here already: history can't be recorded after it."),
@@ -477,29 +492,29 @@ class Edition(models.Model):
                 by=by,
                 imported=True,
             )
-        self.refresh_from_db()
+        self.refresh_from_db(using=alias)
 
     def cancel(self) -> None:
         """Take a scheduled edition back before it takes effect. Raises :class:`EditionError` otherwise."""
-        with transaction.atomic(using=self._alias()):
-            self.agreement.lock()
-            now = timezone.now()
-            done = (
-                _unmirrored()
-                .filter(pk=self.pk, published_at__lte=now, effective_from__gt=now, cancelled_at__isnull=True)
-                .update(cancelled_at=now)
+        alias = self._alias()
+        try:
+            with transaction.atomic(using=alias):
+                self.agreement.lock(using=alias)
+                now = timezone.now()
+                mine = _unmirrored(alias).filter(pk=self.pk, published_at__lte=now, effective_from__gt=now)
+                done = mine.filter(cancelled_at__isnull=True).update(cancelled_at=now)
+        except IntegrityError:  # Its moment came between the clock's reading and the trigger's.
+            now, done = timezone.now(), 0
+        self.refresh_from_db(using=alias)
+        if not done:
+            raise EditionError(
+                _("Edition %(edition)s can't be cancelled: it is %(state)s."),
+                code="not_cancellable",
+                hint=_("Only a published edition that has not taken effect can be; otherwise publish a new one."),
+                edition=self.number or self.pk,
+                state=self.state(now).label,
             )
-            if not done:
-                self.refresh_from_db()
-                raise EditionError(
-                    _("Edition %(edition)s can't be cancelled: it is %(state)s."),
-                    code="not_cancellable",
-                    hint=_("Only an edition that has not taken effect can; otherwise publish a new one."),
-                    edition=self.number or self.pk,
-                    state=self.state(now).label,
-                )
-            self.refresh_from_db()
-            _on_commit(partial(_announce, signals.edition_cancelled, self), using=self._alias())
+        _on_commit(partial(_announce, signals.edition_cancelled, self), using=alias)
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
         """As Django's; also forgets what ``with_successors()`` knew."""
@@ -507,13 +522,16 @@ class Edition(models.Model):
         super().refresh_from_db(*args, **kwargs)
 
     def _alias(self) -> str:
-        return self._state.db or router.db_for_write(Edition, instance=self)
+        """The database that is written to, wherever this row was read."""
+        return router.db_for_write(Edition, instance=self)
 
-    def _open(self) -> tuple[datetime, Edition, Edition | None, Edition | None]:
+    def _open(self, alias: str) -> tuple[datetime, Edition, Edition | None, Edition | None]:
         """Lock the agreement, then read: the clock, this draft as stored, the last edition, the last binding one."""
-        self.agreement.lock()
+        self.agreement.lock(using=alias)
         now = timezone.now()
-        stored = Edition.objects.select_for_update(of=("self",)).filter(pk=self.pk, agreement=self.agreement_id).first()
+        editions = Edition.objects.using(alias).filter(agreement=self.agreement_id)
+        rows = editions.select_related("agreement").select_for_update(of=("self",))
+        stored = rows.filter(pk=self.pk).first()
         if stored is None:
             raise EditionError(
                 _("There is no draft %(id)r."),
@@ -528,9 +546,8 @@ class Edition(models.Model):
                 hint=_("Make a new draft from it."),
                 number=stored.number,
             )
-        editions = stored.agreement.editions.published()
-        previous = editions.last()
-        last = previous if previous and not previous.cancelled_at else editions.binding().last()
+        previous = editions.published().last()
+        last = previous if previous and not previous.cancelled_at else editions.published().binding().last()
         return now, stored, previous, last
 
     def _seal(
@@ -571,8 +588,9 @@ class Edition(models.Model):
             text = self.text(language)
             for name in TEXTS:
                 columns[name] = columns[f"{name}_{language}"] = getattr(text, name)
-        _unmirrored().filter(pk=self.pk, published_at__isnull=True).update(**columns)
-        Agreement.objects.filter(pk=self.agreement_id).update(head=self.digest)
+        alias = self._alias()
+        _unmirrored(alias).filter(pk=self.pk, published_at__isnull=True).update(**columns)
+        Agreement.objects.using(alias).filter(pk=self.agreement_id).update(head=self.digest)
 
     def check_texts(self) -> None:
         """What ``publish()`` asks of the texts: both languages, readable, with the same clauses.
@@ -596,6 +614,14 @@ class Edition(models.Model):
         for language, text in texts.items():
             for name in TEXTS:
                 _require_readable(getattr(text, name), f"{name}_{language}")
+            if text.title != clauses.title_line(text.body):
+                raise EditionError(
+                    _("The title %(title)r is not the first line of the text, which a page prints it for."),
+                    code="title_differs",
+                    hint=_("Make %(field)s and the first line of the text equal, at most 255 characters long."),
+                    title=text.title,
+                    field=f"title_{language}",
+                )
         kk, ru = (clauses.parse(texts[language].body).numbers for language in conf.LANGUAGES)
         if kk != ru:
             # What stands in one language only; where the sets agree, the places where the order differs.
@@ -620,6 +646,8 @@ class Edition(models.Model):
             yield gettext("It does not name the edition before it: the chain is broken.")
         if self.number != (previous.number or 0) + 1 if previous else self.number != 1:
             yield gettext("An edition before it is missing.")
+        if self.cancelled_at and self.cancelled_at > timezone.now():
+            yield gettext("It is said to be cancelled at a moment to come.")
         if last and self.effective_from and last.effective_from and self.effective_from <= last.effective_from:
             yield gettext("It does not take effect after the edition before it.")
         # __dict__ holds the base columns as stored; the translation package's descriptor hides them.
@@ -635,13 +663,14 @@ class Edition(models.Model):
         return gettext("%(agreement)s, draft %(id)s") % {"agreement": self.agreement.slug, "id": self.pk}
 
 
-def _unmirrored() -> models.QuerySet[Edition]:
+def _unmirrored(alias: str) -> models.QuerySet[Edition]:
     """Editions by their columns' real names: the translation package otherwise writes ``title_ru`` for ``title``."""
-    editions: models.QuerySet[Edition] = Edition.objects.all().rewrite(False)
+    editions: models.QuerySet[Edition] = Edition.objects.using(alias).rewrite(False)
     return editions
 
 
 def _aware(at: datetime | None, now: datetime) -> datetime:
+    """The moment asked for, or now; naive and far-fetched ones are refused."""
     if at is None:
         return now
     if timezone.is_naive(at):
@@ -651,20 +680,31 @@ def _aware(at: datetime | None, now: datetime) -> datetime:
             hint=_("Add the offset, for example %(at)s+05:00."),
             at=at.isoformat(),
         )
+    if not EARLIEST <= at <= now + FARTHEST:
+        raise EditionError(
+            _("%(at)s is out of range: not before 1991 and not in more than ten years."),
+            code="out_of_range",
+            hint=_("Is the year right?"),
+            at=at.isoformat(),
+        )
     return at
 
 
 def _require_readable(text: str, name: str) -> None:
-    """NUL ends a text in PostgreSQL; a lone surrogate has no bytes to take a digest of."""
-    bad = next((char for char in text if char == "\x00" or "\ud800" <= char <= "\udfff"), None)
-    if bad:
-        raise EditionError(
-            _("%(field)s holds the character %(char)r, which no file can hold."),
-            code="unreadable",
-            hint=_("Delete the character."),
-            field=name,
-            char=bad,
-        )
+    """NUL ends a text in PostgreSQL, a lone surrogate has no bytes, and tools differ in how they write the other
+    control characters of a manifest.
+    """
+    short = not name.startswith(("summary", "body"))
+    for char in text:
+        control = unicodedata.category(char) == "Cc" and char != "\t" and (short or char != "\n")
+        if control and not name.startswith("body") or char == "\x00" or "\ud800" <= char <= "\udfff":
+            raise EditionError(
+                _("%(field)s holds the character %(char)r, which has no place in a text."),
+                code="unreadable",
+                hint=_("Delete the character."),
+                field=name,
+                char=char,
+            )
 
 
 def _clause_order(number: str) -> tuple[int, ...]:

@@ -17,6 +17,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from agreement.text import seal
+
 #: How long a claimed delivery is left to the worker that claimed it. Renewed while it works (design §3.8).
 LEASE = timedelta(seconds=30)
 #: How many deliveries a worker claims at once: what a killed worker leaves waiting for its lease.
@@ -89,6 +91,11 @@ class NoticeText(models.Model):
             models.UniqueConstraint(fields=["notice", "channel", "language"], name="agreement_noticetext_once"),
         ]
 
+    @property
+    def intact(self) -> bool:
+        """Is the digest that of the words?"""
+        return self.digest == seal.said(self.subject, self.text, self.html)
+
     def __str__(self) -> str:
         return self.subject
 
@@ -114,13 +121,16 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """
         lease, now = uuid.uuid4().hex, timezone.now()
         due = self.due(now).filter(channel=channel)
-        with transaction.atomic(using=self.db):
-            rows = due.order_by("pk")
-            if connections[self.db].features.has_select_for_update_skip_locked:
-                rows = rows.select_for_update(skip_locked=True)
-            keys = list(rows.values_list("pk", flat=True)[:size])
-            if not keys or not due.filter(pk__in=keys).update(lease=lease, due_at=now + LEASE):
-                return []
+        first = due.order_by("pk").values_list("pk", flat=True)
+        if connections[self.db].features.has_select_for_update_skip_locked:
+            with transaction.atomic(using=self.db):
+                keys = list(first.select_for_update(skip_locked=True)[:size])
+                taken = due.filter(pk__in=keys).update(lease=lease, due_at=now + LEASE) if keys else 0
+        else:
+            # One statement: a transaction that reads first may find the database locked when it comes to write.
+            taken = self.filter(pk__in=first[:size]).update(lease=lease, due_at=now + LEASE)
+        if not taken:
+            return []
         claimed = self.filter(lease=lease, outcome=Delivery.Outcome.WAITING)
         return list(claimed.select_related("notice").order_by("pk"))
 

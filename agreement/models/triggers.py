@@ -148,7 +148,7 @@ def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
     table = get_model("agreement", "edition")._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT r.rolsuper OR pg_has_role(c.relowner, 'USAGE') FROM pg_class c, pg_roles r"
+            "SELECT r.rolsuper OR pg_has_role(c.relowner, 'MEMBER') FROM pg_class c, pg_roles r"
             " WHERE c.oid = to_regclass(%s) AND r.rolname = current_user",
             [connection.ops.quote_name(table)],
         )
@@ -253,7 +253,7 @@ def _create(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:
     return [
         f"CREATE OR REPLACE FUNCTION {header} AS $seal${_postgresql(seal)}$seal$",
         *(
-            f'CREATE TRIGGER {name} BEFORE {event} ON "{table}" FOR EACH {each} EXECUTE FUNCTION {function}'
+            f'CREATE TRIGGER {name} {event} ON "{table}" FOR EACH {each} EXECUTE FUNCTION {function}'
             for name, (event, each, _type) in _events(seal).items()
         ),
     ]
@@ -270,8 +270,10 @@ def _drop(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:
 def _events(seal: Seal) -> dict[str, tuple[str, str, int]]:
     """Trigger name → event, level, and ``pg_trigger.tgtype``, the bits PostgreSQL keeps both as."""
     return {
-        f"{seal.name}_row": ("UPDATE OR DELETE", "ROW", 27),
-        f"{seal.name}_truncate": ("TRUNCATE", "STATEMENT", 34),
+        f"{seal.name}_row": ("BEFORE UPDATE OR DELETE", "ROW", 27),
+        # Another trigger that fires after ours may still rewrite the row; this one sees what comes of it.
+        f"{seal.name}_written": ("AFTER UPDATE OR DELETE", "ROW", 25),
+        f"{seal.name}_truncate": ("BEFORE TRUNCATE", "STATEMENT", 34),
     }
 
 

@@ -58,7 +58,12 @@ def sha256(content: str | bytes) -> str:
 
 def rfc3339(at: datetime) -> str:
     """The instant in UTC with six digits after the second and ``Z``."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def said(subject: str, text: str, html: str) -> str:
+    """The digest of a notice's words: of the JSON list of the three, written as a manifest is."""
+    return sha256(json.dumps([subject, text, html], ensure_ascii=False, separators=(",", ":")))
 
 
 def manifest(

@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, no_translations
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
@@ -31,6 +31,7 @@ class Command(BaseCommand):
         how.add_argument("--watch", action="store_true", help="go on looking for work until stopped")
         how.add_argument("--dry-run", action="store_true", help="say how much is due, send nothing")
 
+    @no_translations
     def handle(self, *, watch: bool, dry_run: bool, **options: Any) -> None:
         if dry_run:
             due, leased = Delivery.objects.due().count(), Delivery.objects.leased().count()
@@ -48,13 +49,15 @@ class Command(BaseCommand):
             tally = self.work()
             for name in ("written", "sent", "failed", "skipped", "postponed"):
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
-            total.outage = tally.outage
+            total.outage, total.faults = tally.outage, tally.faults
             leased = Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
             if tally.outage or leased is None:
                 break
             # Another worker's deliveries: it settles them, or it is dead and its lease runs out.
             time.sleep(min(PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
         self.report(total)
+        if total.faults:
+            raise refusal(" ".join(total.faults), "The others were sent; mend this and run the command again.")
         if total.outage:
             raise refusal(
                 f"The channel is away ({total.outage}); {Delivery.objects.waiting().count()} notices wait.",
@@ -73,6 +76,9 @@ class Command(BaseCommand):
                     pause = FAULT_PAUSE
                 if tally != dispatch.Tally():
                     self.report(tally)
+                if tally.faults:
+                    self.stderr.write(" ".join(tally.faults))
+                    pause = FAULT_PAUSE
             except (DatabaseError, ImproperlyConfigured) as error:
                 self.stderr.write(f"{type(error).__name__}: {error}; trying again in {FAULT_PAUSE:.0f} s")
                 connections.close_all()

@@ -6,7 +6,7 @@ from typing import Any
 
 import reversion
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, no_translations
 from django.db import transaction
 
 from agreement.management import instant, refusal
@@ -31,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--effective-from", metavar="T", help="with --imported: 2020-03-01T09:00:00+06:00")
         parser.add_argument("--dry-run", action="store_true", help="read and check everything, write nothing")
 
+    @no_translations
     def handle(self, *, dry_run: bool, imported: bool, effective_from: str | None, **options: Any) -> None:
         if imported != bool(effective_from):
             raise refusal(

@@ -4,8 +4,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.management.base import BaseCommand, no_translations
 from django.db import transaction
 
 from agreement import conf
@@ -24,11 +24,16 @@ class Command(BaseCommand):
         parser.add_argument("--no-notice", action="store_true", help="tell nobody")
         parser.add_argument("--dry-run", action="store_true", help="check everything, change nothing")
 
+    @no_translations
     def handle(self, *, dry_run: bool, no_notice: bool, **options: Any) -> None:
         edition = Edition.objects.filter(pk=options["id"]).select_related("agreement").first()
         if edition is None:
             drafts = ", ".join(str(pk) for pk in Edition.objects.drafts().values_list("pk", flat=True)[:10])
             raise refusal(f"There is no edition with id {options['id']}.", f"Drafts: {drafts or 'none'}.")
+        try:
+            recipients = 0 if no_notice else conf.audience().count()
+        except ImproperlyConfigured as error:
+            raise refusal(str(error)) from None
         at = instant(options["effective_from"]) if options["effective_from"] else None
         try:
             with transaction.atomic():
@@ -41,7 +46,6 @@ class Command(BaseCommand):
                 transaction.set_rollback(dry_run)
         except ValidationError as error:
             raise refusal(error) from None
-        recipients = 0 if no_notice else conf.audience().count()
         verb = "Would publish" if dry_run else "Published"
         self.stdout.write(f"{verb} edition {edition.number} of {edition.agreement.slug}")
         self.stdout.write(f"  effective from  {edition.effective_from.isoformat() if edition.effective_from else ''}")

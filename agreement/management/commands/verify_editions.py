@@ -3,22 +3,27 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, no_translations
 from django.db import connections, router
 
 from agreement.management import refusal
-from agreement.models import Edition, triggers
+from agreement.models import Edition, NoticeText, triggers
 
 
 class Command(BaseCommand):
     help = "Recompute every digest and chain, and check that the database still guards them. Exit 1 on a fault."
 
+    @no_translations
     def handle(self, **options: Any) -> None:
         connection = connections[router.db_for_read(Edition)]
         editions, faults = Edition.objects.published(), 0
         for edition, sentence in editions.verify():
             faults += 1
             self.stderr.write(f"{edition} (id {edition.pk}): {sentence}")
+        for text in NoticeText.objects.select_related("notice__edition__agreement").iterator(chunk_size=50):
+            if not text.intact:
+                faults += 1
+                self.stderr.write(f"{text.notice} ({text.channel}, {text.language}): these are not the words sent.")
         if connection.vendor not in triggers.VENDORS:
             self.stdout.write(f"No triggers on {connection.vendor}: the seal is in Python and in the chain only.")
         else:

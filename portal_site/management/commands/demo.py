@@ -5,10 +5,12 @@ import logging
 import os
 import secrets
 import socket
+import sqlite3
 import threading
 import time
 from argparse import ArgumentParser
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import override_settings
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -32,15 +34,23 @@ from portal_site.models import Profile
 HOST, PORT = "127.0.0.1", 8000
 SLUG = "user-agreement"
 ZONE = "Asia/Almaty"
+LANGUAGES = ("kk", "ru")
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 #: When the editions from before this software took effect; the one without a moment is published by the demo.
 HISTORY = {
     1: datetime(2024, 2, 12, 9, 0, tzinfo=ZoneInfo(ZONE)),
     2: datetime(2025, 2, 1, 9, 0, tzinfo=ZoneInfo(ZONE)),
 }
-#: Languages of letters; "" is a reader who never said.
-READERS = ("kk", "ru", "", "kk", "ru", "kk", "ru", "kk", "")
+#: Names of the readers, and the language of their letters; "" is a reader who never said.
+READERS = {
+    f"reader-{number}": language
+    for number, language in enumerate(("kk", "ru", "", "kk", "ru", "kk", "ru", "kk", ""), start=1)
+}
 ADMIN = "admin"
+#: How long a demo waits for another one that is filling the same database, in seconds.
+PATIENCE = 60
+#: PostgreSQL's name for the lock that keeps them apart.
+ADVISORY = 7_346_921
 
 logger = logging.getLogger("agreement")
 
@@ -53,19 +63,14 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=PORT, help=f"where to serve (default: {PORT})")
 
     def handle(self, *, no_serve: bool, port: int, **options: Any) -> None:
+        require_demo_settings()
         if not no_serve:
             require_free(port)
         with links_to(port):
-            call_command("migrate", verbosity=0, interactive=False)
-            password = make_people()
-            try:
-                agreement = load_samples()
-            except EditionError as error:
-                raise CommandError(f"{error} {error.hint}") from None
-            try:
-                call_command("deliver_notices", once=True, stdout=self.stdout)
-            except CommandError as error:  # A mail server that is away keeps nobody from the pages.
-                self.stderr.write(self.style.WARNING(str(error)))
+            with alone():
+                if not no_serve:  # The demo waited for may be served there by now.
+                    require_free(port)
+                agreement, password = self.fill()
             self.report(agreement, password)
             if no_serve:
                 again = "python manage.py demo" + (f" --port {port}" if port != PORT else "")
@@ -75,6 +80,21 @@ class Command(BaseCommand):
                 self.say("Ctrl+C ends the demo.\n")
                 threading.Thread(target=deliver_for_ever, daemon=True).start()
                 call_command("runserver", f"{HOST}:{port}", use_reloader=False)
+
+    def fill(self) -> tuple[Agreement, str]:
+        """The agreement with its editions, and the administrator's password if it was made now."""
+        require_own_database()
+        call_command("migrate", verbosity=0, interactive=False)
+        password = make_people()
+        try:
+            agreement = load_samples()
+        except EditionError as error:
+            raise CommandError(f"{error} {error.hint}") from None
+        try:
+            call_command("deliver_notices", once=True, stdout=self.stdout)
+        except CommandError as error:  # A mailbox that can't be written keeps nobody from the pages.
+            self.stderr.write(self.style.WARNING(str(error)))
+        return agreement, password
 
     def report(self, agreement: Agreement, password: str) -> None:
         now = timezone.now()
@@ -89,12 +109,7 @@ class Command(BaseCommand):
         self.row("Келісім (kk)", address("kk", "agreement:current", SLUG))
         self.row("Соглашение (ru)", address("ru", "agreement:current", SLUG))
         self.row("Archive", address("ru", "agreement:editions", SLUG))
-        if mailbox.folder() is None:
-            self.row("Mailbox", "not kept here: EMAIL_URL names a mail server")
-        elif settings.DEBUG:
-            self.row("Mailbox", f"{address('ru', 'mailbox')}  ({mailbox.count()} letters)")
-        else:
-            self.row("Mailbox", f"{mailbox.folder()}  (shown in the browser with DEBUG=1)")
+        self.row("Mailbox", f"{address('ru', 'mailbox')}  ({mailbox.count()} letters)")
         self.row("Administration", address("ru", "admin:index"))
         self.row("  user", ADMIN)
         self.row(
@@ -107,6 +122,82 @@ class Command(BaseCommand):
 
     def say(self, line: str) -> None:
         self.stdout.write(line)
+
+
+def require_demo_settings() -> None:
+    """Raises ``CommandError`` where sample readers and letters would meet real ones."""
+    if not settings.DEBUG:
+        raise CommandError(
+            "DEBUG=0 says that this portal is a real one: the demo would put sample readers and editions into it. "
+            "Run the demo without DEBUG=0, on a database of its own."
+        )
+    if mailbox.folder() is None:
+        raise CommandError(
+            "EMAIL_URL names a mail server: the demo's letters would leave this machine. "
+            "Run the demo without EMAIL_URL."
+        )
+
+
+def require_own_database() -> None:
+    """Raises ``CommandError`` if the database holds a user or an agreement the demo did not make; writes nothing."""
+    users = get_user_model()._default_manager.order_by("pk")
+    # A database that was never migrated, or not to its end, has none.
+    tables = connection.introspection.table_names()
+    has_users, has_agreements = (model._meta.db_table in tables for model in (users.model, Agreement))
+    mails = [mail(name) for name in READERS]
+    # The readers and the administrator are made together: an "admin" without readers is somebody else's.
+    ours = has_users and users.filter(username__in=READERS, email__in=mails).exists()
+    strangers = users.exclude(username__in=[ADMIN, *READERS] if ours else []).values_list("username", flat=True)
+    others = Agreement.objects.exclude(slug__in=[SLUG] if ours else []).values_list("slug", flat=True)
+    if has_users and (name := strangers.first()) is not None:
+        found = f"the user {name!r}"
+    elif has_agreements and (slug := others.first()) is not None:
+        found = f"the agreement {slug!r}"
+    else:
+        return
+    raise CommandError(
+        f"This database holds {found}, which the demo did not make: nothing was written. Serve it with: "
+        "python manage.py runserver. Or name a database of the demo's own: DATABASE_URL=sqlite:///demo.sqlite3"
+    )
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other demos off this database meanwhile; a killed demo keeps nobody off. Raises ``CommandError``.
+
+    The lock is the database server's. SQLite's is on an empty file beside the database, because one on the
+    database would keep the demo off as well.
+    """
+    busy = f"Another demo has been filling this database for {PATIENCE} s. Run this one when that one has ended."
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            for _attempt in range(PATIENCE):
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY])
+                if cursor.fetchone()[0]:
+                    break
+                time.sleep(1)
+            else:
+                raise CommandError(busy)
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY])
+        return
+    if connection.vendor != "sqlite" or connection.is_in_memory_db():
+        yield
+        return
+    beside = f"{connection.settings_dict['NAME']}-demo"
+    try:
+        lock = sqlite3.connect(beside, timeout=PATIENCE, isolation_level=None)
+    except sqlite3.OperationalError as error:
+        raise CommandError(f"{beside!r} can't be written ({error}). Name a folder that can.") from None
+    with closing(lock):
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            raise CommandError(busy) from None
+        yield
 
 
 def require_free(port: int) -> None:
@@ -136,13 +227,16 @@ def address(language: str, view: str, *args: object) -> str:
         return f"{settings.AGREEMENT['BASE_URL'].rstrip('/')}{reverse(view, args=args)}"
 
 
+def mail(name: str) -> str:
+    return f"{name}@example.kz"
+
+
 def make_people() -> str:
     """Make the readers and the administrator who are missing; the administrator's password, if made now."""
     users = get_user_model()._default_manager
     with transaction.atomic():
-        for number, language in enumerate(READERS, start=1):
-            name = f"reader-{number}"
-            user, made = users.get_or_create(username=name, defaults={"email": f"{name}@example.kz"})
+        for name, language in READERS.items():
+            user, made = users.get_or_create(username=name, defaults={"email": mail(name)})
             if made:
                 user.set_unusable_password()
                 user.save()
@@ -150,7 +244,7 @@ def make_people() -> str:
         if users.filter(username=ADMIN).exists():
             return ""
         password = secrets.token_urlsafe(12)
-        users.create_superuser(ADMIN, f"{ADMIN}@example.kz", password)
+        users.create_superuser(ADMIN, mail(ADMIN), password)
     return password
 
 
@@ -167,7 +261,7 @@ def load_samples() -> Agreement:
                 continue
             with reversion.create_revision():
                 reversion.set_user(admin)
-                reversion.set_comment(f"Sample edition {number}")
+                reversion.set_comment(", ".join(file(number, language).name for language in LANGUAGES))
                 edition = Edition.objects.draft(agreement=agreement, bodies=bodies(number), **stated)
             if moment := HISTORY.get(number):
                 edition.record(effective_from=moment, by=admin)
@@ -177,9 +271,11 @@ def load_samples() -> Agreement:
 
 
 def bodies(number: int) -> dict[str, str]:
-    return {
-        language: (SAMPLES / f"edition-{number}.{language}.md").read_text(encoding="utf-8") for language in ("kk", "ru")
-    }
+    return {language: file(number, language).read_text(encoding="utf-8") for language in LANGUAGES}
+
+
+def file(number: int, language: str) -> Path:
+    return SAMPLES / f"edition-{number}.{language}.md"
 
 
 def deliver_for_ever() -> None:
