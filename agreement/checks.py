@@ -65,7 +65,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
     if now.BASE_URL and (urlsplit(now.BASE_URL).scheme not in {"http", "https"} or not urlsplit(now.BASE_URL).hostname):
         yield _wrong("BASE_URL", now.BASE_URL, 'must be like "https://portal.example.kz"')
     paths = [(key, getattr(now, key)) for key in DOTTED if getattr(now, key)]
-    paths += [("CHANNELS", path) for path in now.CHANNELS] if _is(now.CHANNELS, tuple) else []
+    for key in ("CHANNELS", "LINT_RULES"):
+        paths += [(key, path) for path in getattr(now, key)] if _is(getattr(now, key), tuple) else []
     for key, path in paths:
         try:
             import_string(path)

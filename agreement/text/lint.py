@@ -1,0 +1,483 @@
+"""Editorial rules: what is wrong, or looks wrong, in an edition, as messages with ids ``agreement.L001``….
+
+An **error** would make the edition false or unreadable (a language missing or unparallel, a number used twice, no
+text): ``Edition.publish()`` refuses it. Everything else is a **warning**, so that a real agreement, defects and all,
+can be published as it is. Nothing is ever repaired. What each id says stands in ``lint_words.py``.
+
+A host adds rules as callables that take :class:`Texts` and give :class:`Message` objects, and silences warnings by
+their ids (``AGREEMENT["LINT_RULES"]``, ``AGREEMENT["LINT_SILENCED"]``).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from agreement.text import clauses, redline, references
+from agreement.text.clauses import Clause, Document
+from agreement.text.lint_words import LANGUAGES, WORDS, Severity
+
+#: The code of the refusal to publish that an error leads to.
+CODES = {
+    "agreement.L001": "missing_language",
+    "agreement.L002": "missing_language",
+    "agreement.L003": "duplicate_number",
+    "agreement.L004": "unparallel",
+    "agreement.L005": "unparallel",
+    "agreement.L006": "unparallel",
+    "agreement.L007": "unreadable",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One finding. ``words`` holds (sentence, hint) by language; a host's rule may give a single language."""
+
+    id: str
+    severity: Severity
+    language: str
+    """Which text: ``kk``, ``ru``, or ``""`` for both."""
+    clause: str
+    """The number of the unit, or ``""`` outside the numbered ones."""
+    line: int
+    """In the source, from 1; 0 where there is no text."""
+    words: Mapping[str, tuple[str, str]] = field(hash=False)
+
+    def sentence(self, language: str) -> str:
+        return self._said(language)[0]
+
+    def hint(self, language: str) -> str:
+        return self._said(language)[1]
+
+    def _said(self, language: str) -> tuple[str, str]:
+        return self.words.get(language) or self.words.get("en") or next(iter(self.words.values()))
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What rules look at: an edition and, if there is one, the edition before it; all by language."""
+
+    bodies: Mapping[str, str]
+    titles: Mapping[str, str] | None = None
+    """``None``: not known, and not asked for."""
+    summaries: Mapping[str, str] | None = None
+    previous: Mapping[str, str] | None = None
+
+    @cached_property
+    def documents(self) -> dict[str, Document]:
+        return {language: clauses.parse(body) for language, body in self.bodies.items()}
+
+    @cached_property
+    def before(self) -> dict[str, Document]:
+        return {language: clauses.parse(body) for language, body in (self.previous or {}).items()}
+
+    @cached_property
+    def pairs(self) -> dict[str, list[tuple[Clause, Clause]]]:
+        """The units that stood in the previous edition already, by language."""
+        found = {}
+        for language, new in self.documents.items():
+            if old := self.before.get(language):
+                found[language] = [(old.units[a], new.units[b]) for a, b in redline.align(old.units, new.units)]
+        return found
+
+
+Rule = Callable[[Texts], Iterable[Message]]
+
+
+def lint(
+    bodies: Mapping[str, str],
+    *,
+    titles: Mapping[str, str] | None = None,
+    summaries: Mapping[str, str] | None = None,
+    previous: Mapping[str, str] | None = None,
+    rules: Iterable[Rule] = (),
+    silenced: Collection[str] = (),
+) -> tuple[Message, ...]:
+    """Everything there is to say about an edition, errors first, then by language and line.
+
+    ``previous`` are the bodies of the edition before; ``rules`` are a host's. Errors can't be silenced.
+    """
+    texts = Texts(bodies, titles, summaries, previous)
+    found = [message for rule in (*ERRORS, *WARNINGS, *rules) for message in rule(texts)]
+    found = [message for message in found if message.severity == "error" or message.id not in silenced]
+    order = {language: place for place, language in enumerate(bodies)}
+    found.sort(key=lambda said: (said.severity != "error", order.get(said.language, -1), said.line, said.id))
+    return tuple(found)
+
+
+def errors(bodies: Mapping[str, str], *, titles: Mapping[str, str] | None = None) -> tuple[Message, ...]:
+    """What forbids publishing; a host's rules have no part in it."""
+    texts = Texts(bodies, titles)
+    return tuple(message for rule in ERRORS for message in rule(texts))
+
+
+def say(id: str, language: str = "", unit: Clause | None = None, line: int = 0, **values: object) -> Message:  # noqa: A002
+    """A message of our own, in all languages; its place is the unit's, or ``line``."""
+    said = WORDS[id]
+    values.update({f"in_{spoken}": names.get(language, language) for spoken, names in LANGUAGES.items()})
+    words = {
+        spoken: (_capital(sentence.format(**values)), _capital(hint.format(**values)))
+        for spoken, (sentence, hint) in (("kk", said.kk), ("ru", said.ru), ("en", said.en))
+    }
+    where = str(values.get("clause", unit.number or unit.parent if unit else ""))
+    return Message(
+        id=id,
+        severity=said.severity,
+        language=language,
+        clause=where,
+        line=line or (unit.line if unit else 0),
+        words=words,
+    )
+
+
+# Errors
+
+
+def missing(texts: Texts) -> Iterator[Message]:
+    for language, body in texts.bodies.items():
+        if not body.strip():
+            yield say("agreement.L001", language)
+        if texts.titles is not None and not (texts.titles.get(language) or "").strip():
+            yield say("agreement.L002", language)
+
+
+def unreadable(texts: Texts) -> Iterator[Message]:
+    for language, body in texts.bodies.items():
+        for unit, line, match in _each(texts.documents[language], body, _UNREADABLE):
+            yield say("agreement.L007", language, unit, line, char=_name(match[0]))
+
+
+def duplicates(texts: Texts) -> Iterator[Message]:
+    for language, document in texts.documents.items():
+        first: dict[str, int] = {}
+        for unit in document.clauses:
+            # A second list "1) 2)" in one clause begins anew; it is no mistake.
+            if "-" in unit.number:
+                if unit.label == "1)":
+                    first = {number: line for number, line in first.items() if not number.startswith(f"{unit.parent}-")}
+                elif unit.kind == "item":
+                    continue  # Numbered by place, so never twice.
+            if unit.number in first:
+                yield say("agreement.L003", language, unit, number=_shown(unit), first=first[unit.number])
+            first.setdefault(unit.number, unit.line)
+
+
+def parallel(texts: Texts) -> Iterator[Message]:
+    if len(texts.bodies) < 2 or not all(body.strip() for body in texts.bodies.values()):
+        return
+    (one, here), (two, there) = texts.documents.items()
+    if here.numbers == there.numbers:
+        return
+    known = {one: set(there.numbers), two: set(here.numbers)}
+    lonely = False
+    for language, document in texts.documents.items():
+        for unit in document.clauses:
+            # The items of a clause that stands in one language only are missing with it.
+            if unit.number not in known[language] and (unit.parent in known[language] or "-" not in unit.number):
+                lonely = True
+                yield say("agreement.L004", language, unit, number=_shown(unit))
+    if lonely:
+        return
+    if len(here.numbers) != len(there.numbers):
+        unit = next((b for a, b in zip(here.clauses, there.clauses, strict=False) if a.number != b.number), None)
+        yield say("agreement.L005", "", unit, **{one: len(here.numbers), two: len(there.numbers)})
+    else:
+        a, b = next((a, b) for a, b in zip(here.clauses, there.clauses, strict=True) if a.number != b.number)
+        yield say("agreement.L006", "", b, **{one: _shown(a), two: _shown(b)})
+
+
+# Warnings: numbers
+
+
+def sequence(texts: Texts) -> Iterator[Message]:
+    """Gaps, and numbers out of order; a number that stands elsewhere is no gap."""
+    for language, document in texts.documents.items():
+        numbers = set(document.numbers)
+        last: dict[str, int] = {}
+        section: Clause | None = None
+        previous: Clause | None = None
+        for unit in document.clauses:
+            group, number, template = _place(unit)
+            if unit.kind == "item":
+                continue
+            if "-" in unit.number and number == 1:
+                last.pop(group, None)  # A list of its own.
+            was = last.get(group, 0)
+            head = unit.number.partition(".")[0].partition("-")[0]
+            if unit.kind == "section":
+                section = unit
+            elif section and head != section.number and previous:
+                yield say("agreement.L011", language, unit, number=_shown(unit), after=_shown(previous))
+                previous = unit
+                last[group] = max(was, number)
+                continue
+            if number > was + 1:
+                lost = [template.format(n) for n in range(was + 1, number)][:1000]
+                lost = [name for name in lost if name not in numbers]
+                if lost:
+                    yield say(
+                        "agreement.L010",
+                        language,
+                        unit,
+                        clause=lost[0],
+                        number=_range([_readable(name) for name in lost]),
+                        before=_shown(previous) if previous else "—",
+                        after=_shown(unit),
+                    )
+            elif number < was and previous:
+                yield say("agreement.L011", language, unit, number=_shown(unit), after=_shown(previous))
+            last[group] = max(was, number)
+            previous = unit
+
+
+def _place(unit: Clause) -> tuple[str, int, str]:
+    """The row a number belongs to, its place there, and how its neighbours are written."""
+    for mark in "-.":
+        head, found, tail = unit.number.rpartition(mark)
+        if found:
+            return head + mark, int(tail) if tail.isdigit() else 0, head + mark + "{}"
+    return "", int(unit.number), "{}"
+
+
+def dangling(texts: Texts) -> Iterator[Message]:
+    for language, document in texts.documents.items():
+        numbers = set(document.numbers)
+        written = {unit.number: unit.text for unit in document.clauses}
+        for unit in document.units:
+            for reference in _references(unit):
+                if reference.target(unit.number, numbers, document.labels):
+                    continue
+                if reference.item:
+                    clause = reference.number or unit.number.partition("-")[0]
+                    # Reported with the clause itself; or the items run on in one paragraph.
+                    if clause not in numbers or reference.item in written.get(clause, ""):
+                        continue
+                yield say("agreement.L012", language, unit, reference=reference)
+
+
+def stale(texts: Texts) -> Iterator[Message]:
+    """References that were left as they are while the clause they meant was renumbered or deleted."""
+    for language, pairs in texts.pairs.items():
+        old, new = texts.before[language], texts.documents[language]
+        now = {was.number: unit.number for was, unit in pairs if was.number}
+        here, there = set(old.numbers), set(new.numbers)
+        for was, unit in pairs:
+            references_now, references_then = _references(unit), _references(was)
+            if len(references_now) != len(references_then):
+                continue
+            for then, reference in zip(references_then, references_now, strict=True):
+                if not then.number or (then.number, then.item) != (reference.number, reference.item):
+                    continue
+                if then.number not in here or then.number not in there or now.get(then.number) == then.number:
+                    continue
+                target = now.get(then.number)
+                gone = {"now_kk": "алып тасталған", "now_ru": "исключено", "now_en": "deleted"}
+                values = {key: target or word for key, word in gone.items()}
+                yield say("agreement.L013", language, unit, reference=reference, **values)
+
+
+def one_sided(texts: Texts) -> Iterator[Message]:
+    """Clauses whose words changed since the previous edition in one language only."""
+    if len(texts.pairs) < 2:
+        return
+    changed = {
+        language: {unit.number for unit in texts.documents[language].clauses}
+        - {unit.number for was, unit in pairs if was.text == unit.text}
+        for language, pairs in texts.pairs.items()
+    }
+    common = set.intersection(*(set(document.numbers) for document in texts.documents.values()))
+    for language, document in texts.documents.items():
+        others = set.union(*(numbers for other, numbers in changed.items() if other != language))
+        for unit in document.clauses:
+            if unit.number in common and unit.number in others and unit.number not in changed[language]:
+                yield say("agreement.L014", language, unit, number=_shown(unit))
+
+
+def units(texts: Texts) -> Iterator[Message]:
+    """Empty clauses, headings without numbers, no numbers at all, no title, no summary."""
+    for language, document in texts.documents.items():
+        if not document.units:
+            continue
+        parents = {unit.parent for unit in document.clauses}
+        for unit in document.clauses:
+            if not _SAID.search(unit.text) and not (unit.number in parents and unit.kind != "section"):
+                yield say("agreement.L015", language, unit, number=_shown(unit))
+        for unit in document.units:
+            if unit.kind == "heading":
+                yield say("agreement.L016", language, unit, text=_short(unit.text))
+        if not document.clauses:
+            yield say("agreement.L018", language, line=1)
+        if document.units[0].kind != "title":
+            yield say("agreement.L019", language, line=document.units[0].line)
+    if texts.summaries is not None and texts.previous:
+        for language in texts.bodies:
+            if not (texts.summaries.get(language) or "").strip():
+                yield say("agreement.L017", language)
+
+
+# Warnings: letters
+
+
+def letters(texts: Texts) -> Iterator[Message]:
+    """Mixed scripts, forms, invisible and odd characters, HTML: one message a line and rule."""
+    for language, body in texts.bodies.items():
+        document = texts.documents[language]
+        for unit, line, match in _each(document, body, _TWO_SCRIPTS):
+            if strange := _strangers(match[0]):
+                yield say("agreement.L020", language, unit, line, word=match[0], letters=strange)
+        for unit, line, match in _each(document, body, _LATIN_WORD):
+            word = match[0]
+            yield say("agreement.L020", language, unit, line, word=word, letters=_named(word))
+        for unit, line, match in _each(document, body, _LETTER_FOR_DIGIT):
+            yield say("agreement.L020", language, unit, line, word=match[0], letters=_named(match[1]))
+        if not unicodedata.is_normalized("NFC", body):
+            for unit, line, match in _each(document, body, _WORDS):
+                if not unicodedata.is_normalized("NFC", match[0]):
+                    yield say("agreement.L022", language, unit, line, word=match[0])
+        for id_, pattern in (("agreement.L023", _INVISIBLE), ("agreement.L024", _BIDI), ("agreement.L025", _ODD_SPACE)):
+            for unit, line, match in _each(document, body, pattern):
+                yield say(id_, language, unit, line, char=_name(match[0].strip(" ")[:1] or match[0][:1]))
+        for unit, line, match in _each(document, body, _DOUBLED):
+            yield say("agreement.L026", language, unit, line, text=match[0])
+        for unit, line, match in _each(document, body, _TAG):
+            yield say("agreement.L028", language, unit, line, tag=_short(match[0]))
+
+
+def foreign(texts: Texts) -> Iterator[Message]:
+    """Paragraphs in the other language, by Kazakh's own letters and Russian's small words."""
+    for language, document in texts.documents.items():
+        for unit in document.units:
+            for paragraph in unit.text.split("\n"):
+                if len(paragraph) >= 25 and _is_foreign(paragraph, language):
+                    yield say("agreement.L021", language, unit, text=_short(paragraph))
+                    break
+
+
+def _is_foreign(paragraph: str, language: str) -> bool:
+    kazakh = sum(map(paragraph.count, _KAZAKH))
+    if language == "ru" and kazakh * 10 > len(paragraph):
+        return True
+    if language == "kk" and not kazakh and len(_RUSSIAN.findall(paragraph)) >= 2:
+        return True
+    if kazakh or len(paragraph) - len(paragraph.encode("ascii", "ignore")) > len(paragraph) // 5:
+        return False
+    return len(_LATIN.findall(paragraph)) > 5
+
+
+def balance(texts: Texts) -> Iterator[Message]:
+    """Quotes and brackets without their pair, unit by unit; the bracket of ``2)`` needs none."""
+    for language, document in texts.documents.items():
+        for unit in document.units:
+            if lonely := _lonely(unit.text):
+                yield say("agreement.L027", language, unit, marks=" ".join(lonely))
+
+
+def _lonely(text: str) -> list[str]:
+    if not _PAIRED.search(text):
+        return []
+    count = Counter(_PAIRED.findall(text))
+    found = []
+    spare = len(_LABEL.findall(text)) if count[")"] > count["("] else 0
+    if not count["("] <= count[")"] <= count["("] + spare:
+        found.append("(" if count["("] > count[")"] else ")")
+    for opening, closing in ("[]", "{}", "«»"):
+        if count[opening] != count[closing]:
+            found.append(opening if count[opening] > count[closing] else closing)
+    # “ closes in Russian and opens in Kazakh and English.
+    if (count["„"] + count["“"] + count["”"]) % 2:
+        found.append(next(mark for mark in "„“”" if count[mark]))
+    if count['"'] % 2:
+        found.append('"')
+    return found
+
+
+ERRORS: tuple[Rule, ...] = (missing, unreadable, duplicates, parallel)
+WARNINGS: tuple[Rule, ...] = (sequence, dangling, stale, one_sided, units, letters, foreign, balance)
+
+_CYRILLIC = "\u0400-\u052f"
+_UNREADABLE = re.compile("[\x00\ud800-\udfff]")
+_TWO_SCRIPTS = re.compile(rf"(?:[{_CYRILLIC}]+[A-Za-z]|[A-Za-z]+[{_CYRILLIC}])[A-Za-z{_CYRILLIC}]*")
+# Abbreviations of Latin letters, typed in Cyrillic ones that look the same.
+_LATIN_WORD = re.compile(r"(?<!\w)(?:ІР|АРІ|НТТР|ТСР|РКІ|ІМЕІ|САРТСНА)(?![\w])")
+_LETTER_FOR_DIGIT = re.compile(r"^[#*\s]*((?:[ЗзОоlIІ])(?=\.\d)|(?<=\d\.)[ЗзОоlIІ](?=[.\s]))", re.MULTILINE)
+_LOOK_ALIKE = {"latin": set("aceikopxyABCEHIKMOPTXYhj"), "cyrillic": set("асеікорхуАВСЕНІКМОРТХУһјЅѕ")}
+_WORDS = re.compile(r"\S+")
+_INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200d\u2060-\u2064\ufeff\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# A no-break space is right after a number, a short word and before a dash; between two long words it is odd.
+_ODD_SPACE = re.compile(
+    r"[\u1680\u2000-\u2008\u200a\u205f\u3000\u2028\u2029]|(?<=\S)\t+(?=\S)|(?<=[^\W\d]{4})\xa0(?=[^\W\d]{4})"
+)
+_DOUBLED = re.compile(r"(?<=[^\s|])[ \xa0]{2,}(?=[^\s|])")
+_TAG = re.compile(r"<(?!https?:|mailto:)[/!]?[A-Za-z][^<>\n@]{0,300}>|<!--")
+_KAZAKH = "әғқңөұүһіӘҒҚҢӨҰҮҺІ"
+_RUSSIAN = re.compile(r"(?<!\w)(?:и|в|во|на|не|с|по|для|что|при|или|от|о|об|к|из|за|до|его|их|является)(?!\w)", re.IGNORECASE)
+_LATIN = re.compile(r"[A-Za-z]{2,}")
+_PAIRED = re.compile(r"[()\[\]{}«»„“”\"]")
+_LABEL = re.compile(r"(?<![\w.])(?:\d{1,3}|[A-Za-zА-Яа-яЁёӘәҒғҚқҢңӨөҰұҮүҺһІі])\)")
+_SAID = re.compile(r"\w")
+
+
+def _each(document: Document, body: str, pattern: re.Pattern[str]) -> Iterator[tuple[Clause | None, int, re.Match[str]]]:
+    """The first match on each line, with its unit and line."""
+    seen = 0
+    starts = [unit.start for unit in document.units]
+    line, counted = 1, 0
+    for match in pattern.finditer(body):
+        line += body.count("\n", counted, match.start())
+        counted = match.start()
+        if line != seen:
+            seen = line
+            yield document.units[bisect_right(starts, match.start()) - 1] if starts else None, line, match
+
+
+def _references(unit: Clause) -> list[references.Reference]:
+    return list(references.find(unit.text))
+
+
+def _strangers(word: str) -> str:
+    """The look-alikes of the other script in a word; none if it is an abbreviation with its ending (``HTTPSті``)."""
+    latin = [char for char in word if char.isascii()]
+    cyrillic = [char for char in word if not char.isascii()]
+    stem = "".join(latin)
+    if len(latin) > 1 and word.startswith(stem) and stem.isupper() and "".join(cyrillic).islower():
+        return ""
+    for few, kind in sorted(((latin, "latin"), (cyrillic, "cyrillic")), key=lambda found: len(found[0])):
+        if set(few) <= _LOOK_ALIKE[kind]:
+            return _named("".join(few))
+    return ""
+
+
+def _named(characters: str) -> str:
+    return ", ".join(f"{char} (U+{ord(char):04X})" for char in dict.fromkeys(characters))
+
+
+def _name(char: str) -> str:
+    return f"U+{ord(char):04X} {unicodedata.name(char, '')}".strip()
+
+
+def _shown(unit: Clause) -> str:
+    """A number as people read it: ``3.1``, ``3.1 2)``, ``3.1 2) ә)``."""
+    return _readable(unit.number) if unit.kind != "item" else f"{_readable(unit.parent)} {unit.label}"
+
+
+def _readable(number: str) -> str:
+    head, dash, tail = number.partition("-")
+    return f"{head} {tail})" if dash and tail.isdigit() else head
+
+
+def _range(numbers: list[str]) -> str:
+    return numbers[0] if len(numbers) == 1 else f"{numbers[0]} – {numbers[-1]}"
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:59].rstrip() + "…"
