@@ -35,9 +35,9 @@ TEXTS = ("title", "approval", "summary", "body")
 class EditionError(ValidationError):
     """A refusal to publish, record or cancel. ``code`` names the rule, ``params`` the values, ``hint`` what to do.
 
-    Codes: ``already_published``, ``missing_language``, ``unparallel``, ``duplicate_number``, ``naive_time``, ``backdated``,
-    ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``, ``not_cancellable``, ``no_draft``,
-    ``unreadable``.
+    Codes: ``already_published``, ``missing_language``, ``unparallel``, ``duplicate_number``, ``naive_time``,
+    ``backdated``, ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``, ``not_cancellable``,
+    ``no_draft``, ``unreadable``.
     """
 
     def __init__(self, message: Any, *, code: str, hint: Any = "", **params: Any) -> None:

@@ -149,9 +149,10 @@ def parse(body: str) -> Document:
     """Read one language of an edition. Never raises on any text; the HTML holds ``TAGS`` only."""
     # Python-Markdown drops its own two marks from a text, and with them whatever they hide.
     readable = _UNREADABLE.sub("\ufffd", body).replace(STX, "\ufffd").replace(ETX, "\ufffd")
-    markdown = Markdown(extensions=[TableExtension(use_align_attribute=True), Numbering()], output_format="html")
+    numbering = Numbering()
+    markdown = Markdown(extensions=[TableExtension(use_align_attribute=True), numbering], output_format="html")
     page = markdown.convert(readable)
-    units: tuple[_Start, ...] = tuple(markdown.preprocessors["agreement_units"].starts)
+    units = numbering.lines.starts
     ends = [0, *(match.end() for match in _LINE_END.finditer(body))]
     edges = [0, *(ends[unit.line] for unit in units[1:]), len(body)]
     found = tuple(
@@ -193,7 +194,9 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 
 class Numbering(Extension):
-    """Python-Markdown extension: numbers begin blocks; raw HTML, entities in it, images and definitions are off."""
+    """Python-Markdown extension: numbers begin blocks; raw HTML, images and link definitions are off."""
+
+    lines: _Lines
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - Python-Markdown's name
         md.preprocessors.deregister("html_block")
@@ -201,7 +204,7 @@ class Numbering(Extension):
         # An image is a request to a third party from every reader, in pages and in mails.
         for pattern in "html entity reference short_reference image_link image_reference short_image_ref".split():
             md.inlinePatterns.deregister(pattern)
-        lines = _Lines(md)
+        lines = self.lines = _Lines(md)
         md.preprocessors.register(lines, "agreement_units", 5)
         md.parser.blockprocessors.register(_Blocks(md.parser, lines), "agreement_units", 200)
         # After Python-Markdown's last, which turns its escapes into letters.
@@ -263,9 +266,9 @@ def outline(lines: list[str]) -> Iterator[_Start]:
         apart, blank = blank or before is None or before.kind in {"title", "section", "heading"}, False
         if before and before.line + 1 == index and before.tag != "p" and _underlined(lines, index - 1):
             continue
-        start = _begin(lines, index, bare, apart=apart, in_list=in_list)
+        start = _begin(lines, index, bare, apart=apart, in_list=in_list, after=clause)
         if start is None:
-            in_list = (in_list and not apart) or line[:1] == " " and in_list or _BULLET.match(line) is not None
+            in_list = (in_list and (not apart or line[:1] == " ")) or _BULLET.match(line) is not None
             if before is None and not in_list and line[:4].strip() and bare[0] not in ">|":
                 start = _Start(index, "title", rest=bare.strip("#").strip(), tag="h1")
             elif before is None or before.kind in {"title", "section", "heading"}:
@@ -296,11 +299,11 @@ def outline(lines: list[str]) -> Iterator[_Start]:
         yield start
 
 
-def _begin(lines: list[str], index: int, bare: str, *, apart: bool, in_list: bool) -> _Start | None:
+def _begin(lines: list[str], index: int, bare: str, *, apart: bool, in_list: bool, after: str) -> _Start | None:
     first = bare[0]
     if first in "#*_" or first.isdigit() or bare[1:2] == ")":
         if (match := _NUMBERED.match(lines[index])) and not (len(match["indent"]) > 3 and in_list):
-            start = _numbered(lines, index, match, apart=apart)
+            start = _numbered(lines, index, match, apart=apart, after=after)
             if start:
                 return start
     elif match := _NOTE.match(bare):
@@ -312,7 +315,7 @@ def _begin(lines: list[str], index: int, bare: str, *, apart: bool, in_list: boo
     return None
 
 
-def _numbered(lines: list[str], index: int, match: re.Match[str], *, apart: bool) -> _Start | None:
+def _numbered(lines: list[str], index: int, match: re.Match[str], *, apart: bool, after: str) -> _Start | None:
     rest = match["rest"].strip()
     previous = "" if apart or not index else lines[index - 1]
     if (strong := match["strong"]) and not match["closed"]:  # **1. ALL OF IT**
@@ -333,15 +336,21 @@ def _numbered(lines: list[str], index: int, match: re.Match[str], *, apart: bool
         return None
     if not depth:
         plain = match["dot"] and (
-            (rest.isupper() and len(rest) > 2) or (rest and _next(lines, index).lstrip("#*_ ").startswith(f"{number}.1"))
+            (rest.isupper() and len(rest) > 2)
+            or (rest and _next(lines, index).lstrip("#*_ ").startswith(f"{number}.1"))
         )
         if not heads and not plain:
             return None
         return _Start(index, "section", number, number + match["dot"], rest=rest, tag="h2")
-    if not match["dot"] and rest[:1].islower() and not heads:  # "1.5 million" is a quantity.
-        return None
+    if not match["dot"] and rest[:1].islower() and not heads and not apart and not _follows(number, after):
+        return None  # "1.5 million" in the middle of a sentence.
     kind: Kind = "clause" if depth == 1 else "subclause"
     return _Start(index, kind, number, number + match["dot"], rest=rest, tag="h3" if heads else "p")
+
+
+def _follows(number: str, after: str) -> bool:
+    head, _, tail = after.rpartition(".")
+    return number == f"{after}.1" or (bool(tail) and number == f"{head}.{int(tail) + 1}")
 
 
 def _next(lines: list[str], index: int) -> str:

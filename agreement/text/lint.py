@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from agreement.text import clauses, redline, references
 from agreement.text.clauses import Clause, Document
@@ -116,7 +117,7 @@ def errors(bodies: Mapping[str, str], *, titles: Mapping[str, str] | None = None
     return tuple(message for rule in ERRORS for message in rule(texts))
 
 
-def say(id: str, language: str = "", unit: Clause | None = None, line: int = 0, **values: object) -> Message:  # noqa: A002
+def say(id: str, language: str = "", unit: Clause | None = None, line: int = 0, **values: Any) -> Message:  # noqa: A002
     """A message of our own, in all languages; its place is the unit's, or ``line``."""
     said = WORDS[id]
     values.update({f"in_{spoken}": names.get(language, language) for spoken, names in LANGUAGES.items()})
@@ -184,11 +185,14 @@ def parallel(texts: Texts) -> Iterator[Message]:
     if lonely:
         return
     if len(here.numbers) != len(there.numbers):
-        unit = next((b for a, b in zip(here.clauses, there.clauses, strict=False) if a.number != b.number), None)
-        yield say("agreement.L005", "", unit, **{one: len(here.numbers), two: len(there.numbers)})
+        pairs = zip(here.clauses, there.clauses, strict=False)
+        place = next((b for a, b in pairs if a.number != b.number), None)
+        values: dict[str, Any] = {one: len(here.numbers), two: len(there.numbers)}
+        yield say("agreement.L005", "", place, **values)
     else:
         a, b = next((a, b) for a, b in zip(here.clauses, there.clauses, strict=True) if a.number != b.number)
-        yield say("agreement.L006", "", b, **{one: _shown(a), two: _shown(b)})
+        values = {one: _shown(a), two: _shown(b)}
+        yield say("agreement.L006", "", b, **values)
 
 
 # Warnings: numbers
@@ -277,7 +281,7 @@ def stale(texts: Texts) -> Iterator[Message]:
                     continue
                 target = now.get(then.number)
                 gone = {"now_kk": "алып тасталған", "now_ru": "исключено", "now_en": "deleted"}
-                values = {key: target or word for key, word in gone.items()}
+                values: dict[str, Any] = {key: target or word for key, word in gone.items()}
                 yield say("agreement.L013", language, unit, reference=reference, **values)
 
 
@@ -301,7 +305,7 @@ def one_sided(texts: Texts) -> Iterator[Message]:
 def units(texts: Texts) -> Iterator[Message]:
     """Empty clauses, headings without numbers, no numbers at all, no title, no summary."""
     for language, document in texts.documents.items():
-        if not document.units:
+        if not texts.bodies[language].strip():
             continue
         parents = {unit.parent for unit in document.clauses}
         for unit in document.clauses:
@@ -327,18 +331,16 @@ def letters(texts: Texts) -> Iterator[Message]:
     """Mixed scripts, forms, invisible and odd characters, HTML: one message a line and rule."""
     for language, body in texts.bodies.items():
         document = texts.documents[language]
-        for unit, line, match in _each(document, body, _TWO_SCRIPTS):
-            if strange := _strangers(match[0]):
-                yield say("agreement.L020", language, unit, line, word=match[0], letters=strange)
+        for unit, line, match in _each(document, body, _TWO_SCRIPTS, _strangers):
+            yield say("agreement.L020", language, unit, line, word=match[0], letters=_strangers(match[0]))
         for unit, line, match in _each(document, body, _LATIN_WORD):
             word = match[0]
             yield say("agreement.L020", language, unit, line, word=word, letters=_named(word))
         for unit, line, match in _each(document, body, _LETTER_FOR_DIGIT):
             yield say("agreement.L020", language, unit, line, word=match[0], letters=_named(match[1]))
         if not unicodedata.is_normalized("NFC", body):
-            for unit, line, match in _each(document, body, _WORDS):
-                if not unicodedata.is_normalized("NFC", match[0]):
-                    yield say("agreement.L022", language, unit, line, word=match[0])
+            for unit, line, match in _each(document, body, _WORDS, _is_decomposed):
+                yield say("agreement.L022", language, unit, line, word=match[0])
         for id_, pattern in (("agreement.L023", _INVISIBLE), ("agreement.L024", _BIDI), ("agreement.L025", _ODD_SPACE)):
             for unit, line, match in _each(document, body, pattern):
                 yield say(id_, language, unit, line, char=_name(match[0].strip(" ")[:1] or match[0][:1]))
@@ -416,28 +418,36 @@ _ODD_SPACE = re.compile(
 _DOUBLED = re.compile(r"(?<=[^\s|])[ \xa0]{2,}(?=[^\s|])")
 _TAG = re.compile(r"<(?!https?:|mailto:)[/!]?[A-Za-z][^<>\n@]{0,300}>|<!--")
 _KAZAKH = "әғқңөұүһіӘҒҚҢӨҰҮҺІ"
-_RUSSIAN = re.compile(r"(?<!\w)(?:и|в|во|на|не|с|по|для|что|при|или|от|о|об|к|из|за|до|его|их|является)(?!\w)", re.IGNORECASE)
+_RUSSIAN = re.compile(
+    r"(?<!\w)(?:и|в|во|на|не|с|по|для|что|при|или|от|о|об|к|из|за|до|его|их|является)(?!\w)", re.IGNORECASE
+)
 _LATIN = re.compile(r"[A-Za-z]{2,}")
 _PAIRED = re.compile(r"[()\[\]{}«»„“”\"]")
 _LABEL = re.compile(r"(?<![\w.])(?:\d{1,3}|[A-Za-zА-Яа-яЁёӘәҒғҚқҢңӨөҰұҮүҺһІі])\)")
 _SAID = re.compile(r"\w")
 
 
-def _each(document: Document, body: str, pattern: re.Pattern[str]) -> Iterator[tuple[Clause | None, int, re.Match[str]]]:
-    """The first match on each line, with its unit and line."""
+def _each(
+    document: Document, body: str, pattern: re.Pattern[str], counts: Callable[[str], object] | None = None
+) -> Iterator[tuple[Clause | None, int, re.Match[str]]]:
+    """The first match that counts on each line, with its unit and line."""
     seen = 0
     starts = [unit.start for unit in document.units]
     line, counted = 1, 0
     for match in pattern.finditer(body):
         line += body.count("\n", counted, match.start())
         counted = match.start()
-        if line != seen:
+        if line != seen and (counts is None or counts(match[0])):
             seen = line
             yield document.units[bisect_right(starts, match.start()) - 1] if starts else None, line, match
 
 
 def _references(unit: Clause) -> list[references.Reference]:
     return list(references.find(unit.text))
+
+
+def _is_decomposed(word: str) -> bool:
+    return not unicodedata.is_normalized("NFC", word)
 
 
 def _strangers(word: str) -> str:

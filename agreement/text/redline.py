@@ -211,9 +211,7 @@ def undo(runs: Iterable[Run], new: str) -> str:
 
 def after(whole: Redline) -> str:
     """The new edition's body, byte for byte, from the runs alone."""
-    return "".join(
-        run.text for change in whole.changes if change.new for run in change.runs if run.kind != "delete"
-    )
+    return "".join(run.text for change in whole.changes if change.new for run in change.runs if run.kind != "delete")
 
 
 def before(whole: Redline) -> str:

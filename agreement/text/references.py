@@ -26,11 +26,17 @@ _EACH_NUMBER, _EACH_ITEM = re.compile(_NUMBER), re.compile(_ITEM)
 
 _KK = re.compile(r"\s?[-–‑]?\s?(?P<word>тармақ|тармағ|бөлім(?!ше)|бөлім\b)(?P<ending>\w*)", re.IGNORECASE)
 _KK_ITEM = re.compile(r"\s?[-–‑]?\s?тармақша\w*", re.IGNORECASE)
-_RU = re.compile(r"(?<!\w)(?:(?P<clause>(?:под)?пункт(?:а|у|ом|е|ы|ов|ам|ами|ах)?|пп?\.|п\.\s?п\.)"
-                 r"|(?P<section>раздел(?:а|у|ом|е|ы|ов|ам|ами|ах)?|разд\.))\s*(?:№\s*)?(?:с\s+)?\Z", re.IGNORECASE)
+_RU = re.compile(
+    r"(?<!\w)(?:(?P<clause>(?:под)?пункт(?:а|у|ом|е|ы|ов|ам|ами|ах)?|пп?\.|п\.\s?п\.)"
+    r"|(?P<section>раздел(?:а|у|ом|е|ы|ов|ам|ами|ах)?|разд\.))\s*(?:№\s*)?(?:с\s+)?\Z",
+    re.IGNORECASE,
+)
 _RU_ITEM = re.compile(r"(?<!\w)(?:подпункт\w{0,3}|пп?\.|подп\.)\s*\Z", re.IGNORECASE)
 _RU_OF = re.compile(rf"\s+(?:пункт(?:а|ов)|п\.)\s*(?P<number>{_NUMBER})", re.IGNORECASE)
-_OTHER = r"закон|кодекс|правил|политик|положени|регламент|инструкц|постановлени|приказ|договор|стать|стандарт|гост|конвенц|устав"
+_OTHER = (
+    r"закон|кодекс|правил|политик|положени|регламент|инструкц|постановлени|приказ|договор|стать|стандарт|гост"
+    r"|конвенц|устав"
+)
 _RU_ELSEWHERE = re.compile(rf"\.?\s+(?:(?!настоящ|наш)\w+\s+)?(?:{_OTHER})", re.IGNORECASE)
 _KK_ELSEWHERE = re.compile(r"(?P<word>\w+(?:[-‑]\w+)*)[»”\"]?\s+\Z")
 _GENITIVE = ("ның", "нің", "дың", "дің", "тың", "тің")
@@ -78,7 +84,7 @@ def find(text: str) -> Iterator[Reference]:
                     number = ru["number"]
             if number is not None:
                 for item in _EACH_ITEM.finditer(match["items"]):
-                    yield Reference(start + item.start(), start + item.end(), number, item[0].strip("«»\"“”„)") + ")")
+                    yield Reference(start + item.start(), start + item.end(), number, item[0].strip('«»"“”„)') + ")")
             continue
         named, section = _named(text, before, start, end)
         if not named:

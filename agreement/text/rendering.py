@@ -149,10 +149,16 @@ def html(redline: Redline, language: str, *, whole: bool = True, columns: bool =
 def _row(change: Change, words: dict[str, str]) -> str:
     unit: Clause = change.new or change.old  # type: ignore[assignment]
     said = facts(change)
-    marks = "".join(f' <span class="agreement-fact" data-fact="{fact}">{_said(change, fact, words)}</span>' for fact in said)
+    marks = "".join(
+        f' <span class="agreement-fact" data-fact="{fact}">{_said(change, fact, words)}</span>' for fact in said
+    )
     heading = "strong" if unit.kind in {"title", "section", "heading"} else "span"
     name = escape(unit.label or words.get(unit.kind, ""))
-    head = f'<p class="agreement-change-head"><{heading} class="number">{name}</{heading}>{marks}</p>\n' if name or marks else ""
+    head = (
+        f'<p class="agreement-change-head"><{heading} class="number">{name}</{heading}>{marks}</p>\n'
+        if name or marks
+        else ""
+    )
     shown = _marked(change)
     # The old column is hidden until the stylesheet lays both side by side.
     return (
