@@ -31,6 +31,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 from agreement.text.clauses import Clause, Document
@@ -111,8 +112,12 @@ class Change:
 
     @property
     def replaced(self) -> bool:
-        """Was it too large to be compared word by word? Then one deletion and one insertion stand for it."""
-        return self.text_changed and all(run.kind != "equal" for run in self.words) and _too_large(*self._texts)
+        """Was a part too large to be compared word by word? Then one deletion and one insertion stand for it."""
+        # Words that difflib compared hardly meet across a change: it would have kept them.
+        return self.text_changed and any(
+            went.kind == "delete" and came.kind == "insert" and _too_large(went.text, came.text)
+            for went, came in pairwise(self.words)
+        )
 
     @property
     def _texts(self) -> tuple[str, str]:
@@ -359,7 +364,7 @@ def _common(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 def _too_large(old: str, new: str) -> bool:
-    return _meetings(_TOKEN.findall(old), _TOKEN.findall(new)) > MOST_MEETINGS
+    return _meetings(_TOKEN.findall(old), _TOKEN.findall(new)) > MOST_MEETINGS // 2
 
 
 def _meetings(a: Sequence[str], b: Sequence[str]) -> int:
