@@ -174,9 +174,7 @@ def test_words_are_whole_islands_are_swallowed_and_deletion_comes_first(old, new
     assert shown(old, new) == reads
 
 
-WORDS = st.lists(
-    st.sampled_from("а б в іс-әрекет v1.2 4.3 01.03.2024 , . « » \n".split(" ") + ["  ", "\n\n"]), max_size=30
-)
+WORDS = st.lists(st.sampled_from("а б в іс-әрекет v1.2 4.3 01.03.2024 , . « » \n".split(" ")), max_size=30)
 PROSE = st.one_of(WORDS.map(" ".join), st.text(), ANY)
 
 

@@ -103,7 +103,16 @@ class Change:
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """From the old source to the new, byte for byte."""
-        return compare(self.old.source if self.old else "", self.new.source if self.new else "")
+        old, new = self.old.source if self.old else "", self.new.source if self.new else ""
+        a, b = _place(old, self._texts[0]), _place(new, self._texts[1])
+        if a < 0 or b < 0:
+            return compare(old, new)
+        # Plain text stands in its source as it is: the words need no second comparison.
+        ends = old[a + len(self._texts[0]) :], new[b + len(self._texts[1]) :]
+        runs = (*compare(old[:a], new[:b]), *self.words, *compare(*ends))
+        return _runs(
+            (run.kind == "equal", *(("", run.text) if run.kind == "insert" else (run.text, ""))) for run in runs
+        )
 
     @cached_property
     def words(self) -> tuple[Run, ...]:
@@ -198,6 +207,8 @@ def compare(old: str, new: str) -> tuple[Run, ...]:
     """Runs from one text to the other, by whole words; deletion before insertion. Exact: see :func:`redo`."""
     if old == new:
         return (Run("equal", old),) if old else ()
+    if not old or not new:
+        return (Run("delete", old) if old else Run("insert", new),)
     head, tail = _frame(old, new)
     a, b = _TOKEN.findall(old[head : len(old) - tail]), _TOKEN.findall(new[head : len(new) - tail])
     blocks = [(True, old[:head], ""), *_tidied(_blocks(a, b)), (True, old[len(old) - tail :], "")]
@@ -269,7 +280,7 @@ def _likeness(
     old: Sequence[Clause], new: Sequence[Clause], left: Iterable[int], right: Iterable[int]
 ) -> Iterator[tuple[float, int, int]]:
     """(score, old, new) of every pair that may be one clause. Words that many units share do not propose pairs."""
-    bags = {b: Counter(_WORD.findall(new[b].text.lower())) for b in right}
+    bags = {b: set(_WORD.findall(new[b].text.lower())) for b in right}
     where: dict[str, list[int]] = defaultdict(list)
     for b, bag in bags.items():
         for word in bag:
@@ -279,19 +290,18 @@ def _likeness(
         numbers[new[b].number or new[b].kind].append(b)
     for a in left:
         unit = old[a]
-        bag = Counter(_WORD.findall(unit.text.lower()))
+        bag = set(_WORD.findall(unit.text.lower()))
         shared: Counter[int] = Counter()
         for word in bag:
             places = where.get(word, ())
             if len(places) <= FREQUENT:
                 shared.update(places)
-        candidates = [b for b, _ in shared.most_common(8)] + numbers[unit.number or unit.kind][:8]
+        candidates = [b for b, _ in shared.most_common(4)] + numbers[unit.number or unit.kind][:4]
         for b in dict.fromkeys(candidates):
             other = new[b]
             if (unit.kind in HEADINGS) != (other.kind in HEADINGS):
                 continue
-            common = sum(min(count, bags[b][word]) for word, count in bag.items() if word in bags[b])
-            score = 2 * common / ((bag.total() + bags[b].total()) or 1)
+            score = 2 * len(bag & bags[b]) / ((len(bag) + len(bags[b])) or 1)
             if unit.number and unit.number == other.number:
                 score += SAME_NUMBER
             if unit.number.partition(".")[0] == other.number.partition(".")[0]:
@@ -328,6 +338,13 @@ def _left_section(old: Clause, new: Clause, sections: dict[str, str]) -> bool:
         return False
     was, now = old.parent.partition(".")[0].partition("-")[0], new.parent.partition(".")[0].partition("-")[0]
     return sections.get(was, was) != now
+
+
+def _place(source: str, text: str) -> int:
+    """Where the text stands in its source, whole and last; -1 if Markdown or line breaks are between."""
+    place = len(source.rstrip()) - len(text)
+    whole = text and source.startswith(text, max(place, 0)) and (place == 0 or source[place - 1].isspace())
+    return place if whole and place >= 0 else -1
 
 
 def _body(unit: Clause) -> str:
