@@ -104,6 +104,8 @@ class Change:
     def runs(self) -> tuple[Run, ...]:
         """From the old source to the new, byte for byte."""
         old, new = self.old.source if self.old else "", self.new.source if self.new else ""
+        if old == new or not self.old or not self.new:
+            return compare(old, new)
         a, b = _place(old, self._texts[0]), _place(new, self._texts[1])
         if a < 0 or b < 0:
             return compare(old, new)
