@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from agreement.text.clauses import Clause
 
 Severity = Literal["error", "warning"]
 #: Languages by their names, as the sentences need them.
@@ -14,6 +18,30 @@ LANGUAGES = {
     "ru": {"kk": "казахском", "ru": "русском"},
     "en": {"kk": "Kazakh", "ru": "Russian"},
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One finding. ``words`` holds (sentence, hint) by language; a host's rule may give a single language."""
+
+    id: str
+    severity: Severity
+    language: str
+    """Which text: ``kk``, ``ru``, or ``""`` for both."""
+    clause: str
+    """The number of the unit, or ``""`` outside the numbered ones."""
+    line: int
+    """In the source, from 1; 0 where there is no text."""
+    words: Mapping[str, tuple[str, str]] = field(hash=False)
+
+    def sentence(self, language: str) -> str:
+        return self._said(language)[0]
+
+    def hint(self, language: str) -> str:
+        return self._said(language)[1]
+
+    def _said(self, language: str) -> tuple[str, str]:
+        return self.words.get(language) or self.words.get("en") or next(iter(self.words.values()))
 
 
 class Said(NamedTuple):
@@ -244,3 +272,26 @@ WORDS: dict[str, Said] = {
         ("An HTML tag: {tag}. It has no effect and is shown as text.", "Delete it; use Markdown to format."),
     ),
 }
+
+
+def say(id: str, language: str = "", unit: Clause | None = None, line: int = 0, **values: Any) -> Message:  # noqa: A002
+    """A message of our own, in all languages; its place is the unit's, or ``line``."""
+    said = WORDS[id]
+    values.update({f"in_{spoken}": names.get(language, language) for spoken, names in LANGUAGES.items()})
+    words = {
+        spoken: (_capital(sentence.format(**values)), _capital(hint.format(**values)))
+        for spoken, (sentence, hint) in (("kk", said.kk), ("ru", said.ru), ("en", said.en))
+    }
+    where = str(values.get("clause", unit.number or unit.parent if unit else ""))
+    return Message(
+        id=id,
+        severity=said.severity,
+        language=language,
+        clause=where,
+        line=line or (unit.line if unit else 0),
+        words=words,
+    )
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
