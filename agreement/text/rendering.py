@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from agreement.text.clauses import Clause
-from agreement.text.redline import Change, Redline, Run
+from agreement.text.redline import Change, Redline
+from agreement.text.words import Run
 
 #: What is said about a unit, in each language. The letters are said in this order.
 WORDS = {
