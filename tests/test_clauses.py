@@ -165,6 +165,7 @@ BODY = "Т\n\n1. Ә Ғ\n\n1.1. Бір:\n1) а;\n2) ә:\nа) б;\nә) в.\n\n1.2.
         ("подпунктом «а» пункта 1.1", ["#1.1-2a", "#1.1"]),
         ("пункта 1.1 настоящих Правил", ["#1.1"]),
         ("TLS 1.1, v1.1, HTTP/1.1", []),
+        ("TLS 1.1 және 1.2-тармақ", ["#1.2"]),
         ("01.01.2024, 1.1.24", []),
         ("№ 94-V Заңының 8-бабы, Заңның 1.1-тармағы", []),
         ("пункт 1.1 Правил, пункт 1 статьи 2 Закона", []),
@@ -178,6 +179,13 @@ def test_a_reference_leads_to_its_clause_and_nothing_else_does(text, targets):
 
 def test_an_item_of_this_clause_is_found_from_within_it():
     assert links("Т\n\n1. Ә Ғ\n\n1.1. Осы тармақтың 2) тармақшасы:\n1) а;\n2) ә.\n") == ["#1.1-2"]
+
+
+def test_the_second_lock_holds_without_the_first():
+    page = clauses.clean(
+        '<p id="evil" class="evil" onclick="x"><a href="javascript:x">а</a><script>б</script></p><p id="1.1-2b">'
+    )
+    assert page == '<p><a rel="noopener noreferrer">а</a></p><p id="1.1-2b"></p>'
 
 
 # Any text

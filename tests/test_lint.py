@@ -78,7 +78,18 @@ def test_the_line_of_a_character_is_its_own_and_not_its_clauses():
 
 @pytest.mark.parametrize(
     "word",
-    ["IP-мекенжай", "HTTPSті", "SMS-хабарлама", "Wi-Fi", "example.kz", "«cookies»", "TLS v1.2", "іс-әрекет", "№5а"],
+    [
+        "IP-мекенжай",
+        "HTTPSті",
+        "IPті",
+        "SMS-хабарлама",
+        "Wi-Fi",
+        "example.kz",
+        "«cookies»",
+        "TLS v1.2",
+        "іс-әрекет",
+        "№5а",
+    ],
 )
 def test_a_word_that_rightly_holds_two_scripts_is_no_defect(word):
     assert lint({"kk": KK.replace("Бірінші", f"Бірінші {word}"), "ru": RU}) == ()

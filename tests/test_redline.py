@@ -123,6 +123,12 @@ def test_a_clause_that_says_something_else_is_deleted_and_inserted():
     assert sorted(facts(OLD, new)) == [("", "1.3", ("inserted",)), ("1.3", "", ("deleted",))]
 
 
+def test_of_clauses_that_are_alike_the_one_with_the_same_number_is_the_same():
+    old = "1. ПРАВИЛА\n\n1.1. Зал открыт с девяти до шести.\n\n1.2. Касса открыта с девяти до шести.\n"
+    new = "1. ПРАВИЛА\n\n1.1. Гардероб открыт с девяти до шести.\n\n1.2. Буфет открыт с девяти до шести.\n"
+    assert facts(old, new) == [("1.1", "1.1", ("reworded",)), ("1.2", "1.2", ("reworded",))]
+
+
 def test_an_editors_correction_wins():
     new = edited(
         ("Билет действует один год и продлевается по просьбе читателя.", "Фотографировать экспонаты запрещено.")
