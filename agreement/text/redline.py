@@ -25,7 +25,7 @@ THRESHOLD = 0.6
 SAME_NUMBER, SAME_SECTION = 0.1, 0.05
 HEADINGS = frozenset({"title", "section", "heading"})
 #: Words as frequent as this say nothing about which clause is which.
-FREQUENT = 40
+FREQUENT = 16
 
 Correction = tuple[str | None, str | None]
 

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-#: How often words of one piece may meet words of the other: what difflib's time grows with. About 0.1 s.
+#: How often words of one piece may meet words of the other: what difflib's time grows with. At worst 0.4 s.
 MOST_MEETINGS = 20_000
 
 # A word is whole with its inner hyphens, dots and slashes: іс-әрекет, v1.2, 4.3, 01.03.2024, example.kz.
