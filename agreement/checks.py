@@ -71,7 +71,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
         if getattr(now, key) and parseaddr(getattr(now, key))[1].count("@") != 1:
             yield _wrong(key, getattr(now, key), "is no address")
     paths = [(key, getattr(now, key)) for key in DOTTED if getattr(now, key)]
-    paths += [("CHANNELS", path) for path in now.CHANNELS] if _is(now.CHANNELS, tuple) else []
+    for key in ("CHANNELS", "LINT_RULES"):
+        paths += [(key, path) for path in getattr(now, key)] if _is(getattr(now, key), tuple) else []
     for key, path in paths:
         try:
             import_string(path)

@@ -71,6 +71,12 @@ class Conf:
     SHOW_SCHEDULED: bool = True
     """Are editions public before they take effect? Then they are announced as such."""
 
+    LINT_RULES: tuple[str, ...] = ()
+    """Dotted paths of further lint rules: callables from ``agreement.text.lint.Texts`` to messages."""
+
+    LINT_SILENCED: tuple[str, ...] = ()
+    """Ids of warnings the lint does not give, ``"agreement.L017"``. Errors can't be silenced."""
+
 
 #: The names ``settings.AGREEMENT`` may hold.
 KEYS = tuple(field.name for field in fields(Conf))
@@ -85,6 +91,11 @@ def stored() -> Mapping[str, Any]:
 def get() -> Conf:
     """The settings in force now; unknown keys are left to ``agreement.E001``."""
     return Conf(**{key: value for key, value in stored().items() if key in KEYS})
+
+
+def lint() -> dict[str, Any]:
+    """What the site adds to ``agreement.text.lint.lint()``, and silences in it."""
+    return {"rules": [import_string(path) for path in get().LINT_RULES], "silenced": get().LINT_SILENCED}
 
 
 def audience() -> QuerySet[Model]:

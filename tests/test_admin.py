@@ -695,10 +695,11 @@ def test_hostile_text_is_harmless_and_no_page_needs_inline_scripts_or_styles(sup
         ("agreement", "id__in"),
     ],
 )
-def test_a_filter_no_database_can_look_for_is_a_bad_request(superuser, page, lookup):
+def test_a_filter_beyond_every_key_is_a_bad_request_or_finds_nothing(superuser, page, lookup):
     factories.published()
     for value in ("9" * 20, "-" + "9" * 20, "9223372036854775808"):
-        assert superuser.get(at(f"{page}_changelist"), {lookup: value}).status_code == 400
+        answer = superuser.get(at(f"{page}_changelist"), {lookup: value})
+        assert answer.status_code == 400 or not answer.context["cl"].result_list, value
     for value in ("x", "\0", "9" * 5000, "1.5", "١", ""):
         assert superuser.get(at(f"{page}_changelist"), {lookup: value}).status_code < 500
 
@@ -708,14 +709,17 @@ def test_a_key_no_row_can_have_is_never_a_fault(superuser):
     for page in ("agreement", "edition", "notice", "delivery"):
         for key in ("9" * 20, "9" * 5000, "x", "\0", "1.5", "00000000-0000-0000-0000-00000000000g"):
             for act in ("change", "history", "delete"):
-                assert superuser.get(at(f"{page}_{act}", key)).status_code == 302, (page, act, key[:20])
+                answer = superuser.get(at(f"{page}_{act}", key))
+                never = act == "delete" and page in {"notice", "delivery"}
+                assert answer.status_code == (403 if never else 302), (page, act, key[:20])
             assert superuser.get(at(f"{page}_changelist"), {"q": key, "o": key, "p": key, "e": key}).status_code < 500
 
 
 @pytest.mark.parametrize("key", ["9" * 20, "9" * 5000])
 def test_a_revision_no_row_can_have_is_not_found(superuser, key):
     edition = factories.draft()
-    for there in (at("edition_revision", edition.pk, key), at("edition_recover", key)):
+    nul = at("edition_revision", edition.pk, key).replace(f"/{edition.pk}/", "/%00/")
+    for there in (at("edition_revision", edition.pk, key), at("edition_recover", key), nul):
         assert superuser.get(there).status_code == superuser.post(there).status_code == 404
 
 

@@ -15,12 +15,12 @@ from django.db import IntegrityError, models, router, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.module_loading import import_string
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, signals
 from agreement.models.notices import Notice
-from agreement.text import clauses, seal, source
+from agreement.text import clauses, lint, seal, source
 
 if TYPE_CHECKING:
     DateTimeField = models.DateTimeField[str | datetime | None, datetime | None]
@@ -41,9 +41,9 @@ TEXTS = ("title", "approval", "summary", "body")
 class EditionError(ValidationError):
     """A refusal to publish, record or cancel. ``code`` names the rule, ``params`` the values, ``hint`` what to do.
 
-    Codes: ``already_published``, ``missing_language``, ``unparallel``, ``naive_time``, ``backdated``,
-    ``out_of_range``, ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``, ``not_cancellable``,
-    ``no_draft``, ``unreadable``, ``title_differs``.
+    Codes: ``already_published``, ``missing_language``, ``unparallel``, ``duplicate_number``, ``naive_time``,
+    ``backdated``, ``out_of_range``, ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``,
+    ``not_cancellable``, ``no_draft``, ``unreadable``, ``title_differs``.
     """
 
     def __init__(self, message: Any, *, code: str, hint: Any = "", **params: Any) -> None:
@@ -622,16 +622,24 @@ class Edition(models.Model):
                     title=text.title,
                     field=f"title_{language}",
                 )
-        kk, ru = (clauses.parse(texts[language].body).numbers for language in conf.LANGUAGES)
-        if kk != ru:
-            # What stands in one language only; where the sets agree, the places where the order differs.
-            differ = sorted(set(kk) ^ set(ru), key=_clause_order) or [a for a, b in zip(kk, ru, strict=False) if a != b]
+        if found := lint.errors({language: text.body for language, text in texts.items()}):
+            self._refuse(found)
+
+    def _refuse(self, found: tuple[lint.Message, ...]) -> None:
+        """What the lint calls an error is what publishing refuses: one refusal for all of its first kind."""
+        first = found[0]
+        code = lint.CODES[first.id]
+        # What stands in one language only; where nothing does, the place where the order or the count differs.
+        differ = list(dict.fromkeys(message.clause for message in found if lint.CODES[message.id] == "unparallel"))
+        if differ:
             raise EditionError(
                 _("The Kazakh and Russian texts have different clauses: %(clauses)s."),
                 code="unparallel",
                 hint=_("Give every clause of one language its counterpart in the other, with the same number."),
-                clauses=", ".join(differ) or gettext("a number occurs more often in one of them"),
+                clauses=", ".join(filter(None, differ)) or gettext("a number occurs more often in one of them"),
             )
+        spoken = (get_language() or "en").partition("-")[0]
+        raise EditionError(first.sentence(spoken), code=code, hint=first.hint(spoken))
 
     def _has_its_digest(self) -> bool:
         try:
@@ -705,10 +713,6 @@ def _require_readable(text: str, name: str) -> None:
                 field=name,
                 char=char,
             )
-
-
-def _clause_order(number: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in number.split("."))
 
 
 def _name(by: AbstractBaseUser | str | None) -> str:

@@ -1,71 +1,124 @@
-"""From Markdown to sections and numbered clauses with anchors, and to HTML that is safe on any page.
+"""From Markdown or plain text to sections and numbered clauses with anchors, and to HTML that is safe on any page.
 
-The grammar is Python-Markdown's; :class:`Numbering` adds what an agreement needs and Markdown lacks: a line
-that begins with a clause's number begins a block of its own, and a numbered heading or paragraph is not a list
-item. HTML inside an agreement is text: it is shown as it was written, never interpreted and never dropped, so
-that nothing a reader is bound by can be invisible.
+The grammar is Python-Markdown's; :class:`Numbering` adds what an agreement needs and Markdown lacks: a line that
+begins with a number begins a unit of its own. Units cut the text into pieces that join to it again, byte for byte:
+
+=========== ======================= ===========================================================================
+kind        begins with             number, in both languages alike
+=========== ======================= ===========================================================================
+title       the first line          none
+section     ``1. CAPITALS``,        ``1``; small letters will do in a heading, or if ``1.1`` is the next line
+clause      ``1.1.`` ``1.1``        ``1.1``
+subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1
+item        ``а)``                  ``1.1-b``, ``1.1-2b``: the letter's place, as Kazakh а ә б is Russian а б в
+note        ``Примечание.``         none; also ``Сноска``, ``Ескерту``, ``Ескертпе``
+heading     ``#``                   none
+text        anything after a title or heading
+=========== ======================= ===========================================================================
+
+A year, a date, an address (``192.168.0.1``) or a number in the middle of a wrapped sentence begins nothing.
+
+HTML and link definitions inside an agreement are text: they are shown as they were written, never interpreted and
+never dropped, so that nothing a reader is bound by can be invisible. Paragraphs with so many brackets that
+Python-Markdown would need minutes for them are shown as written too.
 """
 
 from __future__ import annotations
 
+import html
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from functools import cached_property, lru_cache
 
 import nh3
 from markdown import Markdown
 from markdown.blockparser import BlockParser
 from markdown.blockprocessors import BlockProcessor
 from markdown.extensions import Extension
+from markdown.extensions.tables import TableExtension
+from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
+from markdown.util import AMP_SUBSTITUTE, ETX, STX
 
-#: "1." or "1.1." or "3.4.2" and what follows it. Four digits are a year, four parts an address of some kind.
-NUMBER = re.compile(r"(?P<number>\d{1,3}(?:\.\d{1,3}){0,2})(?P<dot>\.?)(?=\s|$)\s*(?P<rest>.*)", re.DOTALL)
-ANCHOR = re.compile(r"\d{1,3}(?:\.\d{1,3}){0,2}\Z")
+from agreement.text import references
+from agreement.text.outline import Kind, Start, outline, underlined
 
+ANCHOR = re.compile(r"\d{1,3}(?:\.\d{1,3}){0,2}(?:-(?:\d{1,3}[a-z]{0,2}|[a-z]{1,2}))?\Z")
 TAGS = frozenset(
     "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul".split()
 )
 ATTRIBUTES = {
     "a": {"href", "title", "class"},
-    "h2": {"id"},
-    "h3": {"id"},
-    "h4": {"id"},
+    **{f"h{level}": {"id"} for level in range(2, 7)},
     "ol": {"start"},
     "p": {"id", "class"},
     "span": {"class"},
     "td": {"align"},
     "th": {"align"},
 }
-CLASSES = frozenset({"clause", "number"})
+CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "reference"})
+
+_UNREADABLE = re.compile("[\x00\ud800-\udfff]")
+_NESTING = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s))){9,}")
+_MARK = re.compile(f"{STX}unit:(\\d+){ETX}")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_LINE_END = re.compile("\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A numbered unit of an agreement; ``anchor`` is its ``id`` in the page and equals ``number``."""
+    """A unit of an agreement. ``number`` is ``""`` where it has none; ``anchor``, its ``id`` in the page, equals it."""
 
-    kind: Literal["section", "clause"]
+    kind: Kind
     number: str
     text: str
+    """The words without number and Markdown; one line a paragraph."""
+    label: str = ""
+    """The number as it is printed: ``1.1.``, ``2)``, ``ә)``."""
+    parent: str = ""
+    """The number of the unit this one belongs to."""
+    line: int = 1
+    """The source's line it begins at, from 1."""
+    start: int = 0
+    """Where ``source`` begins in the body, in characters."""
+    source: str = ""
+    """What stands in the body from ``start`` to the next unit, white space and all."""
 
     @property
     def anchor(self) -> str:
         return self.number
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
-    """One language of an edition, read: the title line's text, the numbered units in order, the body as HTML."""
+    """One language of an edition, read."""
 
     title: str
-    clauses: tuple[Clause, ...]
+    units: tuple[Clause, ...]
+    """Everything, in order: ``"".join(unit.source for unit in units)`` is the body."""
     html: str
+    """Without the title line: a page prints it above, together with the approval."""
 
-    @property
+    @cached_property
+    def clauses(self) -> tuple[Clause, ...]:
+        """The numbered units."""
+        return tuple(unit for unit in self.units if unit.number)
+
+    @cached_property
     def numbers(self) -> tuple[str, ...]:
         return tuple(clause.number for clause in self.clauses)
+
+    @cached_property
+    def labels(self) -> dict[tuple[str, str], str]:
+        """From a clause's number and the label of an item anywhere in it (``"2)"``) to the item's number."""
+        return _labels(self.clauses)
+
+    @property
+    def source(self) -> str:
+        """The body, byte for byte."""
+        return "".join(unit.source for unit in self.units)
 
 
 def title_line(body: str) -> str:
@@ -78,15 +131,31 @@ def title_line(body: str) -> str:
 
 @lru_cache(maxsize=64)
 def parse(body: str) -> Document:
-    """Read one language of an edition. Never raises on any text; the HTML holds ``TAGS`` only.
-
-    The title line is not part of ``html``: a page prints it above, together with the approval.
-    """
-    markdown = Markdown(extensions=["tables", Numbering()], output_format="html")
-    numbering = _Marks(markdown)
-    markdown.treeprocessors.register(numbering, "agreement_marks", 5)
-    html = markdown.convert(body.replace("\x00", "\ufffd"))
-    return Document(title_line(body), tuple(numbering.clauses), clean(html))
+    """Read one language of an edition. Never raises on any text; the HTML holds ``TAGS`` only."""
+    # Python-Markdown drops its own two marks from a text, and with them whatever they hide.
+    readable = _UNREADABLE.sub("\ufffd", body).replace(STX, "\ufffd").replace(ETX, "\ufffd")
+    numbering = Numbering()
+    markdown = Markdown(extensions=[TableExtension(use_align_attribute=True), numbering], output_format="html")
+    page = markdown.convert(readable)
+    units = numbering.lines.starts
+    ends = [0, *(match.end() for match in _LINE_END.finditer(body))]
+    edges = [0, *(ends[unit.line] for unit in units[1:]), len(body)]
+    found = tuple(
+        Clause(
+            unit.kind,
+            unit.number,
+            "\n".join(unit.words),
+            unit.label,
+            unit.parent,
+            unit.line + 1,
+            edges[index],
+            body[edges[index] : edges[index + 1]],
+        )
+        for index, unit in enumerate(units)
+    )
+    if not found and body:
+        found = (Clause("text", "", "", source=body),)
+    return Document(title_line(body), found, clean(page))
 
 
 def clean(html: str) -> str:
@@ -110,101 +179,176 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 
 class Numbering(Extension):
-    """Python-Markdown extension: clause numbers begin blocks; raw HTML and images are off."""
+    """Python-Markdown extension: numbers begin blocks; raw HTML, images and link definitions are off."""
+
+    lines: _Lines
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - Python-Markdown's name
         md.preprocessors.deregister("html_block")
-        md.inlinePatterns.deregister("html")
+        md.parser.blockprocessors.deregister("reference")
         # An image is a request to a third party from every reader, in pages and in mails.
-        for pattern in ("image_link", "image_reference", "short_image_ref"):
+        for pattern in "html entity reference short_reference image_link image_reference short_image_ref".split():
             md.inlinePatterns.deregister(pattern)
-        # Above lists (40), below headings (70) and code (80).
-        md.parser.blockprocessors.register(_NumberedLines(md.parser), "agreement_numbers", 45)
+        lines = self.lines = _Lines(md)
+        md.preprocessors.register(lines, "agreement_units", 5)
+        md.parser.blockprocessors.register(_Blocks(md.parser, lines), "agreement_units", 200)
+        # After Python-Markdown's last, which turns its escapes into letters.
+        md.treeprocessors.register(_Units(md, lines), "agreement_units", -10)
 
 
-class _NumberedLines(BlockProcessor):
-    """Begins a new paragraph at each line that begins with a clause's number (``1.1.`` or ``1. CAPITALS``)."""
-
-    def __init__(self, parser: BlockParser) -> None:
-        super().__init__(parser)
-        self._done: str | None = None
-
-    def test(self, parent: ET.Element, block: str) -> bool:
-        # Items of a list and quotations keep Markdown's own reading.
-        return parent.tag == "div" and any(_begins(line) for line in block.split("\n"))
-
-    def run(self, parent: ET.Element, blocks: list[str]) -> bool:
-        runs: list[list[str]] = []
-        for line in blocks[0].split("\n"):
-            if not runs or _begins(line) or _begins_section(runs[-1][0]):
-                runs.append([line])
-            else:
-                runs[-1].append(line)
-        if not _begins(runs[0][0]):
-            # What stands before the first number may be anything; Markdown reads it, then this runs again.
-            rest = ["\n".join(lines) for lines in runs[1:]]
-            blocks[:1] = rest
-            self.parser.parseBlocks(parent, ["\n".join(runs[0])])
-            return True
-        blocks.pop(0)
-        for lines in runs:
-            if _begins(lines[0]):
-                tag = "h2" if _begins_section(lines[0]) else "p"
-                ET.SubElement(parent, tag).text = "\n".join(lines).strip()
-            else:
-                self.parser.parseBlocks(parent, ["\n".join(lines)])
-        return True
-
-
-def _begins(line: str) -> bool:
-    match = NUMBER.match(line)
-    return match is not None and ("." in match["number"] or _begins_section(line))
-
-
-def _begins_section(line: str) -> bool:
-    """``1. GENERAL PROVISIONS``: a number without parts and a heading in capitals, as Kazakh acts write it."""
-    match = NUMBER.match(line)
-    if not match or "." in match["number"] or not match["dot"]:
-        return False
-    rest = match["rest"].strip()
-    return rest.isupper() and len(rest) > 2
-
-
-class _Marks(Treeprocessor):
-    """Gives numbered blocks their anchors and collects them; the title line's block is taken out."""
+class _Lines(Preprocessor):
+    """Sets each line that begins a unit apart from its neighbours, and marks it by the unit's place in ``starts``."""
 
     def __init__(self, md: Markdown) -> None:
         super().__init__(md)
-        self.clauses: list[Clause] = []
+        self.starts: list[Start] = []
+
+    def run(self, lines: list[str]) -> list[str]:
+        starts = outline(lines)
+        start = next(starts, None)
+        marked: list[str] = []
+        skip = -1
+        for number, line in enumerate(lines):
+            if start is None or number != start.line:
+                if number != skip:
+                    marked.append(line)
+                continue
+            if start.kind == "text":
+                marked += ["", line]
+            else:
+                marked += ["", f"{STX}unit:{len(self.starts)}{ETX}{start.rest}"]
+                if start.tag != "p" or start.kind == "title":
+                    marked.append("")
+                    skip = number + 1 if underlined(lines, number) else -1
+            self.starts.append(start)
+            start = next(starts, None)
+        return list(_bounded(marked))
+
+
+def _labels(clauses: tuple[Clause, ...]) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for clause in clauses:
+        if "-" in clause.number:
+            found.setdefault((clause.parent, clause.label), clause.number)
+            found.setdefault((clause.number.partition("-")[0], clause.label), clause.number)
+    return found
+
+
+def _bounded(lines: list[str]) -> Iterator[str]:
+    """The lines with whatever would cost Python-Markdown quadratic time, or its stack, escaped to mean itself."""
+    block: list[str] = []
+    for line in [*lines, ""]:
+        if line:
+            if _NESTING.match(line):
+                line = _escape(line, r"[-*+>.)\d]")
+            elif line[:41].isspace():
+                line = " " * 40 + line.strip()
+            block.append(line)
+            continue
+        size = sum(map(len, block))
+        if size > 1000:
+            whole = "\n".join(block)
+            links, others = whole.count("[") + whole.count("<"), len(re.findall(r"[*_`\\!&|]", whole))
+            if links * size > 2_000_000:
+                whole = _escape(whole, r"[\[<]")
+            if others * size > 40_000_000:
+                whole = _escape(whole, r"[*_`\\!&|]")
+            block = whole.split("\n")
+        yield from block
+        block = []
+        yield ""
+
+
+def _escape(text: str, characters: str) -> str:
+    marks = [(match.start(), match.end()) for match in _MARK.finditer(text)]
+    start = marks[0][1] if marks else 0  # A mark stands at a block's very beginning.
+    return text[:start] + re.sub(characters, lambda match: f"{STX}{ord(match[0])}{ETX}", text[start:])
+
+
+class _Blocks(BlockProcessor):
+    """Makes a marked block the paragraph or heading of its unit."""
+
+    def __init__(self, parser: BlockParser, lines: _Lines) -> None:
+        super().__init__(parser)
+        self.lines = lines
+
+    def test(self, parent: ET.Element, block: str) -> bool:
+        return _MARK.match(block) is not None
+
+    def run(self, parent: ET.Element, blocks: list[str]) -> None:
+        block = blocks.pop(0)
+        match = _MARK.match(block)
+        assert match  # noqa: S101 - test() said so
+        start = self.lines.starts[int(match[1])]
+        ET.SubElement(parent, start.tag, {"unit": match[1]}).text = block[match.end() :].strip()
+
+
+class _Units(Treeprocessor):
+    """Gives numbered blocks their anchors, units their words, references their links; takes the title line out."""
+
+    def __init__(self, md: Markdown, lines: _Lines) -> None:
+        super().__init__(md)
+        self.lines = lines
 
     def run(self, root: ET.Element) -> None:
-        seen: set[str] = set()
-        first = next(iter(root), None)
-        if first is not None and first.tag in {"h1", "p"} and not NUMBER.match("".join(first.itertext())):
-            lines = (first.text or "").split("\n", 1)
-            if first.tag == "p" and len(lines) > 1 and not len(first):
-                first.text = lines[1]
-            elif first.tag == "h1" or len(lines) == 1:
-                root.remove(first)
-        for block in root:
-            if block.tag not in {"h1", "h2", "h3", "h4", "p"}:
+        starts = self.lines.starts
+        for start in starts:
+            start.words = []
+        current, seen = 0, set[str]()
+        placed: list[tuple[ET.Element, Start]] = []
+        for block in list(root):
+            if mark := block.attrib.pop("unit", None):
+                current = int(mark)
+            elif starts[current].kind in {"title", "section", "heading"} and current + 1 < len(starts):
+                current += 1
+            start = starts[current]
+            start.words = [*start.words, *_words(block)]
+            placed.append((block, start))
+            if not mark:
                 continue
-            match = NUMBER.match(block.text or "")
-            if not match or (block.tag == "p" and "." not in match["number"]):
-                continue
-            number = match["number"]
-            kind: Literal["section", "clause"] = "clause" if "." in number else "section"
-            whole = NUMBER.match("".join(block.itertext())) or match
-            self.clauses.append(Clause(kind, number, " ".join(whole["rest"].split())))
-            if block.tag == "h1":
-                block.tag = "h2"
-            if number not in seen:  # A duplicate is the lint's to report; an id stands once in a page.
-                seen.add(number)
-                block.set("id", number)
-            if block.tag == "p":
-                block.set("class", "clause")
-            link = ET.Element("a", {"href": f"#{number}", "class": "number"})
-            link.text = number + match["dot"]
-            link.tail = " " + match["rest"]
-            block.text = None
-            block.insert(0, link)
+            if start.kind == "title":
+                root.remove(block)
+            elif start.number or start.label:
+                self._number(block, start, seen)
+        numbers = {start.number for start in starts}
+        labels = _labels(tuple(Clause(start.kind, start.number, "", start.label, start.parent) for start in starts))
+        for block, start in placed:
+            references.link(block, start.number, numbers, labels)
+
+    def _number(self, block: ET.Element, start: Start, seen: set[str]) -> None:
+        if block.tag == "p":
+            block.set("class", "clause" if start.number and "-" not in start.number else start.kind)
+        if not start.number:
+            block.text = f"{start.label} {block.text or ''}"
+            return
+        if start.number not in seen:  # A duplicate is the lint's to report; an id stands once in a page.
+            seen.add(start.number)
+            block.set("id", start.number)
+        link = ET.Element("a", {"href": f"#{start.number}", "class": "number"})
+        link.text, link.tail = start.label, f" {block.text or ''}"
+        block.text = None
+        block.insert(0, link)
+
+
+def _words(block: ET.Element) -> Iterator[str]:
+    """What a reader sees of a block: one line a paragraph, list item or row of a table."""
+    if block.tag in {"ul", "ol", "blockquote", "table", "thead", "tbody"}:
+        for child in block:
+            yield from _words(child)
+        return
+    inner = [child for child in block if child.tag in {"ul", "ol", "blockquote", "table", "p", "pre"}]
+    if inner:
+        yield from _words_of(block.text or "")
+        for child in block:
+            yield from _words(child)
+        return
+    cells = ["".join(cell.itertext()) for cell in block] if block.tag == "tr" else ["".join(block.itertext())]
+    yield from _words_of(" | ".join(cells))
+
+
+def _words_of(text: str) -> Iterator[str]:
+    text = text.replace(AMP_SUBSTITUTE, "&")
+    if "&" in text:
+        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    if line := " ".join(text.split()):
+        yield line

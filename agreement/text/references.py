@@ -1,0 +1,158 @@
+"""References from one clause to another, as Kazakh and Russian agreements write them, with their case endings.
+
+Kazakh: ``3.1-тармақ``, ``3.1-тармақтың 2) тармақшасы``, ``2.1 және 2.2-тармақтар``, ``4.1 – 4.3 тармақтар``,
+``2-бөлім``. Russian: ``пункт 3.1``, ``п. 3.1``, ``пп. 2.1 и 2.2``, ``пунктами 4.1–4.3``, ``раздел 2``,
+``подпункт 2) пункта 3.1``. A number without such a word (``TLS 1.2``, a date, a law's number) refers to nothing here,
+and neither does a clause of another document (``пункт 3.1 Правил``, ``Заңның 3.1-тармағы``).
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+_NUMBER = r"\d{1,3}(?:\.\d{1,3}){0,2}(?![\d.]*\d)"
+_ITEM = r"(?:(?:\d{1,3}|[а-яёәғқңөұүһі])\)|[«\"“„][а-яёәғқңөұүһі][»\"”“]\)?)"
+_AND = r"(?:\s*[–—-]\s*|\s*,\s*(?:(?:и|және)\s+)?|\s+(?:и|или|либо|по|до|және|мен|пен|бен|не|немесе|әрі)\s+)"
+# Possessive, so that a long list that leads nowhere is read once.
+_LIST = re.compile(
+    rf"(?<![\w№/-])(?<!\d\.)(?<![A-Za-z№]\s)(?:(?P<numbers>{_NUMBER}(?!\))(?:{_AND}{_NUMBER}(?![\w)]))*+)"
+    rf"|(?P<items>{_ITEM}(?:{_AND}{_ITEM})*+))"
+)
+_EACH_NUMBER, _EACH_ITEM = re.compile(_NUMBER), re.compile(_ITEM)
+
+_KK = re.compile(r"\s?[-–‑]?\s?(?P<word>тармақ|тармағ|бөлім(?!ше)|бөлім\b)(?P<ending>\w*)", re.IGNORECASE)
+_KK_ITEM = re.compile(r"\s?[-–‑]?\s?тармақша\w*", re.IGNORECASE)
+_RU = re.compile(
+    r"(?<!\w)(?:(?P<clause>(?:под)?пункт(?:а|у|ом|е|ы|ов|ам|ами|ах)?|пп?\.|п\.\s?п\.)"
+    r"|(?P<section>раздел(?:а|у|ом|е|ы|ов|ам|ами|ах)?|разд\.))\s*(?:№\s*)?(?:с\s+)?\Z",
+    re.IGNORECASE,
+)
+_RU_ITEM = re.compile(r"(?<!\w)(?:подпункт\w{0,3}|пп?\.|подп\.)\s*\Z", re.IGNORECASE)
+_RU_OF = re.compile(rf"\s+(?:пункт(?:а|ов)|п\.)\s*(?P<number>{_NUMBER})", re.IGNORECASE)
+_OTHER = (
+    r"закон|кодекс|правил|политик|положени|регламент|инструкц|постановлени|приказ|договор|стать|стандарт|гост"
+    r"|конвенц|устав"
+)
+_RU_ELSEWHERE = re.compile(rf"\.?\s+(?:(?!настоящ|наш)\w+\s+)?(?:{_OTHER})", re.IGNORECASE)
+_KK_ELSEWHERE = re.compile(r"(?P<word>\w+(?:[-‑]\w+)*)[»”\"]?\s+\Z")
+_GENITIVE = ("ның", "нің", "дың", "дің", "тың", "тің")
+_OWN = ("келісім", "бөлім", "осы", "шарт", "оферта")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A place in a text that names a clause. ``number`` is empty for an item of the clause the text stands in."""
+
+    start: int
+    end: int
+    number: str
+    item: str = ""
+    """``2)`` or ``б)``: the item's label."""
+
+    def target(self, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> str:
+        """The number of the clause referred to from the clause ``here``; ``""`` if there is none."""
+        clause = self.number or here.partition("-")[0]
+        if not self.item:
+            return clause if clause in numbers else ""
+        return labels.get((clause, self.item), "")
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.item}".strip()
+
+
+def find(text: str) -> Iterator[Reference]:
+    """The references in a text, in order. Linear in its length."""
+    of: tuple[int, str] | None = None  # Where a Kazakh "3.1-тармақтың" ended: what its items belong to.
+    for match in _LIST.finditer(text):
+        before, (start, end) = text[max(0, match.start() - 24) : match.start()], match.span()
+        if match["items"]:
+            number = None
+            if kk := _KK_ITEM.match(text, end):
+                number = of[1] if of and not text[of[0] : start].strip() else ""
+                end = kk.end()
+                if not number and not _is_here(text, start):
+                    number = None
+            elif _RU_ITEM.search(before):
+                ru = _RU_OF.match(text, end)
+                if ru is None:
+                    number = ""
+                elif "." in ru["number"] and not _RU_ELSEWHERE.match(text, ru.end()):
+                    number = ru["number"]
+            if number is not None:
+                for item in _EACH_ITEM.finditer(match["items"]):
+                    yield Reference(start + item.start(), start + item.end(), number, item[0].strip('«»"“”„)') + ")")
+            continue
+        named, section = _named(text, before, start, end)
+        if not named:
+            continue
+        last = ""
+        for each in _EACH_NUMBER.finditer(match["numbers"]):
+            last = each[0].rstrip(".")
+            # A clause has a dot in its number: "пункт 2 статьи 8" is a law's.
+            if ("." in last) != section:
+                yield Reference(start + each.start(), start + each.start() + len(last), last)
+        of = (named, last)
+
+
+def _named(text: str, before: str, start: int, end: int) -> tuple[int, bool]:
+    """Where the word that makes a number a reference ends (0: there is none), and whether it is "section"."""
+    if ru := _RU.search(before):
+        return (0, False) if _RU_ELSEWHERE.match(text, end) else (end, bool(ru["section"]))
+    if kk := _KK.match(text, end):
+        if kk["ending"].startswith("ша") and text.count(".", start, end) < 2:
+            return 0, False  # Of sub-clauses only 3.1.2 has a number of its own.
+        return (kk.end() if _is_here(text, start) else 0), kk["word"].lower().startswith("бөлім")
+    return 0, False
+
+
+def _is_here(text: str, start: int) -> bool:
+    """Does a Kazakh reference stand without another document's name in the genitive before it?"""
+    previous = _KK_ELSEWHERE.search(text[max(0, start - 60) : start])
+    if not previous or not previous["word"].lower().endswith(_GENITIVE):
+        return True
+    word = previous["word"].lower()
+    if word.startswith(_OWN) or word.startswith(("тармақ", "тармағ")) or re.match(r"\d", word):
+        return True
+    first = text[max(0, start - 60) : start][: previous.start()].split()
+    return bool(first) and first[-1].lower() == "осы"
+
+
+def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> None:
+    """Turn the references in a block into links to their clauses; those that lead nowhere stay text."""
+    for element in list(block.iter()):
+        if element.tag in {"a", "code", "pre"}:
+            continue
+        if element.text and any(map(str.isdigit, element.text)):
+            element.text, links = _links(element.text, here, numbers, labels)
+            for place, anchor in enumerate(links):
+                element.insert(place, anchor)
+        for place, child in reversed(list(enumerate(element))):
+            if child.get("class") != "reference" and child.tail and any(map(str.isdigit, child.tail)):
+                child.tail, links = _links(child.tail, here, numbers, labels)
+                for offset, anchor in enumerate(links, start=1):
+                    element.insert(place + offset, anchor)
+
+
+def _links(
+    text: str, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]
+) -> tuple[str, list[ET.Element]]:
+    head, links, done = text, list[ET.Element](), 0
+    for reference in find(text):
+        if not (target := reference.target(here, numbers, labels)):
+            continue
+        between = text[done : reference.start]
+        if links:
+            links[-1].tail = between
+        else:
+            head = between
+        anchor = ET.Element("a", {"href": f"#{target}", "class": "reference"})
+        anchor.text = text[reference.start : reference.end]
+        links.append(anchor)
+        done = reference.end
+    if links:
+        links[-1].tail = text[done:]
+    return head, links

@@ -1,0 +1,198 @@
+"""A redline as people read it: HTML, inline and side by side; plain text for mail; one line that sums it up."""
+
+from __future__ import annotations
+
+from html import escape
+
+from agreement.text.clauses import Clause
+from agreement.text.redline import Change, Redline
+from agreement.text.words import Run
+
+#: What is said about a unit, in each language. The letters are said in this order.
+WORDS = {
+    "kk": {
+        "reworded": "өзгертілді",
+        "inserted": "қосылды",
+        "deleted": "алып тасталды",
+        "renumbered": "бұрынғы нөмірі {was}",
+        "moved": "орны ауыстырылды",
+        "reformatted": "ресімделуі ғана өзгерді",
+        "replaced": "толығымен ауыстырылды: сөзбе-сөз салыстыру үшін тым ұзын",
+        "title": "атауы",
+        "text": "нөмірсіз мәтін",
+        "note": "ескерту",
+        "heading": "тақырып",
+        "none": "Мәтін өзгерген жоқ.",
+    },
+    "ru": {
+        "reworded": "изменён текст",
+        "inserted": "добавлено",
+        "deleted": "исключено",
+        "renumbered": "прежний номер {was}",
+        "moved": "изменено место",
+        "reformatted": "изменено только оформление",
+        "replaced": "заменено целиком: слишком длинно для пословного сравнения",
+        "title": "название",
+        "text": "текст без номера",
+        "note": "примечание",
+        "heading": "заголовок",
+        "none": "Текст не изменился.",
+    },
+    "en": {
+        "reworded": "reworded",
+        "inserted": "added",
+        "deleted": "deleted",
+        "renumbered": "formerly {was}",
+        "moved": "moved",
+        "reformatted": "formatting only",
+        "replaced": "replaced as a whole: too long to compare word by word",
+        "title": "title",
+        "text": "unnumbered text",
+        "note": "note",
+        "heading": "heading",
+        "none": "Nothing changed.",
+    },
+}
+#: The parts of the summary: after 1, after 2–4, after 5 and more (Russian); the noun stands in the first part only.
+_COUNTED = {
+    "kk": {
+        "reworded": ("{n} тармақ өзгертілді",) * 3,
+        "inserted": ("{n} тармақ қосылды",) * 3,
+        "deleted": ("{n} тармақ алып тасталды",) * 3,
+        "renumbered": ("{n} тармақтың нөмірі өзгерді",) * 3,
+        "moved": ("{n} тармақтың орны ауысты",) * 3,
+        "reformatted": ("{n} тармақтың ресімделуі ғана өзгерді",) * 3,
+        "outside": ("тармақтардан тыс мәтін өзгерді",) * 3,
+    },
+    "ru": {
+        "noun": ("пункт", "пункта", "пунктов"),
+        "reworded": ("{n} {noun} изменён", "{n} {noun} изменены", "{n} {noun} изменено"),
+        "inserted": ("{n} {noun} добавлен", "{n} {noun} добавлены", "{n} {noun} добавлено"),
+        "deleted": ("{n} {noun} исключён", "{n} {noun} исключены", "{n} {noun} исключено"),
+        "renumbered": ("{n} {noun} перенумерован", "{n} {noun} перенумерованы", "{n} {noun} перенумеровано"),
+        "moved": ("{n} {noun} перемещён", "{n} {noun} перемещены", "{n} {noun} перемещено"),
+        "reformatted": ("в {n} пункте изменено только оформление",) + ("в {n} пунктах изменено только оформление",) * 2,
+        "outside": ("изменён текст вне пунктов",) * 3,
+    },
+    "en": {
+        "noun": ("clause", "clauses", "clauses"),
+        "reworded": ("{n} {noun} changed",) * 3,
+        "inserted": ("{n} {noun} added",) * 3,
+        "deleted": ("{n} {noun} deleted",) * 3,
+        "renumbered": ("{n} {noun} renumbered",) * 3,
+        "moved": ("{n} {noun} moved",) * 3,
+        "reformatted": ("formatting alone changed in {n} clause",) + ("formatting alone changed in {n} clauses",) * 2,
+        "outside": ("text outside the clauses changed",) * 3,
+    },
+}
+
+
+def facts(change: Change) -> tuple[str, ...]:
+    """What is true of a unit: keys of ``WORDS``; several may be, none if it is unchanged."""
+    known = {
+        "inserted": change.inserted,
+        "deleted": change.deleted,
+        "reworded": change.text_changed and not change.replaced,
+        "replaced": change.replaced,
+        "renumbered": change.renumbered,
+        "moved": change.moved,
+        "reformatted": change.reformatted,
+    }
+    return tuple(fact for fact, holds in known.items() if holds)
+
+
+def summary(redline: Redline, language: str) -> str:
+    """One sentence: "4 clauses changed, 2 added, 1 deleted, 5 renumbered." ``language`` is kk, ru or en.
+
+    Sections and sub-clauses count as clauses. A clause counts under each of its facts.
+    """
+    counts = dict.fromkeys(("reworded", "inserted", "deleted", "renumbered", "moved", "reformatted", "outside"), 0)
+    for change in redline.changed:
+        numbered = bool((change.new or change.old).number)  # type: ignore[union-attr]
+        for fact in facts(change) if numbered else ("outside",):
+            counts["reworded" if fact == "replaced" else fact] += 1
+    forms = _COUNTED[language]
+    parts: list[str] = []
+    for fact, count in counts.items():
+        if count:
+            form = _plural(count, language)
+            words = forms[fact][form]
+            if parts:
+                words = words.replace(" {noun}", "")
+            noun = forms["noun"][form] if "noun" in forms else ""
+            parts.append(words.format(n=count, noun=noun))
+    line = ", ".join(parts)
+    return f"{line[0].upper()}{line[1:]}." if line else WORDS[language]["none"]
+
+
+def _plural(count: int, language: str) -> int:
+    """0 for one, 1 for a few, 2 for many (CLDR's Russian rule; English has 0 and 2)."""
+    if language != "ru":
+        return 0 if count == 1 else 2
+    if count % 10 == 1 and count % 100 != 11:
+        return 0
+    return 1 if 2 <= count % 10 <= 4 and not 12 <= count % 100 <= 14 else 2
+
+
+def html(redline: Redline, language: str, *, whole: bool = True, columns: bool = False) -> str:
+    """The redline as HTML; ``whole=False`` leaves unchanged units out. Every piece of text is escaped.
+
+    Inline and side by side are the same elements: ``columns`` adds one class, and the stylesheet does the rest. Without
+    a stylesheet it reads inline. It has no ``id``, so it may stand beside the text it is about.
+    """
+    changes = redline.changes if whole else redline.changed
+    words = WORDS[language]
+    classes = "agreement-redline agreement-redline-columns" if columns else "agreement-redline"
+    rows = "".join(_row(change, words) for change in changes) or f"<p>{escape(words['none'])}</p>"
+    return f'<div class="{classes}">\n{rows}</div>\n'
+
+
+def _row(change: Change, words: dict[str, str]) -> str:
+    unit: Clause = change.new or change.old  # type: ignore[assignment]
+    said = facts(change)
+    marks = "".join(
+        f' <span class="agreement-fact" data-fact="{fact}">{_said(change, fact, words)}</span>' for fact in said
+    )
+    heading = "strong" if unit.kind in {"title", "section", "heading"} else "span"
+    name = escape(unit.label or words.get(unit.kind, ""))
+    head = (
+        f'<p class="agreement-change-head"><{heading} class="number">{name}</{heading}>{marks}</p>\n'
+        if name or marks
+        else ""
+    )
+    shown = _marked(change)
+    # The old column is hidden until the stylesheet lays both side by side.
+    return (
+        f'<div class="agreement-change" data-kind="{unit.kind}" data-changed="{"yes" if said else "no"}">\n{head}'
+        f'<div class="agreement-old" hidden>{shown}</div>\n<div class="agreement-new">{shown}</div>\n</div>\n'
+    )
+
+
+def _said(change: Change, fact: str, words: dict[str, str]) -> str:
+    return escape(words[fact].format(was=change.old.label if change.old else ""))
+
+
+def _marked(change: Change) -> str:
+    tags = {"equal": ("", ""), "delete": ("<del>", "</del>"), "insert": ("<ins>", "</ins>")}
+    return "".join(tags[run.kind][0] + escape(run.text) + tags[run.kind][1] for run in change.words)
+
+
+def plain(redline: Redline, language: str, *, whole: bool = False) -> str:
+    """The redline as plain text, for mail: ``[-deleted-] {+inserted+}``, one paragraph a unit."""
+    words = WORDS[language]
+    paragraphs = []
+    for change in redline.changes if whole else redline.changed:
+        unit: Clause = change.new or change.old  # type: ignore[assignment]
+        said = "; ".join(words[fact].format(was=change.old.label if change.old else "") for fact in facts(change))
+        name = unit.label or words.get(unit.kind, "")
+        head = f"{name} ({said})" if said else name
+        text = "".join(map(_bracketed, change.words)).replace("-]{+", "-] {+")
+        paragraphs.append(f"{head}\n{text}".strip())
+    return "\n\n".join(paragraphs) + "\n" if paragraphs else words["none"] + "\n"
+
+
+def _bracketed(run: Run) -> str:
+    bare = run.text.rstrip()
+    if run.kind == "equal" or not bare:
+        return run.text
+    return (f"[-{bare}-]" if run.kind == "delete" else f"{{+{bare}+}}") + run.text[len(bare) :]

@@ -1,0 +1,1 @@
+"""Agreements for the lint, in words of our own: twenty clean ones, and the same with one defect each."""

@@ -1,0 +1,280 @@
+"""Agreements with one defect each, and what the lint must say of it: an id, and of which language (``""``: of both)."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.corpus.clean import ALL
+
+CLEAN = {agreement.name: agreement.texts() for agreement in ALL}
+SUMMARIES = {"kk": "Мерзім өзгерді.", "ru": "Изменён срок."}
+TITLES = {"kk": "Пайдаланушы келісімі", "ru": "Пользовательское соглашение"}
+OTHER = {"kk": "ru", "ru": "kk"}
+
+#: What stands in the text and what to put there, or a function of the text.
+Edit = tuple[str, str] | Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    bodies: dict[str, str]
+    expected: frozenset[tuple[str, str]]
+    more: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of ``lint()``."""
+
+
+def edited(text: str, edits: tuple[Edit, ...]) -> str:
+    for edit in edits:
+        if callable(edit):
+            text = edit(text)
+        else:
+            assert edit[0] in text, edit
+            text = text.replace(*edit, 1)
+    return text
+
+
+def paragraphs(change: Callable[[list[str]], list[str]]) -> Callable[[str], str]:
+    return lambda text: "\n\n".join(change(text.split("\n\n")))
+
+
+def without(number: str) -> Callable[[str], str]:
+    """The text less the paragraph of that number."""
+    return paragraphs(lambda parts: [part for part in parts if not part.startswith(f"{number} ")])
+
+
+def swapped(one: str, two: str) -> Callable[[str], str]:
+    """The text with two paragraphs in each other's place."""
+
+    def change(parts: list[str]) -> list[str]:
+        place = {part.split(" ")[0]: index for index, part in enumerate(parts)}
+        a, b = place[one], place[two]
+        parts[a], parts[b] = parts[b].strip(), parts[a].strip()
+        return parts
+
+    return paragraphs(change)
+
+
+def renumbered(old: str, new: str) -> Callable[[str], str]:
+    """The text with a section's clauses under another number, and the references to them as they were."""
+    return lambda text: text.replace(f"\n{old}.", f"\n{new}.").replace(f"## {old}.", f"## {new}.")
+
+
+def inserted(before: str, text: str) -> Edit:
+    """The text with a clause of that number, and those after it in the section one number on."""
+    section, _, place = before.strip(".").partition(".")
+
+    def change(parts: list[str]) -> list[str]:
+        changed = []
+        for part in parts:
+            for number in range(9, int(place) - 1, -1):
+                if part.startswith(f"{section}.{number}. "):
+                    part = f"{section}.{number + 1}. " + part.split(" ", 1)[1]
+                    break
+            if part.startswith(f"{section}.{int(place) + 1}. "):
+                changed.append(f"{before} {text}")
+            changed.append(part)
+        return changed
+
+    return paragraphs(change)
+
+
+KK_SENTENCE = "Портал байланыс операторының кінәсінен болған үзіліс үшін жауап бермейді."
+RU_SENTENCE = "Портал не отвечает за перерывы, возникшие по вине оператора связи."
+EN_SENTENCE = "The portal is not liable for interruptions caused by the telecom operator."
+RU_PASSWORD = "Пользователь не передаёт свой пароль другим лицам и сам отвечает за его сохранность."
+KK_PASSWORD = "Пайдаланушы құпия сөзін басқа адамдарға бермейді және оның сақталуына өзі жауап береді."
+KK_QUOTING = "Портал материалдарын сілтеме көрсете отырып дәйексөз ретінде келтіруге рұқсат етіледі."
+RU_QUOTING = "Материалы Портала разрешается цитировать со ссылкой на источник."
+DECOMPOSED = unicodedata.normalize("NFD", "й")
+
+SECOND_LIST = "\n\n1) Aнықтама – справка.\n\n2) Хат – письмо.\n\n3.2. ".replace("A", "А")
+#: A defect of one language: name, agreement, id, the Kazakh edit and the Russian one. Each makes two cases.
+OF_ONE: list[tuple[str, str, str, Edit, Edit]] = [
+    ("no text", "shop", "L001", lambda _: " \n", lambda _: " \n"),
+    (
+        "a clause more",
+        "library",
+        "L004",
+        lambda text: text + "\n5.4. Тараптар бір-біріне хат жаза алады.\n",
+        lambda text: text + "\n5.4. Стороны могут писать друг другу письма.\n",
+    ),
+    (
+        "a section more",
+        "tickets",
+        "L004",
+        lambda text: text + "4. МЕКЕНЖАЙЛАР\n",
+        lambda text: text + "4. АДРЕСА\n",
+    ),
+    (
+        "a sub-clause more",
+        "taxi",
+        "L004",
+        ("\n\n3.2. ", "\n\n4) сыпайы болуға.\n\n3.2. "),
+        ("\n\n3.2. ", "\n\n4) быть вежливым.\n\n3.2. "),
+    ),
+    (
+        "an item more",
+        "courses",
+        "L004",
+        ("\n\n2.2. ", "\n\nв) сыпайы болуға.\n\n2.2. "),
+        ("\n\n2.2. ", "\n\nг) быть вежливым.\n\n2.2. "),
+    ),
+    ("a second list", "taxi", "L005", ("\n\n3.2. ", SECOND_LIST), ("\n\n3.2. ", SECOND_LIST)),
+    ("unreadable", "weather", "L007", ("Портал", "Пор\x00тал"), ("Портал", "Пор\x00тал")),
+    ("dangling clause", "library", "L012", ("4.1-тармақта", "4.9-тармақта"), ("пункте 4.1", "пункте 4.9")),
+    (
+        "dangling list",
+        "archive",
+        "L012",
+        ("2.1 және 2.2-т", "2.1 және 2.7-т"),
+        ("пунктов 2.1 и 2.2", "пунктов 2.1 и 2.7"),
+    ),
+    ("dangling range", "bank", "L012", ("5.1 – 5.2 т", "5.1 – 5.8 т"), ("пунктах 5.1 – 5.2", "пунктах 5.1 – 5.8")),
+    ("dangling section", "shop", "L012", ("1-бөлімнің", "9-бөлімнің"), ("раздела 1", "раздела 9")),
+    (
+        "dangling sub-clause",
+        "taxi",
+        "L012",
+        ("3.1-тармақтың 2) тармақшасы", "3.1-тармақтың 5) тармақшасы"),
+        ("подпункта 2) пункта 3.1", "подпункта 5) пункта 3.1"),
+    ),
+    (
+        "dangling, abbreviated",
+        "maps",
+        "L012",
+        ("2.2-тармақтардың", "7.2-тармақтардың"),
+        ("пунктов 2.1 и 2.2", "пп. 2.1 и 7.2"),
+    ),
+    ("empty clause", "jobs", "L015", (KK_PASSWORD, ""), (RU_PASSWORD, "")),
+    ("a clause of a dash", "news", "L015", (KK_QUOTING, "—"), (RU_QUOTING, "—")),
+    ("heading", "theatre", "L016", ("## 4. ", "## Анықтама\n\n## 4. "), ("## 4. ", "## Справка\n\n## 4. ")),
+    ("no title line", "grants", "L019", ("# Пайдаланушы келісімі", ""), ("# Пользовательское соглашение", "")),
+    ("Latin o and p", "shop", "L020", ("Порталда теңгемен", "Пopталда теңгемен"), ("на Портале в", "на Пopтале в")),
+    ("a Cyrillic T in TLS", "bank", "L020", ("TLS", "ТLS"), ("TLS", "ТLS")),
+    ("IP in Cyrillic", "maps", "L020", ("IP-", "ІР-"), ("IP-", "ІР-")),
+    ("a Latin capital", "taxi", "L020", ("Келісім екі", "Kелісім екі"), ("Соглашение публ", "Cоглашение публ")),
+    ("the other language", "shop", "L021", (KK_SENTENCE, RU_SENTENCE), (RU_SENTENCE, KK_SENTENCE)),
+    ("English", "weather", "L021", (KK_SENTENCE, EN_SENTENCE), (RU_SENTENCE, EN_SENTENCE)),
+    ("not NFC", "forum", "L022", ("хабардар", f"ха{DECOMPOSED}бардар"), ("уведомляется", f"уведомля{DECOMPOSED}ется")),
+    ("zero-width space", "taxi", "L023", ("Портал", "Пор\u200bтал"), ("Портал", "Пор\u200bтал")),
+    ("soft hyphen", "jobs", "L023", ("Портал", "Пор\u00adтал"), ("Портал", "Пор\u00adтал")),
+    ("bidi override", "bank", "L024", ("Портал", "\u202eПортал"), ("Портал", "\u202eПортал")),
+    ("bidi mark", "postal", "L024", ("Портал", "Портал\u200f"), ("Портал", "Портал\u200f")),
+    ("em space", "grants", "L025", ("Портал ", "Портал\u2003"), ("Портал ", "Портал\u2003")),
+    ("tab", "energy", "L025", ("Портал ", "Портал\t"), ("Портал ", "Портал\t")),
+    (
+        "no-break space",
+        "clinic",
+        "L025",
+        ("дербес деректерді", "дербес\xa0деректерді"),
+        ("персональные данные", "персональные\xa0данные"),
+    ),
+    ("doubled space", "museum", "L026", ("Портал ", "Портал  "), ("Портал ", "Портал  ")),
+    (
+        "two kinds of space",
+        "news",
+        "L026",
+        ("болып танылады", "болып \xa0танылады"),
+        ("признаётся лицо", "признаётся \xa0лицо"),
+    ),
+    ("open quote", "library", "L027", ("туралы»", "туралы"), ("информатизации»", "информатизации")),
+    ("open bracket", "tickets", "L027", ("Келісім)", "Келісім"), ("Соглашение)", "Соглашение")),
+    (
+        "closed bracket",
+        "parking",
+        "L027",
+        ("(бұдан әрі – Портал", "бұдан әрі – Портал"),
+        ("(далее – Портал", "далее – Портал"),
+    ),
+    ("straight quote", "theatre", "L027", ("Порталға", '"Порталға'), ("Портал", '"Портал')),
+    ("tag", "energy", "L028", ("Портал", "<b>Портал</b>"), ("Портал", "<b>Портал</b>")),
+    ("comment", "school", "L028", ("Портал", "<!-- ескі --> Портал"), ("Портал", "<!-- старое --> Портал")),
+]
+
+#: The same of a defect that shows in the other language's text, against the clean agreement as the edition before.
+OF_THE_OTHER: list[tuple[str, str, Edit, Edit]] = [
+    ("changed term", "clinic", ("үш жылдан", "бес жылдан"), ("трёх лет", "пяти лет")),
+    ("reworded", "shop", ("он күн ішінде", "кідіріссіз"), ("в течение десяти дней", "без промедления")),
+]
+
+LAST_INTO_FIFTH: tuple[Edit, ...] = tuple((f"\n6.{place}. ", f"\n5.{place + 2}. ") for place in (1, 2, 3))
+#: A defect of both languages.
+OF_BOTH: list[tuple[str, str, str, tuple[Edit, ...], tuple[Edit, ...]]] = [
+    ("number twice", "library", "L003", (("\n4.4. ", "\n4.3. "),), (("\n4.4. ", "\n4.3. "),)),
+    (
+        "section twice",
+        "shop",
+        "L003",
+        (("## 6. ", "## 5. "), *LAST_INTO_FIFTH),
+        (("## 6. ", "## 5. "), *LAST_INTO_FIFTH),
+    ),
+    ("sub-clause twice", "taxi", "L003", (("\n3) ", "\n2) "),), (("\n3) ", "\n2) "),)),
+    ("gap", "clinic", "L010", (without("3.2"),), (without("3.2"),)),
+    ("gap of two", "bank", "L010", (without("4.2."), without("4.3.")), (without("4.2."), without("4.3."))),
+    ("gap in a list", "taxi", "L010", (("\n3) ", "\n4) "),), (("\n3) ", "\n4) "),)),
+    ("gap before a section", "weather", "L010", (renumbered("3", "4"),), (renumbered("3", "4"),)),
+    ("no first clause", "museum", "L010", (without("3.1."),), (without("3.1."),)),
+    ("out of order", "weather", "L011", (swapped("3.1.", "3.2."),), (swapped("3.1.", "3.2."),)),
+    ("in a foreign section", "museum", "L011", (("\n3.2. ", "\n2.4. "),), (("\n3.2. ", "\n2.4. "),)),
+    (
+        "no numbers",
+        "forum",
+        "L018",
+        (lambda text: text.split("\n\n")[0] + f"\n\n{KK_SENTENCE}\n",),
+        (lambda text: text.split("\n\n")[0] + f"\n\n{RU_SENTENCE}\n",),
+    ),
+]
+
+#: References left behind by an insertion or a deletion, in both languages, against the clean agreement.
+STALE: list[tuple[str, str, Edit, Edit]] = [
+    (
+        "a clause came before the one referred to",
+        "library",
+        inserted("4.1.", "Бұл бөлім шарттың бір бөлігі болып табылады."),
+        inserted("4.1.", "Этот раздел составляет часть договора."),
+    ),
+    (
+        "another clause took the number referred to",
+        "jobs",
+        lambda text: text.replace(
+            "4.1. Портал дербес деректерді қызмет көрсету және Пайдаланушыға хабарлама жіберу үшін жинайды.",
+            "4.1. Осы бөлім кәмелетке толмағандарға да арналған.",
+        ),
+        lambda text: text.replace(
+            "4.1. Портал собирает персональные данные, чтобы оказывать услуги и направлять Пользователю уведомления.",
+            "4.1. Этот раздел касается и несовершеннолетних.",
+        ),
+    ),
+]
+
+
+def cases() -> Iterator[Case]:
+    def made(name: str, base: str, id_: str, languages: str, edits: dict[str, tuple[Edit, ...]], **more: Any) -> Case:
+        bodies = {language: edited(text, edits.get(language, ())) for language, text in CLEAN[base].items()}
+        return Case(name, bodies, frozenset((f"agreement.{id_}", said) for said in languages.split(",")), more)
+
+    for name, base, id_, *edits in OF_ONE:
+        for language, edit in zip(("kk", "ru"), edits, strict=True):
+            said = "" if id_ == "L005" else language
+            yield made(f"{name} ({language})", base, id_, said, {language: (edit,)})
+    for name, base, *edits in OF_THE_OTHER:
+        for language, edit in zip(("kk", "ru"), edits, strict=True):
+            yield made(f"{name} ({language})", base, "L014", OTHER[language], {language: (edit,)}, previous=CLEAN[base])
+    for name, base, id_, kk, ru in OF_BOTH:
+        yield made(name, base, id_, "kk,ru", {"kk": kk, "ru": ru})
+    for name, base, kk_edit, ru_edit in STALE:
+        yield made(name, base, "L013", "kk,ru", {"kk": (kk_edit,), "ru": (ru_edit,)}, previous=CLEAN[base])
+    for language in ("kk", "ru"):
+        yield made(f"no title ({language})", "taxi", "L002", language, {}, titles={**TITLES, language: " "})
+        lost = {**SUMMARIES, language: ""}
+        yield made(f"no summary ({language})", "taxi", "L017", language, {}, previous=CLEAN["taxi"], summaries=lost)
+    # Each alone would be a second defect, so the one that follows from it is silenced.
+    order = {"kk": (swapped("3.1.", "3.2."),)}
+    yield made("order differs", "weather", "L006", "", order, silenced=("agreement.L011",))
+
+
+CASES = tuple(cases())
