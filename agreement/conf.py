@@ -101,7 +101,7 @@ def lint() -> dict[str, Any]:
 def audience() -> QuerySet[Model]:
     """The users to be told, as the site defines them; ``ImproperlyConfigured`` if that is no plain queryset."""
     path = get().AUDIENCE
-    give: Callable[[], QuerySet[Model]] = import_string(path)
+    give: Callable[[], Any] = import_string(path)
     users = give()
     if not isinstance(users, QuerySet) or users.model is not get_user_model():
         msg = f'AGREEMENT["AUDIENCE"] {path!r} gives {users!r:.80}, which is no queryset of users.'

@@ -21,7 +21,8 @@ from reversion.models import Version
 from agreement import dispatch
 from agreement.admin.acts import fingerprint
 from agreement.models import Agreement, Delivery, Edition, Notice
-from agreement.models.editions import TEXTS, State
+from agreement.models.editions import State
+from agreement.models.refusals import TEXTS
 from agreement.text.clauses import title_line
 from tests import factories
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "agreement"
 FLOORS = [
     {"text.source", "text.seal", "text.clauses", "text"},
     {"dates", "conf", "signals"},
-    {"models.triggers", "models.notices"},
+    {"models.triggers", "models.notices", "models.fields", "models.refusals"},
     {"models.editions"},
     {"models"},
     {"translation", "channels", "gate", "evidence", "retention"},
@@ -71,6 +71,6 @@ def test_no_module_has_grown_past_its_size():
     long = {
         path.relative_to(PACKAGE).as_posix(): lines
         for path in PACKAGE.rglob("*.py")
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 700
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 600
     }
     assert long == {}

@@ -11,8 +11,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ from reversion.models import Version
 
 from agreement import dispatch
 from agreement.models import Agreement, Edition, Notice, NoticeText, triggers
-from agreement.models.editions import TEXTS, State
+from agreement.models.editions import State
+from agreement.models.refusals import TEXTS
 from agreement.testing import open_seal
 from tests import factories
 from tests.attacks import (

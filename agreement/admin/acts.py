@@ -28,7 +28,8 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf, dates
 from agreement.admin.notices import language, moment
 from agreement.models import Edition, EditionError
-from agreement.models.editions import TEXTS, State
+from agreement.models.editions import State
+from agreement.models.refusals import FARTHEST, TEXTS
 from agreement.text import clauses, seal
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ else:
 
 #: What an edition states besides its texts.
 STATED = ("prevailing_language", "notice_days", "retention_years", "material")
-#: How far ahead an edition may be announced: farther is a mistyped year, or a date no database holds.
-FARTHEST = timedelta(days=3653)
 
 
 def fingerprint(edition: Edition) -> str:

@@ -39,7 +39,8 @@ from agreement import conf
 from agreement.admin.acts import STATED, Acts, stated
 from agreement.admin.notices import LONG, Filtered, language, moment
 from agreement.models import Agreement, Edition
-from agreement.models.editions import TEXTS, State
+from agreement.models.editions import State
+from agreement.models.refusals import TEXTS
 from agreement.text import source
 
 if TYPE_CHECKING:
@@ -335,7 +336,7 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         edition = self.get_object(request, unquote(object_id))
         if edition is None:  # Its revisions, if any, are the list of deleted drafts; and not every address is a key.
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         zone = edition.agreement.time_zone
         versions = Version.objects.get_for_object_reference(Edition, edition.pk)
         revisions = [

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import agreement.conf
-import agreement.models.editions
+import agreement.models.fields
 
 
 class Migration(migrations.Migration):
@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                         default=agreement.conf.time_zone,
                         help_text="The zone this agreement's dates are shown in, such as Asia/Almaty.",
                         max_length=64,
-                        validators=[agreement.models.editions.validate_zone],
+                        validators=[agreement.models.fields.validate_zone],
                         verbose_name="time zone",
                     ),
                 ),
@@ -188,7 +188,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "published_at",
-                    agreement.models.editions.InstantField(
+                    agreement.models.fields.InstantField(
                         blank=True, editable=False, null=True, verbose_name="published"
                     ),
                 ),
@@ -198,13 +198,13 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "effective_from",
-                    agreement.models.editions.InstantField(
+                    agreement.models.fields.InstantField(
                         blank=True, editable=False, null=True, verbose_name="effective from"
                     ),
                 ),
                 (
                     "cancelled_at",
-                    agreement.models.editions.InstantField(
+                    agreement.models.fields.InstantField(
                         blank=True, editable=False, null=True, verbose_name="cancelled"
                     ),
                 ),
@@ -222,7 +222,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "recorded_at",
-                    agreement.models.editions.InstantField(
+                    agreement.models.fields.InstantField(
                         blank=True, editable=False, null=True, verbose_name="recorded"
                     ),
                 ),

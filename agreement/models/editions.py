@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from zoneinfo import available_timezones
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
@@ -15,62 +13,14 @@ from django.db import IntegrityError, models, router, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.module_loading import import_string
-from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, signals
+from agreement.models.fields import InstantField, validate_zone
 from agreement.models.notices import Notice
-from agreement.text import clauses, lint, seal, source
-
-if TYPE_CHECKING:
-    DateTimeField = models.DateTimeField[str | datetime | None, datetime | None]
-    Lookup = models.Lookup[Any]
-else:  # Generic in the stubs alone.
-    DateTimeField = models.DateTimeField
-    Lookup = models.Lookup
-
-
-#: Between these an edition may take effect; beyond them dates overflow somewhere between here and a reader.
-EARLIEST = datetime(1991, 1, 1, tzinfo=UTC)
-FARTHEST = timedelta(days=3653)
-
-#: The fields that are written once in each language.
-TEXTS = ("title", "approval", "summary", "body")
-
-
-class EditionError(ValidationError):
-    """A refusal to publish, record or cancel. ``code`` names the rule, ``params`` the values, ``hint`` what to do.
-
-    Codes: ``already_published``, ``missing_language``, ``unparallel``, ``duplicate_number``, ``naive_time``,
-    ``backdated``, ``out_of_range``, ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``,
-    ``not_cancellable``, ``no_draft``, ``unreadable``, ``title_differs``.
-    """
-
-    def __init__(self, message: Any, *, code: str, hint: Any = "", **params: Any) -> None:
-        super().__init__(message, code=code, params=params)
-        self.hint = hint % params if hint and params else str(hint)
-
-    def __str__(self) -> str:
-        return " ".join(self.messages)
-
-
-def validate_zone(name: str) -> None:
-    """A name the time zone database knows; anything else would break every page with a date."""
-    if name not in available_timezones():
-        raise ValidationError(
-            _("%(name)r is no time zone; write it as Asia/Almaty."), code="unknown_zone", params={"name": name}
-        )
-
-
-class InstantField(DateTimeField):
-    """A moment to the microsecond, in ``dumpdata`` too: Django's JSON keeps milliseconds, which breaks a digest."""
-
-    def value_from_object(self, obj: models.Model) -> str | None:  # type: ignore[override]
-        at: datetime | None = getattr(obj, self.attname)
-        return at.isoformat() if at else None
-
-    def value_to_string(self, obj: models.Model) -> str:
-        return self.value_from_object(obj) or ""
+from agreement.models.refusals import TEXTS, EditionError, moment, require_publishable
+from agreement.text import clauses, seal, source
 
 
 class Agreement(models.Model):  # type: ignore[django-manager-missing]
@@ -121,29 +71,6 @@ class State(models.TextChoices):
     IN_FORCE = "in_force", _("in force")
     SUPERSEDED = "superseded", _("superseded")
     CANCELLED = "cancelled", _("cancelled before taking effect")
-
-
-@InstantField.register_lookup
-class BindsAt(Lookup):
-    """``effective_from__binds_at=moment``: is this the edition of its agreement that binds at that moment?
-
-    Written in SQL, because the same query in the ORM's words takes three times as long to compile as a look-up by
-    key takes altogether. For each agreement one step into the index of ``agreement_edition_one_in_force``.
-    """
-
-    lookup_name = "binds_at"
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        at, params = self.process_rhs(compiler, connection)
-        quote = connection.ops.quote_name
-        key = f"{quote(self.lhs.alias)}.{quote('id')}"
-        edition, agreement = quote(Edition._meta.db_table), quote(Agreement._meta.db_table)
-        sql = (  # Nothing in it comes from outside.
-            f"{key} IN (SELECT (SELECT latest.id FROM {edition} latest WHERE latest.agreement_id = terms.id"
-            f" AND latest.cancelled_at IS NULL AND latest.effective_from <= {at}"
-            f" ORDER BY latest.effective_from DESC LIMIT 1) FROM {agreement} terms)"
-        )
-        return sql, tuple(params)
 
 
 class EditionQuerySet(models.QuerySet["Edition"]):
@@ -441,7 +368,7 @@ class Edition(models.Model):
                     after=after,
                     last=last.digest if last else "",
                 )
-            effective_from = _aware(effective_from, now)
+            effective_from = moment(effective_from, now)
             if effective_from < now:
                 raise EditionError(
                     _("%(effective_from)s is past: an edition can't take effect before it is published."),
@@ -475,7 +402,7 @@ class Edition(models.Model):
                     hint=_("Publish the text as a new edition."),
                     number=previous.number,
                 )
-            effective_from = _aware(effective_from, now)
+            effective_from = moment(effective_from, now)
             if effective_from > now:
                 raise EditionError(
                     _("%(effective_from)s is still to come: it is not history."),
@@ -593,53 +520,8 @@ class Edition(models.Model):
         Agreement.objects.using(alias).filter(pk=self.agreement_id).update(head=self.digest)
 
     def check_texts(self) -> None:
-        """What ``publish()`` asks of the texts: both languages, readable, with the same clauses.
-
-        Raises :class:`EditionError`: ``missing_language``, ``unreadable`` or ``unparallel``. 0 queries.
-        """
-        texts = {language: self.text(language) for language in conf.LANGUAGES}
-        empty = [
-            f"{name}_{language}"
-            for language, text in texts.items()
-            for name in ("title", "body")
-            if not getattr(text, name).strip()
-        ]
-        if empty:
-            raise EditionError(
-                _("Both languages are published together, but %(fields)s is empty."),
-                code="missing_language",
-                hint=_("Write the missing text, then publish."),
-                fields=", ".join(empty),
-            )
-        for language, text in texts.items():
-            for name in TEXTS:
-                _require_readable(getattr(text, name), f"{name}_{language}")
-            if text.title != clauses.title_line(text.body):
-                raise EditionError(
-                    _("The title %(title)r is not the first line of the text, which a page prints it for."),
-                    code="title_differs",
-                    hint=_("Make %(field)s and the first line of the text equal, at most 255 characters long."),
-                    title=text.title,
-                    field=f"title_{language}",
-                )
-        if found := lint.errors({language: text.body for language, text in texts.items()}):
-            self._refuse(found)
-
-    def _refuse(self, found: tuple[lint.Message, ...]) -> None:
-        """What the lint calls an error is what publishing refuses: one refusal for all of its first kind."""
-        first = found[0]
-        code = lint.CODES[first.id]
-        # What stands in one language only; where nothing does, the place where the order or the count differs.
-        differ = list(dict.fromkeys(message.clause for message in found if lint.CODES[message.id] == "unparallel"))
-        if differ:
-            raise EditionError(
-                _("The Kazakh and Russian texts have different clauses: %(clauses)s."),
-                code="unparallel",
-                hint=_("Give every clause of one language its counterpart in the other, with the same number."),
-                clauses=", ".join(filter(None, differ)) or gettext("a number occurs more often in one of them"),
-            )
-        spoken = (get_language() or "en").partition("-")[0]
-        raise EditionError(first.sentence(spoken), code=code, hint=first.hint(spoken))
+        """Raise :class:`EditionError` for what ``publish()`` would refuse in the texts as they are. 0 queries."""
+        require_publishable({language: self.text(language) for language in conf.LANGUAGES})
 
     def _has_its_digest(self) -> bool:
         try:
@@ -675,44 +557,6 @@ def _unmirrored(alias: str) -> models.QuerySet[Edition]:
     """Editions by their columns' real names: the translation package otherwise writes ``title_ru`` for ``title``."""
     editions: models.QuerySet[Edition] = Edition.objects.using(alias).rewrite(False)
     return editions
-
-
-def _aware(at: datetime | None, now: datetime) -> datetime:
-    """The moment asked for, or now; naive and far-fetched ones are refused."""
-    if at is None:
-        return now
-    if timezone.is_naive(at):
-        raise EditionError(
-            _("%(at)s has no time zone."),
-            code="naive_time",
-            hint=_("Add the offset, for example %(at)s+05:00."),
-            at=at.isoformat(),
-        )
-    if not EARLIEST <= at <= now + FARTHEST:
-        raise EditionError(
-            _("%(at)s is out of range: not before 1991 and not in more than ten years."),
-            code="out_of_range",
-            hint=_("Is the year right?"),
-            at=at.isoformat(),
-        )
-    return at
-
-
-def _require_readable(text: str, name: str) -> None:
-    """NUL ends a text in PostgreSQL, a lone surrogate has no bytes, and tools differ in how they write the other
-    control characters of a manifest.
-    """
-    short = not name.startswith(("summary", "body"))
-    for char in text:
-        control = unicodedata.category(char) == "Cc" and char != "\t" and (short or char != "\n")
-        if control and not name.startswith("body") or char == "\x00" or "\ud800" <= char <= "\udfff":
-            raise EditionError(
-                _("%(field)s holds the character %(char)r, which has no place in a text."),
-                code="unreadable",
-                hint=_("Delete the character."),
-                field=name,
-                char=char,
-            )
 
 
 def _name(by: AbstractBaseUser | str | None) -> str:

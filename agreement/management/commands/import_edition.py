@@ -9,9 +9,10 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, no_translations
 from django.db import transaction
 
+from agreement import conf
 from agreement.management import instant, refusal
 from agreement.models import Agreement, Edition
-from agreement.text import source
+from agreement.text import lint, source
 
 DEFAULT_SLUG = "user-agreement"
 
@@ -64,6 +65,9 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"{identity} of {done}: {edition.title_kk} | {edition.title_ru}")
             self.stdout.write(f"Publish it with: manage.py publish_edition {edition.pk}")
+            for message in lint.lint(bodies, **conf.lint()):
+                place = " · ".join(filter(None, (message.language, message.clause, f"line {message.line}")))
+                self.stdout.write(f"{message.id} {message.severity} · {place} · {message.sentence('en')}")
 
     def agreement(self, slug: str | None, *, create: bool) -> Agreement:
         if slug is None:

@@ -1,0 +1,62 @@
+"""Moments to the microsecond, and the look-up of the edition that binds at one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    DateTimeField = models.DateTimeField[str | datetime | None, datetime | None]
+    Lookup = models.Lookup[Any]
+else:  # Generic in the stubs alone.
+    DateTimeField = models.DateTimeField
+    Lookup = models.Lookup
+
+
+def validate_zone(name: str) -> None:
+    """A name the time zone database knows; anything else would break every page with a date."""
+    if name not in available_timezones():
+        raise ValidationError(
+            _("%(name)r is no time zone; write it as Asia/Almaty."), code="unknown_zone", params={"name": name}
+        )
+
+
+class InstantField(DateTimeField):
+    """A moment to the microsecond, in ``dumpdata`` too: Django's JSON keeps milliseconds, which breaks a digest."""
+
+    def value_from_object(self, obj: models.Model) -> str | None:  # type: ignore[override]
+        at: datetime | None = getattr(obj, self.attname)
+        return at.isoformat() if at else None
+
+    def value_to_string(self, obj: models.Model) -> str:
+        return self.value_from_object(obj) or ""
+
+
+@InstantField.register_lookup
+class BindsAt(Lookup):
+    """``effective_from__binds_at=moment``: is this the edition of its agreement that binds at that moment?
+
+    Written in SQL, because the same query in the ORM's words takes three times as long to compile as a look-up by
+    key takes altogether. For each agreement one step into the index of ``agreement_edition_one_in_force``.
+    """
+
+    lookup_name = "binds_at"
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        at, params = self.process_rhs(compiler, connection)
+        quote = connection.ops.quote_name
+        key = f"{quote(self.lhs.alias)}.{quote('id')}"
+        model = self.lhs.target.model
+        edition = quote(model._meta.db_table)
+        agreement = quote(model._meta.get_field("agreement").related_model._meta.db_table)
+        sql = (  # Nothing in it comes from outside.
+            f"{key} IN (SELECT (SELECT latest.id FROM {edition} latest WHERE latest.agreement_id = terms.id"
+            f" AND latest.cancelled_at IS NULL AND latest.effective_from <= {at}"
+            f" ORDER BY latest.effective_from DESC LIMIT 1) FROM {agreement} terms)"
+        )
+        return sql, tuple(params)
