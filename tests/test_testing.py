@@ -56,12 +56,15 @@ def elsewhere(name: str = "portal"):
     ],
 )
 def test_a_test_database_is_told_by_the_name_django_gives_it(engine, name, test, expected):
+    if engine == POSTGRESQL:
+        pytest.importorskip("psycopg", reason="needs psycopg: pip install '.[postgres]'")
     database = {"ENGINE": engine, "NAME": name, "TEST": {"NAME": test}}
     assert is_test_database(ConnectionHandler({"default": database})["default"]) is expected
 
 
 @pytest.mark.parametrize(("primary", "expected"), [("checks", True), ("portal", False)])
 def test_a_mirror_is_a_test_database_when_its_primary_is(primary, expected):
+    pytest.importorskip("psycopg", reason="needs psycopg: pip install '.[postgres]'")
     test = {"TEST": {"NAME": "checks"}}
     mirror = {"ENGINE": POSTGRESQL, "NAME": primary, "TEST": {"MIRROR": "default"}}
     handler = ConnectionHandler({"default": {"ENGINE": POSTGRESQL, "NAME": primary} | test, "replica": mirror})

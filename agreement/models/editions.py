@@ -156,8 +156,9 @@ class EditionQuerySet(models.QuerySet["Edition"]):
 class Edition(models.Model):
     """One wording of an agreement in Kazakh and Russian: a draft, or sealed for good.
 
-    Write the columns with a language (``title_kk``); those without are the translation package's own. It lets
-    them follow the active language, so here they are set to the Kazakh text at publication and read by nothing.
+    Write the columns with a language (``title_kk``); those without are the translation package's own, which would
+    let them follow the active language: here they mirror the Kazakh text (``translation.Mirror``), sealed, read by
+    nothing.
     """
 
     agreement = models.ForeignKey(
