@@ -19,7 +19,7 @@ HOST = Path(__file__).parent / "host"
 PYTHON = os.environ.get("AGREEMENT_TEST_HOST_PYTHON", "")
 POSTGRESQL = os.environ.get("AGREEMENT_TEST_POSTGRESQL", "")
 #: Its own tests: in a transaction, committed, with some apps hidden, with a live server.
-TESTS = 10
+TESTS = 11
 
 both = pytest.mark.parametrize("languages", ["kk,ru", "kk,ru,en"])
 

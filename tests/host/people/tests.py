@@ -4,10 +4,12 @@ from urllib.request import urlopen
 
 from django.apps import apps
 from django.conf import settings
+from django.core import mail
 from django.db import IntegrityError, connection, transaction
 from django.test import LiveServerTestCase, TestCase, TransactionTestCase
 from django.utils import translation
 
+from agreement import dispatch
 from agreement.models import Agreement, Edition, Notice
 from people.models import Person, Profile
 
@@ -62,6 +64,15 @@ class InATransaction(Publishes, TestCase):
                 draft.publish()
                 assert (draft.body_kk, draft.body_ru, draft.summary_ru) == (KK, RU, code)
                 assert list(Edition.objects.verify()) == []
+
+    def test_notices_reach_people_by_the_address_and_in_the_language_the_site_keeps_for_them(self) -> None:
+        other = Person.objects.create(phone="+70000000009")
+        Profile.objects.create(person=other, address="other@example.kz", language="ru")
+        tally = dispatch.work()
+        assert (tally.sent, tally.faults, tally.outage) == (2, [], ""), tally
+        languages = {message.to[0]: message.extra_headers["Content-Language"] for message in mail.outbox}
+        assert languages == {"reader@example.kz": "kk", "other@example.kz": "ru"}
+        assert "https://host.example.kz/" in mail.outbox[0].body
 
 
 class Committed(Publishes, TransactionTestCase):
