@@ -271,3 +271,23 @@ def test_a_clean_agreement_reads_the_same_in_both_languages(agreement):
         (unit.kind, unit.number, unit.parent) for unit in ru.units
     ]
     assert sum(unit.kind == "section" for unit in kk.units) == len(agreement.sections.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Оператор [ТОО «А»](далее – Портал, без права отказа) обязан.",
+        "[пени](0,1 % в день)",
+        '[сайт](/a "срок пять лет")',
+        "[](http://a.kz)",
+        "- Данные **имя** не передаются:\n    - третьим лицам",
+        "| Услуга | Цена |\n|---|---|\n| Доступ | 100 | кроме штрафа |",
+    ],
+)
+def test_every_word_is_seen_on_the_page_and_by_the_redline(words):
+    document = clauses.parse(f"# С\n\n1. ОБЩИЕ\n\n1.1. А:\n\n{words}\n")
+    visible = re.findall(r"\w+", re.sub(r"<[^>]*>", " ", document.html))
+    compared = re.findall(r"\w+", " ".join(unit.text for unit in document.units))
+    for word in re.findall(r"\w+", words):
+        assert word in visible
+        assert word in compared

@@ -31,13 +31,15 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import nh3
 from markdown import Markdown
 from markdown.blockparser import BlockParser
 from markdown.blockprocessors import BlockProcessor
 from markdown.extensions import Extension
-from markdown.extensions.tables import TableExtension
+from markdown.extensions.tables import TableExtension, TableProcessor
+from markdown.inlinepatterns import LINK_RE, LinkInlineProcessor
 from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import AMP_SUBSTITUTE, ETX, STX
@@ -50,7 +52,7 @@ TAGS = frozenset(
     "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul".split()
 )
 ATTRIBUTES = {
-    "a": {"href", "title", "class"},
+    "a": {"href", "class"},
     **{f"h{level}": {"id"} for level in range(2, 7)},
     "ol": {"start"},
     "p": {"id", "class"},
@@ -61,6 +63,8 @@ ATTRIBUTES = {
 CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "reference"})
 
 _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
+_ADDRESS = re.compile(r"(?:https?://|mailto:|tel:|[/#.])\S*\Z", re.I)
+_BLOCKS = frozenset("ul ol li blockquote table thead tbody tr p pre h1 h2 h3 h4 h5 h6 hr".split())
 _NESTING = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s))){9,}")
 _MARK = re.compile(f"{STX}unit:(\\d+){ETX}")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
@@ -178,6 +182,29 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
     return value
 
 
+class _Link(LinkInlineProcessor):
+    """A link leads somewhere and shows its words; anything else in ``[…](…)`` is text, shown as it was written."""
+
+    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
+        element, start, end = super().handleMatch(m, data)
+        if not isinstance(element, ET.Element):
+            return None, None, None
+        shown = (element.text or "").strip() and not element.get("title")
+        if not shown or not _ADDRESS.match(element.get("href", "")):
+            return None, None, None
+        return element, start, end
+
+
+class _Table(TableProcessor):
+    """A row with more cells than the head would lose the last ones: then it is no table, and shown as written."""
+
+    def test(self, parent: ET.Element, block: str) -> bool:
+        if not super().test(parent, block):
+            return False
+        rows = [self._split(row.strip(" ")) for row in block.split("\n")]  # type: ignore[attr-defined]
+        return all(len(row) <= len(rows[0]) for row in rows)
+
+
 class Numbering(Extension):
     """Python-Markdown extension: numbers begin blocks; raw HTML, images and link definitions are off."""
 
@@ -189,6 +216,9 @@ class Numbering(Extension):
         # An image is a request to a third party from every reader, in pages and in mails.
         for pattern in "html entity reference short_reference image_link image_reference short_image_ref".split():
             md.inlinePatterns.deregister(pattern)
+        md.inlinePatterns.register(_Link(LINK_RE, md), "link", 160)
+        plain: Any = md.parser.blockprocessors["table"]
+        md.parser.blockprocessors.register(_Table(md.parser, plain.config), "table", 75)
         lines = self.lines = _Lines(md)
         md.preprocessors.register(lines, "agreement_units", 5)
         md.parser.blockprocessors.register(_Blocks(md.parser, lines), "agreement_units", 200)
@@ -336,11 +366,16 @@ def _words(block: ET.Element) -> Iterator[str]:
         for child in block:
             yield from _words(child)
         return
-    inner = [child for child in block if child.tag in {"ul", "ol", "blockquote", "table", "p", "pre"}]
-    if inner:
-        yield from _words_of(block.text or "")
+    if any(child.tag in _BLOCKS for child in block):
+        loose = block.text or ""
         for child in block:
-            yield from _words(child)
+            if child.tag in _BLOCKS:
+                yield from _words_of(loose)
+                yield from _words(child)
+                loose = child.tail or ""
+            else:
+                loose += "".join(child.itertext()) + (child.tail or "")
+        yield from _words_of(loose)
         return
     cells = ["".join(cell.itertext()) for cell in block] if block.tag == "tr" else ["".join(block.itertext())]
     yield from _words_of(" | ".join(cells))
