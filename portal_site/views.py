@@ -10,8 +10,10 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from agreement import gate
 from agreement.models import Edition
-from agreement.views import Shown, alternates
+from agreement.pages import alternates
+from agreement.shown import Shown
 from portal_site import mailbox
 
 #: A letter brings its own styles, and nothing else: no script, no image, no form, no other address.
@@ -24,9 +26,9 @@ LETTER_CSP = (
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What the portal is, and where to look. 1 query."""
-    now = timezone.now()
-    found = Edition.objects.in_force(now).select_related("agreement").with_successors()
-    agreements = [Shown.of(edition, now) for edition in found.order_by("agreement__slug")]
+    now, timelines = timezone.now(), gate.timelines().agreements
+    found = Edition.objects.in_force(now).select_related("agreement").order_by("agreement__slug")
+    agreements = [Shown.of(edition, timelines[edition.agreement.slug], now) for edition in found]
     return _render(request, "portal/home.html", {"agreements": agreements, "mailbox": _shown()})
 
 

@@ -302,7 +302,7 @@ def test_no_page_sets_a_cookie_or_varies_on_one_even_for_a_signed_in_user(client
 
     assert response.status_code == 200
     assert not response.cookies
-    assert "Vary" not in response
+    assert response.get("Vary", "") in {"", "Accept-Encoding"}
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -322,28 +322,31 @@ def test_a_page_is_asked_for_again_and_known_by_its_tag(client, address):
 # Cost
 
 
-def test_the_edition_in_force_costs_one_query_and_two_while_another_is_announced(client):
+# Of them one reads the dates; tests/test_pages.py counts none for a page that is kept.
+
+
+def test_the_edition_in_force_costs_two_queries_and_three_while_another_is_announced(client):
     factories.published()
     factories.published()
-    assert queries(client, HERE) == 1
-    scheduled()
     assert queries(client, HERE) == 2
+    scheduled()
+    assert queries(client, HERE) == 3
 
 
-def test_a_permanent_page_costs_one_query_and_two_when_it_is_not_the_one_in_force(client):
+def test_a_permanent_page_costs_two_queries_in_force_or_not(client):
     factories.published()
     factories.published()
-    assert queries(client, f"{HERE}editions/2/") == 1
+    assert queries(client, f"{HERE}editions/2/") == 2
     assert queries(client, f"{HERE}editions/1/") == 2
 
 
-def test_the_archive_costs_one_query_and_reads_no_text(client):
+def test_the_archive_costs_two_queries_and_reads_no_text(client):
     for _ in range(4):
         factories.published()
     with CaptureQueriesContext(connection) as captured:
         text(client, f"{HERE}editions/")
-    assert len(captured) == 1
-    assert "body" not in captured[0]["sql"]
+    assert len(captured) == 2
+    assert not any("body" in query["sql"] for query in captured)
 
 
 def test_the_index_costs_two_queries(client):
@@ -354,10 +357,10 @@ def test_the_index_costs_two_queries(client):
 
 
 @pytest.mark.parametrize("address", BYTES)
-def test_sealed_bytes_cost_one_query(client, address):
+def test_sealed_bytes_cost_two_queries(client, address):
     factories.published()
     factories.published()
-    assert queries(client, address) == 1
+    assert queries(client, address) == 2
 
 
 # What nobody asked for kindly
