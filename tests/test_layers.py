@@ -18,7 +18,7 @@ FLOORS = [
     {"translation", "channels", "gate", "comparison", "evidence", "retention"},
     {"dispatch"},
     {"tasks", "testing", "shown"},
-    {"pages"},
+    {"pages", "compared"},
     {"management", "admin", "views", "feeds", "forms", "middleware", "templatetags"},
     {"urls", "checks"},
     {"apps"},
