@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from agreement import conf, views
+from agreement import conf, memento, views
 
 
 class NumberConverter:
@@ -41,12 +41,21 @@ app_name = "agreement"
 urlpatterns = [
     path("", views.index, name="index"),
     path("<slug:slug>/", views.current, name="current"),
+    path("<slug:slug>/at/<str:when>/", memento.at, name="at"),
+    path("<slug:slug>/timemap/", memento.timemap, name="timemap"),
     path("<slug:slug>/editions/", views.editions, name="editions"),
     path("<slug:slug>/editions/<agreement_number:number>/", views.edition, name="edition"),
     path(
         "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.md",
-        views.markdown,
+        views.body,
+        {"media": "markdown"},
         name="markdown",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.txt",
+        views.body,
+        {"media": "plain"},
+        name="text",
     ),
     path(
         "<slug:slug>/editions/<agreement_number:number>/manifest.json",

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.http import Http404, HttpResponse
 
-from agreement import conf
+from agreement import conf, memento
 from agreement.models import Edition
 from agreement.models.editions import State
 from agreement.pages import Visit, page, sealed
@@ -35,10 +35,15 @@ def index(visit: Visit) -> HttpResponse:
     return visit.render("agreement/index.html", {"agreements": visit.listed(binding)})
 
 
-@page()
+@page(headers=("Accept-Datetime",))
 def current(visit: Visit, slug: str) -> HttpResponse:
-    """The edition in force, with a word about the next one; or that word alone, before the first. 1–2 queries."""
+    """The edition in force, with a word about the next one; or that word alone, before the first. 1–2 queries.
+
+    With ``Accept-Datetime``, the way to the edition in force then.
+    """
     timeline = visit.timeline(slug)
+    if answer := memento.negotiate(visit, timeline):
+        return answer
     edition = timeline.in_force(visit.at)
     announced = timeline.announced(visit.at) if conf.get().SHOW_SCHEDULED else None
     upcoming = visit.listed([(timeline, announced)])[0] if announced else None
@@ -47,7 +52,7 @@ def current(visit: Visit, slug: str) -> HttpResponse:
     context = {"upcoming": upcoming}
     if edition is None:
         return visit.render("agreement/announced.html", context)
-    return _edition(visit, visit.shown(timeline, edition), context)
+    return memento.dress(_edition(visit, visit.shown(timeline, edition), context), visit, timeline, None)
 
 
 @page()
@@ -59,21 +64,26 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
     return visit.render("agreement/editions.html", {"slug": slug, "editions": shown})
 
 
-@page()
+@page("on")
 def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The permanent page of an edition. 1 query."""
+    """The permanent page of an edition; with ``?on=`` a date, and what took effect later on that day. 1 query."""
     timeline = visit.timeline(slug)
-    shown = visit.shown(timeline, visit.dated(timeline, number))
+    dated = visit.dated(timeline, number)
+    changes = memento.changes(visit, timeline, dated)
+    if isinstance(changes, HttpResponse):
+        return changes
+    shown = visit.shown(timeline, dated)
     in_force = timeline.in_force(visit.at)
     binding = in_force.number if in_force and shown.state != State.IN_FORCE else None
-    return _edition(visit, shown, {"binding": binding, "permanent": True})
+    context = {"binding": binding, "permanent": True, "changes": changes}
+    return memento.dress(_edition(visit, shown, context), visit, timeline, dated)
 
 
 @page()
-def markdown(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
+def body(visit: Visit, slug: str, number: int, language: str, media: str) -> HttpResponse:
     """The sealed text in one language, the bytes ``body_sha256`` in the manifest is of. 1 query."""
     found = _whole(visit, slug, number)
-    return sealed(found.text(language).body.encode(), "text/markdown; charset=utf-8")
+    return sealed(found.text(language).body.encode(), f"text/{media}; charset=utf-8")
 
 
 @page()
