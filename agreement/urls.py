@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from agreement import conf, memento, views
+from agreement import conf, data, memento, views
 
 
 class NumberConverter:
@@ -40,7 +40,11 @@ register_converter(LanguageConverter, "agreement_language")
 app_name = "agreement"
 urlpatterns = [
     path("", views.index, name="index"),
+    path("schema.json", data.schema, name="schema"),
     path("<slug:slug>/", views.current, name="current"),
+    path("<slug:slug>/current.json", data.current, name="current_data"),
+    path("<slug:slug>/editions.json", data.editions, name="editions_data"),
+    path("<slug:slug>/editions/<agreement_number:number>.json", data.edition, name="edition_data"),
     path("<slug:slug>/at/<str:when>/", memento.at, name="at"),
     path("<slug:slug>/timemap/", memento.timemap, name="timemap"),
     path("<slug:slug>/editions/", views.editions, name="editions"),

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.http import Http404, HttpResponse
 
-from agreement import conf, memento
+from agreement import conf, data, memento
 from agreement.models import Edition
 from agreement.models.editions import State
 from agreement.pages import Visit, page, sealed
@@ -100,4 +100,5 @@ def _whole(visit: Visit, slug: str, number: int) -> Edition:
 
 def _edition(visit: Visit, shown: Shown, context: dict[str, Any]) -> HttpResponse:
     address = visit.url("edition", shown.edition.agreement.slug, shown.edition.number)
-    return visit.render("agreement/edition.html", context | {"shown": shown, "address": address})
+    context |= {"shown": shown, "address": address, "linked": data.linked(visit, shown)}
+    return visit.render("agreement/edition.html", context)

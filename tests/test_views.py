@@ -439,7 +439,7 @@ def test_hostile_words_are_words_on_every_page(client, address):
     )
     assert edition.title_kk == evil
 
-    page = text(client, address)
+    page = re.sub(r'<script type="application/ld\+json">[^<]*</script>', "", text(client, address))
 
     assert not re.search(r"<(script|img(?! src=\"/static/)|iframe|svg|form|style)\b", page, re.IGNORECASE)
     assert not re.search(r"<[^>]*\s(on\w+|style)\s*=", page, re.IGNORECASE)
