@@ -108,6 +108,7 @@ class Visit:
         context = {
             "alternates": alternates(self.request),
             "canonical": self.absolute(self.request.path),
+            "feed": self.path("feed", self._slug) if self._slug else "",
         } | context
         return HttpResponse(render_to_string(template, context, self.request))
 
@@ -127,6 +128,11 @@ class Visit:
     def _namespace(self) -> str | None:
         match = self.request.resolver_match
         return match.namespace if match else None
+
+    @cached_property
+    def _slug(self) -> str:
+        match = self.request.resolver_match
+        return str(match.kwargs.get("slug", "")) if match else ""
 
 
 View = Callable[..., HttpResponse]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from agreement import conf, data, memento, views
+from agreement import conf, data, feeds, memento, views
 
 
 class NumberConverter:
@@ -45,6 +45,7 @@ urlpatterns = [
     path("<slug:slug>/current.json", data.current, name="current_data"),
     path("<slug:slug>/editions.json", data.editions, name="editions_data"),
     path("<slug:slug>/editions/<agreement_number:number>.json", data.edition, name="edition_data"),
+    path("<slug:slug>/feed/", feeds.feed, name="feed"),
     path("<slug:slug>/at/<str:when>/", memento.at, name="at"),
     path("<slug:slug>/timemap/", memento.timemap, name="timemap"),
     path("<slug:slug>/editions/", views.editions, name="editions"),
