@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 
-from agreement import conf, dates, gate
+from agreement import conf, data, dates, gate, memento
 from agreement.compared import Compared, beside
 from agreement.models import Edition
 from agreement.pages import Visit, alternates, page, sealed
@@ -44,10 +44,15 @@ def index(visit: Visit) -> HttpResponse:
     return visit.render("agreement/index.html", {"agreements": visit.listed(binding)})
 
 
-@page()
+@page(headers=("Accept-Datetime",))
 def current(visit: Visit, slug: str) -> HttpResponse:
-    """The edition in force, with a word about the next one; or that word alone, before the first. 1–2 queries."""
+    """The edition in force, with a word about the next one; or that word alone, before the first. 1–2 queries.
+
+    With ``Accept-Datetime``, the way to the edition in force then.
+    """
     timeline = visit.timeline(slug)
+    if answer := memento.negotiate(visit, timeline):
+        return answer
     edition = timeline.in_force(visit.at)
     announced = timeline.announced(visit.at) if conf.get().SHOW_SCHEDULED else None
     upcoming = visit.listed([(timeline, announced)])[0] if announced else None
@@ -56,7 +61,7 @@ def current(visit: Visit, slug: str) -> HttpResponse:
     context = {"upcoming": upcoming}
     if edition is None:
         return visit.render("agreement/announced.html", context)
-    return _edition(visit, timeline, edition, context)
+    return memento.dress(_edition(visit, timeline, edition, context), visit, timeline, None)
 
 
 @page()
@@ -68,12 +73,16 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
     return visit.render("agreement/editions.html", {"slug": slug, "editions": shown})
 
 
-@page()
+@page("on")
 def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The permanent page of an edition. 1 query."""
+    """The permanent page of an edition; with ``?on=`` a date, and what took effect later on that day. 1 query."""
     timeline = visit.timeline(slug)
-    context = {"binding": timeline.in_force(visit.at), "permanent": True}
-    return _edition(visit, timeline, visit.dated(timeline, number), context)
+    dated = visit.dated(timeline, number)
+    later = memento.changes(visit, timeline, dated)
+    if isinstance(later, HttpResponse):
+        return later
+    context = {"binding": timeline.in_force(visit.at), "permanent": True, "later": later}
+    return memento.dress(_edition(visit, timeline, dated, context), visit, timeline, dated)
 
 
 @page("from", "to", "view")
@@ -123,10 +132,10 @@ def edition_bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
 
 
 @page()
-def markdown(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
+def body(visit: Visit, slug: str, number: int, language: str, media: str) -> HttpResponse:
     """The sealed text in one language, the bytes ``body_sha256`` in the manifest is of. 1 query."""
     found = _whole(visit, slug, number)
-    return sealed(found.text(language).body.encode(), "text/markdown; charset=utf-8")
+    return sealed(found.text(language).body.encode(), f"text/{media}; charset=utf-8")
 
 
 @page()
@@ -155,6 +164,7 @@ def _edition(visit: Visit, timeline: gate.Timeline, dated: gate.Dated, context: 
     context |= {
         "shown": shown,
         "address": visit.url("edition", timeline.slug, dated.number),
+        "linked": data.linked(visit, shown),
         "compared": compared,
         "units": list(beside(shown.document, compared.redline if compared else None)),
         "other": _other(visit, shown),

@@ -18,8 +18,9 @@ FLOORS = [
     {"translation", "channels", "gate", "comparison", "evidence", "retention"},
     {"dispatch"},
     {"tasks", "testing", "shown"},
-    {"pages", "compared"},
-    {"management", "admin", "views", "feeds", "forms", "middleware", "templatetags"},
+    {"pages"},
+    {"memento", "data", "compared"},
+    {"management", "admin", "views", "feeds", "sitemaps", "forms", "middleware", "templatetags"},
     {"urls", "checks"},
     {"apps"},
 ]
