@@ -51,6 +51,15 @@ def links(body: str) -> list[str]:
         ("1.1 Мәтін", ("clause", "1.1")),
         ("1.1.\xa0Мәтін", ("clause", "1.1")),
         ("**1.1.** Мәтін", ("clause", "1.1")),
+        ("*1.1.* Мәтін", ("clause", "1.1")),
+        ("**1.1. Терминдер.** Мәтін", ("clause", "1.1")),
+        ("**1.1. Терминдер\nмен ұғымдар.** Мәтін", ("clause", "1.1")),
+        ("\t1.1.\tМәтін", ("clause", "1.1")),
+        ("\xa01.1.\xa0Мәтін", ("clause", "1.1")),
+        ("\u200b1.1. Мәтін", ("clause", "1.1")),
+        ("1\\. ОБЩИЕ ПОЛОЖЕНИЯ", ("section", "1")),
+        ("1 Общие положения\n1.1 Первый.", ("section", "1")),
+        ("1. Общие положения\nВводные слова.\n1.1. Первый.", ("section", "1")),
         ("### 1.1. Мәтін", ("clause", "1.1")),
         ("1.10. Мәтін", ("clause", "1.10")),
         ("1.1.1. Мәтін", ("subclause", "1.1.1")),
@@ -77,6 +86,9 @@ def test_a_number_begins_a_unit(line, unit):
         "1.1.мәтін",
         "3.1-тармақта",
         "2.0. мәтін",
+        "10.12.24 ж. бастап",
+        "1.5 млн теңге",
+        "1. Бір\n2. Екі",
     ],
 )
 def test_what_only_looks_like_a_number_begins_nothing(line):
@@ -89,10 +101,75 @@ def test_what_only_looks_like_a_number_begins_nothing(line):
         "в соответствии с пунктом\n1.2. настоящего Соглашения",
         "в размере\n1.5 млн тенге",
         "пункты 1.1 и\n1.2 применяются",
+        "пункты 1.1,\n1.2. Далее",
+        "Пеня составляет\n2.5 МРП",
+        "Пеня составляет\n1.2 МРП",
+        "по протоколу TLS\n1.2. Далее",
+        "в 2026 г.\n1.5 раза",
+        "в размере\n1.2 от суммы",
     ],
 )
 def test_a_number_in_the_middle_of_a_wrapped_sentence_begins_nothing(wrapped):
     assert kinds(f"Название\n\n1. ОБЩЕЕ\n1.1. Текст {wrapped}.\n")[1:] == [("section", "1"), ("clause", "1.1")]
+
+
+@pytest.mark.parametrize(
+    "end", [".", ";", ",", ", и", " и", " или", " және", ", немесе", " –", "", ")", "»", " example.kz", "и др."]
+)
+def test_the_next_number_begins_a_clause_whatever_the_line_before_ends_with(end):
+    body = f"Название\n\n1. ОБЩЕЕ\n1.1. право на доступ{end}\n1.2. право на удаление{end}\n1.3. прочее.\n"
+    assert parse(body).numbers == ("1", "1.1", "1.2", "1.3")
+
+
+def test_a_number_of_the_wrong_place_begins_a_clause_too():
+    body = "Название\n\n1. ОБЩЕЕ\n1.10 Десятый\n1.13 Без точки\n1.12. С точкой.\n1.11 Да\n"
+    assert parse(body).numbers == ("1", "1.10", "1.13", "1.11")
+    assert parse("Название\n\n1.9. А.\n1.10. Б.\n1.9 девятый\n").numbers == ("1.9", "1.10", "1.9")
+
+
+def test_a_section_in_small_letters_begins_where_its_first_clause_follows():
+    body = "Т\n\n1. Общие\n\nВводный.\n\n1.1. Раз.\n\n1. Один\n2. Два\n\n2. Права\n\nВводный.\n\n2.1. Раз.\n"
+    assert parse(body).numbers == ("1", "1.1", "2", "2.1")
+    assert parse(body).units[3].text == "Раз.\n1. Один\n2. Два"
+
+
+@pytest.mark.parametrize(
+    ("kk", "ru"),
+    [
+        ("ҚОСЫМША", "ПРИЛОЖЕНИЕ"),
+        ("## 1-қосымша", "## Приложение 1"),
+        ("№ 1 қосымша", "Приложение № 1"),
+        ("Келісімге 1-қосымша", "Приложение 1 к Соглашению"),
+        ("1-ҚОСЫМША. ТАРИФТЕР", "ПРИЛОЖЕНИЕ 1. ТАРИФЫ"),
+    ],
+)
+def test_an_appendix_that_numbers_anew_has_numbers_of_its_own(kk, ru):
+    rest = "\n\n1. ТАРИФ\n\n1.1. Бір:\n\n1) екі;\n\nа) үш.\n"
+    documents = [parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. Бір.\n\n{heading}{rest}{heading}{rest}") for heading in (kk, ru)]
+    anew = ["", ".1", ".1.1", ".1.1-1", ".1.1-1a"]
+    for document in documents:
+        assert list(document.numbers) == ["1", "1.1", *(f"a1{end}" for end in anew), *(f"a2{end}" for end in anew)]
+        assert re.findall(r' id="([^"]*)"', document.html) == list(document.numbers)
+        assert all(map(clauses.ANCHOR.match, document.numbers))
+
+
+def test_an_appendix_that_numbers_on_keeps_the_agreements_numbers():
+    body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\nПРИЛОЖЕНИЕ 1\n\n1) два\n\n2. ТАРИФЫ\n\n2.1. Три.\n"
+    assert parse(body).numbers == ("1", "1.1", "a1", "a1-1", "2", "2.1")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Қосымша ақпарат",
+        "## Қосымша шарттар",
+        "Приложение доступно всем",
+        "Приложение № 1 – тарифы;",
+        "ПРИЛОЖЕНИЯ К СОГЛАШЕНИЮ",
+    ],
+)
+def test_what_only_names_an_appendix_begins_none(line):
+    assert parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\n{line}\n").numbers == ("1", "1.1")
 
 
 def test_kazakh_and_russian_letter_items_are_paired_by_their_place():
@@ -137,7 +214,7 @@ def test_links_and_emphasis_are_words_in_a_clauses_text():
     clause = parse("Т\n\n1. Я И ТЫ\n\n1.1. **Қор** [сайты](https://a.kz) &laquo;A&amp;B&raquo; `код` 2 < 3.\n").clauses[
         1
     ]
-    assert clause.text == "Қор сайты «A&B» код 2 < 3."
+    assert clause.text == "Қор сайты (https://a.kz) «A&B» код 2 < 3."
 
 
 # References
@@ -271,6 +348,41 @@ def test_a_clean_agreement_reads_the_same_in_both_languages(agreement):
         (unit.kind, unit.number, unit.parent) for unit in ru.units
     ]
     assert sum(unit.kind == "section" for unit in kk.units) == len(agreement.sections.split())
+
+
+@pytest.mark.parametrize(
+    ("written", "values", "words"),
+    [
+        ("3. раз\n5. два", ["3", "5"], ["3. раз", "5. два"]),
+        ("1. раз\n\n    ещё\n\n3. два", ["1", "3"], ["1. раз", "ещё", "3. два"]),
+        ("2. раз\n    7. ещё\n4. два", ["2", "7", "4"], ["2. раз", "7. ещё", "4. два"]),
+        ("> 3. раз", ["3"], ["3. раз"]),
+        ("3. раз\n- два", [], ["3. раз", "два"]),
+        ("- раз\n3. **два**", [], ["раз", "3. два"]),
+        ("01. раз", [], ["01. раз"]),
+        ("99999999999. раз", [], ["99999999999. раз"]),
+    ],
+)
+def test_a_list_keeps_the_numbers_it_was_written_with(written, values, words):
+    document = parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. Список:\n\n{written}\n")
+    assert re.findall(r'<li value="(\d+)"', document.html) == values
+    assert document.units[-1].text.split("\n") == ["Список:", *words]
+    assert all(re.search(rf"<li>\s*(?:<p>)?{word[:3]}", document.html) for word in words if not values)
+
+
+@pytest.mark.parametrize(
+    ("link", "text"),
+    [
+        ("[сайт](https://a.kz/x?a=1&b=2)", "сайт (https://a.kz/x?a=1&b=2)"),
+        ("[**наш** сайт](#1.1)", "наш сайт (#1.1)"),
+        ("[https://a.kz](https://a.kz)", "https://a.kz"),
+        ("<https://a.kz>", "https://a.kz"),
+        ("<help@a.kz>", "help@a.kz"),
+        ("| [а](/б) | в |\n|---|---|\n| [г](/д) | е |", "а (/б) | в\nг (/д) | е"),
+    ],
+)
+def test_where_a_link_leads_is_words_of_the_clause(link, text):
+    assert parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. См.\n\n{link}\n").units[-1].text == f"См.\n{text}"
 
 
 @pytest.mark.parametrize(
