@@ -65,7 +65,11 @@ CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "reference
 _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 _NESTING = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s))){9,}")
 _MARK = re.compile(f"{STX}unit:(\\d+){ETX}")
-_LINE_END = re.compile("\r\n|\r|\n")
+LINE_END = re.compile("\r\n|\r|\n")
+
+
+#: The longest title an edition can have, in characters.
+LONGEST_TITLE = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ def parse(body: str) -> Document:
     markdown = Markdown(extensions=[TableExtension(use_align_attribute=True), numbering], output_format="html")
     page = markdown.convert(readable)
     units = numbering.lines.starts
-    ends = [0, *(match.end() for match in _LINE_END.finditer(body))]
+    ends = [0, *(match.end() for match in LINE_END.finditer(body))]
     edges = [0, *(ends[unit.line] for unit in units[1:]), len(body)]
     found = tuple(
         Clause(

@@ -37,7 +37,7 @@ _RUSSIAN = re.compile(
 )
 _LATIN = re.compile(r"[A-Za-z]{2,}")
 _PAIRED = re.compile(r"[()\[\]{}«»„“”\"]")
-_LABEL = re.compile(r"(?<![\w.])(?:\d{1,3}|[A-Za-zА-Яа-яЁёӘәҒғҚқҢңӨөҰұҮүҺһІі])\)")
+_LABEL = re.compile(r"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-zА-Яа-яЁёӘәҒғҚқҢңӨөҰұҮүҺһІі])\)")
 
 
 def letters(texts: Texts) -> Iterator[Message]:

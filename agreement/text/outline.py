@@ -33,8 +33,9 @@ _APPENDIX = re.compile(
 
 #: After such a line a number is being referred to, or counts something: it begins nothing.
 _REFERS = re.compile(
-    r"(?:(?<!\w)(?:п?п\.|(?:под)?пункт\w*|раздел\w*|стать\w*|ст\.|с|по|от|до|TLS|SSL|WPA|HTTPS?|USB|ISO|DSS|v|верси\w+)"
-    r"|\b(?:нұсқа\w*|хаттама\w*|протокол\w*)|\d(?:-\w+)?\s*(?:,|[–—-]|\b(?:и|или|либо|және|мен|немесе)))\s*$",
+    r"(?:(?<!\w)(?:п?п\.|(?:под)?пункт\w*|раздел\w*|стать\w*|ст\.|с|по|от|до|TLS|SSL|WPA|HTTPS?|USB|ISO|DSS|v|верси\w+"
+    r"|нұсқа\w*|хаттама\w*|протокол\w*)"
+    r"|(?<!\w)(?:п?п\.|пункт\w*|раздел\w*)\s*[\d.]+(?:\s*(?:[,–—-]|и|по)\s*[\d.]+)*\s*(?:[,–—-]|и|или|либо|по))\s*$",
     re.IGNORECASE,
 )
 _ITEM_REFERS = re.compile(r"(?:\bподпункт\w*|\w(?:тың|тің|ның|нің|дың|дің))\s*$", re.IGNORECASE)
@@ -197,7 +198,7 @@ class _Reading:
                 return None
             return Start(index, "subclause" if label.isdigit() else "item", label=f"{label})", rest=rest)
         heads = bool(match["hashes"]) or (apart and underlined(self.lines, index))
-        if previous and _REFERS.search(previous):
+        if previous and (_REFERS.search(previous) or rest.startswith(("тармақ", "тармағ", "бөлім"))):
             return None
         if not depth:
             begins = heads or self._opens(index, number, dot, rest.lstrip("*_"), previous)
@@ -282,6 +283,32 @@ class _Ahead:
 def _is_date(number: str) -> bool:
     day, month, year = map(int, number.split("."))
     return day <= 31 and month <= 12 and year >= 20
+
+
+#: What is often meant for a number, and is none: 1.1.Text, 1.1.1.1., 1.1), 1. 1., (1), A), I. TEXT, Статья 1., 1-бап.,
+#: and a number after a bullet.
+_ALMOST = re.compile(
+    r"[\s\u200b]*(?:[*_]{0,3}(?:"
+    r"[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,3}\.[A-Z\u0400-\u052f]"
+    r"|[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){1,2}(?:[A-Z\u0410-\u042f]|\.?[):])"
+    r"|(?P<deep>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){3,})(?P<dot>\.?)(?=\s|$)"
+    r"|[1-9]\d?\.\s+[1-9]\d?\.\s(?!\d)"
+    r"|\((?:\d{1,2}|[a-zа-яәғқңөұүһі])\)\s|[A-ZА-ЯӘҒҚҢӨҰҮҺІ]\)\s"
+    r"|[IVXІХ]{1,5}[.)]\s+[*_]*[A-ZА-ЯЁӘҒҚҢӨҰҮҺІ]"
+    r"|(?i:статья|глава|раздел|параграф|пункт|подпункт|часть|бап|тарау|§)\s*№?\s*(?:\d{1,3}(?:\.\d{1,3}){0,2}|[IVXІХ]{1,5})"
+    r"\s*(?:[.:)]|$)"
+    r"|\d{1,3}\s?[-–‑]\s?(?i:бап|тарау|бөлім|тармақ|параграф)\s*(?:[.:]|$))"
+    r"|(?:(?:[-*+•·◦▪–—>]|[1-9]\d?[.)])\s+)+[*_]{0,3}[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){1,2}"
+    r"(?:\.[*_]{0,3}\s|\s+[A-ZА-ЯЁӘҒҚҢӨҰҮҺІ]))"
+)
+
+
+def almost(line: str, previous: str, clause: str) -> bool:
+    """Does a line within the clause of that number begin as if it were another, though it begins nothing?"""
+    if not (match := _ALMOST.match(line)) or (previous.strip() and not _ENDED.search(previous[-60:])):
+        return False
+    # 192.168.0.1 is an address, 1.1.1.1 within 1.1.1 is not.
+    return not match["deep"] or bool(match["dot"]) or match["deep"].startswith(f"{clause}.")
 
 
 def underlined(lines: list[str], index: int) -> bool:
