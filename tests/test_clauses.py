@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import re
 import time
 from importlib.util import find_spec
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import example, given, settings
@@ -123,7 +125,7 @@ def test_the_next_number_begins_a_clause_whatever_the_line_before_ends_with(end)
 
 def test_a_number_of_the_wrong_place_begins_a_clause_too():
     body = "Название\n\n1. ОБЩЕЕ\n1.10 Десятый\n1.13 Без точки\n1.12. С точкой.\n1.11 Да\n"
-    assert parse(body).numbers == ("1", "1.10", "1.13", "1.11")
+    assert parse(body).numbers == ("1", "1.10", "1.13", "1.12", "1.11")
     assert parse("Название\n\n1.9. А.\n1.10. Б.\n1.9 девятый\n").numbers == ("1.9", "1.10", "1.9")
 
 
@@ -153,6 +155,16 @@ def test_an_appendix_that_numbers_anew_has_numbers_of_its_own(kk, ru):
         assert all(map(clauses.ANCHOR.match, document.numbers))
 
 
+def test_a_table_of_contents_begins_no_section():
+    body = "Т\n\n1. ОБЩИЕ ... 3\n2. ПРАВА ... 4\n\n1. ОБЩИЕ\n\n1.1. Раз.\n\n2. ПРАВА\n\n2.1. Два.\n"
+    assert parse(body).numbers == ("1", "1.1", "2", "2.1")
+
+
+def test_a_telephone_number_begins_nothing():
+    body = "Т\n\n1. ОБЩЕЕ\n1.1. Тел.:\n8.727.250 00 00\n7.701.1234567\n1.2. Дальше.\n"
+    assert parse(body).numbers == ("1", "1.1", "1.2")
+
+
 def test_an_appendix_that_numbers_on_keeps_the_agreements_numbers():
     body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\nПРИЛОЖЕНИЕ 1\n\n1) два\n\n2. ТАРИФЫ\n\n2.1. Три.\n"
     assert parse(body).numbers == ("1", "1.1", "a1", "a1-1", "2", "2.1")
@@ -165,6 +177,7 @@ def test_an_appendix_that_numbers_on_keeps_the_agreements_numbers():
         "## Қосымша шарттар",
         "Приложение доступно всем",
         "Приложение № 1 – тарифы;",
+        "Приложение № 1 – тарифы\nПриложение № 2 – форма",
         "ПРИЛОЖЕНИЯ К СОГЛАШЕНИЮ",
     ],
 )
@@ -406,6 +419,89 @@ def test_a_list_keeps_the_numbers_it_was_written_with(written, values, words):
 )
 def test_where_a_link_leads_is_words_of_the_clause(link, text):
     assert parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. См.\n\n{link}\n").units[-1].text == f"См.\n{text}"
+
+
+# Blocks of words that occur once, so that a lost one is missed.
+SAID = st.integers(0, 999_999).map(lambda number: f"сөз{number}")
+INLINE = st.recursive(
+    SAID,
+    lambda inner: st.builds(
+        lambda form, text, word: form.format(text, word),
+        st.sampled_from(
+            [
+                *("**{}**", "*{}*", "`{}`", "«{}»", "({})", "{}, {}", "{} – {}", "{}\\*", "\\[{}]"),
+                *("[{}](https://a.kz/{})", "[{}]({})", "[{}](/{})", "[{}](#1.1)", "[{}]", "[{}][{}]", "[]({})"),
+                *(
+                    '[{}](/x "{}")',
+                    "[{}](<{}>)",
+                    "![{}](/{})",
+                    "<{}>",
+                    "<b {}>{}</b>",
+                    "<!-- {} -->",
+                    "<https://a.kz/{}>",
+                ),
+                *("<{}@a.kz>", "&{};", "&amp;{}", "{}  ", "^{}^", "[^{}]", "~~{}~~", "{} | {}", "{{: .{} }}"),
+            ]
+        ),
+        inner,
+        SAID,
+    ),
+    max_leaves=4,
+)
+LINE = st.lists(INLINE, min_size=1, max_size=4).map(" ".join)
+MARKER = st.one_of(st.sampled_from(["- ", "* ", "+ ", "1) ", "а) "]), st.integers(0, 120).map("{}. ".format))
+
+
+def indented(block: str, by: str) -> str:
+    return "\n".join(by + line for line in block.split("\n"))
+
+
+BLOCK = st.recursive(
+    st.one_of(
+        st.lists(LINE, min_size=1, max_size=3).map("\n".join),
+        st.builds(
+            "{}{}".format,
+            st.sampled_from(["## ", "1.2. ", "1.3 ", "2. ", "[сөз]: ", "[^1]: ", ": ", "    ", "```\n"]),
+            LINE,
+        ),
+        st.lists(st.lists(LINE, min_size=1, max_size=4), min_size=2, max_size=4).map(
+            lambda rows: "\n".join(
+                "| " + " | ".join(row) + (" |\n" + "|---" * len(row) if not place else "") + " |"
+                for place, row in enumerate(rows)
+            )
+        ),
+        LINE.map("{}\n---".format),
+    ),
+    lambda inner: st.one_of(
+        inner.map(lambda block: indented(block, "> ")),
+        st.lists(st.tuples(MARKER, LINE, st.one_of(st.just(""), inner)), min_size=1, max_size=4).flatmap(
+            lambda items: st.sampled_from(["\n", "\n\n"]).map(
+                lambda between: between.join(
+                    mark + line + (between + indented(block, "    ") if block else "") for mark, line, block in items
+                )
+            )
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@pytest.mark.skipif(find_spec("html5lib") is None, reason="html5lib is not installed")
+@given(st.lists(BLOCK, min_size=1, max_size=4), st.sampled_from(["\n", "\n\n"]))
+@settings(max_examples=300, deadline=None)
+def test_every_word_is_seen_on_the_page_and_compared(blocks, between):
+    import html5lib
+
+    body = "Т\n\n1. ОБЩЕЕ\n\n1.1. А:\n\n" + between.join(blocks)
+    document = parse(body)
+    tree = html5lib.parseFragment(document.html, treebuilder="etree", namespaceHTMLElements=False)
+    page = " ".join(
+        f"{element.get('value', '')} {element.get('href', '')} {element.text or ''} {element.tail or ''}"
+        for element in tree.iter()
+    )
+    compared = " ".join(f"{unit.label} {unit.text}" for unit in document.units)
+    for words in (unquote(page), compared):
+        assert set(re.findall(r"\w+", html.unescape(body))) - {"Т"} <= set(re.findall(r"\w+", words))
 
 
 @pytest.mark.parametrize(

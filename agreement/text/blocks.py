@@ -15,8 +15,8 @@ from typing import Any
 from markdown import Markdown
 from markdown.blockprocessors import OListProcessor, UListProcessor
 from markdown.extensions.tables import TableProcessor
-from markdown.inlinepatterns import LINK_RE, LinkInlineProcessor
-from markdown.util import AMP_SUBSTITUTE
+from markdown.inlinepatterns import LINK_RE, InlineProcessor, LinkInlineProcessor
+from markdown.util import AtomicString
 
 _ADDRESS = re.compile(r"(?:https?://|mailto:|tel:|[/#.])\S*\Z", re.I)
 _BLOCKS = frozenset("ul ol li blockquote table thead tbody tr p pre h1 h2 h3 h4 h5 h6 hr".split())
@@ -30,6 +30,7 @@ def register(md: Markdown) -> None:
     for pattern in "html entity reference short_reference image_link image_reference short_image_ref".split():
         md.inlinePatterns.deregister(pattern)
     md.inlinePatterns.register(_Link(LINK_RE, md), "link", 160)
+    md.inlinePatterns.register(_Mail(r"<(?:mailto:)?([\w.+-]+@[\w-]+(?:\.[\w-]+)+)>", md), "automail", 110)
     processors = md.parser.blockprocessors
     plain: Any = processors["table"]
     processors.register(_Table(md.parser, plain.config), "table", 75)
@@ -50,13 +51,22 @@ class _Link(LinkInlineProcessor):
         return element, start, end
 
 
+class _Mail(InlineProcessor):
+    """``<name@host>``: Python-Markdown's own would write the letters as numbers, and some of them wrongly."""
+
+    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
+        element = ET.Element("a", {"href": f"mailto:{m[1]}"})
+        element.text = AtomicString(m[1])
+        return element, m.start(0), m.end(0)
+
+
 class _Table(TableProcessor):
     """A row with more cells than the head would lose the last ones: then it is no table, and shown as written."""
 
     def test(self, parent: ET.Element, block: str) -> bool:
         if not super().test(parent, block):
             return False
-        rows = [self._split(row.strip(" ")) for row in block.split("\n")]  # type: ignore[attr-defined]
+        rows = [self._split_row(row.strip(" ")) for row in block.split("\n")]  # type: ignore[attr-defined]
         return all(len(row) <= len(rows[0]) for row in rows)
 
 
@@ -138,7 +148,6 @@ def _text(element: ET.Element) -> str:
 
 
 def _plain(text: str) -> str:
-    text = text.replace(AMP_SUBSTITUTE, "&")
     return _ENTITY.sub(lambda match: html.unescape(match[0]), text) if "&" in text else text
 
 

@@ -31,6 +31,7 @@ _APPENDIX = re.compile(
     re.IGNORECASE,
 )
 
+_CONTENTS = re.compile(r"[1-9]\d?\.?\s")
 #: After such a line a number is being referred to, or counts something: it begins nothing.
 _REFERS = re.compile(
     r"(?:(?<!\w)(?:п?п\.|(?:под)?пункт\w*|раздел\w*|стать\w*|ст\.|с|по|от|до|TLS|SSL|WPA|HTTPS?|USB|ISO|DSS|v|верси\w+"
@@ -174,7 +175,9 @@ class _Reading:
         match = _APPENDIX.fullmatch(words)
         if match is None or not (heads or (words[0].isupper() or words[0].isdigit() or words[0] == "№")):
             return None
-        if not heads and (words[-1] in ".;,:" or (index and _REFERS.search(self.lines[index - 1][-40:]))):
+        before = self.lines[index - 1].strip() if index else ""
+        listed = _APPENDIX.fullmatch(before) or _APPENDIX.fullmatch(self._next(index))
+        if not heads and (words[-1] in ".;,:" or listed or _REFERS.search(before)):
             return None  # A sentence about it, or a list of appendices.
         self.appendices += 1
         return Start(index, "heading", f"a{self.appendices}", rest=words, tag="h2")
@@ -213,25 +216,30 @@ class _Reading:
         next_in_order = int(number) == int(self.section or 0) + 1
         if not rest or (_JOINED.search(previous) and not next_in_order):
             return False
+        following = self._next(index)
+        if _CONTENTS.match(following) and self.ahead.comes_again(number, index):
+            return False
         if dot and rest.isupper() and len(rest) > 2:
             return True
-        following = next((line for line in self.lines[index + 1 : index + 4] if line.strip()), "")
         if following.lstrip("#*_ ").startswith(f"{number}.1"):
             return bool(dot) or (rest[0].isupper() and next_in_order)
         return bool(dot) and rest[0].isupper() and next_in_order and self.ahead.opens(number, index)
+
+    def _next(self, index: int) -> str:
+        return next((line.strip() for line in self.lines[index + 1 : index + 4] if line.strip()), "")
 
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
         """Is it a clause, and not a number in a sentence that was wrapped before it?"""
         head = number.partition(".")[0]
         follows = self._follows(number)
-        if not dot and not follows:  # Else "2.5 МРП", "10.12.24 г.", "10.30 начало" would begin clauses.
+        if not dot and not follows:  # "2.5 МРП", "10.12.24 г.", "10.30 начало", "8.727.250 00 00" begin no clause.
             if _UNIT.match(rest) or (number.count(".") == 2 and _is_date(number)):
                 return False
-            if rest[:1].islower() and self.section and head != self.section:
+            if self.section and head != self.section and (rest[:1].islower() or rest[:1].isdigit()):
                 return False
         if not previous or (_ENDED.search(previous) and not _ABBREVIATED.search(previous)):
             return True
-        if not rest or self.ahead.stands(number, index) or dot != self.dot:
+        if not rest or self.ahead.stands(number, index) or (self.dot and not dot):
             return False
         if follows:
             return bool(dot) or not (rest[0].islower() or _UNIT.match(rest) or _JOINED.search(previous))
@@ -275,9 +283,18 @@ class _Ahead:
 
     def opens(self, number: str, index: int) -> bool:
         """Does this section's first clause come, before the section's number comes again?"""
-        firsts, again = self._lines[f"{number}.1"], self._lines[number]
-        place, other = bisect_right(firsts, index), bisect_right(again, index)
-        return place < len(firsts) and not (other < len(again) and again[other] < firsts[place])
+        first, again = self._after(f"{number}.1", index), self._after(number, index)
+        return first is not None and (again is None or first < again)
+
+    def comes_again(self, number: str, index: int) -> bool:
+        """Does this section's number come again, before its first clause: is this a table of contents?"""
+        first, again = self._after(f"{number}.1", index), self._after(number, index)
+        return first is not None and again is not None and again < first
+
+    def _after(self, number: str, index: int) -> int | None:
+        lines = self._lines.get(number, [])
+        place = bisect_right(lines, index)
+        return lines[place] if place < len(lines) else None
 
 
 def _is_date(number: str) -> bool:
@@ -297,7 +314,7 @@ _ALMOST = re.compile(
     r"|[IVXІХ]{1,5}[.)]\s+[*_]*[A-ZА-ЯЁӘҒҚҢӨҰҮҺІ]"
     r"|(?i:статья|глава|раздел|параграф|пункт|подпункт|часть|бап|тарау|§)\s*№?\s*(?:\d{1,3}(?:\.\d{1,3}){0,2}|[IVXІХ]{1,5})"
     r"\s*(?:[.:)]|$)"
-    r"|\d{1,3}\s?[-–‑]\s?(?i:бап|тарау|бөлім|тармақ|параграф)\s*(?:[.:]|$))"
+    r"|\d{1,3}(?:\.\d{1,3}){0,2}\s?[-–‑]\s?(?i:бап|тарау|бөлім|тармақ|параграф)\s*(?:[.:]|$))"
     r"|(?:(?:[-*+•·◦▪–—>]|[1-9]\d?[.)])\s+)+[*_]{0,3}[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){1,2}"
     r"(?:\.[*_]{0,3}\s|\s+[A-ZА-ЯЁӘҒҚҢӨҰҮҺІ]))"
 )
