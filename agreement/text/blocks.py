@@ -12,10 +12,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import Any
 
-from markdown import Markdown
+from markdown import Markdown, util
 from markdown.blockprocessors import OListProcessor, UListProcessor
 from markdown.extensions.tables import TableProcessor
-from markdown.inlinepatterns import LINK_RE, InlineProcessor, LinkInlineProcessor
+from markdown.inlinepatterns import BACKTICK_RE, LINK_RE, BacktickInlineProcessor, InlineProcessor, LinkInlineProcessor
 from markdown.util import AtomicString
 
 _ADDRESS = re.compile(r"(?:https?://|mailto:|tel:|[/#.])\S*\Z", re.I)
@@ -30,6 +30,10 @@ def register(md: Markdown) -> None:
     for pattern in "html entity reference short_reference image_link image_reference short_image_ref".split():
         md.inlinePatterns.deregister(pattern)
     md.inlinePatterns.register(_Link(LINK_RE, md), "link", 160)
+    md.inlinePatterns.register(_Code(BACKTICK_RE), "backtick", 190)
+    emphasis: Any = md.inlinePatterns["em_strong"]
+    if hasattr(emphasis, "get_cached_result"):
+        md.inlinePatterns.register(_Emphasis(emphasis), "em_strong", 60)
     md.inlinePatterns.register(_Mail(r"<(?:mailto:)?([\w.+-]+@[\w-]+(?:\.[\w-]+)+)>", md), "automail", 110)
     processors = md.parser.blockprocessors
     plain: Any = processors["table"]
@@ -49,6 +53,43 @@ class _Link(LinkInlineProcessor):
         if not shown or not _ADDRESS.match(element.get("href", "")):
             return None, None, None
         return element, start, end
+
+
+class _Code(BacktickInlineProcessor):
+    """Keeps the spaces within the marks: without them two words may become one."""
+
+    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
+        element, start, end = super().handleMatch(m, data)
+        if isinstance(element, ET.Element):
+            if not element.text:
+                return None, start, end
+            before, code, after = util.code_escape(data[start:end]).partition(element.text)
+            spaces = " " * before[-1:].isspace(), " " * after[:1].isspace()
+            element.text = AtomicString(spaces[0] + code + spaces[1])
+        return element, start, end
+
+
+class _Emphasis(InlineProcessor):
+    """Python-Markdown 3.11 finds all emphasis of a paragraph at once and then loses its place at a mark without a pair.
+
+    ``**a ** b **c** * **word**`` would show "wor": what it remembers is compared with what stands there.
+    """
+
+    def __init__(self, plain: Any) -> None:
+        super().__init__(plain.pattern)
+        self.compiled_re = plain.compiled_re
+        self.plain, self.read = plain, ""
+
+    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
+        plain, place = self.plain, m.start(0)
+        if plain.regions:
+            start, _, _, end, *_ = plain.regions[plain.cache_index]
+            offset = place - (start if place == plain.cache_pos else plain.cache_pos)
+            if data[start + offset : end + offset] != self.read[start:end]:
+                plain.reset()
+        if not plain.regions:
+            self.read = data
+        return plain.handleMatch(m, data)
 
 
 class _Mail(InlineProcessor):

@@ -15,7 +15,7 @@ Kind = Literal["title", "section", "clause", "subclause", "item", "note", "headi
 _BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
 #: What may begin a unit. Four digits are a year; a leading zero is a date's; four parts are an address of some kind.
 _NUMBERED = re.compile(
-    rf"(?P<indent>{_BLANK}*)(?P<hashes>\#{{0,6}})[ ]*(?P<strong>\*{{1,3}}|_{{1,3}})?"
+    rf"(?P<indent>{_BLANK}*+)(?P<hashes>\#{{0,6}})[ ]*+(?P<strong>\*{{1,3}}|_{{1,3}})?"
     r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,2})(?P<dot>\\?\.|)|(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі])\))"
     r"(?P<closed>\*{1,3}|_{1,3})?(?=\s|$)\s*(?P<rest>.*)"
 )
@@ -177,7 +177,7 @@ class _Reading:
             return None
         before = self.lines[index - 1].strip() if index else ""
         listed = _APPENDIX.fullmatch(before) or _APPENDIX.fullmatch(self._next(index))
-        if not heads and (words[-1] in ".;,:" or listed or _REFERS.search(before)):
+        if not heads and (words[-1] in ".;,:" or listed or _REFERS.search(before[-60:])):
             return None  # A sentence about it, or a list of appendices.
         self.appendices += 1
         return Start(index, "heading", f"a{self.appendices}", rest=words, tag="h2")
@@ -264,7 +264,7 @@ class _Reading:
 class _Ahead:
     """Where numbers stand at the beginning of a line; read only if a line leaves a doubt."""
 
-    _NUMBER = re.compile(rf"{_BLANK}*#{{0,6}} *[*_]*([1-9]\d{{0,2}}(?:\.[1-9]\d{{0,2}}){{0,2}})(?=[.\s*_])")
+    _NUMBER = re.compile(rf"{_BLANK}*+#{{0,6}} *+[*_]*+([1-9]\d{{0,2}}(?:\.[1-9]\d{{0,2}}){{0,2}})(?=[.\s*_])")
 
     def __init__(self, lines: list[str]) -> None:
         self._lines: dict[str, list[int]] = defaultdict(list)
@@ -305,7 +305,7 @@ def _is_date(number: str) -> bool:
 #: What is often meant for a number, and is none: 1.1.Text, 1.1.1.1., 1.1), 1. 1., (1), A), I. TEXT, Статья 1., 1-бап.,
 #: and a number after a bullet.
 _ALMOST = re.compile(
-    r"[\s\u200b]*(?:[*_]{0,3}(?:"
+    r"[\s\u200b]*+(?:[*_]{0,3}(?:"
     r"[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,3}\.[A-Z\u0400-\u052f]"
     r"|[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){1,2}(?:[A-Z\u0410-\u042f]|\.?[):])"
     r"|(?P<deep>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){3,})(?P<dot>\.?)(?=\s|$)"
