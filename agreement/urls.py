@@ -42,6 +42,7 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("schema.json", data.schema, name="schema"),
     path("<slug:slug>/", views.current, name="current"),
+    path("<slug:slug>/bilingual/", views.bilingual, name="bilingual"),
     path("<slug:slug>/current.json", data.current, name="current_data"),
     path("<slug:slug>/editions.json", data.editions, name="editions_data"),
     path("<slug:slug>/editions/<agreement_number:number>.json", data.edition, name="edition_data"),
@@ -50,6 +51,10 @@ urlpatterns = [
     path("<slug:slug>/timemap/", memento.timemap, name="timemap"),
     path("<slug:slug>/editions/", views.editions, name="editions"),
     path("<slug:slug>/editions/<agreement_number:number>/", views.edition, name="edition"),
+    path("<slug:slug>/editions/<agreement_number:number>/changes/", views.changes, name="changes"),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/bilingual/", views.edition_bilingual, name="edition_bilingual"
+    ),
     path(
         "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.md",
         views.body,
