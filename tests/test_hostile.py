@@ -67,6 +67,7 @@ METHODS = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "A"
 PAGES = [
     *("", "editions/", "editions/1/", "timemap/", "feed/", "current.json", "editions.json", "editions/1.json"),
     *("editions/1.kk.md", "editions/1.ru.txt", "editions/1/manifest.json", "at/2026-03-01/"),
+    *("bilingual/", "editions/2/changes/", "editions/1/bilingual/"),
 ]
 DATES = [
     *("", "0", MARK, "2024-02-29", "Thu, 29 Feb 2024", "Thu, 29 Feb 2024 23:30:00 +0500", "29 Feb 2024 23:30:00 GMT"),
@@ -80,13 +81,18 @@ DATES = [
     ),
 ]
 
+PLACES = [
+    *("at/{}/", "editions/1/?on={}", "editions/{}/", "editions/1.{}.md", "editions/{}.json", "{}/", "{}/bilingual/"),
+    *("editions/{}/changes/", *(f"editions/2/changes/?{name}={{}}" for name in ("from", "to", "view"))),
+]
+
 Request = tuple[str, str, dict[str, str]]
 
 
 def requests() -> Iterator[Request]:
     """Method, path with query, headers."""
     for text in TEXTS:
-        for place in ("at/{}/", "editions/1/?on={}", "editions/{}/", "editions/1.{}.md", "editions/{}.json", "{}/"):
+        for place in PLACES:
             yield "GET", HERE + place.format(quote(text, safe="")), {}
         yield "GET", f"/ru/agreements/{quote(text, safe='')}/current.json", {}
     for raw in BYTES:
@@ -96,7 +102,7 @@ def requests() -> Iterator[Request]:
         for place in ("at/{}/", "editions/1/?on={}"):
             yield "GET", HERE + place.format(quote(moment, safe="")), {}
     for number in NUMBERS:
-        for place in ("editions/{}/", "editions/{}.json", "editions/{}.ru.txt"):
+        for place in ("editions/{}/", "editions/{}.json", "editions/{}.ru.txt", "editions/2/changes/?from={}"):
             yield "GET", HERE + place.format(quote(number)), {}
     for method in METHODS:
         for place in PAGES:
@@ -111,6 +117,7 @@ def requests() -> Iterator[Request]:
 @pytest.mark.django_db
 def test_each_hostile_request_is_refused_breaks_nothing_and_is_not_repeated(caplog):
     caplog.set_level(logging.CRITICAL)
+    factories.published()
     factories.published()
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
     counts: Counter[int] = Counter()
