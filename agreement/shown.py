@@ -130,6 +130,11 @@ class Shown:
         return self._instant(self.edition.effective_from)
 
     @property
+    def effective_day(self) -> str:
+        edition = self.edition
+        return dates.day(edition.effective_from, frame(), edition.agreement.time_zone) if edition.effective_from else ""
+
+    @property
     def published(self) -> str:
         return self._instant(self.edition.published_at)
 

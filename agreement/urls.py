@@ -49,6 +49,11 @@ urlpatterns = [
         name="markdown",
     ),
     path(
+        "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.pdf",
+        views.portable,
+        name="pdf",
+    ),
+    path(
         "<slug:slug>/editions/<agreement_number:number>/manifest.json",
         views.manifest,
         name="manifest",

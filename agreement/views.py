@@ -12,8 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import Http404, HttpResponse
+from django.template.loader import render_to_string
+from django.utils import translation
 
-from agreement import conf
+from agreement import conf, pdf
 from agreement.models import Edition
 from agreement.models.editions import State
 from agreement.pages import Visit, page, sealed
@@ -77,6 +79,28 @@ def markdown(visit: Visit, slug: str, number: int, language: str) -> HttpRespons
 
 
 @page()
+def portable(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
+    """The edition on paper (PDF) in one language, whatever that of the address; ``Http404`` without the extra. 1 query.
+
+    The rendering takes a second or so, is done one at a time, and is kept like a page; 503 to whoever would wait long.
+    """
+    timeline = visit.timeline(slug)
+    dated = visit.dated(timeline, number)
+    with translation.override(language):
+        shown = visit.shown(timeline, dated)
+        if not pdf.offered(shown.edition.text(language).body):
+            raise Http404
+        context = {"shown": shown, "address": visit.url("edition", slug, number), "current": visit.url("current", slug)}
+        whole = render_to_string("agreement/pdf.html", context)
+    try:
+        content = pdf.render(whole)
+    except pdf.Busy:
+        return HttpResponse(status=503, headers={"Retry-After": "10", "Cache-Control": "no-store"})
+    name = f'inline; filename="{slug}-{number}.{language}.pdf"'
+    return HttpResponse(content, headers={"Content-Type": "application/pdf", "Content-Disposition": name})
+
+
+@page()
 def manifest(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The bytes the edition's digest is of. 1 query."""
     return sealed(_whole(visit, slug, number).manifest(), "application/json")
@@ -89,5 +113,8 @@ def _whole(visit: Visit, slug: str, number: int) -> Edition:
 
 
 def _edition(visit: Visit, shown: Shown, context: dict[str, Any]) -> HttpResponse:
-    address = visit.url("edition", shown.edition.agreement.slug, shown.edition.number)
-    return visit.render("agreement/edition.html", context | {"shown": shown, "address": address})
+    slug, number = shown.edition.agreement.slug, shown.edition.number
+    context |= {"shown": shown, "address": visit.url("edition", slug, number)}
+    if pdf.offered(shown.edition.text(shown.language).body):
+        context["pdf"] = visit.path("pdf", slug, number, shown.language)
+    return visit.render("agreement/edition.html", context)
