@@ -68,6 +68,11 @@ urlpatterns = [
         name="text",
     ),
     path(
+        "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.pdf",
+        views.portable,
+        name="pdf",
+    ),
+    path(
         "<slug:slug>/editions/<agreement_number:number>/manifest.json",
         views.manifest,
         name="manifest",

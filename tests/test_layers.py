@@ -15,7 +15,7 @@ FLOORS = [
     {"models.triggers", "models.notices", "models.fields", "models.refusals"},
     {"models.editions"},
     {"models"},
-    {"translation", "channels", "gate", "comparison", "evidence", "retention"},
+    {"translation", "channels", "gate", "comparison", "pdf", "evidence", "retention"},
     {"dispatch"},
     {"tasks", "testing", "shown"},
     {"pages"},
