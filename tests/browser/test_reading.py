@@ -42,10 +42,8 @@ def test_the_contents_follow_the_reader(site, page):
     page.goto(f"{site}/ru{TERMS}")
     current = page.locator(".agreement-contents [aria-current=location]")
     assert current.count() == 0
-    for section in ("3", "5", "2"):
-        page.locator(f'h2[id="{section}"]').evaluate(
-            "heading => scrollTo(0, heading.offsetTop + heading.offsetParent.offsetTop)"
-        )
+    for section, clause in (("3", "3"), ("5", "5.3"), ("2", "2.2"), ("4", "4.2")):  # jumps pass headings by
+        page.locator(f'[id="{clause}"]').evaluate("it => scrollBy(0, it.getBoundingClientRect().top - 20)")
         page.locator(f'.agreement-contents a[href="#{section}"][aria-current=location]').wait_for(state="attached")
         assert current.count() == 1
 
