@@ -15,13 +15,15 @@ from urllib.parse import urljoin, urlsplit
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
+from django.db.models.expressions import Combinable
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from agreement import conf, dates
-from agreement.models.notices import LEASE, Delivery, Notice, NoticeText
+from agreement.models import Delivery, Notice, NoticeText
+from agreement.models.deliveries import LEASE
 
 #: The longest a mail server may be silent, in seconds: less than half a lease (design §3.8).
 TIMEOUT = 10
@@ -55,6 +57,10 @@ class Channel(ABC):
     """Kept in the ledger; never change it."""
 
     @abstractmethod
+    def address(self) -> Combinable:
+        """An expression on the user model that gives what ``send()`` is to write to."""
+
+    @abstractmethod
     def compose(self, notice: Notice, language: str) -> Said:
         """The notice's words in ``kk``, ``ru`` or ``mul`` (both); asked once a notice and language, then kept."""
 
@@ -86,6 +92,9 @@ class EmailChannel(Channel):
     def __init__(self) -> None:
         self._connection: Any = None
         self._host = ascii_host(conf.get().BASE_URL)
+
+    def address(self) -> Combinable:
+        return conf.user_email()
 
     def compose(self, notice: Notice, language: str) -> Said:
         parts = [self._part(notice, one) for one in (conf.LANGUAGES if language == "mul" else (language,))]

@@ -37,7 +37,11 @@ class Conf:
     """Where a user's language is: a field path or an ORM expression giving ``"kk"``, ``"ru"``, ``"kk-KZ"``…
     ``None`` or an unknown value: notices go out in Kazakh, then Russian, in one mail."""
 
-    AUDIENCE: str = "agreement.dispatch.active_users"
+    USER_ACTIVE_AT: str | Combinable | None = "last_login"
+    """Where the moment of a user's last activity is: a field path or an ORM expression. Who was active last is told
+    first. ``None``, or a field the user model lacks: in the order of keys."""
+
+    AUDIENCE: str = "agreement.audience.active_users"
     """Dotted path of a callable without arguments that gives the users to be told, as a ``QuerySet``."""
 
     CHANNELS: tuple[str, ...] = ("agreement.channels.EmailChannel",)
@@ -121,6 +125,14 @@ def user_email() -> Combinable:
 def user_language() -> Combinable | None:
     """An expression on the user model that gives the language, if the site knows it."""
     where = get().USER_LANGUAGE
+    return F(where) if isinstance(where, str) and where else (where or None)
+
+
+def user_active_at() -> Combinable | None:
+    """An expression on the user model that gives the moment of the last activity, if the site knows it."""
+    where = get().USER_ACTIVE_AT
+    if where == Conf().USER_ACTIVE_AT and where not in {field.name for field in get_user_model()._meta.fields}:
+        return None
     return F(where) if isinstance(where, str) and where else (where or None)
 
 

@@ -188,7 +188,9 @@ def test_publish_refuses_in_a_sentence_and_a_hint():
 def test_deliver_says_what_it_did(settings):
     factories.users(2)
     factories.published()
-    assert run("deliver_notices", dry_run=True) == "Would send 0 notices; 0 are in the hands of a worker.\n"
+    assert run("deliver_notices", dry_run=True) == (
+        "Would send 0 notices; the audience of 1 more is still to be written.\n"
+    )
     assert run("deliver_notices") == "Sent 2 notices, failed 0, skipped 0, postponed 0.\n"
     assert run("deliver_notices", once=True) == "Sent 0 notices, failed 0, skipped 0, postponed 0.\n"
     assert Delivery.objects.filter(outcome="sent").count() == 2

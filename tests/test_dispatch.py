@@ -22,9 +22,9 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
-from agreement import dispatch
+from agreement import audience, dispatch
 from agreement.channels import EmailChannel
-from agreement.models import Delivery, Notice, NoticeText, notices
+from agreement.models import Delivery, Notice, NoticeText, deliveries
 from tests import factories, smtp
 from tests.site import make_users, site
 
@@ -108,11 +108,11 @@ def test_working_again_tells_nobody_twice(mailbox):
 
 @pytest.mark.django_db
 def test_fan_out_goes_on_from_where_it_stopped(mailbox, monkeypatch):
-    monkeypatch.setattr(dispatch, "FAN_OUT", 2)
+    monkeypatch.setattr(audience, "BATCH", 2)
     factories.users(5)
     notice = factories.published().notices.get()
-    dispatch.compose(notice)
-    dispatch._fan_out_batch(notice)
+    dispatch.fan_out(notice, deadline=0.0)
+    audience._batch(notice, ("email",))
     assert Delivery.objects.count() == 2
 
     assert dispatch.fan_out(notice) == 3
@@ -283,11 +283,12 @@ def test_a_fault_in_one_message_never_stops_the_others(mailbox, monkeypatch):
 @pytest.mark.django_db
 def test_a_worker_whose_lease_was_taken_over_settles_nothing():
     factories.users(1)
-    dispatch.fan_out(factories.published().notices.get())
-    (mine,) = Delivery.objects.claim(channel="email")
-    assert Delivery.objects.claim(channel="email") == []
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    (mine,) = Delivery.objects.claim(notice=notice, channel="email")
+    assert Delivery.objects.claim(notice=notice, channel="email") == []
     Delivery.objects.update(due_at=timezone.now())
-    (theirs,) = Delivery.objects.claim(channel="email")
+    (theirs,) = Delivery.objects.claim(notice=notice, channel="email")
 
     assert mine.settle(Outcome.SENT) is False
     assert Delivery.objects.renew(lease=mine.lease) == set()
@@ -328,10 +329,11 @@ def first_user() -> Any:
 @pytest.mark.django_db
 def test_a_claim_takes_a_hundred_and_costs_few_queries(django_assert_max_num_queries):
     factories.users(150)
-    dispatch.fan_out(factories.published().notices.get())
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
     with django_assert_max_num_queries(5):  # 3 and the savepoint of the test's transaction
-        assert len(Delivery.objects.claim(channel="email")) == 100
-    assert len(Delivery.objects.claim(channel="email")) == 50
+        assert len(Delivery.objects.claim(notice=notice, channel="email")) == 100
+    assert len(Delivery.objects.claim(notice=notice, channel="email")) == 50
 
 
 @pytest.mark.django_db
@@ -426,7 +428,7 @@ def test_a_scheduled_notice_names_the_edition_that_binds_until_then(mailbox):
 def test_a_server_slower_than_the_lease_gets_each_message_once(mailbox, monkeypatch):
     lease = timedelta(seconds=0.6)
     monkeypatch.setattr(dispatch, "LEASE", lease)
-    monkeypatch.setattr(notices, "LEASE", lease)
+    monkeypatch.setattr(deliveries, "LEASE", lease)
     mailbox.delay = 0.4  # At MAIL, RCPT and DATA: twice the lease for each message.
     factories.users(3)
     dispatch.fan_out(factories.published().notices.get())

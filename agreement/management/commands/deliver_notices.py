@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from agreement import dispatch
 from agreement.management import refusal
-from agreement.models import Delivery
+from agreement.models import Delivery, Notice, Progress
 
 #: Seconds between two looks at the ledger, and after a fault.
 PAUSE, FAULT_PAUSE = 1.0, 10.0
@@ -34,8 +34,9 @@ class Command(BaseCommand):
     @no_translations
     def handle(self, *, watch: bool, dry_run: bool, **options: Any) -> None:
         if dry_run:
-            due, leased = Delivery.objects.due().count(), Delivery.objects.leased().count()
-            self.stdout.write(f"Would send {due} notices; {leased} are in the hands of a worker.")
+            waiting = Progress.objects.total()["waiting"]
+            unwritten = Notice.objects.unfinished().count()
+            self.stdout.write(f"Would send {waiting} notices; the audience of {unwritten} more is still to be written.")
             return
         self.total = self.settled = 0
         if watch:
@@ -60,7 +61,7 @@ class Command(BaseCommand):
             raise refusal(" ".join(total.faults), "The others were sent; mend this and run the command again.")
         if total.outage:
             raise refusal(
-                f"The channel is away ({total.outage}); {Delivery.objects.waiting().count()} notices wait.",
+                f"The channel is away ({total.outage}); {Progress.objects.total()['waiting']} notices wait.",
                 "Nothing is lost: mend it and run this command again.",
             )
 
@@ -104,7 +105,7 @@ class Command(BaseCommand):
         if now < getattr(self, "redraw", 0.0):
             return
         if self.settled >= self.total:
-            self.total = self.settled + Delivery.objects.waiting().count()
+            self.total = self.settled + Progress.objects.total()["waiting"]
         self.redraw = now + 0.1
         done = self.settled * 30 // max(self.total, 1)
         self.stdout.write(f"\r[{'#' * done}{'.' * (30 - done)}] {self.settled}/{self.total}", ending="")
