@@ -38,7 +38,15 @@ class Deferred(Exception):
 
 
 class Unavailable(Exception):
-    """The whole channel is away: nobody can be reached now, and no delivery is to blame."""
+    """The whole channel is away: nobody can be reached now, and no delivery is to blame.
+
+    ``tried`` says that a message was already under way: then it goes to the end of the queue with one attempt more,
+    so that a server that hangs up on one recipient alone holds up nobody else.
+    """
+
+    def __init__(self, says: str, *, tried: bool = False) -> None:
+        super().__init__(says)
+        self.tried = tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +190,7 @@ class EmailChannel(Channel):
         says = f"SMTP {code} {status[0]}" if status else f"SMTP {code}"
         if code in {421, 530, 535, 538}:
             self.close()
-            return Unavailable(says)
+            return Unavailable(says, tried=code == 421)
         final = 500 <= code < 600 and not (status and status[0][1:4] == ".7.")
         return Refused(says) if final else Deferred(says)
 

@@ -6,8 +6,8 @@ system-check error ``agreement.E001``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.utils.module_loading import import_string
+
+from agreement import pace
 
 #: The languages every edition is written in, the first being the one the base columns mirror.
 LANGUAGES = ("kk", "ru")
@@ -46,6 +48,14 @@ class Conf:
 
     CHANNELS: tuple[str, ...] = ("agreement.channels.EmailChannel",)
     """Dotted paths of the channels every notice goes out by."""
+
+    PACE: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Caps by channel, ``{"email": ("2500/h", "20000/d")}``: a number a s, min, h or d. Each holds in every rolling
+    window of its length, over all workers and notices. Default: as fast as the server takes them."""
+
+    HOLD: bool = False
+    """Send nothing, write no audience. For a database that was restored: hold until a person has compared the ledger
+    with the mail server's log."""
 
     ENQUEUE: str | None = "agreement.tasks.enqueue"
     """Dotted path of the callable that is called after the commit that created notices.
@@ -83,7 +93,7 @@ class Conf:
 
 
 #: The names ``settings.AGREEMENT`` may hold.
-KEYS = tuple(field.name for field in fields(Conf))
+KEYS = tuple(one.name for one in fields(Conf))
 
 
 def stored() -> Mapping[str, Any]:
@@ -140,6 +150,11 @@ def notice_language(value: object) -> str:
     """The language of a user's notice: ``kk``, ``ru``, or ``mul`` (ISO 639-2: several) when unknown."""
     code = str(value or "").replace("_", "-").partition("-")[0].lower()
     return code if code in LANGUAGES else "mul"
+
+
+def limits(channel: str) -> tuple[pace.Cap, ...]:
+    """The caps of a channel, as ``agreement.pace`` reads them."""
+    return pace.limits(get().PACE.get(channel, ()))
 
 
 def from_email() -> str:

@@ -185,6 +185,27 @@ def test_publish_refuses_in_a_sentence_and_a_hint():
     assert "published already" in refused("publish_edition", str(draft.pk))
 
 
+def test_deliver_held_says_so_and_sends_nothing(settings):
+    factories.users(2)
+    factories.published()
+    settings.AGREEMENT = {**settings.AGREEMENT, "HOLD": True}
+    assert refused("deliver_notices") == (
+        'AGREEMENT["HOLD"] is set: nothing is sent. Compare the ledger with the mail server\'s log, then remove the'
+        " setting."
+    )
+    assert not Delivery.objects.exists()
+
+
+def test_deliver_says_what_the_caps_leave_for_later(settings):
+    factories.users(13)
+    factories.published()
+    settings.AGREEMENT = {**settings.AGREEMENT, "PACE": {"email": ("60/h",)}}
+    said = run("deliver_notices")
+    assert said.startswith(
+        "Sent 11 notices, failed 0, skipped 0, postponed 0.\n2 notices wait; the next may go out at 20"
+    )
+
+
 def test_deliver_says_what_it_did(settings):
     factories.users(2)
     factories.published()

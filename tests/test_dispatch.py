@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from agreement import audience, dispatch
 from agreement.channels import EmailChannel
-from agreement.models import Delivery, Notice, NoticeText, deliveries
+from agreement.models import Delivery, Notice, NoticeText, Pace, deliveries
 from tests import factories, smtp
 from tests.site import make_users, site
 
@@ -200,13 +200,13 @@ def test_a_final_refusal_fails_and_a_passing_one_waits(mailbox):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("address", "reply", "says"),
+    ("address", "reply", "says", "attempts"),
     [
-        ("noreply@portal.example.kz", "550 not yours", "SMTP 550: the sender is refused"),
-        ("user0@example.kz", "421 closing", "SMTP 421"),
+        ("noreply@portal.example.kz", "550 not yours", "SMTP 550: the sender is refused", [0, 0, 0]),
+        ("user0@example.kz", "421 closing", "SMTP 421", [0, 0, 1]),
     ],
 )
-def test_a_fault_of_the_whole_server_is_no_recipients(mailbox, address, reply, says):
+def test_a_fault_of_the_whole_server_is_no_recipients(mailbox, address, reply, says, attempts):
     mailbox.replies = {address: reply}
     factories.users(3)
     factories.published()
@@ -214,10 +214,13 @@ def test_a_fault_of_the_whole_server_is_no_recipients(mailbox, address, reply, s
     tally = dispatch.work()
 
     assert (tally.outage, tally.failed, tally.postponed) == (says, 0, 3)
-    assert set(Delivery.objects.values_list("outcome", "attempts")) == {("waiting", 0)}
+    assert outcomes() == {Outcome.WAITING: 3}
+    assert sorted(Delivery.objects.values_list("attempts", flat=True)) == attempts
     mailbox.replies = {}
+    assert dispatch.work().sent == 0
     Delivery.objects.update(due_at=timezone.now())
-    assert dispatch.work().sent == 3
+    assert dispatch.work(clock=lambda: timezone.now() + timedelta(seconds=20)).sent == 3
+    assert Pace.objects.get().outages == 0
 
 
 @pytest.mark.django_db

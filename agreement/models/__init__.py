@@ -8,6 +8,7 @@ is given.
 from agreement.models.deliveries import Delivery, Progress
 from agreement.models.editions import Agreement, Edition
 from agreement.models.notices import Notice, NoticeText
+from agreement.models.paces import Pace
 from agreement.models.refusals import EditionError
 
-__all__ = ["Agreement", "Delivery", "Edition", "EditionError", "Notice", "NoticeText", "Progress"]
+__all__ = ["Agreement", "Delivery", "Edition", "EditionError", "Notice", "NoticeText", "Pace", "Progress"]

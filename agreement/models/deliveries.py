@@ -27,6 +27,8 @@ from agreement.models.notices import LANGUAGES, Notice
 LEASE = timedelta(seconds=30)
 #: How many deliveries a worker claims at once: what a killed worker leaves waiting for its lease.
 CLAIM = 100
+#: Rows that are changed by one statement, where there may be millions; SQLite takes that many parameters.
+MANY = 500
 #: The rank of a user who was never active: after everybody who was.
 NEVER = 1_000_000
 
@@ -151,6 +153,26 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             )
         return sum(counted.values())
 
+    def resend(self, *, at: datetime | None = None) -> int:
+        """Make the failed deliveries of this queryset wait again, their attempts forgotten; how many there were.
+
+        In transactions of at most ``MANY`` rows, each with its share of the progress.
+        """
+        at, total = at or timezone.now(), 0
+        failed = self.filter(outcome=Delivery.Outcome.FAILED, lease="")
+        while keys := list(failed.order_by().values_list("pk", "notice", "channel")[:MANY]):
+            for notice, channel in {key[1:] for key in keys}:
+                ours = failed.filter(pk__in=[key[0] for key in keys if key[1:] == (notice, channel)])
+                with transaction.atomic(using=self.db):
+                    progress = Progress.objects.using(self.db).filter(notice=notice, channel=channel)
+                    progress.update(waiting=F("waiting"))
+                    count = ours.update(
+                        outcome=Delivery.Outcome.WAITING, settled_at=None, due_at=at, attempts=0, reason=""
+                    )
+                    progress.update(waiting=F("waiting") + count, failed=F("failed") - count)
+                total += count
+        return total
+
     def uncounted(self, at: datetime | None = None) -> list[str]:
         """Leases of workers that were killed between settling and counting (1 query)."""
         left = self.settled().exclude(lease="").filter(due_at__lt=at or timezone.now())
@@ -215,6 +237,7 @@ class Delivery(models.Model):
                 condition=Q(outcome="waiting"),
                 name="agreement_delivery_next",
             ),
+            models.Index(fields=["notice", "channel"], condition=Q(outcome="failed"), name="agreement_delivery_failed"),
             # What workers hold, and what is settled but not counted: as few rows as there are claims.
             models.Index(fields=["lease"], condition=~Q(lease=""), name="agreement_delivery_leased"),
         ]

@@ -6,11 +6,24 @@ import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from django.db import models
+from django.db import models, router, transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
+from agreement import conf
 from agreement.text import seal
+
+
+def hand_over(*, using: str) -> None:
+    """On commit, nudge the task engine. One that is away, or fails, never fails the commit: the ledger knows."""
+
+    def nudge() -> None:
+        if path := conf.get().ENQUEUE:
+            import_string(path)()
+
+    transaction.on_commit(nudge, using=using, robust=True)
+
 
 LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian")), ("mul", _("Kazakh and Russian"))]
 
@@ -21,8 +34,12 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.filter(fanned_out_at__isnull=True, due_at__lte=at or timezone.now()).order_by("pk")
 
     def sendable(self, *, channel: str) -> Self:
-        """Notices with deliveries waiting in that channel, the oldest first. 1 query, which counts nothing."""
-        return self.filter(progress__channel=channel, progress__waiting__gt=0).order_by("pk")
+        """Notices with deliveries waiting in that channel that nobody has paused, the oldest first.
+
+        1 query, which counts nothing.
+        """
+        waiting = self.filter(progress__channel=channel, progress__waiting__gt=0)
+        return waiting.filter(paused_at__isnull=True).order_by("pk")
 
 
 NoticeManager = models.Manager.from_queryset(NoticeQuerySet)
@@ -44,6 +61,7 @@ class Notice(models.Model):
     # The key of the last user whose deliveries are written, as the serializer of its field writes it.
     fan_out_cursor = models.CharField(max_length=255, blank=True, editable=False)
     fanned_out_at = models.DateTimeField(_("deliveries written"), null=True, blank=True, editable=False)
+    paused_at = models.DateTimeField(_("paused"), null=True, blank=True, editable=False)
 
     if TYPE_CHECKING:
         edition_id: int
@@ -60,6 +78,28 @@ class Notice(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["edition", "kind"], name="agreement_notice_once"),
         ]
+
+    def pause(self, *, at: datetime | None = None) -> bool:
+        """Claim nothing more of this notice until it is resumed; what is on its way is sent. ``False`` if it was
+        paused already.
+        """
+        self.paused_at = at or timezone.now()
+        done = Notice.objects.filter(pk=self.pk, paused_at__isnull=True).update(paused_at=self.paused_at)
+        self.refresh_from_db(fields=["paused_at"])
+        return bool(done)
+
+    def resume(self) -> bool:
+        """Go on where it was paused; ``False`` if it was not."""
+        done = Notice.objects.filter(pk=self.pk, paused_at__isnull=False).update(paused_at=None)
+        self.paused_at = None
+        hand_over(using=router.db_for_write(Notice))
+        return bool(done)
+
+    def resend(self, *, at: datetime | None = None) -> int:
+        """Send to everybody again whose delivery failed, from the first attempt on; how many there are."""
+        count = int(self.deliveries.resend(at=at))
+        hand_over(using=router.db_for_write(Notice))
+        return count
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.edition}"

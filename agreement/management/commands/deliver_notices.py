@@ -17,6 +17,7 @@ from agreement.models import Delivery, Notice, Progress
 
 #: Seconds between two looks at the ledger, and after a fault.
 PAUSE, FAULT_PAUSE = 1.0, 10.0
+HELD = 'AGREEMENT["HOLD"] is set: nothing is sent.'
 
 
 class Command(BaseCommand):
@@ -52,10 +53,12 @@ class Command(BaseCommand):
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
             total.outage, total.faults = tally.outage, tally.faults
             leased = Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
-            if tally.outage or leased is None:
+            if tally.held or tally.outage or leased is None:
                 break
             # Another worker's deliveries: it settles them, or it is dead and its lease runs out.
             time.sleep(min(PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
+        if tally.held:
+            raise refusal(HELD, "Compare the ledger with the mail server's log, then remove the setting.")
         self.report(total)
         if total.faults:
             raise refusal(" ".join(total.faults), "The others were sent; mend this and run the command again.")
@@ -64,21 +67,24 @@ class Command(BaseCommand):
                 f"The channel is away ({total.outage}); {Progress.objects.total()['waiting']} notices wait.",
                 "Nothing is lost: mend it and run this command again.",
             )
+        if (waiting := Progress.objects.total()["waiting"]) and (at := dispatch.next_at()):
+            self.stdout.write(f"{waiting} notices wait; the next may go out at {at.isoformat(timespec='seconds')}.")
 
     def watch(self) -> None:
         stopped = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopped.set())
+        wrong = ""
         while not stopped.is_set():
             pause = PAUSE
             try:
                 tally = self.work(seconds=FAULT_PAUSE)
-                if tally.outage:
-                    pause = FAULT_PAUSE
-                if tally != dispatch.Tally():
+                if not tally.idle:
                     self.report(tally)
+                before, wrong = wrong, HELD if tally.held else " ".join(filter(None, [tally.outage, *tally.faults]))
+                if wrong and wrong != before:  # Said once, not every second.
+                    self.stderr.write(wrong)
                 if tally.faults:
-                    self.stderr.write(" ".join(tally.faults))
                     pause = FAULT_PAUSE
             except (DatabaseError, ImproperlyConfigured) as error:
                 self.stderr.write(f"{type(error).__name__}: {error}; trying again in {FAULT_PAUSE:.0f} s")
