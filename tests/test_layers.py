@@ -15,7 +15,7 @@ FLOORS = [
     {"models.triggers", "models.notices", "models.fields", "models.refusals"},
     {"models.editions", "models.deliveries", "models.paces"},
     {"models"},
-    {"translation", "channels", "audience", "gate", "evidence", "retention"},
+    {"translation", "channels", "audience", "forecast", "gate", "evidence", "retention"},
     {"dispatch"},
     {"tasks", "testing"},
     {"management", "admin", "views", "feeds", "forms", "middleware", "templatetags"},
