@@ -85,6 +85,10 @@ class Conf:
     SHOW_SCHEDULED: bool = True
     """Are editions public before they take effect? Then they are announced as such."""
 
+    PAGE_SECONDS: int = 60
+    """Seconds a process may reuse a rendered page while nothing is published: how old, at most, the frame is that the
+    site's own base template puts around the text. 0: every page is rendered for its request."""
+
     LINT_RULES: tuple[str, ...] = ()
     """Dotted paths of further lint rules: callables from ``agreement.text.lint.Texts`` to messages."""
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urljoin
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from agreement import conf, gate
 from agreement.models import Edition
-from agreement.views import Shown, alternates
+from agreement.pages import alternates
+from agreement.shown import Shown
 from portal_site import mailbox
 
 #: A letter brings its own styles, and nothing else: no script, no image, no form, no other address.
@@ -24,10 +28,17 @@ LETTER_CSP = (
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What the portal is, and where to look. 1 query."""
-    now = timezone.now()
-    found = Edition.objects.in_force(now).select_related("agreement").with_successors()
-    agreements = [Shown.of(edition, now) for edition in found.order_by("agreement__slug")]
+    now, timelines = timezone.now(), gate.timelines().agreements
+    found = Edition.objects.in_force(now).select_related("agreement").order_by("agreement__slug")
+    agreements = [Shown.of(edition, timelines[edition.agreement.slug], now) for edition in found]
     return _render(request, "portal/home.html", {"agreements": agreements, "mailbox": _shown()})
+
+
+@require_safe
+def robots(request: HttpRequest) -> HttpResponse:
+    """Everything may be found; the sitemap says where it is."""
+    address = urljoin(conf.get().BASE_URL or request.build_absolute_uri("/"), reverse("sitemap"))
+    return HttpResponse(f"User-agent: *\nDisallow:\n\nSitemap: {address}\n", content_type="text/plain; charset=utf-8")
 
 
 @require_safe

@@ -11,6 +11,7 @@ from django.core.management.commands import flush
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from agreement import gate, pages
 from agreement.management import refusal
 from agreement.models import Agreement, Edition, NoticeText
 from agreement.testing import is_test_database, open_seal
@@ -24,6 +25,8 @@ class Command(flush.Command):
         if is_test_database(connections[using]):
             with open_seal(using):
                 super().handle(**options)
+            gate.forget()
+            pages.forget()
             return
         if holds_sealed_rows(connections[using]):
             raise refusal(

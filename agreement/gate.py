@@ -1,0 +1,171 @@
+"""Which edition of each agreement is in force now, without asking the database for each page.
+
+One query a second reads the dates of all sealed editions, and no text; everything else is arithmetic on them. What
+is remembered is never older than a second, and since it holds dates and not states, a moment announced beforehand is
+right to the microsecond: at that moment the next edition is in force, whenever the dates were read.
+
+Inside a transaction nothing is remembered, and nothing remembered is used: what is not committed is nobody else's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from bisect import bisect_right
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from django.db import connections, router
+
+from agreement import conf
+from agreement.models import Edition
+from agreement.models.editions import State
+
+#: How old, at most, what a process knows of other processes' publications may be.
+SECONDS = 1.0
+
+_serials = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A sealed edition without its text: what it takes to say its state at an instant."""
+
+    pk: int
+    number: int
+    published_at: datetime
+    effective_from: datetime
+    cancelled_at: datetime | None
+    digest: str
+
+    def cancelled(self, at: datetime) -> bool:
+        return self.cancelled_at is not None and self.cancelled_at <= at
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The sealed editions of one agreement, in the order of their numbers."""
+
+    slug: str
+    time_zone: str
+    editions: tuple[Dated, ...]
+
+    @cached_property
+    def binding(self) -> tuple[Dated, ...]:
+        """The editions that were not taken back, in the order of their effect, which is that of their numbers."""
+        return tuple(edition for edition in self.editions if edition.cancelled_at is None)
+
+    @cached_property
+    def _effects(self) -> list[datetime]:
+        return [edition.effective_from for edition in self.binding]
+
+    def in_force(self, at: datetime) -> Dated | None:
+        """The edition that binds at that instant; ``None`` before the first."""
+        place = bisect_right(self._effects, at)
+        return self.binding[place - 1] if place else None
+
+    def announced(self, at: datetime) -> Dated | None:
+        """The next edition to take effect, published by then."""
+        later = self.binding[bisect_right(self._effects, at) :]
+        return next((edition for edition in later if edition.published_at <= at), None)
+
+    def before(self, edition: Dated) -> Dated | None:
+        """The edition this one replaced, or would have replaced."""
+        place = bisect_right(self._effects, edition.effective_from) - (edition.cancelled_at is None)
+        return self.binding[place - 1] if place > 0 else None
+
+    def after(self, edition: Dated) -> Dated | None:
+        """The edition that replaced this one, or is to replace it."""
+        place = bisect_right(self._effects, edition.effective_from)
+        return self.binding[place] if place < len(self.binding) else None
+
+    def state(self, edition: Dated, at: datetime) -> State:
+        if at < edition.published_at:
+            return State.DRAFT
+        if edition.cancelled(at):
+            return State.CANCELLED
+        if at < edition.effective_from:
+            return State.SCHEDULED
+        after = self.after(edition)
+        return State.SUPERSEDED if after and after.effective_from <= at else State.IN_FORCE
+
+    def public(self, at: datetime) -> tuple[Dated, ...]:
+        """The editions anyone may read: those that took effect, and, where the site shows what is scheduled,
+        announcements and those taken back.
+        """
+        shown = conf.get().SHOW_SCHEDULED
+        return tuple(
+            edition
+            for edition in self.editions
+            if edition.published_at <= at and (shown or (edition.effective_from <= at and edition.cancelled_at is None))
+        )
+
+
+@dataclass(frozen=True)
+class Timelines:
+    """All agreements of the site, by slug."""
+
+    agreements: dict[str, Timeline]
+    serial: int = field(default_factory=_serials.__next__, compare=False)
+    """Another number whenever anything was published or cancelled; equal dates keep theirs."""
+
+    @cached_property
+    def _moments(self) -> list[datetime]:
+        editions = [edition for timeline in self.agreements.values() for edition in timeline.editions]
+        moments = {edition.published_at for edition in editions} | {edition.effective_from for edition in editions}
+        return sorted(moments | {edition.cancelled_at for edition in editions if edition.cancelled_at})
+
+    def version(self, at: datetime) -> tuple[int, int]:
+        """The same as long as nothing is published or cancelled and no edition's moment has passed."""
+        return self.serial, bisect_right(self._moments, at)
+
+
+def timelines() -> Timelines:
+    """The dates of every sealed edition: 1 query, or none if they were read within the last second."""
+    global _known, _read_at
+    if not remembers():
+        return _read()
+    if (known := _known) and time.monotonic() - _read_at < SECONDS:
+        return known
+    with _reading:  # One thread reads; the others wait for it rather than read the same.
+        if not _known or time.monotonic() - _read_at >= SECONDS:
+            asked_at = time.monotonic()
+            found = _read()
+            _known = _known if _known == found else found
+            _read_at = asked_at
+        return _known
+
+
+def remembers() -> bool:
+    """May what is read now be remembered for others?"""
+    return not connections[router.db_for_read(Edition)].in_atomic_block
+
+
+def forget() -> None:
+    """Read again at the next question; for whoever empties a database under a running process."""
+    global _known
+    _known = None
+
+
+_known: Timelines | None = None
+_read_at = 0.0
+_reading = threading.Lock()
+
+
+def _read() -> Timelines:
+    rows = (
+        Edition.objects.using(router.db_for_read(Edition))
+        .published()
+        .order_by("agreement__slug", "number")
+        .values_list(
+            *("agreement__slug", "agreement__time_zone"),
+            *("pk", "number", "published_at", "effective_from", "cancelled_at", "digest"),
+        )
+    )
+    found: dict[tuple[str, str], list[Dated]] = defaultdict(list)
+    for slug, zone, *dated in rows:
+        found[slug, zone].append(Dated(*dated))
+    return Timelines({slug: Timeline(slug, zone, tuple(editions)) for (slug, zone), editions in found.items()})

@@ -1,0 +1,165 @@
+"""What a process knows of the editions' dates: the same as the database, at every instant, one second late at most."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from agreement import gate
+from agreement.models import Agreement, Edition
+from tests import factories
+
+DAY = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    gate.forget()
+
+
+def terms() -> gate.Timeline:
+    return gate.timelines().agreements["terms"]
+
+
+def history(*, scheduled: bool = True) -> list[Edition]:
+    """Two editions of the past, one in force, one cancelled before its effect, and one announced."""
+    start = timezone.now() - 30 * DAY
+    editions = [factories.draft() for _ in range(2)]
+    for days, edition in enumerate(editions):
+        edition.record(effective_from=start + days * 10 * DAY)
+    editions.append(factories.published())
+    editions.append(factories.published(effective_from=timezone.now() + DAY))
+    editions[-1].cancel()
+    if scheduled:
+        editions.append(factories.published(effective_from=timezone.now() + 2 * DAY))
+    return editions
+
+
+@pytest.mark.django_db
+def test_the_arithmetic_agrees_with_the_database_around_every_moment():
+    history()
+    timeline, now = terms(), timezone.now()
+    moments = [now, *(edition.effective_from for edition in timeline.editions)]
+    moments += [edition.cancelled_at for edition in timeline.editions if edition.cancelled_at]
+
+    for at in [moment + step for moment in moments for step in (-MICROSECOND, 0 * MICROSECOND, MICROSECOND)]:
+        in_force = Edition.objects.in_force(at).first()
+        found = timeline.in_force(at)
+        assert (found and found.pk) == (in_force and in_force.pk), at
+        for edition in timeline.editions:
+            assert timeline.state(edition, at) == Edition.objects.get(pk=edition.pk).state(at), (edition, at)
+
+
+@pytest.mark.django_db
+def test_an_edition_knows_its_neighbours_and_a_cancelled_one_is_nobodys():
+    history()
+    timeline = terms()
+    first, second, third, cancelled, fifth = timeline.editions
+
+    assert [timeline.before(edition) for edition in timeline.editions] == [None, first, second, third, third]
+    assert [timeline.after(edition) for edition in timeline.editions] == [second, third, fifth, fifth, None]
+    assert timeline.announced(timezone.now()) == fifth
+    assert cancelled not in timeline.binding
+
+
+@pytest.mark.django_db
+def test_what_is_public_follows_the_sites_setting(settings):
+    history()
+    timeline, now = terms(), timezone.now()
+
+    assert [edition.number for edition in timeline.public(now)] == [1, 2, 3, 4, 5]
+    settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
+    assert [edition.number for edition in timeline.public(now)] == [1, 2, 3]
+    assert [edition.number for edition in timeline.public(timeline.editions[0].published_at - MICROSECOND)] == []
+
+
+@pytest.mark.django_db
+def test_the_version_changes_at_a_moment_and_with_a_publication_alone():
+    history()
+    found = gate.timelines()
+    moment = found.agreements["terms"].editions[-1].effective_from
+
+    assert found.version(moment - MICROSECOND) == found.version(moment - DAY / 2)
+    assert found.version(moment - MICROSECOND) != found.version(moment)
+    assert found.version(moment) == found.version(datetime.max.replace(tzinfo=moment.tzinfo))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_dates_are_read_once_a_second_whoever_asks(monkeypatch):
+    factories.published()
+    first = gate.timelines()
+    with CaptureQueriesContext(connection) as captured:
+        assert all(gate.timelines() is first for _ in range(100))
+    assert len(captured) == 0
+
+    monkeypatch.setattr(gate, "SECONDS", 0)
+    with CaptureQueriesContext(connection) as captured:
+        again = gate.timelines()
+    assert len(captured) == 1
+    assert again is first, "equal dates keep their serial"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_publication_elsewhere_is_known_within_a_second():
+    factories.published()
+    assert terms().in_force(timezone.now()).number == 1
+    published = threading.Thread(target=_publish_and_hang_up)
+    published.start()
+    published.join()
+    committed = time.monotonic()
+    while terms().in_force(timezone.now()).number == 1:
+        assert time.monotonic() - committed < gate.SECONDS + 0.25, "the old edition is still in force"
+
+
+def _publish_and_hang_up() -> None:
+    factories.published()
+    connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_not_committed_is_remembered_by_nobody():
+    factories.published()
+    assert len(terms().editions) == 1
+    with transaction.atomic():
+        factories.published()
+        assert len(terms().editions) == 2, "a transaction sees its own"
+        transaction.set_rollback(True)
+    assert len(terms().editions) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hundred_threads_ask_the_database_once():
+    factories.published()
+    asked: list[int] = []
+    start = threading.Barrier(20)
+
+    def ask() -> None:
+        start.wait()
+        with CaptureQueriesContext(connection) as captured:
+            gate.timelines()
+        asked.append(len(captured))
+        connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(asked) == 1
+
+
+@pytest.mark.django_db
+def test_agreements_do_not_mix_and_one_without_editions_is_unknown():
+    factories.published(slug="a")
+    factories.published(slug="b")
+    factories.published(slug="b")
+    Agreement.objects.create(slug="c")
+
+    assert {slug: len(timeline.editions) for slug, timeline in gate.timelines().agreements.items()} == {"a": 1, "b": 2}
