@@ -47,6 +47,10 @@ def test_E001_names_the_nearest_right_setting(settings):  # noqa: N802
         ("BASE_URL", "portal.example.kz", "'portal.example.kz', but must be like"),
         ("CHANNELS", "agreement.channels.EmailChannel", "but must be of type tuple"),
         ("CHANNELS", ("agreement.channels.Pigeon",), "'agreement.channels.Pigeon', but can't be imported"),
+        ("PACE", {"email": "2500/h"}, "{'email': '2500/h'}, but must be like"),
+        ("PACE", {"email": ("2500 an hour",)}, "'2500 an hour' is no cap; write it as"),
+        ("PACE", ("2500/h",), "('2500/h',), but must be like"),
+        ("HOLD", "yes", "'yes', but must be of type bool"),
         ("AUDIENCE", "nowhere.at_all", "'nowhere.at_all', but can't be imported"),
     ],
 )
