@@ -150,7 +150,8 @@ def timelines() -> Timelines:
 
 def fresh() -> Timelines:
     """As ``timelines()``, but read now: for whoever is about to be bound by the answer. 1 query."""
-    forget()
+    global _read_at
+    _read_at = float("-inf")
     return timelines()
 
 
