@@ -7,11 +7,14 @@ that takes effect makes everybody, at that very moment. A user who left is dropp
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import Any
+
+from django.utils import timezone
 
 from agreement import gate
 from agreement.models.acceptances import Asked
@@ -31,7 +34,7 @@ class Demand(Asked):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demands:
-    """What is asked of every user at some instant."""
+    """What is asked of every user at one instant."""
 
     each: tuple[Demand, ...]
     by_confirming: bool
@@ -40,23 +43,22 @@ class Demands:
     """Equal as long as whoever has joined everything need not join anything anew."""
     remembered: bool
     """May what is found out now be remembered? Not inside a transaction, where it may never have happened."""
-    version: tuple[int, int]
 
 
-def demands(at: datetime) -> Demands:
-    """What is asked of users at that instant; as ``gate.timelines()`` for its cost."""
+def now() -> Demands:
+    """What is asked of users now; 1 query a second, whoever asks, and otherwise a look at the clock."""
     global _current
+    if (known := _current) and time.monotonic() < known[1]:
+        return known[0]
+    at, began = timezone.now(), time.monotonic()
     timelines = gate.timelines()
-    version = timelines.version(at)
-    if (known := _current) and known.version == version:
-        return known
-    found = _demands(timelines, at, version)
+    found = _demands(timelines, at)
     if found.remembered:
-        _current = found
+        _current = found, min(gate.good_until(), began + timelines.seconds_until_next(at))
     return found
 
 
-def _demands(timelines: gate.Timelines, at: datetime, version: tuple[int, int]) -> Demands:
+def _demands(timelines: gate.Timelines, at: datetime) -> Demands:
     each = []
     for timeline in timelines.agreements.values():
         edition = timeline.in_force(at)
@@ -77,7 +79,6 @@ def _demands(timelines: gate.Timelines, at: datetime, version: tuple[int, int]) 
         by_confirming=not all(one.by_entering for one in each),
         key=tuple((one.slug, one.by_entering, one.holds[0]) for one in each),
         remembered=gate.remembers(),
-        version=version,
     )
 
 
@@ -129,7 +130,8 @@ def _add(known: dict[Any, Any], key: Any, value: object) -> None:
 
 
 memory = Memory()
-_current: Demands | None = None
+_current: tuple[Demands, float] | None = None
+"""What is asked, and until when, by the monotonic clock, that is known to be so."""
 
 
 def forget() -> None:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 
@@ -32,12 +33,12 @@ class Result:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="publish, in_force, parse, redline, lint, page")
+    parser.add_argument("names", nargs="*", help="publish, in_force, parse, redline, lint, page, gate")
     parser.add_argument("--quick", action="store_true", help="small and fast; prints, never fails")
     parser.add_argument("--peers", action="store_true", help="also measure peers in a throw-away environment")
     arguments = parser.parse_args()
     with django_site():
-        from tests.benchmarks import editions, page, text
+        from tests.benchmarks import editions, gate, page, text
 
         known: dict[str, Callable[[bool], Iterator[Result]]] = {
             "publish": editions.publish,
@@ -46,6 +47,7 @@ def main() -> int:
             "redline": text.redline,
             "lint": text.lint,
             "page": page.page,
+            "gate": partial(gate.gate, peers=arguments.peers),
         }
         if unknown := set(arguments.names) - set(known):
             parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
