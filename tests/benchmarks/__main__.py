@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 
@@ -37,7 +38,7 @@ def main() -> int:
     parser.add_argument("--peers", action="store_true", help="also measure peers in a throw-away environment")
     arguments = parser.parse_args()
     with django_site():
-        from tests.benchmarks import editions, notices, page, text
+        from tests.benchmarks import editions, gate, notices, page, text
 
         known: dict[str, Callable[[bool], Iterator[Result]]] = {
             "publish": editions.publish,
@@ -47,6 +48,7 @@ def main() -> int:
             "lint": text.lint,
             "page": page.page,
             "fan_out": notices.fan_out,
+            "gate": partial(gate.gate, peers=arguments.peers),
         }
         if unknown := set(arguments.names) - set(known):
             parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
