@@ -130,9 +130,10 @@ class Shown:
         return self._instant(self.edition.effective_from)
 
     @property
-    def effective_day(self) -> str:
-        edition = self.edition
-        return dates.day(edition.effective_from, frame(), edition.agreement.time_zone) if edition.effective_from else ""
+    def since(self) -> str:
+        """The day it takes effect, or took."""
+        at = self.edition.effective_from
+        return dates.day(at, frame(), self.edition.agreement.time_zone) if at else ""
 
     @property
     def published(self) -> str:
