@@ -16,6 +16,7 @@ urlpatterns = [
     *i18n_patterns(
         path("", views.home, name="home"),
         path("agreements/", include("agreement.urls")),
+        path("materials/", views.materials, name="materials"),
         path("mailbox/", views.letters, name="mailbox"),
         path("mailbox/<str:key>/", views.letter, name="letter"),
         path("mailbox/<str:key>/html/", views.letter_html, name="letter_html"),

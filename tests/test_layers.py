@@ -18,7 +18,7 @@ FLOORS = [
     {"translation", "channels", "gate", "comparison", "pdf", "evidence", "retention"},
     {"dispatch"},
     {"tasks", "testing", "shown"},
-    {"pages"},
+    {"pages", "citing"},
     {"memento", "data", "compared"},
     {"management", "admin", "views", "feeds", "sitemaps", "forms", "middleware", "templatetags"},
     {"urls", "checks"},
