@@ -20,7 +20,7 @@ FLOORS = [
     {"translation", "channels", "audience", "forecast", "gate", "comparison", "pdf", "evidence", "retention"},
     {"dispatch", "standing", "origin"},
     {"tasks", "testing", "shown"},
-    {"pages"},
+    {"pages", "citing"},
     {"memento", "data", "compared", "access"},
     {"management", "admin", "views", "personal", "feeds", "sitemaps", "forms", "middleware", "templatetags"},
     {"urls", "checks"},
