@@ -24,7 +24,7 @@ from django.db import connections
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
-from agreement import conf
+from agreement import conf, pace
 from agreement.models import triggers
 
 NEEDED = {"modeltranslation": "before django.contrib.admin", "reversion": "anywhere"}
@@ -55,7 +55,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
             near = difflib.get_close_matches(str(key).upper(), conf.KEYS, n=1, cutoff=0.4)
             hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(conf.KEYS)}."
             yield Error(f"AGREEMENT has no setting {key!r}.", hint=hint, id="agreement.E001")
-    kinds = {field.name: type(field.default) for field in fields(conf.Conf)}
+    kinds = {one.name: type(one.default) for one in fields(conf.Conf)}
     for key, value in written.items():
         if key in kinds and kinds[key] in (bool, int, tuple) and not _is(value, kinds[key]):
             yield _wrong(key, value, f"must be of type {kinds[key].__name__}")
@@ -74,6 +74,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
         yield _wrong("BASE_URL", now.BASE_URL, 'must be like "https://portal.example.kz"')
     elif urlsplit(now.BASE_URL).path.strip("/"):
         yield _wrong("BASE_URL", now.BASE_URL, "must end with the host: the pages' addresses bring their own path")
+    yield from _paces(now.PACE)
     for key in ("FROM_EMAIL", "REPLY_TO"):
         if getattr(now, key) and parseaddr(getattr(now, key))[1].count("@") != 1:
             yield _wrong(key, getattr(now, key), "is no address")
@@ -202,6 +203,19 @@ def check_seal(
                     hint="Run manage.py migrate, which reinstalls it, then manage.py verify_editions.",
                     id="agreement.E007",
                 )
+
+
+def _paces(written: object) -> Iterable[CheckMessage]:
+    if not isinstance(written, dict):
+        yield _wrong("PACE", written, 'must be like {"email": ("2500/h", "20000/d")}')
+        return
+    for channel, caps in written.items():
+        try:
+            if not _is(caps, tuple):
+                raise ValueError
+            pace.limits(caps)
+        except ValueError as error:
+            yield _wrong("PACE", {channel: caps}, str(error).rstrip(".") or 'must be like {"email": ("2500/h",)}')
 
 
 def _is(value: object, kind: type) -> bool:

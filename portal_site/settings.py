@@ -149,6 +149,8 @@ AGREEMENT = {
     "USER_LANGUAGE": "profile__language",
     "FROM_EMAIL": env.str("AGREEMENT_FROM_EMAIL", default=""),
     "REPLY_TO": env.str("AGREEMENT_REPLY_TO", default=""),
+    "PACE": {"email": env.tuple("AGREEMENT_PACE", default=())},
+    "HOLD": env.bool("AGREEMENT_HOLD", default=False),
     "NOTICE_DAYS": env.int("AGREEMENT_NOTICE_DAYS", default=0),
     "RETENTION_YEARS": env.int("AGREEMENT_RETENTION_YEARS", default=3),
     "PREVAILING_LANGUAGE": env.str("AGREEMENT_PREVAILING_LANGUAGE", default=""),

@@ -51,6 +51,10 @@ def test_E001_names_the_nearest_right_setting(settings):  # noqa: N802
         ("TRUSTED_PROXIES", -1, "-1, but must not be negative"),
         ("EXEMPT", "health", "'health', but must be of type tuple"),
         ("PSEUDONYM_KEYS", ["secret"], "'list', but must be a dict of secrets by id"),
+        ("PACE", {"email": "2500/h"}, "{'email': '2500/h'}, but must be like"),
+        ("PACE", {"email": ("2500 an hour",)}, "'2500 an hour' is no cap; write it as"),
+        ("PACE", ("2500/h",), "('2500/h',), but must be like"),
+        ("HOLD", "yes", "'yes', but must be of type bool"),
         ("AUDIENCE", "nowhere.at_all", "'nowhere.at_all', but can't be imported"),
     ],
 )

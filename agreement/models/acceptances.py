@@ -22,9 +22,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, pseudonyms, signals
+from agreement.models.deliveries import Delivery
 from agreement.models.editions import Agreement, Edition
 from agreement.models.fields import InstantField
-from agreement.models.notices import Delivery, Notice
+from agreement.models.notices import Notice
 
 #: The SQL of the round a user is in: how often he has left the agreement, plus one.
 ROUND = "1"
