@@ -75,6 +75,9 @@ class Conf:
     """Seconds a process may reuse a rendered page while nothing is published: how old, at most, the frame is that the
     site's own base template puts around the text. 0: every page is rendered for its request."""
 
+    FOUR_EYES: bool = False
+    """Must somebody else publish than the one who wrote the draft last?"""
+
     LINT_RULES: tuple[str, ...] = ()
     """Dotted paths of further lint rules: callables from ``agreement.text.lint.Texts`` to messages."""
 

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.db import connection, models
 from django.utils import timezone
 
-from agreement.models import Edition, Notice, NoticeText, triggers
+from agreement.models import Act, Edition, Notice, NoticeText, triggers
 from tests import factories
 
 DAY = timedelta(days=1)
@@ -27,10 +27,16 @@ class World:
     cancelled: Edition
     draft: Edition
     text: NoticeText
+    act: Act
 
     def row(self, model: str) -> Any:
         """The row of a sealed model that the attacks aim at."""
-        return {"agreement": self.in_force.agreement, "edition": self.in_force, "noticetext": self.text}[model]
+        return {
+            "agreement": self.in_force.agreement,
+            "edition": self.in_force,
+            "noticetext": self.text,
+            "act": self.act,
+        }[model]
 
 
 def make_world() -> World:
@@ -57,7 +63,14 @@ def make_world() -> World:
         digest="a" * 64,
     )
     in_force = Edition.objects.get(pk=in_force.pk)
-    return World(in_force=in_force, scheduled=scheduled, cancelled=cancelled, draft=factories.draft(), text=text)
+    return World(
+        in_force=in_force,
+        scheduled=scheduled,
+        cancelled=cancelled,
+        draft=factories.draft(),
+        text=text,
+        act=Act.objects.latest("pk"),
+    )
 
 
 def sealed_rows() -> dict[str, list[Any]]:
@@ -137,7 +150,7 @@ def _update(model: str, field: Any) -> Callable[[World], Statements]:
 
 
 #: What may be written in a sealed row, by the design; every other column is attacked.
-FREE = {"agreement": {"time_zone", "head"}, "edition": {"cancelled_at"}, "noticetext": set()}
+FREE = {"agreement": {"time_zone", "head"}, "edition": {"cancelled_at"}, "noticetext": set(), "act": set()}
 
 for _name, _model in MODELS.items():
     for _field in _model._meta.concrete_fields:
@@ -175,6 +188,7 @@ SQL |= {
     "delete all editions": _statements("DELETE FROM agreement_edition"),
     "delete the agreement": _statements("DELETE FROM agreement_agreement"),
     "delete what was said": _statements("DELETE FROM agreement_noticetext"),
+    "delete an act": _statements("DELETE FROM agreement_act WHERE id = {act}"),
     "empty the head": _statements("UPDATE agreement_agreement SET head = ''"),
     "cancel what is in force": _statements(f"{_CANCEL} {{in_force}}"),
     "move a cancellation": _statements(f"{_CANCEL} {{cancelled}}"),
@@ -184,7 +198,7 @@ SQL |= {
 
 def _forged(row: models.Model, key: tuple[str, ...]) -> dict[str, Any]:
     """The columns of a row like that one which shares this unique key with it, and no other."""
-    others = {column for columns in unique_keys(type(row)) for column in columns} - set(key)
+    others = {column for columns in unique_keys(type(row)) for column in columns} - set(key) or {"note"}
     return {
         field.column: stored(
             field,
@@ -224,7 +238,7 @@ def _update_or_replace(model: str, key: tuple[str, ...]) -> Callable[[World], St
 for _name, _model in MODELS.items():
     for _key in unique_keys(_model):
         SQLITE[f"replace {_name} by {', '.join(_key)}"] = _replace(_name, _key)
-        if _name != "noticetext":  # All of its rows are sealed: there is none to start from.
+        if _name not in {"noticetext", "act"}:  # All of their rows are sealed: there is none to start from.
             SQLITE[f"update or replace {_name} by {', '.join(_key)}"] = _update_or_replace(_name, _key)
 
 _AGREEMENT = "SELECT id, 'x', 'UTC', '' FROM agreement_agreement WHERE head <> ''"
@@ -257,6 +271,7 @@ POSTGRESQL |= {
     "truncate agreements cascade": _statements("TRUNCATE agreement_agreement CASCADE"),
     "truncate editions cascade": _statements("TRUNCATE agreement_edition CASCADE"),
     "truncate notices cascade": _statements("TRUNCATE agreement_notice CASCADE"),
+    "truncate the log of acts": _statements("TRUNCATE agreement_act"),
     "truncate texts": _statements("TRUNCATE agreement_noticetext"),
     "truncate by a table of the same name": _statements(
         "CREATE TEMPORARY TABLE agreement_noticetext (id bigint)", "TRUNCATE public.agreement_noticetext"

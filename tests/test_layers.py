@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "agreement"
 # From the ground up; a module may import from any line above its own, and packages from their own floor.
 FLOORS = [
     {"text.source", "text.seal", "text.clauses", "text"},
-    {"dates", "conf", "signals"},
-    {"models.triggers", "models.notices", "models.fields", "models.refusals"},
+    {"dates", "conf", "signals", "roles"},
+    {"models.triggers", "models.notices", "models.fields", "models.refusals", "models.acts"},
     {"models.editions"},
     {"models"},
     {"translation", "channels", "gate", "comparison", "evidence", "retention"},
