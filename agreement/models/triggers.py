@@ -108,6 +108,11 @@ SEALS = (
         ),
         keys=((("id",), ""), (("edition_id", "user_id", "round"), "")),
     ),
+    Seal(
+        model="act",
+        sealed="{row}.id IS NOT NULL",
+        keys=((("id",), ""),),
+    ),
 )
 
 
