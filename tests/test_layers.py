@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "agreement"
 FLOORS = [
     {"text.source", "text.seal", "text.clauses", "text"},
     {"dates", "conf", "signals", "roles"},
-    {"models.triggers", "models.notices", "models.fields", "models.refusals", "models.acts"},
+    {"models.triggers", "models.notices", "models.fields", "models.refusals", "models.acts", "models.autosave"},
     {"models.editions"},
     {"models"},
     {"translation", "channels", "gate", "comparison", "evidence", "retention"},

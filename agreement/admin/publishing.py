@@ -25,7 +25,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, dates
-from agreement.admin.drafts import STATED, fingerprint
+from agreement.admin.comparing import STATED, said
+from agreement.admin.drafts import fingerprint
 from agreement.admin.notices import language, moment
 from agreement.models import Edition, EditionError
 from agreement.models.editions import State
@@ -36,14 +37,6 @@ if TYPE_CHECKING:
     EditionModelAdmin = admin.ModelAdmin[Edition]
 else:
     EditionModelAdmin = admin.ModelAdmin
-
-
-def stated(edition: Edition, name: str) -> object:
-    """What the edition states, in words."""
-    value: object = getattr(edition, f"get_{name}_display", lambda: getattr(edition, name))()
-    if isinstance(value, bool):
-        return _("yes") if value else _("no")
-    return _("none stated") if value == "" else value
 
 
 def local(day: date, clock: time, zone: str) -> datetime:
@@ -204,7 +197,7 @@ class Publishing(EditionModelAdmin):
         return {
             "problem": problem,
             "texts": texts,
-            "stated": [(label_for_field(name, Edition), stated(edition, name)) for name in STATED],
+            "stated": [(label_for_field(name, Edition), said(name, getattr(edition, name))) for name in STATED],
             "binding": binding,
             "binding_from": binding and moment(binding.effective_from, zone),
             "scheduled": scheduled,

@@ -5,8 +5,9 @@ Imports go one way: ``editions`` knows ``acts``, ``notices``, ``fields`` and ``r
 """
 
 from agreement.models.acts import Act
+from agreement.models.autosave import Autosave
 from agreement.models.editions import Agreement, Edition
 from agreement.models.notices import Delivery, Notice, NoticeText
 from agreement.models.refusals import EditionError
 
-__all__ = ["Act", "Agreement", "Delivery", "Edition", "EditionError", "Notice", "NoticeText"]
+__all__ = ["Act", "Agreement", "Autosave", "Delivery", "Edition", "EditionError", "Notice", "NoticeText"]
