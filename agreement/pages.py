@@ -12,6 +12,7 @@ import gzip
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, wraps
@@ -45,6 +46,8 @@ SMALL = 1024
 #: What a list of editions has no use for, and what makes one heavy.
 LONG = ("body", "body_kk", "body_ru")
 SEALED = "public, max-age=31536000, immutable"
+#: Scripts of any site may read what is public anyway, and is nobody's own.
+OPEN = {"Access-Control-Allow-Origin": "*"}
 # Django calls the language «Қазақ», which is the people.
 NAMES = {"kk": "Қазақша"}
 
@@ -75,7 +78,12 @@ class Visit:
 
     def shown(self, timeline: gate.Timeline, dated: gate.Dated) -> Shown:
         """That edition with its texts. 1 query."""
-        return Shown.of(Edition.objects.select_related("agreement").get(pk=dated.pk), timeline, self.at)
+        return self.whole(timeline, dated)[0]
+
+    def whole(self, timeline: gate.Timeline, *dated: gate.Dated) -> list[Shown]:
+        """Those editions with their texts, in that order. 1 query."""
+        whole: Any = Edition.objects.select_related("agreement").in_bulk([one.pk for one in dated])
+        return [Shown.of(whole[one.pk], timeline, self.at) for one in dated]
 
     def listed(self, of: Iterable[tuple[gate.Timeline, gate.Dated]]) -> list[Shown]:
         """Those editions in that order, without their texts. 1 query, or none for none."""
@@ -87,30 +95,49 @@ class Visit:
         found = {edition.pk: edition for edition in whole.rewrite(False).defer(*LONG)}
         return [Shown.of(found[pk], timeline, self.at) for pk, timeline in wanted.items()]
 
-    def path(self, name: str, *args: object) -> str:
-        """The path of one of our pages, in the namespace and language of this one."""
-        return reverse(f"agreement:{name}", args=args, current_app=self._namespace)
+    def path(self, name: str, *args: object, language: str | None = None) -> str:
+        """The path of one of our pages, in the namespace of this one, and in its language or that one."""
+        with translation.override(language) if language else nullcontext():
+            return reverse(f"agreement:{name}", args=args, current_app=self._namespace)
 
-    def url(self, name: str, *args: object) -> str:
+    def url(self, name: str, *args: object, language: str | None = None) -> str:
         """Its whole address."""
-        return self.absolute(self.path(name, *args))
+        return self.absolute(self.path(name, *args, language=language))
 
     def absolute(self, path: str) -> str:
         base = conf.get().BASE_URL
         return urljoin(base, path) if base else self.request.build_absolute_uri(path)
 
-    def render(self, template: str, context: dict[str, Any]) -> HttpResponse:
-        """That template as the page of this address."""
+    def render(self, template: str, context: dict[str, Any], *, query: str = "") -> HttpResponse:
+        """That template as the page of this address, with as much of the query as makes it another page."""
         context = {
-            "alternates": alternates(self.request),
-            "canonical": self.absolute(self.request.path),
+            "alternates": alternates(self.request, query),
+            "canonical": self.absolute(self.request.path + query),
+            "feed": self.path("feed", self._slug) if self._slug else "",
         } | context
         return HttpResponse(render_to_string(template, context, self.request))
+
+    def refuse(self, status: int, heading: str, *sentences: str, link: tuple[str, str] | None = None) -> HttpResponse:
+        """A page that says why there is none, in the site's frame. What was asked stands nowhere on it.
+
+        ``link`` is a path and its words.
+        """
+        context = {"heading": heading, "sentences": sentences, "link": link}
+        response = self.render("agreement/refused.html", context | {"alternates": [], "canonical": ""})
+        response.status_code = status
+        # The frame may be personal, and nobody asks for a mistake twice.
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
     @cached_property
     def _namespace(self) -> str | None:
         match = self.request.resolver_match
         return match.namespace if match else None
+
+    @cached_property
+    def _slug(self) -> str:
+        match = self.request.resolver_match
+        return str(match.kwargs.get("slug", "")) if match else ""
 
 
 View = Callable[..., HttpResponse]
@@ -193,7 +220,7 @@ class Kept:
             held = {tag.removeprefix("W/") for tag in parse_etags(known)}
             tag = next((tag for tag in (self.tag, self.zipped_tag) if tag in held), self.tag if "*" in held else None)
             if tag:
-                names = ("Cache-Control", "Content-Location", "Vary", "Link", "Memento-Datetime")
+                names = ("Cache-Control", "Content-Location", "Vary", "Link", "Memento-Datetime", *OPEN)
                 headers = {name: self.headers[name] for name in names if name in self.headers}
                 return HttpResponseNotModified(headers=headers | {"ETag": tag})
             return self.whole(request)
@@ -259,7 +286,7 @@ setting_changed.connect(forget)  # Sent by Django's test tools alone.
 
 def sealed(content: bytes, content_type: str) -> HttpResponse:
     """Bytes that never change."""
-    return HttpResponse(content, headers={"Content-Type": content_type, "Cache-Control": SEALED})
+    return HttpResponse(content, headers={"Content-Type": content_type, "Cache-Control": SEALED} | OPEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +300,7 @@ class Alternate:
     active: bool
 
 
-def alternates(request: HttpRequest) -> list[Alternate]:
+def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
     """This page in each language; empty where addresses hold no language (no ``i18n_patterns``)."""
     match = request.resolver_match
     if match is None:
@@ -282,6 +309,7 @@ def alternates(request: HttpRequest) -> list[Alternate]:
     for language, name in settings.LANGUAGES:
         with translation.override(language):
             path = reverse(match.view_name, args=match.args, kwargs=match.kwargs, current_app=match.namespace or None)
+            path += query
         found.append(
             Alternate(
                 language=language,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
+from django.contrib.sitemaps.views import sitemap
 from django.urls import include, path
 
+from agreement.sitemaps import AgreementSitemap
 from portal_site import views
 
 urlpatterns = [
+    path("sitemap.xml", sitemap, {"sitemaps": {"agreements": AgreementSitemap}}, name="sitemap"),
+    path("robots.txt", views.robots, name="robots"),
     *i18n_patterns(
         path("", views.home, name="home"),
         path("agreements/", include("agreement.urls")),

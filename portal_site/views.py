@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urljoin
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from agreement import gate
+from agreement import conf, gate
 from agreement.models import Edition
 from agreement.pages import alternates
 from agreement.shown import Shown
@@ -30,6 +32,13 @@ def home(request: HttpRequest) -> HttpResponse:
     found = Edition.objects.in_force(now).select_related("agreement").order_by("agreement__slug")
     agreements = [Shown.of(edition, timelines[edition.agreement.slug], now) for edition in found]
     return _render(request, "portal/home.html", {"agreements": agreements, "mailbox": _shown()})
+
+
+@require_safe
+def robots(request: HttpRequest) -> HttpResponse:
+    """Everything may be found; the sitemap says where it is."""
+    address = urljoin(conf.get().BASE_URL or request.build_absolute_uri("/"), reverse("sitemap"))
+    return HttpResponse(f"User-agent: *\nDisallow:\n\nSitemap: {address}\n", content_type="text/plain; charset=utf-8")
 
 
 @require_safe

@@ -19,7 +19,8 @@ FLOORS = [
     {"dispatch"},
     {"tasks", "testing", "shown"},
     {"pages"},
-    {"management", "admin", "views", "feeds", "forms", "middleware", "templatetags"},
+    {"memento", "data", "compared"},
+    {"management", "admin", "views", "feeds", "sitemaps", "forms", "middleware", "templatetags"},
     {"urls", "checks"},
     {"apps"},
 ]

@@ -129,6 +129,36 @@ def test_of_clauses_that_are_alike_the_one_with_the_same_number_is_the_same():
     assert facts(old, new) == [("1.1", "1.1", ("reworded",)), ("1.2", "1.2", ("reworded",))]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("Бесплатно.", "Платно."), ("Срок – год.", "Срок – два года."), ("Лимит: 5 МБ.", "Лимит снят.")]
+)
+def test_short_clauses_of_one_number_are_one_clause(old, new):
+    sentence = "Билет действует один год и продлевается по просьбе читателя."
+    assert facts(edited((sentence, old)), edited((sentence, new))) == [("1.3", "1.3", ("reworded",))]
+
+
+def test_a_clause_that_lost_or_got_its_number_is_counted_as_a_clause():
+    numbered, plain = "Т\n\n## 1. ОБЩЕЕ\n\n1.1. Раз два три.\n", "Т\n\n## 1. ОБЩЕЕ\n\nРаз два три.\n"
+    lost, got = redline(parse(numbered), parse(plain)), redline(parse(plain), parse(numbered))
+    assert rendering.summary(lost, "ru") == rendering.summary(got, "ru") == "1 пункт перенумерован."
+    assert "прежний номер 1.1." in rendering.html(lost, "ru")
+    assert "прежде без номера" in rendering.html(got, "ru")
+    assert "(formerly without a number)" in rendering.plain(got, "en")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[сайт](https://a.kz)", "[сайт](https://b.kz)"),
+        ("список:\n\n3. раз\n5. два", "список:\n\n3. раз\n6. два"),
+        ("| а | [б](/1) |\n|--|--|\n| в | г |", "| а | [б](/2) |\n|--|--|\n| в | г |"),
+    ],
+)
+def test_another_target_and_another_number_in_a_list_are_other_words(old, new):
+    head = "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз два три четыре пять:\n\n"
+    assert facts(head + old, head + new) == [("1.1", "1.1", ("reworded",))]
+
+
 def test_an_editors_correction_wins():
     new = edited(
         ("Билет действует один год и продлевается по просьбе читателя.", "Фотографировать экспонаты запрещено.")
@@ -171,6 +201,12 @@ def shown(old: str, new: str) -> str:
         ("с 01.03.2024 г.", "с 01.04.2024 г.", "с [01.03.2024]<01.04.2024> г."),
         ("пункт 4.3 и", "пункт 4.2 и", "пункт [4.3]<4.2> и"),
         ("данные хранятся", "данные, хранятся", "данные<,> хранятся"),
+        ("цена 1 000 тенге", "цена 1 500 тенге", "цена [1 000]<1 500> тенге"),
+        ("1\xa0000\xa0000", "1\xa0000\xa0500", "[1\xa0000\xa0000]<1\xa0000\xa0500>"),
+        ("за 2 000 ₸", "за 1 000 ₸", "за [2 000]<1 000> ₸"),
+        ("за 10 дней", "за 10 000 дней", "за [10]<10 000> дней"),
+        ("пеня 0,5 %", "пеня 0,7 %", "пеня [0,5]<0,7> %"),
+        ("1 000,50 тг", "1 000,75 тг", "[1 000,50]<1 000,75> тг"),
         ("а б в г д", "а х в у д", "а [б в г]<х в у> д"),
         ("раз два", "раз два три", "раз два< три>"),
         ("", "раз", "<раз>"),
@@ -181,7 +217,7 @@ def test_words_are_whole_islands_are_swallowed_and_deletion_comes_first(old, new
     assert shown(old, new) == reads
 
 
-WORDS = st.lists(st.sampled_from("а б в іс-әрекет v1.2 4.3 01.03.2024 , . « » \n".split(" ")), max_size=30)
+WORDS = st.lists(st.sampled_from("а б в іс-әрекет v1.2 4.3 01.03.2024 1 000 2,5 , . « » \n".split(" ")), max_size=30)
 PROSE = st.one_of(WORDS.map(" ".join), st.text(), ANY)
 
 
@@ -198,7 +234,10 @@ def test_applying_the_runs_gives_the_new_text_and_undoing_them_the_old(old, new)
 def test_no_run_begins_or_ends_inside_a_word(old, new):
     runs = compare(old, new)
     for text, other in ((old, "insert"), (new, "delete")):
-        words = [match.span() for match in re.finditer(r"\w+(?:[-.]\w+)*", text)]
+        words = [
+            match.span()
+            for match in re.finditer(r"(?<!\w)\d{1,3}(?: \d{3}(?!\w))+(?![-.,]\w)|\w+(?:[-.]\w+|,(?<=\d,)\d+)*", text)
+        ]
         place = 0
         for run in runs:
             if run.kind != other:
@@ -356,6 +395,21 @@ def test_plain_text_marks_words_for_mail():
         "2.4. (прежний номер 2.3.)\n"
         "За утерянную книгу читатель возмещает её стоимость или приносит такую же.\n"
     )
+
+
+SIGNS = st.lists(st.sampled_from(["[", "]", "{", "}", "-", "+", "а", "б", " "]), max_size=20).map("".join)
+
+
+@given(SIGNS, SIGNS)
+@example("[-а-] б", "{+а+} б")
+@settings(max_examples=300, deadline=None)
+def test_in_plain_text_every_mark_is_a_mark(old, new):
+    one, other = (parse(f"1.1. {text}а").clauses for text in (old, new))
+    (line,) = rendering.plain(red.Redline((Change(one[0], other[0]),)), "ru", whole=True).splitlines()[1:]
+    marked = re.split(r"(\[-.*?-\]|\{\+.*?\+\})", line)
+    for side, gone in ((one, "{+"), (other, "[-")):
+        kept = [part[2:-2] if place % 2 else part for place, part in enumerate(marked) if not part.startswith(gone)]
+        assert re.sub(r"[\s\\]", "", "".join(kept)) == re.sub(r"\s", "", side[0].text)
 
 
 def test_every_language_has_every_word():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from agreement.text.clauses import Clause
@@ -15,6 +16,7 @@ WORDS = {
         "inserted": "қосылды",
         "deleted": "алып тасталды",
         "renumbered": "бұрынғы нөмірі {was}",
+        "unnumbered": "бұрын нөмірсіз болған",
         "moved": "орны ауыстырылды",
         "reformatted": "ресімделуі ғана өзгерді",
         "replaced": "толығымен ауыстырылды: сөзбе-сөз салыстыру үшін тым ұзын",
@@ -29,6 +31,7 @@ WORDS = {
         "inserted": "добавлено",
         "deleted": "исключено",
         "renumbered": "прежний номер {was}",
+        "unnumbered": "прежде без номера",
         "moved": "изменено место",
         "reformatted": "изменено только оформление",
         "replaced": "заменено целиком: слишком длинно для пословного сравнения",
@@ -43,6 +46,7 @@ WORDS = {
         "inserted": "added",
         "deleted": "deleted",
         "renumbered": "formerly {was}",
+        "unnumbered": "formerly without a number",
         "moved": "moved",
         "reformatted": "formatting only",
         "replaced": "replaced as a whole: too long to compare word by word",
@@ -86,6 +90,8 @@ _COUNTED = {
     },
 }
 
+_MARKS = re.compile(r"(?<=\[)(?=-)|(?<=-)(?=\])|(?<=\{)(?=\+)|(?<=\+)(?=\})")
+
 
 def facts(change: Change) -> tuple[str, ...]:
     """What is true of a unit: keys of ``WORDS``; several may be, none if it is unchanged."""
@@ -108,7 +114,7 @@ def summary(redline: Redline, language: str) -> str:
     """
     counts = dict.fromkeys(("reworded", "inserted", "deleted", "renumbered", "moved", "reformatted", "outside"), 0)
     for change in redline.changed:
-        numbered = bool((change.new or change.old).number)  # type: ignore[union-attr]
+        numbered = any(unit and unit.number for unit in (change.old, change.new))
         for fact in facts(change) if numbered else ("outside",):
             counts["reworded" if fact == "replaced" else fact] += 1
     forms = _COUNTED[language]
@@ -151,7 +157,7 @@ def _row(change: Change, words: dict[str, str]) -> str:
     unit: Clause = change.new or change.old  # type: ignore[assignment]
     said = facts(change)
     marks = "".join(
-        f' <span class="agreement-fact" data-fact="{fact}">{_said(change, fact, words)}</span>' for fact in said
+        f' <span class="agreement-fact" data-fact="{fact}">{escape(_said(change, fact, words))}</span>' for fact in said
     )
     heading = "strong" if unit.kind in {"title", "section", "heading"} else "span"
     name = escape(unit.label or words.get(unit.kind, ""))
@@ -169,7 +175,8 @@ def _row(change: Change, words: dict[str, str]) -> str:
 
 
 def _said(change: Change, fact: str, words: dict[str, str]) -> str:
-    return escape(words[fact].format(was=change.old.label if change.old else ""))
+    was = change.old.label if change.old else ""
+    return words["unnumbered" if fact == "renumbered" and not was else fact].format(was=was)
 
 
 def _marked(change: Change) -> str:
@@ -178,12 +185,15 @@ def _marked(change: Change) -> str:
 
 
 def plain(redline: Redline, language: str, *, whole: bool = False) -> str:
-    """The redline as plain text, for mail: ``[-deleted-] {+inserted+}``, one paragraph a unit."""
+    """The redline as plain text, for mail: ``[-deleted-] {+inserted+}``, one paragraph a unit.
+
+    The same signs in the texts themselves are parted by a backslash (``[\\-``), so that every mark is a mark.
+    """
     words = WORDS[language]
     paragraphs = []
     for change in redline.changes if whole else redline.changed:
         unit: Clause = change.new or change.old  # type: ignore[assignment]
-        said = "; ".join(words[fact].format(was=change.old.label if change.old else "") for fact in facts(change))
+        said = "; ".join(_said(change, fact, words) for fact in facts(change))
         name = unit.label or words.get(unit.kind, "")
         head = f"{name} ({said})" if said else name
         text = "".join(map(_bracketed, change.words)).replace("-]{+", "-] {+")
@@ -192,7 +202,8 @@ def plain(redline: Redline, language: str, *, whole: bool = False) -> str:
 
 
 def _bracketed(run: Run) -> str:
-    bare = run.text.rstrip()
+    text = _MARKS.sub(r"\\", run.text)
+    bare = text.rstrip()
     if run.kind == "equal" or not bare:
-        return run.text
-    return (f"[-{bare}-]" if run.kind == "delete" else f"{{+{bare}+}}") + run.text[len(bare) :]
+        return text
+    return (f"[-{bare}-]" if run.kind == "delete" else f"{{+{bare}+}}") + text[len(bare) :]
