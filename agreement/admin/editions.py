@@ -41,6 +41,7 @@ from agreement.admin.comparing import STATED, said
 from agreement.admin.drafts import EditionForm, Writing, fingerprint
 from agreement.admin.notices import LONG, Filtered, language, moment
 from agreement.admin.publishing import Publishing
+from agreement.admin.starting import Starting
 from agreement.models import Act, Agreement, Edition
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
@@ -172,7 +173,7 @@ def _fieldsets(pairs: dict[str, Any], states: Any = STATED, *, written: bool = F
 
 
 @admin.register(Edition)
-class EditionAdmin(Filtered, Writing, Publishing, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
+class EditionAdmin(Filtered, Starting, Writing, Publishing, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
     list_display = ["name", "badge", "binds", "heading"]
     search_fields = ["agreement__slug", "title_kk", "title_ru"]
     list_select_related = ["agreement"]
