@@ -21,7 +21,7 @@ from reversion.models import Version
 from agreement import dispatch
 from agreement.admin.comparing import WRITTEN
 from agreement.admin.drafts import fingerprint
-from agreement.models import Agreement, Delivery, Edition, Notice
+from agreement.models import Act, Agreement, Delivery, Edition, Notice
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from agreement.text.clauses import title_line
@@ -88,7 +88,8 @@ def begun(client: Client, **changed: object) -> Edition:
 def question(client: Client, edition: Edition, **answer: object) -> dict[str, object]:
     """The publish page's form as it is opened now, with an answer; ``when="now"`` unless another is given."""
     form = client.get(at("edition_publish", edition.pk)).context["form"]
-    return {"after": form["after"].value(), "draft": form["draft"].value(), "when": "now", "confirm": "on"} | answer
+    opened = {"after": form["after"].value(), "draft": form["draft"].value(), "warnings": sorted(form.standing)}
+    return opened | {"when": "now", "typed": edition.agreement.slug, "reason": "Сот шешімі."} | answer
 
 
 def columns(edition: Edition) -> dict[str, object]:
@@ -463,7 +464,9 @@ def test_the_publish_page_says_what_will_happen(publisher):
     assert "Days of notice 0 Years of retention 3 Material change yes" in words
     assert "In force now: terms, edition 1" in words
     assert "The edition in force promises 10 days of notice" in words
-    assert "4 users will be told." in words
+    assert "Both texts have the same clauses in the same order." in words
+    assert "email Kazakh 1 email Russian 1 email Kazakh and Russian 2" in words
+    assert words.count("Nothing changed.") >= 2
     assert "Astana time, UTC+5, Asia/Almaty" in words
 
 
@@ -548,7 +551,7 @@ def next_change(month: int) -> str:
         ("Asia/Almaty", {"time": "09:00"}, "Name the date and the time."),
         ("Asia/Almaty", {"when": "now", "date": "2030-01-01"}, "which of the two is meant?"),
         ("Asia/Almaty", {"when": ""}, "This field is required."),
-        ("Asia/Almaty", {"when": "now", "confirm": ""}, "This field is required."),
+        ("Asia/Almaty", {"when": "now", "typed": ""}, "Type terms: it binds at once, or warnings stand."),
     ],
 )
 def test_an_answer_that_can_be_read_in_two_ways_or_none_is_asked_again(publisher, zone, answer, says):
@@ -590,16 +593,22 @@ def test_a_scheduled_edition_is_cancelled_after_a_question(publisher):
     edition = factories.published(effective_from=timezone.now() + timedelta(days=1))
     there = at("edition_cancel", edition.pk)
     assert publisher.get(there + f"?confirm=on&digest={edition.digest}").status_code == 200
-    for incomplete in ({}, {"digest": edition.digest}, {"confirm": "on", "digest": "f" * 64}):
+    whole = {"confirm": "on", "digest": edition.digest, "reason": "Қате."}
+    for name in whole:
+        assert publisher.post(there, whole | {name: ""}).status_code == 400
+    for incomplete in ({}, whole | {"digest": "f" * 64}):
         assert publisher.post(there, incomplete).status_code == 400
     edition.refresh_from_db()
     assert edition.state() == State.SCHEDULED
 
-    answers = [publisher.post(there, {"confirm": "on", "digest": edition.digest}) for _click in range(2)]
+    form = {"confirm": "on", "digest": edition.digest, "reason": "Қате."}
+    answers = [publisher.post(there, form) for _click in range(2)]
 
     assert [answer.status_code for answer in answers] == [302, 409]
     edition.refresh_from_db()
     assert edition.state() == State.CANCELLED
+    cancelled = Act.objects.about(edition).first()
+    assert (cancelled.kind, cancelled.by, cancelled.note) == ("cancelled", "publisher", "Қате.")
 
 
 def test_only_what_is_scheduled_is_cancelled(publisher):

@@ -203,6 +203,7 @@ class Writing(EditionModelAdmin):
 def findings(bodies: Mapping[str, str], summaries: Mapping[str, str], binding: Edition | None) -> list[dict[str, Any]]:
     """What the lint says, errors first, in the page's language; ``key`` names a finding for good."""
     previous = {code: binding.text(code).body for code in bodies} if binding else None
+    names = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}
     titles = {code: clauses.title_line(body) for code, body in bodies.items()}
     found = []
     for message in lint.lint(bodies, titles=titles, summaries=summaries, previous=previous, **conf.lint()):
@@ -212,6 +213,7 @@ def findings(bodies: Mapping[str, str], summaries: Mapping[str, str], binding: E
                 "id": message.id,
                 "severity": message.severity,
                 "language": message.language,
+                "place": ", ".join(filter(None, (str(names.get(message.language, "")), message.clause))),
                 "clause": message.clause,
                 "line": message.line,
                 "sentence": sentence,

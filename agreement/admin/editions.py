@@ -37,9 +37,10 @@ from reversion.models import Version
 
 from agreement import conf
 from agreement.admin.acts import rights
-from agreement.admin.comparing import STATED, said
+from agreement.admin.comparing import STATED, Comparing, said
 from agreement.admin.drafts import EditionForm, Writing, fingerprint
 from agreement.admin.notices import LONG, Filtered, language, moment
+from agreement.admin.previews import Previews
 from agreement.admin.publishing import Publishing
 from agreement.admin.starting import Starting
 from agreement.models import Act, Agreement, Edition
@@ -173,7 +174,7 @@ def _fieldsets(pairs: dict[str, Any], states: Any = STATED, *, written: bool = F
 
 
 @admin.register(Edition)
-class EditionAdmin(Filtered, Starting, Writing, Publishing, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
+class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
     list_display = ["name", "badge", "binds", "heading"]
     search_fields = ["agreement__slug", "title_kk", "title_ru"]
     list_select_related = ["agreement"]
@@ -291,6 +292,8 @@ class EditionAdmin(Filtered, Starting, Writing, Publishing, VersionAdmin, Transl
         context["may_publish"] = state == State.DRAFT and self.may(request, "publish")
         context["may_cancel"] = state == State.SCHEDULED and self.may(request, "cancel")
         if edition:
+            context["may_begin"] = bool(edition.published_at) and self.has_add_permission(request)
+            context["correctable"] = state == State.IN_FORCE
             context["rights"] = rights(request, edition, denied=self._denied(request, edition))
             there = request.resolver_match and request.resolver_match.url_name != "agreement_edition_recover"
             if there and self.has_change_permission(request, edition):
