@@ -8,11 +8,13 @@ from datetime import timedelta
 
 import pytest
 import reversion
+from django.contrib.auth import get_user_model
 from django.core import mail
 from django.utils import timezone
 from reversion.models import Version
 
 from agreement.models import Act, Edition
+from agreement.models.editions import State
 from tests import factories
 from tests.test_admin import AUTHOR, PUBLISHER, at, desk, question, written
 
@@ -209,3 +211,23 @@ def test_a_correction_begins_with_the_edition_in_force(author):
     page = author.get(at("edition_change", edition.pk))
     assert "Publish a correction…" in words(page)
     assert f"{at('edition_add')}?edition={edition.pk}" in page.content.decode()
+
+
+def test_the_state_and_the_moments_of_every_edition_stand_on_one_page(publisher, author, django_assert_max_num_queries):
+    factories.published()
+    scheduled = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    factories.published(effective_from=timezone.now() + timedelta(days=2)).cancel()
+    factories.draft()
+    there = at("agreement_change", scheduled.agreement_id)
+    client = desk(get_user_model(), *AUTHOR, "view_agreement", name="both")
+    with django_assert_max_num_queries(12):
+        answer = client.get(there)
+    states = [moment.state for moment in answer.context["timeline"]]
+    assert states == [State.DRAFT, State.CANCELLED, State.SCHEDULED, State.IN_FORCE]
+    page = words(answer)
+    assert "terms, edition 1" in page
+    assert "New draft" in page
+    for _more in range(20):
+        factories.draft()
+    with django_assert_max_num_queries(12):
+        client.get(there)

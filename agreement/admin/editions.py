@@ -1,4 +1,4 @@
-"""Agreements and their editions: drafts are edited in both languages at once, published and cancelled after a
+"""Editions: drafts are edited in both languages at once, published and cancelled after a
 question; what is published is shown and never written, superusers included.
 
 On a POST the agreement's lock is held from the moment an edition is read, so what a page decides on is still
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-from zoneinfo import available_timezones
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -19,7 +18,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import NoReverseMatch, reverse
@@ -48,11 +47,6 @@ from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from agreement.text import source
 
-if TYPE_CHECKING:
-    AgreementModelAdmin = admin.ModelAdmin[Agreement]
-else:
-    AgreementModelAdmin = admin.ModelAdmin
-
 
 class SourceField(forms.CharField):
     """A text by the import's rule: line breaks become LF, and no space is taken off its ends."""
@@ -62,53 +56,6 @@ class SourceField(forms.CharField):
 
     def to_python(self, value: Any) -> Any:
         return source.normalise(super().to_python(value) or "")
-
-
-class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The zone comes from a list: every date of the agreement is computed with it."""
-
-    time_zone = forms.ChoiceField(
-        label=capfirst(Agreement._meta.get_field("time_zone").verbose_name),
-        help_text=Agreement._meta.get_field("time_zone").help_text,
-        choices=lambda: [(name, name) for name in sorted(available_timezones())],
-        initial=conf.time_zone,
-    )
-
-
-@admin.register(Agreement)
-class AgreementAdmin(Filtered, AgreementModelAdmin):
-    form = AgreementForm
-    fields = ["slug", "time_zone"]
-    list_display = ["slug", "in_force", "time_zone"]
-    actions = None
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Agreement]:
-        now = Edition.objects.in_force().defer(*LONG)
-        return super().get_queryset(request).prefetch_related(Prefetch("editions", now, to_attr="binding_now"))
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Agreement | None:
-        found = super().get_object(request, object_id, from_field)
-        if found and request.method == "POST":
-            found.lock()
-            found = super().get_object(request, object_id, from_field)
-        return found
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Agreement | None = None) -> list[str]:
-        return ["slug"] if obj and obj.head else []
-
-    def has_delete_permission(self, request: HttpRequest, obj: Agreement | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj and obj.head)
-
-    @admin.display(description=_("edition in force"))
-    def in_force(self, agreement: Any) -> str:
-        return ", ".join(
-            gettext("edition %(number)s from %(moment)s")
-            % {
-                "number": edition.number,
-                "moment": moment(edition.effective_from, agreement.time_zone, "from"),
-            }
-            for edition in agreement.binding_now
-        )
 
 
 class EditionChangeList(ChangeList):

@@ -71,6 +71,10 @@ def local(day: date, clock: time, zone: str) -> datetime:
     raise ValidationError(message, code="nonexistent_time", params=params)
 
 
+#: The channels of our own in words; a host's channel is called by its name.
+CHANNELS = {"email": _("e-mail")}
+
+
 class PublishForm(forms.Form):
     """When a draft is to take effect, and what the page showed when it was opened."""
 
@@ -188,7 +192,11 @@ def recipients() -> list[tuple[str, str, int]]:
         for code, count in found.annotate(agreement_count=Count("pk")):
             counts[conf.notice_language(code)] += count
     names = dict(LANGUAGES)
-    return [(channel.name, str(names[code]), count) for channel in channels() for code, count in counts.items()]
+    return [
+        (str(CHANNELS.get(channel.name, channel.name)), str(names[code]), count)
+        for channel in channels()
+        for code, count in counts.items()
+    ]
 
 
 class Publishing(EditionModelAdmin):
