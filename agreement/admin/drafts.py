@@ -49,7 +49,7 @@ def fingerprint(edition: Edition) -> str:
 class EditionForm(forms.ModelForm):  # type: ignore[type-arg]
     """A draft in both languages. Its titles are the first lines of its texts: a page prints them for those."""
 
-    token = forms.CharField(required=False, widget=forms.HiddenInput)
+    token = forms.CharField(required=False, label="", widget=forms.HiddenInput)
 
     #: The draft as stored, where the form begins with something else: a revision.
     over: Edition | None = None

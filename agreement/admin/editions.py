@@ -129,7 +129,7 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
     form = EditionForm
     fieldsets = _fieldsets(PAIRS, written=True)
     facts = ["badge", "number", "from_moment", "until_moment", "cancelled_moment"]
-    facts += ["published_moment", "published_by", "recorded_moment", "imported", "digest", "previous_digest"]
+    facts += ["published_moment", "published_by", "recorded_moment", "history", "digest", "previous_digest"]
     formfield_overrides = {models.TextField: {"form_class": SourceField, "widget": AdminTextareaWidget}}
     # What one may do with a published edition is never done to many at once.
     actions = None
@@ -191,6 +191,10 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
     @admin.display(description=_("recorded"))
     def recorded_moment(self, edition: Edition) -> str:
         return moment(edition.recorded_at, edition.agreement.time_zone)
+
+    @admin.display(description=_("imported history"))
+    def history(self, edition: Edition) -> object:
+        return said("imported", edition.imported)
 
     @admin.display(description=_("cancelled"))
     def cancelled_moment(self, edition: Edition) -> str:
