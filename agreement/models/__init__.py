@@ -7,6 +7,7 @@ Imports go one way: ``acceptances`` knows ``editions``, ``deliveries`` and ``fie
 
 from agreement.models.acceptances import Acceptance, Stale
 from agreement.models.acts import Act
+from agreement.models.autosave import Autosave
 from agreement.models.deliveries import Delivery, Progress
 from agreement.models.editions import Agreement, Edition
 from agreement.models.notices import Notice, NoticeText
@@ -17,6 +18,7 @@ __all__ = [
     "Acceptance",
     "Act",
     "Agreement",
+    "Autosave",
     "Delivery",
     "Edition",
     "EditionError",
