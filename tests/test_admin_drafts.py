@@ -52,7 +52,7 @@ def test_what_is_typed_is_compared_with_the_edition_in_force(author):
     typed = {"body_kk": factories.KK.replace("Екінші", "Өзге"), "body_ru": factories.RU, "changes": "1"}
     answer = author.post(at("edition_check", edition.pk), typed).json()
     assert answer["changes"]["kk"]["said"] == "1 clause changed."
-        assert re.search(r"<ins>.*Өзге.*</ins>", answer["changes"]["kk"]["html"])
+    assert re.search(r"<ins>.*Өзге.*</ins>", answer["changes"]["kk"]["html"])
     assert answer["changes"]["ru"]["said"] == "Nothing changed."
 
 
