@@ -61,6 +61,11 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
             found |= Q(pseudonym=pseudonym.digest, pseudonym_key=pseudonym.key)
         return self.filter(found).order_by("at", "pk")
 
+    def missing(self, users: models.QuerySet[Any], editions: Iterable[int]) -> models.QuerySet[Any]:
+        """Those of the users who have joined none of these editions. An anti-join, on the index of the unique key."""
+        theirs = self.filter(edition__in=list(editions), user=models.OuterRef("pk"))
+        return users.filter(~models.Exists(theirs))
+
     def record(
         self,
         *,
@@ -85,7 +90,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         alias = router.db_for_write(self.model)
         with transaction.atomic(using=alias):
             _held(Agreement.objects.filter(pk=edition.agreement_id), alias)
-            self._insert(
+            self._join(
                 alias,
                 user=user,
                 edition=edition.pk,
@@ -122,7 +127,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         with transaction.atomic(using=alias) if locks else nullcontext():
             left = set(_held(missing, alias) if locks else missing.using(alias).values_list("pk", flat=True))
             for key in sorted(left & entered):
-                made = self._insert(
+                made = self._join(
                     alias,
                     user=user,
                     edition=each[key].edition,
@@ -135,7 +140,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
                 left -= {key} if made else set()
         return left
 
-    def _insert(
+    def _join(
         self,
         alias: str,
         *,
