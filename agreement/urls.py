@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from agreement import conf, views
+from agreement import conf, verify, views
 
 
 class NumberConverter:
@@ -40,6 +40,7 @@ register_converter(LanguageConverter, "agreement_language")
 app_name = "agreement"
 urlpatterns = [
     path("", views.index, name="index"),
+    path("verify/", verify.verify, name="verify"),
     path("<slug:slug>/", views.current, name="current"),
     path("<slug:slug>/editions/", views.editions, name="editions"),
     path("<slug:slug>/editions/<agreement_number:number>/", views.edition, name="edition"),
