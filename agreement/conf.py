@@ -81,6 +81,13 @@ class Conf:
     LINT_SILENCED: tuple[str, ...] = ()
     """Ids of warnings the lint does not give, ``"agreement.L017"``. Errors can't be silenced."""
 
+    TIMESTAMP_AUTHORITY: str = ""
+    """Address of an RFC 3161 authority, ``"https://tsa.example.kz"``, that ``stamp_editions`` asks to stamp the digest
+    of every edition. Default: none is asked."""
+
+    TIMESTAMP_CERTIFICATES: str = ""
+    """Path of a PEM file with that authority's root certificates: a stamp they do not vouch for is not kept."""
+
 
 #: The names ``settings.AGREEMENT`` may hold.
 KEYS = tuple(field.name for field in fields(Conf))

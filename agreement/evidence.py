@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from django.template.loader import render_to_string
 from django.utils import translation
@@ -41,6 +41,8 @@ class Bundle:
 
     archive: zipfile.ZipFile
     digests: dict[str, str] = field(default_factory=dict)
+    stamped: list[tuple[str, str]] = field(default_factory=list)
+    """Manifests, each with the name, without its ending, of a time stamp on it."""
 
     def add(self, name: str, content: bytes | Iterable[bytes]) -> None:
         """Write a file, all at once or piece by piece; a name comes once."""
@@ -54,8 +56,9 @@ class Bundle:
                 file.write(piece)
         self.digests[name] = digest.hexdigest()
 
-    def close(self, context: dict[str, Any]) -> None:
+    def close(self, at: datetime) -> None:
         """Write what tells a stranger how to check the rest."""
+        context = {"at": seal.rfc3339(at), "stamped": self.stamped}
         parts = []
         for language in READERS:
             with translation.override(language):
@@ -94,7 +97,7 @@ def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path) 
         for edition in editions:
             folder = _folder(edition)
             bundle.add(f"{folder}/deliveries.csv", _deliveries(edition, at))
-        bundle.close({"at": seal.rfc3339(at)})
+        bundle.close(at)
     return bundle.digests
 
 
@@ -107,6 +110,11 @@ def add_editions(bundle: Bundle, editions: Sequence[Edition], *, at: datetime) -
     chain = Edition.objects.published().filter(agreement=agreement, number__lte=last).select_related("agreement")
     for edition in chain.iterator(chunk_size=10):
         bundle.add(f"{_folder(edition)}/manifest.json", edition.manifest())
+        for place, stamp in enumerate(edition.time_stamps.filter(stamped_at__lte=at), 1):
+            name = f"{_folder(edition)}/stamp-{place}"
+            bundle.add(f"{name}.tsr", bytes(stamp.response))
+            bundle.add(f"{name}.pem", stamp.certificates.encode())
+            bundle.stamped.append((f"{_folder(edition)}/manifest.json", name))
         if edition.pk in wanted:
             for language in conf.LANGUAGES:
                 bundle.add(f"{_folder(edition)}.{language}.md", edition.text(language).body.encode())

@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "agreement"
 FLOORS = [
     {"text.source", "text.seal", "text.clauses", "text"},
     {"dates", "conf", "signals"},
-    {"models.triggers", "models.notices", "models.fields", "models.refusals"},
+    {"models.triggers", "models.notices", "models.fields", "models.refusals", "models.timestamps"},
     {"models.editions"},
     {"models"},
-    {"translation", "channels", "gate", "comparison", "retention"},
+    {"translation", "channels", "gate", "comparison", "retention", "stamping"},
     {"dispatch"},
     {"tasks", "testing", "shown"},
     {"pages", "evidence"},

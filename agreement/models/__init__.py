@@ -7,5 +7,6 @@ in strings; ``triggers`` knows none of them: it reads the fields of whatever mod
 from agreement.models.editions import Agreement, Edition
 from agreement.models.notices import Delivery, Notice, NoticeText
 from agreement.models.refusals import EditionError
+from agreement.models.timestamps import TimeStamp
 
-__all__ = ["Agreement", "Delivery", "Edition", "EditionError", "Notice", "NoticeText"]
+__all__ = ["Agreement", "Delivery", "Edition", "EditionError", "Notice", "NoticeText", "TimeStamp"]
