@@ -75,7 +75,12 @@ class Visit:
 
     def shown(self, timeline: gate.Timeline, dated: gate.Dated) -> Shown:
         """That edition with its texts. 1 query."""
-        return Shown.of(Edition.objects.select_related("agreement").get(pk=dated.pk), timeline, self.at)
+        return self.whole(timeline, dated)[0]
+
+    def whole(self, timeline: gate.Timeline, *dated: gate.Dated) -> list[Shown]:
+        """Those editions with their texts, in that order. 1 query."""
+        whole: Any = Edition.objects.select_related("agreement").in_bulk([one.pk for one in dated])
+        return [Shown.of(whole[one.pk], timeline, self.at) for one in dated]
 
     def listed(self, of: Iterable[tuple[gate.Timeline, gate.Dated]]) -> list[Shown]:
         """Those editions in that order, without their texts. 1 query, or none for none."""
@@ -99,11 +104,11 @@ class Visit:
         base = conf.get().BASE_URL
         return urljoin(base, path) if base else self.request.build_absolute_uri(path)
 
-    def render(self, template: str, context: dict[str, Any]) -> HttpResponse:
-        """That template as the page of this address."""
+    def render(self, template: str, context: dict[str, Any], *, query: str = "") -> HttpResponse:
+        """That template as the page of this address, with as much of the query as makes it another page."""
         context = {
-            "alternates": alternates(self.request),
-            "canonical": self.absolute(self.request.path),
+            "alternates": alternates(self.request, query),
+            "canonical": self.absolute(self.request.path + query),
         } | context
         return HttpResponse(render_to_string(template, context, self.request))
 
@@ -273,7 +278,7 @@ class Alternate:
     active: bool
 
 
-def alternates(request: HttpRequest) -> list[Alternate]:
+def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
     """This page in each language; empty where addresses hold no language (no ``i18n_patterns``)."""
     match = request.resolver_match
     if match is None:
@@ -282,6 +287,7 @@ def alternates(request: HttpRequest) -> list[Alternate]:
     for language, name in settings.LANGUAGES:
         with translation.override(language):
             path = reverse(match.view_name, args=match.args, kwargs=match.kwargs, current_app=match.namespace or None)
+            path += query
         found.append(
             Alternate(
                 language=language,

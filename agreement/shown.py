@@ -130,6 +130,12 @@ class Shown:
         return self._instant(self.edition.effective_from)
 
     @property
+    def since(self) -> str:
+        """The day it takes effect, or took."""
+        at = self.edition.effective_from
+        return dates.day(at, frame(), self.edition.agreement.time_zone) if at else ""
+
+    @property
     def published(self) -> str:
         return self._instant(self.edition.published_at)
 

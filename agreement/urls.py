@@ -42,8 +42,13 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("verify/", verify.verify, name="verify"),
     path("<slug:slug>/", views.current, name="current"),
+    path("<slug:slug>/bilingual/", views.bilingual, name="bilingual"),
     path("<slug:slug>/editions/", views.editions, name="editions"),
     path("<slug:slug>/editions/<agreement_number:number>/", views.edition, name="edition"),
+    path("<slug:slug>/editions/<agreement_number:number>/changes/", views.changes, name="changes"),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/bilingual/", views.edition_bilingual, name="edition_bilingual"
+    ),
     path(
         "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.md",
         views.markdown,

@@ -9,15 +9,24 @@ second), and those its docstring names. A kept page costs nothing.
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import urlencode
 
-from django.http import Http404, HttpResponse
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 
-from agreement import conf
+from agreement import conf, dates, gate
+from agreement.compared import Compared, beside
 from agreement.models import Edition
-from agreement.models.editions import State
-from agreement.pages import Visit, page, sealed
-from agreement.shown import Shown
+from agreement.pages import Visit, alternates, page, sealed
+from agreement.shown import Shown, frame
+from agreement.text import clauses, parallel
+
+#: How the changes are laid out: by the window's width, or as asked for.
+VIEWS = ("", "inline", "columns")
+#: What a link to the same place in the other language says, in that language.
+OTHER = {"kk": "қазақша", "ru": "по-русски"}
 
 
 @page()
@@ -47,7 +56,7 @@ def current(visit: Visit, slug: str) -> HttpResponse:
     context = {"upcoming": upcoming}
     if edition is None:
         return visit.render("agreement/announced.html", context)
-    return _edition(visit, visit.shown(timeline, edition), context)
+    return _edition(visit, timeline, edition, context)
 
 
 @page()
@@ -63,10 +72,54 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
 def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The permanent page of an edition. 1 query."""
     timeline = visit.timeline(slug)
-    shown = visit.shown(timeline, visit.dated(timeline, number))
-    in_force = timeline.in_force(visit.at)
-    binding = in_force.number if in_force and shown.state != State.IN_FORCE else None
-    return _edition(visit, shown, {"binding": binding, "permanent": True})
+    context = {"binding": timeline.in_force(visit.at), "permanent": True}
+    return _edition(visit, timeline, visit.dated(timeline, number), context)
+
+
+@page("from", "to", "view")
+def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
+    """What changed since the edition before, or since any other: ``?from=1``. 1 query."""
+    timeline = visit.timeline(slug)
+    since, view = visit.asked.get("from"), visit.asked.get("view", "")
+    if view not in VIEWS:
+        raise BadRequest("There is no such view of the changes.")
+    if "to" in visit.asked:  # A form can't change an address's path.
+        chosen = visit.dated(timeline, _number(visit.asked["to"]))
+        query = f"?{urlencode({'from': _number(since)})}" if since else ""
+        return HttpResponseRedirect(visit.path("changes", slug, chosen.number) + query)
+    new = visit.dated(timeline, number)
+    before, after, public = timeline.before(new), timeline.after(new), timeline.public(visit.at)
+    old = visit.dated(timeline, _number(since)) if since is not None else before
+    shown = visit.whole(timeline, new, *([old] if old and old != new else []))
+    context = {
+        "slug": slug,
+        "new": shown[0],
+        "compared": Compared(shown[1], shown[0]) if len(shown) > 1 else None,
+        "view": view,
+        "choices": [(one.number, dates.day(one.effective_from, frame(), timeline.time_zone)) for one in public[::-1]],
+        "earlier": before if before and timeline.before(before) else None,
+        "later": after if after in public else None,
+        "neighbours": old == before,
+    }
+    query = f"?from={old.number}" if old and old != before else ""
+    return visit.render("agreement/changes.html", context, query=query)
+
+
+@page()
+def bilingual(visit: Visit, slug: str) -> HttpResponse:
+    """The edition in force in both languages, clause by clause. 1 query."""
+    timeline = visit.timeline(slug)
+    edition = timeline.in_force(visit.at)
+    if edition is None:
+        raise Http404
+    return _bilingual(visit, timeline, edition)
+
+
+@page()
+def edition_bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
+    """An edition in both languages, clause by clause. 1 query."""
+    timeline = visit.timeline(slug)
+    return _bilingual(visit, timeline, visit.dated(timeline, number))
 
 
 @page()
@@ -88,6 +141,38 @@ def _whole(visit: Visit, slug: str, number: int) -> Edition:
     return whole
 
 
-def _edition(visit: Visit, shown: Shown, context: dict[str, Any]) -> HttpResponse:
-    address = visit.url("edition", shown.edition.agreement.slug, shown.edition.number)
-    return visit.render("agreement/edition.html", context | {"shown": shown, "address": address})
+def _number(text: str) -> int:
+    """An edition's number as addresses have it; 400 for anything else."""
+    if not re.fullmatch("[1-9][0-9]{0,9}", text):
+        raise BadRequest("That is no edition's number.")
+    return int(text)
+
+
+def _edition(visit: Visit, timeline: gate.Timeline, dated: gate.Dated, context: dict[str, Any]) -> HttpResponse:
+    before = timeline.before(dated)
+    shown, *others = visit.whole(timeline, dated, *([before] if before else []))
+    compared = Compared(others[0], shown) if others else None
+    context |= {
+        "shown": shown,
+        "address": visit.url("edition", timeline.slug, dated.number),
+        "compared": compared,
+        "units": list(beside(shown.document, compared.redline if compared else None)),
+        "other": _other(visit, shown),
+    }
+    return visit.render("agreement/edition.html", context)
+
+
+def _other(visit: Visit, shown: Shown) -> dict[str, str]:
+    """Where a clause stands in the other language: on this page in it, or, where pages have one language, beside."""
+    language = next(one for one in conf.LANGUAGES if one != shown.language)
+    found = {one.language: one.path for one in alternates(visit.request)}
+    path = found.get(language) or visit.path("edition_bilingual", shown.edition.agreement.slug, shown.edition.number)
+    return {"language": language, "path": path, "name": OTHER[language]}
+
+
+def _bilingual(visit: Visit, timeline: gate.Timeline, dated: gate.Dated) -> HttpResponse:
+    shown = visit.shown(timeline, dated)
+    texts = {language: shown.edition.text(language) for language in conf.LANGUAGES}
+    pairs = parallel.pairs(*(clauses.parse(text.body) for text in texts.values()))
+    context = {"shown": shown, "texts": texts, "pairs": pairs, "binding": timeline.in_force(visit.at)}
+    return visit.render("agreement/bilingual.html", context)

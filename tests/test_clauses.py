@@ -227,6 +227,26 @@ def test_the_html_of_any_text_holds_only_what_is_allowed(body):
 
 
 @given(ANY)
+@example("Т\n\n1. ЖАЛПЫ\n\n1.1. Бір.\n\n- тізім\n\n\x02cut:0\x03\n\n1.2. Екі.\n")
+def test_the_html_of_each_unit_is_whole_in_itself(body):
+    document = parse(body)
+    assert len(document.parts) == len(document.units)
+    for part in document.parts:
+        assert clauses.clean(part) == part
+
+
+def test_a_unit_has_the_html_of_all_its_blocks():
+    document = parse("Т\n\n1. ЖАЛПЫ\n\n1.1. Бір.\n\n- тізім\n\n1.2. Екі.\n")
+    title, section, first, second = document.parts
+    assert title == ""
+    assert section.startswith('<h2 id="1">')
+    assert 'id="1.1"' in first
+    assert "<li>тізім</li>" in first
+    assert 'id="1.2"' in second
+    assert "тізім" not in second
+
+
+@given(ANY)
 @settings(max_examples=200, deadline=None)
 def test_references_stand_where_they_say(text):
     for reference in references.find(text):

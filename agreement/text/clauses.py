@@ -67,6 +67,7 @@ _ADDRESS = re.compile(r"(?:https?://|mailto:|tel:|[/#.])\S*\Z", re.I)
 _BLOCKS = frozenset("ul ol li blockquote table thead tbody tr p pre h1 h2 h3 h4 h5 h6 hr".split())
 _NESTING = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s))){9,}")
 _MARK = re.compile(f"{STX}unit:(\\d+){ETX}")
+_CUT = re.compile(f"{STX}cut:(\\d+){ETX}\n?")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _LINE_END = re.compile("\r\n|\r|\n")
 
@@ -102,8 +103,13 @@ class Document:
     title: str
     units: tuple[Clause, ...]
     """Everything, in order: ``"".join(unit.source for unit in units)`` is the body."""
-    html: str
-    """Without the title line: a page prints it above, together with the approval."""
+    parts: tuple[str, ...]
+    """Each unit's HTML, which is whole in itself, so that a page may put something between two of them."""
+
+    @cached_property
+    def html(self) -> str:
+        """Without the title line: a page prints it above, together with the approval."""
+        return "".join(self.parts)
 
     @cached_property
     def clauses(self) -> tuple[Clause, ...]:
@@ -159,7 +165,16 @@ def parse(body: str) -> Document:
     )
     if not found and body:
         found = (Clause("text", "", "", source=body),)
-    return Document(title_line(body), found, clean(page))
+    return Document(title_line(body), found, _parts(clean(page), len(found)))
+
+
+def _parts(page: str, count: int) -> tuple[str, ...]:
+    """The page cut where ``_Units`` marked that a unit begins: between two blocks, never inside one."""
+    parts = [""] * count
+    _, *others = _CUT.split(page)
+    for place, part in zip(others[::2], others[1::2], strict=True):
+        parts[int(place)] += part
+    return tuple(parts)
 
 
 def clean(html: str) -> str:
@@ -325,6 +340,7 @@ class _Units(Treeprocessor):
         for start in starts:
             start.words = []
         current, seen = 0, set[str]()
+        shown: tuple[ET.Element, Start] | None = None
         placed: list[tuple[ET.Element, Start]] = []
         for block in list(root):
             if mark := block.attrib.pop("unit", None):
@@ -334,11 +350,18 @@ class _Units(Treeprocessor):
             start = starts[current]
             start.words = [*start.words, *_words(block)]
             placed.append((block, start))
+            if mark and start.kind == "title":
+                root.remove(block)
+                continue
+            # Which unit begins is said in the text between two blocks; ``_parts`` cuts there.
+            if shown is None:
+                root.text = f"{STX}cut:{current}{ETX}"
+            elif shown[1] is not start:
+                shown[0].tail = f"\n{STX}cut:{current}{ETX}"
+            shown = block, start
             if not mark:
                 continue
-            if start.kind == "title":
-                root.remove(block)
-            elif start.number or start.label:
+            if start.number or start.label:
                 self._number(block, start, seen)
         numbers = {start.number for start in starts}
         labels = _labels(tuple(Clause(start.kind, start.number, "", start.label, start.parent) for start in starts))

@@ -1,0 +1,155 @@
+/* What a browser adds to the agreement's pages: contents that follow the reader, find in the text, one switch for
+   all unchanged clauses. Everything is read and compared without it; it asks nobody, keeps nothing, sets nothing. */
+
+const text = document.querySelector(".agreement-text");
+const headings = [...document.querySelectorAll(".agreement-text h2[id]")];
+const quick = matchMedia("(prefers-reduced-motion: no-preference)").matches ? "smooth" : "auto";
+
+/* Contents: the section that was entered last above a line in the upper third of the window. */
+
+const links = new Map(
+  [...document.querySelectorAll(".agreement-contents a")].map((link) => [decodeURIComponent(link.hash.slice(1)), link]),
+);
+
+function follow() {
+  const line = innerHeight * 0.34;
+  const entered = headings.findLast((heading) => heading.getBoundingClientRect().top < line);
+  for (const [id, link] of links) {
+    if (id === entered?.id) link.setAttribute("aria-current", "location");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+if (links.size) {
+  const watch = new IntersectionObserver(follow, { rootMargin: "0px 0px -66% 0px" });
+  headings.forEach((heading) => watch.observe(heading));
+}
+
+/* The other language of the whole page, at the clause that is read. */
+
+addEventListener("click", (event) => {
+  const link = event.target.closest?.(".agreement-languages a");
+  const clauses = text ? [...text.querySelectorAll("[id]")] : [];
+  if (!link || scrollY < 200) return;
+  const read = clauses.find((clause) => clause.getBoundingClientRect().bottom > 40);
+  if (read) link.hash = read.id;
+});
+
+/* Find: hits are painted, not marked up, so that no link, number or line of the text moves. */
+
+const form = document.querySelector(".agreement-find");
+const LIMIT = 2000;
+
+if (form && text && globalThis.Highlight && CSS.highlights) {
+  const field = form.querySelector("input");
+  const status = form.querySelector("[role=status]");
+  const all = new Highlight();
+  const one = new Highlight();
+  one.priority = 1;
+  CSS.highlights.set("agreement-hits", all);
+  CSS.highlights.set("agreement-hit", one);
+  let pieces;
+  let whole;
+  let hits = [];
+  let at = -1;
+
+  /* Length stays: a place in the folded text is a place in the page. */
+  const fold = (string) =>
+    [...string]
+      .map((letter) => {
+        const small = letter.toLowerCase().replace("ё", "е").replace(/[\s\u00a0]/, " ");
+        return small.length === letter.length ? small : letter;
+      })
+      .join("");
+
+  const read = () => {
+    pieces = [];
+    whole = "";
+    let block;
+    const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT, (node) =>
+      node.parentElement.closest(".agreement-beside") ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT,
+    );
+    while (walker.nextNode()) {
+      const node = walker.currentNode;
+      const own = node.parentElement.closest("p, li, td, th, pre, h2, h3, h4, h5, h6, div");
+      if (own !== block) whole += "\n";
+      block = own;
+      pieces.push({ node, start: whole.length });
+      whole += fold(node.data);
+    }
+  };
+
+  const place = (offset) => {
+    const piece = pieces.findLast(({ start }) => start <= offset);
+    return [piece.node, Math.min(offset - piece.start, piece.node.length)];
+  };
+
+  const find = () => {
+    const wanted = fold(field.value).trim().replace(/ +/g, " ");
+    if (!pieces) read();
+    hits = [];
+    at = -1;
+    for (let from = whole.indexOf(wanted); wanted && from >= 0 && hits.length < LIMIT; ) {
+      const range = new Range();
+      range.setStart(...place(from));
+      range.setEnd(...place(from + wanted.length - 1));
+      range.setEnd(range.endContainer, range.endOffset + 1);
+      hits.push(range);
+      from = whole.indexOf(wanted, from + wanted.length);
+    }
+    all.clear();
+    hits.forEach((hit) => all.add(hit));
+    form.toggleAttribute("data-active", wanted !== "");
+    if (hits.length) step(1);
+    else one.clear();
+    say(wanted);
+  };
+
+  const step = (by) => {
+    if (!hits.length) return;
+    at = (at + by + hits.length) % hits.length;
+    one.clear();
+    one.add(hits[at]);
+    const { top, bottom } = hits[at].getBoundingClientRect();
+    if (top < 120 || bottom > innerHeight - 40) {
+      scrollBy({ top: top - innerHeight * 0.3, behavior: quick });
+    }
+  };
+
+  const say = (wanted) => {
+    const { found, none } = status.dataset;
+    const counted = found.replace("{at}", at + 1).replace("{all}", hits.length);
+    status.textContent = wanted && (hits.length ? counted : none);
+  };
+
+  const go = (by) => {
+    step(by);
+    say(field.value.trim());
+  };
+
+  field.addEventListener("input", find);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    go(1);
+  });
+  form.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button) go(Number(button.dataset.step));
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      field.value = "";
+      find();
+    }
+  });
+  form.dataset.ready = "";
+}
+
+/* The comparative table: every unchanged clause, or none. */
+
+const only = document.querySelector(".agreement-only input");
+
+only?.addEventListener("change", () => {
+  for (const details of document.querySelectorAll(".agreement-same details")) details.open = !only.checked;
+});
+if (only) only.checked = true;
