@@ -7,7 +7,7 @@ system-check error ``agreement.E001``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.conf import settings
@@ -75,6 +75,34 @@ class Conf:
     """Seconds a process may reuse a rendered page while nothing is published: how old, at most, the frame is that the
     site's own base template puts around the text. 0: every page is rendered for its request."""
 
+    PSEUDONYM_KEYS: Mapping[str, str] = field(default_factory=dict)
+    """Secrets by id, ``{"2026": "64 random characters"}``: under them a user's joinings are found when the account
+    is gone. The first writes, all read. Empty: then nobody is found."""
+
+    RECORD_IP: bool = False
+    """Is the address a user joined from recorded?"""
+
+    RECORD_USER_AGENT: bool = False
+    """Is the name of the browser a user joined with recorded?"""
+
+    TRUSTED_PROXIES: int = 0
+    """How many proxies of the site's own each request comes through, every one of which adds to
+    ``X-Forwarded-For``. 0: the header is not looked at."""
+
+    JOIN_BEFOREHAND: bool = False
+    """May users join an announced edition before it takes effect?"""
+
+    EXEMPT: tuple[str, ...] = ()
+    """What stays reachable for a user who has not joined, besides what always does: names of views
+    (``"health"``, ``"api:status"``), namespaces (``"accounts:"``) or paths (``"/healthz"``, ``"/media/"``)."""
+
+    EXEMPT_STAFF: bool = False
+    """Do staff go in without joining?"""
+
+    DATABASE_AWAY: str = "read"
+    """What the middleware lets through when the database does not answer: ``"read"`` (GET and the like),
+    ``"all"`` or ``"none"``."""
+
     LINT_RULES: tuple[str, ...] = ()
     """Dotted paths of further lint rules: callables from ``agreement.text.lint.Texts`` to messages."""
 
@@ -90,7 +118,7 @@ class Conf:
 
 
 #: The names ``settings.AGREEMENT`` may hold.
-KEYS = tuple(field.name for field in fields(Conf))
+KEYS = tuple(key.name for key in fields(Conf))
 
 
 def stored() -> Mapping[str, Any]:

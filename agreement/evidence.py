@@ -144,13 +144,13 @@ def _timeline(agreement: Agreement, at: datetime) -> gate.Timeline:
 
     1 query.
     """
-    columns = ("pk", "number", "published_at", "effective_from", "cancelled_at", "digest")
+    columns = ("pk", "number", "published_at", "effective_from", "cancelled_at", "digest", "material")
     rows = Edition.objects.published().filter(agreement=agreement, recorded_at__lte=at).values_list(*columns)
     dated = tuple(
         edition if edition.cancelled(at) else replace(edition, cancelled_at=None)
         for edition in (gate.Dated(*row) for row in rows)
     )
-    return gate.Timeline(agreement.slug, agreement.time_zone, dated)
+    return gate.Timeline(agreement.pk, agreement.slug, agreement.time_zone, agreement.joining, dated)
 
 
 def _folder(edition: Edition) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from agreement import conf, verify, views
+from agreement import conf, personal, verify, views
 
 
 class NumberConverter:
@@ -41,7 +41,9 @@ app_name = "agreement"
 urlpatterns = [
     path("", views.index, name="index"),
     path("verify/", verify.verify, name="verify"),
+    path("record/", personal.record, name="record"),
     path("<slug:slug>/", views.current, name="current"),
+    path("<slug:slug>/accept/", personal.accept, name="accept"),
     path("<slug:slug>/bilingual/", views.bilingual, name="bilingual"),
     path("<slug:slug>/editions/", views.editions, name="editions"),
     path("<slug:slug>/editions/<agreement_number:number>/", views.edition, name="edition"),

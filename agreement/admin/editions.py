@@ -73,7 +73,7 @@ class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(Agreement)
 class AgreementAdmin(Filtered, AgreementModelAdmin):
     form = AgreementForm
-    fields = ["slug", "time_zone"]
+    fields = ["slug", "time_zone", "joining"]
     list_display = ["slug", "in_force", "time_zone"]
     actions = None
 

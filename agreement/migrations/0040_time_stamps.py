@@ -5,7 +5,7 @@ import agreement.models.fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agreement", "0002_seal")]
+    dependencies = [("agreement", "0020_acceptances")]
 
     operations = [
         migrations.CreateModel(

@@ -23,6 +23,14 @@ from agreement.models.refusals import TEXTS, EditionError, moment, require_publi
 from agreement.text import clauses, seal, source
 
 
+class Joining(models.TextChoices):
+    """How users join an agreement."""
+
+    DEEMED = "deemed", _("by entering: every use of the site by a signed-in user counts")
+    EXPLICIT = "explicit", _("by confirming: users are asked before they go on")
+    APART = "apart", _("elsewhere: the site itself asks, or nobody is asked")
+
+
 class Agreement(models.Model):  # type: ignore[django-manager-missing]
     """One document of the site. Its slug is in every address and manifest, so publication fixes it."""
 
@@ -38,6 +46,15 @@ class Agreement(models.Model):  # type: ignore[django-manager-missing]
         default=conf.time_zone,
         validators=[validate_zone],
         help_text=_("The zone this agreement's dates are shown in, such as Asia/Almaty."),
+    )
+
+    joining = models.CharField(
+        _("joining"),
+        max_length=8,
+        choices=Joining.choices,
+        default=Joining.DEEMED,
+        db_default=Joining.DEEMED,
+        help_text=_("How users join, where the site has the middleware."),
     )
 
     # Digest of the last sealed edition: a chain cut short at its end does not lead here.
