@@ -19,13 +19,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from django.db.models import QuerySet
 from django.template.loader import render_to_string
 from django.utils import translation
 
-from agreement import conf, dates, gate
-from agreement.models import Agreement, Delivery, Edition, NoticeText
+from agreement import conf, dates, gate, pseudonyms
+from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, NoticeText, Withdrawal
 from agreement.shown import Shown
 from agreement.text import seal
 
@@ -123,6 +124,100 @@ def add_editions(bundle: Bundle, editions: Sequence[Edition], *, at: datetime) -
             _add_notices(bundle, edition, at)
 
 
+def export_user(user_key: object, *, at: datetime, output: Path) -> dict[str, str]:
+    """Write what is known of that user, whose account may be gone, as it stood at that instant.
+
+    What he joined, consented to and withdrew, what he was told, and the evidence of every edition he joined. Raises
+    ``LookupError`` where nothing is known of such a user, ``FileExistsError``.
+    """
+    acceptances = Acceptance.objects.of(user_key).filter(at__lte=at).select_related("edition__agreement")
+    joined = [row.edition for row in acceptances.order_by("at", "pk")]
+    withdrawals = Withdrawal.objects.of(user_key).filter(registered_at__lte=at).select_related("agreement")
+    consents = Consent.objects.of(user_key).filter(given_at__lte=at)
+    deliveries = Delivery.objects.filter(user=user_key, settled_at__lte=at)
+    if not joined and not any(rows.exists() for rows in (withdrawals, consents, deliveries)):
+        raise LookupError(user_key)
+    with writing(output) as bundle:
+        by_agreement: dict[int, list[Edition]] = {}
+        for edition in sorted({row.pk: row for row in joined}.values(), key=lambda row: row.number or 0):
+            by_agreement.setdefault(edition.agreement_id, []).append(edition)
+        for editions in by_agreement.values():
+            add_editions(bundle, editions, at=at)
+        for language in conf.LANGUAGES:
+            with translation.override(language):
+                context = {"rows": [_joining(row, language) for row in acceptances], "style": _style()}
+                page = render_to_string("agreement/evidence/joinings.html", context | {"language": language})
+            bundle.add(f"user/joinings.{language}.html", page.encode())
+        bundle.add("user/joinings.csv", _table(_JOINED, acceptances.order_by("at", "pk")))
+        bundle.add("user/withdrawals.csv", _table(_WITHDREW, withdrawals.order_by("pk")))
+        bundle.add("user/consents.csv", _table(_CONSENTED, consents.order_by("pk")))
+        bundle.add("user/deliveries.csv", _table(_TOLD, deliveries.order_by("pk")))
+        bundle.close(at)
+    return bundle.digests
+
+
+_JOINED = {
+    "record": "pk",
+    "agreement": "edition__agreement__slug",
+    "edition": "edition__number",
+    "digest": "digest",
+    "at": "at",
+    "kind": "kind",
+    "language": "language",
+    "notice_sent": "notice_sent",
+    "round": "round",
+    "reason": "reason",
+    "officer": "officer",
+    "ip": "ip",
+    "browser": "user_agent",
+    "pseudonym": "pseudonym",
+    "key": "pseudonym_key",
+}
+_WITHDREW = {
+    "record": "pk",
+    "agreement": "agreement__slug",
+    "year": "year",
+    "number": "serial",
+    "application": "application_number",
+    "received": "received_on",
+    "registered_at": "registered_at",
+    "outcome": "outcome",
+    "effective_at": "effective_at",
+    "ground": "ground",
+    "may_rejoin": "may_rejoin",
+    "registered_by": "registered_by",
+    "pseudonym": "pseudonym",
+    "key": "pseudonym_key",
+}
+_CONSENTED = {
+    "record": "pk",
+    "purpose": "purpose",
+    "language": "language",
+    "given_at": "given_at",
+    "withdrawn_at": "withdrawn_at",
+    "pseudonym": "pseudonym",
+    "key": "pseudonym_key",
+}
+_TOLD = {
+    "record": "pk",
+    "agreement": "notice__edition__agreement__slug",
+    "edition": "notice__edition__number",
+    "notice": "notice__kind",
+    "channel": "channel",
+    "language": "language",
+    "outcome": "outcome",
+    "reason": "reason",
+    "attempts": "attempts",
+    "settled_at": "settled_at",
+}
+
+
+def _joining(row: Acceptance, language: str) -> dict[str, Any]:
+    """A joining in words."""
+    zone = row.edition.agreement.time_zone
+    return {"row": row, "edition": row.edition, "at": dates.instant(row.at, language, zone) if row.at else ""}
+
+
 def court_page(edition: Edition, timeline: gate.Timeline, *, at: datetime, language: str) -> str:
     """The edition on paper, in one language: its text, its moments as of that instant, how to check it, who signs."""
     with translation.override(language):
@@ -134,6 +229,7 @@ def court_page(edition: Edition, timeline: gate.Timeline, *, at: datetime, langu
             "edition": edition,
             "language": language,
             "at": dates.instant(at, language, edition.agreement.time_zone),
+            "style": _style(),
             "texts": {code: seal.sha256(edition.text(code).body) for code in conf.LANGUAGES},
         }
         return render_to_string("agreement/evidence/court.html", context)
@@ -172,19 +268,33 @@ def _add_notices(bundle: Bundle, edition: Edition, at: datetime) -> None:
 def _deliveries(edition: Edition, at: datetime) -> Iterator[bytes]:
     """Who had been told by then, and how it ended: a line each, in the order of the ledger."""
     settled = Delivery.objects.filter(notice__edition=edition, settled_at__lte=at).order_by("pk")
-    columns = ("pk", "notice__kind", "channel", "language", "outcome", "reason", "attempts", "settled_at")
-    head = ("record", "notice", "channel", "language", "outcome", "reason", "attempts", "settled_at")
-    rows = settled.values_list(*columns).iterator(chunk_size=2000)
-    return _csv(head, ((*row[:-1], seal.rfc3339(row[-1])) for row in rows))
+    columns = {name: column for name, column in _TOLD.items() if name not in {"agreement", "edition"}}
+    users = settled.values_list("user", *columns.values()).iterator(chunk_size=2000)
+    rows = ((*columns, *_pseudonym(user)) for user, *columns in users)
+    return _csv((*columns, "pseudonym", "key"), rows)
+
+
+def _pseudonym(user_key: object) -> tuple[str, str]:
+    """Who a delivery was to, for whoever has the key; nobody once the account is gone."""
+    one = pseudonyms.write(user_key) if user_key is not None else pseudonyms.Pseudonym()
+    return one.digest, one.key
+
+
+def _style() -> str:
+    return (Path(__file__).parent / "static/agreement/paper.css").read_text(encoding="utf-8")
+
+
+def _table(columns: dict[str, str], rows: QuerySet[Any]) -> Iterator[bytes]:
+    return _csv(tuple(columns), rows.values_list(*columns.values()).iterator(chunk_size=2000))
 
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
-    """Lines of a CSV file (RFC 4180), some thousands at a time, whatever their number."""
+    """Lines of a CSV file (RFC 4180), some thousands at a time, whatever their number; instants as in manifests."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
     writer.writerow(head)
     for row in rows:
-        writer.writerow(row)
+        writer.writerow([seal.rfc3339(cell) if isinstance(cell, datetime) else cell for cell in row])
         if buffer.tell() > 1 << 16:
             yield _emptied(buffer)
     yield _emptied(buffer)

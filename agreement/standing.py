@@ -7,18 +7,21 @@ that takes effect makes everybody, at that very moment. A user who left is dropp
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
 from agreement import gate
 from agreement.models.acceptances import Asked
 from agreement.models.editions import Joining
+from agreement.models.withdrawals import Withdrawal
 
 #: Sessions, and users, one process remembers at most; the longest known go first.
 LIMIT = 50_000
+LATE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,8 @@ class Demand(Asked):
 
     slug: str
     number: int
+    outside: bool = False
+    """Has this user left the agreement, and not joined it again?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,7 @@ def demands(at: datetime) -> Demands:
     """What is asked of users at that instant; as ``gate.timelines()`` for its cost."""
     global _current
     timelines = gate.timelines()
+    _look()
     version = timelines.version(at)
     if (known := _current) and known.version == version:
         return known
@@ -128,12 +134,30 @@ def _add(known: dict[Any, Any], key: Any, value: object) -> None:
         del known[next(iter(known))]
 
 
+def _look() -> None:
+    """Drop those who left, in whatever process: 1 query a second, whatever the traffic.
+
+    Each is dropped again for ``LATE``: so long may a withdrawal take to be committed, or machines' clocks differ.
+    """
+    global _looked_at
+    if not gate.remembers() or time.monotonic() - _looked_at < gate.SECONDS:
+        return
+    with _looking:
+        if time.monotonic() - _looked_at < gate.SECONDS:
+            return
+        asked_at = time.monotonic()
+        memory.drop(Withdrawal.objects.lately_left(LATE))
+        _looked_at = asked_at
+
+
 memory = Memory()
+_looked_at = 0.0
+_looking = Lock()
 _current: Demands | None = None
 
 
 def forget() -> None:
     """Know nobody; for whoever empties a database under a running process."""
-    global _current
-    _current = None
+    global _current, _looked_at
+    _current, _looked_at = None, 0.0
     memory.clear()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from agreement import conf, personal, verify, views
+from agreement import conf, leaving, personal, verify, views
 
 
 class NumberConverter:
@@ -42,6 +42,8 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("verify/", verify.verify, name="verify"),
     path("record/", personal.record, name="record"),
+    path("record/evidence.zip", leaving.evidence_mine, name="evidence_mine"),
+    path("withdraw/", leaving.withdraw, name="withdraw"),
     path("<slug:slug>/", views.current, name="current"),
     path("<slug:slug>/accept/", personal.accept, name="accept"),
     path("<slug:slug>/bilingual/", views.bilingual, name="bilingual"),

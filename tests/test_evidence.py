@@ -159,7 +159,7 @@ def test_without_numbers_every_edition_is_in_the_bundle(told):
     said = export(told / "bundle.zip", "--edition", "terms")
     with zipfile.ZipFile(told / "bundle.zip") as archive:
         assert {f"terms/editions/{number}.kk.md" for number in (1, 2, 3)} < set(archive.namelist())
-    assert "edition 1, 2, 3" in said
+    assert said.startswith("Wrote ")
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 import agreement.models.fields
+from agreement.models.triggers import CloseSeal, OpenSeal
 
 
 class Migration(migrations.Migration):
     dependencies = [("agreement", "0020_acceptances")]
 
     operations = [
+        OpenSeal(),
         migrations.CreateModel(
             name="TimeStamp",
             fields=[
@@ -44,4 +46,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        CloseSeal(),
     ]

@@ -5,20 +5,26 @@ Imports go one way: ``acceptances`` knows ``editions``, ``notices`` and ``fields
 the fields of whatever models it is given.
 """
 
-from agreement.models.acceptances import Acceptance, Stale
+from agreement.models.acceptances import Acceptance, Outside, Stale
 from agreement.models.editions import Agreement, Edition
+from agreement.models.holds import LegalHold
 from agreement.models.notices import Delivery, Notice, NoticeText
 from agreement.models.refusals import EditionError
 from agreement.models.timestamps import TimeStamp
+from agreement.models.withdrawals import Consent, Withdrawal
 
 __all__ = [
     "Acceptance",
     "Agreement",
+    "Consent",
     "Delivery",
     "Edition",
     "EditionError",
+    "LegalHold",
     "Notice",
     "NoticeText",
+    "Outside",
     "Stale",
     "TimeStamp",
+    "Withdrawal",
 ]
