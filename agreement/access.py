@@ -19,7 +19,6 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import urlencode
 from django.utils.translation import get_language, ngettext
@@ -50,7 +49,7 @@ def check(request: HttpRequest, view: View | None = None) -> HttpResponse | None
     if session is None and not _known_otherwise(request):
         return None
     try:
-        demanded = standing.demands(timezone.now())
+        demanded = standing.now()
         if not demanded.each or (session is not None and standing.memory.settled(session, demanded)):
             return None
         if request.method == "OPTIONS" or (view is not None and exempt(request, view)):
@@ -63,7 +62,7 @@ def check(request: HttpRequest, view: View | None = None) -> HttpResponse | None
 
 def pending(request: HttpRequest) -> tuple[Demand, ...]:
     """What this request's user has still to confirm; what is joined by entering is recorded. As ``check``."""
-    return _pending(request, standing.demands(timezone.now()), None)
+    return _pending(request, standing.now(), None)
 
 
 def _pending(request: HttpRequest, demanded: Demands, session: str | None) -> tuple[Demand, ...]:

@@ -26,7 +26,7 @@ from django.db import connections
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
-from agreement import conf
+from agreement import conf, pace
 from agreement.models import triggers
 
 NEEDED = {"modeltranslation": "before django.contrib.admin", "reversion": "anywhere"}
@@ -57,7 +57,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
             near = difflib.get_close_matches(str(key).upper(), conf.KEYS, n=1, cutoff=0.4)
             hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(conf.KEYS)}."
             yield Error(f"AGREEMENT has no setting {key!r}.", hint=hint, id="agreement.E001")
-    kinds = {field.name: type(field.default) for field in fields(conf.Conf)}
+    kinds = {one.name: type(one.default) for one in fields(conf.Conf)}
     for key, value in written.items():
         if key in kinds and kinds[key] in (bool, int, tuple) and not _is(value, kinds[key]):
             yield _wrong(key, value, f"must be of type {kinds[key].__name__}")
@@ -87,6 +87,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
                 hint='Install the extra: pip install "agreement[timestamp]".',
                 id="agreement.E004",
             )
+    yield from _paces(now.PACE)
     for key in ("FROM_EMAIL", "REPLY_TO"):
         if getattr(now, key) and parseaddr(getattr(now, key))[1].count("@") != 1:
             yield _wrong(key, getattr(now, key), "is no address")
@@ -215,6 +216,19 @@ def check_seal(
                     hint="Run manage.py migrate, which reinstalls it, then manage.py verify_editions.",
                     id="agreement.E007",
                 )
+
+
+def _paces(written: object) -> Iterable[CheckMessage]:
+    if not isinstance(written, dict):
+        yield _wrong("PACE", written, 'must be like {"email": ("2500/h", "20000/d")}')
+        return
+    for channel, caps in written.items():
+        try:
+            if not _is(caps, tuple):
+                raise ValueError
+            pace.limits(caps)
+        except ValueError as error:
+            yield _wrong("PACE", {channel: caps}, str(error).rstrip(".") or 'must be like {"email": ("2500/h",)}')
 
 
 def _is(value: object, kind: type) -> bool:

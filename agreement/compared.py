@@ -199,5 +199,4 @@ def _words() -> str:
 
 
 def _fact(change: Change, fact: str) -> str:
-    was = change.old.label.rstrip(".") if change.old else ""
-    return rendering.WORDS[_words()][fact].format(was=was)
+    return rendering.said(change, fact, _words()).rstrip(".")

@@ -6,10 +6,11 @@ made from a nominative alone, so the month names and their cases are here.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 Case = Literal["nominative", "from", "until", "on"]
 
 # Kazakh: the bare month, then the ablative ("from"), dative ("until") and locative ("on") with vowel
@@ -74,6 +75,32 @@ def offset(at: datetime) -> str:
         return "UTC"
     hours, minutes = divmod(abs(delta) // timedelta(minutes=1), 60)
     return f"UTC{'-' if delta < timedelta(0) else '+'}{hours}" + (f":{minutes:02}" if minutes else "")
+
+
+def utc(at: datetime) -> datetime:
+    """The instant in UTC; one beyond the calendar is the calendar's end."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return EARLIEST if at.year == 1 else LATEST
+
+
+def first_instant(day: date, name: str) -> datetime:
+    """The instant, in UTC, at which that date begins in the zone ``name``.
+
+    The first of two midnights, where clocks go back over midnight; where they skip it, or the whole day, the instant
+    of the skip. A date at either end of the calendar begins at the calendar's end.
+    """
+    midnight = datetime.combine(day, time.min, ZoneInfo(name))
+    # Of a time that does not exist, fold 1 lies before the skip and fold 0 after it; of one that exists, not so.
+    before, after = (utc(midnight.replace(fold=fold)) for fold in (1, 0))
+    while before < after:
+        middle = before + (after - before) // 2
+        if middle.astimezone(ZoneInfo(name)).date() < day:
+            before = middle + timedelta(microseconds=1)
+        else:
+            after = middle
+    return after
 
 
 def zone(at: datetime, language: str, name: str) -> str:

@@ -124,7 +124,7 @@ def add_editions(bundle: Bundle, editions: Sequence[Edition], *, at: datetime) -
             _add_notices(bundle, edition, at)
 
 
-def export_user(user_key: object, *, at: datetime, output: Path) -> dict[str, str]:
+def export_user(user_key: Any, *, at: datetime, output: Path) -> dict[str, str]:
     """Write what is known of that user, whose account may be gone, as it stood at that instant.
 
     What he joined, consented to and withdrew, what he was told, and the evidence of every edition he joined. Raises
@@ -274,7 +274,7 @@ def _deliveries(edition: Edition, at: datetime) -> Iterator[bytes]:
     return _csv((*columns, "pseudonym", "key"), rows)
 
 
-def _pseudonym(user_key: object) -> tuple[str, str]:
+def _pseudonym(user_key: Any) -> tuple[str, str]:
     """Who a delivery was to, for whoever has the key; nobody once the account is gone."""
     one = pseudonyms.write(user_key) if user_key is not None else pseudonyms.Pseudonym()
     return one.digest, one.key

@@ -131,6 +131,11 @@ class Timelines:
         """The same as long as nothing is published or cancelled and no edition's moment has passed."""
         return self.serial, bisect_right(self._moments, at)
 
+    def seconds_until_next(self, at: datetime) -> float:
+        """How long the version stays the same if nothing is published or cancelled meanwhile."""
+        place = bisect_right(self._moments, at)
+        return (self._moments[place] - at).total_seconds() if place < len(self._moments) else float("inf")
+
 
 def timelines() -> Timelines:
     """The dates of every sealed edition: 1 query, or none if they were read within the last second."""
@@ -150,8 +155,14 @@ def timelines() -> Timelines:
 
 def fresh() -> Timelines:
     """As ``timelines()``, but read now: for whoever is about to be bound by the answer. 1 query."""
-    forget()
+    global _read_at
+    _read_at = float("-inf")
     return timelines()
+
+
+def good_until() -> float:
+    """When what is remembered is to be read again, by ``time.monotonic()``."""
+    return _read_at + SECONDS
 
 
 def remembers() -> bool:

@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
+from django.utils import timezone
+
 from agreement import gate
 from agreement.models.acceptances import Asked
 from agreement.models.editions import Joining
@@ -36,7 +38,7 @@ class Demand(Asked):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demands:
-    """What is asked of every user at some instant."""
+    """What is asked of every user at one instant."""
 
     each: tuple[Demand, ...]
     by_confirming: bool
@@ -45,24 +47,24 @@ class Demands:
     """Equal as long as whoever has joined everything need not join anything anew."""
     remembered: bool
     """May what is found out now be remembered? Not inside a transaction, where it may never have happened."""
-    version: tuple[int, int]
 
 
-def demands(at: datetime) -> Demands:
-    """What is asked of users at that instant; as ``gate.timelines()`` for its cost."""
+def now() -> Demands:
+    """What is asked of users now; 2 queries a second, whoever asks, and otherwise a look at the clock."""
     global _current
+    if (known := _current) and time.monotonic() < known[1]:
+        return known[0]
+    at, began = timezone.now(), time.monotonic()
     timelines = gate.timelines()
-    _look()
-    version = timelines.version(at)
-    if (known := _current) and known.version == version:
-        return known
-    found = _demands(timelines, at, version)
+    found = _demands(timelines, at)
     if found.remembered:
-        _current = found
+        # Each for ``LATE``: so long may a withdrawal take to be committed, or machines' clocks differ.
+        memory.drop(Withdrawal.objects.lately_left(LATE))
+        _current = found, min(gate.good_until(), began + timelines.seconds_until_next(at))
     return found
 
 
-def _demands(timelines: gate.Timelines, at: datetime, version: tuple[int, int]) -> Demands:
+def _demands(timelines: gate.Timelines, at: datetime) -> Demands:
     each = []
     for timeline in timelines.agreements.values():
         edition = timeline.in_force(at)
@@ -83,7 +85,6 @@ def _demands(timelines: gate.Timelines, at: datetime, version: tuple[int, int]) 
         by_confirming=not all(one.by_entering for one in each),
         key=tuple((one.slug, one.by_entering, one.holds[0]) for one in each),
         remembered=gate.remembers(),
-        version=version,
     )
 
 
@@ -134,30 +135,13 @@ def _add(known: dict[Any, Any], key: Any, value: object) -> None:
         del known[next(iter(known))]
 
 
-def _look() -> None:
-    """Drop those who left, in whatever process: 1 query a second, whatever the traffic.
-
-    Each is dropped again for ``LATE``: so long may a withdrawal take to be committed, or machines' clocks differ.
-    """
-    global _looked_at
-    if not gate.remembers() or time.monotonic() - _looked_at < gate.SECONDS:
-        return
-    with _looking:
-        if time.monotonic() - _looked_at < gate.SECONDS:
-            return
-        asked_at = time.monotonic()
-        memory.drop(Withdrawal.objects.lately_left(LATE))
-        _looked_at = asked_at
-
-
 memory = Memory()
-_looked_at = 0.0
-_looking = Lock()
-_current: Demands | None = None
+_current: tuple[Demands, float] | None = None
+"""What is asked, and until when, by the monotonic clock, that is known to be so."""
 
 
 def forget() -> None:
     """Know nobody; for whoever empties a database under a running process."""
-    global _current, _looked_at
-    _current, _looked_at = None, 0.0
+    global _current
+    _current = None
     memory.clear()

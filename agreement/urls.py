@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from agreement import conf, leaving, personal, verify, views
+from agreement import conf, data, feeds, leaving, memento, personal, verify, views
 
 
 class NumberConverter:
@@ -44,9 +44,16 @@ urlpatterns = [
     path("record/", personal.record, name="record"),
     path("record/evidence.zip", leaving.evidence_mine, name="evidence_mine"),
     path("withdraw/", leaving.withdraw, name="withdraw"),
+    path("schema.json", data.schema, name="schema"),
     path("<slug:slug>/", views.current, name="current"),
     path("<slug:slug>/accept/", personal.accept, name="accept"),
     path("<slug:slug>/bilingual/", views.bilingual, name="bilingual"),
+    path("<slug:slug>/current.json", data.current, name="current_data"),
+    path("<slug:slug>/editions.json", data.editions, name="editions_data"),
+    path("<slug:slug>/editions/<agreement_number:number>.json", data.edition, name="edition_data"),
+    path("<slug:slug>/feed/", feeds.feed, name="feed"),
+    path("<slug:slug>/at/<str:when>/", memento.at, name="at"),
+    path("<slug:slug>/timemap/", memento.timemap, name="timemap"),
     path("<slug:slug>/editions/", views.editions, name="editions"),
     path("<slug:slug>/editions/<agreement_number:number>/", views.edition, name="edition"),
     path("<slug:slug>/editions/<agreement_number:number>/changes/", views.changes, name="changes"),
@@ -55,8 +62,20 @@ urlpatterns = [
     ),
     path(
         "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.md",
-        views.markdown,
+        views.body,
+        {"media": "markdown"},
         name="markdown",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.txt",
+        views.body,
+        {"media": "plain"},
+        name="text",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.pdf",
+        views.portable,
+        name="pdf",
     ),
     path(
         "<slug:slug>/editions/<agreement_number:number>/manifest.json",

@@ -15,8 +15,10 @@ from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.utils import translation
 
-from agreement import conf, dates, gate
+from agreement import conf, data, dates, gate, memento, pdf
 from agreement.compared import Compared, beside
 from agreement.models import Edition
 from agreement.pages import Visit, alternates, page, sealed
@@ -44,10 +46,15 @@ def index(visit: Visit) -> HttpResponse:
     return visit.render("agreement/index.html", {"agreements": visit.listed(binding)})
 
 
-@page()
+@page(headers=("Accept-Datetime",))
 def current(visit: Visit, slug: str) -> HttpResponse:
-    """The edition in force, with a word about the next one; or that word alone, before the first. 1–2 queries."""
+    """The edition in force, with a word about the next one; or that word alone, before the first. 1–2 queries.
+
+    With ``Accept-Datetime``, the way to the edition in force then.
+    """
     timeline = visit.timeline(slug)
+    if answer := memento.negotiate(visit, timeline):
+        return answer
     edition = timeline.in_force(visit.at)
     announced = timeline.announced(visit.at) if conf.get().SHOW_SCHEDULED else None
     upcoming = visit.listed([(timeline, announced)])[0] if announced else None
@@ -56,7 +63,7 @@ def current(visit: Visit, slug: str) -> HttpResponse:
     context = {"upcoming": upcoming}
     if edition is None:
         return visit.render("agreement/announced.html", context)
-    return _edition(visit, timeline, edition, context)
+    return memento.dress(_edition(visit, timeline, edition, context), visit, timeline, None)
 
 
 @page()
@@ -68,12 +75,16 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
     return visit.render("agreement/editions.html", {"slug": slug, "editions": shown})
 
 
-@page()
+@page("on")
 def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The permanent page of an edition. 1 query."""
+    """The permanent page of an edition; with ``?on=`` a date, and what took effect later on that day. 1 query."""
     timeline = visit.timeline(slug)
-    context = {"binding": timeline.in_force(visit.at), "permanent": True}
-    return _edition(visit, timeline, visit.dated(timeline, number), context)
+    dated = visit.dated(timeline, number)
+    later = memento.changes(visit, timeline, dated)
+    if isinstance(later, HttpResponse):
+        return later
+    context = {"binding": timeline.in_force(visit.at), "permanent": True, "later": later}
+    return memento.dress(_edition(visit, timeline, dated, context), visit, timeline, dated)
 
 
 @page("from", "to", "view")
@@ -123,10 +134,32 @@ def edition_bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
 
 
 @page()
-def markdown(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
+def body(visit: Visit, slug: str, number: int, language: str, media: str) -> HttpResponse:
     """The sealed text in one language, the bytes ``body_sha256`` in the manifest is of. 1 query."""
     found = _whole(visit, slug, number)
-    return sealed(found.text(language).body.encode(), "text/markdown; charset=utf-8")
+    return sealed(found.text(language).body.encode(), f"text/{media}; charset=utf-8")
+
+
+@page()
+def portable(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
+    """The edition on paper (PDF) in one language, whatever that of the address; ``Http404`` without the extra. 1 query.
+
+    The rendering takes a second or so, is done one at a time, and is kept like a page; 503 to whoever would wait long.
+    """
+    timeline = visit.timeline(slug)
+    dated = visit.dated(timeline, number)
+    with translation.override(language):
+        shown = visit.shown(timeline, dated)
+        if not pdf.offered(shown.edition.text(language).body):
+            raise Http404
+        context = {"shown": shown, "address": visit.url("edition", slug, number), "current": visit.url("current", slug)}
+        whole = render_to_string("agreement/pdf.html", context)
+    try:
+        content = pdf.render(whole)
+    except pdf.Busy:
+        return HttpResponse(status=503, headers={"Retry-After": "10", "Cache-Control": "no-store"})
+    name = f'inline; filename="{slug}-{number}.{language}.pdf"'
+    return HttpResponse(content, headers={"Content-Type": "application/pdf", "Content-Disposition": name})
 
 
 @page()
@@ -155,10 +188,13 @@ def _edition(visit: Visit, timeline: gate.Timeline, dated: gate.Dated, context: 
     context |= {
         "shown": shown,
         "address": visit.url("edition", timeline.slug, dated.number),
+        "linked": data.linked(visit, shown),
         "compared": compared,
         "units": list(beside(shown.document, compared.redline if compared else None)),
         "other": _other(visit, shown),
     }
+    if pdf.offered(shown.edition.text(shown.language).body):
+        context["pdf"] = visit.path("pdf", timeline.slug, dated.number, shown.language)
     return visit.render("agreement/edition.html", context)
 
 

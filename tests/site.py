@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 KK = "# Пайдаланушы келісімі\n\n## 1. ЖАЛПЫ ЕРЕЖЕЛЕР\n\n1.1. Бірінші тармақ.\n\n1.2. Екінші тармақ.\n"
 RU = "# Пользовательское соглашение\n\n## 1. ОБЩИЕ ПОЛОЖЕНИЯ\n\n1.1. Первый пункт.\n\n1.2. Второй пункт.\n"
@@ -104,6 +107,45 @@ def site(folder: Path, *, email_url: str = "", vendor: str = "") -> Iterator[Sit
         made = Site(url, email_url)
         made.run("migrate", "-v0")
         yield made
+
+
+@contextmanager
+def served(
+    made: Site, application: str = "portal_site.wsgi", *, log: Path | None = None, **environment: str
+) -> Iterator[int]:
+    """That portal behind gunicorn as it is deployed, with one worker; its port. ``log`` gets what the server says."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    options = ("--workers=1", "--worker-class=gthread", "--threads=4", "--keep-alive=30", "--log-level=error")
+    base = {"DEBUG": "0", "SECRET_KEY": "tests", "PYTHONWARNINGS": "ignore"}
+    base["AGREEMENT_BASE_URL"] = f"http://127.0.0.1:{port}"
+    with (log or Path(os.devnull)).open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", *options, application],
+            cwd=ROOT,
+            env={**made.env, **base, **environment},
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        wait_for(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_for(port: int, process: subprocess.Popen[Any]) -> None:
+    """Until that process listens there."""
+    for _ in range(600):
+        assert process.poll() is None, f"The server ended with {process.returncode}."
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("The server does not listen.")
 
 
 def make_users(count: int) -> str:

@@ -98,8 +98,16 @@ def explicit(**stated) -> Edition:
     factories.agreement()
     factories.Agreement.objects.update(joining=Joining.EXPLICIT)
     edition = factories.published(**stated)
-    gate.forget()
+    afresh()
     return edition
+
+
+def afresh(*, read: bool = True) -> None:
+    """As if the second were over for which a process remembers what it read."""
+    standing._current = None
+    gate._read_at = float("-inf")
+    if read:
+        standing.now()
 
 
 def join(user, edition):
@@ -182,7 +190,7 @@ def test_after_a_new_edition_it_is_one_query_and_one_insert(reader):
     factories.published()
     reader.get("/plain/", **PAGE)
     factories.published()
-    gate.fresh()
+    afresh()
 
     first, second = of_ours(queries(reader, "/mine/")), of_ours(queries(reader, "/mine/"))
 
@@ -202,7 +210,7 @@ def test_an_announcement_makes_nobody_be_looked_up(reader):
     factories.published()
     reader.get("/plain/", **PAGE)
     factories.published(effective_from=timezone.now() + timedelta(days=9))
-    gate.fresh()
+    afresh()
     assert queries(reader, "/plain/") == []
 
 
@@ -211,10 +219,10 @@ def test_wording_alone_never_asks_again(reader, user):
     join(user, first)
     assert reader.get("/plain/", **PAGE).status_code == 200
     factories.published(material=False)
-    gate.fresh()
+    afresh()
     assert queries(reader, "/plain/") == []
     factories.published(material=True)
-    gate.fresh()
+    afresh()
     assert reader.get("/plain/", **PAGE).status_code == 302
 
 
@@ -222,7 +230,7 @@ def test_whoever_missed_a_material_edition_is_asked_though_wording_came_after(re
     join(user, explicit())
     factories.published(material=True)
     last = factories.published(material=False)
-    gate.fresh()
+    afresh()
     assert reader.get("/plain/", **PAGE).status_code == 302
     join(user, last)
     assert reader.get("/plain/", **PAGE).status_code == 200
@@ -231,7 +239,7 @@ def test_whoever_missed_a_material_edition_is_asked_though_wording_came_after(re
 def test_what_is_remembered_is_bounded(monkeypatch):
     monkeypatch.setattr(standing, "LIMIT", 3)
     factories.published()
-    demanded = standing.demands(timezone.now())
+    demanded = standing.now()
     memory = standing.Memory()
     for number in range(10):
         memory.keep(f"session {number}", number, demanded)
@@ -252,7 +260,7 @@ def test_an_announced_edition_binds_at_its_moment_and_not_before(reader, user):
     join(user, explicit())
     moment = timezone.now() + timedelta(seconds=1.2)
     factories.published(effective_from=moment)
-    gate.fresh()
+    afresh()
     statuses = []
     while timezone.now() < moment + timedelta(seconds=0.3):
         before, status, after = timezone.now(), reader.get("/plain/", **PAGE).status_code, timezone.now()
@@ -276,7 +284,7 @@ def test_a_publication_elsewhere_is_known_within_a_second(reader, user):
 def test_a_cancellation_elsewhere_is_known_before_its_edition_would_bind(reader, user):
     join(user, explicit())
     following = factories.published(effective_from=timezone.now() + timedelta(seconds=2))
-    gate.fresh()
+    afresh()
     following.cancel()
     while timezone.now() < following.effective_from + timedelta(seconds=0.2):
         time.sleep(0.1)
@@ -358,7 +366,7 @@ def test_staff_are_asked_like_anybody_unless_the_site_says_otherwise(client, set
 def test_an_agreement_asked_about_elsewhere_is_left_alone(reader):
     explicit()
     factories.Agreement.objects.update(joining=Joining.APART)
-    gate.fresh()
+    afresh()
     standing.forget()
     assert reader.get("/plain/", **PAGE).status_code == 200
     assert not Acceptance.objects.exists()
@@ -368,7 +376,7 @@ def test_of_two_agreements_the_one_to_confirm_is_asked_and_the_other_recorded(re
     explicit()
     factories.published(slug="privacy")
     factories.Agreement.objects.filter(slug="privacy").update(joining=Joining.DEEMED)
-    gate.fresh()
+    afresh()
     assert reader.get("/plain/", **PAGE).url.startswith("/agreements/terms/accept/")
     assert [row.edition.agreement.slug for row in Acceptance.objects.all()] == ["privacy"]
 
@@ -412,7 +420,7 @@ def test_without_its_database_it_fails_as_configured(reader, settings, monkeypat
         raise OperationalError("the server is gone")
 
     monkeypatch.setattr(gate, "_read", away)
-    gate.forget()
+    afresh(read=False)
 
     assert reader.get("/plain/", **PAGE).status_code == reads
     response = reader.post("/taken/", {"text": "kept"})
@@ -424,5 +432,5 @@ def test_without_its_database_it_fails_as_configured(reader, settings, monkeypat
 
 def test_a_fault_of_the_site_is_not_swallowed(reader, monkeypatch):
     factories.published()
-    monkeypatch.setattr(standing, "demands", lambda at: (_ for _ in ()).throw(PermissionDenied))
+    monkeypatch.setattr(standing, "now", lambda: (_ for _ in ()).throw(PermissionDenied))
     assert reader.get("/plain/", **PAGE).status_code == 403

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agreement.text import clauses, references
 from agreement.text.clauses import parse
+from agreement.text.lint import lint
 from tests.corpus.clean import ALL
 
 # Letters that texts are made of, and what grammars trip over.
@@ -27,86 +28,8 @@ PIECES = st.sampled_from(
 ANY = st.one_of(st.text(), st.lists(PIECES, max_size=40).map("".join))
 
 
-def kinds(body: str) -> list[tuple[str, str]]:
-    return [(unit.kind, unit.number) for unit in parse(body).units]
-
-
 def links(body: str) -> list[str]:
     return re.findall(r'<a class="reference" href="([^"]+)"', parse(body).html)
-
-
-# What begins a unit
-
-
-@pytest.mark.parametrize(
-    ("line", "unit"),
-    [
-        ("1. ЖАЛПЫ ЕРЕЖЕЛЕР", ("section", "1")),
-        ("## 1. Жалпы ережелер", ("section", "1")),
-        ("## 1 Жалпы ережелер", ("section", "1")),
-        ("**1. ОБЩИЕ ПОЛОЖЕНИЯ**", ("section", "1")),
-        ("1. Общие положения\n1.1. Первый.", ("section", "1")),
-        ("1. Общие положения\n=====", ("section", "1")),
-        ("1.1. Мәтін", ("clause", "1.1")),
-        ("1.1 Мәтін", ("clause", "1.1")),
-        ("1.1.\xa0Мәтін", ("clause", "1.1")),
-        ("**1.1.** Мәтін", ("clause", "1.1")),
-        ("### 1.1. Мәтін", ("clause", "1.1")),
-        ("1.10. Мәтін", ("clause", "1.10")),
-        ("1.1.1. Мәтін", ("subclause", "1.1.1")),
-        ("1) мәтін", ("subclause", "0-1")),
-        ("## Анықтама", ("heading", "")),
-        ("Примечание. Текст.", ("note", "")),
-        ("Ескерту: мәтін.", ("note", "")),
-    ],
-)
-def test_a_number_begins_a_unit(line, unit):
-    assert kinds(f"Атауы\n\n{line}\n")[1] == unit
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "2024. Жыл",
-        "01.02.2024 бастап",
-        "1.2.2024 бастап",
-        "192.168.0.1 мекенжайы",
-        "1. мәтін",
-        "- 1.1. мәтін",
-        "> 1.1. мәтін",
-        "1.1.мәтін",
-        "3.1-тармақта",
-        "2.0. мәтін",
-    ],
-)
-def test_what_only_looks_like_a_number_begins_nothing(line):
-    assert all(not number for _, number in kinds(f"Атауы\n\nКіріспе.\n\n{line}\n"))
-
-
-@pytest.mark.parametrize(
-    "wrapped",
-    [
-        "в соответствии с пунктом\n1.2. настоящего Соглашения",
-        "в размере\n1.5 млн тенге",
-        "пункты 1.1 и\n1.2 применяются",
-    ],
-)
-def test_a_number_in_the_middle_of_a_wrapped_sentence_begins_nothing(wrapped):
-    assert kinds(f"Название\n\n1. ОБЩЕЕ\n1.1. Текст {wrapped}.\n")[1:] == [("section", "1"), ("clause", "1.1")]
-
-
-def test_kazakh_and_russian_letter_items_are_paired_by_their_place():
-    head = "Т\n\n1. ОБЩЕЕ\n\n1.1. Тізім:\n\n"
-    kk, ru = parse(head + "а) бір\nә) екі\nб) үш\n"), parse(head + "а) один\nб) два\nв) три\n")
-    assert kk.numbers == ru.numbers == ("1", "1.1", "1.1-a", "1.1-b", "1.1-c")
-    assert [unit.label for unit in kk.clauses[2:]] == ["а)", "ә)", "б)"]
-    assert 'class="item" id="1.1-b"' in kk.html
-    assert "ә)</a> екі</p>" in kk.html
-
-
-def test_items_belong_to_their_subclause():
-    body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Список:\n1) раз:\nа) два;\nб) три;\n2) четыре.\n1.2. Пункт.\n"
-    assert parse(body).numbers == ("1", "1.1", "1.1-1", "1.1-1a", "1.1-1b", "1.1-2", "1.2")
 
 
 def test_text_before_the_first_section_and_tables_keep_their_place():
@@ -137,7 +60,7 @@ def test_links_and_emphasis_are_words_in_a_clauses_text():
     clause = parse("Т\n\n1. Я И ТЫ\n\n1.1. **Қор** [сайты](https://a.kz) &laquo;A&amp;B&raquo; `код` 2 < 3.\n").clauses[
         1
     ]
-    assert clause.text == "Қор сайты «A&B» код 2 < 3."
+    assert clause.text == "Қор сайты (https://a.kz) «A&B» код 2 < 3."
 
 
 # References
@@ -171,11 +94,34 @@ BODY = "Т\n\n1. Ә Ғ\n\n1.1. Бір:\n1) а;\n2) ә:\nа) б;\nә) в.\n\n1.2.
         ("№ 94-V Заңының 8-бабы, Заңның 1.1-тармағы", []),
         ("пункт 1.1 Правил, пункт 1 статьи 2 Закона", []),
         ("9.9-тармақ, пункт 9.9", []),
+        ("1.1-ші тармақ, 2-ші бөлім, 1.1.-тармақ", ["#1.1", "#2", "#1.1"]),
+        ("1.1, сондай-ақ 1.2-тармақтар; 1.1-інші тармаққа", ["#1.1", "#1.2", "#1.1"]),
+        ("пункты 1.1, а также 1.2, пунктам 1.1 а также 1.2", ["#1.1", "#1.2", "#1.1", "#1.2"]),
+        ("осы Келісімнің 1-бөлімінің 1.1-тармағы", ["#1", "#1.1"]),
+        ("Пайдаланушының 1.1-тармақтағы құқығы 1.1. Тармақ", ["#1.1"]),
+        ("Заңның 1.1-тармақта көрсетілген, Тәртіптің 1.1, 1.2-тармақтарына, Тәртіптің 1-бөлімі", []),
+        ("пункт 1.1 определяет порядок, пункт 1.2 нарушил закон", ["#1.1", "#1.2"]),
+        ("пункта 1.1 настоящего Порядка", ["#1.1"]),
+        ("Заңның 8-бабының 1.1-тармағына, Заңның 8-бабы 1.1-тармағы", []),
+        ("Заңның (бұдан әрі – Заң) 1.1-тармағы, Қағидалардың 1-бөлімінің 1.1-тармағы", []),
+        ("1-қосымшаның 1.1-тармағы, Заңның 8-бабы 1-тармағының 2) тармақшасы", []),
+        ("пункт 1.1 приложения 1, п. 1.1 Порядка, пп. 1.1 и 1.2 «Правил»", []),
+        ("пункта 2 статьи 8 Закона, подпункт 2) статьи 8, п. 1.1 ст. 8, раздела 1 Типовых правил", []),
+        ("пункт 1.1 утверждённых приказом Правил", ["#1.1"]),
+        ("пункт 1.1 раздела 1 Порядка, пункта 1.1 указанного выше договора", ["#1.1"]),
         ("`пункт 1.1`, [пункт 1.1](https://a.kz)", []),
     ],
 )
 def test_a_reference_leads_to_its_clause_and_nothing_else_does(text, targets):
     assert links(f"{BODY}{text}\n") == targets
+
+
+def test_in_an_appendix_a_number_is_its_own_unless_the_agreement_is_named():
+    body = (
+        "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\n1.2. Два.\n\n1-ҚОСЫМША\n\n1.1. Три:\n\n1) а.\n\n"
+        "1.3. Пункт 1.1, пункт 1.2, пункт 1.1 Соглашения, Келісімнің 1.1-тармағы, подпункт 1) пункта 1.1.\n"
+    )
+    assert links(body) == ["#a1.1.1", "#1.2", "#1.1", "#1.1", "#a1.1.1-1", "#a1.1.1"]
 
 
 def test_an_item_of_this_clause_is_found_from_within_it():
@@ -193,7 +139,7 @@ def test_the_second_lock_holds_without_the_first():
 
 
 @given(ANY)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_units_join_to_the_text_again_and_read_the_same(body):
     document = parse(body)
     assert document.source == body
@@ -206,7 +152,7 @@ def test_the_units_join_to_the_text_again_and_read_the_same(body):
 @pytest.mark.skipif(find_spec("html5lib") is None, reason="html5lib is not installed")
 @given(ANY)
 @example("1. A B\n1.1. <img src=x onerror=y>[a](javascript:z){: #evil }")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_html_of_any_text_holds_only_what_is_allowed(body):
     import html5lib
 
@@ -247,7 +193,7 @@ def test_a_unit_has_the_html_of_all_its_blocks():
 
 
 @given(ANY)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_references_stand_where_they_say(text):
     for reference in references.find(text):
         assert text[reference.start : reference.end].strip('«»“”„") ')
@@ -273,6 +219,8 @@ HOSTILE = {
     "code": "`a " * 33_000,
     "rows": "|a" * 25_000 + "\n" + "|-" * 25_000,
     "clauses": "1.1 а\n" * 14_000,
+    "spaces": "а\n" + " " * 100_000 + "1.1.а\n",
+    "a word": "а\n\n" + "Г" * 100_000,
 }
 
 
@@ -280,6 +228,7 @@ HOSTILE = {
 def test_a_hostile_text_is_read_in_seconds(name):
     started = time.perf_counter()
     assert parse(HOSTILE[name]).source == HOSTILE[name]
+    lint({"kk": HOSTILE[name]})
     assert time.perf_counter() - started < 10
 
 
@@ -291,23 +240,3 @@ def test_a_clean_agreement_reads_the_same_in_both_languages(agreement):
         (unit.kind, unit.number, unit.parent) for unit in ru.units
     ]
     assert sum(unit.kind == "section" for unit in kk.units) == len(agreement.sections.split())
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "Оператор [ТОО «А»](далее – Портал, без права отказа) обязан.",
-        "[пени](0,1 % в день)",
-        '[сайт](/a "срок пять лет")',
-        "[](http://a.kz)",
-        "- Данные **имя** не передаются:\n    - третьим лицам",
-        "| Услуга | Цена |\n|---|---|\n| Доступ | 100 | кроме штрафа |",
-    ],
-)
-def test_every_word_is_seen_on_the_page_and_by_the_redline(words):
-    document = clauses.parse(f"# С\n\n1. ОБЩИЕ\n\n1.1. А:\n\n{words}\n")
-    visible = re.findall(r"\w+", re.sub(r"<[^>]*>", " ", document.html))
-    compared = re.findall(r"\w+", " ".join(unit.text for unit in document.units))
-    for word in re.findall(r"\w+", words):
-        assert word in visible
-        assert word in compared

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -115,3 +115,20 @@ def test_offset_reads_a_fixed_zone():
 def test_offset_refuses_a_naive_time():
     with pytest.raises(ValueError, match="is naive: give it a time zone"):
         dates.offset(datetime(2026, 3, 1))  # noqa: DTZ001 - that is the point
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "begins"),
+    [
+        ("Asia/Almaty", date(2024, 2, 29), "2024-02-28T18:00:00"),
+        ("Asia/Almaty", date(2024, 3, 1), "2024-02-29T19:00:00"),
+        ("America/Sao_Paulo", date(2018, 11, 4), "2018-11-04T03:00:00"),  # 00:00 does not exist
+        ("America/Havana", date(2018, 11, 4), "2018-11-04T04:00:00"),  # 00:00 exists twice
+        ("America/Toronto", date(1919, 3, 31), "1919-03-31T04:30:00"),  # 23:30 is followed by 00:30
+        ("Pacific/Apia", date(2011, 12, 30), "2011-12-30T10:00:00"),  # the whole day does not exist
+        ("Asia/Almaty", date.min, "0001-01-01T00:00:00"),
+        ("America/Havana", date.max, "9999-12-31T05:00:00"),
+    ],
+)
+def test_a_day_begins_at_its_first_instant(zone, day, begins):
+    assert dates.first_instant(day, zone) == datetime.fromisoformat(begins).replace(tzinfo=UTC)

@@ -110,7 +110,7 @@ def test_a_site_without_languages_in_its_addresses(client, settings):
     page = text(client, "/legal/terms/")
 
     assert "Бірінші тармақ" in page
-    assert "hreflang" not in re.sub(r"<a [^>]*(\.md|/bilingual/#)[^>]*>", "", page)
+    assert "hreflang" not in re.sub(r"<a [^>]*(\.md|\.pdf|/bilingual/#)[^>]*>", "", page)
     assert '<a class="agreement-other" href="/legal/terms/editions/1/bilingual/#1.1"' in page
     assert 'class="agreement-page"' in page
     assert "Open library" not in page
@@ -306,7 +306,7 @@ def test_no_page_sets_a_cookie_or_varies_on_one_even_for_a_signed_in_user(client
 
     assert response.status_code == 200
     assert not response.cookies
-    assert response.get("Vary", "") in {"", "Accept-Encoding"}
+    assert set(response.get("Vary", "Accept-Encoding").split(", ")) <= {"Accept-Encoding", "Accept-Datetime"}
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -450,7 +450,7 @@ def test_hostile_words_are_words_on_every_page(client, address):
     )
     assert edition.title_kk == evil
 
-    page = text(client, address)
+    page = re.sub(r'<script type="application/ld\+json">[^<]*</script>', "", text(client, address))
 
     assert not re.search(OURS_ALONE, page, re.IGNORECASE)
     assert not re.search(r"<[^>]*\s(on\w+|style)\s*=", page, re.IGNORECASE)

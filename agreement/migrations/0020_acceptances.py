@@ -8,7 +8,7 @@ from agreement.models.triggers import CloseSeal, OpenSeal
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agreement", "0002_seal"),
+        ("agreement", "0004_pace"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

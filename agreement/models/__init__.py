@@ -1,14 +1,16 @@
 """Tables and the verbs on one row or one queryset.
 
-Imports go one way: ``acceptances`` knows ``editions``, ``notices`` and ``fields``; ``editions`` knows ``notices``,
-``fields`` and ``refusals``; ``notices`` names ``editions`` only in strings; ``triggers`` knows none of them: it reads
+Imports go one way: ``acceptances`` knows ``editions``; ``editions`` knows ``notices``, ``fields`` and ``refusals``;
+``deliveries`` knows ``notices``, which names ``editions`` only in strings; ``triggers`` knows none of them: it reads
 the fields of whatever models it is given.
 """
 
 from agreement.models.acceptances import Acceptance, Outside, Stale
+from agreement.models.deliveries import Delivery, Progress
 from agreement.models.editions import Agreement, Edition
 from agreement.models.holds import LegalHold
-from agreement.models.notices import Delivery, Notice, NoticeText
+from agreement.models.notices import Notice, NoticeText
+from agreement.models.paces import Pace
 from agreement.models.refusals import EditionError
 from agreement.models.timestamps import TimeStamp
 from agreement.models.withdrawals import Consent, Withdrawal
@@ -24,6 +26,8 @@ __all__ = [
     "Notice",
     "NoticeText",
     "Outside",
+    "Pace",
+    "Progress",
     "Stale",
     "TimeStamp",
     "Withdrawal",

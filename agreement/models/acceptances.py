@@ -23,9 +23,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, pseudonyms, signals
+from agreement.models.deliveries import Delivery
 from agreement.models.editions import Agreement, Edition
 from agreement.models.fields import LEAVE_EVIDENCE, InstantField
-from agreement.models.notices import Delivery, Notice
+from agreement.models.notices import Notice
 from agreement.models.withdrawals import Withdrawal
 
 
@@ -119,14 +120,14 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
                 raise Stale(edition)
         return found
 
-    def with_current(self, user_key: object) -> Self:
+    def with_current(self, user_key: Any) -> Self:
         """Annotate that user's joinings with ``current``: does it count still, or has he left since?"""
         left = _departures(user_key).filter(agreement=models.OuterRef("edition__agreement")).order_by()
         times = left.values("agreement").annotate(times=models.Count("pk")).values("times")
         current = models.Case(models.When(round=1 + Coalesce(models.Subquery(times), 0), then=True), default=False)
         return self.filter(user=user_key).annotate(current=current)
 
-    def departure(self, *, user_key: object, agreement: int, at: datetime | None = None) -> Withdrawal | None:
+    def departure(self, *, user_key: Any, agreement: int, at: datetime | None = None) -> Withdrawal | None:
         """The withdrawal by which that user is outside the agreement at that instant (now), if he is. 2 queries."""
         left = list(_departures(user_key, at).filter(agreement=agreement).order_by("effective_at", "pk"))
         if not left:
@@ -362,13 +363,13 @@ class Acceptance(models.Model):
         return f"{self.edition}, {self.get_kind_display()}"
 
 
-def _departures(user_key: object, at: datetime | None = None) -> models.QuerySet[Withdrawal]:
+def _departures(user_key: Any, at: datetime | None = None) -> models.QuerySet[Withdrawal]:
     """What put that user outside an agreement, by that instant (now)."""
     departures: models.QuerySet[Withdrawal] = Withdrawal.objects.departures(at).filter(user=user_key)
     return departures
 
 
-def _times_left(user_key: object) -> Any:
+def _times_left(user_key: Any) -> Any:
     """An expression on agreements: how often that user has left each."""
     left = _departures(user_key).filter(agreement=models.OuterRef("pk")).order_by().values("agreement")
     return Coalesce(models.Subquery(left.annotate(times=models.Count("pk")).values("times")), 0)

@@ -12,13 +12,12 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, router, transaction
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, signals
 from agreement.models.fields import InstantField, validate_zone
-from agreement.models.notices import Notice
+from agreement.models.notices import Notice, hand_over
 from agreement.models.refusals import TEXTS, EditionError, moment, require_publishable
 from agreement.text import clauses, seal, source
 
@@ -400,7 +399,7 @@ class Edition(models.Model):
                 due_at = now if conf.get().SHOW_SCHEDULED else effective_from
                 notices = Notice.objects.using(alias)
                 notices.create(edition=stored, kind=Notice.Kind.PUBLISHED, created_at=now, due_at=due_at)
-                _on_commit(_hand_over, using=alias)
+                hand_over(using=alias)
             _on_commit(partial(_announce, signals.edition_published, stored), using=alias)
         self.refresh_from_db(using=alias)
 
@@ -587,13 +586,8 @@ def _name(by: AbstractBaseUser | str | None) -> str:
 
 
 def _on_commit(call: Any, *, using: str) -> None:
-    # Robust: a broker that is away, or a host's receiver that fails, never fails a publication.
+    # Robust: a host's receiver that fails never fails a publication.
     transaction.on_commit(call, using=using, robust=True)
-
-
-def _hand_over() -> None:
-    if path := conf.get().ENQUEUE:
-        import_string(path)()
 
 
 def _announce(signal: Any, edition: Edition) -> None:

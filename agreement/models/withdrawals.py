@@ -152,7 +152,7 @@ class WithdrawalQuerySet(PersonalQuerySet):
         """The keys of the users who left an agreement within that time, or whose leaving was entered then. 1 query."""
         at = at or timezone.now()
         lately = self.departures(at).filter(Q(effective_at__gt=at - late) | Q(registered_at__gt=at - late))
-        return set(lately.filter(user__isnull=False).values_list("user", flat=True))
+        return set(lately.filter(user__isnull=False).order_by().values_list("user", flat=True))
 
     def register(
         self,

@@ -7,16 +7,19 @@ begins with a number begins a unit of its own. Units cut the text into pieces th
 kind        begins with             number, in both languages alike
 =========== ======================= ===========================================================================
 title       the first line          none
-section     ``1. CAPITALS``,        ``1``; small letters will do in a heading, or if ``1.1`` is the next line
+section     ``1. CAPITALS``,        ``1``; small letters will do in a heading, or if ``1.1`` follows
 clause      ``1.1.`` ``1.1``        ``1.1``
 subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1
 item        ``а)``                  ``1.1-b``, ``1.1-2b``: the letter's place, as Kazakh а ә б is Russian а б в
 note        ``Примечание.``         none; also ``Сноска``, ``Ескерту``, ``Ескертпе``
 heading     ``#``                   none
+heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place; also ``1-ҚОСЫМША``. Where an appendix numbers anew,
+                                    its numbers follow: ``a1.1``, ``a1.1.1``, ``a1.1.1-2b``
 text        anything after a title or heading
 =========== ======================= ===========================================================================
 
-A year, a date, an address (``192.168.0.1``) or a number in the middle of a wrapped sentence begins nothing.
+A year, a date, an address (``192.168.0.1``) or a number in the middle of a wrapped sentence begins nothing. After a
+line that ends without a full stop a clause begins if its number is the next and is written as the others are.
 
 HTML and link definitions inside an agreement are text: they are shown as they were written, never interpreted and
 never dropped, so that nothing a reader is bound by can be invisible. Paragraphs with so many brackets that
@@ -25,36 +28,33 @@ Python-Markdown would need minutes for them are shown as written too.
 
 from __future__ import annotations
 
-import html
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 import nh3
 from markdown import Markdown
 from markdown.blockparser import BlockParser
 from markdown.blockprocessors import BlockProcessor
 from markdown.extensions import Extension
-from markdown.extensions.tables import TableExtension, TableProcessor
-from markdown.inlinepatterns import LINK_RE, LinkInlineProcessor
+from markdown.extensions.tables import TableExtension
 from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
-from markdown.util import AMP_SUBSTITUTE, ETX, STX
+from markdown.util import ETX, STX
 
-from agreement.text import references
+from agreement.text import blocks, references
 from agreement.text.outline import Kind, Start, outline, underlined
 
-ANCHOR = re.compile(r"\d{1,3}(?:\.\d{1,3}){0,2}(?:-(?:\d{1,3}[a-z]{0,2}|[a-z]{1,2}))?\Z")
+ANCHOR = re.compile(r"(?:a\d{1,3}|(?:a\d{1,3}\.)?\d{1,3}(?:\.\d{1,3}){0,2})(?:-(?:\d{1,3}[a-z]{0,2}|[a-z]{1,2}))?\Z")
 TAGS = frozenset(
     "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul".split()
 )
 ATTRIBUTES = {
     "a": {"href", "class"},
     **{f"h{level}": {"id"} for level in range(2, 7)},
-    "ol": {"start"},
+    "li": {"value"},
     "p": {"id", "class"},
     "span": {"class"},
     "td": {"align"},
@@ -63,13 +63,13 @@ ATTRIBUTES = {
 CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "reference"})
 
 _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
-_ADDRESS = re.compile(r"(?:https?://|mailto:|tel:|[/#.])\S*\Z", re.I)
-_BLOCKS = frozenset("ul ol li blockquote table thead tbody tr p pre h1 h2 h3 h4 h5 h6 hr".split())
 _NESTING = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s))){9,}")
 _MARK = re.compile(f"{STX}unit:(\\d+){ETX}")
 _CUT = re.compile(f"{STX}cut:(\\d+){ETX}\n?")
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
-_LINE_END = re.compile("\r\n|\r|\n")
+LINE_END = re.compile("\r\n|\r|\n")
+
+#: The longest title an edition can have, in characters.
+LONGEST_TITLE = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def parse(body: str) -> Document:
     markdown = Markdown(extensions=[TableExtension(use_align_attribute=True), numbering], output_format="html")
     page = markdown.convert(readable)
     units = numbering.lines.starts
-    ends = [0, *(match.end() for match in _LINE_END.finditer(body))]
+    ends = [0, *(match.end() for match in LINE_END.finditer(body))]
     edges = [0, *(ends[unit.line] for unit in units[1:]), len(body)]
     found = tuple(
         Clause(
@@ -194,30 +194,9 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
         return value if ANCHOR.match(value) else None
     if name == "class":
         return value if value in CLASSES else None
+    if name == "value":
+        return value if value.isdecimal() else None
     return value
-
-
-class _Link(LinkInlineProcessor):
-    """A link leads somewhere and shows its words; anything else in ``[…](…)`` is text, shown as it was written."""
-
-    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
-        element, start, end = super().handleMatch(m, data)
-        if not isinstance(element, ET.Element):
-            return None, None, None
-        shown = (element.text or "").strip() and not element.get("title")
-        if not shown or not _ADDRESS.match(element.get("href", "")):
-            return None, None, None
-        return element, start, end
-
-
-class _Table(TableProcessor):
-    """A row with more cells than the head would lose the last ones: then it is no table, and shown as written."""
-
-    def test(self, parent: ET.Element, block: str) -> bool:
-        if not super().test(parent, block):
-            return False
-        rows = [self._split(row.strip(" ")) for row in block.split("\n")]  # type: ignore[attr-defined]
-        return all(len(row) <= len(rows[0]) for row in rows)
 
 
 class Numbering(Extension):
@@ -228,12 +207,7 @@ class Numbering(Extension):
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - Python-Markdown's name
         md.preprocessors.deregister("html_block")
         md.parser.blockprocessors.deregister("reference")
-        # An image is a request to a third party from every reader, in pages and in mails.
-        for pattern in "html entity reference short_reference image_link image_reference short_image_ref".split():
-            md.inlinePatterns.deregister(pattern)
-        md.inlinePatterns.register(_Link(LINK_RE, md), "link", 160)
-        plain: Any = md.parser.blockprocessors["table"]
-        md.parser.blockprocessors.register(_Table(md.parser, plain.config), "table", 75)
+        blocks.register(md)
         lines = self.lines = _Lines(md)
         md.preprocessors.register(lines, "agreement_units", 5)
         md.parser.blockprocessors.register(_Blocks(md.parser, lines), "agreement_units", 200)
@@ -339,6 +313,7 @@ class _Units(Treeprocessor):
         starts = self.lines.starts
         for start in starts:
             start.words = []
+        blocks.number(root)
         current, seen = 0, set[str]()
         shown: tuple[ET.Element, Start] | None = None
         placed: list[tuple[ET.Element, Start]] = []
@@ -348,7 +323,7 @@ class _Units(Treeprocessor):
             elif starts[current].kind in {"title", "section", "heading"} and current + 1 < len(starts):
                 current += 1
             start = starts[current]
-            start.words = [*start.words, *_words(block)]
+            start.words = [*start.words, *blocks.words(block)]
             placed.append((block, start))
             if mark and start.kind == "title":
                 root.remove(block)
@@ -366,7 +341,7 @@ class _Units(Treeprocessor):
         numbers = {start.number for start in starts}
         labels = _labels(tuple(Clause(start.kind, start.number, "", start.label, start.parent) for start in starts))
         for block, start in placed:
-            references.link(block, start.number, numbers, labels)
+            references.link(block, start.number or start.parent, numbers, labels)
 
     def _number(self, block: ET.Element, start: Start, seen: set[str]) -> None:
         if block.tag == "p":
@@ -377,36 +352,9 @@ class _Units(Treeprocessor):
         if start.number not in seen:  # A duplicate is the lint's to report; an id stands once in a page.
             seen.add(start.number)
             block.set("id", start.number)
+        if not start.label:  # An appendix: its heading says which.
+            return
         link = ET.Element("a", {"href": f"#{start.number}", "class": "number"})
         link.text, link.tail = start.label, f" {block.text or ''}"
         block.text = None
         block.insert(0, link)
-
-
-def _words(block: ET.Element) -> Iterator[str]:
-    """What a reader sees of a block: one line a paragraph, list item or row of a table."""
-    if block.tag in {"ul", "ol", "blockquote", "table", "thead", "tbody"}:
-        for child in block:
-            yield from _words(child)
-        return
-    if any(child.tag in _BLOCKS for child in block):
-        loose = block.text or ""
-        for child in block:
-            if child.tag in _BLOCKS:
-                yield from _words_of(loose)
-                yield from _words(child)
-                loose = child.tail or ""
-            else:
-                loose += "".join(child.itertext()) + (child.tail or "")
-        yield from _words_of(loose)
-        return
-    cells = ["".join(cell.itertext()) for cell in block] if block.tag == "tr" else ["".join(block.itertext())]
-    yield from _words_of(" | ".join(cells))
-
-
-def _words_of(text: str) -> Iterator[str]:
-    text = text.replace(AMP_SUBSTITUTE, "&")
-    if "&" in text:
-        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
-    if line := " ".join(text.split()):
-        yield line

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from agreement.text import clauses, redline, references
+from agreement.text import clauses, outline, redline, references
 from agreement.text.clauses import Clause, Document
 from agreement.text.lint_letters import UNREADABLE, balance, each, foreign, letters, name, short
 from agreement.text.lint_words import Message as Message
@@ -31,6 +31,7 @@ CODES = {
     "agreement.L005": "unparallel",
     "agreement.L006": "unparallel",
     "agreement.L007": "unreadable",
+    "agreement.L008": "title_differs",
 }
 
 
@@ -101,6 +102,9 @@ def missing(texts: Texts) -> Iterator[Message]:
             yield say("agreement.L001", language)
         if texts.titles is not None and not (texts.titles.get(language) or "").strip():
             yield say("agreement.L002", language)
+        length = len(clauses.title_line(body))
+        if length > clauses.LONGEST_TITLE:
+            yield say("agreement.L008", language, line=1, length=length, most=clauses.LONGEST_TITLE)
 
 
 def unreadable(texts: Texts) -> Iterator[Message]:
@@ -111,17 +115,9 @@ def unreadable(texts: Texts) -> Iterator[Message]:
 
 def duplicates(texts: Texts) -> Iterator[Message]:
     for language, document in texts.documents.items():
-        first: dict[str, int] = {}
-        for unit in document.clauses:
-            # A second list "1) 2)" in one clause begins anew; it is no mistake.
-            if "-" in unit.number:
-                if unit.label == "1)":
-                    first = {number: line for number, line in first.items() if not number.startswith(f"{unit.parent}-")}
-                elif unit.kind == "item":
-                    continue  # Numbered by place, so never twice.
-            if unit.number in first:
-                yield say("agreement.L003", language, unit, number=_shown(unit), first=first[unit.number])
-            first.setdefault(unit.number, unit.line)
+        for unit, first in _twice(document):
+            if "-" not in unit.number:
+                yield say("agreement.L003", language, unit, number=_shown(unit), first=first)
 
 
 def parallel(texts: Texts) -> Iterator[Message]:
@@ -168,9 +164,11 @@ def sequence(texts: Texts) -> Iterator[Message]:
             if "-" in unit.number and number == 1:
                 last.pop(group, None)  # A list of its own.
             was = last.get(group, 0)
-            head = unit.number.partition(".")[0].partition("-")[0]
+            head = _head(unit.number)
             if unit.kind == "section":
                 section = unit
+            elif unit.kind == "heading":
+                section = None
             elif section and head != section.number and previous:
                 yield say("agreement.L011", language, unit, number=_shown(unit), after=_shown(previous))
                 previous = unit
@@ -195,13 +193,56 @@ def sequence(texts: Texts) -> Iterator[Message]:
             previous = unit
 
 
+def repeated(texts: Texts) -> Iterator[Message]:
+    """Sub-clauses with one number in one clause: ambiguous, but each has its words and its place."""
+    for language, document in texts.documents.items():
+        for unit, first in _twice(document):
+            if "-" in unit.number:
+                yield say("agreement.L030", language, unit, number=_shown(unit), first=first)
+
+
+def _twice(document: Document) -> Iterator[tuple[Clause, int]]:
+    """The units whose number stands further up already, and in which line."""
+    first: dict[str, int] = {}
+    for unit in document.clauses:
+        # A second list "1) 2)" in one clause begins anew; it is no mistake.
+        if "-" in unit.number:
+            if unit.label == "1)":
+                first = {number: line for number, line in first.items() if not number.startswith(f"{unit.parent}-")}
+            elif unit.kind == "item":
+                continue  # Numbered by place, so never twice.
+        if unit.number in first:
+            yield unit, first[unit.number]
+        first.setdefault(unit.number, unit.line)
+
+
+def almost(texts: Texts) -> Iterator[Message]:
+    """Lines that somebody meant for a section or a clause, and that begin none."""
+    for language, body in texts.bodies.items():
+        begun = {unit.line: unit for unit in texts.documents[language].units}
+        unit, previous = None, ""
+        for number, line in enumerate(clauses.LINE_END.split(body), start=1):
+            unit = begun.get(number, unit)
+            if unit and (unit.line != number or unit.kind == "text") and outline.almost(line, previous, unit.number):
+                yield say("agreement.L029", language, unit, number, text=short(line.strip()))
+            previous = line if unit and unit.kind not in _HEADS else ""
+
+
 def _place(unit: Clause) -> tuple[str, int, str]:
     """The row a number belongs to, its place there, and how its neighbours are written."""
     for mark in "-.":
         head, found, tail = unit.number.rpartition(mark)
         if found:
             return head + mark, int(tail) if tail.isdigit() else 0, head + mark + "{}"
+    if unit.kind == "heading":
+        return "a", int(unit.number[1:]), "a{}"
     return "", int(unit.number), "{}"
+
+
+def _head(number: str) -> str:
+    """The number of the section a number belongs to."""
+    parts = number.partition("-")[0].split(".")
+    return ".".join(parts[: 2 if number.startswith("a") else 1])
 
 
 def dangling(texts: Texts) -> Iterator[Message]:
@@ -210,10 +251,11 @@ def dangling(texts: Texts) -> Iterator[Message]:
         written = {unit.number: unit.text for unit in document.clauses}
         for unit in document.units:
             for reference in _references(unit):
-                if reference.target(unit.number, numbers, document.labels):
+                here = unit.number or unit.parent
+                if reference.target(here, numbers, document.labels):
                     continue
                 if reference.item:
-                    clause = reference.number or unit.number.partition("-")[0]
+                    clause = reference.number or here.partition("-")[0]
                     # Reported with the clause itself; or the items run on in one paragraph.
                     if clause not in numbers or reference.item in written.get(clause, ""):
                         continue
@@ -268,7 +310,7 @@ def units(texts: Texts) -> Iterator[Message]:
             if not _SAID.search(unit.text) and not (unit.number in parents and unit.kind != "section"):
                 yield say("agreement.L015", language, unit, number=_shown(unit))
         for unit in document.units:
-            if unit.kind == "heading":
+            if unit.kind == "heading" and not unit.number:
                 yield say("agreement.L016", language, unit, text=short(unit.text))
         if not document.clauses:
             yield say("agreement.L018", language, line=1)
@@ -281,8 +323,20 @@ def units(texts: Texts) -> Iterator[Message]:
 
 
 ERRORS: tuple[Rule, ...] = (missing, unreadable, duplicates, parallel)
-WARNINGS: tuple[Rule, ...] = (sequence, dangling, stale, one_sided, units, letters, foreign, balance)
+WARNINGS: tuple[Rule, ...] = (
+    sequence,
+    repeated,
+    almost,
+    dangling,
+    stale,
+    one_sided,
+    units,
+    letters,
+    foreign,
+    balance,
+)
 
+_HEADS = frozenset({"title", "section", "heading"})
 _SAID = re.compile(r"\w")
 
 
@@ -291,12 +345,15 @@ def _references(unit: Clause) -> list[references.Reference]:
 
 
 def _shown(unit: Clause) -> str:
-    """A number as people read it: ``3.1``, ``3.1 2)``, ``3.1 2) ә)``."""
+    """A number as people read it: ``3.1``, ``3.1 2)``, ``3.1 2) ә)``; ``3.1 (a1)`` in an appendix."""
     return _readable(unit.number) if unit.kind != "item" else f"{_readable(unit.parent)} {unit.label}"
 
 
 def _readable(number: str) -> str:
     head, dash, tail = number.partition("-")
+    if head.startswith("a"):
+        appendix, _, within = head.partition(".")
+        head = f"{within} ({appendix})" if within else appendix
     return f"{head} {tail})" if dash and tail.isdigit() else head
 
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 _CYRILLIC = "\u0400-\u052f"
 UNREADABLE = re.compile("[\x00\ud800-\udfff]")
-_TWO_SCRIPTS = re.compile(rf"(?:[{_CYRILLIC}]+[A-Za-z]|[A-Za-z]+[{_CYRILLIC}])[A-Za-z{_CYRILLIC}]*")
+_TWO_SCRIPTS = re.compile(
+    # From a word's first letter alone: a long word would else be read from each of its letters.
+    rf"(?<![A-Za-z{_CYRILLIC}])(?:[{_CYRILLIC}]+[A-Za-z]|[A-Za-z]+[{_CYRILLIC}])[A-Za-z{_CYRILLIC}]*"
+)
 # Abbreviations of Latin letters, typed in Cyrillic ones that look the same.
 _LATIN_WORD = re.compile(r"(?<!\w)(?:ІР|АРІ|НТТР|ТСР|РКІ|ІМЕІ|САРТСНА)(?![\w])")
 _LETTER_FOR_DIGIT = re.compile(r"^[#*\s]*((?:[ЗзОоlIІ])(?=\.\d)|(?<=\d\.)[ЗзОоlIІ](?=[.\s]))", re.MULTILINE)
@@ -37,7 +40,7 @@ _RUSSIAN = re.compile(
 )
 _LATIN = re.compile(r"[A-Za-z]{2,}")
 _PAIRED = re.compile(r"[()\[\]{}«»„“”\"]")
-_LABEL = re.compile(r"(?<![\w.])(?:\d{1,3}|[A-Za-zА-Яа-яЁёӘәҒғҚқҢңӨөҰұҮүҺһІі])\)")
+_LABEL = re.compile(r"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-zА-Яа-яЁёӘәҒғҚқҢңӨөҰұҮүҺһІі])\)")
 
 
 def letters(texts: Texts) -> Iterator[Message]:

@@ -115,6 +115,21 @@ WORDS: dict[str, Said] = {
         ("В тексте есть символ, который нельзя записать в файл: {char}.", "Удалите символ."),
         ("The text holds a character that no file can hold: {char}.", "Delete the character."),
     ),
+    "agreement.L008": Said(
+        "error",
+        (
+            "{in_kk} мәтіннің бірінші жолы атауы ретінде тым ұзын: {length} таңба, ал шегі – {most}.",
+            "Бірінші жолға тек келісімнің атауын жазып, қалғанын келесі жолға көшіріңіз.",
+        ),
+        (
+            "Первая строка текста на {in_ru} языке слишком длинна для названия: {length} символов, а можно {most}.",
+            "Оставьте в первой строке только название соглашения, остальное перенесите на следующую.",
+        ),
+        (
+            "The first line of the {in_en} text is too long for a title: {length} characters, at most {most}.",
+            "Leave the agreement's title alone in the first line, and move the rest to the next.",
+        ),
+    ),
     "agreement.L010": Said(
         "warning",
         (
@@ -270,6 +285,36 @@ WORDS: dict[str, Said] = {
         ),
         ("Тег HTML: {tag}. Он не сработает и будет показан как текст.", "Удалите его; для оформления служит Markdown."),
         ("An HTML tag: {tag}. It has no effect and is shown as text.", "Delete it; use Markdown to format."),
+    ),
+    "agreement.L029": Said(
+        "warning",
+        (
+            "Жол нөмірден басталатын сияқты, бірақ ол нөмір деп танылмайды: «{text}».",
+            "Нөмірді жол басына «1.1. Мәтін» түрінде, бос орынмен жазыңыз; бұл нөмір болмаса, ештеңе істемеңіз.",
+        ),
+        (
+            "Строка начинается будто с номера, но номером это не считается: «{text}».",
+            "Пишите номер в начале строки и через пробел: «1.1. Текст»; если это не номер, оставьте.",
+        ),
+        (
+            "The line begins as if with a number, but it is not taken for one: “{text}”.",
+            "Write the number first in the line, and a space after it: “1.1. Text”; leave it if it is no number.",
+        ),
+    ),
+    "agreement.L030": Said(
+        "warning",
+        (
+            "{number} бір тармақта қайталанады: ол {first}-жолда да тұр, сілтеме соған апарады.",
+            "Екеуінің біріне басқа нөмір беріңіз.",
+        ),
+        (
+            "{number} повторяется в одном пункте: он уже стоит в строке {first}, ссылка ведёт туда.",
+            "Дайте одному из двух другой номер.",
+        ),
+        (
+            "{number} stands twice in one clause: in line {first} too, where references lead.",
+            "Give one of the two another number.",
+        ),
     ),
 }
 

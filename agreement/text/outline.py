@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 Kind = Literal["title", "section", "clause", "subclause", "item", "note", "heading", "text"]
 
+_BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
 #: What may begin a unit. Four digits are a year; a leading zero is a date's; four parts are an address of some kind.
 _NUMBERED = re.compile(
-    r"(?P<indent>[ ]*)(?P<hashes>\#{0,6})[ ]*(?P<strong>\*\*|__)?"
-    r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,2})(?P<dot>\.?)|(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі])\))"
-    r"(?P<closed>\*\*|__)?(?=\s|$)\s*(?P<rest>.*)"
+    rf"(?P<indent>{_BLANK}*+)(?P<hashes>\#{{0,6}})[ ]*+(?P<strong>\*{{1,3}}|_{{1,3}})?"
+    r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,2})(?P<dot>\\?\.|)|(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі])\))"
+    r"(?P<closed>\*{1,3}|_{1,3})?(?=\s|$)\s*(?P<rest>.*)"
 )
 _NOTE = re.compile(r"(?P<label>(?:Ескерту|Ескертпе|Примечани[ея]|Сноска)\s?[.:])\s*(?P<rest>.*)")
 _HEADING = re.compile(r"(?P<hashes>\#{1,6})(?P<rest>.*?)\#*\s*$")
 _UNDERLINE = re.compile(r"(?:=+|-+) *$")
 _BULLET = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
-#: A line that ends so goes on in the next: the number there is being referred to.
-_GOES_ON = re.compile(r"(?:\b(?:пп?\.|пункт\w*|раздел\w*|и|или|либо|с|по|және|мен|немесе)|[,–—-])\s*$", re.IGNORECASE)
-_ITEM_GOES_ON = re.compile(r"(?:\bподпункт\w*|\w(?:тың|тің|ның|нің|дың|дің))\s*$", re.IGNORECASE)
+# «Қосымша» alone is an adjective too («Қосымша шарттар»): as an appendix it ends the line or has its number after it.
+_APPENDIX = re.compile(
+    r"(?:приложение(?:\s*(?:№|n)?\s*\d{1,2}|\s+[а-я])?(?P<of>\s+к\s.*)?"
+    r"|(?P<to>\S*[гқкғ][еа]\s+)?(?:№\s*)?(?:\d{1,2}\s*[-–‑]?\s*(?:ші\s+)?)?қосымша(?:\s*(?:№\s*)?\d{1,2})?)"
+    r"\s*(?P<title>(?:[.:–—-]|\().*)?",
+    re.IGNORECASE,
+)
+
+_CONTENTS = re.compile(r"[1-9]\d?\.?\s")
+#: After such a line a number is being referred to, or counts something: it begins nothing.
+_REFERS = re.compile(
+    r"(?:(?<!\w)(?:п?п\.|(?:под)?пункт\w*|раздел\w*|стать\w*|ст\.|с|по|от|до|TLS|SSL|WPA|HTTPS?|USB|ISO|DSS|v|верси\w+"
+    r"|нұсқа\w*|хаттама\w*|протокол\w*)"
+    r"|(?<!\w)(?:п?п\.|пункт\w*|раздел\w*)\s*[\d.]+(?:\s*(?:[,–—-]|и|по)\s*[\d.]+)*\s*(?:[,–—-]|и|или|либо|по))\s*$",
+    re.IGNORECASE,
+)
+_ITEM_REFERS = re.compile(r"(?:\bподпункт\w*|\w(?:тың|тің|ның|нің|дың|дің))\s*$", re.IGNORECASE)
+#: After such a line a sentence goes on, or a list does.
+_JOINED = re.compile(r"(?:[,–—-]|\b(?:и|или|либо|және|мен|немесе))\s*$", re.IGNORECASE)
+_ENDED = re.compile(r"(?:[.;:!?…][»”\")*_]*|\|)\s*$")
+_ABBREVIATED = re.compile(r"(?<!\w)(?:гг?|ж|ст|гл|ч|см|стр|им|др|пр|тг|тыс|млн|млрд|руб|коп|мың)\.\s*$", re.IGNORECASE)
+#: A number without its last dot before such a word counts it.
+_UNIT = re.compile(
+    r"(?:[%°€$₸₽]|(?:МРП|АЕК|МЗП|тыс|мың|млн|млрд|тенге|теңге|тг|руб|раз|есе|пайыз|процент|[КМГТ]?[бБ]|[KMGT]i?B|кг|к?м|га"
+    r"|час|сағат|мин|день|дня|дней|күн|год|лет|жыл)(?!\w)|(?:тенге|теңге|процент|пайыз|раз|минут|час|рубл)\w{0,4}(?!\w))"
+)
 
 
 @dataclass(slots=True)
@@ -40,107 +67,265 @@ class Start:
 
 def outline(lines: list[str]) -> Iterator[Start]:
     """The units that begin in these lines, in order. Linear in their length."""
-    section = clause = sub = ""
-    counts: dict[str, int] = {}
-    before: Start | None = None  # The unit a line belongs to unless it begins one.
-    in_list = blank = False
+    reading = _Reading(lines)
     for index, line in enumerate(lines):
-        bare = line.strip()
+        if start := reading.line(index, line):
+            yield start
+
+
+class _Reading:
+    """One reading of an agreement: what was read last decides what a number at the next line is."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self.before: Start | None = None  # The unit a line belongs to unless it begins one.
+        self.in_list = self.blank = False
+        self.section = self.clause = ""  # As printed: within an appendix without its prefix.
+        self.dot = "."  # Do this text's clauses end with a dot?
+        self.scope = self.appendix = ""  # "a1." where an appendix numbers anew; "a1" until it shows whether it does.
+        self.appendices = 0
+        self.sub = ""
+        self.seen: set[str] = set()
+        self.counts: dict[str, int] = {}
+
+    def line(self, index: int, line: str) -> Start | None:
+        """The unit that begins at this line."""
+        bare, before = line.strip(), self.before
         if not bare:
-            blank = True
-            continue
-        apart, blank = blank or before is None or before.kind in {"title", "section", "heading"}, False
-        if before and before.line + 1 == index and before.tag != "p" and underlined(lines, index - 1):
-            continue
-        start = _begin(lines, index, bare, apart=apart, in_list=in_list, after=clause)
+            self.blank = True
+            return None
+        apart = self.blank or before is None or before.kind in {"title", "section", "heading"}
+        self.blank = False
+        if before and before.line + 1 == index and before.tag != "p" and underlined(self.lines, index - 1):
+            return None
+        start = self._begin(index, bare, apart=apart)
         if start is None:
-            in_list = (in_list and (not apart or line[:1] == " ")) or _BULLET.match(line) is not None
-            if before is None and not in_list and line[:4].strip() and bare[0] not in ">|":
+            self.in_list = (self.in_list and (not apart or line[:1] == " ")) or _BULLET.match(line) is not None
+            if before is None and not self.in_list and line[:4].strip() and bare[0] not in ">|":
                 start = Start(index, "title", rest=bare.strip("#").strip(), tag="h1")
             elif before is None or before.kind in {"title", "section", "heading"}:
                 start = Start(index, "text")
             else:
-                continue
+                return None
         else:
-            in_list = False
-            if before is None and start.kind == "heading":
+            self.in_list = False
+            if before is None and start.kind == "heading" and not start.number:
                 start.kind = "title"
-        if start.kind == "section":
-            start.number, section, clause, sub = start.number, start.number, "", ""
-        elif start.kind == "item" or (start.kind == "subclause" and not start.number):
-            place = start.label[:-1]
-            if start.kind == "subclause":
-                start.parent = clause or section or "0"
-                start.number = sub = f"{start.parent}-{place}"
+        self._place(start)
+        self.before = start
+        return start
+
+    def _place(self, start: Start) -> None:
+        """Give the unit its number and parent, by what stands before it."""
+        if start.kind == "heading" and start.number:
+            self.appendix, self.scope, self.section, self.clause, self.sub = start.number, "", "", "", ""
+            return
+        if start.number:
+            if self.appendix and not self.scope:
+                self.scope, self.appendix = (f"{self.appendix}." if start.number in self.seen else ""), ""
+            if not self.scope:
+                self.seen.add(start.number)
+            if start.kind == "section":
+                self.section, self.clause = start.number, ""
             else:
-                start.parent = sub or clause or section or "0"
-                counts[start.parent] = counts.get(start.parent, 0) + 1
-                start.number = start.parent + ("" if sub else "-") + _letters(counts[start.parent])
-        elif start.number:
+                self.clause, self.dot = start.number, start.label[len(start.number) :]
+            self.sub = ""
+            start.number = self.scope + start.number
             start.parent = start.number.rpartition(".")[0]
-            clause, sub = start.number, ""
+            return
+        here = self._here()
+        if start.kind == "subclause":
+            start.parent = here or "0"
+            start.number = self.sub = f"{start.parent}-{start.label[:-1]}"
+        elif start.kind == "item":
+            start.parent = self.sub or here or "0"
+            self.counts[start.parent] = self.counts.get(start.parent, 0) + 1
+            start.number = start.parent + ("" if self.sub else "-") + _letters(self.counts[start.parent])
         else:
-            start.parent = sub or clause or section
-        before = start
-        yield start
+            start.parent = self.sub or here
 
+    def _here(self) -> str:
+        """The number of the clause, section or appendix that is being read."""
+        local = self.clause or self.section
+        return self.scope + local if local else self.scope.rstrip(".") or self.appendix
 
-def _begin(lines: list[str], index: int, bare: str, *, apart: bool, in_list: bool, after: str) -> Start | None:
-    first = bare[0]
-    if first in "#*_" or first.isdigit() or bare[1:2] == ")":
-        if (match := _NUMBERED.match(lines[index])) and not (len(match["indent"]) > 3 and in_list):
-            start = _numbered(lines, index, match, apart=apart, after=after)
-            if start:
-                return start
-    elif match := _NOTE.match(bare):
-        return Start(index, "note", label=match["label"], rest=match["rest"])
-    if first == "#" and lines[index][0] == "#" and (match := _HEADING.match(lines[index])):
-        return Start(index, "heading", rest=match["rest"].strip(), tag=f"h{max(2, len(match['hashes']))}")
-    if apart and not lines[index].startswith("    ") and underlined(lines, index) and first not in "->|=*+":
-        return Start(index, "heading", rest=bare, tag="h2")
-    return None
-
-
-def _numbered(lines: list[str], index: int, match: re.Match[str], *, apart: bool, after: str) -> Start | None:
-    rest = match["rest"].strip()
-    previous = "" if apart or not index else lines[index - 1]
-    if (strong := match["strong"]) and not match["closed"]:  # **1. ALL OF IT**
-        if not rest.endswith(strong) or strong in rest[:-2]:
-            return None
-        rest = rest[:-2] if "." not in (match["number"] or ".") else strong + rest
-    elif match["closed"] and not strong:
-        rest = match["closed"] + " " + rest
-    if match["hashes"]:
-        rest = rest.rstrip("#").rstrip()
-    if label := match["item"]:
-        if match["hashes"] or _ITEM_GOES_ON.search(previous) or rest.startswith(("тармақша", "подпункт")):
-            return None
-        return Start(index, "subclause" if label.isdigit() else "item", label=f"{label})", rest=rest)
-    number, depth = match["number"], match["number"].count(".")
-    heads = bool(match["hashes"]) or (apart and underlined(lines, index))
-    if previous and _GOES_ON.search(previous[-40:]):
+    def _begin(self, index: int, bare: str, *, apart: bool) -> Start | None:
+        lines, first = self.lines, bare[0]
+        start: Start | None = None
+        if "осымша" in bare or "ОСЫМША" in bare or bare.lstrip("#*_ ")[:10].lower() == "приложение":
+            start = self._appendix(index, bare, apart=apart)
+        if start:
+            return start
+        if first in "#*_\u200b\u2060\ufeff" or first.isdigit() or bare[1:2] == ")":
+            if (match := _NUMBERED.match(lines[index])) and not (len(match["indent"]) > 3 and self.in_list):
+                start = self._numbered(index, match, apart=apart)
+        elif match := _NOTE.match(bare):
+            start = Start(index, "note", label=match["label"], rest=match["rest"])
+        if start:
+            return start
+        if first == "#" and lines[index][0] == "#" and (match := _HEADING.match(lines[index])):
+            return Start(index, "heading", rest=match["rest"].strip(), tag=f"h{max(2, len(match['hashes']))}")
+        if apart and not lines[index].startswith("    ") and underlined(lines, index) and first not in "->|=*+":
+            return Start(index, "heading", rest=bare, tag="h2")
         return None
-    if not depth:
-        plain = match["dot"] and (
-            (rest.isupper() and len(rest) > 2)
-            or (rest and _next(lines, index).lstrip("#*_ ").startswith(f"{number}.1"))
-        )
-        if not heads and not plain:
+
+    def _appendix(self, index: int, bare: str, *, apart: bool) -> Start | None:
+        words = bare.strip("#*_ ")
+        heads = bare[0] == "#" or words.isupper() or (apart and underlined(self.lines, index))
+        match = _APPENDIX.fullmatch(words)
+        if match is None or not (heads or (words[0].isupper() or words[0].isdigit() or words[0] == "№")):
             return None
-        return Start(index, "section", number, number + match["dot"], rest=rest, tag="h2")
-    if not match["dot"] and rest[:1].islower() and not heads and not apart and not _follows(number, after):
-        return None  # "1.5 million" in the middle of a sentence.
-    kind: Kind = "clause" if depth == 1 else "subclause"
-    return Start(index, kind, number, number + match["dot"], rest=rest, tag="h3" if heads else "p")
+        before = self.lines[index - 1].strip() if index else ""
+        listed = _APPENDIX.fullmatch(before) or _APPENDIX.fullmatch(self._next(index))
+        if not heads and (words[-1] in ".;,:" or listed or _REFERS.search(before[-60:])):
+            return None  # A sentence about it, or a list of appendices.
+        self.appendices += 1
+        return Start(index, "heading", f"a{self.appendices}", rest=words, tag="h2")
+
+    def _numbered(self, index: int, match: re.Match[str], *, apart: bool) -> Start | None:
+        rest = match["rest"].strip()
+        number, dot = match["number"], "." if match["dot"] else ""
+        depth = number.count(".") if number else 0
+        if (strong := match["strong"]) and not match["closed"]:
+            if number and not depth and rest.endswith(strong) and strong not in rest[: -len(strong)]:
+                rest = rest[: -len(strong)]  # **1. ALL OF IT**: a heading needs no emphasis.
+            else:
+                rest = strong + rest
+        elif match["closed"] and not strong:
+            rest = match["closed"] + " " + rest
+        if match["hashes"]:
+            rest = rest.rstrip("#").rstrip()
+        previous = "" if apart or not index else self.lines[index - 1][-60:]
+        if label := match["item"]:
+            if match["hashes"] or _ITEM_REFERS.search(previous) or rest.startswith(("тармақша", "подпункт")):
+                return None
+            return Start(index, "subclause" if label.isdigit() else "item", label=f"{label})", rest=rest)
+        heads = bool(match["hashes"]) or (apart and underlined(self.lines, index))
+        if previous and (_REFERS.search(previous) or rest.startswith(("тармақ", "тармағ", "бөлім"))):
+            return None
+        if not depth:
+            begins = heads or self._opens(index, number, dot, rest.lstrip("*_"), previous)
+            return Start(index, "section", number, number + dot, rest=rest, tag="h2") if begins else None
+        if not heads and not self._begins(index, number, dot, rest, previous):
+            return None
+        kind: Kind = "clause" if depth == 1 else "subclause"
+        return Start(index, kind, number, number + dot, rest=rest, tag="h3" if heads else "p")
+
+    def _opens(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
+        """Is it a section, and not an item of a Markdown list?"""
+        next_in_order = int(number) == int(self.section or 0) + 1
+        if not rest or (_JOINED.search(previous) and not next_in_order):
+            return False
+        following = self._next(index)
+        if _CONTENTS.match(following) and self.ahead.comes_again(number, index):
+            return False
+        if dot and rest.isupper() and len(rest) > 2:
+            return True
+        if following.lstrip("#*_ ").startswith(f"{number}.1"):
+            return bool(dot) or (rest[0].isupper() and next_in_order)
+        return bool(dot) and rest[0].isupper() and next_in_order and self.ahead.opens(number, index)
+
+    def _next(self, index: int) -> str:
+        return next((line.strip() for line in self.lines[index + 1 : index + 4] if line.strip()), "")
+
+    def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
+        """Is it a clause, and not a number in a sentence that was wrapped before it?"""
+        head = number.partition(".")[0]
+        follows = self._follows(number)
+        if not dot and not follows:  # "2.5 МРП", "10.12.24 г.", "10.30 начало", "8.727.250 00 00" begin no clause.
+            if _UNIT.match(rest) or (number.count(".") == 2 and _is_date(number)):
+                return False
+            if self.section and head != self.section and (rest[:1].islower() or rest[:1].isdigit()):
+                return False
+        if not previous or (_ENDED.search(previous) and not _ABBREVIATED.search(previous)):
+            return True
+        if not rest or self.ahead.stands(number, index) or (self.dot and not dot):
+            return False
+        if follows:
+            return bool(dot) or not (rest[0].islower() or _UNIT.match(rest) or _JOINED.search(previous))
+        here = self.section or self.clause.partition(".")[0]
+        return head == here and rest[0].isupper() and not _JOINED.search(previous)
+
+    def _follows(self, number: str) -> bool:
+        """Is it the next number, at any depth?"""
+        if not self.clause:
+            return number == f"{self.section or number.partition('.')[0]}.1"
+        parts = [int(part) for part in self.clause.split(".")]
+        following = {f"{self.clause}.1", f"{parts[0] + 1}.1"}
+        for depth in range(1, len(parts)):
+            following.add(".".join(map(str, [*parts[:depth], parts[depth] + 1])))
+        return number in following
+
+    @cached_property
+    def ahead(self) -> _Ahead:
+        return _Ahead(self.lines)
 
 
-def _follows(number: str, after: str) -> bool:
-    head, _, tail = after.rpartition(".")
-    return number == f"{after}.1" or (bool(tail) and number == f"{head}.{int(tail) + 1}")
+class _Ahead:
+    """Where numbers stand at the beginning of a line; read only if a line leaves a doubt."""
+
+    _NUMBER = re.compile(rf"{_BLANK}*+#{{0,6}} *+[*_]*+([1-9]\d{{0,2}}(?:\.[1-9]\d{{0,2}}){{0,2}})(?=[.\s*_])")
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines: dict[str, list[int]] = defaultdict(list)
+        self._last: dict[str, int] = {}
+        previous = ""
+        for index, line in enumerate(lines):
+            if match := self._NUMBER.match(line):
+                self._lines[match[1]].append(index)
+                if not previous.strip() or _ENDED.search(previous[-9:]):
+                    self._last[match[1]] = index
+            previous = line
+
+    def stands(self, number: str, index: int) -> bool:
+        """Does the number stand further down where nothing but a clause can begin?"""
+        return self._last.get(number, -1) > index
+
+    def opens(self, number: str, index: int) -> bool:
+        """Does this section's first clause come, before the section's number comes again?"""
+        first, again = self._after(f"{number}.1", index), self._after(number, index)
+        return first is not None and (again is None or first < again)
+
+    def comes_again(self, number: str, index: int) -> bool:
+        """Does this section's number come again, before its first clause: is this a table of contents?"""
+        first, again = self._after(f"{number}.1", index), self._after(number, index)
+        return first is not None and again is not None and again < first
+
+    def _after(self, number: str, index: int) -> int | None:
+        lines = self._lines.get(number, [])
+        place = bisect_right(lines, index)
+        return lines[place] if place < len(lines) else None
 
 
-def _next(lines: list[str], index: int) -> str:
-    return next((line for line in lines[index + 1 : index + 4] if line.strip()), "")
+def _is_date(number: str) -> bool:
+    day, month, year = map(int, number.split("."))
+    return day <= 31 and month <= 12 and year >= 20
+
+
+#: What is often meant for a number, and is none: 1.1.Text, 1.1.1.1., 1.1), 1. 1., (1), A), I. TEXT, Статья 1., 1-бап.,
+#: and a number after a bullet.
+_ALMOST = re.compile(
+    r"[\s\u200b]*+(?:[*_]{0,3}(?:"
+    r"[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,3}\.[A-Z\u0400-\u052f]"
+    r"|[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){1,2}(?:[A-Z\u0410-\u042f]|\.?[):])"
+    r"|(?P<deep>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){3,})(?P<dot>\.?)(?=\s|$)"
+    r"|[1-9]\d?\.\s+[1-9]\d?\.\s(?!\d)"
+    r"|\((?:\d{1,2}|[a-zа-яәғқңөұүһі])\)\s|[A-ZА-ЯӘҒҚҢӨҰҮҺІ]\)\s"
+    r"|[IVXІХ]{1,5}[.)]\s+[*_]*[A-ZА-ЯЁӘҒҚҢӨҰҮҺІ]"
+    r"|(?i:статья|глава|раздел|параграф|пункт|подпункт|часть|бап|тарау|§)\s*№?\s*(?:\d{1,3}(?:\.\d{1,3}){0,2}|[IVXІХ]{1,5})"
+    r"\s*(?:[.:)]|$)"
+    r"|\d{1,3}(?:\.\d{1,3}){0,2}\s?[-–‑]\s?(?i:бап|тарау|бөлім|тармақ|параграф)\s*(?:[.:]|$))"
+    r"|(?:(?:[-*+•·◦▪–—>]|[1-9]\d?[.)])\s+)+[*_]{0,3}[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){1,2}"
+    r"(?:\.[*_]{0,3}\s|\s+[A-ZА-ЯЁӘҒҚҢӨҰҮҺІ]))"
+)
+
+
+def almost(line: str, previous: str, clause: str) -> bool:
+    """Does a line within the clause of that number begin as if it were another, though it begins nothing?"""
+    if not (match := _ALMOST.match(line)) or (previous.strip() and not _ENDED.search(previous[-60:])):
+        return False
+    # 192.168.0.1 is an address, 1.1.1.1 within 1.1.1 is not.
+    return not match["deep"] or bool(match["dot"]) or match["deep"].startswith(f"{clause}.")
 
 
 def underlined(lines: list[str], index: int) -> bool:

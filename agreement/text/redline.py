@@ -23,6 +23,8 @@ from agreement.text.words import WORD, Run, compare, joined_runs, rising, too_la
 #: A pair is one clause if its words, number and section are alike to this degree.
 THRESHOLD = 0.6
 SAME_NUMBER, SAME_SECTION = 0.1, 0.05
+#: Of so few words one says little: with the same number they are one clause if they share any, or hardly have any.
+SHORT, SHORTEST = 8, 3
 HEADINGS = frozenset({"title", "section", "heading"})
 #: Words as frequent as this say nothing about which clause is which.
 FREQUENT = 16
@@ -236,13 +238,15 @@ def _likeness(
             other = new[b]
             if (unit.kind in HEADINGS) != (other.kind in HEADINGS):
                 continue
-            score = 2 * len(bag & bags[b]) / ((len(bag) + len(bags[b])) or 1)
+            common, longer = len(bag & bags[b]), max(len(bag), len(bags[b]))
+            score = 2 * common / ((len(bag) + len(bags[b])) or 1)
+            brief = bool(unit.number) and unit.number == other.number and longer <= (SHORT if common else SHORTEST)
             if unit.number and unit.number == other.number:
                 score += SAME_NUMBER
             if unit.number.partition(".")[0] == other.number.partition(".")[0]:
                 score += SAME_SECTION
             # A title stays the title whatever it says; so does a heading of one section.
-            if score >= THRESHOLD or (unit.kind == other.kind == "title"):
+            if score >= THRESHOLD or brief or (unit.kind == other.kind == "title"):
                 yield score, a, b
 
 

@@ -1,9 +1,10 @@
 """References from one clause to another, as Kazakh and Russian agreements write them, with their case endings.
 
-Kazakh: ``3.1-тармақ``, ``3.1-тармақтың 2) тармақшасы``, ``2.1 және 2.2-тармақтар``, ``4.1 – 4.3 тармақтар``,
-``2-бөлім``. Russian: ``пункт 3.1``, ``п. 3.1``, ``пп. 2.1 и 2.2``, ``пунктами 4.1–4.3``, ``раздел 2``,
-``подпункт 2) пункта 3.1``. A number without such a word (``TLS 1.2``, a date, a law's number) refers to nothing here,
-and neither does a clause of another document (``пункт 3.1 Правил``, ``Заңның 3.1-тармағы``).
+Kazakh: ``3.1-тармақ``, ``3.1-ші тармақ``, ``3.1-тармақтың 2) тармақшасы``, ``2.1 және 2.2-тармақтар``,
+``4.1 – 4.3 тармақтар``, ``2-бөлім``. Russian: ``пункт 3.1``, ``п. 3.1``, ``пп. 2.1 и 2.2``, ``пунктами 4.1–4.3``,
+``раздел 2``, ``подпункт 2) пункта 3.1``. A number without such a word (``TLS 1.2``, a date, a law's number) refers to
+nothing here, and neither does a clause of another document (``пункт 3.1 Правил``, ``Заңның 3.1-тармағы``) or of an
+appendix (``пункт 3.1 приложения 1``). Within an appendix that numbers anew a number is the appendix's own if it has it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from dataclasses import dataclass
 
 _NUMBER = r"\d{1,3}(?:\.\d{1,3}){0,2}(?![\d.]*\d)"
 _ITEM = r"(?:(?:\d{1,3}|[а-яёәғқңөұүһі])\)|[«\"“„][а-яёәғқңөұүһі][»\"”“]\)?)"
-_AND = r"(?:\s*[–—-]\s*|\s*,\s*(?:(?:и|және)\s+)?|\s+(?:и|или|либо|по|до|және|мен|пен|бен|не|немесе|әрі)\s+)"
+_AND = (
+    r"(?:\s*[–—-]\s*|\s*,\s*(?:(?:и|а\s+также|және|сондай-ақ)\s+)?"
+    r"|\s+(?:и|или|либо|по|до|а\s+также|және|мен|пен|бен|не|немесе|әрі|сондай-ақ)\s+)"
+)
 # Possessive, so that a long list that leads nowhere is read once.
 _LIST = re.compile(
     rf"(?<![\w№/-])(?<!\d\.)(?<![A-Za-z№]\s)(?:(?P<numbers>{_NUMBER}(?!\))(?:{_AND}{_NUMBER}(?![\w)]))*+)"
@@ -24,7 +28,10 @@ _LIST = re.compile(
 )
 _EACH_NUMBER, _EACH_ITEM = re.compile(_NUMBER), re.compile(_ITEM)
 
-_KK = re.compile(r"\s?[-–‑]?\s?(?P<word>тармақ|тармағ|бөлім(?!ше)|бөлім\b)(?P<ending>\w*)", re.IGNORECASE)
+_KK = re.compile(
+    r"(?:\.?\s?[-–‑]\s?|\s?)(?:[ыі]?н?ш[ыі]\s+)?(?P<word>тармақ|тармағ|бөлім(?!ше)|бөлім\b)(?P<ending>\w*)",
+    re.IGNORECASE,
+)
 _KK_ITEM = re.compile(r"\s?[-–‑]?\s?тармақша\w*", re.IGNORECASE)
 _RU = re.compile(
     r"(?<!\w)(?:(?P<clause>(?:под)?пункт(?:а|у|ом|е|ы|ов|ам|ами|ах)?|пп?\.|п\.\s?п\.)"
@@ -33,14 +40,25 @@ _RU = re.compile(
 )
 _RU_ITEM = re.compile(r"(?<!\w)(?:подпункт\w{0,3}|пп?\.|подп\.)\s*\Z", re.IGNORECASE)
 _RU_OF = re.compile(rf"\s+(?:пункт(?:а|ов)|п\.)\s*(?P<number>{_NUMBER})", re.IGNORECASE)
+# In the genitive: "пункт 3.1 определяет порядок" is this agreement's.
 _OTHER = (
-    r"закон|кодекс|правил|политик|положени|регламент|инструкц|постановлени|приказ|договор|стать|стандарт|гост"
-    r"|конвенц|устав"
+    r"(?:закон|кодекс|регламент|приказ|договор|контракт|стандарт|устав|указ)(?:а|ов)|правил|политики|порядка|методики"
+    r"|(?:положени|постановлени|приложени|распоряжени)[яй]|(?:инструкци|конвенци)[ий]|стат(?:ьи|ей)|гост\w*|главы"
+    r"|перечня|[ГНТУ]К|КоАП"
 )
-_RU_ELSEWHERE = re.compile(rf"\.?\s+(?:(?!настоящ|наш)\w+\s+)?(?:{_OTHER})", re.IGNORECASE)
-_KK_ELSEWHERE = re.compile(r"(?P<word>\w+(?:[-‑]\w+)*)[»”\"]?\s+\Z")
+_RU_ELSEWHERE = re.compile(
+    r"\.?,?\s+(?:раздела\s+[\dIVX.]+\s+)?(?:(?!настоящ|наш)[\w-]+(?:ого|его|ых|их|ой|ей)\s+){0,3}"
+    rf"[«\"„“]?(?:(?:{_OTHER})(?!\w)|ст\.)",
+    re.IGNORECASE,
+)
+_RU_AGREEMENT = re.compile(r"\s+(?:\w+\s+){0,2}(?:соглашени|договор|оферт)", re.IGNORECASE)
+_KK_BEFORE = re.compile(r"(?P<word>[\w.]+(?:[-‑]\w+)*)[»”\"]?\s+(?:\([^()]*\)\s+)?\Z")
 _GENITIVE = ("ның", "нің", "дың", "дің", "тың", "тің")
-_OWN = ("келісім", "бөлім", "осы", "шарт", "оферта")
+_OWN = ("келісім", "осы", "шарт", "оферта")
+_LAWS = ("заң", "кодекс", "қағида", "ереже", "тәртіп", "нұсқаулық", "бұйрық", "қаулы", "қосымша")
+_OWNED = re.compile(r"тармағ|тармақтары|бөлім(?:дер)?і")
+_OWN_PART = re.compile(r"(?:[\d.]+[-‑]?)?(?:(?:[ыі]?н?ш[ыі])?(?:тарма[қғ]|бөлім))")
+_LAWS_PART = re.compile(r"\d+[-‑]?(?:бап|баб)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +70,16 @@ class Reference:
     number: str
     item: str = ""
     """``2)`` or ``б)``: the item's label."""
+    outer: bool = False
+    """Does it name the agreement, so that from within an appendix too it leads there?"""
 
     def target(self, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> str:
         """The number of the clause referred to from the clause ``here``; ``""`` if there is none."""
-        clause = self.number or here.partition("-")[0]
-        if not self.item:
-            return clause if clause in numbers else ""
-        return labels.get((clause, self.item), "")
+        clauses = [self.number or here.partition("-")[0]]
+        if self.number and here.startswith("a") and not self.outer:
+            clauses.insert(0, f"{here.partition('-')[0].partition('.')[0]}.{self.number}")
+        found = (labels.get((clause, self.item), "") if self.item else clause for clause in clauses)
+        return next((number for number in found if number in numbers), "")
 
     def __str__(self) -> str:
         return f"{self.number} {self.item}".strip()
@@ -79,7 +100,7 @@ def find(text: str) -> Iterator[Reference]:
             elif _RU_ITEM.search(before):
                 ru = _RU_OF.match(text, end)
                 if ru is None:
-                    number = ""
+                    number = None if _RU_ELSEWHERE.match(text, end) else ""
                 elif "." in ru["number"] and not _RU_ELSEWHERE.match(text, ru.end()):
                     number = ru["number"]
             if number is not None:
@@ -89,12 +110,12 @@ def find(text: str) -> Iterator[Reference]:
         named, section = _named(text, before, start, end)
         if not named:
             continue
-        last = ""
+        last, outer = "", bool(_RU_AGREEMENT.match(text, end)) or _is_agreements(text[max(0, start - 60) : start])
         for each in _EACH_NUMBER.finditer(match["numbers"]):
             last = each[0].rstrip(".")
             # A clause has a dot in its number: "пункт 2 статьи 8" is a law's.
             if ("." in last) != section:
-                yield Reference(start + each.start(), start + each.start() + len(last), last)
+                yield Reference(start + each.start(), start + each.start() + len(last), last, outer=outer)
         of = (named, last)
 
 
@@ -105,20 +126,36 @@ def _named(text: str, before: str, start: int, end: int) -> tuple[int, bool]:
     if kk := _KK.match(text, end):
         if kk["ending"].startswith("ша") and text.count(".", start, end) < 2:
             return 0, False  # Of sub-clauses only 3.1.2 has a number of its own.
-        return (kk.end() if _is_here(text, start) else 0), kk["word"].lower().startswith("бөлім")
+        word = kk["word"].lower() + kk["ending"].lower()
+        here = _is_here(text, start, owned=_OWNED.match(word) is not None)
+        return (kk.end() if here else 0), word.startswith("бөлім")
     return 0, False
 
 
-def _is_here(text: str, start: int) -> bool:
-    """Does a Kazakh reference stand without another document's name in the genitive before it?"""
-    previous = _KK_ELSEWHERE.search(text[max(0, start - 60) : start])
-    if not previous or not previous["word"].lower().endswith(_GENITIVE):
-        return True
-    word = previous["word"].lower()
-    if word.startswith(_OWN) or word.startswith(("тармақ", "тармағ")) or re.match(r"\d", word):
-        return True
-    first = text[max(0, start - 60) : start][: previous.start()].split()
-    return bool(first) and first[-1].lower() == "осы"
+def _is_here(text: str, start: int, *, owned: bool = True) -> bool:
+    """Does a Kazakh reference stand without another document's name before it (``Заңның 8-бабының``)?
+
+    ``owned``: does the reference belong to the word before it (``Қағиданың 3.1-тармағы``)? Otherwise that word belongs
+    to something further on (``деректердің 3.1-тармақта көрсетілген түрлері``), unless it names a law.
+    """
+    before = text[max(0, start - 120) : start]
+    while previous := _KK_BEFORE.search(before):
+        word = previous["word"].lower()
+        if _LAWS_PART.match(word):
+            return False
+        if not word.endswith(_GENITIVE) or word.startswith(_OWN):
+            return True
+        if not owned and not word.startswith(_LAWS):
+            return True
+        before = before[: previous.start()]
+        if not _OWN_PART.match(word):
+            return before.split()[-1:] in (["осы"], ["Осы"])
+    return True
+
+
+def _is_agreements(before: str) -> bool:
+    previous = _KK_BEFORE.search(before)
+    return bool(previous) and previous["word"].lower().startswith(("келісім", "оферта", "шарт"))  # type: ignore[index]
 
 
 def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> None:

@@ -1,8 +1,8 @@
-"""A redline as people read it: HTML, inline and side by side; plain text for mail; one line that sums it up."""
+"""A redline in words: the facts about a change, one line that sums all up, plain text for mail."""
 
 from __future__ import annotations
 
-from html import escape
+import re
 
 from agreement.text.clauses import Clause
 from agreement.text.redline import Change, Redline
@@ -15,6 +15,7 @@ WORDS = {
         "inserted": "қосылды",
         "deleted": "алып тасталды",
         "renumbered": "бұрынғы нөмірі {was}",
+        "unnumbered": "бұрын нөмірсіз болған",
         "moved": "орны ауыстырылды",
         "reformatted": "ресімделуі ғана өзгерді",
         "replaced": "толығымен ауыстырылды: сөзбе-сөз салыстыру үшін тым ұзын",
@@ -29,6 +30,7 @@ WORDS = {
         "inserted": "добавлено",
         "deleted": "исключено",
         "renumbered": "прежний номер {was}",
+        "unnumbered": "прежде без номера",
         "moved": "изменено место",
         "reformatted": "изменено только оформление",
         "replaced": "заменено целиком: слишком длинно для пословного сравнения",
@@ -43,6 +45,7 @@ WORDS = {
         "inserted": "added",
         "deleted": "deleted",
         "renumbered": "formerly {was}",
+        "unnumbered": "formerly without a number",
         "moved": "moved",
         "reformatted": "formatting only",
         "replaced": "replaced as a whole: too long to compare word by word",
@@ -86,6 +89,8 @@ _COUNTED = {
     },
 }
 
+_MARKS = re.compile(r"(?<=\[)(?=-)|(?<=-)(?=\])|(?<=\{)(?=\+)|(?<=\+)(?=\})")
+
 
 def facts(change: Change) -> tuple[str, ...]:
     """What is true of a unit: keys of ``WORDS``; several may be, none if it is unchanged."""
@@ -108,7 +113,7 @@ def summary(redline: Redline, language: str) -> str:
     """
     counts = dict.fromkeys(("reworded", "inserted", "deleted", "renumbered", "moved", "reformatted", "outside"), 0)
     for change in redline.changed:
-        numbered = bool((change.new or change.old).number)  # type: ignore[union-attr]
+        numbered = any(unit and unit.number for unit in (change.old, change.new))
         for fact in facts(change) if numbered else ("outside",):
             counts["reworded" if fact == "replaced" else fact] += 1
     forms = _COUNTED[language]
@@ -134,65 +139,32 @@ def _plural(count: int, language: str) -> int:
     return 1 if 2 <= count % 10 <= 4 and not 12 <= count % 100 <= 14 else 2
 
 
-def html(redline: Redline, language: str, *, whole: bool = True, columns: bool = False) -> str:
-    """The redline as HTML; ``whole=False`` leaves unchanged units out. Every piece of text is escaped.
-
-    Inline and side by side are the same elements: ``columns`` adds one class, and the stylesheet does the rest. Without
-    a stylesheet it reads inline. It has no ``id``, so it may stand beside the text it is about.
-    """
-    changes = redline.changes if whole else redline.changed
-    words = WORDS[language]
-    classes = "agreement-redline agreement-redline-columns" if columns else "agreement-redline"
-    rows = "".join(_row(change, words) for change in changes) or f"<p>{escape(words['none'])}</p>"
-    return f'<div class="{classes}">\n{rows}</div>\n'
-
-
-def _row(change: Change, words: dict[str, str]) -> str:
-    unit: Clause = change.new or change.old  # type: ignore[assignment]
-    said = facts(change)
-    marks = "".join(
-        f' <span class="agreement-fact" data-fact="{fact}">{_said(change, fact, words)}</span>' for fact in said
-    )
-    heading = "strong" if unit.kind in {"title", "section", "heading"} else "span"
-    name = escape(unit.label or words.get(unit.kind, ""))
-    head = (
-        f'<p class="agreement-change-head"><{heading} class="number">{name}</{heading}>{marks}</p>\n'
-        if name or marks
-        else ""
-    )
-    shown = _marked(change)
-    # The old column is hidden until the stylesheet lays both side by side.
-    return (
-        f'<div class="agreement-change" data-kind="{unit.kind}" data-changed="{"yes" if said else "no"}">\n{head}'
-        f'<div class="agreement-old" hidden>{shown}</div>\n<div class="agreement-new">{shown}</div>\n</div>\n'
-    )
-
-
-def _said(change: Change, fact: str, words: dict[str, str]) -> str:
-    return escape(words[fact].format(was=change.old.label if change.old else ""))
-
-
-def _marked(change: Change) -> str:
-    tags = {"equal": ("", ""), "delete": ("<del>", "</del>"), "insert": ("<ins>", "</ins>")}
-    return "".join(tags[run.kind][0] + escape(run.text) + tags[run.kind][1] for run in change.words)
+def said(change: Change, fact: str, language: str) -> str:
+    """One of a change's ``facts`` in words: "reworded", "formerly 4.1."."""
+    was = change.old.label if change.old else ""
+    return WORDS[language]["unnumbered" if fact == "renumbered" and not was else fact].format(was=was)
 
 
 def plain(redline: Redline, language: str, *, whole: bool = False) -> str:
-    """The redline as plain text, for mail: ``[-deleted-] {+inserted+}``, one paragraph a unit."""
+    """The redline as plain text, for mail: ``[-deleted-] {+inserted+}``, one paragraph a unit.
+
+    The same signs in the texts themselves are parted by a backslash (``[\\-``), so that every mark is a mark.
+    """
     words = WORDS[language]
     paragraphs = []
     for change in redline.changes if whole else redline.changed:
         unit: Clause = change.new or change.old  # type: ignore[assignment]
-        said = "; ".join(words[fact].format(was=change.old.label if change.old else "") for fact in facts(change))
+        true = "; ".join(said(change, fact, language) for fact in facts(change))
         name = unit.label or words.get(unit.kind, "")
-        head = f"{name} ({said})" if said else name
+        head = f"{name} ({true})" if true else name
         text = "".join(map(_bracketed, change.words)).replace("-]{+", "-] {+")
         paragraphs.append(f"{head}\n{text}".strip())
     return "\n\n".join(paragraphs) + "\n" if paragraphs else words["none"] + "\n"
 
 
 def _bracketed(run: Run) -> str:
-    bare = run.text.rstrip()
+    text = _MARKS.sub(r"\\", run.text)
+    bare = text.rstrip()
     if run.kind == "equal" or not bare:
-        return run.text
-    return (f"[-{bare}-]" if run.kind == "delete" else f"{{+{bare}+}}") + run.text[len(bare) :]
+        return text
+    return (f"[-{bare}-]" if run.kind == "delete" else f"{{+{bare}+}}") + text[len(bare) :]

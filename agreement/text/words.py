@@ -32,10 +32,13 @@ from typing import Literal
 #: How often words of one piece may meet words of the other: what difflib's time grows with. At worst 0.4 s.
 MOST_MEETINGS = 20_000
 
-# A word is whole with its inner hyphens, dots and slashes: іс-әрекет, v1.2, 4.3, 01.03.2024, example.kz.
-_TOKEN = re.compile(r"\w+(?:[-‑–.’'/@:]+\w+)*\s*|[^\w\s]\s*|\s+")
-_FINE = re.compile(r"\w+(?:[-‑–.’'/@:]+\w+)*|[^\w\s]|\s+")
-WORD = re.compile(r"\w+(?:[-‑–.’'/@:]+\w+)*")
+# A word is whole with its inner hyphens, dots and slashes: іс-әрекет, v1.2, 4.3, 01.03.2024, example.kz; so is a
+# number with its thousands and decimals: 1 000 000, 2,5.
+_INNER = r"(?:[-‑–.’'/@:]+\w+|,(?<=\d,)\d+)*"
+_WORD = rf"(?:(?<!\w)\d{{1,3}}(?:[ \u00a0\u202f]\d{{3}}(?!\w))+{_INNER}|\w+{_INNER})"
+_TOKEN = re.compile(rf"{_WORD}\s*|[^\w\s]\s*|\s+")
+_FINE = re.compile(rf"{_WORD}|[^\w\s]|\s+")
+WORD = re.compile(_WORD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def _frame(old: str, new: str) -> tuple[int, int]:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if old[:middle] == new[:middle] else (low, middle - 1)
     head = low - 1
-    while head > 0 and not (old[head - 1].isspace() and not old[head].isspace()):
+    while head > 0 and not (_parts(old, head) and _parts(new, head)):
         head -= 1
     head = max(head, 0)
     low, high = 0, most - head
@@ -119,9 +122,16 @@ def _frame(old: str, new: str) -> tuple[int, int]:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if old[-middle:] == new[-middle:] else (low, middle - 1)
     tail = low - 1
-    while tail > 0 and not (old[-tail - 1].isspace() and not old[-tail].isspace()):
+    while tail > 0 and not (_parts(old, len(old) - tail) and _parts(new, len(new) - tail)):
         tail -= 1
     return head, max(tail, 0)
+
+
+def _parts(text: str, place: int) -> bool:
+    """Is a text parted here by white space, and not by that within ``1 000``?"""
+    if not text[place - 1].isspace() or text[place].isspace():
+        return False
+    return place < 2 or not (text[place].isdigit() and text[place - 2].isdigit())
 
 
 def _common(a: Sequence[str], b: Sequence[str]) -> int:

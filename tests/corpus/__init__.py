@@ -1,1 +1,1 @@
-"""Agreements for the lint, in words of our own: twenty clean ones, and the same with one defect each."""
+"""Agreements for the lint, in words of our own: clean ones, and the same with one defect each."""

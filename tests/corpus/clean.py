@@ -1,4 +1,4 @@
-"""Twenty clean agreements: other services, sections and ways of writing, and nothing for the lint to say."""
+"""Clean agreements: other services, sections and ways of writing, and nothing for the lint to say."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ class Agreement:
     items: str = "1)"
     preamble: tuple[str, str] | None = None
     tail: tuple[str, str] | None = None
+    intro: tuple[str, str] | None = None
+    """Stands between a section and its first clause."""
+    ends: tuple[str, str] = (".", ".")
+    """What a clause ends with, in each language."""
+    bold: bool = False
+    """Is the number bold, together with the clause's first word?"""
 
     def texts(self) -> dict[str, str]:
         return {"kk": self._text("kk", 0), "ru": self._text("ru", 1)}
@@ -43,8 +49,13 @@ class Agreement:
             heading = SECTIONS[name][column]
             heading = heading.upper() if self.capitals else heading
             blocks.append(f"{self.heading}{section}. {heading}")
+            if self.intro:
+                blocks.append(self.intro[column])
             for place, clause in enumerate(SECTIONS[name].clauses, start=1):
-                blocks.append(f"{section}.{place}{self.dot} {clause[column]}")
+                words = re.sub(r"\.$", self.ends[column], clause[column])
+                if self.bold:
+                    words = f"{words.replace(' ', '** ', 1)}"
+                blocks.append(f"{'**' * self.bold}{section}.{place}{self.dot} {words}")
                 for number, item in enumerate(clause.items, start=1):
                     blocks.append(f"{self._label(number, section, place, column)} {item[column]}")
         if self.tail:
@@ -87,6 +98,59 @@ WRAPPED = (
         "жылғы 1 наурыздан бастап\n1.5 есе қысқартылады."
     ),
     "Указанные в этом документе сроки\nисчисляются в рабочих днях, а с 1 марта\n2026 года сокращаются в\n1.5 раза.",
+)
+LINKS = (
+    "Толығырақ [анықтамада](https://example.kz/help) айтылған:\n\n3. бірінші бет;\n5. екінші бет.",
+    "Подробнее сказано в [справке](https://example.kz/help):\n\n3. первая страница;\n5. вторая страница.",
+)
+INTRO = ("Бұл бөлім барлық Пайдаланушыға арналған.", "Этот раздел касается каждого Пользователя.")
+APPENDIX = (
+    """Келісімге 1-қосымша
+
+1.1. Анықтама беру мерзімі – бір күн.
+
+1.2. Тариф 1.1-тармақта көрсетілген мерзімге байланысты емес:
+
+1) мектептер үшін;
+
+2) кітапханалар үшін.
+
+2-ҚОСЫМША
+
+1.1. Өтініш еркін түрде жазылады.""",
+    """Приложение 1 к Соглашению
+
+1.1. Срок выдачи справки – один день.
+
+1.2. Тариф не зависит от срока, указанного в пункте 1.1:
+
+1) для школ;
+
+2) для библиотек.
+
+ПРИЛОЖЕНИЕ 2
+
+1.1. Заявление пишется в свободной форме.""",
+)
+NUMBERS = (
+    """Кешіктірілген әр күн үшін өсімпұл мөлшері
+2.5 АЕК құрайды, ал 01.02.2026
+бастап
+1.5 есе азаяды. Деректер TLS
+1.2. хаттамасынан төмен емес арнамен, 192.168.0.1
+мекенжайынан беріледі.""",
+    """За каждый день просрочки пеня составляет
+2.5 МРП, а с 01.02.2026
+уменьшается в
+1.5 раза. Данные передаются по протоколу TLS
+1.2. Не ниже. С адреса
+192.168.0.1 их принимает сервер.""",
+)
+LAWS = (
+    """Заңның 8-бабының 9.1-тармағына, Қағидалардың 9.2 және 9.3-тармақтарына, 1-қосымшаның 9.4-тармағына және Заңның
+(бұдан әрі – Заң) 9.5-тармағына сәйкес құқықтар сақталады.""",
+    """Сохраняются права по пункту 9.1 статьи 8 Закона, пунктам 9.2 и 9.3 утверждённых Правил, пункту 9.4 приложения 1,
+п. 9.5 Порядка и п. 9.6 ст. 8 Закона.""",
 )
 
 ALL = (
@@ -144,5 +208,30 @@ ALL = (
         "general payment data final",
         tail=TABLE,
         preamble=PREAMBLE,
+    ),
+    Agreement("gallery", ("галереяның сайтын", "сайтом галереи"), "general materials liability", tail=LINKS),
+    Agreement(
+        "registry",
+        ("тізілімді", "реестром"),
+        "general data liability",
+        between="\n",
+        heading="",
+        ends=(";", ","),
+    ),
+    Agreement(
+        "notary", ("нотариус кабинетін", "кабинетом нотариуса"), "general data security", tail=LAWS, ends=("", " и")
+    ),
+    Agreement("stadium", ("стадион сайтын", "сайтом стадиона"), "general access payment", bold=True, between="\n"),
+    Agreement(
+        "court", ("сот кабинетін", "кабинетом суда"), "general duties data", capitals=False, heading="", intro=INTRO
+    ),
+    Agreement("pool", ("бассейн сайтын", "сайтом бассейна"), "general payment liability", tail=APPENDIX),
+    Agreement(
+        "ferry",
+        ("паром билеттерін", "билетами на паром"),
+        "general payment security",
+        tail=NUMBERS,
+        between="\n",
+        heading="",
     ),
 )

@@ -82,6 +82,20 @@ def inserted(before: str, text: str) -> Edit:
     return paragraphs(change)
 
 
+def added(paragraph: str) -> Edit:
+    """The text with a paragraph at its end."""
+    return lambda text: f"{text}\n{paragraph}\n"
+
+
+ALMOST = [
+    *(
+        (f"{number} Тараптар хат жаза алады.".replace("~ ", ""), f"{number} Стороны могут писать.".replace("~ ", ""))
+        for number in ("5.4.~", "5.3.1.1.", "5.3.1.1", "- 5.4.", "5.4)", "5. 4.", "(1)", "А)", "(а)", "> 5.4.")
+    ),
+    ("I. ХАТ АЛМАСУ", "I. ПЕРЕПИСКА"),
+    ("6-бап. Хат алмасу", "Статья 6. Переписка"),
+    ("6-тарау", "ГЛАВА 6"),
+]
 KK_SENTENCE = "Портал байланыс операторының кінәсінен болған үзіліс үшін жауап бермейді."
 RU_SENTENCE = "Портал не отвечает за перерывы, возникшие по вине оператора связи."
 EN_SENTENCE = "The portal is not liable for interruptions caused by the telecom operator."
@@ -149,6 +163,35 @@ OF_ONE: list[tuple[str, str, str, Edit, Edit]] = [
         ("2.2-тармақтардың", "7.2-тармақтардың"),
         ("пунктов 2.1 и 2.2", "пп. 2.1 и 7.2"),
     ),
+    (
+        "dangling, with an ordinal or at a list's end",
+        "library",
+        "L012",
+        ("4.1-тармақта", "4.9-шы тармақта"),
+        ("пункте 4.1", "пунктах 4.1, а также 4.9"),
+    ),
+    ("dangling in an appendix", "pool", "L012", ("1.1-тармақта к", "1.9-тармақта к"), ("пункте 1.1:", "пункте 1.9:")),
+    (
+        "an appendix more",
+        "pool",
+        "L004",
+        added("3-ҚОСЫМША\n\nБос."),
+        added("ПРИЛОЖЕНИЕ 3\n\nПусто."),
+    ),
+    (
+        "a clause more in an appendix",
+        "pool",
+        "L004",
+        added("1.2. Өтінішке қол қойылады."),
+        added("1.2. Заявление подписывается."),
+    ),
+    (
+        "a title too long",
+        "shop",
+        "L008",
+        ("Пайдаланушы келісімі", "Пайдаланушы келісімі" + " өте ұзын" * 30),
+        ("Пользовательское соглашение", "Пользовательское соглашение" + " очень длинное" * 30),
+    ),
     ("empty clause", "jobs", "L015", (KK_PASSWORD, ""), (RU_PASSWORD, "")),
     ("a clause of a dash", "news", "L015", (KK_QUOTING, "—"), (RU_QUOTING, "—")),
     ("heading", "theatre", "L016", ("## 4. ", "## Анықтама\n\n## 4. "), ("## 4. ", "## Справка\n\n## 4. ")),
@@ -191,6 +234,7 @@ OF_ONE: list[tuple[str, str, str, Edit, Edit]] = [
         ("(далее – Портал", "далее – Портал"),
     ),
     ("straight quote", "theatre", "L027", ("Порталға", '"Порталға'), ("Портал", '"Портал')),
+    *((f"almost a number, {kk[:6]}", "library", "L029", added(kk), added(ru)) for kk, ru in ALMOST),
     ("tag", "energy", "L028", ("Портал", "<b>Портал</b>"), ("Портал", "<b>Портал</b>")),
     ("comment", "school", "L028", ("Портал", "<!-- ескі --> Портал"), ("Портал", "<!-- старое --> Портал")),
 ]
@@ -198,6 +242,9 @@ OF_ONE: list[tuple[str, str, str, Edit, Edit]] = [
 #: The same of a defect that shows in the other language's text, against the clean agreement as the edition before.
 OF_THE_OTHER: list[tuple[str, str, Edit, Edit]] = [
     ("changed term", "clinic", ("үш жылдан", "бес жылдан"), ("трёх лет", "пяти лет")),
+    ("another target", "gallery", ("kz/help", "kz/price"), ("kz/help", "kz/price")),
+    ("another number in a list", "gallery", ("\n5. ", "\n6. "), ("\n5. ", "\n6. ")),
+    ("another sum", "gallery", ("Суреттер", "1 000 сурет"), ("изображения", "1 000 изображений")),
     ("reworded", "shop", ("он күн ішінде", "кідіріссіз"), ("в течение десяти дней", "без промедления")),
 ]
 
@@ -212,7 +259,28 @@ OF_BOTH: list[tuple[str, str, str, tuple[Edit, ...], tuple[Edit, ...]]] = [
         (("## 6. ", "## 5. "), *LAST_INTO_FIFTH),
         (("## 6. ", "## 5. "), *LAST_INTO_FIFTH),
     ),
-    ("sub-clause twice", "taxi", "L003", (("\n3) ", "\n2) "),), (("\n3) ", "\n2) "),)),
+    (
+        "number twice in an appendix",
+        "pool",
+        "L003",
+        (("\n1.2. Тариф", "\n1.1. Тариф"),),
+        (("\n1.2. Тариф", "\n1.1. Тариф"),),
+    ),
+    (
+        "gap in an appendix",
+        "pool",
+        "L010",
+        (("\n1.2. Тариф", "\n1.3. Тариф"),),
+        (("\n1.2. Тариф", "\n1.3. Тариф"),),
+    ),
+    (
+        "sub-clause twice in an appendix",
+        "pool",
+        "L030",
+        (("\n2) ", "\n2) музейлер үшін;\n\n2) "),),
+        (("\n2) ", "\n2) для музеев;\n\n2) "),),
+    ),
+    ("sub-clause twice", "taxi", "L030", (("\n3) ", "\n2) "),), (("\n3) ", "\n2) "),)),
     ("gap", "clinic", "L010", (without("3.2"),), (without("3.2"),)),
     ("gap of two", "bank", "L010", (without("4.2."), without("4.3.")), (without("4.2."), without("4.3."))),
     ("gap in a list", "taxi", "L010", (("\n3) ", "\n4) "),), (("\n3) ", "\n4) "),)),

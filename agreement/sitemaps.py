@@ -1,0 +1,72 @@
+"""Agreements in the site's ``sitemap.xml``, each page with its languages: ``{"agreements": AgreementSitemap}``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.sitemaps import Sitemap
+from django.urls import reverse
+from django.utils import timezone, translation
+
+from agreement import conf, gate
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, and when what it says last changed."""
+
+    name: str
+    args: tuple[object, ...]
+    changed: datetime
+
+
+class AgreementSitemap(Sitemap):  # type: ignore[type-arg]
+    """Of each agreement: the edition in force, the archive, every public edition, what it changed. 1 query, or none."""
+
+    alternates = True
+
+    @cached_property
+    def i18n(self) -> bool:  # type: ignore[override]
+        """Do the addresses of the languages differ?"""
+        paths = set()
+        for language, _name in settings.LANGUAGES:
+            with translation.override(language):
+                paths.add(reverse("agreement:index"))
+        return len(paths) > 1
+
+    def items(self) -> list[Page]:
+        at, found = timezone.now(), []
+        for slug, timeline in sorted(gate.timelines().agreements.items()):
+            public = timeline.public(at)
+            if not public:
+                continue
+            pages = []
+            for edition in public:
+                after = timeline.after(edition)
+                moments = [edition.published_at, edition.effective_from, edition.cancelled_at]
+                moments += [after.published_at, after.effective_from] if after in public else []
+                changed = max(moment for moment in moments if moment and moment <= at)
+                pages.append(Page("edition", (slug, edition.number), changed))
+                if timeline.before(edition) in public:
+                    pages.append(Page("changes", (slug, edition.number), changed))
+            last = max(page.changed for page in pages)
+            names = ["current", *["bilingual"] * bool(timeline.in_force(at)), "editions"]
+            found += [*(Page(name, (slug,), last) for name in names), *pages]
+        return found
+
+    def location(self, item: Page) -> str:
+        return reverse(f"agreement:{item.name}", args=item.args)
+
+    def lastmod(self, item: Page) -> datetime:
+        return item.changed
+
+    def get_domain(self, site: Any = None) -> str:
+        return urlsplit(conf.get().BASE_URL).netloc or str(super().get_domain(site))
+
+    def get_protocol(self, protocol: str | None = None) -> str:
+        return urlsplit(conf.get().BASE_URL).scheme or str(super().get_protocol(protocol))
