@@ -117,6 +117,9 @@ class Conf:
     """What the middleware lets through when the database does not answer: ``"read"`` (GET and the like),
     ``"all"`` or ``"none"``."""
 
+    FOUR_EYES: bool = False
+    """Must somebody else publish than the one who wrote the draft last?"""
+
     LINT_RULES: tuple[str, ...] = ()
     """Dotted paths of further lint rules: callables from ``agreement.text.lint.Texts`` to messages."""
 

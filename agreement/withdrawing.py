@@ -35,7 +35,7 @@ def reply(row: Withdrawal, language: str) -> Reply:
     zone = row.agreement.time_zone
     came = datetime.combine(row.received_on, time(12), ZoneInfo(zone))
     values = {
-        "number": row.number,
+        "number": row.reference,
         "application": row.application_number,
         "title": edition.text(language).title if edition else row.agreement.slug,
         "received": dates.day(came, language, zone),

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.db import connection, models
 from django.utils import timezone
 
-from agreement.models import Acceptance, Edition, Notice, NoticeText, TimeStamp, Withdrawal, triggers
+from agreement.models import Acceptance, Act, Edition, Notice, NoticeText, TimeStamp, Withdrawal, triggers
 from agreement.models.acceptances import Origin
 from tests import factories
 
@@ -31,6 +31,7 @@ class World:
     acceptance: Acceptance
     timestamp: TimeStamp
     withdrawal: Withdrawal
+    act: Act
 
     def row(self, model: str) -> Any:
         """The row of a sealed model that the attacks aim at."""
@@ -41,6 +42,7 @@ class World:
             "acceptance": self.acceptance,
             "timestamp": self.timestamp,
             "withdrawal": self.withdrawal,
+            "act": self.act,
         }[model]
 
 
@@ -95,6 +97,7 @@ def make_world() -> World:
             outcome=Withdrawal.Outcome.ENDED,
             received_on=(now - DAY).date(),
         ),
+        act=Act.objects.latest("pk"),
     )
 
 
@@ -183,6 +186,7 @@ FREE = {
     "agreement": {"time_zone", "head", "joining"},
     "edition": {"cancelled_at"},
     "noticetext": set(),
+    "act": set(),
     # What may be emptied; and the kind, which by itself contradicts another column.
     "acceptance": {
         *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at", "kind"),
@@ -231,6 +235,7 @@ SQL |= {
     "delete all editions": _statements("DELETE FROM agreement_edition"),
     "delete the agreement": _statements("DELETE FROM agreement_agreement"),
     "delete what was said": _statements("DELETE FROM agreement_noticetext"),
+    "delete an act": _statements("DELETE FROM agreement_act WHERE id = {act}"),
     "empty the head": _statements("UPDATE agreement_agreement SET head = ''"),
     "cancel what is in force": _statements(f"{_CANCEL} {{in_force}}"),
     "move a cancellation": _statements(f"{_CANCEL} {{cancelled}}"),
@@ -264,7 +269,7 @@ SQL |= {
 
 def _forged(row: models.Model, key: tuple[str, ...]) -> dict[str, Any]:
     """The columns of a row like that one which shares this unique key with it, and no other."""
-    others = {column for columns in unique_keys(type(row)) for column in columns} - set(key)
+    others = {column for columns in unique_keys(type(row)) for column in columns} - set(key) or {"note"}
     return {
         field.column: stored(
             field,
@@ -302,12 +307,12 @@ def _update_or_replace(model: str, key: tuple[str, ...]) -> Callable[[World], St
 
 
 #: Tables all of whose rows are sealed.
-WHOLE = {"noticetext", "acceptance", "timestamp", "withdrawal"}
+WHOLE = {"noticetext", "act", "acceptance", "timestamp", "withdrawal"}
 
 for _name, _model in MODELS.items():
     for _key in unique_keys(_model):
         SQLITE[f"replace {_name} by {', '.join(_key)}"] = _replace(_name, _key)
-        if _name not in WHOLE:  # All of their rows are sealed: there is none to start from.
+        if _name not in WHOLE:
             SQLITE[f"update or replace {_name} by {', '.join(_key)}"] = _update_or_replace(_name, _key)
 
 _AGREEMENT = "SELECT id, 'x', 'UTC', '' FROM agreement_agreement WHERE head <> ''"
@@ -341,6 +346,7 @@ POSTGRESQL |= {
     "truncate editions cascade": _statements("TRUNCATE agreement_edition CASCADE"),
     "truncate notices cascade": _statements("TRUNCATE agreement_notice CASCADE"),
     "truncate joinings": _statements("TRUNCATE agreement_acceptance"),
+    "truncate the log of acts": _statements("TRUNCATE agreement_act"),
     "truncate texts": _statements("TRUNCATE agreement_noticetext"),
     "truncate by a table of the same name": _statements(
         "CREATE TEMPORARY TABLE agreement_noticetext (id bigint)", "TRUNCATE public.agreement_noticetext"

@@ -19,7 +19,7 @@ from django.utils import timezone, translation
 from reversion.models import Version
 
 from agreement import dispatch
-from agreement.admin.acts import fingerprint
+from agreement.admin.drafts import fingerprint
 from agreement.models import Agreement, Delivery, Edition, Notice
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS

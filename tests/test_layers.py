@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "agreement"
 # From the ground up; a module may import from any line above its own, and packages from their own floor.
 FLOORS = [
     {"text.source", "text.seal", "text.clauses", "text", "pace"},
-    {"dates", "conf", "signals"},
+    {"dates", "conf", "signals", "roles"},
     {"pseudonyms"},
-    {"models.triggers", "models.notices", "models.fields", "models.refusals", "models.timestamps"},
+    {"models.triggers", "models.notices", "models.fields", "models.refusals", "models.acts", "models.timestamps"},
     {"models.editions", "models.deliveries", "models.paces"},
     {"models.withdrawals", "models.holds"},
     {"models.acceptances"},

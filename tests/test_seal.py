@@ -310,8 +310,8 @@ def test_an_unchanged_save_in_kazakh_is_harmless(world):
 
 
 def test_drafts_beside_sealed_editions_are_edited_and_deleted_freely(world):
-    before = sealed_rows()
     second = factories.draft()
+    before = sealed_rows()
     with translation.override("ru"):
         _changed(world.draft, body_kk=factories.KK + "\n", summary_ru="Иначе").save()
     Edition.objects.drafts().update(notice_days=10)

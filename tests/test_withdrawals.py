@@ -49,7 +49,7 @@ def test_a_withdrawal_gets_the_next_number_of_the_year():
     factories.published()
     (user,) = factories.users(1)
     year = timezone.now().year
-    numbers = [register(user, outcome=SUSPENDED).number, register(applicant="А. Ахметов").number]
+    numbers = [register(user, outcome=SUSPENDED).reference, register(applicant="А. Ахметов").reference]
     assert numbers == [f"terms/{year}/1", f"terms/{year}/2"]
 
 
@@ -225,7 +225,7 @@ def test_whoever_may_not_join_again_is_let_in_by_an_officer_alone():
     (user,) = factories.users(1)
     join(user, edition)
     row = register(user, may_rejoin=False)
-    with pytest.raises(Outside, match=row.number):
+    with pytest.raises(Outside, match=row.reference):
         join(user, edition)
     joined = join(user, edition, kind=Acceptance.Kind.ON_BEHALF, reason="Өтініш № 5", officer="А. Серікова")
     assert joined.round == 2

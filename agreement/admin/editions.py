@@ -36,9 +36,11 @@ from reversion.errors import RevertError
 from reversion.models import Version
 
 from agreement import conf
-from agreement.admin.acts import STATED, Acts, stated
+from agreement.admin.acts import rights
+from agreement.admin.drafts import STATED, EditionForm, fingerprint
 from agreement.admin.notices import LONG, Filtered, language, moment
-from agreement.models import Agreement, Edition
+from agreement.admin.publishing import Publishing, stated
+from agreement.models import Act, Agreement, Edition
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from agreement.text import source
@@ -160,11 +162,12 @@ def _fieldsets(pairs: dict[str, Any], states: Any = STATED) -> list[tuple[Any, A
 
 
 @admin.register(Edition)
-class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
+class EditionAdmin(Filtered, Publishing, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
     list_display = ["name", "badge", "binds", "heading"]
     search_fields = ["agreement__slug", "title_kk", "title_ru"]
     list_select_related = ["agreement"]
     list_per_page = 50
+    form = EditionForm
     fieldsets = _fieldsets(PAIRS)
     facts = ["badge", "number", "from_moment", "until_moment", "cancelled_moment"]
     facts += ["published_moment", "published_by", "recorded_moment", "imported", "digest", "previous_digest"]
@@ -272,6 +275,8 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
         state = edition and edition.state()
         context["may_publish"] = state == State.DRAFT and self.may(request, "publish")
         context["may_cancel"] = state == State.SCHEDULED and self.may(request, "cancel")
+        if edition:
+            context["rights"] = rights(request, edition, denied=self._denied(request, edition))
         return super().render_change_form(request, context, *args, **kwargs)
 
     # Who may do what.
@@ -282,7 +287,26 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
     def has_delete_permission(self, request: HttpRequest, obj: Edition | None = None) -> bool:
         return bool(super().has_delete_permission(request, obj)) and not (obj and obj.published_at)
 
+    def _denied(self, request: HttpRequest, edition: Edition) -> set[str]:
+        able = {
+            "change_edition": self.has_change_permission(request, edition),
+            "delete_edition": self.has_delete_permission(request, edition),
+            "publish_edition": self.may(request, "publish"),
+            "cancel_edition": self.may(request, "cancel"),
+        }
+        return {codename for codename, may in able.items() if not may}
+
     # Reading and writing.
+
+    def save_model(self, request: HttpRequest, obj: Edition, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
+        super().save_model(request, obj, form, change)
+        now = fingerprint(obj)
+        if not change or now != form.stored:
+            Act.objects.log(Act.Kind.WRITTEN, on=obj, by=request.user, digest=now)
+
+    def delete_model(self, request: HttpRequest, obj: Edition) -> None:
+        Act.objects.log(Act.Kind.DELETED, on=obj, by=request.user, digest=fingerprint(obj))
+        super().delete_model(request, obj)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Edition | None:
         found: Edition | None = super().get_object(request, object_id, from_field)

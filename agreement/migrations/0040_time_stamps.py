@@ -6,7 +6,7 @@ from agreement.models.triggers import CloseSeal, OpenSeal
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agreement", "0020_acceptances")]
+    dependencies = [("agreement", "0030_acts")]
 
     operations = [
         OpenSeal(),

@@ -1,11 +1,12 @@
 """Tables and the verbs on one row or one queryset.
 
-Imports go one way: ``acceptances`` knows ``editions``; ``editions`` knows ``notices``, ``fields`` and ``refusals``;
-``deliveries`` knows ``notices``, which names ``editions`` only in strings; ``triggers`` knows none of them: it reads
-the fields of whatever models it is given.
+Imports go one way: ``acceptances`` knows ``editions``, ``deliveries`` and ``fields``; ``editions`` knows ``acts``,
+``notices``, ``fields`` and ``refusals``; ``deliveries`` knows ``notices``, which names ``editions`` only in strings;
+``triggers`` knows none of them: it reads the fields of whatever models it is given.
 """
 
 from agreement.models.acceptances import Acceptance, Outside, Stale
+from agreement.models.acts import Act
 from agreement.models.deliveries import Delivery, Progress
 from agreement.models.editions import Agreement, Edition
 from agreement.models.holds import LegalHold
@@ -17,6 +18,7 @@ from agreement.models.withdrawals import Consent, Withdrawal
 
 __all__ = [
     "Acceptance",
+    "Act",
     "Agreement",
     "Consent",
     "Delivery",

@@ -48,7 +48,7 @@ class Outside(ValidationError):
         super().__init__(
             _("The agreement is %(outcome)s by withdrawal %(number)s: nothing was recorded."),
             code="outside",
-            params={"outcome": departure.get_outcome_display(), "number": departure.number},
+            params={"outcome": departure.get_outcome_display(), "number": departure.reference},
         )
 
 

@@ -135,6 +135,11 @@ SEALS = (
         ),
         keys=((("id",), ""), (("agreement_id", "year", "serial"), "")),
     ),
+    Seal(
+        model="act",
+        sealed="{row}.id IS NOT NULL",
+        keys=((("id",), ""),),
+    ),
 )
 
 

@@ -299,7 +299,7 @@ class Withdrawal(Personal):
         ]
 
     @property
-    def number(self) -> str:
+    def reference(self) -> str:
         """The reference number, as the reply and the user's page name it."""
         return f"{self.agreement.slug}/{self.year}/{self.serial}"
 
@@ -324,4 +324,4 @@ class Withdrawal(Personal):
             raise ValidationError(wrong)
 
     def __str__(self) -> str:
-        return self.number
+        return self.reference
