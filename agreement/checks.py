@@ -13,6 +13,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from email.utils import parseaddr
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -74,6 +76,17 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
         yield _wrong("BASE_URL", now.BASE_URL, 'must be like "https://portal.example.kz"')
     elif urlsplit(now.BASE_URL).path.strip("/"):
         yield _wrong("BASE_URL", now.BASE_URL, "must end with the host: the pages' addresses bring their own path")
+    if now.TIMESTAMP_AUTHORITY:
+        if urlsplit(now.TIMESTAMP_AUTHORITY).scheme not in {"http", "https"}:
+            yield _wrong("TIMESTAMP_AUTHORITY", now.TIMESTAMP_AUTHORITY, 'must be like "https://tsa.example.kz"')
+        if not Path(now.TIMESTAMP_CERTIFICATES).is_file():
+            yield _wrong("TIMESTAMP_CERTIFICATES", now.TIMESTAMP_CERTIFICATES, "is no file of the authority's roots")
+        if find_spec("rfc3161_client") is None:
+            yield Error(
+                "'rfc3161_client' is not installed, and TIMESTAMP_AUTHORITY needs it.",
+                hint='Install the extra: pip install "agreement[timestamp]".',
+                id="agreement.E004",
+            )
     yield from _paces(now.PACE)
     for key in ("FROM_EMAIL", "REPLY_TO"):
         if getattr(now, key) and parseaddr(getattr(now, key))[1].count("@") != 1:

@@ -126,6 +126,28 @@ class Conf:
     LINT_SILENCED: tuple[str, ...] = ()
     """Ids of warnings the lint does not give, ``"agreement.L017"``. Errors can't be silenced."""
 
+    PRIVATE_ROOT: str = ""
+    """Folder for scans of applications, outside ``MEDIA_ROOT`` and every other folder that is served. Empty: none can
+    be kept."""
+
+    FILE_WITHDRAWALS: str = ""
+    """What it does when a user withdraws consent on the site: ``"suspended"`` or ``"ended"``. Empty: withdrawing is by
+    written application alone, which an officer registers."""
+
+    CLOSED_AT: str = ""
+    """When the site was closed for good, ``"2030-01-01T00:00:00+05:00"``: terms of retention that had not begun run
+    from then."""
+
+    DATA_LOCATION: str = ""
+    """Where the database and its backups stand, and who decided it, in words: ``"Astana; order No 12 of 2026"``."""
+
+    TIMESTAMP_AUTHORITY: str = ""
+    """Address of an RFC 3161 authority, ``"https://tsa.example.kz"``, that ``stamp_editions`` asks to stamp the digest
+    of every edition. Default: none is asked."""
+
+    TIMESTAMP_CERTIFICATES: str = ""
+    """Path of a PEM file with that authority's root certificates: a stamp they do not vouch for is not kept."""
+
 
 #: The names ``settings.AGREEMENT`` may hold.
 KEYS = tuple(one.name for one in fields(Conf))

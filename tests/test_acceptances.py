@@ -97,7 +97,7 @@ def test_only_the_edition_in_force_is_joined(which):
     editions = {"superseded": old, "scheduled": scheduled, "cancelled": cancelled, "draft": draft, "forged": current}
     (user,) = factories.users(1)
 
-    with pytest.raises(Stale, match="not the edition in force: nothing was recorded") as refused:
+    with pytest.raises(Stale) as refused:
         join(user, editions[which], **({"digest": old.digest} if which == "forged" else {}))
 
     assert refused.value.code == "stale_edition"
@@ -162,7 +162,7 @@ def test_a_deemed_joining_claims_no_more_than_happened(outcome, settled, said):
     left = Acceptance.objects.deem(user=user, asked=asked(edition), language="en-gb")
 
     row = Acceptance.objects.get()
-    assert left == set()
+    assert left == {}
     assert (row.kind, row.language, row.displayed, row.notice_sent) == (Kind.DEEMED, "en-gb", False, said)
 
 
@@ -184,7 +184,7 @@ def test_entering_costs_one_query_and_one_insert_once():
 def test_what_is_joined_by_confirming_is_not_recorded_by_entering():
     edition, (user,) = factories.published(), factories.users(1)
     left = Acceptance.objects.deem(user=user, asked=asked(edition, by_entering=False), language="kk")
-    assert left == {edition.agreement_id}
+    assert left == {edition.agreement_id: False}
     assert not Acceptance.objects.exists()
 
 
@@ -192,7 +192,7 @@ def test_deeming_an_edition_that_is_no_longer_in_force_records_nothing():
     edition, (user,) = factories.published(), factories.users(1)
     known = asked(edition)
     factories.published()
-    assert Acceptance.objects.deem(user=user, asked=known, language="kk") == {edition.agreement_id}
+    assert Acceptance.objects.deem(user=user, asked=known, language="kk") == {edition.agreement_id: False}
     assert not Acceptance.objects.exists()
 
 
