@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connections, router, transaction
 from django.db.models import Value
 from django.utils import timezone
@@ -25,6 +26,7 @@ from agreement import audience, conf
 from agreement.channels import Channel, Deferred, Refused, Unavailable
 from agreement.models import Delivery, Notice, NoticeText, Pace
 from agreement.models.deliveries import CLAIM, LEASE
+from agreement.models.notices import ACCOUNT_GONE, CANCELLED, INACTIVE, LEFT, NEVER_TOLD
 from agreement.text import seal
 
 logger = logging.getLogger("agreement")
@@ -35,9 +37,13 @@ ATTEMPTS = 16
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=4)
 #: So many deferred messages in a row, without one that was taken, are the server's fault and nobody else's.
 IN_A_ROW = 10
+#: Instead of an edition's number: this reader was told nothing that could be taken back.
+NOTHING = -1
 
 Settled = Callable[[Delivery], None]
 Clock = Callable[[], datetime]
+#: Sealed words by notice, edition compared with, and language: read once.
+Texts = dict[tuple[int, int], dict[str, NoticeText]]
 
 
 @dataclass(slots=True)
@@ -88,29 +94,38 @@ def work(*, deadline: float | None = None, settled: Settled | None = None, clock
 
 def fan_out(notice: Notice, *, deadline: float | None = None) -> int:
     """Seal the notice's words, then write a delivery for every user of the audience; how many were written."""
+    if notice.kind == Notice.Kind.CANCELLED:
+        _skip_stale(timezone.now())
     compose(notice)
     return audience.fan_out(notice, channels=[channel.name for channel in channels()], deadline=deadline)
 
 
 def compose(notice: Notice) -> None:
-    """Keep, sealed, what the notice says in each language and channel."""
-    there = set(notice.texts.values_list("channel", "language"))
+    """Keep, sealed, what the notice says to those who were told of the edition before, by each channel."""
+    since = notice.since()
     for channel in channels():
-        for language in (*conf.LANGUAGES, "mul"):
-            if (channel.name, language) in there:
-                continue
-            said = channel.compose(notice, language)
-            NoticeText.objects.get_or_create(
+        _said(channel, notice, since)
+
+
+def _said(channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
+    """The sealed words by language, made where they are missing."""
+    kept = {text.language: text for text in notice.texts.filter(channel=channel.name, since=since)}
+    for language in (*conf.LANGUAGES, "mul"):
+        if language not in kept:
+            said = channel.compose(notice, language, since=since)
+            kept[language] = NoticeText.objects.get_or_create(
                 notice=notice,
                 channel=channel.name,
                 language=language,
+                since=since,
                 defaults={
                     "subject": said.subject,
                     "text": said.text,
                     "html": said.html,
                     "digest": seal.said(said.subject, said.text, said.html),
                 },
-            )
+            )[0]
+    return kept
 
 
 def deliver(
@@ -129,18 +144,12 @@ def deliver(
         return tally
     for lease in Delivery.objects.uncounted(clock()):
         Delivery.objects.count_in(lease=lease)
+    tally.skipped += _skip_stale(clock())
     for channel in channels():
-        texts: dict[int, dict[str, NoticeText]] = {}
+        texts: Texts = {}
         while deadline is None or time.monotonic() < deadline:
             batch = _claim(channel, tally, clock())
-            if not batch:
-                break
-            notice = batch[0].notice
-            if notice.pk not in texts:  # Sealed, so once is enough.
-                said = NoticeText.objects.filter(notice=notice, channel=channel.name)
-                texts[notice.pk] = {text.language: text for text in said}
-            round_ = _Round(channel, batch, texts[notice.pk], tally, settled, deadline, clock)
-            if not round_.done():
+            if not batch or not _Round(channel, batch, texts, tally, settled, deadline, clock).done():
                 break
     return tally
 
@@ -190,8 +199,22 @@ def _claim(channel: Channel, tally: Tally, at: datetime) -> list[Delivery]:
         return batch
 
 
+def _skip_stale(at: datetime) -> int:
+    """Skip whatever waits and is no news any more, set by set; let those be told after all who would miss some."""
+    skipped = 0
+    for notice in Notice.objects.filter(progress__waiting__gt=0).select_related("edition").distinct():
+        if reason := notice.stale(at):
+            count = Delivery.objects.skip(notice=notice, reason=reason, at=at)
+            skipped += count
+            if count and reason == CANCELLED:
+                Delivery.objects.revive(cancelled=notice)
+    return skipped
+
+
 def _first_batch(channel: Channel, size: int, at: datetime) -> list[Delivery]:
-    for notice in Notice.objects.sendable(channel=channel.name).select_related("edition"):
+    for notice in Notice.objects.sendable(channel=channel.name).select_related("edition__agreement"):
+        if notice.stale(at):  # Since the round began; the next one skips it.
+            continue
         if batch := Delivery.objects.claim(notice=notice, channel=channel.name, size=size, at=at):
             return batch
     return []
@@ -235,7 +258,7 @@ class _Round:
 
     channel: Channel
     batch: list[Delivery]
-    texts: dict[str, NoticeText]
+    texts: Texts
     tally: Tally
     settled: Settled | None
     deadline: float | None
@@ -274,7 +297,7 @@ class _Round:
     def send(self) -> None:
         renewed = time.monotonic()
         held = {delivery.pk for delivery in self.batch}
-        users = self.recipients()
+        users, since = self.recipients(), self.since()
         for delivery in self.batch:
             if self.deadline is not None and time.monotonic() >= self.deadline:
                 return
@@ -283,28 +306,57 @@ class _Round:
             if delivery.pk not in held:
                 continue
             recipient = users.get(delivery.user_id)
-            if reason := self.skipped(recipient):
+            told = since.get(delivery.user_id)
+            if told is None:  # Another worker is just telling him what this takes back.
+                delivery.wait(due_at=self.clock() + LEASE / 3)
+                continue
+            if reason := self.skipped(delivery, recipient, told):
                 self.tally.skipped += delivery.settle(Delivery.Outcome.SKIPPED, reason=reason, at=self.clock())
             elif recipient:
-                self.attempt(delivery, *recipient)
+                self.attempt(delivery, *recipient, told)
             if self.settled:
                 self.settled(delivery)
 
-    def skipped(self, recipient: tuple[str, str] | None) -> str:
+    def skipped(self, delivery: Delivery, recipient: tuple[str, str] | None, told: int) -> str:
         """Why there is nothing to send, or ``""``."""
-        if self.batch[0].notice.edition.cancelled_at:
-            return "edition cancelled"
+        if told == NOTHING:
+            return NEVER_TOLD
+        if recipient is None and delivery.user_id is None:
+            return ACCOUNT_GONE
         if recipient is None:
-            return "left the audience"
+            gone: Any = get_user_model()._default_manager.filter(pk__in=[delivery.user_id]).first()
+            return LEFT if getattr(gone, "is_active", True) else INACTIVE
         return self.channel.unreachable(recipient[0])
 
-    def attempt(self, delivery: Delivery, address: str, language: str) -> None:
+    def since(self) -> dict[Any, int | None]:
+        """User key → the last edition he was told of by this channel, ``NOTHING`` if there is nothing to take back,
+        ``None`` if that is not decided yet. At most 2 queries.
+        """
+        notice, name = self.batch[0].notice, self.channel.name
+        users = {delivery.user_id for delivery in self.batch}
+        if notice.kind == Notice.Kind.CANCELLED:
+            published = Delivery.objects.filter(notice__edition=notice.edition_id, notice__kind="published")
+            rows = published.filter(channel=name, user__in=users - {None}).values_list("user", "outcome")
+            says = {Delivery.Outcome.SENT.value: 0, Delivery.Outcome.WAITING.value: None}
+            return {None: NOTHING, **dict.fromkeys(users, NOTHING), **{u: says.get(o, NOTHING) for u, o in rows}}
+        return {**notice.since_by_user(channel=name, users=users)}
+
+    def said(self, since: int) -> dict[str, NoticeText]:
+        notice = self.batch[0].notice
+        if (notice.pk, since) not in self.texts:
+            self.texts[notice.pk, since] = _said(self.channel, notice, since)
+        return self.texts[notice.pk, since]
+
+    def attempt(self, delivery: Delivery, address: str, language: str, since: int) -> None:
         outcome, at = Delivery.Outcome, self.clock
+        digest = conf.address_digest(address)
         self.used += 1
         try:
-            self.channel.send(delivery, address, self.texts[language])
+            self.channel.send(delivery, address, self.said(since)[language])
         except Refused as error:
-            self.tally.failed += delivery.settle(outcome.FAILED, language=language, reason=str(error), at=at())
+            self.tally.failed += delivery.settle(
+                outcome.FAILED, language=language, reason=str(error), address_digest=digest, at=at()
+            )
         except Unavailable as error:
             if error.tried:
                 self.postpone(delivery, language, str(error))
@@ -321,7 +373,7 @@ class _Round:
         else:
             self.deferred = 0
             self.sent += 1
-            self.tally.sent += delivery.settle(outcome.SENT, language=language, at=at())
+            self.tally.sent += delivery.settle(outcome.SENT, language=language, address_digest=digest, at=at())
 
     def postpone(self, delivery: Delivery, language: str, reason: str) -> None:
         logger.warning("delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)

@@ -141,7 +141,7 @@ def test_what_was_said_is_kept_whatever_the_template_says_later(mailbox, monkeyp
         ({"email": ""}, "no address"),
         ({"email": "nobody at all"}, "invalid address"),
         ({"email": "a@example.kz\nBcc: b@example.kz"}, "invalid address"),
-        ({"is_active": False}, "left the audience"),
+        ({"is_active": False}, "inactive"),
     ],
 )
 def test_who_can_not_be_told_is_skipped_with_the_reason(mailbox, change, reason):
@@ -166,7 +166,7 @@ def test_the_ledger_outlives_a_deleted_account(mailbox):
     dispatch.deliver()
 
     delivery = Delivery.objects.get(user=None)
-    assert (delivery.outcome, delivery.reason) == (Outcome.SKIPPED, "left the audience")
+    assert (delivery.outcome, delivery.reason) == (Outcome.SKIPPED, "account deleted")
 
 
 @pytest.mark.django_db
@@ -372,10 +372,10 @@ def test_a_notice_that_can_not_be_written_never_stops_the_others(mailbox, monkey
     bad, good = factories.published(slug="bad"), factories.published(slug="good")
     compose = EmailChannel.compose
 
-    def fragile(self: Any, notice: Any, language: str) -> Any:
+    def fragile(self: Any, notice: Any, language: str, *, since: int) -> Any:
         if notice.edition_id == bad.pk:
             raise OverflowError("date")
-        return compose(self, notice, language)
+        return compose(self, notice, language, since=since)
 
     monkeypatch.setattr(EmailChannel, "compose", fragile)
     with pytest.raises(CommandError, match="OverflowError|date"):

@@ -5,10 +5,21 @@ which names ``editions`` only in strings; ``triggers`` knows none of them: it re
 is given.
 """
 
-from agreement.models.deliveries import Delivery, Progress
+from agreement.models.deliveries import Bounce, Delivery, Progress
 from agreement.models.editions import Agreement, Edition
-from agreement.models.notices import Notice, NoticeText
+from agreement.models.notices import Notice, NoticeRead, NoticeText
 from agreement.models.paces import Pace
 from agreement.models.refusals import EditionError
 
-__all__ = ["Agreement", "Delivery", "Edition", "EditionError", "Notice", "NoticeText", "Pace", "Progress"]
+__all__ = [
+    "Agreement",
+    "Bounce",
+    "Delivery",
+    "Edition",
+    "EditionError",
+    "Notice",
+    "NoticeRead",
+    "NoticeText",
+    "Pace",
+    "Progress",
+]

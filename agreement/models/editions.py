@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, signals
 from agreement.models.fields import InstantField, validate_zone
-from agreement.models.notices import Notice, hand_over
+from agreement.models.notices import Notice
 from agreement.models.refusals import TEXTS, EditionError, moment, require_publishable
 from agreement.text import clauses, seal, source
 
@@ -378,11 +378,7 @@ class Edition(models.Model):
                 )
             stored._seal(previous, last, published_at=now, effective_from=effective_from, recorded_at=now, by=by)
             if notify:
-                # Where coming editions are not shown, a link to one would lead nowhere before its effect.
-                due_at = now if conf.get().SHOW_SCHEDULED else effective_from
-                notices = Notice.objects.using(alias)
-                notices.create(edition=stored, kind=Notice.Kind.PUBLISHED, created_at=now, due_at=due_at)
-                hand_over(using=alias)
+                Notice.objects.using(alias).announce(stored, at=now)
             _on_commit(partial(_announce, signals.edition_published, stored), using=alias)
         self.refresh_from_db(using=alias)
 
@@ -430,6 +426,8 @@ class Edition(models.Model):
                 now = timezone.now()
                 mine = _unmirrored(alias).filter(pk=self.pk, published_at__lte=now, effective_from__gt=now)
                 done = mine.filter(cancelled_at__isnull=True).update(cancelled_at=now)
+                if done:
+                    Notice.objects.using(alias).take_back(self, at=now)
         except IntegrityError:  # Its moment came between the clock's reading and the trigger's.
             now, done = timezone.now(), 0
         self.refresh_from_db(using=alias)

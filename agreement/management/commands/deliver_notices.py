@@ -53,10 +53,10 @@ class Command(BaseCommand):
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
             total.outage, total.faults = tally.outage, tally.faults
             leased = Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
-            if tally.held or tally.outage or leased is None:
+            if tally.held or tally.outage or (leased is None and tally.idle):
                 break
-            # Another worker's deliveries: it settles them, or it is dead and its lease runs out.
-            time.sleep(min(PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
+            if leased:  # Another worker's deliveries: it settles them, or it is dead and its lease runs out.
+                time.sleep(min(PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
         if tally.held:
             raise refusal(HELD, "Compare the ledger with the mail server's log, then remove the setting.")
         self.report(total)
