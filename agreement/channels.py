@@ -92,6 +92,7 @@ class EmailChannel(Channel):
     def __init__(self) -> None:
         self._connection: Any = None
         self._made: dict[int, bytes] = {}
+        self._sender = parseaddr(conf.from_email())[1]
         self._host = ascii_host(conf.get().BASE_URL)
 
     def address(self) -> Combinable:
@@ -151,8 +152,7 @@ class EmailChannel(Channel):
                 del message[header]
             self._made[said.pk] = re.sub(rb"\r?\n", b"\r\n", message.as_bytes())
         head = f"To: {address}\r\nMessage-ID: {self._message_id(delivery)}\r\nDate: {formatdate()}\r\n"
-        sender = parseaddr(conf.from_email())[1]
-        connection.connection.sendmail(sender, [address], head.encode("ascii") + self._made[said.pk])
+        connection.connection.sendmail(self._sender, [address], head.encode("ascii") + self._made[said.pk])
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

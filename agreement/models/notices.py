@@ -55,8 +55,13 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
         1 query, which counts nothing.
         """
-        waiting = self.filter(progress__channel=channel, progress__waiting__gt=0)
-        return waiting.filter(paused_at__isnull=True).order_by("pk")
+        waiting = self.filter(progress__channel=channel, progress__waiting__gt=0, paused_at__isnull=True)
+        return waiting.with_edition().order_by("pk")
+
+    def with_edition(self) -> Self:
+        """With the edition's facts at hand, but not with its texts, which are long."""
+        long = (f"edition__{name}{language}" for name in ("body", "summary") for language in ("", "_kk", "_ru"))
+        return self.select_related("edition__agreement").defer(*long)
 
     def announce(self, edition: Edition, *, at: datetime) -> None:
         """Tell the users of an edition published at that instant, and remind them if the site does. At most 2
@@ -165,28 +170,36 @@ class Notice(models.Model):
             return 0
         return self._before(self.edition.number or 0)
 
-    def since_by_user(self, *, channel: str, users: Collection[Any]) -> dict[Any, int]:
+    def earlier(self) -> dict[int, int]:
+        """Notice → edition number of this agreement's earlier editions that were not taken back. 1 query."""
+        rows = Notice.objects.filter(
+            kind=self.Kind.PUBLISHED,
+            edition__agreement=self.edition.agreement_id,
+            edition__number__lt=self.edition.number,
+            edition__cancelled_at=None,
+        )
+        return {key: number or 0 for key, number in rows.values_list("pk", "edition__number")}
+
+    def since_by_user(
+        self, *, channel: str, users: Collection[Any], earlier: dict[int, int], usual: int
+    ) -> dict[Any, int]:
         """User key → the number of the last edition he was told of by that channel (0: none, and there is none).
 
-        3 queries. Who has no earlier delivery at all, as new users have, is told what changed since the edition
-        before; and so is who got every letter.
+        ``earlier`` and ``usual`` are ``earlier()`` and ``since()``. At most 2 queries. Who has no earlier delivery at
+        all, as new users have, is told what changed since the edition before; and so is who got every letter.
         """
-        usual = self.since()
         since = dict.fromkeys(users, usual)
-        if not usual or self.kind == self.Kind.CANCELLED:
+        if not earlier or self.kind == self.Kind.CANCELLED:
             return since
-        number = "notice__edition__number"
         rows = self.deliveries.model.objects.filter(
-            notice__kind=self.Kind.PUBLISHED,
-            notice__edition__agreement=self.edition.agreement_id,
-            notice__edition__cancelled_at=None,
-            notice__edition__number__lt=self.edition.number,
-            channel=channel,
-            user__in=[user for user in users if user is not None],
+            notice__in=earlier, channel=channel, user__in=[user for user in users if user is not None]
         )
+        found = [
+            (earlier[notice], user, outcome) for notice, user, outcome in rows.values_list("notice", "user", "outcome")
+        ]
         told: dict[Any, int] = {}
         missed: dict[Any, int] = {}
-        for user, edition, outcome in rows.order_by(number).values_list("user", number, "outcome"):
+        for edition, user, outcome in sorted(found, key=lambda row: row[0]):
             if outcome == "sent":
                 told[user] = edition
                 missed.pop(user, None)

@@ -32,7 +32,7 @@ class Result:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="publish, in_force, parse, redline, lint, fan_out")
+    parser.add_argument("names", nargs="*", help="publish, in_force, parse, redline, lint, fan_out, deliver")
     parser.add_argument("--quick", action="store_true", help="small and fast; prints, never fails")
     parser.add_argument("--peers", action="store_true", help="also measure peers in a throw-away environment")
     arguments = parser.parse_args()
@@ -46,6 +46,7 @@ def main() -> int:
             "redline": text.redline,
             "lint": text.lint,
             "fan_out": notices.fan_out,
+            "deliver": notices.deliver,
         }
         if unknown := set(arguments.names) - set(known):
             parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")

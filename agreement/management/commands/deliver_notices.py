@@ -14,6 +14,7 @@ from django.utils import timezone
 from agreement import dispatch
 from agreement.management import refusal
 from agreement.models import Delivery, Notice, Progress
+from agreement.sending import Tally
 
 #: Seconds between two looks at the ledger, and after a fault.
 PAUSE, FAULT_PAUSE = 1.0, 10.0
@@ -46,7 +47,7 @@ class Command(BaseCommand):
             self.once()
 
     def once(self) -> None:
-        total = dispatch.Tally()
+        total = Tally()
         while True:
             tally = self.work()
             for name in ("written", "sent", "failed", "skipped", "postponed"):
@@ -93,7 +94,7 @@ class Command(BaseCommand):
             close_old_connections()
             stopped.wait(pause)
 
-    def work(self, *, seconds: float | None = None) -> dispatch.Tally:
+    def work(self, *, seconds: float | None = None) -> Tally:
         deadline = None if seconds is None else time.monotonic() + seconds
         try:
             return dispatch.work(deadline=deadline, settled=self.progress)
@@ -117,7 +118,7 @@ class Command(BaseCommand):
         self.stdout.write(f"\r[{'#' * done}{'.' * (30 - done)}] {self.settled}/{self.total}", ending="")
         self.stdout.flush()
 
-    def report(self, tally: dispatch.Tally) -> None:
+    def report(self, tally: Tally) -> None:
         if self.stdout.isatty() and self.settled:
             self.stdout.write("\r" + " " * 60 + "\r", ending="")
         self.stdout.write(
