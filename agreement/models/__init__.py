@@ -8,10 +8,10 @@ Imports go one way: ``acceptances`` knows ``editions``, ``deliveries`` and ``fie
 from agreement.models.acceptances import Acceptance, Outside, Stale
 from agreement.models.acts import Act
 from agreement.models.autosave import Autosave
-from agreement.models.deliveries import Delivery, Progress
+from agreement.models.deliveries import Bounce, Delivery, Progress
 from agreement.models.editions import Agreement, Edition
 from agreement.models.holds import LegalHold
-from agreement.models.notices import Notice, NoticeText
+from agreement.models.notices import Notice, NoticeRead, NoticeText
 from agreement.models.paces import Pace
 from agreement.models.refusals import EditionError
 from agreement.models.timestamps import TimeStamp
@@ -22,12 +22,14 @@ __all__ = [
     "Act",
     "Agreement",
     "Autosave",
+    "Bounce",
     "Consent",
     "Delivery",
     "Edition",
     "EditionError",
     "LegalHold",
     "Notice",
+    "NoticeRead",
     "NoticeText",
     "Outside",
     "Pace",

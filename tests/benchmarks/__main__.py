@@ -48,6 +48,7 @@ def main() -> int:
             "lint": text.lint,
             "page": page.page,
             "fan_out": notices.fan_out,
+            "deliver": notices.deliver,
             "gate": partial(gate.gate, peers=arguments.peers),
             "joined": joined.joined,
         }
