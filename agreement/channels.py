@@ -15,13 +15,15 @@ from urllib.parse import urljoin, urlsplit
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
+from django.db.models.expressions import Combinable
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from agreement import conf, dates
-from agreement.models.notices import LEASE, Delivery, Notice, NoticeText
+from agreement.models import Delivery, Notice, NoticeText
+from agreement.models.deliveries import LEASE
 
 #: The longest a mail server may be silent, in seconds: less than half a lease (design §3.8).
 TIMEOUT = 10
@@ -36,7 +38,15 @@ class Deferred(Exception):
 
 
 class Unavailable(Exception):
-    """The whole channel is away: nobody can be reached now, and no delivery is to blame."""
+    """The whole channel is away: nobody can be reached now, and no delivery is to blame.
+
+    ``tried`` says that a message was already under way: then it goes to the end of the queue with one attempt more,
+    so that a server that hangs up on one recipient alone holds up nobody else.
+    """
+
+    def __init__(self, says: str, *, tried: bool = False) -> None:
+        super().__init__(says)
+        self.tried = tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +63,10 @@ class Channel(ABC):
 
     name: ClassVar[str]
     """Kept in the ledger; never change it."""
+
+    @abstractmethod
+    def address(self) -> Combinable:
+        """An expression on the user model that gives what ``send()`` is to write to."""
 
     @abstractmethod
     def compose(self, notice: Notice, language: str) -> Said:
@@ -86,6 +100,9 @@ class EmailChannel(Channel):
     def __init__(self) -> None:
         self._connection: Any = None
         self._host = ascii_host(conf.get().BASE_URL)
+
+    def address(self) -> Combinable:
+        return conf.user_email()
 
     def compose(self, notice: Notice, language: str) -> Said:
         parts = [self._part(notice, one) for one in (conf.LANGUAGES if language == "mul" else (language,))]
@@ -173,7 +190,7 @@ class EmailChannel(Channel):
         says = f"SMTP {code} {status[0]}" if status else f"SMTP {code}"
         if code in {421, 530, 535, 538}:
             self.close()
-            return Unavailable(says)
+            return Unavailable(says, tried=code == 421)
         final = 500 <= code < 600 and not (status and status[0][1:4] == ".7.")
         return Refused(says) if final else Deferred(says)
 

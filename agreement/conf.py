@@ -6,8 +6,8 @@ system-check error ``agreement.E001``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.utils.module_loading import import_string
+
+from agreement import pace
 
 #: The languages every edition is written in, the first being the one the base columns mirror.
 LANGUAGES = ("kk", "ru")
@@ -37,11 +39,23 @@ class Conf:
     """Where a user's language is: a field path or an ORM expression giving ``"kk"``, ``"ru"``, ``"kk-KZ"``…
     ``None`` or an unknown value: notices go out in Kazakh, then Russian, in one mail."""
 
-    AUDIENCE: str = "agreement.dispatch.active_users"
+    USER_ACTIVE_AT: str | Combinable | None = "last_login"
+    """Where the moment of a user's last activity is: a field path or an ORM expression. Who was active last is told
+    first. ``None``, or a field the user model lacks: in the order of keys."""
+
+    AUDIENCE: str = "agreement.audience.active_users"
     """Dotted path of a callable without arguments that gives the users to be told, as a ``QuerySet``."""
 
     CHANNELS: tuple[str, ...] = ("agreement.channels.EmailChannel",)
     """Dotted paths of the channels every notice goes out by."""
+
+    PACE: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Caps by channel, ``{"email": ("2500/h", "20000/d")}``: a number a s, min, h or d. Each holds in every rolling
+    window of its length, over all workers and notices. Default: as fast as the server takes them."""
+
+    HOLD: bool = False
+    """Send nothing, write no audience. For a database that was restored: hold until a person has compared the ledger
+    with the mail server's log."""
 
     ENQUEUE: str | None = "agreement.tasks.enqueue"
     """Dotted path of the callable that is called after the commit that created notices.
@@ -78,6 +92,34 @@ class Conf:
     FOUR_EYES: bool = False
     """Must somebody else publish than the one who wrote the draft last?"""
 
+    PSEUDONYM_KEYS: Mapping[str, str] = field(default_factory=dict)
+    """Secrets by id, ``{"2026": "64 random characters"}``: under them a user's joinings are found when the account
+    is gone. The first writes, all read. Empty: then nobody is found."""
+
+    RECORD_IP: bool = False
+    """Is the address a user joined from recorded?"""
+
+    RECORD_USER_AGENT: bool = False
+    """Is the name of the browser a user joined with recorded?"""
+
+    TRUSTED_PROXIES: int = 0
+    """How many proxies of the site's own each request comes through, every one of which adds to
+    ``X-Forwarded-For``. 0: the header is not looked at."""
+
+    JOIN_BEFOREHAND: bool = False
+    """May users join an announced edition before it takes effect?"""
+
+    EXEMPT: tuple[str, ...] = ()
+    """What stays reachable for a user who has not joined, besides what always does: names of views
+    (``"health"``, ``"api:status"``), namespaces (``"accounts:"``) or paths (``"/healthz"``, ``"/media/"``)."""
+
+    EXEMPT_STAFF: bool = False
+    """Do staff go in without joining?"""
+
+    DATABASE_AWAY: str = "read"
+    """What the middleware lets through when the database does not answer: ``"read"`` (GET and the like),
+    ``"all"`` or ``"none"``."""
+
     LINT_RULES: tuple[str, ...] = ()
     """Dotted paths of further lint rules: callables from ``agreement.text.lint.Texts`` to messages."""
 
@@ -86,7 +128,7 @@ class Conf:
 
 
 #: The names ``settings.AGREEMENT`` may hold.
-KEYS = tuple(field.name for field in fields(Conf))
+KEYS = tuple(one.name for one in fields(Conf))
 
 
 def stored() -> Mapping[str, Any]:
@@ -131,10 +173,23 @@ def user_language() -> Combinable | None:
     return F(where) if isinstance(where, str) and where else (where or None)
 
 
+def user_active_at() -> Combinable | None:
+    """An expression on the user model that gives the moment of the last activity, if the site knows it."""
+    where = get().USER_ACTIVE_AT
+    if where == Conf().USER_ACTIVE_AT and where not in {field.name for field in get_user_model()._meta.fields}:
+        return None
+    return F(where) if isinstance(where, str) and where else (where or None)
+
+
 def notice_language(value: object) -> str:
     """The language of a user's notice: ``kk``, ``ru``, or ``mul`` (ISO 639-2: several) when unknown."""
     code = str(value or "").replace("_", "-").partition("-")[0].lower()
     return code if code in LANGUAGES else "mul"
+
+
+def limits(channel: str) -> tuple[pace.Cap, ...]:
+    """The caps of a channel, as ``agreement.pace`` reads them."""
+    return pace.limits(get().PACE.get(channel, ()))
 
 
 def from_email() -> str:

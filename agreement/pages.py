@@ -183,14 +183,20 @@ def page(*params: str, headers: tuple[str, ...] = ()) -> Callable[[View], Callab
 
 
 class Kept:
-    """A rendered response, in its encodings."""
+    """A rendered response, in its encodings, with everything that can be worked out before it is asked for."""
 
-    __slots__ = ("body", "headers", "kept_until", "tag", "zipped", "zipped_tag")
+    __slots__ = ("body", "kept_until", "plain", "tags", "unmodified", "zipped", "zipped_body")
 
     def __init__(self, *, body: bytes, headers: dict[str, str], zipped: bytes | None) -> None:
-        self.body, self.headers, self.zipped = body, headers, zipped
+        self.body, self.zipped_body = body, zipped
         digest = seal.sha256(body)
-        self.tag, self.zipped_tag = quote_etag(digest), quote_etag(f"{digest}-gzip")
+        self.tags = quote_etag(digest), quote_etag(f"{digest}-gzip")
+        # A GET's length is what a HEAD tells too.
+        self.plain = headers | {"ETag": self.tags[0], "Content-Length": str(len(body))}
+        length = str(len(zipped or b""))
+        self.zipped = headers | {"Content-Encoding": "gzip", "ETag": self.tags[1], "Content-Length": length}
+        names = ("Cache-Control", "Content-Location", "Vary", "Link", "Memento-Datetime", *OPEN)
+        self.unmodified = {name: headers[name] for name in names if name in headers}
         self.kept_until = time.monotonic() + conf.get().PAGE_SECONDS
 
     @classmethod
@@ -209,7 +215,7 @@ class Kept:
 
     @property
     def size(self) -> int:
-        return len(self.body) + len(self.zipped or b"")
+        return len(self.body) + len(self.zipped_body or b"")
 
     def answer(self, request: HttpRequest) -> HttpResponseBase | None:
         """The response to this request, 304 to whoever holds these very bytes; ``None`` past its time."""
@@ -217,30 +223,25 @@ class Kept:
             return None
         known = request.META.get("HTTP_IF_NONE_MATCH")
         if known and "HTTP_IF_MATCH" not in request.META:
-            held = {tag.removeprefix("W/") for tag in parse_etags(known)}
-            tag = next((tag for tag in (self.tag, self.zipped_tag) if tag in held), self.tag if "*" in held else None)
-            if tag:
-                names = ("Cache-Control", "Content-Location", "Vary", "Link", "Memento-Datetime", *OPEN)
-                headers = {name: self.headers[name] for name in names if name in self.headers}
-                return HttpResponseNotModified(headers=headers | {"ETag": tag})
-            return self.whole(request)
+            tag = self._held(known)
+            return HttpResponseNotModified(headers=self.unmodified | {"ETag": tag}) if tag else self.whole(request)
         response = self.whole(request)
-        if known or "HTTP_IF_MATCH" in request.META:
+        if "HTTP_IF_MATCH" in request.META:
             return get_conditional_response(request, etag=response.headers["ETag"], response=response)
         return response
 
     def whole(self, request: HttpRequest) -> HttpResponse:
         """The response with its body."""
-        if self.zipped is not None and _takes_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
-            response = HttpResponse(self.zipped, headers=self.headers)
-            response.headers["Content-Encoding"] = "gzip"
-            response.headers["ETag"] = self.zipped_tag
-        else:
-            response = HttpResponse(self.body, headers=self.headers)
-            response.headers["ETag"] = self.tag
-        # A GET's length is what a HEAD tells too.
-        response.headers["Content-Length"] = str(len(response.content))
-        return response
+        if self.zipped_body is not None and _takes_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
+            return HttpResponse(self.zipped_body, headers=self.zipped)
+        return HttpResponse(self.body, headers=self.plain)
+
+    def _held(self, known: str) -> str | None:
+        """The tag by which whoever sent this ``If-None-Match`` holds these bytes, in whichever encoding."""
+        if known in self.tags:  # What browsers send.
+            return known
+        held = {tag.removeprefix("W/") for tag in parse_etags(known)}
+        return next((tag for tag in self.tags if tag in held), self.tags[0] if "*" in held else None)
 
 
 class _Shelf:

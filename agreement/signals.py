@@ -2,9 +2,11 @@
 
 ``edition_published``  sender ``Edition``; ``edition``, sealed a moment ago
 ``edition_cancelled``  sender ``Edition``; ``edition``, taken back before its effect
+``acceptance_recorded``  sender ``Acceptance``; ``acceptance``, a user's joining of an edition
 """
 
 from django.dispatch import Signal
 
 edition_published = Signal()
 edition_cancelled = Signal()
+acceptance_recorded = Signal()

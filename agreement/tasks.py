@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
+
+from django.utils import timezone
 
 try:
     from django.tasks import task
@@ -10,7 +13,6 @@ except ImportError:  # Django 5.2
     from django_tasks import task  # type: ignore[no-redef]
 
 from agreement import dispatch
-from agreement.models import Delivery, Notice
 
 #: Seconds one task works before it hands on to the next, so that a worker is never held for hours.
 SLICE = 20
@@ -18,12 +20,25 @@ SLICE = 20
 
 @task()
 def deliver_notices() -> None:
-    """Send what is due for ``SLICE`` seconds, then enqueue the rest as a task of its own."""
-    tally = dispatch.work(deadline=time.monotonic() + SLICE)
-    if not tally.outage and (Notice.objects.unfinished().exists() or Delivery.objects.due().exists()):
-        enqueue()
+    """Send what is due for ``SLICE`` seconds, then leave the rest to a task of its own: now, or for when the rest is
+    due, if the engine can defer. If it can't, the sweep (``deliver_notices --watch``) finds it.
+    """
+    deadline = time.monotonic() + SLICE
+    while True:
+        dispatch.work(deadline=deadline)
+        at = dispatch.next_at()
+        if at is None:
+            return
+        pause = (at - timezone.now()).total_seconds()
+        if pause > deadline - time.monotonic():
+            break
+        time.sleep(max(0.0, pause))
+    enqueue(at)
 
 
-def enqueue() -> None:
-    """Nudge the engine: there may be something to send."""
-    deliver_notices.enqueue()
+def enqueue(at: datetime | None = None) -> None:
+    """Nudge the engine: there may be something to send, now or at that moment."""
+    if at is None or at <= timezone.now():
+        deliver_notices.enqueue()
+    elif deliver_notices.get_backend().supports_defer:
+        deliver_notices.using(run_after=at).enqueue()

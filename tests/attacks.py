@@ -11,7 +11,8 @@ from django.apps import apps
 from django.db import connection, models
 from django.utils import timezone
 
-from agreement.models import Act, Edition, Notice, NoticeText, triggers
+from agreement.models import Acceptance, Act, Edition, Notice, NoticeText, triggers
+from agreement.models.acceptances import Origin
 from tests import factories
 
 DAY = timedelta(days=1)
@@ -28,6 +29,7 @@ class World:
     draft: Edition
     text: NoticeText
     act: Act
+    acceptance: Acceptance
 
     def row(self, model: str) -> Any:
         """The row of a sealed model that the attacks aim at."""
@@ -36,6 +38,7 @@ class World:
             "edition": self.in_force,
             "noticetext": self.text,
             "act": self.act,
+            "acceptance": self.acceptance,
         }[model]
 
 
@@ -63,6 +66,15 @@ def make_world() -> World:
         digest="a" * 64,
     )
     in_force = Edition.objects.get(pk=in_force.pk)
+    (user,) = factories.users(1)
+    acceptance = Acceptance.objects.record(
+        user=user,
+        edition=in_force,
+        digest=in_force.digest,
+        language="kk",
+        kind=Acceptance.Kind.DEEMED,
+        origin=Origin(ip="203.0.113.7", user_agent="Mozilla/5.0"),
+    )
     return World(
         in_force=in_force,
         scheduled=scheduled,
@@ -70,6 +82,7 @@ def make_world() -> World:
         draft=factories.draft(),
         text=text,
         act=Act.objects.latest("pk"),
+        acceptance=acceptance,
     )
 
 
@@ -150,7 +163,14 @@ def _update(model: str, field: Any) -> Callable[[World], Statements]:
 
 
 #: What may be written in a sealed row, by the design; every other column is attacked.
-FREE = {"agreement": {"time_zone", "head"}, "edition": {"cancelled_at"}, "noticetext": set(), "act": set()}
+FREE = {
+    "agreement": {"time_zone", "head", "joining"},
+    "edition": {"cancelled_at"},
+    "noticetext": set(),
+    "act": set(),
+    # What may be emptied; and the kind, which by itself contradicts another column.
+    "acceptance": {"user_id", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at", "kind"},
+}
 
 for _name, _model in MODELS.items():
     for _field in _model._meta.concrete_fields:
@@ -192,6 +212,22 @@ SQL |= {
     "empty the head": _statements("UPDATE agreement_agreement SET head = ''"),
     "cancel what is in force": _statements(f"{_CANCEL} {{in_force}}"),
     "move a cancellation": _statements(f"{_CANCEL} {{cancelled}}"),
+    "delete a joining": _statements("DELETE FROM agreement_acceptance WHERE id = {acceptance}"),
+    "delete a user with his joinings": _statements("DELETE FROM agreement_acceptance WHERE user_id IS NOT NULL"),
+    "say it was confirmed": _statements(
+        "UPDATE agreement_acceptance SET kind = 'explicit', notice_sent = NULL WHERE id = {acceptance}"
+    ),
+    "give a joining to another user": _statements(
+        "UPDATE agreement_acceptance SET user_id = user_id + 1000 WHERE id = {acceptance}"
+    ),
+    "give a joining another address": _statements("UPDATE agreement_acceptance SET ip = '203.0.113.8'"),
+    "give a joining another browser": _statements("UPDATE agreement_acceptance SET user_agent = 'curl'"),
+    "give a joining another pseudonym": _statements(f"UPDATE agreement_acceptance SET pseudonym = '{'f' * 64}'"),
+    "empty an address by the way": _statements("UPDATE agreement_acceptance SET ip = NULL"),
+    "empty a browser by the way": _statements("UPDATE agreement_acceptance SET user_agent = ''"),
+    "empty a pseudonym by the way": _statements(
+        "UPDATE agreement_acceptance SET pseudonym = '', pseudonym_key = '' WHERE id = {acceptance}"
+    ),
     "undo a cancellation": _statements("UPDATE agreement_edition SET cancelled_at = NULL WHERE id = {cancelled}"),
 }
 
@@ -238,7 +274,8 @@ def _update_or_replace(model: str, key: tuple[str, ...]) -> Callable[[World], St
 for _name, _model in MODELS.items():
     for _key in unique_keys(_model):
         SQLITE[f"replace {_name} by {', '.join(_key)}"] = _replace(_name, _key)
-        if _name not in {"noticetext", "act"}:  # All of their rows are sealed: there is none to start from.
+        # All of their rows are sealed: there is none to start from.
+        if _name not in {"noticetext", "act", "acceptance"}:
             SQLITE[f"update or replace {_name} by {', '.join(_key)}"] = _update_or_replace(_name, _key)
 
 _AGREEMENT = "SELECT id, 'x', 'UTC', '' FROM agreement_agreement WHERE head <> ''"
@@ -272,6 +309,7 @@ POSTGRESQL |= {
     "truncate editions cascade": _statements("TRUNCATE agreement_edition CASCADE"),
     "truncate notices cascade": _statements("TRUNCATE agreement_notice CASCADE"),
     "truncate the log of acts": _statements("TRUNCATE agreement_act"),
+    "truncate joinings": _statements("TRUNCATE agreement_acceptance"),
     "truncate texts": _statements("TRUNCATE agreement_noticetext"),
     "truncate by a table of the same name": _statements(
         "CREATE TEMPORARY TABLE agreement_noticetext (id bigint)", "TRUNCATE public.agreement_noticetext"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +106,26 @@ def site(folder: Path, *, email_url: str = "", vendor: str = "") -> Iterator[Sit
         made = Site(url, email_url)
         made.run("migrate", "-v0")
         yield made
+
+
+@contextmanager
+def served(made: Site, log: Path) -> Iterator[int]:
+    """The port at which gunicorn serves the portal, ``DEBUG`` off as deployed; what the server says is in ``log``."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = made.env | {"DEBUG": "0", "SECRET_KEY": "served", "AGREEMENT_BASE_URL": f"http://127.0.0.1:{port}"}
+    command = [sys.executable, "-m", "gunicorn", "portal_site.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "2"]
+    with log.open("w") as out, subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out) as process:
+        try:
+            for _attempt in range(200):
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                    break
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.05)
+            yield port
+        finally:
+            process.terminate()
 
 
 def make_users(count: int) -> str:

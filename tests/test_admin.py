@@ -373,14 +373,14 @@ def test_a_published_edition_is_not_deleted_alone_or_with_others(superuser):
 def test_an_agreement_keeps_its_slug_and_itself_once_an_edition_is_published(superuser):
     edition = factories.published()
     there = at("agreement_change", edition.agreement_id)
-    superuser.post(there, {"slug": "other", "time_zone": "Asia/Oral"})
+    superuser.post(there, {"slug": "other", "time_zone": "Asia/Oral", "joining": "deemed"})
     edition.agreement.refresh_from_db()
     assert (edition.agreement.slug, edition.agreement.time_zone) == ("terms", "Asia/Oral")
     assert superuser.post(at("agreement_delete", edition.agreement_id), {"post": "yes"}).status_code == 403
     assert list(Edition.objects.verify()) == []
 
     free = factories.agreement("free")
-    superuser.post(at("agreement_change", free.pk), {"slug": "other", "time_zone": "Asia/Oral"})
+    superuser.post(at("agreement_change", free.pk), {"slug": "other", "time_zone": "Asia/Oral", "joining": "deemed"})
     free.refresh_from_db()
     assert free.slug == "other"
 

@@ -185,10 +185,33 @@ def test_publish_refuses_in_a_sentence_and_a_hint():
     assert "published already" in refused("publish_edition", str(draft.pk))
 
 
+def test_deliver_held_says_so_and_sends_nothing(settings):
+    factories.users(2)
+    factories.published()
+    settings.AGREEMENT = {**settings.AGREEMENT, "HOLD": True}
+    assert refused("deliver_notices") == (
+        'AGREEMENT["HOLD"] is set: nothing is sent. Compare the ledger with the mail server\'s log, then remove the'
+        " setting."
+    )
+    assert not Delivery.objects.exists()
+
+
+def test_deliver_says_what_the_caps_leave_for_later(settings):
+    factories.users(13)
+    factories.published()
+    settings.AGREEMENT = {**settings.AGREEMENT, "PACE": {"email": ("60/h",)}}
+    said = run("deliver_notices")
+    assert said.startswith(
+        "Sent 11 notices, failed 0, skipped 0, postponed 0.\n2 notices wait; the next may go out at 20"
+    )
+
+
 def test_deliver_says_what_it_did(settings):
     factories.users(2)
     factories.published()
-    assert run("deliver_notices", dry_run=True) == "Would send 0 notices; 0 are in the hands of a worker.\n"
+    assert run("deliver_notices", dry_run=True) == (
+        "Would send 0 notices; the audience of 1 more is still to be written.\n"
+    )
     assert run("deliver_notices") == "Sent 2 notices, failed 0, skipped 0, postponed 0.\n"
     assert run("deliver_notices", once=True) == "Sent 0 notices, failed 0, skipped 0, postponed 0.\n"
     assert Delivery.objects.filter(outcome="sent").count() == 2

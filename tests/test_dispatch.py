@@ -22,9 +22,9 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
-from agreement import dispatch
+from agreement import audience, dispatch
 from agreement.channels import EmailChannel
-from agreement.models import Delivery, Notice, NoticeText, notices
+from agreement.models import Delivery, Notice, NoticeText, Pace, deliveries
 from tests import factories, smtp
 from tests.site import make_users, site
 
@@ -108,11 +108,11 @@ def test_working_again_tells_nobody_twice(mailbox):
 
 @pytest.mark.django_db
 def test_fan_out_goes_on_from_where_it_stopped(mailbox, monkeypatch):
-    monkeypatch.setattr(dispatch, "FAN_OUT", 2)
+    monkeypatch.setattr(audience, "BATCH", 2)
     factories.users(5)
     notice = factories.published().notices.get()
-    dispatch.compose(notice)
-    dispatch._fan_out_batch(notice)
+    dispatch.fan_out(notice, deadline=0.0)
+    audience._batch(notice, ("email",))
     assert Delivery.objects.count() == 2
 
     assert dispatch.fan_out(notice) == 3
@@ -200,13 +200,13 @@ def test_a_final_refusal_fails_and_a_passing_one_waits(mailbox):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("address", "reply", "says"),
+    ("address", "reply", "says", "attempts"),
     [
-        ("noreply@portal.example.kz", "550 not yours", "SMTP 550: the sender is refused"),
-        ("user0@example.kz", "421 closing", "SMTP 421"),
+        ("noreply@portal.example.kz", "550 not yours", "SMTP 550: the sender is refused", [0, 0, 0]),
+        ("user0@example.kz", "421 closing", "SMTP 421", [0, 0, 1]),
     ],
 )
-def test_a_fault_of_the_whole_server_is_no_recipients(mailbox, address, reply, says):
+def test_a_fault_of_the_whole_server_is_no_recipients(mailbox, address, reply, says, attempts):
     mailbox.replies = {address: reply}
     factories.users(3)
     factories.published()
@@ -214,10 +214,13 @@ def test_a_fault_of_the_whole_server_is_no_recipients(mailbox, address, reply, s
     tally = dispatch.work()
 
     assert (tally.outage, tally.failed, tally.postponed) == (says, 0, 3)
-    assert set(Delivery.objects.values_list("outcome", "attempts")) == {("waiting", 0)}
+    assert outcomes() == {Outcome.WAITING: 3}
+    assert sorted(Delivery.objects.values_list("attempts", flat=True)) == attempts
     mailbox.replies = {}
+    assert dispatch.work().sent == 0
     Delivery.objects.update(due_at=timezone.now())
-    assert dispatch.work().sent == 3
+    assert dispatch.work(clock=lambda: timezone.now() + timedelta(seconds=20)).sent == 3
+    assert Pace.objects.get().outages == 0
 
 
 @pytest.mark.django_db
@@ -283,11 +286,12 @@ def test_a_fault_in_one_message_never_stops_the_others(mailbox, monkeypatch):
 @pytest.mark.django_db
 def test_a_worker_whose_lease_was_taken_over_settles_nothing():
     factories.users(1)
-    dispatch.fan_out(factories.published().notices.get())
-    (mine,) = Delivery.objects.claim(channel="email")
-    assert Delivery.objects.claim(channel="email") == []
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    (mine,) = Delivery.objects.claim(notice=notice, channel="email")
+    assert Delivery.objects.claim(notice=notice, channel="email") == []
     Delivery.objects.update(due_at=timezone.now())
-    (theirs,) = Delivery.objects.claim(channel="email")
+    (theirs,) = Delivery.objects.claim(notice=notice, channel="email")
 
     assert mine.settle(Outcome.SENT) is False
     assert Delivery.objects.renew(lease=mine.lease) == set()
@@ -328,10 +332,11 @@ def first_user() -> Any:
 @pytest.mark.django_db
 def test_a_claim_takes_a_hundred_and_costs_few_queries(django_assert_max_num_queries):
     factories.users(150)
-    dispatch.fan_out(factories.published().notices.get())
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
     with django_assert_max_num_queries(5):  # 3 and the savepoint of the test's transaction
-        assert len(Delivery.objects.claim(channel="email")) == 100
-    assert len(Delivery.objects.claim(channel="email")) == 50
+        assert len(Delivery.objects.claim(notice=notice, channel="email")) == 100
+    assert len(Delivery.objects.claim(notice=notice, channel="email")) == 50
 
 
 @pytest.mark.django_db
@@ -426,7 +431,7 @@ def test_a_scheduled_notice_names_the_edition_that_binds_until_then(mailbox):
 def test_a_server_slower_than_the_lease_gets_each_message_once(mailbox, monkeypatch):
     lease = timedelta(seconds=0.6)
     monkeypatch.setattr(dispatch, "LEASE", lease)
-    monkeypatch.setattr(notices, "LEASE", lease)
+    monkeypatch.setattr(deliveries, "LEASE", lease)
     mailbox.delay = 0.4  # At MAIL, RCPT and DATA: twice the lease for each message.
     factories.users(3)
     dispatch.fan_out(factories.published().notices.get())

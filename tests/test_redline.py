@@ -222,7 +222,7 @@ PROSE = st.one_of(WORDS.map(" ".join), st.text(), ANY)
 
 
 @given(PROSE, PROSE)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_applying_the_runs_gives_the_new_text_and_undoing_them_the_old(old, new):
     runs = compare(old, new)
     assert redo(runs, old) == new
@@ -230,7 +230,7 @@ def test_applying_the_runs_gives_the_new_text_and_undoing_them_the_old(old, new)
 
 
 @given(PROSE, PROSE)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_run_begins_or_ends_inside_a_word(old, new):
     runs = compare(old, new)
     for text, other in ((old, "insert"), (new, "delete")):
@@ -246,7 +246,7 @@ def test_no_run_begins_or_ends_inside_a_word(old, new):
 
 
 @given(PROSE, PROSE)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_runs_take_turns_and_deletion_stands_before_insertion(old, new):
     kinds = [run.kind for run in compare(old, new)]
     assert all(
@@ -258,7 +258,7 @@ def test_runs_take_turns_and_deletion_stands_before_insertion(old, new):
 
 @given(ANY, ANY)
 @example(OLD, OLD.replace("1.2", "1.9"))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_both_editions_come_back_from_the_changes_byte_for_byte(old, new):
     whole = redline(parse(old), parse(new))
     assert red.after(whole) == new
@@ -402,7 +402,7 @@ SIGNS = st.lists(st.sampled_from(["[", "]", "{", "}", "-", "+", "а", "б", " "]
 
 @given(SIGNS, SIGNS)
 @example("[-а-] б", "{+а+} б")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_in_plain_text_every_mark_is_a_mark(old, new):
     one, other = (parse(f"1.1. {text}а").clauses for text in (old, new))
     (line,) = rendering.plain(red.Redline((Change(one[0], other[0]),)), "ru", whole=True).splitlines()[1:]

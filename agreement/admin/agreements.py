@@ -71,7 +71,7 @@ class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]
 class AgreementAdmin(Filtered, AgreementModelAdmin):
     form = AgreementForm
     change_form_template = "admin/agreement/agreement/change_form.html"
-    fields = ["slug", "time_zone"]
+    fields = ["slug", "time_zone", "joining"]
     list_display = ["slug", "in_force", "time_zone"]
     actions = None
 

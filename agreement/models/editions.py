@@ -11,16 +11,23 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, router, transaction
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, signals
 from agreement.models.acts import Act, By, edition_name, name_of, require_second_person
 from agreement.models.fields import InstantField, validate_zone
-from agreement.models.notices import Notice
+from agreement.models.notices import Notice, hand_over
 from agreement.models.refusals import TEXTS, EditionError, moment, require_publishable
 from agreement.text import clauses, seal, source
+
+
+class Joining(models.TextChoices):
+    """How users join an agreement."""
+
+    DEEMED = "deemed", _("by entering: every use of the site by a signed-in user counts")
+    EXPLICIT = "explicit", _("by confirming: users are asked before they go on")
+    APART = "apart", _("elsewhere: the site itself asks, or nobody is asked")
 
 
 class Agreement(models.Model):  # type: ignore[django-manager-missing]
@@ -38,6 +45,15 @@ class Agreement(models.Model):  # type: ignore[django-manager-missing]
         default=conf.time_zone,
         validators=[validate_zone],
         help_text=_("The zone this agreement's dates are shown in, such as Asia/Almaty."),
+    )
+
+    joining = models.CharField(
+        _("joining"),
+        max_length=8,
+        choices=Joining.choices,
+        default=Joining.DEEMED,
+        db_default=Joining.DEEMED,
+        help_text=_("How users join, where the site has the middleware."),
     )
 
     # Digest of the last sealed edition: a chain cut short at its end does not lead here.
@@ -392,7 +408,7 @@ class Edition(models.Model):
                 due_at = now if conf.get().SHOW_SCHEDULED else effective_from
                 notices = Notice.objects.using(alias)
                 notices.create(edition=stored, kind=Notice.Kind.PUBLISHED, created_at=now, due_at=due_at)
-                _on_commit(_hand_over, using=alias)
+                hand_over(using=alias)
             _on_commit(partial(_announce, signals.edition_published, stored), using=alias)
         self.refresh_from_db(using=alias)
 
@@ -572,13 +588,8 @@ def _unmirrored(alias: str) -> models.QuerySet[Edition]:
 
 
 def _on_commit(call: Any, *, using: str) -> None:
-    # Robust: a broker that is away, or a host's receiver that fails, never fails a publication.
+    # Robust: a host's receiver that fails never fails a publication.
     transaction.on_commit(call, using=using, robust=True)
-
-
-def _hand_over() -> None:
-    if path := conf.get().ENQUEUE:
-        import_string(path)()
 
 
 def _announce(signal: Any, edition: Edition) -> None:

@@ -97,6 +97,22 @@ SEALS = (
         sealed="{row}.id IS NOT NULL",
         keys=((("id",), ""),),
     ),
+    # An account may be deleted at any time; the rest is erased once, together, by whoever says when (``erased_at``).
+    Seal(
+        model="acceptance",
+        sealed="{row}.id IS NOT NULL",
+        free=("user_id", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at"),
+        never=(
+            "(NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
+            " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
+            " OR (NEW.pseudonym <> OLD.pseudonym AND (NEW.pseudonym <> '' OR NEW.erased_at IS NULL))"
+            " OR (NEW.pseudonym_key <> OLD.pseudonym_key AND (NEW.pseudonym_key <> '' OR NEW.erased_at IS NULL))"
+            " OR (NEW.user_agent <> OLD.user_agent AND (NEW.user_agent <> '' OR NEW.erased_at IS NULL))"
+            " OR (NEW.ip IS NOT NULL AND (OLD.ip IS NULL OR NEW.ip <> OLD.ip))"
+            " OR (NEW.ip IS NULL AND OLD.ip IS NOT NULL AND NEW.erased_at IS NULL)"
+        ),
+        keys=((("id",), ""), (("edition_id", "user_id", "round"), "")),
+    ),
 )
 
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 
@@ -32,12 +33,12 @@ class Result:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="publish, in_force, parse, redline, lint")
+    parser.add_argument("names", nargs="*", help="a wrong one is answered with those there are")
     parser.add_argument("--quick", action="store_true", help="small and fast; prints, never fails")
     parser.add_argument("--peers", action="store_true", help="also measure peers in a throw-away environment")
     arguments = parser.parse_args()
     with django_site():
-        from tests.benchmarks import editions, text
+        from tests.benchmarks import editions, gate, notices, page, text
 
         known: dict[str, Callable[[bool], Iterator[Result]]] = {
             "publish": editions.publish,
@@ -45,6 +46,9 @@ def main() -> int:
             "parse": text.parse,
             "redline": text.redline,
             "lint": text.lint,
+            "page": page.page,
+            "fan_out": notices.fan_out,
+            "gate": partial(gate.gate, peers=arguments.peers),
         }
         if unknown := set(arguments.names) - set(known):
             parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
@@ -64,6 +68,7 @@ def django_site() -> Iterator[None]:
         os.environ["DJANGO_SETTINGS_MODULE"] = "portal_site.settings"
         os.environ["DEBUG"] = "0"
         os.environ["SECRET_KEY"] = "benchmarks"
+        os.environ["LOG_LEVEL"] = "ERROR"
         import django
 
         django.setup()

@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from agreement import dispatch
 from agreement.management import refusal
-from agreement.models import Delivery
+from agreement.models import Delivery, Notice, Progress
 
 #: Seconds between two looks at the ledger, and after a fault.
 PAUSE, FAULT_PAUSE = 1.0, 10.0
+HELD = 'AGREEMENT["HOLD"] is set: nothing is sent.'
 
 
 class Command(BaseCommand):
@@ -34,8 +35,9 @@ class Command(BaseCommand):
     @no_translations
     def handle(self, *, watch: bool, dry_run: bool, **options: Any) -> None:
         if dry_run:
-            due, leased = Delivery.objects.due().count(), Delivery.objects.leased().count()
-            self.stdout.write(f"Would send {due} notices; {leased} are in the hands of a worker.")
+            waiting = Progress.objects.total()["waiting"]
+            unwritten = Notice.objects.unfinished().count()
+            self.stdout.write(f"Would send {waiting} notices; the audience of {unwritten} more is still to be written.")
             return
         self.total = self.settled = 0
         if watch:
@@ -51,33 +53,38 @@ class Command(BaseCommand):
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
             total.outage, total.faults = tally.outage, tally.faults
             leased = Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
-            if tally.outage or leased is None:
+            if tally.held or tally.outage or leased is None:
                 break
             # Another worker's deliveries: it settles them, or it is dead and its lease runs out.
             time.sleep(min(PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
+        if tally.held:
+            raise refusal(HELD, "Compare the ledger with the mail server's log, then remove the setting.")
         self.report(total)
         if total.faults:
             raise refusal(" ".join(total.faults), "The others were sent; mend this and run the command again.")
         if total.outage:
             raise refusal(
-                f"The channel is away ({total.outage}); {Delivery.objects.waiting().count()} notices wait.",
+                f"The channel is away ({total.outage}); {Progress.objects.total()['waiting']} notices wait.",
                 "Nothing is lost: mend it and run this command again.",
             )
+        if (waiting := Progress.objects.total()["waiting"]) and (at := dispatch.next_at()):
+            self.stdout.write(f"{waiting} notices wait; the next may go out at {at.isoformat(timespec='seconds')}.")
 
     def watch(self) -> None:
         stopped = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopped.set())
+        wrong = ""
         while not stopped.is_set():
             pause = PAUSE
             try:
                 tally = self.work(seconds=FAULT_PAUSE)
-                if tally.outage:
-                    pause = FAULT_PAUSE
-                if tally != dispatch.Tally():
+                if not tally.idle:
                     self.report(tally)
+                before, wrong = wrong, HELD if tally.held else " ".join(filter(None, [tally.outage, *tally.faults]))
+                if wrong and wrong != before:  # Said once, not every second.
+                    self.stderr.write(wrong)
                 if tally.faults:
-                    self.stderr.write(" ".join(tally.faults))
                     pause = FAULT_PAUSE
             except (DatabaseError, ImproperlyConfigured) as error:
                 self.stderr.write(f"{type(error).__name__}: {error}; trying again in {FAULT_PAUSE:.0f} s")
@@ -104,7 +111,7 @@ class Command(BaseCommand):
         if now < getattr(self, "redraw", 0.0):
             return
         if self.settled >= self.total:
-            self.total = self.settled + Delivery.objects.waiting().count()
+            self.total = self.settled + Progress.objects.total()["waiting"]
         self.redraw = now + 0.1
         done = self.settled * 30 // max(self.total, 1)
         self.stdout.write(f"\r[{'#' * done}{'.' * (30 - done)}] {self.settled}/{self.total}", ending="")

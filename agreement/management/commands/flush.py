@@ -11,9 +11,9 @@ from django.core.management.commands import flush
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from agreement import gate, pages
+from agreement import gate, pages, standing
 from agreement.management import refusal
-from agreement.models import Act, Agreement, Edition, NoticeText
+from agreement.models import Acceptance, Act, Agreement, Edition, NoticeText
 from agreement.testing import is_test_database, open_seal
 
 
@@ -26,6 +26,7 @@ class Command(flush.Command):
             with open_seal(using):
                 super().handle(**options)
             gate.forget()
+            standing.forget()
             pages.forget()
             return
         if holds_sealed_rows(connections[using]):
@@ -45,5 +46,6 @@ def holds_sealed_rows(connection: BaseDatabaseWrapper) -> bool:
         Agreement.objects.exclude(head=""),
         NoticeText.objects.all(),
         Act.objects.all(),
+        Acceptance.objects.all(),
     )
     return any(rows.model._meta.db_table in tables and rows.using(connection.alias).exists() for rows in sealed)

@@ -7,8 +7,10 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management.base import BaseCommand, no_translations
 from django.db import transaction
+from django.utils import timezone
 
-from agreement import conf
+from agreement import conf, dispatch
+from agreement.forecast import forecast
 from agreement.management import instant, refusal
 from agreement.models import Edition
 
@@ -35,6 +37,17 @@ class Command(BaseCommand):
         except ImproperlyConfigured as error:
             raise refusal(str(error)) from None
         at = instant(options["effective_from"]) if options["effective_from"] else None
+        binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
+        expected = [
+            forecast(
+                channel=channel.name,
+                recipients=recipients,
+                effective_from=at if at and at.tzinfo else timezone.now(),
+                notice_days=binding.notice_days if binding else 0,
+            )
+            for channel in dispatch.channels()
+            if recipients
+        ]
         try:
             with transaction.atomic():
                 edition.publish(
@@ -51,6 +64,11 @@ class Command(BaseCommand):
         self.stdout.write(f"  effective from  {edition.effective_from.isoformat() if edition.effective_from else ''}")
         self.stdout.write(f"  digest          {edition.digest}")
         self.stdout.write(f"  recipients      {recipients}")
+        for one in expected:
+            self.stdout.write(
+                f"  sending ends    {one.ends_at.isoformat(timespec='seconds')} ({one.channel}; before effect:"
+                f" {one.before_effect}, before the days of notice begin: {one.before_notice})"
+            )
 
     def user(self, username: str | None) -> Any:
         if username is None:

@@ -1,0 +1,106 @@
+"""Writing the audience against the bare statement, in the same run."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Iterator
+
+from django.contrib.auth import get_user_model
+from django.db import connection
+
+from agreement import dispatch
+from agreement.models import Delivery, Notice, Progress
+from tests import factories
+from tests.benchmarks.__main__ import Result
+
+
+def audience(count: int) -> None:
+    """Make it that many users, a third of whom never came back."""
+    users = get_user_model()
+    there = users.objects.count()
+    now = "CURRENT_TIMESTAMP"
+    table = users._meta.db_table
+    idle = {
+        "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now', '-' || (n * 7919 %% 500000) || ' minutes')",
+        "postgresql": f"{now} - (n::bigint * 7919 %% 500000) * interval '1 minute'",
+    }[connection.vendor]
+    series = {
+        "sqlite": "WITH RECURSIVE s(n) AS (SELECT %s UNION ALL SELECT n + 1 FROM s WHERE n < %s) SELECT n FROM s",
+        "postgresql": "SELECT generate_series(%s, %s) AS n",
+    }[connection.vendor]
+    false, true = ("FALSE", "TRUE") if connection.vendor == "postgresql" else ("0", "1")
+    with connection.cursor() as cursor:
+        if there < count:
+            cursor.execute(
+                f"INSERT INTO {table} (password, is_superuser, username, first_name, last_name, email, is_staff,"
+                f" is_active, date_joined, last_login) SELECT '', {false}, 'user' || n, '', '',"
+                f" 'user' || n || '@example.kz', {false}, {true}, {now}, CASE WHEN n %% 3 = 0 THEN NULL ELSE {idle} END"
+                f" FROM ({series}) AS numbers",
+                [there + 1, count],
+            )
+        cursor.execute("ANALYZE")
+
+
+def emptied() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM agreement_delivery" if connection.vendor == "sqlite" else "TRUNCATE agreement_delivery"
+        )
+        if connection.vendor == "postgresql":
+            cursor.execute("VACUUM agreement_delivery")
+    Progress.objects.all().delete()
+
+
+def bare(notice: Notice) -> float:
+    """Seconds of one ``INSERT … SELECT`` that writes the same rows as the fan-out."""
+    users = get_user_model()._meta.db_table
+    now = Delivery._meta.get_field("due_at").get_db_prep_save(notice.due_at, connection)
+    said = Delivery._meta.get_field("due_at").get_db_prep_save(notice.created_at, connection)
+    hours = {
+        "sqlite": "MAX(0, COALESCE(CAST((julianday(%s) - julianday(last_login)) * 24 AS INTEGER), 1000000))",
+        "postgresql": "GREATEST(0, COALESCE(FLOOR(EXTRACT(EPOCH FROM (%s - last_login)) / 3600)::integer, 1000000))",
+    }[connection.vendor]
+    active = "is_active" if connection.vendor == "postgresql" else "is_active = 1"
+    started = time.perf_counter()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO agreement_delivery (user_id, rank, notice_id, channel, language, outcome, reason, attempts,"
+            f" due_at, lease) SELECT id, {hours}, %s, 'email', '', 'waiting', '', 0, %s, ''"
+            f" FROM {users} WHERE {active}",
+            [said, notice.pk, now],
+        )
+    return time.perf_counter() - started
+
+
+def fan_out(quick: bool) -> Iterator[Result]:
+    """``fan_out()`` against one bare ``INSERT … SELECT`` of the same rows; its growth in time and memory."""
+    sizes = (1_000, 5_000) if quick else (10_000, 100_000, 1_000_000)
+    limit = 1.6 if connection.vendor == "sqlite" else 2.0
+    notice = factories.published().notices.get()
+    dispatch.compose(notice)
+    per_user: dict[int, tuple[float, float]] = {}
+    peaks: dict[int, int] = {}
+    for size in sizes:
+        audience(size)
+        ours, theirs = [], []
+        for _round in range(3 if size <= 100_000 else 2):
+            emptied()
+            theirs.append(bare(notice))
+            emptied()
+            Notice.objects.filter(pk=notice.pk).update(fanned_out_at=None, fan_out_cursor="")
+            notice.refresh_from_db()
+            tracemalloc.start()
+            started = time.perf_counter()
+            assert dispatch.fan_out(notice) == size
+            ours.append(time.perf_counter() - started)
+            peaks[size] = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        per_user[size] = min(ours) / size, min(theirs) / size
+        says = f"{min(ours):.2f} s against {min(theirs):.2f} s"
+        yield Result(f"fan_out: {size:,}, ratio", min(ours) / min(theirs), limit if size >= 100_000 else 99, says)
+    growth = (peaks[sizes[-1]] - peaks[sizes[-2]]) / 2**20
+    yield Result("fan_out: memory growth, MB", growth, 32, f"{sizes[-2]:,} to {sizes[-1]:,} users")
+    grown, bare_grown = (per_user[sizes[-1]][which] / per_user[sizes[-2]][which] for which in (0, 1))
+    says = f"a user costs {grown:.2f} times as much at {sizes[-1]:,} as at {sizes[-2]:,}, bare {bare_grown:.2f} times"
+    yield Result("fan_out: linear, ratio", grown / bare_grown, 1.3, says)

@@ -1,0 +1,310 @@
+"""Caps hold in every rolling window, and nothing idles below them: as functions, and through the ledger."""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_left, bisect_right
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agreement import conf, dispatch, pace
+from agreement.channels import Channel, Said, Unavailable
+from agreement.forecast import forecast
+from agreement.models import Delivery, Notice, Pace, Progress
+from tests import factories
+
+START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("written", "count", "seconds"), [("2500/h", 2500, 3600), ("20000/d", 20000, 86400), (" 5 / min ", 5, 60)]
+)
+def test_a_cap_is_a_number_a_period(written, count, seconds):
+    assert pace.cap(written) == pace.Cap(count, seconds)
+
+
+@pytest.mark.parametrize("written", ["2500", "0/h", "-1/h", "2500/w", "2500 per hour", "1e3/h", ""])
+def test_what_is_no_cap_is_refused_with_the_form(written):
+    with pytest.raises(ValueError, match="write it as"):
+        pace.cap(written)
+
+
+def most_in(moments: list[float], seconds: float) -> int:
+    """The most there are in any window of that length, open at its beginning."""
+    return max((bisect_left(moments, at + seconds) - number for number, at in enumerate(moments)), default=0)
+
+
+caps = st.lists(st.sampled_from(["3/s", "50/min", "200/h", "2500/h", "3000/d", "20000/d"]), min_size=1, max_size=3)
+
+
+@given(caps, st.integers(0, 2**32))
+def test_no_window_is_ever_above_its_cap_whoever_draws_whenever(written, seed):
+    chance, limits, now = random.Random(seed), pace.limits(written), 1e9
+    log: list[tuple[float, int]] = []
+    moments: list[float] = []
+    for _draw in range(150):
+        now += chance.choice([0, 0.1, 3, 40, 900, 5000]) * chance.random()
+        if count := min(pace.room(log, limits, now), chance.choice([1, 7, 100])):
+            log = pace.trimmed([*log, (now, count)], limits, now)
+            moments += [now] * count
+    for one in limits:
+        assert most_in(moments, one.seconds) <= one.count
+
+
+@given(caps, st.integers(0, 2**32))
+def test_a_log_opens_when_it_says_and_not_before(written, seed):
+    chance, limits, now = random.Random(seed), pace.limits(written), 1e9
+    log: list[tuple[float, int]] = []
+    for _draw in range(30):
+        if count := pace.room(log, limits, now):
+            log = pace.trimmed([*log, (now, count)], limits, now)
+        opens = pace.opens(log, limits, now)
+        assert pace.room(log, limits, opens) > 0
+        if opens > now:
+            assert pace.room(log, limits, opens - 0.001) == 0
+        now = opens + chance.random() * 5
+
+
+def test_a_log_stays_small_at_any_rate():
+    limits, now, log = pace.limits(["2500/h", "20000/d"]), 1e9, []
+    for _draw in range(20_000):
+        now = pace.opens(log, limits, now)
+        log = pace.trimmed([*log, (now, pace.room(log, limits, now))], limits, now)
+    assert len(log) < 3 * pace.EXACT + 10
+
+
+def test_a_clock_that_is_put_back_neither_opens_nor_stops_the_channel():
+    limits = pace.limits(["600/h"])
+    log = pace.trimmed([(10_000.0 + 6 * n, 1) for n in range(600)], limits, 13_600)
+    back = 13_600 - 3600
+    assert pace.room(log, limits, back) == 0
+    assert pace.opens(pace.trimmed(log, limits, back), limits, back) <= back + 3600
+
+
+@pytest.mark.parametrize(
+    ("caps", "count", "hours"),
+    [([], 36_000, 1.0), (["2500/h"], 25_000, 10), (["2500/h", "20000/d"], 60_000, 56), (["900000/h"], 36_000, 1.0)],
+)
+def test_the_end_of_sending_follows_from_the_caps_and_the_speed(caps, count, hours):
+    limits = pace.limits(caps)
+    assert pace.seconds(count, limits, speed=10) / 3600 == pytest.approx(hours, rel=0.01)
+
+
+@given(st.lists(st.sampled_from(["3/s", "50/min", "2500/h", "20000/d"]), max_size=3), st.integers(1, 10**7))
+def test_what_is_sent_by_the_end_is_everything(caps, count):
+    limits = pace.limits(caps)
+    took = pace.seconds(count, limits, speed=10)
+    assert pace.sent(took + 0.2, limits, speed=10) >= count
+    if count > 1 and took > 1:
+        assert pace.sent(took - 1, limits, speed=10) < count + 11
+
+
+# Through the ledger, on simulated time
+
+
+class Simulated(Channel):
+    """A channel that notes when it was asked, and takes half a second for a message."""
+
+    name = "simulated"
+    now = START
+    moments: list[float] = []
+    away = False
+
+    def address(self) -> Any:
+        return F("email")
+
+    def compose(self, notice: Notice, language: str) -> Said:
+        return Said(subject=str(notice.pk), text=language)
+
+    def send(self, delivery: Delivery, address: str, said: Any) -> None:
+        if Simulated.away:
+            raise Unavailable("away")
+        Simulated.now += timedelta(seconds=0.5)
+        Simulated.moments.append(Simulated.now.timestamp())
+
+
+@pytest.fixture
+def simulated(settings: Any) -> type[Simulated]:
+    Simulated.now, Simulated.moments, Simulated.away = START, [], False
+    settings.AGREEMENT = {
+        **settings.AGREEMENT,
+        "CHANNELS": ("tests.test_pace.Simulated",),
+        "PACE": {"simulated": ("120/h",)},
+    }
+    return Simulated
+
+
+def written(users: int, *, notices: int = 1) -> list[Notice]:
+    factories.users(users)
+    made = [factories.published(slug=f"terms-{number}").notices.get() for number in range(notices)]
+    for notice in made:
+        Notice.objects.filter(pk=notice.pk).update(due_at=START)
+        notice.refresh_from_db()
+        dispatch.fan_out(notice)
+    return made
+
+
+def run(until: timedelta) -> None:
+    """Four workers, one after the other, as often as there is room."""
+    end = START + until
+    while Simulated.now < end:
+        for _worker in range(4):
+            dispatch.deliver(clock=lambda: Simulated.now)
+        opens = dispatch.next_at(Simulated.now) or end
+        Simulated.now = min(end, max(opens, Simulated.now + timedelta(seconds=1)))
+
+
+@pytest.mark.django_db
+def test_no_rolling_hour_is_above_the_cap_and_none_below_it_while_work_waits(simulated, settings):
+    first, _second = written(400, notices=2)
+    run(timedelta(hours=1, minutes=30))
+    first.pause()
+    run(timedelta(hours=2))
+    Simulated.away = True
+    run(timedelta(hours=4))  # An outage of two hours.
+    Simulated.away = False
+    first.resume()
+    run(timedelta(hours=6))
+    settings.AGREEMENT = {**settings.AGREEMENT, "PACE": {"simulated": ("60/h",)}}
+    changed = Simulated.now.timestamp()
+    run(timedelta(hours=8))
+
+    moments, start = simulated.moments, START.timestamp()
+    assert most_in(moments, 3600) <= 120
+    assert most_in([at for at in moments if at > changed], 3600) <= 60
+    for begins in (0, 0.5, 0.9, 4.3, 4.9, 6.6, 6.9):
+        rate = 120 if begins < 6 else 60
+        from_, to = start + begins * 3600, start + (begins + 1) * 3600
+        # A window may begin within one step and end within another.
+        assert bisect_right(moments, to) - bisect_left(moments, from_) >= rate - 11 - rate * 0.02, begins
+    assert Progress.objects.total()["sent"] == len(moments)
+
+
+@pytest.mark.django_db
+def test_a_day_has_its_own_cap(simulated, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PACE": {"simulated": ("120/h", "200/d")}}
+    written(300)
+    run(timedelta(hours=25))
+    assert most_in(simulated.moments, 3600) <= 120
+    assert most_in(simulated.moments, 86400) <= 200
+    assert len(simulated.moments) > 200
+
+
+@pytest.mark.django_db
+def test_slots_nobody_used_are_given_back(simulated, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PACE": {"simulated": ("120/h",)}}
+    written(50)
+    Simulated.away = True
+    dispatch.deliver(clock=lambda: Simulated.now)
+    row = Pace.objects.get()
+    assert (row.log, row.claims, row.outages) == ([], {}, 1)
+
+
+@pytest.mark.django_db
+def test_the_slots_of_a_killed_worker_count_to_the_end_of_its_lease(simulated):
+    written(50)
+    limits = conf.limits("simulated")
+    batch = dispatch._claim(Simulated(), dispatch.Tally(), START)
+    assert len(batch) == 11
+    assert Pace.objects.get().room(limits, START) == 0
+    later = START + timedelta(minutes=10)
+    dispatch._claim(Simulated(), dispatch.Tally(), later)
+    assert Pace.objects.get().log == [[(START + timedelta(seconds=30)).timestamp(), len(batch)]]
+
+
+@pytest.mark.django_db
+def test_an_outage_is_met_later_and_later_and_forgotten_with_the_first_message(simulated):
+    written(3)
+    Simulated.away = True
+    pauses = []
+    for _try in range(8):
+        assert dispatch.deliver(clock=lambda: Simulated.now).outage == "away"
+        until = Pace.objects.get().away_until
+        pauses.append((until - Simulated.now).total_seconds())
+        assert dispatch.next_at(Simulated.now) == until
+        Simulated.now = until
+    assert 11 < pauses[0] < 19
+    assert 440 < pauses[-1] < 760
+    Simulated.away = False
+    dispatch.deliver(clock=lambda: Simulated.now)
+    assert Pace.objects.get().away_until is None
+    assert set(Delivery.objects.values_list("attempts", flat=True)) == {0}
+
+
+@pytest.mark.django_db
+def test_a_paused_notice_waits_and_another_goes_on(simulated, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PACE": {}}
+    first, _second = written(3, notices=2)
+    assert first.pause()
+    assert not first.pause()
+    dispatch.deliver(clock=lambda: Simulated.now)
+    assert sorted(Progress.objects.values_list("sent", flat=True)) == [0, 3]
+    assert first.resume()
+    dispatch.deliver(clock=lambda: Simulated.now)
+    assert Progress.objects.total() == {"waiting": 0, "sent": 6, "failed": 0, "skipped": 0}
+
+
+@pytest.mark.django_db
+def test_the_failed_can_be_sent_to_again_and_nobody_else_is(simulated, settings, monkeypatch):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PACE": {}}
+    (notice,) = written(5)
+    monkeypatch.setattr("agreement.models.deliveries.MANY", 2)
+    Progress.objects.update(waiting=2, failed=3)
+    failed = list(Delivery.objects.values_list("pk", flat=True)[:3])
+    Delivery.objects.filter(pk__in=failed).update(outcome="failed", settled_at=START, attempts=16, reason="SMTP 550")
+    dispatch.deliver(clock=lambda: Simulated.now)
+
+    assert notice.resend(at=START) == 3
+    dispatch.deliver(clock=lambda: Simulated.now)
+
+    assert len(simulated.moments) == 5
+    assert Progress.objects.total() == {"waiting": 0, "sent": 5, "failed": 0, "skipped": 0}
+    assert notice.resend(at=START) == 0
+
+
+@pytest.mark.django_db
+def test_held_nothing_is_written_or_sent(simulated, settings):
+    factories.users(2)
+    factories.published()
+    settings.AGREEMENT = {**settings.AGREEMENT, "HOLD": True}
+    tally = dispatch.work()
+    assert tally.held
+    assert dispatch.deliver().held
+    assert not Delivery.objects.exists()
+    assert dispatch.next_at() is None
+
+
+# Beforehand
+
+
+@pytest.mark.django_db
+def test_the_publisher_knows_beforehand_when_the_last_mail_goes_out(settings, django_assert_max_num_queries):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PACE": {"email": ("2500/h", "20000/d")}}
+    effect = START + timedelta(days=11)
+    with django_assert_max_num_queries(3):
+        expected = forecast(channel="email", recipients=60_000, effective_from=effect, notice_days=10, at=START)
+    assert (expected.ends_at - START) / timedelta(hours=1) == pytest.approx(56, rel=0.02)
+    assert (expected.before_effect, expected.before_notice) == (60_000, 20_000)
+
+
+@pytest.mark.django_db
+def test_what_waits_already_goes_first(simulated):
+    written(300)
+    expected = forecast(channel="simulated", recipients=60, effective_from=START + timedelta(hours=2), at=START)
+    assert (expected.ends_at - START) / timedelta(hours=1) == pytest.approx(3, rel=0.1)
+    assert expected.before_effect == 0
+
+
+@pytest.mark.django_db
+def test_without_caps_the_last_large_notice_says_how_fast_a_channel_is():
+    notice = factories.published().notices.get()
+    Progress.objects.create(
+        notice=notice, channel="email", sent=36_000, began_at=START, latest_at=START + timedelta(hours=1)
+    )
+    expected = forecast(channel="email", recipients=72_000, effective_from=START, at=START)
+    assert expected.ends_at == START + timedelta(hours=2)
