@@ -43,6 +43,7 @@ from agreement.admin.previews import Previews
 from agreement.admin.publishing import Publishing
 from agreement.admin.starting import Starting
 from agreement.models import Act, Agreement, Edition
+from agreement.models.acts import edition_name
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from agreement.text import source
@@ -358,8 +359,9 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
 
     def recoverlist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         deleted = Version.objects.get_deleted(Edition).select_related("revision").order_by("-pk")
+        slugs = dict(Agreement.objects.values_list("pk", "slug"))
         rows = [
-            (version.pk, moment(version.revision.date_created, conf.time_zone()), version.object_repr)
+            (version.pk, moment(version.revision.date_created, conf.time_zone()), _called(version, slugs))
             for version in deleted
         ]
         return super().recoverlist_view(request, {"rows": rows} | (extra_context or {}))
@@ -372,15 +374,20 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
                 return refusal
             # The form begins with the revision, and is saved over what is stored by then.
             request.agreement_over = Edition.objects.filter(pk=unquote(object_id)).first()  # type: ignore[attr-defined]
-            answer = super().revision_view(request, object_id, version_id, extra_context)
+            title = {"title": gettext("An older revision: %(edition)s") % {"edition": request.agreement_over or ""}}  # type: ignore[attr-defined]
+            answer = super().revision_view(request, object_id, version_id, title | (extra_context or {}))
             # Set late: the view in between takes any other status than 200 for a revision it could not read.
             answer.status_code = _status(answer)
             return answer
 
     def recover_view(self, request: HttpRequest, version_id: str, extra_context: Any = None) -> Any:
         with transaction.atomic():
-            refusal = self._refuse_revision(request, version_id)
-            return refusal or super().recover_view(request, version_id, extra_context)
+            if refusal := self._refuse_revision(request, version_id):
+                return refusal
+            slugs = dict(Agreement.objects.values_list("pk", "slug"))
+            called = _called(Version.objects.get(pk=version_id), slugs)
+            title = {"title": gettext("A deleted draft: %(edition)s") % {"edition": called}}
+            return super().recover_view(request, version_id, title | (extra_context or {}))
 
     def _refuse_revision(self, request: HttpRequest, version_id: str) -> HttpResponse | None:
         """Refuse a revision that holds, or would write to, a published edition, or that has no home any more."""
@@ -413,6 +420,12 @@ def _status(answer: Any) -> int:
     shown = getattr(answer, "context_data", None) or {}
     form = getattr(shown.get("adminform"), "form", None)
     return 409 if form and form.is_bound and form.has_error("__all__", "conflict") else int(answer.status_code)
+
+
+def _called(version: Any, slugs: dict[int, str]) -> str:
+    """The edition's name in the page's language; a revision keeps it in the language of who saved it."""
+    agreement = _fields(version).get("agreement_id")
+    return edition_name(slugs[agreement], None, version.object_id) if agreement in slugs else version.object_repr
 
 
 def _fields(version: Any) -> dict[str, Any]:
