@@ -64,6 +64,9 @@ CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "reference
 
 _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 _NESTING = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s))){9,}")
+_LIST = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
+_DOT = re.compile(r"\s*[•·▪◦●]\s")
+_RULE = re.compile(r" {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:?)? *\Z")
 _MARK = re.compile(f"{STX}unit:(\\d+){ETX}")
 _CUT = re.compile(f"{STX}cut:(\\d+){ETX}\n?")
 LINE_END = re.compile("\r\n|\r|\n")
@@ -230,7 +233,7 @@ class _Lines(Preprocessor):
         for number, line in enumerate(lines):
             if start is None or number != start.line:
                 if number != skip:
-                    marked.append(line)
+                    marked += [""] * _apart(lines, number) + [line]
                 continue
             if start.kind == "text":
                 marked += ["", line]
@@ -251,6 +254,16 @@ def _labels(clauses: tuple[Clause, ...]) -> dict[tuple[str, str], str]:
             found.setdefault((clause.parent, clause.label), clause.number)
             found.setdefault((clause.number.partition("-")[0], clause.label), clause.number)
     return found
+
+
+def _apart(lines: list[str], number: int) -> bool:
+    """Does a list or a table begin at this line, right under a paragraph? Markdown needs an empty line between."""
+    line, before = lines[number], lines[number - 1].rstrip() if number else ""
+    if not before or line[:4].isspace():
+        return False
+    if _DOT.match(line) or (_LIST.match(line) and before.endswith(":")):
+        return True
+    return "|" in line and "|" not in before and number + 1 < len(lines) and _RULE.match(lines[number + 1]) is not None
 
 
 def _bounded(lines: list[str]) -> Iterator[str]:
