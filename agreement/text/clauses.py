@@ -7,7 +7,8 @@ begins with a number begins a unit of its own. Units cut the text into pieces th
 kind        begins with             number, in both languages alike
 =========== ======================= ===========================================================================
 title       the first line          none
-section     ``1. CAPITALS``,        ``1``; small letters will do in a heading, or if ``1.1`` follows
+section     ``1. CAPITALS``,        ``1``; small letters will do in a heading, if ``1.1`` follows, or for the next
+                                    number after sections with clauses (``7. Реквизиты сторон``)
 clause      ``1.1.`` ``1.1``        ``1.1``
 subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1
 item        ``а)``                  ``1.1-b``, ``1.1-2b``: the letter's place, as Kazakh а ә б is Russian а б в
