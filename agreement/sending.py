@@ -67,7 +67,7 @@ class Tally:
 def said(channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
     """The sealed words by language, made where they are missing."""
     kept = {text.language: text for text in notice.texts.filter(channel=channel.name, since=since)}
-    for language in (*conf.LANGUAGES, "mul"):
+    for language in (*conf.LANGUAGES, *(["mul"] if channel.both else [])):
         if language not in kept:
             said = channel.compose(notice, language, since=since)
             kept[language] = NoticeText.objects.get_or_create(
@@ -154,7 +154,7 @@ class Heartbeat(threading.Thread):
             try:
                 Delivery.objects.renew(lease=lease)
             except DatabaseError as error:
-                logger.warning("a lease was not renewed: %s", type(error).__name__)
+                logger.warning("N106 a lease was not renewed: %s", type(error).__name__)
             finally:
                 connections.close_all()
 
@@ -191,7 +191,7 @@ class Round:
                     pace.settle(limits, lease=lease, used=self.used, at=self.run.clock())
         if away:
             self.run.tally.postponed += left
-            logger.warning("channel %s is away, %s deliveries wait: %s", name, left, away)
+            logger.warning("N105 channel %s is away, %s deliveries wait: %s", name, left, away)
             return False
         if self.sent:
             Pace.objects.back(name)
@@ -247,6 +247,8 @@ class Round:
 
     def attempt(self, delivery: Delivery, address: str, language: str, since: int) -> None:
         outcome, at = Delivery.Outcome, self.run.clock
+        if language == "mul" and not self.channel.both:
+            language = conf.LANGUAGES[0]
         digest = conf.address_digest(address)
         self.used += 1
         said = self.run.said(self.channel, delivery.notice, since)[language]
@@ -275,7 +277,7 @@ class Round:
             self.run.tally.sent += delivery.settle(outcome.SENT, language=language, address_digest=digest, at=at())
 
     def postpone(self, delivery: Delivery, language: str, reason: str) -> None:
-        logger.warning("delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)
+        logger.warning("N104 delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)
         if delivery.attempts + 1 >= ATTEMPTS:
             settled = delivery.settle(Delivery.Outcome.FAILED, language=language, reason=reason, at=self.run.clock())
             self.run.tally.failed += settled

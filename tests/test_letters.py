@@ -385,6 +385,22 @@ def test_a_letter_of_somebody_else_is_passed_over(identity):
 
 
 @pytest.mark.django_db
+def test_after_a_restore_what_the_mail_log_knows_is_settled_and_not_sent_again(settings):
+    factories.users(2)
+    notice = published().notices.get()
+    dispatch.fan_out(notice)
+    first = Delivery.objects.get(user__username="user0")
+    known = [f"<{notice.uuid.hex}.{first.pk}@portal.example.kz>", "<other@portal.example.kz>"]
+
+    assert [Delivery.objects.reconcile(known), Delivery.objects.reconcile(known)] == [1, 0]
+    dispatch.work()
+
+    assert list(letters()) == ["user1@example.kz"]
+    assert reasons() == [("sent", ""), ("sent", "found in the mail log")]
+    assert Progress.objects.total() == {"waiting": 0, "sent": 2, "failed": 0, "skipped": 0}
+
+
+@pytest.mark.django_db
 def test_anymails_webhook_is_understood():
     signals = pytest.importorskip("anymail.signals")
     from agreement import bounces
