@@ -2,9 +2,9 @@
 
 ``E001`` unknown setting · ``E002`` setting of the wrong kind · ``E003`` modeltranslation's languages ·
 ``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` · ``E007`` triggers missing · ``E008`` address key ·
-``E009`` channels ·
+``E009`` channels · ``E020`` keys of pseudonyms · ``E021`` order of middleware ·
 ``W001`` no ``BASE_URL`` · ``W002`` no addresses · ``W003`` database without triggers · ``W004`` immediate tasks ·
-``W005`` site languages
+``W005`` site languages · ``W020`` no keys of pseudonyms (``check --deploy``)
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from email.utils import parseaddr
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,6 +39,7 @@ def register() -> None:
     checks.register(check_settings, "agreement")
     checks.register(check_site, "agreement")
     checks.register(check_seal, checks.Tags.database)
+    checks.register(check_deployment, "agreement", deploy=True)
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
@@ -64,10 +67,26 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
             yield _wrong(key, getattr(now, key), "must lie between 0 and 32767")
     if now.PREVAILING_LANGUAGE not in ("", *conf.LANGUAGES):
         yield _wrong("PREVAILING_LANGUAGE", now.PREVAILING_LANGUAGE, 'must be "kk", "ru" or ""')
+    if now.DATABASE_AWAY not in ("read", "all", "none"):
+        yield _wrong("DATABASE_AWAY", now.DATABASE_AWAY, 'must be "read", "all" or "none"')
+    if _is(now.TRUSTED_PROXIES, int) and now.TRUSTED_PROXIES < 0:
+        yield _wrong("TRUSTED_PROXIES", now.TRUSTED_PROXIES, "must not be negative")
+    yield from _check_keys(now.PSEUDONYM_KEYS)
     if now.BASE_URL and (urlsplit(now.BASE_URL).scheme not in {"http", "https"} or not urlsplit(now.BASE_URL).hostname):
         yield _wrong("BASE_URL", now.BASE_URL, 'must be like "https://portal.example.kz"')
     elif urlsplit(now.BASE_URL).path.strip("/"):
         yield _wrong("BASE_URL", now.BASE_URL, "must end with the host: the pages' addresses bring their own path")
+    if now.TIMESTAMP_AUTHORITY:
+        if urlsplit(now.TIMESTAMP_AUTHORITY).scheme not in {"http", "https"}:
+            yield _wrong("TIMESTAMP_AUTHORITY", now.TIMESTAMP_AUTHORITY, 'must be like "https://tsa.example.kz"')
+        if not Path(now.TIMESTAMP_CERTIFICATES).is_file():
+            yield _wrong("TIMESTAMP_CERTIFICATES", now.TIMESTAMP_CERTIFICATES, "is no file of the authority's roots")
+        if find_spec("rfc3161_client") is None:
+            yield Error(
+                "'rfc3161_client' is not installed, and TIMESTAMP_AUTHORITY needs it.",
+                hint='Install the extra: pip install "agreement[timestamp]".',
+                id="agreement.E004",
+            )
     yield from _paces(now.PACE)
     for key in ("FROM_EMAIL", "REPLY_TO"):
         if getattr(now, key) and parseaddr(getattr(now, key))[1].count("@") != 1:
@@ -96,6 +115,37 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
     yield from _channels(now.CHANNELS)
 
 
+def _check_keys(keys: object) -> Iterable[CheckMessage]:
+    """Secrets of pseudonyms: their own, long enough not to be guessed, with ids that fit their column."""
+    if not isinstance(keys, dict) or not all(isinstance(text, str) for pair in keys.items() for text in pair):
+        yield _wrong("PSEUDONYM_KEYS", type(keys).__name__, "must be a dict of secrets by id")
+        return
+    known = {settings.SECRET_KEY, *getattr(settings, "SECRET_KEY_FALLBACKS", ())}
+    for name, secret in keys.items():
+        if secret in known:
+            why, hint = "is the site's SECRET_KEY", "It will be changed one day, and must be kept apart: make another."
+        elif len(secret) < 32:
+            why, hint = (
+                "is shorter than 32 characters",
+                "Make one: python -c 'import secrets; print(secrets.token_hex())'",
+            )
+        elif not 0 < len(name) <= 32:
+            why, hint = "has an id that is empty or longer than 32 characters", "Name it by its year."
+        else:
+            continue
+        yield Error(f'The key {name!r} in AGREEMENT["PSEUDONYM_KEYS"] {why}.', hint=hint, id="agreement.E020")
+
+
+def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
+    """What a site in use needs besides (``check --deploy``)."""
+    if not conf.get().PSEUDONYM_KEYS:
+        yield Warning(
+            'AGREEMENT["PSEUDONYM_KEYS"] is empty: what a user joined can\'t be found once the account is deleted.',
+            hint='Set it to {"2026": "<64 random characters>"}, and keep a copy apart from the database.',
+            id="agreement.W020",
+        )
+
+
 def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
     """The rest of the site's settings, as far as the app stands on them."""
     order = [config.name for config in apps.get_app_configs()]
@@ -121,6 +171,13 @@ def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterab
             "USE_TZ is False: a moment without a zone can't bind anyone.",
             hint="Set USE_TZ = True.",
             id="agreement.E006",
+        )
+    ours, theirs = "agreement.middleware.AgreementMiddleware", "django.contrib.auth.middleware.AuthenticationMiddleware"
+    if ours in settings.MIDDLEWARE and theirs not in settings.MIDDLEWARE[: settings.MIDDLEWARE.index(ours)]:
+        yield Error(
+            f"{ours!r} stands in MIDDLEWARE without {theirs!r} before it: it would not know the user.",
+            hint="Move it behind.",
+            id="agreement.E021",
         )
     if not conf.get().BASE_URL:
         yield Warning(

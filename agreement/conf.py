@@ -101,11 +101,64 @@ class Conf:
     """Seconds a process may reuse a rendered page while nothing is published: how old, at most, the frame is that the
     site's own base template puts around the text. 0: every page is rendered for its request."""
 
+    PSEUDONYM_KEYS: Mapping[str, str] = field(default_factory=dict)
+    """Secrets by id, ``{"2026": "64 random characters"}``: under them a user's joinings are found when the account
+    is gone. The first writes, all read. Empty: then nobody is found."""
+
+    RECORD_IP: bool = False
+    """Is the address a user joined from recorded?"""
+
+    RECORD_USER_AGENT: bool = False
+    """Is the name of the browser a user joined with recorded?"""
+
+    TRUSTED_PROXIES: int = 0
+    """How many proxies of the site's own each request comes through, every one of which adds to
+    ``X-Forwarded-For``. 0: the header is not looked at."""
+
+    JOIN_BEFOREHAND: bool = False
+    """May users join an announced edition before it takes effect?"""
+
+    EXEMPT: tuple[str, ...] = ()
+    """What stays reachable for a user who has not joined, besides what always does: names of views
+    (``"health"``, ``"api:status"``), namespaces (``"accounts:"``) or paths (``"/healthz"``, ``"/media/"``)."""
+
+    EXEMPT_STAFF: bool = False
+    """Do staff go in without joining?"""
+
+    DATABASE_AWAY: str = "read"
+    """What the middleware lets through when the database does not answer: ``"read"`` (GET and the like),
+    ``"all"`` or ``"none"``."""
+
+    FOUR_EYES: bool = False
+    """Must somebody else publish than the one who wrote the draft last?"""
+
     LINT_RULES: tuple[str, ...] = ()
     """Dotted paths of further lint rules: callables from ``agreement.text.lint.Texts`` to messages."""
 
     LINT_SILENCED: tuple[str, ...] = ()
     """Ids of warnings the lint does not give, ``"agreement.L017"``. Errors can't be silenced."""
+
+    PRIVATE_ROOT: str = ""
+    """Folder for scans of applications, outside ``MEDIA_ROOT`` and every other folder that is served. Empty: none can
+    be kept."""
+
+    FILE_WITHDRAWALS: str = ""
+    """What it does when a user withdraws consent on the site: ``"suspended"`` or ``"ended"``. Empty: withdrawing is by
+    written application alone, which an officer registers."""
+
+    CLOSED_AT: str = ""
+    """When the site was closed for good, ``"2030-01-01T00:00:00+05:00"``: terms of retention that had not begun run
+    from then."""
+
+    DATA_LOCATION: str = ""
+    """Where the database and its backups stand, and who decided it, in words: ``"Astana; order No 12 of 2026"``."""
+
+    TIMESTAMP_AUTHORITY: str = ""
+    """Address of an RFC 3161 authority, ``"https://tsa.example.kz"``, that ``stamp_editions`` asks to stamp the digest
+    of every edition. Default: none is asked."""
+
+    TIMESTAMP_CERTIFICATES: str = ""
+    """Path of a PEM file with that authority's root certificates: a stamp they do not vouch for is not kept."""
 
 
 #: The names ``settings.AGREEMENT`` may hold.

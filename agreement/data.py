@@ -41,10 +41,9 @@ def answer(view: Callable[..., Json]) -> Callable[..., Any]:
         except Http404:
             found, status, kind = NOT_FOUND, 404, "application/problem+json"
         own, base = visit.request.resolver_match.url_name, canonical_language()  # type: ignore[union-attr]
-        links = {
-            "canonical": visit.url(str(own), *arguments.values(), language=base),
-            "describedby": visit.url("schema", language=base),
-        }
+        links = {"describedby": visit.url("schema", language=base)}
+        if status == 200:
+            links["canonical"] = visit.url(str(own), *arguments.values(), language=base)
         headers = {
             "Content-Type": kind,
             "Content-Language": ", ".join(conf.LANGUAGES) if status == 200 else "en",

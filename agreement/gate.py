@@ -40,6 +40,7 @@ class Dated:
     effective_from: datetime
     cancelled_at: datetime | None
     digest: str
+    material: bool
 
     def cancelled(self, at: datetime) -> bool:
         return self.cancelled_at is not None and self.cancelled_at <= at
@@ -49,8 +50,10 @@ class Dated:
 class Timeline:
     """The sealed editions of one agreement, in the order of their numbers."""
 
+    key: int
     slug: str
     time_zone: str
+    joining: str
     editions: tuple[Dated, ...]
 
     @cached_property
@@ -81,6 +84,12 @@ class Timeline:
         """The edition that replaced this one, or is to replace it."""
         place = bisect_right(self._effects, edition.effective_from)
         return self.binding[place] if place < len(self.binding) else None
+
+    def holding(self, edition: Dated) -> tuple[Dated, ...]:
+        """The editions whose joining holds for this one: itself, and those it differs from in wording alone."""
+        place = self.binding.index(edition)
+        first = next((number for number in range(place, 0, -1) if self.binding[number].material), 0)
+        return self.binding[first : place + 1]
 
     def state(self, edition: Dated, at: datetime) -> State:
         if at < edition.published_at:
@@ -122,6 +131,11 @@ class Timelines:
         """The same as long as nothing is published or cancelled and no edition's moment has passed."""
         return self.serial, bisect_right(self._moments, at)
 
+    def seconds_until_next(self, at: datetime) -> float:
+        """How long the version stays the same if nothing is published or cancelled meanwhile."""
+        place = bisect_right(self._moments, at)
+        return (self._moments[place] - at).total_seconds() if place < len(self._moments) else float("inf")
+
 
 def timelines() -> Timelines:
     """The dates of every sealed edition: 1 query, or none if they were read within the last second."""
@@ -137,6 +151,18 @@ def timelines() -> Timelines:
             _known = _known if _known == found else found
             _read_at = asked_at
         return _known
+
+
+def fresh() -> Timelines:
+    """As ``timelines()``, but read now: for whoever is about to be bound by the answer. 1 query."""
+    global _read_at
+    _read_at = float("-inf")
+    return timelines()
+
+
+def good_until() -> float:
+    """When what is remembered is to be read again, by ``time.monotonic()``."""
+    return _read_at + SECONDS
 
 
 def remembers() -> bool:
@@ -161,11 +187,11 @@ def _read() -> Timelines:
         .published()
         .order_by("agreement__slug", "number")
         .values_list(
-            *("agreement__slug", "agreement__time_zone"),
-            *("pk", "number", "published_at", "effective_from", "cancelled_at", "digest"),
+            *("agreement", "agreement__slug", "agreement__time_zone", "agreement__joining"),
+            *("pk", "number", "published_at", "effective_from", "cancelled_at", "digest", "material"),
         )
     )
-    found: dict[tuple[str, str], list[Dated]] = defaultdict(list)
-    for slug, zone, *dated in rows:
-        found[slug, zone].append(Dated(*dated))
-    return Timelines({slug: Timeline(slug, zone, tuple(editions)) for (slug, zone), editions in found.items()})
+    found: dict[tuple[int, str, str, str], list[Dated]] = defaultdict(list)
+    for key, slug, zone, joining, *dated in rows:
+        found[key, slug, zone, joining].append(Dated(*dated))
+    return Timelines({of[1]: Timeline(*of, tuple(editions)) for of, editions in found.items()})

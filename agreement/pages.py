@@ -41,8 +41,8 @@ from agreement.text import seal
 
 #: What the kept pages of one process may weigh, together.
 KEPT_BYTES = 16 * 1024 * 1024
-#: Below this, compression saves no packet.
-SMALL = 1024
+#: Below this, Django's GZipMiddleware leaves bytes alone too; above, it would weaken the tag of what is not compressed.
+SMALL = 200
 #: What a list of editions has no use for, and what makes one heavy.
 LONG = ("body", "body_kk", "body_ru")
 SEALED = "public, max-age=31536000, immutable"
@@ -183,14 +183,20 @@ def page(*params: str, headers: tuple[str, ...] = ()) -> Callable[[View], Callab
 
 
 class Kept:
-    """A rendered response, in its encodings."""
+    """A rendered response, in its encodings, with everything that can be worked out before it is asked for."""
 
-    __slots__ = ("body", "headers", "kept_until", "tag", "zipped", "zipped_tag")
+    __slots__ = ("body", "kept_until", "plain", "tags", "unmodified", "zipped", "zipped_body")
 
     def __init__(self, *, body: bytes, headers: dict[str, str], zipped: bytes | None) -> None:
-        self.body, self.headers, self.zipped = body, headers, zipped
+        self.body, self.zipped_body = body, zipped
         digest = seal.sha256(body)
-        self.tag, self.zipped_tag = quote_etag(digest), quote_etag(f"{digest}-gzip")
+        self.tags = quote_etag(digest), quote_etag(f"{digest}-gzip")
+        # A GET's length is what a HEAD tells too.
+        self.plain = headers | {"ETag": self.tags[0], "Content-Length": str(len(body))}
+        length = str(len(zipped or b""))
+        self.zipped = headers | {"Content-Encoding": "gzip", "ETag": self.tags[1], "Content-Length": length}
+        names = ("Cache-Control", "Content-Location", "Vary", "Link", "Memento-Datetime", *OPEN)
+        self.unmodified = {name: headers[name] for name in names if name in headers}
         self.kept_until = time.monotonic() + conf.get().PAGE_SECONDS
 
     @classmethod
@@ -201,15 +207,16 @@ class Kept:
         response.headers.setdefault("Cache-Control", "public, no-cache")
         # Whatever is written in an agreement, nobody's browser may take it for what it does not say it is.
         response.headers["X-Content-Type-Options"] = "nosniff"
-        zipped = None
-        if len(body) >= SMALL and response.headers["Content-Type"] != "application/pdf":
-            zipped = gzip.compress(body, 6, mtime=0)
+        zipped = gzip.compress(body, 6, mtime=0) if len(body) >= SMALL else None
+        if zipped and len(zipped) < len(body):
             patch_vary_headers(response, ["Accept-Encoding"])
+        else:
+            zipped = None
         return cls(body=body, headers=dict(response.headers), zipped=zipped)
 
     @property
     def size(self) -> int:
-        return len(self.body) + len(self.zipped or b"")
+        return len(self.body) + len(self.zipped_body or b"")
 
     def answer(self, request: HttpRequest) -> HttpResponseBase | None:
         """The response to this request, 304 to whoever holds these very bytes; ``None`` past its time."""
@@ -217,30 +224,25 @@ class Kept:
             return None
         known = request.META.get("HTTP_IF_NONE_MATCH")
         if known and "HTTP_IF_MATCH" not in request.META:
-            held = {tag.removeprefix("W/") for tag in parse_etags(known)}
-            tag = next((tag for tag in (self.tag, self.zipped_tag) if tag in held), self.tag if "*" in held else None)
-            if tag:
-                names = ("Cache-Control", "Content-Location", "Vary", "Link", "Memento-Datetime", *OPEN)
-                headers = {name: self.headers[name] for name in names if name in self.headers}
-                return HttpResponseNotModified(headers=headers | {"ETag": tag})
-            return self.whole(request)
+            tag = self._held(known)
+            return HttpResponseNotModified(headers=self.unmodified | {"ETag": tag}) if tag else self.whole(request)
         response = self.whole(request)
-        if known or "HTTP_IF_MATCH" in request.META:
+        if "HTTP_IF_MATCH" in request.META:
             return get_conditional_response(request, etag=response.headers["ETag"], response=response)
         return response
 
     def whole(self, request: HttpRequest) -> HttpResponse:
         """The response with its body."""
-        if self.zipped is not None and _takes_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
-            response = HttpResponse(self.zipped, headers=self.headers)
-            response.headers["Content-Encoding"] = "gzip"
-            response.headers["ETag"] = self.zipped_tag
-        else:
-            response = HttpResponse(self.body, headers=self.headers)
-            response.headers["ETag"] = self.tag
-        # A GET's length is what a HEAD tells too.
-        response.headers["Content-Length"] = str(len(response.content))
-        return response
+        if self.zipped_body is not None and _takes_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
+            return HttpResponse(self.zipped_body, headers=self.zipped)
+        return HttpResponse(self.body, headers=self.plain)
+
+    def _held(self, known: str) -> str | None:
+        """The tag by which whoever sent this ``If-None-Match`` holds these bytes, in whichever encoding."""
+        if known in self.tags:  # What browsers send.
+            return known
+        held = {tag.removeprefix("W/") for tag in parse_etags(known)}
+        return next((tag for tag in self.tags if tag in held), self.tags[0] if "*" in held else None)
 
 
 class _Shelf:

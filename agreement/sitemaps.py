@@ -26,7 +26,7 @@ class Page:
 
 
 class AgreementSitemap(Sitemap):  # type: ignore[type-arg]
-    """The edition in force, the archive and every public edition of each agreement. 1 query, or none."""
+    """Of each agreement: the edition in force, the archive, every public edition, what it changed. 1 query, or none."""
 
     alternates = True
 
@@ -52,8 +52,11 @@ class AgreementSitemap(Sitemap):  # type: ignore[type-arg]
                 moments += [after.published_at, after.effective_from] if after in public else []
                 changed = max(moment for moment in moments if moment and moment <= at)
                 pages.append(Page("edition", (slug, edition.number), changed))
+                if timeline.before(edition) in public:
+                    pages.append(Page("changes", (slug, edition.number), changed))
             last = max(page.changed for page in pages)
-            found += [Page("current", (slug,), last), Page("editions", (slug,), last), *pages]
+            names = ["current", *["bilingual"] * bool(timeline.in_force(at)), "editions"]
+            found += [*(Page(name, (slug,), last) for name in names), *pages]
         return found
 
     def location(self, item: Page) -> str:

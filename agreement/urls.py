@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from agreement import conf, data, feeds, memento, views
+from agreement import conf, data, feeds, leaving, memento, personal, verify, views
 
 
 class NumberConverter:
@@ -40,8 +40,13 @@ register_converter(LanguageConverter, "agreement_language")
 app_name = "agreement"
 urlpatterns = [
     path("", views.index, name="index"),
+    path("verify/", verify.verify, name="verify"),
+    path("record/", personal.record, name="record"),
+    path("record/evidence.zip", leaving.evidence_mine, name="evidence_mine"),
+    path("withdraw/", leaving.withdraw, name="withdraw"),
     path("schema.json", data.schema, name="schema"),
     path("<slug:slug>/", views.current, name="current"),
+    path("<slug:slug>/accept/", personal.accept, name="accept"),
     path("<slug:slug>/bilingual/", views.bilingual, name="bilingual"),
     path("<slug:slug>/current.json", data.current, name="current_data"),
     path("<slug:slug>/editions.json", data.editions, name="editions_data"),
@@ -66,6 +71,11 @@ urlpatterns = [
         views.body,
         {"media": "plain"},
         name="text",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.pdf",
+        views.portable,
+        name="pdf",
     ),
     path(
         "<slug:slug>/editions/<agreement_number:number>/manifest.json",

@@ -15,8 +15,10 @@ from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.utils import translation
 
-from agreement import conf, data, dates, gate, memento
+from agreement import conf, data, dates, gate, memento, pdf
 from agreement.compared import Compared, beside
 from agreement.models import Edition
 from agreement.pages import Visit, alternates, page, sealed
@@ -139,6 +141,28 @@ def body(visit: Visit, slug: str, number: int, language: str, media: str) -> Htt
 
 
 @page()
+def portable(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
+    """The edition on paper (PDF) in one language, whatever that of the address; ``Http404`` without the extra. 1 query.
+
+    The rendering takes a second or so, is done one at a time, and is kept like a page; 503 to whoever would wait long.
+    """
+    timeline = visit.timeline(slug)
+    dated = visit.dated(timeline, number)
+    with translation.override(language):
+        shown = visit.shown(timeline, dated)
+        if not pdf.offered(shown.edition.text(language).body):
+            raise Http404
+        context = {"shown": shown, "address": visit.url("edition", slug, number), "current": visit.url("current", slug)}
+        whole = render_to_string("agreement/pdf.html", context)
+    try:
+        content = pdf.render(whole)
+    except pdf.Busy:
+        return HttpResponse(status=503, headers={"Retry-After": "10", "Cache-Control": "no-store"})
+    name = f'inline; filename="{slug}-{number}.{language}.pdf"'
+    return HttpResponse(content, headers={"Content-Type": "application/pdf", "Content-Disposition": name})
+
+
+@page()
 def manifest(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The bytes the edition's digest is of. 1 query."""
     return sealed(_whole(visit, slug, number).manifest(), "application/json")
@@ -169,6 +193,8 @@ def _edition(visit: Visit, timeline: gate.Timeline, dated: gate.Dated, context: 
         "units": list(beside(shown.document, compared.redline if compared else None)),
         "other": _other(visit, shown),
     }
+    if pdf.offered(shown.edition.text(shown.language).body):
+        context["pdf"] = visit.path("pdf", timeline.slug, dated.number, shown.language)
     return visit.render("agreement/edition.html", context)
 
 

@@ -45,6 +45,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "agreement.middleware.AgreementMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -90,6 +91,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
+LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 
@@ -155,6 +157,13 @@ AGREEMENT = {
     "RETENTION_YEARS": env.int("AGREEMENT_RETENTION_YEARS", default=3),
     "PREVAILING_LANGUAGE": env.str("AGREEMENT_PREVAILING_LANGUAGE", default=""),
     "SHOW_SCHEDULED": env.bool("AGREEMENT_SHOW_SCHEDULED", default=True),
+    # id=secret,older-id=older-secret
+    "PSEUDONYM_KEYS": env.dict(
+        "AGREEMENT_PSEUDONYM_KEYS", default={"demo": "only-for-the-demo-and-for-nothing-else"} if DEBUG else {}
+    ),
+    "RECORD_IP": env.bool("AGREEMENT_RECORD_IP", default=False),
+    "RECORD_USER_AGENT": env.bool("AGREEMENT_RECORD_USER_AGENT", default=False),
+    "TRUSTED_PROXIES": env.int("AGREEMENT_TRUSTED_PROXIES", default=0),
 }
 
 # Security: strict for the browser always; HTTPS=1 where the portal is served by TLS.

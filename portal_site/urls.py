@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
 from django.contrib.sitemaps.views import sitemap
 from django.urls import include, path
 
@@ -15,7 +16,10 @@ urlpatterns = [
     path("robots.txt", views.robots, name="robots"),
     *i18n_patterns(
         path("", views.home, name="home"),
+        path("accounts/login/", LoginView.as_view(), name="login"),
+        path("accounts/logout/", LogoutView.as_view(), name="logout"),
         path("agreements/", include("agreement.urls")),
+        path("materials/", views.materials, name="materials"),
         path("mailbox/", views.letters, name="mailbox"),
         path("mailbox/<str:key>/", views.letter, name="letter"),
         path("mailbox/<str:key>/html/", views.letter_html, name="letter_html"),

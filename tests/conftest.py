@@ -6,6 +6,12 @@ import os
 
 import pytest
 from django.conf import settings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis
+
+# A busy machine is no fault of the code.
+hypothesis.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.load_profile("any machine")
 
 #: marker → (does it apply in this run?, why a test with it is skipped otherwise)
 NEEDS = {

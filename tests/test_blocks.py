@@ -117,7 +117,7 @@ BLOCK = st.recursive(
 
 @pytest.mark.skipif(find_spec("html5lib") is None, reason="html5lib is not installed")
 @given(st.lists(BLOCK, min_size=1, max_size=4), st.sampled_from(["\n", "\n\n"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_word_is_seen_on_the_page_and_compared(blocks, between):
     import html5lib
 

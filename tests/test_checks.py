@@ -10,7 +10,7 @@ from django.core import checks
 from django.core.checks import CheckMessage
 from django.db import connection
 
-from agreement.checks import check_seal, check_settings, check_site
+from agreement.checks import check_deployment, check_seal, check_settings, check_site
 from agreement.models import triggers
 
 
@@ -47,6 +47,10 @@ def test_E001_names_the_nearest_right_setting(settings):  # noqa: N802
         ("BASE_URL", "portal.example.kz", "'portal.example.kz', but must be like"),
         ("CHANNELS", "agreement.channels.EmailChannel", "but must be of type tuple"),
         ("CHANNELS", ("agreement.channels.Pigeon",), "'agreement.channels.Pigeon', but can't be imported"),
+        ("DATABASE_AWAY", "maybe", '\'maybe\', but must be "read", "all" or "none"'),
+        ("TRUSTED_PROXIES", -1, "-1, but must not be negative"),
+        ("EXEMPT", "health", "'health', but must be of type tuple"),
+        ("PSEUDONYM_KEYS", ["secret"], "'list', but must be a dict of secrets by id"),
         ("PACE", {"email": "2500/h"}, "{'email': '2500/h'}, but must be like"),
         ("PACE", {"email": ("2500 an hour",)}, "'2500 an hour' is no cap; write it as"),
         ("PACE", ("2500/h",), "('2500/h',), but must be like"),
@@ -120,3 +124,34 @@ def test_W004_warns_of_a_publisher_who_waits(settings):  # noqa: N802
 def test_W005_warns_of_a_text_without_pages(settings):  # noqa: N802
     settings.LANGUAGES = [("kk", "Қазақша")]
     assert only(check_site(None)).id == "agreement.W005"
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"2026": "the-site's-own-secret-of-forty-characters"}, "'2026' in AGREEMENT"),
+        ({"2026": "a-former-secret-of-at-least-forty-characters"}, "is the site's SECRET_KEY"),
+        ({"2026": "tiny"}, "is shorter than 32 characters"),
+        ({"": "x" * 64}, "has an id that is empty"),
+        ({"y" * 33: "x" * 64}, "longer than 32 characters"),
+    ],
+)
+def test_E020_refuses_keys_that_protect_nobody(settings, keys, says):  # noqa: N802
+    settings.SECRET_KEY = "the-site's-own-secret-of-forty-characters"
+    settings.SECRET_KEY_FALLBACKS = ["a-former-secret-of-at-least-forty-characters"]
+    settings.AGREEMENT = {"PSEUDONYM_KEYS": {"2020": "x" * 64} | keys}
+    message = only(check_settings(None))
+    assert message.id == "agreement.E020"
+    assert says in message.msg
+    assert not any(secret in message.msg for secret in keys.values())
+
+
+def test_E021_wants_the_user_known_before_the_gate(settings):  # noqa: N802
+    settings.MIDDLEWARE = sorted(settings.MIDDLEWARE, key=lambda name: "agreement" not in name)
+    assert only(check_site(None)).id == "agreement.E021"
+
+
+def test_W020_warns_before_a_deployment_without_keys(settings):  # noqa: N802
+    assert list(check_deployment(None)) == []
+    settings.AGREEMENT = {}
+    assert only(check_deployment(None)).id == "agreement.W020"

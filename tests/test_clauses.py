@@ -139,7 +139,7 @@ def test_the_second_lock_holds_without_the_first():
 
 
 @given(ANY)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_units_join_to_the_text_again_and_read_the_same(body):
     document = parse(body)
     assert document.source == body
@@ -152,7 +152,7 @@ def test_the_units_join_to_the_text_again_and_read_the_same(body):
 @pytest.mark.skipif(find_spec("html5lib") is None, reason="html5lib is not installed")
 @given(ANY)
 @example("1. A B\n1.1. <img src=x onerror=y>[a](javascript:z){: #evil }")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_html_of_any_text_holds_only_what_is_allowed(body):
     import html5lib
 
@@ -193,7 +193,7 @@ def test_a_unit_has_the_html_of_all_its_blocks():
 
 
 @given(ANY)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_references_stand_where_they_say(text):
     for reference in references.find(text):
         assert text[reference.start : reference.end].strip('«»“”„") ')

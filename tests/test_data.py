@@ -138,7 +138,7 @@ def test_every_language_gives_the_same_bytes_and_the_kazakh_address_as_theirs(cl
     for answer in answers:
         assert answer["Content-Language"] == "kk, ru"
         assert answer["Link"] == (
-            f'<{BASE}{HERE}{name}>; rel="canonical", <{BASE}/kk/agreements/schema.json>; rel="describedby"'
+            f'<{BASE}/kk/agreements/schema.json>; rel="describedby", <{BASE}{HERE}{name}>; rel="canonical"'
         )
         again = client.get(answer.request["PATH_INFO"], headers={"If-None-Match": answer["ETag"]})
         assert (again.status_code, again["Access-Control-Allow-Origin"]) == (304, "*")

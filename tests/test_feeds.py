@@ -215,7 +215,8 @@ def test_the_sitemap_names_every_page_in_every_language(client):
 
     root = ET.fromstring(client.get("/sitemap.xml").content)  # noqa: S314 - it is ours
 
-    base, names = "http://127.0.0.1:8000", ("", "editions/", "editions/1/", "editions/2/")
+    base = "http://127.0.0.1:8000"
+    names = ("", "bilingual/", "editions/", "editions/1/", "editions/2/", "editions/2/changes/")
     expected = {f"{base}/{code}/agreements/terms/{name}" for code in ("kk", "ru", "en") for name in names}
     found = {url.findtext(f"{SITEMAP}loc"): url for url in root}
     assert set(found) == expected
@@ -250,7 +251,7 @@ def test_a_site_without_languages_in_its_addresses_names_each_page_once(settings
     site = type("Site", (), {"domain": request.get_host()})
     found = AgreementSitemap().get_urls(site=site, protocol="http")
     assert [url["location"] for url in found] == [
-        f"http://127.0.0.1/legal/terms/{name}" for name in ("", "editions/", "editions/1/")
+        f"http://127.0.0.1/legal/terms/{name}" for name in ("", "bilingual/", "editions/", "editions/1/")
     ]
     assert not any(url["alternates"] for url in found)
 

@@ -107,6 +107,17 @@ def test_the_dates_are_read_once_a_second_whoever_asks(monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_whoever_is_about_to_be_bound_reads_them_anew_and_nobody_else_pays_for_it():
+    factories.published()
+    first = gate.timelines()
+    assert gate.fresh() is first, "pages made of equal dates are kept"
+    publisher = threading.Thread(target=_publish_and_hang_up)
+    publisher.start()
+    publisher.join()
+    assert gate.fresh().agreements["terms"].in_force(timezone.now()).number == 2
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_publication_elsewhere_is_known_within_a_second():
     factories.published()
     assert terms().in_force(timezone.now()).number == 1

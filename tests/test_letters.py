@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from agreement import conf, dispatch
 from agreement.channels import EmailChannel
-from agreement.models import Bounce, Delivery, Edition, Notice, NoticeText, Progress
+from agreement.models import Acceptance, Bounce, Delivery, Edition, Notice, NoticeText, Progress, Withdrawal
 from agreement.models.notices import overtaken
 from tests import factories
 from tests.site import KK, RU
@@ -151,6 +151,37 @@ def test_news_that_was_overtaken_comes_in_one_letter_with_all_since():
     assert "changes/?from=1" in missed
     assert ("skipped", overtaken(3)) in reasons()
     assert Progress.objects.total() == {"waiting": 0, "sent": 5, "failed": 0, "skipped": 1}
+
+
+@pytest.mark.django_db
+def test_who_joined_an_edition_knows_it_whether_he_was_told_or_not():
+    (user,) = factories.users(1, languages=("ru",))
+    published()
+    dispatch.work()
+    second = published(2)
+    Acceptance.objects.record(
+        user=user, edition=second, digest=second.digest, language="ru", kind=Acceptance.Kind.EXPLICIT
+    )
+    mail.outbox.clear()
+    published(3)
+    dispatch.work()
+    (letter,) = letters().values()
+    assert "changes/?from=2" in letter.body
+
+
+@pytest.mark.django_db
+def test_whose_agreement_has_ended_is_not_written_to_until_he_joins_again():
+    user, _other = factories.users(2, languages=("ru",))
+    first = published()
+    joining = {"user": user, "edition": first, "digest": first.digest, "language": "ru"}
+    Acceptance.objects.record(**joining, kind=Acceptance.Kind.EXPLICIT)
+    dispatch.work()
+    mail.outbox.clear()
+    Withdrawal.objects.register(agreement=first.agreement, outcome="ended", received_on=timezone.localdate(), user=user)
+    published(2)
+    dispatch.work()
+    assert list(letters()) == ["user1@example.kz"]
+    assert ("skipped", "agreement ended") in reasons()
 
 
 @pytest.mark.django_db

@@ -124,7 +124,7 @@ def test_a_reference_that_follows_its_clause_is_no_defect():
 
 
 @given(ANY, ANY, st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_text_makes_the_lint_fail(kk, ru, compared):
     found = lint({"kk": kk, "ru": ru}, previous={"kk": ru, "ru": kk} if compared else None)
     for message in found:

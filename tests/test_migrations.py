@@ -45,10 +45,15 @@ def assert_refused(edition: Edition, column: str = "body_kk") -> None:
 
 def test_the_migration_of_the_seal_takes_it_off_and_puts_it_back():
     edition = factories.published()
-    every = [name for seal in triggers.SEALS for name in triggers._wanted(*_arguments(seal))]
 
     call_command("migrate", "agreement", "0001", verbosity=0)
-    assert missing() == every
+    every = [
+        name
+        for seal in triggers.SEALS
+        if _arguments(seal)[2]._meta.db_table in connection.introspection.table_names()
+        for name in triggers._wanted(*_arguments(seal))
+    ]
+    assert missing() == every != []
     assert not triggers.expected(connection)
     assert not triggers.standing(connection)
 

@@ -92,14 +92,61 @@ SEALS = (
         sealed="{row}.id IS NOT NULL",
         keys=((("id",), ""), (("notice_id", "channel", "language", "since"), "")),
     ),
+    Seal(
+        model="timestamp",
+        sealed="{row}.id IS NOT NULL",
+        keys=((("id",), ""), (("edition_id", "authority"), "")),
+    ),
+    # An account may be deleted at any time; the rest is erased once, together, by whoever says when (``erased_at``).
+    Seal(
+        model="acceptance",
+        sealed="{row}.id IS NOT NULL",
+        free=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at"),
+        never=(
+            "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
+            " OR NEW.account_deleted_at <> OLD.account_deleted_at))"
+            " OR (NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
+            " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
+            " OR (NEW.pseudonym <> OLD.pseudonym AND (NEW.pseudonym <> '' OR NEW.erased_at IS NULL))"
+            " OR (NEW.pseudonym_key <> OLD.pseudonym_key AND (NEW.pseudonym_key <> '' OR NEW.erased_at IS NULL))"
+            " OR (NEW.user_agent <> OLD.user_agent AND (NEW.user_agent <> '' OR NEW.erased_at IS NULL))"
+            " OR (NEW.ip IS NOT NULL AND (OLD.ip IS NULL OR NEW.ip <> OLD.ip))"
+            " OR (NEW.ip IS NULL AND OLD.ip IS NOT NULL AND NEW.erased_at IS NULL)"
+        ),
+        keys=((("id",), ""), (("edition_id", "user_id", "round"), "")),
+    ),
+    Seal(
+        model="withdrawal",
+        sealed="{row}.id IS NOT NULL",
+        free=(
+            *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
+            *("confirmed_at", "erased_at"),
+        ),
+        never=(
+            "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
+            " OR NEW.account_deleted_at <> OLD.account_deleted_at))"
+            " OR (NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
+            " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
+            " OR (OLD.confirmed_at IS NOT NULL AND (NEW.confirmed_at IS NULL OR NEW.confirmed_at <> OLD.confirmed_at))"
+            + "".join(
+                f" OR (NEW.{column} <> OLD.{column} AND (NEW.{column} <> '' OR NEW.erased_at IS NULL))"
+                for column in ("pseudonym", "pseudonym_key", "applicant", "application_number", "scan")
+            )
+        ),
+        keys=((("id",), ""), (("agreement_id", "year", "serial"), "")),
+    ),
+    Seal(
+        model="act",
+        sealed="{row}.id IS NOT NULL",
+        keys=((("id",), ""),),
+    ),
 )
 
 
 def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
     """Put every trigger in its place, replacing what stands there. ``get_model(app_label, name)`` gives the fields."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        for seal in SEALS:
-            model = get_model("agreement", seal.model)
+        for seal, model in _present(connection, get_model):
             for sql in (*_drop(connection.vendor, seal, model), *_create(connection.vendor, seal, model)):
                 cursor.execute(sql)
 
@@ -107,8 +154,8 @@ def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
     """Take every trigger off."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        for seal in SEALS:
-            for sql in _drop(connection.vendor, seal, get_model("agreement", seal.model)):
+        for seal, model in _present(connection, get_model):
+            for sql in _drop(connection.vendor, seal, model):
                 cursor.execute(sql)
 
 
@@ -131,13 +178,13 @@ def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[Non
 
 
 def missing(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
-    """The names of triggers that are absent, disabled or not as :func:`install` writes them (1 query)."""
+    """The names of triggers that are absent, disabled or not as :func:`install` writes them (2 queries)."""
     if connection.vendor not in VENDORS:
         return []
     standing = _standing(connection)
     wanted: dict[str, str] = {}
-    for seal in SEALS:
-        wanted |= _wanted(connection.vendor, seal, get_model("agreement", seal.model))
+    for seal, model in _present(connection, get_model):
+        wanted |= _wanted(connection.vendor, seal, model)
     return [name for name, sql in wanted.items() if standing.get(name) != _words(sql)]
 
 
@@ -242,6 +289,18 @@ class OpenSeal(CloseSeal):
 
     def describe(self) -> str:
         return "Take off the triggers of the seal"
+
+
+def _present(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[tuple[Seal, type[models.Model]]]:
+    """The seals whose tables are there: a migration knows those that came before it, and no later ones."""
+    tables = set(connection.introspection.table_names())
+    for seal in SEALS:
+        try:
+            model = get_model("agreement", seal.model)
+        except LookupError:
+            continue
+        if model._meta.db_table in tables:
+            yield seal, model
 
 
 def _create(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:

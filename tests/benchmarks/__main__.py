@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 
@@ -32,12 +33,12 @@ class Result:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="publish, in_force, parse, redline, lint, fan_out, deliver")
+    parser.add_argument("names", nargs="*", help="a wrong one is answered with those there are")
     parser.add_argument("--quick", action="store_true", help="small and fast; prints, never fails")
     parser.add_argument("--peers", action="store_true", help="also measure peers in a throw-away environment")
     arguments = parser.parse_args()
     with django_site():
-        from tests.benchmarks import editions, notices, text
+        from tests.benchmarks import editions, gate, joined, notices, page, text
 
         known: dict[str, Callable[[bool], Iterator[Result]]] = {
             "publish": editions.publish,
@@ -45,8 +46,11 @@ def main() -> int:
             "parse": text.parse,
             "redline": text.redline,
             "lint": text.lint,
+            "page": page.page,
             "fan_out": notices.fan_out,
             "deliver": notices.deliver,
+            "gate": partial(gate.gate, peers=arguments.peers),
+            "joined": joined.joined,
         }
         if unknown := set(arguments.names) - set(known):
             parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")

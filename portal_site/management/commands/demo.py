@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import reversion
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection, connections, transaction
@@ -110,12 +111,14 @@ class Command(BaseCommand):
         self.row("Соглашение (ru)", address("ru", "agreement:current", SLUG))
         self.row("Archive", address("ru", "agreement:editions", SLUG))
         self.row("Mailbox", f"{address('ru', 'mailbox')}  ({mailbox.count()} letters)")
+        self.row("Reader's record", address("ru", "agreement:record"))
         self.row("Administration", address("ru", "admin:index"))
         self.row("  user", ADMIN)
         self.row(
             "  password",
             password or f"kept from the first run; another one: python manage.py changepassword {ADMIN}",
         )
+        self.row("  readers", f"{next(iter(READERS))} and the others log in with the same one")
 
     def row(self, name: str, value: str) -> None:
         self.say(f"  {name:<17}{value}")
@@ -232,19 +235,18 @@ def mail(name: str) -> str:
 
 
 def make_people() -> str:
-    """Make the readers and the administrator who are missing; the administrator's password, if made now."""
+    """Make the readers and the administrator who are missing; the password of all of them, if made now."""
     users = get_user_model()._default_manager
     with transaction.atomic():
+        first = not users.filter(username=ADMIN).exists()
+        password = secrets.token_urlsafe(12) if first else ""
+        hashed = make_password(password or None)  # Once for all: a hash is slow on purpose. None can't log in.
         for name, language in READERS.items():
-            user, made = users.get_or_create(username=name, defaults={"email": mail(name)})
+            user, made = users.get_or_create(username=name, defaults={"email": mail(name), "password": hashed})
             if made:
-                user.set_unusable_password()
-                user.save()
                 Profile.objects.create(user=user, language=language)
-        if users.filter(username=ADMIN).exists():
-            return ""
-        password = secrets.token_urlsafe(12)
-        users.create_superuser(ADMIN, mail(ADMIN), password)
+        if first:
+            users.create_superuser(ADMIN, mail(ADMIN), password)
     return password
 
 

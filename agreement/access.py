@@ -1,0 +1,222 @@
+"""Who may go on: users who have joined what is in force, and whoever is asked for nothing.
+
+``pending(request)`` records what entering means and gives what is still to be confirmed; ``ask(request, …)`` puts the
+question. The middleware asks for the whole site; ``joined_required`` and :class:`HasJoined` for one view, on a site
+without it or for users who come without a session, by a token.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.views import LoginView, LogoutView
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
+from django.utils.http import urlencode
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+
+from agreement import conf, origin, standing
+from agreement.models import Acceptance
+from agreement.standing import Demand, Demands
+
+logger = logging.getLogger("agreement")
+
+#: Views every site's users need before they can join, or to get away.
+REACHABLE = frozenset({"login", "logout", "set_language", "account_login", "account_logout"})
+IN_ADMIN = frozenset({"login", "logout", "jsi18n"})
+#: Kinds of the answers to programs (RFC 9457).
+UNJOINED, LEFT, AWAY = "urn:agreement:not-joined", "urn:agreement:left", "urn:agreement:unavailable"
+
+View = Callable[..., HttpResponseBase]
+
+
+def check(request: HttpRequest, view: View | None = None) -> HttpResponse | None:
+    """The answer to a request that may not go on; ``None`` if it may. ``view`` is asked whether it is exempt.
+
+    No query for a user who is known to have joined, nor a look at the session; otherwise 1 query, and 1 insert for
+    each agreement joined by entering.
+    """
+    session = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    if session is None and not _known_otherwise(request):
+        return None
+    try:
+        demanded = standing.now()
+        if not demanded.each or (session is not None and standing.memory.settled(session, demanded)):
+            return None
+        if request.method == "OPTIONS" or (view is not None and exempt(request, view)):
+            return None
+        left = _pending(request, demanded, session)
+    except (OperationalError, InterfaceError) as error:
+        return _away(request, error)
+    return ask(request, left) if left else None
+
+
+def pending(request: HttpRequest) -> tuple[Demand, ...]:
+    """What this request's user has still to confirm; what is joined by entering is recorded. As ``check``."""
+    return _pending(request, standing.now(), None)
+
+
+def _pending(request: HttpRequest, demanded: Demands, session: str | None) -> tuple[Demand, ...]:
+    enters = origin.enters(request)
+    user: Any = getattr(request, "user", None)
+    memory, key = standing.memory, user.pk if user is not None and user.is_authenticated else None
+    if key is None:  # A session that logs in gets another key, so this one stays nobody's.
+        memory.keep(session, None, demanded)
+        return ()
+    if conf.get().EXEMPT_STAFF and getattr(user, "is_staff", False):
+        return ()
+    if memory.joined(key, demanded):
+        memory.keep(session, key, demanded)
+        return ()
+    left = Acceptance.objects.deem(
+        user=user,
+        asked=demanded.each,
+        language=get_language() or "",
+        origin=origin.of(request),
+        enters=enters,
+    )
+    if not left:
+        memory.keep(session, key, demanded)
+    return tuple(
+        replace(one, outside=left[one.agreement])
+        for one in demanded.each
+        if one.agreement in left and (left[one.agreement] or not one.by_entering)
+    )
+
+
+def _known_otherwise(request: HttpRequest) -> bool:
+    """Did something else than a session say who this is? Then ``request.user`` is set, or a credential was sent."""
+    user = request.__dict__.get("user")
+    return "HTTP_AUTHORIZATION" in request.META or (user is not None and type(user) is not SimpleLazyObject)
+
+
+def exempt(request: HttpRequest, view: View) -> bool:
+    """Does that view stay reachable for everybody? ``EXEMPT`` says which do besides."""
+    if getattr(view, "agreement_exempt", False) or issubclass(
+        getattr(view, "view_class", object), (LoginView, LogoutView)
+    ):
+        return True
+    path, served = request.path_info, (settings.STATIC_URL, settings.MEDIA_URL)
+    # An empty setting is the root, and an address with a host is another server's.
+    if any(url and url != "/" and url.startswith("/") and path.startswith(url) for url in served):
+        return True
+    match = request.resolver_match
+    if match is None:
+        return False
+    name, spaces = match.view_name, match.app_names
+    if "agreement" in spaces or match.url_name in REACHABLE or ("admin" in spaces and match.url_name in IN_ADMIN):
+        return True
+    return any(
+        path.startswith(rule) if rule.startswith("/") else name == rule or (rule[-1:] == ":" and name.startswith(rule))
+        for rule in conf.get().EXEMPT
+    )
+
+
+def ask(request: HttpRequest, left: Sequence[Demand]) -> HttpResponse:
+    """The way to the page that asks, for a page; 403 for anything else, with the address of that page."""
+    gone = [one for one in left if one.outside]
+    path = reverse("agreement:withdraw") if gone else reverse("agreement:accept", args=[left[0].slug])
+    response: HttpResponse
+    if request.method == "GET" and origin.opens_page(request):
+        response = HttpResponseRedirect(f"{path}?{urlencode({'next': request.get_full_path()})}")
+    else:
+        response = _problem(
+            status=403,
+            kind=LEFT if gone else UNJOINED,
+            title=_("Consent was withdrawn.") if gone else _("The user agreement has not been joined."),
+            detail=asked_for(left),
+            agreements=[
+                {
+                    "agreement": one.slug,
+                    "edition": one.number,
+                    "digest": one.digest,
+                    "address": request.build_absolute_uri(reverse("agreement:edition", args=[one.slug, one.number])),
+                    "accept": request.build_absolute_uri(reverse("agreement:accept", args=[one.slug])),
+                }
+                for one in left
+            ],
+        )
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+def asked_for(left: Sequence[Demand]) -> str:
+    """What was not done, and what is to be done first, in a sentence."""
+    if gone := ", ".join(one.slug for one in left if one.outside):
+        return _("Nothing was done: the agreement was suspended or ended by a withdrawal: %(names)s.") % {"names": gone}
+    names = ", ".join(f"{one.slug} {one.number}" for one in left)
+    sentence = ngettext(
+        "Nothing was done: read and accept this edition first: %(names)s.",
+        "Nothing was done: read and accept these editions first: %(names)s.",
+        len(left),
+    )
+    return sentence % {"names": names}
+
+
+def _away(request: HttpRequest, error: Exception) -> HttpResponse | None:
+    logger.error("the gate can't ask the database: %s", error)
+    passes = conf.get().DATABASE_AWAY
+    if passes == "all" or (passes == "read" and request.method in origin.SAFE):
+        return None
+    response = _problem(
+        status=503,
+        kind=AWAY,
+        title=_("The site can't be used for a moment."),
+        detail=_("Nothing was done. Try again in a few seconds."),
+    )
+    response.headers["Retry-After"] = "5"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _problem(*, status: int, kind: str, **members: Any) -> HttpResponse:
+    """RFC 9457."""
+    return JsonResponse(
+        {"type": kind, "status": status, **members},
+        status=status,
+        content_type="application/problem+json",
+        json_dumps_params={"ensure_ascii": False},
+    )
+
+
+def joined_required(view: View) -> View:
+    """Ask before that view; for a class, ``@method_decorator(joined_required, name="dispatch")``."""
+
+    @wraps(view)
+    def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return check(request) or view(request, *args, **kwargs)
+
+    return asked
+
+
+def joined_not_required(view: View) -> View:
+    """Leave that view out of what the middleware asks about: a health check, a page for everybody."""
+    view.agreement_exempt = True  # type: ignore[attr-defined]
+    return view
+
+
+class HasJoined:
+    """A permission for class-based views of APIs, in the form Django REST framework's are.
+
+    ``permission_classes = [HasJoined]``; a request that may not go on is 403, and ``message`` says what to join.
+    """
+
+    message = ""
+    code = "not_joined"
+
+    def has_permission(self, request: Any, view: object) -> bool:
+        left = pending(request)
+        self.message = asked_for(left) if left else ""
+        return not left
+
+    def has_object_permission(self, request: Any, view: object, obj: object) -> bool:
+        return True

@@ -1,0 +1,24 @@
+"""``"agreement.middleware.AgreementMiddleware"``, after Django's authentication: users join what is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from agreement import access
+
+
+class AgreementMiddleware:
+    """Records who enters, or asks those who have still to confirm, as each agreement says (``Agreement.joining``)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: access.View, args: Any, kwargs: Any) -> HttpResponse | None:
+        return access.check(request, view)

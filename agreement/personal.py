@@ -1,0 +1,262 @@
+"""A signed-in user's own pages: to join what is in force, or not to; and the record of what was joined.
+
+They are the user's alone: never kept by anybody between, and never answered to a form of another site's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from agreement import conf, dates, gate, origin
+from agreement.compared import Compared
+from agreement.gate import Dated, Timeline
+from agreement.models import Acceptance, Delivery, Edition, Outside, Stale
+from agreement.models.editions import Joining
+from agreement.pages import Visit
+from agreement.shown import Shown, frame
+
+#: How much of a long life the record shows, the latest first.
+LATEST = 200
+
+View = Callable[..., HttpResponseBase]
+
+
+def personal(*methods: str) -> Callable[[View], Callable[..., HttpResponseBase]]:
+    """Make a view of a :class:`Visit` one of a signed-in user's request, by those methods."""
+
+    def decorate(view: View) -> Callable[..., HttpResponseBase]:
+        @wraps(view)
+        def answer(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+            response: HttpResponseBase
+            if request.user.is_authenticated:
+                # Not what was remembered a second ago: whoever asks is going to be bound by the answer.
+                response = view(Visit(request, timezone.now(), gate.fresh(), {}), **arguments)
+            elif request.method == "POST":
+                raise PermissionDenied
+            else:
+                response = redirect_to_login(request.get_full_path())
+            response.headers["Cache-Control"] = "private, no-store"
+            return response
+
+        protected: Callable[..., HttpResponseBase] = csrf_protect(require_http_methods(methods)(answer))
+        return protected
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One edition a user may join, and what changed since the one he joined last."""
+
+    shown: Shown
+    joined: Joined | None
+    missed: tuple[Shown, ...] = ()
+    """The editions since then, in order, the asked one last."""
+    changes: Compared | None = None
+    """From then to now."""
+    settled: bool = False
+    """Has the user joined it, or one it changed in wording only?"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """A joining in the words of a page."""
+
+    acceptance: Acceptance
+    edition: Shown
+    at: str
+    changes: Compared | None = None
+    """From the edition joined before."""
+
+    @property
+    def says(self) -> str:
+        """What the record proves, and what it does not."""
+        acceptance = self.acceptance
+        if acceptance.kind != Acceptance.Kind.DEEMED:
+            return ""
+        if acceptance.notice_sent:
+            return _("The text was not displayed then; the notice about it had been sent.")
+        return _("The text was not displayed then, and no notice about it had been sent.")
+
+
+@personal("GET", "HEAD", "POST")
+def accept(visit: Visit, slug: str) -> HttpResponse:
+    """Ask about an agreement, and about whatever else this user has to confirm; record the answer.
+
+    Another edition in force by then, or another text: 409 with the question anew, and nothing recorded.
+    """
+    timeline = visit.timeline(slug)
+    if visit.request.method != "POST":
+        return _ask(visit, timeline)
+    answers = list(_answers(visit.request.POST, slug))
+    if visit.request.POST.get("decision") == "decline":
+        context = {"slug": slug, "next": _next(visit.request)}
+        return visit.render("agreement/declined.html", context)
+    try:
+        with transaction.atomic():
+            for each, number, digest, language in answers:
+                _record(visit, each, number, digest, language)
+    except Outside:
+        return HttpResponseRedirect(visit.path("withdraw"))
+    except Stale:
+        return _ask(Visit(visit.request, timezone.now(), gate.fresh(), {}), timeline, stale=True)
+    return HttpResponseRedirect(_next(visit.request) or visit.path("record"))
+
+
+def _answers(posted: QueryDict, slug: str) -> Iterable[tuple[str, int, str, str]]:
+    """What the form says was shown: slug, number, digest and language of each edition; ``BadRequest``."""
+    if posted.get("decision") not in {"accept", "decline"}:
+        raise BadRequest("decision must be accept or decline.")
+    others = sorted(name.partition(":")[2] for name in posted if name.startswith("edition:"))
+    for each, suffix in [(slug, ""), *((other, f":{other}") for other in others if other != slug)]:
+        number, digest, language = (posted.get(f"{name}{suffix}", "") for name in ("edition", "digest", "language"))
+        if not (number.isascii() and number.isdecimal() and len(number) <= 10) or language not in conf.LANGUAGES:
+            raise BadRequest("edition must be a number, and language kk or ru.")
+        yield each, int(number), digest, language
+
+
+def _record(visit: Visit, slug: str, number: int, digest: str, language: str) -> None:
+    dated = next((each for each in visit.timeline(slug).editions if each.number == number), None)
+    if dated is None:
+        raise Stale(f"{slug} {number}")
+    edition: Edition = Edition.objects.get(pk=dated.pk)
+    Acceptance.objects.record(
+        user=visit.request.user,
+        edition=edition,
+        digest=digest,
+        language=language,
+        kind=Acceptance.Kind.EXPLICIT,
+        origin=origin.of(visit.request),
+    )
+
+
+def _ask(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpResponse:
+    """2 queries, and 2 for each edition asked about."""
+    joined = _joined(visit)
+    wanted = _wanted(visit, timeline, joined.get(timeline.key))
+    if wanted is None:
+        raise Http404
+    questions = [_question(visit, timeline, wanted, joined.get(timeline.key))]
+    for other in visit.timelines.agreements.values():
+        if other.key != timeline.key and other.joining == Joining.EXPLICIT:
+            edition = _wanted(visit, other, joined.get(other.key))
+            if edition and not _settled(other, edition, joined.get(other.key)):
+                questions.append(_question(visit, other, edition, joined.get(other.key)))
+    language = questions[0].shown.language
+    context = {
+        "slug": timeline.slug,
+        "questions": questions,
+        "asked": [question for question in questions if not question.settled],
+        "other": next(code for code in conf.LANGUAGES if code != language),
+        "language": language,
+        "next": _next(visit.request),
+        "stale": stale,
+    }
+    response = visit.render("agreement/accept.html", context)
+    response.status_code = 409 if stale else 200
+    return response
+
+
+def _joined(visit: Visit) -> dict[int, Acceptance]:
+    """The latest joining of this user in each agreement. 1 query."""
+    rows = Acceptance.objects.with_current(visit.request.user.pk).select_related("edition")
+    rows = rows.order_by("edition__number", "round")
+    return {row.edition.agreement_id: row for row in rows.defer(*(f"edition__{name}" for name in _LONG))}
+
+
+_LONG = ("body", "body_kk", "body_ru")
+
+
+def _wanted(visit: Visit, timeline: Timeline, joined: Acceptance | None) -> Dated | None:
+    """The edition to be asked about: the one in force, or, if the site asks beforehand, the next."""
+    in_force = timeline.in_force(visit.at)
+    if conf.get().JOIN_BEFOREHAND and (in_force is None or _settled(timeline, in_force, joined)):
+        return timeline.announced(visit.at) or in_force
+    return in_force
+
+
+def _settled(timeline: Timeline, edition: Dated, joined: Acceptance | None) -> bool:
+    holding = {dated.pk for dated in timeline.holding(edition)}
+    return joined is not None and joined.edition_id in holding and bool(getattr(joined, "current", False))
+
+
+def _question(visit: Visit, timeline: Timeline, edition: Dated, joined: Acceptance | None) -> Question:
+    shown = _in_language(visit, visit.shown(timeline, edition))
+    if joined is None or joined.edition_id == edition.pk or (joined.edition.number or 0) > edition.number:
+        before = _row(timeline, joined, shown) if joined else None
+        return Question(shown=shown, joined=before, settled=_settled(timeline, edition, joined))
+    since = [dated for dated in timeline.binding if (joined.edition.number or 0) < dated.number <= edition.number]
+    missed = visit.listed((timeline, dated) for dated in since)
+    old = Shown.of(Edition.objects.select_related("agreement").get(pk=joined.edition_id), timeline, visit.at)
+    old = replace(old, language=shown.language)
+    return Question(
+        shown=shown,
+        joined=_row(timeline, joined, old),
+        missed=tuple(replace(each, language=shown.language) for each in missed),
+        changes=Compared(old, shown),
+        settled=_settled(timeline, edition, joined),
+    )
+
+
+def _in_language(visit: Visit, shown: Shown) -> Shown:
+    """In the language asked for by ``?language=``, or posted; else in the page's."""
+    asked = visit.request.POST.get("language") or visit.request.GET.get("language")
+    return replace(shown, language=asked) if asked in conf.LANGUAGES else shown
+
+
+def _row(timeline: Timeline, acceptance: Acceptance, edition: Shown, changes: Compared | None = None) -> Joined:
+    at = dates.instant(acceptance.at, frame(), timeline.time_zone) if acceptance.at else ""
+    return Joined(acceptance=acceptance, edition=edition, at=at, changes=changes)
+
+
+def _next(request: HttpRequest) -> str:
+    """Where the user was going: a path of this site, or nothing."""
+    asked = request.POST.get("next") or request.GET.get("next") or ""
+    safe = asked.startswith("/") and url_has_allowed_host_and_scheme(
+        asked, allowed_hosts=None, require_https=request.is_secure()
+    )
+    return asked if safe else ""
+
+
+@personal("GET", "HEAD")
+def record(visit: Visit) -> HttpResponse:
+    """What this user joined and was told, the latest first: edition, moment, language, digest, own redline."""
+    by_key = {timeline.key: timeline for timeline in visit.timelines.agreements.values()}
+    rows = Acceptance.objects.filter(user=visit.request.user.pk).select_related("edition__agreement")
+    rows = rows.defer(*(f"edition__{name}" for name in _LONG))
+    joinings: list[Joined] = []
+    last: dict[int, Shown] = {}
+    for row in reversed(rows.order_by("-at", "-pk")[:LATEST]):
+        timeline = by_key[row.edition.agreement_id]
+        shown = Shown.of(row.edition, timeline, visit.at)
+        old = last.get(timeline.key)
+        changes = Compared(old, shown) if old and old.edition.pk != row.edition_id else None
+        last[timeline.key] = shown
+        joinings.append(_row(timeline, row, shown, changes))
+    told = (
+        Delivery.objects.filter(user=visit.request.user.pk)
+        .exclude(outcome=Delivery.Outcome.WAITING)
+        .select_related("notice__edition__agreement")
+        .defer(*(f"notice__edition__{name}" for name in _LONG))
+        .order_by("-settled_at")[:LATEST]
+    )
+    notices = [
+        (delivery, dates.instant(delivery.settled_at, frame(), delivery.notice.edition.agreement.time_zone))
+        for delivery in told
+        if delivery.settled_at
+    ]
+    return visit.render("agreement/record.html", {"joinings": joinings[::-1], "notices": notices})

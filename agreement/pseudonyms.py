@@ -1,0 +1,40 @@
+"""What stands for a user when the account is gone: a keyed digest of the user's key.
+
+HMAC-SHA256, with keys of its own (``AGREEMENT["PSEUDONYM_KEYS"]``), so that evidence outlives an account and yet
+names nobody to whoever lacks the key. The first key writes, all of them read: a new one is put in front, and an old
+one stays as long as any row names its id. Whoever deletes a key has made its rows anonymous for good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from django.contrib.auth import get_user_model
+
+from agreement import conf
+
+
+@dataclass(frozen=True, slots=True)
+class Pseudonym:
+    """A user under one key. Both are ``""`` where the site has no keys."""
+
+    key: str = ""
+    """The id of the key, which is stored beside it."""
+    digest: str = ""
+
+
+def write(user_key: object) -> Pseudonym:
+    """The pseudonym a new row gets."""
+    return next(iter(read(user_key)), Pseudonym())
+
+
+def read(user_key: object) -> list[Pseudonym]:
+    """Every pseudonym an older row of this user may have."""
+    pk = get_user_model()._meta.pk
+    message = f"agreement user {pk.to_python(user_key)}".encode()
+    return [
+        Pseudonym(name, hmac.new(key.encode(), message, hashlib.sha256).hexdigest())
+        for name, key in conf.get().PSEUDONYM_KEYS.items()
+    ]

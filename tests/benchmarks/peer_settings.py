@@ -1,0 +1,12 @@
+"""The portal with a peer in it, for ``gate --peers``."""
+
+import os
+
+from portal_site.settings import *
+
+INSTALLED_APPS = [
+    *INSTALLED_APPS,
+    {"django-tos": "tos", "django-termsandconditions": "termsandconditions"}[os.environ["BENCHMARK_PEER"]],
+]
+DEFAULT_TERMS_SLUG = "site-terms"
+TERMS_EXCLUDE_URL_LIST = frozenset()

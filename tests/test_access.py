@@ -1,0 +1,436 @@
+"""The gate: who goes on, who is asked and how, at what cost; each rule with the failure it is there for."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.views import LoginView, LogoutView
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError, connection
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.urls import include, path
+from django.utils import timezone
+
+from agreement import access, gate, standing
+from agreement.models import Acceptance, Edition
+from agreement.models.editions import Joining
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def plain(request):
+    """A view that ignores the user."""
+    return HttpResponse("plain")
+
+
+def mine(request):
+    return HttpResponse(f"user {request.user.pk}")
+
+
+def taken(request):
+    return HttpResponse(request.POST.get("text", ""))
+
+
+@access.joined_not_required
+def health(request):
+    return HttpResponse("ok")
+
+
+class Api:
+    """A view of an API as Django REST framework calls it, without the framework."""
+
+    permission_classes = [access.HasJoined]
+
+    def __call__(self, request):
+        for permission in (each() for each in self.permission_classes):
+            if not permission.has_permission(request, self):
+                return HttpResponse(permission.message, status=403)
+        return HttpResponse("api")
+
+
+urlpatterns = [
+    path("agreements/", include("agreement.urls")),
+    path("login/", LoginView.as_view(), name="any_name_at_all"),
+    path("goodbye/", LogoutView.as_view()),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("", plain, name="home"),
+    path("plain/", plain),
+    path("mine/", mine),
+    path("taken/", taken),
+    path("health/", health),
+    path("status/", plain, name="status"),
+    path("media/picture/", plain),
+    path("decorated/", access.joined_required(plain)),
+    path("api/", Api()),
+]
+
+PAGE = {"headers": {"Accept": "text/html"}}
+
+
+@pytest.fixture(autouse=True)
+def _site(settings):
+    settings.ROOT_URLCONF = __name__
+    gate.forget()
+    standing.forget()
+    yield
+    standing.forget()
+
+
+@pytest.fixture
+def user():
+    return factories.users(1)[0]
+
+
+@pytest.fixture
+def reader(client, user):
+    client.force_login(user)
+    return client
+
+
+def explicit(**stated) -> Edition:
+    factories.agreement()
+    factories.Agreement.objects.update(joining=Joining.EXPLICIT)
+    edition = factories.published(**stated)
+    afresh()
+    return edition
+
+
+def afresh(*, read: bool = True) -> None:
+    """As if the second were over for which a process remembers what it read."""
+    standing._current = None
+    gate._read_at = float("-inf")
+    if read:
+        standing.now()
+
+
+def join(user, edition):
+    Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="kk", kind="explicit")
+
+
+def queries(client, address, **more):
+    with CaptureQueriesContext(connection) as captured:
+        response = client.get(address, **(PAGE | more))
+    assert response.status_code == 200
+    return [query["sql"] for query in captured]
+
+
+def of_ours(found):
+    return [sql for sql in found if "agreement_" in sql]
+
+
+# Joining by entering.
+
+
+def test_the_first_page_a_user_opens_joins_him_once(reader, user):
+    edition = factories.published()
+    for _time in range(3):
+        assert reader.get("/plain/", **PAGE).content == b"plain"
+    row = Acceptance.objects.get()
+    assert (row.user, row.edition, row.kind, row.digest) == (user, edition, "deemed", edition.digest)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("head", {"Accept": "text/html"}),
+        ("get", {"Accept": "text/html", "Sec-Purpose": "prefetch"}),
+        ("get", {"Accept": "text/html", "X-Requested-With": "XMLHttpRequest"}),
+        ("get", {"Accept": "application/json"}),
+    ],
+)
+def test_prefetch_head_and_polls_join_nobody(reader, method, headers):
+    factories.published()
+    assert getattr(reader, method)("/mine/", headers=headers).status_code == 200
+    assert not Acceptance.objects.exists()
+
+
+def test_health_checks_login_and_agreement_pages_join_nobody(reader):
+    factories.published()
+    for address in ("/health/", "/login/", "/agreements/", "/agreements/terms/", "/agreements/terms/editions/1/"):
+        assert reader.get(address, **PAGE).status_code == 200
+    assert not Acceptance.objects.exists()
+
+
+def test_a_post_joins_and_is_carried_out(reader):
+    factories.published()
+    assert reader.post("/taken/", {"text": "kept"}).content == b"kept"
+    assert Acceptance.objects.count() == 1
+
+
+def test_a_passing_visitor_is_asked_nothing_and_nothing_is_stored(client):
+    factories.published()
+    with CaptureQueriesContext(connection) as captured:
+        response = client.get("/plain/", **PAGE)
+    assert response.status_code == 200
+    assert not response.cookies
+    assert len(captured) == 0
+    assert not Acceptance.objects.exists()
+
+
+# What it costs.
+
+
+def test_a_user_who_joined_costs_no_query_and_no_session(reader):
+    factories.published()
+    reader.get("/plain/", **PAGE)
+    response = reader.get("/plain/", **PAGE)
+    assert "Cookie" not in response.get("Vary", "")
+    assert queries(reader, "/plain/") == []
+    assert of_ours(queries(reader, "/mine/")) == []
+
+
+def test_after_a_new_edition_it_is_one_query_and_one_insert(reader):
+    factories.published()
+    reader.get("/plain/", **PAGE)
+    factories.published()
+    afresh()
+
+    first, second = of_ours(queries(reader, "/mine/")), of_ours(queries(reader, "/mine/"))
+
+    assert [sql.split()[0] for sql in first] == ["SELECT", "INSERT"]
+    assert second == []
+
+
+def test_a_session_begun_anew_costs_nothing_of_ours(reader, user):
+    factories.published()
+    reader.get("/plain/", **PAGE)
+    other = Client()
+    other.force_login(user)
+    assert of_ours(queries(other, "/mine/")) == []
+
+
+def test_an_announcement_makes_nobody_be_looked_up(reader):
+    factories.published()
+    reader.get("/plain/", **PAGE)
+    factories.published(effective_from=timezone.now() + timedelta(days=9))
+    afresh()
+    assert queries(reader, "/plain/") == []
+
+
+def test_wording_alone_never_asks_again(reader, user):
+    first = explicit()
+    join(user, first)
+    assert reader.get("/plain/", **PAGE).status_code == 200
+    factories.published(material=False)
+    afresh()
+    assert queries(reader, "/plain/") == []
+    factories.published(material=True)
+    afresh()
+    assert reader.get("/plain/", **PAGE).status_code == 302
+
+
+def test_whoever_missed_a_material_edition_is_asked_though_wording_came_after(reader, user):
+    join(user, explicit())
+    factories.published(material=True)
+    last = factories.published(material=False)
+    afresh()
+    assert reader.get("/plain/", **PAGE).status_code == 302
+    join(user, last)
+    assert reader.get("/plain/", **PAGE).status_code == 200
+
+
+def test_what_is_remembered_is_bounded(monkeypatch):
+    monkeypatch.setattr(standing, "LIMIT", 3)
+    factories.published()
+    demanded = standing.now()
+    memory = standing.Memory()
+    for number in range(10):
+        memory.keep(f"session {number}", number, demanded)
+    assert [memory.settled(f"session {number}", demanded) for number in range(10)] == [False] * 7 + [True] * 3
+
+
+def test_a_user_who_left_is_looked_up_again(reader, user):
+    factories.published()
+    reader.get("/plain/", **PAGE)
+    standing.memory.drop([user.pk])
+    assert of_ours(queries(reader, "/plain/"))
+
+
+# In time.
+
+
+def test_an_announced_edition_binds_at_its_moment_and_not_before(reader, user):
+    join(user, explicit())
+    moment = timezone.now() + timedelta(seconds=1.2)
+    factories.published(effective_from=moment)
+    afresh()
+    statuses = []
+    while timezone.now() < moment + timedelta(seconds=0.3):
+        before, status, after = timezone.now(), reader.get("/plain/", **PAGE).status_code, timezone.now()
+        statuses.append((before, status, after))
+        time.sleep(0.02)
+    assert {status for _before, status, after in statuses if after < moment} == {200}
+    assert {status for before, status, _after in statuses if before >= moment} == {302}
+
+
+def test_a_publication_elsewhere_is_known_within_a_second(reader, user):
+    join(user, explicit())
+    assert reader.get("/plain/", **PAGE).status_code == 200
+    other = threading.Thread(target=lambda: (factories.published(), connection.close()))
+    other.start()
+    other.join()
+    committed = time.monotonic()
+    while reader.get("/plain/", **PAGE).status_code == 200:
+        assert time.monotonic() - committed < gate.SECONDS + 0.25
+
+
+def test_a_cancellation_elsewhere_is_known_before_its_edition_would_bind(reader, user):
+    join(user, explicit())
+    following = factories.published(effective_from=timezone.now() + timedelta(seconds=2))
+    afresh()
+    following.cancel()
+    while timezone.now() < following.effective_from + timedelta(seconds=0.2):
+        time.sleep(0.1)
+    assert reader.get("/plain/", **PAGE).status_code == 200
+
+
+# Asking.
+
+
+def test_a_page_leads_to_the_question_and_back(reader):
+    explicit()
+    response = reader.get("/mine/?a=1&b=2", **PAGE)
+    assert response.status_code == 302
+    assert response.url == "/agreements/terms/accept/?next=%2Fmine%2F%3Fa%3D1%26b%3D2"
+    assert response["Cache-Control"] == "private, no-store"
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("get", {"Accept": "application/json"}),
+        ("get", {"Accept": "*/*"}),
+        ("get", {"Accept": "text/html", "X-Requested-With": "XMLHttpRequest"}),
+        ("get", {"Accept": "text/html", "Sec-Fetch-Mode": "cors"}),
+        ("head", {"Accept": "text/html"}),
+        ("post", {"Accept": "text/html"}),
+        ("post", {"Accept": "text/html", "X-Requested-With": "XMLHttpRequest"}),
+        ("put", {}),
+        ("patch", {}),
+        ("delete", {}),
+    ],
+)
+def test_a_program_or_a_form_is_refused_and_told_what_to_join(reader, method, headers):
+    """Elsewhere such requests bypass the gate, or lose their body to a redirect."""
+    edition = explicit()
+
+    response = getattr(reader, method)("/taken/", {"text": "kept"} if method == "post" else None, headers=headers)
+
+    assert response.status_code == 403
+    assert response["Content-Type"] == "application/problem+json"
+    if method != "head":
+        (named,) = json.loads(response.content)["agreements"]
+        assert named == {
+            "agreement": "terms",
+            "edition": 1,
+            "digest": edition.digest,
+            "address": "http://testserver/agreements/terms/editions/1/",
+            "accept": "http://testserver/agreements/terms/accept/",
+        }
+        assert "kept" not in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "address", ["/health/", "/status/", "/media/picture/", "/login/", "/agreements/", "/agreements/terms/accept/"]
+)
+def test_what_users_need_before_they_can_join_stays_reachable(reader, settings, address):
+    settings.AGREEMENT = {**settings.AGREEMENT, "EXEMPT": ("status", "/media/")}
+    explicit()
+    assert reader.get(address, **PAGE).status_code == 200
+    assert reader.get("/plain/", **PAGE).status_code == 302
+
+
+def test_login_logout_and_the_language_are_never_in_the_way(reader):
+    explicit()
+    assert reader.post("/i18n/setlang/", {"language": "ru"}).status_code == 302
+    assert reader.post("/goodbye/").status_code in {200, 302}
+
+
+@pytest.mark.parametrize("exempt", [False, True])
+def test_staff_are_asked_like_anybody_unless_the_site_says_otherwise(client, settings, user, exempt):
+    settings.AGREEMENT = {**settings.AGREEMENT, "EXEMPT_STAFF": exempt}
+    user.is_staff = True
+    user.save()
+    client.force_login(user)
+    explicit()
+    assert client.get("/plain/", **PAGE).status_code == (200 if exempt else 302)
+
+
+def test_an_agreement_asked_about_elsewhere_is_left_alone(reader):
+    explicit()
+    factories.Agreement.objects.update(joining=Joining.APART)
+    afresh()
+    standing.forget()
+    assert reader.get("/plain/", **PAGE).status_code == 200
+    assert not Acceptance.objects.exists()
+
+
+def test_of_two_agreements_the_one_to_confirm_is_asked_and_the_other_recorded(reader):
+    explicit()
+    factories.published(slug="privacy")
+    factories.Agreement.objects.filter(slug="privacy").update(joining=Joining.DEEMED)
+    afresh()
+    assert reader.get("/plain/", **PAGE).url.startswith("/agreements/terms/accept/")
+    assert [row.edition.agreement.slug for row in Acceptance.objects.all()] == ["privacy"]
+
+
+# One view alone.
+
+
+def test_a_view_can_ask_by_itself(reader, user, settings):
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "agreement" not in name]
+    edition = explicit()
+    assert reader.get("/plain/", **PAGE).status_code == 200
+    assert reader.get("/decorated/", **PAGE).status_code == 302
+    assert reader.get("/api/").status_code == 403
+    assert "terms 1" in reader.get("/api/").content.decode()
+    join(user, edition)
+    assert reader.get("/decorated/", **PAGE).status_code == 200
+    assert reader.get("/api/").content == b"api"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Token of-a-user"}])
+def test_a_user_who_comes_by_a_token_and_no_session_is_no_way_round(user, headers):
+    explicit()
+    request = RequestFactory().post("/taken/", headers=headers)
+    request.user = user
+    assert access.check(request, plain).status_code == 403
+
+
+# Without a database.
+
+
+class Away(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("passes", "reads", "writes"), [("read", 200, 503), ("all", 200, 200), ("none", 503, 503)])
+def test_without_its_database_it_fails_as_configured(reader, settings, monkeypatch, passes, reads, writes):
+    settings.AGREEMENT = {**settings.AGREEMENT, "DATABASE_AWAY": passes}
+    factories.published()
+
+    def away():
+        raise OperationalError("the server is gone")
+
+    monkeypatch.setattr(gate, "_read", away)
+    afresh(read=False)
+
+    assert reader.get("/plain/", **PAGE).status_code == reads
+    response = reader.post("/taken/", {"text": "kept"})
+    assert response.status_code == writes
+    if writes == 503:
+        assert response["Retry-After"] == "5"
+        assert "kept" not in response.content.decode()
+
+
+def test_a_fault_of_the_site_is_not_swallowed(reader, monkeypatch):
+    factories.published()
+    monkeypatch.setattr(standing, "now", lambda: (_ for _ in ()).throw(PermissionDenied))
+    assert reader.get("/plain/", **PAGE).status_code == 403

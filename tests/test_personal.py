@@ -1,0 +1,287 @@
+"""The page that asks, and the user's own record: what was shown is what is recorded, or nothing is."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from agreement import dispatch, gate
+from agreement.models import Acceptance, Agreement, Edition
+from agreement.models.editions import Joining
+from tests import factories
+from tests.site import KK, RU
+
+pytestmark = pytest.mark.django_db
+
+HERE = "/ru/agreements/terms/accept/"
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def user():
+    return factories.users(1)[0]
+
+
+@pytest.fixture
+def reader(client, user):
+    client.force_login(user)
+    return client
+
+
+def answer(edition: Edition, /, **more) -> dict[str, object]:
+    return {"edition": edition.number, "digest": edition.digest, "language": "ru", "decision": "accept"} | more
+
+
+def explicit(*slugs: str) -> None:
+    for slug in slugs:
+        factories.agreement(slug)
+    Agreement.objects.filter(slug__in=slugs).update(joining=Joining.EXPLICIT)
+
+
+def changed(words: str, **stated) -> Edition:
+    return factories.published(
+        kk=KK.replace("Екінші тармақ", f"Екінші {words} тармақ"),
+        ru=RU.replace("Второй пункт", f"Второй {words} пункт"),
+        **stated,
+    )
+
+
+def fields(page: str) -> dict[str, str]:
+    """The hidden fields of the form, as a browser sends them."""
+    form = page[page.index('id="question"') :]
+    return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
+
+
+def test_the_page_shows_the_text_and_posts_what_it_showed(reader, user):
+    edition = factories.published()
+
+    page = reader.get(f"{HERE}?next=/ru/").content.decode()
+    shown = fields(page)
+    response = reader.post(HERE, shown | {"decision": "accept"})
+
+    assert "Второй пункт" in page
+    assert shown["digest"] == edition.digest
+    assert (response.status_code, response.url) == (302, "/ru/")
+    row = Acceptance.objects.get()
+    assert (row.user, row.edition, row.digest, row.language, row.kind) == (
+        user,
+        edition,
+        edition.digest,
+        "ru",
+        "explicit",
+    )
+    assert 'id="question"' not in reader.get(HERE).content.decode()
+
+
+def test_both_languages_are_at_hand_and_the_one_shown_is_recorded(reader):
+    factories.published()
+    page = reader.get(f"{HERE}?language=kk").content.decode()
+    assert "Екінші тармақ" in page
+    assert 'href="?language=ru"' in page
+    reader.post(HERE, fields(page) | {"decision": "accept"})
+    assert Acceptance.objects.get().language == "kk"
+
+
+def test_accepting_twice_is_accepting_once(reader):
+    edition = factories.published()
+    for _time in range(2):
+        assert reader.post(HERE, answer(edition)).status_code == 302
+    assert Acceptance.objects.count() == 1
+
+
+def test_declining_records_nothing_and_shows_the_ways_out(reader):
+    edition = factories.published()
+    response = reader.post(HERE, answer(edition, decision="decline"))
+    assert response.status_code == 200
+    assert 'action="/ru/accounts/logout/"' in response.content.decode()
+    assert not Acceptance.objects.exists()
+
+
+def test_both_answers_look_alike(reader):
+    factories.published()
+    buttons = re.findall(r"<button([^>]*)>", reader.get(HERE).content.decode())
+    assert [re.sub(r'value="\w+"', "", each) for each in buttons[:2]] == [' name="decision" '] * 2
+
+
+def test_a_stale_form_is_answered_with_the_text_in_force_and_records_nothing(reader):
+    old = factories.published()
+    shown = fields(reader.get(HERE).content.decode())
+    new = changed("новый")
+
+    response = reader.post(HERE, shown | {"decision": "accept"})
+
+    page = response.content.decode()
+    assert response.status_code == 409
+    assert not Acceptance.objects.exists()
+    assert fields(page)["digest"] == new.digest != old.digest
+    assert "новый" in page
+    assert reader.post(HERE, fields(page) | {"decision": "accept"}).status_code == 302
+    assert Acceptance.objects.get().edition == new
+
+
+def _tampered(edition, scheduled, draft):
+    return {
+        "digest of another": (answer(edition, digest=scheduled.digest), 409),
+        "no digest": (answer(edition, digest=""), 409),
+        "scheduled": (answer(scheduled), 409),
+        "draft's id": (answer(edition, edition=draft.pk + 1000), 409),
+        "draft's id and no digest": (answer(edition, edition=draft.pk + 1000, digest=""), 409),
+        "no number": (answer(edition, edition=""), 400),
+        "words for a number": (answer(edition, edition="one"), 400),
+        "too many digits": (answer(edition, edition="9" * 5000), 400),
+        "ten digits": (answer(edition, edition="9999999999"), 409),
+        "negative": (answer(edition, edition=-1), 400),
+        "another script's digits": (answer(edition, edition="١"), 400),
+        "no language": (answer(edition, language=""), 400),
+        "another language": (answer(edition, language="en"), 400),
+        "no decision": (answer(edition, decision=""), 400),
+        "another decision": (answer(edition, decision="yes"), 400),
+        "another agreement too": (answer(edition, **{"edition:nowhere": 1, "language:nowhere": "ru"}), 404),
+    }
+
+
+@pytest.mark.parametrize("which", _tampered(Edition(), Edition(), Edition(pk=0)))
+def test_a_form_that_was_tampered_with_is_refused_whole(reader, which):
+    edition = factories.published()
+    scheduled = changed("грядущий", effective_from=timezone.now() + DAY)
+    posted, status = _tampered(edition, scheduled, factories.draft())[which]
+    assert reader.post(HERE, posted).status_code == status
+    assert not Acceptance.objects.exists()
+
+
+def test_another_users_token_is_refused(user):
+    edition = factories.published()
+    strict, other = Client(enforce_csrf_checks=True), Client(enforce_csrf_checks=True)
+    strict.force_login(user)
+    other.force_login(factories.users(1)[0])
+    token = re.search(r'csrfmiddlewaretoken" value="([^"]+)"', other.get(HERE).content.decode())[1]
+    strict.get(HERE)
+
+    assert strict.post(HERE, answer(edition, csrfmiddlewaretoken=token)).status_code == 403
+    assert strict.post(HERE, answer(edition)).status_code == 403
+    assert not Acceptance.objects.exists()
+
+
+def test_nobody_joins_without_logging_in(client):
+    edition = factories.published()
+    assert client.post(HERE, answer(edition)).status_code == 403
+    response = client.get(HERE)
+    assert (response.status_code, response.url) == (302, f"/ru/accounts/login/?next={HERE}")
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "http://evil.example",
+        "http:evil.example",
+        "https:///evil.example",
+        "//evil.example",
+        "///evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "javascript:alert(1)",
+        "/\t/evil.example",
+        " //evil.example",
+        "ftp://evil.example",
+        "evil.example",
+    ],
+)
+def test_the_way_back_never_leads_to_another_site(reader, evil):
+    edition = factories.published()
+    assert "evil" not in fields(reader.get(HERE, {"next": evil}).content.decode()).get("next", "")
+    response = reader.post(HERE, answer(edition, next=evil))
+    assert response.url == "/ru/agreements/record/"
+
+
+def test_the_page_is_the_users_alone(reader):
+    factories.published()
+    for address in (HERE, "/ru/agreements/record/"):
+        assert reader.get(address)["Cache-Control"] == "private, no-store"
+
+
+def test_whoever_missed_editions_reads_their_summaries_in_order_and_one_redline(reader, user):
+    first = factories.published()
+    Acceptance.objects.record(user=user, edition=first, digest=first.digest, language="ru", kind="explicit")
+    changed("первый раз", summary_ru="Сначала это.")
+    changed("второй раз", summary_ru="Потом то.")
+    changed("третий раз", summary_ru="И наконец.")
+
+    page = reader.get(HERE).content.decode()
+
+    places = [page.index(words) for words in ("Сначала это.", "Потом то.", "И наконец.")]
+    assert places == sorted(places)
+    assert page.count('class="agreement-redline"') == 1
+    assert re.search(r"<ins>третий раз\s*</ins>", page)
+    assert "первый раз" not in page
+
+
+def test_several_pending_agreements_are_one_page_one_submit_and_one_record_each(reader):
+    explicit("terms", "privacy")
+    editions = {slug: factories.published(slug=slug) for slug in ("terms", "privacy")}
+    gate.forget()
+
+    shown = fields(reader.get(HERE).content.decode())
+    assert shown["digest:privacy"] == editions["privacy"].digest
+    assert reader.post(HERE, shown | {"decision": "accept"}).status_code == 302
+
+    assert {row.edition for row in Acceptance.objects.all()} == set(editions.values())
+
+
+def test_of_several_agreements_one_stale_leaves_all_unrecorded(reader):
+    explicit("terms", "privacy")
+    for slug in ("terms", "privacy"):
+        factories.published(slug=slug)
+    shown = fields(reader.get(HERE).content.decode())
+    factories.published(slug="privacy")
+    assert reader.post(HERE, shown | {"decision": "accept"}).status_code == 409
+    assert not Acceptance.objects.exists()
+
+
+def test_before_the_first_edition_there_is_nothing_to_join(reader):
+    factories.published(effective_from=timezone.now() + DAY)
+    assert reader.get(HERE).status_code == 404
+    assert reader.get("/ru/agreements/nowhere/accept/").status_code == 404
+
+
+def test_a_site_that_asks_beforehand_shows_the_next_edition(reader, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "JOIN_BEFOREHAND": True}
+    edition = factories.published()
+    reader.post(HERE, answer(edition))
+    following = changed("грядущий", effective_from=timezone.now() + DAY)
+    shown = fields(reader.get(HERE).content.decode())
+    assert shown["digest"] == following.digest
+    reader.post(HERE, shown | {"decision": "accept"})
+    assert set(Acceptance.objects.values_list("edition", flat=True)) == {edition.pk, following.pk}
+
+
+def test_the_record_shows_joinings_notices_and_the_own_redline(reader, user):
+    first = factories.published()
+    reader.post(HERE, answer(first))
+    second = changed("новый")
+    Acceptance.objects.record(user=user, edition=second, digest=second.digest, language="ru", kind="deemed")
+    dispatch.work()
+
+    page = reader.get("/ru/agreements/record/").content.decode()
+
+    assert page.index(second.digest) < page.index(first.digest)
+    assert "/ru/agreements/terms/editions/2/changes/?from=1" in page
+    assert page.count("<article") == 2
+    assert page.count("/ru/agreements/terms/editions/") >= 4
+    assert factories.users(1)[0].username not in page
+
+
+def test_a_record_is_of_its_user_alone(reader):
+    edition = factories.published()
+    (other,) = factories.users(1)
+    Acceptance.objects.record(user=other, edition=edition, digest=edition.digest, language="ru", kind="explicit")
+    assert edition.digest not in reader.get("/ru/agreements/record/").content.decode()
+
+
+@pytest.mark.parametrize("method", ["put", "delete", "patch"])
+def test_other_methods_are_not_allowed(reader, method):
+    factories.published()
+    assert getattr(reader, method)(HERE).status_code == 405
