@@ -76,6 +76,9 @@ class Conf:
     REPLY_TO: str = ""
     """The ``Reply-To`` address of notices. Default: none."""
 
+    MAIL_CONNECTION: Mapping[str, Any] = field(default_factory=dict)
+    """Before Django 6.1: arguments of ``get_connection()`` for a mail server of the notices' own, ``{"host": …}``."""
+
     MAILER: str = "default"
     """Alias in Django's ``MAILERS`` (6.1 and later) of the mail server for notices."""
 
