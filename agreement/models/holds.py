@@ -88,7 +88,7 @@ class LegalHold(models.Model):
 
     def clean(self) -> None:
         super().clean()
-        if self.pk is None and (self.user is None) == (self.edition is None):
+        if self._state.adding and (self.user is None) == (self.edition is None):
             raise ValidationError(_("Name either a user or an edition."), code="one_of_two")
 
     def __str__(self) -> str:
