@@ -6,6 +6,8 @@ system-check error ``agreement.E001``.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -47,8 +49,15 @@ class Conf:
     AUDIENCE: str = "agreement.audience.active_users"
     """Dotted path of a callable without arguments that gives the users to be told, as a ``QuerySet``."""
 
+    REMINDER_DAYS: int = 0
+    """Days before its effect on which users are reminded of an announced edition. 0: never."""
+
     CHANNELS: tuple[str, ...] = ("agreement.channels.EmailChannel",)
     """Dotted paths of the channels every notice goes out by."""
+
+    ADDRESS_KEY: str = ""
+    """Key by which the ledger keeps a digest (HMAC-SHA256) of the address a notice went to, and never the address: at
+    least 32 random characters, not ``SECRET_KEY``, which is changed now and then. Default: no digest is kept."""
 
     PACE: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Caps by channel, ``{"email": ("2500/h", "20000/d")}``: a number a s, min, h or d. Each holds in every rolling
@@ -208,6 +217,12 @@ def notice_language(value: object) -> str:
     """The language of a user's notice: ``kk``, ``ru``, or ``mul`` (ISO 639-2: several) when unknown."""
     code = str(value or "").replace("_", "-").partition("-")[0].lower()
     return code if code in LANGUAGES else "mul"
+
+
+def address_digest(address: str) -> str:
+    """What the ledger keeps of an address: the same for the same address in any case, ``""`` without a key."""
+    key = get().ADDRESS_KEY.encode()
+    return hmac.new(key, address.strip().casefold().encode(), hashlib.sha256).hexdigest() if key else ""
 
 
 def limits(channel: str) -> tuple[pace.Cap, ...]:

@@ -28,7 +28,6 @@ from agreement.models import Acceptance, Delivery, Edition, Outside, Stale
 from agreement.models.editions import Joining
 from agreement.pages import Visit
 from agreement.shown import Shown, frame
-from agreement.text import rendering
 
 #: How much of a long life the record shows, the latest first.
 LATEST = 200
@@ -71,12 +70,6 @@ class Question:
     """From then to now."""
     settled: bool = False
     """Has the user joined it, or one it changed in wording only?"""
-
-    @property
-    def redline(self) -> str:
-        """The changed clauses, as HTML."""
-        words = frame() if frame() in rendering.WORDS else "en"
-        return rendering.html(self.changes.redline, words, whole=False) if self.changes else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

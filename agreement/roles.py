@@ -16,26 +16,27 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import router
 from django.utils.translation import gettext_lazy as _
 
+AUTHORS, PUBLISHERS, PRIVACY_OFFICERS = "agreement authors", "agreement publishers", "agreement privacy officers"
 #: Group → the codenames of its permissions; those of models that a version lacks are passed over.
 ROLES: dict[str, tuple[str, ...]] = {
-    "agreement authors": (
+    AUTHORS: (
         *("view_agreement", "view_edition", "add_edition", "change_edition", "delete_edition"),
         "view_act",
     ),
-    "agreement publishers": (
+    PUBLISHERS: (
         *("view_agreement", "view_edition", "publish_edition", "cancel_edition"),
         *("view_notice", "pause_notice", "resume_notice", "resend_notice", "view_act"),
     ),
-    "agreement privacy officers": (
+    PRIVACY_OFFICERS: (
         *("view_acceptance", "add_acceptance", "view_consent", "add_consent", "view_withdrawal", "add_withdrawal"),
         "export_evidence",
     ),
 }
 #: The groups by their names in the reader's language.
 NAMES = {
-    "agreement authors": _("authors of agreements"),
-    "agreement publishers": _("publishers of agreements"),
-    "agreement privacy officers": _("privacy officers"),
+    AUTHORS: _("authors of agreements"),
+    PUBLISHERS: _("publishers of agreements"),
+    PRIVACY_OFFICERS: _("privacy officers"),
 }
 #: How many people a page names before it says "and others".
 NAMED = 5

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,42 +110,29 @@ def site(folder: Path, *, email_url: str = "", vendor: str = "") -> Iterator[Sit
 
 
 @contextmanager
-def served(
-    made: Site, application: str = "portal_site.wsgi", *, log: Path | None = None, **environment: str
-) -> Iterator[int]:
-    """That portal behind gunicorn as it is deployed, with one worker; its port. ``log`` gets what the server says."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    options = ("--workers=1", "--worker-class=gthread", "--threads=4", "--keep-alive=30", "--log-level=error")
-    base = {"DEBUG": "0", "SECRET_KEY": "tests", "PYTHONWARNINGS": "ignore"}
-    base["AGREEMENT_BASE_URL"] = f"http://127.0.0.1:{port}"
-    with (log or Path(os.devnull)).open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", *options, application],
-            cwd=ROOT,
-            env={**made.env, **base, **environment},
-            stdout=out,
-            stderr=out,
-        )
-    try:
-        wait_for(port, process)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def wait_for(port: int, process: subprocess.Popen[Any]) -> None:
-    """Until that process listens there."""
-    for _ in range(600):
-        assert process.poll() is None, f"The server ended with {process.returncode}."
+def served(made: Site, log: Path, application: str = "portal_site.wsgi", **environment: str) -> Iterator[int]:
+    """The port at which gunicorn serves the portal, ``DEBUG`` off as deployed; what the server says is in ``log``."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    env = made.env | {"DEBUG": "0", "SECRET_KEY": "served", "AGREEMENT_BASE_URL": f"http://127.0.0.1:{port}"}
+    options = ("--workers=1", "--worker-class=gthread", "--threads=4", "--keep-alive=30")
+    command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", *options, application]
+    with log.open("w") as out, subprocess.Popen(command, cwd=ROOT, env=env | environment, stdout=out, stderr=out) as it:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
+            wait_for(port, it, log)
+            yield port
+        finally:
+            it.terminate()
+
+
+def wait_for(port: int, process: subprocess.Popen[Any], log: Path) -> None:
+    """Until that process listens there; what it said, if it ends before."""
+    for _attempt in range(600):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
-    raise AssertionError("The server does not listen.")
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    raise AssertionError(f"Nothing listens after half a minute: {log.read_text()}")
 
 
 def make_users(count: int) -> str:

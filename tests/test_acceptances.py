@@ -7,17 +7,26 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core import serializers
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from agreement import pseudonyms, signals
 from agreement.models import Acceptance, Delivery, Edition, Notice, Stale
 from agreement.models.acceptances import Asked, Origin
+from agreement.testing import open_seal
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _english():
+    with translation.override("en"):
+        yield
+
 
 Kind = Acceptance.Kind
 DAY = timedelta(days=1)
@@ -59,6 +68,18 @@ def test_joining_twice_gives_the_first_row():
     first = join(user, edition)
     assert join(user, edition, language="ru") == first
     assert Acceptance.objects.get().language == "kk"
+
+
+def test_a_row_travels_through_a_dump():
+    edition, (user,) = factories.published(), factories.users(1)
+    row = join(user, edition)
+    dumped = serializers.serialize("json", [row])
+    with open_seal():
+        Acceptance.objects.all().delete()
+    for found in serializers.deserialize("json", dumped):
+        found.save()
+    again = Acceptance.objects.get()
+    assert (again.pk, again.at, again.pseudonym) == (row.pk, row.at, row.pseudonym)
 
 
 def test_users_join_each_for_himself():

@@ -17,7 +17,7 @@ from tests.test_admin import at, desk, written
 
 pytestmark = pytest.mark.django_db
 
-AUTHORS, PUBLISHERS, OFFICERS = roles.ROLES
+AUTHORS, PUBLISHERS, OFFICERS = roles.AUTHORS, roles.PUBLISHERS, roles.PRIVACY_OFFICERS
 
 
 def staff(django_user_model, name: str, *groups: str, **fields: object) -> Client:

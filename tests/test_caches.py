@@ -105,7 +105,8 @@ Front = Callable[[str, dict[str, str]], Answer]
 
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, int]]:
-    with site(tmp_path_factory.mktemp("caches")) as made, served(made) as port:
+    folder = tmp_path_factory.mktemp("caches")
+    with site(folder) as made, served(made, folder / "log") as port:
         yield made, port
 
 
@@ -136,13 +137,13 @@ def front(request: pytest.FixtureRequest, portal: tuple[Site, int], tmp_path: Pa
           }}
         }}
         """)
-    process = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", "nginx.conf", "-e", "stderr"])
-    try:
-        wait_for(port, process)
-        yield lambda path, headers: ask(port, path, headers)
-    finally:
-        process.terminate()
-        process.wait(30)
+    log = tmp_path / "log"
+    with log.open("w") as out, subprocess.Popen([NGINX, "-p", tmp_path, "-c", "nginx.conf"], stderr=out) as process:
+        try:
+            wait_for(port, process, log)
+            yield lambda path, headers: ask(port, path, headers)
+        finally:
+            process.terminate()
 
 
 def publish(made: Site, when: str) -> tuple[datetime, datetime]:

@@ -145,7 +145,7 @@ def deployed(tmp_path_factory) -> Iterator[tuple[int, Path]]:
     folder = tmp_path_factory.mktemp("served")
     with site(folder, vendor="sqlite") as made:
         record(made)
-        with served(made, log=folder / "log") as port:
+        with served(made, folder / "log") as port:
             yield port, folder / "log"
 
 

@@ -6,7 +6,7 @@ from agreement.models.triggers import CloseSeal, OpenSeal
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agreement", "0030_acts")]
+    dependencies = [("agreement", "0031_autosave")]
 
     operations = [
         OpenSeal(),

@@ -7,10 +7,11 @@ Imports go one way: ``acceptances`` knows ``editions``, ``deliveries`` and ``fie
 
 from agreement.models.acceptances import Acceptance, Outside, Stale
 from agreement.models.acts import Act
-from agreement.models.deliveries import Delivery, Progress
+from agreement.models.autosave import Autosave
+from agreement.models.deliveries import Bounce, Delivery, Progress
 from agreement.models.editions import Agreement, Edition
 from agreement.models.holds import LegalHold
-from agreement.models.notices import Notice, NoticeText
+from agreement.models.notices import Notice, NoticeRead, NoticeText
 from agreement.models.paces import Pace
 from agreement.models.refusals import EditionError
 from agreement.models.timestamps import TimeStamp
@@ -20,12 +21,15 @@ __all__ = [
     "Acceptance",
     "Act",
     "Agreement",
+    "Autosave",
+    "Bounce",
     "Consent",
     "Delivery",
     "Edition",
     "EditionError",
     "LegalHold",
     "Notice",
+    "NoticeRead",
     "NoticeText",
     "Outside",
     "Pace",

@@ -71,6 +71,11 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
             found |= Q(pseudonym=pseudonym.digest, pseudonym_key=pseudonym.key)
         return self.filter(found).order_by("at", "pk")
 
+    def missing(self, users: models.QuerySet[Any], editions: Iterable[int]) -> models.QuerySet[Any]:
+        """Those of the users who have joined none of these editions. An anti-join, on the index of the unique key."""
+        theirs = self.filter(edition__in=list(editions), user=models.OuterRef("pk"))
+        return users.filter(~models.Exists(theirs))
+
     def record(
         self,
         *,
@@ -102,7 +107,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
             if departure and not departure.may_rejoin and kind == Acceptance.Kind.EXPLICIT:
                 raise Outside(departure)
             round_ = 1 + _departures(user.pk, at).filter(agreement=edition.agreement_id).count()
-            self._insert(
+            self._join(
                 alias,
                 round_=round_,
                 user=user,
@@ -162,7 +167,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
             rows = missing.order_by("pk").values_list("pk", "round_", "outside")
             left = {}
             for key, round_, outside in _held(rows, alias) if locks else rows.using(alias):
-                made = (key in entered and not outside) and self._insert(
+                made = (key in entered and not outside) and self._join(
                     alias,
                     round_=round_,
                     user=user,
@@ -177,7 +182,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
                     left[key] = bool(outside)
         return left
 
-    def _insert(
+    def _join(
         self,
         alias: str,
         *,

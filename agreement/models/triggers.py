@@ -90,7 +90,7 @@ SEALS = (
     Seal(
         model="noticetext",
         sealed="{row}.id IS NOT NULL",
-        keys=((("id",), ""), (("notice_id", "channel", "language"), "")),
+        keys=((("id",), ""), (("notice_id", "channel", "language", "since"), "")),
     ),
     Seal(
         model="timestamp",
@@ -355,7 +355,8 @@ def _sqlite(seal: Seal, table: str, columns: tuple[str, ...]) -> dict[str, str]:
         changed += " OR " + seal.never.format(now=_NOW["sqlite"])
     same_key = " OR ".join(
         "(" + " AND ".join([*(f'kept."{column}" = NEW."{column}"' for column in key), *([also] if also else [])]) + ")"
-        for key, also in seal.keys
+        # A table as an earlier migration has it may lack a column that a key of today names.
+        for key, also in ((tuple(column for column in key if column in columns), also) for key, also in seal.keys)
     )
     collides = f'EXISTS (SELECT 1 FROM "{table}" AS kept WHERE {seal.where("kept")} AND ({same_key})'
     events = {

@@ -72,7 +72,7 @@ def _speed(folder: Path, count: int, rounds: int) -> Iterator[Result]:
     kept = folder / "page.gz"
     with site(folder) as made:
         _publish(made)
-        with _served(made, BENCHMARK_BYTES=str(kept)) as server:
+        with _served(made, folder / "log", BENCHMARK_BYTES=str(kept)) as server:
             answer = server.get(PAGE)
             kept.write_bytes(answer.body)
             assert server.get("/kk/trivial/").body == answer.body
@@ -107,7 +107,8 @@ def _users(folder: Path, many: int, count: int, rounds: int) -> Iterator[Result]
         for made, users in ((small, few), (large, many)):
             _publish(made)
             made.python(make_users(users))
-        with _served(small, BENCHMARK_PAGE_SECONDS="0") as one, _served(large, BENCHMARK_PAGE_SECONDS="0") as other:
+        anew = {"BENCHMARK_PAGE_SECONDS": "0"}
+        with _served(small, folder / "small", **anew) as one, _served(large, folder / "large", **anew) as other:
             ratios = []
             for _round in range(rounds):
                 base = one.seconds(PAGE, count, connections=1)
@@ -154,6 +155,6 @@ def _publish(made: Site) -> None:
 
 
 @contextmanager
-def _served(made: Site, **environment: str) -> Iterator[Server]:
-    with served(made, "tests.benchmarks.served", **environment) as port:
+def _served(made: Site, log: Path, **environment: str) -> Iterator[Server]:
+    with served(made, log, "tests.benchmarks.served", **environment) as port:
         yield Server(port)
