@@ -22,7 +22,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agreement import conf
-from agreement.models import Acceptance, Agreement, Consent, Edition, LegalHold, Withdrawal
+from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, LegalHold, Withdrawal
 
 #: How many people's rows are erased in one transaction.
 BATCH = 500
@@ -68,6 +68,7 @@ class Tally:
     joinings: int = 0
     withdrawals: int = 0
     consents: int = 0
+    deliveries: int = 0
     held: int = 0
     """People whose term is over, but whom a legal hold keeps."""
 
@@ -87,7 +88,8 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
         batch.append(person)
         if len(batch) == BATCH:
             total, batch = _erase(batch, at, total, dry_run=dry_run), []
-    return _erase(batch, at, total, dry_run=dry_run)
+    total = _erase(batch, at, total, dry_run=dry_run)
+    return _plus(total, deliveries=_erase_digests(at, edition_held=bool(bound), dry_run=dry_run))
 
 
 def expired(at: datetime) -> Iterator[Person]:
@@ -174,12 +176,17 @@ def _erase(people: list[Person], at: datetime, total: Tally, *, dry_run: bool) -
     joined = [row.pk for person in people for row in person.joined]
     left = [row for person in people for row in person.left if row.erased_at is None]
     consents = Consent.objects.filter(erased_at=None).filter(_consents_of(people)) if people else Consent.objects.none()
+    users = [row.user_id for person in people for row in person.rows if row.user_id is not None]
+    agreements = {person.agreement for person in people}
+    told = Delivery.objects.filter(user__in=users, notice__edition__agreement__in=agreements).exclude(address_digest="")
     done = {"people": len(people), "joinings": len(joined), "withdrawals": len(left), "consents": consents.count()}
+    done["deliveries"] = told.count() if users else 0
     if not dry_run and people:
         nobody = {"pseudonym": "", "pseudonym_key": "", "erased_at": at}
         alias = router.db_for_write(Acceptance)
         with transaction.atomic(using=alias):
             Acceptance.objects.using(alias).filter(pk__in=joined).update(ip=None, user_agent="", user=None, **nobody)
+            told.using(alias).update(address_digest="")
             consents.using(alias).update(user=None, **nobody)
             # A living account keeps its link to the withdrawal: without it the gate would let it in as a newcomer.
             Withdrawal.objects.using(alias).filter(pk__in=[row.pk for row in left]).update(
@@ -190,6 +197,27 @@ def _erase(people: list[Person], at: datetime, total: Tally, *, dry_run: bool) -
                     # After the commit: a file can't be brought back.
                     transaction.on_commit(partial(row.scan.storage.delete, str(row.scan.name)), using=alias)
     return _plus(total, **done)
+
+
+def _erase_digests(at: datetime, *, edition_held: bool, dry_run: bool) -> int:
+    """Erase the address digests of deleted accounts: of those about whom nothing else is kept any more, and whose
+    time since the deletion is what the edition they were told of states. How many there are.
+    """
+    if edition_held:
+        return 0  # Whom it bound is not known from a digest: all of them wait.
+    done = 0
+    left = Delivery.objects.filter(account_deleted_at__lte=at).exclude(address_digest="")
+    pairs: Any = left.order_by().values_list("account_deleted_at", "notice__edition").distinct()
+    stated = dict(Edition.objects.published().values_list("pk", "retention_years"))
+    for moment, edition in list(pairs):
+        kept = Q(account_deleted_at=moment, erased_at=None)
+        if _years_later(moment, stated[edition]) > at or any(
+            rows.filter(kept).exists() for rows in (Acceptance.objects, Withdrawal.objects)
+        ):
+            continue
+        told = left.filter(account_deleted_at=moment, notice__edition=edition)
+        done += told.count() if dry_run else told.update(address_digest="")
+    return done
 
 
 def _consents_of(people: list[Person]) -> Q:

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from agreement import retention
-from agreement.models import Acceptance, Consent, Edition, LegalHold, Withdrawal
+from agreement.models import Acceptance, Consent, Delivery, Edition, LegalHold, Withdrawal
 from agreement.models.acceptances import Origin
 from tests import factories
 
@@ -192,6 +192,33 @@ def test_a_legal_hold_keeps_what_it_names_until_it_ends(of, settings):
     LegalHold.objects.filter(pk=hold.pk).update(held_until=NOW() + YEAR)
     assert retention.erase(at=at).people == 1
     del other
+
+
+def test_address_digests_go_with_the_rest():
+    """Of a living account that left, and of a deleted one, each in its time; nothing says it was not sent."""
+    edition = factories.published(retention_years=3)
+    notice = edition.notices.get()
+    stays, left, gone = factories.users(3)
+    for user in (stays, left, gone):
+        join(user, edition)
+        Delivery.objects.create(
+            notice=notice,
+            user=user,
+            channel="email",
+            outcome="sent",
+            due_at=NOW(),
+            settled_at=NOW(),
+            address_digest="d",
+        )
+    over = years(leave(left).effective_at, 3)
+    gone.delete()
+    deleted = Delivery.objects.get(user=None)
+
+    assert retention.erase(at=over).deliveries == 1
+    assert retention.erase(at=years(deleted.account_deleted_at, 3), dry_run=True).joinings == 1
+    assert retention.erase(at=years(deleted.account_deleted_at, 3)).deliveries == 1
+    assert list(Delivery.objects.exclude(address_digest="").values_list("user", flat=True)) == [stays.pk]
+    assert Delivery.objects.filter(outcome="sent").count() == 3
 
 
 def test_scans_and_applicants_go_with_their_term(settings, tmp_path, django_capture_on_commit_callbacks):

@@ -24,6 +24,7 @@ class Command(BaseCommand):
         verb = "Would erase" if dry_run else "Erased"
         self.stdout.write(
             f"{verb} the personal data of {tally.people} people: addresses, browsers, pseudonyms and links of"
-            f" {tally.joinings} joinings and {tally.consents} consents, applicants and scans of"
-            f" {tally.withdrawals} withdrawals. {tally.held} people are kept by a legal hold."
+            f" {tally.joinings} joinings and {tally.consents} consents, applicants and scans of {tally.withdrawals}"
+            f" withdrawals, address digests of {tally.deliveries} deliveries."
+            f" {tally.held} people are kept by a legal hold."
         )
