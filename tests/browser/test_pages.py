@@ -67,7 +67,7 @@ def overflow(page: Page) -> int:
 @pytest.mark.parametrize("page", [360, 1280], indirect=True)
 @pytest.mark.parametrize("language", ["kk", "ru", "en"])
 def test_every_page_fits_its_window_and_nothing_on_it_is_refused(site, page, complaints, language):
-    for address in ("/", "/agreements/", TERMS, f"{TERMS}editions/", f"{TERMS}editions/1/"):
+    for address in ("/", "/materials/", "/agreements/", TERMS, f"{TERMS}editions/", f"{TERMS}editions/1/"):
         response = page.goto(f"{site}/{language}{address}")
         assert response.status == 200
         assert overflow(page) <= 0, address
