@@ -16,6 +16,7 @@ class AgreementConfig(AppConfig):
 
         own.register()
         post_migrate.connect(reinstall_seal, sender=self, dispatch_uid="agreement.seal")
+        post_migrate.connect(make_groups, sender=self, dispatch_uid="agreement.roles")
         if apps.is_installed("modeltranslation") and apps.is_installed("reversion"):
             # The translated columns come first: a revision holds the fields there are at registration.
             import reversion
@@ -25,6 +26,10 @@ class AgreementConfig(AppConfig):
 
             if not reversion.is_registered(Edition):
                 reversion.register(Edition)
+        if apps.is_installed("anymail"):
+            from agreement import bounces
+
+            bounces.listen()
 
 
 def reinstall_seal(*, using: str, **kwargs: Any) -> None:
@@ -34,3 +39,10 @@ def reinstall_seal(*, using: str, **kwargs: Any) -> None:
     connection = connections[using]
     if triggers.expected(connection) and triggers.missing(connection, apps.get_model):
         triggers.install(connection, apps.get_model)
+
+
+def make_groups(*, using: str, **kwargs: Any) -> None:
+    """After every ``migrate``: the ready groups, with the permissions there are by now."""
+    from agreement import roles
+
+    roles.make_groups(using=using)

@@ -19,8 +19,9 @@ from django.utils import timezone, translation
 from reversion.models import Version
 
 from agreement import dispatch
-from agreement.admin.acts import fingerprint
-from agreement.models import Agreement, Delivery, Edition, Notice
+from agreement.admin.comparing import WRITTEN
+from agreement.admin.drafts import fingerprint
+from agreement.models import Act, Agreement, Delivery, Edition, Notice
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from agreement.text.clauses import title_line
@@ -67,15 +68,28 @@ def written(edition: Edition | None = None, **changed: object) -> dict[str, obje
     edition = edition or Edition(agreement=factories.agreement(), body_kk=factories.KK, body_ru=factories.RU)
     form = {f"{name}_{code}": getattr(edition, f"{name}_{code}") or "" for name in TEXTS for code in ("kk", "ru")}
     form |= {"agreement": edition.agreement_id, "material": "on", "prevailing_language": ""}
+    form["token"] = fingerprint(edition) if edition.pk else ""
     for name in ("notice_days", "retention_years"):  # Fields with a computed default carry their first value.
         form |= dict.fromkeys((name, f"initial-{name}"), getattr(edition, name))
     return {name: str(value).replace("\n", "\r\n") for name, value in (form | changed).items()}
 
 
+def begun(client: Client, **changed: object) -> Edition:
+    """A draft begun empty and written at the desk, as an author does it."""
+    client.post(at("edition_add"), {"agreement": factories.agreement().pk, "begin": "empty"})
+    edition = Edition.objects.drafts().latest("pk")
+    form = written() | {name: str(value) for name, value in changed.items()}
+    answer = client.post(at("edition_change", edition.pk), form | {"token": fingerprint(edition)})
+    assert answer.status_code == 302, answer.context["errors"]
+    edition.refresh_from_db()
+    return edition
+
+
 def question(client: Client, edition: Edition, **answer: object) -> dict[str, object]:
     """The publish page's form as it is opened now, with an answer; ``when="now"`` unless another is given."""
     form = client.get(at("edition_publish", edition.pk)).context["form"]
-    return {"after": form["after"].value(), "draft": form["draft"].value(), "when": "now", "confirm": "on"} | answer
+    opened = {"after": form["after"].value(), "draft": form["draft"].value(), "warnings": sorted(form.standing)}
+    return opened | {"when": "now", "typed": edition.agreement.slug, "reason": "Сот шешімі."} | answer
 
 
 def columns(edition: Edition) -> dict[str, object]:
@@ -86,23 +100,21 @@ def columns(edition: Edition) -> dict[str, object]:
 
 
 def test_a_draft_is_written_in_both_languages_and_never_through_the_base_columns(author):
-    page = author.get(at("edition_add")).content.decode()
+    page = author.get(at("edition_change", factories.draft().pk)).content.decode()
     names = set(re.findall(r'name="(\w+)"', page))
-    assert {f"{name}_{code}" for name in TEXTS for code in ("kk", "ru")} <= names
-    assert not names & {*TEXTS, "number", "published_at", "digest", "effective_from"}
+    assert {*WRITTEN} <= names
+    assert not names & {*TEXTS, "title_kk", "number", "published_at", "digest", "effective_from"}
 
-    answer = author.post(at("edition_add"), written(title_kk="Келісім", title_ru="Соглашение", number="7"))
+    edition = begun(author, title_kk="Басқа", number="7")
 
-    assert answer.status_code == 302
-    edition = Edition.objects.get()
-    assert (edition.title_kk, edition.title_ru, edition.number) == ("Келісім", "Соглашение", None)
+    assert (edition.title_kk, edition.title_ru) == ("Пайдаланушы келісімі", "Пользовательское соглашение")
+    assert edition.number is None
     assert (edition.body_kk, edition.body_ru) == (factories.KK, factories.RU)
 
 
 @pytest.mark.parametrize("body", ["\n# А\n\n1.1. Б.  \n\n", "# А", "﻿# А\r1.1. Б\r\n"])
 def test_a_text_is_kept_by_the_rule_of_the_import(author, body):
-    author.post(at("edition_add"), written() | {"body_kk": body})
-    assert Edition.objects.get().body_kk == body.removeprefix("﻿").replace("\r\n", "\n").replace("\r", "\n")
+    assert begun(author, body_kk=body).body_kk == body.removeprefix("﻿").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def test_saving_a_draft_unchanged_changes_nothing(author):
@@ -152,7 +164,8 @@ def test_a_revision_restores_kk_and_ru_under_every_language(author, language):
     assert page.context["adminform"].form["body_kk"].value() == factories.KK
     assert columns(edition)["body_kk"] == "# Басқа"
 
-    assert author.post(there, written(edition)).status_code == 302
+    shown = page.context["adminform"].form["token"].value()
+    assert author.post(there, written(edition, token=shown)).status_code == 302
     edition.refresh_from_db()
     assert (edition.body_kk, edition.body_ru) == (factories.KK, factories.RU)
     assert (edition.summary_kk, edition.summary_ru) == ("Бірінші.", "Первая.")
@@ -160,8 +173,7 @@ def test_a_revision_restores_kk_and_ru_under_every_language(author, language):
 
 @pytest.mark.parametrize("language", ["kk", "ru", "en"])
 def test_a_deleted_draft_is_recovered_with_kk_and_ru(author, language):
-    author.post(at("edition_add"), written(title_kk="Келісім", title_ru="Соглашение"))
-    edition = Edition.objects.get()
+    edition = begun(author)
     before = written(edition)
     author.post(at("edition_delete", edition.pk), {"post": "yes"})
     assert not Edition.objects.exists()
@@ -178,7 +190,7 @@ def test_a_deleted_draft_is_recovered_with_kk_and_ru(author, language):
 
 
 def test_a_draft_whose_agreement_is_gone_is_not_recovered(superuser):
-    superuser.post(at("edition_add"), written())
+    begun(superuser)
     Edition.objects.all().delete()
     Agreement.objects.all().delete()
     there = at("edition_recover", Version.objects.get_deleted(Edition).get().pk)
@@ -452,7 +464,9 @@ def test_the_publish_page_says_what_will_happen(publisher):
     assert "Days of notice 0 Years of retention 3 Material change yes" in words
     assert "In force now: terms, edition 1" in words
     assert "The edition in force promises 10 days of notice" in words
-    assert "4 users will be told." in words
+    assert "Both texts have the same clauses in the same order." in words
+    assert "e-mail Kazakh 1 e-mail Russian 1 e-mail Kazakh and Russian 2" in words
+    assert words.count("Nothing changed.") >= 2
     assert "Astana time, UTC+5, Asia/Almaty" in words
 
 
@@ -537,7 +551,7 @@ def next_change(month: int) -> str:
         ("Asia/Almaty", {"time": "09:00"}, "Name the date and the time."),
         ("Asia/Almaty", {"when": "now", "date": "2030-01-01"}, "which of the two is meant?"),
         ("Asia/Almaty", {"when": ""}, "This field is required."),
-        ("Asia/Almaty", {"when": "now", "confirm": ""}, "This field is required."),
+        ("Asia/Almaty", {"when": "now", "typed": ""}, "Type terms: it binds at once, or warnings stand."),
     ],
 )
 def test_an_answer_that_can_be_read_in_two_ways_or_none_is_asked_again(publisher, zone, answer, says):
@@ -579,16 +593,22 @@ def test_a_scheduled_edition_is_cancelled_after_a_question(publisher):
     edition = factories.published(effective_from=timezone.now() + timedelta(days=1))
     there = at("edition_cancel", edition.pk)
     assert publisher.get(there + f"?confirm=on&digest={edition.digest}").status_code == 200
-    for incomplete in ({}, {"digest": edition.digest}, {"confirm": "on", "digest": "f" * 64}):
+    whole = {"confirm": "on", "digest": edition.digest, "reason": "Қате."}
+    for name in whole:
+        assert publisher.post(there, whole | {name: ""}).status_code == 400
+    for incomplete in ({}, whole | {"digest": "f" * 64}):
         assert publisher.post(there, incomplete).status_code == 400
     edition.refresh_from_db()
     assert edition.state() == State.SCHEDULED
 
-    answers = [publisher.post(there, {"confirm": "on", "digest": edition.digest}) for _click in range(2)]
+    form = {"confirm": "on", "digest": edition.digest, "reason": "Қате."}
+    answers = [publisher.post(there, form) for _click in range(2)]
 
     assert [answer.status_code for answer in answers] == [302, 409]
     edition.refresh_from_db()
     assert edition.state() == State.CANCELLED
+    cancelled = Act.objects.about(edition).first()
+    assert (cancelled.kind, cancelled.by, cancelled.note) == ("cancelled", "publisher", "Қате.")
 
 
 def test_only_what_is_scheduled_is_cancelled(publisher):
@@ -669,8 +689,7 @@ def test_notices_and_deliveries_are_read_and_never_counted_or_written(superuser,
 def test_hostile_text_is_harmless_and_no_page_needs_inline_scripts_or_styles(superuser):
     names = {f"{name}_{code}": title_line(HOSTILE) for name in TEXTS for code in ("kk", "ru")}
     hostile = {**names, "body_kk": HOSTILE, "body_ru": HOSTILE}
-    superuser.post(at("edition_add"), written(**hostile))
-    draft = Edition.objects.get()
+    draft = begun(superuser, **hostile)
     pages = [at("edition_change", draft.pk), at("edition_publish", draft.pk), at("edition_history", draft.pk)]
     Edition.objects.get(pk=draft.pk).publish(by=HOSTILE[:200], effective_from=timezone.now() + timedelta(days=1))
     pages += [at("edition_cancel", draft.pk), at("edition_changelist"), at("notice_changelist"), at("edition_add")]

@@ -45,11 +45,15 @@ def assert_refused(edition: Edition, column: str = "body_kk") -> None:
 
 def test_the_migration_of_the_seal_takes_it_off_and_puts_it_back():
     edition = factories.published()
-    first = [seal for seal in triggers.SEALS if seal.model in {"agreement", "edition", "noticetext"}]
-    every = [name for seal in first for name in triggers._wanted(*_arguments(seal))]
 
     call_command("migrate", "agreement", "0001", verbosity=0)
-    assert missing() == every
+    every = [
+        name
+        for seal in triggers.SEALS
+        if _arguments(seal)[2]._meta.db_table in connection.introspection.table_names()
+        for name in triggers._wanted(*_arguments(seal))
+    ]
+    assert missing() == every != []
     assert not triggers.expected(connection)
     assert not triggers.standing(connection)
 

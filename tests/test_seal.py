@@ -29,7 +29,7 @@ from reversion.errors import RevertError
 from reversion.models import Version
 
 from agreement import dispatch
-from agreement.models import Acceptance, Agreement, Edition, Notice, NoticeText, triggers
+from agreement.models import Acceptance, Agreement, Edition, Notice, NoticeText, TimeStamp, Withdrawal, triggers
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from agreement.testing import open_seal
@@ -310,8 +310,8 @@ def test_an_unchanged_save_in_kazakh_is_harmless(world):
 
 
 def test_drafts_beside_sealed_editions_are_edited_and_deleted_freely(world):
-    before = sealed_rows()
     second = factories.draft()
+    before = sealed_rows()
     with translation.override("ru"):
         _changed(world.draft, body_kk=factories.KK + "\n", summary_ru="Иначе").save()
     Edition.objects.drafts().update(notice_days=10)
@@ -520,7 +520,8 @@ def test_verify_finds_a_renamed_agreement(world):
 
 def _gone(*editions: Edition) -> None:
     with open_seal():
-        Acceptance.objects.all().delete()
+        for rows in (Acceptance, TimeStamp, Withdrawal):
+            rows.objects.all().delete()
         NoticeText.objects.all().delete()
         Notice.objects.all().delete()
         Edition.objects.filter(pk__in=[edition.pk for edition in editions]).delete()

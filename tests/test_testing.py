@@ -175,7 +175,7 @@ def test_flush_of_any_other_database_refuses_before_anything_is_deleted():
         call_command("flush", interactive=False, verbosity=0)
 
     assert str(caught.value) == (
-        "The database 'portal' holds published editions, which are sealed: nothing was deleted."
+        "The database 'portal' holds published editions or a log of acts, which are sealed: nothing was deleted."
         " To begin again, make a new database; to keep these, export them first."
     )
     assert (Edition.objects.count(), Edition.objects.drafts().count()) == (2, 1)
@@ -184,8 +184,8 @@ def test_flush_of_any_other_database_refuses_before_anything_is_deleted():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_flush_of_any_other_database_works_while_nothing_is_published():
-    factories.draft()
+def test_flush_of_any_other_database_works_while_nothing_is_published_or_logged():
+    Edition.objects.create(agreement=factories.agreement())
 
     with elsewhere("portal"):
         call_command("flush", interactive=False, verbosity=0)

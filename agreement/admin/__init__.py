@@ -1,11 +1,12 @@
 """The desk of content administrators: drafts, publication, what was said to whom.
 
-``editions`` holds the agreements and their editions, ``acts`` the pages that publish and cancel, ``notices``
-the read-only ledger. Without the packages they build on nothing is registered here, so that the system check
-can say which line is missing.
+``agreements`` and ``editions`` register the models; an edition's pages are ``starting``, ``drafts``, ``comparing``,
+``previews`` and ``publishing``; ``notices`` is the read-only ledger, ``acceptances`` who joined and who has not,
+``acts`` the log. Without the packages they build on nothing is registered here, so that the system check can say which
+line is missing.
 """
 
 from django.apps import apps
 
 if apps.is_installed("modeltranslation") and apps.is_installed("reversion"):
-    from agreement.admin import editions, notices  # noqa: F401
+    from agreement.admin import acceptances, acts, agreements, editions, notices  # noqa: F401

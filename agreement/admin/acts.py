@@ -1,278 +1,94 @@
-"""Publishing and cancelling in the admin: a page that asks, then one verb of the edition.
-
-On a POST the agreement's lock is held from the moment an edition is read, so what the page decides on is
-still true when the verb runs. A page opened before the draft or the last edition changed is refused.
-"""
+"""The log of acts, read-only; what a reader may not do, and who may."""
 
 from __future__ import annotations
 
-import json
-from contextlib import nullcontext
-from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, cast
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from django import forms
-from django.contrib import admin, messages
-from django.contrib.admin.utils import label_for_field, quote, unquote
-from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
-from django.utils import timezone
+from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf, dates
-from agreement.admin.notices import language, moment
-from agreement.models import Edition, EditionError
+from agreement import conf, roles
+from agreement.admin.notices import Filtered, FirstThousand, ReadOnly, moment
+from agreement.models import Act, Edition
 from agreement.models.editions import State
-from agreement.models.refusals import FARTHEST, TEXTS
-from agreement.text import clauses, seal
 
 if TYPE_CHECKING:
-    EditionModelAdmin = admin.ModelAdmin[Edition]
+    ActModelAdmin = admin.ModelAdmin[Act]
+    AnyModelAdmin = admin.ModelAdmin[Any]
 else:
-    EditionModelAdmin = admin.ModelAdmin
+    ActModelAdmin = AnyModelAdmin = admin.ModelAdmin
 
-#: What an edition states besides its texts.
-STATED = ("prevailing_language", "notice_days", "retention_years", "material")
-
-
-def fingerprint(edition: Edition) -> str:
-    """A digest of everything an author can change: two pages with the same one showed the same draft."""
-    texts = [getattr(edition, f"{name}_{code}") or "" for name in TEXTS for code in conf.LANGUAGES]
-    return seal.sha256(json.dumps([*texts, *(getattr(edition, name) for name in STATED)]))
-
-
-def stated(edition: Edition, name: str) -> object:
-    """What the edition states, in words."""
-    value: object = getattr(edition, f"get_{name}_display", lambda: getattr(edition, name))()
-    if isinstance(value, bool):
-        return _("yes") if value else _("no")
-    return _("none stated") if value == "" else value
+#: What can be done with an edition in a state: the permission, and what it is called.
+ACTS = {
+    State.DRAFT: (
+        ("change_edition", _("write this draft")),
+        ("delete_edition", _("delete this draft")),
+        ("publish_edition", _("publish this draft")),
+    ),
+    State.SCHEDULED: (("cancel_edition", _("cancel this edition")),),
+}
 
 
-def local(day: date, clock: time, zone: str) -> datetime:
-    """That time of day in the zone. Raises ``ValidationError`` where clocks jump over it or show it twice."""
-    first, second = (datetime.combine(day, clock.replace(fold=fold), ZoneInfo(zone)) for fold in (0, 1))
-    before, after = first.utcoffset() or timedelta(), second.utcoffset() or timedelta()
-    if before == after:
-        return first
-    params = {"time": f"{day} {clock:%H:%M}", "zone": zone}
-    if before > after:
-        message = _("%(time)s comes twice in %(zone)s, because the clocks are put back. Name another time.")
-        raise ValidationError(message, code="ambiguous_time", params=params)
-    message = _("%(time)s does not exist in %(zone)s, because the clocks are put forward. Name another time.")
-    raise ValidationError(message, code="nonexistent_time", params=params)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """Something the reader may not do with an edition, and who may."""
+
+    act: str
+    groups: str
+    people: str
 
 
-class PublishForm(forms.Form):
-    """When a draft is to take effect, and what the page showed when it was opened."""
-
-    NOW = ("now", _("at the moment of publication"))
-    LATER = ("at", _("later, at the date and time below"))
-    when = forms.ChoiceField(
-        label=_("Takes effect"),
-        choices=[NOW, LATER],
-        widget=forms.RadioSelect,
-    )
-    date = forms.DateField(
-        label=_("Date"),
-        required=False,
-        input_formats=["%Y-%m-%d"],
-        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
-    )
-    time = forms.TimeField(
-        label=_("Time"),
-        required=False,
-        input_formats=["%H:%M", "%H:%M:%S"],
-        widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
-    )
-    confirm = forms.BooleanField(
-        label=_("I have read both texts. Once published, not one word of them can be changed.")
-    )
-    after = forms.CharField(required=False, widget=forms.HiddenInput)
-    draft = forms.CharField(widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any, zone: str, later: bool, **kwargs: Any) -> None:
-        """``later``: another edition is still to take effect, and this one can only follow it."""
-        super().__init__(*args, **kwargs)
-        if later:
-            choice = cast("forms.ChoiceField", self.fields["when"])
-            choice.choices = [self.LATER]
-            choice.initial = "at"
-        self.zone = zone
-        self.effective_from: datetime | None = None
-
-    def clean(self) -> None:
-        when, day, clock = (self.cleaned_data.get(name) for name in ("when", "date", "time"))
-        if when == "now" and (day or clock):
-            self.add_error("when", _("A date or time is filled in as well: which of the two is meant?"))
-        elif when == "at" and not {"date", "time"} & self.errors.keys():
-            if not day or clock is None:
-                self.add_error("time" if day else "date", _("Name the date and the time."))
-            elif day > timezone.now().date() + FARTHEST:
-                self.add_error("date", _("Name a date within the next ten years."))
-            else:
-                try:
-                    self.effective_from = local(day, clock, self.zone)
-                except ValidationError as error:
-                    self.add_error("time", error)
+def rights(request: HttpRequest, edition: Edition, *, denied: set[str]) -> list[Right]:
+    """What the reader may not do with that edition as it stands; ``denied`` are codenames. 1 query each."""
+    found = []
+    for codename, act in ACTS.get(edition.state(), ()):
+        if codename in denied:
+            names, more = roles.who_may(codename)
+            people = ", ".join(names)
+            people = gettext("%(people)s and others") % {"people": people} if more else people
+            found.append(Right(act=str(act), groups=", ".join(roles.groups_that_may(codename)), people=people))
+    return found
 
 
-class CancelForm(forms.Form):
-    """The edition the page showed, and that it is meant."""
+class Watched(AnyModelAdmin):
+    """Rows with personal data: every look at a list or a row is an act in the log."""
 
-    confirm = forms.BooleanField(label=_("This edition is not to take effect."))
-    digest = forms.CharField(widget=forms.HiddenInput)
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        answer = super().changelist_view(request, extra_context)
+        if answer.status_code == 200:
+            looked = self.model()
+            looked.pk = ""
+            Act.objects.log(Act.Kind.VIEWED, on=looked, by=request.user, note=request.GET.urlencode())
+        return answer
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        found = super().get_object(request, object_id, from_field)
+        if found is not None and self.has_view_or_change_permission(request, found):
+            Act.objects.log(Act.Kind.VIEWED, on=found, by=request.user)
+        return found
 
 
-class Acts(EditionModelAdmin):
-    """``…/<id>/publish/`` and ``…/<id>/cancel/``: GET asks and changes nothing, POST acts."""
+@admin.register(Act)
+class ActAdmin(ReadOnly, Filtered, ActModelAdmin):
+    list_display = ["when", "kind", "by", "subject", "note"]
+    list_filter = ["kind"]
+    search_fields = ["by", "agreement"]
+    list_per_page = 50
+    ordering = ["-pk"]
+    sortable_by = ()
+    paginator = FirstThousand
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = None
+    fields = ["when", "kind", "by", "account", "subject", "digest", "note"]
 
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.act_view)
-        acts = [
-            path(f"<path:object_id>/{act}/", view, {"act": act}, name=f"agreement_edition_{act}")
-            for act in ("publish", "cancel")
-        ]
-        return acts + super().get_urls()
+    @admin.display(description=_("when"))
+    def when(self, act: Act) -> str:
+        return moment(act.at, conf.time_zone())
 
-    def may(self, request: HttpRequest, act: str) -> bool:
-        return request.user.has_perm(f"agreement.{act}_edition") and self.has_view_permission(request)
-
-    def act_view(self, request: HttpRequest, object_id: str, act: str) -> HttpResponse:
-        if request.method not in {"GET", "HEAD", "POST"}:
-            return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
-        if not self.may(request, act):
-            raise PermissionDenied
-        with transaction.atomic() if request.method == "POST" else nullcontext():
-            edition = self.get_object(request, unquote(object_id))
-            if edition is None:
-                gone: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
-                return gone
-            return self.publish(request, edition) if act == "publish" else self.cancel(request, edition)
-
-    def publish(self, request: HttpRequest, edition: Edition) -> HttpResponse:
-        zone = edition.agreement.time_zone
-        if edition.published_at:
-            return self.refuse(
-                request,
-                edition,
-                gettext("%(edition)s is published already.") % {"edition": edition},
-                gettext("It was published by %(name)s. Nothing was published a second time.")
-                % {"name": edition.published_by or "—"},
-            )
-        last = Edition.objects.published().binding().filter(agreement=edition.agreement_id).last()
-        opened = {"after": last.digest if last else "", "draft": fingerprint(edition)}
-        posted = request.POST if request.method == "POST" else None
-        later = bool(last) and last.state() == State.SCHEDULED
-        form = PublishForm(posted, initial=opened, zone=zone, later=later)
-        if request.method == "POST":
-            if any(request.POST.get(name) != value for name, value in opened.items()):
-                return self.refuse(
-                    request,
-                    edition,
-                    gettext("Nothing was published: the page was older than the draft or the last edition."),
-                    gettext("Somebody edited the draft or published another edition. Read both again."),
-                )
-            if form.is_valid():
-                try:
-                    by = cast("AbstractBaseUser", request.user)
-                    edition.publish(effective_from=form.effective_from, by=by, after=opened["after"])
-                except EditionError as error:
-                    form.add_error(None, f"{error} {error.hint}")
-                else:
-                    sentence = gettext("Published: %(edition)s. Effective from: %(at)s. SHA-256: %(digest)s")
-                    values = {"edition": edition, "digest": edition.digest}
-                    values["at"] = moment(edition.effective_from, zone)
-                    return self._done(request, edition, sentence % values)
-        title = gettext("Publish: %(edition)s") % {"edition": edition}
-        return self._ask(request, "publish", edition, form, title=title, **self._before(edition, last))
-
-    def _before(self, edition: Edition, last: Edition | None) -> dict[str, Any]:
-        """What the publisher is shown: the draft in numbers, what it replaces, who will be told."""
-        zone, now = edition.agreement.time_zone, timezone.now()
-        problem = None
-        try:
-            edition.check_texts()
-        except EditionError as error:
-            problem = error
-        texts = []
-        for code in conf.LANGUAGES:
-            text = edition.text(code)
-            units = clauses.parse(text.body).clauses
-            sections = sum(unit.kind == "section" for unit in units)
-            texts.append((code, text, len(text.body), sections, len(units) - sections))
-        binding = Edition.objects.in_force(now).filter(agreement=edition.agreement_id).first()
-        scheduled = last if last and last != binding else None
-        proposed = now + timedelta(days=binding.notice_days) if binding and binding.notice_days else None
-        return {
-            "problem": problem,
-            "texts": texts,
-            "stated": [(label_for_field(name, Edition), stated(edition, name)) for name in STATED],
-            "binding": binding,
-            "binding_from": binding and moment(binding.effective_from, zone),
-            "scheduled": scheduled,
-            "scheduled_from": scheduled and moment(scheduled.effective_from, zone),
-            "proposed": proposed and dates.day(proposed, language(), zone),
-            "recipients": conf.audience().count(),
-            "zone": f"{dates.zone(now, language(), zone)}, {zone}",
-            "now": moment(now, zone),
-        }
-
-    def cancel(self, request: HttpRequest, edition: Edition) -> HttpResponse:
-        form = CancelForm(request.POST if request.method == "POST" else None, initial={"digest": edition.digest})
-        if request.method == "POST" and form.is_valid() and form.cleaned_data["digest"] == edition.digest:
-            try:
-                edition.cancel()
-            except EditionError as error:
-                return self.refuse(request, edition, str(error), error.hint)
-            done = gettext("Cancelled: %(edition)s. It will not take effect.") % {"edition": edition}
-            return self._done(request, edition, done)
-        state = edition.state()
-        if state != State.SCHEDULED:
-            sentence = gettext("%(edition)s can't be cancelled: it is %(state)s.")
-            hint = gettext("Only an edition that is published and has not taken effect can be cancelled.")
-            return self.refuse(request, edition, sentence % {"edition": edition, "state": state.label}, hint)
-        return self._ask(
-            request,
-            "cancel",
-            edition,
-            form,
-            title=gettext("Cancel: %(edition)s") % {"edition": edition},
-            effective=moment(edition.effective_from, edition.agreement.time_zone),
-            binding=Edition.objects.in_force().filter(agreement=edition.agreement_id).first(),
-        )
-
-    def refuse(
-        self,
-        request: HttpRequest,
-        edition: Edition | None,
-        sentence: str,
-        hint: str,
-        *,
-        status: int = 409,
-        **context: Any,
-    ) -> HttpResponse:
-        """Say what was not done and what to do instead; ``typed`` is what would be lost otherwise."""
-        return self._show(request, "refused", edition, status, title=sentence, hint=hint, **context)
-
-    def _ask(self, request: HttpRequest, act: str, edition: Edition, form: forms.Form, **context: Any) -> HttpResponse:
-        return self._show(request, act, edition, 400 if form.is_bound else 200, form=form, **context)
-
-    def _done(self, request: HttpRequest, edition: Edition, sentence: str) -> HttpResponse:
-        self.log_change(request, edition, sentence)
-        messages.success(request, sentence)
-        url = reverse(f"{self.admin_site.name}:agreement_edition_change", args=[quote(edition.pk)])
-        return HttpResponseRedirect(url)
-
-    def _show(
-        self, request: HttpRequest, page: str, edition: Edition | None, status: int, **context: Any
-    ) -> HttpResponse:
-        context |= {"opts": self.opts, "media": self.media, "original": edition, "has_view_permission": True}
-        template = f"admin/agreement/edition/{page}.html"
-        return TemplateResponse(request, template, self.admin_site.each_context(request) | context, status=status)
+    @admin.display(description=_("about"))
+    def subject(self, act: Act) -> str:
+        return act.about

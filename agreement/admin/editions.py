@@ -1,4 +1,4 @@
-"""Agreements and their editions: drafts are edited in both languages at once, published and cancelled after a
+"""Editions: drafts are edited in both languages at once, published and cancelled after a
 question; what is published is shown and never written, superusers included.
 
 On a POST the agreement's lock is held from the moment an edition is read, so what a page decides on is still
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-from zoneinfo import available_timezones
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -19,14 +18,14 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import NoReverseMatch, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.text import capfirst
+from django.utils.text import capfirst, format_lazy
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
@@ -36,17 +35,18 @@ from reversion.errors import RevertError
 from reversion.models import Version
 
 from agreement import conf
-from agreement.admin.acts import STATED, Acts, stated
+from agreement.admin.acts import rights
+from agreement.admin.comparing import STATED, Comparing, said
+from agreement.admin.drafts import EditionForm, Writing, fingerprint
 from agreement.admin.notices import LONG, Filtered, language, moment
-from agreement.models import Agreement, Edition
+from agreement.admin.previews import Previews
+from agreement.admin.publishing import Publishing
+from agreement.admin.starting import Starting
+from agreement.models import Act, Agreement, Edition
+from agreement.models.acts import edition_name
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from agreement.text import source
-
-if TYPE_CHECKING:
-    AgreementModelAdmin = admin.ModelAdmin[Agreement]
-else:
-    AgreementModelAdmin = admin.ModelAdmin
 
 
 class SourceField(forms.CharField):
@@ -59,53 +59,6 @@ class SourceField(forms.CharField):
         return source.normalise(super().to_python(value) or "")
 
 
-class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The zone comes from a list: every date of the agreement is computed with it."""
-
-    time_zone = forms.ChoiceField(
-        label=capfirst(Agreement._meta.get_field("time_zone").verbose_name),
-        help_text=Agreement._meta.get_field("time_zone").help_text,
-        choices=lambda: [(name, name) for name in sorted(available_timezones())],
-        initial=conf.time_zone,
-    )
-
-
-@admin.register(Agreement)
-class AgreementAdmin(Filtered, AgreementModelAdmin):
-    form = AgreementForm
-    fields = ["slug", "time_zone", "joining"]
-    list_display = ["slug", "in_force", "time_zone"]
-    actions = None
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Agreement]:
-        now = Edition.objects.in_force().defer(*LONG)
-        return super().get_queryset(request).prefetch_related(Prefetch("editions", now, to_attr="binding_now"))
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Agreement | None:
-        found = super().get_object(request, object_id, from_field)
-        if found and request.method == "POST":
-            found.lock()
-            found = super().get_object(request, object_id, from_field)
-        return found
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Agreement | None = None) -> list[str]:
-        return ["slug"] if obj and obj.head else []
-
-    def has_delete_permission(self, request: HttpRequest, obj: Agreement | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj and obj.head)
-
-    @admin.display(description=_("edition in force"))
-    def in_force(self, agreement: Any) -> str:
-        return ", ".join(
-            gettext("edition %(number)s from %(moment)s")
-            % {
-                "number": edition.number,
-                "moment": moment(edition.effective_from, agreement.time_zone, "from"),
-            }
-            for edition in agreement.binding_now
-        )
-
-
 class EditionChangeList(ChangeList):
     """Without the texts: a page of a hundred editions would read megabytes of them."""
 
@@ -114,8 +67,13 @@ class EditionChangeList(ChangeList):
 
 
 def _label(name: str) -> Any:
-    field: Any = Edition._meta.get_field(name)
-    return field.verbose_name
+    """A column's name in words: "text in Kazakh", not the translation package's "text [kk]"."""
+    base, _separator, code = name.rpartition("_")
+    field: Any = Edition._meta.get_field(base if base in TEXTS else name)
+    return format_lazy(_IN[code], field=field.verbose_name) if base in TEXTS else field.verbose_name
+
+
+_IN = {"kk": _("{field} in Kazakh"), "ru": _("{field} in Russian")}
 
 
 def _shown(name: str, code: str) -> Callable[[Edition], SafeString]:
@@ -135,7 +93,7 @@ def _stated(name: str) -> Callable[[Edition], object]:
 
     @admin.display(description=_label(name))
     def show(edition: Edition) -> object:
-        return stated(edition, name)
+        return said(name, getattr(edition, name))
 
     show.__name__ = name
     return show
@@ -146,28 +104,33 @@ SHOWN = {name: tuple(_shown(name, code) for code in conf.LANGUAGES) for name in 
 SHOWN_STATED = tuple(_stated(name) for name in STATED)
 
 
-def _fieldsets(pairs: dict[str, Any], states: Any = STATED) -> list[tuple[Any, Any]]:
+def _fieldsets(pairs: dict[str, Any], states: Any = STATED, *, written: bool = False) -> list[tuple[Any, Any]]:
+    """Written: the text first, and its title with it, since that is its first line."""
+    pair = {"classes": ["agreement-pair"]}
+    texts = [
+        (_("Title and approval"), {"fields": [pairs["title"], pairs["approval"]], **pair}),
+        (_("Text"), {"fields": [pairs["body"]], **pair}),
+    ]
+    if written:
+        texts = [texts[1], (_("Approval"), {"fields": [pairs["approval"]], **pair})]
     return [
-        (None, {"fields": ["agreement"]}),
-        (
-            _("Title and approval"),
-            {"fields": [pairs["title"], pairs["approval"]], "classes": ["agreement-pair"]},
-        ),
-        (_("Text"), {"fields": [pairs["body"]], "classes": ["agreement-pair"]}),
-        (_("What changed"), {"fields": [pairs["summary"]], "classes": ["agreement-pair"]}),
+        (None, {"fields": ["agreement", *(["token"] if written else [])]}),
+        *texts,
+        (_("What changed"), {"fields": [pairs["summary"]], **pair}),
         (_("What the edition itself states"), {"fields": list(states)}),
     ]
 
 
 @admin.register(Edition)
-class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
+class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
     list_display = ["name", "badge", "binds", "heading"]
     search_fields = ["agreement__slug", "title_kk", "title_ru"]
     list_select_related = ["agreement"]
     list_per_page = 50
-    fieldsets = _fieldsets(PAIRS)
+    form = EditionForm
+    fieldsets = _fieldsets(PAIRS, written=True)
     facts = ["badge", "number", "from_moment", "until_moment", "cancelled_moment"]
-    facts += ["published_moment", "published_by", "recorded_moment", "imported", "digest", "previous_digest"]
+    facts += ["published_moment", "published_by", "recorded_moment", "history", "digest", "previous_digest"]
     formfield_overrides = {models.TextField: {"form_class": SourceField, "widget": AdminTextareaWidget}}
     # What one may do with a published edition is never done to many at once.
     actions = None
@@ -178,6 +141,7 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
 
     class Media:
         css = {"all": ["agreement/admin.css"]}
+        js = [forms.Script("agreement/desk.js", defer=True)]
 
     # What the list and the pages show.
 
@@ -229,6 +193,10 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
     def recorded_moment(self, edition: Edition) -> str:
         return moment(edition.recorded_at, edition.agreement.time_zone)
 
+    @admin.display(description=_("imported history"))
+    def history(self, edition: Edition) -> object:
+        return said("imported", edition.imported)
+
     @admin.display(description=_("cancelled"))
     def cancelled_moment(self, edition: Edition) -> str:
         return moment(edition.cancelled_at, edition.agreement.time_zone)
@@ -257,9 +225,12 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         name, _separator, code = db_field.name.rpartition("_")
         if field and name in TEXTS:
+            field.label = capfirst(str(_label(db_field.name)))
             field.widget.attrs |= {"lang": code, "spellcheck": "true"}
             if name == "body":
                 field.widget.attrs |= {"rows": 32, "class": "agreement-source"}
+            elif name == "summary":
+                field.widget.attrs |= {"rows": 5}
         return field
 
     def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -272,6 +243,14 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
         state = edition and edition.state()
         context["may_publish"] = state == State.DRAFT and self.may(request, "publish")
         context["may_cancel"] = state == State.SCHEDULED and self.may(request, "cancel")
+        if edition:
+            context["may_begin"] = bool(edition.published_at) and self.has_add_permission(request)
+            context["correctable"] = state == State.IN_FORCE
+            context["rights"] = rights(request, edition, denied=self._denied(request, edition))
+            there = request.resolver_match and request.resolver_match.url_name != "agreement_edition_recover"
+            if there and self.has_change_permission(request, edition):
+                context |= self.desk(request, edition)
+        context["show_save_and_add_another"] = False
         return super().render_change_form(request, context, *args, **kwargs)
 
     # Who may do what.
@@ -282,7 +261,31 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
     def has_delete_permission(self, request: HttpRequest, obj: Edition | None = None) -> bool:
         return bool(super().has_delete_permission(request, obj)) and not (obj and obj.published_at)
 
+    def _denied(self, request: HttpRequest, edition: Edition) -> set[str]:
+        able = {
+            "change_edition": self.has_change_permission(request, edition),
+            "delete_edition": self.has_delete_permission(request, edition),
+            "publish_edition": self.may(request, "publish"),
+            "cancel_edition": self.may(request, "cancel"),
+        }
+        return {codename for codename, may in able.items() if not may}
+
     # Reading and writing.
+
+    def get_form(self, request: HttpRequest, obj: Edition | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
+        form: Any = super().get_form(request, obj, **kwargs)
+        form.over = getattr(request, "agreement_over", None)
+        if obj and "autosave" in request.GET and request.method == "GET":
+            form.slot = self.left(request, obj)
+        return form
+
+    def save_model(self, request: HttpRequest, obj: Edition, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
+        super().save_model(request, obj, form, change)
+        self.logged(request, obj, before=form.stored if change else None)
+
+    def delete_model(self, request: HttpRequest, obj: Edition) -> None:
+        Act.objects.log(Act.Kind.DELETED, on=obj, by=request.user, digest=fingerprint(obj))
+        super().delete_model(request, obj)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Edition | None:
         found: Edition | None = super().get_object(request, object_id, from_field)
@@ -308,10 +311,13 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            answer = super().changeform_view(request, object_id, form_url, extra_context)
+            if not hasattr(request, "agreement_over"):
+                answer.status_code = _status(answer)
+            return answer
         except PermissionDenied:
             edition = object_id and super().get_object(request, unquote(object_id))
-            if not edition or not edition.published_at or not self.has_change_permission(request):
+            if not edition or request.method != "POST":
                 raise
             typed = [
                 (code, _label(f"{name}_{code}"), text)
@@ -320,13 +326,18 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
                 if (text := source.normalise(request.POST.get(f"{name}_{code}", "")))
                 and text != getattr(edition, f"{name}_{code}")
             ]
-            return self.refuse(
-                request,
-                edition,
-                gettext("%(edition)s was published: nothing was saved.") % {"edition": edition},
-                gettext("A published edition never changes. Put what you wrote into a new draft."),
-                typed=typed,
-            )
+            if edition.published_at and self.has_change_permission(request):
+                return self.refuse(
+                    request,
+                    edition,
+                    gettext("%(edition)s was published: nothing was saved.") % {"edition": edition},
+                    gettext("A published edition never changes. Put what you wrote into a new draft."),
+                    typed=typed,
+                )
+            sentence = gettext("You may not write this draft: nothing was saved.")
+            hint = gettext("Your permission was taken away, or never given. Keep what you wrote, and ask for it.")
+            shown = edition if self.has_view_permission(request) else None
+            return self.refuse(request, shown, sentence, hint, status=403, typed=typed)
 
     @method_decorator(require_safe)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -348,8 +359,9 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
 
     def recoverlist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         deleted = Version.objects.get_deleted(Edition).select_related("revision").order_by("-pk")
+        slugs = dict(Agreement.objects.values_list("pk", "slug"))
         rows = [
-            (version.pk, moment(version.revision.date_created, conf.time_zone()), version.object_repr)
+            (version.pk, moment(version.revision.date_created, conf.time_zone()), _called(version, slugs))
             for version in deleted
         ]
         return super().recoverlist_view(request, {"rows": rows} | (extra_context or {}))
@@ -358,13 +370,24 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
         if not unquote(object_id).isdecimal():
             raise Http404
         with transaction.atomic():
-            refusal = self._refuse_revision(request, version_id)
-            return refusal or super().revision_view(request, object_id, version_id, extra_context)
+            if refusal := self._refuse_revision(request, version_id):
+                return refusal
+            # The form begins with the revision, and is saved over what is stored by then.
+            request.agreement_over = Edition.objects.filter(pk=unquote(object_id)).first()  # type: ignore[attr-defined]
+            title = {"title": gettext("An older revision: %(edition)s") % {"edition": request.agreement_over or ""}}  # type: ignore[attr-defined]
+            answer = super().revision_view(request, object_id, version_id, title | (extra_context or {}))
+            # Set late: the view in between takes any other status than 200 for a revision it could not read.
+            answer.status_code = _status(answer)
+            return answer
 
     def recover_view(self, request: HttpRequest, version_id: str, extra_context: Any = None) -> Any:
         with transaction.atomic():
-            refusal = self._refuse_revision(request, version_id)
-            return refusal or super().recover_view(request, version_id, extra_context)
+            if refusal := self._refuse_revision(request, version_id):
+                return refusal
+            slugs = dict(Agreement.objects.values_list("pk", "slug"))
+            called = _called(Version.objects.get(pk=version_id), slugs)
+            title = {"title": gettext("A deleted draft: %(edition)s") % {"edition": called}}
+            return super().recover_view(request, version_id, title | (extra_context or {}))
 
     def _refuse_revision(self, request: HttpRequest, version_id: str) -> HttpResponse | None:
         """Refuse a revision that holds, or would write to, a published edition, or that has no home any more."""
@@ -390,6 +413,19 @@ class EditionAdmin(Filtered, Acts, VersionAdmin, TranslationAdmin):  # type: ign
             sentence = gettext("The agreement of this draft was deleted: nothing was restored.")
             return self.refuse(request, None, sentence, gettext("Put the words into a draft of another agreement."))
         return None
+
+
+def _status(answer: Any) -> int:
+    """409 for a form that met another one's words; else what it is."""
+    shown = getattr(answer, "context_data", None) or {}
+    form = getattr(shown.get("adminform"), "form", None)
+    return 409 if form and form.is_bound and form.has_error("__all__", "conflict") else int(answer.status_code)
+
+
+def _called(version: Any, slugs: dict[int, str]) -> str:
+    """The edition's name in the page's language; a revision keeps it in the language of who saved it."""
+    agreement = _fields(version).get("agreement_id")
+    return edition_name(slugs[agreement], None, version.object_id) if agreement in slugs else version.object_repr
 
 
 def _fields(version: Any) -> dict[str, Any]:

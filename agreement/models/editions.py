@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, router, transaction
 from django.db.models import F, Q
@@ -16,8 +15,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, signals
+from agreement.models.acts import Act, By, edition_name, name_of, require_second_person
 from agreement.models.fields import InstantField, validate_zone
-from agreement.models.notices import Notice, hand_over
+from agreement.models.notices import Notice
 from agreement.models.refusals import TEXTS, EditionError, moment, require_publishable
 from agreement.text import clauses, seal, source
 
@@ -122,17 +122,20 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         )
         return self.annotate(superseded_at=models.Subquery(later))
 
-    def draft(self, *, agreement: Agreement, bodies: dict[str, str], **stated: Any) -> Edition:
+    def draft(self, *, agreement: Agreement, bodies: dict[str, str], by: By = None, **stated: Any) -> Edition:
         """Save a new draft from the text of each language; the titles are the texts' first lines.
 
-        ``stated`` are further fields, such as ``summary_kk`` or ``notice_days``. Raises ``ValidationError``.
+        ``by`` is its author, for the log; ``stated`` are further fields, such as ``summary_kk`` or ``notice_days``.
+        Raises ``ValidationError``.
         """
         for language, body in bodies.items():
             stated.setdefault(f"body_{language}", body)
             stated.setdefault(f"title_{language}", clauses.title_line(body)[:255])
         edition = self.model(agreement=agreement, **stated)
         edition.full_clean()
-        edition.save()
+        with transaction.atomic(using=router.db_for_write(self.model)):
+            edition.save()
+            Act.objects.using(edition._state.db).log(Act.Kind.WRITTEN, on=edition, by=by)
         return edition
 
     def verify(self) -> Iterator[tuple[Edition | Agreement, str]]:
@@ -353,15 +356,17 @@ class Edition(models.Model):
         self,
         *,
         effective_from: datetime | None = None,
-        by: AbstractBaseUser | str | None = None,
+        by: By = None,
         after: str | None = None,
         notify: bool = True,
+        reason: str = "",
     ) -> None:
         """Seal the draft as it is stored, give it its number and tell the users, in one transaction.
 
         It takes effect at ``effective_from``, an aware instant from now on, or, without one, at the very
         microsecond of publication. ``after`` is the digest of the edition it was compared with (``""``: there was
-        none); another one since then is refused. The number of queries does not depend on the number of users.
+        none); another one since then is refused. ``reason`` is kept in the log: why it takes effect earlier than the
+        edition in force promises. The number of queries does not depend on the number of users.
 
         Raises :class:`EditionError` and changes nothing (design §3.3, §3.5–3.7).
         """
@@ -393,17 +398,17 @@ class Edition(models.Model):
                     hint=_("Leave the moment out to publish with immediate effect, or name a later one."),
                     effective_from=effective_from.isoformat(),
                 )
+            if conf.get().FOUR_EYES:
+                require_second_person(stored, by, using=alias)
             stored._seal(previous, last, published_at=now, effective_from=effective_from, recorded_at=now, by=by)
+            acts = Act.objects.using(alias)
+            acts.log(Act.Kind.PUBLISHED, on=stored, by=by, note=reason, digest=stored.digest)
             if notify:
-                # Where coming editions are not shown, a link to one would lead nowhere before its effect.
-                due_at = now if conf.get().SHOW_SCHEDULED else effective_from
-                notices = Notice.objects.using(alias)
-                notices.create(edition=stored, kind=Notice.Kind.PUBLISHED, created_at=now, due_at=due_at)
-                hand_over(using=alias)
+                Notice.objects.using(alias).announce(stored, at=now)
             _on_commit(partial(_announce, signals.edition_published, stored), using=alias)
         self.refresh_from_db(using=alias)
 
-    def record(self, *, effective_from: datetime, by: AbstractBaseUser | str | None = None) -> None:
+    def record(self, *, effective_from: datetime, by: By = None) -> None:
         """Seal the draft as history: an edition that took effect before the site had this app.
 
         Only before the first ordinary edition, in ascending order, and tells nobody. Raises
@@ -436,10 +441,14 @@ class Edition(models.Model):
                 by=by,
                 imported=True,
             )
+            Act.objects.using(alias).log(Act.Kind.RECORDED, on=stored, by=by, digest=stored.digest)
         self.refresh_from_db(using=alias)
 
-    def cancel(self) -> None:
-        """Take a scheduled edition back before it takes effect. Raises :class:`EditionError` otherwise."""
+    def cancel(self, *, by: By = None, reason: str = "") -> None:
+        """Take a scheduled edition back before it takes effect; who and why is kept in the log.
+
+        Raises :class:`EditionError` otherwise.
+        """
         alias = self._alias()
         try:
             with transaction.atomic(using=alias):
@@ -447,6 +456,10 @@ class Edition(models.Model):
                 now = timezone.now()
                 mine = _unmirrored(alias).filter(pk=self.pk, published_at__lte=now, effective_from__gt=now)
                 done = mine.filter(cancelled_at__isnull=True).update(cancelled_at=now)
+                if done:
+                    acts = Act.objects.using(alias)
+                    acts.log(Act.Kind.CANCELLED, on=self, by=by, note=reason, digest=self.digest)
+                    Notice.objects.using(alias).take_back(self, at=now)
         except IntegrityError:  # Its moment came between the clock's reading and the trigger's.
             now, done = timezone.now(), 0
         self.refresh_from_db(using=alias)
@@ -502,7 +515,7 @@ class Edition(models.Model):
         published_at: datetime,
         effective_from: datetime,
         recorded_at: datetime,
-        by: AbstractBaseUser | str | None,
+        by: By,
         imported: bool = False,
     ) -> None:
         """Write the seal's columns by name; the base columns become the mirror of Kazakh here, once."""
@@ -518,7 +531,7 @@ class Edition(models.Model):
             )
         self.number = (previous.number or 0) + 1 if previous else 1
         self.published_at, self.effective_from, self.recorded_at = published_at, effective_from, recorded_at
-        self.published_by = _name(by)
+        self.published_by = name_of(by)
         self.imported = imported
         self.previous_digest = previous.digest if previous else ""
         self.digest = seal.sha256(self.manifest())
@@ -562,27 +575,13 @@ class Edition(models.Model):
             yield gettext("Its base columns are not the mirror of the Kazakh text.")
 
     def __str__(self) -> str:
-        if self.number:
-            return gettext("%(agreement)s, edition %(number)s") % {
-                "agreement": self.agreement.slug,
-                "number": self.number,
-            }
-        return gettext("%(agreement)s, draft %(id)s") % {"agreement": self.agreement.slug, "id": self.pk}
+        return edition_name(self.agreement.slug, self.number, self.pk)
 
 
 def _unmirrored(alias: str) -> models.QuerySet[Edition]:
     """Editions by their columns' real names: the translation package otherwise writes ``title_ru`` for ``title``."""
     editions: models.QuerySet[Edition] = Edition.objects.using(alias).rewrite(False)
     return editions
-
-
-def _name(by: AbstractBaseUser | str | None) -> str:
-    """Who published, as a name: it outlives the account."""
-    if by is None or isinstance(by, str):
-        return (by or "")[:255]
-    username = by.get_username()
-    full = getattr(by, "get_full_name", str)().strip()
-    return (f"{full} ({username})" if full and full != username else username)[:255]
 
 
 def _on_commit(call: Any, *, using: str) -> None:

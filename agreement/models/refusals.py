@@ -27,7 +27,7 @@ class EditionError(ValidationError):
 
     Codes: ``already_published``, ``missing_language``, ``unparallel``, ``duplicate_number``, ``naive_time``,
     ``backdated``, ``out_of_range``, ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``,
-    ``not_cancellable``, ``no_draft``, ``unreadable``, ``title_differs``.
+    ``not_cancellable``, ``no_draft``, ``unreadable``, ``title_differs``, ``four_eyes``.
     """
 
     def __init__(self, message: Any, *, code: str, hint: Any = "", **params: Any) -> None:

@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from agreement import gate, pages, standing
 from agreement.management import refusal
-from agreement.models import Acceptance, Agreement, Edition, NoticeText
+from agreement.models import Acceptance, Act, Agreement, Edition, NoticeText, TimeStamp, Withdrawal
 from agreement.testing import is_test_database, open_seal
 
 
@@ -31,20 +31,23 @@ class Command(flush.Command):
             return
         if holds_sealed_rows(connections[using]):
             raise refusal(
-                f"The database {str(connections[using].settings_dict['NAME'])!r} holds published editions,"
-                " which are sealed: nothing was deleted.",
+                f"The database {str(connections[using].settings_dict['NAME'])!r} holds published editions"
+                " or a log of acts, which are sealed: nothing was deleted.",
                 "To begin again, make a new database; to keep these, export them first.",
             )
         super().handle(**options)
 
 
 def holds_sealed_rows(connection: BaseDatabaseWrapper) -> bool:
-    """Does this database hold what the seal guards, with triggers or without (at most 5 queries)?"""
+    """Does this database hold what the seal guards, with triggers or without (at most 7 queries)?"""
     tables = set(connection.introspection.table_names())
     sealed = (
         Edition.objects.published(),
         Agreement.objects.exclude(head=""),
         NoticeText.objects.all(),
         Acceptance.objects.all(),
+        TimeStamp.objects.all(),
+        Withdrawal.objects.all(),
+        Act.objects.all(),
     )
     return any(rows.model._meta.db_table in tables and rows.using(connection.alias).exists() for rows in sealed)

@@ -1,0 +1,115 @@
+"""Agreements: their address and zone, and the timeline of their editions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement import conf
+from agreement.admin.notices import LONG, Filtered, language, moment
+from agreement.models import Agreement, Edition
+from agreement.models.editions import State
+
+if TYPE_CHECKING:
+    AgreementModelAdmin = admin.ModelAdmin[Agreement]
+else:
+    AgreementModelAdmin = admin.ModelAdmin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """An edition in the timeline."""
+
+    edition: Edition
+    state: State
+    title: str
+    code: str
+    published: str
+    effective: str
+    until: str
+    cancelled: str
+
+    @classmethod
+    def of(cls, edition: Edition) -> Moment:
+        """In the page's language. No query for an edition that knows its successor."""
+        zone, state = edition.agreement.time_zone, edition.state()
+        code = language() if language() in conf.LANGUAGES else conf.LANGUAGES[0]
+        until = edition.successor_from() if state in {State.IN_FORCE, State.SUPERSEDED, State.SCHEDULED} else None
+        return cls(
+            edition=edition,
+            state=state,
+            title=getattr(edition, f"title_{code}") or "",
+            code=code,
+            published=moment(edition.published_at, zone) if edition.published_at else "",
+            effective=moment(edition.effective_from, zone) if edition.effective_from else "",
+            until=moment(until, zone) if until else "",
+            cancelled=moment(edition.cancelled_at, zone) if edition.cancelled_at else "",
+        )
+
+
+class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The zone comes from a list: every date of the agreement is computed with it."""
+
+    time_zone = forms.ChoiceField(
+        label=capfirst(Agreement._meta.get_field("time_zone").verbose_name),
+        help_text=Agreement._meta.get_field("time_zone").help_text,
+        choices=lambda: [(name, name) for name in sorted(available_timezones())],
+        initial=conf.time_zone,
+    )
+
+
+@admin.register(Agreement)
+class AgreementAdmin(Filtered, AgreementModelAdmin):
+    form = AgreementForm
+    change_form_template = "admin/agreement/agreement/change_form.html"
+    fields = ["slug", "time_zone", "joining"]
+    list_display = ["slug", "in_force", "time_zone"]
+    actions = None
+
+    class Media:
+        css = {"all": ["agreement/admin.css"]}
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        """With the state and the moments of every edition, the newest first, whatever their number: 1 query."""
+        if agreement := context["original"]:
+            editions: Any = Edition.objects.filter(agreement=agreement).with_successors().select_related("agreement")
+            context["timeline"] = [Moment.of(edition) for edition in editions.rewrite(False).defer(*LONG)]
+            context["may_begin"] = request.user.has_perm("agreement.add_edition")
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Agreement]:
+        now = Edition.objects.in_force().defer(*LONG)
+        return super().get_queryset(request).prefetch_related(Prefetch("editions", now, to_attr="binding_now"))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Agreement | None:
+        found = super().get_object(request, object_id, from_field)
+        if found and request.method == "POST":
+            found.lock()
+            found = super().get_object(request, object_id, from_field)
+        return found
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Agreement | None = None) -> list[str]:
+        return ["slug"] if obj and obj.head else []
+
+    def has_delete_permission(self, request: HttpRequest, obj: Agreement | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and obj.head)
+
+    @admin.display(description=_("edition in force"))
+    def in_force(self, agreement: Any) -> str:
+        return ", ".join(
+            gettext("edition %(number)s from %(moment)s")
+            % {
+                "number": edition.number,
+                "moment": moment(edition.effective_from, agreement.time_zone, "from"),
+            }
+            for edition in agreement.binding_now
+        )

@@ -1,0 +1,126 @@
+"""The desk in Kazakh and Russian: no English is left on the pages of the roles."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+import reversion
+from django.urls import reverse
+from django.utils import timezone, translation
+from reversion.models import Version
+
+from agreement import roles
+from agreement.models import Edition
+from tests import factories
+from tests.test_admin import at, written
+from tests.test_admin_roles import staff
+
+pytestmark = pytest.mark.django_db
+
+#: What is written the same in every language: names of formats and zones, keys, and what the tests typed.
+INTERNATIONAL = re.compile(
+    r"Django|Markdown|Word|docx|SHA|UTC|UUID|NUL|HTML|Asia/\w+|Mac|PDF|IP|terms|author|publisher|officer|email|https?://\S+"
+    r"|[0-9a-f]{16,}|[0-9a-f-]{36}|example\.kz"
+)
+
+
+class Words(HTMLParser):
+    """What a reader sees or hears of a page: texts, and the attributes that are read out."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.silent = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.silent += tag in {"script", "style", "option", "svg"}
+        given = dict(attrs)
+        self.found += [given[name] or "" for name in ("title", "aria-label", "placeholder", "alt") if name in given]
+        if tag == "input" and given.get("type") in {"submit", "button"}:
+            self.found.append(given.get("value") or "")
+
+    def handle_endtag(self, tag):
+        self.silent -= tag in {"script", "style", "option", "svg"}
+
+    def handle_data(self, data):
+        if not self.silent:
+            self.found.append(data)
+
+
+def english(page: str) -> set[str]:
+    found = {INTERNATIONAL.sub("", text) for text in Words(page).found}
+    return {" ".join(text.split()) for text in found if re.search(r"[A-Za-z]{3,}", text)}
+
+
+@pytest.fixture
+def pages(django_user_model):
+    """(page, its arguments) of the desk, with an edition in each state, a revision and a deleted draft."""
+    factories.published(notice_days=10)
+    factories.published(effective_from=timezone.now() + timedelta(days=3))
+    with reversion.create_revision():
+        draft = factories.draft(ru=factories.RU + "\n1.3. См. пункт 9.9.\n")
+    with reversion.create_revision():
+        gone = factories.draft(body_kk=factories.KK)
+    version, lost = Version.objects.get_for_object(draft).get(), Version.objects.get_for_object(gone).get()
+    gone.delete()
+    in_force, scheduled = Edition.objects.published()
+    return [
+        ("agreement_changelist", []),
+        ("agreement_change", [in_force.agreement_id]),
+        ("edition_changelist", []),
+        ("edition_add", []),
+        ("edition_recoverlist", []),
+        ("edition_recover", [lost.pk]),
+        ("edition_revision", [draft.pk, version.pk]),
+        *((f"edition_{page}", [draft.pk]) for page in ("change", "publish", "history", "changes", "delete")),
+        *((f"edition_{page}", [in_force.pk]) for page in ("change", "history", "changes", "cancel")),
+        *((f"edition_{page}", [scheduled.pk]) for page in ("change", "cancel")),
+        ("notice_changelist", []),
+        ("notice_change", [in_force.notices.get().pk]),
+        ("act_changelist", []),
+        ("act_change", [in_force.pk]),
+    ]
+
+
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_no_english_is_left_on_the_desk(pages, django_user_model, language):
+    left: dict[str, set[str]] = {}
+    seen = 0
+    for role, group in (("author", roles.AUTHORS), ("publisher", roles.PUBLISHERS)):
+        client = staff(django_user_model, role, group)
+        for page, args in pages:
+            answer = client.get(at(page, *args, language=language))
+            if answer.status_code in {200, 409}:
+                seen += 1
+                left[f"{role}: {page} {args}"] = english(answer.content.decode())
+        with translation.override(language):
+            for there in ("admin:index", "admin:password_change"):
+                left[there] = english(client.get(reverse(there)).content.decode())
+    client.logout()
+    with translation.override(language):
+        left["login"] = english(client.get(reverse("admin:login")).content.decode())
+    assert seen > 30
+    assert {page: words for page, words in left.items() if words} == {}
+
+
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_no_english_is_left_in_refusals(django_user_model, language):
+    author = staff(django_user_model, "author", roles.AUTHORS)
+    publisher = staff(django_user_model, "publisher", roles.PUBLISHERS)
+    draft = factories.draft()
+    conflict = author.post(
+        at("edition_change", draft.pk, language=language), written(draft, body_kk="# А") | {"token": ""}
+    )
+    begun = author.post(at("edition_add", language=language), {"begin": "files"})
+    empty = publisher.post(at("edition_publish", draft.pk, language=language), {})
+    asked = publisher.get(at("edition_publish", draft.pk, language=language)).context["form"]
+    opened = {"after": asked["after"].value(), "draft": asked["draft"].value(), "when": "at", "date": "x"}
+    unclear = publisher.post(at("edition_publish", draft.pk, language=language), opened)
+    typed = publisher.post(at("edition_change", draft.pk, language=language), written(draft, body_ru="# Я"))
+    for answer, status in ((conflict, 409), (begun, 400), (empty, 409), (unclear, 400), (typed, 403)):
+        assert answer.status_code == status
+        assert english(answer.content.decode()) == set()

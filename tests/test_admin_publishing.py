@@ -1,0 +1,233 @@
+"""The page that says everything before it publishes, and the pages that compare."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import timedelta
+
+import pytest
+import reversion
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.utils import timezone
+from reversion.models import Version
+
+from agreement.models import Act, Edition
+from agreement.models.editions import State
+from tests import factories
+from tests.test_admin import AUTHOR, PUBLISHER, at, desk, question, written
+
+pytestmark = pytest.mark.django_db
+
+#: A clause in one language changed, and a reference that leads nowhere: warnings, and no error.
+WARNED = {"kk": factories.KK, "ru": factories.RU.replace("Второй пункт.", "Второй пункт, см. пункт 9.9.")}
+
+
+@pytest.fixture
+def author(django_user_model):
+    return desk(django_user_model, *AUTHOR, name="author")
+
+
+@pytest.fixture
+def publisher(django_user_model):
+    return desk(django_user_model, *PUBLISHER, name="publisher")
+
+
+def words(answer) -> str:
+    return " ".join(re.sub("<[^>]*>", " ", html.unescape(answer.content.decode())).split())
+
+
+# What is asked
+
+
+def test_every_warning_is_ticked_by_its_name(publisher):
+    factories.published()
+    edition = factories.draft(**WARNED)
+    page = publisher.get(at("edition_publish", edition.pk))
+    assert "9.9" in words(page)
+    ticks = sorted(page.context["form"].standing)
+    assert len(ticks) >= 3  # The reference, the one-sided change, two missing summaries.
+    for lacking in ([], ticks[1:]):
+        answer = publisher.post(at("edition_publish", edition.pk), question(publisher, edition, warnings=lacking))
+        assert answer.status_code == 400
+        assert "Tick each warning that is to stand" in words(answer)
+    assert publisher.post(at("edition_publish", edition.pk), question(publisher, edition)).status_code == 302
+
+
+def test_a_confirmation_is_typed_only_for_what_binds_at_once_or_has_warnings(publisher):
+    later = {"when": "at", "date": f"{timezone.now().year + 1}-03-01", "time": "09:00", "typed": ""}
+    clean = factories.draft()
+    assert publisher.post(at("edition_publish", clean.pk), question(publisher, clean, typed="")).status_code == 400
+    assert publisher.post(at("edition_publish", clean.pk), question(publisher, clean, **later)).status_code == 302
+    warned = factories.draft(**WARNED)
+    later["date"] = f"{timezone.now().year + 2}-03-01"
+    assert publisher.post(at("edition_publish", warned.pk), question(publisher, warned, **later)).status_code == 400
+    later["typed"] = " terms "
+    assert publisher.post(at("edition_publish", warned.pk), question(publisher, warned, **later)).status_code == 302
+
+
+def test_the_moment_proposed_keeps_the_promise_of_the_edition_in_force(publisher):
+    factories.published(notice_days=10)
+    edition = factories.draft()
+    form = publisher.get(at("edition_publish", edition.pk)).context["form"]
+    proposed = form.initial["date"]
+    assert (form["when"].value(), form.initial["time"].isoformat()) == ("at", "00:00:00")
+    assert timedelta(days=9) < proposed - timezone.now().date() <= timedelta(days=12)
+    answer = question(publisher, edition, when="at", date=proposed.isoformat(), time="00:00", reason="")
+    assert publisher.post(at("edition_publish", edition.pk), answer).status_code == 302
+
+
+@pytest.mark.parametrize("soon", [{"when": "now"}, {"when": "at", "days": 3}])
+def test_an_earlier_moment_needs_a_reason_that_stays_in_the_log(publisher, soon):
+    factories.published(notice_days=10)
+    edition = factories.draft()
+    if days := soon.pop("days", 0):
+        soon |= {"date": (timezone.now() + timedelta(days=days)).date().isoformat(), "time": "09:00"}
+    there = at("edition_publish", edition.pk)
+    refused = publisher.post(there, question(publisher, edition, **soon) | {"reason": "  "})
+    assert refused.status_code == 400
+    assert "write why this one comes earlier" in words(refused)
+    assert publisher.post(there, question(publisher, edition, **soon) | {"reason": "Сот шешімі."}).status_code == 302
+    published = Act.objects.filter(kind=Act.Kind.PUBLISHED, key=str(edition.pk)).get()
+    assert (published.by, published.note) == ("publisher", "Сот шешімі.")
+
+
+def test_without_a_promise_now_is_proposed_and_no_reason_asked(publisher):
+    edition = factories.draft()
+    form = publisher.get(at("edition_publish", edition.pk)).context["form"]
+    assert form["when"].value() == "now"
+    assert publisher.post(at("edition_publish", edition.pk), question(publisher, edition, reason="")).status_code == 302
+
+
+def test_with_four_eyes_the_last_author_is_told_who_else_may(settings, django_user_model):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FOUR_EYES": True}
+    both = desk(django_user_model, *AUTHOR, *PUBLISHER, name="both")
+    edition = factories.draft()
+    both.post(at("edition_change", edition.pk), written(edition, summary_kk="Өзгерді."))
+    edition.refresh_from_db()
+    answer = both.post(at("edition_publish", edition.pk), question(both, edition))
+    assert answer.status_code == 400
+    assert "Two people are needed: the draft was last written by both." in words(answer)
+
+
+# Previews
+
+
+@pytest.mark.parametrize(("code", "said"), [("kk", "Пайдаланушы келісімі"), ("ru", "Пользовательское соглашение")])
+def test_the_notice_is_seen_as_mail_and_as_page_before_it_is_sent(publisher, code, said):
+    factories.published()
+    edition = factories.draft()
+    for kind in ("mail", "page"):
+        answer = publisher.get(at("edition_preview", edition.pk, kind, code))
+        assert answer.status_code == 200
+        assert said in words(answer)
+        assert "sandbox" in answer["Content-Security-Policy"]
+        assert answer["X-Frame-Options"] == "SAMEORIGIN"
+    assert Edition.objects.drafts().get() == edition
+
+
+def test_previews_are_of_drafts_and_for_those_who_see_them(publisher, django_user_model):
+    edition = factories.draft()
+    for args in ((edition.pk, "mail", "en"), (edition.pk, "post", "kk"), (factories.published().pk, "mail", "kk")):
+        assert publisher.get(at("edition_preview", *args)).status_code == 404
+    nobody = desk(django_user_model, name="nobody")
+    assert nobody.get(at("edition_preview", edition.pk, "mail", "kk")).status_code == 403
+
+
+def test_a_test_mail_goes_to_oneself_in_both_languages_and_keeps_the_answers(publisher, django_user_model, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    if hasattr(settings, "MAILERS"):
+        settings.MAILERS = {"default": {"BACKEND": settings.EMAIL_BACKEND}}
+    edition = factories.draft()
+    there = at("edition_test_mail", edition.pk)
+    form = question(publisher, edition, when="at", date="2031-03-01", time="09:00", reason="Себебі бар.")
+    assert "no e-mail address" in words(publisher.post(there, form))
+
+    django_user_model.objects.update(email="publisher@example.kz")
+    answer = publisher.post(there, form)
+    assert answer.status_code == 200
+    assert "A test mail in Kazakh and one in Russian went to publisher@example.kz." in words(answer)
+    assert answer.context["form"]["date"].value() == "2031-03-01"
+    assert answer.context["form"]["reason"].value() == "Себебі бар."
+    assert [message.to for message in mail.outbox] == [["publisher@example.kz"]] * 2
+    assert all(message.subject.startswith("[") for message in mail.outbox)
+    assert Edition.objects.drafts().exists()
+
+
+def test_only_a_publisher_sends_test_mails_and_only_of_drafts(publisher, author):
+    edition = factories.draft()
+    assert author.post(at("edition_test_mail", edition.pk), {}).status_code == 403
+    assert publisher.get(at("edition_test_mail", edition.pk)).status_code == 405
+    assert publisher.post(at("edition_test_mail", factories.published().pk), {}).status_code == 403
+
+
+# Comparing
+
+
+def test_a_draft_is_compared_with_the_edition_in_force_or_any_other(author):
+    first = factories.published()
+    factories.published(kk=factories.KK.replace("Екінші", "Басқа"))
+    edition = factories.draft(notice_days=5)
+    page = author.get(at("edition_changes", edition.pk))
+    assert "1 clause changed." in words(page)
+    assert re.search(r"Days of notice 0 5|days of notice 0 5", words(page))
+    assert "Nothing changed." in words(author.get(at("edition_changes", edition.pk), {"from": first.pk, "whole": "on"}))
+    for unknown in ("x", "999", edition.pk):
+        assert author.get(at("edition_changes", edition.pk), {"from": unknown}).status_code == 404
+    assert author.get(at("edition_changes", 999)).status_code == 404
+    assert "There is no edition to compare" in words(author.get(at("edition_changes", first.pk)))
+
+
+def test_revisions_are_compared_and_one_is_restored(author):
+    with reversion.create_revision():
+        edition = factories.draft()
+    changed = written(edition, body_ru=factories.RU.replace("Второй", "Другой"), notice_days=3)
+    author.post(at("edition_change", edition.pk), changed)
+    new, old = Version.objects.get_for_object(edition)
+    page = author.get(at("edition_compare", edition.pk), {"old": old.pk, "new": new.pk})
+    assert re.search(r"<del>Второй\s*</del>\s*<ins>Другой", page.content.decode())
+    assert at("edition_revision", edition.pk, old.pk) in page.content.decode()
+    assert "They are the same." in words(author.get(at("edition_compare", edition.pk), {"old": new.pk}))
+    assert at("edition_compare", edition.pk) in author.get(at("edition_history", edition.pk)).content.decode()
+    other = factories.draft()
+    for asked in ({}, {"old": "x"}, {"old": "9" * 30}, {"old": 999}):
+        assert author.get(at("edition_compare", edition.pk), asked).status_code == 404
+    assert author.get(at("edition_compare", other.pk), {"old": old.pk}).status_code == 404
+
+
+def test_what_is_published_is_compared_and_never_offered_for_restoring(author):
+    with reversion.create_revision():
+        edition = factories.draft()
+    version = Version.objects.get_for_object(edition).get()
+    edition.publish()
+    page = author.get(at("edition_compare", edition.pk), {"old": version.pk})
+    assert page.status_code == 200
+    assert at("edition_revision", edition.pk, version.pk) not in page.content.decode()
+
+
+def test_a_correction_begins_with_the_edition_in_force(author):
+    edition = factories.published()
+    page = author.get(at("edition_change", edition.pk))
+    assert "Publish a correction…" in words(page)
+    assert f"{at('edition_add')}?edition={edition.pk}" in page.content.decode()
+
+
+def test_the_state_and_the_moments_of_every_edition_stand_on_one_page(publisher, author, django_assert_max_num_queries):
+    factories.published()
+    scheduled = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    factories.published(effective_from=timezone.now() + timedelta(days=2)).cancel()
+    factories.draft()
+    there = at("agreement_change", scheduled.agreement_id)
+    client = desk(get_user_model(), *AUTHOR, "view_agreement", name="both")
+    with django_assert_max_num_queries(12):
+        answer = client.get(there)
+    states = [moment.state for moment in answer.context["timeline"]]
+    assert states == [State.DRAFT, State.CANCELLED, State.SCHEDULED, State.IN_FORCE]
+    page = words(answer)
+    assert "terms, edition 1" in page
+    assert "New draft" in page
+    for _more in range(20):
+        factories.draft()
+    with django_assert_max_num_queries(12):
+        client.get(there)

@@ -1,0 +1,152 @@
+"""The ready groups, what a page says one may not do, four eyes, and the log that outlives accounts."""
+
+from __future__ import annotations
+
+import html
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+from django.db import IntegrityError, transaction
+from django.test import Client
+
+from agreement import roles
+from agreement.models import Act, Edition, EditionError
+from tests import factories
+from tests.test_admin import at, desk, written
+
+pytestmark = pytest.mark.django_db
+
+AUTHORS, PUBLISHERS, OFFICERS = roles.AUTHORS, roles.PUBLISHERS, roles.PRIVACY_OFFICERS
+
+
+def staff(django_user_model, name: str, *groups: str, **fields: object) -> Client:
+    user = django_user_model.objects.create_user(name, is_staff=True, **fields)
+    user.groups.set(Group.objects.filter(name__in=groups))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_migrate_makes_three_groups_and_a_second_time_changes_nothing():
+    def held() -> dict[str, set[str]]:
+        return {
+            name: set(Group.objects.get(name=name).permissions.values_list("codename", flat=True))
+            for name in roles.ROLES
+        }
+
+    before = held()
+    assert before[AUTHORS] == {
+        *("view_agreement", "view_edition", "add_edition", "change_edition", "delete_edition", "view_act")
+    }
+    assert {"publish_edition", "cancel_edition"} <= before[PUBLISHERS]
+    assert not before[OFFICERS] & (before[AUTHORS] | before[PUBLISHERS])
+    roles.make_groups(using="default")
+    assert held() == before
+    assert Group.objects.count() == 3
+
+
+def test_migrate_gives_back_what_a_group_lacks_and_takes_nothing_away():
+    authors = Group.objects.get(name=AUTHORS)
+    own = Permission.objects.get(codename="view_user")
+    authors.permissions.set([own])
+    call_command("migrate", verbosity=0)
+    assert authors.permissions.filter(codename="change_edition").exists()
+    assert own in authors.permissions.all()
+
+
+def test_a_page_says_what_one_may_not_do_and_who_may(django_user_model):
+    author = staff(django_user_model, "author", AUTHORS)
+    staff(django_user_model, "publisher", PUBLISHERS, first_name="Айгүл", last_name="Серік")
+    staff(django_user_model, "gone", PUBLISHERS, is_active=False)
+    django_user_model.objects.create_user("reader").groups.add(Group.objects.get(name=PUBLISHERS))
+    page = html.unescape(author.get(at("edition_change", factories.draft().pk)).content.decode())
+    assert "Not for you: to publish this draft. Who may: publishers of agreements (Айгүл Серік)." in page
+    assert "to write this draft" not in page
+
+
+def test_of_many_who_may_the_first_are_named(django_user_model):
+    for number in range(roles.NAMED + 1):
+        staff(django_user_model, f"p{number}", PUBLISHERS)
+    names, more = roles.who_may("publish_edition")
+    assert (names, more) == ([f"p{number}" for number in range(roles.NAMED)], True)
+
+
+def test_a_privacy_officer_sees_no_edition(django_user_model):
+    officer = staff(django_user_model, "officer", OFFICERS)
+    for page in ("edition_changelist", "agreement_changelist", "act_changelist", "notice_changelist"):
+        assert officer.get(at(page)).status_code == 403
+
+
+# The log
+
+
+def test_every_act_of_the_desk_is_logged_with_who_when_and_what(django_user_model):
+    admin = desk(django_user_model, "superuser", name="admin")
+    edition = factories.draft()
+    admin.post(at("edition_change", edition.pk), written(edition, summary_kk="Кейін."))
+    admin.post(at("edition_change", edition.pk), written(Edition.objects.get()))  # Nothing changed: no act.
+    written_acts = Act.objects.about(edition).filter(kind=Act.Kind.WRITTEN)
+    assert [(act.by, act.account) for act in written_acts] == [
+        ("admin", str(django_user_model.objects.get().pk)),
+        ("", ""),
+    ]
+    edition.publish(by=django_user_model.objects.get(), reason="Сот шешімі.")
+    other = factories.draft()
+    admin.post(at("edition_delete", other.pk), {"post": "yes"})
+    published, *_rest = Act.objects.about(edition)
+    assert (published.kind, published.by, published.note, published.digest) == (
+        *("published", "admin", "Сот шешімі."),
+        edition.digest,
+    )
+    assert Act.objects.first().kind == Act.Kind.DELETED
+    page = admin.get(at("act_changelist")).content.decode()
+    for words in ("draft deleted", "edition published", "terms, edition 1", "Сот шешімі."):
+        assert words in page
+    assert admin.get(at("act_add")).status_code == 403
+    assert admin.post(at("act_delete", published.pk), {"post": "yes"}).status_code == 403
+
+
+def test_the_log_outlives_the_account_and_the_draft(django_user_model):
+    admin = desk(django_user_model, "superuser", name="admin")
+    edition = factories.draft()
+    admin.post(at("edition_change", edition.pk), written(edition, summary_kk="Кейін."))
+    acts = list(Act.objects.values())
+    Edition.objects.all().delete()
+    django_user_model.objects.all().delete()
+    assert list(Act.objects.values()) == acts
+
+
+@pytest.mark.parametrize("attack", ["update", "delete"])
+def test_the_database_refuses_to_change_the_log(attack):
+    factories.draft()
+    with pytest.raises(IntegrityError, match="agreement_act is sealed"), transaction.atomic():
+        getattr(Act.objects.all(), attack)(**({"by": "x"} if attack == "update" else {}))
+
+
+def test_what_a_refusal_undoes_is_not_logged():
+    edition = factories.draft(ru=factories.RU + "\n1.3. Лишний.\n")
+    with pytest.raises(EditionError):
+        edition.publish()
+    assert not Act.objects.filter(kind=Act.Kind.PUBLISHED).exists()
+
+
+# Four eyes
+
+
+def test_with_four_eyes_the_last_author_does_not_publish(settings, django_user_model):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FOUR_EYES": True}
+    author, other = (django_user_model.objects.create_user(name) for name in ("author", "other"))
+    edition = factories.draft(by=author)
+    for by in (author, None, "somebody"):
+        with pytest.raises(EditionError, match="last written by author") as caught:
+            edition.publish(by=by)
+        assert caught.value.code == "four_eyes"
+    edition.publish(by=other)
+    assert edition.published_by == "other"
+
+
+def test_without_four_eyes_the_author_may_publish(django_user_model):
+    author = django_user_model.objects.create_user("author")
+    factories.draft(by=author).publish(by=author)
+    assert Edition.objects.published().exists()

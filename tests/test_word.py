@@ -1,0 +1,202 @@
+"""Word files: the numbers Word shows, what was tracked, what is left out, and what is never opened."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+from django.utils import translation
+
+from agreement import word
+from agreement.text import clauses, source
+from portal_site.management.commands import demo
+from tests import docx_files as files
+
+pytest.importorskip("docx")
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    with translation.override("en"):
+        yield
+
+
+def read(document: object) -> word.Manuscript:
+    return word.read(files.saved(document), "a.docx")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_a_word_file_has_the_clauses_of_its_markdown(number, language):
+    body = demo.bodies(number)[language]
+    found = clauses.parse(word.read(files.agreement(body), "a.docx").accepted)
+    expected = clauses.parse(body)
+    facts = [(unit.kind, unit.number, unit.label, unit.text) for unit in found.units]
+    assert facts == [(unit.kind, unit.number, unit.label, unit.text) for unit in expected.units]
+    assert found.title == expected.title
+
+
+def test_levels_restart_and_letters_follow():
+    document = files.numbered()
+    for words, depth in (("А", 0), ("Б", 1), ("В", 2), ("Г", 3), ("Д", 3), ("Е", 1), ("Ж", 2), ("З", 0), ("И", 1)):
+        files.paragraph(document, words, depth)
+    labels = [line.split()[0] for line in read(document).accepted.splitlines() if line]
+    assert labels == ["1.", "1.1.", "1)", "а)", "б)", "1.2.", "1)", "2.", "2.1."]
+
+
+@pytest.mark.parametrize(
+    ("form", "numbers"),
+    [
+        ("lowerLetter", ["a", "z", "aa"]),
+        ("russianUpper", ["А", "Э", "Ю"]),
+        ("lowerRoman", ["i", "xxvi", "xxvii"]),
+        ("upperRoman", ["I", "XXVI", "XXVII"]),
+        ("decimalZero", ["01", "26", "27"]),
+        ("decimal", ["1", "26", "27"]),
+    ],
+)
+def test_numbers_are_written_as_word_writes_them(form, numbers):
+    assert [word._formatted(number, form) for number in (1, 26, 27)] == numbers
+
+
+def test_tracked_changes_give_two_texts():
+    document = files.numbered()
+    files.add(document, files.run("Было ") + files.deleted("десять") + files.inserted("двадцать") + files.run(" дней."))
+    files.add(document, "<w:pPr><w:rPr><w:ins w:id='3' w:author='А'/></w:rPr></w:pPr><w:r><w:t>Один</w:t></w:r>")
+    files.add(document, "<w:r><w:t xml:space='preserve'> абзац.</w:t></w:r>")
+    found = read(document)
+    assert found.accepted == "Было двадцать дней.\n\nОдин\n\nабзац.\n"
+    assert found.rejected == "Было десять дней.\n\nОдин абзац.\n"
+    assert (found.insertions, found.deletions, found.tracked) == (2, 1, True)
+
+
+def test_what_is_in_no_text_is_counted_and_told():
+    document = files.numbered()
+    made = document.add_paragraph("Текст с примечанием.")
+    document.add_comment(made.runs, text="Проверить!", author="Юрист")
+    files.add(document, "<w:r><w:rPr><w:vanish/></w:rPr><w:t>Тайное</w:t></w:r><w:r><w:t>Явное</w:t></w:r>")
+    files.add(document, "<w:r><w:drawing/></w:r>")
+    found = read(document)
+    assert found.accepted == "Текст с примечанием.\n\nЯвное\n"
+    assert found.comments == ["Юрист: Проверить!"]
+    assert (found.hidden, found.pictures) == (1, 1)
+
+
+def test_a_table_and_signs_of_markdown_mean_themselves():
+    document = files.numbered()
+    document.add_paragraph("# 5 * 6 = _30_ [а](б)")
+    table = document.add_table(rows=2, cols=2)
+    for place, words in enumerate(("Деректер", "Мерзім", "IP", "3 жыл")):
+        table.cell(place // 2, place % 2).text = words
+    text = read(document).accepted
+    assert text.endswith("| Деректер | Мерзім |\n| --- | --- |\n| IP | 3 жыл |\n")
+    shown = clauses.parse("Т\n\n" + text)
+    assert "# 5 * 6 = _30_ [а](б)" in shown.units[1].text
+    assert "<table>" in shown.html
+
+
+# What is never opened
+
+PLAIN = files.agreement("# А\n\n1.1. Б.\n")
+
+
+def _macro(parts):
+    parts["word/vbaProject.bin"] = b"x"
+
+
+def _macro_type(parts):
+    parts["[Content_Types].xml"] = parts["[Content_Types].xml"].replace(b"document.main", b"document.macroEnabled.main")
+
+
+def _entity(parts):
+    document = parts["word/document.xml"].split(b"?>", 1)[1]
+    parts["word/document.xml"] = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]>' + document
+
+
+def _entity_utf16(parts):
+    text = parts["word/document.xml"].decode().split("?>", 1)[1]
+    parts["word/document.xml"] = ('<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a>' + text).encode("utf-16")
+
+
+def _odd_encoding(parts):
+    parts["word/document.xml"] = parts["word/document.xml"].replace(b"UTF-8", b"UTF-7", 1)
+
+
+def _template_elsewhere(parts):
+    relation = (
+        b'<Relationship Id="x" Type="http://a/attachedTemplate" Target="http://evil/a.dotm" TargetMode="External"/>'
+    )
+    name = "word/_rels/document.xml.rels"
+    parts[name] = parts[name].replace(b"</Relationships>", relation + b"</Relationships>")
+
+
+def _bomb(parts):
+    parts["word/media/a.xml"] = b" " * (word.MAX_UNPACKED + 1)
+
+
+def _many(parts):
+    parts.update({f"word/{number}.txt": b"" for number in range(word.MAX_PARTS)})
+
+
+def _no_document(parts):
+    del parts["word/document.xml"]
+
+
+def _broken(parts):
+    parts["word/document.xml"] = b"<w:document"
+
+
+@pytest.mark.parametrize(
+    ("alter", "says"),
+    [
+        (_macro, "macros"),
+        (_macro_type, "macros"),
+        (_entity, "entities"),
+        (_entity_utf16, "entities"),
+        (_odd_encoding, "unusual encoding"),
+        (_template_elsewhere, "elsewhere: http://evil/a.dotm"),
+        (_bomb, "too large"),
+        (_many, "too large"),
+        (_no_document, "no .docx"),
+        (_broken, "can't be read"),
+    ],
+)
+def test_a_dangerous_file_is_refused_before_its_words_are_read(alter, says, monkeypatch):
+    import docx
+
+    if says != "can't be read":
+        monkeypatch.setattr(docx, "Document", lambda _stream: pytest.fail("it was opened"))
+    with pytest.raises(source.SourceError, match=says):
+        word.read(files.altered(PLAIN, alter), "a.docx")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"# A", PLAIN[:500], b"x" * (word.MAX_PACKED + 1)])
+def test_what_is_no_word_file_is_refused(content):
+    with pytest.raises(source.SourceError):
+        word.read(content, "a.docx")
+
+
+def test_an_encrypted_package_is_refused():
+    damaged = bytearray(PLAIN)
+    stream = io.BytesIO(PLAIN)
+    with zipfile.ZipFile(stream) as package:
+        offset = package.infolist()[0].header_offset
+    damaged[offset + 6] |= 1
+    central = PLAIN.find(b"PK\x01\x02")
+    damaged[central + 8] |= 1
+    with pytest.raises(source.SourceError, match="encrypted"):
+        word.read(bytes(damaged), "a.docx")
+
+
+def test_a_link_one_may_click_is_words_and_its_address_is_told():
+    document = files.numbered()
+    key = document.part.relate_to(
+        "https://example.kz/",
+        "http://schemas.openxmlformats.org/officeDocument/2006/relationships/hyperlink",
+        is_external=True,
+    )
+    files.add(document, f"<w:hyperlink r:id='{key}'><w:r><w:t>сайт</w:t></w:r></w:hyperlink>")
+    found = read(document)
+    assert (found.accepted, found.links) == ("сайт\n", ["https://example.kz/"])
