@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -33,7 +34,7 @@ logger = logging.getLogger("agreement")
 REACHABLE = frozenset({"login", "logout", "set_language", "account_login", "account_logout"})
 IN_ADMIN = frozenset({"login", "logout", "jsi18n"})
 #: Kinds of the answers to programs (RFC 9457).
-UNJOINED, AWAY = "urn:agreement:not-joined", "urn:agreement:unavailable"
+UNJOINED, LEFT, AWAY = "urn:agreement:not-joined", "urn:agreement:left", "urn:agreement:unavailable"
 
 View = Callable[..., HttpResponseBase]
 
@@ -66,8 +67,6 @@ def pending(request: HttpRequest) -> tuple[Demand, ...]:
 
 def _pending(request: HttpRequest, demanded: Demands, session: str | None) -> tuple[Demand, ...]:
     enters = origin.enters(request)
-    if not enters and not demanded.by_confirming:
-        return ()
     user: Any = getattr(request, "user", None)
     memory, key = standing.memory, user.pk if user is not None and user.is_authenticated else None
     if key is None:  # A session that logs in gets another key, so this one stays nobody's.
@@ -87,7 +86,11 @@ def _pending(request: HttpRequest, demanded: Demands, session: str | None) -> tu
     )
     if not left:
         memory.keep(session, key, demanded)
-    return tuple(one for one in demanded.each if one.agreement in left and not one.by_entering)
+    return tuple(
+        replace(one, outside=left[one.agreement])
+        for one in demanded.each
+        if one.agreement in left and (left[one.agreement] or not one.by_entering)
+    )
 
 
 def _known_otherwise(request: HttpRequest) -> bool:
@@ -120,15 +123,16 @@ def exempt(request: HttpRequest, view: View) -> bool:
 
 def ask(request: HttpRequest, left: Sequence[Demand]) -> HttpResponse:
     """The way to the page that asks, for a page; 403 for anything else, with the address of that page."""
-    path = reverse("agreement:accept", args=[left[0].slug])
+    gone = [one for one in left if one.outside]
+    path = reverse("agreement:withdraw") if gone else reverse("agreement:accept", args=[left[0].slug])
     response: HttpResponse
     if request.method == "GET" and origin.opens_page(request):
         response = HttpResponseRedirect(f"{path}?{urlencode({'next': request.get_full_path()})}")
     else:
         response = _problem(
             status=403,
-            kind=UNJOINED,
-            title=_("The user agreement has not been joined."),
+            kind=LEFT if gone else UNJOINED,
+            title=_("Consent was withdrawn.") if gone else _("The user agreement has not been joined."),
             detail=asked_for(left),
             agreements=[
                 {
@@ -147,6 +151,8 @@ def ask(request: HttpRequest, left: Sequence[Demand]) -> HttpResponse:
 
 def asked_for(left: Sequence[Demand]) -> str:
     """What was not done, and what is to be done first, in a sentence."""
+    if gone := ", ".join(one.slug for one in left if one.outside):
+        return _("Nothing was done: the agreement was suspended or ended by a withdrawal: %(names)s.") % {"names": gone}
     names = ", ".join(f"{one.slug} {one.number}" for one in left)
     sentence = ngettext(
         "Nothing was done: read and accept this edition first: %(names)s.",

@@ -26,6 +26,10 @@ class AgreementConfig(AppConfig):
 
             if not reversion.is_registered(Edition):
                 reversion.register(Edition)
+        if apps.is_installed("anymail"):
+            from agreement import bounces
+
+            bounces.listen()
 
 
 def reinstall_seal(*, using: str, **kwargs: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import EmptyResultSet, FieldDoesNotExist
 from django.db import connections, models, router, transaction
-from django.db.models import F, Func, Model, QuerySet, Value
+from django.db.models import Exists, F, Func, Model, OuterRef, QuerySet, Value
 from django.db.models.constants import OnConflict
 from django.utils import timezone
 
@@ -91,6 +91,10 @@ def _batch(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
         notice.refresh_from_db(fields=["fan_out_cursor", "fanned_out_at"])
         if notice.fanned_out_at:
             return 0, True
+        if notice.kind != Notice.Kind.CANCELLED and notice.edition.cancelled_at:
+            # Nobody needs to be told, and whoever was will be told of the cancellation.
+            Notice.objects.filter(pk=notice.pk).update(fanned_out_at=timezone.now())
+            return 0, True
         key = get_user_model()._meta.pk
         users = conf.audience().using(alias).order_by("pk")
         if notice.fan_out_cursor:
@@ -100,12 +104,21 @@ def _batch(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
             users = users.filter(pk__lte=last)
         written = 0
         for channel in channels:
-            count = _insert(connection, notice, users, channel)
+            count = _insert(connection, notice, _concerned(users, notice, channel), channel)
             Progress.objects.filter(notice=notice, channel=channel).update(waiting=F("waiting") + count)
             written += count
         progress = {"fan_out_cursor": str(last)} if last is not None else {"fanned_out_at": timezone.now()}
         Notice.objects.filter(pk=notice.pk).update(**progress)
     return written, last is None
+
+
+def _concerned(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySet[Model]:
+    """Whom the notice concerns: a cancellation only those who were told, or are just being told, of the edition."""
+    if notice.kind != Notice.Kind.CANCELLED:
+        return users
+    told = Delivery.objects.filter(notice__edition=notice.edition_id, notice__kind=Notice.Kind.PUBLISHED)
+    told = told.filter(channel=channel, outcome__in=[Delivery.Outcome.SENT, Delivery.Outcome.WAITING])
+    return users.filter(Exists(told.filter(user=OuterRef("pk"))))
 
 
 def _insert(connection: Any, notice: Notice, users: QuerySet[Model], channel: str) -> int:
@@ -119,6 +132,7 @@ def _insert(connection: Any, notice: Notice, users: QuerySet[Model], channel: st
         "attempts": 0,
         "due_at": notice.due_at,
         "lease": "",
+        "address_digest": "",
     }
     fields: dict[str, Any] = {name: Delivery._meta.get_field(name) for name in ("user", "rank", *constants)}
     values = [fields[name].get_db_prep_save(value, connection=connection) for name, value in constants.items()]

@@ -5,23 +5,22 @@ from __future__ import annotations
 import re
 import smtplib
 from abc import ABC, abstractmethod
-from contextlib import suppress
-from dataclasses import dataclass
-from email.utils import parseaddr
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from email.utils import formatdate, parseaddr
 from types import TracebackType
 from typing import Any, ClassVar, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from django.core import mail
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ValidationError
+from django.core.mail.backends import smtp
 from django.core.validators import validate_email
 from django.db.models.expressions import Combinable
-from django.template.loader import render_to_string
-from django.urls import NoReverseMatch, reverse
-from django.utils import translation
-from django.utils.translation import gettext as _
+from django.utils.encoding import punycode
 
-from agreement import conf, dates
+from agreement import conf
+from agreement.letters import Said, letter
 from agreement.models import Delivery, Notice, NoticeText
 from agreement.models.deliveries import LEASE
 
@@ -49,15 +48,6 @@ class Unavailable(Exception):
         self.tried = tried
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """The words of a notice in one language."""
-
-    subject: str
-    text: str
-    html: str = ""
-
-
 class Channel(ABC):
     """One way to reach users, used as a context manager around a batch of deliveries."""
 
@@ -69,8 +59,10 @@ class Channel(ABC):
         """An expression on the user model that gives what ``send()`` is to write to."""
 
     @abstractmethod
-    def compose(self, notice: Notice, language: str) -> Said:
-        """The notice's words in ``kk``, ``ru`` or ``mul`` (both); asked once a notice and language, then kept."""
+    def compose(self, notice: Notice, language: str, *, since: int) -> Said:
+        """The notice's words in ``kk``, ``ru`` or ``mul`` (both), for readers who were told last of the edition number
+        ``since`` (0: of none); asked once, then kept.
+        """
 
     def unreachable(self, address: str) -> str:
         """Why nothing is sent to this address, or ``""``."""
@@ -99,20 +91,15 @@ class EmailChannel(Channel):
 
     def __init__(self) -> None:
         self._connection: Any = None
+        self._made: dict[int, bytes] = {}
+        self._sender = parseaddr(conf.from_email())[1]
         self._host = ascii_host(conf.get().BASE_URL)
 
     def address(self) -> Combinable:
         return conf.user_email()
 
-    def compose(self, notice: Notice, language: str) -> Said:
-        parts = [self._part(notice, one) for one in (conf.LANGUAGES if language == "mul" else (language,))]
-        context = {"parts": parts, "language": parts[0]["language"], "title": parts[0]["subject"]}
-        return Said(
-            subject=" / ".join(part["subject"] for part in parts)[:255],
-            text="\n\n--------\n\n".join(render_to_string("agreement/mail/notice.txt", part).strip() for part in parts)
-            + "\n",
-            html=render_to_string("agreement/mail/notice.html", context),
-        )
+    def compose(self, notice: Notice, language: str, *, since: int) -> Said:
+        return letter(notice, language, since=since)
 
     def unreachable(self, address: str) -> str:
         if not address:
@@ -124,6 +111,14 @@ class EmailChannel(Channel):
         return ""
 
     def send(self, delivery: Delivery, address: str, said: NoticeText) -> None:
+        connection = self._open()
+        with self._faults():
+            if _speaks_smtp(connection):
+                self._splice(connection, delivery, address, said)
+            elif connection.send_messages([self._message(delivery, address, said)]) == 0:
+                raise Deferred("the mail backend sent nothing")
+
+    def _message(self, delivery: Delivery, address: str, said: NoticeText) -> mail.EmailMultiAlternatives:
         message = mail.EmailMultiAlternatives(
             subject=said.subject,
             body=said.text,
@@ -131,15 +126,39 @@ class EmailChannel(Channel):
             to=[address],
             reply_to=list(filter(None, [conf.get().REPLY_TO])),
             headers={
-                "Message-ID": f"<{delivery.notice.uuid.hex}.{delivery.pk}@{self._host}>",
+                "Message-ID": self._message_id(delivery),
                 "Auto-Submitted": "auto-generated",
+                "List-Id": f"<agreement.{self._host}>",
                 "Content-Language": ", ".join(conf.LANGUAGES) if said.language == "mul" else said.language,
             },
         )
         message.attach_alternative(said.html, "text/html")
-        connection = self._open()
+        # Mail services that know django-anymail give it back with a letter that bounced; others ignore it.
+        message.metadata = {"agreement_message_id": self._message_id(delivery)}  # type: ignore[attr-defined]
+        return message
+
+    def _message_id(self, delivery: Delivery) -> str:
+        return f"<{delivery.notice.uuid.hex}.{delivery.pk}@{self._host}>"
+
+    def _splice(self, connection: Any, delivery: Delivery, address: str, said: NoticeText) -> None:
+        """Through Django's own open connection, with what is the same for everybody made once: building a message
+        takes longer than sending it.
+        """
+        local, _at, domain = address.rpartition("@")
+        address = f"{local}@{punycode(domain)}"
+        if said.pk not in self._made:
+            message = self._message(delivery, address, said).message()
+            for header in ("To", "Message-ID", "Date"):
+                del message[header]
+            self._made[said.pk] = re.sub(rb"\r?\n", b"\r\n", message.as_bytes())
+        head = f"To: {address}\r\nMessage-ID: {self._message_id(delivery)}\r\nDate: {formatdate()}\r\n"
+        connection.connection.sendmail(self._sender, [address], head.encode("ascii") + self._made[said.pk])
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """The faults of a mail server, as this app classifies them."""
         try:
-            taken = connection.send_messages([message])
+            yield
         except smtplib.SMTPRecipientsRefused as error:
             code, reply = next(iter(error.recipients.values()))
             raise self._classified(code, reply) from None
@@ -155,8 +174,6 @@ class EmailChannel(Channel):
             raise Deferred(type(error).__name__) from None
         except ValueError:
             raise Refused("not a valid message") from None
-        if taken == 0:
-            raise Deferred("the mail backend sent nothing")
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -194,33 +211,6 @@ class EmailChannel(Channel):
         final = 500 <= code < 600 and not (status and status[0][1:4] == ".7.")
         return Refused(says) if final else Deferred(says)
 
-    def _part(self, notice: Notice, language: str) -> dict[str, Any]:
-        """What the templates say in one language."""
-        edition = notice.edition
-        text = edition.text(language)
-        slug, zone = edition.agreement.slug, edition.agreement.time_zone
-        title = " ".join(text.title.split())
-        at = edition.effective_from
-        if at is None:
-            msg = f"Notice {notice.pk} is about a draft."
-            raise ValueError(msg)
-        before = edition.agreement.editions.in_force(edition.published_at).exclude(pk=edition.pk).first()
-        with translation.override(language):
-            return {
-                "language": language,
-                "subject": _("New edition of “%(title)s”: edition %(number)s")
-                % {"title": title, "number": edition.number},
-                "document": title,
-                "edition": edition,
-                "summary": text.summary.strip(),
-                "at_once": at == edition.published_at,
-                "effective_from": dates.instant(at, language, zone, case="from"),
-                "effective_on": dates.instant(at, language, zone, case="on"),
-                "before": before.number if before else None,
-                "edition_url": absolute("agreement:edition", slug, edition.number),
-                "editions_url": absolute("agreement:editions", slug),
-            }
-
 
 def ascii_host(url: str) -> str:
     """The host of an address as a header may hold it: ``сайт.қаз`` in its ``xn--`` form."""
@@ -243,17 +233,12 @@ def sender_fault() -> str:
     return ""
 
 
-def absolute(view: str, *args: object) -> str:
-    """The address of a page with scheme and host, in the active language."""
-    base = conf.get().BASE_URL
-    if not base:
-        msg = 'AGREEMENT["BASE_URL"] is empty: a notice needs the site\'s address, "https://portal.example.kz".'
-        raise ImproperlyConfigured(msg)
-    try:
-        return urljoin(base, reverse(view, args=args))
-    except NoReverseMatch:
-        msg = 'The agreement\'s pages have no address: add path("agreements/", include("agreement.urls")).'
-        raise ImproperlyConfigured(msg) from None
+def _speaks_smtp(connection: Any) -> bool:
+    """Is it Django's own SMTP backend, and not one that makes something else of a message?"""
+    kind = type(connection)
+    return isinstance(connection, smtp.EmailBackend) and (
+        kind.send_messages is smtp.EmailBackend.send_messages and kind._send is smtp.EmailBackend._send  # type: ignore[attr-defined]
+    )
 
 
 def _mailer() -> Any:

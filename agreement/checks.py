@@ -1,7 +1,7 @@
 """System checks: what an installation lacks, and the line that mends it.
 
 ``E001`` unknown setting · ``E002`` setting of the wrong kind · ``E003`` modeltranslation's languages ·
-``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` · ``E007`` triggers missing ·
+``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` · ``E007`` triggers missing · ``E008`` address key ·
 ``E020`` keys of pseudonyms · ``E021`` order of middleware ·
 ``W001`` no ``BASE_URL`` · ``W002`` no addresses · ``W003`` database without triggers · ``W004`` immediate tasks ·
 ``W005`` site languages · ``W020`` no keys of pseudonyms (``check --deploy``)
@@ -13,6 +13,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from email.utils import parseaddr
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,7 +62,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
         if key in kinds and kinds[key] in (bool, int, tuple) and not _is(value, kinds[key]):
             yield _wrong(key, value, f"must be of type {kinds[key].__name__}")
     now = conf.get()
-    for key in ("NOTICE_DAYS", "RETENTION_YEARS"):
+    for key in ("NOTICE_DAYS", "RETENTION_YEARS", "REMINDER_DAYS"):
         if _is(getattr(now, key), int) and not 0 <= getattr(now, key) <= 32767:
             yield _wrong(key, getattr(now, key), "must lie between 0 and 32767")
     if now.PREVAILING_LANGUAGE not in ("", *conf.LANGUAGES):
@@ -74,10 +76,33 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
         yield _wrong("BASE_URL", now.BASE_URL, 'must be like "https://portal.example.kz"')
     elif urlsplit(now.BASE_URL).path.strip("/"):
         yield _wrong("BASE_URL", now.BASE_URL, "must end with the host: the pages' addresses bring their own path")
+    if now.TIMESTAMP_AUTHORITY:
+        if urlsplit(now.TIMESTAMP_AUTHORITY).scheme not in {"http", "https"}:
+            yield _wrong("TIMESTAMP_AUTHORITY", now.TIMESTAMP_AUTHORITY, 'must be like "https://tsa.example.kz"')
+        if not Path(now.TIMESTAMP_CERTIFICATES).is_file():
+            yield _wrong("TIMESTAMP_CERTIFICATES", now.TIMESTAMP_CERTIFICATES, "is no file of the authority's roots")
+        if find_spec("rfc3161_client") is None:
+            yield Error(
+                "'rfc3161_client' is not installed, and TIMESTAMP_AUTHORITY needs it.",
+                hint='Install the extra: pip install "agreement[timestamp]".',
+                id="agreement.E004",
+            )
     yield from _paces(now.PACE)
     for key in ("FROM_EMAIL", "REPLY_TO"):
         if getattr(now, key) and parseaddr(getattr(now, key))[1].count("@") != 1:
             yield _wrong(key, getattr(now, key), "is no address")
+    if now.ADDRESS_KEY and now.ADDRESS_KEY == settings.SECRET_KEY:
+        yield Error(
+            'AGREEMENT["ADDRESS_KEY"] is SECRET_KEY: when that is changed, no address can be told from its digest.',
+            hint="Give it a random key of its own, and keep it.",
+            id="agreement.E008",
+        )
+    elif now.ADDRESS_KEY and len(str(now.ADDRESS_KEY)) < 32:
+        yield Error(
+            'AGREEMENT["ADDRESS_KEY"] has fewer than 32 characters: addresses could be found by trying.',
+            hint="Give it 32 random characters or more.",
+            id="agreement.E008",
+        )
     paths = [(key, getattr(now, key)) for key in DOTTED if getattr(now, key)]
     for key in ("CHANNELS", "LINT_RULES"):
         paths += [(key, path) for path in getattr(now, key)] if _is(getattr(now, key), tuple) else []

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -37,11 +39,15 @@ class Compared:
         """One sentence: "4 clauses changed, 2 added, 1 deleted, 5 renumbered"."""
         return rendering.summary(self.redline, _words())
 
+    @property
+    def html(self) -> SafeString:
+        """What changed, one unit below the other."""
+        return html(self.redline, self.new.language)
+
     @cached_property
     def lines(self) -> list[Line]:
         """The rows of the comparative table."""
-        taken: set[str] = set()
-        return [Line.of(row, taken) for row in table.rows(self.redline)]
+        return lines(self.redline)
 
     @property
     def hides(self) -> bool:
@@ -148,6 +154,18 @@ class Beside:
         return f"was-{number}" if number and self.change.deleted else number
 
 
+def lines(redline: Redline) -> list[Line]:
+    """The redline as rows of a comparative table."""
+    taken: set[str] = set()
+    return [Line.of(row, taken) for row in table.rows(redline)]
+
+
+def html(redline: Redline, language: str, *, whole: bool = False) -> SafeString:
+    """The redline of texts in that language, one unit below the other; ``whole`` shows the unchanged ones too."""
+    context = {"lines": lines(redline), "language": language, "whole": whole}
+    return SafeString(render_to_string("agreement/redline.html", context))
+
+
 def beside(document: clauses.Document, redline: Redline | None) -> Iterator[Beside]:
     """The document's units in their order, each with its change; a clause that is gone stands where it stood.
 
@@ -199,5 +217,4 @@ def _words() -> str:
 
 
 def _fact(change: Change, fact: str) -> str:
-    was = change.old.label.rstrip(".") if change.old else ""
-    return rendering.WORDS[_words()][fact].format(was=was)
+    return rendering.said(change, fact, _words()).rstrip(".")

@@ -6,6 +6,8 @@ system-check error ``agreement.E001``.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -46,8 +48,15 @@ class Conf:
     AUDIENCE: str = "agreement.audience.active_users"
     """Dotted path of a callable without arguments that gives the users to be told, as a ``QuerySet``."""
 
+    REMINDER_DAYS: int = 0
+    """Days before its effect on which users are reminded of an announced edition. 0: never."""
+
     CHANNELS: tuple[str, ...] = ("agreement.channels.EmailChannel",)
     """Dotted paths of the channels every notice goes out by."""
+
+    ADDRESS_KEY: str = ""
+    """Key by which the ledger keeps a digest (HMAC-SHA256) of the address a notice went to, and never the address: at
+    least 32 random characters, not ``SECRET_KEY``, which is changed now and then. Default: no digest is kept."""
 
     PACE: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Caps by channel, ``{"email": ("2500/h", "20000/d")}``: a number a s, min, h or d. Each holds in every rolling
@@ -89,9 +98,6 @@ class Conf:
     """Seconds a process may reuse a rendered page while nothing is published: how old, at most, the frame is that the
     site's own base template puts around the text. 0: every page is rendered for its request."""
 
-    FOUR_EYES: bool = False
-    """Must somebody else publish than the one who wrote the draft last?"""
-
     PSEUDONYM_KEYS: Mapping[str, str] = field(default_factory=dict)
     """Secrets by id, ``{"2026": "64 random characters"}``: under them a user's joinings are found when the account
     is gone. The first writes, all read. Empty: then nobody is found."""
@@ -120,11 +126,36 @@ class Conf:
     """What the middleware lets through when the database does not answer: ``"read"`` (GET and the like),
     ``"all"`` or ``"none"``."""
 
+    FOUR_EYES: bool = False
+    """Must somebody else publish than the one who wrote the draft last?"""
+
     LINT_RULES: tuple[str, ...] = ()
     """Dotted paths of further lint rules: callables from ``agreement.text.lint.Texts`` to messages."""
 
     LINT_SILENCED: tuple[str, ...] = ()
     """Ids of warnings the lint does not give, ``"agreement.L017"``. Errors can't be silenced."""
+
+    PRIVATE_ROOT: str = ""
+    """Folder for scans of applications, outside ``MEDIA_ROOT`` and every other folder that is served. Empty: none can
+    be kept."""
+
+    FILE_WITHDRAWALS: str = ""
+    """What it does when a user withdraws consent on the site: ``"suspended"`` or ``"ended"``. Empty: withdrawing is by
+    written application alone, which an officer registers."""
+
+    CLOSED_AT: str = ""
+    """When the site was closed for good, ``"2030-01-01T00:00:00+05:00"``: terms of retention that had not begun run
+    from then."""
+
+    DATA_LOCATION: str = ""
+    """Where the database and its backups stand, and who decided it, in words: ``"Astana; order No 12 of 2026"``."""
+
+    TIMESTAMP_AUTHORITY: str = ""
+    """Address of an RFC 3161 authority, ``"https://tsa.example.kz"``, that ``stamp_editions`` asks to stamp the digest
+    of every edition. Default: none is asked."""
+
+    TIMESTAMP_CERTIFICATES: str = ""
+    """Path of a PEM file with that authority's root certificates: a stamp they do not vouch for is not kept."""
 
 
 #: The names ``settings.AGREEMENT`` may hold.
@@ -185,6 +216,12 @@ def notice_language(value: object) -> str:
     """The language of a user's notice: ``kk``, ``ru``, or ``mul`` (ISO 639-2: several) when unknown."""
     code = str(value or "").replace("_", "-").partition("-")[0].lower()
     return code if code in LANGUAGES else "mul"
+
+
+def address_digest(address: str) -> str:
+    """What the ledger keeps of an address: the same for the same address in any case, ``""`` without a key."""
+    key = get().ADDRESS_KEY.encode()
+    return hmac.new(key, address.strip().casefold().encode(), hashlib.sha256).hexdigest() if key else ""
 
 
 def limits(channel: str) -> tuple[pace.Cap, ...]:

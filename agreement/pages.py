@@ -41,8 +41,8 @@ from agreement.text import seal
 
 #: What the kept pages of one process may weigh, together.
 KEPT_BYTES = 16 * 1024 * 1024
-#: Below this, compression saves no packet.
-SMALL = 1024
+#: Below this, Django's GZipMiddleware leaves bytes alone too; above, it would weaken the tag of what is not compressed.
+SMALL = 200
 #: What a list of editions has no use for, and what makes one heavy.
 LONG = ("body", "body_kk", "body_ru")
 SEALED = "public, max-age=31536000, immutable"
@@ -207,10 +207,11 @@ class Kept:
         response.headers.setdefault("Cache-Control", "public, no-cache")
         # Whatever is written in an agreement, nobody's browser may take it for what it does not say it is.
         response.headers["X-Content-Type-Options"] = "nosniff"
-        zipped = None
-        if len(body) >= SMALL and response.headers["Content-Type"] != "application/pdf":
-            zipped = gzip.compress(body, 6, mtime=0)
+        zipped = gzip.compress(body, 6, mtime=0) if len(body) >= SMALL else None
+        if zipped and len(zipped) < len(body):
             patch_vary_headers(response, ["Accept-Encoding"])
+        else:
+            zipped = None
         return cls(body=body, headers=dict(response.headers), zipped=zipped)
 
     @property

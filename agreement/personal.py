@@ -24,16 +24,15 @@ from django.views.decorators.http import require_http_methods
 from agreement import conf, dates, gate, origin
 from agreement.compared import Compared
 from agreement.gate import Dated, Timeline
-from agreement.models import Acceptance, Delivery, Edition, Stale
+from agreement.models import Acceptance, Delivery, Edition, Outside, Stale
 from agreement.models.editions import Joining
 from agreement.pages import Visit
 from agreement.shown import Shown, frame
-from agreement.text import rendering
 
 #: How much of a long life the record shows, the latest first.
 LATEST = 200
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def personal(*methods: str) -> Callable[[View], Callable[..., HttpResponseBase]]:
@@ -42,7 +41,7 @@ def personal(*methods: str) -> Callable[[View], Callable[..., HttpResponseBase]]
     def decorate(view: View) -> Callable[..., HttpResponseBase]:
         @wraps(view)
         def answer(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
-            response: HttpResponse
+            response: HttpResponseBase
             if request.user.is_authenticated:
                 # Not what was remembered a second ago: whoever asks is going to be bound by the answer.
                 response = view(Visit(request, timezone.now(), gate.fresh(), {}), **arguments)
@@ -71,12 +70,6 @@ class Question:
     """From then to now."""
     settled: bool = False
     """Has the user joined it, or one it changed in wording only?"""
-
-    @property
-    def redline(self) -> str:
-        """The changed clauses, as HTML."""
-        words = frame() if frame() in rendering.WORDS else "en"
-        return rendering.html(self.changes.redline, words, whole=False) if self.changes else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +110,8 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
         with transaction.atomic():
             for each, number, digest, language in answers:
                 _record(visit, each, number, digest, language)
+    except Outside:
+        return HttpResponseRedirect(visit.path("withdraw"))
     except Stale:
         return _ask(Visit(visit.request, timezone.now(), gate.fresh(), {}), timeline, stale=True)
     return HttpResponseRedirect(_next(visit.request) or visit.path("record"))
@@ -178,7 +173,8 @@ def _ask(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpRespon
 
 def _joined(visit: Visit) -> dict[int, Acceptance]:
     """The latest joining of this user in each agreement. 1 query."""
-    rows = Acceptance.objects.filter(user=visit.request.user.pk).select_related("edition").order_by("edition__number")
+    rows = Acceptance.objects.with_current(visit.request.user.pk).select_related("edition")
+    rows = rows.order_by("edition__number", "round")
     return {row.edition.agreement_id: row for row in rows.defer(*(f"edition__{name}" for name in _LONG))}
 
 
@@ -194,7 +190,8 @@ def _wanted(visit: Visit, timeline: Timeline, joined: Acceptance | None) -> Date
 
 
 def _settled(timeline: Timeline, edition: Dated, joined: Acceptance | None) -> bool:
-    return joined is not None and joined.edition_id in {dated.pk for dated in timeline.holding(edition)}
+    holding = {dated.pk for dated in timeline.holding(edition)}
+    return joined is not None and joined.edition_id in holding and bool(getattr(joined, "current", False))
 
 
 def _question(visit: Visit, timeline: Timeline, edition: Dated, joined: Acceptance | None) -> Question:

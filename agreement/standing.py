@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
@@ -19,9 +19,11 @@ from django.utils import timezone
 from agreement import gate
 from agreement.models.acceptances import Asked
 from agreement.models.editions import Joining
+from agreement.models.withdrawals import Withdrawal
 
 #: Sessions, and users, one process remembers at most; the longest known go first.
 LIMIT = 50_000
+LATE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,8 @@ class Demand(Asked):
 
     slug: str
     number: int
+    outside: bool = False
+    """Has this user left the agreement, and not joined it again?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,7 @@ class Demands:
 
 
 def now() -> Demands:
-    """What is asked of users now; 1 query a second, whoever asks, and otherwise a look at the clock."""
+    """What is asked of users now; 2 queries a second, whoever asks, and otherwise a look at the clock."""
     global _current
     if (known := _current) and time.monotonic() < known[1]:
         return known[0]
@@ -54,6 +58,8 @@ def now() -> Demands:
     timelines = gate.timelines()
     found = _demands(timelines, at)
     if found.remembered:
+        # Each for ``LATE``: so long may a withdrawal take to be committed, or machines' clocks differ.
+        memory.drop(Withdrawal.objects.lately_left(LATE))
         _current = found, min(gate.good_until(), began + timelines.seconds_until_next(at))
     return found
 

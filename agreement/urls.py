@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from agreement import conf, data, feeds, memento, personal, views
+from agreement import conf, data, feeds, leaving, memento, personal, verify, views
 
 
 class NumberConverter:
@@ -40,7 +40,10 @@ register_converter(LanguageConverter, "agreement_language")
 app_name = "agreement"
 urlpatterns = [
     path("", views.index, name="index"),
+    path("verify/", verify.verify, name="verify"),
     path("record/", personal.record, name="record"),
+    path("record/evidence.zip", leaving.evidence_mine, name="evidence_mine"),
+    path("withdraw/", leaving.withdraw, name="withdraw"),
     path("schema.json", data.schema, name="schema"),
     path("<slug:slug>/", views.current, name="current"),
     path("<slug:slug>/accept/", personal.accept, name="accept"),

@@ -19,6 +19,7 @@ urlpatterns = [
         path("accounts/login/", LoginView.as_view(), name="login"),
         path("accounts/logout/", LogoutView.as_view(), name="logout"),
         path("agreements/", include("agreement.urls")),
+        path("materials/", views.materials, name="materials"),
         path("mailbox/", views.letters, name="mailbox"),
         path("mailbox/<str:key>/", views.letter, name="letter"),
         path("mailbox/<str:key>/html/", views.letter_html, name="letter_html"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -14,10 +17,11 @@ from django.views.decorators.http import require_safe
 
 from agreement import conf, gate
 from agreement.models import Edition
-from agreement.pages import alternates
-from agreement.shown import Shown
+from agreement.pages import Visit, alternates, page
+from agreement.shown import Shown, frame
 from portal_site import mailbox
 
+MATERIALS = Path(__file__).parent / "samples" / "materials.json"
 #: A letter brings its own styles, and nothing else: no script, no image, no form, no other address.
 LETTER_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
@@ -32,6 +36,14 @@ def home(request: HttpRequest) -> HttpResponse:
     found = Edition.objects.in_force(now).select_related("agreement").order_by("agreement__slug")
     agreements = [Shown.of(edition, timelines[edition.agreement.slug], now) for edition in found]
     return _render(request, "portal/home.html", {"agreements": agreements, "mailbox": _shown()})
+
+
+@page()
+def materials(visit: Visit) -> HttpResponse:
+    """What the library lends, and on which terms of the edition in force. Kept as the agreement's own pages are."""
+    language = frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0]
+    shelf = [{**one, "words": one[language]} for one in _materials()]
+    return visit.render("portal/materials.html", {"materials": shelf, "language": language})
 
 
 @require_safe
@@ -68,6 +80,12 @@ def letter_html(request: HttpRequest, key: str) -> HttpResponse:
     if not found.html:
         raise Http404
     return HttpResponse(found.html, headers={"Content-Security-Policy": LETTER_CSP})
+
+
+@cache
+def _materials() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(MATERIALS.read_text(encoding="utf-8"))
+    return found
 
 
 def _render(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.apps import apps
 from django.db import connection, models
 from django.utils import timezone
 
-from agreement.models import Acceptance, Act, Edition, Notice, NoticeText, triggers
+from agreement.models import Acceptance, Act, Edition, Notice, NoticeText, TimeStamp, Withdrawal, triggers
 from agreement.models.acceptances import Origin
 from tests import factories
 
@@ -28,8 +28,10 @@ class World:
     cancelled: Edition
     draft: Edition
     text: NoticeText
-    act: Act
     acceptance: Acceptance
+    timestamp: TimeStamp
+    withdrawal: Withdrawal
+    act: Act
 
     def row(self, model: str) -> Any:
         """The row of a sealed model that the attacks aim at."""
@@ -37,8 +39,10 @@ class World:
             "agreement": self.in_force.agreement,
             "edition": self.in_force,
             "noticetext": self.text,
-            "act": self.act,
             "acceptance": self.acceptance,
+            "timestamp": self.timestamp,
+            "withdrawal": self.withdrawal,
+            "act": self.act,
         }[model]
 
 
@@ -81,8 +85,19 @@ def make_world() -> World:
         cancelled=cancelled,
         draft=factories.draft(),
         text=text,
-        act=Act.objects.latest("pk"),
         acceptance=acceptance,
+        timestamp=TimeStamp.objects.create(
+            edition=in_force, authority="https://tsa.example.kz", stamped_at=now, response=b"0", certificates="PEM"
+        ),
+        withdrawal=Withdrawal.objects.register(
+            agreement=in_force.agreement,
+            user=user,
+            applicant="А. Ахметов",
+            application_number="7",
+            outcome=Withdrawal.Outcome.ENDED,
+            received_on=(now - DAY).date(),
+        ),
+        act=Act.objects.latest("pk"),
     )
 
 
@@ -104,6 +119,10 @@ def another(row: models.Model, field: Any) -> Any:
         value = not value
     elif isinstance(value, int):
         value += 1000
+    elif isinstance(value, bytes):
+        value += b"x"
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value -= DAY
     elif isinstance(value, datetime):
         value += -DAY if field.name == "published_at" else DAY / 2
     elif field.name == "prevailing_language":
@@ -169,7 +188,15 @@ FREE = {
     "noticetext": set(),
     "act": set(),
     # What may be emptied; and the kind, which by itself contradicts another column.
-    "acceptance": {"user_id", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at", "kind"},
+    "acceptance": {
+        *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at", "kind"),
+    },
+    "timestamp": set(),
+    # What may be emptied or filled in once; and the outcome, as the kind above.
+    "withdrawal": {
+        *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
+        *("confirmed_at", "erased_at", "outcome"),
+    },
 }
 
 for _name, _model in MODELS.items():
@@ -225,6 +252,14 @@ SQL |= {
     "give a joining another pseudonym": _statements(f"UPDATE agreement_acceptance SET pseudonym = '{'f' * 64}'"),
     "empty an address by the way": _statements("UPDATE agreement_acceptance SET ip = NULL"),
     "empty a browser by the way": _statements("UPDATE agreement_acceptance SET user_agent = ''"),
+    "end what was suspended": _statements(
+        "UPDATE agreement_withdrawal SET outcome = 'suspended' WHERE id = {withdrawal}"
+    ),
+    "delete a withdrawal": _statements("DELETE FROM agreement_withdrawal"),
+    "empty an applicant by the way": _statements("UPDATE agreement_withdrawal SET applicant = ''"),
+    "name another applicant": _statements("UPDATE agreement_withdrawal SET applicant = 'x'"),
+    "give a withdrawal to another user": _statements("UPDATE agreement_withdrawal SET user_id = user_id + 1000"),
+    "delete a time stamp": _statements("DELETE FROM agreement_timestamp"),
     "empty a pseudonym by the way": _statements(
         "UPDATE agreement_acceptance SET pseudonym = '', pseudonym_key = '' WHERE id = {acceptance}"
     ),
@@ -271,11 +306,13 @@ def _update_or_replace(model: str, key: tuple[str, ...]) -> Callable[[World], St
     return attack
 
 
+#: Tables all of whose rows are sealed.
+WHOLE = {"noticetext", "act", "acceptance", "timestamp", "withdrawal"}
+
 for _name, _model in MODELS.items():
     for _key in unique_keys(_model):
         SQLITE[f"replace {_name} by {', '.join(_key)}"] = _replace(_name, _key)
-        # All of their rows are sealed: there is none to start from.
-        if _name not in {"noticetext", "act", "acceptance"}:
+        if _name not in WHOLE:
             SQLITE[f"update or replace {_name} by {', '.join(_key)}"] = _update_or_replace(_name, _key)
 
 _AGREEMENT = "SELECT id, 'x', 'UTC', '' FROM agreement_agreement WHERE head <> ''"
@@ -308,8 +345,8 @@ POSTGRESQL |= {
     "truncate agreements cascade": _statements("TRUNCATE agreement_agreement CASCADE"),
     "truncate editions cascade": _statements("TRUNCATE agreement_edition CASCADE"),
     "truncate notices cascade": _statements("TRUNCATE agreement_notice CASCADE"),
-    "truncate the log of acts": _statements("TRUNCATE agreement_act"),
     "truncate joinings": _statements("TRUNCATE agreement_acceptance"),
+    "truncate the log of acts": _statements("TRUNCATE agreement_act"),
     "truncate texts": _statements("TRUNCATE agreement_noticetext"),
     "truncate by a table of the same name": _statements(
         "CREATE TEMPORARY TABLE agreement_noticetext (id bigint)", "TRUNCATE public.agreement_noticetext"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 KK = "# Пайдаланушы келісімі\n\n## 1. ЖАЛПЫ ЕРЕЖЕЛЕР\n\n1.1. Бірінші тармақ.\n\n1.2. Екінші тармақ.\n"
 RU = "# Пользовательское соглашение\n\n## 1. ОБЩИЕ ПОЛОЖЕНИЯ\n\n1.1. Первый пункт.\n\n1.2. Второй пункт.\n"
@@ -109,23 +110,29 @@ def site(folder: Path, *, email_url: str = "", vendor: str = "") -> Iterator[Sit
 
 
 @contextmanager
-def served(made: Site, log: Path) -> Iterator[int]:
+def served(made: Site, log: Path, application: str = "portal_site.wsgi", **environment: str) -> Iterator[int]:
     """The port at which gunicorn serves the portal, ``DEBUG`` off as deployed; what the server says is in ``log``."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     env = made.env | {"DEBUG": "0", "SECRET_KEY": "served", "AGREEMENT_BASE_URL": f"http://127.0.0.1:{port}"}
-    command = [sys.executable, "-m", "gunicorn", "portal_site.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "2"]
-    with log.open("w") as out, subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out) as process:
+    options = ("--workers=1", "--worker-class=gthread", "--threads=4", "--keep-alive=30")
+    command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", *options, application]
+    with log.open("w") as out, subprocess.Popen(command, cwd=ROOT, env=env | environment, stdout=out, stderr=out) as it:
         try:
-            for _attempt in range(200):
-                with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                    break
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.05)
+            wait_for(port, it, log)
             yield port
         finally:
-            process.terminate()
+            it.terminate()
+
+
+def wait_for(port: int, process: subprocess.Popen[Any], log: Path) -> None:
+    """Until that process listens there; what it said, if it ends before."""
+    for _attempt in range(600):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    raise AssertionError(f"Nothing listens after half a minute: {log.read_text()}")
 
 
 def make_users(count: int) -> str:

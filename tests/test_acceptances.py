@@ -7,17 +7,26 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core import serializers
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from agreement import pseudonyms, signals
 from agreement.models import Acceptance, Delivery, Edition, Notice, Stale
 from agreement.models.acceptances import Asked, Origin
+from agreement.testing import open_seal
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _english():
+    with translation.override("en"):
+        yield
+
 
 Kind = Acceptance.Kind
 DAY = timedelta(days=1)
@@ -61,6 +70,18 @@ def test_joining_twice_gives_the_first_row():
     assert Acceptance.objects.get().language == "kk"
 
 
+def test_a_row_travels_through_a_dump():
+    edition, (user,) = factories.published(), factories.users(1)
+    row = join(user, edition)
+    dumped = serializers.serialize("json", [row])
+    with open_seal():
+        Acceptance.objects.all().delete()
+    for found in serializers.deserialize("json", dumped):
+        found.save()
+    again = Acceptance.objects.get()
+    assert (again.pk, again.at, again.pseudonym) == (row.pk, row.at, row.pseudonym)
+
+
 def test_users_join_each_for_himself():
     edition, users = factories.published(), factories.users(3)
     assert len({join(user, edition).pk for user in users}) == 3
@@ -76,7 +97,7 @@ def test_only_the_edition_in_force_is_joined(which):
     editions = {"superseded": old, "scheduled": scheduled, "cancelled": cancelled, "draft": draft, "forged": current}
     (user,) = factories.users(1)
 
-    with pytest.raises(Stale, match="not the edition in force: nothing was recorded") as refused:
+    with pytest.raises(Stale) as refused:
         join(user, editions[which], **({"digest": old.digest} if which == "forged" else {}))
 
     assert refused.value.code == "stale_edition"
@@ -141,7 +162,7 @@ def test_a_deemed_joining_claims_no_more_than_happened(outcome, settled, said):
     left = Acceptance.objects.deem(user=user, asked=asked(edition), language="en-gb")
 
     row = Acceptance.objects.get()
-    assert left == set()
+    assert left == {}
     assert (row.kind, row.language, row.displayed, row.notice_sent) == (Kind.DEEMED, "en-gb", False, said)
 
 
@@ -163,7 +184,7 @@ def test_entering_costs_one_query_and_one_insert_once():
 def test_what_is_joined_by_confirming_is_not_recorded_by_entering():
     edition, (user,) = factories.published(), factories.users(1)
     left = Acceptance.objects.deem(user=user, asked=asked(edition, by_entering=False), language="kk")
-    assert left == {edition.agreement_id}
+    assert left == {edition.agreement_id: False}
     assert not Acceptance.objects.exists()
 
 
@@ -171,7 +192,7 @@ def test_deeming_an_edition_that_is_no_longer_in_force_records_nothing():
     edition, (user,) = factories.published(), factories.users(1)
     known = asked(edition)
     factories.published()
-    assert Acceptance.objects.deem(user=user, asked=known, language="kk") == {edition.agreement_id}
+    assert Acceptance.objects.deem(user=user, asked=known, language="kk") == {edition.agreement_id: False}
     assert not Acceptance.objects.exists()
 
 

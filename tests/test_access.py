@@ -107,7 +107,7 @@ def afresh(*, read: bool = True) -> None:
     standing._current = None
     gate._read_at = float("-inf")
     if read:
-        gate.timelines()
+        standing.now()
 
 
 def join(user, edition):

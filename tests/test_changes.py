@@ -12,6 +12,7 @@ from django.utils import timezone
 from agreement.compared import element
 from agreement.text.clauses import Clause
 from tests import factories
+from tests.test_views import OURS_ALONE
 
 pytestmark = pytest.mark.django_db
 
@@ -299,3 +300,14 @@ def test_an_edition_that_does_not_bind_leads_to_the_one_that_does(client):
         for page in (old, next_one):
             assert '<a href="/en/agreements/terms/">Read the edition in force</a>' in page
         assert "agreement-banner" not in now
+
+
+@pytest.mark.parametrize("address", ["editions/2/", "editions/2/changes/", "editions/2/bilingual/"])
+def test_hostile_words_are_words_in_a_redline_too(client, address):
+    for evil in ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>'):
+        body = f"# Т\n\n1.1. Бір екі үш төрт бес {evil} алты жеті.\n\n1.2. {evil} сегіз тоғыз он.\n"
+        factories.published(kk=body, ru=body)
+    page = text(client, f"/kk/agreements/terms/{address}")
+    page = re.sub(r'<script type="application/ld\+json">[^<]*</script>', "", page)
+    assert not re.search(OURS_ALONE, page, re.IGNORECASE)
+    assert "&lt;img src=x" in page

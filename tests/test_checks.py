@@ -47,14 +47,14 @@ def test_E001_names_the_nearest_right_setting(settings):  # noqa: N802
         ("BASE_URL", "portal.example.kz", "'portal.example.kz', but must be like"),
         ("CHANNELS", "agreement.channels.EmailChannel", "but must be of type tuple"),
         ("CHANNELS", ("agreement.channels.Pigeon",), "'agreement.channels.Pigeon', but can't be imported"),
-        ("PACE", {"email": "2500/h"}, "{'email': '2500/h'}, but must be like"),
-        ("PACE", {"email": ("2500 an hour",)}, "'2500 an hour' is no cap; write it as"),
-        ("PACE", ("2500/h",), "('2500/h',), but must be like"),
-        ("HOLD", "yes", "'yes', but must be of type bool"),
         ("DATABASE_AWAY", "maybe", '\'maybe\', but must be "read", "all" or "none"'),
         ("TRUSTED_PROXIES", -1, "-1, but must not be negative"),
         ("EXEMPT", "health", "'health', but must be of type tuple"),
         ("PSEUDONYM_KEYS", ["secret"], "'list', but must be a dict of secrets by id"),
+        ("PACE", {"email": "2500/h"}, "{'email': '2500/h'}, but must be like"),
+        ("PACE", {"email": ("2500 an hour",)}, "'2500 an hour' is no cap; write it as"),
+        ("PACE", ("2500/h",), "('2500/h',), but must be like"),
+        ("HOLD", "yes", "'yes', but must be of type bool"),
         ("AUDIENCE", "nowhere.at_all", "'nowhere.at_all', but can't be imported"),
     ],
 )
@@ -92,6 +92,16 @@ def test_E007_names_the_trigger_that_is_missing():  # noqa: N802
     assert set(ids(messages)) == {"agreement.E007"}
     assert any("'agreement_seal_edition_" in message.msg for message in messages)
     triggers.install(connection, apps.get_model)
+
+
+@pytest.mark.parametrize(("key", "says"), [("s" * 40, "is SECRET_KEY"), ("short", "has fewer than 32 characters")])
+def test_E008_asks_for_a_key_of_its_own(settings, key, says):  # noqa: N802
+    settings.SECRET_KEY = "s" * 40
+    settings.AGREEMENT = {"ADDRESS_KEY": key}
+    message = only(check_settings(None))
+    assert message.id == "agreement.E008"
+    assert says in message.msg
+    assert key not in message.msg
 
 
 def test_W001_asks_for_the_sites_address(settings):  # noqa: N802

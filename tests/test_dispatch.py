@@ -11,7 +11,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +21,7 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
-from agreement import audience, dispatch
+from agreement import audience, dispatch, sending
 from agreement.channels import EmailChannel
 from agreement.models import Delivery, Notice, NoticeText, Pace, deliveries
 from tests import factories, smtp
@@ -141,7 +140,7 @@ def test_what_was_said_is_kept_whatever_the_template_says_later(mailbox, monkeyp
         ({"email": ""}, "no address"),
         ({"email": "nobody at all"}, "invalid address"),
         ({"email": "a@example.kz\nBcc: b@example.kz"}, "invalid address"),
-        ({"is_active": False}, "left the audience"),
+        ({"is_active": False}, "inactive"),
     ],
 )
 def test_who_can_not_be_told_is_skipped_with_the_reason(mailbox, change, reason):
@@ -166,7 +165,7 @@ def test_the_ledger_outlives_a_deleted_account(mailbox):
     dispatch.deliver()
 
     delivery = Delivery.objects.get(user=None)
-    assert (delivery.outcome, delivery.reason) == (Outcome.SKIPPED, "left the audience")
+    assert (delivery.outcome, delivery.reason) == (Outcome.SKIPPED, "account deleted")
 
 
 @pytest.mark.django_db
@@ -228,7 +227,7 @@ def test_attempts_end(mailbox):
     mailbox.replies = {"user0@example.kz": "451 try later"}
     factories.users(1)
     factories.published()
-    for _attempt in range(dispatch.ATTEMPTS):
+    for _attempt in range(sending.ATTEMPTS):
         dispatch.work()
         Delivery.objects.waiting().update(due_at=timezone.now())
 
@@ -302,8 +301,8 @@ def test_a_worker_whose_lease_was_taken_over_settles_nothing():
 
 @pytest.mark.django_db
 def test_a_lease_is_renewed_while_its_worker_works(mailbox, monkeypatch):
-    monkeypatch.setattr(dispatch, "LEASE", timedelta(0))
-    monkeypatch.setattr(dispatch, "Heartbeat", nullcontext)
+    monkeypatch.setattr(sending, "LEASE", timedelta(0))
+    monkeypatch.setattr(sending.Heartbeat, "run", lambda self: None)
     factories.users(2)
     factories.published()
     dispatch.fan_out(Notice.objects.get())
@@ -372,10 +371,10 @@ def test_a_notice_that_can_not_be_written_never_stops_the_others(mailbox, monkey
     bad, good = factories.published(slug="bad"), factories.published(slug="good")
     compose = EmailChannel.compose
 
-    def fragile(self: Any, notice: Any, language: str) -> Any:
+    def fragile(self: Any, notice: Any, language: str, *, since: int) -> Any:
         if notice.edition_id == bad.pk:
             raise OverflowError("date")
-        return compose(self, notice, language)
+        return compose(self, notice, language, since=since)
 
     monkeypatch.setattr(EmailChannel, "compose", fragile)
     with pytest.raises(CommandError, match="OverflowError|date"):
@@ -430,7 +429,7 @@ def test_a_scheduled_notice_names_the_edition_that_binds_until_then(mailbox):
 @pytest.mark.django_db(transaction=True)
 def test_a_server_slower_than_the_lease_gets_each_message_once(mailbox, monkeypatch):
     lease = timedelta(seconds=0.6)
-    monkeypatch.setattr(dispatch, "LEASE", lease)
+    monkeypatch.setattr(sending, "LEASE", lease)
     monkeypatch.setattr(deliveries, "LEASE", lease)
     mailbox.delay = 0.4  # At MAIL, RCPT and DATA: twice the lease for each message.
     factories.users(3)

@@ -118,7 +118,7 @@ class Simulated(Channel):
     def address(self) -> Any:
         return F("email")
 
-    def compose(self, notice: Notice, language: str) -> Said:
+    def compose(self, notice: Notice, language: str, *, since: int) -> Said:
         return Said(subject=str(notice.pk), text=language)
 
     def send(self, delivery: Delivery, address: str, said: Any) -> None:

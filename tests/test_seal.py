@@ -29,7 +29,7 @@ from reversion.errors import RevertError
 from reversion.models import Version
 
 from agreement import dispatch
-from agreement.models import Acceptance, Agreement, Edition, Notice, NoticeText, triggers
+from agreement.models import Acceptance, Agreement, Edition, Notice, NoticeText, TimeStamp, Withdrawal, triggers
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from agreement.testing import open_seal
@@ -520,7 +520,8 @@ def test_verify_finds_a_renamed_agreement(world):
 
 def _gone(*editions: Edition) -> None:
     with open_seal():
-        Acceptance.objects.all().delete()
+        for rows in (Acceptance, TimeStamp, Withdrawal):
+            rows.objects.all().delete()
         NoticeText.objects.all().delete()
         Notice.objects.all().delete()
         Edition.objects.filter(pk__in=[edition.pk for edition in editions]).delete()

@@ -23,6 +23,7 @@ from reversion.models import Version
 
 from agreement import conf
 from agreement.admin.notices import language, moment
+from agreement.compared import html
 from agreement.models import Edition
 from agreement.models.refusals import TEXTS
 from agreement.text import clauses, redline, rendering, words
@@ -59,9 +60,9 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Differen
     for name in (*WRITTEN, *STATED):
         if old.get(name) != new.get(name):
             _head, _separator, code = name.rpartition("_") if name in WRITTEN else ("", "", "")
-            html = _changed(name, old.get(name), new.get(name))
             label = str(Edition._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
-            found.append(Difference(name=name, label=label, code=code, html=html))
+            changed = _changed(name, old.get(name), new.get(name))
+            found.append(Difference(name=name, label=label, code=code, html=changed))
     return found
 
 
@@ -71,9 +72,7 @@ def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[tuple[s
     for code in conf.LANGUAGES:
         before, after = (clauses.parse(edition.text(code).body) for edition in (old, new))
         compared = redline.redline(before, after)
-        found.append(
-            (code, rendering.summary(compared, spoken()), _safe(rendering.html(compared, spoken(), whole=whole)))
-        )
+        found.append((code, rendering.summary(compared, spoken()), html(compared, code, whole=whole)))
     return found
 
 
@@ -93,8 +92,7 @@ def said(name: str, value: object) -> object:
 
 def _changed(name: str, old: Any, new: Any) -> SafeString:
     if name.startswith("body_"):
-        compared = redline.redline(clauses.parse(old or ""), clauses.parse(new or ""))
-        return _safe(rendering.html(compared, spoken(), whole=False))
+        return html(redline.redline(clauses.parse(old or ""), clauses.parse(new or "")), name.removeprefix("body_"))
     if name in STATED:
         return _safe(f"<del>{escape(said(name, old))}</del> <ins>{escape(said(name, new))}</ins>")
     tags = {"equal": ("", ""), "delete": ("<del>", "</del>"), "insert": ("<ins>", "</ins>")}
@@ -102,8 +100,8 @@ def _changed(name: str, old: Any, new: Any) -> SafeString:
     return _safe("".join(tags[run.kind][0] + escape(run.text) + tags[run.kind][1] for run in runs))
 
 
-def _safe(html: str) -> SafeString:
-    return mark_safe(html)  # noqa: S308 - every piece of text in it is escaped
+def _safe(made: str) -> SafeString:
+    return mark_safe(made)  # noqa: S308 - every piece of text in it is escaped
 
 
 class Comparing(EditionModelAdmin):

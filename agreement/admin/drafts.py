@@ -156,7 +156,7 @@ class Writing(EditionModelAdmin):
         edition = self._written(request, object_id)
         if isinstance(edition, HttpResponse):
             return edition
-        slot = Autosave.objects.filter(author=request.user, edition=edition)
+        slot = Autosave.objects.filter(author=request.user.pk, edition=edition)
         if "discard" in request.POST:
             slot.delete()
             return JsonResponse({})
@@ -164,7 +164,7 @@ class Writing(EditionModelAdmin):
         if any(len(text.encode(errors="replace")) > source.MAX_BYTES or "\0" in text for text in fields.values()):
             return JsonResponse({"sentence": gettext("The text is too long to be kept unsaved.")}, status=413)
         base = request.POST.get("token", "")[:64]
-        kept = Autosave.objects.keep(author=request.user, edition=edition, fields=fields, base=base)
+        kept = Autosave.objects.keep(author=request.user.pk, edition=edition, fields=fields, base=base)
         at = dates.clock(kept.at, edition.agreement.time_zone)
         return JsonResponse({"said": gettext("Kept at %(time)s, not saved yet") % {"time": at}})
 
@@ -179,7 +179,7 @@ class Writing(EditionModelAdmin):
 
     def left(self, request: HttpRequest, edition: Edition) -> Autosave | None:
         """What this author left unsaved, if it says anything else than the draft."""
-        slot: Autosave | None = Autosave.objects.slot(author=request.user, edition=edition)
+        slot: Autosave | None = Autosave.objects.slot(author=request.user.pk, edition=edition)
         written = values(edition)
         return slot if slot and any(written[name] != text for name, text in slot.fields.items()) else None
 
@@ -194,7 +194,7 @@ class Writing(EditionModelAdmin):
 
     def logged(self, request: HttpRequest, edition: Edition, *, before: str | None) -> None:
         """After a save: the slot is empty, and the log says who wrote, if anything changed."""
-        Autosave.objects.filter(author=request.user, edition=edition).delete()
+        Autosave.objects.filter(author=request.user.pk, edition=edition).delete()
         now = fingerprint(edition)
         if now != before:
             Act.objects.log(Act.Kind.WRITTEN, on=edition, by=request.user, digest=now)

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_safe
 
 from agreement import channels, conf
 from agreement.compared import Compared, beside
+from agreement.letters import Said, letter
 from agreement.models import Delivery, Edition, Notice, NoticeText
 from agreement.models.editions import State
 from agreement.shown import Shown
@@ -50,10 +51,11 @@ def candidate(edition: Edition, effective_from: datetime | None = None) -> Editi
     return made
 
 
-def said(edition: Edition, code: str) -> channels.Said:
+def said(edition: Edition, code: str) -> Said:
     """The notice's words in that language. Raises ``ImproperlyConfigured`` where a site can't send any."""
     notice = Notice(edition=edition, kind=Notice.Kind.PUBLISHED, created_at=timezone.now())
-    return channels.EmailChannel().compose(notice, code)
+    told = Edition.objects.binding().filter(agreement=edition.agreement_id).order_by("-number").first()
+    return letter(notice, code, since=told.number or 0 if told else 0)
 
 
 def proposed(binding: Edition | None, now: datetime) -> datetime | None:

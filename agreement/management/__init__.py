@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 
@@ -29,4 +30,14 @@ def instant(typed: str) -> datetime:
         at = None
     if at is None:
         raise refusal(f"{typed!r} is not an instant.", "Write it as 2026-03-01T09:00:00+05:00.")
+    return at
+
+
+def past_instant(typed: str) -> datetime:
+    """An ISO 8601 instant that has come, with its offset: what happened until then never changes."""
+    at = instant(typed)
+    if timezone.is_naive(at):
+        raise refusal(f"{typed!r} has no time zone.", f"Add the offset, for example {typed}+05:00.")
+    if at > timezone.now():
+        raise refusal(f"{typed!r} is still to come.", "Name an instant that has passed, or leave it out.")
     return at

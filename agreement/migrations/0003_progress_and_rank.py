@@ -2,6 +2,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+from agreement.models.triggers import CloseSeal, OpenSeal
+
 
 def count_once(apps, schema_editor):
     """What was written and settled before there was a progress to keep."""
@@ -30,6 +32,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        OpenSeal(),
         migrations.CreateModel(
             name="Progress",
             fields=[
@@ -115,4 +118,5 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(fields=("notice", "channel"), name="agreement_progress_once"),
         ),
         migrations.RunPython(count_once, forget_leases),
+        CloseSeal(),
     ]

@@ -1,6 +1,8 @@
 from django.conf import settings
 from django.db import migrations, models
 
+from agreement.models.triggers import CloseSeal, OpenSeal
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -9,6 +11,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        OpenSeal(),
         migrations.CreateModel(
             name="Pace",
             fields=[
@@ -38,4 +41,5 @@ class Migration(migrations.Migration):
                 name="agreement_delivery_failed",
             ),
         ),
+        CloseSeal(),
     ]

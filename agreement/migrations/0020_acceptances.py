@@ -8,7 +8,7 @@ from agreement.models.triggers import CloseSeal, OpenSeal
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agreement", "0004_pace"),
+        ("agreement", "0005_kinds_reads_and_bounces"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

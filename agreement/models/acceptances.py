@@ -18,17 +18,16 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections, models, router, transaction
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, pseudonyms, signals
 from agreement.models.deliveries import Delivery
 from agreement.models.editions import Agreement, Edition
-from agreement.models.fields import InstantField
+from agreement.models.fields import LEAVE_EVIDENCE, InstantField
 from agreement.models.notices import Notice
-
-#: The SQL of the round a user is in: how often he has left the agreement, plus one.
-ROUND = "1"
+from agreement.models.withdrawals import Withdrawal
 
 
 class Stale(ValidationError):
@@ -39,6 +38,17 @@ class Stale(ValidationError):
             _("%(edition)s is not the edition in force: nothing was recorded."),
             code="stale_edition",
             params={"edition": edition},
+        )
+
+
+class Outside(ValidationError):
+    """Nothing was recorded: this user has left, and may not join again by himself. ``code`` is ``outside``."""
+
+    def __init__(self, departure: Withdrawal) -> None:
+        super().__init__(
+            _("The agreement is %(outcome)s by withdrawal %(number)s: nothing was recorded."),
+            code="outside",
+            params={"outcome": departure.get_outcome_display(), "number": departure.reference},
         )
 
 
@@ -61,6 +71,11 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
             found |= Q(pseudonym=pseudonym.digest, pseudonym_key=pseudonym.key)
         return self.filter(found).order_by("at", "pk")
 
+    def missing(self, users: models.QuerySet[Any], editions: Iterable[int]) -> models.QuerySet[Any]:
+        """Those of the users who have joined none of these editions. An anti-join, on the index of the unique key."""
+        theirs = self.filter(edition__in=list(editions), user=models.OuterRef("pk"))
+        return users.filter(~models.Exists(theirs))
+
     def record(
         self,
         *,
@@ -80,13 +95,21 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         joining: the one he read the site in). The edition must be in force, and stay so until this is committed:
         nobody publishes meanwhile. Imported history names the instant ``at`` it happened; all else happens now.
 
-        Raises :class:`Stale` and records nothing. 3 queries on PostgreSQL, of which one locks; 2 elsewhere.
+        Whoever has left the agreement joins it again by this, in a round of its own.
+
+        Raises :class:`Stale`, or :class:`Outside` where joining again is an officer's to record, and records nothing.
+        4 queries, of which one locks.
         """
         alias = router.db_for_write(self.model)
         with transaction.atomic(using=alias):
-            _held(Agreement.objects.filter(pk=edition.agreement_id), alias)
-            self._insert(
+            _held(Agreement.objects.filter(pk=edition.agreement_id).values_list("pk"), alias)
+            departure = self.departure(user_key=user.pk, agreement=edition.agreement_id, at=at)
+            if departure and not departure.may_rejoin and kind == Acceptance.Kind.EXPLICIT:
+                raise Outside(departure)
+            round_ = 1 + _departures(user.pk, at).filter(agreement=edition.agreement_id).count()
+            self._join(
                 alias,
+                round_=round_,
                 user=user,
                 edition=edition.pk,
                 digest=digest,
@@ -97,16 +120,31 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
                 reason=reason,
                 officer=officer,
             )
-            rows = self.using(alias).filter(edition=edition, digest=digest, user=user)
-            found = rows.order_by("round").last()
+            found = self.using(alias).filter(edition=edition, digest=digest, user=user, round=round_).first()
             if found is None:
                 raise Stale(edition)
         return found
 
+    def with_current(self, user_key: Any) -> Self:
+        """Annotate that user's joinings with ``current``: does it count still, or has he left since?"""
+        left = _departures(user_key).filter(agreement=models.OuterRef("edition__agreement")).order_by()
+        times = left.values("agreement").annotate(times=models.Count("pk")).values("times")
+        current = models.Case(models.When(round=1 + Coalesce(models.Subquery(times), 0), then=True), default=False)
+        return self.filter(user=user_key).annotate(current=current)
+
+    def departure(self, *, user_key: Any, agreement: int, at: datetime | None = None) -> Withdrawal | None:
+        """The withdrawal by which that user is outside the agreement at that instant (now), if he is. 2 queries."""
+        left = list(_departures(user_key, at).filter(agreement=agreement).order_by("effective_at", "pk"))
+        if not left:
+            return None
+        again = self.filter(user=user_key, edition__agreement=agreement, round=1 + len(left))
+        return None if (again.filter(at__lte=at) if at else again).exists() else left[-1]
+
     def deem(
         self, *, user: Any, asked: Iterable[Asked], language: str, origin: Origin | None = None, enters: bool = True
-    ) -> set[int]:
-        """Record what entering the site means; the keys of the agreements this user has still not joined.
+    ) -> dict[int, bool]:
+        """Record what entering the site means; the keys of the agreements this user has still not joined, and whether
+        he is outside because he left: then entering joins nothing, only his own word does.
 
         Where an agreement is joined by entering, and ``enters`` says that this is an entry, the edition in force is
         recorded. 1 query, which locks what is to be recorded, and 1 insert for each agreement joined now. Where
@@ -115,15 +153,23 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         alias = router.db_for_write(self.model)
         each = {one.agreement: one for one in asked}
         entered = {key for key, one in each.items() if one.by_entering and enters}
-        joined = self.filter(user=user, edition__in=[pk for one in each.values() for pk in one.holds])
-        missing = Agreement.objects.filter(pk__in=each).exclude(pk__in=joined.values("edition__agreement"))
+        mine = self.filter(user=user, edition__agreement=models.OuterRef("pk"), round=models.OuterRef("round_"))
+        joined = mine.filter(edition__in=[pk for one in each.values() for pk in one.holds])
+        missing = (
+            Agreement.objects.filter(pk__in=each)
+            .annotate(round_=1 + _times_left(user.pk))
+            .annotate(outside=models.Case(models.When(round_=1, then=False), default=~models.Exists(mine)))
+            .exclude(models.Exists(joined))
+        )
         # SQLite locks when it writes, and a reader who joined long ago has nothing to wait for.
         locks = bool(entered) and connections[alias].vendor != "sqlite"
         with transaction.atomic(using=alias) if locks else nullcontext():
-            left = set(_held(missing, alias) if locks else missing.using(alias).values_list("pk", flat=True))
-            for key in sorted(left & entered):
-                made = self._insert(
+            rows = missing.order_by("pk").values_list("pk", "round_", "outside")
+            left = {}
+            for key, round_, outside in _held(rows, alias) if locks else rows.using(alias):
+                made = (key in entered and not outside) and self._join(
                     alias,
+                    round_=round_,
                     user=user,
                     edition=each[key].edition,
                     digest=each[key].digest,
@@ -132,13 +178,15 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
                     at=timezone.now(),
                     origin=origin or Origin(),
                 )
-                left -= {key} if made else set()
+                if not made:
+                    left[key] = bool(outside)
         return left
 
-    def _insert(
+    def _join(
         self,
         alias: str,
         *,
+        round_: int,
         user: Any,
         edition: int,
         digest: str,
@@ -166,6 +214,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
             "user_agent": origin.user_agent[:255],
             "reason": reason,
             "officer": officer[:255],
+            "round": round_,
         }
         fields: dict[str, Any] = {name: Acceptance._meta.get_field(name) for name in constants}
         values = {
@@ -180,7 +229,6 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
             "deliveries": quote(Delivery._meta.db_table),
             "columns": ", ".join(quote(str(field.column)) for field in fields.values()),
             "marks": ", ".join(["%s"] * len(fields)),
-            "round": ROUND,
             "sent": _SENT if kind == Acceptance.Kind.DEEMED else "NULL",
             "conflict": "ON CONFLICT DO NOTHING" if connection.vendor == "postgresql" else "",
         }
@@ -189,7 +237,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         beforehand = conf.get().JOIN_BEFOREHAND and kind == Acceptance.Kind.EXPLICIT
         allowed, moments = (_NEXT, 3) if beforehand else (_IN_FORCE, 2)
         sql = _INSERT.format(**names, allowed=allowed.format(**names))
-        params = [*values.values(), *sent, edition, digest, *[values["at"]] * moments, values["user"]]
+        params = [*values.values(), *sent, edition, digest, *[values["at"]] * moments, values["user"], round_]
         with connection.cursor() as cursor:
             cursor.execute(sql, params)
             made = bool(cursor.rowcount > 0)
@@ -200,11 +248,11 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
 
 
 _INSERT = """
-INSERT INTO {acceptances} ({columns}, notice_sent, edition_id, digest, round)
-SELECT {marks}, {sent}, e.id, e.digest, {round} FROM {editions} e
+INSERT INTO {acceptances} ({columns}, notice_sent, edition_id, digest)
+SELECT {marks}, {sent}, e.id, e.digest FROM {editions} e
 WHERE e.id = %s AND e.digest = %s AND e.cancelled_at IS NULL AND {allowed}
 AND NOT EXISTS (
-  SELECT 1 FROM {acceptances} a WHERE a.edition_id = e.id AND a.user_id = %s AND a.round = {round}
+  SELECT 1 FROM {acceptances} a WHERE a.edition_id = e.id AND a.user_id = %s AND a.round = %s
 ) {conflict}
 """
 _IN_FORCE = """e.effective_from <= %s AND NOT EXISTS (
@@ -260,8 +308,9 @@ class Acceptance(models.Model):
     at = InstantField(_("when"))
     # The evidence outlives the account.
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("user")
+        settings.AUTH_USER_MODEL, on_delete=LEAVE_EVIDENCE, null=True, related_name="+", verbose_name=_("user")
     )
+    account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
     pseudonym = models.CharField(_("pseudonym"), max_length=64, blank=True, editable=False)
     pseudonym_key = models.CharField(_("key of the pseudonym"), max_length=32, blank=True, editable=False)
     # Whoever leaves an agreement and joins it again begins another round.
@@ -319,19 +368,30 @@ class Acceptance(models.Model):
         return f"{self.edition}, {self.get_kind_display()}"
 
 
-def _held(agreements: models.QuerySet[Agreement], alias: str) -> list[int]:
-    """The keys of those agreements, which nobody publishes in until the transaction ends. 1 query.
+def _departures(user_key: Any, at: datetime | None = None) -> models.QuerySet[Withdrawal]:
+    """What put that user outside an agreement, by that instant (now)."""
+    departures: models.QuerySet[Withdrawal] = Withdrawal.objects.departures(at).filter(user=user_key)
+    return departures
+
+
+def _times_left(user_key: Any) -> Any:
+    """An expression on agreements: how often that user has left each."""
+    left = _departures(user_key).filter(agreement=models.OuterRef("pk")).order_by().values("agreement")
+    return Coalesce(models.Subquery(left.annotate(times=models.Count("pk")).values("times")), 0)
+
+
+def _held(agreements: Any, alias: str) -> list[Any]:
+    """Those rows of agreements, in which nobody publishes until the transaction ends. 1 query.
 
     Readers who hold one do not wait for each other; ``Agreement.lock()`` waits for all of them.
     """
     if connections[alias].vendor == "postgresql":
-        sql, params = agreements.using(alias).order_by("pk").values("pk").query.sql_with_params()
+        sql, params = agreements.using(alias).query.sql_with_params()
         with connections[alias].cursor() as cursor:
-            cursor.execute(f"{sql} FOR SHARE", params)
-            return [row[0] for row in cursor.fetchall()]
-    keys = list(agreements.using(alias).order_by("pk").values_list("pk", flat=True))
+            cursor.execute(f"{sql} FOR SHARE OF agreement_agreement", params)
+            return list(cursor.fetchall())
     agreements.using(alias).update(slug=F("slug"))
-    return keys
+    return list(agreements.using(alias))
 
 
 def _announce(alias: str, of: dict[str, Any]) -> None:

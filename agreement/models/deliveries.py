@@ -10,25 +10,26 @@ which happens once a batch; what a killed worker left uncounted is found by the 
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import connections, models, router, transaction
-from django.db.models import Count, F, Q, Sum, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, Sum, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agreement.models.notices import LANGUAGES, Notice
+from agreement.models.notices import LANGUAGES, Notice, overtaken
 
 #: How long a claimed delivery is left to the worker that claimed it. Renewed while it works (design §3.8).
 LEASE = timedelta(seconds=30)
 #: How many deliveries a worker claims at once: what a killed worker leaves waiting for its lease.
 CLAIM = 100
-#: Rows that are changed by one statement, where there may be millions; SQLite takes that many parameters.
-MANY = 500
+#: Rows that are changed by one statement, where there may be millions.
+MANY = 10_000
 #: The rank of a user who was never active: after everybody who was.
 NEVER = 1_000_000
 
@@ -56,6 +57,7 @@ class Progress(models.Model):
     sent = models.PositiveIntegerField(_("sent"), default=0)
     failed = models.PositiveIntegerField(_("failed"), default=0)
     skipped = models.PositiveIntegerField(_("skipped"), default=0)
+    bounced = models.PositiveIntegerField(_("returned"), default=0)
     began_at = models.DateTimeField(_("first batch"), null=True, blank=True)
     latest_at = models.DateTimeField(_("latest batch"), null=True, blank=True)
 
@@ -153,25 +155,73 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             )
         return sum(counted.values())
 
-    def resend(self, *, at: datetime | None = None) -> int:
-        """Make the failed deliveries of this queryset wait again, their attempts forgotten; how many there were.
+    def skip(self, *, notice: Notice, reason: str, at: datetime | None = None) -> int:
+        """Skip whatever waits of a notice and is in nobody's hands, ``MANY`` rows in a transaction; how many."""
+        at = at or timezone.now()
+        waiting = self.waiting().filter(notice=notice, lease="")
+        return sum(
+            self._move(waiting, notice, channel, was="waiting", outcome="skipped", reason=reason, settled_at=at)
+            for channel in Progress.objects.filter(notice=notice, waiting__gt=0).values_list("channel", flat=True)
+        )
 
-        In transactions of at most ``MANY`` rows, each with its share of the progress.
+    def revive(self, *, cancelled: Notice, at: datetime | None = None) -> int:
+        """Let those be told of earlier editions after all who were to learn of them from the notice of one that was
+        cancelled, and never got it; how many.
         """
-        at, total = at or timezone.now(), 0
-        failed = self.filter(outcome=Delivery.Outcome.FAILED, lease="")
-        while keys := list(failed.order_by().values_list("pk", "notice", "channel")[:MANY]):
-            for notice, channel in {key[1:] for key in keys}:
-                ours = failed.filter(pk__in=[key[0] for key in keys if key[1:] == (notice, channel)])
-                with transaction.atomic(using=self.db):
-                    progress = Progress.objects.using(self.db).filter(notice=notice, channel=channel)
-                    progress.update(waiting=F("waiting"))
-                    count = ours.update(
-                        outcome=Delivery.Outcome.WAITING, settled_at=None, due_at=at, attempts=0, reason=""
-                    )
-                    progress.update(waiting=F("waiting") + count, failed=F("failed") - count)
-                total += count
+        edition, total = cancelled.edition, 0
+        got = self.filter(notice=cancelled, user=OuterRef("user"), channel=OuterRef("channel")).filter(
+            Q(outcome=Delivery.Outcome.SENT) | Q(outcome=Delivery.Outcome.WAITING) & ~Q(lease="")
+        )
+        earlier = Notice.objects.filter(edition__agreement=edition.agreement_id, edition__number__lt=edition.number)
+        for progress in Progress.objects.filter(notice__in=earlier, skipped__gt=0).select_related("notice"):
+            gone = self.filter(
+                notice=progress.notice, channel=progress.channel, outcome=Delivery.Outcome.SKIPPED, lease=""
+            ).filter(reason=overtaken(edition.number or 0))
+            gone, fresh = gone.filter(~Exists(got)), {"reason": "", "settled_at": None}
+            total += self._move(gone, progress.notice, progress.channel, was="skipped", outcome="waiting", **fresh)
         return total
+
+    def _move(self, rows: Self, notice: Notice, channel: str, *, was: str, outcome: str, **columns: Any) -> int:
+        """Give rows of one notice and channel another outcome, and the progress its share, ``MANY`` at a time."""
+        rows, total = rows.filter(channel=channel).order_by(), 0
+        progress = Progress.objects.using(self.db).filter(notice=notice, channel=channel)
+        while True:
+            with transaction.atomic(using=self.db):
+                progress.update(waiting=F("waiting"))  # The lock.
+                # The conditions once more outside: on PostgreSQL a row may have been claimed meanwhile.
+                count = rows.filter(pk__in=rows.values("pk")[:MANY]).update(outcome=outcome, **columns)
+                if not count:
+                    return total
+                progress.update(**{was: F(was) - count, outcome: F(outcome) + count})
+            total += count
+
+    def resend(self, *, notice: Notice, at: datetime | None = None) -> int:
+        """Make the failed deliveries of a notice wait again, their attempts forgotten; how many there were."""
+        failed = self.filter(notice=notice, outcome=Delivery.Outcome.FAILED, lease="")
+        fresh = {"due_at": at or timezone.now(), "settled_at": None, "attempts": 0, "reason": ""}
+        return sum(
+            self._move(failed, notice, channel, was="failed", outcome="waiting", **fresh)
+            for channel in Progress.objects.filter(notice=notice, failed__gt=0).values_list("channel", flat=True)
+        )
+
+    def bounced(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
+        """Record that a letter came back, once, by its ``Message-ID``; ``None`` if it is none of ours.
+
+        For hosts whose mail server tells them; anymail's webhooks are understood by themselves. ``reason`` is a code
+        such as ``"5.1.1"``: it must not hold the address.
+        """
+        found = re.fullmatch(r"<?([0-9a-f]{32})\.([0-9]{1,18})@[^<>]*>?", message_id.strip())
+        delivery = found and self.filter(pk=int(found[2]), notice__uuid=uuid.UUID(found[1])).first()
+        if not delivery:
+            return None
+        with transaction.atomic(using=self.db):
+            bounce, made = Bounce.objects.using(self.db).get_or_create(
+                delivery=delivery, defaults={"at": at or timezone.now(), "reason": reason[:255]}
+            )
+            if made:
+                progress = Progress.objects.using(self.db).filter(notice=delivery.notice_id, channel=delivery.channel)
+                progress.update(bounced=F("bounced") + 1)
+        return bounce
 
     def uncounted(self, at: datetime | None = None) -> list[str]:
         """Leases of workers that were killed between settling and counting (1 query)."""
@@ -213,6 +263,8 @@ class Delivery(models.Model):
     due_at = models.DateTimeField(_("due"))
     lease = models.CharField(max_length=32, blank=True, editable=False)
     settled_at = models.DateTimeField(_("settled"), null=True, blank=True)
+    # HMAC-SHA256 of the address it went to, if the site has a key for it. The address itself is never kept.
+    address_digest = models.CharField(_("digest of the address"), max_length=64, blank=True, editable=False)
 
     if TYPE_CHECKING:
         notice_id: int
@@ -242,18 +294,34 @@ class Delivery(models.Model):
             models.Index(fields=["lease"], condition=~Q(lease=""), name="agreement_delivery_leased"),
         ]
 
-    def settle(self, outcome: Outcome, *, language: str = "", reason: str = "", at: datetime | None = None) -> bool:
+    def settle(
+        self,
+        outcome: Outcome,
+        *,
+        language: str = "",
+        reason: str = "",
+        address_digest: str = "",
+        at: datetime | None = None,
+    ) -> bool:
         """Write the final state, if this worker's lease still holds; ``False`` if another has the row now.
 
         The row keeps its lease until :meth:`ProgressQuerySet.count` has counted it.
         """
         return self._write(
-            outcome=outcome.value, language=language, reason=reason[:255], settled_at=at or timezone.now()
+            outcome=outcome.value,
+            language=language,
+            reason=reason[:255],
+            address_digest=address_digest,
+            settled_at=at or timezone.now(),
         )
 
     def postpone(self, *, due_at: datetime, reason: str) -> bool:
         """Count a failed attempt and try again at ``due_at``."""
         return self._write(due_at=due_at, reason=reason[:255], attempts=self.attempts + 1, lease="")
+
+    def wait(self, *, due_at: datetime) -> bool:
+        """Give it back until ``due_at``, for no fault of its own."""
+        return self._write(due_at=due_at, lease="")
 
     def _write(self, **columns: Any) -> bool:
         """One statement, in SQL: this runs once a message, and the ORM takes as long to write it as to run it."""
@@ -270,3 +338,23 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pk}: {self.get_outcome_display()}"
+
+
+class Bounce(models.Model):
+    """A letter that came back: a fact with a date of its own. The delivery stays *sent*: the server did take it."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="bounces", verbose_name=_("delivery"))
+    at = models.DateTimeField(_("came back"))
+    recorded_at = models.DateTimeField(_("recorded"), default=timezone.now, editable=False)
+    reason = models.CharField(_("reason"), max_length=255, blank=True)
+
+    if TYPE_CHECKING:
+        delivery_id: int
+
+    class Meta:
+        verbose_name = _("returned letter")
+        verbose_name_plural = _("returned letters")
+        constraints = [models.UniqueConstraint(fields=["delivery"], name="agreement_bounce_once")]
+
+    def __str__(self) -> str:
+        return f"{self.delivery_id}: {self.reason}"

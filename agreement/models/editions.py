@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf, signals
 from agreement.models.acts import Act, By, edition_name, name_of, require_second_person
 from agreement.models.fields import InstantField, validate_zone
-from agreement.models.notices import Notice, hand_over
+from agreement.models.notices import Notice
 from agreement.models.refusals import TEXTS, EditionError, moment, require_publishable
 from agreement.text import clauses, seal, source
 
@@ -404,11 +404,7 @@ class Edition(models.Model):
             acts = Act.objects.using(alias)
             acts.log(Act.Kind.PUBLISHED, on=stored, by=by, note=reason, digest=stored.digest)
             if notify:
-                # Where coming editions are not shown, a link to one would lead nowhere before its effect.
-                due_at = now if conf.get().SHOW_SCHEDULED else effective_from
-                notices = Notice.objects.using(alias)
-                notices.create(edition=stored, kind=Notice.Kind.PUBLISHED, created_at=now, due_at=due_at)
-                hand_over(using=alias)
+                Notice.objects.using(alias).announce(stored, at=now)
             _on_commit(partial(_announce, signals.edition_published, stored), using=alias)
         self.refresh_from_db(using=alias)
 
@@ -463,6 +459,7 @@ class Edition(models.Model):
                 if done:
                     acts = Act.objects.using(alias)
                     acts.log(Act.Kind.CANCELLED, on=self, by=by, note=reason, digest=self.digest)
+                    Notice.objects.using(alias).take_back(self, at=now)
         except IntegrityError:  # Its moment came between the clock's reading and the trigger's.
             now, done = timezone.now(), 0
         self.refresh_from_db(using=alias)

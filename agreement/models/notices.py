@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, router, transaction
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
 from agreement.text import seal
+
+if TYPE_CHECKING:
+    from agreement.models.editions import Edition
 
 
 def hand_over(*, using: str) -> None:
@@ -23,6 +30,16 @@ def hand_over(*, using: str) -> None:
             import_string(path)()
 
     transaction.on_commit(nudge, using=using, robust=True)
+
+
+#: Why a delivery was skipped, as the ledger says it.
+CANCELLED, IN_EFFECT, LEFT, NEVER_TOLD = "edition cancelled", "in effect already", "left the audience", "never told"
+ACCOUNT_GONE, INACTIVE = "account deleted", "inactive"
+
+
+def overtaken(number: int) -> str:
+    """The reason of a delivery that a newer edition's notice made superfluous."""
+    return f"overtaken by edition {number}"
 
 
 LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian")), ("mul", _("Kazakh and Russian"))]
@@ -38,8 +55,49 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
         1 query, which counts nothing.
         """
-        waiting = self.filter(progress__channel=channel, progress__waiting__gt=0)
-        return waiting.filter(paused_at__isnull=True).order_by("pk")
+        waiting = self.filter(progress__channel=channel, progress__waiting__gt=0, paused_at__isnull=True)
+        return waiting.with_edition().order_by("pk")
+
+    def with_edition(self) -> Self:
+        """With the edition's facts at hand, but not with its texts, which are long."""
+        long = (f"edition__{name}{language}" for name in ("body", "summary") for language in ("", "_kk", "_ru"))
+        return self.select_related("edition__agreement").defer(*long)
+
+    def announce(self, edition: Edition, *, at: datetime) -> None:
+        """Tell the users of an edition published at that instant, and remind them if the site does. At most 2
+        queries, in the publishing transaction.
+        """
+        effect, site = edition.effective_from or at, conf.get()
+        # Where coming editions are not shown, a link to one would lead nowhere before its effect.
+        due_at = at if site.SHOW_SCHEDULED else effect
+        self.create(edition_id=edition.pk, kind=Notice.Kind.PUBLISHED, created_at=at, due_at=due_at)
+        remind_at = effect - timedelta(days=site.REMINDER_DAYS)
+        if site.REMINDER_DAYS and due_at < remind_at:
+            self.create(edition_id=edition.pk, kind=Notice.Kind.REMINDER, created_at=at, due_at=remind_at)
+        hand_over(using=self.db)
+
+    def take_back(self, edition: Edition, *, at: datetime) -> None:
+        """Tell whoever was told of an edition that it was cancelled at that instant."""
+        if self.filter(edition_id=edition.pk, kind=Notice.Kind.PUBLISHED).exists():
+            self.create(edition_id=edition.pk, kind=Notice.Kind.CANCELLED, created_at=at, due_at=at)
+            hand_over(using=self.db)
+
+    def for_user(self, user: AbstractBaseUser, *, at: datetime | None = None) -> Self:
+        """What a user finds on the site, the newest first, with ``read_at`` (``None``: not yet): 1 query.
+
+        No row a user is needed until one is read. News is what had not taken effect when the user joined, where the
+        user model says when that was (``date_joined``); news of a cancelled edition is its cancellation.
+        """
+        at = at or timezone.now()
+        found = self.filter(due_at__lte=at).exclude(~Q(kind=Notice.Kind.CANCELLED), edition__cancelled_at__lte=at)
+        if joined := getattr(user, "date_joined", None):
+            found = found.filter(edition__effective_from__gt=joined)
+        read = NoticeRead.objects.filter(notice=OuterRef("pk"), user=user.pk).values("read_at")[:1]
+        return found.annotate(read_at=Subquery(read)).select_related("edition__agreement").order_by("-due_at", "-pk")
+
+    def unread(self) -> Self:
+        """Of ``for_user()``: what has not been read."""
+        return self.filter(read_at__isnull=True)
 
 
 NoticeManager = models.Manager.from_queryset(NoticeQuerySet)
@@ -50,6 +108,8 @@ class Notice(models.Model):
 
     class Kind(models.TextChoices):
         PUBLISHED = "published", _("new edition")
+        REMINDER = "reminder", _("reminder before effect")
+        CANCELLED = "cancelled", _("edition cancelled")
 
     edition = models.ForeignKey(
         "agreement.Edition", on_delete=models.PROTECT, related_name="notices", verbose_name=_("edition")
@@ -79,6 +139,82 @@ class Notice(models.Model):
             models.UniqueConstraint(fields=["edition", "kind"], name="agreement_notice_once"),
         ]
 
+    def mark_read(self, user: AbstractBaseUser, *, at: datetime | None = None) -> None:
+        """The user has looked at it; the first time counts."""
+        NoticeRead.objects.get_or_create(notice=self, user_id=user.pk, defaults={"read_at": at or timezone.now()})
+
+    def stale(self, at: datetime | None = None) -> str:
+        """Why this is no news any more at that instant (now), in the words of the ledger; ``""`` while it is.
+
+        At most 1 query, with ``edition`` at hand.
+        """
+        at, edition = at or timezone.now(), self.edition
+        if self.kind == self.Kind.CANCELLED:
+            return ""
+        if edition.cancelled_at:
+            return CANCELLED
+        if self.kind == self.Kind.REMINDER and edition.effective_from and edition.effective_from <= at:
+            return IN_EFFECT
+        newer = Notice.objects.filter(kind=self.Kind.PUBLISHED, due_at__lte=at).filter(
+            edition__agreement=edition.agreement_id, edition__number__gt=edition.number, edition__cancelled_at=None
+        )
+        number = newer.order_by("-edition__number").values_list("edition__number", flat=True).first()
+        return overtaken(number) if number else ""
+
+    def since(self) -> int:
+        """The number of the edition before this one, which readers were told of last; 0 if there is none. 1 query.
+
+        A cancellation compares nothing.
+        """
+        if self.kind == self.Kind.CANCELLED:
+            return 0
+        return self._before(self.edition.number or 0)
+
+    def earlier(self) -> dict[int, int]:
+        """Notice → edition number of this agreement's earlier editions that were not taken back. 1 query."""
+        rows = Notice.objects.filter(
+            kind=self.Kind.PUBLISHED,
+            edition__agreement=self.edition.agreement_id,
+            edition__number__lt=self.edition.number,
+            edition__cancelled_at=None,
+        )
+        return {key: number or 0 for key, number in rows.values_list("pk", "edition__number")}
+
+    def since_by_user(
+        self, *, channel: str, users: Collection[Any], earlier: dict[int, int], usual: int
+    ) -> dict[Any, int]:
+        """User key → the number of the last edition he was told of by that channel (0: none, and there is none).
+
+        ``earlier`` and ``usual`` are ``earlier()`` and ``since()``. At most 2 queries. Who has no earlier delivery at
+        all, as new users have, is told what changed since the edition before; and so is who got every letter.
+        """
+        since = dict.fromkeys(users, usual)
+        if not earlier or self.kind == self.Kind.CANCELLED:
+            return since
+        rows = self.deliveries.model.objects.filter(
+            notice__in=earlier, channel=channel, user__in=[user for user in users if user is not None]
+        )
+        found = [
+            (earlier[notice], user, outcome) for notice, user, outcome in rows.values_list("notice", "user", "outcome")
+        ]
+        told: dict[Any, int] = {}
+        missed: dict[Any, int] = {}
+        for edition, user, outcome in sorted(found, key=lambda row: row[0]):
+            if outcome == "sent":
+                told[user] = edition
+                missed.pop(user, None)
+            else:
+                missed.setdefault(user, edition)
+        for user, edition in missed.items():
+            since[user] = told[user] if user in told else self._before(edition)
+        return since
+
+    def _before(self, number: int) -> int:
+        """The number of the last edition before that one which was not taken back; 0 if there is none."""
+        earlier = type(self.edition).objects.binding().filter(agreement=self.edition.agreement_id, number__lt=number)
+        found: int | None = earlier.order_by("-number").values_list("number", flat=True).first()
+        return found or 0
+
     def pause(self, *, at: datetime | None = None) -> bool:
         """Claim nothing more of this notice until it is resumed; what is on its way is sent. ``False`` if it was
         paused already.
@@ -97,7 +233,7 @@ class Notice(models.Model):
 
     def resend(self, *, at: datetime | None = None) -> int:
         """Send to everybody again whose delivery failed, from the first attempt on; how many there are."""
-        count = int(self.deliveries.resend(at=at))
+        count = int(self.deliveries.resend(notice=self, at=at))
         hand_over(using=router.db_for_write(Notice))
         return count
 
@@ -111,6 +247,8 @@ class NoticeText(models.Model):
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="texts")
     channel = models.CharField(_("channel"), max_length=32)
     language = models.CharField(_("language"), max_length=3, choices=LANGUAGES)
+    # The number of the edition the changes are told from, the last one the reader was told of; 0: there is none.
+    since = models.PositiveIntegerField(_("compared with edition"), default=0)
     subject = models.CharField(_("subject"), max_length=255)
     text = models.TextField(_("text"))
     html = models.TextField(_("HTML"), blank=True)
@@ -123,7 +261,9 @@ class NoticeText(models.Model):
         verbose_name = _("text of a notice")
         verbose_name_plural = _("texts of notices")
         constraints = [
-            models.UniqueConstraint(fields=["notice", "channel", "language"], name="agreement_noticetext_once"),
+            models.UniqueConstraint(
+                fields=["notice", "channel", "language", "since"], name="agreement_noticetext_once"
+            ),
         ]
 
     @property
@@ -133,3 +273,21 @@ class NoticeText(models.Model):
 
     def __str__(self) -> str:
         return self.subject
+
+
+class NoticeRead(models.Model):
+    """A user has looked at a notice on the site; who has not has no row."""
+
+    notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="reads", verbose_name=_("notice"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", verbose_name=_("user")
+    )
+    read_at = models.DateTimeField(_("read"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("read notice")
+        verbose_name_plural = _("read notices")
+        constraints = [models.UniqueConstraint(fields=["notice", "user"], name="agreement_noticeread_once")]
+
+    def __str__(self) -> str:
+        return f"{self.pk}"

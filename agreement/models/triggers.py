@@ -90,20 +90,22 @@ SEALS = (
     Seal(
         model="noticetext",
         sealed="{row}.id IS NOT NULL",
-        keys=((("id",), ""), (("notice_id", "channel", "language"), "")),
+        keys=((("id",), ""), (("notice_id", "channel", "language", "since"), "")),
     ),
     Seal(
-        model="act",
+        model="timestamp",
         sealed="{row}.id IS NOT NULL",
-        keys=((("id",), ""),),
+        keys=((("id",), ""), (("edition_id", "authority"), "")),
     ),
     # An account may be deleted at any time; the rest is erased once, together, by whoever says when (``erased_at``).
     Seal(
         model="acceptance",
         sealed="{row}.id IS NOT NULL",
-        free=("user_id", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at"),
+        free=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at"),
         never=(
-            "(NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
+            "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
+            " OR NEW.account_deleted_at <> OLD.account_deleted_at))"
+            " OR (NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
             " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
             " OR (NEW.pseudonym <> OLD.pseudonym AND (NEW.pseudonym <> '' OR NEW.erased_at IS NULL))"
             " OR (NEW.pseudonym_key <> OLD.pseudonym_key AND (NEW.pseudonym_key <> '' OR NEW.erased_at IS NULL))"
@@ -112,6 +114,31 @@ SEALS = (
             " OR (NEW.ip IS NULL AND OLD.ip IS NOT NULL AND NEW.erased_at IS NULL)"
         ),
         keys=((("id",), ""), (("edition_id", "user_id", "round"), "")),
+    ),
+    Seal(
+        model="withdrawal",
+        sealed="{row}.id IS NOT NULL",
+        free=(
+            *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
+            *("confirmed_at", "erased_at"),
+        ),
+        never=(
+            "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
+            " OR NEW.account_deleted_at <> OLD.account_deleted_at))"
+            " OR (NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
+            " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
+            " OR (OLD.confirmed_at IS NOT NULL AND (NEW.confirmed_at IS NULL OR NEW.confirmed_at <> OLD.confirmed_at))"
+            + "".join(
+                f" OR (NEW.{column} <> OLD.{column} AND (NEW.{column} <> '' OR NEW.erased_at IS NULL))"
+                for column in ("pseudonym", "pseudonym_key", "applicant", "application_number", "scan")
+            )
+        ),
+        keys=((("id",), ""), (("agreement_id", "year", "serial"), "")),
+    ),
+    Seal(
+        model="act",
+        sealed="{row}.id IS NOT NULL",
+        keys=((("id",), ""),),
     ),
 )
 
@@ -328,7 +355,8 @@ def _sqlite(seal: Seal, table: str, columns: tuple[str, ...]) -> dict[str, str]:
         changed += " OR " + seal.never.format(now=_NOW["sqlite"])
     same_key = " OR ".join(
         "(" + " AND ".join([*(f'kept."{column}" = NEW."{column}"' for column in key), *([also] if also else [])]) + ")"
-        for key, also in seal.keys
+        # A table as an earlier migration has it may lack a column that a key of today names.
+        for key, also in ((tuple(column for column in key if column in columns), also) for key, also in seal.keys)
     )
     collides = f'EXISTS (SELECT 1 FROM "{table}" AS kept WHERE {seal.where("kept")} AND ({same_key})'
     events = {

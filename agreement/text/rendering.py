@@ -1,9 +1,8 @@
-"""A redline as people read it: HTML, inline and side by side; plain text for mail; one line that sums it up."""
+"""A redline in words: the facts about a change, one line that sums all up, plain text for mail."""
 
 from __future__ import annotations
 
 import re
-from html import escape
 
 from agreement.text.clauses import Clause
 from agreement.text.redline import Change, Redline
@@ -140,48 +139,10 @@ def _plural(count: int, language: str) -> int:
     return 1 if 2 <= count % 10 <= 4 and not 12 <= count % 100 <= 14 else 2
 
 
-def html(redline: Redline, language: str, *, whole: bool = True, columns: bool = False) -> str:
-    """The redline as HTML; ``whole=False`` leaves unchanged units out. Every piece of text is escaped.
-
-    Inline and side by side are the same elements: ``columns`` adds one class, and the stylesheet does the rest. Without
-    a stylesheet it reads inline. It has no ``id``, so it may stand beside the text it is about.
-    """
-    changes = redline.changes if whole else redline.changed
-    words = WORDS[language]
-    classes = "agreement-redline agreement-redline-columns" if columns else "agreement-redline"
-    rows = "".join(_row(change, words) for change in changes) or f"<p>{escape(words['none'])}</p>"
-    return f'<div class="{classes}">\n{rows}</div>\n'
-
-
-def _row(change: Change, words: dict[str, str]) -> str:
-    unit: Clause = change.new or change.old  # type: ignore[assignment]
-    said = facts(change)
-    marks = "".join(
-        f' <span class="agreement-fact" data-fact="{fact}">{escape(_said(change, fact, words))}</span>' for fact in said
-    )
-    heading = "strong" if unit.kind in {"title", "section", "heading"} else "span"
-    name = escape(unit.label or words.get(unit.kind, ""))
-    head = (
-        f'<p class="agreement-change-head"><{heading} class="number">{name}</{heading}>{marks}</p>\n'
-        if name or marks
-        else ""
-    )
-    shown = _marked(change)
-    # The old column is hidden until the stylesheet lays both side by side.
-    return (
-        f'<div class="agreement-change" data-kind="{unit.kind}" data-changed="{"yes" if said else "no"}">\n{head}'
-        f'<div class="agreement-old" hidden>{shown}</div>\n<div class="agreement-new">{shown}</div>\n</div>\n'
-    )
-
-
-def _said(change: Change, fact: str, words: dict[str, str]) -> str:
+def said(change: Change, fact: str, language: str) -> str:
+    """One of a change's ``facts`` in words: "reworded", "formerly 4.1."."""
     was = change.old.label if change.old else ""
-    return words["unnumbered" if fact == "renumbered" and not was else fact].format(was=was)
-
-
-def _marked(change: Change) -> str:
-    tags = {"equal": ("", ""), "delete": ("<del>", "</del>"), "insert": ("<ins>", "</ins>")}
-    return "".join(tags[run.kind][0] + escape(run.text) + tags[run.kind][1] for run in change.words)
+    return WORDS[language]["unnumbered" if fact == "renumbered" and not was else fact].format(was=was)
 
 
 def plain(redline: Redline, language: str, *, whole: bool = False) -> str:
@@ -193,9 +154,9 @@ def plain(redline: Redline, language: str, *, whole: bool = False) -> str:
     paragraphs = []
     for change in redline.changes if whole else redline.changed:
         unit: Clause = change.new or change.old  # type: ignore[assignment]
-        said = "; ".join(_said(change, fact, words) for fact in facts(change))
+        true = "; ".join(said(change, fact, language) for fact in facts(change))
         name = unit.label or words.get(unit.kind, "")
-        head = f"{name} ({said})" if said else name
+        head = f"{name} ({true})" if true else name
         text = "".join(map(_bracketed, change.words)).replace("-]{+", "-] {+")
         paragraphs.append(f"{head}\n{text}".strip())
     return "\n\n".join(paragraphs) + "\n" if paragraphs else words["none"] + "\n"

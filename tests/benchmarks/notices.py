@@ -1,18 +1,22 @@
-"""Writing the audience against the bare statement, in the same run."""
+"""Writing the audience against the bare statement, and sending against a bare loop, in the same run."""
 
 from __future__ import annotations
 
+import smtplib
 import time
 import tracemalloc
 from collections.abc import Iterator
 
 from django.contrib.auth import get_user_model
+from django.core import mail
 from django.db import connection
 
 from agreement import dispatch
+from agreement.letters import letter
 from agreement.models import Delivery, Notice, Progress
 from tests import factories
 from tests.benchmarks.__main__ import Result
+from tests.sink import sink
 
 
 def audience(count: int) -> None:
@@ -104,3 +108,81 @@ def fan_out(quick: bool) -> Iterator[Result]:
     grown, bare_grown = (per_user[sizes[-1]][which] / per_user[sizes[-2]][which] for which in (0, 1))
     says = f"a user costs {grown:.2f} times as much at {sizes[-1]:,} as at {sizes[-2]:,}, bare {bare_grown:.2f} times"
     yield Result("fan_out: linear, ratio", grown / bare_grown, 1.3, says)
+
+
+def deliver(quick: bool) -> Iterator[Result]:
+    """The whole path to a mail server against a bare loop that sends prebuilt messages over one connection."""
+    count, rounds = (300, 1) if quick else (10_000, 3)
+    vendor = connection.vendor
+    ours, theirs, mass = [], [], []
+    with sink() as server:
+        _mail_to(server.port)
+        audience(count)
+        factories.draft(slug="letters").publish(notify=False)
+        for _round in range(rounds):
+            theirs.append(count / _bare_loop(server.port, _messages(count)))
+            ours.append(_delivered(count))
+            mass.append(count / _send_mass_mail(count))
+        assert server.taken() == 3 * count * rounds
+    says = f"{max(ours):,.0f} a second against {max(theirs):,.0f}"
+    least = 0.65 if vendor == "sqlite" else 0.5
+    yield Result(
+        "deliver: bare loop, ratio", max(theirs) / max(ours), 1 / least, f"{says}: {max(ours) / max(theirs):.2f}×"
+    )
+    yield Result("deliver: send_mass_mail", max(mass) / max(ours), 1, f"send_mass_mail {max(mass):,.0f} a second")
+
+
+def _delivered(count: int) -> float:
+    """Messages a second of ``dispatch.deliver()``."""
+    notice = factories.published(
+        slug="letters", ru=factories.RU + f"\n1.3. {time.time()}.\n", kk=factories.KK + f"\n1.3. {time.time()}.\n"
+    ).notices.get()
+    assert dispatch.fan_out(notice) == count
+    started = time.perf_counter()
+    tally = dispatch.deliver()
+    took = time.perf_counter() - started
+    assert (tally.sent, tally.failed, tally.outage) == (count, 0, ""), tally
+    return count / took
+
+
+def _messages(count: int) -> list[tuple[str, bytes]]:
+    """What the bare loop sends: the same letter, made beforehand."""
+    notice = factories.published(slug="letters").notices.get()
+    said = letter(notice, "mul", since=notice.since())
+    message = mail.EmailMultiAlternatives(said.subject, said.text, "noreply@portal.example.kz", ["x@example.kz"])
+    message.attach_alternative(said.html, "text/html")
+    built = message.message().as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    notice.deliveries.all().delete()
+    Notice.objects.filter(pk=notice.pk).update(fanned_out_at=notice.created_at)
+    return [(f"user{number}@example.kz", built) for number in range(count)]
+
+
+def _bare_loop(port: int, messages: list[tuple[str, bytes]]) -> float:
+    line = smtplib.SMTP("127.0.0.1", port)
+    started = time.perf_counter()
+    for address, built in messages:
+        line.sendmail("noreply@portal.example.kz", [address], built)
+    took = time.perf_counter() - started
+    line.quit()
+    return took
+
+
+def _send_mass_mail(count: int) -> float:
+    """The seconds of Django's own way, whose messages are plain text and are not settled anywhere."""
+    notice = Notice.objects.order_by("-pk").first()
+    assert notice
+    said = letter(notice, "mul", since=notice.since())
+    addresses = get_user_model().objects.order_by("pk").values_list("email", flat=True)[:count]
+    started = time.perf_counter()
+    mail.send_mass_mail((said.subject, said.text, "noreply@portal.example.kz", [address]) for address in addresses)
+    return time.perf_counter() - started
+
+
+def _mail_to(port: int) -> None:
+    from django.conf import settings
+
+    backend = "django.core.mail.backends.smtp.EmailBackend"
+    if hasattr(settings, "MAILERS"):
+        settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": {"host": "127.0.0.1", "port": port}}}
+    else:
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = backend, "127.0.0.1", port

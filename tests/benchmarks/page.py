@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
-import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +17,7 @@ from typing import NamedTuple
 
 from tests.benchmarks.__main__ import Result
 from tests.benchmarks.text import FOLDER
-from tests.site import ROOT, Site, make_users, site
+from tests.site import Site, make_users, served, site
 
 PAGE = "/kk/agreements/terms/"
 CONNECTIONS = 4
@@ -74,7 +72,7 @@ def _speed(folder: Path, count: int, rounds: int) -> Iterator[Result]:
     kept = folder / "page.gz"
     with site(folder) as made:
         _publish(made)
-        with _served(made, BENCHMARK_BYTES=str(kept)) as server:
+        with _served(made, folder / "log", BENCHMARK_BYTES=str(kept)) as server:
             answer = server.get(PAGE)
             kept.write_bytes(answer.body)
             assert server.get("/kk/trivial/").body == answer.body
@@ -109,7 +107,8 @@ def _users(folder: Path, many: int, count: int, rounds: int) -> Iterator[Result]
         for made, users in ((small, few), (large, many)):
             _publish(made)
             made.python(make_users(users))
-        with _served(small, BENCHMARK_PAGE_SECONDS="0") as one, _served(large, BENCHMARK_PAGE_SECONDS="0") as other:
+        anew = {"BENCHMARK_PAGE_SECONDS": "0"}
+        with _served(small, folder / "small", **anew) as one, _served(large, folder / "large", **anew) as other:
             ratios = []
             for _round in range(rounds):
                 base = one.seconds(PAGE, count, connections=1)
@@ -156,39 +155,6 @@ def _publish(made: Site) -> None:
 
 
 @contextmanager
-def _served(made: Site, **environment: str) -> Iterator[Server]:
-    """That portal behind gunicorn: one worker, ``DEBUG=0``, connections kept open."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    options = [
-        "--workers=1",
-        "--worker-class=gthread",
-        f"--threads={CONNECTIONS}",
-        "--keep-alive=30",
-        "--log-level=error",
-    ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", *options, "tests.benchmarks.served"],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            **made.env,
-            "DEBUG": "0",
-            "SECRET_KEY": "benchmarks",
-            "PYTHONWARNINGS": "ignore",
-            **environment,
-        },
-    )
-    server = Server(port)
-    try:
-        for _ in range(300):
-            try:
-                server.get("/kk/queries/")
-                break
-            except OSError:
-                assert process.poll() is None, "gunicorn did not start"
-                time.sleep(0.1)
-        yield server
-    finally:
-        process.terminate()
-        process.wait(30)
+def _served(made: Site, log: Path, **environment: str) -> Iterator[Server]:
+    with served(made, log, "tests.benchmarks.served", **environment) as port:
+        yield Server(port)

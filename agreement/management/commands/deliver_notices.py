@@ -14,6 +14,7 @@ from django.utils import timezone
 from agreement import dispatch
 from agreement.management import refusal
 from agreement.models import Delivery, Notice, Progress
+from agreement.sending import Tally
 
 #: Seconds between two looks at the ledger, and after a fault.
 PAUSE, FAULT_PAUSE = 1.0, 10.0
@@ -46,17 +47,17 @@ class Command(BaseCommand):
             self.once()
 
     def once(self) -> None:
-        total = dispatch.Tally()
+        total = Tally()
         while True:
             tally = self.work()
             for name in ("written", "sent", "failed", "skipped", "postponed"):
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
             total.outage, total.faults = tally.outage, tally.faults
             leased = Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
-            if tally.held or tally.outage or leased is None:
+            if tally.held or tally.outage or (leased is None and tally.idle):
                 break
-            # Another worker's deliveries: it settles them, or it is dead and its lease runs out.
-            time.sleep(min(PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
+            if leased:  # Another worker's deliveries: it settles them, or it is dead and its lease runs out.
+                time.sleep(min(PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
         if tally.held:
             raise refusal(HELD, "Compare the ledger with the mail server's log, then remove the setting.")
         self.report(total)
@@ -93,7 +94,7 @@ class Command(BaseCommand):
             close_old_connections()
             stopped.wait(pause)
 
-    def work(self, *, seconds: float | None = None) -> dispatch.Tally:
+    def work(self, *, seconds: float | None = None) -> Tally:
         deadline = None if seconds is None else time.monotonic() + seconds
         try:
             return dispatch.work(deadline=deadline, settled=self.progress)
@@ -117,7 +118,7 @@ class Command(BaseCommand):
         self.stdout.write(f"\r[{'#' * done}{'.' * (30 - done)}] {self.settled}/{self.total}", ending="")
         self.stdout.flush()
 
-    def report(self, tally: dispatch.Tally) -> None:
+    def report(self, tally: Tally) -> None:
         if self.stdout.isatty() and self.settled:
             self.stdout.write("\r" + " " * 60 + "\r", ending="")
         self.stdout.write(

@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from agreement import gate, pages, standing
 from agreement.management import refusal
-from agreement.models import Acceptance, Act, Agreement, Edition, NoticeText
+from agreement.models import Acceptance, Act, Agreement, Edition, NoticeText, TimeStamp, Withdrawal
 from agreement.testing import is_test_database, open_seal
 
 
@@ -39,13 +39,15 @@ class Command(flush.Command):
 
 
 def holds_sealed_rows(connection: BaseDatabaseWrapper) -> bool:
-    """Does this database hold what the seal guards, with triggers or without (at most 5 queries)?"""
+    """Does this database hold what the seal guards, with triggers or without (at most 7 queries)?"""
     tables = set(connection.introspection.table_names())
     sealed = (
         Edition.objects.published(),
         Agreement.objects.exclude(head=""),
         NoticeText.objects.all(),
-        Act.objects.all(),
         Acceptance.objects.all(),
+        TimeStamp.objects.all(),
+        Withdrawal.objects.all(),
+        Act.objects.all(),
     )
     return any(rows.model._meta.db_table in tables and rows.using(connection.alias).exists() for rows in sealed)

@@ -21,7 +21,8 @@ function follow() {
 }
 
 if (links.size) {
-  const watch = new IntersectionObserver(follow, { rootMargin: "0px 0px -66% 0px" });
+  /* Whatever is above the line is in the box, so a jump past a heading is a change too. */
+  const watch = new IntersectionObserver(follow, { rootMargin: "9999999px 0px -66% 0px" });
   headings.forEach((heading) => watch.observe(heading));
 }
 

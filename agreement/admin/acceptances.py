@@ -1,0 +1,194 @@
+"""Who joined, and who has not: read-only, for privacy officers, and every look and every export is logged."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Count, QuerySet
+from django.db.models.functions import TruncMonth
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement import conf, gate
+from agreement.admin.acts import Watched
+from agreement.admin.notices import LONG, Filtered, FirstThousand, ReadOnly, moment
+from agreement.models import Acceptance, Act, Edition
+
+if TYPE_CHECKING:
+    AcceptanceModelAdmin = admin.ModelAdmin[Acceptance]
+else:
+    AcceptanceModelAdmin = admin.ModelAdmin
+
+#: Users read at once for a file: what it takes of memory, however many there are.
+BATCH = 10_000
+
+
+@admin.register(Acceptance)
+class AcceptanceAdmin(ReadOnly, Watched, Filtered, AcceptanceModelAdmin):
+    list_display = ["id", "about", "user", "kind", "language", "when"]
+    list_filter = ["kind"]
+    list_select_related = ["user"]
+    list_per_page = 50
+    search_fields = ["pk"]  # See get_search_results.
+    search_help_text = _("The name or the key of a user, also of a deleted one.")
+    ordering = ["-pk"]
+    sortable_by = ()
+    paginator = FirstThousand
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = None
+    change_list_template = "admin/agreement/acceptance/change_list.html"
+    fields = ["subject", "user", "kind", "when", "language", "displayed", "notice_sent", "digest"]
+    fields += ["reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"]
+
+    def get_urls(self) -> list[URLPattern]:
+        views = [
+            path("report/", self.admin_site.admin_view(self.editions_view), name="agreement_acceptance_report"),
+            path(
+                "report/<int:key>/", self.admin_site.admin_view(self.report_view), name="agreement_acceptance_edition"
+            ),
+            path(
+                "report/<int:key>/not-joined.csv",
+                self.admin_site.admin_view(self.csv_view),
+                name="agreement_acceptance_csv",
+            ),
+        ]
+        return views + super().get_urls()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        title = gettext("Joinings, the latest thousand at most")
+        return super().changelist_view(request, {"title": title} | (extra_context or {}))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Acceptance], search_term: str
+    ) -> tuple[QuerySet[Acceptance], bool]:
+        """Of one user, by name or key: an index look-up each, among however many rows."""
+        if not search_term:
+            return queryset, False
+        users: Any = get_user_model()
+        keys = list(users._default_manager.filter(**{users.USERNAME_FIELD: search_term}).values_list("pk", flat=True))
+        with suppress(ValidationError):  # A name that is no key.
+            keys.append(users._meta.pk.to_python(search_term))
+        found: set[int] = set()
+        for key in keys:
+            found.update(Acceptance.objects.of(key).values_list("pk", flat=True)[:1000])
+        return queryset.filter(pk__in=found), False
+
+    # What the list and the page show.
+
+    @admin.display(description=_("edition"))
+    def about(self, acceptance: Acceptance) -> int:
+        return acceptance.edition_id
+
+    @admin.display(description=_("edition"))
+    def subject(self, acceptance: Acceptance) -> str:
+        url = reverse(f"{self.admin_site.name}:agreement_edition_change", args=[acceptance.edition_id])
+        return format_html('<a href="{}">{}</a>', url, acceptance.edition)
+
+    @admin.display(description=_("when"))
+    def when(self, acceptance: Acceptance) -> str:
+        return moment(acceptance.at, conf.time_zone())
+
+    @admin.display(description=_("erased"))
+    def erased(self, acceptance: Acceptance) -> str:
+        return moment(acceptance.erased_at, conf.time_zone())
+
+    @admin.display(description=_("text displayed"), boolean=True)
+    def displayed(self, acceptance: Acceptance) -> bool:
+        return acceptance.displayed
+
+    # Who has not joined.
+
+    def editions_view(self, request: HttpRequest) -> HttpResponse:
+        """The editions there is a report on."""
+        self._require(request)
+        editions = Edition.objects.published().binding().select_related("agreement").defer(*LONG)
+        return self._show(request, "reports", title=gettext("Who has not joined"), editions=list(editions))
+
+    def report_view(self, request: HttpRequest, key: int) -> HttpResponse:
+        """How many joined an edition and how many have not, by language, kind and month. 4 queries."""
+        edition, holds = self._edition(request, key)
+        Act.objects.log(Act.Kind.VIEWED, on=edition, by=request.user, note="report")
+        users = conf.audience()
+        joined = Acceptance.objects.filter(edition__in=holds, user__isnull=False)
+        counted = joined.annotate(month=TruncMonth("at")).order_by("month", "kind", "language")
+        total, missing = users.count(), Acceptance.objects.missing(users, holds).count()
+        return self._show(
+            request,
+            "report",
+            title=gettext("Who has not joined: %(edition)s") % {"edition": edition},
+            edition=edition,
+            total=total,
+            missing=missing,
+            joined=total - missing,
+            rows=list(counted.values("month", "kind", "language").annotate(count=Count("pk"))),
+            kinds=dict(Acceptance.Kind.choices),
+        )
+
+    def csv_view(self, request: HttpRequest, key: int) -> HttpResponseBase:
+        """Everybody who has not joined an edition, as a file that is sent while it is written."""
+        edition, holds = self._edition(request, key)
+        Act.objects.log(Act.Kind.EXPORTED, on=edition, by=request.user, note="not-joined.csv")
+        response = StreamingHttpResponse(lines(holds), content_type="text/csv; charset=utf-8")
+        name = f"{edition.agreement.slug}-{edition.number}-not-joined.csv"
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+    def _edition(self, request: HttpRequest, key: int) -> tuple[Edition, list[int]]:
+        """The edition, and those whose joining holds for it."""
+        self._require(request)
+        for timeline in gate.timelines().agreements.values():
+            for dated in timeline.binding:
+                if dated.pk == key:
+                    edition: Edition = Edition.objects.select_related("agreement").defer(*LONG).get(pk=key)
+                    return edition, [each.pk for each in timeline.holding(dated)]
+        raise Http404
+
+    def _require(self, request: HttpRequest) -> None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+
+    def _show(self, request: HttpRequest, page: str, **context: Any) -> HttpResponse:
+        context |= {"opts": self.opts, "media": self.media, **self.admin_site.each_context(request)}
+        return TemplateResponse(request, f"admin/agreement/acceptance/{page}.html", context)
+
+
+class _Echo:
+    """A file that gives back what is written to it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def lines(holds: list[int]) -> Iterator[str]:
+    """The file of those who joined none of these editions, a batch of users at a time."""
+    users: Any = get_user_model()
+    language = conf.user_language()
+    names = ["pk", users.USERNAME_FIELD] + ["agreement_language"] * (language is not None)
+    rows = Acceptance.objects.missing(conf.audience(), holds).order_by("pk")
+    rows = rows.annotate(agreement_language=language) if language is not None else rows
+    writer: Any = csv.writer(_Echo())
+    # A spreadsheet takes a file without this mark for one in the encoding of its own machine.
+    yield "\ufeff" + writer.writerow(["key", "name", "language"])
+    batch = list(rows.values_list(*names)[:BATCH])
+    while batch:
+        yield "".join(writer.writerow([cell(value) for value in row]) for row in batch)
+        batch = list(rows.filter(pk__gt=batch[-1][0]).values_list(*names)[:BATCH])
+
+
+def cell(value: object) -> str:
+    """As text that no spreadsheet runs as a formula (OWASP, CSV injection)."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r", "\n"} else text

@@ -1,0 +1,308 @@
+"""Bundles anyone can check without this software: a ZIP of sealed files, their digests, and pages for a court.
+
+Files are called as in the public addresses, ``terms/editions/2/manifest.json``, and hold the same bytes. The same
+question asked of the same database gives the same bytes again, whoever asks it and when, so two bundles for one
+instant can be compared by their digests alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any
+
+from django.db.models import QuerySet
+from django.template.loader import render_to_string
+from django.utils import translation
+
+from agreement import conf, dates, gate, pseudonyms
+from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, NoticeText, Withdrawal
+from agreement.shown import Shown
+from agreement.text import seal
+
+#: Languages of the bundle's own instructions.
+READERS = (*conf.LANGUAGES, "en")
+#: A ZIP has no time zone, and its first moment says plainly that it is none.
+_NO_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass
+class Bundle:
+    """A ZIP being written, and the digest of every file in it."""
+
+    archive: zipfile.ZipFile
+    digests: dict[str, str] = field(default_factory=dict)
+    stamped: list[tuple[str, str]] = field(default_factory=list)
+    """Manifests, each with the name, without its ending, of a time stamp on it."""
+
+    def add(self, name: str, content: bytes | Iterable[bytes]) -> None:
+        """Write a file, all at once or piece by piece; a name comes once."""
+        info = zipfile.ZipInfo(name, _NO_DATE)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        info.create_system, info.external_attr = 3, 0o100644 << 16  # An ordinary file wherever it is unpacked.
+        digest = sha256()
+        with self.archive.open(info, "w", force_zip64=True) as file:
+            for piece in [content] if isinstance(content, bytes) else content:
+                digest.update(piece)
+                file.write(piece)
+        self.digests[name] = digest.hexdigest()
+
+    def close(self, at: datetime) -> None:
+        """Write what tells a stranger how to check the rest."""
+        context = {"at": seal.rfc3339(at), "stamped": self.stamped}
+        parts = []
+        for language in READERS:
+            with translation.override(language):
+                parts.append(render_to_string("agreement/evidence/readme.txt", context).strip())
+        self.add("README.txt", ("\n\n" + "-" * 72 + "\n\n").join(parts).encode() + b"\n")
+        sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(self.digests.items()))
+        self.add("SHA256SUMS", sums.encode())
+
+
+@contextmanager
+def writing(output: Path) -> Iterator[Bundle]:
+    """A bundle that is at ``output`` when it is whole, and nowhere before. ``FileExistsError`` if a file is there."""
+    if output.exists():
+        raise FileExistsError(output)
+    handle, name = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                yield Bundle(archive)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, and not a rename, which would replace a file made meanwhile.
+        os.link(name, output)
+    finally:
+        Path(name).unlink()
+
+
+def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path) -> dict[str, str]:
+    """Write the evidence of those sealed editions, of one agreement, as it stood at that instant.
+
+    The texts and pages of each, every manifest from edition 1 to the last of them, what was said about them, and
+    who had been told by then. Gives the digest of each file. Raises ``FileExistsError``.
+    """
+    with writing(output) as bundle:
+        add_editions(bundle, editions, at=at)
+        for edition in editions:
+            folder = _folder(edition)
+            bundle.add(f"{folder}/deliveries.csv", _deliveries(edition, at))
+        bundle.close(at)
+    return bundle.digests
+
+
+def add_editions(bundle: Bundle, editions: Sequence[Edition], *, at: datetime) -> None:
+    """The files of those editions of one agreement, and the chain that leads to them."""
+    agreement = editions[0].agreement
+    timeline = _timeline(agreement, at)
+    wanted = {edition.pk for edition in editions}
+    last = max(edition.number or 0 for edition in editions)
+    chain = Edition.objects.published().filter(agreement=agreement, number__lte=last).select_related("agreement")
+    for edition in chain.iterator(chunk_size=10):
+        bundle.add(f"{_folder(edition)}/manifest.json", edition.manifest())
+        for place, stamp in enumerate(edition.time_stamps.filter(stamped_at__lte=at), 1):
+            name = f"{_folder(edition)}/stamp-{place}"
+            bundle.add(f"{name}.tsr", bytes(stamp.response))
+            bundle.add(f"{name}.pem", stamp.certificates.encode())
+            bundle.stamped.append((f"{_folder(edition)}/manifest.json", name))
+        if edition.pk in wanted:
+            for language in conf.LANGUAGES:
+                bundle.add(f"{_folder(edition)}.{language}.md", edition.text(language).body.encode())
+                page = court_page(edition, timeline, at=at, language=language)
+                bundle.add(f"{_folder(edition)}/court.{language}.html", page.encode())
+            _add_notices(bundle, edition, at)
+
+
+def export_user(user_key: Any, *, at: datetime, output: Path) -> dict[str, str]:
+    """Write what is known of that user, whose account may be gone, as it stood at that instant.
+
+    What he joined, consented to and withdrew, what he was told, and the evidence of every edition he joined. Raises
+    ``LookupError`` where nothing is known of such a user, ``FileExistsError``.
+    """
+    acceptances = Acceptance.objects.of(user_key).filter(at__lte=at).select_related("edition__agreement")
+    joined = [row.edition for row in acceptances.order_by("at", "pk")]
+    withdrawals = Withdrawal.objects.of(user_key).filter(registered_at__lte=at).select_related("agreement")
+    consents = Consent.objects.of(user_key).filter(given_at__lte=at)
+    deliveries = Delivery.objects.filter(user=user_key, settled_at__lte=at)
+    if not joined and not any(rows.exists() for rows in (withdrawals, consents, deliveries)):
+        raise LookupError(user_key)
+    with writing(output) as bundle:
+        by_agreement: dict[int, list[Edition]] = {}
+        for edition in sorted({row.pk: row for row in joined}.values(), key=lambda row: row.number or 0):
+            by_agreement.setdefault(edition.agreement_id, []).append(edition)
+        for editions in by_agreement.values():
+            add_editions(bundle, editions, at=at)
+        for language in conf.LANGUAGES:
+            with translation.override(language):
+                context = {"rows": [_joining(row, language) for row in acceptances], "style": _style()}
+                page = render_to_string("agreement/evidence/joinings.html", context | {"language": language})
+            bundle.add(f"user/joinings.{language}.html", page.encode())
+        bundle.add("user/joinings.csv", _table(_JOINED, acceptances.order_by("at", "pk")))
+        bundle.add("user/withdrawals.csv", _table(_WITHDREW, withdrawals.order_by("pk")))
+        bundle.add("user/consents.csv", _table(_CONSENTED, consents.order_by("pk")))
+        bundle.add("user/deliveries.csv", _table(_TOLD, deliveries.order_by("pk")))
+        bundle.close(at)
+    return bundle.digests
+
+
+_JOINED = {
+    "record": "pk",
+    "agreement": "edition__agreement__slug",
+    "edition": "edition__number",
+    "digest": "digest",
+    "at": "at",
+    "kind": "kind",
+    "language": "language",
+    "notice_sent": "notice_sent",
+    "round": "round",
+    "reason": "reason",
+    "officer": "officer",
+    "ip": "ip",
+    "browser": "user_agent",
+    "pseudonym": "pseudonym",
+    "key": "pseudonym_key",
+}
+_WITHDREW = {
+    "record": "pk",
+    "agreement": "agreement__slug",
+    "year": "year",
+    "number": "serial",
+    "application": "application_number",
+    "received": "received_on",
+    "registered_at": "registered_at",
+    "outcome": "outcome",
+    "effective_at": "effective_at",
+    "ground": "ground",
+    "may_rejoin": "may_rejoin",
+    "registered_by": "registered_by",
+    "pseudonym": "pseudonym",
+    "key": "pseudonym_key",
+}
+_CONSENTED = {
+    "record": "pk",
+    "purpose": "purpose",
+    "language": "language",
+    "given_at": "given_at",
+    "withdrawn_at": "withdrawn_at",
+    "pseudonym": "pseudonym",
+    "key": "pseudonym_key",
+}
+_TOLD = {
+    "record": "pk",
+    "agreement": "notice__edition__agreement__slug",
+    "edition": "notice__edition__number",
+    "notice": "notice__kind",
+    "channel": "channel",
+    "language": "language",
+    "outcome": "outcome",
+    "reason": "reason",
+    "attempts": "attempts",
+    "settled_at": "settled_at",
+}
+
+
+def _joining(row: Acceptance, language: str) -> dict[str, Any]:
+    """A joining in words."""
+    zone = row.edition.agreement.time_zone
+    return {"row": row, "edition": row.edition, "at": dates.instant(row.at, language, zone) if row.at else ""}
+
+
+def court_page(edition: Edition, timeline: gate.Timeline, *, at: datetime, language: str) -> str:
+    """The edition on paper, in one language: its text, its moments as of that instant, how to check it, who signs."""
+    with translation.override(language):
+        if edition.cancelled_at and edition.cancelled_at > at:
+            edition.cancelled_at = None
+        shown = Shown.of(edition, timeline, at)
+        context = {
+            "shown": shown,
+            "edition": edition,
+            "language": language,
+            "at": dates.instant(at, language, edition.agreement.time_zone),
+            "style": _style(),
+            "texts": {code: seal.sha256(edition.text(code).body) for code in conf.LANGUAGES},
+        }
+        return render_to_string("agreement/evidence/court.html", context)
+
+
+def _timeline(agreement: Agreement, at: datetime) -> gate.Timeline:
+    """The agreement's dates as they were known at that instant: what was announced or taken back later is not there.
+
+    1 query.
+    """
+    columns = ("pk", "number", "published_at", "effective_from", "cancelled_at", "digest", "material")
+    rows = Edition.objects.published().filter(agreement=agreement, recorded_at__lte=at).values_list(*columns)
+    dated = tuple(
+        edition if edition.cancelled(at) else replace(edition, cancelled_at=None)
+        for edition in (gate.Dated(*row) for row in rows)
+    )
+    return gate.Timeline(agreement.pk, agreement.slug, agreement.time_zone, agreement.joining, dated)
+
+
+def _folder(edition: Edition) -> str:
+    return f"{edition.agreement.slug}/editions/{edition.number}"
+
+
+def _add_notices(bundle: Bundle, edition: Edition, at: datetime) -> None:
+    """What was said about the edition, word for word; the JSON is the bytes that the recorded digest is of."""
+    texts = NoticeText.objects.filter(notice__edition=edition, notice__created_at__lte=at).select_related("notice")
+    for text in texts.order_by("notice_id", "channel", "language").iterator(chunk_size=10):
+        name = f"{_folder(edition)}/notices/{text.notice.kind}.{text.channel}.{text.language}"
+        words = [text.subject, text.text, text.html]
+        bundle.add(f"{name}.json", json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode())
+        bundle.add(f"{name}.txt", f"{text.subject}\n\n{text.text}".encode())
+        if text.html:
+            bundle.add(f"{name}.html", text.html.encode())
+
+
+def _deliveries(edition: Edition, at: datetime) -> Iterator[bytes]:
+    """Who had been told by then, and how it ended: a line each, in the order of the ledger."""
+    settled = Delivery.objects.filter(notice__edition=edition, settled_at__lte=at).order_by("pk")
+    columns = {name: column for name, column in _TOLD.items() if name not in {"agreement", "edition"}}
+    users = settled.values_list("user", *columns.values()).iterator(chunk_size=2000)
+    rows = ((*columns, *_pseudonym(user)) for user, *columns in users)
+    return _csv((*columns, "pseudonym", "key"), rows)
+
+
+def _pseudonym(user_key: Any) -> tuple[str, str]:
+    """Who a delivery was to, for whoever has the key; nobody once the account is gone."""
+    one = pseudonyms.write(user_key) if user_key is not None else pseudonyms.Pseudonym()
+    return one.digest, one.key
+
+
+def _style() -> str:
+    return (Path(__file__).parent / "static/agreement/paper.css").read_text(encoding="utf-8")
+
+
+def _table(columns: dict[str, str], rows: QuerySet[Any]) -> Iterator[bytes]:
+    return _csv(tuple(columns), rows.values_list(*columns.values()).iterator(chunk_size=2000))
+
+
+def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    """Lines of a CSV file (RFC 4180), some thousands at a time, whatever their number; instants as in manifests."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow(head)
+    for row in rows:
+        writer.writerow([seal.rfc3339(cell) if isinstance(cell, datetime) else cell for cell in row])
+        if buffer.tell() > 1 << 16:
+            yield _emptied(buffer)
+    yield _emptied(buffer)
+
+
+def _emptied(buffer: IO[str]) -> bytes:
+    buffer.seek(0)
+    content = buffer.read().encode()
+    buffer.seek(0)
+    buffer.truncate()
+    return content

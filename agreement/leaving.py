@@ -1,0 +1,80 @@
+"""A signed-in user's way out: to withdraw consent, to see what became of it, and to take his evidence along."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import BadRequest
+from django.db import transaction
+from django.http import FileResponse, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+
+from agreement import conf, evidence, withdrawing
+from agreement.models import Acceptance, Agreement, Withdrawal
+from agreement.pages import Visit
+from agreement.personal import personal
+from agreement.shown import Shown, frame
+from agreement.withdrawing import Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """An agreement, and what a withdrawal did to it for this user."""
+
+    shown: Shown
+    departure: Withdrawal | None
+
+
+@personal("GET", "HEAD", "POST")
+def withdraw(visit: Visit) -> HttpResponse:
+    """Where each agreement stands with this user, every reply he got, and, if the site takes them here, the form."""
+    outcome = conf.get().FILE_WITHDRAWALS
+    user = visit.request.user
+    if visit.request.method == "POST":
+        if not outcome:
+            raise BadRequest("This site takes written applications only.")
+        _file(visit, outcome)
+        return HttpResponseRedirect(visit.path("withdraw"))
+    standings = []
+    for timeline in visit.timelines.agreements.values():
+        if edition := timeline.in_force(visit.at):
+            departure = Acceptance.objects.departure(user_key=user.pk, agreement=timeline.key)
+            standings.append(Standing(shown=visit.listed([(timeline, edition)])[0], departure=departure))
+    language = frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0]
+    rows = Withdrawal.objects.filter(user=user.pk).select_related("agreement", "edition").order_by("-pk")[:50]
+    replies: list[Reply] = [withdrawing.reply(row, language) for row in rows]
+    return visit.render("agreement/withdraw.html", {"standings": standings, "replies": replies, "files": bool(outcome)})
+
+
+def _file(visit: Visit, outcome: str) -> None:
+    """Register what the user asks for; an agreement he is outside of already is left as it is."""
+    agreement = Agreement.objects.filter(slug=visit.request.POST.get("agreement", "")).first()
+    if agreement is None or visit.request.POST.get("confirm") != "yes":
+        raise BadRequest("agreement must name one, and confirm must be yes.")
+    user = visit.request.user
+    with transaction.atomic():
+        agreement.lock()
+        if Acceptance.objects.departure(user_key=user.pk, agreement=agreement.pk):
+            return
+        row = Withdrawal.objects.register(
+            agreement=agreement,
+            user=user,
+            outcome=outcome,
+            received_on=visit.at.astimezone(ZoneInfo(agreement.time_zone)).date(),
+            language=frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0],
+        )
+        transaction.on_commit(partial(withdrawing.confirm, row), robust=True)
+
+
+@personal("GET")
+def evidence_mine(visit: Visit) -> HttpResponseBase:
+    """The user's own evidence, as an officer could export it now."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "evidence.zip"
+        evidence.export_user(visit.request.user.pk, at=visit.at, output=output)
+        # Open before the folder goes: the file lives until it is sent.
+        return FileResponse(output.open("rb"), as_attachment=True, filename="evidence.zip")

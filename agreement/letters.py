@@ -1,0 +1,162 @@
+"""The words of a notice as a letter: what each template is given, in one language, about one edition.
+
+What a letter says: what happened and when it takes effect, in the editor's words what changed, the changed clauses,
+where to read it all, the digest. It covers every edition since the last one its reader was told of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+from urllib.parse import urlencode, urljoin
+
+from django.core.exceptions import ImproperlyConfigured
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from agreement import comparison, conf, dates
+from agreement.models import Edition, Notice
+from agreement.text import rendering, table
+from agreement.text.redline import Change, Redline
+from agreement.text.words import Run
+
+#: What a letter quotes at most, in clauses and characters: mail programs cut a letter off at about 100 kB, and one in
+#: two languages has everything twice.
+CLAUSES, CHARACTERS = 40, 12_000
+SEPARATOR = "\n\n" + "— " * 20 + "\n\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The words of a notice in one language."""
+
+    subject: str
+    text: str
+    html: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A changed clause: its number, what is true of it, its words."""
+
+    label: str
+    facts: str
+    runs: Sequence[Run]
+
+
+def letter(notice: Notice, language: str, *, since: int) -> Said:
+    """The letter in ``kk``, ``ru`` or ``mul`` (both), told from the edition ``since`` (0: the first there is)."""
+    parts = [_part(notice, one, since) for one in (conf.LANGUAGES if language == "mul" else (language,))]
+    subject = " / ".join(dict.fromkeys(part["subject"] for part in parts))
+    texts = [render_to_string("agreement/mail/notice.txt", part) for part in parts]
+    context = {"parts": parts, "language": parts[0]["language"], "title": parts[0]["subject"]}
+    return Said(
+        subject=subject if len(subject) <= 255 else subject[:254] + "…",
+        text=SEPARATOR.join(_tidy(text) for text in texts) + "\n",
+        html=render_to_string("agreement/mail/notice.html", context),
+    )
+
+
+def _tidy(text: str) -> str:
+    """Without the blank lines the template's conditions leave behind."""
+    lines = [line.rstrip() for line in text.strip().splitlines()]
+    return "\n".join(line for number, line in enumerate(lines) if line or lines[number - 1])
+
+
+def _part(notice: Notice, language: str, since: int) -> dict[str, Any]:
+    """What the templates say in one language."""
+    edition = notice.edition
+    slug, zone = edition.agreement.slug, edition.agreement.time_zone
+    at = edition.effective_from
+    if at is None or edition.number is None:
+        msg = f"Notice {notice.pk} is about a draft."
+        raise ValueError(msg)
+    editions = edition.agreement.editions
+    news = list(editions.binding().filter(number__gt=since, number__lte=edition.number).order_by("number"))
+    old = editions.published().filter(number=since).first() if since else None
+    before = editions.in_force(edition.cancelled_at or edition.published_at).exclude(pk=edition.pk).first()
+    short = not any(one.material for one in news) and old is not None
+    redline = comparison.redline(old, edition, language) if old and notice.kind != Notice.Kind.CANCELLED else None
+    shown = [] if short or redline is None else _shown(redline.changed)
+    title = " ".join(edition.text(language).title.split())
+    with translation.override(language):
+        changes_url = absolute("agreement:changes", slug, edition.number)
+        return {
+            "language": language,
+            "kind": notice.kind,
+            "subject": _subject(notice, title, at, zone, language, short=short),
+            "document": title,
+            "edition": edition,
+            "number": edition.number,
+            "short": short,
+            "at_once": at == edition.published_at,
+            "effective_from": dates.instant(at, language, zone, case="from"),
+            "effective_on": dates.instant(at, language, zone, case="on"),
+            "cancelled_on": edition.cancelled_at and dates.instant(edition.cancelled_at, language, zone, case="on"),
+            "before": before.number if before else None,
+            "since": since,
+            "several": len(news) > 1,
+            "summaries": _summaries(news, language),
+            "counted": rendering.summary(redline, language) if redline else "",
+            "quoted": [_quoted(change, language) for change in shown],
+            "plain": rendering.plain(Redline(tuple(shown)), language).strip() if shown else "",
+            "left_out": len(redline.changed) - len(shown) if redline and not short else 0,
+            "edition_url": absolute("agreement:edition", slug, edition.number),
+            "changes_url": f"{changes_url}?{urlencode({'from': since})}" if old else "",
+            "editions_url": absolute("agreement:editions", slug),
+        }
+
+
+def _subject(notice: Notice, title: str, at: Any, zone: str, language: str, *, short: bool) -> str:
+    number, kind = notice.edition.number, notice.kind
+    if kind == Notice.Kind.CANCELLED:
+        return _("%(title)s: edition %(number)s will not take effect") % {"title": title, "number": number}
+    if kind == Notice.Kind.REMINDER:
+        day = dates.day(at, language, zone, case="on")
+        return _("%(title)s: edition %(number)s takes effect on %(day)s") % {
+            "title": title,
+            "number": number,
+            "day": day,
+        }
+    if short:
+        return _("%(title)s: corrections, edition %(number)s") % {"title": title, "number": number}
+    return _("New edition of “%(title)s”: edition %(number)s") % {"title": title, "number": number}
+
+
+def _summaries(news: Sequence[Edition], language: str) -> list[tuple[int | None, str]]:
+    """The editor's words about each edition that wrote some, the oldest first."""
+    words = [(edition.number, edition.text(language).summary.strip()) for edition in news]
+    return [(number, summary) for number, summary in words if summary]
+
+
+def _shown(changes: Sequence[Change]) -> list[Change]:
+    """The changed clauses as far as a letter holds them."""
+    sizes = accumulate(sum(len(run.text) for run in change.words) for change in changes)
+    return [change for change, size in zip(changes[:CLAUSES], sizes, strict=False) if size <= CHARACTERS]
+
+
+def _quoted(change: Change, language: str) -> Quoted:
+    words, it = rendering.WORDS[language], table.unit(change)
+    was = change.old.label if change.old else ""
+    facts = [
+        words["unnumbered" if fact == "renumbered" and not was else fact].format(was=was)
+        for fact in rendering.facts(change)
+    ]
+    return Quoted(it.label or words.get(it.kind, ""), "; ".join(facts), change.words)
+
+
+def absolute(view: str, *args: object) -> str:
+    """The address of a page with scheme and host, in the active language."""
+    base = conf.get().BASE_URL
+    if not base:
+        msg = 'AGREEMENT["BASE_URL"] is empty: a notice needs the site\'s address, "https://portal.example.kz".'
+        raise ImproperlyConfigured(msg)
+    try:
+        return urljoin(base, reverse(view, args=args))
+    except NoReverseMatch:
+        msg = 'The agreement\'s pages have no address: add path("agreements/", include("agreement.urls")).'
+        raise ImproperlyConfigured(msg) from None

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, no_translations
+from django.utils import timezone
+
+from agreement import evidence
+from agreement.management import past_instant, refusal
+from agreement.models import Edition
+
+
+class Command(BaseCommand):
+    help = "Write a ZIP that proves editions, or what a user joined, to anyone with sha256sum and not this software."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        about = parser.add_mutually_exclusive_group(required=True)
+        about.add_argument("--user", metavar="U", help="a username, or the key of an account, deleted ones too")
+        about.add_argument(
+            "--edition",
+            nargs="+",
+            metavar=("SLUG", "N"),
+            help="an agreement and its editions' numbers; without numbers all of them",
+        )
+        parser.add_argument("--at", metavar="T", help="as it stood then: 2026-03-01T09:00:00+05:00; now if left out")
+        parser.add_argument("--output", required=True, metavar="FILE.zip", help="a file that does not exist yet")
+
+    @no_translations
+    def handle(self, **options: Any) -> None:
+        at = past_instant(options["at"]) if options["at"] else timezone.now()
+        output = Path(options["output"])
+        try:
+            digests = self.user(options["user"], at, output) if options["user"] else self.editions(options, at, output)
+        except FileExistsError:
+            raise refusal(f"{options['output']!r} exists already.", "Name a new file.") from None
+        except OSError as error:
+            problem = f"{options['output']!r} can't be written: {(error.strerror or str(error)).lower()}."
+            raise refusal(problem, "Name a file in a folder that is yours.") from None
+        self.stdout.write(f"Wrote {len(digests)} files: {options['output']}")
+        self.stdout.write("Check it anywhere: unzip it, then sha256sum -c SHA256SUMS")
+
+    def user(self, named: str, at: datetime, output: Path) -> dict[str, str]:
+        model = get_user_model()
+        found = model._default_manager.filter(**{model.USERNAME_FIELD: named}).values_list("pk", flat=True).first()
+        try:
+            key = model._meta.pk.to_python(named) if found is None else found
+            return evidence.export_user(key, at=at, output=output)
+        except (LookupError, ValidationError):
+            hint = "Of a deleted account give the key; without the pseudonym key it was recorded under nobody is found."
+            raise refusal(f"Nothing is known of a user {named!r} by {at.isoformat()}.", hint) from None
+
+    def editions(self, options: dict[str, Any], at: datetime, output: Path) -> dict[str, str]:
+        slug, *numbers = options["edition"]
+        editions = Edition.objects.published().filter(agreement__slug=slug, recorded_at__lte=at)
+        known = {str(edition.number): edition for edition in editions.select_related("agreement")}
+        unknown = [number for number in numbers if number not in known]
+        if unknown or not known:
+            what = f"edition {unknown[0]!r}" if unknown else "edition"
+            hint = f"Published by {at.isoformat()}: {', '.join(known) or 'none'}."
+            raise refusal(f"There is no {what} of {slug!r}.", hint)
+        wanted = [known[number] for number in dict.fromkeys(numbers or known)]
+        return evidence.export_editions(wanted, at=at, output=output)

@@ -1,0 +1,42 @@
+"""What an independent authority witnessed: that an edition's manifest existed at a moment of its own clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from agreement.models.fields import InstantField
+
+
+class TimeStamp(models.Model):
+    """An RFC 3161 time stamp on an edition's digest, checked when it was taken; sealed.
+
+    The authority's certificates are kept beside it, because authorities change theirs and evidence is asked for
+    years later.
+    """
+
+    edition = models.ForeignKey(
+        "agreement.Edition", on_delete=models.PROTECT, related_name="time_stamps", verbose_name=_("edition")
+    )
+    authority = models.CharField(_("authority"), max_length=255, help_text=_("Its address."))
+    stamped_at = InstantField(_("stamped"), help_text=_("By the authority's clock."))
+    response = models.BinaryField(_("response"), help_text=_("As it came: DER of a TimeStampResp."))
+    certificates = models.TextField(_("certificates"), help_text=_("PEM of the authority's roots."))
+
+    if TYPE_CHECKING:
+        edition_id: int
+
+    objects: ClassVar[models.Manager[TimeStamp]] = models.Manager()
+
+    class Meta:
+        ordering = ["pk"]
+        verbose_name = _("time stamp")
+        verbose_name_plural = _("time stamps")
+        constraints = [
+            models.UniqueConstraint(fields=["edition", "authority"], name="agreement_timestamp_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.edition}: {self.authority}"

@@ -1,0 +1,298 @@
+"""One worker's stretch of work: batches on their way, each message settled before the next is sent."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, connections, router, transaction
+from django.db.models import Value
+from django.utils import timezone
+
+from agreement import conf
+from agreement.channels import Channel, Deferred, Refused, Unavailable
+from agreement.models import Delivery, Notice, NoticeText, Pace
+from agreement.models.deliveries import LEASE
+from agreement.models.notices import ACCOUNT_GONE, INACTIVE, LEFT, NEVER_TOLD
+from agreement.text import seal
+
+logger = logging.getLogger("agreement")
+
+#: Attempts before a delivery fails for good. The pauses double from the first to the longest, so the last attempt
+#: comes about a day and a half after the first: a daily quota, or a mistake somebody must find, fails nobody.
+ATTEMPTS = 16
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=4)
+#: So many deferred messages in a row, without one that was taken, are the server's fault and nobody else's.
+IN_A_ROW = 10
+#: Instead of an edition's number: this reader was told nothing that could be taken back.
+NOTHING = -1
+
+Settled = Callable[[Delivery], None]
+Clock = Callable[[], datetime]
+#: Sealed words by channel, notice and edition compared with, then by language.
+Texts = dict[tuple[str, int, int], dict[str, NoticeText]]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one round did.
+
+    ``outage`` says what is wrong with a channel that is away, ``faults`` what needs a person; ``held`` that the
+    setting ``HOLD`` keeps everything back.
+    """
+
+    written: int = 0
+    sent: int = 0
+    failed: int = 0
+    skipped: int = 0
+    postponed: int = 0
+    outage: str = ""
+    faults: list[str] = field(default_factory=list)
+    held: bool = False
+
+    @property
+    def idle(self) -> bool:
+        """Did nothing happen to any delivery?"""
+        return not any((self.written, self.sent, self.failed, self.skipped, self.postponed))
+
+
+def said(channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
+    """The sealed words by language, made where they are missing."""
+    kept = {text.language: text for text in notice.texts.filter(channel=channel.name, since=since)}
+    for language in (*conf.LANGUAGES, "mul"):
+        if language not in kept:
+            said = channel.compose(notice, language, since=since)
+            kept[language] = NoticeText.objects.get_or_create(
+                notice=notice,
+                channel=channel.name,
+                language=language,
+                since=since,
+                defaults={
+                    "subject": said.subject,
+                    "text": said.text,
+                    "html": said.html,
+                    "digest": seal.said(said.subject, said.text, said.html),
+                },
+            )[0]
+    return kept
+
+
+@dataclass(slots=True)
+class Run:
+    """What a worker knows from its first batch to its last."""
+
+    tally: Tally
+    deadline: float | None = None
+    settled: Settled | None = None
+    clock: Clock = timezone.now
+    texts: Texts = field(default_factory=dict)
+    known: dict[int, tuple[dict[int, int], int]] = field(default_factory=dict)
+
+    def over(self) -> bool:
+        """Is it time to stop?"""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def said(self, channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
+        """The sealed words, which are read or made once."""
+        key = (channel.name, notice.pk, since)
+        if key not in self.texts:
+            self.texts[key] = said(channel, notice, since)
+        return self.texts[key]
+
+    def before(self, notice: Notice) -> tuple[dict[int, int], int]:
+        """The earlier notices, and the edition most readers were told of last."""
+        if notice.pk not in self.known:
+            self.known[notice.pk] = notice.earlier(), notice.since()
+        return self.known[notice.pk]
+
+
+class Heartbeat(threading.Thread):
+    """Renews a lease while a message is on its way: a server may take a minute over one, and a lease is shorter.
+
+    A thread with a connection of its own, which first does anything when a batch has lasted a third of its lease. It
+    dies with its process, and gives up on a batch that takes longer than ``STUCK`` seconds.
+    """
+
+    STUCK = 3600
+
+    def __init__(self) -> None:
+        super().__init__(name="agreement-lease", daemon=True)
+        self.lease, self.begun, self.done = "", 0.0, threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.done.set()
+        if self.is_alive():
+            self.join()
+
+    @contextmanager
+    def holding(self, lease: str) -> Iterator[None]:
+        self.lease, self.begun = lease, time.monotonic()
+        if not self.is_alive():
+            self.start()
+        try:
+            yield
+        finally:
+            self.lease = ""
+
+    def run(self) -> None:
+        third = LEASE.total_seconds() / 3
+        while not self.done.wait(third / 2):
+            lease, lasted = self.lease, time.monotonic() - self.begun
+            if not lease or not third / 2 <= lasted < self.STUCK:
+                continue
+            try:
+                Delivery.objects.renew(lease=lease)
+            except DatabaseError as error:
+                logger.warning("a lease was not renewed: %s", type(error).__name__)
+            finally:
+                connections.close_all()
+
+
+@dataclass(slots=True)
+class Round:
+    """One batch on its way."""
+
+    run: Run
+    channel: Channel
+    batch: list[Delivery]
+    #: Messages the server was asked to take: what the caps count.
+    used: int = 0
+    deferred: int = 0
+    sent: int = 0
+
+    def done(self, heartbeat: Heartbeat) -> bool:
+        """Send the batch; ``False`` if the channel turned out to be away."""
+        lease, name, away = self.batch[0].lease, self.channel.name, None
+        try:
+            with self.channel, heartbeat.holding(lease):
+                self.send()
+        except Unavailable as error:
+            away = error
+            Pace.objects.away(name, at=self.run.clock(), reason=str(error))
+            self.run.tally.outage = str(error)
+        finally:
+            # Stopped in the middle: what is left is at once anybody's.
+            left = Delivery.objects.release(lease=lease, due_at=self.batch[0].notice.due_at)
+            Delivery.objects.count_in(lease=lease, at=self.run.clock())
+            if limits := conf.limits(name):
+                with transaction.atomic(using=router.db_for_write(Pace)):
+                    pace = Pace.objects.lock(name)
+                    pace.settle(limits, lease=lease, used=self.used, at=self.run.clock())
+        if away:
+            self.run.tally.postponed += left
+            logger.warning("channel %s is away, %s deliveries wait: %s", name, left, away)
+            return False
+        if self.sent:
+            Pace.objects.back(name)
+        return True
+
+    def send(self) -> None:
+        renewed = time.monotonic()
+        held = {delivery.pk for delivery in self.batch}
+        users, since = self.recipients(), self.since()
+        for delivery in self.batch:
+            if self.run.over():
+                return
+            if time.monotonic() - renewed > LEASE.total_seconds() / 3:
+                held, renewed = Delivery.objects.renew(lease=delivery.lease), time.monotonic()
+            if delivery.pk not in held:
+                continue
+            recipient = users.get(delivery.user_id)
+            told = since.get(delivery.user_id)
+            if told is None:  # Another worker is just telling him what this takes back.
+                delivery.wait(due_at=self.run.clock() + LEASE / 3)
+                continue
+            if reason := self.skipped(delivery, recipient, told):
+                self.run.tally.skipped += delivery.settle(Delivery.Outcome.SKIPPED, reason=reason, at=self.run.clock())
+            elif recipient:
+                self.attempt(delivery, *recipient, told)
+            if self.run.settled:
+                self.run.settled(delivery)
+
+    def skipped(self, delivery: Delivery, recipient: tuple[str, str] | None, told: int) -> str:
+        """Why there is nothing to send, or ``""``."""
+        if told == NOTHING:
+            return NEVER_TOLD
+        if recipient is None and delivery.user_id is None:
+            return ACCOUNT_GONE
+        if recipient is None:
+            gone: Any = get_user_model()._default_manager.filter(pk__in=[delivery.user_id]).first()
+            return LEFT if getattr(gone, "is_active", True) else INACTIVE
+        return self.channel.unreachable(recipient[0])
+
+    def since(self) -> dict[Any, int | None]:
+        """User key → the last edition he was told of by this channel, ``NOTHING`` if there is nothing to take back,
+        ``None`` if that is not decided yet. At most 2 queries.
+        """
+        notice, name = self.batch[0].notice, self.channel.name
+        users = {delivery.user_id for delivery in self.batch}
+        if notice.kind == Notice.Kind.CANCELLED:
+            published = Delivery.objects.filter(notice__edition=notice.edition_id, notice__kind="published")
+            rows = published.filter(channel=name, user__in=users - {None}).values_list("user", "outcome")
+            says = {Delivery.Outcome.SENT.value: 0, Delivery.Outcome.WAITING.value: None}
+            return {None: NOTHING, **dict.fromkeys(users, NOTHING), **{u: says.get(o, NOTHING) for u, o in rows}}
+        earlier, usual = self.run.before(notice)
+        return {**notice.since_by_user(channel=name, users=users, earlier=earlier, usual=usual)}
+
+    def attempt(self, delivery: Delivery, address: str, language: str, since: int) -> None:
+        outcome, at = Delivery.Outcome, self.run.clock
+        digest = conf.address_digest(address)
+        self.used += 1
+        said = self.run.said(self.channel, delivery.notice, since)[language]
+        try:
+            self.channel.send(delivery, address, said)
+        except Refused as error:
+            self.run.tally.failed += delivery.settle(
+                outcome.FAILED, language=language, reason=str(error), address_digest=digest, at=at()
+            )
+        except Unavailable as error:
+            if error.tried:
+                self.postpone(delivery, language, str(error))
+            else:
+                self.used -= 1
+            raise
+        except Exception as error:
+            # One message never stops the others. The log names no address; an exception's text might.
+            reason = str(error) if isinstance(error, Deferred) else type(error).__name__
+            self.postpone(delivery, language, reason)
+            self.deferred += 1
+            if self.deferred >= IN_A_ROW:
+                raise Unavailable(reason) from None
+        else:
+            self.deferred = 0
+            self.sent += 1
+            self.run.tally.sent += delivery.settle(outcome.SENT, language=language, address_digest=digest, at=at())
+
+    def postpone(self, delivery: Delivery, language: str, reason: str) -> None:
+        logger.warning("delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)
+        if delivery.attempts + 1 >= ATTEMPTS:
+            settled = delivery.settle(Delivery.Outcome.FAILED, language=language, reason=reason, at=self.run.clock())
+            self.run.tally.failed += settled
+            return
+        pause = min(FIRST_PAUSE * 2**delivery.attempts, LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
+        self.run.tally.postponed += delivery.postpone(due_at=self.run.clock() + pause, reason=reason)
+
+    def recipients(self) -> dict[Any, tuple[str, str]]:
+        """User key → address and language, as they are now: a corrected address counts (1 query)."""
+        language = conf.user_language()
+        rows = (
+            conf.audience()
+            .filter(pk__in={delivery.user_id for delivery in self.batch} - {None})
+            .annotate(
+                agreement_address=self.channel.address(),
+                agreement_language=language if language is not None else Value(""),
+            )
+            .values_list("pk", "agreement_address", "agreement_language")
+        )
+        return {key: (address or "", conf.notice_language(code)) for key, address, code in rows}

@@ -1,0 +1,48 @@
+// The digest of a text is computed here, and the text stays here. Without this file, or where the page came by plain
+// HTTP and the browser has no crypto.subtle, the form is posted.
+"use strict";
+{
+  const form = document.querySelector(".agreement-verify form");
+  const { text, file } = form.elements;
+
+  // As the import of an edition does: a byte order mark is left out, line ends become LF.
+  const normalised = (written) => written.replace(/^\uFEFF/, "").replace(/\r\n?/g, "\n");
+
+  const decoded = (bytes) => {
+    try {
+      return new TextEncoder().encode(normalised(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)));
+    } catch {
+      return bytes; // Not UTF-8, so no edition's text: let it be unknown.
+    }
+  };
+
+  const answer = async (bytes) => {
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    ask(Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join(""));
+  };
+
+  const ask = (sha256) => location.assign(`${form.getAttribute("action")}?sha256=${sha256}`);
+
+  const read = async (chosen) => {
+    file.setCustomValidity(chosen.size > Number(form.dataset.maxBytes) ? form.dataset.tooLong : "");
+    if (file.reportValidity()) await answer(decoded(await chosen.arrayBuffer()));
+  };
+
+  if (window.crypto?.subtle) {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const [first = ""] = text.value.trim().toLowerCase().split(/\s/, 1);
+      if (text.value.length < 400 && /^[0-9a-f]{64}$/.test(first)) ask(first);
+      else if (text.value.trim()) answer(new TextEncoder().encode(normalised(text.value)));
+      else if (file.files.length) read(file.files[0]);
+      else text.focus();
+    });
+    file.addEventListener("change", () => file.files.length && read(file.files[0]));
+    form.addEventListener("dragover", (event) => event.preventDefault());
+    form.addEventListener("drop", (event) => {
+      if (!event.dataTransfer.files.length) return;
+      event.preventDefault();
+      read(event.dataTransfer.files[0]);
+    });
+  }
+}

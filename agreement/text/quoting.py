@@ -1,0 +1,59 @@
+"""A clause of an agreement as another page quotes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import takewhile
+
+import nh3
+
+from agreement.text.clauses import ATTRIBUTES, TAGS, Clause, Document
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A section, clause, sub-clause or item, with everything that stands in it."""
+
+    unit: Clause
+    html: str
+    """Without ids, and with its links to other clauses made links to the agreement's own page."""
+    quotes: tuple[Quote, ...]
+    """What stands directly in it and has a number."""
+
+
+def quote(document: Document, number: str, page: str) -> Quote | None:
+    """What stands under that number, as a page elsewhere quotes it; ``page`` is the address of the agreement's own.
+
+    ``None`` where the text has no such number.
+    """
+    units = document.units
+    place = next((place for place, unit in enumerate(units) if unit.number == number), None)
+    if place is None:
+        return None
+    inside = {number}
+
+    def belongs(unit: Clause) -> bool:
+        if not unit.number:
+            return unit.kind != "heading"
+        if unit.parent in inside:
+            inside.add(unit.number)
+        return unit.parent in inside
+
+    whole = [units[place], *takewhile(belongs, units[place + 1 :])]
+    html = "".join(document.parts[place : place + len(whole)])
+    under = (quote(document, unit.number, page) for unit in whole[1:] if unit.number and unit.parent == number)
+    return Quote(units[place], _elsewhere(html, page), tuple(found for found in under if found))
+
+
+def _elsewhere(html: str, page: str) -> str:
+    def attribute(tag: str, name: str, value: str) -> str:
+        return page + value if name == "href" and value.startswith("#") else value
+
+    return nh3.clean(
+        html,
+        tags=set(TAGS),
+        attributes={tag: names - {"id"} for tag, names in ATTRIBUTES.items()},
+        attribute_filter=attribute,
+        url_schemes={"http", "https", "mailto", "tel"},
+        link_rel="noopener noreferrer",
+    ).strip()

@@ -1,0 +1,55 @@
+"""A page that stays open over the moment the next edition takes effect."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from django.utils import timezone
+
+from tests import factories
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with pytest.MonkeyPatch.context() as patched, playwright.sync_playwright() as started:
+        patched.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # As in test_pages.
+        browser = started.chromium.launch(executable_path=os.environ["AGREEMENT_TEST_BROWSER"])
+        yield browser.new_page()
+        browser.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "where", "old", "new"),
+    [
+        ("/ru/agreements/terms/", ".agreement-kicker", "Редакция № 1", "Редакция № 2"),
+        ("/ru/materials/", ".agreement-news", "Объявлена редакция № 2.", "новая редакция (№ 2)."),
+    ],
+    ids=["the agreement", "a page with a banner"],
+)
+def test_a_page_open_over_the_moment_is_new_when_it_is_loaded_again(live_server, page, address, where, old, new):
+    factories.published()
+    moment = timezone.now() + timedelta(seconds=4)
+    factories.published(effective_from=moment)
+
+    before = page.goto(live_server.url + address)
+    unchanged = page.reload()
+    assert old in page.locator(where).first.inner_text()
+    assert timezone.now() < moment, "the machine is too slow for this test"
+    assert unchanged.headers["etag"] == before.headers["etag"]
+    page.wait_for_timeout((moment - timezone.now()).total_seconds() * 1000)
+
+    after = page.reload()
+    assert timezone.now() < moment + timedelta(seconds=1)
+    assert new in page.locator(where).first.inner_text()
+    assert old not in page.locator(where).first.inner_text()
+    assert after.headers["etag"] != before.headers["etag"]

@@ -1,0 +1,64 @@
+"""The page that recognises a text, in a real browser: pasted, dropped, and without a script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import factories
+from tests.browser.conftest import overflow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+HERE = "/ru/agreements/verify/"
+DROP = """([text]) => {
+  const data = new DataTransfer();
+  data.items.add(new File(["\\ufeff" + text.replaceAll("\\n", "\\r\\n")], "edition.md"));
+  const dropped = new DragEvent("drop", { dataTransfer: data, bubbles: true });
+  document.querySelector(".agreement-verify form").dispatchEvent(dropped);
+}"""
+
+
+def test_a_pasted_or_dropped_text_is_recognised_and_never_leaves_the_browser(live_server, page: Page, complaints):
+    factories.published()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(f"{request.method} {request.url} {request.post_data or ''}"))
+
+    for put in (
+        lambda: (page.fill("#text", factories.KK), page.click(".agreement-verify button")),
+        lambda: page.evaluate(DROP, [factories.KK]),
+        lambda: page.set_input_files("#file", {"name": "x.md", "mimeType": "", "buffer": factories.KK.encode()}),
+    ):
+        page.goto(live_server.url + HERE)
+        put()
+        page.wait_for_url("**?sha256=*")
+        assert "Это казахский текст редакции № 1." in page.inner_text("main")
+
+    assert not [line for line in sent if line.startswith("POST")]
+    assert complaints == []
+    assert overflow(page) <= 0
+
+
+def test_without_a_script_the_form_gives_the_same_answer(live_server, browser: Browser):
+    factories.published()
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto(live_server.url + HERE)
+    plain.fill("#text", factories.RU)
+    plain.click(".agreement-verify button")
+    assert "?sha256=" in plain.url
+    assert "Это русский текст редакции № 1." in plain.inner_text("main")
+    context.close()
+
+
+def test_an_unknown_text_is_said_to_be_so(live_server, page: Page):
+    factories.published()
+    page.goto(live_server.url + HERE)
+    page.fill("#text", factories.KK + ".")
+    page.click(".agreement-verify button")
+    page.wait_for_url("**?sha256=*")
+    assert "Неизвестно" in page.inner_text("main")

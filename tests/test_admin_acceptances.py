@@ -1,0 +1,192 @@
+"""The privacy officer's desk: who joined, who has not; read-only, cheap, and every look is logged."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import translation
+
+from agreement.admin import acceptances
+from agreement.models import Acceptance, Act
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def at(name: str, *args: object) -> str:
+    with translation.override("ru"):
+        return reverse(f"admin:agreement_acceptance_{name}", args=args)
+
+
+def member(group: str) -> Client:
+    (user,) = factories.users(1)
+    user.is_staff = True
+    user.save()
+    user.groups.add(Group.objects.get(name=group))
+    client = Client()
+    client.user = user
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def officer():
+    return member("agreement privacy officers")
+
+
+def join(user, edition, **more) -> Acceptance:
+    more = {"digest": edition.digest, "language": "kk", "kind": "explicit"} | more
+    return Acceptance.objects.record(user=user, edition=edition, **more)
+
+
+def page(client, address, **parameters) -> str:
+    response = client.get(address, parameters)
+    assert response.status_code == 200, response.status_code
+    return response.content.decode()
+
+
+def table(response) -> list[list[str]]:
+    text = b"".join(response.streaming_content).decode()
+    assert text.startswith("\ufeff")
+    return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+def acts() -> list[tuple[str, str, str]]:
+    rows = Act.objects.filter(kind__in=["viewed", "exported"]).order_by("pk")
+    return list(rows.values_list("kind", "model", "note"))
+
+
+def test_every_look_search_and_export_is_logged(officer):
+    edition, (user,) = factories.published(), factories.users(1)
+    row = join(user, edition)
+
+    page(officer, at("changelist"))
+    page(officer, at("changelist"), q=user.username)
+    page(officer, at("change", row.pk))
+    page(officer, at("edition", edition.pk))
+    table(officer.get(at("csv", edition.pk)))
+
+    assert acts() == [
+        ("viewed", "acceptance", ""),
+        ("viewed", "acceptance", f"q={user.username}"),
+        ("viewed", "acceptance", ""),
+        ("viewed", "edition", "report"),
+        ("exported", "edition", "not-joined.csv"),
+    ]
+    assert {act.by for act in Act.objects.filter(kind__in=["viewed", "exported"])} == {"user0"}
+
+
+@pytest.mark.parametrize("group", ["agreement authors", "agreement publishers"])
+def test_others_see_none_of_it(group):
+    edition, (user,) = factories.published(), factories.users(1)
+    row, client = join(user, edition), member(group)
+    addresses = [at("changelist"), at("change", row.pk), at("report"), at("edition", edition.pk), at("csv", edition.pk)]
+    assert [client.get(address).status_code for address in addresses] == [403] * 5
+    assert acts() == []
+
+
+def test_nobody_writes_superusers_included(admin_client):
+    edition, (user,) = factories.published(), factories.users(1)
+    row = join(user, edition)
+    for address in (at("add"), at("delete", row.pk)):
+        assert admin_client.get(address).status_code == 403
+        assert admin_client.post(address, {"post": "yes"}).status_code == 403
+    assert admin_client.post(at("change", row.pk), {"language": "ru"}).status_code == 403
+
+
+def test_a_user_is_found_by_name_key_and_after_the_account_is_gone(officer):
+    edition, (user, other) = factories.published(), factories.users(2)
+    row, key, name = join(user, edition), user.pk, user.username
+    join(other, edition)
+    link = at("change", row.pk)
+
+    assert link in page(officer, at("changelist"), q=name)
+    assert link in page(officer, at("changelist"), q=key)
+    user.delete()
+    found = page(officer, at("changelist"), q=key)
+    assert link in found
+    assert found.count('name="_selected_action"') == 0
+    assert link not in page(officer, at("changelist"), q="nobody")
+
+
+@pytest.mark.parametrize("term", ["9" * 30, "\x00", "' OR 1=1 --"])
+def test_a_strange_search_is_no_fault(officer, term):
+    factories.published()
+    assert officer.get(at("changelist"), {"q": term}).status_code in {200, 400}
+
+
+def test_the_list_counts_nothing_and_costs_the_same_for_many(officer):
+    edition, users = factories.published(), factories.users(60)
+
+    def queries() -> list[str]:
+        with CaptureQueriesContext(connection) as captured:
+            page(officer, at("changelist"))
+        return [query["sql"] for query in captured]
+
+    join(users[0], edition)
+    few = queries()
+    for user in users[1:]:
+        join(user, edition)
+    many = queries()
+
+    assert len(many) == len(few)
+    assert not [sql for sql in many if "COUNT(" in sql and "agreement_acceptance" in sql]
+
+
+def test_the_report_tells_who_has_not_joined(officer):
+    edition, users = factories.published(), factories.users(4)
+    join(users[0], edition)
+    join(users[1], edition, language="ru")
+    users[3].is_active = False
+    users[3].save()
+
+    report = page(officer, at("edition", edition.pk))
+    rows = table(officer.get(at("csv", edition.pk)))
+
+    # The officer is a user too, and whoever may not log in is nobody.
+    assert re.findall(r": (\d+)(?:</li>| <a)", report) == ["4", "2", "2"]
+    assert rows == [["key", "name", "language"], [str(officer.user.pk), "user0", "kk"], [str(users[2].pk), "user3", ""]]
+    assert at("edition", edition.pk) in page(officer, at("report"))
+
+
+def test_whoever_joined_before_wording_changed_has_joined(officer):
+    first, users = factories.published(), factories.users(2)
+    join(users[0], first)
+    later = factories.published(material=False)
+    names = [row[1] for row in table(officer.get(at("csv", later.pk)))]
+    assert users[0].username not in names
+    assert users[1].username in names
+
+
+def test_the_file_is_written_in_batches_and_is_whole(officer, monkeypatch):
+    monkeypatch.setattr(acceptances, "BATCH", 3)
+    edition, users = factories.published(), factories.users(10)
+    join(users[4], edition)
+    names = [row[1] for row in table(officer.get(at("csv", edition.pk)))[1:]]
+    assert len(names) == len(set(names)) == 10
+    assert users[4].username not in names
+
+
+@pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_is_a_formula(officer, evil):
+    edition, (user,) = factories.published(), factories.users(1)
+    user.username = evil
+    user.save()
+    names = [row[1] for row in table(officer.get(at("csv", edition.pk)))[1:]]
+    assert f"'{evil}" in names
+    assert evil not in names
+
+
+def test_there_is_no_report_on_a_draft_or_a_cancelled_edition(officer):
+    factories.published()
+    draft = factories.draft()
+    assert officer.get(at("edition", draft.pk)).status_code == 404
+    assert officer.get(at("csv", 99)).status_code == 404

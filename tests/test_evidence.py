@@ -1,0 +1,199 @@
+"""Evidence: what is in a bundle, that strangers' tools check it, and that it is written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from agreement import dispatch
+from agreement.text import seal
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def export(output: Path, *arguments: str) -> str:
+    out = io.StringIO()
+    call_command("export_evidence", *arguments, "--output", str(output), stdout=out)
+    return out.getvalue()
+
+
+def unpacked(output: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(output) as archive:
+        assert archive.testzip() is None
+        archive.extractall(folder)
+    return folder
+
+
+def sums(folder: Path) -> subprocess.CompletedProcess[str]:
+    """What ``sha256sum -c`` says in a folder that was unpacked."""
+    return subprocess.run(
+        ["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Path:
+    """Three editions, the second of which users were told of."""
+    factories.published(summary_kk="Бірінші.", summary_ru="Первая.")
+    factories.users(3)
+    factories.published(
+        kk=factories.KK + "\n1.3. Жаңа.\n", ru=factories.RU + "\n1.3. Новый.\n", approval_ru="Приказ № 1"
+    )
+    dispatch.work()
+    factories.published(effective_from=timezone.now() + timedelta(days=10))
+    return tmp_path
+
+
+def test_sha256sum_alone_checks_every_file_of_a_bundle(told):
+    export(told / "bundle.zip", "--edition", "terms", "2")
+    folder = unpacked(told / "bundle.zip", told / "bundle")
+
+    done = sums(folder)
+    (folder / "terms/editions/2.kk.md").write_bytes(b"# another")
+    tampered = sums(folder)
+
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(files) - 1  # All but the list itself.
+    assert tampered.returncode == 1
+    assert "terms/editions/2.kk.md: FAILED" in tampered.stdout
+
+
+def test_a_bundle_holds_the_sealed_bytes_and_the_chain_from_the_first_edition_on(told):
+    edition = factories.agreement().editions.get(number=2)
+
+    export(told / "bundle.zip", "--edition", "terms", "2")
+    folder = unpacked(told / "bundle.zip", told / "bundle") / "terms/editions"
+
+    manifests = [json.loads((folder / f"{number}/manifest.json").read_bytes()) for number in (1, 2)]
+    assert seal.sha256((folder / "2/manifest.json").read_bytes()) == edition.digest
+    assert manifests[0]["previous"] is None
+    assert manifests[1]["previous"] == seal.sha256((folder / "1/manifest.json").read_bytes())
+    for language in ("kk", "ru"):
+        body = (folder / f"2.{language}.md").read_bytes()
+        assert body.decode() == edition.text(language).body
+        assert manifests[1]["texts"][language]["body_sha256"] == seal.sha256(body)
+    assert not (folder / "1.kk.md").exists()
+    assert not (folder / "3").exists()
+
+
+def test_a_bundle_holds_what_was_said_and_who_was_told_without_an_address(told):
+    export(told / "bundle.zip", "--edition", "terms", "2")
+    folder = unpacked(told / "bundle.zip", told / "bundle")
+    edition = factories.agreement().editions.get(number=2)
+    (notice,) = edition.notices.all()
+
+    for text in notice.texts.all():
+        said = (folder / f"terms/editions/2/notices/published.email.{text.language}.json").read_bytes()
+        assert seal.sha256(said) == text.digest
+        assert json.loads(said) == [text.subject, text.text, text.html]
+    rows = list(csv.DictReader(io.StringIO((folder / "terms/editions/2/deliveries.csv").read_text(), newline="")))
+    assert [(row["channel"], row["outcome"]) for row in rows] == [("email", "sent")] * 3
+    assert {row["language"] for row in rows} == {"kk", "ru", "mul"}
+    everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert b"user0@example.kz" not in everything
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("kk", ("2-редакция", "Жаңа.", "күшінде", "қолы")),
+        ("ru", ("Редакция № 2", "Приказ № 1", "Новый.", "Действует с", "подпись")),
+    ],
+)
+def test_the_court_page_says_in_its_language_what_bound_when_and_how_to_check_it(told, language, words):
+    export(told / "bundle.zip", "--edition", "terms", "2")
+    edition = factories.agreement().editions.get(number=2)
+
+    page = (unpacked(told / "bundle.zip", told / "b") / f"terms/editions/2/court.{language}.html").read_text()
+
+    assert f'<html lang="{language}">' in page
+    for word in (*words, edition.digest, "sha256sum 2/manifest.json 2.kk.md 2.ru.md"):
+        assert word in page
+    assert "src=" not in page
+    assert "href=" not in page.replace('href="#', "")  # Nothing is fetched from anywhere.
+
+
+def test_the_instructions_are_in_three_languages(told):
+    export(told / "bundle.zip", "--edition", "terms", "1")
+    readme = (unpacked(told / "bundle.zip", told / "b") / "README.txt").read_text()
+    assert readme.count("sha256sum -c SHA256SUMS") == 3
+    for title in ("Пайдаланушы келісімінің", "Доказательства", "Evidence of a user agreement"):
+        assert title in readme
+    assert "openssl" not in readme  # Nothing is stamped.
+
+
+def test_the_same_question_gives_the_same_bytes_whatever_happens_later(told):
+    at = timezone.now().isoformat()
+    export(told / "first.zip", "--edition", "terms", "2", "--at", at)
+    factories.agreement().editions.get(number=3).cancel()
+    export(told / "second.zip", "--edition", "terms", "2", "--at", at)
+
+    assert (told / "first.zip").read_bytes() == (told / "second.zip").read_bytes()
+
+
+def test_as_of_an_instant_a_bundle_knows_nothing_later(told):
+    first = factories.agreement().editions.get(number=1)
+    at = (first.recorded_at + timedelta(microseconds=1)).isoformat()
+    export(told / "bundle.zip", "--edition", "terms", "1", "--at", at)
+
+    page = (unpacked(told / "bundle.zip", told / "b") / "terms/editions/1/court.ru.html").read_text()
+
+    assert "Действует с" in page
+    assert "утратила силу" not in page
+    with pytest.raises(CommandError, match="no edition '2' of 'terms'"):
+        export(told / "other.zip", "--edition", "terms", "2", "--at", at)
+
+
+def test_without_numbers_every_edition_is_in_the_bundle(told):
+    said = export(told / "bundle.zip", "--edition", "terms")
+    with zipfile.ZipFile(told / "bundle.zip") as archive:
+        assert {f"terms/editions/{number}.kk.md" for number in (1, 2, 3)} < set(archive.namelist())
+    assert said.startswith("Wrote ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["terms", "9"], "There is no edition '9' of 'terms'. Published by "),
+        (["terms", "x"], "There is no edition 'x' of 'terms'."),
+        (["other"], "There is no edition of 'other'."),
+        (["terms", "1", "--at", "2026-01-01T00:00:00"], "has no time zone. Add the offset"),
+        (["terms", "1", "--at", "2099-01-01T00:00:00Z"], "is still to come."),
+        (["terms", "1", "--at", "then"], "'then' is not an instant."),
+    ],
+)
+def test_what_there_is_no_evidence_of_is_refused_and_nothing_written(told, arguments, says):
+    with pytest.raises(CommandError) as caught:
+        export(told / "bundle.zip", "--edition", *arguments)
+    assert says in str(caught.value)
+    assert list(told.iterdir()) == []
+
+
+def test_a_bundle_never_overwrites_a_file(told):
+    (told / "bundle.zip").write_text("mine")
+    with pytest.raises(CommandError, match="exists already"):
+        export(told / "bundle.zip", "--edition", "terms", "1")
+    assert [(path.name, path.read_text()) for path in told.iterdir()] == [("bundle.zip", "mine")]
+
+
+def test_a_bundle_is_written_whole_or_not_at_all(told, monkeypatch):
+    monkeypatch.setattr("agreement.evidence.court_page", lambda *args, **kwargs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export(told / "bundle.zip", "--edition", "terms", "1")
+    assert list(told.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named(told):
+    with pytest.raises(CommandError, match="can't be written: no such file"):
+        export(told / "nowhere" / "bundle.zip", "--edition", "terms", "1")

@@ -1,0 +1,446 @@
+"""What a letter says: a new edition, corrections, a reminder, a cancellation, several editions at once."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import hashlib
+import hmac
+import re
+from datetime import UTC, timedelta
+from email.message import EmailMessage
+from email.utils import parseaddr, parsedate_to_datetime
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.utils import timezone
+
+from agreement import conf, dispatch
+from agreement.channels import EmailChannel
+from agreement.models import Bounce, Delivery, Edition, Notice, NoticeText, Progress
+from agreement.models.notices import overtaken
+from tests import factories
+from tests.site import KK, RU
+
+KEY = "k" * 32
+
+
+def changed(number: int) -> dict[str, str]:
+    """Texts in which the second clause differs from the texts of any other number."""
+    return {
+        "kk": KK.replace("Екінші тармақ", f"Екінші тармақ, {number}-нұсқа"),
+        "ru": RU.replace("Второй пункт", f"Второй пункт, вариант {number}"),
+    }
+
+
+def published(number: int = 0, **stated: Any) -> Edition:
+    return factories.published(**(changed(number) if number else {}), **stated)
+
+
+def later(**delta: float) -> Any:
+    return timezone.now() + timedelta(**delta)
+
+
+def letters() -> dict[str, Any]:
+    """Address → the letter, and nothing left for the next look."""
+    found = {message.to[0]: message for message in mail.outbox}
+    assert len(found) == len(mail.outbox)
+    mail.outbox.clear()
+    return found
+
+
+def reasons() -> list[tuple[str, str]]:
+    return sorted(Delivery.objects.values_list("outcome", "reason"))
+
+
+@pytest.mark.django_db
+def test_a_letter_quotes_the_changed_clauses_and_leads_to_the_rest():
+    factories.users(2, languages=("kk", "ru"))
+    published()
+    dispatch.work()
+    mail.outbox.clear()
+    edition = published(2, summary_kk="Екінші тармақ.", summary_ru="Второй пункт.")
+    dispatch.work()
+
+    found = letters()
+    for address, was, words, other in (
+        ("user0@example.kz", "Екінші тармақ", "{+, 2-нұсқа+}", "вариант"),
+        ("user1@example.kz", "Второй пункт", "{+, вариант 2+}", "нұсқа"),
+    ):
+        body = found[address].body
+        assert was in body
+        assert words.strip("{+},") in body
+        assert "{+" in body
+        assert other not in body
+        assert "Бірінші" not in body
+        assert "Первый" not in body
+        assert "/agreements/terms/editions/2/changes/?from=1\n" in body
+        assert edition.digest in body
+        html = found[address].alternatives[0][0]
+        assert "<ins " in html
+        assert "/agreements/terms/editions/2/changes/?from=1" in html
+
+
+@pytest.mark.django_db
+def test_corrections_come_in_a_shorter_letter_without_clauses():
+    factories.users(1, languages=("ru",))
+    published()
+    dispatch.work()
+    mail.outbox.clear()
+    published(2, material=False)
+    dispatch.work()
+    (letter,) = letters().values()
+    assert letter.subject == "Пользовательское соглашение: правки, редакция № 2"
+    assert "ничьи права и обязанности не меняются" in letter.body
+    assert "1 пункт изменён." in letter.body
+    assert "{+" not in letter.body
+    assert "changes/?from=1" in letter.body
+
+
+@pytest.mark.django_db
+def test_the_first_edition_compares_nothing():
+    factories.users(1, languages=("ru",))
+    published()
+    dispatch.work()
+    (letter,) = letters().values()
+    assert "changes" not in letter.body
+    assert NoticeText.objects.values_list("since", flat=True).distinct().get() == 0
+
+
+@pytest.mark.django_db
+def test_a_letter_is_never_larger_than_mail_programs_show():
+    long = "\n".join(f"1.{number}. {'слово ' * 60}{number}.\n" for number in range(1, 200))
+    head = "# {}\n\n## 1. А\n\n"
+    factories.users(1, languages=("",))
+    published(kk=head.format("Келісім") + long, ru=head.format("Соглашение") + long)
+    dispatch.work()
+    mail.outbox.clear()
+    other = long.replace("слово", "выражение")
+    published(kk=head.format("Келісім") + other, ru=head.format("Соглашение") + other)
+    dispatch.work()
+    (letter,) = letters().values()
+    assert len(letter.alternatives[0][0].encode()) < 100_000
+    assert re.search(r"Ещё \d+ изменени", letter.body)
+
+
+@pytest.mark.django_db
+def test_news_that_was_overtaken_comes_in_one_letter_with_all_since():
+    factories.users(2, languages=("ru",))
+    published()
+    dispatch.work()
+    published(2, summary_ru="Сначала одно.")
+    mail.outbox.clear()
+    dispatch.fan_out(Notice.objects.get(edition__number=2))
+    told = Delivery.objects.filter(notice__edition__number=2, user__username="user0").get()
+    (delivery,) = Delivery.objects.claim(notice=told.notice, channel="email", size=1)
+    delivery.settle(Delivery.Outcome.SENT)
+    Delivery.objects.count_in(lease=delivery.lease)
+    published(3, summary_ru="Потом другое.")
+
+    dispatch.work()
+
+    found = letters()
+    knew, missed = found["user0@example.kz"].body, found["user1@example.kz"].body
+    assert "Сначала одно." not in knew
+    assert "changes/?from=2" in knew
+    assert "Редакция № 2: Сначала одно." in missed
+    assert "Редакция № 3: Потом другое." in missed
+    assert "В этом письме — все изменения после редакции № 1." in missed
+    assert "changes/?from=1" in missed
+    assert ("skipped", overtaken(3)) in reasons()
+    assert Progress.objects.total() == {"waiting": 0, "sent": 5, "failed": 0, "skipped": 1}
+
+
+@pytest.mark.django_db
+def test_a_cancellation_is_told_to_those_who_were_told():
+    factories.users(3, languages=("ru",))
+    published()
+    dispatch.work()
+    edition = published(2, effective_from=later(days=5))
+    notice = edition.notices.get()
+    dispatch.fan_out(notice)
+    mail.outbox.clear()
+    (delivery,) = Delivery.objects.claim(notice=notice, channel="email", size=1)
+    delivery.settle(Delivery.Outcome.SENT)
+    Delivery.objects.count_in(lease=delivery.lease)
+    edition.cancel()
+
+    dispatch.work()
+
+    (letter,) = letters().values()
+    assert letter.to == ["user0@example.kz"]
+    assert letter.subject == "Пользовательское соглашение: редакция № 2 не вступит в силу"
+    assert "Продолжает действовать редакция № 1." in letter.body
+    assert edition.digest in letter.body
+    assert reasons().count(("skipped", "edition cancelled")) == 2
+
+
+@pytest.mark.django_db
+def test_a_letter_just_on_its_way_is_taken_back_when_it_has_arrived():
+    factories.users(1, languages=("ru",))
+    edition = published(effective_from=later(days=5))
+    dispatch.fan_out(edition.notices.get())
+    (delivery,) = Delivery.objects.claim(notice=edition.notices.get(), channel="email")
+    edition.cancel()
+    dispatch.work()
+    assert letters() == {}
+
+    delivery.settle(Delivery.Outcome.SENT)
+    Delivery.objects.count_in(lease=delivery.lease)
+    Delivery.objects.waiting().update(due_at=timezone.now())
+    dispatch.work()
+
+    assert [letter.subject for letter in letters().values()] == [
+        "Пользовательское соглашение: редакция № 1 не вступит в силу"
+    ]
+
+
+@pytest.mark.django_db
+def test_nobody_misses_the_news_that_a_cancelled_edition_had_overtaken():
+    factories.users(2, languages=("ru",))
+    published()
+    dispatch.work()
+    published(2, summary_ru="Это в силе.")
+    dispatch.fan_out(Notice.objects.get(edition__number=2))
+    mail.outbox.clear()
+    third = published(3, effective_from=later(days=5))
+    notice = third.notices.get()
+    dispatch.fan_out(notice)
+    assert dispatch._skip_stale(timezone.now()) == 2  # Both are to learn of 2 from the letter about 3.
+    (delivery,) = Delivery.objects.claim(notice=notice, channel="email", size=1)
+    delivery.settle(Delivery.Outcome.SENT)
+    Delivery.objects.count_in(lease=delivery.lease)
+    third.cancel()
+
+    dispatch.work()
+    dispatch.work()
+
+    found = letters()
+    assert found["user0@example.kz"].subject.endswith("№ 3 не вступит в силу")
+    assert "Это в силе." in found["user1@example.kz"].body
+    assert len(found) == 2
+    assert Progress.objects.total()["waiting"] == 0
+    assert not Delivery.objects.waiting().exists()
+
+
+@pytest.mark.django_db
+def test_a_reminder_comes_before_the_effect_and_not_for_what_is_in_force(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "REMINDER_DAYS": 3}
+    factories.users(1, languages=("ru",))
+    assert not published().notices.filter(kind=Notice.Kind.REMINDER).exists()
+    edition = published(2, effective_from=later(days=10))
+    reminder = edition.notices.get(kind=Notice.Kind.REMINDER)
+    assert reminder.due_at == edition.effective_from - timedelta(days=3)
+    dispatch.work()
+    mail.outbox.clear()
+
+    dispatch.work(clock=lambda: later(days=8))
+
+    (letter,) = letters().values()
+    assert letter.subject.startswith("Пользовательское соглашение: редакция № 2 вступает в силу ")
+    assert "Напоминаем о редакции № 2" in letter.body
+    assert reminder.stale(later(days=11)) == "in effect already"
+
+
+@pytest.mark.django_db
+def test_the_user_without_a_language_gets_both_texts_one_subject_and_one_digest_each():
+    factories.users(1, languages=("",))
+    published()
+    dispatch.work()
+    (letter,) = letters().values()
+    assert letter.subject == ("Пайдаланушы келісімі: жаңа 1-редакция / Пользовательское соглашение: новая редакция № 1")
+    assert letter.body.index("жарияланды") < letter.body.index("Опубликована")
+
+
+class Tags(HTMLParser):
+    """What a mail program will not show, or not reach."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.django_db
+def test_the_html_needs_nothing_from_elsewhere_and_is_well_formed():
+    factories.users(1, languages=("",))
+    published()
+    dispatch.work()
+    mail.outbox.clear()
+    published(2, summary_kk="<b>&", summary_ru="<b>&")
+    dispatch.work()
+    (letter,) = letters().values()
+    tags = Tags(letter.alternatives[0][0])
+    assert tags.open == []
+    names = {name for name, _attributes in tags.seen}
+    assert not names & {"script", "img", "link", "form", "iframe", "div", "b"}
+    assert all(
+        (attributes.get("href") or "").startswith("http://127.0.0.1:8000/")
+        for name, attributes in tags.seen
+        if name == "a"
+    )
+    assert [attributes["lang"] for name, attributes in tags.seen if name == "td" and "lang" in attributes] == [
+        "kk",
+        "ru",
+    ]
+
+
+@pytest.mark.django_db
+def test_a_spliced_message_is_the_one_django_makes(settings):
+    """RFC 5322, 2045, 3834, 2919: both ways to send make one message."""
+    settings.AGREEMENT = {**settings.AGREEMENT, "REPLY_TO": "help@example.kz"}
+    factories.users(1, languages=("ru",))
+    notice = published().notices.get()
+    dispatch.fan_out(notice)
+    (delivery,) = Delivery.objects.claim(notice=notice, channel="email")
+    said = notice.texts.get(language="ru")
+    sent: list[tuple[str, list[str], bytes]] = []
+
+    class Line:
+        connection = type("Smtp", (), {"sendmail": lambda self, *message: sent.append(message)})()
+
+    channel = EmailChannel()
+    channel._splice(Line(), delivery, "user0@сайт.қаз", said)
+    channel._splice(Line(), delivery, "other@example.kz", said)
+    built = channel._message(delivery, "other@example.kz", said).message()
+
+    (sender, to, first), (_sender, _to, second) = sent
+    assert (sender, to) == (parseaddr(conf.from_email())[1], ["user0@xn--80aswg.xn--80ao21a"])
+    assert b"\n" not in second.replace(b"\r\n", b"")
+    assert max(map(len, second.split(b"\r\n"))) <= 998
+    ours, theirs = email.message_from_bytes(second, policy=email.policy.default), built
+    assert isinstance(ours, EmailMessage)
+    assert email.message_from_bytes(first, policy=email.policy.default)["To"] == "user0@xn--80aswg.xn--80ao21a"
+    for header in ("To", "From", "Subject", "Reply-To", "Message-ID", "Auto-Submitted", "Content-Language", "List-Id"):
+        assert len(ours.get_all(header, [])) == 1, header
+        assert str(ours[header]) == str(
+            email.message_from_bytes(theirs.as_bytes(), policy=email.policy.default)[header]
+        )
+    assert ours["Auto-Submitted"] == "auto-generated"
+    assert ours["MIME-Version"] == "1.0"
+    date = parsedate_to_datetime(ours["Date"]).replace(tzinfo=UTC)  # "-0000" is UTC (RFC 5322 §3.3).
+    assert abs(date - timezone.now()) < timedelta(minutes=1)
+    assert re.fullmatch(r"<[0-9a-f]{32}\.\d+@127\.0\.0\.1>", str(ours["Message-ID"]))
+    assert [part.get_content_type() for part in ours.iter_parts()] == ["text/plain", "text/html"]
+    assert ours.get_body(("plain",)).get_content().replace("\r\n", "\n").strip() == said.text.strip()
+    assert not any(header.lower().startswith(("x-", "list-unsubscribe")) for header in ours)
+
+
+# Privacy, and letters that come back
+
+
+@pytest.mark.django_db
+def test_the_ledger_keeps_no_address_but_a_digest_only_the_key_holder_can_check(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "ADDRESS_KEY": KEY}
+    factories.users(1)
+    published()
+    dispatch.work()
+    row = Delivery.objects.values().get()
+    assert row["address_digest"] == hmac.new(KEY.encode(), b"user0@example.kz", hashlib.sha256).hexdigest()
+    assert not any("@" in str(value) for value in row.values())
+    assert conf.address_digest(" USER0@example.kz") == row["address_digest"]
+
+
+@pytest.mark.django_db
+def test_without_a_key_no_digest_is_kept():
+    factories.users(1)
+    published()
+    dispatch.work()
+    assert Delivery.objects.get().address_digest == ""
+
+
+@pytest.mark.django_db
+def test_a_letter_that_came_back_is_a_fact_of_its_own_and_counted_once():
+    factories.users(1)
+    notice = published().notices.get()
+    dispatch.work()
+    delivery, at = Delivery.objects.get(), timezone.now()
+    identity = f"<{notice.uuid.hex}.{delivery.pk}@portal.example.kz>"
+
+    first = Delivery.objects.bounced(identity, at=at, reason="5.1.1")
+    again = Delivery.objects.bounced(identity.strip("<>"), reason="5.2.2")
+
+    assert first == again == Bounce.objects.get()
+    assert (first.at, first.reason) == (at, "5.1.1")
+    assert Progress.objects.get().bounced == 1
+    delivery.refresh_from_db()
+    assert delivery.outcome == Delivery.Outcome.SENT
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("identity", ["", "<x@y>", "<" + "0" * 32 + ".1@host>", "0" * 32 + ".99999999999999999999@h"])
+def test_a_letter_of_somebody_else_is_passed_over(identity):
+    assert Delivery.objects.bounced(identity) is None
+
+
+@pytest.mark.django_db
+def test_anymails_webhook_is_understood():
+    signals = pytest.importorskip("anymail.signals")
+    from agreement import bounces
+
+    factories.users(1)
+    notice = published().notices.get()
+    dispatch.work()
+    identity = f"<{notice.uuid.hex}.{Delivery.objects.get().pk}@portal.example.kz>"
+    event = signals.AnymailTrackingEvent(
+        event_type="bounced",
+        timestamp=timezone.now(),
+        event_id="1",
+        message_id="theirs",
+        recipient="user0@example.kz",
+        reject_reason="bounced",
+        metadata={"agreement_message_id": identity},
+    )
+    bounces.listen()
+    signals.tracking.send(sender=object, event=event, esp_name="Test")
+    assert Bounce.objects.get().reason == "bounced"
+    event.event_type = "opened"
+    bounces.returned(None, event)
+    assert Bounce.objects.count() == 1
+
+
+# On the site
+
+
+@pytest.mark.django_db
+def test_on_the_site_a_notice_needs_no_row_until_it_is_read(django_assert_num_queries):
+    (user,) = factories.users(1)
+    type(user).objects.update(date_joined=later(days=-1))
+    user.refresh_from_db()
+    published()
+    edition = published(2, effective_from=later(days=5))
+    with django_assert_num_queries(1):
+        found = list(Notice.objects.for_user(user))
+    assert [(notice.edition.number, notice.read_at) for notice in found] == [(2, None), (1, None)]
+
+    found[0].mark_read(user)
+    read_at = Notice.objects.for_user(user).first().read_at
+    found[0].mark_read(user, at=later(days=1))
+
+    assert [notice.edition.number for notice in Notice.objects.for_user(user).unread()] == [1]
+    assert Notice.objects.for_user(user).first().read_at == read_at
+    edition.cancel()
+    assert [(notice.kind, notice.edition.number) for notice in Notice.objects.for_user(user)] == [
+        ("cancelled", 2),
+        ("published", 1),
+    ]
+
+
+@pytest.mark.django_db
+def test_who_joins_before_the_effect_finds_the_coming_edition_and_no_old_news():
+    published()
+    published(2, effective_from=later(days=5))
+    (user,) = factories.users(1)
+    user.date_joined = later(seconds=1)
+    assert [notice.edition.number for notice in Notice.objects.for_user(user, at=later(seconds=2))] == [2]
