@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -255,3 +256,9 @@ def notice_days() -> int:
 def retention_years() -> int:
     """A new draft's ``retention_years``."""
     return get().RETENTION_YEARS
+
+
+def closed_at() -> datetime | None:
+    """When the site was closed for good, if it was."""
+    written = get().CLOSED_AT
+    return datetime.fromisoformat(written) if written else None

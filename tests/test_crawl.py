@@ -55,7 +55,8 @@ def portal(settings, tmp_path) -> Client:
 
 def read(portal: Client, address: str) -> Links | None:
     """The page at that address, which answers 200; ``None`` for what is no page."""
-    response = portal.get(address, follow="/admin/" in address)  # The administration asks who it is first.
+    # The administration and a user's own record ask who it is first.
+    response = portal.get(address, follow="/admin/" in address or address.endswith("/record/"))
     assert response.status_code == 200, address
     if response.streaming:
         assert response.getvalue()

@@ -23,6 +23,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from agreement.models.fields import LEAVE_EVIDENCE, InstantField
 from agreement.models.notices import LANGUAGES, Notice, overtaken
 
 #: How long a claimed delivery is left to the worker that claimed it. Renewed while it works (design §3.8).
@@ -268,7 +269,7 @@ class Delivery(models.Model):
     # The ledger outlives the account.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=LEAVE_EVIDENCE,
         null=True,
         related_name="+",
         verbose_name=_("user"),
@@ -283,6 +284,7 @@ class Delivery(models.Model):
     due_at = models.DateTimeField(_("due"))
     lease = models.CharField(max_length=32, blank=True, editable=False)
     settled_at = models.DateTimeField(_("settled"), null=True, blank=True)
+    account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
     # HMAC-SHA256 of the address it went to, if the site has a key for it. The address itself is never kept.
     address_digest = models.CharField(_("digest of the address"), max_length=64, blank=True, editable=False)
 
@@ -312,6 +314,12 @@ class Delivery(models.Model):
             models.Index(fields=["notice", "channel"], condition=Q(outcome="failed"), name="agreement_delivery_failed"),
             # What workers hold, and what is settled but not counted: as few rows as there are claims.
             models.Index(fields=["lease"], condition=~Q(lease=""), name="agreement_delivery_leased"),
+            # Whose address digest is still to be erased.
+            models.Index(
+                fields=["account_deleted_at"],
+                condition=Q(account_deleted_at__isnull=False) & ~Q(address_digest=""),
+                name="agreement_delivery_left",
+            ),
         ]
 
     def settle(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import factories
-from tests.browser.test_pages import browser, complaints, overflow, page  # noqa: F401 - fixtures
+from tests.browser.conftest import overflow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -23,7 +23,7 @@ DROP = """([text]) => {
 }"""
 
 
-def test_a_pasted_or_dropped_text_is_recognised_and_never_leaves_the_browser(live_server, page: Page, complaints):  # noqa: F811
+def test_a_pasted_or_dropped_text_is_recognised_and_never_leaves_the_browser(live_server, page: Page, complaints):
     factories.published()
     sent: list[str] = []
     page.on("request", lambda request: sent.append(f"{request.method} {request.url} {request.post_data or ''}"))
@@ -43,7 +43,7 @@ def test_a_pasted_or_dropped_text_is_recognised_and_never_leaves_the_browser(liv
     assert overflow(page) <= 0
 
 
-def test_without_a_script_the_form_gives_the_same_answer(live_server, browser: Browser):  # noqa: F811
+def test_without_a_script_the_form_gives_the_same_answer(live_server, browser: Browser):
     factories.published()
     context = browser.new_context(java_script_enabled=False)
     plain = context.new_page()
@@ -55,7 +55,7 @@ def test_without_a_script_the_form_gives_the_same_answer(live_server, browser: B
     context.close()
 
 
-def test_an_unknown_text_is_said_to_be_so(live_server, page: Page):  # noqa: F811
+def test_an_unknown_text_is_said_to_be_so(live_server, page: Page):
     factories.published()
     page.goto(live_server.url + HERE)
     page.fill("#text", factories.KK + ".")
