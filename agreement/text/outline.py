@@ -20,7 +20,7 @@ _NUMBERED = re.compile(
     r"(?P<closed>\*{1,3}|_{1,3})?(?=\s|$)\s*(?P<rest>.*)"
 )
 _NOTE = re.compile(r"(?P<label>(?:Ескерту|Ескертпе|Примечани[ея]|Сноска)\s?[.:])\s*(?P<rest>.*)")
-_HEADING = re.compile(r"(?P<hashes>\#{1,6})(?P<rest>.*?)\#*\s*$")
+_HEADING = re.compile(r"(?P<hashes>\#{1,6})(?P<rest>.*)")
 _UNDERLINE = re.compile(r"(?:=+|-+) *$")
 _BULLET = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
 # «Қосымша» alone is an adjective too («Қосымша шарттар»): as an appendix it ends the line or has its number after it.
@@ -165,7 +165,8 @@ class _Reading:
         if start:
             return start
         if first == "#" and lines[index][0] == "#" and (match := _HEADING.match(lines[index])):
-            return Start(index, "heading", rest=match["rest"].strip(), tag=f"h{max(2, len(match['hashes']))}")
+            rest = match["rest"].rstrip().rstrip("#").strip()
+            return Start(index, "heading", rest=rest, tag=f"h{max(2, len(match['hashes']))}")
         if apart and not lines[index].startswith("    ") and underlined(lines, index) and first not in "->|=*+":
             return Start(index, "heading", rest=bare, tag="h2")
         return None
