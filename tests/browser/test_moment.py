@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 from django.utils import timezone
 
 from tests import factories
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with pytest.MonkeyPatch.context() as patched, playwright.sync_playwright() as started:
-        patched.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # As in test_pages.
-        browser = started.chromium.launch(executable_path=os.environ["AGREEMENT_TEST_BROWSER"])
-        yield browser.new_page()
-        browser.close()
 
 
 @pytest.mark.parametrize(
@@ -36,7 +20,8 @@ def page() -> Iterator[Page]:
     ],
     ids=["the agreement", "a page with a banner"],
 )
-def test_a_page_open_over_the_moment_is_new_when_it_is_loaded_again(live_server, page, address, where, old, new):
+def test_a_page_open_over_the_moment_is_new_when_it_is_loaded_again(live_server, window, address, where, old, new):
+    page = window()
     factories.published()
     moment = timezone.now() + timedelta(seconds=4)
     factories.published(effective_from=moment)
