@@ -77,7 +77,7 @@ def fan_out(notice: Notice, *, channels: Iterable[str], deadline: float | None =
         count, done = _batch(notice, channels)
         written += count
         if done:
-            logger.info("notice %s: deliveries written", notice.pk)
+            logger.info("N101 notice %s: audience written", notice.pk)
             break
     return written
 

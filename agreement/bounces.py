@@ -28,4 +28,4 @@ def returned(sender: Any, event: Any, **kwargs: Any) -> None:
     # A reason and not the server's words, which may quote the address.
     bounce = Delivery.objects.bounced(str(identity), at=event.timestamp, reason=str(event.reject_reason or ""))
     if bounce:
-        logger.info("delivery %s came back: %s", bounce.delivery_id, bounce.reason)
+        logger.info("N107 delivery %s came back: %s", bounce.delivery_id, bounce.reason)

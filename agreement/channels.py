@@ -49,10 +49,22 @@ class Unavailable(Exception):
 
 
 class Channel(ABC):
-    """One way to reach users, used as a context manager around a batch of deliveries."""
+    """One way to reach users, used as a context manager around a batch of deliveries.
+
+    A channel says what is wrong with its settings (``faults``), whom it can't reach (``unreachable``), and of which
+    kind a failure is: the recipient's and final (:class:`Refused`), passing (:class:`Deferred`), or everybody's
+    (:class:`Unavailable`). The rest, claims, caps, retries, settling, is the app's. Caps are set by its name in
+    ``PACE``. ``tests/test_channels.py`` has one for text messages.
+    """
 
     name: ClassVar[str]
     """Kept in the ledger; never change it."""
+    both: ClassVar[bool] = True
+    """Can one message hold both languages? If not, a user whose language is unknown is told in Kazakh."""
+
+    def faults(self) -> list[str]:
+        """What is wrong with the channel's settings, a sentence each: system check ``agreement.E009``."""
+        return []
 
     @abstractmethod
     def address(self) -> Combinable:
@@ -94,6 +106,9 @@ class EmailChannel(Channel):
         self._made: dict[int, bytes] = {}
         self._sender = parseaddr(conf.from_email())[1]
         self._host = ascii_host(conf.get().BASE_URL)
+
+    def faults(self) -> list[str]:
+        return [fault] if (fault := sender_fault()) else []
 
     def address(self) -> Combinable:
         return conf.user_email()
@@ -243,4 +258,4 @@ def _speaks_smtp(connection: Any) -> bool:
 
 def _mailer() -> Any:
     mailers = getattr(mail, "mailers", None)  # Django 6.1 and later
-    return mailers[conf.get().MAILER] if mailers is not None else mail.get_connection()
+    return mailers[conf.get().MAILER] if mailers is not None else mail.get_connection(**conf.get().MAIL_CONNECTION)

@@ -2,7 +2,7 @@
 
 ``E001`` unknown setting · ``E002`` setting of the wrong kind · ``E003`` modeltranslation's languages ·
 ``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` · ``E007`` triggers missing · ``E008`` address key ·
-``E020`` keys of pseudonyms · ``E021`` order of middleware ·
+``E009`` channels · ``E020`` keys of pseudonyms · ``E021`` order of middleware ·
 ``W001`` no ``BASE_URL`` · ``W002`` no addresses · ``W003`` database without triggers · ``W004`` immediate tasks ·
 ``W005`` site languages · ``W020`` no keys of pseudonyms (``check --deploy``)
 """
@@ -111,6 +111,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
             import_string(path)
         except (ImportError, AttributeError, TypeError) as error:
             yield _wrong(key, path, f"can't be imported ({error})")
+            return
+    yield from _channels(now.CHANNELS)
 
 
 def _check_keys(keys: object) -> Iterable[CheckMessage]:
@@ -241,6 +243,17 @@ def _paces(written: object) -> Iterable[CheckMessage]:
             pace.limits(caps)
         except ValueError as error:
             yield _wrong("PACE", {channel: caps}, str(error).rstrip(".") or 'must be like {"email": ("2500/h",)}')
+
+
+def _channels(paths: object) -> Iterable[CheckMessage]:
+    """What each channel says of its settings; two of one name would share a ledger."""
+    found = [import_string(path)() for path in paths] if _is(paths, tuple) else []  # type: ignore[attr-defined]
+    hint = "Correct the channel, or take it out of CHANNELS."
+    for channel in found:
+        for fault in channel.faults():
+            yield Error(f"The channel {channel.name!r}: {fault}", hint=hint, id="agreement.E009")
+    for name in {channel.name for channel in found if [one.name for one in found].count(channel.name) > 1}:
+        yield Error(f"Two channels are called {name!r}.", hint=hint, id="agreement.E009")
 
 
 def _is(value: object, kind: type) -> bool:

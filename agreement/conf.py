@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -75,6 +76,9 @@ class Conf:
 
     REPLY_TO: str = ""
     """The ``Reply-To`` address of notices. Default: none."""
+
+    MAIL_CONNECTION: Mapping[str, Any] = field(default_factory=dict)
+    """Before Django 6.1: arguments of ``get_connection()`` for a mail server of the notices' own, ``{"host": …}``."""
 
     MAILER: str = "default"
     """Alias in Django's ``MAILERS`` (6.1 and later) of the mail server for notices."""
@@ -252,3 +256,9 @@ def notice_days() -> int:
 def retention_years() -> int:
     """A new draft's ``retention_years``."""
     return get().RETENTION_YEARS
+
+
+def closed_at() -> datetime | None:
+    """When the site was closed for good, if it was."""
+    written = get().CLOSED_AT
+    return datetime.fromisoformat(written) if written else None

@@ -42,7 +42,7 @@ def work(*, deadline: float | None = None, settled: Settled | None = None, clock
             raise
         except Exception as error:
             # One notice that can't be written never stops the others.
-            logger.exception("notice %s: not written", notice.pk)
+            logger.exception("N102 notice %s: its audience or words could not be written", notice.pk)
             tally.faults.append(f"Notice {notice.pk}: {error}")
     return deliver(deadline=deadline, settled=settled, tally=tally, clock=clock)
 
@@ -141,6 +141,7 @@ def _skip_stale(at: datetime) -> int:
         if reason := notice.stale(at):
             count = Delivery.objects.skip(notice=notice, reason=reason, at=at)
             skipped += count
+            logger.info("N103 notice %s: %s deliveries skipped, %s", notice.pk, count, reason)
             if count and reason == CANCELLED:
                 Delivery.objects.revive(cancelled=notice)
     return skipped

@@ -14,14 +14,14 @@ from typing import Any, Self
 
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connections, router, transaction
-from django.db.models import Value
+from django.db.models import Max, Value
 from django.utils import timezone
 
 from agreement import conf
 from agreement.channels import Channel, Deferred, Refused, Unavailable
-from agreement.models import Delivery, Notice, NoticeText, Pace
+from agreement.models import Acceptance, Delivery, Notice, NoticeText, Pace, Withdrawal
 from agreement.models.deliveries import LEASE
-from agreement.models.notices import ACCOUNT_GONE, INACTIVE, LEFT, NEVER_TOLD
+from agreement.models.notices import ACCOUNT_GONE, ENDED, INACTIVE, LEFT, NEVER_TOLD
 from agreement.text import seal
 
 logger = logging.getLogger("agreement")
@@ -67,7 +67,7 @@ class Tally:
 def said(channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
     """The sealed words by language, made where they are missing."""
     kept = {text.language: text for text in notice.texts.filter(channel=channel.name, since=since)}
-    for language in (*conf.LANGUAGES, "mul"):
+    for language in (*conf.LANGUAGES, *(["mul"] if channel.both else [])):
         if language not in kept:
             said = channel.compose(notice, language, since=since)
             kept[language] = NoticeText.objects.get_or_create(
@@ -154,7 +154,7 @@ class Heartbeat(threading.Thread):
             try:
                 Delivery.objects.renew(lease=lease)
             except DatabaseError as error:
-                logger.warning("a lease was not renewed: %s", type(error).__name__)
+                logger.warning("N106 a lease was not renewed: %s", type(error).__name__)
             finally:
                 connections.close_all()
 
@@ -191,7 +191,7 @@ class Round:
                     pace.settle(limits, lease=lease, used=self.used, at=self.run.clock())
         if away:
             self.run.tally.postponed += left
-            logger.warning("channel %s is away, %s deliveries wait: %s", name, left, away)
+            logger.warning("N105 channel %s is away, %s deliveries wait: %s", name, left, away)
             return False
         if self.sent:
             Pace.objects.back(name)
@@ -200,7 +200,7 @@ class Round:
     def send(self) -> None:
         renewed = time.monotonic()
         held = {delivery.pk for delivery in self.batch}
-        users, since = self.recipients(), self.since()
+        users, since, ended = self.recipients(), self.since(), self.ended()
         for delivery in self.batch:
             if self.run.over():
                 return
@@ -213,7 +213,7 @@ class Round:
             if told is None:  # Another worker is just telling him what this takes back.
                 delivery.wait(due_at=self.run.clock() + LEASE / 3)
                 continue
-            if reason := self.skipped(delivery, recipient, told):
+            if reason := ENDED if delivery.user_id in ended else self.skipped(delivery, recipient, told):
                 self.run.tally.skipped += delivery.settle(Delivery.Outcome.SKIPPED, reason=reason, at=self.run.clock())
             elif recipient:
                 self.attempt(delivery, *recipient, told)
@@ -233,7 +233,7 @@ class Round:
 
     def since(self) -> dict[Any, int | None]:
         """User key → the last edition he was told of by this channel, ``NOTHING`` if there is nothing to take back,
-        ``None`` if that is not decided yet. At most 2 queries.
+        ``None`` if that is not decided yet. At most 3 queries.
         """
         notice, name = self.batch[0].notice, self.channel.name
         users = {delivery.user_id for delivery in self.batch}
@@ -243,10 +243,31 @@ class Round:
             says = {Delivery.Outcome.SENT.value: 0, Delivery.Outcome.WAITING.value: None}
             return {None: NOTHING, **dict.fromkeys(users, NOTHING), **{u: says.get(o, NOTHING) for u, o in rows}}
         earlier, usual = self.run.before(notice)
-        return {**notice.since_by_user(channel=name, users=users, earlier=earlier, usual=usual)}
+        since = notice.since_by_user(channel=name, users=users, earlier=earlier, usual=usual)
+        if behind := [user for user, number in since.items() if number < usual]:
+            # Who has joined an edition knows it, told or not.
+            joined = Acceptance.objects.filter(edition__agreement=notice.edition.agreement_id, user__in=behind)
+            for user, number in joined.order_by().values_list("user").annotate(Max("edition__number")):
+                since[user] = max(since[user], min(number, usual))
+        return {**since}
+
+    def ended(self) -> set[Any]:
+        """The users whose agreement has ended and who have not joined it again. 1 query, 2 if there are any."""
+        agreement = self.batch[0].notice.edition.agreement_id
+        users = [delivery.user_id for delivery in self.batch if delivery.user_id is not None]
+        left = Withdrawal.objects.departures(self.run.clock()).filter(outcome=Withdrawal.Outcome.ENDED)
+        left = left.filter(agreement=agreement, user__in=users).order_by()
+        gone = dict(left.values_list("user").annotate(Max("effective_at")))
+        if not gone:
+            return set()
+        joined = Acceptance.objects.filter(edition__agreement=agreement, user__in=gone).order_by()
+        back = dict(joined.values_list("user").annotate(Max("at")))
+        return {user for user, at in gone.items() if user not in back or back[user] <= at}
 
     def attempt(self, delivery: Delivery, address: str, language: str, since: int) -> None:
         outcome, at = Delivery.Outcome, self.run.clock
+        if language == "mul" and not self.channel.both:
+            language = conf.LANGUAGES[0]
         digest = conf.address_digest(address)
         self.used += 1
         said = self.run.said(self.channel, delivery.notice, since)[language]
@@ -275,7 +296,7 @@ class Round:
             self.run.tally.sent += delivery.settle(outcome.SENT, language=language, address_digest=digest, at=at())
 
     def postpone(self, delivery: Delivery, language: str, reason: str) -> None:
-        logger.warning("delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)
+        logger.warning("N104 delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)
         if delivery.attempts + 1 >= ATTEMPTS:
             settled = delivery.settle(Delivery.Outcome.FAILED, language=language, reason=reason, at=self.run.clock())
             self.run.tally.failed += settled

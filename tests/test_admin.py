@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import reversion
+from django.contrib.admin import site
 from django.contrib.auth.models import Permission
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone, translation
 from reversion.models import Version
 
@@ -368,6 +369,50 @@ def test_a_published_edition_is_not_deleted_alone_or_with_others(superuser):
     assert superuser.post(at("edition_changelist"), many).status_code == 405
     assert "delete_selected" not in superuser.get(at("edition_changelist")).content.decode()
     assert Edition.objects.count() == 2
+
+
+def test_no_page_of_the_desk_writes_to_a_sealed_edition_for_a_superuser(superuser):
+    """Every address of the admin that takes an edition, posted to with all that a form could hold."""
+    with reversion.create_revision():
+        edition = factories.draft(summary_kk="Бұрын.")
+    version = Version.objects.get_for_object(edition).get()
+    edition.publish()
+    before = columns(edition)
+    everything = written(edition, summary_kk="Кейін.", body_kk="# Басқа") | {
+        "post": "yes",
+        "confirm": "on",
+        "reason": "x",
+        "typed": "terms",
+        "when": "now",
+        "discard": "1",
+        "_save": "1",
+        "digest": edition.digest,
+        "draft": fingerprint(edition),
+        "after": edition.digest,
+        "number": "9",
+        "action": "delete_selected",
+        "_selected_action": str(edition.pk),
+        "accepted_kk": "x",
+        "published_at": "",
+    }
+    names = {pattern.name for pattern in site._registry[Edition].urls if pattern.name}
+    assert len(names) > 12
+    for name in sorted(names):
+        arguments: list[list[object]] = [
+            [],
+            [edition.pk],
+            [edition.pk, version.pk],
+            [version.pk],
+            [edition.pk, "mail", "kk"],
+        ]
+        for args in arguments:
+            try:
+                there = reverse(f"admin:{name}", args=args)
+            except NoReverseMatch:
+                continue
+            assert superuser.post(there, everything).status_code < 500, there
+            assert columns(edition) == before, there
+    assert list(Edition.objects.verify()) == []
 
 
 def test_an_agreement_keeps_its_slug_and_itself_once_an_edition_is_published(superuser):

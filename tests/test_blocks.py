@@ -36,6 +36,55 @@ def test_a_list_keeps_the_numbers_it_was_written_with(written, values, words):
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        "Мен, ____________________, 20__ жылғы «___» __________ төлем жасадым.",
+        "«__» ______ 20__ г. и «__» ______ 20__ г.",
+        'Дата "__" ______ 20__ г.',
+        "М.О. _____/_____/",
+        "Тариф*, услуга* и работа*.",
+        "Тариф** действует. *Кроме праздников.",
+    ],
+)
+def test_marks_that_stress_nothing_are_shown(written):
+    assert parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. {written}\n").units[-1].text == written
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("**Тариф**, услуга*, работа*.", "<strong>Тариф</strong>, услуга*, работа*."),
+        ("**a *b* c**, *d*", "<strong>a <em>b</em> c</strong>, <em>d</em>"),
+        ("***a** b* c", "<em><strong>a</strong> b</em> c"),
+        ("__«Портал»__ и *(далее)*.", "<strong>«Портал»</strong> и <em>(далее)</em>."),
+        ("**`b`** сл*ов*о", "<strong><code>b</code></strong> сл<em>ов</em>о"),
+        ("**Срок:** до 20__ года", "<strong>Срок:</strong> до 20__ года"),
+    ],
+)
+def test_marks_around_words_stress_them(written, shown):
+    assert shown in parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. {written}\n").html
+
+
+@pytest.mark.parametrize(
+    ("written", "begins", "words"),
+    [
+        ("- раз\n- два", "<ul>", ["раз", "два"]),
+        ("1. Раз\n2. Два", "<ol>", ["1. Раз", "2. Два"]),
+        ("•\tраз\n•\tдва", "<p>", ["• раз", "• два"]),
+        ("| А | Б |\n|---|---|\n| 1 | 2 |", "<table>", ["А | Б", "1 | 2"]),
+    ],
+)
+def test_a_list_or_a_table_may_stand_right_under_its_clause(written, begins, words):
+    document = parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. Список:\n{written}\n")
+    assert f"Список:</p>\n{begins}" in document.html
+    assert document.units[-1].text.split("\n") == ["Список:", *words]
+
+
+def test_a_dash_at_the_beginning_of_a_wrapped_line_begins_no_list():
+    assert "<ul>" not in parse("Т\n\n1.1. Портал\n- онлайн платформа.\n").html
+
+
+@pytest.mark.parametrize(
     ("link", "text"),
     [
         ("[сайт](https://a.kz/x?a=1&b=2)", "сайт (https://a.kz/x?a=1&b=2)"),

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from agreement import conf, dispatch
 from agreement.channels import EmailChannel
-from agreement.models import Bounce, Delivery, Edition, Notice, NoticeText, Progress
+from agreement.models import Acceptance, Bounce, Delivery, Edition, Notice, NoticeText, Progress, Withdrawal
 from agreement.models.notices import overtaken
 from tests import factories
 from tests.site import KK, RU
@@ -151,6 +151,37 @@ def test_news_that_was_overtaken_comes_in_one_letter_with_all_since():
     assert "changes/?from=1" in missed
     assert ("skipped", overtaken(3)) in reasons()
     assert Progress.objects.total() == {"waiting": 0, "sent": 5, "failed": 0, "skipped": 1}
+
+
+@pytest.mark.django_db
+def test_who_joined_an_edition_knows_it_whether_he_was_told_or_not():
+    (user,) = factories.users(1, languages=("ru",))
+    published()
+    dispatch.work()
+    second = published(2)
+    Acceptance.objects.record(
+        user=user, edition=second, digest=second.digest, language="ru", kind=Acceptance.Kind.EXPLICIT
+    )
+    mail.outbox.clear()
+    published(3)
+    dispatch.work()
+    (letter,) = letters().values()
+    assert "changes/?from=2" in letter.body
+
+
+@pytest.mark.django_db
+def test_whose_agreement_has_ended_is_not_written_to_until_he_joins_again():
+    user, _other = factories.users(2, languages=("ru",))
+    first = published()
+    joining = {"user": user, "edition": first, "digest": first.digest, "language": "ru"}
+    Acceptance.objects.record(**joining, kind=Acceptance.Kind.EXPLICIT)
+    dispatch.work()
+    mail.outbox.clear()
+    Withdrawal.objects.register(agreement=first.agreement, outcome="ended", received_on=timezone.localdate(), user=user)
+    published(2)
+    dispatch.work()
+    assert list(letters()) == ["user1@example.kz"]
+    assert ("skipped", "agreement ended") in reasons()
 
 
 @pytest.mark.django_db
@@ -382,6 +413,22 @@ def test_a_letter_that_came_back_is_a_fact_of_its_own_and_counted_once():
 @pytest.mark.parametrize("identity", ["", "<x@y>", "<" + "0" * 32 + ".1@host>", "0" * 32 + ".99999999999999999999@h"])
 def test_a_letter_of_somebody_else_is_passed_over(identity):
     assert Delivery.objects.bounced(identity) is None
+
+
+@pytest.mark.django_db
+def test_after_a_restore_what_the_mail_log_knows_is_settled_and_not_sent_again(settings):
+    factories.users(2)
+    notice = published().notices.get()
+    dispatch.fan_out(notice)
+    first = Delivery.objects.get(user__username="user0")
+    known = [f"<{notice.uuid.hex}.{first.pk}@portal.example.kz>", "<other@portal.example.kz>"]
+
+    assert [Delivery.objects.reconcile(known), Delivery.objects.reconcile(known)] == [1, 0]
+    dispatch.work()
+
+    assert list(letters()) == ["user1@example.kz"]
+    assert reasons() == [("sent", ""), ("sent", "found in the mail log")]
+    assert Progress.objects.total() == {"waiting": 0, "sent": 2, "failed": 0, "skipped": 0}
 
 
 @pytest.mark.django_db

@@ -108,6 +108,22 @@ def test_both_defects_of_a_line_are_found_though_a_right_word_stands_first():
     assert found == {("agreement.L020", "kk")}
 
 
+def test_a_tab_after_a_number_or_a_bullet_is_no_defect_and_one_between_words_is():
+    body = "Т\n\n1.\tОБЩЕЕ\n\n1.1.\tТекст:\n•\tраз;\n1)\tдва;\nа)\tтри.\n\n1.2. Между\tслов."
+    assert [(said.id, said.line) for said in lint({"ru": body})] == [("agreement.L025", 10)]
+
+
+def test_a_text_whose_only_numbers_are_a_lists_has_no_numbers():
+    said = lint({"ru": "Правила\n\n1. Понятия:\n1) портал;\n2) читатель.\n"})
+    assert [message.id for message in said] == ["agreement.L018"]
+
+
+@pytest.mark.parametrize(("line", "word"), [("З.1. Текст", "З.1"), ("2.З. Текст", "2.З"), ("2.l.1. Текст", "2.l")])
+def test_a_letter_typed_for_a_digit_is_named(line, word):
+    (said,) = [said for said in lint({"ru": f"Т\n\n1. ОБЩЕЕ\n\n1.1. а.\n\n{line}"}) if said.id == "agreement.L020"]
+    assert word.rstrip("1") in said.sentence("ru")
+
+
 def test_a_reference_that_follows_its_clause_is_no_defect():
     before = {
         "kk": KK + "\n1.3. Мәтін: 1.1 – 1.2 тармақтар.\n",

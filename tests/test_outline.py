@@ -134,6 +134,36 @@ def test_a_table_of_contents_begins_no_section():
     assert parse(body).numbers == ("1", "1.1", "2", "2.1")
 
 
+def test_a_table_of_contents_in_capitals_begins_no_section_either():
+    body = "Т\n\n1. ОБЩИЕ\n2. РЕКВИЗИТЫ\n\n1. ОБЩИЕ\n\n1.1. а.\n\n2. РЕКВИЗИТЫ\n\nТОО\n"
+    assert parse(body).numbers == ("1", "1.1", "2")
+
+
+@pytest.mark.parametrize("apart", ["\n", "\n\n"])
+@pytest.mark.parametrize("heading", ["2. Тараптардың деректемелері", "2.\tРеквизиты сторон.", "**2. Подписи**"])
+def test_the_last_section_may_have_no_clauses(heading, apart):
+    body = f"Т\n\n1. Жалпы ережелер{apart}1.1. Мәтін.{apart}{heading}{apart}«Портал» ЖШС\n"
+    assert kinds(body)[1:] == [("section", "1"), ("clause", "1.1"), ("section", "2"), ("text", "")]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "1.1. Мыналар:\n\n1. ЖСН.\n2. ЭЦҚ.\n3. БСН.\n\n1.2. Мәтін.",
+        "1.1. Способы:\n1. Карта\n2. Наличные\n1.2. Далее.",
+        "1.1. Способы:\n\n1. Карта.\n\n2. Наличные.\n\n1.2. Далее.",
+        "1.1. Сумма –\n2. Тысячи тенге.\n\n1.2. Далее.",
+    ],
+)
+def test_a_list_of_a_clause_begins_no_section(tail):
+    assert parse(f"Т\n\n1. ЖАЛПЫ\n\n{tail}\n").numbers == ("1", "1.1", "1.2")
+
+
+def test_a_list_of_appendices_begins_no_section():
+    body = "Т\n\n1. ОБЩИЕ\n\n1.1. а.\n\nПриложение 1\n\nПеречень\n\n1. Тарифы\n2. Формы\n"
+    assert parse(body).numbers == ("1", "1.1", "a1")
+
+
 def test_a_telephone_number_begins_nothing():
     body = "Т\n\n1. ОБЩЕЕ\n1.1. Тел.:\n8.727.250 00 00\n7.701.1234567\n1.2. Дальше.\n"
     assert parse(body).numbers == ("1", "1.1", "1.2")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
+from django.forms.utils import flatatt
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -56,13 +60,36 @@ class Moment:
         )
 
 
+#: How many editions the timeline shows; older ones are in the list.
+NEWEST = 60
+
+
+class ZoneSelect(forms.Select):
+    """A list of six hundred zones, written at once: a template for each would take longer than the rest of the page."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        options = format_html_join(
+            "\n",
+            '<option value="{}"{}>{}</option>',
+            ((zone, mark_safe(" selected") if zone == value else "", label) for zone, label in self.choices),
+        )
+        return format_html("<select{}>{}</select>", flatatt({"name": name, **self.attrs, **(attrs or {})}), options)
+
+
+@cache
+def _zones() -> list[tuple[str, str]]:
+    """Read once: the names are looked up file by file."""
+    return [(name, name) for name in sorted(available_timezones())]
+
+
 class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]
     """The zone comes from a list: every date of the agreement is computed with it."""
 
     time_zone = forms.ChoiceField(
         label=capfirst(Agreement._meta.get_field("time_zone").verbose_name),
         help_text=Agreement._meta.get_field("time_zone").help_text,
-        choices=lambda: [(name, name) for name in sorted(available_timezones())],
+        choices=lambda: _zones(),
+        widget=ZoneSelect,
         initial=conf.time_zone,
     )
 
@@ -79,10 +106,10 @@ class AgreementAdmin(Filtered, AgreementModelAdmin):
         css = {"all": ["agreement/admin.css"]}
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
-        """With the state and the moments of every edition, the newest first, whatever their number: 1 query."""
+        """With the state and the moments of the newest editions: 1 query, whatever their number."""
         if agreement := context["original"]:
             editions: Any = Edition.objects.filter(agreement=agreement).with_successors().select_related("agreement")
-            context["timeline"] = [Moment.of(edition) for edition in editions.rewrite(False).defer(*LONG)]
+            context["timeline"] = [Moment.of(edition) for edition in editions.rewrite(False).defer(*LONG)[:NEWEST]]
             context["may_begin"] = request.user.has_perm("agreement.add_edition")
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -22,6 +23,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from agreement.models.fields import LEAVE_EVIDENCE, InstantField
 from agreement.models.notices import LANGUAGES, Notice, overtaken
 
 #: How long a claimed delivery is left to the worker that claimed it. Renewed while it works (design §3.8).
@@ -210,9 +212,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         For hosts whose mail server tells them; anymail's webhooks are understood by themselves. ``reason`` is a code
         such as ``"5.1.1"``: it must not hold the address.
         """
-        found = re.fullmatch(r"<?([0-9a-f]{32})\.([0-9]{1,18})@[^<>]*>?", message_id.strip())
-        delivery = found and self.filter(pk=int(found[2]), notice__uuid=uuid.UUID(found[1])).first()
-        if not delivery:
+        delivery = self._identified(message_id).first()
+        if delivery is None:
             return None
         with transaction.atomic(using=self.db):
             bounce, made = Bounce.objects.using(self.db).get_or_create(
@@ -222,6 +223,26 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
                 progress = Progress.objects.using(self.db).filter(notice=delivery.notice_id, channel=delivery.channel)
                 progress.update(bounced=F("bounced") + 1)
         return bounce
+
+    def reconcile(self, message_ids: Iterable[str], *, at: datetime | None = None) -> int:
+        """After a restore: settle as sent what waits although the mail server's log has its ``Message-ID``; how many.
+
+        To be done while ``HOLD`` keeps everything back.
+        """
+        at, total = at or timezone.now(), 0
+        for message_id in message_ids:
+            waiting = self._identified(message_id).filter(outcome=Delivery.Outcome.WAITING, lease="")
+            if delivery := waiting.select_related("notice").first():
+                rows, notice, channel = self.filter(pk=delivery.pk), delivery.notice, delivery.channel
+                rows = rows.filter(outcome=Delivery.Outcome.WAITING, lease="")
+                settled = {"settled_at": at, "reason": "found in the mail log"}
+                total += self._move(rows, notice, channel, was="waiting", outcome="sent", **settled)
+        return total
+
+    def _identified(self, message_id: str) -> Self:
+        """The delivery of that ``Message-ID``, if it is one of ours."""
+        found = re.fullmatch(r"<?([0-9a-f]{32})\.([0-9]{1,18})@[^<>]*>?", message_id.strip())
+        return self.filter(pk=int(found[2]), notice__uuid=uuid.UUID(found[1])) if found else self.none()
 
     def uncounted(self, at: datetime | None = None) -> list[str]:
         """Leases of workers that were killed between settling and counting (1 query)."""
@@ -248,7 +269,7 @@ class Delivery(models.Model):
     # The ledger outlives the account.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=LEAVE_EVIDENCE,
         null=True,
         related_name="+",
         verbose_name=_("user"),
@@ -263,6 +284,7 @@ class Delivery(models.Model):
     due_at = models.DateTimeField(_("due"))
     lease = models.CharField(max_length=32, blank=True, editable=False)
     settled_at = models.DateTimeField(_("settled"), null=True, blank=True)
+    account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
     # HMAC-SHA256 of the address it went to, if the site has a key for it. The address itself is never kept.
     address_digest = models.CharField(_("digest of the address"), max_length=64, blank=True, editable=False)
 
@@ -292,6 +314,12 @@ class Delivery(models.Model):
             models.Index(fields=["notice", "channel"], condition=Q(outcome="failed"), name="agreement_delivery_failed"),
             # What workers hold, and what is settled but not counted: as few rows as there are claims.
             models.Index(fields=["lease"], condition=~Q(lease=""), name="agreement_delivery_leased"),
+            # Whose address digest is still to be erased.
+            models.Index(
+                fields=["account_deleted_at"],
+                condition=Q(account_deleted_at__isnull=False) & ~Q(address_digest=""),
+                name="agreement_delivery_left",
+            ),
         ]
 
     def settle(

@@ -70,8 +70,10 @@ def LEAVE_EVIDENCE(  # noqa: N802 - written in capitals like Django's own
 
     The term of retention runs from that moment (clause 3.4).
     """
+    # One moment for one deletion, in every table: rows under different pseudonyms are joined by nothing else.
+    moment = vars(collector).setdefault("agreement_moment", timezone.now())
     # In this order: whoever has no user any more is not found by the user.
-    collector.add_field_update(field.model._meta.get_field("account_deleted_at"), timezone.now(), sub_objs)
+    collector.add_field_update(field.model._meta.get_field("account_deleted_at"), moment, sub_objs)
     collector.add_field_update(field, None, sub_objs)
 
 

@@ -34,7 +34,7 @@ def hand_over(*, using: str) -> None:
 
 #: Why a delivery was skipped, as the ledger says it.
 CANCELLED, IN_EFFECT, LEFT, NEVER_TOLD = "edition cancelled", "in effect already", "left the audience", "never told"
-ACCOUNT_GONE, INACTIVE = "account deleted", "inactive"
+ACCOUNT_GONE, INACTIVE, ENDED = "account deleted", "inactive", "agreement ended"
 
 
 def overtaken(number: int) -> str:

@@ -34,6 +34,7 @@ def register(md: Markdown) -> None:
     emphasis: Any = md.inlinePatterns["em_strong"]
     if hasattr(emphasis, "get_cached_result"):
         md.inlinePatterns.register(_Emphasis(emphasis), "em_strong", 60)
+    md.inlinePatterns.register(_Blank(_Blank.RUN, md), "blank", 65)
     md.inlinePatterns.register(_Mail(r"<(?:mailto:)?([\w.+-]+@[\w-]+(?:\.[\w-]+)+)>", md), "automail", 110)
     processors = md.parser.blockprocessors
     plain: Any = processors["table"]
@@ -90,6 +91,44 @@ class _Emphasis(InlineProcessor):
         if not plain.regions:
             self.read = data
         return plain.handleMatch(m, data)
+
+
+class _Blank(InlineProcessor):
+    """Marks that stress nothing: «___» to be filled in, 20__ г., the asterisk of «Тариф*, услуга*».
+
+    Python-Markdown would pair them over everything between and show neither. A run opens emphasis before a word,
+    closes one after a word, and four underscores are a line to write on.
+    """
+
+    RUN = r"(?<![*_])(?:\*+|_+)(?![*_])"
+    _RUN = re.compile(RUN)
+    _BEFORE = re.compile(r"[^\s»”)\]}.,;:!?…/]")
+    _AFTER = re.compile(r"[^\s«„(\[{/]")
+
+    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
+        line = m[0].startswith("____")
+        if not line and (self._opens(m, data) or (self._closes(m, data) and self._open(m, data))):
+            return None, None, None
+        return m[0], m.start(0), m.end(0)
+
+    def _opens(self, m: re.Match[str], data: str) -> bool:
+        quoted = data[m.start() - 1 : m.start()] == data[m.end() : m.end() + 1] == '"'
+        return not quoted and self._BEFORE.match(data, m.end()) is not None
+
+    def _closes(self, m: re.Match[str], data: str) -> bool:
+        return m.start() > 0 and self._AFTER.match(data, m.start() - 1) is not None
+
+    def _open(self, m: re.Match[str], data: str) -> bool:
+        """Does a mark before this one wait for its pair?"""
+        waiting = 0
+        for run in self._RUN.finditer(data, 0, m.start()):
+            if run[0][0] != m[0][0]:
+                continue
+            if waiting and self._closes(run, data):
+                waiting = max(0, waiting - len(run[0]))
+            elif self._opens(run, data):
+                waiting += len(run[0])
+        return waiting > 0
 
 
 class _Mail(InlineProcessor):

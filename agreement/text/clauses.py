@@ -7,7 +7,8 @@ begins with a number begins a unit of its own. Units cut the text into pieces th
 kind        begins with             number, in both languages alike
 =========== ======================= ===========================================================================
 title       the first line          none
-section     ``1. CAPITALS``,        ``1``; small letters will do in a heading, or if ``1.1`` follows
+section     ``1. CAPITALS``,        ``1``; small letters will do in a heading, if ``1.1`` follows, or for the next
+                                    number after sections with clauses (``7. Реквизиты сторон``)
 clause      ``1.1.`` ``1.1``        ``1.1``
 subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1
 item        ``а)``                  ``1.1-b``, ``1.1-2b``: the letter's place, as Kazakh а ә б is Russian а б в
@@ -64,6 +65,9 @@ CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "reference
 
 _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 _NESTING = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s))){9,}")
+_LIST = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
+_DOT = re.compile(r"\s*[•·▪◦●]\s")
+_RULE = re.compile(r" {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:?)? *\Z")
 _MARK = re.compile(f"{STX}unit:(\\d+){ETX}")
 _CUT = re.compile(f"{STX}cut:(\\d+){ETX}\n?")
 LINE_END = re.compile("\r\n|\r|\n")
@@ -230,7 +234,7 @@ class _Lines(Preprocessor):
         for number, line in enumerate(lines):
             if start is None or number != start.line:
                 if number != skip:
-                    marked.append(line)
+                    marked += [""] * _apart(lines, number) + [line]
                 continue
             if start.kind == "text":
                 marked += ["", line]
@@ -251,6 +255,16 @@ def _labels(clauses: tuple[Clause, ...]) -> dict[tuple[str, str], str]:
             found.setdefault((clause.parent, clause.label), clause.number)
             found.setdefault((clause.number.partition("-")[0], clause.label), clause.number)
     return found
+
+
+def _apart(lines: list[str], number: int) -> bool:
+    """Does a list or a table begin at this line, right under a paragraph? Markdown needs an empty line between."""
+    line, before = lines[number], lines[number - 1].rstrip() if number else ""
+    if not before or line[:4].isspace():
+        return False
+    if _DOT.match(line) or (_LIST.match(line) and before.endswith(":")):
+        return True
+    return "|" in line and "|" not in before and number + 1 < len(lines) and _RULE.match(lines[number + 1]) is not None
 
 
 def _bounded(lines: list[str]) -> Iterator[str]:

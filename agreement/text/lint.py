@@ -312,7 +312,7 @@ def units(texts: Texts) -> Iterator[Message]:
         for unit in document.units:
             if unit.kind == "heading" and not unit.number:
                 yield say("agreement.L016", language, unit, text=short(unit.text))
-        if not document.clauses:
+        if not any(unit.kind in {"section", "clause"} for unit in document.units):
             yield say("agreement.L018", language, line=1)
         if document.units[0].kind != "title":
             yield say("agreement.L019", language, line=document.units[0].line)

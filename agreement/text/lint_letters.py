@@ -23,14 +23,16 @@ _TWO_SCRIPTS = re.compile(
 )
 # Abbreviations of Latin letters, typed in Cyrillic ones that look the same.
 _LATIN_WORD = re.compile(r"(?<!\w)(?:ІР|АРІ|НТТР|ТСР|РКІ|ІМЕІ|САРТСНА)(?![\w])")
-_LETTER_FOR_DIGIT = re.compile(r"^[#*\s]*((?:[ЗзОоlIІ])(?=\.\d)|(?<=\d\.)[ЗзОоlIІ](?=[.\s]))", re.MULTILINE)
+_LETTER_FOR_DIGIT = re.compile(r"^(?:[#*]|[^\S\n])*+(?:\d{1,2}\.)?([ЗзОоlIІ])\.(?=(?<=\d\.\w\.)\s|\d)", re.MULTILINE)
 _LOOK_ALIKE = {"latin": set("aceikopxyABCEHIKMOPTXYhj"), "cyrillic": set("асеікорхуАВСЕНІКМОРТХУһјЅѕ")}
 _WORDS = re.compile(r"\S+")
 _INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200d\u2060-\u2064\ufeff\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # A no-break space is right after a number, a short word and before a dash; between two long words it is odd.
+# So is a tab after a number or a bullet, as Word writes it: then the match begins with that.
 _ODD_SPACE = re.compile(
-    r"[\u1680\u2000-\u2008\u200a\u205f\u3000\u2028\u2029]|(?<=\S)\t+(?=\S)|(?<=[^\W\d]{4})\xa0(?=[^\W\d]{4})"
+    r"(?m:^[ \t]*+[#*]*+[ ]*+(?:\d[\d.]*\)?|\w\)|[•·▪◦●–—*+-])\t+)"
+    r"|[\u1680\u2000-\u2008\u200a\u205f\u3000\u2028\u2029]|(?<=\S)\t+(?=\S)|(?<=[^\W\d]{4})\xa0(?=[^\W\d]{4})"
 )
 _DOUBLED = re.compile(r"(?<=[^\s|])[ \xa0]{2,}(?=[^\s|])")
 _TAG = re.compile(r"<(?!https?:|mailto:)[/!]?[A-Za-z][^<>\n@]{0,300}>|<!--")
@@ -53,12 +55,14 @@ def letters(texts: Texts) -> Iterator[Message]:
             word = match[0]
             yield say("agreement.L020", language, unit, line, word=word, letters=_named(word))
         for unit, line, match in each(document, body, _LETTER_FOR_DIGIT):
-            yield say("agreement.L020", language, unit, line, word=match[0], letters=_named(match[1]))
+            yield say(
+                "agreement.L020", language, unit, line, word=match[0].strip("#* \t\xa0"), letters=_named(match[1])
+            )
         if not unicodedata.is_normalized("NFC", body):
             for unit, line, match in each(document, body, _WORDS, _is_decomposed):
                 yield say("agreement.L022", language, unit, line, word=match[0])
         for id_, pattern in (("agreement.L023", _INVISIBLE), ("agreement.L024", _BIDI), ("agreement.L025", _ODD_SPACE)):
-            for unit, line, match in each(document, body, pattern):
+            for unit, line, match in each(document, body, pattern, _is_odd):
                 yield say(id_, language, unit, line, char=name(match[0].strip(" ")[:1] or match[0][:1]))
         for unit, line, match in each(document, body, _DOUBLED):
             yield say("agreement.L026", language, unit, line, text=match[0])
@@ -129,6 +133,10 @@ def each(
             yield document.units[bisect_right(starts, match.start()) - 1] if starts else None, line, match
 
 
+def _is_odd(found: str) -> bool:
+    return found.isspace() or not found.strip().isprintable()
+
+
 def _is_decomposed(word: str) -> bool:
     return not unicodedata.is_normalized("NFC", word)
 
@@ -151,7 +159,8 @@ def _named(characters: str) -> str:
 
 
 def name(char: str) -> str:
-    return f"U+{ord(char):04X} {unicodedata.name(char, '')}".strip()
+    known = "TAB" if char == "\t" else ""
+    return f"U+{ord(char):04X} {unicodedata.name(char, known)}".strip()
 
 
 def short(text: str) -> str:

@@ -215,7 +215,7 @@ WORDS: dict[str, Said] = {
         "warning",
         ("Мәтінде нөмірленген бөлім де, тармақ та жоқ.", "Бөлімдер мен тармақтарды нөмірлеңіз: «1. …», «1.1. …»."),
         ("В тексте нет ни разделов, ни пунктов с номерами.", "Пронумеруйте разделы и пункты: «1. …», «1.1. …»."),
-        ("Nothing in the text has a number.", "Number sections and clauses: “1. …”, “1.1. …”."),
+        ("No section and no clause of the text has a number.", "Number sections and clauses: “1. …”, “1.1. …”."),
     ),
     "agreement.L019": Said(
         "warning",

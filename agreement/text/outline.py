@@ -84,6 +84,7 @@ class _Reading:
         self.dot = "."  # Do this text's clauses end with a dot?
         self.scope = self.appendix = ""  # "a1." where an appendix numbers anew; "a1" until it shows whether it does.
         self.appendices = 0
+        self.has_clauses = False
         self.sub = ""
         self.seen: set[str] = set()
         self.counts: dict[str, int] = {}
@@ -128,7 +129,7 @@ class _Reading:
             if start.kind == "section":
                 self.section, self.clause = start.number, ""
             else:
-                self.clause, self.dot = start.number, start.label[len(start.number) :]
+                self.clause, self.dot, self.has_clauses = start.number, start.label[len(start.number) :], True
             self.sub = ""
             start.number = self.scope + start.number
             start.parent = start.number.rpartition(".")[0]
@@ -219,11 +220,29 @@ class _Reading:
         following = self._next(index)
         if _CONTENTS.match(following) and self.ahead.comes_again(number, index):
             return False
-        if dot and rest.isupper() and len(rest) > 2:
-            return True
         if following.lstrip("#*_ ").startswith(f"{number}.1"):
-            return bool(dot) or (rest[0].isupper() and next_in_order)
-        return bool(dot) and rest[0].isupper() and next_in_order and self.ahead.opens(number, index)
+            return bool(dot) or rest.isupper() or (rest[0].isupper() and next_in_order)
+        if not dot or self._lists(index, number):
+            return False
+        if rest.isupper() and len(rest) > 2:
+            return True
+        if not rest[0].isupper() or not next_in_order:
+            return False
+        return self.ahead.opens(number, index) or self._stands_alone(index, number, rest, previous)
+
+    def _lists(self, index: int, number: str) -> bool:
+        """Is it an item of a clause's list: the first after a colon, or the next under the one before it?"""
+        if number == "1":
+            before = next((line for line in reversed(self.lines[max(0, index - 3) : index]) if line.strip()), "")
+            return bool(self.clause) and before.rstrip().endswith(":")
+        listed = self.before is None or self.before.line != index - 1 or self.before.kind == "text"
+        return listed and index > 0 and self.lines[index - 1].strip().startswith(f"{int(number) - 1}. ")
+
+    def _stands_alone(self, index: int, number: str, rest: str, previous: str) -> bool:
+        """Is it a section without clauses after sections with them, as «7. Реквизиты сторон» is?"""
+        if self.in_list or not self.section or not self.has_clauses or len(rest) > 100 or rest[-1] in ",;:":
+            return False
+        return (not previous or _ENDED.search(previous) is not None) and not self.ahead.stands_again(number, index)
 
     def _next(self, index: int) -> str:
         return next((line.strip() for line in self.lines[index + 1 : index + 4] if line.strip()), "")
@@ -290,6 +309,10 @@ class _Ahead:
         """Does this section's number come again, before its first clause: is this a table of contents?"""
         first, again = self._after(f"{number}.1", index), self._after(number, index)
         return first is not None and again is not None and again < first
+
+    def stands_again(self, number: str, index: int) -> bool:
+        """Does a line further down begin with this number?"""
+        return self._after(number, index) is not None
 
     def _after(self, number: str, index: int) -> int | None:
         lines = self._lines.get(number, [])

@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--peers", action="store_true", help="also measure peers in a throw-away environment")
     arguments = parser.parse_args()
     with django_site():
-        from tests.benchmarks import editions, gate, joined, notices, page, text
+        from tests.benchmarks import admin, editions, gate, joined, notices, page, text
 
         known: dict[str, Callable[[bool], Iterator[Result]]] = {
             "publish": editions.publish,
@@ -49,6 +49,7 @@ def main() -> int:
             "page": page.page,
             "fan_out": notices.fan_out,
             "deliver": notices.deliver,
+            "admin": admin.admin,
             "gate": partial(gate.gate, peers=arguments.peers),
             "joined": joined.joined,
         }

@@ -14,7 +14,7 @@ from tests.browser.conftest import TERMS, VARIANTS, overflow
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 PAGES = (
-    *("/", "/agreements/", TERMS, f"{TERMS}editions/", f"{TERMS}editions/1/", f"{TERMS}editions/4/"),
+    *("/", "/materials/", "/agreements/", TERMS, f"{TERMS}editions/", f"{TERMS}editions/1/", f"{TERMS}editions/4/"),
     *(f"{TERMS}bilingual/", f"{TERMS}editions/1/bilingual/", f"{TERMS}editions/1/changes/"),
     *(f"{TERMS}editions/2/changes/{query}" for query in ("", "?view=inline", "?view=columns")),
 )

@@ -1,0 +1,243 @@
+"""What may be erased, and when (clause 3.4): personal data, once the term of retention is over; evidence never.
+
+The term begins when the agreement with a person ends: by a withdrawal that ended it and after which he did not join
+again, by the deletion of his account, or by the closing of the site, whichever came first. It lasts as long as the
+edition that bound him last states. A legal hold stops it. What is erased then: address and browser of his joinings,
+the pseudonym and the link to an account, who applied to withdraw and the scan. What stays: that an edition was joined,
+when and how; that an agreement was left; the editions and the texts of notices; so every count stays true.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from django.db import router, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from agreement import conf
+from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, LegalHold, Withdrawal
+
+#: How many people's rows are erased in one transaction.
+BATCH = 500
+
+
+@dataclass(slots=True)
+class Person:
+    """What is kept about one person and one agreement, and under which names it may be held."""
+
+    agreement: int
+    names: set[str]
+    """``user:7`` while there is an account; ``id:digest`` of each pseudonym."""
+    joined: list[Acceptance] = field(default_factory=list)
+    left: list[Withdrawal] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[Acceptance | Withdrawal]:
+        return [*self.joined, *self.left]
+
+    def ended_at(self, closed: datetime | None) -> datetime | None:
+        """When the agreement ended with this person, if it did."""
+        ends = [row.account_deleted_at for row in self.rows if row.account_deleted_at]
+        latest = max((row.round for row in self.joined), default=1)
+        # The first departure opens the second round: those of earlier rounds were followed by another joining.
+        since = sorted((row.effective_at, row.pk, row.outcome) for row in self.left if row.effective_at)[latest - 1 :]
+        ends += [at for at, _key, outcome in since if outcome == Withdrawal.Outcome.ENDED]
+        if not self.names:  # Nobody's account: with the answer there was nothing more to keep the data for.
+            ends += [row.registered_at for row in self.left if row.registered_at]
+        return min([*ends, *([closed] if closed else [])], default=None)
+
+    def edition(self) -> Edition | None:
+        """The edition that bound this person last."""
+        if self.joined:
+            return max(self.joined, key=lambda row: (row.at, row.pk)).edition
+        return self.left[-1].edition if self.left else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What was erased, or would be."""
+
+    people: int = 0
+    joinings: int = 0
+    withdrawals: int = 0
+    consents: int = 0
+    deliveries: int = 0
+    held: int = 0
+    """People whose term is over, but whom a legal hold keeps."""
+
+
+def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
+    """Erase what is past its term at that instant (now), some hundred people at a time; safe to repeat, or to kill."""
+    at = at or timezone.now()
+    holds = list(LegalHold.objects.standing(at))
+    held = {name for hold in holds for name in (*hold.pseudonyms, *([f"user:{hold.user_id}"] if hold.user_id else []))}
+    bound = {hold.edition_id for hold in holds if hold.edition_id}
+    total = Tally()
+    batch: list[Person] = []
+    for person in expired(at):
+        if person.names & held or any(row.edition_id in bound for row in person.rows):
+            total = _plus(total, held=1)
+            continue
+        batch.append(person)
+        if len(batch) == BATCH:
+            total, batch = _erase(batch, at, total, dry_run=dry_run), []
+    total = _erase(batch, at, total, dry_run=dry_run)
+    return _plus(total, deliveries=_erase_digests(at, edition_held=bool(bound), dry_run=dry_run))
+
+
+def expired(at: datetime) -> Iterator[Person]:
+    """Everybody whose term is over at that instant and about whom something is left, an agreement at a time."""
+    closed = conf.closed_at()
+    closed = closed if closed and closed <= at else None
+    for agreement in Agreement.objects.order_by("pk"):
+        stated = Edition.objects.published().filter(agreement=agreement).order_by("number")
+        fallback = stated.last()
+        for person in _people(agreement, everybody=closed is not None):
+            ended = person.ended_at(closed)
+            edition = person.edition() or fallback
+            if not person.joined and all(row.erased_at for row in person.left):
+                continue
+            if ended and edition and _years_later(ended, edition.retention_years) <= at:
+                yield person
+
+
+def _people(agreement: Agreement, *, everybody: bool) -> Iterator[Person]:
+    """Those who may have ended the agreement, each once: deleted accounts, then living ones that left.
+
+    Rows of one deleted account carry the very moment of its deletion. Where a key was changed in its time they are
+    under two pseudonyms, which nothing but that moment joins: then everybody deleted at that moment counts as one
+    person, with the longest of their terms, so that nothing goes early.
+    """
+    joined = Acceptance.objects.filter(edition__agreement=agreement, erased_at=None).select_related("edition")
+    joined = joined.defer(*(f"edition__{name}" for name in _LONG))
+    # Those of a living account that are erased already still tell which round it is in.
+    left = Withdrawal.objects.filter(agreement=agreement).filter(Q(erased_at=None) | Q(user__isnull=False))
+    left = left.select_related("edition").defer(*(f"edition__{name}" for name in _LONG))
+    gone = Q(account_deleted_at__isnull=False)
+    moments: set[Any] = set(joined.filter(gone).values_list("account_deleted_at", flat=True).distinct())
+    moments |= set(left.filter(gone).values_list("account_deleted_at", flat=True).distinct())
+    for moment in sorted(moments):
+        same = Q(account_deleted_at=moment)
+        yield from _by_pseudonym(agreement.pk, [*joined.filter(same), *left.filter(same)])
+    users = left.filter(user__isnull=False).values_list("user", flat=True)
+    living = joined.filter(user__isnull=False) if everybody else joined.filter(user__in=users)
+    mine: dict[Any, list[Withdrawal]] = defaultdict(list)
+    for row in left.filter(user__isnull=False):
+        mine[row.user_id].append(row)
+    for user, rows in groupby(living.order_by("user", "at").iterator(chunk_size=2000), key=lambda row: row.user_id):
+        yield _person(agreement.pk, list(rows), mine.pop(user, []))
+    for rest in mine.values():
+        yield _person(agreement.pk, [], rest)
+    for row in left.filter(user__isnull=True, account_deleted_at=None):  # Applicants without an account.
+        yield _person(agreement.pk, [], [row])
+
+
+def _by_pseudonym(agreement: int, rows: list[Acceptance | Withdrawal]) -> Iterator[Person]:
+    people: dict[tuple[str, str], Person] = {}
+    unknown = 0
+    for row in rows:
+        unknown += not row.pseudonym
+        key = (row.pseudonym_key, row.pseudonym or f"row {unknown}")
+        person = people.setdefault(key, Person(agreement, set()))
+        person.names |= {f"{row.pseudonym_key}:{row.pseudonym}"} if row.pseudonym else set()
+        if isinstance(row, Acceptance):
+            person.joined.append(row)
+        else:
+            person.left.append(row)
+    if len({key for key, _digest in people}) < 2:
+        yield from people.values()
+        return
+    longest = max(people.values(), key=lambda person: edition.retention_years if (edition := person.edition()) else 0)
+    together = Person(agreement, set())
+    for person in (*(one for one in people.values() if one is not longest), longest):
+        together.names |= person.names
+        together.joined += person.joined
+        together.left += person.left
+    if edition := longest.edition():
+        together.joined.sort(key=lambda row: row.edition.retention_years == edition.retention_years)
+    yield together
+
+
+def _person(agreement: int, joined: list[Acceptance], left: list[Withdrawal]) -> Person:
+    rows: list[Acceptance | Withdrawal] = [*joined, *left]
+    names = {f"user:{row.user_id}" for row in rows if row.user_id is not None}
+    names |= {f"{row.pseudonym_key}:{row.pseudonym}" for row in rows if row.pseudonym}
+    return Person(agreement, names, joined, left)
+
+
+def _erase(people: list[Person], at: datetime, total: Tally, *, dry_run: bool) -> Tally:
+    joined = [row.pk for person in people for row in person.joined]
+    left = [row for person in people for row in person.left if row.erased_at is None]
+    consents = Consent.objects.filter(erased_at=None).filter(_consents_of(people)) if people else Consent.objects.none()
+    users = [row.user_id for person in people for row in person.rows if row.user_id is not None]
+    agreements = {person.agreement for person in people}
+    told = Delivery.objects.filter(user__in=users, notice__edition__agreement__in=agreements).exclude(address_digest="")
+    done = {"people": len(people), "joinings": len(joined), "withdrawals": len(left), "consents": consents.count()}
+    done["deliveries"] = told.count() if users else 0
+    if not dry_run and people:
+        nobody = {"pseudonym": "", "pseudonym_key": "", "erased_at": at}
+        alias = router.db_for_write(Acceptance)
+        with transaction.atomic(using=alias):
+            Acceptance.objects.using(alias).filter(pk__in=joined).update(ip=None, user_agent="", user=None, **nobody)
+            told.using(alias).update(address_digest="")
+            consents.using(alias).update(user=None, **nobody)
+            # A living account keeps its link to the withdrawal: without it the gate would let it in as a newcomer.
+            Withdrawal.objects.using(alias).filter(pk__in=[row.pk for row in left]).update(
+                applicant="", application_number="", scan="", **nobody
+            )
+            for row in left:
+                if row.scan:
+                    # After the commit: a file can't be brought back.
+                    transaction.on_commit(partial(row.scan.storage.delete, str(row.scan.name)), using=alias)
+    return _plus(total, **done)
+
+
+def _erase_digests(at: datetime, *, edition_held: bool, dry_run: bool) -> int:
+    """Erase the address digests of deleted accounts: of those about whom nothing else is kept any more, and whose
+    time since the deletion is what the edition they were told of states. How many there are.
+    """
+    if edition_held:
+        return 0  # Whom it bound is not known from a digest: all of them wait.
+    done = 0
+    left = Delivery.objects.filter(account_deleted_at__lte=at).exclude(address_digest="")
+    pairs: Any = left.order_by().values_list("account_deleted_at", "notice__edition").distinct()
+    stated = dict(Edition.objects.published().values_list("pk", "retention_years"))
+    for moment, edition in list(pairs):
+        kept = Q(account_deleted_at=moment, erased_at=None)
+        if _years_later(moment, stated[edition]) > at or any(
+            rows.filter(kept).exists() for rows in (Acceptance.objects, Withdrawal.objects)
+        ):
+            continue
+        told = left.filter(account_deleted_at=moment, notice__edition=edition)
+        done += told.count() if dry_run else told.update(address_digest="")
+    return done
+
+
+def _consents_of(people: list[Person]) -> Q:
+    rows = [row for person in people for row in person.rows]
+    living = Q(user__in={row.user_id for row in rows if row.user_id is not None})
+    if not conf.closed_at():
+        living &= Q(withdrawn_at__isnull=False)
+    return living | Q(pseudonym__in={row.pseudonym for row in rows if row.pseudonym}, user=None)
+
+
+def _years_later(at: datetime, years: int) -> datetime:
+    """The same day so many years later, 1 March for 29 February: never a day too early."""
+    try:
+        return at.replace(year=at.year + years)
+    except ValueError:
+        return at.replace(year=at.year + years, month=3, day=1)
+
+
+def _plus(total: Tally, **more: int) -> Tally:
+    return Tally(**{name: getattr(total, name) + more.get(name, 0) for name in Tally.__dataclass_fields__})
+
+
+_LONG = tuple(f"{name}{suffix}" for name in ("body", "summary") for suffix in ("", "_kk", "_ru"))

@@ -1,0 +1,386 @@
+"""The desk in a real browser, by role, in Kazakh and Russian: from login to a published edition, and what goes wrong.
+
+``AGREEMENT_TEST_INPUT`` names a folder with ``edition-1.kk.md`` and its three neighbours, used besides our samples.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.utils import timezone
+
+from agreement import conf, roles
+from agreement.models import Act, Edition
+from agreement.models.editions import State
+from agreement.models.refusals import TEXTS
+from portal_site.management.commands import demo
+from tests import factories
+from tests.browser.conftest import overflow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+languages = pytest.mark.parametrize("language", ["kk", "ru"])
+INPUT = os.environ.get("AGREEMENT_TEST_INPUT", "")
+REFERENCE = {"kk": " 9.9-тармақты қараңыз.", "ru": " См. пункт 9.9."}
+
+
+@dataclass
+class Person:
+    """Somebody at the desk, who counts the clicks and what had to be typed to confirm."""
+
+    page: Page
+    site: str
+    language: str
+    clicks: int = 0
+    confirmed: list[str] = field(default_factory=list)
+
+    def click(self, selector: str) -> None:
+        self.page.locator(selector).first.click()
+        self.clicks += 1
+
+    def submit(self, selector: str) -> None:
+        """Click what leads to another page, and wait until it is there."""
+        with self.page.expect_navigation():
+            self.click(selector)
+
+    def confirm(self, words: str) -> None:
+        self.page.locator("#id_typed").fill(words)
+        self.confirmed.append(words)
+
+    def open(self, path: str) -> int:
+        response = self.page.goto(f"{self.site}/{self.language}/admin/{path}")
+        return response.status if response else 0
+
+    def log_in(self, name: str) -> None:
+        self.open("")
+        self.page.locator("#id_username").fill(name)
+        self.page.locator("#id_password").fill("password")
+        self.submit("input[type=submit]")
+
+    def append(self, language: str, number: str, words: str) -> None:
+        """Type words at the end of a clause."""
+        area = self.page.locator(f"#id_body_{language}")
+        text = area.input_value()
+        line = next(line for line in text.split("\n") if line.startswith(f"{number}. "))
+        area.fill(text.replace(line, line + words))
+
+    def tick_all(self) -> None:
+        for tick in self.page.locator(".agreement-tick").all():
+            tick.check()
+            self.clicks += 1
+
+    @property
+    def words(self) -> str:
+        return self.page.locator("#content").inner_text()
+
+
+@pytest.fixture
+def site(live_server, settings) -> str:
+    """A served portal whose edition 1 is in force and promises nothing; a person for each role."""
+    settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": live_server.url, "ENQUEUE": None}
+    for name, group in (
+        ("author", roles.AUTHORS),
+        ("publisher", roles.PUBLISHERS),
+        ("officer", roles.PRIVACY_OFFICERS),
+    ):
+        user = get_user_model().objects.create_user(name, f"{name}@example.kz", "password", is_staff=True)
+        user.groups.add(Group.objects.get(name=group))
+    edition = Edition.objects.draft(agreement=factories.agreement(), bodies=demo.bodies(1))
+    edition.publish()
+    return live_server.url
+
+
+@pytest.fixture
+def person(site: str, page: Page, language: str) -> Person:
+    return Person(page, site, language)
+
+
+@pytest.fixture
+def other(site: str, browser: Browser) -> Iterator[Person]:
+    """A second browser."""
+    context = browser.new_context()
+    yield Person(context.new_page(), site, "ru")
+    context.close()
+
+
+def draft_of(number: int = 2, **stated: object) -> Edition:
+    return Edition.objects.draft(agreement=factories.agreement(), bodies=demo.bodies(number), **stated)
+
+
+# Roles
+
+
+@languages
+def test_an_author_drafts_from_the_edition_in_force_sees_findings_and_changes_and_can_not_publish(
+    person,
+    complaints,
+    language,
+):
+    person.log_in("author")
+    person.submit("#content-main a[href$='/agreement/edition/add/']")
+    person.submit("input[type=submit].default")
+    for code in conf.LANGUAGES:
+        person.append(code, "1.2", " Жаңа сөз." if code == "kk" else " Новое слово.")
+        person.append(code, "2.1", REFERENCE[code])
+    sign = person.page.locator(".agreement-mark .agreement-warning").first
+    sign.wait_for()
+    assert "9.9" in (sign.get_attribute("title") or "")
+    assert person.page.locator(".agreement-findings li", has_text="9.9").count() == 2
+
+    person.page.locator(".agreement-bar button").nth(1).click()
+    person.page.locator(".agreement-preview .agreement-new ins").first.wait_for()
+    counted = {"kk": "2 тармақ өзгертілді.", "ru": "2 пункта изменены."}
+    assert person.page.locator(".agreement-said").first.inner_text() == counted[language]
+
+    edition = Edition.objects.drafts().get()
+    person.submit("input[name=_continue]")
+    edition.refresh_from_db()
+    assert "Новое слово." in edition.body_ru
+    assert "Жаңа сөз." in edition.body_kk
+    assert person.page.locator("a[href$='/publish/']").count() == 0
+    assert person.page.locator(".agreement-rights", has_text="publisher").count() == 1
+    # The admin has no picture for the tab, which a browser asks for once.
+    assert [text for text in complaints if "404 (Not Found)" not in text] == []
+    assert person.open(f"agreement/edition/{edition.pk}/publish/") == 403
+
+
+@languages
+def test_a_publisher_publishes_for_tomorrow_cancels_and_publishes_now(person, language):
+    tomorrow, now = draft_of(), draft_of(3)
+    person.log_in("publisher")
+    person.submit("#content-main a[href$='/agreement/edition/']")
+    person.submit(f"#result_list a[href*='/edition/{tomorrow.pk}/']")
+    person.submit("a[href$='/publish/']")
+    person.tick_all()
+    person.click("input[name=when][value=at]")
+    person.page.locator("#id_date").fill((timezone.localdate() + timedelta(days=1)).isoformat())
+    person.page.locator("#id_time").fill("09:00")
+    person.confirm("terms")
+    person.submit("input[type=submit].default")
+    tomorrow.refresh_from_db()
+    assert (tomorrow.state(), tomorrow.published_by) == (State.SCHEDULED, "publisher")
+    assert person.clicks <= 12
+    assert person.confirmed == ["terms"]
+
+    person.submit("a[href$='/cancel/']")
+    person.page.locator("#id_reason").fill("Қате табылды.")
+    person.click("#id_confirm")
+    person.submit("input[type=submit].default")
+    tomorrow.refresh_from_db()
+    assert tomorrow.state() == State.CANCELLED
+    assert Act.objects.about(tomorrow).first().note == "Қате табылды."
+
+    person.open(f"agreement/edition/{now.pk}/publish/")
+    person.tick_all()
+    person.page.locator("#id_typed").fill("terms")
+    person.submit("input[type=submit].default")
+    now.refresh_from_db()
+    assert (now.state(), now.number) == (State.IN_FORCE, 3)
+
+
+@languages
+def test_a_privacy_officer_sees_no_editions_and_no_log(person, language):
+    draft = draft_of()
+    person.log_in("officer")
+    assert person.page.locator("#content-main a[href*='/edition/']").count() == 0
+    for path in (
+        "agreement/edition/",
+        "agreement/agreement/",
+        "agreement/act/",
+        f"agreement/edition/{draft.pk}/publish/",
+    ):
+        assert person.open(path) == 403
+
+
+@languages
+def test_from_login_to_published_in_twelve_clicks_and_one_typed_confirmation(person, language, django_user_model):
+    django_user_model.objects.get(username="author").groups.add(Group.objects.get(name=roles.PUBLISHERS))
+    person.log_in("author")
+    person.submit("#content-main a[href$='/agreement/edition/add/']")
+    person.submit("input[type=submit].default")
+    for code in conf.LANGUAGES:
+        person.append(code, "1.2", " +")
+        person.page.locator(f"#id_summary_{code}").fill("+")
+    person.submit("input[name=_continue]")
+    person.submit("a[href$='/publish/']")
+    person.tick_all()
+    person.confirm("terms")
+    person.submit("input[type=submit].default")
+    assert Edition.objects.in_force().get().number == 2
+    assert person.clicks <= 12
+    assert len(person.confirmed) == 1
+
+
+# The same by browser and by commands
+
+
+@pytest.mark.parametrize("folder", [demo.SAMPLES, *([Path(INPUT)] if INPUT else [])], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("language", ["kk"])
+def test_edition_two_pasted_in_the_browser_is_byte_for_byte_that_of_the_commands(person, folder, tmp_path, language):
+    def files(number: int) -> dict[str, Path]:
+        return {code: folder / f"edition-{number}.{code}.md" for code in conf.LANGUAGES}
+
+    for slug in ("browser", "commands"):
+        first = {code: file.read_text(encoding="utf-8") for code, file in files(1).items()}
+        Edition.objects.draft(agreement=factories.agreement(slug), bodies=first).publish()
+    paths = {code: str(file) for code, file in files(2).items()}
+    call_command("import_edition", agreement="commands", **paths)
+    by_commands = Edition.objects.drafts().get()
+    call_command("publish_edition", by_commands.pk)
+
+    get_user_model().objects.get(username="author").groups.add(Group.objects.get(name=roles.PUBLISHERS))
+    person.log_in("author")
+    first = Edition.objects.get(agreement__slug="browser")
+    person.open(f"agreement/edition/{first.pk}/change/")
+    person.submit("a[href*='/add/?edition=']")
+    person.submit("input[type=submit].default")
+    for code, file in files(2).items():
+        person.page.locator(f"#id_body_{code}").fill(file.read_text(encoding="utf-8"))
+    person.submit("input[name=_continue]")
+    person.submit("a[href$='/publish/']")
+    person.tick_all()
+    person.page.locator("#id_typed").fill("browser")
+    person.submit("input[type=submit].default")
+
+    by_commands.refresh_from_db()
+    in_browser = Edition.objects.get(agreement__slug="browser", number=2)
+    for code in conf.LANGUAGES:
+        written = files(2)[code].read_bytes()
+        assert in_browser.text(code) == by_commands.text(code)
+        assert in_browser.text(code).body.encode() == written.removeprefix(b"\xef\xbb\xbf")
+    for name in (*TEXTS, "material", "notice_days", "prevailing_language"):
+        assert getattr(in_browser, name) == getattr(by_commands, name)
+
+
+# Two people, and pages left open
+
+
+@languages
+def test_two_browsers_on_one_draft_lose_nothing(person, other, language):
+    draft = draft_of()
+    person.log_in("author")
+    other.log_in("author")
+    for one in (person, other):
+        one.open(f"agreement/edition/{draft.pk}/change/")
+    other.append("ru", "1.2", " Слова другого.")
+    other.submit("input[name=_continue]")
+    person.append("ru", "1.2", " Мои слова.")
+    person.submit("input[name=_continue]")
+
+    assert person.page.locator(".agreement-conflict .agreement-new del", has_text="Слова другого").count() == 1
+    assert person.page.locator(".agreement-conflict .agreement-new ins", has_text="Мои слова").count() == 1
+    assert "Мои слова." in person.page.locator("#id_body_ru").input_value()
+    draft.refresh_from_db()
+    assert "Слова другого." in draft.body_ru
+
+    person.append("ru", "1.2", " Слова другого.")
+    person.submit("input[name=_continue]")
+    draft.refresh_from_db()
+    assert "Мои слова. Слова другого." in draft.body_ru
+
+
+@languages
+def test_what_is_typed_is_kept_and_not_left_by_mistake(person, language):
+    draft = draft_of()
+    person.log_in("author")
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    person.append("kk", "1.2", " Сақталмаған.")
+    person.page.locator(".agreement-kept", has_text=":").wait_for(timeout=8000)
+    asked: list[str] = []
+    person.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    person.page.locator("#id_body_kk").press("End")
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    assert asked == ["beforeunload"]
+    assert "Сақталмаған." not in person.page.locator("#id_body_kk").input_value()
+    person.submit("#agreement-slot a")
+    assert "Сақталмаған." in person.page.locator("#id_body_kk").input_value()
+    person.submit("input[name=_continue]")
+    draft.refresh_from_db()
+    assert "Сақталмаған." in draft.body_kk
+    assert asked == ["beforeunload"]
+    assert person.page.locator("#agreement-slot").count() == 0
+
+
+@pytest.mark.parametrize("language", ["ru"])
+@pytest.mark.parametrize("meanwhile", ["edited", "published", "forbidden", "logged out"])
+def test_a_publish_page_left_open_is_refused_and_nothing_is_published(person, meanwhile, language):
+    draft = draft_of()
+    person.log_in("publisher")
+    person.open(f"agreement/edition/{draft.pk}/publish/")
+    person.tick_all()
+    person.page.locator("#id_typed").fill("terms")
+    if meanwhile == "edited":
+        Edition.objects.filter(pk=draft.pk).update(summary_ru="Иначе")
+    elif meanwhile == "published":
+        draft_of(3).publish()
+    elif meanwhile == "forbidden":
+        get_user_model().objects.get(username="publisher").groups.clear()
+    else:
+        person.page.context.clear_cookies(name="sessionid")
+    with person.page.expect_navigation() as answered:
+        person.click("input[type=submit].default")
+    expected = {"edited": 409, "published": 409, "forbidden": 403, "logged out": 200}
+    assert answered.value.status == expected[meanwhile]
+    if meanwhile in {"edited", "published"}:
+        assert "Ничего не опубликовано" in person.page.locator("h1").inner_text()
+    draft.refresh_from_db()
+    assert draft.state() == State.DRAFT
+
+
+# Look and access
+
+
+def desk_pages() -> dict[str, str]:
+    draft = draft_of(summary_kk="Өзгерді.")
+    in_force = Edition.objects.in_force().get()
+    there = f"agreement/edition/{draft.pk}"
+    return {
+        "start": "agreement/edition/add/",
+        "desk": f"{there}/change/",
+        "changes": f"{there}/changes/?whole=on",
+        "publish": f"{there}/publish/",
+        "history": f"{there}/history/",
+        "sealed": f"agreement/edition/{in_force.pk}/change/",
+        "editions": "agreement/edition/",
+        "timeline": f"agreement/agreement/{in_force.agreement_id}/change/",
+        "log": "agreement/act/",
+    }
+
+
+@pytest.mark.parametrize("language", ["ru"])
+def test_axe_finds_nothing_on_the_pages_of_the_desk(person, language):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    get_user_model().objects.create_superuser("admin", password="password")
+    person.log_in("admin")
+    found = {}
+    for name, path in desk_pages().items():
+        person.open(path)
+        if name == "desk":
+            person.page.locator(".agreement-number").first.wait_for()
+        report = axe.run(person.page, context={"include": [["#content"]]}).response["violations"]
+        found[name] = [f"{it['id']}: {it['nodes'][0]['html'][:120]}" for it in report]
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize("page", [390, 1280], indirect=True)
+@pytest.mark.parametrize("language", ["kk"])
+def test_the_pages_of_the_desk_fit_a_phone_and_a_screen(person, language):
+    get_user_model().objects.create_superuser("admin", password="password")
+    person.log_in("admin")
+    for name, path in desk_pages().items():
+        person.open(path)
+        if name == "desk":
+            person.page.locator(".agreement-number").first.wait_for()
+        assert overflow(person.page) <= 0, name

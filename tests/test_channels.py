@@ -1,0 +1,136 @@
+"""A channel of a host's own, for text messages: what it takes, and that the app does the rest."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from django.db.models import F
+from django.db.models.expressions import Combinable
+
+from agreement import dispatch
+from agreement.channels import Channel, Deferred, Refused, Said, Unavailable
+from agreement.checks import check_settings
+from agreement.models import Delivery, Notice, NoticeText
+from tests import factories
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Gateway:
+    """The SMS provider of the example: takes a number and a text, or says what is wrong."""
+
+    key = "secret"
+    taken: ClassVar[list[tuple[str, str]]] = []
+    answers: ClassVar[dict[str, int]] = {}
+
+    @classmethod
+    def post(cls, number: str, text: str) -> int:
+        status = cls.answers.get(number, 200)
+        if status == 200:
+            cls.taken.append((number, text))
+        return status
+
+
+class SmsChannel(Channel):
+    """Notices as text messages of at most 160 letters."""
+
+    name = "sms"
+    both = False
+
+    def faults(self) -> list[str]:
+        return [] if Gateway.key else ["the gateway's key is empty."]
+
+    def address(self) -> Combinable:
+        return F("last_name")  # Where this site keeps the telephone number.
+
+    def compose(self, notice: Notice, language: str, *, since: int) -> Said:
+        edition = notice.edition
+        text = {"kk": f"Жаңа {edition.number}-редакция", "ru": f"Новая редакция № {edition.number}"}[language]
+        return Said(subject="", text=text[:160])
+
+    def unreachable(self, address: str) -> str:
+        return "" if re.fullmatch(r"\+7\d{10}", address) else "no telephone number"
+
+    def send(self, delivery: Delivery, address: str, said: NoticeText) -> None:
+        status = Gateway.post(address, said.text)
+        if status == 404:
+            raise Refused("SMS 404")
+        if status == 429:
+            raise Deferred("SMS 429")
+        if status >= 500:
+            raise Unavailable(f"SMS {status}")
+
+
+@pytest.fixture(autouse=True)
+def sms(settings: Any) -> None:
+    Gateway.key, Gateway.taken[:] = "secret", []
+    Gateway.answers.clear()
+    settings.AGREEMENT = {
+        **settings.AGREEMENT,
+        "CHANNELS": ("agreement.channels.EmailChannel", "tests.test_channels.SmsChannel"),
+    }
+
+
+def with_numbers(count: int) -> None:
+    for number, user in enumerate(factories.users(count)):
+        type(user).objects.filter(pk=user.pk).update(last_name=f"+7700000000{number}")
+
+
+@pytest.mark.django_db
+def test_each_user_is_told_once_by_each_channel_in_a_language_the_channel_can_hold():
+    with_numbers(3)
+    factories.published()
+    tally = dispatch.work()
+    assert (tally.written, tally.sent) == (6, 6)
+    assert Gateway.taken == [
+        ("+77000000000", "Жаңа 1-редакция"),
+        ("+77000000001", "Новая редакция № 1"),
+        ("+77000000002", "Жаңа 1-редакция"),
+    ]
+    assert set(NoticeText.objects.filter(channel="sms").values_list("language", flat=True)) == {"kk", "ru"}
+
+
+@pytest.mark.django_db
+def test_its_failures_are_classified_and_harm_no_other_channel():
+    with_numbers(4)
+    factories.users(1)
+    Gateway.answers = {"+77000000000": 404, "+77000000001": 429}
+    factories.published()
+    dispatch.work()
+    told = Delivery.objects.filter(channel="sms").order_by("pk").values_list("outcome", "reason")
+    assert list(told) == [
+        ("failed", "SMS 404"),
+        ("waiting", "SMS 429"),
+        ("sent", ""),
+        ("sent", ""),
+        ("skipped", "no telephone number"),
+    ]
+    Gateway.answers = {f"+7700000000{number}": 503 for number in range(4)}
+    factories.published()
+    assert dispatch.work().outage == "SMS 503"
+    assert set(Delivery.objects.filter(channel="email").values_list("outcome", flat=True)) == {"sent"}
+
+
+def test_E009_says_what_is_wrong_with_a_channel(settings):  # noqa: N802
+    Gateway.key = ""
+    (message,) = check_settings(None)
+    assert (message.id, message.msg) == ("agreement.E009", "The channel 'sms': the gateway's key is empty.")
+    Gateway.key = "secret"
+    settings.AGREEMENT = {**settings.AGREEMENT, "CHANNELS": ("tests.test_channels.SmsChannel",) * 2}
+    (message,) = check_settings(None)
+    assert (message.id, message.msg) == ("agreement.E009", "Two channels are called 'sms'.")
+
+
+def test_every_line_about_notices_in_the_log_has_an_id_of_its_own_and_the_readme_knows_it():
+    said = []
+    for path in (ROOT / "agreement").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("logger."):
+                line = ast.literal_eval(node.args[0]) if isinstance(node.args[0], ast.Constant) else ""
+                said += re.findall(r"^N\d+", line)
+    assert len(said) == len(set(said)) > 0
+    assert set(said) == set(re.findall(r"`(N\d{3})`", (ROOT / "README.md").read_text(encoding="utf-8")))

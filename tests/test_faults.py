@@ -1,0 +1,216 @@
+"""Whatever fails, the ledger adds up, nobody is lost, and nobody blamed for what is not his fault.
+
+With ``AGREEMENT_TEST_FULL=1`` each has 5,000 recipients, otherwise 300.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from agreement import dispatch
+from agreement.channels import EmailChannel
+from agreement.models import Delivery, Notice, Progress
+from tests import factories
+
+COUNT = 5_000 if os.environ.get("AGREEMENT_TEST_FULL") else 300
+
+#: Replies to RCPT or to a message by its number; ``None`` is hanging up, ``"hang"`` is silence.
+Fault = Callable[[str, int], str | None]
+
+
+class Server:
+    """An SMTP server that fails as it is told to, by line or by message; keeps who it took what for."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault, self.messages = fault, 0
+        self.took: list[tuple[str, str]] = []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        while True:
+            try:
+                line, _peer = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(line,), daemon=True).start()
+
+    def serve(self, line: socket.socket) -> None:
+        with line, line.makefile("rwb") as file:
+
+            def say(reply: str) -> None:
+                file.write(reply.encode() + b"\r\n")
+                file.flush()
+
+            say("220 here")
+            recipient = ""
+            while command := file.readline().decode().strip():
+                verb = command[:4].upper()
+                if verb == "RCPT":
+                    recipient = command.partition("<")[2].partition(">")[0]
+                    reply = self.fault(recipient, self.messages)
+                    if not self.obey(reply, say):
+                        return
+                elif verb == "DATA":
+                    say("354 go on")
+                    identity = ""
+                    while (text := file.readline()) != b".\r\n":
+                        if not text:
+                            return
+                        if text.lower().startswith(b"message-id:"):
+                            identity = text.decode().split(":", 1)[1].strip()
+                    self.messages += 1
+                    reply = self.fault("", self.messages)
+                    if reply is None or not reply.startswith(("4", "5")):
+                        self.took.append((recipient, identity))
+                    if not self.obey(reply, say):
+                        return
+                elif verb == "QUIT":
+                    say("221 bye")
+                    return
+                else:
+                    say("250 OK")
+
+    def obey(self, reply: str | None, say: Callable[[str], None]) -> bool:
+        if reply is None:
+            return False
+        if reply == "hang":
+            threading.Event().wait(3)
+            return False
+        say(reply)
+        return True
+
+
+@contextmanager
+def failing(settings: Any, fault: Fault) -> Iterator[Server]:
+    server = Server(fault)
+    options = {"host": "127.0.0.1", "port": server.port}
+    if hasattr(settings, "MAILERS"):
+        backend = "django.core.mail.backends.smtp.EmailBackend"
+        settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": options}}
+    else:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = options.values()
+    try:
+        yield server
+    finally:
+        server.socket.close()
+
+
+class Clock:
+    """Runs on to the next moment there is anything to do, as the sweep would."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return timezone.now() + self.ahead
+
+    def work(self, *, rounds: int) -> None:
+        """Work until nothing waits, skipping the pauses; ``rounds`` at most."""
+        for _round in range(rounds):
+            dispatch.work(clock=self)
+            at = dispatch.next_at(self())
+            if at is None:
+                return
+            self.ahead += max(timedelta(), at - self())
+        raise AssertionError(f"{Progress.objects.total()['waiting']} still wait")
+
+
+def every(number: int, reply: str | None) -> Fault:
+    """That reply instead of every so-manieth acceptance of a message."""
+    return lambda recipient, count: reply if not recipient and count % number == 0 else "250 OK"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("fault", "failed", "repeats"),
+    [
+        pytest.param(every(10, "421 4.3.2 closing"), 0, 0, id="421 for every tenth message"),
+        pytest.param(every(10, "450 4.2.1 busy"), 0, 0, id="450 for every tenth message"),
+        pytest.param(every(10, "550 5.7.1 policy"), 0, 0, id="a policy against every tenth message"),
+        pytest.param(every(10, "554 5.6.0 content"), 1, 0, id="554 for every tenth message"),
+        pytest.param(every(50, None), 0, 1, id="hangs up after every fiftieth message"),
+        pytest.param(
+            lambda recipient, count: "550 5.1.1 unknown" if recipient.startswith("user7") else "250 OK",
+            1,
+            0,
+            id="unknown addresses",
+        ),
+    ],
+)
+def test_whatever_the_server_answers_the_ledger_adds_up_and_nobody_is_lost(settings, fault, failed, repeats):
+    factories.users(COUNT)
+    factories.published()
+    clock = Clock()
+    with failing(settings, fault) as server:
+        clock.work(rounds=COUNT)
+
+    total = Progress.objects.total()
+    outcomes = Counter(Delivery.objects.values_list("outcome", flat=True))
+    assert total == {"waiting": 0, "sent": outcomes["sent"], "failed": outcomes["failed"], "skipped": 0}
+    assert outcomes["sent"] + outcomes["failed"] == COUNT
+    assert bool(outcomes["failed"]) == bool(failed)
+    told = {recipient for recipient, _identity in server.took}
+    assert len(told) == outcomes["sent"]
+    assert len(set(server.took)) == len(told), "a repeat must carry the Message-ID of the first"
+    assert (len(server.took) > len(told)) == bool(repeats)
+
+
+@pytest.mark.django_db
+def test_a_server_that_is_away_at_first_costs_nobody_an_attempt(settings):
+    factories.users(COUNT)
+    factories.published()
+    clock = Clock()
+    with failing(settings, every(10**9, None)) as server:
+        server.socket.shutdown(socket.SHUT_RDWR)  # A thread in accept() would keep the port open.
+    # Nobody listens there now.
+    tally = dispatch.work(clock=clock)
+    assert tally.outage
+    assert set(Delivery.objects.values_list("outcome", "attempts")) == {("waiting", 0)}
+    clock.ahead += timedelta(minutes=1)
+    with failing(settings, every(10**9, None)):
+        clock.work(rounds=50)
+    assert Progress.objects.total()["sent"] == COUNT
+
+
+@pytest.mark.django_db
+def test_a_server_that_accepts_and_hangs_is_left_after_its_time(settings, monkeypatch):
+    monkeypatch.setattr("agreement.channels.TIMEOUT", 0.3)
+    if hasattr(settings, "EMAIL_TIMEOUT") and not hasattr(settings, "MAILERS"):
+        settings.EMAIL_TIMEOUT = None
+    factories.users(20)
+    factories.published()
+    clock = Clock()
+    with failing(settings, lambda recipient, count: "hang" if not recipient and count == 5 else "250 OK") as server:
+        clock.work(rounds=20)
+    assert Progress.objects.total()["sent"] == 20
+    assert len(set(server.took)) == 20
+
+
+@pytest.mark.django_db
+def test_a_clock_that_is_put_back_an_hour_delays_and_loses_nothing(settings):
+    factories.users(COUNT)
+    factories.published()
+    notice = Notice.objects.get()
+    dispatch.fan_out(notice)
+    clock = Clock()
+    with failing(settings, every(10, "450 4.2.1 busy")) as server:
+        batch = Delivery.objects.claim(notice=notice, channel=EmailChannel.name)
+        assert batch  # A worker that was killed.
+        dispatch.deliver(clock=clock)
+        clock.ahead -= timedelta(hours=1)
+        clock.work(rounds=COUNT)
+    assert Progress.objects.total() == {"waiting": 0, "sent": COUNT, "failed": 0, "skipped": 0}
+    assert len(server.took) == COUNT

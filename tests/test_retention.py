@@ -1,0 +1,298 @@
+"""Retention: nothing goes inside its term, nothing personal stays after it, and every count stays true."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.management import call_command
+from django.utils import timezone
+
+from agreement import retention
+from agreement.models import Acceptance, Consent, Delivery, Edition, LegalHold, Withdrawal
+from agreement.models.acceptances import Origin
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+NOW = timezone.now
+YEAR = timedelta(days=365)
+
+
+def join(user: Any, edition: Edition, **stated: Any) -> Acceptance:
+    stated.setdefault("kind", Acceptance.Kind.EXPLICIT)
+    origin = Origin(ip="203.0.113.7", user_agent="Mozilla/5.0")
+    return Acceptance.objects.record(
+        user=user, edition=edition, digest=edition.digest, language="kk", origin=origin, **stated
+    )
+
+
+def leave(user: Any, **stated: Any) -> Withdrawal:
+    stated = {"outcome": Withdrawal.Outcome.ENDED, "received_on": date(2026, 1, 1)} | stated
+    return Withdrawal.objects.register(agreement=factories.agreement(), user=user, **stated)
+
+
+def years(at: datetime, count: int) -> datetime:
+    return retention._years_later(at, count)
+
+
+def assert_kept() -> None:
+    assert set(Acceptance.objects.values_list("ip", "user_agent", "erased_at")) == {
+        ("203.0.113.7", "Mozilla/5.0", None)
+    }
+
+
+def assert_erased(row: Acceptance) -> None:
+    row.refresh_from_db()
+    assert (row.ip, row.user_agent, row.pseudonym, row.pseudonym_key, row.user_id) == (None, "", "", "", None)
+    assert row.erased_at
+    assert row.edition.digest == row.digest  # What was joined, when and how stays.
+
+
+def test_after_a_withdrawal_that_ended_it_the_term_of_the_edition_that_bound_runs():
+    first = factories.published(retention_years=5)
+    (user,) = factories.users(1)
+    join(user, first)
+    second = factories.published(retention_years=3)
+    row = join(user, second)
+    factories.published(retention_years=1)  # Never joined, so it binds nobody.
+    Consent.objects.give(user=user, purpose="registration", language="kk")
+    left = leave(user)
+    over = years(left.effective_at, 3)
+
+    early = retention.erase(at=over - timedelta(microseconds=1))
+    assert early == retention.Tally()
+    assert_kept()
+    tried = retention.erase(at=over, dry_run=True)
+    assert_kept()
+    done = retention.erase(at=over)
+
+    assert tried == done == retention.Tally(people=1, joinings=2, withdrawals=1, consents=1)
+    assert_erased(row)
+    assert Acceptance.objects.count() == 2
+    assert retention.erase(at=over) == retention.Tally()
+
+
+@pytest.mark.parametrize("outcome", [Withdrawal.Outcome.SUSPENDED, Withdrawal.Outcome.REFUSED])
+def test_what_did_not_end_the_agreement_begins_no_term(outcome):
+    edition = factories.published(retention_years=1)
+    (user,) = factories.users(1)
+    join(user, edition)
+    leave(user, outcome=outcome, ground="Негіз")
+    assert retention.erase(at=NOW() + 50 * YEAR) == retention.Tally()
+    assert_kept()
+
+
+def test_joining_again_stops_the_term_and_leaving_again_begins_it_anew():
+    edition = factories.published(retention_years=1)
+    (user,) = factories.users(1)
+    join(user, edition)
+    leave(user)
+    join(user, edition)
+    assert retention.erase(at=NOW() + 50 * YEAR) == retention.Tally()
+    last = leave(user)
+    assert retention.erase(at=years(last.effective_at, 1)).joinings == 2
+
+
+def test_a_living_account_that_left_stays_outside_after_its_data_are_erased():
+    edition = factories.published(retention_years=1)
+    (user,) = factories.users(1)
+    join(user, edition)
+    left = leave(user)
+    retention.erase(at=years(left.effective_at, 1))
+    assert Acceptance.objects.departure(user_key=user.pk, agreement=edition.agreement_id)
+    assert join(user, edition).round == 2
+    again = leave(user)
+    assert retention.erase(at=years(again.effective_at, 1)).joinings == 1
+
+
+def test_a_deleted_account_is_kept_for_its_term_and_then_nobody_finds_it():
+    edition = factories.published(retention_years=3)
+    (user,) = factories.users(1)
+    key = user.pk
+    row = join(user, edition)
+    user.delete()
+    row.refresh_from_db()
+    over = years(row.account_deleted_at, 3)
+
+    retention.erase(at=over - timedelta(microseconds=1))
+    assert Acceptance.objects.of(key).count() == 1
+    retention.erase(at=over)
+    assert Acceptance.objects.of(key).count() == 0
+    assert_erased(row)
+
+
+def test_without_keys_each_joining_of_a_deleted_account_has_the_term_of_its_own_edition(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {}}
+    edition = factories.published(retention_years=3)
+    (user,) = factories.users(1)
+    row = join(user, edition)
+    user.delete()
+    row.refresh_from_db()
+    assert retention.erase(at=years(row.account_deleted_at, 3)).joinings == 1
+
+
+def test_a_key_changed_in_between_makes_nothing_go_early(settings):
+    """Two pseudonyms of one account, which only the moment of its deletion joins."""
+    first = factories.published(retention_years=1)
+    (user,) = factories.users(1)
+    join(user, first)
+    keys = dict(settings.AGREEMENT["PSEUDONYM_KEYS"])
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {"new": "n" * 64} | keys}
+    row = join(user, factories.published(retention_years=5))
+    user.delete()
+    row.refresh_from_db()
+
+    assert retention.erase(at=years(row.account_deleted_at, 5) - timedelta(seconds=1)) == retention.Tally()
+    assert retention.erase(at=years(row.account_deleted_at, 5)).joinings == 2
+
+
+def test_accounts_deleted_together_have_their_own_terms(django_user_model):
+    long = factories.published(retention_years=5)
+    one, other = factories.users(2)
+    join(one, long)
+    join(other, factories.published(retention_years=1))
+    django_user_model.objects.all().delete()
+    at = Acceptance.objects.first().account_deleted_at
+    assert retention.erase(at=years(at, 1)).joinings == 1
+    assert Acceptance.objects.get(erased_at=None).edition == long
+
+
+def test_a_closed_site_begins_every_term(settings):
+    edition = factories.published(retention_years=3)
+    for user in factories.users(3):
+        join(user, edition)
+    closed = NOW() - timedelta(hours=1)
+    settings.AGREEMENT = {**settings.AGREEMENT, "CLOSED_AT": closed.isoformat()}
+    assert retention.erase(at=years(closed, 3) - timedelta(seconds=1)) == retention.Tally()
+    assert retention.erase(at=years(closed, 3)).people == 3
+
+
+@pytest.mark.parametrize("of", ["user", "deleted user", "edition"])
+def test_a_legal_hold_keeps_what_it_names_until_it_ends(of, settings):
+    edition = factories.published(retention_years=1)
+    held, other = factories.users(2)
+    join(held, edition)
+    about = {"edition": edition} if of == "edition" else {"user": held}
+    hold = LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", **about)
+    settings.AGREEMENT = {
+        **settings.AGREEMENT,
+        "PSEUDONYM_KEYS": {"newer": "n" * 64} | settings.AGREEMENT["PSEUDONYM_KEYS"],
+    }
+    leave(held)
+    if of == "deleted user":
+        held.delete()
+    at = NOW() + 50 * YEAR
+
+    assert retention.erase(at=at) == retention.Tally(held=1)
+    assert_kept()
+    LegalHold.objects.filter(pk=hold.pk).update(held_until=NOW() + YEAR)
+    assert retention.erase(at=at).people == 1
+    del other
+
+
+def test_address_digests_go_with_the_rest():
+    """Of a living account that left, and of a deleted one, each in its time; nothing says it was not sent."""
+    edition = factories.published(retention_years=3)
+    notice = edition.notices.get()
+    stays, left, gone = factories.users(3)
+    for user in (stays, left, gone):
+        join(user, edition)
+        Delivery.objects.create(
+            notice=notice,
+            user=user,
+            channel="email",
+            outcome="sent",
+            due_at=NOW(),
+            settled_at=NOW(),
+            address_digest="d",
+        )
+    over = years(leave(left).effective_at, 3)
+    gone.delete()
+    deleted = Delivery.objects.get(user=None)
+
+    assert retention.erase(at=over).deliveries == 1
+    assert retention.erase(at=years(deleted.account_deleted_at, 3), dry_run=True).joinings == 1
+    assert retention.erase(at=years(deleted.account_deleted_at, 3)).deliveries == 1
+    assert list(Delivery.objects.exclude(address_digest="").values_list("user", flat=True)) == [stays.pk]
+    assert Delivery.objects.filter(outcome="sent").count() == 3
+
+
+def test_scans_and_applicants_go_with_their_term(settings, tmp_path, django_capture_on_commit_callbacks):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path)}
+    factories.published(retention_years=3)
+    row = leave(None, applicant="А. Ахметов", application_number="12", scan=ContentFile(b"%PDF-", "a.pdf"))
+    over = years(row.registered_at, 3)
+    with django_capture_on_commit_callbacks(execute=True):
+        retention.erase(at=over - timedelta(seconds=1))
+    assert len(list(tmp_path.rglob("*.pdf"))) == 1
+    with django_capture_on_commit_callbacks(execute=True):
+        assert retention.erase(at=over).withdrawals == 1
+    row.refresh_from_db()
+    assert (row.applicant, row.application_number, row.scan.name) == ("", "", "")
+    assert list(tmp_path.rglob("*.pdf")) == []
+    assert row.reference.startswith("terms/")
+
+
+def test_editions_still_verify_after_everything_was_erased(settings):
+    edition = factories.published(retention_years=0)
+    for user in factories.users(3):
+        join(user, edition)
+        user.delete()
+    retention.erase(at=NOW())
+    out = io.StringIO()
+    call_command("verify_editions", stdout=out)
+    assert "1 editions verified" in out.getvalue()
+    assert Acceptance.objects.filter(edition=edition).count() == 3
+
+
+def test_the_command_tells_exactly_what_and_changes_nothing_dry():
+    edition = factories.published(retention_years=0)
+    (user,) = factories.users(1)
+    join(user, edition)
+    user.delete()
+    out = io.StringIO()
+    call_command("erase_expired", dry_run=True, stdout=out)
+    assert_kept()
+    call_command("erase_expired", stdout=out)
+    would, did = out.getvalue().splitlines()
+    assert would.startswith("Would erase the personal data of 1 people: addresses, browsers, pseudonyms and links of 1")
+    assert did == would.replace("Would erase", "Erased")
+
+
+@pytest.mark.parametrize(
+    ("at", "count", "expected"),
+    [
+        (datetime(2026, 3, 1, 9, tzinfo=UTC), 3, datetime(2029, 3, 1, 9, tzinfo=UTC)),
+        (datetime(2028, 2, 29, 9, tzinfo=UTC), 3, datetime(2031, 3, 1, 9, tzinfo=UTC)),
+        (datetime(2028, 2, 29, 9, tzinfo=UTC), 4, datetime(2032, 2, 29, 9, tzinfo=UTC)),
+    ],
+)
+def test_a_year_ends_on_its_day(at, count, expected):
+    assert retention._years_later(at, count) == expected
+
+
+def test_a_killed_run_is_finished_by_the_next(monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 1)
+    edition = factories.published(retention_years=0)
+    for user in factories.users(3):
+        join(user, edition)
+        user.delete()
+    real = retention._erase
+    calls = []
+
+    def killed(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(retention, "_erase", killed)
+    with pytest.raises(KeyboardInterrupt):
+        retention.erase()
+    monkeypatch.setattr(retention, "_erase", real)
+    assert Acceptance.objects.exclude(erased_at=None).count() == 1
+    assert retention.erase().people == 2
