@@ -309,5 +309,28 @@ def test_joinings_do_not_wait_for_each_other():
     thread.join()
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_a_second_click_waits_for_the_first_and_gets_its_row():
+    """Two tabs, two processes: neither sees the other's row before it is committed."""
+    edition, (user,) = factories.published(), factories.users(1)
+    rows = []
+
+    def click_again():
+        rows.append(join(user, edition, language="ru"))
+        connection.close()
+
+    with transaction.atomic():
+        first = join(user, edition)
+        thread = threading.Thread(target=click_again)
+        thread.start()
+        thread.join(0.3)
+        assert rows == []
+    thread.join(10)
+
+    assert rows == [first]
+    assert Acceptance.objects.get().language == "kk"
+
+
 def test_a_site_with_other_users_is_asked_by_their_key():
     assert pseudonyms.read(get_user_model()(pk=7).pk) == pseudonyms.read("7")

@@ -153,7 +153,10 @@ def test_a_form_that_was_tampered_with_is_refused_whole(reader, which):
     assert not Acceptance.objects.exists()
 
 
-def test_another_users_token_is_refused(user):
+@pytest.mark.parametrize("globally", [True, False])
+def test_another_users_token_is_refused_whether_or_not_the_site_checks_tokens_itself(user, settings, globally):
+    if not globally:
+        settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.endswith("CsrfViewMiddleware")]
     edition = factories.published()
     strict, other = Client(enforce_csrf_checks=True), Client(enforce_csrf_checks=True)
     strict.force_login(user)
