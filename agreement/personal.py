@@ -25,7 +25,7 @@ from agreement import conf, dates, gate, origin
 from agreement.compared import Compared
 from agreement.gate import Dated, Timeline
 from agreement.models import Acceptance, Delivery, Edition, Outside, Stale
-from agreement.models.editions import Joining
+from agreement.models.agreements import Joining
 from agreement.pages import Visit
 from agreement.shown import Shown, frame
 

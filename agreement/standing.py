@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from agreement import gate
 from agreement.models.acceptances import Asked
-from agreement.models.editions import Joining
+from agreement.models.agreements import Joining
 from agreement.models.withdrawals import Withdrawal
 
 #: Sessions, and users, one process remembers at most; the longest known go first.

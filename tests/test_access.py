@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from agreement import access, gate, standing
 from agreement.models import Acceptance, Edition
-from agreement.models.editions import Joining
+from agreement.models.agreements import Joining
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)

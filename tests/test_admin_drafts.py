@@ -150,7 +150,7 @@ def test_the_second_save_is_refused_with_the_differences_and_loses_nothing(autho
     assert answer.status_code == 409
     page = html.unescape(answer.content.decode())
     assert "Somebody saved this draft while you were writing" in page
-    assert re.search(r"<del>Оның\s*</del>\s*<ins>Менің", page)
+    assert re.search(r"<del>[^\n]*Оның[^\n]*<ins>[^\n]*Менің", page)
     form = answer.context["adminform"].form
     assert "Менің" in form["body_kk"].value()
     assert "Оның" in Edition.objects.get().body_kk
@@ -224,6 +224,6 @@ def test_a_title_is_the_first_line_of_its_text(author):
 def test_unsaved_text_goes_with_its_draft_and_its_author(author, django_user_model):
     for gone in (Edition.objects, django_user_model.objects):
         edition = factories.draft()
-        Autosave.objects.keep(author=django_user_model.objects.get(), edition=edition, fields={}, base="")
+        Autosave.objects.keep(author=django_user_model.objects.get().pk, edition=edition, fields={}, base="")
         gone.all().delete()
         assert not Autosave.objects.exists()

@@ -17,6 +17,7 @@ FLOORS = [
         *("models.triggers", "models.notices", "models.fields", "models.refusals", "models.acts"),
         *("models.autosave", "models.timestamps"),
     },
+    {"models.agreements"},
     {"models.editions", "models.deliveries", "models.paces"},
     {"models.withdrawals", "models.holds"},
     {"models.acceptances"},

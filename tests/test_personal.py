@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from agreement import dispatch, gate
 from agreement.models import Acceptance, Agreement, Edition
-from agreement.models.editions import Joining
+from agreement.models.agreements import Joining
 from tests import factories
 from tests.site import KK, RU
 

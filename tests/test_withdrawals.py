@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from agreement import signals
 from agreement.models import Acceptance, Consent, Outside, Withdrawal
-from agreement.models.editions import Joining
+from agreement.models.agreements import Joining
 from tests import factories
 
 pytestmark = pytest.mark.django_db

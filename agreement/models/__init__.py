@@ -7,9 +7,10 @@ Imports go one way: ``acceptances`` knows ``editions``, ``deliveries`` and ``fie
 
 from agreement.models.acceptances import Acceptance, Outside, Stale
 from agreement.models.acts import Act
+from agreement.models.agreements import Agreement
 from agreement.models.autosave import Autosave
 from agreement.models.deliveries import Bounce, Delivery, Progress
-from agreement.models.editions import Agreement, Edition
+from agreement.models.editions import Edition
 from agreement.models.holds import LegalHold
 from agreement.models.notices import Notice, NoticeRead, NoticeText
 from agreement.models.paces import Pace

@@ -23,8 +23,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, pseudonyms, signals
+from agreement.models.agreements import Agreement
 from agreement.models.deliveries import Delivery
-from agreement.models.editions import Agreement, Edition
+from agreement.models.editions import Edition
 from agreement.models.fields import LEAVE_EVIDENCE, InstantField
 from agreement.models.notices import Notice
 from agreement.models.withdrawals import Withdrawal

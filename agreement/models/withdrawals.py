@@ -23,7 +23,8 @@ from django.utils.deconstruct import deconstructible
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, pseudonyms, signals
-from agreement.models.editions import Agreement, Edition
+from agreement.models.agreements import Agreement
+from agreement.models.editions import Edition
 from agreement.models.fields import LEAVE_EVIDENCE, InstantField
 
 LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian"))]

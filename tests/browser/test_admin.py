@@ -24,7 +24,7 @@ from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from portal_site.management.commands import demo
 from tests import factories
-from tests.browser.test_pages import browser, complaints, overflow, page  # noqa: F401
+from tests.browser.conftest import overflow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -103,12 +103,12 @@ def site(live_server, settings) -> str:
 
 
 @pytest.fixture
-def person(site: str, page: Page, language: str) -> Person:  # noqa: F811
+def person(site: str, page: Page, language: str) -> Person:
     return Person(page, site, language)
 
 
 @pytest.fixture
-def other(site: str, browser: Browser) -> Iterator[Person]:  # noqa: F811
+def other(site: str, browser: Browser) -> Iterator[Person]:
     """A second browser."""
     context = browser.new_context()
     yield Person(context.new_page(), site, "ru")
@@ -125,7 +125,7 @@ def draft_of(number: int = 2, **stated: object) -> Edition:
 @languages
 def test_an_author_drafts_from_the_edition_in_force_sees_findings_and_changes_and_can_not_publish(
     person,
-    complaints,  # noqa: F811
+    complaints,
     language,
 ):
     person.log_in("author")
