@@ -12,7 +12,7 @@ from agreement.models.triggers import CloseSeal, OpenSeal
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agreement", "0040_time_stamps"),
+        ("agreement", "0009_time_stamps"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agreement", "0030_acts"),
+        ("agreement", "0007_acts"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -6,7 +6,7 @@ from agreement.models.triggers import CloseSeal, OpenSeal
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agreement", "0031_autosave")]
+    dependencies = [("agreement", "0008_autosave")]
 
     operations = [
         OpenSeal(),

@@ -6,7 +6,7 @@ from agreement.models.triggers import CloseSeal, OpenSeal
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agreement", "0020_acceptances")]
+    dependencies = [("agreement", "0006_acceptances")]
 
     operations = [
         OpenSeal(),

@@ -8,7 +8,7 @@ import agreement.models.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agreement", "0041_withdrawals"),
+        ("agreement", "0010_withdrawals"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
