@@ -140,7 +140,7 @@ def test_an_author_drafts_from_the_edition_in_force_sees_findings_and_changes_an
     assert person.page.locator(".agreement-findings li", has_text="9.9").count() == 2
 
     person.page.locator(".agreement-bar button").nth(1).click()
-    person.page.locator(".agreement-preview .agreement-new ins").first.wait_for()
+    person.page.locator(".agreement-preview ins").first.wait_for()
     counted = {"kk": "2 тармақ өзгертілді.", "ru": "2 пункта изменены."}
     assert person.page.locator(".agreement-said").first.inner_text() == counted[language]
 
@@ -279,8 +279,8 @@ def test_two_browsers_on_one_draft_lose_nothing(person, other, language):
     person.append("ru", "1.2", " Мои слова.")
     person.submit("input[name=_continue]")
 
-    assert person.page.locator(".agreement-conflict .agreement-new del", has_text="Слова другого").count() == 1
-    assert person.page.locator(".agreement-conflict .agreement-new ins", has_text="Мои слова").count() == 1
+    assert person.page.locator(".agreement-conflict del", has_text="Слова другого").count() == 1
+    assert person.page.locator(".agreement-conflict ins", has_text="Мои слова").count() == 1
     assert "Мои слова." in person.page.locator("#id_body_ru").input_value()
     draft.refresh_from_db()
     assert "Слова другого." in draft.body_ru
