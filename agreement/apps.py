@@ -13,8 +13,10 @@ class AgreementConfig(AppConfig):
 
     def ready(self) -> None:
         from agreement import checks as own
+        from agreement import deployment
 
         own.register()
+        deployment.register()
         post_migrate.connect(reinstall_seal, sender=self, dispatch_uid="agreement.seal")
         post_migrate.connect(make_groups, sender=self, dispatch_uid="agreement.roles")
         if apps.is_installed("modeltranslation") and apps.is_installed("reversion"):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from datetime import datetime
 from email.utils import parseaddr
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,6 +77,10 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
         yield _wrong("BASE_URL", now.BASE_URL, 'must be like "https://portal.example.kz"')
     elif urlsplit(now.BASE_URL).path.strip("/"):
         yield _wrong("BASE_URL", now.BASE_URL, "must end with the host: the pages' addresses bring their own path")
+    if now.FILE_WITHDRAWALS not in ("", "suspended", "ended"):
+        yield _wrong("FILE_WITHDRAWALS", now.FILE_WITHDRAWALS, 'must be "suspended", "ended" or ""')
+    if not _instant(now.CLOSED_AT):
+        yield _wrong("CLOSED_AT", now.CLOSED_AT, 'must be like "2030-01-01T00:00:00+05:00"')
     if now.TIMESTAMP_AUTHORITY:
         if urlsplit(now.TIMESTAMP_AUTHORITY).scheme not in {"http", "https"}:
             yield _wrong("TIMESTAMP_AUTHORITY", now.TIMESTAMP_AUTHORITY, 'must be like "https://tsa.example.kz"')
@@ -254,6 +259,13 @@ def _channels(paths: object) -> Iterable[CheckMessage]:
             yield Error(f"The channel {channel.name!r}: {fault}", hint=hint, id="agreement.E009")
     for name in {channel.name for channel in found if [one.name for one in found].count(channel.name) > 1}:
         yield Error(f"Two channels are called {name!r}.", hint=hint, id="agreement.E009")
+
+
+def _instant(written: str) -> bool:
+    try:
+        return not written or datetime.fromisoformat(written).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def _is(value: object, kind: type) -> bool:

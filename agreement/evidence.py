@@ -256,8 +256,9 @@ def _folder(edition: Edition) -> str:
 def _add_notices(bundle: Bundle, edition: Edition, at: datetime) -> None:
     """What was said about the edition, word for word; the JSON is the bytes that the recorded digest is of."""
     texts = NoticeText.objects.filter(notice__edition=edition, notice__created_at__lte=at).select_related("notice")
-    for text in texts.order_by("notice_id", "channel", "language").iterator(chunk_size=10):
-        name = f"{_folder(edition)}/notices/{text.notice.kind}.{text.channel}.{text.language}"
+    for text in texts.order_by("notice_id", "channel", "language", "since").iterator(chunk_size=10):
+        kind = f"{text.notice.kind}-since-{text.since}" if text.since else text.notice.kind
+        name = f"{_folder(edition)}/notices/{kind}.{text.channel}.{text.language}"
         words = [text.subject, text.text, text.html]
         bundle.add(f"{name}.json", json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode())
         bundle.add(f"{name}.txt", f"{text.subject}\n\n{text.text}".encode())

@@ -161,6 +161,9 @@ AGREEMENT = {
     "PSEUDONYM_KEYS": env.dict(
         "AGREEMENT_PSEUDONYM_KEYS", default={"demo": "only-for-the-demo-and-for-nothing-else"} if DEBUG else {}
     ),
+    "PRIVATE_ROOT": env.str("AGREEMENT_PRIVATE_ROOT", default=""),
+    "FILE_WITHDRAWALS": env.str("AGREEMENT_FILE_WITHDRAWALS", default="ended" if DEBUG else ""),
+    "DATA_LOCATION": env.str("AGREEMENT_DATA_LOCATION", default=""),
     "RECORD_IP": env.bool("AGREEMENT_RECORD_IP", default=False),
     "RECORD_USER_AGENT": env.bool("AGREEMENT_RECORD_USER_AGENT", default=False),
     "TRUSTED_PROXIES": env.int("AGREEMENT_TRUSTED_PROXIES", default=0),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import uuid
 
 import pytest
 
+from agreement.deployment import check_deployment, check_role
 from tests.site import ROOT, Site, database
 
 
@@ -14,6 +17,78 @@ def readme(kind: str) -> str:
     """The block of that kind in README, "Deploy"."""
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Deploy")[2]
     return re.search(rf"```{kind}\n(.*?)```", section, re.DOTALL)[1]
+
+
+# check --deploy
+
+SOUND = {
+    "BASE_URL": "https://portal.example.kz",
+    "PSEUDONYM_KEYS": {"2026": "k" * 64},
+    "DATA_LOCATION": "Астана; 2026 жылғы 1 наурыздағы № 12 бұйрық",
+    "TRUSTED_PROXIES": 1,
+    "RECORD_IP": True,
+}
+PROXIED = ("HTTP_X_FORWARDED_PROTO", "https")
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        ({}, []),
+        ({"BASE_URL": "http://portal.example.kz"}, ["agreement.W041"]),
+        ({"DATA_LOCATION": " "}, ["agreement.W044"]),
+        ({"TRUSTED_PROXIES": 0}, ["agreement.W043"]),
+    ],
+)
+def test_each_deploy_check_names_what_is_missing(settings, stated, found):
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_PROXY_SSL_HEADER = True, PROXIED
+    settings.AGREEMENT = SOUND | stated
+    assert [message.id for message in check_deployment(None)] == found
+    assert all(message.hint for message in check_deployment(None))
+
+
+def test_W043_sees_the_redirect_that_never_ends(settings):  # noqa: N802
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_PROXY_SSL_HEADER = True, None
+    settings.AGREEMENT = SOUND
+    (message,) = check_deployment(None)
+    assert (message.id, "redirected for ever" in message.msg) == ("agreement.W043", True)
+
+
+def test_W042_asks_for_a_policy(settings):  # noqa: N802
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_PROXY_SSL_HEADER = True, PROXIED
+    settings.AGREEMENT = SOUND
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "csp" not in name.lower()]
+    assert [message.id for message in check_deployment(None)] == ["agreement.W042"]
+
+
+@pytest.mark.django_db
+def test_W045_is_about_roles_of_postgresql(settings):  # noqa: N802
+    found = [message.id for message in check_role(None, ["default"])]
+    assert found == (["agreement.W045"] if "postgresql" in settings.DATABASES["default"]["ENGINE"] else [])
+
+
+def test_the_portal_of_the_readme_passes_every_deploy_check(tmp_path):
+    """As README configures it behind its web server; Django's own checks among them."""
+    environment = Site(f"sqlite:///{tmp_path / 'portal.sqlite3'}").env | {
+        "DEBUG": "0",
+        "HTTPS": "1",
+        "SECRET_KEY": "".join(chr(33 + number) for number in range(80)),
+        "ALLOWED_HOSTS": "portal.example.kz",
+        "AGREEMENT_BASE_URL": "https://portal.example.kz",
+        "AGREEMENT_PSEUDONYM_KEYS": "2026=" + "k" * 64,
+        "AGREEMENT_DATA_LOCATION": "Astana; order No 12 of 2026",
+        "AGREEMENT_TRUSTED_PROXIES": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # The demo's mailbox shows letters in a frame of its own; being preloaded by browsers is a site's own wish.
+    assert set(re.findall(r"\((\w+\.[EW]\d+)\)", done.stderr)) <= {"security.W019", "security.W021"}, done.stderr
 
 
 # The role of the application

@@ -94,7 +94,8 @@ def test_a_bundle_holds_what_was_said_and_who_was_told_without_an_address(told):
     (notice,) = edition.notices.all()
 
     for text in notice.texts.all():
-        said = (folder / f"terms/editions/2/notices/published.email.{text.language}.json").read_bytes()
+        kind = f"published-since-{text.since}" if text.since else "published"
+        said = (folder / f"terms/editions/2/notices/{kind}.email.{text.language}.json").read_bytes()
         assert seal.sha256(said) == text.digest
         assert json.loads(said) == [text.subject, text.text, text.html]
     rows = list(csv.DictReader(io.StringIO((folder / "terms/editions/2/deliveries.csv").read_text(), newline="")))

@@ -312,5 +312,27 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.AlterField(
+            model_name="act",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("written", "draft written"),
+                    ("deleted", "draft deleted"),
+                    ("published", "edition published"),
+                    ("recorded", "history recorded"),
+                    ("cancelled", "edition cancelled"),
+                    ("paused", "sending paused"),
+                    ("resumed", "sending resumed"),
+                    ("resent", "sent again to those not reached"),
+                    ("viewed", "personal data viewed"),
+                    ("exported", "personal data exported"),
+                    ("withdrawn", "withdrawal of consent registered"),
+                    ("held", "legal hold placed or ended"),
+                ],
+                max_length=16,
+                verbose_name="act",
+            ),
+        ),
         CloseSeal(),
     ]

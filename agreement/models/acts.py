@@ -63,6 +63,8 @@ class Act(models.Model):
         RESENT = "resent", _("sent again to those not reached")
         VIEWED = "viewed", _("personal data viewed")
         EXPORTED = "exported", _("personal data exported")
+        WITHDRAWN = "withdrawn", _("withdrawal of consent registered")
+        HELD = "held", _("legal hold placed or ended")
 
     at = InstantField(_("when"), default=timezone.now, editable=False)
     kind = models.CharField(_("act"), max_length=16, choices=Kind.choices)

@@ -312,6 +312,8 @@ class Withdrawal(Personal):
             wrong["applicant"] = _("Name the user, or the applicant.")
         if self.outcome == self.Outcome.REFUSED and not self.ground:
             wrong["ground"] = _("State the ground of the refusal.")
+        if self.agreement_id is None:
+            raise ValidationError(wrong)  # Nothing more can be said without its zone.
         zone = ZoneInfo(self.agreement.time_zone)
         today = (self.registered_at or timezone.now()).astimezone(zone).date()
         received: date | None = self.received_on  # Until it is filled in.

@@ -1,0 +1,227 @@
+"""The register of withdrawals, consents and legal holds: for privacy officers, and every look is logged."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement import conf, withdrawing
+from agreement.admin.acts import Watched
+from agreement.admin.notices import Filtered, FirstThousand, ReadOnly, moment
+from agreement.models import Act, Consent, LegalHold, Withdrawal
+from agreement.models.acts import name_of
+
+if TYPE_CHECKING:
+    ConsentModelAdmin = admin.ModelAdmin[Consent]
+    HoldModelAdmin = admin.ModelAdmin[LegalHold]
+    WithdrawalModelAdmin = admin.ModelAdmin[Withdrawal]
+    WithdrawalModelForm = forms.ModelForm[Withdrawal]
+    HoldModelForm = forms.ModelForm[LegalHold]
+else:
+    ConsentModelAdmin = HoldModelAdmin = WithdrawalModelAdmin = admin.ModelAdmin
+    WithdrawalModelForm = HoldModelForm = forms.ModelForm
+
+#: How long a scan may be, and what it may be by its first bytes.
+LONGEST = 10 * 1024 * 1024
+KINDS = {b"%PDF-": ".pdf", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
+#: What an officer writes; the rest of the entry follows.
+WRITTEN = (
+    *("agreement", "user", "applicant", "application_number", "received_on", "outcome", "effective_at", "ground"),
+    *("may_rejoin", "language", "scan"),
+)
+
+
+class WithdrawalForm(WithdrawalModelForm):
+    """An application as it came in."""
+
+    class Meta:
+        model = Withdrawal
+        fields = WRITTEN
+
+    def clean_scan(self) -> Any:
+        scan = self.cleaned_data.get("scan")
+        if scan:
+            start = scan.read(8)
+            scan.seek(0)
+            suffix = next((suffix for mark, suffix in KINDS.items() if start.startswith(mark)), "")
+            if not suffix or scan.size > LONGEST:
+                raise ValidationError(_("A scan is a PDF, JPEG or PNG of at most 10 MB."), code="no_scan")
+            scan.name = f"scan{suffix}"
+        return scan
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        refused = cleaned.get("outcome") == Withdrawal.Outcome.REFUSED
+        if refused and cleaned.get("effective_at"):
+            self.add_error("effective_at", _("A refusal takes no effect."))
+        elif not refused and "effective_at" not in self.errors:
+            cleaned["effective_at"] = cleaned.get("effective_at") or timezone.now()
+        return cleaned
+
+
+@admin.register(Withdrawal)
+class WithdrawalAdmin(ReadOnly, Watched, Filtered, WithdrawalModelAdmin):
+    form = WithdrawalForm
+    list_display = ["reference", "user", "outcome", "received_on", "effective", "confirmed"]
+    list_filter = ["outcome"]
+    list_select_related = ["user", "agreement"]
+    list_per_page = 50
+    search_fields = ["=application_number"]
+    search_help_text = _("The number of the written application.")
+    ordering = ["-pk"]
+    sortable_by = ()
+    paginator = FirstThousand
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = None
+    raw_id_fields = ["user"]
+    shown = ["reference", *WRITTEN[:-1], "papers", "registered", "registered_by", "edition", "confirmed", "erased"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("agreement.add_withdrawal")
+
+    def get_fields(self, request: HttpRequest, obj: Withdrawal | None = None) -> Any:
+        return self.shown if obj else WRITTEN
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Withdrawal | None = None) -> Any:
+        return self.shown if obj else ()
+
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            path(
+                "<int:key>/reply.<str:language>.html",
+                self.admin_site.admin_view(self.reply),
+                name="agreement_withdrawal_reply",
+            ),
+            path("<int:key>/scan", self.admin_site.admin_view(self.scan), name="agreement_withdrawal_scan"),
+        ]
+        return own + super().get_urls()
+
+    def save_model(self, request: HttpRequest, obj: Withdrawal, form: Any, change: Any) -> None:
+        """Enter it in the register: number, round and consents follow, and the user gets the reply."""
+        written = {name: form.cleaned_data[name] for name in WRITTEN}
+        row = Withdrawal.objects.register(**written, by=name_of(request.user))
+        Act.objects.log(Act.Kind.WITHDRAWN, on=row, by=request.user, note=row.reference)
+        transaction.on_commit(partial(withdrawing.confirm, row), robust=True)
+        obj.__dict__.update({name: value for name, value in row.__dict__.items() if name != "_state"})
+        obj._state.adding = False
+
+    def reply(self, request: HttpRequest, key: int, language: str) -> HttpResponse:
+        """The reply, to be printed and signed."""
+        row = self._row(request, key)
+        if language not in conf.LANGUAGES:
+            raise Http404
+        said = withdrawing.reply(row, language)
+        return render(request, "agreement/withdrawal_reply.html", {"reply": said, "applicant": row.applicant})
+
+    def scan(self, request: HttpRequest, key: int) -> HttpResponseBase:
+        """The scan, to be saved and not shown: whatever is in it runs nowhere here."""
+        row = self._row(request, key)
+        if not row.scan:
+            raise Http404
+        return FileResponse(row.scan.open("rb"), as_attachment=True, content_type="application/octet-stream")
+
+    def _row(self, request: HttpRequest, key: int) -> Withdrawal:
+        row: Withdrawal | None = self.get_object(request, str(key))  # Logged as a look.
+        if row is None:
+            raise Http404
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        return row
+
+    @admin.display(description=_("reply and scan"))
+    def papers(self, row: Withdrawal) -> str:
+        site = self.admin_site.name
+        links = [
+            (reverse(f"{site}:agreement_withdrawal_reply", args=[row.pk, language]), gettext("Reply (%s)") % language)
+            for language in conf.LANGUAGES
+        ]
+        if row.scan:
+            links.append((reverse(f"{site}:agreement_withdrawal_scan", args=[row.pk]), gettext("Scan")))
+        return format_html_join(" · ", '<a href="{}">{}</a>', links)
+
+    @admin.display(description=_("effective"))
+    def effective(self, row: Withdrawal) -> str:
+        return moment(row.effective_at, row.agreement.time_zone)
+
+    @admin.display(description=_("registered"))
+    def registered(self, row: Withdrawal) -> str:
+        return moment(row.registered_at, row.agreement.time_zone)
+
+    @admin.display(description=_("confirmation sent"))
+    def confirmed(self, row: Withdrawal) -> str:
+        return moment(row.confirmed_at, row.agreement.time_zone)
+
+    @admin.display(description=_("erased"))
+    def erased(self, row: Withdrawal) -> str:
+        return moment(row.erased_at, row.agreement.time_zone)
+
+
+@admin.register(Consent)
+class ConsentAdmin(ReadOnly, Watched, Filtered, ConsentModelAdmin):
+    list_display = ["id", "user", "purpose", "language", "given", "withdrawn"]
+    list_select_related = ["user"]
+    list_per_page = 50
+    ordering = ["-pk"]
+    sortable_by = ()
+    paginator = FirstThousand
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = None
+    fields = ["user", "purpose", "language", "given", "withdrawn", "pseudonym", "pseudonym_key"]
+
+    @admin.display(description=_("given"))
+    def given(self, row: Consent) -> str:
+        return moment(row.given_at, conf.time_zone())
+
+    @admin.display(description=_("withdrawn"))
+    def withdrawn(self, row: Consent) -> str:
+        return moment(row.withdrawn_at, conf.time_zone())
+
+
+class HoldForm(HoldModelForm):
+    class Meta:
+        model = LegalHold
+        fields = ["user", "edition", "ground", "held_from", "held_until"]
+
+
+@admin.register(LegalHold)
+class LegalHoldAdmin(Watched, Filtered, HoldModelAdmin):
+    """A hold is placed once; afterwards only its end changes."""
+
+    form = HoldForm
+    list_display = ["id", "user", "edition", "ground", "by", "held_from", "held_until"]
+    list_select_related = ["user", "edition__agreement"]
+    raw_id_fields = ["user", "edition"]
+    actions = None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: LegalHold | None = None) -> Any:
+        return ("user", "edition", "ground", "by", "held_from") if obj else ()
+
+    def get_fields(self, request: HttpRequest, obj: LegalHold | None = None) -> Any:
+        return ["user", "edition", "ground", *(["by"] if obj else []), "held_from", "held_until"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: LegalHold, form: Any, change: Any) -> None:
+        if change:
+            obj.save(update_fields=["held_until"])
+        else:
+            row = LegalHold.objects.hold(**form.cleaned_data, by=name_of(request.user))
+            obj.__dict__.update({name: value for name, value in row.__dict__.items() if name != "_state"})
+            obj._state.adding = False
+        Act.objects.log(Act.Kind.HELD, on=obj, by=request.user, note=obj.ground[:255])

@@ -1,0 +1,246 @@
+"""The privacy officer's register: an application entered, answered, its scan; and the user's own way out."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import date
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core import mail
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from django.utils import translation
+
+from agreement.models import Acceptance, Act, LegalHold, Withdrawal
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+OWN = "/ru/agreements/withdraw/"
+
+
+def at(name: str, *args: object) -> str:
+    with translation.override("ru"):
+        return reverse(f"admin:agreement_{name}", args=args)
+
+
+def member(group: str) -> Client:
+    (user,) = factories.users(1)
+    user.is_staff = True
+    user.save()
+    user.groups.add(Group.objects.get(name=group))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def officer():
+    return member("agreement privacy officers")
+
+
+def application(**changed: object) -> dict[str, object]:
+    return {
+        "agreement": factories.agreement().pk,
+        "applicant": "А. Ахметов",
+        "application_number": "12-к",
+        "received_on": "2026-01-15",
+        "outcome": "ended",
+        "may_rejoin": "on",
+        "language": "kk",
+    } | changed
+
+
+def signed_in(user) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_an_officer_enters_an_application_and_the_user_gets_the_reply(officer, django_capture_on_commit_callbacks):
+    factories.published(retention_years=5)
+    (user,) = factories.users(1)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = officer.post(at("withdrawal_add"), application(user=user.pk))
+
+    assert answer.status_code == 302
+    row = Withdrawal.objects.get()
+    assert (row.user, row.registered_by, row.received_on) == (user, "user0", date(2026, 1, 15))
+    (letter,) = mail.outbox
+    assert letter.to == [user.email]
+    assert letter.subject == f"№ {row.reference} келісімді кері қайтарып алуға жауап"
+    assert "5 жыл сақталады" in letter.body
+    assert row.confirmed_at
+    assert Act.objects.filter(kind="withdrawn", by="user0", note=row.reference).count() == 1
+
+
+def test_a_mail_server_that_is_away_loses_no_withdrawal(officer, settings, django_capture_on_commit_callbacks):
+    factories.published()
+    (user,) = factories.users(1)
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_PORT = 9
+    with django_capture_on_commit_callbacks(execute=True):
+        assert officer.post(at("withdrawal_add"), application(user=user.pk)).status_code == 302
+    assert Withdrawal.objects.get().confirmed_at is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"agreement": ""},
+        {"applicant": ""},
+        {"outcome": "refused"},
+        {"outcome": "refused", "ground": "x", "effective_at_0": "2026-02-01", "effective_at_1": "09:00"},
+        {"received_on": "2100-01-01"},
+        {"received_on": "never"},
+        {"effective_at_0": "2025-01-01", "effective_at_1": "09:00"},
+    ],
+)
+def test_what_is_no_application_comes_back_and_nothing_is_entered(officer, changed):
+    assert officer.post(at("withdrawal_add"), application(**changed)).status_code == 200
+    assert not Withdrawal.objects.exists()
+
+
+def test_a_scan_is_what_its_bytes_say_and_is_saved_and_not_shown(officer, settings, tmp_path):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path)}
+    for content in (b"<html><script>alert(1)</script>", b"%PDF-" + bytes(10 * 1024 * 1024)):
+        scan = SimpleUploadedFile("scan.pdf", content)
+        assert officer.post(at("withdrawal_add"), application(scan=scan)).status_code == 200
+    assert not Withdrawal.objects.exists()
+
+    scan = SimpleUploadedFile("../../Ахметов.html", b"%PDF-1.7 x")
+    assert officer.post(at("withdrawal_add"), application(scan=scan)).status_code == 302
+    row = Withdrawal.objects.get()
+    answer = officer.get(at("withdrawal_scan", row.pk))
+
+    assert b"".join(answer.streaming_content) == b"%PDF-1.7 x"
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert Act.objects.filter(kind="viewed", model="withdrawal", key=str(row.pk)).exists()
+
+
+@pytest.mark.parametrize(("language", "words"), [("kk", "тоқтатылды"), ("ru", "прекращено")])
+def test_the_reply_is_printed_in_either_language(officer, language, words):
+    edition = factories.published()
+    officer.post(at("withdrawal_add"), application())
+    row = Withdrawal.objects.get()
+    page = officer.get(at("withdrawal_reply", row.pk, language)).content.decode()
+    for word in (words, row.reference, "12-к", "А. Ахметов", edition.text(language).title, "user0"):
+        assert word in page
+    assert f'<html lang="{language}">' in page
+    assert officer.get(at("withdrawal_reply", row.pk, "en")).status_code == 404
+
+
+def test_an_entry_is_shown_and_never_changed(officer):
+    officer.post(at("withdrawal_add"), application())
+    row = Withdrawal.objects.get()
+    assert "А. Ахметов" in officer.get(at("withdrawal_change", row.pk)).content.decode()
+    assert officer.get(at("withdrawal_changelist")).status_code == 200
+    assert officer.post(at("withdrawal_change", row.pk), application(applicant="x")).status_code == 403
+    assert officer.post(at("withdrawal_delete", row.pk)).status_code == 403
+
+
+def test_others_see_nothing_of_it():
+    Withdrawal.objects.register(
+        agreement=factories.agreement(), applicant="А", outcome="ended", received_on=date(2026, 1, 1)
+    )
+    publisher, row = member("agreement publishers"), Withdrawal.objects.get()
+    for page in ("withdrawal_changelist", "withdrawal_add", "consent_changelist", "legalhold_changelist"):
+        assert publisher.get(at(page)).status_code == 403
+    assert publisher.get(at("withdrawal_reply", row.pk, "kk")).status_code == 403
+    assert publisher.get(at("withdrawal_scan", row.pk)).status_code == 403
+
+
+def test_a_hold_is_placed_once_and_only_its_end_changes(officer):
+    (user,) = factories.users(1)
+    now = {"held_from_0": "2026-01-01", "held_from_1": "09:00"}
+    assert officer.post(at("legalhold_add"), {"ground": "Сот", **now}).status_code == 200
+    assert officer.post(at("legalhold_add"), {"user": user.pk, "ground": "Сот № 7", **now}).status_code == 302
+    hold = LegalHold.objects.get()
+    end = {"held_until_0": "2027-01-01", "held_until_1": "09:00", "ground": "x", "user": ""}
+    assert officer.post(at("legalhold_change", hold.pk), end).status_code == 302
+    hold.refresh_from_db()
+    assert (hold.ground, hold.user, hold.by) == ("Сот № 7", user, "user0")
+    assert hold.held_until
+    assert hold.pseudonyms
+    assert officer.post(at("legalhold_delete", hold.pk)).status_code == 403
+
+
+# The user's own pages
+
+
+def test_without_filing_on_the_site_the_page_says_how_to_apply(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": ""}
+    factories.published()
+    (user,) = factories.users(1)
+    client = signed_in(user)
+    page = client.get(OWN)
+    assert "письменным заявлением" in page.content.decode()
+    assert page.headers["Cache-Control"] == "private, no-store"
+    assert client.post(OWN, {"agreement": "terms", "confirm": "yes"}).status_code == 400
+    assert not Withdrawal.objects.exists()
+    assert Client().get(OWN).status_code == 302
+
+
+def test_a_user_withdraws_on_the_site_once_and_joins_again(settings, django_capture_on_commit_callbacks):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": "suspended"}
+    edition = factories.published()
+    (user,) = factories.users(1)
+    client = signed_in(user)
+    assert client.post(OWN, {"agreement": "terms"}).status_code == 400
+    assert client.post(OWN, {"agreement": "other", "confirm": "yes"}).status_code == 400
+
+    with django_capture_on_commit_callbacks(execute=True):
+        for _twice in range(2):
+            assert client.post(OWN, {"agreement": "terms", "confirm": "yes"}).status_code == 302
+    row = Withdrawal.objects.get()
+    page = client.get(OWN).content.decode()
+
+    assert row.outcome == "suspended"
+    assert len(mail.outbox) == 1
+    for words in ("Приостановлено", row.reference, "/ru/agreements/terms/accept/"):
+        assert words in page
+    answer = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}
+    assert client.post("/ru/agreements/terms/accept/", answer).status_code == 302
+    assert Acceptance.objects.get().round == 2
+
+
+def test_whoever_may_not_join_again_is_not_offered_to():
+    edition = factories.published()
+    (user,) = factories.users(1)
+    Withdrawal.objects.register(
+        agreement=edition.agreement, user=user, outcome="ended", received_on=date(2026, 1, 1), may_rejoin=False
+    )
+    client = signed_in(user)
+    assert "terms/accept/" not in client.get(OWN).content.decode()
+    answer = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}
+    assert client.post("/ru/agreements/terms/accept/", answer).headers["Location"] == OWN
+    assert not Acceptance.objects.exists()
+
+
+def test_a_form_of_another_site_withdraws_nothing(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": "ended"}
+    factories.published()
+    (user,) = factories.users(1)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user)
+    assert client.post(OWN, {"agreement": "terms", "confirm": "yes"}).status_code == 403
+    assert not Withdrawal.objects.exists()
+
+
+def test_a_user_takes_his_evidence_along_and_nobody_elses():
+    edition = factories.published()
+    one, other = factories.users(2)
+    for user in (one, other):
+        Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="kk", kind="explicit")
+    answer = signed_in(one).get("/ru/agreements/record/evidence.zip")
+    with zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))) as archive:
+        joinings = archive.read("user/joinings.csv").decode()
+    rows = {user: Acceptance.objects.of(user.pk).get().pseudonym for user in (one, other)}
+    assert rows[one] in joinings
+    assert rows[other] not in joinings
+    assert answer.headers["Cache-Control"] == "private, no-store"
