@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from agreement import dispatch, retention
 from agreement.models import Acceptance, Withdrawal
-from agreement.models.editions import Agreement, Joining
+from agreement.models.agreements import Agreement, Joining
 from tests import factories
 from tests.authority import serving
 from tests.test_withdrawals import PAGE
