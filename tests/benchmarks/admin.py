@@ -116,7 +116,10 @@ def _fill(users: int, editions: int, notices: int) -> None:
     for edition in sealed[-notices:]:
         notice = Notice.objects.create(edition=edition, kind=Notice.Kind.PUBLISHED, fanned_out_at=now)
         sent = {"notice_id": notice.pk, "channel": "email", "language": "kk", "outcome": "sent", "reason": ""}
-        _for_every_user(Delivery, sent | {"attempts": 0, "rank": 0, "due_at": now, "lease": "", "settled_at": now})
+        _for_every_user(
+            Delivery,
+            sent | {"attempts": 0, "rank": 0, "due_at": now, "lease": "", "address_digest": "", "settled_at": now},
+        )
     joined = {"edition_id": sealed[-1].pk, "digest": sealed[-1].digest, "language": "kk", "kind": "explicit", "at": now}
     empty = dict.fromkeys(("pseudonym", "pseudonym_key", "reason", "officer", "user_agent"), "")
     _for_every_user(Acceptance, joined | empty | {"round": 1})

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from agreement.models import Edition
+from agreement.models import Delivery, Edition
 from tests import factories
 from tests.benchmarks.__main__ import Result
 
@@ -104,7 +104,8 @@ def _resize(count: int) -> None:
     users = get_user_model().objects
     from portal_site.models import Profile
 
-    Profile.objects.all()._raw_delete(using="default")
+    for rows in (Delivery.objects.all(), Profile.objects.all()):
+        rows._raw_delete(using="default")
     users.all()._raw_delete(using="default")
     users.bulk_create(
         users.model(username=f"user{number}", email=f"user{number}@example.kz") for number in range(count)

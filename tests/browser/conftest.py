@@ -116,3 +116,12 @@ SOME = [one for one in VARIANTS if (one.language == "kk") ^ (one.width == 360) ^
 def overflow(page: Page) -> int:
     """How many pixels the page is wider than its window."""
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def until(page: Page, says: str) -> None:
+    """Wait until that is true in the page; Playwright's own way of it needs ``eval``, which the pages forbid."""
+    for _attempt in range(100):
+        if page.evaluate(says):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"Never so: {says}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.conftest import SOME, TERMS
+from tests.browser.conftest import SOME, TERMS, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -94,7 +94,7 @@ def test_each_clause_keeps_the_readers_place_in_the_other_language(site, window,
 def test_the_languages_of_the_page_keep_the_place_too(site, page):
     page.goto(f"{site}/kk{TERMS}#4.2")
     page.keyboard.press("Home")
-    page.wait_for_function("scrollY === 0")
+    until(page, "scrollY === 0")
     page.get_by_role("link", name="Русский").first.click()
     page.wait_for_url(f"{site}/ru{TERMS}")
 
@@ -140,9 +140,10 @@ def test_hits_are_counted_walked_through_and_forgotten(site, page):
     field.press("Enter")
     page.get_by_role("button", name="Следующее").click()
     assert status.inner_text() == f"3 из {count}"
-    page.wait_for_function(
+    until(
+        page,
         "() => { const hit = [...CSS.highlights.get('agreement-hit')][0].getBoundingClientRect();"
-        " return hit.top > 60 && hit.bottom < innerHeight; }"
+        " return hit.top > 60 && hit.bottom < innerHeight; }",
     )
     page.get_by_role("button", name="Предыдущее").click()
     assert status.inner_text() == f"2 из {count}"
