@@ -73,3 +73,13 @@ def server(mailbox: Mailbox | None = None) -> Iterator[Mailbox]:
         yield mailbox
     finally:
         controller.stop()
+
+
+def mail_by(settings: Any, backend: str, **options: Any) -> None:
+    """Send by that backend, as the Django of this run is told: ``host`` and ``port`` are its options."""
+    if hasattr(settings, "MAILERS"):
+        settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": options}}
+        return
+    settings.EMAIL_BACKEND = backend
+    for name, value in options.items():
+        setattr(settings, f"EMAIL_{name.upper()}", value)

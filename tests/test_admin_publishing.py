@@ -16,6 +16,7 @@ from reversion.models import Version
 from agreement.models import Act, Edition
 from agreement.models.editions import State
 from tests import factories
+from tests.smtp import mail_by
 from tests.test_admin import AUTHOR, PUBLISHER, at, desk, question, written
 
 pytestmark = pytest.mark.django_db
@@ -136,9 +137,7 @@ def test_previews_are_of_drafts_and_for_those_who_see_them(publisher, django_use
 
 
 def test_a_test_mail_goes_to_oneself_in_both_languages_and_keeps_the_answers(publisher, django_user_model, settings):
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    if hasattr(settings, "MAILERS"):
-        settings.MAILERS = {"default": {"BACKEND": settings.EMAIL_BACKEND}}
+    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
     edition = factories.draft()
     there = at("edition_test_mail", edition.pk)
     form = question(publisher, edition, when="at", date="2031-03-01", time="09:00", reason="Себебі бар.")

@@ -16,6 +16,7 @@ from django.utils import translation
 
 from agreement.models import Acceptance, Act, LegalHold, Withdrawal
 from tests import factories
+from tests.smtp import mail_by
 
 pytestmark = pytest.mark.django_db
 
@@ -81,8 +82,7 @@ def test_an_officer_enters_an_application_and_the_user_gets_the_reply(officer, d
 def test_a_mail_server_that_is_away_loses_no_withdrawal(officer, settings, django_capture_on_commit_callbacks):
     factories.published()
     (user,) = factories.users(1)
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_PORT = 9
+    mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=9)
     with django_capture_on_commit_callbacks(execute=True):
         assert officer.post(at("withdrawal_add"), application(user=user.pk)).status_code == 302
     assert Withdrawal.objects.get().confirmed_at is None

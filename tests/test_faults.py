@@ -10,7 +10,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from agreement import dispatch
 from agreement.channels import EmailChannel
 from agreement.models import Delivery, Notice, Progress
 from tests import factories
+from tests.smtp import mail_by
 
 COUNT = 5_000 if os.environ.get("AGREEMENT_TEST_FULL") else 300
 
@@ -44,7 +45,11 @@ class Server:
                 line, _peer = self.socket.accept()
             except OSError:
                 return
-            threading.Thread(target=self.serve, args=(line,), daemon=True).start()
+            threading.Thread(target=self.converse, args=(line,), daemon=True).start()
+
+    def converse(self, line: socket.socket) -> None:
+        with suppress(OSError):  # Whoever is killed hangs up in the middle of a word.
+            self.serve(line)
 
     def serve(self, line: socket.socket) -> None:
         with line, line.makefile("rwb") as file:
@@ -95,16 +100,12 @@ class Server:
 @contextmanager
 def failing(settings: Any, fault: Fault) -> Iterator[Server]:
     server = Server(fault)
-    options = {"host": "127.0.0.1", "port": server.port}
-    if hasattr(settings, "MAILERS"):
-        backend = "django.core.mail.backends.smtp.EmailBackend"
-        settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": options}}
-    else:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = options.values()
+    mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=server.port)
     try:
         yield server
     finally:
+        # Closing alone leaves a thread that waits in accept() waiting, and the port taken.
+        server.socket.shutdown(socket.SHUT_RDWR)
         server.socket.close()
 
 
@@ -173,8 +174,8 @@ def test_a_server_that_is_away_at_first_costs_nobody_an_attempt(settings):
     factories.users(COUNT)
     factories.published()
     clock = Clock()
-    with failing(settings, every(10**9, None)) as server:
-        server.socket.shutdown(socket.SHUT_RDWR)  # A thread in accept() would keep the port open.
+    with failing(settings, every(10**9, None)):
+        pass
     # Nobody listens there now.
     tally = dispatch.work(clock=clock)
     assert tally.outage

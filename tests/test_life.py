@@ -18,6 +18,7 @@ from agreement.models import Acceptance, Withdrawal
 from agreement.models.agreements import Agreement, Joining
 from tests import factories
 from tests.authority import serving
+from tests.smtp import mail_by
 from tests.test_withdrawals import PAGE
 
 pytest.importorskip("rfc3161_client")
@@ -31,7 +32,7 @@ def command(name: str, **options: object) -> str:
 
 
 def test_a_whole_life(settings, tmp_path):
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
     first = factories.published(retention_years=3)
     (user,) = factories.users(1, languages=("ru",))
     key, client = user.pk, Client(headers=PAGE)

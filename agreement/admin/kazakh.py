@@ -8,6 +8,13 @@ from django.utils.translation import gettext_noop as _
 from django.utils.translation import ngettext
 
 WORDS = [
+    # From Django 6.1 on
+    _("Pagination %(name)s"),
+    _("Pagination %(name)s entries"),
+    _(
+        "Are you sure you want to delete the %(object_name)s “%(escaped_object)s”? All of the following "
+        "related items will be deleted:"
+    ),
     _("Administration"),
     _(
         "Please enter the correct %(username)s and password for a staff account. Note that both fields "
