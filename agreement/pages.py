@@ -157,7 +157,7 @@ def page(*params: str, headers: tuple[str, ...] = ()) -> Callable[[View], Callab
             asked = {name: request.GET[name] for name in params if name in request.GET}
             asked |= {name: request.headers[name] for name in headers if name in request.headers}
             key = (
-                *(request.path, request.scheme, request.META.get("HTTP_HOST", ""), translation.get_language()),
+                *(request.path, request.scheme, request.get_host(), translation.get_language()),
                 *(tuple(asked.items()), timelines.version(at)),
             )
             if (known := _kept.get(key)) and (response := known.answer(request)):

@@ -168,6 +168,15 @@ def test_hosts_and_languages_have_pages_of_their_own(client, settings, address):
     assert b'lang="ru"' in client.get(HERE.replace("kk", "ru")).content
 
 
+@kept
+def test_the_host_is_the_one_the_site_believes_in(client, settings):
+    settings.ALLOWED_HOSTS, settings.USE_X_FORWARDED_HOST = ["*"], True
+    settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": ""}
+    factories.published()
+    assert b"http://one.example/kk/" in client.get(HERE, headers={"X-Forwarded-Host": "one.example"}).content
+    assert b"http://two.example/kk/" in client.get(HERE, headers={"X-Forwarded-Host": "two.example"}).content
+
+
 FRAMES = {
     "the visitor's name": "{{ user.get_username }}",
     "a form's token": "{% csrf_token %}",
