@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -65,6 +65,10 @@ class Timeline:
     def _effects(self) -> list[datetime]:
         return [edition.effective_from for edition in self.binding]
 
+    @cached_property
+    def _numbers(self) -> list[int]:
+        return [edition.number for edition in self.binding]
+
     def in_force(self, at: datetime) -> Dated | None:
         """The edition that binds at that instant; ``None`` before the first."""
         place = bisect_right(self._effects, at)
@@ -76,13 +80,14 @@ class Timeline:
         return next((edition for edition in later if edition.published_at <= at), None)
 
     def before(self, edition: Dated) -> Dated | None:
-        """The edition this one replaced, or would have replaced."""
-        place = bisect_right(self._effects, edition.effective_from) - (edition.cancelled_at is None)
-        return self.binding[place - 1] if place > 0 else None
+        """The edition this one replaced, or would have replaced: never one published later."""
+        # Not by the moments: what follows a cancelled edition may take effect at its moment, or before.
+        place = bisect_left(self._numbers, edition.number)
+        return self.binding[place - 1] if place else None
 
     def after(self, edition: Dated) -> Dated | None:
         """The edition that replaced this one, or is to replace it."""
-        place = bisect_right(self._effects, edition.effective_from)
+        place = bisect_right(self._numbers, edition.number)
         return self.binding[place] if place < len(self.binding) else None
 
     def holding(self, edition: Dated) -> tuple[Dated, ...]:

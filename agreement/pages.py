@@ -22,6 +22,7 @@ from urllib.parse import urljoin
 
 from django.conf import settings
 from django.conf.locale import LANG_INFO
+from django.core.handlers.exception import response_for_exception
 from django.core.signals import setting_changed
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
@@ -157,13 +158,18 @@ def page(*params: str, headers: tuple[str, ...] = ()) -> Callable[[View], Callab
             asked = {name: request.GET[name] for name in params if name in request.GET}
             asked |= {name: request.headers[name] for name in headers if name in request.headers}
             key = (
-                *(request.path, request.scheme, request.META.get("HTTP_HOST", ""), translation.get_language()),
+                *(request.path, request.scheme, request.get_host(), translation.get_language()),
                 *(tuple(asked.items()), timelines.version(at)),
             )
             if (known := _kept.get(key)) and (response := known.answer(request)):
                 return response
             session_read = _session_read(request)
-            response = view(Visit(request, at, timelines, asked), **arguments)
+            try:
+                response = view(Visit(request, at, timelines, asked), **arguments)
+            except Http404 as error:
+                # Any cache may keep a 404 that does not say otherwise, and this edition may be published in a second.
+                response = response_for_exception(request, error)
+                response.headers["Cache-Control"] = "no-store"
             if headers:
                 patch_vary_headers(response, headers)
             if response.status_code != 200:

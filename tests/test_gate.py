@@ -70,6 +70,20 @@ def test_an_edition_knows_its_neighbours_and_a_cancelled_one_is_nobodys():
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("sooner", [0 * DAY, DAY])
+def test_a_cancelled_edition_would_have_replaced_the_one_before_it_and_not_its_correction(sooner):
+    moment = timezone.now() + 3 * DAY
+    factories.published()
+    factories.published(effective_from=moment).cancel()
+    factories.published(effective_from=moment - sooner)
+
+    first, cancelled, correction = (timeline := terms()).editions
+
+    assert (timeline.before(cancelled), timeline.after(cancelled)) == (first, correction)
+    assert (timeline.before(correction), timeline.after(first)) == (first, correction)
+
+
+@pytest.mark.django_db
 def test_what_is_public_follows_the_sites_setting(settings):
     history()
     timeline, now = terms(), timezone.now()

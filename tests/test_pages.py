@@ -168,6 +168,24 @@ def test_hosts_and_languages_have_pages_of_their_own(client, settings, address):
     assert b'lang="ru"' in client.get(HERE.replace("kk", "ru")).content
 
 
+@kept
+def test_the_host_is_the_one_the_site_believes_in(client, settings):
+    settings.ALLOWED_HOSTS, settings.USE_X_FORWARDED_HOST = ["*"], True
+    settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": ""}
+    factories.published()
+    assert b"http://one.example/kk/" in client.get(HERE, headers={"X-Forwarded-Host": "one.example"}).content
+    assert b"http://two.example/kk/" in client.get(HERE, headers={"X-Forwarded-Host": "two.example"}).content
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["", "editions/2/", "editions/2/changes/", "editions/2.kk.md", "bilingual/"])
+def test_no_cache_keeps_the_word_that_an_edition_is_not_there(client, address):
+    missing = f"/kk/agreements/{'terms/' if address.startswith('editions') else 'other/'}{address}"
+    factories.published()
+    answer = client.get(missing)
+    assert (answer.status_code, answer["Cache-Control"]) == (404, "no-store")
+
+
 FRAMES = {
     "the visitor's name": "{{ user.get_username }}",
     "a form's token": "{% csrf_token %}",
