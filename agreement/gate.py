@@ -19,6 +19,7 @@ from datetime import datetime
 from functools import cached_property
 
 from django.db import connections, router
+from django.utils import timezone
 
 from agreement import conf
 from agreement.models import Edition
@@ -143,16 +144,20 @@ class Timelines:
 
 
 def timelines() -> Timelines:
-    """The dates of every sealed edition: 1 query, or none if they were read within the last second."""
-    global _known, _read_at
+    """The dates of every sealed edition: 1 query, or none if they were read within the last second and no edition's
+    moment has passed since.
+    """
+    global _known, _read_at, _lasts
     if not remembers():
         return _read()
-    if (known := _known) and time.monotonic() - _read_at < SECONDS:
+    if (known := _known) and time.monotonic() < good_until():
         return known
     with _reading:  # One thread reads; the others wait for it rather than read the same.
-        if not _known or time.monotonic() - _read_at >= SECONDS:
-            asked_at = time.monotonic()
+        if not _known or time.monotonic() >= good_until():
+            asked_at, at = time.monotonic(), timezone.now()
             found = _read()
+            # Whoever cancels does so before the moment, and must be believed at it.
+            _lasts = found.seconds_until_next(at)
             _known = _known if _known == found else found
             _read_at = asked_at
         return _known
@@ -167,7 +172,7 @@ def fresh() -> Timelines:
 
 def good_until() -> float:
     """When what is remembered is to be read again, by ``time.monotonic()``."""
-    return _read_at + SECONDS
+    return _read_at + min(SECONDS, _lasts)
 
 
 def remembers() -> bool:
@@ -183,6 +188,7 @@ def forget() -> None:
 
 _known: Timelines | None = None
 _read_at = 0.0
+_lasts = float("inf")
 _reading = threading.Lock()
 
 

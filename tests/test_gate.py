@@ -149,6 +149,19 @@ def _publish_and_hang_up() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_an_edition_cancelled_just_before_its_moment_is_never_in_force():
+    first = factories.published()
+    moment = timezone.now() + timedelta(seconds=0.5)
+    second = factories.published(effective_from=moment)
+    gate.timelines()
+    second.cancel()
+    time.sleep((moment - timezone.now()).total_seconds() + 0.01)
+    in_force = terms().in_force(timezone.now())
+    assert in_force
+    assert in_force.pk == first.pk
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_is_not_committed_is_remembered_by_nobody():
     factories.published()
     assert len(terms().editions) == 1

@@ -115,7 +115,10 @@ def test_a_date_begins_where_its_midnight_is_missing_or_twice(client, zone, day,
 @pytest.mark.parametrize(
     ("language", "sentence"),
     [
-        ("kk", "Сол күні, 2025 жылғы 1 ақпанда, сағат 09:00 (Астана уақыты, UTC+5) бастап 2-редакция күшінде."),
+        (
+            "kk",
+            "Сол күні, 2025 жылғы 1 ақпанда, мына уақыттан бастап 2-редакция күшінде: 09:00 (Астана уақыты, UTC+5).",
+        ),
         ("ru", "В этот день, 1 февраля 2025 г., с 09:00 (время Астаны, UTC+5) действует редакция № 2."),
         ("en", "On that day, 1 February 2025, edition 2 is in force from 09:00 (Astana time, UTC+5) on."),
     ],
