@@ -151,6 +151,13 @@ def test_prefetch_head_and_polls_join_nobody(reader, method, headers):
     assert not Acceptance.objects.exists()
 
 
+def test_a_beacon_is_let_through_and_joins_nobody(reader):
+    factories.published()
+    beacon = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty"}
+    assert reader.post("/taken/", {"text": "kept"}, headers=beacon).content == b"kept"
+    assert not Acceptance.objects.exists()
+
+
 def test_health_checks_login_and_agreement_pages_join_nobody(reader):
     factories.published()
     for address in ("/health/", "/login/", "/agreements/", "/agreements/terms/", "/agreements/terms/editions/1/"):
