@@ -152,7 +152,6 @@ AGREEMENT = {
     "PACE": {"email": env.tuple("AGREEMENT_PACE", default=())},
     "HOLD": env.bool("AGREEMENT_HOLD", default=False),
     "REMINDER_DAYS": env.int("AGREEMENT_REMINDER_DAYS", default=0),
-    "ADDRESS_KEY": env.str("AGREEMENT_ADDRESS_KEY", default=""),
     "NOTICE_DAYS": env.int("AGREEMENT_NOTICE_DAYS", default=0),
     "RETENTION_YEARS": env.int("AGREEMENT_RETENTION_YEARS", default=3),
     "PREVAILING_LANGUAGE": env.str("AGREEMENT_PREVAILING_LANGUAGE", default=""),

@@ -13,8 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from agreement import signals
-from agreement.models import Acceptance, Consent, Outside, Withdrawal
+from agreement import dispatch, pseudonyms, signals
+from agreement.models import Acceptance, Consent, Delivery, Outside, Withdrawal
 from agreement.models.agreements import Joining
 from tests import factories
 
@@ -281,6 +281,22 @@ def test_accounts_deleted_together_leave_as_much_for_two_updates_a_table(django_
         django_user_model.objects.all().delete()
     assert len([query for query in captured if query["sql"].startswith('UPDATE "agreement_acceptance"')]) == 2
     assert Acceptance.objects.filter(account_deleted_at__isnull=False, user=None).count() == 20
+
+
+def test_accounts_deleted_together_leave_their_deliveries_each_under_its_own_pseudonym(django_user_model, monkeypatch):
+    monkeypatch.setattr("agreement.models.fields.TOGETHER", 7)
+    edition = factories.published()
+    keys = [user.pk for user in factories.users(20)]
+    dispatch.work()
+    with CaptureQueriesContext(connection) as captured:
+        django_user_model.objects.all().delete()
+    # Two columns for each seven of twenty accounts, and for all of them the moment and the link.
+    assert len([query for query in captured if query["sql"].startswith('UPDATE "agreement_delivery"')]) == 2 * 3 + 2
+    for key in keys:
+        (row,) = Delivery.objects.of(key)
+        assert (row.user_id, row.outcome, row.pseudonym) == (None, "sent", pseudonyms.write(key).digest)
+    assert len(set(Delivery.objects.values_list("pseudonym", flat=True))) == 20
+    assert edition.notices.get().deliveries.count() == 20
 
 
 def test_without_its_key_nobody_is_found(settings):
