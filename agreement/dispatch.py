@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from django.db import DatabaseError, router, transaction
+from django.db import Error, router, transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -19,7 +19,7 @@ from agreement.channels import Channel
 from agreement.models import Delivery, Notice, Pace
 from agreement.models.deliveries import CLAIM
 from agreement.models.notices import CANCELLED
-from agreement.sending import Clock, Heartbeat, Round, Run, Settled, Tally, said
+from agreement.sending import Clock, Heartbeat, Round, Run, Settled, Tally, said, settle_owed
 
 logger = logging.getLogger("agreement")
 
@@ -38,7 +38,7 @@ def work(*, deadline: float | None = None, settled: Settled | None = None, clock
     for notice in Notice.objects.unfinished(clock()):
         try:
             tally.written += fan_out(notice, deadline=deadline)
-        except DatabaseError:
+        except Error:
             raise
         except Exception as error:
             # One notice that can't be written never stops the others.
@@ -76,6 +76,8 @@ def deliver(
     if conf.get().HOLD:
         tally.held = True
         return tally
+    settle_owed()
+    Delivery.objects.shorten(clock())
     for lease in Delivery.objects.uncounted(clock()):
         Delivery.objects.count_in(lease=lease)
     tally.skipped += _skip_stale(clock())
@@ -113,12 +115,12 @@ def _open_from(channel: Channel, at: datetime) -> datetime:
     if pace is None:
         return at
     opens_at = pace.opens_at(limits, at) if limits else at
-    return max(opens_at, pace.away_until or at)
+    return max(opens_at, pace.back_at(at))
 
 
 def _claim(channel: Channel, tally: Tally, at: datetime) -> list[Delivery]:
     """The next batch: of the oldest notice that has one, and no larger than the caps allow."""
-    if away := Pace.objects.filter(channel=channel.name, away_until__gt=at).first():
+    if away := Pace.objects.left_alone(at).filter(channel=channel.name).first():
         tally.outage = tally.outage or away.reason
         return []
     limits = conf.limits(channel.name)

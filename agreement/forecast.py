@@ -63,7 +63,7 @@ def forecast(
 
 def _start(channel: str, limits: Sequence[Cap], at: datetime) -> datetime:
     row = Pace.objects.filter(channel=channel).first()
-    return max(at, row.opens_at(limits, at) if limits else at, row.away_until or at) if row else at
+    return max(at, row.opens_at(limits, at) if limits else at, row.back_at(at)) if row else at
 
 
 def _speed(channel: str) -> float:

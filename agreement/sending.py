@@ -6,14 +6,16 @@ import logging
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Self
 
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, connections, router, transaction
+from django.db import Error, InterfaceError, OperationalError, connections, router, transaction
 from django.db.models import Max, Value
 from django.utils import timezone
 
@@ -37,8 +39,27 @@ NOTHING = -1
 
 Settled = Callable[[Delivery], None]
 Clock = Callable[[], datetime]
+#: A database that is away, or full: it may take the same words later.
+Away = (OperationalError, InterfaceError)
 #: Sealed words by channel, notice and edition compared with, then by language.
 Texts = dict[tuple[str, int, int], dict[str, NoticeText]]
+
+
+#: What became of messages and could not be written down, by this process.
+_owed: deque[Callable[[], bool]] = deque()
+
+
+def settle_owed() -> None:
+    """Write down what the database could not take when it happened: before anything else is sent, so that a database
+    that stays away, or a disk that stays full, has nobody told again and again. 0 queries if nothing is owed.
+    """
+    while _owed:
+        write = _owed.popleft()
+        try:
+            write()
+        except Error:
+            _owed.appendleft(write)
+            raise
 
 
 @dataclass(slots=True)
@@ -153,7 +174,7 @@ class Heartbeat(threading.Thread):
                 continue
             try:
                 Delivery.objects.renew(lease=lease)
-            except DatabaseError as error:
+            except Error as error:
                 logger.warning("N106 a lease was not renewed: %s", type(error).__name__)
             finally:
                 connections.close_all()
@@ -170,6 +191,8 @@ class Round:
     used: int = 0
     deferred: int = 0
     sent: int = 0
+    #: Did another worker take the lease over?
+    lost: bool = False
 
     def done(self, heartbeat: Heartbeat) -> bool:
         """Send the batch; ``False`` if the channel turned out to be away."""
@@ -181,14 +204,14 @@ class Round:
             away = error
             Pace.objects.away(name, at=self.run.clock(), reason=str(error))
             self.run.tally.outage = str(error)
-        finally:
-            # Stopped in the middle: what is left is at once anybody's.
-            left = Delivery.objects.release(lease=lease, due_at=self.batch[0].notice.due_at)
-            Delivery.objects.count_in(lease=lease, at=self.run.clock())
-            if limits := conf.limits(name):
-                with transaction.atomic(using=router.db_for_write(Pace)):
-                    pace = Pace.objects.lock(name)
-                    pace.settle(limits, lease=lease, used=self.used, at=self.run.clock())
+        except Away:
+            # The lease is kept to its end: one message may be sent and not written down yet.
+            self.reconnect()
+            raise
+        except BaseException:
+            self.close()
+            raise
+        left = self.close()
         if away:
             self.run.tally.postponed += left
             logger.warning("N105 channel %s is away, %s deliveries wait: %s", name, left, away)
@@ -197,6 +220,17 @@ class Round:
             Pace.objects.back(name)
         return True
 
+    def close(self) -> int:
+        """Stopped in the middle or not, what is left is at once anybody's; how many."""
+        lease, name = self.batch[0].lease, self.channel.name
+        left = Delivery.objects.release(lease=lease, due_at=self.batch[0].notice.due_at)
+        Delivery.objects.count_in(lease=lease, at=self.run.clock())
+        if limits := conf.limits(name):
+            with transaction.atomic(using=router.db_for_write(Pace)):
+                pace = Pace.objects.lock(name)
+                pace.settle(limits, lease=lease, used=self.used, at=self.run.clock())
+        return left
+
     def send(self) -> None:
         renewed = time.monotonic()
         held = {delivery.pk for delivery in self.batch}
@@ -204,8 +238,9 @@ class Round:
         for delivery in self.batch:
             if self.run.over():
                 return
-            if time.monotonic() - renewed > LEASE.total_seconds() / 3:
+            if self.lost or time.monotonic() - renewed > LEASE.total_seconds() / 3:
                 held, renewed = Delivery.objects.renew(lease=delivery.lease), time.monotonic()
+                self.lost = False
             if delivery.pk not in held:
                 continue
             recipient = users.get(delivery.user_id)
@@ -214,7 +249,7 @@ class Round:
                 delivery.wait(due_at=self.run.clock() + LEASE / 3)
                 continue
             if reason := ENDED if delivery.user_id in ended else self.skipped(delivery, recipient, told):
-                self.run.tally.skipped += delivery.settle(Delivery.Outcome.SKIPPED, reason=reason, at=self.run.clock())
+                self.run.tally.skipped += self.settle(delivery, Delivery.Outcome.SKIPPED, reason=reason)
             elif recipient:
                 self.attempt(delivery, *recipient, told)
             if self.run.settled:
@@ -265,7 +300,7 @@ class Round:
         return {user for user, at in gone.items() if user not in back or back[user] <= at}
 
     def attempt(self, delivery: Delivery, address: str, language: str, since: int) -> None:
-        outcome, at = Delivery.Outcome, self.run.clock
+        outcome = Delivery.Outcome
         if language == "mul" and not self.channel.both:
             language = conf.LANGUAGES[0]
         digest = pseudonyms.address(address)
@@ -274,8 +309,8 @@ class Round:
         try:
             self.channel.send(delivery, address, said)
         except Refused as error:
-            self.run.tally.failed += delivery.settle(
-                outcome.FAILED, language=language, reason=str(error), address_digest=digest, at=at()
+            self.run.tally.failed += self.settle(
+                delivery, outcome.FAILED, language=language, reason=str(error), address_digest=digest
             )
         except Unavailable as error:
             if error.tried:
@@ -293,13 +328,31 @@ class Round:
         else:
             self.deferred = 0
             self.sent += 1
-            self.run.tally.sent += delivery.settle(outcome.SENT, language=language, address_digest=digest, at=at())
+            self.run.tally.sent += self.settle(delivery, outcome.SENT, language=language, address_digest=digest)
+
+    def settle(self, delivery: Delivery, outcome: Delivery.Outcome, **columns: str) -> bool:
+        """Write the final state down, on a new connection if the old one broke; ``False`` if the lease was lost."""
+        write = partial(delivery.settle, outcome, at=self.run.clock(), **columns)
+        try:
+            held = write()
+        except Away:
+            self.reconnect()
+            _owed.append(write)
+            settle_owed()
+            return True
+        self.lost = not held
+        return held
+
+    def reconnect(self) -> None:
+        """Let the next statement open a new connection, where this one is of no use any more."""
+        connection = connections[router.db_for_write(Delivery)]
+        if not connection.in_atomic_block:  # It is not this app's, then.
+            connection.close_if_unusable_or_obsolete()
 
     def postpone(self, delivery: Delivery, language: str, reason: str) -> None:
         logger.warning("N104 delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)
         if delivery.attempts + 1 >= ATTEMPTS:
-            settled = delivery.settle(Delivery.Outcome.FAILED, language=language, reason=reason, at=self.run.clock())
-            self.run.tally.failed += settled
+            self.run.tally.failed += self.settle(delivery, Delivery.Outcome.FAILED, language=language, reason=reason)
             return
         pause = min(FIRST_PAUSE * 2**delivery.attempts, LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
         self.run.tally.postponed += delivery.postpone(due_at=self.run.clock() + pause, reason=reason)

@@ -15,11 +15,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from agreement import dispatch
 from agreement.channels import EmailChannel
-from agreement.models import Delivery, Notice, Progress
+from agreement.models import Delivery, Notice, Pace, Progress
+from agreement.models.deliveries import LEASE
 from tests import factories
 from tests.smtp import mail_by
 
@@ -215,3 +217,99 @@ def test_a_clock_that_is_put_back_an_hour_delays_and_loses_nothing(settings):
         clock.work(rounds=COUNT)
     assert Progress.objects.total() == {"waiting": 0, "sent": COUNT, "failed": 0, "skipped": 0}
     assert len(server.took) == COUNT
+
+
+@pytest.mark.django_db
+def test_what_a_dead_worker_held_is_free_after_its_lease_though_the_clock_was_put_back(settings):
+    factories.users(5)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    clock = Clock()
+    clock.ahead = timedelta(hours=2)
+    dead = Delivery.objects.claim(notice=notice, channel=EmailChannel.name, size=3, at=clock())
+    dead[0].settle(Delivery.Outcome.SENT, at=clock())  # Settled, and not counted.
+    clock.ahead -= timedelta(hours=1)
+    with failing(settings, every(10**9, None)) as server:
+        dispatch.deliver(clock=clock)
+        assert len(server.took) == 2, "a lease is left to its worker, whoever's clock is right"
+        clock.ahead += LEASE + timedelta(seconds=1)
+        dispatch.deliver(clock=clock)
+    assert len(server.took) == 4
+    assert Progress.objects.total() == {"waiting": 0, "sent": 5, "failed": 0, "skipped": 0}
+
+
+@pytest.mark.django_db
+def test_a_channel_that_was_away_is_tried_though_the_clock_was_put_back(settings):
+    factories.users(2)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    clock = Clock()
+    clock.ahead = timedelta(hours=2)
+    with failing(settings, every(10**9, None)):
+        pass
+    assert dispatch.deliver(clock=clock).outage
+    clock.ahead -= timedelta(hours=1)
+    assert dispatch.deliver(clock=clock).outage
+    assert Pace.objects.get().outages == 2, "it was tried again, and is left alone again"
+    assert clock() < dispatch.next_at(clock()) < clock() + timedelta(minutes=1)
+
+
+@pytest.mark.django_db
+def test_a_worker_whose_deliveries_another_took_over_sends_one_more_at_most(settings, monkeypatch):
+    factories.users(10)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    send, took = EmailChannel.send, []
+
+    def meanwhile(self: Any, delivery: Any, address: str, said: Any) -> None:
+        send(self, delivery, address, said)
+        if len(took) < 3:
+            took.append(address)
+        if len(took) == 3:  # The clock leaps, and every lease is over.
+            Delivery.objects.waiting().update(lease="another", due_at=timezone.now() + timedelta(hours=1))
+
+    monkeypatch.setattr(EmailChannel, "send", meanwhile)
+    with failing(settings, every(10**9, None)) as server:
+        tally = dispatch.deliver()
+    assert (len(server.took), tally.sent) == (3, 2)
+    assert Delivery.objects.leased().count() == 8
+
+
+class Broken:
+    """A database that fails at the settling of messages as long as it is told to: ``connection.execute_wrapper``."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if self.times and sql.startswith(f"UPDATE {Delivery._meta.db_table} SET outcome"):
+            self.times -= 1
+            raise OperationalError("database or disk is full")
+        return execute(sql, params, many, context)
+
+
+@pytest.mark.django_db
+def test_what_was_sent_and_could_not_be_written_down_is_written_at_once_if_it_can_be(settings):
+    factories.users(5)
+    factories.published()
+    with failing(settings, every(10**9, None)) as server, connection.execute_wrapper(Broken(1)):
+        assert dispatch.work().sent == 5
+    assert len(server.took) == 5
+    assert Progress.objects.total()["sent"] == 5
+
+
+@pytest.mark.django_db
+def test_nothing_else_is_sent_until_what_was_sent_is_written_down(settings):
+    factories.users(5)
+    factories.published()
+    clock = Clock()
+    with failing(settings, every(10**9, None)) as server:
+        with connection.execute_wrapper(Broken(12)):
+            for _round in range(11):
+                with pytest.raises(OperationalError, match="disk is full"):
+                    dispatch.work(clock=clock)
+                clock.ahead += timedelta(minutes=1)
+            assert len(server.took) == 1
+        clock.work(rounds=5)
+    assert len(server.took) == len(set(server.took)) == 5
+    assert Progress.objects.total() == {"waiting": 0, "sent": 5, "failed": 0, "skipped": 0}

@@ -139,6 +139,15 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         held.update(due_at=(at or timezone.now()) + LEASE)
         return set(held.values_list("pk", flat=True))
 
+    def shorten(self, at: datetime | None = None) -> int:
+        """Cut leases that end later than any can back to one from now: they were written before the clock was put
+        back, and a dead worker's would last as long as the clock was put back. A living worker renews its own long
+        before. Twice a lease is left to clocks that differ. 1 query, 2 if there are any; how many.
+        """
+        at = at or timezone.now()
+        ahead = self.exclude(lease="").filter(due_at__gt=at + 3 * LEASE)
+        return ahead.update(due_at=at + LEASE) if ahead.exists() else 0
+
     def release(self, *, lease: str, due_at: datetime) -> int:
         """Give up what a lease still holds, unsent, until ``due_at``; costs the deliveries no attempt."""
         return self.waiting().filter(lease=lease).update(lease="", due_at=due_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -32,8 +32,17 @@ class PaceQuerySet(models.QuerySet["Pace"]):
         """Leave the channel alone for a while, longer each time; workers that meet one outage count once."""
         row = self.get_or_create(channel=channel)[0]
         pause = min(FIRST_PAUSE * 2 ** min(row.outages, 20), LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
-        here = self.filter(Q(away_until__isnull=True) | Q(away_until__lte=at), channel=channel)
+        here = self.filter(Q(away_until__isnull=True) | ~self._left_alone(at), channel=channel)
         here.update(away_until=at + pause, outages=F("outages") + 1, reason=reason[:255])
+
+    def left_alone(self, at: datetime) -> Self:
+        """Channels that are away at that instant. A pause longer than any can be was written before the clock was
+        put back: it is over.
+        """
+        return self.filter(self._left_alone(at))
+
+    def _left_alone(self, at: datetime) -> Q:
+        return Q(away_until__gt=at, away_until__lte=at + 2 * LONGEST_PAUSE)
 
     def back(self, channel: str) -> None:
         """The channel took something again."""
@@ -70,6 +79,11 @@ class Pace(models.Model):
     def opens_at(self, limits: Sequence[Cap], at: datetime) -> datetime:
         """When at least one may be claimed."""
         return datetime.fromtimestamp(pace.opens(self._log(at), limits, at.timestamp()), UTC)
+
+    def back_at(self, at: datetime) -> datetime:
+        """When the channel may be tried again: at that instant, unless it is away."""
+        until = self.away_until
+        return until if until and at < until <= at + 2 * LONGEST_PAUSE else at
 
     def draw(self, limits: Sequence[Cap], *, lease: str, count: int, at: datetime) -> None:
         """Take ``count`` slots for a claim."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, no_translations
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import Error, close_old_connections, connections
 from django.utils import timezone
 
 from agreement import dispatch
@@ -43,8 +43,14 @@ class Command(BaseCommand):
         self.total = self.settled = 0
         if watch:
             self.watch()
-        else:
+            return
+        try:
             self.once()
+        except Error as error:
+            raise refusal(
+                f"The database failed ({type(error).__name__}: {error}).",
+                "Nothing is lost: mend it and run this command again.",
+            ) from None
 
     def once(self) -> None:
         total = Tally()
@@ -87,7 +93,7 @@ class Command(BaseCommand):
                     self.stderr.write(wrong)
                 if tally.faults:
                     pause = FAULT_PAUSE
-            except (DatabaseError, ImproperlyConfigured) as error:
+            except (Error, ImproperlyConfigured) as error:
                 self.stderr.write(f"{type(error).__name__}: {error}; trying again in {FAULT_PAUSE:.0f} s")
                 connections.close_all()
                 pause = FAULT_PAUSE
