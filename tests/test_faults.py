@@ -34,8 +34,8 @@ Fault = Callable[[str, int], str | None]
 class Server:
     """An SMTP server that fails as it is told to, by line or by message; keeps who it took what for."""
 
-    def __init__(self, fault: Fault) -> None:
-        self.fault, self.messages = fault, 0
+    def __init__(self, fault: Fault, *, grouped: bool = False) -> None:
+        self.fault, self.messages, self.grouped = fault, 0, grouped
         self.took: list[tuple[str, str]] = []
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -69,6 +69,12 @@ class Server:
                     reply = self.fault(recipient, self.messages)
                     if not self.obey(reply, say):
                         return
+                    if reply != "250 OK":
+                        recipient = ""
+                elif verb == "EHLO" and self.grouped:
+                    say("250-here\r\n250-PIPELINING\r\n250 8BITMIME")
+                elif verb == "DATA" and not recipient:
+                    say("554 5.5.1 no valid recipients")
                 elif verb == "DATA":
                     say("354 go on")
                     identity = ""
@@ -81,6 +87,7 @@ class Server:
                     reply = self.fault("", self.messages)
                     if reply is None or not reply.startswith(("4", "5")):
                         self.took.append((recipient, identity))
+                    recipient = ""
                     if not self.obey(reply, say):
                         return
                 elif verb == "QUIT":
@@ -100,8 +107,8 @@ class Server:
 
 
 @contextmanager
-def failing(settings: Any, fault: Fault) -> Iterator[Server]:
-    server = Server(fault)
+def failing(settings: Any, fault: Fault, *, grouped: bool = True) -> Iterator[Server]:
+    server = Server(fault, grouped=grouped)
     mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=server.port)
     try:
         yield server
@@ -137,6 +144,7 @@ def every(number: int, reply: str | None) -> Fault:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("grouped", [True, False], ids=["in groups", "one by one"])
 @pytest.mark.parametrize(
     ("fault", "failed", "repeats"),
     [
@@ -153,11 +161,11 @@ def every(number: int, reply: str | None) -> Fault:
         ),
     ],
 )
-def test_whatever_the_server_answers_the_ledger_adds_up_and_nobody_is_lost(settings, fault, failed, repeats):
+def test_whatever_the_server_answers_the_ledger_adds_up_and_nobody_is_lost(settings, fault, failed, repeats, grouped):
     factories.users(COUNT)
     factories.published()
     clock = Clock()
-    with failing(settings, fault) as server:
+    with failing(settings, fault, grouped=grouped) as server:
         clock.work(rounds=COUNT)
 
     total = Progress.objects.total()
