@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -48,6 +48,10 @@ class Conf:
 
     AUDIENCE: str = "agreement.audience.active_users"
     """Dotted path of a callable without arguments that gives the users to be told, as a ``QuerySet``."""
+
+    NOTICE_DELAY: timedelta = timedelta(minutes=10)
+    """A breath after publishing or cancelling, as a ``timedelta``: no notice leaves before it has passed, so that
+    somebody can still hold it. The audience is written meanwhile. ``timedelta(0)``: at once."""
 
     REMINDER_DAYS: int = 0
     """Days before its effect on which users are reminded of an announced edition. 0: never."""
