@@ -134,7 +134,7 @@ def export_user(user_key: Any, *, at: datetime, output: Path) -> dict[str, str]:
     joined = [row.edition for row in acceptances.order_by("at", "pk")]
     withdrawals = Withdrawal.objects.of(user_key).filter(registered_at__lte=at).select_related("agreement")
     consents = Consent.objects.of(user_key).filter(given_at__lte=at)
-    deliveries = Delivery.objects.filter(user=user_key, settled_at__lte=at)
+    deliveries = Delivery.objects.of(user_key).filter(settled_at__lte=at)
     if not joined and not any(rows.exists() for rows in (withdrawals, consents, deliveries)):
         raise LookupError(user_key)
     with writing(output) as bundle:
@@ -151,7 +151,7 @@ def export_user(user_key: Any, *, at: datetime, output: Path) -> dict[str, str]:
         bundle.add("user/joinings.csv", _table(_JOINED, acceptances.order_by("at", "pk")))
         bundle.add("user/withdrawals.csv", _table(_WITHDREW, withdrawals.order_by("pk")))
         bundle.add("user/consents.csv", _table(_CONSENTED, consents.order_by("pk")))
-        bundle.add("user/deliveries.csv", _table(_TOLD, deliveries.order_by("pk")))
+        bundle.add("user/deliveries.csv", _told(deliveries.order_by("pk"), _TOLD))
         bundle.close(at)
     return bundle.digests
 
@@ -209,6 +209,7 @@ _TOLD = {
     "reason": "reason",
     "attempts": "attempts",
     "settled_at": "settled_at",
+    "address": "address_digest",
 }
 
 
@@ -270,15 +271,18 @@ def _add_notices(bundle: Bundle, edition: Edition, at: datetime) -> None:
 def _deliveries(edition: Edition, at: datetime) -> Iterator[bytes]:
     """Who had been told by then, and how it ended: a line each, in the order of the ledger."""
     settled = Delivery.objects.filter(notice__edition=edition, settled_at__lte=at).order_by("pk")
-    columns = {name: column for name, column in _TOLD.items() if name not in {"agreement", "edition"}}
-    users = settled.values_list("user", *columns.values()).iterator(chunk_size=2000)
-    rows = ((*columns, *_pseudonym(user)) for user, *columns in users)
+    return _told(settled, {name: column for name, column in _TOLD.items() if name not in {"agreement", "edition"}})
+
+
+def _told(deliveries: QuerySet[Any], columns: dict[str, str]) -> Iterator[bytes]:
+    users = deliveries.values_list("user", "pseudonym", "pseudonym_key", *columns.values()).iterator(chunk_size=2000)
+    rows = ((*cells, *_named(user, digest, key)) for user, digest, key, *cells in users)
     return _csv((*columns, "pseudonym", "key"), rows)
 
 
-def _pseudonym(user_key: Any) -> tuple[str, str]:
-    """Who a delivery was to, for whoever has the key; nobody once the account is gone."""
-    one = pseudonyms.write(user_key) if user_key is not None else pseudonyms.Pseudonym()
+def _named(user_key: Any, digest: str, key: str) -> tuple[str, str]:
+    """Who a delivery was to, for whoever has the key: while there is an account, under the key that writes now."""
+    one = pseudonyms.write(user_key) if user_key is not None else pseudonyms.Pseudonym(key, digest)
     return one.digest, one.key
 
 

@@ -19,7 +19,7 @@ from django.db import Error, InterfaceError, OperationalError, connections, rout
 from django.db.models import Max, Value
 from django.utils import timezone
 
-from agreement import conf
+from agreement import conf, pseudonyms
 from agreement.channels import Channel, Deferred, Refused, Unavailable
 from agreement.models import Acceptance, Delivery, Notice, NoticeText, Pace, Withdrawal
 from agreement.models.deliveries import LEASE
@@ -303,7 +303,7 @@ class Round:
         outcome = Delivery.Outcome
         if language == "mul" and not self.channel.both:
             language = conf.LANGUAGES[0]
-        digest = conf.address_digest(address)
+        digest = pseudonyms.address(address)
         self.used += 1
         said = self.run.said(self.channel, delivery.notice, since)[language]
         try:

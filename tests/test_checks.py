@@ -97,16 +97,6 @@ def test_E007_names_the_trigger_that_is_missing():  # noqa: N802
     triggers.install(connection, apps.get_model)
 
 
-@pytest.mark.parametrize(("key", "says"), [("s" * 40, "is SECRET_KEY"), ("short", "has fewer than 32 characters")])
-def test_E008_asks_for_a_key_of_its_own(settings, key, says):  # noqa: N802
-    settings.SECRET_KEY = "s" * 40
-    settings.AGREEMENT = {"ADDRESS_KEY": key}
-    message = only(check_settings(None))
-    assert message.id == "agreement.E008"
-    assert says in message.msg
-    assert key not in message.msg
-
-
 def test_W001_asks_for_the_sites_address(settings):  # noqa: N802
     settings.AGREEMENT = {}
     assert only(check_site(None)).id == "agreement.W001"

@@ -24,7 +24,8 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agreement.models.fields import LEAVE_EVIDENCE, InstantField
+from agreement import pseudonyms
+from agreement.models.fields import LEAVE_UNDER_PSEUDONYM, InstantField
 from agreement.models.notices import LANGUAGES, Notice, overtaken
 
 #: How long a claimed delivery is left to the worker that claimed it. Renewed while it works (design §3.8).
@@ -110,6 +111,13 @@ class Progress(models.Model):
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def of(self, user_key: object) -> Self:
+        """What that user was told, found by pseudonym once the account is gone, as long as the site has the key."""
+        found = Q(user=user_key)
+        for pseudonym in pseudonyms.read(user_key):
+            found |= Q(pseudonym=pseudonym.digest, pseudonym_key=pseudonym.key)
+        return self.filter(found)
+
     def waiting(self) -> Self:
         """Deliveries without a final state."""
         return self.filter(outcome=Delivery.Outcome.WAITING)
@@ -315,7 +323,7 @@ class Delivery(models.Model):
     # The ledger outlives the account.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=LEAVE_EVIDENCE,
+        on_delete=LEAVE_UNDER_PSEUDONYM,
         null=True,
         related_name="+",
         verbose_name=_("user"),
@@ -331,6 +339,11 @@ class Delivery(models.Model):
     lease = models.CharField(max_length=32, blank=True, editable=False)
     settled_at = models.DateTimeField(_("settled"), null=True, blank=True)
     account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
+    # Empty while there is an account: ten million rows are found by the user then.
+    pseudonym = models.CharField(_("pseudonym"), max_length=64, default="", db_default="", blank=True, editable=False)
+    pseudonym_key = models.CharField(
+        _("key of the pseudonym"), max_length=32, default="", db_default="", blank=True, editable=False
+    )
     # HMAC-SHA256 of the address it went to, if the site has a key for it. The address itself is never kept.
     address_digest = models.CharField(_("digest of the address"), max_length=64, blank=True, editable=False)
 
@@ -360,10 +373,11 @@ class Delivery(models.Model):
             models.Index(fields=["notice", "channel"], condition=Q(outcome="failed"), name="agreement_delivery_failed"),
             # What workers hold, and what is settled but not counted: as few rows as there are claims.
             models.Index(fields=["lease"], condition=~Q(lease=""), name="agreement_delivery_leased"),
-            # Whose address digest is still to be erased.
+            # Of deleted accounts: who is looked for, and what is still to be erased.
+            models.Index(fields=["pseudonym"], condition=~Q(pseudonym=""), name="agreement_delivery_pseudonym"),
             models.Index(
                 fields=["account_deleted_at"],
-                condition=Q(account_deleted_at__isnull=False) & ~Q(address_digest=""),
+                condition=Q(account_deleted_at__isnull=False) & ~Q(address_digest="", pseudonym=""),
                 name="agreement_delivery_left",
             ),
         ]

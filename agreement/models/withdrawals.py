@@ -149,11 +149,11 @@ class WithdrawalQuerySet(PersonalQuerySet):
         """Withdrawals that suspended or ended an agreement by that instant (now)."""
         return self.exclude(outcome=Withdrawal.Outcome.REFUSED).filter(effective_at__lte=at or timezone.now())
 
-    def lately_left(self, late: timedelta, at: datetime | None = None) -> set[Any]:
-        """The keys of the users who left an agreement within that time, or whose leaving was entered then. 1 query."""
+    def lately_left(self, late: timedelta, at: datetime | None = None) -> Self:
+        """Departures of users within that time, or entered then."""
         at = at or timezone.now()
         lately = self.departures(at).filter(Q(effective_at__gt=at - late) | Q(registered_at__gt=at - late))
-        return set(lately.filter(user__isnull=False).order_by().values_list("user", flat=True))
+        return lately.filter(user__isnull=False)
 
     def register(
         self,

@@ -18,7 +18,7 @@ def count_once(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agreement", "0011_left_deliveries")]
+    dependencies = [("agreement", "0012_deliveries_pseudonyms")]
 
     operations = [
         migrations.AlterModelOptions(
