@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,12 +60,14 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
             yield Error(f"AGREEMENT has no setting {key!r}.", hint=hint, id="agreement.E001")
     kinds = {one.name: type(one.default) for one in fields(conf.Conf)}
     for key, value in written.items():
-        if key in kinds and kinds[key] in (bool, int, tuple) and not _is(value, kinds[key]):
+        if key in kinds and kinds[key] in (bool, int, tuple, timedelta) and not _is(value, kinds[key]):
             yield _wrong(key, value, f"must be of type {kinds[key].__name__}")
     now = conf.get()
     for key in ("NOTICE_DAYS", "RETENTION_YEARS", "REMINDER_DAYS"):
         if _is(getattr(now, key), int) and not 0 <= getattr(now, key) <= 32767:
             yield _wrong(key, getattr(now, key), "must lie between 0 and 32767")
+    if _is(now.NOTICE_DELAY, timedelta) and not timedelta() <= now.NOTICE_DELAY <= timedelta(days=1):
+        yield _wrong("NOTICE_DELAY", now.NOTICE_DELAY, "must lie between no time and a day")
     if now.PREVAILING_LANGUAGE not in ("", *conf.LANGUAGES):
         yield _wrong("PREVAILING_LANGUAGE", now.PREVAILING_LANGUAGE, 'must be "kk", "ru" or ""')
     if now.DATABASE_AWAY not in ("read", "all", "none"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -46,6 +46,10 @@ class Conf:
 
     AUDIENCE: str = "agreement.audience.active_users"
     """Dotted path of a callable without arguments that gives the users to be told, as a ``QuerySet``."""
+
+    NOTICE_DELAY: timedelta = timedelta(minutes=10)
+    """A breath after publishing or cancelling, as a ``timedelta``: no notice leaves before it has passed, so that
+    somebody can still hold it. The audience is written meanwhile. ``timedelta(0)``: at once."""
 
     REMINDER_DAYS: int = 0
     """Days before its effect on which users are reminded of an announced edition. 0: never."""

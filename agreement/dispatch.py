@@ -35,7 +35,8 @@ def work(*, deadline: float | None = None, settled: Settled | None = None, clock
     if conf.get().HOLD:
         tally.held = True
         return tally
-    for notice in Notice.objects.unfinished(clock()):
+    # The audience is written while a notice waits for nothing but its breath: a publisher sees the numbers.
+    for notice in Notice.objects.unfinished(clock() + conf.get().NOTICE_DELAY):
         try:
             tally.written += fan_out(notice, deadline=deadline)
         except Error:
@@ -100,7 +101,8 @@ def next_at(at: datetime | None = None) -> datetime | None:
     at = at or timezone.now()
     if conf.get().HOLD:
         return None
-    moments = list(Notice.objects.filter(fanned_out_at__isnull=True).values_list("due_at", flat=True))
+    unwritten = Notice.objects.filter(fanned_out_at__isnull=True).values_list("due_at", flat=True)
+    moments = [due_at - conf.get().NOTICE_DELAY for due_at in unwritten]
     moments += Withdrawal.objects.unconfirmed().values_list("confirm_due_at", flat=True)[:1]
     for channel in channels():
         waiting = Delivery.objects.waiting().filter(channel=channel.name).order_by("due_at")

@@ -26,7 +26,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 
 from agreement import conf, dates, gate, pseudonyms
-from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, NoticeText, Withdrawal
+from agreement.models import Acceptance, Act, Agreement, Consent, Delivery, Edition, NoticeText, Withdrawal
 from agreement.shown import Shown
 from agreement.text import seal
 
@@ -232,6 +232,7 @@ def court_page(edition: Edition, timeline: gate.Timeline, *, at: datetime, langu
             "at": dates.instant(at, language, edition.agreement.time_zone),
             "style": _style(),
             "texts": {code: seal.sha256(edition.text(code).body) for code in conf.LANGUAGES},
+            "reason": _reason(edition, at),
         }
         return render_to_string("agreement/evidence/court.html", context)
 
@@ -283,6 +284,12 @@ def _named(user_key: Any, digest: str, key: str) -> tuple[str, str]:
     """Who a delivery was to, for whoever has the key: while there is an account, under the key that writes now."""
     one = pseudonyms.write(user_key) if user_key is not None else pseudonyms.Pseudonym(key, digest)
     return one.digest, one.key
+
+
+def _reason(edition: Edition, at: datetime) -> str:
+    """What was written in the log, by then, as the reason for a moment earlier than was promised (1 query)."""
+    published = Act.objects.about(edition).filter(kind=Act.Kind.PUBLISHED, at__lte=at)
+    return str(published.values_list("note", flat=True).first() or "")
 
 
 def _style() -> str:

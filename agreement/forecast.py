@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from agreement import conf, pace
 from agreement.models import Pace, Progress
+from agreement.models.notices import leaves_at
 from agreement.pace import Cap
 
 #: Messages a second, where no notice has gone out yet by which it could be measured.
@@ -39,14 +40,15 @@ def forecast(
     notice_days: int = 0,
     at: datetime | None = None,
 ) -> Forecast:
-    """What to expect of a notice to so many users that is published now. 3 queries, none of which counts a ledger.
+    """What to expect of a notice to so many users that is published at that instant (now). 3 queries, none of which
+    counts a ledger.
 
     Whatever waits in the channel goes first; what the caps have seen counts.
     """
     at = at or timezone.now()
     limits, speed = conf.limits(channel), _speed(channel)
     ahead = Progress.objects.filter(channel=channel).aggregate(waiting=Sum("waiting"))["waiting"] or 0
-    start = _start(channel, limits, at)
+    start = _start(channel, limits, leaves_at(at, effective_from))
 
     def told(by: datetime) -> int:
         out = pace.sent((by - start).total_seconds(), limits, speed)

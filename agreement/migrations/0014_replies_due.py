@@ -9,7 +9,7 @@ from agreement.models.triggers import CloseSeal, OpenSeal
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agreement", "0012_deliveries_pseudonyms"),
+        ("agreement", "0013_breath_and_reasons"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
