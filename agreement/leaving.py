@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -60,14 +59,13 @@ def _file(visit: Visit, outcome: str) -> None:
         agreement.lock()
         if Acceptance.objects.departure(user_key=user.pk, agreement=agreement.pk):
             return
-        row = Withdrawal.objects.register(
+        Withdrawal.objects.register(
             agreement=agreement,
             user=user,
             outcome=outcome,
             received_on=visit.at.astimezone(ZoneInfo(agreement.time_zone)).date(),
             language=frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0],
         )
-        transaction.on_commit(partial(withdrawing.confirm, row), robust=True)
 
 
 @personal("GET")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -107,7 +105,6 @@ class WithdrawalAdmin(ReadOnly, Watched, Endless, WithdrawalModelAdmin):
         written = {name: form.cleaned_data[name] for name in WRITTEN}
         row = Withdrawal.objects.register(**written, by=name_of(request.user))
         Act.objects.log(Act.Kind.WITHDRAWN, on=row, by=request.user, note=row.reference)
-        transaction.on_commit(partial(withdrawing.confirm, row), robust=True)
         obj.__dict__.update({name: value for name, value in row.__dict__.items() if name != "_state"})
         obj._state.adding = False
 
@@ -155,6 +152,8 @@ class WithdrawalAdmin(ReadOnly, Watched, Endless, WithdrawalModelAdmin):
 
     @admin.display(description=_("confirmation sent"))
     def confirmed(self, row: Withdrawal) -> str:
+        if row.confirm_due_at and row.confirm_attempts:
+            return gettext("not yet, attempts: %(count)s") % {"count": row.confirm_attempts}
         return moment(row.confirmed_at, row.agreement.time_zone)
 
     @admin.display(description=_("erased"))
