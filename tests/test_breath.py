@@ -194,7 +194,7 @@ def test_the_command_says_when_sending_begins_and_how_to_hold_it():
     call_command("publish_edition", factories.draft().pk, stdout=out)
     notice = Notice.objects.get()
     assert f"sending begins  {notice.due_at.isoformat(timespec='seconds')}" in out.getvalue()
-    assert f"Notice.objects.get(pk={notice.pk}).pause()" in out.getvalue()
+    assert f"/notice/{notice.pk}/sending/" in out.getvalue()
 
 
 # Why some were not sent

@@ -25,8 +25,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, gate
 from agreement.admin import exporting
-from agreement.admin.acts import Watched
-from agreement.admin.notices import LONG, Filtered, FirstThousand, ReadOnly, moment
+from agreement.admin.tables import LONG, Endless, ReadOnly, Watched, moment
 from agreement.models import Acceptance, Act, Edition, Stale
 from agreement.models.acts import name_of
 
@@ -65,21 +64,14 @@ class OnBehalfForm(AcceptanceModelForm):
 
 
 @admin.register(Acceptance)
-class AcceptanceAdmin(ReadOnly, Watched, Filtered, AcceptanceModelAdmin):
+class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
     form = OnBehalfForm
     raw_id_fields = ["user"]
     list_display = ["id", "about", "user", "kind", "language", "when"]
     list_filter = ["kind"]
     list_select_related = ["user"]
-    list_per_page = 50
     search_fields = ["pk"]  # See get_search_results.
     search_help_text = _("The name or the key of a user, also of a deleted one.")
-    ordering = ["-pk"]
-    sortable_by = ()
-    paginator = FirstThousand
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    actions = None
     change_list_template = "admin/agreement/acceptance/change_list.html"
     shown = ["subject", "user", "kind", "when", "language", "displayed", "notice_sent", "digest"]
     shown += ["reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"]

@@ -18,7 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import evidence
-from agreement.admin.notices import LONG
+from agreement.admin.tables import LONG
 from agreement.models import Edition
 
 if TYPE_CHECKING:

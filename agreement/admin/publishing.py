@@ -28,9 +28,10 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf, dates
 from agreement.admin.comparing import STATED, redlines, said
 from agreement.admin.drafts import findings, fingerprint
-from agreement.admin.notices import language, moment
 from agreement.admin.previews import candidate, proposed
 from agreement.admin.previews import said as notice_words
+from agreement.admin.sending import CHANNELS
+from agreement.admin.tables import language, moment
 from agreement.dispatch import channels
 from agreement.models import Edition, EditionError
 from agreement.models.editions import State
@@ -69,10 +70,6 @@ def local(day: date, clock: time, zone: str) -> datetime:
         raise ValidationError(message, code="ambiguous_time", params=params)
     message = _("%(time)s does not exist in %(zone)s, because the clocks are put forward. Name another time.")
     raise ValidationError(message, code="nonexistent_time", params=params)
-
-
-#: The channels of our own in words; a host's channel is called by its name.
-CHANNELS = {"email": _("e-mail")}
 
 
 class PublishForm(forms.Form):

@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from agreement.models.triggers import CloseSeal, OpenSeal
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -9,6 +11,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        OpenSeal(),
         migrations.AlterField(
             model_name="act",
             name="kind",
@@ -32,4 +35,5 @@ class Migration(migrations.Migration):
                 verbose_name="act",
             ),
         ),
+        CloseSeal(),
     ]
