@@ -73,6 +73,6 @@ def evidence_mine(visit: Visit) -> HttpResponseBase:
     """The user's own evidence, as an officer could export it now."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "evidence.zip"
-        evidence.export_user(visit.request.user.pk, at=visit.at, output=output)
+        evidence.export_user(visit.request.user.pk, at=visit.at, output=output, by=visit.request.user)
         # Open before the folder goes: the file lives until it is sent.
         return FileResponse(output.open("rb"), as_attachment=True, filename="evidence.zip")

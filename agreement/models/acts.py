@@ -64,6 +64,7 @@ class Act(models.Model):
         RESENT = "resent", _("sent again to those not reached")
         VIEWED = "viewed", _("personal data viewed")
         EXPORTED = "exported", _("personal data exported")
+        JOINED = "joined", _("joinings recorded")
         WITHDRAWN = "withdrawn", _("withdrawal of consent registered")
         HELD = "held", _("legal hold placed or ended")
 
