@@ -4,7 +4,7 @@ from agreement.models.triggers import CloseSeal, OpenSeal
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agreement", "0014_replies_due")]
+    dependencies = [("agreement", "0015_joined_acts")]
 
     operations = [
         OpenSeal(),
