@@ -38,6 +38,7 @@ from agreement import conf
 from agreement.admin.acts import rights
 from agreement.admin.comparing import STATED, Comparing, said
 from agreement.admin.drafts import EditionForm, Writing, fingerprint
+from agreement.admin.joined import chart
 from agreement.admin.previews import Previews
 from agreement.admin.publishing import Publishing
 from agreement.admin.sending import course
@@ -247,6 +248,7 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
         if edition:
             context["may_begin"] = bool(edition.published_at) and self.has_add_permission(request)
             context["correctable"] = state == State.IN_FORCE
+            context["chart"] = chart(edition) if edition.published_at else None
             if edition.published_at and request.user.has_perm("agreement.view_notice"):
                 context["sendings"] = [course(notice) for notice in edition.notices.order_by("pk")]
                 context["may_pause"] = request.user.has_perm("agreement.pause_notice")
