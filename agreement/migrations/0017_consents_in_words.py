@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agreement", "0015_joined_acts"),
+        ("agreement", "0016_acceptances_when"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
