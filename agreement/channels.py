@@ -105,7 +105,7 @@ class EmailChannel(Channel):
         self._connection: Any = None
         self._made: dict[int, bytes] = {}
         self._sender = parseaddr(conf.from_email())[1]
-        self._host = ascii_host(conf.get().BASE_URL)
+        self.host = ascii_host(conf.get().BASE_URL)
 
     def faults(self) -> list[str]:
         return [fault] if (fault := sender_fault()) else []
@@ -130,8 +130,18 @@ class EmailChannel(Channel):
         with self._faults():
             if _speaks_smtp(connection):
                 self._splice(connection, delivery, address, said)
-            elif connection.send_messages([self._message(delivery, address, said)]) == 0:
-                raise Deferred("the mail backend sent nothing")
+            else:
+                self._hand_over(self._message(delivery, address, said))
+
+    def post(self, message: mail.EmailMessage) -> None:
+        """Hand over a letter that is no notice, on the same connection; raises as ``send()``."""
+        self._open()
+        with self._faults():
+            self._hand_over(message)
+
+    def _hand_over(self, message: mail.EmailMessage) -> None:
+        if self._open().send_messages([message]) == 0:
+            raise Deferred("the mail backend sent nothing")
 
     def _message(self, delivery: Delivery, address: str, said: NoticeText) -> mail.EmailMultiAlternatives:
         message = mail.EmailMultiAlternatives(
@@ -143,7 +153,7 @@ class EmailChannel(Channel):
             headers={
                 "Message-ID": self._message_id(delivery),
                 "Auto-Submitted": "auto-generated",
-                "List-Id": f"<agreement.{self._host}>",
+                "List-Id": f"<agreement.{self.host}>",
                 "Content-Language": ", ".join(conf.LANGUAGES) if said.language == "mul" else said.language,
             },
         )
@@ -153,7 +163,7 @@ class EmailChannel(Channel):
         return message
 
     def _message_id(self, delivery: Delivery) -> str:
-        return f"<{delivery.notice.uuid.hex}.{delivery.pk}@{self._host}>"
+        return f"<{delivery.notice.uuid.hex}.{delivery.pk}@{self.host}>"
 
     def _splice(self, connection: Any, delivery: Delivery, address: str, said: NoticeText) -> None:
         """Through Django's own open connection, with what is the same for everybody made once: building a message

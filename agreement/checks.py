@@ -1,7 +1,7 @@
 """System checks: what an installation lacks, and the line that mends it.
 
 ``E001`` unknown setting · ``E002`` setting of the wrong kind · ``E003`` modeltranslation's languages ·
-``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` · ``E007`` triggers missing · ``E008`` address key ·
+``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` · ``E007`` triggers missing ·
 ``E009`` channels · ``E020`` keys of pseudonyms · ``E021`` order of middleware ·
 ``W001`` no ``BASE_URL`` · ``W002`` no addresses · ``W003`` database without triggers · ``W004`` immediate tasks ·
 ``W005`` site languages · ``W020`` no keys of pseudonyms (``check --deploy``)
@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,12 +60,14 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
             yield Error(f"AGREEMENT has no setting {key!r}.", hint=hint, id="agreement.E001")
     kinds = {one.name: type(one.default) for one in fields(conf.Conf)}
     for key, value in written.items():
-        if key in kinds and kinds[key] in (bool, int, tuple) and not _is(value, kinds[key]):
+        if key in kinds and kinds[key] in (bool, int, tuple, timedelta) and not _is(value, kinds[key]):
             yield _wrong(key, value, f"must be of type {kinds[key].__name__}")
     now = conf.get()
     for key in ("NOTICE_DAYS", "RETENTION_YEARS", "REMINDER_DAYS"):
         if _is(getattr(now, key), int) and not 0 <= getattr(now, key) <= 32767:
             yield _wrong(key, getattr(now, key), "must lie between 0 and 32767")
+    if _is(now.NOTICE_DELAY, timedelta) and not timedelta() <= now.NOTICE_DELAY <= timedelta(days=1):
+        yield _wrong("NOTICE_DELAY", now.NOTICE_DELAY, "must lie between no time and a day")
     if now.PREVAILING_LANGUAGE not in ("", *conf.LANGUAGES):
         yield _wrong("PREVAILING_LANGUAGE", now.PREVAILING_LANGUAGE, 'must be "kk", "ru" or ""')
     if now.DATABASE_AWAY not in ("read", "all", "none"):
@@ -96,18 +98,6 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
     for key in ("FROM_EMAIL", "REPLY_TO"):
         if getattr(now, key) and parseaddr(getattr(now, key))[1].count("@") != 1:
             yield _wrong(key, getattr(now, key), "is no address")
-    if now.ADDRESS_KEY and now.ADDRESS_KEY == settings.SECRET_KEY:
-        yield Error(
-            'AGREEMENT["ADDRESS_KEY"] is SECRET_KEY: when that is changed, no address can be told from its digest.',
-            hint="Give it a random key of its own, and keep it.",
-            id="agreement.E008",
-        )
-    elif now.ADDRESS_KEY and len(str(now.ADDRESS_KEY)) < 32:
-        yield Error(
-            'AGREEMENT["ADDRESS_KEY"] has fewer than 32 characters: addresses could be found by trying.',
-            hint="Give it 32 random characters or more.",
-            id="agreement.E008",
-        )
     paths = [(key, getattr(now, key)) for key in DOTTED if getattr(now, key)]
     for key in ("CHANNELS", "LINT_RULES"):
         paths += [(key, path) for path in getattr(now, key)] if _is(getattr(now, key), tuple) else []
@@ -145,7 +135,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     """What a site in use needs besides (``check --deploy``)."""
     if not conf.get().PSEUDONYM_KEYS:
         yield Warning(
-            'AGREEMENT["PSEUDONYM_KEYS"] is empty: what a user joined can\'t be found once the account is deleted.',
+            'AGREEMENT["PSEUDONYM_KEYS"] is empty: nothing is found of a user once the account is deleted.',
             hint='Set it to {"2026": "<64 random characters>"}, and keep a copy apart from the database.',
             id="agreement.W020",
         )

@@ -6,11 +6,9 @@ system-check error ``agreement.E001``.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -49,15 +47,15 @@ class Conf:
     AUDIENCE: str = "agreement.audience.active_users"
     """Dotted path of a callable without arguments that gives the users to be told, as a ``QuerySet``."""
 
+    NOTICE_DELAY: timedelta = timedelta(minutes=10)
+    """A breath after publishing or cancelling, as a ``timedelta``: no notice leaves before it has passed, so that
+    somebody can still hold it. The audience is written meanwhile. ``timedelta(0)``: at once."""
+
     REMINDER_DAYS: int = 0
     """Days before its effect on which users are reminded of an announced edition. 0: never."""
 
     CHANNELS: tuple[str, ...] = ("agreement.channels.EmailChannel",)
     """Dotted paths of the channels every notice goes out by."""
-
-    ADDRESS_KEY: str = ""
-    """Key by which the ledger keeps a digest (HMAC-SHA256) of the address a notice went to, and never the address: at
-    least 32 random characters, not ``SECRET_KEY``, which is changed now and then. Default: no digest is kept."""
 
     PACE: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Caps by channel, ``{"email": ("2500/h", "20000/d")}``: a number a s, min, h or d. Each holds in every rolling
@@ -103,8 +101,9 @@ class Conf:
     site's own base template puts around the text. 0: every page is rendered for its request."""
 
     PSEUDONYM_KEYS: Mapping[str, str] = field(default_factory=dict)
-    """Secrets by id, ``{"2026": "64 random characters"}``: under them a user's joinings are found when the account
-    is gone. The first writes, all read. Empty: then nobody is found."""
+    """Secrets by id, ``{"2026": "64 random characters"}``: under them what a user joined and was told is found when
+    the account is gone, and the ledger keeps a digest of each address it wrote to, never the address. The first
+    writes, all read. Not ``SECRET_KEY``, which is changed now and then. Empty: nobody is found, no digest is kept."""
 
     RECORD_IP: bool = False
     """Is the address a user joined from recorded?"""
@@ -220,12 +219,6 @@ def notice_language(value: object) -> str:
     """The language of a user's notice: ``kk``, ``ru``, or ``mul`` (ISO 639-2: several) when unknown."""
     code = str(value or "").replace("_", "-").partition("-")[0].lower()
     return code if code in LANGUAGES else "mul"
-
-
-def address_digest(address: str) -> str:
-    """What the ledger keeps of an address: the same for the same address in any case, ``""`` without a key."""
-    key = get().ADDRESS_KEY.encode()
-    return hmac.new(key, address.strip().casefold().encode(), hashlib.sha256).hexdigest() if key else ""
 
 
 def limits(channel: str) -> tuple[pace.Cap, ...]:

@@ -2,7 +2,8 @@
 
 One query a second reads the dates of all sealed editions, and no text; everything else is arithmetic on them. What
 is remembered is never older than a second, and since it holds dates and not states, a moment announced beforehand is
-right to the microsecond: at that moment the next edition is in force, whenever the dates were read.
+right to the microsecond: at that moment the next edition is in force, whenever the dates were read. The same query
+tells whether anybody left an agreement lately, so that a withdrawal in another process is known as soon.
 
 Inside a transaction nothing is remembered, and nothing remembered is used: what is not committed is nobody else's.
 """
@@ -15,18 +16,22 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from django.db import connections, router
+from django.db.models import Exists
 from django.utils import timezone
 
 from agreement import conf
-from agreement.models import Edition
+from agreement.models import Edition, Withdrawal
 from agreement.models.editions import State
 
 #: How old, at most, what a process knows of other processes' publications may be.
 SECONDS = 1.0
+#: So long may a withdrawal take to be committed, or machines' clocks differ: for that time it is named again.
+LATE = timedelta(seconds=60)
 
 _serials = itertools.count()
 
@@ -145,17 +150,17 @@ class Timelines:
 
 def timelines() -> Timelines:
     """The dates of every sealed edition: 1 query, or none if they were read within the last second and no edition's
-    moment has passed since.
+    moment has passed since; 1 more in the minute after somebody left an agreement.
     """
-    global _known, _read_at, _lasts
+    global _known, _read_at, _lasts, _left
     if not remembers():
-        return _read()
+        return _read()[0]
     if (known := _known) and time.monotonic() < good_until():
         return known
     with _reading:  # One thread reads; the others wait for it rather than read the same.
         if not _known or time.monotonic() >= good_until():
             asked_at, at = time.monotonic(), timezone.now()
-            found = _read()
+            found, _left = _read()
             # Whoever cancels does so before the moment, and must be believed at it.
             _lasts = found.seconds_until_next(at)
             _known = _known if _known == found else found
@@ -168,6 +173,11 @@ def fresh() -> Timelines:
     global _read_at
     _read_at = float("-inf")
     return timelines()
+
+
+def lately_left() -> frozenset[Any]:
+    """The keys of the users who left an agreement lately, as ``timelines()`` found them when it read. No query."""
+    return _left
 
 
 def good_until() -> float:
@@ -187,22 +197,29 @@ def forget() -> None:
 
 
 _known: Timelines | None = None
+_left: frozenset[Any] = frozenset()
 _read_at = 0.0
 _lasts = float("inf")
 _reading = threading.Lock()
 
 
-def _read() -> Timelines:
+def _read() -> tuple[Timelines, frozenset[Any]]:
+    """The dates, and who left lately: 1 query, and another one while there is somebody."""
+    alias = router.db_for_read(Edition)
+    left = Withdrawal.objects.using(alias).lately_left(LATE).order_by()
     rows = (
-        Edition.objects.using(router.db_for_read(Edition))
+        Edition.objects.using(alias)
         .published()
         .order_by("agreement__slug", "number")
+        .annotate(left=Exists(left))
         .values_list(
-            *("agreement", "agreement__slug", "agreement__time_zone", "agreement__joining"),
+            *("agreement", "agreement__slug", "agreement__time_zone", "agreement__joining", "left"),
             *("pk", "number", "published_at", "effective_from", "cancelled_at", "digest", "material"),
         )
     )
     found: dict[tuple[int, str, str, str], list[Dated]] = defaultdict(list)
-    for key, slug, zone, joining, *dated in rows:
+    anybody = False
+    for key, slug, zone, joining, anybody, *dated in rows:  # noqa: B007 - the same in each
         found[key, slug, zone, joining].append(Dated(*dated))
-    return Timelines({of[1]: Timeline(*of, tuple(editions)) for of, editions in found.items()})
+    users = frozenset(left.values_list("user", flat=True)) if anybody else frozenset()
+    return Timelines({of[1]: Timeline(*of, tuple(editions)) for of, editions in found.items()}), users

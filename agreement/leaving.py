@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -60,14 +59,13 @@ def _file(visit: Visit, outcome: str) -> None:
         agreement.lock()
         if Acceptance.objects.departure(user_key=user.pk, agreement=agreement.pk):
             return
-        row = Withdrawal.objects.register(
+        Withdrawal.objects.register(
             agreement=agreement,
             user=user,
             outcome=outcome,
             received_on=visit.at.astimezone(ZoneInfo(agreement.time_zone)).date(),
             language=frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0],
         )
-        transaction.on_commit(partial(withdrawing.confirm, row), robust=True)
 
 
 @personal("GET")
@@ -75,6 +73,6 @@ def evidence_mine(visit: Visit) -> HttpResponseBase:
     """The user's own evidence, as an officer could export it now."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "evidence.zip"
-        evidence.export_user(visit.request.user.pk, at=visit.at, output=output)
+        evidence.export_user(visit.request.user.pk, at=visit.at, output=output, by=visit.request.user)
         # Open before the folder goes: the file lives until it is sent.
         return FileResponse(output.open("rb"), as_attachment=True, filename="evidence.zip")

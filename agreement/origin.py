@@ -38,12 +38,17 @@ def address(request: HttpRequest) -> str | None:
 def enters(request: HttpRequest) -> bool:
     """Does a person use the site by this request?
 
-    By whatever changes something; and by opening a page, which browsers say themselves (``Sec-Fetch-Mode``). Not by
-    ``HEAD``, by what a browser fetches beforehand, nor by what a script asks for in the background.
+    Where the browser says what asks (Fetch Metadata, ``Sec-Fetch-*``), by opening a page in a tab of its own or sending
+    a form, and by nothing else: not by a frame, nor by what a script sends, be it a poll, a beacon or an act of the
+    user, who opened the page before. Of other programs, by whatever changes something, a script's header apart. Never
+    by ``HEAD``, nor by what is fetched beforehand.
     """
-    if request.method not in SAFE:
-        return True
-    return request.method == "GET" and opens_page(request) and not _beforehand(request)
+    headers = request.headers
+    if (request.method in SAFE and request.method != "GET") or _beforehand(request):
+        return False
+    if headers.get("Sec-Fetch-Mode"):
+        return opens_page(request) and headers.get("Sec-Fetch-Dest", "document") == "document"
+    return opens_page(request) if request.method == "GET" else not headers.get("X-Requested-With")
 
 
 def opens_page(request: HttpRequest) -> bool:

@@ -3,13 +3,14 @@
 The term begins when the agreement with a person ends: by a withdrawal that ended it and after which he did not join
 again, by the deletion of his account, or by the closing of the site, whichever came first. It lasts as long as the
 edition that bound him last states. A legal hold stops it. What is erased then: address and browser of his joinings,
-the pseudonym and the link to an account, who applied to withdraw and the scan. What stays: that an edition was joined,
+the digest of the address he was written to, the pseudonym and the link to an account, who applied to withdraw and the
+scan. What stays: that an edition was joined,
 when and how; that an agreement was left; the editions and the texts of notices; so every count stays true.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -80,16 +81,20 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
     held = {name for hold in holds for name in (*hold.pseudonyms, *([f"user:{hold.user_id}"] if hold.user_id else []))}
     bound = {hold.edition_id for hold in holds if hold.edition_id}
     total = Tally()
+    going: Counter[datetime | None] = Counter()
     batch: list[Person] = []
     for person in expired(at):
         if person.names & held or any(row.edition_id in bound for row in person.rows):
             total = _plus(total, held=1)
             continue
         batch.append(person)
+        going.update(row.account_deleted_at for row in person.rows if row.erased_at is None)
         if len(batch) == BATCH:
             total, batch = _erase(batch, at, total, dry_run=dry_run), []
     total = _erase(batch, at, total, dry_run=dry_run)
-    return _plus(total, deliveries=_erase_digests(at, edition_held=bool(bound), dry_run=dry_run))
+    left = Delivery.objects.exclude(notice__edition__in=bound)
+    left = left.exclude(pseudonym__in={name.partition(":")[2] for name in held} - {""})
+    return _plus(total, deliveries=_erase_told(left, at, going if dry_run else Counter(), dry_run=dry_run))
 
 
 def expired(at: datetime) -> Iterator[Person]:
@@ -199,24 +204,25 @@ def _erase(people: list[Person], at: datetime, total: Tally, *, dry_run: bool) -
     return _plus(total, **done)
 
 
-def _erase_digests(at: datetime, *, edition_held: bool, dry_run: bool) -> int:
-    """Erase the address digests of deleted accounts: of those about whom nothing else is kept any more, and whose
-    time since the deletion is what the edition they were told of states. How many there are.
+def _erase_told(deliveries: Any, at: datetime, going: Counter[datetime | None], *, dry_run: bool) -> int:
+    """Erase who those deliveries went to, of deleted accounts: of those about whom nothing else is kept any more, and
+    whose time since the deletion is what the edition they were told of states. How many there are.
+
+    ``going`` says how many other rows of accounts deleted at a moment would be erased just now, and are not.
     """
-    if edition_held:
-        return 0  # Whom it bound is not known from a digest: all of them wait.
     done = 0
-    left = Delivery.objects.filter(account_deleted_at__lte=at).exclude(address_digest="")
+    left = deliveries.filter(account_deleted_at__lte=at).exclude(address_digest="", pseudonym="")
     pairs: Any = left.order_by().values_list("account_deleted_at", "notice__edition").distinct()
     stated = dict(Edition.objects.published().values_list("pk", "retention_years"))
     for moment, edition in list(pairs):
-        kept = Q(account_deleted_at=moment, erased_at=None)
-        if _years_later(moment, stated[edition]) > at or any(
-            rows.filter(kept).exists() for rows in (Acceptance.objects, Withdrawal.objects)
-        ):
+        kept = [
+            rows.filter(account_deleted_at=moment, erased_at=None) for rows in (Acceptance.objects, Withdrawal.objects)
+        ]
+        if _years_later(moment, stated[edition]) > at or sum(rows.count() for rows in kept) > going[moment]:
             continue
         told = left.filter(account_deleted_at=moment, notice__edition=edition)
-        done += told.count() if dry_run else told.update(address_digest="")
+        nobody = {"address_digest": "", "pseudonym": "", "pseudonym_key": ""}
+        done += told.count() if dry_run else told.update(**nobody)
     return done
 
 

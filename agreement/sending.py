@@ -19,7 +19,7 @@ from django.db import Error, InterfaceError, OperationalError, connections, rout
 from django.db.models import Max, Value
 from django.utils import timezone
 
-from agreement import conf
+from agreement import conf, pseudonyms
 from agreement.channels import Channel, Deferred, Refused, Unavailable
 from agreement.models import Acceptance, Delivery, Notice, NoticeText, Pace, Withdrawal
 from agreement.models.deliveries import LEASE
@@ -47,6 +47,12 @@ Texts = dict[tuple[str, int, int], dict[str, NoticeText]]
 
 #: What became of messages and could not be written down, by this process.
 _owed: deque[Callable[[], bool]] = deque()
+
+
+def pause(attempts: int) -> timedelta:
+    """How long to wait after so many attempts before another one; never in step with others."""
+    longest = min(FIRST_PAUSE * 2.0**attempts, LONGEST_PAUSE)
+    return longest * random.uniform(0.75, 1.25)  # noqa: S311
 
 
 def settle_owed() -> None:
@@ -303,7 +309,7 @@ class Round:
         outcome = Delivery.Outcome
         if language == "mul" and not self.channel.both:
             language = conf.LANGUAGES[0]
-        digest = conf.address_digest(address)
+        digest = pseudonyms.address(address)
         self.used += 1
         said = self.run.said(self.channel, delivery.notice, since)[language]
         try:
@@ -354,8 +360,8 @@ class Round:
         if delivery.attempts + 1 >= ATTEMPTS:
             self.run.tally.failed += self.settle(delivery, Delivery.Outcome.FAILED, language=language, reason=reason)
             return
-        pause = min(FIRST_PAUSE * 2**delivery.attempts, LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
-        self.run.tally.postponed += delivery.postpone(due_at=self.run.clock() + pause, reason=reason)
+        due_at = self.run.clock() + pause(delivery.attempts)
+        self.run.tally.postponed += delivery.postpone(due_at=due_at, reason=reason)
 
     def recipients(self) -> dict[Any, tuple[str, str]]:
         """User key → address and language, as they are now: a corrected address counts (1 query)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from threading import Lock
 from typing import Any
 
@@ -19,11 +19,9 @@ from django.utils import timezone
 from agreement import gate
 from agreement.models.acceptances import Asked
 from agreement.models.agreements import Joining
-from agreement.models.withdrawals import Withdrawal
 
 #: Sessions, and users, one process remembers at most; the longest known go first.
 LIMIT = 50_000
-LATE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +48,7 @@ class Demands:
 
 
 def now() -> Demands:
-    """What is asked of users now; 2 queries a second, whoever asks, and otherwise a look at the clock."""
+    """What is asked of users now; a look at the clock, and once a second what ``gate.timelines()`` costs."""
     global _current
     if (known := _current) and time.monotonic() < known[1]:
         return known[0]
@@ -58,8 +56,7 @@ def now() -> Demands:
     timelines = gate.timelines()
     found = _demands(timelines, at)
     if found.remembered:
-        # Each for ``LATE``: so long may a withdrawal take to be committed, or machines' clocks differ.
-        memory.drop(Withdrawal.objects.lately_left(LATE))
+        memory.drop(gate.lately_left())
         _current = found, min(gate.good_until(), began + timelines.seconds_until_next(at))
     return found
 

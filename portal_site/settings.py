@@ -1,5 +1,6 @@
 """The portal's settings, all of them from the environment (12-factor); README, "Deploy"."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import django
@@ -151,8 +152,9 @@ AGREEMENT = {
     "REPLY_TO": env.str("AGREEMENT_REPLY_TO", default=""),
     "PACE": {"email": env.tuple("AGREEMENT_PACE", default=())},
     "HOLD": env.bool("AGREEMENT_HOLD", default=False),
+    # Seconds; whoever tries the demo does not wait for long.
+    "NOTICE_DELAY": timedelta(seconds=env.int("AGREEMENT_NOTICE_DELAY", default=20 if DEBUG else 600)),
     "REMINDER_DAYS": env.int("AGREEMENT_REMINDER_DAYS", default=0),
-    "ADDRESS_KEY": env.str("AGREEMENT_ADDRESS_KEY", default=""),
     "NOTICE_DAYS": env.int("AGREEMENT_NOTICE_DAYS", default=0),
     "RETENTION_YEARS": env.int("AGREEMENT_RETENTION_YEARS", default=3),
     "PREVAILING_LANGUAGE": env.str("AGREEMENT_PREVAILING_LANGUAGE", default=""),

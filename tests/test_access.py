@@ -18,7 +18,7 @@ from django.urls import include, path
 from django.utils import timezone
 
 from agreement import access, gate, standing
-from agreement.models import Acceptance, Edition
+from agreement.models import Acceptance, Edition, Withdrawal
 from agreement.models.agreements import Joining
 from tests import factories
 
@@ -151,6 +151,13 @@ def test_prefetch_head_and_polls_join_nobody(reader, method, headers):
     assert not Acceptance.objects.exists()
 
 
+def test_a_beacon_is_let_through_and_joins_nobody(reader):
+    factories.published()
+    beacon = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty"}
+    assert reader.post("/taken/", {"text": "kept"}, headers=beacon).content == b"kept"
+    assert not Acceptance.objects.exists()
+
+
 def test_health_checks_login_and_agreement_pages_join_nobody(reader):
     factories.published()
     for address in ("/health/", "/login/", "/agreements/", "/agreements/terms/", "/agreements/terms/editions/1/"):
@@ -186,16 +193,25 @@ def test_a_user_who_joined_costs_no_query_and_no_session(reader):
     assert of_ours(queries(reader, "/mine/")) == []
 
 
-def test_after_a_new_edition_it_is_one_query_and_one_insert(reader):
-    factories.published()
+@pytest.mark.parametrize("somebody_left", [False, True])
+def test_after_a_new_edition_it_is_one_query_and_one_insert_beside_the_one_of_the_second(reader, somebody_left):
+    first = factories.published()
     reader.get("/plain/", **PAGE)
+    if somebody_left:
+        (other,) = factories.users(1)
+        join(other, first)
+        Withdrawal.objects.register(
+            agreement=first.agreement, user=other, outcome="ended", received_on=timezone.localdate()
+        )
     factories.published()
-    afresh()
+    afresh(read=False)
 
-    first, second = of_ours(queries(reader, "/mine/")), of_ours(queries(reader, "/mine/"))
+    found, again = of_ours(queries(reader, "/mine/")), of_ours(queries(reader, "/mine/"))
 
-    assert [sql.split()[0] for sql in first] == ["SELECT", "INSERT"]
-    assert second == []
+    # What all requests of a second share reads the dates, and in the minute after somebody left, who it was.
+    assert [sql.split()[0] for sql in found[1 + somebody_left :]] == ["SELECT", "INSERT"]
+    assert '"published_at"' in found[0]
+    assert again == []
 
 
 def test_a_session_begun_anew_costs_nothing_of_ours(reader, user):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -42,6 +43,8 @@ def test_E001_names_the_nearest_right_setting(settings):  # noqa: N802
         ("NOTICE_DAYS", "ten", "'ten', but must be of type int"),
         ("NOTICE_DAYS", True, "True, but must be of type int"),
         ("NOTICE_DAYS", -1, "-1, but must lie between 0 and 32767"),
+        ("NOTICE_DELAY", 600, "600, but must be of type timedelta"),
+        ("NOTICE_DELAY", timedelta(days=-1), "but must lie between no time and a day"),
         ("SHOW_SCHEDULED", 1, "1, but must be of type bool"),
         ("PREVAILING_LANGUAGE", "en", '\'en\', but must be "kk", "ru" or ""'),
         ("BASE_URL", "portal.example.kz", "'portal.example.kz', but must be like"),
@@ -92,16 +95,6 @@ def test_E007_names_the_trigger_that_is_missing():  # noqa: N802
     assert set(ids(messages)) == {"agreement.E007"}
     assert any("'agreement_seal_edition_" in message.msg for message in messages)
     triggers.install(connection, apps.get_model)
-
-
-@pytest.mark.parametrize(("key", "says"), [("s" * 40, "is SECRET_KEY"), ("short", "has fewer than 32 characters")])
-def test_E008_asks_for_a_key_of_its_own(settings, key, says):  # noqa: N802
-    settings.SECRET_KEY = "s" * 40
-    settings.AGREEMENT = {"ADDRESS_KEY": key}
-    message = only(check_settings(None))
-    assert message.id == "agreement.E008"
-    assert says in message.msg
-    assert key not in message.msg
 
 
 def test_W001_asks_for_the_sites_address(settings):  # noqa: N802

@@ -131,7 +131,7 @@ def test_the_instructions_are_in_three_languages(told):
     assert readme.count("sha256sum -c SHA256SUMS") == 3
     for title in ("Пайдаланушы келісімінің", "Доказательства", "Evidence of a user agreement"):
         assert title in readme
-    assert "openssl" not in readme  # Nothing is stamped.
+    assert "openssl ts" not in readme  # Nothing is stamped.
 
 
 def test_the_same_question_gives_the_same_bytes_whatever_happens_later(told):
@@ -198,3 +198,23 @@ def test_a_bundle_is_written_whole_or_not_at_all(told, monkeypatch):
 def test_a_folder_that_is_not_there_is_named(told):
     with pytest.raises(CommandError, match="can't be written: no such file"):
         export(told / "nowhere" / "bundle.zip", "--edition", "terms", "1")
+
+
+def test_a_deleted_account_is_proved_to_have_been_told_and_openssl_says_who_it_was(told, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {"2026": "s" * 32}}
+    (user,) = factories.users(1)
+    key, address = user.pk, user.email
+    factories.published(effective_from=timezone.now() + timedelta(days=20))
+    dispatch.work()
+    user.delete()
+
+    export(told / "user.zip", "--user", str(key))
+
+    rows = csv.DictReader(io.StringIO((unpacked(told / "user.zip", told / "u") / "user/deliveries.csv").read_text()))
+    (row,) = [row for row in rows if row["edition"] == "4"]
+    assert (row["outcome"], row["key"]) == ("sent", "2026")
+    for column, words in (("pseudonym", f"agreement user {key}"), ("address", f"agreement address {address}")):
+        found = subprocess.run(
+            ["openssl", "dgst", "-sha256", "-hmac", "s" * 32], input=words, capture_output=True, text=True, check=True
+        )
+        assert found.stdout.split()[-1] == row[column]

@@ -70,6 +70,12 @@ def test_a_browser_is_recorded_as_it_can_be_stored(settings, sent, recorded):
 
 
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+FORM = {"Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+#: What browsers send with ``navigator.sendBeacon()``, and with ``fetch()``.
+BEACON, FETCH = (
+    {"Sec_Fetch_Mode": mode, "Sec_Fetch_Dest": "empty", "Sec_Fetch_Site": "same-origin", "Accept": "*/*"}
+    for mode in ("no-cors", "cors")
+)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +84,10 @@ PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
         ("GET", PAGE, True),
         ("GET", PAGE | {"Sec_Fetch_Mode": "navigate"}, True),
         ("POST", {}, True),
-        ("POST", {"X_Requested_With": "XMLHttpRequest"}, True),
+        ("POST", {"X_Requested_With": "XMLHttpRequest"}, False),
+        ("POST", FORM, True),
+        ("POST", FORM | {"Sec_Fetch_Dest": "iframe"}, False),
+        ("POST", {"Purpose": "prefetch"}, False),
         ("DELETE", {}, True),
         ("HEAD", PAGE, False),
         ("OPTIONS", PAGE, False),
@@ -89,6 +98,8 @@ PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
         ("GET", PAGE | {"Sec_Fetch_Mode": "cors"}, False),
         ("GET", PAGE | {"Sec_Fetch_Mode": "no-cors"}, False),
         ("GET", PAGE | {"Sec_Fetch_Mode": "navigate", "Sec_Purpose": "prefetch;prerender"}, False),
+        ("GET", PAGE | FORM, True),
+        ("GET", PAGE | FORM | {"Sec_Fetch_Dest": "iframe"}, False),
         ("GET", PAGE | {"Purpose": "prefetch"}, False),
         ("GET", PAGE | {"X_Purpose": "preview"}, False),
         ("GET", PAGE | {"X_Moz": "prefetch"}, False),
@@ -96,3 +107,9 @@ PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 )
 def test_a_person_enters_by_opening_a_page_or_changing_something(method, headers, enters):
     assert origin.enters(request(method, **headers)) is enters
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("headers", [BEACON, FETCH, FETCH | PAGE])
+def test_what_a_script_sends_in_the_background_is_no_entry(method, headers):
+    assert origin.enters(request(method, **headers)) is False

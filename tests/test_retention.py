@@ -221,6 +221,72 @@ def test_address_digests_go_with_the_rest():
     assert Delivery.objects.filter(outcome="sent").count() == 3
 
 
+def told(user: Any, edition: Edition) -> Delivery:
+    return Delivery.objects.create(
+        notice=edition.notices.get(),
+        user=user,
+        channel="email",
+        outcome="sent",
+        due_at=NOW(),
+        settled_at=NOW(),
+        address_digest="d",
+    )
+
+
+def test_a_dry_run_counts_the_digests_that_go_with_the_joinings():
+    edition = factories.published(retention_years=0)
+    (user,) = factories.users(1)
+    join(user, edition)
+    told(user, edition)
+    user.delete()
+    at = NOW()
+    assert (
+        retention.erase(at=at, dry_run=True)
+        == retention.erase(at=at)
+        == retention.Tally(people=1, joinings=1, deliveries=1)
+    )
+
+
+def test_what_a_deleted_account_was_told_is_found_until_its_term_is_over():
+    edition = factories.published(retention_years=3)
+    (user,) = factories.users(1)
+    key, row = user.pk, told(user, edition)
+    user.delete()
+    row.refresh_from_db()
+    over = years(row.account_deleted_at, 3)
+
+    retention.erase(at=over - timedelta(microseconds=1))
+    assert list(Delivery.objects.of(key)) == [row]
+    assert retention.erase(at=over).deliveries == 1
+    assert list(Delivery.objects.of(key)) == []
+    row.refresh_from_db()
+    assert (row.address_digest, row.pseudonym, row.pseudonym_key, row.outcome) == ("", "", "", "sent")
+
+
+def test_a_hold_on_an_edition_keeps_who_was_told_of_it_and_nobody_else():
+    held, other = factories.published(retention_years=1), factories.published(retention_years=1)
+    one, two = factories.users(2)
+    rows = [told(one, held), told(two, other)]
+    for user in (one, two):
+        user.delete()
+    LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", edition=held)
+
+    assert retention.erase(at=NOW() + 50 * YEAR).deliveries == 1
+    assert list(Delivery.objects.exclude(address_digest="")) == rows[:1]
+
+
+def test_a_hold_on_a_person_keeps_what_was_told_to_a_deleted_account():
+    edition = factories.published(retention_years=1)
+    one, two = factories.users(2)
+    rows = [told(one, edition), told(two, edition)]
+    LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", user=one)
+    for user in (one, two):
+        user.delete()
+
+    assert retention.erase(at=NOW() + 50 * YEAR).deliveries == 1
+    assert list(Delivery.objects.exclude(address_digest="")) == rows[:1]
+
+
 def test_scans_and_applicants_go_with_their_term(settings, tmp_path, django_capture_on_commit_callbacks):
     settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path)}
     factories.published(retention_years=3)

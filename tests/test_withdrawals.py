@@ -13,8 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from agreement import signals
-from agreement.models import Acceptance, Consent, Outside, Withdrawal
+from agreement import dispatch, pseudonyms, signals
+from agreement.models import Acceptance, Consent, Delivery, Outside, Withdrawal
 from agreement.models.agreements import Joining
 from tests import factories
 
@@ -233,7 +233,7 @@ def test_whoever_may_not_join_again_is_let_in_by_an_officer_alone():
 
 
 def test_a_withdrawal_in_another_process_is_known_within_a_second(monkeypatch, transactional_db):
-    """Without ``memory.drop`` in ``standing.now`` the user stays in for ever."""
+    """In the query of the second, and no other; without ``memory.drop`` the user stays in for ever."""
     from agreement import gate, standing
 
     edition = factories.published()
@@ -247,6 +247,7 @@ def test_a_withdrawal_in_another_process_is_known_within_a_second(monkeypatch, t
     assert [query for query in captured if "agreement_acceptance" in query["sql"]] == []
     register(user)  # Nothing in this process is told of it.
     monkeypatch.setattr(standing, "_current", None)  # As if the second were over.
+    monkeypatch.setattr(gate, "_read_at", float("-inf"))
     assert client.get(HOME).status_code == 302
     assert edition.acceptances.count() == 1
 
@@ -280,6 +281,22 @@ def test_accounts_deleted_together_leave_as_much_for_two_updates_a_table(django_
         django_user_model.objects.all().delete()
     assert len([query for query in captured if query["sql"].startswith('UPDATE "agreement_acceptance"')]) == 2
     assert Acceptance.objects.filter(account_deleted_at__isnull=False, user=None).count() == 20
+
+
+def test_accounts_deleted_together_leave_their_deliveries_each_under_its_own_pseudonym(django_user_model, monkeypatch):
+    monkeypatch.setattr("agreement.models.fields.TOGETHER", 7)
+    edition = factories.published()
+    keys = [user.pk for user in factories.users(20)]
+    dispatch.work()
+    with CaptureQueriesContext(connection) as captured:
+        django_user_model.objects.all().delete()
+    # Two columns for each seven of twenty accounts, and for all of them the moment and the link.
+    assert len([query for query in captured if query["sql"].startswith('UPDATE "agreement_delivery"')]) == 2 * 3 + 2
+    for key in keys:
+        (row,) = Delivery.objects.of(key)
+        assert (row.user_id, row.outcome, row.pseudonym) == (None, "sent", pseudonyms.write(key).digest)
+    assert len(set(Delivery.objects.values_list("pseudonym", flat=True))) == 20
+    assert edition.notices.get().deliveries.count() == 20
 
 
 def test_without_its_key_nobody_is_found(settings):

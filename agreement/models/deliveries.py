@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -23,7 +24,8 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agreement.models.fields import LEAVE_EVIDENCE, InstantField
+from agreement import pseudonyms
+from agreement.models.fields import LEAVE_UNDER_PSEUDONYM, InstantField
 from agreement.models.notices import LANGUAGES, Notice, overtaken
 
 #: How long a claimed delivery is left to the worker that claimed it. Renewed while it works (design §3.8).
@@ -32,6 +34,8 @@ LEASE = timedelta(seconds=30)
 CLAIM = 100
 #: Rows that are changed by one statement, where there may be millions.
 MANY = 10_000
+#: How many reasons of one outcome a progress tells apart.
+REASONS = 40
 #: The rank of a user who was never active: after everybody who was.
 NEVER = 1_000_000
 
@@ -43,6 +47,24 @@ class ProgressQuerySet(models.QuerySet["Progress"]):
         sums = self.aggregate(**{f"total_{name}": Coalesce(Sum(name), 0) for name in names})
         return {name: sums[f"total_{name}"] for name in names}
 
+    def add_reasons(self, counted: Mapping[tuple[str, str], int]) -> None:
+        """Add to why deliveries of this one row failed or were skipped: (outcome, reason) → how many more or fewer.
+
+        In the transaction that holds the row's lock. No query if there is nothing to add, else 2.
+        """
+        if not any(count for (outcome, _reason), count in counted.items() if outcome in Progress.EXPLAINED):
+            return
+        kept: dict[str, dict[str, int]] = self.values_list("reasons", flat=True).get()
+        for (outcome, reason), count in counted.items():
+            if outcome in Progress.EXPLAINED:
+                known = kept.setdefault(outcome, {})
+                # A channel whose reasons are all different must not grow the row: the rest go by no name.
+                reason = reason if reason in known or len(known) < REASONS else ""
+                known[reason] = known.get(reason, 0) + count
+        self.update(
+            reasons={o: {r: count for r, count in known.items() if count > 0} for o, known in kept.items() if known}
+        )
+
 
 ProgressManager = models.Manager.from_queryset(ProgressQuerySet)
 
@@ -52,6 +74,8 @@ class Progress(models.Model):
 
     #: Its columns are named as the outcomes are.
     FINAL: ClassVar = ("sent", "failed", "skipped")
+    #: Those of them that have a reason.
+    EXPLAINED: ClassVar = ("failed", "skipped")
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="progress", verbose_name=_("notice"))
     channel = models.CharField(_("channel"), max_length=32)
@@ -62,6 +86,8 @@ class Progress(models.Model):
     bounced = models.PositiveIntegerField(_("returned"), default=0)
     began_at = models.DateTimeField(_("first batch"), null=True, blank=True)
     latest_at = models.DateTimeField(_("latest batch"), null=True, blank=True)
+    # Outcome → reason → how many.
+    reasons = models.JSONField(_("reasons"), default=dict, blank=True, editable=False)
 
     if TYPE_CHECKING:
         notice_id: int
@@ -85,6 +111,13 @@ class Progress(models.Model):
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def of(self, user_key: object) -> Self:
+        """What that user was told, found by pseudonym once the account is gone, as long as the site has the key."""
+        found = Q(user=user_key)
+        for pseudonym in pseudonyms.read(user_key):
+            found |= Q(pseudonym=pseudonym.digest, pseudonym_key=pseudonym.key)
+        return self.filter(found)
+
     def waiting(self) -> Self:
         """Deliveries without a final state."""
         return self.filter(outcome=Delivery.Outcome.WAITING)
@@ -146,7 +179,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def count_in(self, *, lease: str, at: datetime | None = None) -> int:
         """Add what was settled under a lease to its notice's progress: each delivery once, whoever calls, however
-        often, and wherever a caller is killed. At most 5 queries; how many were added.
+        often, and wherever a caller is killed. At most 7 queries; how many were added.
         """
         at = at or timezone.now()
         settled = self.settled().filter(lease=lease)
@@ -156,8 +189,13 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         progress = Progress.objects.using(self.db).filter(notice=first[0], channel=first[1])
         with transaction.atomic(using=self.db):
             progress.update(waiting=F("waiting"))  # The lock, a write as in Agreement.lock().
-            counted = dict(settled.order_by().values_list("outcome").annotate(Count("pk")))
+            found = settled.order_by().values_list("outcome", "reason").annotate(Count("pk"))
+            reasons = {(outcome, reason): count for outcome, reason, count in found}
+            counted: Counter[str] = Counter()
+            for (outcome, _reason), count in reasons.items():
+                counted[outcome] += count
             settled.update(lease="")
+            progress.add_reasons(reasons)
             progress.update(
                 waiting=F("waiting") - sum(counted.values()),
                 began_at=Coalesce("began_at", Value(at), output_field=models.DateTimeField()),
@@ -199,11 +237,18 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         while True:
             with transaction.atomic(using=self.db):
                 progress.update(waiting=F("waiting"))  # The lock.
+                why: Counter[tuple[str, str]] = Counter()
+                chosen: Any = rows.values("pk")[:MANY]
+                if was in Progress.EXPLAINED:  # Few, and nobody else's while the lock is held.
+                    chosen = dict(rows.values_list("pk", "reason")[:MANY])
+                    why.subtract((was, reason) for reason in chosen.values())
                 # The conditions once more outside: on PostgreSQL a row may have been claimed meanwhile.
-                count = rows.filter(pk__in=rows.values("pk")[:MANY]).update(outcome=outcome, **columns)
+                count = rows.filter(pk__in=chosen).update(outcome=outcome, **columns)
                 if not count:
                     return total
+                why[outcome, columns.get("reason", "")] += count
                 progress.update(**{was: F(was) - count, outcome: F(outcome) + count})
+                progress.add_reasons(why)
             total += count
 
     def resend(self, *, notice: Notice, at: datetime | None = None) -> int:
@@ -278,7 +323,7 @@ class Delivery(models.Model):
     # The ledger outlives the account.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=LEAVE_EVIDENCE,
+        on_delete=LEAVE_UNDER_PSEUDONYM,
         null=True,
         related_name="+",
         verbose_name=_("user"),
@@ -294,6 +339,11 @@ class Delivery(models.Model):
     lease = models.CharField(max_length=32, blank=True, editable=False)
     settled_at = models.DateTimeField(_("settled"), null=True, blank=True)
     account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
+    # Empty while there is an account: ten million rows are found by the user then.
+    pseudonym = models.CharField(_("pseudonym"), max_length=64, default="", db_default="", blank=True, editable=False)
+    pseudonym_key = models.CharField(
+        _("key of the pseudonym"), max_length=32, default="", db_default="", blank=True, editable=False
+    )
     # HMAC-SHA256 of the address it went to, if the site has a key for it. The address itself is never kept.
     address_digest = models.CharField(_("digest of the address"), max_length=64, blank=True, editable=False)
 
@@ -323,10 +373,11 @@ class Delivery(models.Model):
             models.Index(fields=["notice", "channel"], condition=Q(outcome="failed"), name="agreement_delivery_failed"),
             # What workers hold, and what is settled but not counted: as few rows as there are claims.
             models.Index(fields=["lease"], condition=~Q(lease=""), name="agreement_delivery_leased"),
-            # Whose address digest is still to be erased.
+            # Of deleted accounts: who is looked for, and what is still to be erased.
+            models.Index(fields=["pseudonym"], condition=~Q(pseudonym=""), name="agreement_delivery_pseudonym"),
             models.Index(
                 fields=["account_deleted_at"],
-                condition=Q(account_deleted_at__isnull=False) & ~Q(address_digest=""),
+                condition=Q(account_deleted_at__isnull=False) & ~Q(address_digest="", pseudonym=""),
                 name="agreement_delivery_left",
             ),
         ]

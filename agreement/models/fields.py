@@ -6,10 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from agreement import pseudonyms
 
 if TYPE_CHECKING:
     DateTimeField = models.DateTimeField[str | datetime | None, datetime | None]
@@ -78,3 +81,31 @@ def LEAVE_EVIDENCE(  # noqa: N802 - written in capitals like Django's own
 
 
 LEAVE_EVIDENCE.lazy_sub_objs = True  # type: ignore[attr-defined] # As SET_NULL: no row is read to be updated.
+
+
+#: Accounts deleted together whose rows one statement gives their pseudonyms.
+TOGETHER = 100
+
+
+def LEAVE_UNDER_PSEUDONYM(  # noqa: N802 - as above
+    collector: Any, field: Any, sub_objs: Any, using: str
+) -> None:
+    """As ``LEAVE_EVIDENCE``, for rows that get their pseudonyms only now: there are too many to write one into each.
+
+    1 update for each hundred accounts that are deleted together.
+    """
+    named: set[Any] = vars(collector).setdefault(f"agreement_named_{field.model._meta.model_name}", set())
+    users = [user.pk for model, rows in collector.data.items() if issubclass(model, get_user_model()) for user in rows]
+    fresh = [key for key in users if key not in named]
+    named.update(fresh)
+    for first in range(0, len(fresh), TOGETHER):
+        names = {key: pseudonyms.write(key) for key in fresh[first : first + TOGETHER]}
+        rows = field.model._base_manager.using(using).filter(**{f"{field.name}__in": list(names)})
+        for column, part in (("pseudonym", "digest"), ("pseudonym_key", "key")):
+            cases = [models.When(**{field.name: key}, then=models.Value(getattr(names[key], part))) for key in names]
+            value = models.Case(*cases, output_field=models.CharField())
+            collector.add_field_update(field.model._meta.get_field(column), value, rows)
+    LEAVE_EVIDENCE(collector, field, sub_objs, using)
+
+
+LEAVE_UNDER_PSEUDONYM.lazy_sub_objs = True  # type: ignore[attr-defined]

@@ -78,13 +78,13 @@ def gate(quick: bool, peers: bool) -> Iterator[Result]:
             ratio, rate = _ratio(*pair, path_, rounds, count)
             yield Result(f"gate: {name}, ratio", ratio, 1.03, f"{rate:,.0f} requests/s without it")
         for each in PATHS:
-            own = len(_queries(gated, each)) - len(_queries(bare, each))
+            # The dates are read once a second, for all; of two requests in a row at most one does.
+            own = min(len(_queries(gated, each)) - len(_queries(bare, each)) for _time in range(2))
             yield Result(f"gate: own queries, {each}", own, 0, "of a user who has joined")
         factories.published()
         time.sleep(1.1)
         found, again = _queries(gated, "/reads/"), _queries(gated, "/reads/")
-        # The dates are read once a second, for all.
-        own = [sql.split()[0] for sql in found if "agreement_" in sql and "published_at" not in sql.split(" FROM ")[0]]
+        own = [sql.split()[0] for sql in found if "agreement_" in sql and '"published_at"' not in sql]
         says = f"{own}; then {sum('agreement_' in sql for sql in again)}"
         yield Result("gate: own queries, new edition", own.count("SELECT"), 1, says)
         yield Result("gate: own inserts, new edition", own.count("INSERT"), 1, says)
