@@ -105,6 +105,10 @@ class Conf:
     the account is gone, and the ledger keeps a digest of each address it wrote to, never the address. The first
     writes, all read. Not ``SECRET_KEY``, which is changed now and then. Empty: nobody is found, no digest is kept."""
 
+    CONSENTS: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Consents to data that users are asked for, apart from joining, each in both languages:
+    ``{"registration": {"kk": "…", "ru": "…"}}``. Other words are asked about anew."""
+
     RECORD_IP: bool = False
     """Is the address a user joined from recorded?"""
 

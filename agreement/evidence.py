@@ -156,6 +156,8 @@ def export_user(user_key: Any, *, at: datetime, output: Path, by: By = None) -> 
         bundle.add("user/joinings.csv", _table(_JOINED, acceptances.order_by("at", "pk")))
         bundle.add("user/withdrawals.csv", _table(_WITHDREW, withdrawals.order_by("pk")))
         bundle.add("user/consents.csv", _table(_CONSENTED, consents.order_by("pk")))
+        for consent in consents.order_by("pk"):
+            bundle.add(f"user/consents/{consent.pk}.{consent.language}.txt", consent.text.encode())
         bundle.add("user/deliveries.csv", _told(deliveries.order_by("pk"), _TOLD))
         bundle.close(at)
     # The account may be gone: only its key is named.
@@ -200,6 +202,7 @@ _CONSENTED = {
     "record": "pk",
     "purpose": "purpose",
     "language": "language",
+    "digest": "digest",
     "given_at": "given_at",
     "withdrawn_at": "withdrawn_at",
     "pseudonym": "pseudonym",

@@ -12,10 +12,10 @@ from django.db import transaction
 from django.http import FileResponse, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
-from agreement import conf, evidence, withdrawing
+from agreement import conf, consents, evidence, withdrawing
 from agreement.models import Acceptance, Agreement, Withdrawal
 from agreement.pages import Visit
-from agreement.personal import personal
+from agreement.personal import personal, record_page
 from agreement.shown import Shown, frame
 from agreement.withdrawing import Reply
 
@@ -66,6 +66,25 @@ def _file(visit: Visit, outcome: str) -> None:
             received_on=visit.at.astimezone(ZoneInfo(agreement.time_zone)).date(),
             language=frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0],
         )
+
+
+@personal("POST")
+def consent(visit: Visit) -> HttpResponse:
+    """Give a consent to data, in the words of the posted digest, or take it back; nothing else changes by it."""
+    posted, user = visit.request.POST, visit.request.user
+    name, decision = posted.get("purpose", ""), posted.get("decision")
+    if decision not in {"give", "withdraw"}:
+        raise BadRequest("decision must be give or withdraw.")
+    if decision == "withdraw":
+        consents.withdraw(user, name)
+    else:
+        try:
+            consents.give(user, [(name, posted.get("digest", ""))])
+        except consents.Reworded:
+            response = record_page(visit, reworded=True)
+            response.status_code = 409
+            return response
+    return HttpResponseRedirect(f"{visit.path('record')}#consents")
 
 
 @personal("GET")

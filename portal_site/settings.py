@@ -163,6 +163,12 @@ AGREEMENT = {
     "PSEUDONYM_KEYS": env.dict(
         "AGREEMENT_PSEUDONYM_KEYS", default={"demo": "only-for-the-demo-and-for-nothing-else"} if DEBUG else {}
     ),
+    "CONSENTS": {
+        "registration": {
+            "kk": "Порталда тіркелу үшін аты-жөнімді және электрондық мекенжайымды жинауға және өңдеуге келісемін.",
+            "ru": "Согласен на сбор и обработку моего имени и адреса электронной почты для регистрации на портале.",
+        }
+    },
     "PRIVATE_ROOT": env.str("AGREEMENT_PRIVATE_ROOT", default=""),
     "FILE_WITHDRAWALS": env.str("AGREEMENT_FILE_WITHDRAWALS", default="ended" if DEBUG else ""),
     "DATA_LOCATION": env.str("AGREEMENT_DATA_LOCATION", default=""),

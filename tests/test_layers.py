@@ -24,6 +24,7 @@ FLOORS = [
     {"models"},
     {
         *("translation", "audience", "bounces", "forecast", "gate", "comparison", "pdf", "retention", "stamping"),
+        "consents",
     },
     {"letters"},
     {"channels"},

@@ -165,7 +165,7 @@ class WithdrawalAdmin(ReadOnly, Watched, Endless, WithdrawalModelAdmin):
 class ConsentAdmin(ReadOnly, Watched, Endless, ConsentModelAdmin):
     list_display = ["id", "user", "purpose", "language", "given", "withdrawn"]
     list_select_related = ["user"]
-    fields = ["user", "purpose", "language", "given", "withdrawn", "pseudonym", "pseudonym_key"]
+    fields = ["user", "purpose", "language", "text", "digest", "given", "withdrawn", "pseudonym", "pseudonym_key"]
 
     @admin.display(description=_("given"))
     def given(self, row: Consent) -> str:

@@ -27,6 +27,7 @@ from agreement.models.agreements import Agreement
 from agreement.models.editions import Edition
 from agreement.models.fields import LEAVE_EVIDENCE, InstantField
 from agreement.models.notices import hand_over
+from agreement.text import seal
 
 LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian"))]
 
@@ -72,15 +73,19 @@ class ConsentQuerySet(PersonalQuerySet):
         at = at or timezone.now()
         return self.filter(given_at__lte=at).exclude(withdrawn_at__lte=at)
 
-    def give(self, *, user: Any, purpose: str, language: str, at: datetime | None = None) -> Consent:
-        """Record that this user agreed to the collection and use of personal data for that purpose, once."""
+    def give(self, *, user: Any, purpose: str, language: str, text: str, at: datetime | None = None) -> Consent:
+        """Record that this user agreed to the collection and use of personal data for that purpose, in those words,
+        once.
+        """
         pseudonym = pseudonyms.write(user.pk)
         consent, _made = self.get_or_create(
             user=user,
             purpose=purpose,
+            digest=seal.sha256(text),
             withdrawn_at=None,
             defaults={
                 "language": language,
+                "text": text,
                 "given_at": at or timezone.now(),
                 "pseudonym": pseudonym.digest,
                 "pseudonym_key": pseudonym.key,
@@ -94,10 +99,12 @@ class ConsentQuerySet(PersonalQuerySet):
 
 
 class Consent(Personal):
-    """One user's consent to one use of personal data: a record of its own, whatever the user joined."""
+    """One user's consent to one use of personal data, in the words shown: a record of its own, whatever was joined."""
 
     purpose = models.SlugField(_("purpose"), max_length=64, help_text=_("As the site names it: “registration”."))
     language = models.CharField(_("language"), max_length=2, choices=LANGUAGES)
+    text = models.TextField(_("words shown"), editable=False, default="")
+    digest = models.CharField(_("digest of the words (SHA-256)"), max_length=64, editable=False, default="")
     given_at = InstantField(_("given"))
     withdrawn_at = InstantField(_("withdrawn"), null=True, blank=True)
 
@@ -109,7 +116,9 @@ class Consent(Personal):
         verbose_name_plural = _("consents to data")
         constraints = [
             models.UniqueConstraint(
-                fields=["user", "purpose"], condition=Q(withdrawn_at__isnull=True), name="agreement_consent_once"
+                fields=["user", "purpose", "digest"],
+                condition=Q(withdrawn_at__isnull=True),
+                name="agreement_consent_once",
             ),
             models.CheckConstraint(
                 condition=Q(withdrawn_at__isnull=True) | Q(withdrawn_at__gte=F("given_at")),
