@@ -112,7 +112,7 @@ class EmailChannel(Channel):
         self._conversation: Conversation | None = None
         self._made: dict[int, bytes] = {}
         self._sender = parseaddr(conf.from_email())[1]
-        self._host = ascii_host(conf.get().BASE_URL)
+        self.host = ascii_host(conf.get().BASE_URL)
 
     def faults(self) -> list[str]:
         return [fault] if (fault := sender_fault()) else []
@@ -136,12 +136,24 @@ class EmailChannel(Channel):
         address = ascii_domain(address)
         if self._conversation and self._conversation.under_way(but=address):
             self.close()
-        connection = self._open()
+        self._open()
         with self._faults():
             if self._conversation:
                 self._splice(self._conversation, delivery, address, said)
-            elif connection.send_messages([self._message(delivery, address, said)]) == 0:
-                raise Deferred("the mail backend sent nothing")
+            else:
+                self._hand_over(self._message(delivery, address, said))
+
+    def post(self, message: mail.EmailMessage) -> None:
+        """Hand over a letter that is no notice, on the same connection; raises as ``send()``."""
+        if self._conversation and self._conversation.under_way():
+            self.close()
+        self._open()
+        with self._faults():
+            self._hand_over(message)
+
+    def _hand_over(self, message: mail.EmailMessage) -> None:
+        if self._open().send_messages([message]) == 0:
+            raise Deferred("the mail backend sent nothing")
 
     def begin(self, address: str) -> None:
         if self._conversation:
@@ -157,7 +169,7 @@ class EmailChannel(Channel):
             headers={
                 "Message-ID": self._message_id(delivery),
                 "Auto-Submitted": "auto-generated",
-                "List-Id": f"<agreement.{self._host}>",
+                "List-Id": f"<agreement.{self.host}>",
                 "Content-Language": ", ".join(conf.LANGUAGES) if said.language == "mul" else said.language,
             },
         )
@@ -167,7 +179,7 @@ class EmailChannel(Channel):
         return message
 
     def _message_id(self, delivery: Delivery) -> str:
-        return f"<{delivery.notice.uuid.hex}.{delivery.pk}@{self._host}>"
+        return f"<{delivery.notice.uuid.hex}.{delivery.pk}@{self.host}>"
 
     def _splice(self, conversation: Conversation, delivery: Delivery, address: str, said: NoticeText) -> None:
         """Through Django's own open connection, with what is the same for everybody made once: building a message

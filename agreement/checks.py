@@ -10,9 +10,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,12 +61,14 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
             yield Error(f"AGREEMENT has no setting {key!r}.", hint=hint, id="agreement.E001")
     kinds = {one.name: type(one.default) for one in fields(conf.Conf)}
     for key, value in written.items():
-        if key in kinds and kinds[key] in (bool, int, tuple) and not _is(value, kinds[key]):
+        if key in kinds and kinds[key] in (bool, int, tuple, timedelta) and not _is(value, kinds[key]):
             yield _wrong(key, value, f"must be of type {kinds[key].__name__}")
     now = conf.get()
     for key in ("NOTICE_DAYS", "RETENTION_YEARS", "REMINDER_DAYS"):
         if _is(getattr(now, key), int) and not 0 <= getattr(now, key) <= 32767:
             yield _wrong(key, getattr(now, key), "must lie between 0 and 32767")
+    if _is(now.NOTICE_DELAY, timedelta) and not timedelta() <= now.NOTICE_DELAY <= timedelta(days=1):
+        yield _wrong("NOTICE_DELAY", now.NOTICE_DELAY, "must lie between no time and a day")
     if now.PREVAILING_LANGUAGE not in ("", *conf.LANGUAGES):
         yield _wrong("PREVAILING_LANGUAGE", now.PREVAILING_LANGUAGE, 'must be "kk", "ru" or ""')
     if now.DATABASE_AWAY not in ("read", "all", "none"):
@@ -73,6 +76,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
     if _is(now.TRUSTED_PROXIES, int) and now.TRUSTED_PROXIES < 0:
         yield _wrong("TRUSTED_PROXIES", now.TRUSTED_PROXIES, "must not be negative")
     yield from _check_keys(now.PSEUDONYM_KEYS)
+    yield from _check_consents(now.CONSENTS)
     if now.BASE_URL and (urlsplit(now.BASE_URL).scheme not in {"http", "https"} or not urlsplit(now.BASE_URL).hostname):
         yield _wrong("BASE_URL", now.BASE_URL, 'must be like "https://portal.example.kz"')
     elif urlsplit(now.BASE_URL).path.strip("/"):
@@ -106,6 +110,19 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
             yield _wrong(key, path, f"can't be imported ({error})")
             return
     yield from _channels(now.CHANNELS)
+
+
+def _check_consents(consents: object) -> Iterable[CheckMessage]:
+    """Words of consents: by a name that fits its column, in both languages."""
+    if not isinstance(consents, dict):
+        yield _wrong("CONSENTS", consents, 'must be like {"registration": {"kk": "…", "ru": "…"}}')
+        return
+    for name, words in consents.items():
+        whole = isinstance(words, dict) and set(words) == set(conf.LANGUAGES)
+        if not whole or not all(isinstance(text, str) and text.strip() for text in words.values()):
+            yield _wrong("CONSENTS", name, "must have its words in kk and ru, and nothing else")
+        elif not re.fullmatch(r"[-a-zA-Z0-9_]{1,64}", str(name)):
+            yield _wrong("CONSENTS", name, "must be a name of at most 64 letters, digits, - and _")
 
 
 def _check_keys(keys: object) -> Iterable[CheckMessage]:

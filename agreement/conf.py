@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -46,6 +46,10 @@ class Conf:
 
     AUDIENCE: str = "agreement.audience.active_users"
     """Dotted path of a callable without arguments that gives the users to be told, as a ``QuerySet``."""
+
+    NOTICE_DELAY: timedelta = timedelta(minutes=10)
+    """A breath after publishing or cancelling, as a ``timedelta``: no notice leaves before it has passed, so that
+    somebody can still hold it. The audience is written meanwhile. ``timedelta(0)``: at once."""
 
     REMINDER_DAYS: int = 0
     """Days before its effect on which users are reminded of an announced edition. 0: never."""
@@ -100,6 +104,10 @@ class Conf:
     """Secrets by id, ``{"2026": "64 random characters"}``: under them what a user joined and was told is found when
     the account is gone, and the ledger keeps a digest of each address it wrote to, never the address. The first
     writes, all read. Not ``SECRET_KEY``, which is changed now and then. Empty: nobody is found, no digest is kept."""
+
+    CONSENTS: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Consents to data that users are asked for, apart from joining, each in both languages:
+    ``{"registration": {"kk": "…", "ru": "…"}}``. Other words are asked about anew."""
 
     RECORD_IP: bool = False
     """Is the address a user joined from recorded?"""

@@ -14,9 +14,9 @@ from django.db import Error, router, transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from agreement import audience, conf
+from agreement import audience, conf, withdrawing
 from agreement.channels import Channel
-from agreement.models import Delivery, Notice, Pace
+from agreement.models import Delivery, Notice, Pace, Withdrawal
 from agreement.models.deliveries import CLAIM
 from agreement.models.notices import CANCELLED
 from agreement.sending import Clock, Heartbeat, Round, Run, Settled, Tally, said, settle_owed
@@ -35,7 +35,8 @@ def work(*, deadline: float | None = None, settled: Settled | None = None, clock
     if conf.get().HOLD:
         tally.held = True
         return tally
-    for notice in Notice.objects.unfinished(clock()):
+    # The audience is written while a notice waits for nothing but its breath: a publisher sees the numbers.
+    for notice in Notice.objects.unfinished(clock() + conf.get().NOTICE_DELAY):
         try:
             tally.written += fan_out(notice, deadline=deadline)
         except Error:
@@ -44,6 +45,7 @@ def work(*, deadline: float | None = None, settled: Settled | None = None, clock
             # One notice that can't be written never stops the others.
             logger.exception("N102 notice %s: its audience or words could not be written", notice.pk)
             tally.faults.append(f"Notice {notice.pk}: {error}")
+    tally.outage = withdrawing.confirm(clock=clock)
     return deliver(deadline=deadline, settled=settled, tally=tally, clock=clock)
 
 
@@ -94,12 +96,14 @@ def deliver(
 def next_at(at: datetime | None = None) -> datetime | None:
     """When there is next anything to do: now or before, later, or never as things stand (``None``).
 
-    2 queries, and 2 a channel and notice that is not finished.
+    3 queries, and 2 a channel and notice that is not finished.
     """
     at = at or timezone.now()
     if conf.get().HOLD:
         return None
-    moments = list(Notice.objects.filter(fanned_out_at__isnull=True).values_list("due_at", flat=True))
+    unwritten = Notice.objects.filter(fanned_out_at__isnull=True).values_list("due_at", flat=True)
+    moments = [due_at - conf.get().NOTICE_DELAY for due_at in unwritten]
+    moments += Withdrawal.objects.unconfirmed().values_list("confirm_due_at", flat=True)[:1]
     for channel in channels():
         waiting = Delivery.objects.waiting().filter(channel=channel.name).order_by("due_at")
         notices = Notice.objects.sendable(channel=channel.name)

@@ -21,12 +21,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
+from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.template.loader import render_to_string
 from django.utils import translation
 
 from agreement import conf, dates, gate, pseudonyms
-from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, NoticeText, Withdrawal
+from agreement.models import Acceptance, Act, Agreement, Consent, Delivery, Edition, NoticeText, Withdrawal
+from agreement.models.acts import By
 from agreement.shown import Shown
 from agreement.text import seal
 
@@ -87,11 +89,12 @@ def writing(output: Path) -> Iterator[Bundle]:
         Path(name).unlink()
 
 
-def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path) -> dict[str, str]:
+def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path, by: By = None) -> dict[str, str]:
     """Write the evidence of those sealed editions, of one agreement, as it stood at that instant.
 
     The texts and pages of each, every manifest from edition 1 to the last of them, what was said about them, and
-    who had been told by then. Gives the digest of each file. Raises ``FileExistsError``.
+    who had been told by then. Gives the digest of each file. Raises ``FileExistsError``. That it was exported, and
+    ``by`` whom, is in the log of acts.
     """
     with writing(output) as bundle:
         add_editions(bundle, editions, at=at)
@@ -99,6 +102,8 @@ def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path) 
             folder = _folder(edition)
             bundle.add(f"{folder}/deliveries.csv", _deliveries(edition, at))
         bundle.close(at)
+    for edition in editions:
+        Act.objects.log(Act.Kind.EXPORTED, on=edition, by=by, note=f"evidence, {seal.rfc3339(at)}")
     return bundle.digests
 
 
@@ -124,11 +129,11 @@ def add_editions(bundle: Bundle, editions: Sequence[Edition], *, at: datetime) -
             _add_notices(bundle, edition, at)
 
 
-def export_user(user_key: Any, *, at: datetime, output: Path) -> dict[str, str]:
+def export_user(user_key: Any, *, at: datetime, output: Path, by: By = None) -> dict[str, str]:
     """Write what is known of that user, whose account may be gone, as it stood at that instant.
 
     What he joined, consented to and withdrew, what he was told, and the evidence of every edition he joined. Raises
-    ``LookupError`` where nothing is known of such a user, ``FileExistsError``.
+    ``LookupError`` where nothing is known of such a user, ``FileExistsError``. In the log of acts as an edition's.
     """
     acceptances = Acceptance.objects.of(user_key).filter(at__lte=at).select_related("edition__agreement")
     joined = [row.edition for row in acceptances.order_by("at", "pk")]
@@ -151,8 +156,12 @@ def export_user(user_key: Any, *, at: datetime, output: Path) -> dict[str, str]:
         bundle.add("user/joinings.csv", _table(_JOINED, acceptances.order_by("at", "pk")))
         bundle.add("user/withdrawals.csv", _table(_WITHDREW, withdrawals.order_by("pk")))
         bundle.add("user/consents.csv", _table(_CONSENTED, consents.order_by("pk")))
+        for consent in consents.order_by("pk"):
+            bundle.add(f"user/consents/{consent.pk}.{consent.language}.txt", consent.text.encode())
         bundle.add("user/deliveries.csv", _told(deliveries.order_by("pk"), _TOLD))
         bundle.close(at)
+    # The account may be gone: only its key is named.
+    Act.objects.log(Act.Kind.EXPORTED, on=get_user_model()(pk=user_key), by=by, note=f"evidence, {seal.rfc3339(at)}")
     return bundle.digests
 
 
@@ -193,6 +202,7 @@ _CONSENTED = {
     "record": "pk",
     "purpose": "purpose",
     "language": "language",
+    "digest": "digest",
     "given_at": "given_at",
     "withdrawn_at": "withdrawn_at",
     "pseudonym": "pseudonym",
@@ -232,6 +242,7 @@ def court_page(edition: Edition, timeline: gate.Timeline, *, at: datetime, langu
             "at": dates.instant(at, language, edition.agreement.time_zone),
             "style": _style(),
             "texts": {code: seal.sha256(edition.text(code).body) for code in conf.LANGUAGES},
+            "reason": _reason(edition, at),
         }
         return render_to_string("agreement/evidence/court.html", context)
 
@@ -283,6 +294,12 @@ def _named(user_key: Any, digest: str, key: str) -> tuple[str, str]:
     """Who a delivery was to, for whoever has the key: while there is an account, under the key that writes now."""
     one = pseudonyms.write(user_key) if user_key is not None else pseudonyms.Pseudonym(key, digest)
     return one.digest, one.key
+
+
+def _reason(edition: Edition, at: datetime) -> str:
+    """What was written in the log, by then, as the reason for a moment earlier than was promised (1 query)."""
+    published = Act.objects.about(edition).filter(kind=Act.Kind.PUBLISHED, at__lte=at)
+    return str(published.values_list("note", flat=True).first() or "")
 
 
 def _style() -> str:

@@ -13,19 +13,20 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from agreement import conf, gate, origin
+from agreement import conf, consents, gate, origin
 from agreement.models import Acceptance, Edition
 from agreement.models.acceptances import Origin
-from agreement.shown import Shown
+from agreement.shown import Shown, frame
 
 
 class JoiningFormMixin(forms.BaseForm):
     """Put before the form that makes a user: ``class SignUp(JoiningFormMixin, UserCreationForm)``.
 
-    It asks about every agreement in force that users join, or about those of ``agreements`` (slugs). The joinings are
-    written in the transaction that writes the user. Another edition in force by then is an error of the form, which
-    then shows the new text, unticked. Works with any form whose ``save()`` gives the user, django-allauth's too; after
-    ``save(commit=False)`` call ``join(user)`` yourself.
+    It asks about every agreement in force that users join, or about those of ``agreements`` (slugs), and, apart from
+    them, for the consents to data of ``CONSENTS``. What is answered is written in the transaction that writes the user.
+    Another edition in force by then is an error of the form, which then shows the new text, unticked. Works with any
+    form whose ``save()`` gives the user, django-allauth's too; after ``save(commit=False)`` call ``join(user)``
+    yourself.
     """
 
     agreements: tuple[str, ...] = ()
@@ -54,8 +55,16 @@ class JoiningFormMixin(forms.BaseForm):
                 error_messages={"required": gettext_lazy("Without joining the agreement there is no account.")},
             )
 
+        language = frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0]
+        for purpose in consents.asked(language):
+            self.fields[f"consent_digest_{purpose.name}"] = forms.CharField(
+                initial=purpose.digest, widget=forms.HiddenInput, required=False, max_length=64
+            )
+            self.fields[f"consent_{purpose.name}"] = forms.BooleanField(label=purpose.text, required=False)
+
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
+        self._check_consents()
         for slug, shown in self.editions.items():
             names = {name: self.add_prefix(f"{name}_{slug}") for name in ("accept", "edition", "digest", "language")}
             posted = {name: self.data.get(field) for name, field in names.items()}
@@ -72,6 +81,17 @@ class JoiningFormMixin(forms.BaseForm):
             )
         return cleaned
 
+    def _check_consents(self) -> None:
+        """Words changed since the form was shown are an error, shown anew and unticked."""
+        for name in conf.get().CONSENTS:
+            fields = [self.add_prefix(f"consent_{name}"), self.add_prefix(f"consent_digest_{name}")]
+            if self.data.get(fields[0]) and not consents.known(name, str(self.data.get(fields[1]))):
+                data: Any = self.data.copy() if isinstance(self.data, QueryDict) else dict(self.data)
+                data.pop(fields[0], None)
+                data[fields[1]] = self.fields[f"consent_digest_{name}"].initial
+                self.data = data
+                self.add_error(f"consent_{name}", consents.Reworded())
+
     def save(self, *args: Any, **kwargs: Any) -> Any:
         with transaction.atomic():
             user = super().save(*args, **kwargs)  # type: ignore[misc]
@@ -80,7 +100,9 @@ class JoiningFormMixin(forms.BaseForm):
         return user
 
     def join(self, user: Any) -> None:
-        """Record that the user accepted what the form showed. Raises :class:`~agreement.models.Stale`."""
+        """Record that the user accepted what the form showed, and consented to what he ticked. Raises
+        :class:`~agreement.models.Stale`.
+        """
         for shown in self.editions.values():
             Acceptance.objects.record(
                 user=user,
@@ -90,6 +112,8 @@ class JoiningFormMixin(forms.BaseForm):
                 kind=Acceptance.Kind.EXPLICIT,
                 origin=origin.of(self.request) if self.request else Origin(),
             )
+        ticked = [name for name in conf.get().CONSENTS if self.data.get(self.add_prefix(f"consent_{name}"))]
+        consents.give(user, [(name, self.data[self.add_prefix(f"consent_digest_{name}")]) for name in ticked])
 
     def _show_anew(self, names: dict[str, str], shown: Shown) -> None:
         """Fill the form's hidden fields with the edition it shows now, and untick its box."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,10 +12,10 @@ from django.db import transaction
 from django.http import FileResponse, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
-from agreement import conf, evidence, withdrawing
+from agreement import conf, consents, evidence, withdrawing
 from agreement.models import Acceptance, Agreement, Withdrawal
 from agreement.pages import Visit
-from agreement.personal import personal
+from agreement.personal import personal, record_page
 from agreement.shown import Shown, frame
 from agreement.withdrawing import Reply
 
@@ -60,14 +59,32 @@ def _file(visit: Visit, outcome: str) -> None:
         agreement.lock()
         if Acceptance.objects.departure(user_key=user.pk, agreement=agreement.pk):
             return
-        row = Withdrawal.objects.register(
+        Withdrawal.objects.register(
             agreement=agreement,
             user=user,
             outcome=outcome,
             received_on=visit.at.astimezone(ZoneInfo(agreement.time_zone)).date(),
             language=frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0],
         )
-        transaction.on_commit(partial(withdrawing.confirm, row), robust=True)
+
+
+@personal("POST")
+def consent(visit: Visit) -> HttpResponse:
+    """Give a consent to data, in the words of the posted digest, or take it back; nothing else changes by it."""
+    posted, user = visit.request.POST, visit.request.user
+    name, decision = posted.get("purpose", ""), posted.get("decision")
+    if decision not in {"give", "withdraw"}:
+        raise BadRequest("decision must be give or withdraw.")
+    if decision == "withdraw":
+        consents.withdraw(user, name)
+    else:
+        try:
+            consents.give(user, [(name, posted.get("digest", ""))])
+        except consents.Reworded:
+            response = record_page(visit, reworded=True)
+            response.status_code = 409
+            return response
+    return HttpResponseRedirect(f"{visit.path('record')}#consents")
 
 
 @personal("GET")
@@ -75,6 +92,6 @@ def evidence_mine(visit: Visit) -> HttpResponseBase:
     """The user's own evidence, as an officer could export it now."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "evidence.zip"
-        evidence.export_user(visit.request.user.pk, at=visit.at, output=output)
+        evidence.export_user(visit.request.user.pk, at=visit.at, output=output, by=visit.request.user)
         # Open before the folder goes: the file lives until it is sent.
         return FileResponse(output.open("rb"), as_attachment=True, filename="evidence.zip")

@@ -21,10 +21,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from agreement import conf, dates, gate, origin
+from agreement import conf, consents, dates, gate, origin
 from agreement.compared import Compared
 from agreement.gate import Dated, Timeline
-from agreement.models import Acceptance, Delivery, Edition, Outside, Stale
+from agreement.models import Acceptance, Consent, Delivery, Edition, Outside, Stale
 from agreement.models.agreements import Joining
 from agreement.pages import Visit
 from agreement.shown import Shown, frame
@@ -110,9 +110,10 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
         with transaction.atomic():
             for each, number, digest, language in answers:
                 _record(visit, each, number, digest, language)
+            consents.give(visit.request.user, _consented(visit.request.POST))
     except Outside:
         return HttpResponseRedirect(visit.path("withdraw"))
-    except Stale:
+    except (Stale, consents.Reworded):
         return _ask(Visit(visit.request, timezone.now(), gate.fresh(), {}), timeline, stale=True)
     return HttpResponseRedirect(_next(visit.request) or visit.path("record"))
 
@@ -127,6 +128,11 @@ def _answers(posted: QueryDict, slug: str) -> Iterable[tuple[str, int, str, str]
         if not (number.isascii() and number.isdecimal() and len(number) <= 10) or language not in conf.LANGUAGES:
             raise BadRequest("edition must be a number, and language kk or ru.")
         yield each, int(number), digest, language
+
+
+def _consented(posted: QueryDict) -> list[tuple[str, str]]:
+    """The consents ticked, each by the digest of the words beside its box."""
+    return [(name.partition(":")[2], posted.get(name, "")) for name in posted if name.startswith("consent:")]
 
 
 def _record(visit: Visit, slug: str, number: int, digest: str, language: str) -> None:
@@ -145,7 +151,7 @@ def _record(visit: Visit, slug: str, number: int, digest: str, language: str) ->
 
 
 def _ask(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpResponse:
-    """2 queries, and 2 for each edition asked about."""
+    """2 queries, 2 for each edition asked about, and 1 if consents to data are."""
     joined = _joined(visit)
     wanted = _wanted(visit, timeline, joined.get(timeline.key))
     if wanted is None:
@@ -163,6 +169,7 @@ def _ask(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpRespon
         "asked": [question for question in questions if not question.settled],
         "other": next(code for code in conf.LANGUAGES if code != language),
         "language": language,
+        "consents": consents.left(visit.request.user.pk, language),
         "next": _next(visit.request),
         "stale": stale,
     }
@@ -234,7 +241,12 @@ def _next(request: HttpRequest) -> str:
 
 @personal("GET", "HEAD")
 def record(visit: Visit) -> HttpResponse:
-    """What this user joined and was told, the latest first: edition, moment, language, digest, own redline."""
+    """What this user joined, consented to and was told, the latest first: moment, language, digest, own redline."""
+    return record_page(visit)
+
+
+def record_page(visit: Visit, *, reworded: bool = False) -> HttpResponse:
+    """The record; ``reworded`` says that nothing was recorded, since the words of a consent had changed."""
     by_key = {timeline.key: timeline for timeline in visit.timelines.agreements.values()}
     rows = Acceptance.objects.filter(user=visit.request.user.pk).select_related("edition__agreement")
     rows = rows.defer(*(f"edition__{name}" for name in _LONG))
@@ -259,4 +271,16 @@ def record(visit: Visit) -> HttpResponse:
         for delivery in told
         if delivery.settled_at
     ]
-    return visit.render("agreement/record.html", {"joinings": joinings[::-1], "notices": notices})
+    context = {"joinings": joinings[::-1], "notices": notices, "reworded": reworded}
+    return visit.render("agreement/record.html", context | _consents(visit))
+
+
+def _consents(visit: Visit) -> dict[str, Any]:
+    """What this user consented to, by its moments in words, and what he may still consent to. At most 2 queries."""
+    rows = Consent.objects.filter(user=visit.request.user.pk).order_by("-pk")[:LATEST]
+    said = [
+        (row, *(dates.instant(at, frame(), conf.time_zone()) if at else "" for at in (row.given_at, row.withdrawn_at)))
+        for row in rows
+    ]
+    language = frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0]
+    return {"given": said, "consents": consents.left(visit.request.user.pk, language)}

@@ -19,7 +19,7 @@ from itertools import groupby
 from typing import Any
 
 from django.db import router, transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from agreement import conf
@@ -81,20 +81,26 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
     held = {name for hold in holds for name in (*hold.pseudonyms, *([f"user:{hold.user_id}"] if hold.user_id else []))}
     bound = {hold.edition_id for hold in holds if hold.edition_id}
     total = Tally()
+    # What a dry run leaves standing, and would not: rows by the moment of their account's deletion, and names.
     going: Counter[datetime | None] = Counter()
+    named: set[str] = set()
     batch: list[Person] = []
     for person in expired(at):
         if person.names & held or any(row.edition_id in bound for row in person.rows):
             total = _plus(total, held=1)
             continue
         batch.append(person)
-        going.update(row.account_deleted_at for row in person.rows if row.erased_at is None)
+        if dry_run:
+            going.update(row.account_deleted_at for row in person.rows if row.erased_at is None)
+            named.update(row.pseudonym for row in person.rows)
         if len(batch) == BATCH:
             total, batch = _erase(batch, at, total, dry_run=dry_run), []
     total = _erase(batch, at, total, dry_run=dry_run)
-    left = Delivery.objects.exclude(notice__edition__in=bound)
-    left = left.exclude(pseudonym__in={name.partition(":")[2] for name in held} - {""})
-    return _plus(total, deliveries=_erase_told(left, at, going if dry_run else Counter(), dry_run=dry_run))
+    kept = {name.partition(":")[2] for name in held if not name.startswith("user:")}
+    consents = Consent.objects.exclude(pseudonym__in=kept | named - {""})
+    told = Delivery.objects.exclude(notice__edition__in=bound).exclude(pseudonym__in=kept)
+    total = _plus(total, consents=_erase_consents(consents, at, going, dry_run=dry_run))
+    return _plus(total, deliveries=_erase_told(told, at, going, dry_run=dry_run))
 
 
 def expired(at: datetime) -> Iterator[Person]:
@@ -215,15 +221,33 @@ def _erase_told(deliveries: Any, at: datetime, going: Counter[datetime | None], 
     pairs: Any = left.order_by().values_list("account_deleted_at", "notice__edition").distinct()
     stated = dict(Edition.objects.published().values_list("pk", "retention_years"))
     for moment, edition in list(pairs):
-        kept = [
-            rows.filter(account_deleted_at=moment, erased_at=None) for rows in (Acceptance.objects, Withdrawal.objects)
-        ]
-        if _years_later(moment, stated[edition]) > at or sum(rows.count() for rows in kept) > going[moment]:
+        if _years_later(moment, stated[edition]) > at or _kept(moment) > going[moment]:
             continue
         told = left.filter(account_deleted_at=moment, notice__edition=edition)
         nobody = {"address_digest": "", "pseudonym": "", "pseudonym_key": ""}
         done += told.count() if dry_run else told.update(**nobody)
     return done
+
+
+def _erase_consents(consents: Any, at: datetime, going: Counter[datetime | None], *, dry_run: bool) -> int:
+    """Erase whose those consents were, of deleted accounts that joined nothing and about whom nothing else is kept:
+    after the longest term that any edition states. How many there are; ``going`` as above.
+    """
+    done = 0
+    stated = Edition.objects.published().aggregate(longest=Max("retention_years"))["longest"]
+    years = conf.retention_years() if stated is None else stated
+    left = consents.filter(account_deleted_at__lte=at, erased_at=None)
+    for moment in list(left.order_by().values_list("account_deleted_at", flat=True).distinct()):
+        if _years_later(moment, years) <= at and _kept(moment) <= going[moment]:
+            rows = left.filter(account_deleted_at=moment)
+            done += rows.count() if dry_run else rows.update(pseudonym="", pseudonym_key="", erased_at=at)
+    return done
+
+
+def _kept(moment: datetime) -> int:
+    """How many joinings and withdrawals of accounts deleted at that moment are not erased. 2 queries."""
+    rows = (Acceptance.objects, Withdrawal.objects)
+    return sum(each.filter(account_deleted_at=moment, erased_at=None).count() for each in rows)
 
 
 def _consents_of(people: list[Person]) -> Q:

@@ -56,6 +56,12 @@ def _connection() -> Any:
     return connections[router.db_for_write(Delivery)]
 
 
+def pause(attempts: int) -> timedelta:
+    """How long to wait after so many attempts before another one; never in step with others."""
+    longest = min(FIRST_PAUSE * 2.0**attempts, LONGEST_PAUSE)
+    return longest * random.uniform(0.75, 1.25)  # noqa: S311
+
+
 def settle_owed() -> None:
     """Write down what the database could not take when it happened: before anything else is sent, so that a database
     that stays away, or a disk that stays full, has nobody told again and again. 0 queries if nothing is owed.
@@ -449,8 +455,8 @@ class Round:
         if delivery.attempts + 1 >= ATTEMPTS:
             self.run.tally.failed += self.settle(delivery, Delivery.Outcome.FAILED, language=language, reason=reason)
             return
-        pause = min(FIRST_PAUSE * 2**delivery.attempts, LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
-        self.run.tally.postponed += delivery.postpone(due_at=self.run.clock() + pause, reason=reason)
+        due_at = self.run.clock() + pause(delivery.attempts)
+        self.run.tally.postponed += delivery.postpone(due_at=due_at, reason=reason)
 
     def recipients(self) -> dict[Any, tuple[str, str]]:
         """User key → address and language, as they are now: a corrected address counts (1 query)."""

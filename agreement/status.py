@@ -11,7 +11,7 @@ from django.db import DatabaseError, connections, router
 from django.utils import timezone
 
 from agreement import conf
-from agreement.models import Delivery, Edition, Notice, Pace, Progress, triggers
+from agreement.models import Delivery, Edition, Notice, Pace, Progress, Withdrawal, triggers
 
 #: A delivery that has been due for so long has nobody to send it: a person is to look, then to act.
 LATE, TOO_LATE = timedelta(minutes=15), timedelta(hours=4)
@@ -100,6 +100,9 @@ def _deliveries(found: Status) -> None:
             if _has_room(row.channel, found.at):
                 still.append(max(due, row.latest_at or due))
     found.oldest_due = min(oldest, default=None)
+    reply = Withdrawal.objects.unconfirmed().filter(registered_at__lt=found.at - LATE).first()
+    if reply:
+        found.problem(LOOK, f"the reply to withdrawal {reply.pk} is not sent, attempts: {reply.confirm_attempts}")
     if paused := waiting.filter(notice__paused_at__isnull=False).count():
         found.problem(LOOK, f"paused notices: {paused}")
     if conf.get().HOLD:

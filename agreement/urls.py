@@ -42,6 +42,7 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("verify/", verify.verify, name="verify"),
     path("record/", personal.record, name="record"),
+    path("record/consent/", leaving.consent, name="consent"),
     path("record/evidence.zip", leaving.evidence_mine, name="evidence_mine"),
     path("withdraw/", leaving.withdraw, name="withdraw"),
     path("schema.json", data.schema, name="schema"),

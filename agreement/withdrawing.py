@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime, time
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.contrib.auth import get_user_model
 from django.core import mail
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
@@ -14,7 +16,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from agreement import conf, dates
+from agreement.channels import Deferred, EmailChannel, Refused, Unavailable
 from agreement.models import Edition, Withdrawal
+from agreement.models.deliveries import CLAIM, LEASE
+from agreement.sending import ATTEMPTS, Clock, pause
 
 logger = logging.getLogger("agreement")
 
@@ -80,31 +85,63 @@ def reply(row: Withdrawal, language: str) -> Reply:
         )
 
 
-def confirm(row: Withdrawal) -> bool:
-    """Send the reply to the user, once; was it taken by the mail server by now? An error is logged, never raised."""
-    if row.confirmed_at or row.user_id is None:
-        return row.confirmed_at is not None
-    from django.contrib.auth import get_user_model
+def confirm(*, clock: Clock = timezone.now) -> str:
+    """Mail every reply that is due to its user, each claimed first, so that no two workers send the same; what the
+    mail server did not take is due again later, under the same ``Message-ID``. Gives what is wrong with a mail server
+    that is away, or ``""``.
 
-    users = get_user_model()._default_manager.filter(pk=row.user_id)
-    address = users.annotate(agreement_email=conf.user_email()).values_list("agreement_email", flat=True).first()
-    if not address:
+    Caps are for notices: a reply answers one person and does not wait for them. 1 query if none is due.
+    """
+    rows = Withdrawal.objects.unconfirmed().filter(confirm_due_at__lte=clock()).select_related("agreement", "edition")
+    with EmailChannel() as channel:
+        for row in rows[:CLAIM]:
+            lease = clock() + LEASE
+            if not _write(row, row.confirm_due_at, confirm_due_at=lease):
+                continue  # Another worker has it.
+            try:
+                taken = _mail(channel, row)
+            except Unavailable as error:
+                _write(row, lease, confirm_due_at=clock() + pause(0))
+                return str(error)
+            except Exception as error:
+                # One letter never stops the others. The log names no address; an exception's text might.
+                reason = str(error) if isinstance(error, (Deferred, Refused)) else type(error).__name__
+                logger.warning("N108 reply to withdrawal %s, attempt %s: %s", row.pk, row.confirm_attempts + 1, reason)
+                again = None if isinstance(error, Refused) or row.confirm_attempts + 1 >= ATTEMPTS else clock()
+                due_at = again and again + pause(row.confirm_attempts)
+                _write(row, lease, confirm_due_at=due_at, confirm_attempts=row.confirm_attempts + 1)
+            else:
+                _write(row, lease, confirm_due_at=None, confirmed_at=clock() if taken else None)
+    return ""
+
+
+def _write(row: Withdrawal, due_at: datetime | None, **columns: Any) -> bool:
+    """Write, if nobody else has written since it was due then."""
+    return bool(Withdrawal.objects.filter(pk=row.pk, confirm_due_at=due_at).update(**columns))
+
+
+def _mail(channel: EmailChannel, row: Withdrawal) -> bool:
+    """Hand the reply over; ``False`` where there is nobody to write to. Raises as ``Channel.send()``."""
+    users = get_user_model()._default_manager.filter(pk__in=[row.user_id])
+    address = users.annotate(agreement_email=channel.address()).values_list("agreement_email", flat=True).first() or ""
+    if channel.unreachable(address):
         return False
     said = reply(row, row.language)
-    message = mail.EmailMessage(
-        subject=said.title,
-        body=render_to_string("agreement/mail/withdrawal.txt", {"reply": said}),
-        from_email=conf.from_email(),
-        to=[address],
-        reply_to=list(filter(None, [conf.get().REPLY_TO])),
-        headers={"Auto-Submitted": "auto-generated", "Content-Language": said.language},
+    channel.post(
+        mail.EmailMessage(
+            subject=said.title,
+            body=render_to_string("agreement/mail/withdrawal.txt", {"reply": said}),
+            from_email=conf.from_email(),
+            to=[address],
+            reply_to=list(filter(None, [conf.get().REPLY_TO])),
+            headers={
+                "Message-ID": f"<withdrawal.{row.agreement_id}.{row.year}.{row.serial}@{channel.host}>",
+                "Auto-Submitted": "auto-generated",
+                "Content-Language": said.language,
+            },
+        )
     )
-    try:
-        taken = message.send()
-    except OSError as error:  # smtplib's errors are among them.
-        logger.warning("the reply to withdrawal %s was not sent: %s", row.pk, type(error).__name__)
-        return False
-    return bool(taken and Withdrawal.objects.filter(pk=row.pk, confirmed_at=None).update(confirmed_at=timezone.now()))
+    return True
 
 
 def _instant(at: datetime | None, language: str, zone: str, case: dates.Case = "nominative") -> str:

@@ -1,5 +1,6 @@
 """The portal's settings, all of them from the environment (12-factor); README, "Deploy"."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import django
@@ -151,6 +152,8 @@ AGREEMENT = {
     "REPLY_TO": env.str("AGREEMENT_REPLY_TO", default=""),
     "PACE": {"email": env.tuple("AGREEMENT_PACE", default=())},
     "HOLD": env.bool("AGREEMENT_HOLD", default=False),
+    # Seconds; whoever tries the demo does not wait for long.
+    "NOTICE_DELAY": timedelta(seconds=env.int("AGREEMENT_NOTICE_DELAY", default=20 if DEBUG else 600)),
     "REMINDER_DAYS": env.int("AGREEMENT_REMINDER_DAYS", default=0),
     "NOTICE_DAYS": env.int("AGREEMENT_NOTICE_DAYS", default=0),
     "RETENTION_YEARS": env.int("AGREEMENT_RETENTION_YEARS", default=3),
@@ -160,6 +163,12 @@ AGREEMENT = {
     "PSEUDONYM_KEYS": env.dict(
         "AGREEMENT_PSEUDONYM_KEYS", default={"demo": "only-for-the-demo-and-for-nothing-else"} if DEBUG else {}
     ),
+    "CONSENTS": {
+        "registration": {
+            "kk": "Порталда тіркелу үшін аты-жөнімді және электрондық мекенжайымды жинауға және өңдеуге келісемін.",
+            "ru": "Согласен на сбор и обработку моего имени и адреса электронной почты для регистрации на портале.",
+        }
+    },
     "PRIVATE_ROOT": env.str("AGREEMENT_PRIVATE_ROOT", default=""),
     "FILE_WITHDRAWALS": env.str("AGREEMENT_FILE_WITHDRAWALS", default="ended" if DEBUG else ""),
     "DATA_LOCATION": env.str("AGREEMENT_DATA_LOCATION", default=""),

@@ -195,7 +195,7 @@ FREE = {
     # What may be emptied or filled in once; and the outcome, as the kind above.
     "withdrawal": {
         *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
-        *("confirmed_at", "erased_at", "outcome"),
+        *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at", "outcome"),
     },
 }
 

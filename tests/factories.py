@@ -21,7 +21,7 @@ def draft(*, slug: str = "terms", kk: str = KK, ru: str = RU, **stated: Any) -> 
 
 def published(*, effective_from: datetime | None = None, **stated: Any) -> Edition:
     edition = draft(**stated)
-    edition.publish(effective_from=effective_from)
+    edition.publish(effective_from=effective_from, reason="Сот шешімі.")
     return edition
 
 

@@ -16,4 +16,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": Path(tempfile.gettempdir()) / f"test_agreement_{os.getpid()}.sqlite3"}
 DEBUG = False
 SECRET_KEY = "tests"
+# Nobody waits; tests of the breath set their own.
+AGREEMENT = {**AGREEMENT, "NOTICE_DELAY": timedelta()}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -37,6 +37,7 @@ class Site:
             "EMAIL_URL": self.email_url,
             "CELERY_BROKER_URL": self.broker_url,
             "DEBUG": "1",
+            "AGREEMENT_NOTICE_DELAY": "0",
             "PYTHONWARNINGS": "default",
         }
 

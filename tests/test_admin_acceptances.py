@@ -1,10 +1,12 @@
-"""The privacy officer's desk: who joined, who has not; read-only, cheap, and every look is logged."""
+"""The privacy officer's desk: who joined, who has not; joinings on paper, evidence; cheap, and every look is logged."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
+import zipfile
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group
@@ -12,7 +14,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 
 from agreement.admin import acceptances
 from agreement.models import Acceptance, Act
@@ -93,12 +95,11 @@ def test_others_see_none_of_it(group):
     assert acts() == []
 
 
-def test_nobody_writes_superusers_included(admin_client):
+def test_nobody_changes_superusers_included(admin_client):
     edition, (user,) = factories.published(), factories.users(1)
     row = join(user, edition)
-    for address in (at("add"), at("delete", row.pk)):
-        assert admin_client.get(address).status_code == 403
-        assert admin_client.post(address, {"post": "yes"}).status_code == 403
+    assert admin_client.get(at("delete", row.pk)).status_code == 403
+    assert admin_client.post(at("delete", row.pk), {"post": "yes"}).status_code == 403
     assert admin_client.post(at("change", row.pk), {"language": "ru"}).status_code == 403
 
 
@@ -190,3 +191,106 @@ def test_there_is_no_report_on_a_draft_or_a_cancelled_edition(officer):
     draft = factories.draft()
     assert officer.get(at("edition", draft.pk)).status_code == 404
     assert officer.get(at("csv", 99)).status_code == 404
+
+
+# Joinings on paper.
+
+
+def on_paper(user, edition, **changed: object) -> dict[str, object]:
+    return {"user": user.pk, "edition": edition.pk, "language": "ru", "reason": "Өтініш № 5"} | changed
+
+
+def test_an_officer_records_a_joining_on_paper_in_his_own_name(officer):
+    factories.published()
+    edition, (user,) = factories.published(), factories.users(1)
+    assert [option.pk for option in officer.get(at("add")).context["adminform"].form.fields["edition"].queryset] == [
+        edition.pk
+    ]
+
+    assert officer.post(at("add"), on_paper(user, edition)).status_code == 302
+
+    row = Acceptance.objects.get(user=user)
+    assert (row.user, row.edition, row.digest, row.kind) == (user, edition, edition.digest, "on_behalf")
+    assert (row.language, row.reason, row.officer, row.displayed) == ("ru", "Өтініш № 5", "user0", False)
+    assert Act.objects.filter(kind="joined", by="user0", model="acceptance", key=str(row.pk)).count() == 1
+
+
+@pytest.mark.parametrize("changed", [{"user": ""}, {"user": 99}, {"reason": ""}, {"language": "en"}, {"edition": 99}])
+def test_what_is_no_joining_on_paper_comes_back_and_nothing_is_recorded(officer, changed):
+    edition, (user,) = factories.published(), factories.users(1)
+    assert officer.post(at("add"), on_paper(user, edition) | changed).status_code == 200
+    assert not Acceptance.objects.filter(kind="on_behalf").exists()
+
+
+def test_a_joining_of_what_is_no_longer_or_not_yet_in_force_is_refused(officer):
+    first, (user,) = factories.published(), factories.users(1)
+    factories.published()
+    scheduled = factories.published(effective_from=timezone.now() + timedelta(days=9))
+    for edition in (first, scheduled, factories.draft()):
+        assert officer.post(at("add"), on_paper(user, edition)).status_code == 200
+    assert not Acceptance.objects.filter(kind="on_behalf").exists()
+
+
+def test_an_edition_that_takes_effect_while_the_form_is_read_is_said_and_nothing_recorded(officer, monkeypatch):
+    edition, (user,) = factories.published(), factories.users(1)
+    real = acceptances.AcceptanceAdmin.save_model
+
+    def too_late(self, *args):
+        factories.published()
+        real(self, *args)
+
+    monkeypatch.setattr(acceptances.AcceptanceAdmin, "save_model", too_late)
+    answer = officer.post(at("add"), on_paper(user, edition), follow=True)
+    assert "ничего не записано" in answer.content.decode()
+    assert not Acceptance.objects.filter(user=user).exists()
+
+
+# Evidence.
+
+
+def test_evidence_is_a_button_for_whoever_may_export_and_is_logged(officer):
+    edition, (user,) = factories.published(), factories.users(1)
+    join(user, edition)
+    key = user.pk
+    assert at("evidence") in page(officer, at("changelist"))
+    assert f"{at('evidence')}?user={user.username}" in page(officer, at("changelist"), q=user.username)
+    user.delete()
+
+    for asked, file in (({"user": key}, "user/joinings.csv"), ({"edition": edition.pk}, "terms/editions/1.kk.md")):
+        answer = officer.post(at("evidence"), asked)
+        with zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))) as archive:
+            assert file in archive.namelist()
+        assert "no-store" in answer.headers["Cache-Control"]
+
+    acts = Act.objects.filter(kind="exported", by="user0").order_by("pk")
+    assert [(act.model, act.key) for act in acts] == [("user", str(key)), ("edition", str(edition.pk))]
+    assert all(act.note.startswith("evidence, ") for act in acts)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"user": "nobody"},
+        {"user": "1", "edition": "1"},
+        {"edition": "99"},
+        {"edition": "1", "at_0": "2000-01-01", "at_1": "09:00"},
+        {"edition": "1", "at_0": "2100-01-01", "at_1": "09:00"},
+        {"edition": "1", "at_0": "never", "at_1": ""},
+    ],
+)
+def test_what_there_is_no_evidence_of_is_said_and_not_logged(officer, asked):
+    edition = factories.published()
+    asked = {name: str(edition.pk) if value == "1" and name == "edition" else value for name, value in asked.items()}
+    assert officer.post(at("evidence"), asked).status_code == 200
+    assert not Act.objects.filter(kind="exported").exists()
+
+
+@pytest.mark.parametrize("group", ["agreement authors", "agreement publishers"])
+def test_others_export_and_record_nothing(group):
+    edition, (user,) = factories.published(), factories.users(1)
+    client = member(group)
+    assert client.get(at("evidence")).status_code == 403
+    assert client.post(at("evidence"), {"user": user.pk}).status_code == 403
+    assert client.post(at("add"), on_paper(user, edition)).status_code == 403
+    assert not Acceptance.objects.filter(user=user).exists()

@@ -81,6 +81,7 @@ def pages(django_user_model):
         *((f"edition_{page}", [scheduled.pk]) for page in ("change", "cancel")),
         ("notice_changelist", []),
         ("notice_change", [in_force.notices.get().pk]),
+        ("notice_sending", [in_force.notices.get().pk]),
         ("act_changelist", []),
         ("act_change", [in_force.pk]),
     ]

@@ -5,15 +5,19 @@ from __future__ import annotations
 import html
 import re
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import reversion
 from django.contrib.auth import get_user_model
 from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from reversion.models import Version
 
-from agreement.models import Act, Edition
+from agreement.forecast import reach
+from agreement.models import Act, Edition, Notice
 from agreement.models.editions import State
 from tests import factories
 from tests.smtp import mail_by
@@ -230,3 +234,74 @@ def test_the_state_and_the_moments_of_every_edition_stand_on_one_page(publisher,
         factories.draft()
     with django_assert_max_num_queries(12):
         client.get(there)
+
+
+# Who will be told, and by when
+
+
+@pytest.fixture
+def many(monkeypatch):
+    monkeypatch.setattr("agreement.forecast.FEW", 5)
+
+
+def test_few_users_are_counted_and_many_are_estimated_by_the_last_notice(publisher, many, monkeypatch):
+    edition = factories.draft()
+    factories.users(3, languages=("kk", "ru", "ru"))
+    page = words(publisher.get(at("edition_publish", edition.pk)))
+    assert "e-mail Kazakh 1 e-mail Russian 2 e-mail Kazakh and Russian 1" in page
+    assert "estimated" not in page
+
+    factories.users(9, languages=("kk", "ru", "ru"))
+    monkeypatch.setattr("agreement.forecast.connections", {"default": connection_of("sqlite")})
+    last = factories.published(slug="other").notices.get()
+    last.progress.create(channel="email", sent=9_000)
+    Notice.objects.update(fanned_out_at=timezone.now())
+    with CaptureQueriesContext(connection) as captured:
+        page = words(publisher.get(at("edition_publish", edition.pk)))
+    assert "There are many users, so their number is estimated." in page
+    assert re.search("e-mail Kazakh about 3,000 e-mail Russian about [456],[0-9]{3}", page)
+    assert not [query["sql"] for query in captured if "COUNT(" in query["sql"] and "auth_user" in query["sql"]]
+
+    exactly = words(publisher.get(at("edition_publish", edition.pk), {"exact": ""}))
+    assert "e-mail Kazakh 4 e-mail Russian 8 e-mail Kazakh and Russian 1" in exactly
+    assert "estimated" not in exactly
+
+
+def connection_of(vendor: str) -> object:
+    return type("Connection", (), {"vendor": vendor})
+
+
+@pytest.mark.postgresql
+def test_on_postgresql_the_planner_says_how_many_there_are(many):
+    factories.users(200, languages=("kk",))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    found = reach()
+    assert (found.exact, 190 <= found.languages["kk"] <= 210) == (False, True)
+
+
+def test_it_says_when_sending_begins_and_ends_and_who_is_told_in_time(publisher, settings):
+    settings.AGREEMENT = {
+        **settings.AGREEMENT,
+        "PACE": {"email": ("60/h",)},
+        "NOTICE_DELAY": timedelta(minutes=10),
+    }
+    factories.published(notice_days=1)
+    factories.users(89)
+    edition = factories.draft()
+    page = words(publisher.get(at("edition_publish", edition.pk)))
+    assert "Published now, the first message leaves" in page
+    assert "By e-mail, sending is expected to end" in page
+    assert "That is before it takes effect" in page
+    assert re.search(r"Told by then: 90 of 90\. Told a full day before: \d+ of 90\.", page)
+    soon = (timezone.now() + timedelta(days=1, hours=1)).astimezone(ZoneInfo(edition.agreement.time_zone))
+    asked = question(publisher, edition, when="at", date=soon.date().isoformat(), time=f"{soon:%H:%M}", typed="")
+    page = words(publisher.post(at("edition_publish", edition.pk), asked))
+    assert re.search(r"Told by then: 90 of 90\. Told a full day before: (49|5\d) of 90\.", page), page
+
+
+def test_it_says_what_has_not_gone_out_is_replaced(publisher):
+    faulty = factories.published()
+    faulty.notices.get().progress.create(channel="email", waiting=12)
+    page = words(publisher.get(at("edition_publish", factories.draft().pk)))
+    assert "Messages about earlier editions that have not gone out: 12. This notice replaces them." in page

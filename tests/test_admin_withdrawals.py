@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Group
@@ -12,10 +12,11 @@ from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 
+from agreement import dispatch, withdrawing
 from agreement.models import Acceptance, Act, LegalHold, Withdrawal
-from tests import factories
+from tests import factories, smtp
 from tests.smtp import mail_by
 
 pytestmark = pytest.mark.django_db
@@ -67,25 +68,126 @@ def test_an_officer_enters_an_application_and_the_user_gets_the_reply(officer, d
 
     with django_capture_on_commit_callbacks(execute=True):
         answer = officer.post(at("withdrawal_add"), application(user=user.pk))
+    for _round in range(2):
+        dispatch.work()
 
     assert answer.status_code == 302
     row = Withdrawal.objects.get()
     assert (row.user, row.registered_by, row.received_on) == (user, "user0", date(2026, 1, 15))
-    (letter,) = mail.outbox
-    assert letter.to == [user.email]
+    (letter,) = (letter for letter in mail.outbox if letter.to == [user.email] and row.reference in letter.subject)
     assert letter.subject == f"№ {row.reference} келісімді кері қайтарып алуға жауап"
     assert "5 жыл сақталады" in letter.body
     assert row.confirmed_at
     assert Act.objects.filter(kind="withdrawn", by="user0", note=row.reference).count() == 1
 
 
-def test_a_mail_server_that_is_away_loses_no_withdrawal(officer, settings, django_capture_on_commit_callbacks):
+class Later:
+    """A clock that stands where it is set."""
+
+    def __init__(self) -> None:
+        self.at = timezone.now()
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def test_a_reply_waits_for_a_mail_server_that_is_away_and_is_sent_once(officer, settings):
     factories.published()
     (user,) = factories.users(1)
-    mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=9)
-    with django_capture_on_commit_callbacks(execute=True):
-        assert officer.post(at("withdrawal_add"), application(user=user.pk)).status_code == 302
-    assert Withdrawal.objects.get().confirmed_at is None
+    with smtp.server() as mailbox:
+        closed = mailbox.port
+    mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=closed)
+    assert officer.post(at("withdrawal_add"), application(user=user.pk)).status_code == 302
+    row, clock = Withdrawal.objects.get(), Later()
+
+    assert "Connection" in withdrawing.confirm(clock=clock)
+    row.refresh_from_db()
+    assert (row.confirmed_at, row.confirm_attempts) == (None, 0)
+    assert clock.at < row.confirm_due_at
+    assert dispatch.next_at() <= row.confirm_due_at
+
+    clock.at = row.confirm_due_at
+    with smtp.server() as mailbox:
+        mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=mailbox.port)
+        mailbox.replies[user.email] = "451 4.3.0 later"
+        withdrawing.confirm(clock=clock)
+        row.refresh_from_db()
+        assert (row.confirmed_at, row.confirm_attempts) == (None, 1)
+        assert "1" in officer.get(at("withdrawal_changelist")).content.decode()
+        mailbox.replies.clear()
+        withdrawing.confirm(clock=clock)
+        assert mailbox.messages == []
+        clock.at = row.confirm_due_at
+        withdrawing.confirm(clock=clock)
+        clock.at += timedelta(days=9)
+        withdrawing.confirm(clock=clock)
+
+    row.refresh_from_db()
+    (letter,) = mailbox.messages
+    assert letter["Message-ID"] == f"<withdrawal.{row.agreement_id}.{row.year}.{row.serial}@127.0.0.1>"
+    assert row.reference in letter["Subject"]
+    assert row.confirmed_at
+    assert row.confirm_due_at is None
+
+
+@pytest.mark.parametrize("why", ["refused", "no address", "account deleted", "too often"])
+def test_a_reply_nobody_can_get_is_given_up_and_holds_up_no_other(settings, why):
+    factories.published()
+    one, other = factories.users(2)
+    rows = [
+        Withdrawal.objects.register(
+            agreement=factories.agreement(), user=user, outcome="ended", received_on=date(2026, 1, 1)
+        )
+        for user in (one, other)
+    ]
+    with smtp.server() as mailbox:
+        mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=mailbox.port)
+        if why == "refused":
+            mailbox.replies[one.email] = "550 5.1.1 nobody"
+        elif why == "no address":
+            type(one).objects.filter(pk=one.pk).update(email="")
+        elif why == "account deleted":
+            one.delete()
+        else:
+            mailbox.replies[one.email] = "451 4.3.0 later"
+            Withdrawal.objects.filter(pk=rows[0].pk).update(confirm_attempts=15)
+        withdrawing.confirm()
+
+    for row in rows:
+        row.refresh_from_db()
+        assert row.confirm_due_at is None
+    assert [bool(row.confirmed_at) for row in rows] == [False, True]
+    assert list(mailbox.by_address()) == [other.email]
+
+
+def test_of_two_workers_one_sends_a_reply(monkeypatch):
+    factories.published()
+    for user in factories.users(2):
+        Withdrawal.objects.register(
+            agreement=factories.agreement(), user=user, outcome="ended", received_on=date(2026, 1, 1)
+        )
+    real = withdrawing._mail
+
+    def beside_another(channel, row):
+        monkeypatch.setattr(withdrawing, "_mail", real)
+        withdrawing.confirm()  # Another worker, which finds the same two due.
+        return real(channel, row)
+
+    monkeypatch.setattr(withdrawing, "_mail", beside_another)
+    withdrawing.confirm()
+
+    assert sorted(letter.to[0] for letter in mail.outbox) == ["user0@example.kz", "user1@example.kz"]
+
+
+def test_while_everything_is_held_no_reply_goes_out(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "HOLD": True}
+    factories.published()
+    (user,) = factories.users(1)
+    Withdrawal.objects.register(
+        agreement=factories.agreement(), user=user, outcome="ended", received_on=date(2026, 1, 1)
+    )
+    dispatch.work()
+    assert mail.outbox == []
 
 
 @pytest.mark.parametrize(
@@ -197,11 +299,12 @@ def test_a_user_withdraws_on_the_site_once_and_joins_again(settings, django_capt
     with django_capture_on_commit_callbacks(execute=True):
         for _twice in range(2):
             assert client.post(OWN, {"agreement": "terms", "confirm": "yes"}).status_code == 302
+    dispatch.work()
     row = Withdrawal.objects.get()
     page = client.get(OWN).content.decode()
 
     assert row.outcome == "suspended"
-    assert len(mail.outbox) == 1
+    assert len([letter for letter in mail.outbox if row.reference in letter.subject]) == 1
     for words in ("Приостановлено", row.reference, "/ru/agreements/terms/accept/"):
         assert words in page
     answer = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -42,6 +43,8 @@ def test_E001_names_the_nearest_right_setting(settings):  # noqa: N802
         ("NOTICE_DAYS", "ten", "'ten', but must be of type int"),
         ("NOTICE_DAYS", True, "True, but must be of type int"),
         ("NOTICE_DAYS", -1, "-1, but must lie between 0 and 32767"),
+        ("NOTICE_DELAY", 600, "600, but must be of type timedelta"),
+        ("NOTICE_DELAY", timedelta(days=-1), "but must lie between no time and a day"),
         ("SHOW_SCHEDULED", 1, "1, but must be of type bool"),
         ("PREVAILING_LANGUAGE", "en", '\'en\', but must be "kk", "ru" or ""'),
         ("BASE_URL", "portal.example.kz", "'portal.example.kz', but must be like"),

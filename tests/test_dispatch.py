@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import random
 import re
-import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -25,7 +21,6 @@ from agreement import audience, dispatch, sending
 from agreement.channels import EmailChannel
 from agreement.models import Delivery, Notice, NoticeText, Pace, deliveries
 from tests import factories, smtp
-from tests.site import make_users, site
 
 Outcome = Delivery.Outcome
 
@@ -450,43 +445,3 @@ def test_a_server_slower_than_the_lease_gets_each_message_once(mailbox, monkeypa
         f"user{number}@example.kz" for number in range(3)
     ]
     assert outcomes() == {Outcome.SENT: 3}
-
-
-def test_killed_at_random_moments_it_loses_nobody_and_repeats_one_message_a_kill_at_most(tmp_path):
-    # In full the last workers wait for the leases of nine dead ones: minutes.
-    kills, recipients = (10, 1000) if os.environ.get("AGREEMENT_TEST_FULL") else (2, 250)
-    mailbox = smtp.Mailbox()
-    chance = random.Random(2026)
-    running: list[subprocess.Popen[str]] = []
-    # Kill when the server has taken a message the client has not heard of: the worst moment there is.
-    moments = sorted(chance.sample(range(1, recipients), kills))
-
-    def kill(count: int) -> None:
-        if moments and count >= moments[0] and running:
-            moments.pop(0)
-            os.kill(running.pop().pid, signal.SIGKILL)
-
-    mailbox.on_data = kill
-    with smtp.server(mailbox), site(tmp_path, email_url=mailbox.url) as portal:
-        portal.python(make_users(recipients))
-        portal.run("publish_edition", portal.draft(tmp_path))
-        for _attempt in range(kills):
-            process = portal.start("deliver_notices", "--once")
-            running[:] = [process]
-            process.communicate(timeout=120)
-            assert process.returncode == -signal.SIGKILL
-        running.clear()
-        mailbox.on_data = None
-        portal.run("deliver_notices", "--once")
-        ledger = portal.python(
-            "from agreement.models import Delivery; from django.db.models import Count;"
-            "print(dict(Delivery.objects.values_list('outcome').annotate(Count('pk'))))"
-        )
-
-    told = Counter(str(message["To"]) for message in mailbox.messages)
-    identities = {(str(message["To"]), str(message["Message-ID"])) for message in mailbox.messages}
-    assert ledger == str({"sent": recipients})
-    assert len(told) == recipients
-    assert len(mailbox.messages) - recipients <= kills
-    assert len(identities) == recipients, "a repeat must carry the Message-ID of the first"
-    print(f"{kills} kills, {recipients} told, {len(mailbox.messages) - recipients} repeated")

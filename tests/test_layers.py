@@ -24,11 +24,12 @@ FLOORS = [
     {"models"},
     {
         *("translation", "audience", "bounces", "forecast", "gate", "comparison", "pdf", "retention", "stamping"),
-        "withdrawing",
+        "consents",
     },
     {"letters"},
     {"channels"},
     {"sending"},
+    {"withdrawing"},
     {"dispatch", "standing", "origin"},
     {"tasks", "testing", "shown", "status"},
     {"pages", "citing", "evidence"},

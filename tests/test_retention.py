@@ -59,7 +59,7 @@ def test_after_a_withdrawal_that_ended_it_the_term_of_the_edition_that_bound_run
     second = factories.published(retention_years=3)
     row = join(user, second)
     factories.published(retention_years=1)  # Never joined, so it binds nobody.
-    Consent.objects.give(user=user, purpose="registration", language="kk")
+    Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін.")
     left = leave(user)
     over = years(left.effective_at, 3)
 

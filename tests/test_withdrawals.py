@@ -82,7 +82,7 @@ def test_a_refusal_states_its_ground_and_does_nothing(django_capture_on_commit_c
     edition = factories.published()
     (user,) = factories.users(1)
     join(user, edition)
-    Consent.objects.give(user=user, purpose="registration", language="kk")
+    Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін.")
     heard = []
     signals.consent_withdrawn.connect(lambda **about: heard.append(about), weak=False, dispatch_uid="refusal")
 
@@ -99,14 +99,14 @@ def test_a_refusal_states_its_ground_and_does_nothing(django_capture_on_commit_c
 def test_consent_is_a_record_of_its_own_and_a_withdrawal_ends_it(django_capture_on_commit_callbacks):
     factories.published()
     (user,) = factories.users(1)
-    given = Consent.objects.give(user=user, purpose="registration", language="ru")
-    again = Consent.objects.give(user=user, purpose="registration", language="kk")
+    given = Consent.objects.give(user=user, purpose="registration", language="ru", text="Келісемін.")
+    again = Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін.")
     heard = []
     signals.consent_withdrawn.connect(lambda withdrawal, **_: heard.append(withdrawal), weak=False, dispatch_uid="x")
 
     with django_capture_on_commit_callbacks(execute=True):
         row = register(user)
-    later = Consent.objects.give(user=user, purpose="registration", language="kk")
+    later = Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін.")
 
     signals.consent_withdrawn.disconnect(dispatch_uid="x")
     assert given == again
@@ -260,7 +260,7 @@ def test_a_deleted_account_leaves_everything_under_its_pseudonym():
     (user,) = factories.users(1)
     key = user.pk
     join(user, edition)
-    Consent.objects.give(user=user, purpose="registration", language="kk")
+    Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін.")
     register(user)
     before = timezone.now()
 

@@ -1,4 +1,6 @@
-"""Who joined, and who has not: read-only, for privacy officers, and every look and every export is logged."""
+"""Who joined, and who has not, for privacy officers: they record joinings on paper, and change none. Every look and
+every export is logged.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncMonth
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -21,39 +24,70 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, gate
-from agreement.admin.acts import Watched
-from agreement.admin.notices import LONG, Filtered, FirstThousand, ReadOnly, moment
-from agreement.models import Acceptance, Act, Edition
+from agreement.admin import exporting
+from agreement.admin.tables import LONG, Endless, ReadOnly, Watched, moment
+from agreement.models import Acceptance, Act, Edition, Stale
+from agreement.models.acts import name_of
 
 if TYPE_CHECKING:
     AcceptanceModelAdmin = admin.ModelAdmin[Acceptance]
+    AcceptanceModelForm = forms.ModelForm[Acceptance]
 else:
-    AcceptanceModelAdmin = admin.ModelAdmin
+    AcceptanceModelAdmin, AcceptanceModelForm = admin.ModelAdmin, forms.ModelForm
 
 #: Users read at once for a file: what it takes of memory, however many there are.
 BATCH = 10_000
 
 
+#: What an officer writes of a joining on paper.
+WRITTEN = ("user", "edition", "language", "reason")
+
+
+class OnBehalfForm(AcceptanceModelForm):
+    """A joining an officer records for somebody who accepted on paper, or in words: of what is in force now."""
+
+    class Meta:
+        model = Acceptance
+        fields = WRITTEN
+        help_texts = {"reason": _("By which paper or words, and when: “application No 5 of 1 March 2026”.")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "edition" not in self.fields:  # Shown, and not written.
+            return
+        edition: Any = self.fields["edition"]
+        edition.queryset = Edition.objects.in_force().select_related("agreement").defer(*LONG)
+        languages = [(code, code) for code in conf.LANGUAGES]
+        self.fields["language"] = forms.ChoiceField(label=_("language"), choices=languages)
+        for name in ("user", "reason"):
+            self.fields[name].required = True
+
+
 @admin.register(Acceptance)
-class AcceptanceAdmin(ReadOnly, Watched, Filtered, AcceptanceModelAdmin):
+class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
+    form = OnBehalfForm
+    raw_id_fields = ["user"]
     list_display = ["id", "about", "user", "kind", "language", "when"]
     list_filter = ["kind"]
     list_select_related = ["user"]
-    list_per_page = 50
     search_fields = ["pk"]  # See get_search_results.
     search_help_text = _("The name or the key of a user, also of a deleted one.")
-    ordering = ["-pk"]
-    sortable_by = ()
-    paginator = FirstThousand
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    actions = None
     change_list_template = "admin/agreement/acceptance/change_list.html"
-    fields = ["subject", "user", "kind", "when", "language", "displayed", "notice_sent", "digest"]
-    fields += ["reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"]
+    shown = ["subject", "user", "kind", "when", "language", "displayed", "notice_sent", "digest"]
+    shown += ["reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("agreement.add_acceptance")
+
+    def get_fields(self, request: HttpRequest, obj: Acceptance | None = None) -> Any:
+        return self.shown if obj else WRITTEN
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Acceptance | None = None) -> Any:
+        return self.shown if obj else ()
 
     def get_urls(self) -> list[URLPattern]:
         views = [
+            path("evidence/", self.admin_site.admin_view(self.evidence_view), name="agreement_acceptance_evidence"),
             path("report/", self.admin_site.admin_view(self.editions_view), name="agreement_acceptance_report"),
             path(
                 "report/<int:key>/", self.admin_site.admin_view(self.report_view), name="agreement_acceptance_edition"
@@ -68,7 +102,40 @@ class AcceptanceAdmin(ReadOnly, Watched, Filtered, AcceptanceModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         title = gettext("Joinings, the latest thousand at most")
-        return super().changelist_view(request, {"title": title} | (extra_context or {}))
+        exports = request.user.has_perm("agreement.export_evidence")
+        return super().changelist_view(request, {"title": title, "exports": exports} | (extra_context or {}))
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except Stale as error:  # Since the form was read; the page's transaction is rolled back.
+            self.message_user(request, " ".join(error.messages), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def save_model(self, request: HttpRequest, obj: Acceptance, form: Any, change: Any) -> None:
+        """Record it as every joining is recorded, and that this officer did."""
+        row = Acceptance.objects.record(
+            **{name: form.cleaned_data[name] for name in WRITTEN},
+            digest=form.cleaned_data["edition"].digest,
+            kind=Acceptance.Kind.ON_BEHALF,
+            officer=name_of(request.user),
+        )
+        Act.objects.log(Act.Kind.JOINED, on=row, by=request.user, note=row.reason)
+        obj.__dict__.update({name: value for name, value in row.__dict__.items() if name != "_state"})
+        obj._state.adding = False
+
+    # Evidence.
+
+    def evidence_view(self, request: HttpRequest) -> HttpResponseBase:
+        """The export of what proves a user's joinings, or an edition."""
+        exporting.require(request)
+        asked = request.POST if request.method == "POST" else None
+        form = exporting.EvidenceForm(asked, initial={"user": request.GET.get("user", "")})
+        if form.is_valid() and (response := exporting.bundle(request, form)):
+            return response
+        return self._show(
+            request, "evidence", title=gettext("Export evidence"), form=form, media=self.media + form.media
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Acceptance], search_term: str
@@ -161,7 +228,7 @@ class AcceptanceAdmin(ReadOnly, Watched, Filtered, AcceptanceModelAdmin):
             raise PermissionDenied
 
     def _show(self, request: HttpRequest, page: str, **context: Any) -> HttpResponse:
-        context |= {"opts": self.opts, "media": self.media, **self.admin_site.each_context(request)}
+        context = {"opts": self.opts, "media": self.media, **self.admin_site.each_context(request)} | context
         return TemplateResponse(request, f"admin/agreement/acceptance/{page}.html", context)
 
 

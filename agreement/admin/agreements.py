@@ -19,7 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
-from agreement.admin.notices import LONG, Filtered, language, moment
+from agreement.admin.tables import LONG, Filtered, language, moment
 from agreement.models import Agreement, Edition
 from agreement.models.editions import State
 

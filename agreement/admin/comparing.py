@@ -22,7 +22,7 @@ from reversion.errors import RevertError
 from reversion.models import Version
 
 from agreement import conf
-from agreement.admin.notices import language, moment
+from agreement.admin.tables import language, moment
 from agreement.compared import html
 from agreement.models import Edition
 from agreement.models.refusals import TEXTS

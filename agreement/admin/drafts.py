@@ -23,7 +23,7 @@ from reversion.models import Version
 
 from agreement import conf, dates
 from agreement.admin.comparing import STATED, WRITTEN, Difference, differences, redlines, spoken, values
-from agreement.admin.notices import language
+from agreement.admin.tables import language
 from agreement.models import Act, Edition
 from agreement.models.autosave import Autosave
 from agreement.models.refusals import TEXTS

@@ -38,10 +38,12 @@ from agreement import conf
 from agreement.admin.acts import rights
 from agreement.admin.comparing import STATED, Comparing, said
 from agreement.admin.drafts import EditionForm, Writing, fingerprint
-from agreement.admin.notices import LONG, Filtered, language, moment
+from agreement.admin.joined import chart
 from agreement.admin.previews import Previews
 from agreement.admin.publishing import Publishing
+from agreement.admin.sending import course
 from agreement.admin.starting import Starting
+from agreement.admin.tables import LONG, Filtered, language, moment
 from agreement.models import Act, Agreement, Edition
 from agreement.models.acts import edition_name
 from agreement.models.editions import State
@@ -141,7 +143,7 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
 
     class Media:
         css = {"all": ["agreement/admin.css"]}
-        js = [forms.Script("agreement/desk.js", defer=True)]
+        js = [forms.Script(f"agreement/{name}.js", defer=True) for name in ("desk", "sending")]
 
     # What the list and the pages show.
 
@@ -246,6 +248,10 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
         if edition:
             context["may_begin"] = bool(edition.published_at) and self.has_add_permission(request)
             context["correctable"] = state == State.IN_FORCE
+            context["chart"] = chart(edition) if edition.published_at else None
+            if edition.published_at and request.user.has_perm("agreement.view_notice"):
+                context["sendings"] = [course(notice) for notice in edition.notices.order_by("pk")]
+                context["may_pause"] = request.user.has_perm("agreement.pause_notice")
             context["rights"] = rights(request, edition, denied=self._denied(request, edition))
             there = request.resolver_match and request.resolver_match.url_name != "agreement_edition_recover"
             if there and self.has_change_permission(request, edition):

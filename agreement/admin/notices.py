@@ -2,80 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import BadRequest
-from django.core.paginator import Paginator
-from django.db import DataError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.functional import cached_property
 from django.utils.html import format_html
-from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf, dates
+from agreement import conf
+from agreement.admin.sending import CHANNELS, Sending, in_words
+from agreement.admin.tables import LONG, Endless, Filtered, ReadOnly, Watched, moment
 from agreement.models import Delivery, Notice, NoticeText
 
 if TYPE_CHECKING:
-    AnyModelAdmin = admin.ModelAdmin[Any]
     NoticeModelAdmin = admin.ModelAdmin[Notice]
     DeliveryModelAdmin = admin.ModelAdmin[Delivery]
     NoticeTextStackedInline = admin.StackedInline[NoticeText, Notice]
-    DeliveryPaginator = Paginator[Delivery]
 else:
-    AnyModelAdmin = NoticeModelAdmin = DeliveryModelAdmin = admin.ModelAdmin
+    NoticeModelAdmin = DeliveryModelAdmin = admin.ModelAdmin
     NoticeTextStackedInline = admin.StackedInline
-    DeliveryPaginator = Paginator
-
-#: The columns of an edition no list shows: as long as the text itself.
-LONG = tuple(f"{name}{suffix}" for name in ("body", "summary") for suffix in ("", "_kk", "_ru"))
-
-
-class ReadOnly:
-    """Nobody adds, changes or deletes, superusers included."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class Filtered(AnyModelAdmin):
-    """A list whose filters are typed by hand: one no database can look for is a bad request, not a fault."""
-
-    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        try:
-            return super().get_changelist_instance(request)
-        except (DataError, OverflowError, ValueError) as error:  # Too large a number, a year without dates, NUL.
-            raise BadRequest(f"The list can't be filtered by {request.GET.urlencode()!r}: {error}.") from error
-
-
-def language() -> str:
-    """The language of the page, without its region."""
-    return (get_language() or "en").partition("-")[0]
-
-
-def moment(at: datetime | None, zone: str, case: dates.Case = "nominative") -> str:
-    """The instant in the reader's language; a dash where there is none."""
-    return dates.instant(at, language(), zone, case) if at else "—"
-
-
-class FirstThousand(DeliveryPaginator):
-    """Reads at most a thousand keys to know how many pages there are; filters lead to the rest."""
-
-    @cached_property
-    def count(self) -> int:
-        rows: Any = self.object_list
-        return len(rows.values_list("pk", flat=True)[:1000])
 
 
 class NoticeTextInline(ReadOnly, NoticeTextStackedInline):
@@ -85,16 +34,24 @@ class NoticeTextInline(ReadOnly, NoticeTextStackedInline):
 
 
 @admin.register(Notice)
-class NoticeAdmin(ReadOnly, Filtered, NoticeModelAdmin):
-    list_display = ["id", "edition", "kind", "created", "due", "written", "sent_to"]
+class NoticeAdmin(ReadOnly, Sending, Filtered, NoticeModelAdmin):
+    list_display = ["id", "edition", "kind", "created", "due", "written", "sending"]
     list_display_links = ["id", "edition"]
     list_select_related = ["edition__agreement"]
-    fields = ["edition", "kind", "identifier", "created", "due", "written", "sent_to"]
+    fields = ["edition", "kind", "identifier", "created", "due", "written", "sending", "sent_to"]
     inlines = [NoticeTextInline]
 
+    class Media:
+        css = {"all": ["agreement/admin.css"]}
+        js = [forms.Script("agreement/sending.js", defer=True)]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notice]:
-        rows = super().get_queryset(request).select_related("edition__agreement")
+        rows = super().get_queryset(request).select_related("edition__agreement").prefetch_related("progress")
         return rows.defer(*(f"edition__{name}" for name in LONG))
+
+    def get_fields(self, request: HttpRequest, obj: Notice | None = None) -> Any:
+        """Who was told is personal data: its list is offered to whoever may see it."""
+        return self.fields if request.user.has_perm("agreement.view_delivery") else self.fields[:-1]
 
     @admin.display(description=_("identifier (UUID)"))
     def identifier(self, notice: Notice) -> str:
@@ -112,6 +69,13 @@ class NoticeAdmin(ReadOnly, Filtered, NoticeModelAdmin):
     def written(self, notice: Notice) -> str:
         return moment(notice.fanned_out_at, notice.edition.agreement.time_zone)
 
+    @admin.display(description=_("sending"))
+    def sending(self, notice: Notice) -> str:
+        url = reverse(f"{self.admin_site.name}:agreement_notice_sending", args=[notice.pk])
+        rows = notice.progress.all()
+        numbers = {"sent": sum(row.sent for row in rows), "audience": sum(row.audience for row in rows)}
+        return format_html('<a href="{}">{}</a>', url, gettext("%(sent)s of %(audience)s sent") % numbers)
+
     @admin.display(description=_("deliveries"))
     def sent_to(self, notice: Notice) -> str:
         url = reverse(f"{self.admin_site.name}:agreement_delivery_changelist", query={"notice": notice.pk})
@@ -119,26 +83,11 @@ class NoticeAdmin(ReadOnly, Filtered, NoticeModelAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly, Filtered, DeliveryModelAdmin):
-    list_display = [
-        "id",
-        "about",
-        "user",
-        "channel",
-        "language",
-        "outcome",
-        "reason",
-        "attempts",
-        "settled",
-    ]
+class DeliveryAdmin(ReadOnly, Watched, Endless, DeliveryModelAdmin):
+    list_display = ["id", "about", "user", "by", "language", "outcome", "why", "attempts", "settled"]
     list_filter = ["outcome"]
     list_select_related = ["user"]
-    ordering = ["-pk"]
-    sortable_by = ()
-    paginator = FirstThousand
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    fields = ["notice", "user", "channel", "language", "outcome", "reason", "attempts", "due", "settled"]
+    fields = ["notice", "user", "by", "language", "outcome", "why", "attempts", "due", "settled"]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         title = gettext("Deliveries, the latest thousand at most")
@@ -147,6 +96,14 @@ class DeliveryAdmin(ReadOnly, Filtered, DeliveryModelAdmin):
     @admin.display(description=_("notice"))
     def about(self, delivery: Delivery) -> int:
         return delivery.notice_id
+
+    @admin.display(description=_("channel"))
+    def by(self, delivery: Delivery) -> str:
+        return str(CHANNELS.get(delivery.channel, delivery.channel))
+
+    @admin.display(description=_("reason"))
+    def why(self, delivery: Delivery) -> str:
+        return in_words(delivery.reason) or "—"
 
     @admin.display(description=_("due"))
     def due(self, delivery: Delivery) -> str:

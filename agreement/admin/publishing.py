@@ -7,6 +7,7 @@ still true when the verb runs. A page opened before the draft or the last editio
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
@@ -17,7 +18,6 @@ from django.contrib.admin.utils import label_for_field, quote, unquote
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -28,13 +28,15 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf, dates
 from agreement.admin.comparing import STATED, redlines, said
 from agreement.admin.drafts import findings, fingerprint
-from agreement.admin.notices import language, moment
 from agreement.admin.previews import candidate, proposed
 from agreement.admin.previews import said as notice_words
+from agreement.admin.sending import CHANNELS
+from agreement.admin.tables import language, moment
 from agreement.dispatch import channels
-from agreement.models import Edition, EditionError
+from agreement.forecast import forecast, reach
+from agreement.models import Edition, EditionError, Notice, Progress
 from agreement.models.editions import State
-from agreement.models.notices import LANGUAGES
+from agreement.models.notices import LANGUAGES, leaves_at
 from agreement.models.refusals import FARTHEST
 from agreement.text import clauses
 
@@ -69,10 +71,6 @@ def local(day: date, clock: time, zone: str) -> datetime:
         raise ValidationError(message, code="ambiguous_time", params=params)
     message = _("%(time)s does not exist in %(zone)s, because the clocks are put forward. Name another time.")
     raise ValidationError(message, code="nonexistent_time", params=params)
-
-
-#: The channels of our own in words; a host's channel is called by its name.
-CHANNELS = {"email": _("e-mail")}
 
 
 class PublishForm(forms.Form):
@@ -180,23 +178,53 @@ class CancelForm(forms.Form):
     digest = forms.CharField(widget=forms.HiddenInput)
 
 
-def recipients() -> list[tuple[str, str, int]]:
-    """(channel, language, how many users): who would be told now. 1 query."""
-    where = conf.user_language()
-    users = conf.audience()
-    counts: dict[str, int] = dict.fromkeys((*conf.LANGUAGES, "mul"), 0)
-    if where is None:
-        counts["mul"] = users.count()
-    else:
-        found = users.order_by().annotate(agreement_language=where).values_list("agreement_language")
-        for code, count in found.annotate(agreement_count=Count("pk")):
-            counts[conf.notice_language(code)] += count
-    names = dict(LANGUAGES)
-    return [
-        (str(CHANNELS.get(channel.name, channel.name)), str(names[code]), count)
-        for channel in channels()
-        for code, count in counts.items()
-    ]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What to expect of one channel, if the draft is published now."""
+
+    channel: str
+    ends: str
+    before_effect: int
+    before_notice: int
+    late: bool
+    """Will it end after the edition takes effect?"""
+
+
+def outlook(edition: Edition, effective_from: datetime | None, binding: Edition | None, *, exact: bool) -> Any:
+    """Who would be told, when that begins and ends, and how many in time: at most 6 queries and 3 a channel.
+
+    ``effective_from`` is the moment asked for or proposed; ``None``: it binds at once.
+    """
+    now, zone, found = timezone.now(), edition.agreement.time_zone, reach(exact=exact)
+    effect, names = effective_from or now, dict(LANGUAGES)
+    days = binding.notice_days if binding and effective_from else 0
+    rows, told = [], []
+    for channel in channels():
+        called = str(CHANNELS.get(channel.name, channel.name))
+        rows += [(called, str(names[code]), count) for code, count in found.languages.items()]
+        one = forecast(channel=channel.name, recipients=found.total, effective_from=effect, notice_days=days, at=now)
+        told.append(
+            Told(
+                channel=called,
+                ends=moment(one.ends_at, zone),
+                before_effect=one.before_effect,
+                before_notice=one.before_notice,
+                late=one.ends_at > effect,
+            )
+        )
+    replaced = Progress.objects.filter(
+        notice__edition__agreement=edition.agreement_id, notice__kind__in=[Notice.Kind.PUBLISHED, Notice.Kind.REMINDER]
+    )
+    return {
+        "recipients": rows,
+        "exact": found.exact,
+        "total": found.total,
+        "begins": moment(leaves_at(now, effect), zone),
+        "told": told,
+        "later": effective_from and moment(effective_from, zone),
+        "notice_days": days,
+        "replaced": replaced.total()["waiting"],
+    }
 
 
 class Publishing(EditionModelAdmin):
@@ -245,7 +273,7 @@ class Publishing(EditionModelAdmin):
                 gettext("Nothing was published: the page was older than the draft or the last edition."),
                 gettext("Somebody edited the draft or published another edition. Read both again."),
             )
-        form, context = self._form(edition, request.POST)
+        form, context = self._form(request, edition, request.POST)
         if form.is_valid():
             try:
                 by = cast("AbstractBaseUser", request.user)
@@ -262,7 +290,7 @@ class Publishing(EditionModelAdmin):
 
     def question(self, request: HttpRequest, edition: Edition, kept: Any = None) -> HttpResponse:
         """The page that says everything; ``kept`` are answers given already."""
-        form, context = self._form(edition, None, kept)
+        form, context = self._form(request, edition, None, kept)
         return self._asked(request, edition, form, context)
 
     def _asked(
@@ -275,8 +303,10 @@ class Publishing(EditionModelAdmin):
         last = Edition.objects.published().binding().filter(agreement=edition.agreement_id).last()
         return {"after": last.digest if last else "", "draft": fingerprint(edition)}
 
-    def _form(self, edition: Edition, posted: Any, kept: Any = None) -> tuple[PublishForm, dict[str, Any]]:
-        """The question, and what it is about: 1 query for each edition it names, 1 for who will be told."""
+    def _form(
+        self, request: HttpRequest, edition: Edition, posted: Any, kept: Any = None
+    ) -> tuple[PublishForm, dict[str, Any]]:
+        """The question, and what it is about: 1 query for each edition it names, and those of ``outlook``."""
         zone, now = edition.agreement.time_zone, timezone.now()
         sealed: Any = Edition.objects.published().binding().filter(agreement=edition.agreement_id)
         last = sealed.last()
@@ -286,11 +316,13 @@ class Publishing(EditionModelAdmin):
         summaries = {code: edition.text(code).summary for code in conf.LANGUAGES}
         found = findings(bodies, summaries, binding)
         warnings = [finding for finding in found if finding["severity"] != "error"]
-        promised = proposed(binding, now)
+        promised, chosen = proposed(binding, now), None
         initial: dict[str, Any] = {"after": last.digest if last else "", "draft": fingerprint(edition), "when": "now"}
         if promised:
             # The first midnight that keeps the promise.
-            initial |= {"when": "at", "date": local_day(promised, zone) + timedelta(days=1), "time": time()}
+            day = local_day(promised, zone) + timedelta(days=1)
+            initial |= {"when": "at", "date": day, "time": time()}
+            chosen = datetime.combine(day, time(), ZoneInfo(zone))
         if kept is not None:
             initial |= {name: kept.get(name, "") for name in ("when", "date", "time", "reason", "typed")}
             initial["warnings"] = kept.getlist("warnings")
@@ -302,6 +334,9 @@ class Publishing(EditionModelAdmin):
             later=bool(scheduled),
             warnings=warnings,
         )
+        if form.is_bound:
+            form.is_valid()
+            chosen = form.effective_from
         problem = None
         try:
             edition.check_texts()
@@ -326,7 +361,7 @@ class Publishing(EditionModelAdmin):
             "scheduled": scheduled,
             "scheduled_from": scheduled and moment(scheduled.effective_from, zone),
             "proposed": promised and dates.instant(promised, language(), zone),
-            "recipients": recipients(),
+            "outlook": outlook(edition, chosen, binding, exact="exact" in request.GET),
             "zone": f"{dates.zone(now, language(), zone)}, {zone}",
             "now": moment(now, zone),
             "previews": [(code, *_mail(edition, code, promised)) for code in conf.LANGUAGES],

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -19,8 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, withdrawing
-from agreement.admin.acts import Watched
-from agreement.admin.notices import Filtered, FirstThousand, ReadOnly, moment
+from agreement.admin.tables import Endless, Filtered, ReadOnly, Watched, moment
 from agreement.models import Act, Consent, LegalHold, Withdrawal
 from agreement.models.acts import name_of
 
@@ -73,20 +70,13 @@ class WithdrawalForm(WithdrawalModelForm):
 
 
 @admin.register(Withdrawal)
-class WithdrawalAdmin(ReadOnly, Watched, Filtered, WithdrawalModelAdmin):
+class WithdrawalAdmin(ReadOnly, Watched, Endless, WithdrawalModelAdmin):
     form = WithdrawalForm
     list_display = ["reference", "user", "outcome", "received_on", "effective", "confirmed"]
     list_filter = ["outcome"]
     list_select_related = ["user", "agreement"]
-    list_per_page = 50
     search_fields = ["=application_number"]
     search_help_text = _("The number of the written application.")
-    ordering = ["-pk"]
-    sortable_by = ()
-    paginator = FirstThousand
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    actions = None
     raw_id_fields = ["user"]
     shown = ["reference", *WRITTEN[:-1], "papers", "registered", "registered_by", "edition", "confirmed", "erased"]
 
@@ -115,7 +105,6 @@ class WithdrawalAdmin(ReadOnly, Watched, Filtered, WithdrawalModelAdmin):
         written = {name: form.cleaned_data[name] for name in WRITTEN}
         row = Withdrawal.objects.register(**written, by=name_of(request.user))
         Act.objects.log(Act.Kind.WITHDRAWN, on=row, by=request.user, note=row.reference)
-        transaction.on_commit(partial(withdrawing.confirm, row), robust=True)
         obj.__dict__.update({name: value for name, value in row.__dict__.items() if name != "_state"})
         obj._state.adding = False
 
@@ -163,6 +152,8 @@ class WithdrawalAdmin(ReadOnly, Watched, Filtered, WithdrawalModelAdmin):
 
     @admin.display(description=_("confirmation sent"))
     def confirmed(self, row: Withdrawal) -> str:
+        if row.confirm_due_at and row.confirm_attempts:
+            return gettext("not yet, attempts: %(count)s") % {"count": row.confirm_attempts}
         return moment(row.confirmed_at, row.agreement.time_zone)
 
     @admin.display(description=_("erased"))
@@ -171,17 +162,10 @@ class WithdrawalAdmin(ReadOnly, Watched, Filtered, WithdrawalModelAdmin):
 
 
 @admin.register(Consent)
-class ConsentAdmin(ReadOnly, Watched, Filtered, ConsentModelAdmin):
+class ConsentAdmin(ReadOnly, Watched, Endless, ConsentModelAdmin):
     list_display = ["id", "user", "purpose", "language", "given", "withdrawn"]
     list_select_related = ["user"]
-    list_per_page = 50
-    ordering = ["-pk"]
-    sortable_by = ()
-    paginator = FirstThousand
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    actions = None
-    fields = ["user", "purpose", "language", "given", "withdrawn", "pseudonym", "pseudonym_key"]
+    fields = ["user", "purpose", "language", "text", "digest", "given", "withdrawn", "pseudonym", "pseudonym_key"]
 
     @admin.display(description=_("given"))
     def given(self, row: Consent) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -20,6 +21,14 @@ def refusal(problem: str | ValidationError, hint: str = "") -> CommandError:
             else " ".join(problem.messages)
         )
     return CommandError(f"{problem} {hint}".strip())
+
+
+def whose_shell() -> str:
+    """Who runs the command, as the machine knows them; ``""`` if it does not."""
+    try:
+        return f"{getpass.getuser()} (shell)"
+    except (OSError, KeyError):
+        return ""
 
 
 def instant(typed: str) -> datetime:

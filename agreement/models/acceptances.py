@@ -357,7 +357,9 @@ class Acceptance(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["pseudonym"], condition=~Q(pseudonym=""), name="agreement_acceptance_pseudonym")
+            # How many joined, over time.
+            models.Index(fields=["edition", "at"], name="agreement_acceptance_when"),
+            models.Index(fields=["pseudonym"], condition=~Q(pseudonym=""), name="agreement_acceptance_pseudonym"),
         ]
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
+from django.apps import apps
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.utils import timezone
@@ -63,6 +64,7 @@ class Act(models.Model):
         RESENT = "resent", _("sent again to those not reached")
         VIEWED = "viewed", _("personal data viewed")
         EXPORTED = "exported", _("personal data exported")
+        JOINED = "joined", _("joinings recorded")
         WITHDRAWN = "withdrawn", _("withdrawal of consent registered")
         HELD = "held", _("legal hold placed or ended")
 
@@ -91,7 +93,11 @@ class Act(models.Model):
         """What it was done to, in the active language."""
         if self.model == "edition":
             return edition_name(self.agreement, self.number, self.key)
-        return f"{self.model} {self.key}"
+        try:
+            called = apps.get_model("agreement", self.model)._meta.verbose_name
+        except LookupError:  # A record of a kind there is no more.
+            called = self.model
+        return f"{called} {self.key}".strip()
 
     def __str__(self) -> str:
         return f"{self.Kind(self.kind).label}: {self.about}"

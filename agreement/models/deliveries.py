@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -34,6 +35,8 @@ LEASE = timedelta(seconds=30)
 CLAIM = 100
 #: Rows that are changed by one statement, where there may be millions.
 MANY = 10_000
+#: How many reasons of one outcome a progress tells apart.
+REASONS = 40
 #: The rank of a user who was never active: after everybody who was.
 NEVER = 1_000_000
 
@@ -45,6 +48,24 @@ class ProgressQuerySet(models.QuerySet["Progress"]):
         sums = self.aggregate(**{f"total_{name}": Coalesce(Sum(name), 0) for name in names})
         return {name: sums[f"total_{name}"] for name in names}
 
+    def add_reasons(self, counted: Mapping[tuple[str, str], int]) -> None:
+        """Add to why deliveries of this one row failed or were skipped: (outcome, reason) → how many more or fewer.
+
+        In the transaction that holds the row's lock. No query if there is nothing to add, else 2.
+        """
+        if not any(count for (outcome, _reason), count in counted.items() if outcome in Progress.EXPLAINED):
+            return
+        kept: dict[str, dict[str, int]] = self.values_list("reasons", flat=True).get()
+        for (outcome, reason), count in counted.items():
+            if outcome in Progress.EXPLAINED:
+                known = kept.setdefault(outcome, {})
+                # A channel whose reasons are all different must not grow the row: the rest go by no name.
+                reason = reason if reason in known or len(known) < REASONS else ""
+                known[reason] = known.get(reason, 0) + count
+        self.update(
+            reasons={o: {r: count for r, count in known.items() if count > 0} for o, known in kept.items() if known}
+        )
+
 
 ProgressManager = models.Manager.from_queryset(ProgressQuerySet)
 
@@ -54,6 +75,8 @@ class Progress(models.Model):
 
     #: Its columns are named as the outcomes are.
     FINAL: ClassVar = ("sent", "failed", "skipped")
+    #: Those of them that have a reason.
+    EXPLAINED: ClassVar = ("failed", "skipped")
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="progress", verbose_name=_("notice"))
     channel = models.CharField(_("channel"), max_length=32)
@@ -64,6 +87,8 @@ class Progress(models.Model):
     bounced = models.PositiveIntegerField(_("returned"), default=0)
     began_at = models.DateTimeField(_("first batch"), null=True, blank=True)
     latest_at = models.DateTimeField(_("latest batch"), null=True, blank=True)
+    # Outcome → reason → how many.
+    reasons = models.JSONField(_("reasons"), default=dict, blank=True, editable=False)
 
     if TYPE_CHECKING:
         notice_id: int
@@ -151,26 +176,28 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def count_in(self, *, lease: str, at: datetime | None = None) -> int:
         """Add what was settled under a lease to its notice's progress: each delivery once, whoever calls, however
-        often, and wherever a caller is killed. At most 3 queries; how many were added.
+        often, and wherever a caller is killed. At most 5 queries; how many were added.
         """
         settled = self.settled().filter(lease=lease).order_by()
-        found = list(settled.values_list("notice", "channel", "outcome").annotate(Count("pk")))
-        counted = {outcome: of_it for *_whose, outcome, of_it in found}
-        count: int = sum(counted.values())
+        found = list(settled.values_list("notice", "channel", "outcome", "reason").annotate(Count("pk")))
         if not found:
             return 0
+        counted: Counter[str] = Counter()
+        for _notice, _channel, outcome, _reason, count in found:
+            counted[outcome] += count
         progress = Progress.objects.using(self.db).filter(notice=found[0][0], channel=found[0][1])
         with transaction.atomic(using=self.db):
-            if settled.update(lease="") != count:  # Somebody else is counting them.
+            if settled.update(lease="") != counted.total():  # Somebody else is counting them.
                 transaction.set_rollback(True, using=self.db)
                 return 0
             progress.update(
-                waiting=F("waiting") - count,
+                waiting=F("waiting") - counted.total(),
                 began_at=Coalesce("began_at", Value(at or timezone.now()), output_field=models.DateTimeField()),
                 latest_at=at or timezone.now(),
-                **{outcome: F(outcome) + of_it for outcome, of_it in counted.items()},
+                **{outcome: F(outcome) + count for outcome, count in counted.items()},
             )
-        return count
+            progress.add_reasons({(outcome, reason): count for *_whose, outcome, reason, count in found})
+        return counted.total()
 
     def skip(self, *, notice: Notice, reason: str, at: datetime | None = None) -> int:
         """Skip whatever waits of a notice and is in nobody's hands, ``MANY`` rows in a transaction; how many."""
@@ -205,11 +232,18 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         while True:
             with transaction.atomic(using=self.db):
                 progress.update(waiting=F("waiting"))  # The lock.
+                why: Counter[tuple[str, str]] = Counter()
+                chosen: Any = rows.values("pk")[:MANY]
+                if was in Progress.EXPLAINED:  # Few, and nobody else's while the lock is held.
+                    chosen = dict(rows.values_list("pk", "reason")[:MANY])
+                    why.subtract((was, reason) for reason in chosen.values())
                 # The conditions once more outside: on PostgreSQL a row may have been claimed meanwhile.
-                count = rows.filter(pk__in=rows.values("pk")[:MANY]).update(outcome=outcome, **columns)
+                count = rows.filter(pk__in=chosen).update(outcome=outcome, **columns)
                 if not count:
                     return total
+                why[outcome, columns.get("reason", "")] += count
                 progress.update(**{was: F(was) - count, outcome: F(outcome) + count})
+                progress.add_reasons(why)
             total += count
 
     def resend(self, *, notice: Notice, at: datetime | None = None) -> int:

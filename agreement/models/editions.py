@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -309,8 +309,9 @@ class Edition(models.Model):
 
         It takes effect at ``effective_from``, an aware instant from now on, or, without one, at the very
         microsecond of publication. ``after`` is the digest of the edition it was compared with (``""``: there was
-        none); another one since then is refused. ``reason`` is kept in the log: why it takes effect earlier than the
-        edition in force promises. The number of queries does not depend on the number of users.
+        none); another one since then is refused. ``reason`` says why it takes effect earlier than the edition in
+        force promises, and is asked for then; the log and the evidence keep it. The number of queries does not depend
+        on the number of users.
 
         Raises :class:`EditionError` and changes nothing (design §3.3, §3.5–3.7).
         """
@@ -342,6 +343,8 @@ class Edition(models.Model):
                     hint=_("Leave the moment out to publish with immediate effect, or name a later one."),
                     effective_from=effective_from.isoformat(),
                 )
+            if not reason.strip():
+                stored._require_notice(last, effective_from, now)
             if conf.get().FOUR_EYES:
                 require_second_person(stored, by, using=alias)
             stored._seal(previous, last, published_at=now, effective_from=effective_from, recorded_at=now, by=by)
@@ -450,6 +453,21 @@ class Edition(models.Model):
         previous = editions.published().last()
         last = previous if previous and not previous.cancelled_at else editions.published().binding().last()
         return now, stored, previous, last
+
+    def _require_notice(self, last: Edition | None, effective_from: datetime, now: datetime) -> None:
+        """Refuse a moment earlier than the edition in force promises. At most 1 query."""
+        binding = last
+        if last and last.effective_from and last.effective_from > now:
+            binding = Edition.objects.using(self._alias()).in_force(now).filter(agreement=self.agreement_id).first()
+        if binding and effective_from < (promised := now + timedelta(days=binding.notice_days)):
+            raise EditionError(
+                _("%(effective_from)s is too early: edition %(number)s promises notice until %(promised)s."),
+                code="short_notice",
+                hint=_("Name a later moment, or write the reason for an earlier one."),
+                effective_from=effective_from.isoformat(),
+                number=binding.number,
+                promised=promised.isoformat(),
+            )
 
     def _seal(
         self,

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, router, transaction
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
+from agreement.models.acts import Act, By
 from agreement.text import seal
 
 if TYPE_CHECKING:
@@ -42,12 +43,20 @@ def overtaken(number: int) -> str:
     return f"overtaken by edition {number}"
 
 
+def leaves_at(published_at: datetime, effective_from: datetime | None = None) -> datetime:
+    """When the first message about an edition published at that instant leaves (0 queries)."""
+    site = conf.get()
+    due_at = published_at + site.NOTICE_DELAY
+    # Where coming editions are not shown, a link to one would lead nowhere before its effect.
+    return due_at if site.SHOW_SCHEDULED or effective_from is None else max(due_at, effective_from)
+
+
 LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian")), ("mul", _("Kazakh and Russian"))]
 
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def unfinished(self, at: datetime | None = None) -> Self:
-        """Notices whose deliveries are not all written yet, the oldest first."""
+        """Notices due at that instant (now) whose deliveries are not all written yet, the oldest first."""
         return self.filter(fanned_out_at__isnull=True, due_at__lte=at or timezone.now()).order_by("pk")
 
     def sendable(self, *, channel: str) -> Self:
@@ -68,8 +77,7 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         queries, in the publishing transaction.
         """
         effect, site = edition.effective_from or at, conf.get()
-        # Where coming editions are not shown, a link to one would lead nowhere before its effect.
-        due_at = at if site.SHOW_SCHEDULED else effect
+        due_at = leaves_at(at, effect)
         self.create(edition_id=edition.pk, kind=Notice.Kind.PUBLISHED, created_at=at, due_at=due_at)
         remind_at = effect - timedelta(days=site.REMINDER_DAYS)
         if site.REMINDER_DAYS and due_at < remind_at:
@@ -79,17 +87,23 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
     def take_back(self, edition: Edition, *, at: datetime) -> None:
         """Tell whoever was told of an edition that it was cancelled at that instant."""
         if self.filter(edition_id=edition.pk, kind=Notice.Kind.PUBLISHED).exists():
-            self.create(edition_id=edition.pk, kind=Notice.Kind.CANCELLED, created_at=at, due_at=at)
+            due_at = leaves_at(at)
+            self.create(edition_id=edition.pk, kind=Notice.Kind.CANCELLED, created_at=at, due_at=due_at)
             hand_over(using=self.db)
 
     def for_user(self, user: AbstractBaseUser, *, at: datetime | None = None) -> Self:
         """What a user finds on the site, the newest first, with ``read_at`` (``None``: not yet): 1 query.
 
         No row a user is needed until one is read. News is what had not taken effect when the user joined, where the
-        user model says when that was (``date_joined``); news of a cancelled edition is its cancellation.
+        user model says when that was (``date_joined``); news of a cancelled edition is its cancellation, unless it
+        was taken back before anybody was told.
         """
         at = at or timezone.now()
         found = self.filter(due_at__lte=at).exclude(~Q(kind=Notice.Kind.CANCELLED), edition__cancelled_at__lte=at)
+        untold = Notice.objects.filter(
+            edition=OuterRef("edition"), kind=Notice.Kind.PUBLISHED, due_at__gt=OuterRef("edition__cancelled_at")
+        )
+        found = found.exclude(Exists(untold), kind=Notice.Kind.CANCELLED)
         if joined := getattr(user, "date_joined", None):
             found = found.filter(edition__effective_from__gt=joined)
         read = NoticeRead.objects.filter(notice=OuterRef("pk"), user=user.pk).values("read_at")[:1]
@@ -135,6 +149,11 @@ class Notice(models.Model):
         ordering = ["-pk"]
         verbose_name = _("notice")
         verbose_name_plural = _("notices")
+        permissions = [
+            ("pause_notice", _("Can hold and pause the sending of notices")),
+            ("resume_notice", _("Can resume the sending of notices")),
+            ("resend_notice", _("Can send notices again to those not reached")),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["edition", "kind"], name="agreement_notice_once"),
         ]
@@ -155,7 +174,8 @@ class Notice(models.Model):
             return CANCELLED
         if self.kind == self.Kind.REMINDER and edition.effective_from and edition.effective_from <= at:
             return IN_EFFECT
-        newer = Notice.objects.filter(kind=self.Kind.PUBLISHED, due_at__lte=at).filter(
+        # A newer one that waits for nothing but its breath replaces this: nobody is sent both.
+        newer = Notice.objects.filter(kind=self.Kind.PUBLISHED, due_at__lte=at + conf.get().NOTICE_DELAY).filter(
             edition__agreement=edition.agreement_id, edition__number__gt=edition.number, edition__cancelled_at=None
         )
         number = newer.order_by("-edition__number").values_list("edition__number", flat=True).first()
@@ -219,26 +239,35 @@ class Notice(models.Model):
         found: int | None = earlier.order_by("-number").values_list("number", flat=True).first()
         return found or 0
 
-    def pause(self, *, at: datetime | None = None) -> bool:
-        """Claim nothing more of this notice until it is resumed; what is on its way is sent. ``False`` if it was
-        paused already.
+    def pause(self, *, by: By = None, at: datetime | None = None) -> bool:
+        """Claim nothing more of this notice until it is resumed; what is on its way is sent. Before ``due_at`` nothing
+        is: the notice is held whole. ``False`` if it was paused already.
         """
-        self.paused_at = at or timezone.now()
-        done = Notice.objects.filter(pk=self.pk, paused_at__isnull=True).update(paused_at=self.paused_at)
+        self.paused_at, alias = at or timezone.now(), router.db_for_write(Notice)
+        with transaction.atomic(using=alias):
+            running = Notice.objects.using(alias).filter(pk=self.pk, paused_at__isnull=True)
+            if done := bool(running.update(paused_at=self.paused_at)):
+                Act.objects.using(alias).log(Act.Kind.PAUSED, on=self, by=by)
         self.refresh_from_db(fields=["paused_at"])
-        return bool(done)
+        return done
 
-    def resume(self) -> bool:
+    def resume(self, *, by: By = None) -> bool:
         """Go on where it was paused; ``False`` if it was not."""
-        done = Notice.objects.filter(pk=self.pk, paused_at__isnull=False).update(paused_at=None)
-        self.paused_at = None
-        hand_over(using=router.db_for_write(Notice))
-        return bool(done)
+        self.paused_at, alias = None, router.db_for_write(Notice)
+        with transaction.atomic(using=alias):
+            paused = Notice.objects.using(alias).filter(pk=self.pk, paused_at__isnull=False)
+            if done := bool(paused.update(paused_at=None)):
+                Act.objects.using(alias).log(Act.Kind.RESUMED, on=self, by=by)
+            hand_over(using=alias)
+        return done
 
-    def resend(self, *, at: datetime | None = None) -> int:
+    def resend(self, *, by: By = None, at: datetime | None = None) -> int:
         """Send to everybody again whose delivery failed, from the first attempt on; how many there are."""
+        alias = router.db_for_write(Notice)
         count = int(self.deliveries.resend(notice=self, at=at))
-        hand_over(using=router.db_for_write(Notice))
+        if count:
+            Act.objects.using(alias).log(Act.Kind.RESENT, on=self, by=by, note=str(count))
+        hand_over(using=alias)
         return count
 
     def __str__(self) -> str:

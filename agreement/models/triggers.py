@@ -120,7 +120,7 @@ SEALS = (
         sealed="{row}.id IS NOT NULL",
         free=(
             *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
-            *("confirmed_at", "erased_at"),
+            *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at"),
         ),
         never=(
             "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"

@@ -26,6 +26,8 @@ from agreement import conf, pseudonyms, signals
 from agreement.models.agreements import Agreement
 from agreement.models.editions import Edition
 from agreement.models.fields import LEAVE_EVIDENCE, InstantField
+from agreement.models.notices import hand_over
+from agreement.text import seal
 
 LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian"))]
 
@@ -71,15 +73,19 @@ class ConsentQuerySet(PersonalQuerySet):
         at = at or timezone.now()
         return self.filter(given_at__lte=at).exclude(withdrawn_at__lte=at)
 
-    def give(self, *, user: Any, purpose: str, language: str, at: datetime | None = None) -> Consent:
-        """Record that this user agreed to the collection and use of personal data for that purpose, once."""
+    def give(self, *, user: Any, purpose: str, language: str, text: str, at: datetime | None = None) -> Consent:
+        """Record that this user agreed to the collection and use of personal data for that purpose, in those words,
+        once.
+        """
         pseudonym = pseudonyms.write(user.pk)
         consent, _made = self.get_or_create(
             user=user,
             purpose=purpose,
+            digest=seal.sha256(text),
             withdrawn_at=None,
             defaults={
                 "language": language,
+                "text": text,
                 "given_at": at or timezone.now(),
                 "pseudonym": pseudonym.digest,
                 "pseudonym_key": pseudonym.key,
@@ -93,10 +99,12 @@ class ConsentQuerySet(PersonalQuerySet):
 
 
 class Consent(Personal):
-    """One user's consent to one use of personal data: a record of its own, whatever the user joined."""
+    """One user's consent to one use of personal data, in the words shown: a record of its own, whatever was joined."""
 
     purpose = models.SlugField(_("purpose"), max_length=64, help_text=_("As the site names it: “registration”."))
     language = models.CharField(_("language"), max_length=2, choices=LANGUAGES)
+    text = models.TextField(_("words shown"), editable=False, default="")
+    digest = models.CharField(_("digest of the words (SHA-256)"), max_length=64, editable=False, default="")
     given_at = InstantField(_("given"))
     withdrawn_at = InstantField(_("withdrawn"), null=True, blank=True)
 
@@ -108,7 +116,9 @@ class Consent(Personal):
         verbose_name_plural = _("consents to data")
         constraints = [
             models.UniqueConstraint(
-                fields=["user", "purpose"], condition=Q(withdrawn_at__isnull=True), name="agreement_consent_once"
+                fields=["user", "purpose", "digest"],
+                condition=Q(withdrawn_at__isnull=True),
+                name="agreement_consent_once",
             ),
             models.CheckConstraint(
                 condition=Q(withdrawn_at__isnull=True) | Q(withdrawn_at__gte=F("given_at")),
@@ -149,6 +159,10 @@ class WithdrawalQuerySet(PersonalQuerySet):
         """Withdrawals that suspended or ended an agreement by that instant (now)."""
         return self.exclude(outcome=Withdrawal.Outcome.REFUSED).filter(effective_at__lte=at or timezone.now())
 
+    def unconfirmed(self) -> Self:
+        """Withdrawals whose reply is still to be mailed, the longest due first."""
+        return self.filter(confirm_due_at__isnull=False).order_by("confirm_due_at", "pk")
+
     def lately_left(self, late: timedelta, at: datetime | None = None) -> Self:
         """Departures of users within that time, or entered then."""
         at = at or timezone.now()
@@ -174,8 +188,9 @@ class WithdrawalQuerySet(PersonalQuerySet):
         """Enter an application to withdraw consent, with the next number of the year, and let it take effect.
 
         It is about a user, or about an applicant without an account. ``effective_at`` is now unless stated; a refusal
-        has none, and states its ground. The user's consents are withdrawn, unless it was refused. ``by`` is the
-        officer's name, or ``""`` for what the user filed himself. Raises ``ValidationError`` and changes nothing.
+        has none, and states its ground. The user's consents are withdrawn, unless it was refused. The sweep mails the
+        reply to the user. ``by`` is the officer's name, or ``""`` for what the user filed himself. Raises
+        ``ValidationError`` and changes nothing.
         """
         alias = router.db_for_write(Withdrawal)
         with transaction.atomic(using=alias):
@@ -205,6 +220,7 @@ class WithdrawalQuerySet(PersonalQuerySet):
                 language=language,
                 scan=scan or "",
                 registered_by=by[:255],
+                confirm_due_at=now if user else None,
             )
             row.full_clean()
             row.save(using=alias, force_insert=True)
@@ -212,6 +228,8 @@ class WithdrawalQuerySet(PersonalQuerySet):
                 Consent.objects.using(alias).of(user.pk).withdraw(at=max(now, row.effective_at or now))
             if not refused:
                 transaction.on_commit(partial(_announce, row), using=alias, robust=True)
+            if user:
+                hand_over(using=alias)
         return row
 
 
@@ -265,7 +283,10 @@ class Withdrawal(Personal):
     language = models.CharField(_("language of the reply"), max_length=2, choices=LANGUAGES, default="kk")
     scan = models.FileField(_("scan"), storage=Scans(), upload_to=_nameless, blank=True)
     registered_by = models.CharField(_("registered by"), max_length=255, blank=True)
+    # The reply by mail: until it was taken, or given up, the sweep tries again at ``confirm_due_at``.
     confirmed_at = InstantField(_("confirmation sent"), null=True, blank=True, editable=False)
+    confirm_due_at = InstantField(_("confirmation due"), null=True, blank=True, editable=False)
+    confirm_attempts = models.PositiveSmallIntegerField(_("attempts"), default=0, db_default=0, editable=False)
 
     if TYPE_CHECKING:
         agreement_id: int
@@ -297,6 +318,11 @@ class Withdrawal(Personal):
             models.Index(fields=["user", "agreement"], name="agreement_withdrawal_of_user"),
             models.Index(fields=["effective_at"], name="agreement_withdrawal_effective"),
             models.Index(fields=["registered_at"], name="agreement_withdrawal_lately"),
+            models.Index(
+                fields=["confirm_due_at"],
+                condition=Q(confirm_due_at__isnull=False),
+                name="agreement_withdrawal_reply_due",
+            ),
         ]
 
     @property

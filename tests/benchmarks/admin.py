@@ -80,14 +80,17 @@ def _pages() -> dict[str, str]:
         "sealed edition": ("edition_change", [last.pk]),
         "preview of the page": ("edition_preview", [draft.pk, "page", "kk"]),
         "preview of the mail": ("edition_preview", [draft.pk, "mail", "ru"]),
+        "joinings": ("acceptance_changelist", []),
         "log of acts": ("act_changelist", []),
         "act": ("act_change", [Act.objects.latest("pk").pk]),
         "notices": ("notice_changelist", []),
         "notice": ("notice_change", [notice.pk]),
+        "sending": ("notice_sending", [notice.pk]),
         "deliveries": ("delivery_changelist", []),
         "delivery": ("delivery_change", [Delivery.objects.latest("pk").pk]),
     }
     found = {name: reverse(f"admin:agreement_{page}", args=args) for name, (page, args) in pages.items()}
+    found["sending, its middle"] = found["sending"] + "?part"
     found["deliveries of a notice"] = found["deliveries"] + f"?notice={notice.pk}"
     return found
 
@@ -120,19 +123,26 @@ def _fill(users: int, editions: int, notices: int) -> None:
             Delivery,
             sent | {"attempts": 0, "rank": 0, "due_at": now, "lease": "", "address_digest": "", "settled_at": now},
         )
-    joined = {"edition_id": sealed[-1].pk, "digest": sealed[-1].digest, "language": "kk", "kind": "explicit", "at": now}
+        notice.progress.create(channel="email", sent=users, began_at=now - timedelta(hours=1), latest_at=now)
+    joined = {"edition_id": sealed[-1].pk, "digest": sealed[-1].digest, "language": "kk", "kind": "explicit"}
     empty = dict.fromkeys(("pseudonym", "pseudonym_key", "reason", "officer", "user_agent"), "")
-    _for_every_user(Acceptance, joined | empty | {"round": 1})
+    for day in range(50):  # They joined one after the other.
+        moment = now - timedelta(days=day)
+        _for_every_user(Acceptance, joined | empty | {"round": 1, "at": moment}, where=f"id % 50 = {day}")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 
 
-def _for_every_user(model: type[Delivery] | type[Acceptance], columns: dict[str, object]) -> None:
+def _for_every_user(
+    model: type[Delivery] | type[Acceptance], columns: dict[str, object], *, where: str = "1 = 1"
+) -> None:
     fields = {field.column: field for field in model._meta.concrete_fields}
     values = [fields[name].get_db_prep_save(value, connection) for name, value in columns.items()]
     names = ", ".join(f'"{name}"' for name in columns)
     marks = ", ".join("%s" for _value in values)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {model._meta.db_table} (user_id, {names}) SELECT id, {marks} FROM auth_user", values
+            f"INSERT INTO {model._meta.db_table} (user_id, {names}) SELECT id, {marks} FROM auth_user"
+            f" WHERE {where.replace('%', '%%')}",
+            values,
         )

@@ -9,12 +9,17 @@ from statistics import median
 
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from agreement.models import Delivery, Edition
 from tests import factories
 from tests.benchmarks.__main__ import Result
+
+#: Users made at once.
+BATCH = 20_000
 
 
 def publish(quick: bool) -> Iterator[Result]:
@@ -37,6 +42,33 @@ def publish(quick: bool) -> Iterator[Result]:
     yield Result("publish: queries, difference", float(queries[few] != queries[many]), 0, says)
     ratio = median(times[many]) / median(times[few])
     yield Result("publish: time, ratio", ratio, 1.3, f"{many:,} users against {few}, medians of {rounds * runs}")
+    yield from _page(few, 2_000 if quick else 1_000_000, runs)
+
+
+def _page(few: int, many: int, runs: int) -> Iterator[Result]:
+    """The publisher's page, which says how many will be told."""
+    draft = factories.draft(slug="page")
+    address = reverse("admin:agreement_edition_publish", args=[draft.pk])
+    times: dict[int, float] = {}
+    asked: dict[int, int] = {}
+    for count in (few, many):
+        _resize(count)
+        client = Client(SERVER_NAME="localhost")
+        client.force_login(get_user_model().objects.create_superuser("desk", "desk@example.kz"))
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(address).status_code == 200
+        asked[count], each = len(captured), []
+        for _run in range(runs):
+            started = time.perf_counter()
+            client.get(address)
+            each.append(time.perf_counter() - started)
+        times[count] = median(each)
+    says = (
+        f"{many:,} users {times[many] * 1000:.0f} ms against {few} users {times[few] * 1000:.0f} ms; queries: {asked}"
+    )
+    yield Result("publish: page, ratio", times[many] / times[few], 1.3, says)
 
 
 def in_force(quick: bool) -> Iterator[Result]:
@@ -107,6 +139,8 @@ def _resize(count: int) -> None:
     for rows in (Delivery.objects.all(), Profile.objects.all()):
         rows._raw_delete(using="default")
     users.all()._raw_delete(using="default")
-    users.bulk_create(
-        users.model(username=f"user{number}", email=f"user{number}@example.kz") for number in range(count)
-    )
+    for first in range(0, count, BATCH):
+        users.bulk_create(
+            users.model(username=f"user{number}", email=f"user{number}@example.kz")
+            for number in range(first, min(first + BATCH, count))
+        )

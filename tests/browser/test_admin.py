@@ -18,13 +18,14 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.utils import timezone
 
-from agreement import conf, roles
-from agreement.models import Act, Edition
+from agreement import conf, dispatch, roles
+from agreement.models import Act, Delivery, Edition, Notice
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from portal_site.management.commands import demo
 from tests import factories
-from tests.browser.conftest import overflow
+from tests.browser.conftest import overflow, until
+from tests.smtp import mail_by
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -223,6 +224,50 @@ def test_from_login_to_published_in_twelve_clicks_and_one_typed_confirmation(per
     assert len(person.confirmed) == 1
 
 
+# The breath after the click
+
+
+@languages
+def test_a_notice_is_held_with_one_click_and_its_progress_refreshes_itself(person, settings, complaints, language):
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
+    Notice.objects.update(fanned_out_at=timezone.now())
+    edition = draft_of()
+    edition.publish()
+    notice = edition.notices.get()
+    person.log_in("publisher")
+    person.open(f"agreement/edition/{edition.pk}/change/")
+    until(person.page, "/^(10:00|9:5\\d)$/.test(document.querySelector('.agreement-countdown').textContent)")
+    person.submit("button[formaction$='/pause/']")
+    notice.refresh_from_db()
+    assert notice.paused_at
+    assert person.page.locator(".agreement-countdown").count() == 0
+    person.submit("button[formaction$='/resume/']")
+
+    person.page.locator("tr td progress").wait_for(state="detached")
+    dispatch.work()
+    person.page.locator("tr td progress").wait_for()
+    assert person.page.locator("progress").get_attribute("value") == "0"
+    Notice.objects.filter(pk=notice.pk).update(due_at=timezone.now())
+    Delivery.objects.update(due_at=timezone.now())
+    dispatch.work()
+    person.page.locator("progress[value='3']").wait_for()
+    assert person.page.locator("[data-running]").count() == 0
+    assert [text for text in complaints if "404 (Not Found)" not in text] == []
+
+
+@languages
+def test_without_a_script_the_page_of_sending_leads_to_itself(window, site, language):
+    edition = draft_of()
+    edition.publish()
+    person = Person(window(script=False), site, language)
+    person.log_in("publisher")
+    person.open(f"agreement/notice/{edition.notices.get().pk}/sending/")
+    person.submit("button[formaction$='/pause/']")
+    person.submit("#content-main > p > a")
+    assert person.page.locator("button[formaction$='/resume/']").count() == 1
+
+
 # The same by browser and by commands
 
 
@@ -356,6 +401,7 @@ def desk_pages() -> dict[str, str]:
         "editions": "agreement/edition/",
         "timeline": f"agreement/agreement/{in_force.agreement_id}/change/",
         "log": "agreement/act/",
+        "sending": f"agreement/notice/{in_force.notices.get().pk}/sending/",
     }
 
 

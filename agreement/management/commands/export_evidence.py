@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, no_translations
 from django.utils import timezone
 
 from agreement import evidence
-from agreement.management import past_instant, refusal
+from agreement.management import past_instant, refusal, whose_shell
 from agreement.models import Edition
 
 
@@ -49,7 +49,7 @@ class Command(BaseCommand):
         found = model._default_manager.filter(**{model.USERNAME_FIELD: named}).values_list("pk", flat=True).first()
         try:
             key = model._meta.pk.to_python(named) if found is None else found
-            return evidence.export_user(key, at=at, output=output)
+            return evidence.export_user(key, at=at, output=output, by=whose_shell())
         except (LookupError, ValidationError):
             hint = "Of a deleted account give the key; without the pseudonym key it was recorded under nobody is found."
             raise refusal(f"Nothing is known of a user {named!r} by {at.isoformat()}.", hint) from None
@@ -64,4 +64,4 @@ class Command(BaseCommand):
             hint = f"Published by {at.isoformat()}: {', '.join(known) or 'none'}."
             raise refusal(f"There is no {what} of {slug!r}.", hint)
         wanted = [known[number] for number in dict.fromkeys(numbers or known)]
-        return evidence.export_editions(wanted, at=at, output=output)
+        return evidence.export_editions(wanted, at=at, output=output, by=whose_shell())

@@ -2,17 +2,19 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from typing import Any
+from urllib.parse import urljoin
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management.base import BaseCommand, no_translations
 from django.db import transaction
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from agreement import conf, dispatch
 from agreement.forecast import forecast
 from agreement.management import instant, refusal
-from agreement.models import Edition
+from agreement.models import Edition, Notice
 
 
 class Command(BaseCommand):
@@ -22,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("id", type=int, help="the draft's id, as import_edition prints it")
         parser.add_argument("--effective-from", metavar="T", help="a moment to come: 2026-03-01T09:00:00+05:00")
         parser.add_argument("--by", metavar="USERNAME", help="who publishes; kept as a name")
+        parser.add_argument("--reason", default="", help="why it takes effect earlier than was promised")
         parser.add_argument("--after", metavar="DIGEST", help="refuse unless this is still the last edition")
         parser.add_argument("--no-notice", action="store_true", help="tell nobody")
         parser.add_argument("--dry-run", action="store_true", help="check everything, change nothing")
@@ -55,7 +58,9 @@ class Command(BaseCommand):
                     by=self.user(options["by"]),
                     after=options["after"],
                     notify=not no_notice,
+                    reason=options["reason"],
                 )
+                notice = edition.notices.order_by("pk").first()
                 transaction.set_rollback(dry_run)
         except ValidationError as error:
             raise refusal(error) from None
@@ -64,6 +69,10 @@ class Command(BaseCommand):
         self.stdout.write(f"  effective from  {edition.effective_from.isoformat() if edition.effective_from else ''}")
         self.stdout.write(f"  digest          {edition.digest}")
         self.stdout.write(f"  recipients      {recipients}")
+        if notice and recipients:
+            self.stdout.write(f"  sending begins  {notice.due_at.isoformat(timespec='seconds')}")
+            if not dry_run:
+                self.stdout.write(f"  hold it         {hold(notice)}")
         for one in expected:
             self.stdout.write(
                 f"  sending ends    {one.ends_at.isoformat(timespec='seconds')} ({one.channel}; before effect:"
@@ -77,3 +86,11 @@ class Command(BaseCommand):
         if user is None:
             raise refusal(f"There is no user {username!r}.", "Name the account that publishes.")
         return user
+
+
+def hold(notice: Notice) -> str:
+    """Where the notice can be held: its page in the admin, or the shell where there is none."""
+    try:
+        return urljoin(conf.get().BASE_URL, reverse("admin:agreement_notice_sending", args=[notice.pk]))
+    except NoReverseMatch:
+        return f"manage.py shell -c 'from agreement.models import Notice; Notice.objects.get(pk={notice.pk}).pause()'"

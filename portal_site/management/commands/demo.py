@@ -11,7 +11,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -77,7 +77,9 @@ class Command(BaseCommand):
                 again = "python manage.py demo" + (f" --port {port}" if port != PORT else "")
                 self.say(f"\nNothing is served now. Serve it with: {again}")
             else:
-                self.say("\nPublish an edition in the administration: its notices come to the mailbox.")
+                breath = settings.AGREEMENT["NOTICE_DELAY"].total_seconds()
+                self.say("\nPublish an edition in the administration: its notices come to the mailbox,")
+                self.say(f"{breath:.0f} seconds later, so that they can be held (AGREEMENT_NOTICE_DELAY).")
                 self.say("Ctrl+C ends the demo.\n")
                 threading.Thread(target=deliver_for_ever, daemon=True).start()
                 call_command("runserver", f"{HOST}:{port}", use_reloader=False)
@@ -88,7 +90,8 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         password = make_people()
         try:
-            agreement = load_samples()
+            with override_settings(AGREEMENT=settings.AGREEMENT | {"NOTICE_DELAY": timedelta()}):
+                agreement = load_samples()
         except EditionError as error:
             raise CommandError(f"{error} {error.hint}") from None
         try:
@@ -268,7 +271,7 @@ def load_samples() -> Agreement:
             if moment := HISTORY.get(number):
                 edition.record(effective_from=moment, by=admin)
             else:
-                edition.publish(by=admin)
+                edition.publish(by=admin, reason="Демонстрация.")
     return agreement
 
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agreement", "0012_deliveries_pseudonyms"),
+        ("agreement", "0017_consents_in_words"),
     ]
 
     operations = [

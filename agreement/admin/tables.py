@@ -1,0 +1,100 @@
+"""What the lists and pages of the desk have in common: who may write, what is looked up, counted and logged."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import BadRequest
+from django.core.paginator import Paginator
+from django.db import DataError
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from django.utils.translation import get_language
+
+from agreement import dates
+from agreement.models import Act
+
+if TYPE_CHECKING:
+    AnyModelAdmin = admin.ModelAdmin[Any]
+    AnyPaginator = Paginator[Any]
+else:
+    AnyModelAdmin = admin.ModelAdmin
+    AnyPaginator = Paginator
+
+#: The columns of an edition no list shows: as long as the text itself.
+LONG = tuple(f"{name}{suffix}" for name in ("body", "summary") for suffix in ("", "_kk", "_ru"))
+
+
+class ReadOnly:
+    """Nobody adds, changes or deletes, superusers included."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class Filtered(AnyModelAdmin):
+    """A list whose filters are typed by hand: one no database can look for is a bad request, not a fault."""
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        try:
+            return super().get_changelist_instance(request)
+        except (DataError, OverflowError, ValueError) as error:  # Too large a number, a year without dates, NUL.
+            raise BadRequest(f"The list can't be filtered by {request.GET.urlencode()!r}: {error}.") from error
+
+
+def language() -> str:
+    """The language of the page, without its region."""
+    return (get_language() or "en").partition("-")[0]
+
+
+def moment(at: datetime | None, zone: str, case: dates.Case = "nominative") -> str:
+    """The instant in the reader's language; a dash where there is none."""
+    return dates.instant(at, language(), zone, case) if at else "—"
+
+
+class FirstThousand(AnyPaginator):
+    """Reads at most a thousand keys to know how many pages there are; filters lead to the rest."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return len(rows.values_list("pk", flat=True)[:1000])
+
+
+class Endless(Filtered):
+    """A list of as many rows as a ledger has: the newest first, never sorted otherwise and never counted."""
+
+    list_per_page = 50
+    ordering = ("-pk",)
+    sortable_by = ()
+    paginator = FirstThousand
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = None
+
+
+class Watched(AnyModelAdmin):
+    """Rows with personal data: every look at a list or a row is an act in the log."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        answer = super().changelist_view(request, extra_context)
+        if answer.status_code == 200:
+            looked = self.model()
+            looked.pk = ""
+            Act.objects.log(Act.Kind.VIEWED, on=looked, by=request.user, note=request.GET.urlencode())
+        return answer
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        found = super().get_object(request, object_id, from_field)
+        if found is not None and self.has_view_or_change_permission(request, found):
+            Act.objects.log(Act.Kind.VIEWED, on=found, by=request.user)
+        return found

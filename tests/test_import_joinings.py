@@ -1,0 +1,122 @@
+"""Joinings from before the app: all lines of the file or none, and every bad one named by its number."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from agreement.models import Acceptance, Act, Edition
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+START = timezone.now().replace(microsecond=0) - 30 * DAY
+
+
+@pytest.fixture
+def history() -> list[Edition]:
+    """Two editions of the past, in force from the thirtieth and from the tenth day before today."""
+    editions = [factories.draft() for _ in range(2)]
+    for number, edition in enumerate(editions):
+        edition.record(effective_from=START + number * 20 * DAY)
+    factories.users(3)
+    return editions
+
+
+def run(folder: Path, lines: str, **options: object) -> str:
+    file, out = folder / "joinings.csv", io.StringIO()
+    file.write_text(lines, encoding="utf-8")
+    call_command("import_joinings", str(file), stdout=out, **options)
+    return out.getvalue()
+
+
+def at(days: float) -> str:
+    return (START + days * DAY).isoformat()
+
+
+def test_history_is_recorded_as_it_happened_and_repeating_it_is_harmless(history, tmp_path):
+    lines = f"user,edition,at,language\nuser0,1,{at(1)},kk\nuser1,1,{at(19.5)},\nuser0,2,{at(20)},ru\n"
+
+    assert run(tmp_path, lines) == run(tmp_path, lines) == "Recorded 3 joinings of 'terms'.\n"
+
+    rows = Acceptance.objects.order_by("at")
+    assert [(row.user.username, row.edition.number, row.language, row.kind) for row in rows] == [
+        ("user0", 1, "kk", "imported"),
+        ("user1", 1, "", "imported"),
+        ("user0", 2, "ru", "imported"),
+    ]
+    assert [(row.at, row.digest, row.displayed) for row in rows] == [
+        (START + days * DAY, history[number].digest, False) for days, number in ((1, 0), (19.5, 0), (20, 1))
+    ]
+    assert Act.objects.filter(kind="joined", model="agreement", note="joinings.csv").count() == 2
+
+
+def test_a_dry_run_records_nothing(history, tmp_path):
+    said = run(tmp_path, f"user,edition,at\nuser0,1,{at(1)}\n", dry_run=True)
+    assert said == "Would record 1 joinings of 'terms'.\n"
+    assert not Acceptance.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (f"nobody,1,{at(1)}", "there is no user 'nobody'."),
+        (f"user0,3,{at(1)}", "'terms' has no edition '3'."),
+        (f"user0,2,{at(1)}", "edition 2 was not in force at"),
+        (f"user0,1,{at(-1)}", "edition 1 was not in force at"),
+        ("user0,1,2100-01-01T00:00:00Z", "is still to come."),
+        ("user0,1,2026-01-01T00:00:00", "has no time zone."),
+        ("user0,1,yesterday", "'yesterday' is not an instant."),
+        ("user0,1", "it has more or fewer cells"),
+        (f"user0,1,{at(1)},kk,x", "it has more or fewer cells"),
+        (f"user0,1,{at(1)},en", "'en' is no language of the texts."),
+        (f"{'9' * 40},1,{at(1)}", "there is no user"),
+        (f"\x00,1,{at(1)}", "Line 3: there is no user"),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_bad_line_is_named_by_its_number_and_nothing_is_recorded(history, tmp_path, line, says, dry_run):
+    with pytest.raises(CommandError) as caught:
+        run(tmp_path, f"user,edition,at,language\nuser0,1,{at(1)},kk\n{line}\nuser1,1,{at(1)},kk\n", dry_run=dry_run)
+    assert says in str(caught.value)
+    assert "Line 3: " in str(caught.value)
+    assert "Nothing was recorded" in str(caught.value)
+    assert not Acceptance.objects.exists()
+
+
+def test_of_many_bad_lines_some_are_named_and_the_rest_counted(history, tmp_path):
+    with pytest.raises(CommandError, match="And 5 more"):
+        run(tmp_path, "user,edition,at\n" + f"nobody,1,{at(1)}\n" * 25)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "Name the columns: user,edition,at,language"),
+        ("who,edition,at\n", "Name the columns: user,edition,at,language"),
+        ('user,edition,at\n"user0,1,x\n', "can't be read"),
+    ],
+)
+def test_what_is_no_such_file_is_refused(history, tmp_path, content, says):
+    with pytest.raises(CommandError, match=says):
+        run(tmp_path, content)
+
+
+def test_a_file_that_is_not_there_is_named():
+    factories.published()
+    with pytest.raises(CommandError, match="can't be read"):
+        call_command("import_joinings", "nowhere.csv")
+
+
+def test_of_several_agreements_one_is_to_be_named(history, tmp_path):
+    factories.published(slug="privacy")
+    lines = f"user,edition,at\nuser0,1,{at(1)}\n"
+    with pytest.raises(CommandError, match="Give --agreement: privacy, terms"):
+        run(tmp_path, lines)
+    assert "Recorded 1" in run(tmp_path, lines, agreement="terms")
