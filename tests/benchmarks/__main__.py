@@ -66,7 +66,7 @@ def benchmark(name: str, *, peers: bool) -> Callable[[bool], Iterator[Result]]:
         "lint": text.lint,
         "page": page.page,
         "fan_out": notices.fan_out,
-        "deliver": notices.deliver,
+        "deliver": partial(notices.deliver, peers=peers),
         "admin": admin.admin,
         "gate": partial(gate.gate, peers=peers),
         "joined": joined.joined,
