@@ -29,10 +29,10 @@ def deliver_notices() -> None:
         at = dispatch.next_at()
         if at is None:
             return
-        pause = (at - timezone.now()).total_seconds()
-        if pause > deadline - time.monotonic():
+        pause = max(0.0, (at - timezone.now()).total_seconds())
+        if time.monotonic() + pause >= deadline:
             break
-        time.sleep(max(0.0, pause))
+        time.sleep(pause)
     _hand_on(at)
 
 
