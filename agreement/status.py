@@ -134,11 +134,12 @@ def _channels(found: Status) -> None:
 
 
 def _seal(found: Status) -> None:
-    if last := Act.objects.last_verification():
-        found.verified_at = at = last.at
+    last = Act.objects.last_verification()
+    if last and last.at:
+        found.verified_at = last.at
         if last.kind == Act.Kind.FAULTY:
             found.problem(ACT, f"verify_editions found {last.note} faults")
-        elif (ago := found.at - at) > VERIFY:
+        elif (ago := found.at - last.at) > VERIFY:
             found.problem(LOOK, f"verify_editions last ran {ago.days} days ago")
     connection = connections[router.db_for_write(Edition)]
     if connection.vendor not in triggers.VENDORS:

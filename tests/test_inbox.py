@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -53,8 +54,7 @@ def test_the_page_tells_what_changed_since_the_edition_the_user_joined(reader, u
     published("последний")
     page = reader.get(HERE).content.decode()
     assert page.count("<details") == 1
-    assert "<del>первый</del>" in page
-    assert "<ins>последний</ins>" in page
+    assert re.search(r"<del>.*первый.*</del><ins>.*последний.*</ins> пункт", page)
     assert "промежуточный" not in page
     assert page.count("/changes/?from=1") == 2
 
@@ -83,7 +83,7 @@ def test_the_page_is_its_users_alone(client, reader, user):
     assert reader.get(HERE)["Cache-Control"] == "private, no-store"
     reader.logout()
     assert reader.get(HERE).status_code == 302
-    assert reader.post(HERE).status_code == 403
+    assert reader.post(HERE).status_code == 405
 
 
 def test_what_the_page_costs_does_not_grow_with_its_notices(reader, user, django_assert_max_num_queries):
@@ -110,6 +110,6 @@ def test_a_banner_counts_what_is_new_and_is_silent_where_nothing_is(user, django
     assert "2" in said
     assert "/agreements/notices/" in said
     Notice.objects.mark_read(user, Notice.objects.for_user(user))
-    assert banner(user) == ""
+    assert not banner(user).strip()
     with django_assert_num_queries(0):
-        assert banner(AnonymousUser()) == ""
+        assert not banner(AnonymousUser()).strip()

@@ -99,6 +99,7 @@ def test_a_missing_trigger_is_to_act_on():
 @pytest.mark.django_db
 def test_when_the_editions_were_last_verified_and_what_was_found_is_said(monkeypatch):
     factories.published()
+    dispatch.work()
     assert status.status().as_dict()["verified_at"] is None
     call_command("verify_editions", stdout=StringIO())
     found = status.status()

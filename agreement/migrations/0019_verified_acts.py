@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from agreement.models.triggers import CloseSeal, OpenSeal
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -9,6 +11,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        OpenSeal(),
         migrations.AlterField(
             model_name="act",
             name="kind",
@@ -40,4 +43,5 @@ class Migration(migrations.Migration):
                 condition=models.Q(("kind__in", ["verified", "faulty"])), fields=["id"], name="agreement_act_verified"
             ),
         ),
+        CloseSeal(),
     ]
