@@ -18,6 +18,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import urlencode
@@ -25,7 +26,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from agreement import conf, origin, standing
-from agreement.models import Acceptance
+from agreement.models import Acceptance, Stale
 from agreement.standing import Demand, Demands
 
 logger = logging.getLogger("agreement")
@@ -34,7 +35,8 @@ logger = logging.getLogger("agreement")
 REACHABLE = frozenset({"login", "logout", "set_language", "account_login", "account_logout"})
 IN_ADMIN = frozenset({"login", "logout", "jsi18n"})
 #: Kinds of the answers to programs (RFC 9457).
-UNJOINED, LEFT, AWAY = "urn:agreement:not-joined", "urn:agreement:left", "urn:agreement:unavailable"
+UNJOINED, LEFT = "urn:agreement:not-joined", "urn:agreement:left"
+AWAY, LATE = "urn:agreement:unavailable", "urn:agreement:stale"
 
 View = Callable[..., HttpResponseBase]
 
@@ -160,6 +162,20 @@ def asked_for(left: Sequence[Demand]) -> str:
         len(left),
     )
     return sentence % {"names": names}
+
+
+def late(request: HttpRequest, error: Exception) -> HttpResponse | None:
+    """The answer where a form could not be kept, because another edition took effect after it was checked: 409."""
+    if not isinstance(error, Stale):
+        return None
+    response: HttpResponse
+    if origin.opens_page(request):
+        response = HttpResponse(render_to_string("agreement/late.html", {"path": request.path}, request), status=409)
+    else:
+        says = " ".join(error.messages)
+        response = _problem(status=409, kind=LATE, title=_("Another edition is in force now."), detail=says)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
 def _away(request: HttpRequest, error: Exception) -> HttpResponse | None:

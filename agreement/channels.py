@@ -23,6 +23,7 @@ from agreement import conf
 from agreement.letters import Said, letter
 from agreement.models import Delivery, Notice, NoticeText
 from agreement.models.deliveries import LEASE
+from agreement.smtp import Conversation, wire
 
 #: The longest a mail server may be silent, in seconds: less than half a lease (design §3.8).
 TIMEOUT = 10
@@ -84,6 +85,11 @@ class Channel(ABC):
     def send(self, delivery: Delivery, address: str, said: NoticeText) -> None:
         """Hand one message over. Raises :class:`Refused`, :class:`Deferred` or :class:`Unavailable`."""
 
+    def begin(self, address: str) -> None:  # noqa: B027 - most channels have nothing to begin
+        """The next message will be to this address: what does not hand it over yet may be done now, while the last
+        one is being settled. Never raises; what is wrong, ``send()`` says.
+        """
+
     def close(self) -> None:  # noqa: B027 - most channels hold nothing
         """Give up what the channel holds open."""
 
@@ -103,6 +109,7 @@ class EmailChannel(Channel):
 
     def __init__(self) -> None:
         self._connection: Any = None
+        self._conversation: Conversation | None = None
         self._made: dict[int, bytes] = {}
         self._sender = parseaddr(conf.from_email())[1]
         self.host = ascii_host(conf.get().BASE_URL)
@@ -126,15 +133,20 @@ class EmailChannel(Channel):
         return ""
 
     def send(self, delivery: Delivery, address: str, said: NoticeText) -> None:
-        connection = self._open()
+        address = ascii_domain(address)
+        if self._conversation and self._conversation.under_way(but=address):
+            self.close()
+        self._open()
         with self._faults():
-            if _speaks_smtp(connection):
-                self._splice(connection, delivery, address, said)
+            if self._conversation:
+                self._splice(self._conversation, delivery, address, said)
             else:
                 self._hand_over(self._message(delivery, address, said))
 
     def post(self, message: mail.EmailMessage) -> None:
         """Hand over a letter that is no notice, on the same connection; raises as ``send()``."""
+        if self._conversation and self._conversation.under_way():
+            self.close()
         self._open()
         with self._faults():
             self._hand_over(message)
@@ -142,6 +154,10 @@ class EmailChannel(Channel):
     def _hand_over(self, message: mail.EmailMessage) -> None:
         if self._open().send_messages([message]) == 0:
             raise Deferred("the mail backend sent nothing")
+
+    def begin(self, address: str) -> None:
+        if self._conversation:
+            self._conversation.begin(self._sender, ascii_domain(address))
 
     def _message(self, delivery: Delivery, address: str, said: NoticeText) -> mail.EmailMultiAlternatives:
         message = mail.EmailMultiAlternatives(
@@ -165,19 +181,17 @@ class EmailChannel(Channel):
     def _message_id(self, delivery: Delivery) -> str:
         return f"<{delivery.notice.uuid.hex}.{delivery.pk}@{self.host}>"
 
-    def _splice(self, connection: Any, delivery: Delivery, address: str, said: NoticeText) -> None:
+    def _splice(self, conversation: Conversation, delivery: Delivery, address: str, said: NoticeText) -> None:
         """Through Django's own open connection, with what is the same for everybody made once: building a message
         takes longer than sending it.
         """
-        local, _at, domain = address.rpartition("@")
-        address = f"{local}@{punycode(domain)}"
         if said.pk not in self._made:
             message = self._message(delivery, address, said).message()
             for header in ("To", "Message-ID", "Date"):
                 del message[header]
-            self._made[said.pk] = re.sub(rb"\r?\n", b"\r\n", message.as_bytes())
+            self._made[said.pk] = wire(message.as_bytes())
         head = f"To: {address}\r\nMessage-ID: {self._message_id(delivery)}\r\nDate: {formatdate()}\r\n"
-        connection.connection.sendmail(self._sender, [address], head.encode("ascii") + self._made[said.pk])
+        conversation.send(self._sender, address, head.encode("ascii") + self._made[said.pk])
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
@@ -201,9 +215,12 @@ class EmailChannel(Channel):
             raise Refused("not a valid message") from None
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, conversation = self._connection, self._conversation
+        self._connection = self._conversation = None
         if connection is not None:
             with suppress(smtplib.SMTPException, OSError):
+                if conversation and conversation.under_way():  # A QUIT would be taken for the words of a message.
+                    connection.connection.close()
                 connection.close()
 
     def _open(self) -> Any:
@@ -217,6 +234,8 @@ class EmailChannel(Channel):
                 connection.timeout = min(connection.timeout or TIMEOUT, longest)
             try:
                 connection.open()
+                if _speaks_smtp(connection):
+                    self._conversation = Conversation(connection.connection)
             except (smtplib.SMTPException, OSError) as error:
                 raise Unavailable(f"{type(error).__name__}: {error}") from None
             self._connection = connection
@@ -235,6 +254,12 @@ class EmailChannel(Channel):
             return Unavailable(says, tried=code == 421)
         final = 500 <= code < 600 and not (status and status[0][1:4] == ".7.")
         return Refused(says) if final else Deferred(says)
+
+
+def ascii_domain(address: str) -> str:
+    """An address with its domain as a mail server understands it."""
+    local, _at, domain = address.rpartition("@")
+    return address if domain.isascii() else f"{local}@{punycode(domain)}"
 
 
 def ascii_host(url: str) -> str:

@@ -87,7 +87,7 @@ def deliver(
     with Heartbeat() as heartbeat:
         for channel in channels():
             while not run.over():
-                batch = _claim(channel, tally, clock())
+                batch = _claim(channel, run)
                 if not batch or not Round(run, channel, batch).done(heartbeat):
                     break
     return tally
@@ -122,20 +122,21 @@ def _open_from(channel: Channel, at: datetime) -> datetime:
     return max(opens_at, pace.back_at(at))
 
 
-def _claim(channel: Channel, tally: Tally, at: datetime) -> list[Delivery]:
+def _claim(channel: Channel, run: Run) -> list[Delivery]:
     """The next batch: of the oldest notice that has one, and no larger than the caps allow."""
-    if away := Pace.objects.left_alone(at).filter(channel=channel.name).first():
-        tally.outage = tally.outage or away.reason
+    at, sight = run.clock(), run.sight(channel)
+    if sight.away:
+        run.tally.outage = run.tally.outage or sight.away
         return []
     limits = conf.limits(channel.name)
     if not limits:
-        return _first_batch(channel, CLAIM, at)
+        return _first_batch(channel, run, CLAIM, at)
     with transaction.atomic(using=router.db_for_write(Pace)):
         pace = Pace.objects.lock(channel.name)
         size = min(CLAIM, pace.room(limits, at))
         if not size:
             return []
-        if batch := _first_batch(channel, size, at):
+        if batch := _first_batch(channel, run, size, at):
             pace.draw(limits, lease=batch[0].lease, count=len(batch), at=at)
         return batch
 
@@ -153,10 +154,13 @@ def _skip_stale(at: datetime) -> int:
     return skipped
 
 
-def _first_batch(channel: Channel, size: int, at: datetime) -> list[Delivery]:
-    for notice in Notice.objects.sendable(channel=channel.name):
-        if notice.stale(at):  # Since the round began; the next one skips it.
-            continue
-        if batch := Delivery.objects.claim(notice=notice, channel=channel.name, size=size, at=at):
-            return batch
-    return []
+def _first_batch(channel: Channel, run: Run, size: int, at: datetime) -> list[Delivery]:
+    while True:
+        sight = run.sight(channel)
+        for notice in sight.notices:
+            if batch := Delivery.objects.claim(notice=notice, channel=channel.name, size=size, at=at):
+                sight.fresh = False
+                return batch
+        if sight.fresh:
+            return []
+        run.look(channel)  # Before it is said that nothing is left.

@@ -101,7 +101,7 @@ class JoiningFormMixin(forms.BaseForm):
 
     def join(self, user: Any) -> None:
         """Record that the user accepted what the form showed, and consented to what he ticked. Raises
-        :class:`~agreement.models.Stale`.
+        :class:`~agreement.models.Stale`, which the middleware answers by 409.
         """
         for shown in self.editions.values():
             Acceptance.objects.record(

@@ -22,3 +22,6 @@ class AgreementMiddleware:
 
     def process_view(self, request: HttpRequest, view: access.View, args: Any, kwargs: Any) -> HttpResponse | None:
         return access.check(request, view)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return access.late(request, exception)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import zip_longest
 from typing import Any, Self
 
 from django.contrib.auth import get_user_model
@@ -34,6 +35,8 @@ ATTEMPTS = 16
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=4)
 #: So many deferred messages in a row, without one that was taken, are the server's fault and nobody else's.
 IN_A_ROW = 10
+#: Seconds for which a worker goes by what it saw of a channel and its notices.
+SIGHT = 1.0
 #: Instead of an edition's number: this reader was told nothing that could be taken back.
 NOTHING = -1
 
@@ -47,6 +50,10 @@ Texts = dict[tuple[str, int, int], dict[str, NoticeText]]
 
 #: What became of messages and could not be written down, by this process.
 _owed: deque[Callable[[], bool]] = deque()
+
+
+def _connection() -> Any:
+    return connections[router.db_for_write(Delivery)]
 
 
 def pause(attempts: int) -> timedelta:
@@ -113,6 +120,23 @@ def said(channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
 
 
 @dataclass(slots=True)
+class Sight:
+    """What a worker saw of a channel, and goes by for ``SIGHT`` seconds; with every claim it asks for a pause alone."""
+
+    taken: float
+    away: str
+    """Why the channel is left alone, or ``""``."""
+    notices: list[Notice]
+    """What may be sent, the oldest first."""
+    departed: dict[int, bool]
+    """By agreement: has it ever ended for anybody?"""
+    fresh: bool = True
+    """Has nothing been claimed by it yet?"""
+    thanked: bool = False
+    """Has the channel's outage been taken off, since it takes messages?"""
+
+
+@dataclass(slots=True)
 class Run:
     """What a worker knows from its first batch to its last."""
 
@@ -122,6 +146,25 @@ class Run:
     clock: Clock = timezone.now
     texts: Texts = field(default_factory=dict)
     known: dict[int, tuple[dict[int, int], int]] = field(default_factory=dict)
+    sights: dict[str, Sight] = field(default_factory=dict)
+
+    def sight(self, channel: Channel) -> Sight:
+        """The channel and its notices as they were, at most ``SIGHT`` seconds ago."""
+        sight = self.sights.get(channel.name)
+        if sight is None or time.monotonic() - sight.taken > SIGHT:
+            return self.look(channel)
+        return sight
+
+    def look(self, channel: Channel) -> Sight:
+        """The channel and its notices as they are: 2 queries, 1 a notice and 1 an agreement."""
+        taken, at = time.monotonic(), self.clock()
+        away = Pace.objects.left_alone(at).filter(channel=channel.name).values_list("reason", flat=True).first()
+        notices = [notice for notice in Notice.objects.sendable(channel=channel.name) if not notice.stale(at)]
+        ended = Withdrawal.objects.departures(at).filter(outcome=Withdrawal.Outcome.ENDED)
+        agreements = {notice.edition.agreement_id for notice in notices}
+        departed = {key: ended.filter(agreement=key).exists() for key in agreements}
+        self.sights[channel.name] = Sight(taken, away or "", notices, departed)
+        return self.sights[channel.name]
 
     def over(self) -> bool:
         """Is it time to stop?"""
@@ -187,6 +230,23 @@ class Heartbeat(threading.Thread):
 
 
 @dataclass(slots=True)
+class Message:
+    """What one delivery of a batch is to be sent, or why it is not."""
+
+    delivery: Delivery
+    skip: str = ""
+    address: str = ""
+    language: str = ""
+    since: int | None = None
+    said: NoticeText | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What the ledger keeps of a message that was sent, or refused."""
+        digest = pseudonyms.address(self.address)
+        return {"language": self.language, "since": self.since, "address_digest": digest}
+
+
+@dataclass(slots=True)
 class Round:
     """One batch on its way."""
 
@@ -197,39 +257,52 @@ class Round:
     used: int = 0
     deferred: int = 0
     sent: int = 0
+    #: What is still in this worker's hands, by key.
+    held: set[int] = field(default_factory=set)
     #: Did another worker take the lease over?
     lost: bool = False
+    #: What the settles are written by, while the connection holds.
+    cursor: Any = None
+    #: What was settled, and may not be on the disk yet.
+    written: list[Callable[[], bool]] = field(default_factory=list)
 
     def done(self, heartbeat: Heartbeat) -> bool:
         """Send the batch; ``False`` if the channel turned out to be away."""
         lease, name, away = self.batch[0].lease, self.channel.name, None
+        self.held = {delivery.pk for delivery in self.batch}
         try:
-            with self.channel, heartbeat.holding(lease):
-                self.send()
-        except Unavailable as error:
-            away = error
-            Pace.objects.away(name, at=self.run.clock(), reason=str(error))
-            self.run.tally.outage = str(error)
+            try:
+                with self.channel, heartbeat.holding(lease), _connection().cursor() as self.cursor:
+                    self.send()
+            except Unavailable as error:
+                away = error
+                Pace.objects.away(name, at=self.run.clock(), reason=str(error))
+                self.run.tally.outage = str(error)
+            except Away:
+                raise
+            except BaseException:
+                self.close()
+                raise
+            left = self.close()
         except Away:
-            # The lease is kept to its end: one message may be sent and not written down yet.
+            # The lease is kept to its end: what was sent may not be written down yet.
             self.reconnect()
             raise
-        except BaseException:
-            self.close()
-            raise
-        left = self.close()
         if away:
             self.run.tally.postponed += left
             logger.warning("N105 channel %s is away, %s deliveries wait: %s", name, left, away)
             return False
-        if self.sent:
+        sight = self.run.sight(self.channel)
+        if self.sent and not sight.thanked:
             Pace.objects.back(name)
+            sight.thanked = True
         return True
 
     def close(self) -> int:
         """Stopped in the middle or not, what is left is at once anybody's; how many."""
-        lease, name = self.batch[0].lease, self.channel.name
-        left = Delivery.objects.release(lease=lease, due_at=self.batch[0].notice.due_at)
+        lease, name, left = self.batch[0].lease, self.channel.name, 0
+        if self.held:
+            left = Delivery.objects.release(lease=lease, due_at=self.batch[0].notice.due_at)
         Delivery.objects.count_in(lease=lease, at=self.run.clock())
         if limits := conf.limits(name):
             with transaction.atomic(using=router.db_for_write(Pace)):
@@ -238,28 +311,44 @@ class Round:
         return left
 
     def send(self) -> None:
-        renewed = time.monotonic()
-        held = {delivery.pk for delivery in self.batch}
-        users, since, ended = self.recipients(), self.since(), self.ended()
-        for delivery in self.batch:
+        renewed, third = time.monotonic(), LEASE.total_seconds() / 3
+        messages = self.messages()
+        for message, following in zip_longest(messages, messages[1:]):
+            delivery = message.delivery
             if self.run.over():
                 return
-            if self.lost or time.monotonic() - renewed > LEASE.total_seconds() / 3:
-                held, renewed = Delivery.objects.renew(lease=delivery.lease), time.monotonic()
+            if self.lost or time.monotonic() - renewed > third:
+                self.held, renewed = Delivery.objects.renew(lease=delivery.lease), time.monotonic()
                 self.lost = False
-            if delivery.pk not in held:
+            if delivery.pk not in self.held:
                 continue
-            recipient = users.get(delivery.user_id)
-            told = since.get(delivery.user_id)
-            if told is None:  # Another worker is just telling him what this takes back.
+            if message.said:
+                self.attempt(message, message.said, following)
+            elif message.skip:
+                self.run.tally.skipped += self.settle(delivery, Delivery.Outcome.SKIPPED, reason=message.skip)
+            else:  # Another worker is just telling him what this takes back.
                 delivery.wait(due_at=self.run.clock() + LEASE / 3)
-                continue
-            if reason := ENDED if delivery.user_id in ended else self.skipped(delivery, recipient, told):
-                self.run.tally.skipped += self.settle(delivery, Delivery.Outcome.SKIPPED, reason=reason)
-            elif recipient:
-                self.attempt(delivery, *recipient, told)
+            self.held.discard(delivery.pk)
             if self.run.settled:
                 self.run.settled(delivery)
+
+    def messages(self) -> list[Message]:
+        """What is to be done with each delivery of the batch."""
+        users, since, ended = self.recipients(), self.since(), self.ended()
+        found = []
+        for delivery in self.batch:
+            message, recipient = Message(delivery, since=since.get(delivery.user_id)), users.get(delivery.user_id)
+            found.append(message)
+            if message.since is None:
+                continue
+            message.skip = ENDED if delivery.user_id in ended else self.skipped(delivery, recipient, message.since)
+            if message.skip or recipient is None:
+                continue
+            message.address, message.language = recipient
+            if message.language == "mul" and not self.channel.both:
+                message.language = conf.LANGUAGES[0]
+            message.said = self.run.said(self.channel, delivery.notice, message.since)[message.language]
+        return found
 
     def skipped(self, delivery: Delivery, recipient: tuple[str, str] | None, told: int) -> str:
         """Why there is nothing to send, or ``""``."""
@@ -293,8 +382,12 @@ class Round:
         return {**since}
 
     def ended(self) -> set[Any]:
-        """The users whose agreement has ended and who have not joined it again. 1 query, 2 if there are any."""
+        """The users whose agreement has ended and who have not joined it again. No query where that never happened,
+        else 1, and 2 if there are any.
+        """
         agreement = self.batch[0].notice.edition.agreement_id
+        if not self.run.sight(self.channel).departed.get(agreement, True):
+            return set()
         users = [delivery.user_id for delivery in self.batch if delivery.user_id is not None]
         left = Withdrawal.objects.departures(self.run.clock()).filter(outcome=Withdrawal.Outcome.ENDED)
         left = left.filter(agreement=agreement, user__in=users).order_by()
@@ -305,53 +398,55 @@ class Round:
         back = dict(joined.values_list("user").annotate(Max("at")))
         return {user for user, at in gone.items() if user not in back or back[user] <= at}
 
-    def attempt(self, delivery: Delivery, address: str, language: str, since: int) -> None:
-        outcome = Delivery.Outcome
-        if language == "mul" and not self.channel.both:
-            language = conf.LANGUAGES[0]
-        digest = pseudonyms.address(address)
+    def attempt(self, message: Message, said: NoticeText, following: Message | None) -> None:
+        """Send one message and write down what became of it, the next one's envelope already on its way."""
+        outcome, delivery = Delivery.Outcome, message.delivery
         self.used += 1
-        said = self.run.said(self.channel, delivery.notice, since)[language]
         try:
-            self.channel.send(delivery, address, said)
+            self.channel.send(delivery, message.address, said)
         except Refused as error:
-            self.run.tally.failed += self.settle(
-                delivery, outcome.FAILED, language=language, reason=str(error), address_digest=digest
-            )
+            self.run.tally.failed += self.settle(delivery, outcome.FAILED, reason=str(error), **message.facts())
         except Unavailable as error:
             if error.tried:
-                self.postpone(delivery, language, str(error))
+                self.postpone(delivery, message.language, str(error))
             else:
                 self.used -= 1
             raise
         except Exception as error:
             # One message never stops the others. The log names no address; an exception's text might.
             reason = str(error) if isinstance(error, Deferred) else type(error).__name__
-            self.postpone(delivery, language, reason)
+            self.postpone(delivery, message.language, reason)
             self.deferred += 1
             if self.deferred >= IN_A_ROW:
                 raise Unavailable(reason) from None
         else:
             self.deferred = 0
             self.sent += 1
-            self.run.tally.sent += self.settle(delivery, outcome.SENT, language=language, address_digest=digest)
+            if following and following.said and following.delivery.pk in self.held and not self.run.over():
+                self.channel.begin(following.address)
+            self.run.tally.sent += self.settle(delivery, outcome.SENT, **message.facts())
 
-    def settle(self, delivery: Delivery, outcome: Delivery.Outcome, **columns: str) -> bool:
+    def settle(self, delivery: Delivery, outcome: Delivery.Outcome, **columns: Any) -> bool:
         """Write the final state down, on a new connection if the old one broke; ``False`` if the lease was lost."""
         write = partial(delivery.settle, outcome, at=self.run.clock(), **columns)
+        self.written.append(write)
         try:
-            held = write()
+            held = write(cursor=self.cursor)
         except Away:
+            self.cursor = None
             self.reconnect()
-            _owed.append(write)
             settle_owed()
             return True
         self.lost = not held
         return held
 
     def reconnect(self) -> None:
-        """Let the next statement open a new connection, where this one is of no use any more."""
-        connection = connections[router.db_for_write(Delivery)]
+        """Let the next statement open a new connection, where this one is of no use any more; what this batch wrote
+        may be gone with the server, and is written again.
+        """
+        _owed.extend(self.written)
+        self.written.clear()
+        connection = _connection()
         if not connection.in_atomic_block:  # It is not this app's, then.
             connection.close_if_unusable_or_obsolete()
 

@@ -22,8 +22,8 @@ Fault = Callable[[str, int], str | None]
 class Server:
     """An SMTP server that fails as it is told to, by line or by message; keeps who it took what for."""
 
-    def __init__(self, fault: Fault) -> None:
-        self.fault, self.messages = fault, 0
+    def __init__(self, fault: Fault, *, grouped: bool = False) -> None:
+        self.fault, self.messages, self.grouped = fault, 0, grouped
         self.took: list[tuple[str, str]] = []
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -57,6 +57,12 @@ class Server:
                     reply = self.fault(recipient, self.messages)
                     if not self.obey(reply, say):
                         return
+                    if reply != "250 OK":
+                        recipient = ""
+                elif verb == "EHLO" and self.grouped:
+                    say("250-here\r\n250-PIPELINING\r\n250 8BITMIME")
+                elif verb == "DATA" and not recipient:
+                    say("554 5.5.1 no valid recipients")
                 elif verb == "DATA":
                     say("354 go on")
                     identity = ""
@@ -69,6 +75,7 @@ class Server:
                     reply = self.fault("", self.messages)
                     if reply is None or not reply.startswith(("4", "5")):
                         self.took.append((recipient, identity))
+                    recipient = ""
                     if not self.obey(reply, say):
                         return
                 elif verb == "QUIT":
@@ -88,8 +95,8 @@ class Server:
 
 
 @contextmanager
-def failing(settings: Any, fault: Fault) -> Iterator[Server]:
-    server = Server(fault)
+def failing(settings: Any, fault: Fault, *, grouped: bool = True) -> Iterator[Server]:
+    server = Server(fault, grouped=grouped)
     mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=server.port)
     try:
         yield server

@@ -50,6 +50,8 @@ class Session(asyncio.Protocol):
             elif verb == b"QUIT":
                 self.transport.write(b"221 bye\r\n")
                 self.transport.close()
+            elif verb == b"EHLO":
+                self.transport.write(b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
             else:
                 self.transport.write(b"250 OK\r\n")
 

@@ -128,9 +128,11 @@ def test_the_list_counts_nothing_and_costs_the_same_for_many(officer):
     edition, users = factories.published(), factories.users(60)
 
     def queries() -> list[str]:
+        """Those of the list: what the middleware asks about the officer is not its own."""
         with CaptureQueriesContext(connection) as captured:
             page(officer, at("changelist"))
-        return [query["sql"] for query in captured]
+        asked = [query["sql"] for query in captured]
+        return [sql for sql in asked if re.match(r'SELECT ((?! FROM ).)* FROM "agreement_acceptance"', sql)]
 
     join(users[0], edition)
     few = queries()
@@ -138,8 +140,8 @@ def test_the_list_counts_nothing_and_costs_the_same_for_many(officer):
         join(user, edition)
     many = queries()
 
-    assert len(many) == len(few)
-    assert not [sql for sql in many if sql.startswith("SELECT COUNT(")]
+    assert len(many) == len(few) == 2
+    assert not [sql for sql in many if "COUNT(" in sql]
 
 
 def test_the_report_tells_who_has_not_joined(officer):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from html.parser import HTMLParser
 
 import pytest
 import reversion
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone, translation
 from reversion.models import Version
 
-from agreement import roles
-from agreement.models import Edition
+from agreement import dispatch, roles
+from agreement.models import Acceptance, Act, Consent, Delivery, Edition, LegalHold, Withdrawal
 from tests import factories
 from tests.test_admin import at, written
 from tests.test_admin_roles import staff
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 #: What is written the same in every language: names of formats and zones, keys, and what the tests typed.
 INTERNATIONAL = re.compile(
-    r"Django|Markdown|Word|docx|SHA|UTC|UUID|NUL|HTML|Asia/\w+|Mac|PDF|IP|terms|author|publisher|officer|email|https?://\S+"
+    r"Django|Markdown|Word|docx|SHA|UTC|UUID|NUL|HTML|Asia/\w+|Mac|PDF|IP|terms|author|publisher|officer|user\d|CSV|ZIP|demo|registration|not-joined|email|https?://\S+"
     r"|[0-9a-f]{16,}|[0-9a-f-]{36}|example\.kz"
 )
 
@@ -125,3 +126,49 @@ def test_no_english_is_left_in_refusals(django_user_model, language):
     for answer, status in ((conflict, 409), (begun, 400), (empty, 409), (unclear, 400), (typed, 403)):
         assert answer.status_code == status
         assert english(answer.content.decode()) == set()
+
+
+@pytest.fixture
+def register(django_user_model):
+    """(page, its arguments) of the officers' desk, with a row of each kind."""
+    edition, (user, gone) = factories.published(), factories.users(2)
+    by = {"digest": edition.digest, "language": "kk", "kind": "explicit"}
+    joined = Acceptance.objects.record(user=user, edition=edition, **by)
+    consent = Consent.objects.give(user=user, purpose="портал", language="kk", text="Келісемін.")
+    withdrawal = Withdrawal.objects.register(
+        agreement=edition.agreement, user=gone, outcome="ended", received_on=date(2026, 1, 15)
+    )
+    hold = LegalHold.objects.hold(ground="Сот", by="officer", user=user)
+    dispatch.fan_out(edition.notices.get())
+    delivery = Delivery.objects.waiting().first()
+    Delivery.objects.filter(pk=delivery.pk).update(outcome="skipped", reason="no address", settled_at=timezone.now())
+    Act.objects.log(Act.Kind.VIEWED, on=joined, by="officer")
+    return [
+        *((f"acceptance_{page}", []) for page in ("changelist", "add", "report", "evidence")),
+        ("acceptance_change", [joined.pk]),
+        ("acceptance_edition", [edition.pk]),
+        ("consent_changelist", []),
+        ("consent_change", [consent.pk]),
+        *((f"withdrawal_{page}", []) for page in ("changelist", "add")),
+        ("withdrawal_change", [withdrawal.pk]),
+        *((f"legalhold_{page}", []) for page in ("changelist", "add")),
+        ("legalhold_change", [hold.pk]),
+        ("delivery_changelist", []),
+        ("delivery_change", [delivery.pk]),
+        ("act_changelist", []),
+    ]
+
+
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_no_english_is_left_on_the_desk_of_officers(register, django_user_model, language):
+    officer = staff(django_user_model, "officer", roles.PRIVACY_OFFICERS)
+    more = Permission.objects.filter(codename__in=["view_delivery", "view_act"])
+    django_user_model.objects.get(username="officer").user_permissions.set(more)
+    left = {}
+    for page, args in register:
+        answer = officer.get(at(page, *args, language=language))
+        assert answer.status_code == 200, page
+        left[f"{page} {args}"] = english(answer.content.decode())
+    with translation.override(language):
+        left["index"] = english(officer.get(reverse("admin:index")).content.decode())
+    assert {page: words for page, words in left.items() if words} == {}

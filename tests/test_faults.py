@@ -25,6 +25,7 @@ COUNT = 5_000 if os.environ.get("AGREEMENT_TEST_FULL") else 300
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("grouped", [True, False], ids=["in groups", "one by one"])
 @pytest.mark.parametrize(
     ("fault", "failed", "repeats"),
     [
@@ -41,11 +42,11 @@ COUNT = 5_000 if os.environ.get("AGREEMENT_TEST_FULL") else 300
         ),
     ],
 )
-def test_whatever_the_server_answers_the_ledger_adds_up_and_nobody_is_lost(settings, fault, failed, repeats):
+def test_whatever_the_server_answers_the_ledger_adds_up_and_nobody_is_lost(settings, fault, failed, repeats, grouped):
     factories.users(COUNT)
     factories.published()
     clock = Clock()
-    with failing(settings, fault) as server:
+    with failing(settings, fault, grouped=grouped) as server:
         clock.work(rounds=COUNT)
 
     total = Progress.objects.total()

@@ -7,10 +7,12 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.urls import path
 from django.utils import translation
 
 from agreement.forms import JoiningFormMixin
 from agreement.models import Acceptance, Edition, Stale
+from portal_site.urls import urlpatterns as portal
 from tests import factories
 from tests.site import KK, RU
 
@@ -136,3 +138,32 @@ def test_before_the_first_edition_there_is_nothing_to_ask():
     assert form.is_valid()
     form.save()
     assert not Acceptance.objects.exists()
+
+
+urlpatterns = [path("signup/", lambda request: _signed(request)), *portal]
+
+
+def _signed(request):
+    form = SignUp(request.POST)
+    assert form.is_valid()
+    factories.published()
+    form.save()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("headers", "kind", "says"),
+    [
+        ({"Accept": "text/html"}, "text/html", 'href="/signup/"'),
+        ({"Accept": "application/json"}, "application/problem+json", "urn:agreement:stale"),
+    ],
+)
+def test_a_form_that_came_too_late_is_409_and_saves_nothing(client, settings, headers, kind, says):
+    settings.ROOT_URLCONF = __name__
+    factories.published()
+    answer = client.post("/signup/", filled(SignUp()), headers=headers)
+    assert answer.status_code == 409
+    assert answer["Content-Type"].startswith(kind)
+    assert answer["Cache-Control"] == "private, no-store"
+    assert says in answer.content.decode()
+    assert (users(), Acceptance.objects.count()) == (0, 0)

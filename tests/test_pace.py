@@ -20,6 +20,7 @@ from agreement import conf, dispatch, pace
 from agreement.channels import Channel, Said, Unavailable
 from agreement.forecast import forecast
 from agreement.models import Delivery, Notice, Pace, Progress
+from agreement.sending import Run
 from tests import factories
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -244,11 +245,11 @@ def test_slots_nobody_used_are_given_back(simulated, settings):
 def test_the_slots_of_a_killed_worker_count_to_the_end_of_its_lease(simulated):
     written(50)
     limits = conf.limits("simulated")
-    batch = dispatch._claim(Simulated(), dispatch.Tally(), START)
+    batch = dispatch._claim(Simulated(), Run(dispatch.Tally(), clock=lambda: START))
     assert len(batch) == 11
     assert Pace.objects.get().room(limits, START) == 0
     later = START + timedelta(minutes=10)
-    dispatch._claim(Simulated(), dispatch.Tally(), later)
+    dispatch._claim(Simulated(), Run(dispatch.Tally(), clock=lambda: later))
     assert Pace.objects.get().log == [[(START + timedelta(seconds=30)).timestamp(), len(batch)]]
 
 

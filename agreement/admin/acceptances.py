@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, gate
 from agreement.admin import exporting
-from agreement.admin.tables import LONG, Endless, ReadOnly, Watched, moment
+from agreement.admin.tables import LONG, Endless, ReadOnly, Watched, moment, yes_or_no
 from agreement.models import Acceptance, Act, Edition, Stale
 from agreement.models.acts import name_of
 
@@ -73,7 +73,7 @@ class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
     search_fields = ["pk"]  # See get_search_results.
     search_help_text = _("The name or the key of a user, also of a deleted one.")
     change_list_template = "admin/agreement/acceptance/change_list.html"
-    shown = ["subject", "user", "kind", "when", "language", "displayed", "notice_sent", "digest"]
+    shown = ["subject", "user", "kind", "when", "language", "displayed", "told", "digest"]
     shown += ["reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -171,9 +171,13 @@ class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
     def erased(self, acceptance: Acceptance) -> str:
         return moment(acceptance.erased_at, conf.time_zone())
 
-    @admin.display(description=_("text displayed"), boolean=True)
-    def displayed(self, acceptance: Acceptance) -> bool:
-        return acceptance.displayed
+    @admin.display(description=_("text displayed"))
+    def displayed(self, acceptance: Acceptance) -> str:
+        return yes_or_no(acceptance.displayed)
+
+    @admin.display(description=Acceptance._meta.get_field("notice_sent").verbose_name)
+    def told(self, acceptance: Acceptance) -> str:
+        return yes_or_no(acceptance.notice_sent)
 
     # Who has not joined.
 

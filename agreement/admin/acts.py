@@ -59,14 +59,18 @@ def may_not(denied: Iterable[tuple[str, object]]) -> list[Right]:
 
 @admin.register(Act)
 class ActAdmin(ReadOnly, Endless, ActModelAdmin):
-    list_display = ["when", "kind", "by", "subject", "note"]
+    list_display = ["when", "kind", "by", "subject", "remark"]
     list_filter = ["kind"]
     search_fields = ["by", "agreement"]
-    fields = ["when", "kind", "by", "account", "subject", "digest", "note"]
+    fields = ["when", "kind", "by", "account", "subject", "digest", "remark"]
 
     @admin.display(description=_("when"))
     def when(self, act: Act) -> str:
         return moment(act.at, conf.time_zone())
+
+    @admin.display(description=Act._meta.get_field("note").verbose_name)
+    def remark(self, act: Act) -> str:
+        return gettext("report") if act.note == "report" else act.note
 
     @admin.display(description=_("about"))
     def subject(self, act: Act) -> str:

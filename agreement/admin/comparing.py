@@ -22,7 +22,7 @@ from reversion.errors import RevertError
 from reversion.models import Version
 
 from agreement import conf
-from agreement.admin.tables import language, moment
+from agreement.admin.tables import language, moment, yes_or_no
 from agreement.compared import html
 from agreement.models import Edition
 from agreement.models.refusals import TEXTS
@@ -84,7 +84,7 @@ def spoken() -> str:
 def said(name: str, value: object) -> object:
     """What an edition states, in words."""
     if isinstance(value, bool):
-        return _("yes") if value else _("no")
+        return yes_or_no(value)
     if name == "prevailing_language":
         return {"kk": _("Kazakh"), "ru": _("Russian")}.get(str(value), _("none stated"))
     return value

@@ -12,7 +12,7 @@ from django.core.paginator import Paginator
 from django.db import DataError
 from django.http import HttpRequest
 from django.utils.functional import cached_property
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext
 
 from agreement import dates
 from agreement.models import Act
@@ -59,6 +59,11 @@ def language() -> str:
 def moment(at: datetime | None, zone: str, case: dates.Case = "nominative") -> str:
     """The instant in the reader's language; a dash where there is none."""
     return dates.instant(at, language(), zone, case) if at else "—"
+
+
+def yes_or_no(value: object) -> str:
+    """Instead of Django's pictures, whose words are English in every language."""
+    return "—" if value is None else gettext("yes") if value else gettext("no")
 
 
 class FirstThousand(AnyPaginator):

@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, withdrawing
-from agreement.admin.tables import Endless, Filtered, ReadOnly, Watched, moment
+from agreement.admin.tables import Endless, Filtered, ReadOnly, Watched, moment, yes_or_no
 from agreement.models import Act, Consent, LegalHold, Withdrawal
 from agreement.models.acts import name_of
 
@@ -72,13 +72,24 @@ class WithdrawalForm(WithdrawalModelForm):
 @admin.register(Withdrawal)
 class WithdrawalAdmin(ReadOnly, Watched, Endless, WithdrawalModelAdmin):
     form = WithdrawalForm
-    list_display = ["reference", "user", "outcome", "received_on", "effective", "confirmed"]
+    list_display = ["number", "user", "outcome", "received_on", "effective", "confirmed"]
     list_filter = ["outcome"]
     list_select_related = ["user", "agreement"]
     search_fields = ["=application_number"]
     search_help_text = _("The number of the written application.")
     raw_id_fields = ["user"]
-    shown = ["reference", *WRITTEN[:-1], "papers", "registered", "registered_by", "edition", "confirmed", "erased"]
+    shown = [
+        "number",
+        *WRITTEN[:-3],
+        "rejoins",
+        "language",
+        "papers",
+        "registered",
+        "registered_by",
+        "edition",
+        "confirmed",
+        "erased",
+    ]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("agreement.add_withdrawal")
@@ -141,6 +152,14 @@ class WithdrawalAdmin(ReadOnly, Watched, Endless, WithdrawalModelAdmin):
         if row.scan:
             links.append((reverse(f"{site}:agreement_withdrawal_scan", args=[row.pk]), gettext("Scan")))
         return format_html_join(" · ", '<a href="{}">{}</a>', links)
+
+    @admin.display(description=_("reference number"))
+    def number(self, row: Withdrawal) -> str:
+        return row.reference
+
+    @admin.display(description=Withdrawal._meta.get_field("may_rejoin").verbose_name)
+    def rejoins(self, row: Withdrawal) -> str:
+        return yes_or_no(row.may_rejoin)
 
     @admin.display(description=_("effective"))
     def effective(self, row: Withdrawal) -> str:

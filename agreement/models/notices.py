@@ -211,9 +211,13 @@ class Notice(models.Model):
         since = dict.fromkeys(users, usual)
         if not earlier or self.kind == self.Kind.CANCELLED:
             return since
-        rows = self.deliveries.model.objects.filter(
-            notice__in=earlier, channel=channel, user__in=[user for user in users if user is not None]
-        )
+        rows = self.deliveries.model.objects.filter(channel=channel)
+        newest = rows.filter(notice=max(earlier, key=lambda notice: earlier[notice]), outcome="sent")
+        got_it = newest.filter(user__in=[user for user in users if user is not None]).values_list("user", flat=True)
+        behind = {user for user in users if user is not None} - set(got_it)
+        if not behind:
+            return since
+        rows = rows.filter(notice__in=earlier, user__in=behind)
         found = [
             (earlier[notice], user, outcome) for notice, user, outcome in rows.values_list("notice", "user", "outcome")
         ]

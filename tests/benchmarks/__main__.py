@@ -87,10 +87,12 @@ def django_site() -> Iterator[None]:
         import django
 
         django.setup()
-        from django.db import connection
+        from django.db import connection, connections
         from django.test.utils import setup_databases, teardown_databases
 
         print(f"Django {django.__version__}, Python {sys.version.split()[0]}, {connection.vendor}", flush=True)
+        if connection.vendor == "sqlite":  # On disk, as a site's is; Django's own would be in memory.
+            connections["default"].settings_dict["TEST"]["NAME"] = str(Path(folder) / "benchmark.sqlite3")
         databases = setup_databases(verbosity=0, interactive=False)
         try:
             yield

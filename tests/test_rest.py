@@ -1,0 +1,90 @@
+"""``HasJoined`` under Django REST framework itself; skipped where it is not installed (extra ``dev``)."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import path
+
+from agreement import gate, standing
+from agreement.access import HasJoined
+from agreement.models import Acceptance
+from agreement.models.agreements import Agreement, Joining
+from tests import factories
+
+rest = pytest.importorskip("rest_framework")
+from django.contrib.auth import get_user_model  # noqa: E402
+from rest_framework.authentication import BaseAuthentication  # noqa: E402
+from rest_framework.permissions import IsAuthenticated  # noqa: E402
+from rest_framework.renderers import JSONRenderer  # noqa: E402
+from rest_framework.response import Response  # noqa: E402
+from rest_framework.test import APIClient  # noqa: E402
+from rest_framework.views import APIView  # noqa: E402
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class ByToken(BaseAuthentication):
+    def authenticate(self, request):
+        name = request.headers.get("Authorization", "").removeprefix("Token ")
+        return (get_user_model().objects.get(username=name), None) if name else None
+
+    def authenticate_header(self, request):
+        return "Token"
+
+
+class Things(APIView):
+    authentication_classes = [ByToken]
+    permission_classes = [IsAuthenticated, HasJoined]
+    renderer_classes = [JSONRenderer]
+
+    def get(self, request):
+        return Response({"user": request.user.username})
+
+    def post(self, request):
+        return Response(request.data)
+
+
+urlpatterns = [path("things/", Things.as_view())]
+
+
+@pytest.fixture
+def api(settings):
+    settings.ROOT_URLCONF = __name__
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "agreement" not in name]
+    gate.forget()
+    standing.forget()
+    (user,) = factories.users(1)
+    client = APIClient(headers={"Authorization": f"Token {user.username}"})
+    client.user = user
+    yield client
+    standing.forget()
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_whoever_has_not_confirmed_is_403_and_told_what_to_join(api, method):
+    factories.agreement()
+    Agreement.objects.update(joining=Joining.EXPLICIT)
+    edition = factories.published()
+
+    answer = getattr(api, method)("/things/", {"a": "b"} if method == "post" else None, format="json")
+
+    assert answer.status_code == 403
+    assert "terms 1" in answer.json()["detail"]
+    assert answer.data["detail"].code == "not_joined"
+    record = {"edition": edition, "digest": edition.digest, "language": "kk", "kind": "explicit"}
+    Acceptance.objects.record(user=api.user, **record)
+    assert getattr(api, method)("/things/", {"a": "b"} if method == "post" else None, format="json").status_code == 200
+
+
+def test_an_act_by_a_token_is_an_entry_and_a_poll_is_none(api):
+    factories.published()
+    assert api.get("/things/").json() == {"user": api.user.username}
+    assert not Acceptance.objects.exists()
+    assert api.post("/things/", {"a": "b"}, format="json").json() == {"a": "b"}
+    assert [row.kind for row in Acceptance.objects.filter(user=api.user)] == ["deemed"]
+
+
+def test_a_visitor_is_left_to_the_other_permissions(api):
+    factories.published()
+    assert APIClient().get("/things/").status_code == 401
+    assert not Acceptance.objects.exists()
