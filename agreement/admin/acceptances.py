@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, gate
 from agreement.admin import exporting
-from agreement.admin.tables import LONG, Endless, ReadOnly, Watched, moment, yes_or_no
+from agreement.admin.tables import LONG, SPOKEN, Endless, ReadOnly, Watched, moment, yes_or_no
 from agreement.models import Acceptance, Act, Edition, Stale
 from agreement.models.acts import name_of
 
@@ -67,6 +67,7 @@ class OnBehalfForm(AcceptanceModelForm):
 class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
     form = OnBehalfForm
     raw_id_fields = ["user"]
+    formfield_overrides = SPOKEN
     list_display = ["id", "about", "user", "kind", "language", "when"]
     list_filter = ["kind"]
     list_select_related = ["user"]
@@ -75,6 +76,9 @@ class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
     change_list_template = "admin/agreement/acceptance/change_list.html"
     shown = ["subject", "user", "kind", "when", "language", "displayed", "told", "digest"]
     shown += ["reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"]
+
+    class Media:
+        css = {"all": ["agreement/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("agreement.add_acceptance")

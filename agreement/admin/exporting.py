@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import FileResponse, HttpRequest
@@ -18,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import evidence
-from agreement.admin.tables import LONG
+from agreement.admin.tables import LONG, SpokenDateTime
 from agreement.models import Edition
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class EvidenceForm(forms.Form):
     )
     edition = EditionChoiceField(Edition.objects.none(), label=_("edition"), required=False)
     at = forms.SplitDateTimeField(
-        label=_("as it stood then"), required=False, widget=AdminSplitDateTime, help_text=_("Now, if left empty.")
+        label=_("as it stood then"), required=False, widget=SpokenDateTime, help_text=_("Now, if left empty.")
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

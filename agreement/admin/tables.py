@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
-from django.db import DataError
+from django.db import DataError, models
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import get_language, gettext
@@ -64,6 +66,20 @@ def moment(at: datetime | None, zone: str, case: dates.Case = "nominative") -> s
 def yes_or_no(value: object) -> str:
     """Instead of Django's pictures, whose words are English in every language."""
     return "—" if value is None else gettext("yes") if value else gettext("no")
+
+
+class SpokenDateTime(AdminSplitDateTime):
+    """Django's, with a name to be read out for each of its two inputs."""
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        for widget, called in zip(context["widget"]["subwidgets"], (gettext("Date"), gettext("Time")), strict=True):
+            widget["attrs"]["aria-label"] = called
+        return context
+
+
+#: For ``formfield_overrides``: moments that are typed.
+SPOKEN: Any = {models.DateTimeField: {"form_class": forms.SplitDateTimeField, "widget": SpokenDateTime}}
 
 
 class FirstThousand(AnyPaginator):

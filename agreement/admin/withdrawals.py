@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, withdrawing
-from agreement.admin.tables import Endless, Filtered, ReadOnly, Watched, moment, yes_or_no
+from agreement.admin.tables import SPOKEN, Endless, Filtered, ReadOnly, Watched, moment, yes_or_no
 from agreement.models import Act, Consent, LegalHold, Withdrawal
 from agreement.models.acts import name_of
 
@@ -72,6 +72,7 @@ class WithdrawalForm(WithdrawalModelForm):
 @admin.register(Withdrawal)
 class WithdrawalAdmin(ReadOnly, Watched, Endless, WithdrawalModelAdmin):
     form = WithdrawalForm
+    formfield_overrides = SPOKEN
     list_display = ["number", "user", "outcome", "received_on", "effective", "confirmed"]
     list_filter = ["outcome"]
     list_select_related = ["user", "agreement"]
@@ -206,6 +207,7 @@ class LegalHoldAdmin(Watched, Filtered, HoldModelAdmin):
     """A hold is placed once; afterwards only its end changes."""
 
     form = HoldForm
+    formfield_overrides = SPOKEN
     list_display = ["id", "user", "edition", "ground", "by", "held_from", "held_until"]
     list_select_related = ["user", "edition__agreement"]
     raw_id_fields = ["user", "edition"]

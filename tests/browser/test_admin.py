@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from agreement import conf, dispatch, roles
-from agreement.models import Act, Delivery, Edition, Notice
+from agreement.models import Acceptance, Act, Delivery, Edition, Notice, Progress
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from portal_site.management.commands import demo
@@ -192,9 +192,16 @@ def test_a_publisher_publishes_for_tomorrow_cancels_and_publishes_now(person, la
 
 
 @languages
-def test_a_privacy_officer_sees_no_editions_and_no_log(person, language):
-    draft = draft_of()
+def test_a_privacy_officer_sees_joinings_and_no_editions_and_no_log(person, language):
+    draft, edition = draft_of(), Edition.objects.in_force().get()
+    user = get_user_model().objects.get(username="author")
+    row = Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="kk", kind="explicit")
     person.log_in("officer")
+    person.submit("#content-main a[href$='/agreement/acceptance/']")
+    person.submit(f"#result_list a[href*='/acceptance/{row.pk}/']")
+    assert person.page.locator("input[name=_save]").count() == 0
+    assert Act.objects.filter(kind=Act.Kind.VIEWED, by="officer").count() == 2
+    person.open("")
     assert person.page.locator("#content-main a[href*='/edition/']").count() == 0
     for path in (
         "agreement/edition/",
@@ -254,6 +261,39 @@ def test_a_notice_is_held_with_one_click_and_its_progress_refreshes_itself(perso
     person.page.locator("progress[value='3']").wait_for()
     assert person.page.locator("[data-running]").count() == 0
     assert [text for text in complaints if "404 (Not Found)" not in text] == []
+
+
+@pytest.mark.parametrize("language", ["ru"])
+def test_a_correction_replaces_the_notice_that_was_held(person, settings, language):
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
+    Notice.objects.update(fanned_out_at=timezone.now())
+    get_user_model().objects.get(username="author").groups.add(Group.objects.get(name=roles.PUBLISHERS))
+    faulty = draft_of()
+    faulty.publish()
+    dispatch.work()
+    person.log_in("author")
+    person.open(f"agreement/edition/{faulty.pk}/change/")
+    person.submit("button[formaction$='/pause/']")
+    person.open(f"agreement/edition/{faulty.pk}/change/")
+    person.submit("a[href*='/add/?edition=']")
+    person.submit("input[type=submit].default")
+    for code in conf.LANGUAGES:
+        person.append(code, "1.2", " +")
+    person.submit("input[name=_continue]")
+    person.submit("a[href$='/publish/']")
+    assert "Неотправленные уведомления о прежних редакциях: 3." in person.words
+    person.tick_all()
+    person.click("input[name=when][value=now]")
+    if person.page.locator("#id_reason").count():
+        person.page.locator("#id_reason").fill("Ошибка в тексте.")
+    person.confirm("terms")
+    person.submit("input[type=submit].default")
+
+    dispatch.work(clock=lambda: timezone.now() + timedelta(minutes=11))
+    rows = {row.notice.edition.number: row for row in Progress.objects.select_related("notice__edition")}
+    assert (rows[2].skipped, rows[2].waiting, rows[2].sent) == (3, 0, 0)
+    assert (rows[3].sent, rows[3].waiting) == (3, 0)
 
 
 @languages
@@ -388,8 +428,16 @@ def test_a_publish_page_left_open_is_refused_and_nothing_is_published(person, me
 
 
 def desk_pages() -> dict[str, str]:
-    draft = draft_of(summary_kk="Өзгерді.")
     in_force = Edition.objects.in_force().get()
+    user = get_user_model().objects.get(username="author")
+    joined = Acceptance.objects.record(
+        user=user, edition=in_force, digest=in_force.digest, language="kk", kind="explicit"
+    )
+    scheduled = draft_of(3)
+    scheduled.publish(effective_from=timezone.now() + timedelta(days=2))
+    dispatch.fan_out(scheduled.notices.get())
+    Progress.objects.update(failed=2, skipped=1, reasons={"failed": {"SMTP 550": 2}, "skipped": {"no address": 1}})
+    draft = draft_of(summary_kk="Өзгерді.")
     there = f"agreement/edition/{draft.pk}"
     return {
         "start": "agreement/edition/add/",
@@ -401,7 +449,20 @@ def desk_pages() -> dict[str, str]:
         "editions": "agreement/edition/",
         "timeline": f"agreement/agreement/{in_force.agreement_id}/change/",
         "log": "agreement/act/",
-        "sending": f"agreement/notice/{in_force.notices.get().pk}/sending/",
+        "cancel": f"agreement/edition/{scheduled.pk}/cancel/",
+        "notices": "agreement/notice/",
+        "notice": f"agreement/notice/{scheduled.notices.get().pk}/change/",
+        "sending": f"agreement/notice/{scheduled.notices.get().pk}/sending/",
+        "deliveries": "agreement/delivery/",
+        "joinings": "agreement/acceptance/",
+        "joining": f"agreement/acceptance/{joined.pk}/change/",
+        "enter a joining": "agreement/acceptance/add/",
+        "reports": "agreement/acceptance/report/",
+        "report": f"agreement/acceptance/report/{in_force.pk}/",
+        "evidence": "agreement/acceptance/evidence/",
+        "withdrawals": "agreement/withdrawal/",
+        "enter a withdrawal": "agreement/withdrawal/add/",
+        "holds": "agreement/legalhold/",
     }
 
 
