@@ -470,6 +470,19 @@ def test_anymails_webhook_is_understood():
 
 
 @pytest.mark.django_db
+def test_a_clause_whose_number_alone_changed_is_named_and_not_quoted():
+    published()
+    kk = factories.KK.replace("1.2. ", "1.2. Жаңа тармақ.\n\n1.3. ")
+    ru = factories.RU.replace("1.2. ", "1.2. Новый пункт.\n\n1.3. ")
+    notice = factories.published(kk=kk, ru=ru).notices.get()
+    said = letter(notice, "ru", since=1)
+    for words in (said.text, said.html):
+        assert "Изменился только номер: 1.2 → 1.3" in words
+        assert "Новый пункт" in words
+        assert "Второй пункт" not in words
+
+
+@pytest.mark.django_db
 def test_the_ledger_names_the_sealed_words_each_reader_got(settings):
     first, second = factories.users(2, languages=("kk", "ru"))
     published()
