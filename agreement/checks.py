@@ -69,6 +69,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
             yield _wrong(key, getattr(now, key), "must lie between 0 and 32767")
     if _is(now.NOTICE_DELAY, timedelta) and not timedelta() <= now.NOTICE_DELAY <= timedelta(days=1):
         yield _wrong("NOTICE_DELAY", now.NOTICE_DELAY, "must lie between no time and a day")
+    if _is(now.SENDERS, int) and not 1 <= now.SENDERS <= 1000:
+        yield _wrong("SENDERS", now.SENDERS, "must lie between 1 and 1000")
     if now.PREVAILING_LANGUAGE not in ("", *conf.LANGUAGES):
         yield _wrong("PREVAILING_LANGUAGE", now.PREVAILING_LANGUAGE, 'must be "kk", "ru" or ""')
     if now.DATABASE_AWAY not in ("read", "all", "none"):

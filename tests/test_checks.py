@@ -51,6 +51,7 @@ def test_E001_names_the_nearest_right_setting(settings):  # noqa: N802
         ("CHANNELS", "agreement.channels.EmailChannel", "but must be of type tuple"),
         ("CHANNELS", ("agreement.channels.Pigeon",), "'agreement.channels.Pigeon', but can't be imported"),
         ("DATABASE_AWAY", "maybe", '\'maybe\', but must be "read", "all" or "none"'),
+        ("SENDERS", 0, "0, but must lie between 1 and 1000"),
         ("TRUSTED_PROXIES", -1, "-1, but must not be negative"),
         ("EXEMPT", "health", "'health', but must be of type tuple"),
         ("PSEUDONYM_KEYS", ["secret"], "'list', but must be a dict of secrets by id"),
