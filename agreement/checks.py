@@ -208,8 +208,11 @@ def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterab
     if conf.get().ENQUEUE == conf.Conf().ENQUEUE and not settings.DEBUG:
         engine = getattr(settings, "TASKS", {}).get("default", {}).get("BACKEND", "immediate")
         if "immediate" in engine.lower():
+            waits = "TASKS is the immediate backend: whoever publishes waits until every user has been written to."
+            if now := conf.get().NOTICE_DELAY:
+                waits = f"TASKS is the immediate backend: nobody sends what waits for NOTICE_DELAY ({now})."
             yield Warning(
-                "TASKS is the immediate backend: whoever publishes waits until every user has been written to.",
+                waits,
                 hint='Set a backend that has workers, or AGREEMENT["ENQUEUE"] = None with deliver_notices --watch.',
                 id="agreement.W004",
             )

@@ -113,6 +113,8 @@ def test_W002_asks_for_the_include(settings):  # noqa: N802
 def test_W004_warns_of_a_publisher_who_waits(settings):  # noqa: N802
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
     assert only(check_site(None)).id == "agreement.W004"
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    assert "nobody sends what waits for NOTICE_DELAY (0:10:00)." in only(check_site(None)).msg
 
 
 def test_W005_warns_of_a_text_without_pages(settings):  # noqa: N802
