@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from agreement import conf, dispatch, pseudonyms
 from agreement.channels import EmailChannel, ascii_domain
+from agreement.letters import letter
 from agreement.models import Acceptance, Bounce, Delivery, Edition, Notice, NoticeText, Progress, Withdrawal
 from agreement.models.notices import overtaken
 from tests import factories
