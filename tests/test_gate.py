@@ -201,3 +201,14 @@ def test_agreements_do_not_mix_and_one_without_editions_is_unknown():
     Agreement.objects.create(slug="c")
 
     assert {slug: len(timeline.editions) for slug, timeline in gate.timelines().agreements.items()} == {"a": 1, "b": 2}
+
+
+@pytest.mark.django_db
+def test_the_tenth_edition_follows_the_ninth():
+    """Elsewhere numbers are sorted as text, and 9 stays in force."""
+    for _number in range(11):
+        factories.published()
+    timeline = terms()
+    assert [edition.number for edition in timeline.editions] == list(range(1, 12))
+    assert timeline.in_force(timezone.now()).number == 11
+    assert [timeline.before(edition).number for edition in timeline.editions[1:]] == list(range(1, 11))
