@@ -69,6 +69,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
             yield _wrong(key, getattr(now, key), "must lie between 0 and 32767")
     if _is(now.NOTICE_DELAY, timedelta) and not timedelta() <= now.NOTICE_DELAY <= timedelta(days=1):
         yield _wrong("NOTICE_DELAY", now.NOTICE_DELAY, "must lie between no time and a day")
+    if _is(now.SENDERS, int) and not 1 <= now.SENDERS <= 1000:
+        yield _wrong("SENDERS", now.SENDERS, "must lie between 1 and 1000")
     if now.PREVAILING_LANGUAGE not in ("", *conf.LANGUAGES):
         yield _wrong("PREVAILING_LANGUAGE", now.PREVAILING_LANGUAGE, 'must be "kk", "ru" or ""')
     if now.DATABASE_AWAY not in ("read", "all", "none"):
@@ -206,8 +208,11 @@ def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterab
     if conf.get().ENQUEUE == conf.Conf().ENQUEUE and not settings.DEBUG:
         engine = getattr(settings, "TASKS", {}).get("default", {}).get("BACKEND", "immediate")
         if "immediate" in engine.lower():
+            waits = "TASKS is the immediate backend: whoever publishes waits until every user has been written to."
+            if now := conf.get().NOTICE_DELAY:
+                waits = f"TASKS is the immediate backend: nobody sends what waits for NOTICE_DELAY ({now})."
             yield Warning(
-                "TASKS is the immediate backend: whoever publishes waits until every user has been written to.",
+                waits,
                 hint='Set a backend that has workers, or AGREEMENT["ENQUEUE"] = None with deliver_notices --watch.',
                 id="agreement.W004",
             )

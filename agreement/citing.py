@@ -73,6 +73,11 @@ def path(slug: str = "", *, app: str | None = None) -> str:
     return _reverse("current", slug, app=app) if slug else _reverse("index", app=app)
 
 
+def inbox(*, app: str | None = None) -> str:
+    """The address of the signed-in user's notices."""
+    return _reverse("notices", app=app)
+
+
 def validity(slug: str = "") -> str:
     """Which edition binds, and since when, in a sentence or two; of the announced one before the first. ``""``
     where there is neither.

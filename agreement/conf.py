@@ -69,6 +69,9 @@ class Conf:
     """Dotted path of the callable that is called after the commit that created notices.
     ``None``: nothing is called, and ``deliver_notices --watch`` finds the work by itself."""
 
+    SENDERS: int = 1
+    """How many tasks share the sending of what is due: as many as the engine has workers to spare."""
+
     FROM_EMAIL: str = ""
     """The ``From`` address of notices. Default: ``DEFAULT_FROM_EMAIL``."""
 

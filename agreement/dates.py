@@ -1,4 +1,4 @@
-"""Dates and zones as Kazakh, Russian and English readers write them.
+"""Dates, zones and large numbers as Kazakh, Russian and English readers write them.
 
 Django has no Kazakh formats (it prints "Наурыз 1, 2026, 9 Т.Ж."), and neither language's sentence can be
 made from a nominative alone, so the month names and their cases are here.
@@ -132,3 +132,8 @@ def instant(at: datetime, language: str, name: str, case: Case = "nominative") -
     """Date, time and zone: «2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты, UTC+5)»."""
     hour = "сағат " if language == "kk" else ""
     return f"{day(at, language, name, case)}, {hour}{clock(at, name)} ({zone(at, language, name)})"
+
+
+def number(count: int, language: str) -> str:
+    """A large number with its thousands apart, which Django does not do in Kazakh: «1 000 000», "1,000,000"."""
+    return f"{count:,}".replace(",", "," if language == "en" else "\N{NO-BREAK SPACE}")

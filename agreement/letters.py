@@ -53,6 +53,8 @@ def letter(notice: Notice, language: str, *, since: int) -> Said:
     parts = [_part(notice, one, since) for one in (conf.LANGUAGES if language == "mul" else (language,))]
     subject = " / ".join(dict.fromkeys(part["subject"] for part in parts))
     texts = [render_to_string("agreement/mail/notice.txt", part) for part in parts]
+    for part in parts:  # A number stands beside its sign.
+        part["heading"] = part["subject"].replace("№ ", "№\N{NO-BREAK SPACE}")
     context = {"parts": parts, "language": parts[0]["language"], "title": parts[0]["subject"]}
     return Said(
         subject=subject if len(subject) <= 255 else subject[:254] + "…",
@@ -81,7 +83,8 @@ def _part(notice: Notice, language: str, since: int) -> dict[str, Any]:
     before = editions.in_force(edition.cancelled_at or edition.published_at).exclude(pk=edition.pk).first()
     short = not any(one.material for one in news) and old is not None
     redline = comparison.redline(old, edition, language) if old and notice.kind != Notice.Kind.CANCELLED else None
-    shown = [] if short or redline is None else _shown(redline.changed)
+    told = [] if short or redline is None else [change for change in redline.changed if not _renumbered(change)]
+    shown = _shown(told)
     title = " ".join(edition.text(language).title.split())
     with translation.override(language):
         changes_url = absolute("agreement:changes", slug, edition.number)
@@ -104,7 +107,8 @@ def _part(notice: Notice, language: str, since: int) -> dict[str, Any]:
             "counted": rendering.summary(redline, language) if redline else "",
             "quoted": [_quoted(change, language) for change in shown],
             "plain": rendering.plain(Redline(tuple(shown)), language).strip() if shown else "",
-            "left_out": len(redline.changed) - len(shown) if redline and not short else 0,
+            "left_out": len(told) - len(shown),
+            "renumbered": ", ".join(filter(None, map(_renumbered, redline.changed))) if told and redline else "",
             "edition_url": absolute("agreement:edition", slug, edition.number),
             "changes_url": f"{changes_url}?{urlencode({'from': since})}" if old else "",
             "editions_url": absolute("agreement:editions", slug),
@@ -137,6 +141,12 @@ def _shown(changes: Sequence[Change]) -> list[Change]:
     """The changed clauses as far as a letter holds them."""
     sizes = accumulate(sum(len(run.text) for run in change.words) for change in changes)
     return [change for change, size in zip(changes[:CLAUSES], sizes, strict=False) if size <= CHARACTERS]
+
+
+def _renumbered(change: Change) -> str:
+    """``4.1 → 4.2`` of a clause whose number alone changed: its words are no news; else ``""``."""
+    old, new = (unit.label.rstrip(".") if unit else "" for unit in (change.old, change.new))
+    return f"{old} → {new}" if old and new and rendering.facts(change) == ("renumbered",) else ""
 
 
 def _quoted(change: Change, language: str) -> Quoted:

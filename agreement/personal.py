@@ -31,6 +31,8 @@ from agreement.shown import Shown, frame
 
 #: How much of a long life the record shows, the latest first.
 LATEST = 200
+#: What an edition need not be read with, where its words are not shown.
+LONG = ("body", "body_kk", "body_ru")
 
 View = Callable[..., HttpResponseBase]
 
@@ -152,7 +154,7 @@ def _record(visit: Visit, slug: str, number: int, digest: str, language: str) ->
 
 def _ask(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpResponse:
     """2 queries, 2 for each edition asked about, and 1 if consents to data are."""
-    joined = _joined(visit)
+    joined = joined_last(visit)
     wanted = _wanted(visit, timeline, joined.get(timeline.key))
     if wanted is None:
         raise Http404
@@ -178,14 +180,11 @@ def _ask(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpRespon
     return response
 
 
-def _joined(visit: Visit) -> dict[int, Acceptance]:
+def joined_last(visit: Visit) -> dict[int, Acceptance]:
     """The latest joining of this user in each agreement. 1 query."""
     rows = Acceptance.objects.with_current(visit.request.user.pk).select_related("edition")
     rows = rows.order_by("edition__number", "round")
-    return {row.edition.agreement_id: row for row in rows.defer(*(f"edition__{name}" for name in _LONG))}
-
-
-_LONG = ("body", "body_kk", "body_ru")
+    return {row.edition.agreement_id: row for row in rows.defer(*(f"edition__{name}" for name in LONG))}
 
 
 def _wanted(visit: Visit, timeline: Timeline, joined: Acceptance | None) -> Dated | None:
@@ -249,7 +248,7 @@ def record_page(visit: Visit, *, reworded: bool = False) -> HttpResponse:
     """The record; ``reworded`` says that nothing was recorded, since the words of a consent had changed."""
     by_key = {timeline.key: timeline for timeline in visit.timelines.agreements.values()}
     rows = Acceptance.objects.filter(user=visit.request.user.pk).select_related("edition__agreement")
-    rows = rows.defer(*(f"edition__{name}" for name in _LONG))
+    rows = rows.defer(*(f"edition__{name}" for name in LONG))
     joinings: list[Joined] = []
     last: dict[int, Shown] = {}
     for row in reversed(rows.order_by("-at", "-pk")[:LATEST]):
@@ -263,7 +262,7 @@ def record_page(visit: Visit, *, reworded: bool = False) -> HttpResponse:
         Delivery.objects.filter(user=visit.request.user.pk)
         .exclude(outcome=Delivery.Outcome.WAITING)
         .select_related("notice__edition__agreement")
-        .defer(*(f"notice__edition__{name}" for name in _LONG))
+        .defer(*(f"notice__edition__{name}" for name in LONG))
         .order_by("-settled_at")[:LATEST]
     )
     notices = [

@@ -11,10 +11,12 @@ from django.db import DatabaseError, connections, router
 from django.utils import timezone
 
 from agreement import conf
-from agreement.models import Delivery, Edition, Notice, Pace, Progress, Withdrawal, triggers
+from agreement.models import Act, Delivery, Edition, Notice, Pace, Progress, Withdrawal, triggers
 
 #: A delivery that has been due for so long has nobody to send it: a person is to look, then to act.
 LATE, TOO_LATE = timedelta(minutes=15), timedelta(hours=4)
+#: An old verification proves little: it is to run nightly, and somebody is to look when it did not for so long.
+VERIFY = timedelta(days=7)
 #: A part of an audience that failed which a person is to look at.
 FAILED = 0.05
 
@@ -32,6 +34,7 @@ class Status:
     deliveries: dict[str, int] = field(default_factory=dict)
     oldest_due: datetime | None = None
     channels: list[dict[str, Any]] = field(default_factory=list)
+    verified_at: datetime | None = None
 
     def problem(self, level: int, sentence: str) -> None:
         self.level = max(self.level, level)
@@ -46,6 +49,7 @@ class Status:
             "deliveries": self.deliveries,
             "oldest_due": self.oldest_due and self.oldest_due.isoformat(),
             "channels": self.channels,
+            "verified_at": self.verified_at and self.verified_at.isoformat(),
         }
 
     def lines(self) -> list[str]:
@@ -56,7 +60,8 @@ class Status:
         said.append(", ".join(f"{name} {count}" for name, count in self.deliveries.items()))
         if self.oldest_due:
             said.append(f"oldest delivery due since {self.oldest_due.isoformat(timespec='seconds')}")
-        return said
+        verified = self.verified_at.isoformat(timespec="seconds") if self.verified_at else "never"
+        return [*said, f"editions verified: {verified}"]
 
 
 def status(at: datetime | None = None) -> Status:
@@ -129,6 +134,13 @@ def _channels(found: Status) -> None:
 
 
 def _seal(found: Status) -> None:
+    last = Act.objects.last_verification()
+    if last and last.at:
+        found.verified_at = last.at
+        if last.kind == Act.Kind.FAULTY:
+            found.problem(ACT, f"verify_editions found {last.note} faults")
+        elif (ago := found.at - last.at) > VERIFY:
+            found.problem(LOOK, f"verify_editions last ran {ago.days} days ago")
     connection = connections[router.db_for_write(Edition)]
     if connection.vendor not in triggers.VENDORS:
         return

@@ -12,7 +12,7 @@ try:
 except ImportError:  # Django 5.2
     from django_tasks import task  # type: ignore[no-redef]
 
-from agreement import dispatch
+from agreement import conf, dispatch
 
 #: Seconds one task works before it hands on to the next, so that a worker is never held for hours.
 SLICE = 20
@@ -29,15 +29,20 @@ def deliver_notices() -> None:
         at = dispatch.next_at()
         if at is None:
             return
-        pause = (at - timezone.now()).total_seconds()
-        if pause > deadline - time.monotonic():
+        pause = max(0.0, (at - timezone.now()).total_seconds())
+        if time.monotonic() + pause >= deadline:
             break
-        time.sleep(max(0.0, pause))
-    enqueue(at)
+        time.sleep(pause)
+    _hand_on(at)
 
 
 def enqueue(at: datetime | None = None) -> None:
-    """Nudge the engine: there may be something to send, now or at that moment."""
+    """Nudge the engine: there may be something to send, now or at that moment, for ``SENDERS`` tasks."""
+    for _sender in range(conf.get().SENDERS):
+        _hand_on(at)
+
+
+def _hand_on(at: datetime | None) -> None:
     if at is None or at <= timezone.now():
         deliver_notices.enqueue()
     elif deliver_notices.get_backend().supports_defer:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from agreement import conf, data, feeds, leaving, memento, personal, verify, views
+from agreement import conf, data, feeds, inbox, leaving, memento, personal, verify, views
 
 
 class NumberConverter:
@@ -41,6 +41,7 @@ app_name = "agreement"
 urlpatterns = [
     path("", views.index, name="index"),
     path("verify/", verify.verify, name="verify"),
+    path("notices/", inbox.notices, name="notices"),
     path("record/", personal.record, name="record"),
     path("record/consent/", leaving.consent, name="consent"),
     path("record/evidence.zip", leaving.evidence_mine, name="evidence_mine"),

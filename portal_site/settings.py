@@ -151,6 +151,7 @@ AGREEMENT = {
     "FROM_EMAIL": env.str("AGREEMENT_FROM_EMAIL", default=""),
     "REPLY_TO": env.str("AGREEMENT_REPLY_TO", default=""),
     "PACE": {"email": env.tuple("AGREEMENT_PACE", default=())},
+    "SENDERS": env.int("AGREEMENT_SENDERS", default=1),
     "HOLD": env.bool("AGREEMENT_HOLD", default=False),
     # Seconds; whoever tries the demo does not wait for long.
     "NOTICE_DELAY": timedelta(seconds=env.int("AGREEMENT_NOTICE_DELAY", default=20 if DEBUG else 600)),

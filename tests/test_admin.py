@@ -372,7 +372,9 @@ def test_a_published_edition_is_not_deleted_alone_or_with_others(superuser):
 
 
 def test_no_page_of_the_desk_writes_to_a_sealed_edition_for_a_superuser(superuser):
-    """Every address of the admin that takes an edition, posted to with all that a form could hold."""
+    """Every address of the admin that takes an edition, its agreement or its notice, posted to with all that a form
+    could hold.
+    """
     with reversion.create_revision():
         edition = factories.draft(summary_kk="Бұрын.")
     version = Version.objects.get_for_object(edition).get()
@@ -395,8 +397,9 @@ def test_no_page_of_the_desk_writes_to_a_sealed_edition_for_a_superuser(superuse
         "accepted_kk": "x",
         "published_at": "",
     }
-    names = {pattern.name for pattern in site._registry[Edition].urls if pattern.name}
-    assert len(names) > 12
+    names = {pattern.name for model in (Edition, Agreement, Notice) for pattern in site._registry[model].urls}
+    names.discard(None)
+    assert len(names) > 24
     for name in sorted(names):
         arguments: list[list[object]] = [
             [],
@@ -404,6 +407,8 @@ def test_no_page_of_the_desk_writes_to_a_sealed_edition_for_a_superuser(superuse
             [edition.pk, version.pk],
             [version.pk],
             [edition.pk, "mail", "kk"],
+            [edition.agreement_id],
+            [edition.notices.get().pk],
         ]
         for args in arguments:
             try:

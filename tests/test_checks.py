@@ -51,6 +51,7 @@ def test_E001_names_the_nearest_right_setting(settings):  # noqa: N802
         ("CHANNELS", "agreement.channels.EmailChannel", "but must be of type tuple"),
         ("CHANNELS", ("agreement.channels.Pigeon",), "'agreement.channels.Pigeon', but can't be imported"),
         ("DATABASE_AWAY", "maybe", '\'maybe\', but must be "read", "all" or "none"'),
+        ("SENDERS", 0, "0, but must lie between 1 and 1000"),
         ("TRUSTED_PROXIES", -1, "-1, but must not be negative"),
         ("EXEMPT", "health", "'health', but must be of type tuple"),
         ("PSEUDONYM_KEYS", ["secret"], "'list', but must be a dict of secrets by id"),
@@ -112,6 +113,8 @@ def test_W002_asks_for_the_include(settings):  # noqa: N802
 def test_W004_warns_of_a_publisher_who_waits(settings):  # noqa: N802
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
     assert only(check_site(None)).id == "agreement.W004"
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    assert "nobody sends what waits for NOTICE_DELAY (0:10:00)." in only(check_site(None)).msg
 
 
 def test_W005_warns_of_a_text_without_pages(settings):  # noqa: N802

@@ -132,3 +132,11 @@ def test_offset_refuses_a_naive_time():
 )
 def test_a_day_begins_at_its_first_instant(zone, day, begins):
     assert dates.first_instant(day, zone) == datetime.fromisoformat(begins).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("kk", "1\xa0234\xa0567"), ("ru", "1\xa0234\xa0567"), ("en", "1,234,567")]
+)
+def test_a_large_number_has_its_thousands_apart(language, said):
+    assert dates.number(1_234_567, language) == said
+    assert dates.number(999, language) == "999"

@@ -38,6 +38,7 @@ def pages(pragma: str) -> int:
 @pytest.fixture
 def disk(transactional_db: Any) -> Iterator[Any]:
     """Sets for how many pages there is room beyond those of the beginning."""
+    connection.cursor().execute("VACUUM")  # Pages other tests left free would be room.
     begun = pages("page_count")
     yield lambda more: pages(f"max_page_count = {begun + more}")
     pages("max_page_count = 4294967294")

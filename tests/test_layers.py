@@ -35,7 +35,7 @@ FLOORS = [
     {"pages", "citing", "evidence"},
     {"memento", "data", "compared", "access"},
     {"management", "admin", "views", "verify", "personal", "feeds", "sitemaps", "forms", "middleware", "templatetags"},
-    {"leaving"},
+    {"leaving", "inbox"},
     {"urls", "checks", "deployment"},
     {"apps"},
 ]

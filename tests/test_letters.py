@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from agreement import conf, dispatch, pseudonyms
 from agreement.channels import EmailChannel, ascii_domain
+from agreement.letters import letter
 from agreement.models import Acceptance, Bounce, Delivery, Edition, Notice, NoticeText, Progress, Withdrawal
 from agreement.models.notices import overtaken
 from tests import factories
@@ -470,6 +471,32 @@ def test_anymails_webhook_is_understood():
 
 
 @pytest.mark.django_db
+def test_a_clause_whose_number_alone_changed_is_named_and_not_quoted():
+    published()
+    kk = factories.KK.replace("1.2. ", "1.2. Жаңа тармақ.\n\n1.3. ")
+    ru = factories.RU.replace("1.2. ", "1.2. Новый пункт.\n\n1.3. ")
+    notice = factories.published(kk=kk, ru=ru).notices.get()
+    said = letter(notice, "ru", since=1)
+    for words in (said.text, said.html):
+        assert "Изменился только номер: 1.2 → 1.3" in words
+        assert "Новый пункт" in words
+        assert "Второй пункт" not in words
+
+
+@pytest.mark.django_db
+def test_the_ledger_names_the_sealed_words_each_reader_got(settings):
+    first, second = factories.users(2, languages=("kk", "ru"))
+    published()
+    dispatch.work()
+    published(2)
+    dispatch.work()
+    for delivery in Delivery.objects.all():
+        assert delivery.text in delivery.notice.texts.all()
+        assert delivery.text.language == delivery.language
+    assert set(Delivery.objects.values_list("user", "since")) == {(u.pk, n) for u in (first, second) for n in (0, 1)}
+
+
+@pytest.mark.django_db
 def test_on_the_site_a_notice_needs_no_row_until_it_is_read(django_assert_num_queries):
     (user,) = factories.users(1)
     type(user).objects.update(date_joined=later(days=-1))
@@ -480,9 +507,9 @@ def test_on_the_site_a_notice_needs_no_row_until_it_is_read(django_assert_num_qu
         found = list(Notice.objects.for_user(user))
     assert [(notice.edition.number, notice.read_at) for notice in found] == [(2, None), (1, None)]
 
-    found[0].mark_read(user)
+    Notice.objects.mark_read(user, found[:1])
     read_at = Notice.objects.for_user(user).first().read_at
-    found[0].mark_read(user, at=later(days=1))
+    Notice.objects.mark_read(user, found[:1], at=later(days=1))
 
     assert [notice.edition.number for notice in Notice.objects.for_user(user).unread()] == [1]
     assert Notice.objects.for_user(user).first().read_at == read_at

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
@@ -94,6 +94,27 @@ def test_a_missing_trigger_is_to_act_on():
     triggers.install(connection, apps.get_model)
     assert found.level == 2
     assert "the trigger agreement_seal_" in found.problems[-1]
+
+
+@pytest.mark.django_db
+def test_when_the_editions_were_last_verified_and_what_was_found_is_said(monkeypatch):
+    factories.published()
+    dispatch.work()
+    assert status.status().as_dict()["verified_at"] is None
+    call_command("verify_editions", stdout=StringIO())
+    found = status.status()
+    assert (found.level, found.verified_at is None) == (0, False)
+    assert status.status(timezone.now() + timedelta(days=8)).problems == ["verify_editions last ran 8 days ago"]
+
+    triggers.remove(connection, apps.get_model)
+    with pytest.raises(CommandError):
+        call_command("verify_editions", stdout=StringIO(), stderr=StringIO())
+    triggers.install(connection, apps.get_model)
+    found = status.status()
+    assert found.level == 2
+    assert found.problems[-1].startswith("verify_editions found ")
+    call_command("verify_editions", stdout=StringIO())
+    assert status.status().level == 0
 
 
 def test_a_database_that_is_away_is_said_and_not_raised(monkeypatch):

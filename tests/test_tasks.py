@@ -72,6 +72,32 @@ def test_the_database_engine_delivers_through_its_worker(tmp_path):
     assert len(mailbox.by_address()) == len(mailbox.messages) == 5
 
 
+@pytest.mark.django_db
+def test_a_task_whose_time_is_over_hands_on_what_has_long_been_due(monkeypatch):
+    factories.users(3)
+    factories.published()
+    rounds, handed = [], []
+
+    def nothing(*, deadline: float) -> None:
+        rounds.append(deadline)
+        assert len(rounds) < 5, "it goes round and round"
+
+    monkeypatch.setattr(tasks, "SLICE", 0)
+    monkeypatch.setattr(tasks.dispatch, "work", nothing)
+    monkeypatch.setattr(tasks, "_hand_on", handed.append)
+    tasks.deliver_notices.func()
+    assert (len(rounds), len(handed)) == (1, 1)
+
+
+@pytest.mark.django_db
+def test_a_nudge_starts_as_many_senders_as_the_site_has_workers_for(settings, monkeypatch):
+    settings.AGREEMENT = {**settings.AGREEMENT, "SENDERS": 3}
+    nudged = []
+    monkeypatch.setattr(tasks, "_hand_on", nudged.append)
+    tasks.enqueue()
+    assert nudged == [None, None, None]
+
+
 @pytest.mark.rabbitmq
 def test_celery_delivers_over_rabbitmq(tmp_path):
     with smtp.server() as mailbox, site(tmp_path, email_url=mailbox.url) as portal:

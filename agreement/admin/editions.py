@@ -254,6 +254,9 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
                 context["may_pause"] = request.user.has_perm("agreement.pause_notice")
             context["rights"] = rights(request, edition, denied=self._denied(request, edition))
             there = request.resolver_match and request.resolver_match.url_name != "agreement_edition_recover"
+            if there and not hasattr(request, "agreement_over"):
+                # Django's own "Change …" is ungrammatical where nouns have cases.
+                context["title"] = gettext("Edition") if edition.published_at else gettext("Draft")
             if there and self.has_change_permission(request, edition):
                 context |= self.desk(request, edition)
         context["show_save_and_add_another"] = False

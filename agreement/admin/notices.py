@@ -13,9 +13,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf
+from agreement import conf, dates
 from agreement.admin.sending import CHANNELS, Sending, in_words
-from agreement.admin.tables import LONG, Endless, Filtered, ReadOnly, Watched, moment
+from agreement.admin.tables import LONG, Endless, Filtered, ReadOnly, Watched, language, moment
 from agreement.models import Delivery, Notice, NoticeText
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class NoticeAdmin(ReadOnly, Sending, Filtered, NoticeModelAdmin):
     def sending(self, notice: Notice) -> str:
         url = reverse(f"{self.admin_site.name}:agreement_notice_sending", args=[notice.pk])
         rows = notice.progress.all()
-        numbers = {"sent": sum(row.sent for row in rows), "audience": sum(row.audience for row in rows)}
+        counts = {"sent": sum(row.sent for row in rows), "audience": sum(row.audience for row in rows)}
+        numbers = {name: dates.number(count, language()) for name, count in counts.items()}
         return format_html('<a href="{}">{}</a>', url, gettext("%(sent)s of %(audience)s sent") % numbers)
 
     @admin.display(description=_("deliveries"))

@@ -20,14 +20,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from agreement import conf
+from agreement import conf, dates
 from agreement.admin.acts import may_not
-from agreement.admin.tables import moment
+from agreement.admin.tables import language, moment
 from agreement.forecast import expected_end
 from agreement.models import Notice, Pace, Progress
 from agreement.models.notices import ACCOUNT_GONE, CANCELLED, ENDED, IN_EFFECT, INACTIVE, LEFT, NEVER_TOLD
@@ -156,7 +155,7 @@ def _rate(row: Progress) -> str:
         return ""
     hours = (row.latest_at - row.began_at) / timedelta(hours=1)
     rate = round((row.sent + row.failed) / hours)
-    return gettext("%(count)s an hour") % {"count": number_format(rate, force_grouping=True)} if rate else ""
+    return gettext("%(count)s an hour") % {"count": dates.number(rate, language())} if rate else ""
 
 
 class Sending(NoticeModelAdmin):

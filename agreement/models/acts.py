@@ -45,6 +45,10 @@ class ActQuerySet(models.QuerySet["Act"]):
         """What was done to that row, the latest first. 1 query."""
         return self.filter(model=row._meta.model_name, key=str(row.pk)).order_by("-pk")
 
+    def last_verification(self) -> Act | None:
+        """When the editions were last verified, and whether faults were found. 1 query."""
+        return self.filter(kind__in=[Act.Kind.VERIFIED, Act.Kind.FAULTY]).order_by("-pk").first()
+
     def last_author(self, edition: models.Model) -> Act | None:
         """The act that wrote the draft's words last, if it was logged. 1 query."""
         return self.about(edition).filter(kind=Act.Kind.WRITTEN).first()
@@ -67,6 +71,8 @@ class Act(models.Model):
         JOINED = "joined", _("joinings recorded")
         WITHDRAWN = "withdrawn", _("withdrawal of consent registered")
         HELD = "held", _("legal hold placed or ended")
+        VERIFIED = "verified", _("editions verified")
+        FAULTY = "faulty", _("faults found in the editions")
 
     at = InstantField(_("when"), default=timezone.now, editable=False)
     kind = models.CharField(_("act"), max_length=16, choices=Kind.choices)
@@ -86,7 +92,12 @@ class Act(models.Model):
         ordering = ["-pk"]
         verbose_name = _("act")
         verbose_name_plural = _("log of acts")
-        indexes = [models.Index(fields=["model", "key"], name="agreement_act_about")]
+        indexes = [
+            models.Index(fields=["model", "key"], name="agreement_act_about"),
+            models.Index(
+                fields=["id"], condition=models.Q(kind__in=["verified", "faulty"]), name="agreement_act_verified"
+            ),
+        ]
 
     @property
     def about(self) -> str:

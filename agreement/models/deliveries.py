@@ -132,8 +132,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.waiting().filter(due_at__lte=at or timezone.now())
 
     def leased(self) -> Self:
-        """Waiting deliveries a worker holds, alive or dead."""
-        return self.waiting().exclude(lease="")
+        """Deliveries in a worker's hands, alive or dead: waiting, or settled and not counted yet."""
+        return self.exclude(lease="")
 
     def claim(self, *, notice: Notice, channel: str, size: int = CLAIM, at: datetime | None = None) -> list[Delivery]:
         """Lease up to ``size`` due deliveries of a notice in a channel and give them: the longest due first, among

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -113,6 +113,11 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         """Of ``for_user()``: what has not been read."""
         return self.filter(read_at__isnull=True)
 
+    def mark_read(self, user: AbstractBaseUser, notices: Iterable[Notice], *, at: datetime | None = None) -> None:
+        """The user has looked at these; the first time counts. 1 query, none for none."""
+        rows = [NoticeRead(notice=notice, user_id=user.pk, read_at=at or timezone.now()) for notice in notices]
+        NoticeRead.objects.using(self.db).bulk_create(rows, ignore_conflicts=True)
+
 
 NoticeManager = models.Manager.from_queryset(NoticeQuerySet)
 
@@ -157,10 +162,6 @@ class Notice(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["edition", "kind"], name="agreement_notice_once"),
         ]
-
-    def mark_read(self, user: AbstractBaseUser, *, at: datetime | None = None) -> None:
-        """The user has looked at it; the first time counts."""
-        NoticeRead.objects.get_or_create(notice=self, user_id=user.pk, defaults={"read_at": at or timezone.now()})
 
     def stale(self, at: datetime | None = None) -> str:
         """Why this is no news any more at that instant (now), in the words of the ledger; ``""`` while it is.

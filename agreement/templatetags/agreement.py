@@ -8,6 +8,7 @@ from django import template
 from django.template import Context
 
 from agreement import citing
+from agreement.models import Notice
 
 register = template.Library()
 
@@ -39,6 +40,18 @@ def agreement_banner(context: Context, slug: str = "", days: int = 10) -> dict[s
     The same for every visitor, so that a cache may keep the page it stands on; nothing where there is nothing new.
     """
     return {"news": citing.news(slug, days=days, app=_app(context))}
+
+
+@register.inclusion_tag("agreement/unread.html", takes_context=True)
+def agreement_unread(context: Context) -> dict[str, Any]:
+    """``{% agreement_unread %}``: says how many notices the signed-in user has not looked at, with the way to them.
+
+    For pages that are the user's own anyway: no cache may keep what it stands on. 1 query, none for a visitor.
+    """
+    user = getattr(context.get("request"), "user", None)
+    if user is None or not user.is_authenticated:
+        return {"unread": 0}
+    return {"unread": Notice.objects.for_user(user).unread().count(), "path": citing.inbox(app=_app(context))}
 
 
 def _app(context: Context) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-NAMES = "publish in_force parse redline lint page fan_out deliver admin gate joined".split()
+NAMES = "publish in_force parse redline lint page fan_out deliver whole admin gate joined".split()
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def benchmark(name: str, *, peers: bool) -> Callable[[bool], Iterator[Result]]:
-    from tests.benchmarks import admin, editions, gate, joined, notices, page, text
+    from tests.benchmarks import admin, editions, gate, joined, notices, page, text, whole
 
     known: dict[str, Callable[[bool], Iterator[Result]]] = {
         "publish": editions.publish,
@@ -66,7 +66,8 @@ def benchmark(name: str, *, peers: bool) -> Callable[[bool], Iterator[Result]]:
         "lint": text.lint,
         "page": page.page,
         "fan_out": notices.fan_out,
-        "deliver": notices.deliver,
+        "deliver": partial(notices.deliver, peers=peers),
+        "whole": whole.whole,
         "admin": admin.admin,
         "gate": partial(gate.gate, peers=peers),
         "joined": joined.joined,

@@ -9,6 +9,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import ExitStack
 from statistics import median
 
 from django.contrib.auth import get_user_model
@@ -20,6 +21,7 @@ from agreement import dispatch
 from agreement.letters import letter
 from agreement.models import Delivery, Notice, Progress
 from tests import factories
+from tests.benchmarks import peer_mail
 from tests.benchmarks.__main__ import Result
 from tests.sink import sink
 
@@ -121,26 +123,32 @@ def fan_out(quick: bool) -> Iterator[Result]:
     yield Result("fan_out: linear, ratio", grown / bare_grown, 1.3, says)
 
 
-def deliver(quick: bool) -> Iterator[Result]:
+def deliver(quick: bool, *, peers: bool = False) -> Iterator[Result]:
     """The whole path to a mail server against a bare loop that sends prebuilt messages over one connection."""
     count, rounds = (200, 2) if quick else (1_000, 15)
-    times: dict[str, list[float]] = {"ours": [], "bare": [], "mass": []}
-    with sink() as server:
+    times: dict[str, list[float]] = {"ours": [], "bare": [], "mass": [], "post_office": []}
+    with sink() as server, ExitStack() as stack:
         _mail_to(server.port)
         audience(count)
         messages = _messages(count)
+        post_office = stack.enter_context(peer_mail.post_office(server.port, count)) if peers else None
         for _round in range(rounds):  # In turns, so that a busy moment of the machine falls on all.
             notice = _written(count)
             times["bare"].append(_bare_loop(server.port, messages))
             times["ours"].append(_delivered(count))
             times["mass"].append(_send_mass_mail(notice, count))
-        assert server.taken() == 3 * count * rounds
-    speed = {name: count / median(taken) for name, taken in times.items()}
+            if post_office:
+                times["post_office"].append(post_office())
+        assert server.taken() == sum(map(len, times.values())) * count
+    speed = {name: count / median(taken) for name, taken in times.items() if taken}
     least = 0.65 if connection.vendor == "sqlite" else 0.5
     says = f"{speed['ours']:,.0f} a second against {speed['bare']:,.0f}: {speed['ours'] / speed['bare']:.2f}×"
     yield Result("deliver: bare loop, ratio", speed["bare"] / speed["ours"], 1 / least, says)
     says = f"send_mass_mail {speed['mass']:,.0f} a second, text alone, nothing settled"
     yield Result("deliver: send_mass_mail", speed["mass"] / speed["ours"], 1, says)
+    if peers:
+        says = f"django-post_office {speed['post_office']:,.0f} a second by five threads, settled by batch"
+        yield Result("deliver: django-post_office", speed["post_office"] / speed["ours"], 1, says)
     if connection.vendor == "postgresql":
         yield from _workers(300 if quick else 6_000)
 

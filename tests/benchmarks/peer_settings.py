@@ -1,4 +1,4 @@
-"""The portal with a peer in it, for ``gate --peers``."""
+"""The portal with a peer in it, for ``gate --peers`` and ``deliver --peers``."""
 
 import os
 
@@ -6,7 +6,11 @@ from portal_site.settings import *
 
 INSTALLED_APPS = [
     *INSTALLED_APPS,
-    {"django-tos": "tos", "django-termsandconditions": "termsandconditions"}[os.environ["BENCHMARK_PEER"]],
+    {
+        "django-tos": "tos",
+        "django-termsandconditions": "termsandconditions",
+        "django-post_office": "post_office",
+    }[os.environ["BENCHMARK_PEER"]],
 ]
 DEFAULT_TERMS_SLUG = "site-terms"
 TERMS_EXCLUDE_URL_LIST = frozenset()

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.apps import apps
 from django.core.management.base import BaseCommand, no_translations
-from django.db import connections, router
+from django.db import DatabaseError, connections, router, transaction
 
 from agreement.management import refusal
-from agreement.models import Edition, NoticeText, triggers
+from agreement.models import Act, Edition, NoticeText, triggers
 
 
 class Command(BaseCommand):
@@ -35,9 +35,22 @@ class Command(BaseCommand):
                     "The current database role could remove the triggers; a role that does not own the tables"
                     " could not."
                 )
+        self._log(faults)
         if faults:
             raise refusal(
                 f"{faults} faults in {editions.count()} editions.",
                 "Compare with a backup and with the digests in notices; `migrate` reinstalls missing triggers.",
             )
         self.stdout.write(f"{editions.count()} editions verified: every digest and the chain hold.")
+
+    def _log(self, faults: int) -> None:
+        """Leave word for ``agreement_status``; an auditor's role that may only read goes on without."""
+        latest = Edition.objects.published().order_by("-pk").first()
+        if latest is None:
+            return
+        kind = Act.Kind.FAULTY if faults else Act.Kind.VERIFIED
+        try:
+            with transaction.atomic(using=router.db_for_write(Act)):
+                Act.objects.log(kind, on=latest, note=f"{faults}" if faults else "")
+        except DatabaseError:
+            self.stdout.write("Not written to the log: this database role may only read.")

@@ -1,0 +1,115 @@
+"""A user's notices on the site: what is new to him, told from the edition he joined, and read when he looked."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.template import Context, Template
+from django.test import RequestFactory
+from django.utils import timezone
+
+from agreement.models import Acceptance, Notice
+from agreement.models.notices import NoticeRead
+from tests import factories
+from tests.site import KK, RU
+
+pytestmark = pytest.mark.django_db
+
+HERE = "/ru/agreements/notices/"
+
+
+@pytest.fixture
+def user():
+    (user,) = factories.users(1)
+    type(user).objects.update(date_joined=timezone.now() - timedelta(days=1))
+    user.refresh_from_db()
+    return user
+
+
+@pytest.fixture
+def reader(client, user):
+    client.force_login(user)
+    return client
+
+
+def published(word: str, **stated):
+    return factories.published(
+        kk=KK.replace("Екінші тармақ", f"Екінші {word} тармақ"),
+        ru=RU.replace("Второй пункт", f"Второй {word} пункт"),
+        **stated,
+    )
+
+
+def join(user, edition) -> None:
+    Acceptance.objects.record(
+        user=user, edition=edition, digest=edition.digest, language="ru", kind=Acceptance.Kind.EXPLICIT
+    )
+
+
+def test_the_page_tells_what_changed_since_the_edition_the_user_joined(reader, user):
+    join(user, published("первый"))
+    published("промежуточный")
+    published("последний")
+    page = reader.get(HERE).content.decode()
+    assert page.count("<details") == 1
+    assert re.search(r"<del>.*первый.*</del><ins>.*последний.*</ins> пункт", page)
+    assert "промежуточный" not in page
+    assert page.count("/changes/?from=1") == 2
+
+
+def test_who_never_joined_finds_the_editions_and_no_comparison(reader):
+    published("первый")
+    published("второй")
+    page = reader.get(HERE).content.decode()
+    assert "<details" not in page
+    assert "/agreements/terms/editions/2/" in page
+
+
+def test_looking_at_the_page_is_reading_it_and_fetching_it_beforehand_is_not(reader, user):
+    published("первый")
+    assert not reader.head(HERE).content
+    reader.get(HERE, headers={"Sec-Purpose": "prefetch", "Accept": "text/html"})
+    assert not NoticeRead.objects.exists()
+    assert "data-new" in reader.get(HERE, headers={"Accept": "text/html"}).content.decode()
+    assert NoticeRead.objects.get().user_id == user.pk
+    assert "data-new" not in reader.get(HERE, headers={"Accept": "text/html"}).content.decode()
+    assert not Notice.objects.for_user(user).unread().exists()
+
+
+def test_the_page_is_its_users_alone(client, reader, user):
+    published("первый")
+    assert reader.get(HERE)["Cache-Control"] == "private, no-store"
+    reader.logout()
+    assert reader.get(HERE).status_code == 302
+    assert reader.post(HERE).status_code == 405
+
+
+def test_what_the_page_costs_does_not_grow_with_its_notices(reader, user, django_assert_max_num_queries):
+    join(user, published("первый"))
+    for number in range(8):
+        published(f"номер{number}")
+    with django_assert_max_num_queries(12):
+        reader.get(HERE, headers={"Accept": "text/html"})
+
+
+def banner(user) -> str:
+    request = RequestFactory().get("/ru/")
+    request.user = user
+    return Template("{% load agreement %}{% agreement_unread %}").render(Context({"request": request}))
+
+
+def test_a_banner_counts_what_is_new_and_is_silent_where_nothing_is(user, django_assert_num_queries):
+    from django.contrib.auth.models import AnonymousUser
+
+    published("первый")
+    published("второй")
+    with django_assert_num_queries(1):
+        said = banner(user)
+    assert "2" in said
+    assert "/agreements/notices/" in said
+    Notice.objects.mark_read(user, Notice.objects.for_user(user))
+    assert not banner(user).strip()
+    with django_assert_num_queries(0):
+        assert not banner(AnonymousUser()).strip()
