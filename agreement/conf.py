@@ -179,8 +179,17 @@ def stored() -> Mapping[str, Any]:
 
 
 def get() -> Conf:
-    """The settings in force now; unknown keys are left to ``agreement.E001``."""
-    return Conf(**{key: value for key, value in stored().items() if key in KEYS})
+    """The settings in force now; unknown keys are left to ``agreement.E001``. Made anew when any of them changes:
+    this is asked several times a request and once a letter.
+    """
+    global _last
+    value = stored()
+    if _last is None or _last[0] != value:
+        _last = {**value}, Conf(**{key: value for key, value in value.items() if key in KEYS})
+    return _last[1]
+
+
+_last: tuple[Mapping[str, Any], Conf] | None = None
 
 
 def lint() -> dict[str, Any]:

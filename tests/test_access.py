@@ -294,7 +294,7 @@ def test_a_publication_elsewhere_is_known_within_a_second(reader, user):
     other.join()
     committed = time.monotonic()
     while reader.get("/plain/", **PAGE).status_code == 200:
-        assert time.monotonic() - committed < gate.SECONDS + 0.75
+        assert time.monotonic() - committed < 1.75
 
 
 def test_a_cancellation_elsewhere_is_known_before_its_edition_would_bind(reader, user):

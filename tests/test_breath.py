@@ -225,7 +225,7 @@ def test_reasons_are_kept_by_batch_and_go_with_a_resend(settings, monkeypatch):
 
 
 def test_a_row_tells_a_bounded_number_of_reasons_apart(monkeypatch):
-    monkeypatch.setattr("agreement.models.deliveries.REASONS", 2)
+    monkeypatch.setattr("agreement.models.progress.REASONS", 2)
     progress = Progress.objects.create(notice=factories.published().notices.get(), channel="email")
     rows = Progress.objects.filter(pk=progress.pk)
     rows.add_reasons({("failed", f"fault {number}"): 1 for number in range(5)})

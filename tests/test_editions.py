@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone, translation
 
-from agreement.models import Edition, EditionError
+from agreement.models import Edition, EditionError, verification
 from agreement.models.editions import State
 from agreement.text import seal
 from tests import factories
@@ -188,15 +188,15 @@ class Primary:
 def test_verify_is_not_disturbed_by_a_publication_meanwhile():
     factories.published()
     faults = Edition.objects.verify()
-    original = Edition._faults
+    original = verification.of_edition
 
-    def and_publish(self, previous, last):
+    def and_publish(edition, previous, last):
         if not previous:
             factories.published()
-        return original(self, previous, last)
+        return original(edition, previous, last)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Edition, "_faults", and_publish)
+        patch.setattr(verification, "of_edition", and_publish)
         assert list(faults) == []
 
 

@@ -140,7 +140,7 @@ def test_a_publication_elsewhere_is_known_within_a_second():
     published.join()
     committed = time.monotonic()
     while terms().in_force(timezone.now()).number == 1:
-        assert time.monotonic() - committed < gate.SECONDS + 0.75, "the old edition is still in force"
+        assert time.monotonic() - committed < 1.75, "the old edition is still in force"
 
 
 def _publish_and_hang_up() -> None:
@@ -201,3 +201,14 @@ def test_agreements_do_not_mix_and_one_without_editions_is_unknown():
     Agreement.objects.create(slug="c")
 
     assert {slug: len(timeline.editions) for slug, timeline in gate.timelines().agreements.items()} == {"a": 1, "b": 2}
+
+
+@pytest.mark.django_db
+def test_the_tenth_edition_follows_the_ninth():
+    """Elsewhere numbers are sorted as text, and 9 stays in force."""
+    for _number in range(11):
+        factories.published()
+    timeline = terms()
+    assert [edition.number for edition in timeline.editions] == list(range(1, 12))
+    assert timeline.in_force(timezone.now()).number == 11
+    assert [timeline.before(edition).number for edition in timeline.editions[1:]] == list(range(1, 11))

@@ -18,6 +18,7 @@ FLOORS = [
         *("models.autosave", "models.timestamps"),
     },
     {"models.agreements"},
+    {"models.verification", "models.progress"},
     {"models.editions", "models.deliveries", "models.paces"},
     {"models.withdrawals", "models.holds"},
     {"models.acceptances"},

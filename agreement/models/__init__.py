@@ -9,11 +9,12 @@ from agreement.models.acceptances import Acceptance, Outside, Stale
 from agreement.models.acts import Act
 from agreement.models.agreements import Agreement
 from agreement.models.autosave import Autosave
-from agreement.models.deliveries import Bounce, Delivery, Progress
+from agreement.models.deliveries import Bounce, Delivery
 from agreement.models.editions import Edition
 from agreement.models.holds import LegalHold
 from agreement.models.notices import Notice, NoticeRead, NoticeText
 from agreement.models.paces import Pace
+from agreement.models.progress import Progress
 from agreement.models.refusals import EditionError
 from agreement.models.timestamps import TimeStamp
 from agreement.models.withdrawals import Consent, Withdrawal

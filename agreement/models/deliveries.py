@@ -13,14 +13,14 @@ from __future__ import annotations
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.db import connections, models, router, transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, Sum, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -28,6 +28,7 @@ from django.utils.translation import gettext_lazy as _
 from agreement import pseudonyms
 from agreement.models.fields import LEAVE_UNDER_PSEUDONYM, InstantField
 from agreement.models.notices import LANGUAGES, Notice, NoticeText, overtaken
+from agreement.models.progress import Progress
 
 #: How long a claimed delivery is left to the worker that claimed it. Renewed while it works (design §3.8).
 LEASE = timedelta(seconds=30)
@@ -35,80 +36,8 @@ LEASE = timedelta(seconds=30)
 CLAIM = 100
 #: Rows that are changed by one statement, where there may be millions.
 MANY = 10_000
-#: How many reasons of one outcome a progress tells apart.
-REASONS = 40
 #: The rank of a user who was never active: after everybody who was.
 NEVER = 1_000_000
-
-
-class ProgressQuerySet(models.QuerySet["Progress"]):
-    def total(self) -> dict[str, int]:
-        """Waiting, sent, failed and skipped deliveries of these notices: the sum of a few rows, never a count."""
-        names = ("waiting", *Progress.FINAL)
-        sums = self.aggregate(**{f"total_{name}": Coalesce(Sum(name), 0) for name in names})
-        return {name: sums[f"total_{name}"] for name in names}
-
-    def add_reasons(self, counted: Mapping[tuple[str, str], int]) -> None:
-        """Add to why deliveries of this one row failed or were skipped: (outcome, reason) → how many more or fewer.
-
-        In the transaction that holds the row's lock. No query if there is nothing to add, else 2.
-        """
-        if not any(count for (outcome, _reason), count in counted.items() if outcome in Progress.EXPLAINED):
-            return
-        kept: dict[str, dict[str, int]] = self.values_list("reasons", flat=True).get()
-        for (outcome, reason), count in counted.items():
-            if outcome in Progress.EXPLAINED:
-                known = kept.setdefault(outcome, {})
-                # A channel whose reasons are all different must not grow the row: the rest go by no name.
-                reason = reason if reason in known or len(known) < REASONS else ""
-                known[reason] = known.get(reason, 0) + count
-        self.update(
-            reasons={o: {r: count for r, count in known.items() if count > 0} for o, known in kept.items() if known}
-        )
-
-
-ProgressManager = models.Manager.from_queryset(ProgressQuerySet)
-
-
-class Progress(models.Model):
-    """How far a notice has come in one channel: kept by batch, so that it costs the same at ten million users."""
-
-    #: Its columns are named as the outcomes are.
-    FINAL: ClassVar = ("sent", "failed", "skipped")
-    #: Those of them that have a reason.
-    EXPLAINED: ClassVar = ("failed", "skipped")
-
-    notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="progress", verbose_name=_("notice"))
-    channel = models.CharField(_("channel"), max_length=32)
-    waiting = models.PositiveIntegerField(_("waiting"), default=0)
-    sent = models.PositiveIntegerField(_("sent"), default=0)
-    failed = models.PositiveIntegerField(_("failed"), default=0)
-    skipped = models.PositiveIntegerField(_("skipped"), default=0)
-    bounced = models.PositiveIntegerField(_("returned"), default=0)
-    began_at = models.DateTimeField(_("first batch"), null=True, blank=True)
-    latest_at = models.DateTimeField(_("latest batch"), null=True, blank=True)
-    # Outcome → reason → how many.
-    reasons = models.JSONField(_("reasons"), default=dict, blank=True, editable=False)
-
-    if TYPE_CHECKING:
-        notice_id: int
-
-    objects = ProgressManager()
-
-    class Meta:
-        verbose_name = _("progress")
-        verbose_name_plural = _("progress")
-        constraints = [
-            models.UniqueConstraint(fields=["notice", "channel"], name="agreement_progress_once"),
-        ]
-
-    @property
-    def audience(self) -> int:
-        """How many users the notice is for, as far as their deliveries are written."""
-        return self.waiting + self.sent + self.failed + self.skipped
-
-    def __str__(self) -> str:
-        return f"{self.notice_id}, {self.channel}: {self.audience - self.waiting}/{self.audience}"
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):

@@ -11,10 +11,10 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, router, transaction
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, signals
+from agreement.models import verification
 from agreement.models.acts import Act, By, edition_name, name_of, require_second_person
 from agreement.models.agreements import Agreement
 from agreement.models.fields import InstantField
@@ -88,32 +88,7 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         An agreement whose chain has a head but no edition left is in no queryset, so it is always looked at,
         and is what the fault is yielded with. Reads one edition at a time, whatever their number and length.
         """
-        published = Edition.objects.published().filter(agreement=models.OuterRef("pk"))
-        agreements = Agreement.objects.using(self.db).filter(
-            Q(pk__in=self.order_by().values("agreement")) | ~Q(head="") & ~models.Exists(published.order_by())
-        )
-        for agreement in agreements:
-            head, met = agreement.head, False
-            previous = last = None
-            for edition in agreement.editions.using(self.db).published().iterator(chunk_size=50):
-                yield from ((edition, fault) for fault in edition._faults(previous, last))
-                previous = edition
-                last = last if edition.cancelled_at else edition
-                met = met or edition.digest == head
-            agreement.refresh_from_db(fields=["head"])
-            # Somebody may have published meanwhile: then the head of the beginning was met on the way.
-            if head != (previous.digest if previous else "") and not (met and agreement.head != head):
-                yield (
-                    (
-                        previous,
-                        gettext("Editions after it are missing: the agreement's head names another digest."),
-                    )
-                    if previous
-                    else (
-                        agreement,
-                        gettext("Every edition is missing, but the agreement's head names a digest."),
-                    )
-                )
+        return verification.faults(self)
 
 
 class Edition(models.Model):
@@ -514,27 +489,6 @@ class Edition(models.Model):
     def check_texts(self) -> None:
         """Raise :class:`EditionError` for what ``publish()`` would refuse in the texts as they are. 0 queries."""
         require_publishable({language: self.text(language) for language in conf.LANGUAGES})
-
-    def _has_its_digest(self) -> bool:
-        try:
-            return seal.sha256(self.manifest()) == self.digest
-        except (AttributeError, TypeError, ValueError):  # A value that is not even of its column's kind.
-            return False
-
-    def _faults(self, previous: Edition | None, last: Edition | None) -> Iterator[str]:
-        if not self._has_its_digest():
-            yield gettext("The text, dates or number are not those its digest was made of.")
-        if self.previous_digest != (previous.digest if previous else ""):
-            yield gettext("It does not name the edition before it: the chain is broken.")
-        if self.number != (previous.number or 0) + 1 if previous else self.number != 1:
-            yield gettext("An edition before it is missing.")
-        if self.cancelled_at and self.cancelled_at > timezone.now():
-            yield gettext("It is said to be cancelled at a moment to come.")
-        if last and self.effective_from and last.effective_from and self.effective_from <= last.effective_from:
-            yield gettext("It does not take effect after the edition before it.")
-        # __dict__ holds the base columns as stored; the translation package's descriptor hides them.
-        if any(self.__dict__[name] != getattr(self, f"{name}_kk") for name in TEXTS):
-            yield gettext("Its base columns are not the mirror of the Kazakh text.")
 
     def __str__(self) -> str:
         return edition_name(self.agreement.slug, self.number, self.pk)
