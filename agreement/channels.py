@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.utils import formatdate, parseaddr
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 from urllib.parse import urlsplit
 
 from django.core import mail
@@ -136,7 +136,7 @@ class EmailChannel(Channel):
         self._open()
         with self._faults():
             if self._conversation:
-                self._splice(self._conversation, delivery, address, said)
+                self._converse(delivery, address, said)
             else:
                 self._hand_over(self._message(delivery, address, said))
 
@@ -178,6 +178,17 @@ class EmailChannel(Channel):
 
     def _message_id(self, delivery: Delivery) -> str:
         return f"<{delivery.notice.uuid.hex}.{delivery.pk}@{self.host}>"
+
+    def _converse(self, delivery: Delivery, address: str, said: NoticeText) -> None:
+        conversation = cast(Conversation, self._conversation)
+        try:
+            self._splice(conversation, delivery, address, said)
+        except smtplib.SMTPException:
+            if not conversation.worn_out:
+                raise
+            self.close()
+            self._open()
+            self._splice(cast(Conversation, self._conversation), delivery, address, said)
 
     def _splice(self, conversation: Conversation, delivery: Delivery, address: str, said: NoticeText) -> None:
         """Through Django's own open connection, with what is the same for everybody made once: building a message

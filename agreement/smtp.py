@@ -32,6 +32,10 @@ class Conversation:
         self._options = " BODY=8BITMIME" if line.has_extn("8bitmime") else ""
         self._grouped = line.has_extn("pipelining")
         self._begun: tuple[str, str] | None = None
+        self._taken = 0
+        #: Did the server close the line between two messages, as many do after a few? Nothing of the last one was taken
+        #: then: it may be sent over another line.
+        self.worn_out = False
 
     def under_way(self, *, but: str = "") -> bool:
         """Is an envelope under way, to anybody ``but`` that one? Then nothing else may be said over the line."""
@@ -44,6 +48,30 @@ class Conversation:
 
     def send(self, sender: str, recipient: str, message: bytes) -> None:
         """Hand over a message, in the form of :func:`wire`; its envelope, and no other, may be under way."""
+        try:
+            refused, code = self._envelope(sender, recipient)
+        except smtplib.SMTPServerDisconnected as error:
+            # A server that is silent may be so on another line too: that costs a time-out each.
+            self.worn_out = self._taken > 0 and not isinstance(error.__context__, TimeoutError)
+            raise
+        if refused and code == 421:
+            self.worn_out = self._taken > 0
+        if refused and code == 354:  # It would take the words of a message to nobody: give it none.
+            self._line.send(b".\r\n")
+            self._line.getreply()
+        if not refused:
+            self._line.send(message)
+            code, says = self._line.getreply()
+            refused = None if code == 250 else ("DATA", code, says)
+        self._begun = None
+        if refused:
+            with suppress(smtplib.SMTPServerDisconnected):
+                self._line.rset()
+            raise self._error(*refused, sender, recipient)
+        self._taken += 1
+
+    def _envelope(self, sender: str, recipient: str) -> tuple[tuple[str, int, bytes] | None, int]:
+        """Say what of the envelope is not said yet: the first refusal, if there is one, and the last reply's code."""
         if self._begun is None:
             self._begin(sender, recipient)
         refused, code = None, 0
@@ -58,18 +86,7 @@ class Conversation:
             if code == 421:
                 self._line.close()
                 break
-        if refused and code == 354:  # It would take the words of a message to nobody: give it none.
-            self._line.send(b".\r\n")
-            self._line.getreply()
-        if not refused:
-            self._line.send(message)
-            code, says = self._line.getreply()
-            refused = None if code == 250 else ("DATA", code, says)
-        self._begun = None
-        if refused:
-            with suppress(smtplib.SMTPServerDisconnected):
-                self._line.rset()
-            raise self._error(*refused, sender, recipient)
+        return refused, code
 
     def _begin(self, sender: str, recipient: str) -> None:
         lines = [line for _command, line in self._commands(sender, recipient)]

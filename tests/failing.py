@@ -20,10 +20,14 @@ Fault = Callable[[str, int], str | None]
 
 
 class Server:
-    """An SMTP server that fails as it is told to, by line or by message; keeps who it took what for."""
+    """An SMTP server that fails as it is told to, by line or by message; keeps who it took what for.
 
-    def __init__(self, fault: Fault, *, grouped: bool = False) -> None:
+    Over one line it takes ``each`` messages, says ``says``, if anything, and closes it.
+    """
+
+    def __init__(self, fault: Fault, *, grouped: bool = False, each: int = 10**9, says: str | None = None) -> None:
         self.fault, self.messages, self.grouped = fault, 0, grouped
+        self.each, self.says = each, says
         self.took: list[tuple[str, str]] = []
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -49,9 +53,13 @@ class Server:
                 file.flush()
 
             say("220 here")
-            recipient = ""
+            recipient, taken = "", 0
             while command := file.readline().decode().strip():
                 verb = command[:4].upper()
+                if verb == "MAIL" and taken == self.each:
+                    if self.says:
+                        say(self.says)
+                    return
                 if verb == "RCPT":
                     recipient = command.partition("<")[2].partition(">")[0]
                     reply = self.fault(recipient, self.messages)
@@ -71,7 +79,7 @@ class Server:
                             return
                         if text.lower().startswith(b"message-id:"):
                             identity = text.decode().split(":", 1)[1].strip()
-                    self.messages += 1
+                    self.messages, taken = self.messages + 1, taken + 1
                     reply = self.fault("", self.messages)
                     if reply is None or not reply.startswith(("4", "5")):
                         self.took.append((recipient, identity))
@@ -95,8 +103,8 @@ class Server:
 
 
 @contextmanager
-def failing(settings: Any, fault: Fault, *, grouped: bool = True) -> Iterator[Server]:
-    server = Server(fault, grouped=grouped)
+def failing(settings: Any, fault: Fault, *, grouped: bool = True, **ending: Any) -> Iterator[Server]:
+    server = Server(fault, grouped=grouped, **ending)
     mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=server.port)
     try:
         yield server

@@ -241,3 +241,15 @@ def test_a_sender_with_a_domain_in_cyrillic_letters_is_written_as_servers_unders
     factories.published()
     with failing(settings, every(10**9, None)):
         assert dispatch.work().sent == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("grouped", [True, False], ids=["in groups", "one by one"])
+@pytest.mark.parametrize("says", ["421 4.7.0 too many messages in this connection", None])
+def test_a_server_that_takes_few_messages_over_one_line_is_called_again_and_not_left_alone(settings, says, grouped):
+    factories.users(50)
+    factories.published()
+    with failing(settings, every(10**9, None), grouped=grouped, each=7, says=says) as server:
+        tally = dispatch.work()
+    assert (tally.sent, tally.postponed, tally.outage) == (50, 0, "")
+    assert len(server.took) == len(set(server.took)) == 50
