@@ -111,7 +111,8 @@ class EmailChannel(Channel):
         self._connection: Any = None
         self._conversation: Conversation | None = None
         self._made: dict[int, bytes] = {}
-        self._sender = parseaddr(conf.from_email())[1]
+        sender = parseaddr(conf.from_email())[1]
+        self._sender = ascii_domain(sender) if is_address(sender) else ""  # sender_fault() says it.
         self.host = ascii_host(conf.get().BASE_URL)
 
     def faults(self) -> list[str]:
@@ -126,11 +127,7 @@ class EmailChannel(Channel):
     def unreachable(self, address: str) -> str:
         if not address:
             return "no address"
-        try:
-            validate_email(address)
-        except ValidationError:
-            return "invalid address"
-        return ""
+        return "" if is_address(address) else "invalid address"
 
     def send(self, delivery: Delivery, address: str, said: NoticeText) -> None:
         address = ascii_domain(address)
@@ -157,7 +154,8 @@ class EmailChannel(Channel):
 
     def begin(self, address: str) -> None:
         if self._conversation:
-            self._conversation.begin(self._sender, ascii_domain(address))
+            with suppress(ValueError):
+                self._conversation.begin(self._sender, ascii_domain(address))
 
     def _message(self, delivery: Delivery, address: str, said: NoticeText) -> mail.EmailMultiAlternatives:
         message = mail.EmailMultiAlternatives(
@@ -256,6 +254,15 @@ class EmailChannel(Channel):
         return Refused(says) if final else Deferred(says)
 
 
+def is_address(address: str) -> bool:
+    """May mail be sent there? Django takes some addresses whose domain, or local part, no mail server would."""
+    try:
+        validate_email(address)
+        return ascii_domain(address).isascii()
+    except (ValidationError, UnicodeError):
+        return False
+
+
 def ascii_domain(address: str) -> str:
     """An address with its domain as a mail server understands it."""
     local, _at, domain = address.rpartition("@")
@@ -276,9 +283,7 @@ def sender_fault() -> str:
     for key, written in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", conf.get().REPLY_TO)):
         if not written and key == "REPLY_TO":
             continue
-        try:
-            validate_email(parseaddr(written)[1])
-        except ValidationError:
+        if not is_address(parseaddr(written)[1]):
             return f"{key} is {written!r}, which is no address."
     return ""
 

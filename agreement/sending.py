@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -423,7 +423,8 @@ class Round:
             self.deferred = 0
             self.sent += 1
             if following and following.said and following.delivery.pk in self.held and not self.run.over():
-                self.channel.begin(following.address)
+                with suppress(Exception):  # Whatever that is, this message was sent, and is written down as sent.
+                    self.channel.begin(following.address)
             self.run.tally.sent += self.settle(delivery, outcome.SENT, **message.facts())
 
     def settle(self, delivery: Delivery, outcome: Delivery.Outcome, **columns: Any) -> bool:

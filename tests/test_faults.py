@@ -215,3 +215,29 @@ def test_nothing_else_is_sent_until_what_was_sent_is_written_down(settings):
         clock.work(rounds=5)
     assert len(server.took) == len(set(server.took)) == 5
     assert Progress.objects.total() == {"waiting": 0, "sent": 5, "failed": 0, "skipped": 0}
+
+
+class Careless(EmailChannel):
+    """A host's channel whose way to begin a message fails."""
+
+    def begin(self, address: str) -> None:
+        raise UnicodeError(address)
+
+
+@pytest.mark.django_db
+def test_what_fails_about_the_next_message_never_unsettles_the_last(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "CHANNELS": ("tests.test_faults.Careless",)}
+    factories.users(5)
+    factories.published()
+    with failing(settings, every(10**9, None)) as server:
+        assert dispatch.work().sent == 5
+    assert len(server.took) == 5
+
+
+@pytest.mark.django_db
+def test_a_sender_with_a_domain_in_cyrillic_letters_is_written_as_servers_understand_it(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FROM_EMAIL": "Портал <info@портал.қаз>"}
+    factories.users(2)
+    factories.published()
+    with failing(settings, every(10**9, None)):
+        assert dispatch.work().sent == 2
