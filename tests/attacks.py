@@ -11,7 +11,7 @@ from django.apps import apps
 from django.db import connection, models
 from django.utils import timezone
 
-from agreement.models import Acceptance, Act, Edition, Notice, NoticeText, TimeStamp, Withdrawal, triggers
+from agreement.models import Acceptance, Act, Consent, Edition, Notice, NoticeText, TimeStamp, Withdrawal, triggers
 from agreement.models.acceptances import Origin
 from tests import factories
 
@@ -31,6 +31,8 @@ class World:
     acceptance: Acceptance
     timestamp: TimeStamp
     withdrawal: Withdrawal
+    consent: Consent
+    taken_back: Consent
     act: Act
 
     def row(self, model: str) -> Any:
@@ -42,6 +44,7 @@ class World:
             "acceptance": self.acceptance,
             "timestamp": self.timestamp,
             "withdrawal": self.withdrawal,
+            "consent": self.consent,
             "act": self.act,
         }[model]
 
@@ -97,8 +100,17 @@ def make_world() -> World:
             outcome=Withdrawal.Outcome.ENDED,
             received_on=(now - DAY).date(),
         ),
+        taken_back=_taken_back(user),
+        consent=Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін."),
         act=Act.objects.latest("pk"),
     )
+
+
+def _taken_back(user: Any) -> Consent:
+    consent: Consent = Consent.objects.give(user=user, purpose="news", language="kk", text="Келісемін.")
+    Consent.objects.withdraw()
+    consent.refresh_from_db()
+    return consent
 
 
 def sealed_rows() -> dict[str, list[Any]]:
@@ -198,6 +210,7 @@ FREE = {
         *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at", "outcome"),
     },
 }
+FREE["consent"] = {"user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"}
 
 for _name, _model in MODELS.items():
     for _field in _model._meta.concrete_fields:
@@ -259,6 +272,11 @@ SQL |= {
     "empty an applicant by the way": _statements("UPDATE agreement_withdrawal SET applicant = ''"),
     "name another applicant": _statements("UPDATE agreement_withdrawal SET applicant = 'x'"),
     "give a withdrawal to another user": _statements("UPDATE agreement_withdrawal SET user_id = user_id + 1000"),
+    "delete a consent": _statements("DELETE FROM agreement_consent"),
+    "give a consent to another user": _statements("UPDATE agreement_consent SET user_id = user_id + 1000"),
+    "undo that a consent was taken back": _statements(
+        "UPDATE agreement_consent SET withdrawn_at = NULL WHERE id = {taken_back}"
+    ),
     "delete a time stamp": _statements("DELETE FROM agreement_timestamp"),
     "empty a pseudonym by the way": _statements(
         "UPDATE agreement_acceptance SET pseudonym = '', pseudonym_key = '' WHERE id = {acceptance}"
@@ -307,7 +325,7 @@ def _update_or_replace(model: str, key: tuple[str, ...]) -> Callable[[World], St
 
 
 #: Tables all of whose rows are sealed.
-WHOLE = {"noticetext", "act", "acceptance", "timestamp", "withdrawal"}
+WHOLE = {"noticetext", "act", "acceptance", "timestamp", "withdrawal", "consent"}
 
 for _name, _model in MODELS.items():
     for _key in unique_keys(_model):

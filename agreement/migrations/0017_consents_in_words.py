@@ -3,6 +3,8 @@
 from django.conf import settings
 from django.db import migrations, models
 
+from agreement.models.triggers import CloseSeal, OpenSeal
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -11,6 +13,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        OpenSeal(),
         migrations.RemoveConstraint(
             model_name="consent",
             name="agreement_consent_once",
@@ -35,4 +38,5 @@ class Migration(migrations.Migration):
                 name="agreement_consent_once",
             ),
         ),
+        CloseSeal(),
     ]

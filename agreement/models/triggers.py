@@ -61,6 +61,23 @@ _NOW = {
     "postgresql": "clock_timestamp()",
 }
 
+
+def _personal(*columns: str) -> str:
+    """What may never become of a row about a person: another account's, a deleted account taken back, or a personal
+    column changed other than by the erasure that empties it.
+    """
+    return (
+        "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
+        " OR NEW.account_deleted_at <> OLD.account_deleted_at))"
+        " OR (NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
+        " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
+        + "".join(
+            f" OR (NEW.{column} <> OLD.{column} AND (NEW.{column} <> '' OR NEW.erased_at IS NULL))"
+            for column in columns
+        )
+    )
+
+
 _SEARCH_PATH = "search_path = pg_catalog, pg_temp"
 
 SEALS = (
@@ -103,14 +120,8 @@ SEALS = (
         sealed="{row}.id IS NOT NULL",
         free=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at"),
         never=(
-            "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
-            " OR NEW.account_deleted_at <> OLD.account_deleted_at))"
-            " OR (NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
-            " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
-            " OR (NEW.pseudonym <> OLD.pseudonym AND (NEW.pseudonym <> '' OR NEW.erased_at IS NULL))"
-            " OR (NEW.pseudonym_key <> OLD.pseudonym_key AND (NEW.pseudonym_key <> '' OR NEW.erased_at IS NULL))"
-            " OR (NEW.user_agent <> OLD.user_agent AND (NEW.user_agent <> '' OR NEW.erased_at IS NULL))"
-            " OR (NEW.ip IS NOT NULL AND (OLD.ip IS NULL OR NEW.ip <> OLD.ip))"
+            _personal("pseudonym", "pseudonym_key", "user_agent")
+            + " OR (NEW.ip IS NOT NULL AND (OLD.ip IS NULL OR NEW.ip <> OLD.ip))"
             " OR (NEW.ip IS NULL AND OLD.ip IS NOT NULL AND NEW.erased_at IS NULL)"
         ),
         keys=((("id",), ""), (("edition_id", "user_id", "round"), "")),
@@ -123,17 +134,24 @@ SEALS = (
             *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at"),
         ),
         never=(
-            "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
-            " OR NEW.account_deleted_at <> OLD.account_deleted_at))"
-            " OR (NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
-            " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
-            " OR (OLD.confirmed_at IS NOT NULL AND (NEW.confirmed_at IS NULL OR NEW.confirmed_at <> OLD.confirmed_at))"
-            + "".join(
-                f" OR (NEW.{column} <> OLD.{column} AND (NEW.{column} <> '' OR NEW.erased_at IS NULL))"
-                for column in ("pseudonym", "pseudonym_key", "applicant", "application_number", "scan")
-            )
+            _personal("pseudonym", "pseudonym_key", "applicant", "application_number", "scan")
+            + " OR (OLD.confirmed_at IS NOT NULL"
+            " AND (NEW.confirmed_at IS NULL OR NEW.confirmed_at <> OLD.confirmed_at))"
         ),
         keys=((("id",), ""), (("agreement_id", "year", "serial"), "")),
+    ),
+    Seal(
+        model="consent",
+        sealed="{row}.id IS NOT NULL",
+        free=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"),
+        never=(
+            _personal("pseudonym", "pseudonym_key") + " OR (OLD.withdrawn_at IS NOT NULL"
+            " AND (NEW.withdrawn_at IS NULL OR NEW.withdrawn_at <> OLD.withdrawn_at))"
+        ),
+        keys=(
+            (("id",), ""),
+            (("user_id", "purpose", "digest"), "kept.withdrawn_at IS NULL AND NEW.withdrawn_at IS NULL"),
+        ),
     ),
     Seal(
         model="act",
