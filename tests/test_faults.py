@@ -253,3 +253,19 @@ def test_a_server_that_takes_few_messages_over_one_line_is_called_again_and_not_
         tally = dispatch.work()
     assert (tally.sent, tally.postponed, tally.outage) == (50, 0, "")
     assert len(server.took) == len(set(server.took)) == 50
+
+
+@pytest.mark.django_db
+def test_what_the_database_forgot_unseen_is_written_down_again_and_not_sent_again(settings):
+    factories.users(5)
+    factories.published()
+
+    def forget(delivery: Delivery) -> None:
+        row = Delivery.objects.filter(pk=delivery.pk)
+        row.update(outcome="waiting", settled_at=None, language="", since=None)
+
+    with failing(settings, every(10**9, None)) as server:
+        dispatch.work(settled=forget)
+    assert len(server.took) == 5
+    assert Progress.objects.total() == {"waiting": 0, "sent": 5, "failed": 0, "skipped": 0}
+    assert set(Delivery.objects.values_list("outcome", "lease")) == {("sent", "")}
