@@ -11,12 +11,10 @@ from django.http import HttpResponse
 from agreement import dates, origin
 from agreement.compared import Compared
 from agreement.models import Edition, Notice
+from agreement.models.notices import LATEST
 from agreement.pages import Visit
 from agreement.personal import LONG, joined_last, personal
 from agreement.shown import Shown, frame
-
-#: How many notices the page holds, the latest first.
-LATEST = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

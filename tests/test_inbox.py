@@ -113,3 +113,13 @@ def test_a_banner_counts_what_is_new_and_is_silent_where_nothing_is(user, django
     assert not banner(user).strip()
     with django_assert_num_queries(0):
         assert not banner(AnonymousUser()).strip()
+
+
+def test_a_banner_counts_no_more_than_the_page_shows(reader, user, monkeypatch):
+    for module in ("agreement.inbox", "agreement.templatetags.agreement"):
+        monkeypatch.setattr(f"{module}.LATEST", 2)
+    for word in ("первый", "второй", "третий"):
+        published(word)
+    assert "2" in banner(user)
+    reader.get(HERE, headers={"Accept": "text/html"})
+    assert not banner(user).strip()

@@ -37,6 +37,9 @@ def hand_over(*, using: str) -> None:
 CANCELLED, IN_EFFECT, LEFT, NEVER_TOLD = "edition cancelled", "in effect already", "left the audience", "never told"
 ACCOUNT_GONE, INACTIVE, ENDED = "account deleted", "inactive", "agreement ended"
 
+#: How many notices a user's page on the site holds, the latest first.
+LATEST = 50
+
 
 def overtaken(number: int) -> str:
     """The reason of a delivery that a newer edition's notice made superfluous."""

@@ -9,6 +9,7 @@ from django.template import Context
 
 from agreement import citing
 from agreement.models import Notice
+from agreement.models.notices import LATEST
 
 register = template.Library()
 
@@ -51,7 +52,9 @@ def agreement_unread(context: Context) -> dict[str, Any]:
     user = getattr(context.get("request"), "user", None)
     if user is None or not user.is_authenticated:
         return {"unread": 0}
-    return {"unread": Notice.objects.for_user(user).unread().count(), "path": citing.inbox(app=_app(context))}
+    # As many as the page holds: what it does not show could never be read.
+    latest = Notice.objects.for_user(user).values_list("read_at", flat=True)[:LATEST]
+    return {"unread": sum(read_at is None for read_at in latest), "path": citing.inbox(app=_app(context))}
 
 
 def _app(context: Context) -> str | None:
