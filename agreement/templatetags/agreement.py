@@ -53,8 +53,9 @@ def agreement_unread(context: Context) -> dict[str, Any]:
     if user is None or not user.is_authenticated:
         return {"unread": 0}
     # As many as the page holds: what it does not show could never be read.
-    latest = Notice.objects.for_user(user).values_list("read_at", flat=True)[:LATEST]
-    return {"unread": sum(read_at is None for read_at in latest), "path": citing.inbox(app=_app(context))}
+    latest: Any = Notice.objects.for_user(user)
+    read = latest.values_list("read_at", flat=True)[:LATEST]
+    return {"unread": sum(at is None for at in read), "path": citing.inbox(app=_app(context))}
 
 
 def _app(context: Context) -> str | None:
