@@ -106,6 +106,17 @@ def test_what_a_killed_worker_settled_is_counted_when_its_lease_has_run_out():
 
 
 @pytest.mark.django_db
+def test_a_reason_of_any_characters_is_written_down():
+    factories.users(2)
+    notice = published()
+    dispatch.fan_out(notice)
+    first, second = Delivery.objects.claim(notice=notice, channel="email")
+    assert first.settle(Outcome.FAILED, reason="no\x00 such\ud800 user\r\n")
+    assert second.postpone(due_at=timezone.now(), reason="\x00" * 300)
+    assert set(Delivery.objects.values_list("reason", flat=True)) == {"no such user", ""}
+
+
+@pytest.mark.django_db
 def test_a_lease_is_counted_once_however_often_it_is_asked():
     factories.users(2)
     notice = published()

@@ -94,6 +94,16 @@ def test_what_the_page_costs_does_not_grow_with_its_notices(reader, user, django
         reader.get(HERE, headers={"Accept": "text/html"})
 
 
+def test_where_coming_editions_are_hidden_their_notices_are_too(reader, settings):
+    published("первый")
+    published("будущий", effective_from=timezone.now() + timedelta(days=3))
+    assert "/editions/2/" in reader.get(HERE).content.decode()
+    settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
+    page = reader.get(HERE).content.decode()
+    assert "/editions/1/" in page
+    assert "/editions/2/" not in page
+
+
 def banner(user) -> str:
     request = RequestFactory().get("/ru/")
     request.user = user

@@ -332,14 +332,14 @@ class Delivery(models.Model):
             outcome=outcome.value,
             language=language,
             since=since,
-            reason=reason[:255],
+            reason=_kept(reason),
             address_digest=address_digest,
             settled_at=at or timezone.now(),
         )
 
     def postpone(self, *, due_at: datetime, reason: str) -> bool:
         """Count a failed attempt and try again at ``due_at``."""
-        return self._write(due_at=due_at, reason=reason[:255], attempts=self.attempts + 1, lease="")
+        return self._write(due_at=due_at, reason=_kept(reason), attempts=self.attempts + 1, lease="")
 
     def wait(self, *, due_at: datetime) -> bool:
         """Give it back until ``due_at``, for no fault of its own."""
@@ -364,6 +364,11 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pk}: {self.get_outcome_display()}"
+
+
+def _kept(reason: str) -> str:
+    """A reason as any database takes it: what a channel was told may hold anything."""
+    return "".join(char for char in reason if char.isprintable())[:255]
 
 
 @cache

@@ -107,6 +107,8 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
             edition=OuterRef("edition"), kind=Notice.Kind.PUBLISHED, due_at__gt=OuterRef("edition__cancelled_at")
         )
         found = found.exclude(Exists(untold), kind=Notice.Kind.CANCELLED)
+        if not conf.get().SHOW_SCHEDULED:  # Then an edition has no page before its effect, nor ever if cancelled.
+            found = found.filter(edition__effective_from__lte=at, edition__cancelled_at=None)
         if joined := getattr(user, "date_joined", None):
             found = found.filter(edition__effective_from__gt=joined)
         read = NoticeRead.objects.filter(notice=OuterRef("pk"), user=user.pk).values("read_at")[:1]
