@@ -93,8 +93,8 @@ def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path, 
     """Write the evidence of those sealed editions, of one agreement, as it stood at that instant.
 
     The texts and pages of each, every manifest from edition 1 to the last of them, what was said about them, and
-    who had joined them and been told of them by then. Gives the digest of each file. Raises ``FileExistsError``. That it was exported, and
-    ``by`` whom, is in the log of acts.
+    who had joined them and been told of them by then. Gives the digest of each file. Raises ``FileExistsError``.
+    That it was exported, and ``by`` whom, is in the log of acts.
     """
     with writing(output) as bundle:
         add_editions(bundle, editions, at=at)
@@ -135,8 +135,10 @@ def export_user(user_key: Any, *, at: datetime, output: Path, by: By = None) -> 
     """Write what is known of that user, whose account may be gone, as it stood at that instant.
 
     What he joined, consented to and withdrew, what he was told, and the evidence of every edition he joined. Raises
-    ``LookupError`` where nothing is known of such a user, ``FileExistsError``. In the log of acts as an edition's.
+    ``LookupError`` where nothing is known of such a user, ``ValidationError`` where nothing can be, and
+    ``FileExistsError``. In the log of acts as an edition's.
     """
+    get_user_model()._meta.pk.run_validators(user_key)  # No database is asked about a number longer than any key.
     acceptances = Acceptance.objects.of(user_key).filter(at__lte=at).select_related("edition__agreement")
     joined = [row.edition for row in acceptances.order_by("at", "pk")]
     withdrawals = Withdrawal.objects.of(user_key).filter(registered_at__lte=at).select_related("agreement")

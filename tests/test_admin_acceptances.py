@@ -275,6 +275,7 @@ def test_evidence_is_a_button_for_whoever_may_export_and_is_logged(officer):
         {},
         {"user": "nobody"},
         {"user": "1", "edition": "1"},
+        {"user": "9" * 30},
         {"edition": "99"},
         {"edition": "1", "at_0": "2000-01-01", "at_1": "09:00"},
         {"edition": "1", "at_0": "2100-01-01", "at_1": "09:00"},
