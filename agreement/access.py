@@ -48,7 +48,9 @@ def check(request: HttpRequest, view: View | None = None) -> HttpResponse | None
     each agreement joined by entering.
     """
     session = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    if session is None and not _known_otherwise(request):
+    if _known_otherwise(request):
+        session = None  # It may be somebody else's, or nobody's.
+    elif session is None:
         return None
     try:
         demanded = standing.now()

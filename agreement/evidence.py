@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 from django.template.loader import render_to_string
 from django.utils import translation
 
@@ -138,7 +138,8 @@ def export_user(user_key: Any, *, at: datetime, output: Path, by: By = None) -> 
     acceptances = Acceptance.objects.of(user_key).filter(at__lte=at).select_related("edition__agreement")
     joined = [row.edition for row in acceptances.order_by("at", "pk")]
     withdrawals = Withdrawal.objects.of(user_key).filter(registered_at__lte=at).select_related("agreement")
-    consents = Consent.objects.of(user_key).filter(given_at__lte=at)
+    taken = Case(When(withdrawn_at__lte=at, then="withdrawn_at"))
+    consents = Consent.objects.of(user_key).filter(given_at__lte=at).annotate(taken=taken)
     deliveries = Delivery.objects.of(user_key).filter(settled_at__lte=at)
     if not joined and not any(rows.exists() for rows in (withdrawals, consents, deliveries)):
         raise LookupError(user_key)
@@ -204,7 +205,7 @@ _CONSENTED = {
     "language": "language",
     "digest": "digest",
     "given_at": "given_at",
-    "withdrawn_at": "withdrawn_at",
+    "withdrawn_at": "taken",
     "pseudonym": "pseudonym",
     "key": "pseudonym_key",
 }

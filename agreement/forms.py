@@ -112,7 +112,7 @@ class JoiningFormMixin(forms.BaseForm):
                 kind=Acceptance.Kind.EXPLICIT,
                 origin=origin.of(self.request) if self.request else Origin(),
             )
-        ticked = [name for name in conf.get().CONSENTS if self.data.get(self.add_prefix(f"consent_{name}"))]
+        ticked = [name for name in conf.get().CONSENTS if self.cleaned_data.get(f"consent_{name}")]
         consents.give(user, [(name, self.data[self.add_prefix(f"consent_digest_{name}")]) for name in ticked])
 
     def _show_anew(self, names: dict[str, str], shown: Shown) -> None:

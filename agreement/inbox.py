@@ -13,7 +13,7 @@ from agreement.compared import Compared
 from agreement.models import Edition, Notice
 from agreement.models.notices import LATEST
 from agreement.pages import Visit
-from agreement.personal import LONG, joined_last, personal
+from agreement.personal import LONG, joined_by, personal
 from agreement.shown import Shown, frame
 
 
@@ -43,11 +43,11 @@ def notices(visit: Visit) -> HttpResponse:
     user = cast(AbstractBaseUser, visit.request.user)
     found = list(Notice.objects.for_user(user, at=visit.at).defer(*(f"edition__{name}" for name in LONG))[:LATEST])
     by_key = {timeline.key: timeline for timeline in visit.timelines.agreements.values()}
-    joined, told, explained = joined_last(visit), [], set()
+    joined, told, explained = joined_by(visit), [], set()
     for notice in found:
         timeline = by_key[notice.edition.agreement_id]
         shown = Shown.of(notice.edition, timeline, visit.at)
-        before, number = joined.get(timeline.key), notice.edition.number or 0
+        before, number = next(reversed(joined[timeline.key]), None), notice.edition.number or 0
         since = before.edition.number if before and (before.edition.number or 0) < number else None
         changes = None
         if since and before and timeline.key not in explained and not notice.edition.cancelled_at:

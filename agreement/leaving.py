@@ -51,9 +51,10 @@ def withdraw(visit: Visit) -> HttpResponse:
 
 def _file(visit: Visit, outcome: str) -> None:
     """Register what the user asks for; an agreement he is outside of already is left as it is."""
-    agreement = Agreement.objects.filter(slug=visit.request.POST.get("agreement", "")).first()
-    if agreement is None or visit.request.POST.get("confirm") != "yes":
+    timeline = visit.timelines.agreements.get(visit.request.POST.get("agreement", ""))
+    if timeline is None or visit.request.POST.get("confirm") != "yes":
         raise BadRequest("agreement must name one, and confirm must be yes.")
+    agreement = Agreement.objects.get(pk=timeline.key)
     user = visit.request.user
     with transaction.atomic():
         agreement.lock()
@@ -76,6 +77,8 @@ def consent(visit: Visit) -> HttpResponse:
     if decision not in {"give", "withdraw"}:
         raise BadRequest("decision must be give or withdraw.")
     if decision == "withdraw":
+        if "\x00" in name:  # Which PostgreSQL can't be asked about.
+            raise BadRequest("purpose must name one.")
         consents.withdraw(user, name)
     else:
         try:
@@ -89,9 +92,12 @@ def consent(visit: Visit) -> HttpResponse:
 
 @personal("GET")
 def evidence_mine(visit: Visit) -> HttpResponseBase:
-    """The user's own evidence, as an officer could export it now."""
+    """The user's own evidence, as an officer could export it now; where there is none, the record, which says so."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "evidence.zip"
-        evidence.export_user(visit.request.user.pk, at=visit.at, output=output, by=visit.request.user)
+        try:
+            evidence.export_user(visit.request.user.pk, at=visit.at, output=output, by=visit.request.user)
+        except LookupError:
+            return HttpResponseRedirect(visit.path("record"))
         # Open before the folder goes: the file lives until it is sent.
         return FileResponse(output.open("rb"), as_attachment=True, filename="evidence.zip")

@@ -5,7 +5,8 @@ They are the user's alone: never kept by anybody between, and never answered to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
@@ -139,7 +140,7 @@ def _consented(posted: QueryDict) -> list[tuple[str, str]]:
 
 def _record(visit: Visit, slug: str, number: int, digest: str, language: str) -> None:
     dated = next((each for each in visit.timeline(slug).editions if each.number == number), None)
-    if dated is None:
+    if dated is None or dated.digest != digest:
         raise Stale(f"{slug} {number}")
     edition: Edition = Edition.objects.get(pk=dated.pk)
     Acceptance.objects.record(
@@ -154,16 +155,16 @@ def _record(visit: Visit, slug: str, number: int, digest: str, language: str) ->
 
 def _ask(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpResponse:
     """2 queries, 2 for each edition asked about, and 1 if consents to data are."""
-    joined = joined_last(visit)
-    wanted = _wanted(visit, timeline, joined.get(timeline.key))
+    joined = joined_by(visit)
+    wanted = _wanted(visit, timeline, joined[timeline.key])
     if wanted is None:
         raise Http404
-    questions = [_question(visit, timeline, wanted, joined.get(timeline.key))]
+    questions = [_question(visit, timeline, wanted, joined[timeline.key])]
     for other in visit.timelines.agreements.values():
         if other.key != timeline.key and other.joining == Joining.EXPLICIT:
-            edition = _wanted(visit, other, joined.get(other.key))
-            if edition and not _settled(other, edition, joined.get(other.key)):
-                questions.append(_question(visit, other, edition, joined.get(other.key)))
+            edition = _wanted(visit, other, joined[other.key])
+            if edition and not _settled(other, edition, joined[other.key]):
+                questions.append(_question(visit, other, edition, joined[other.key]))
     language = questions[0].shown.language
     context = {
         "slug": timeline.slug,
@@ -180,31 +181,36 @@ def _ask(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpRespon
     return response
 
 
-def joined_last(visit: Visit) -> dict[int, Acceptance]:
-    """The latest joining of this user in each agreement. 1 query."""
+def joined_by(visit: Visit) -> dict[int, list[Acceptance]]:
+    """This user's joinings in each agreement, in the order of the editions. 1 query."""
     rows = Acceptance.objects.with_current(visit.request.user.pk).select_related("edition")
     rows = rows.order_by("edition__number", "round")
-    return {row.edition.agreement_id: row for row in rows.defer(*(f"edition__{name}" for name in LONG))}
+    found: dict[int, list[Acceptance]] = defaultdict(list)
+    for row in rows.defer(*(f"edition__{name}" for name in LONG)):
+        found[row.edition.agreement_id].append(row)
+    return found
 
 
-def _wanted(visit: Visit, timeline: Timeline, joined: Acceptance | None) -> Dated | None:
-    """The edition to be asked about: the one in force, or, if the site asks beforehand, the next."""
-    in_force = timeline.in_force(visit.at)
-    if conf.get().JOIN_BEFOREHAND and (in_force is None or _settled(timeline, in_force, joined)):
+def _wanted(visit: Visit, timeline: Timeline, joined: Sequence[Acceptance]) -> Dated | None:
+    """The edition to be asked about: the one in force, or, if the site shows and asks beforehand, the next."""
+    in_force, site = timeline.in_force(visit.at), conf.get()
+    if site.JOIN_BEFOREHAND and site.SHOW_SCHEDULED and (in_force is None or _settled(timeline, in_force, joined)):
         return timeline.announced(visit.at) or in_force
     return in_force
 
 
-def _settled(timeline: Timeline, edition: Dated, joined: Acceptance | None) -> bool:
+def _settled(timeline: Timeline, edition: Dated, joined: Sequence[Acceptance]) -> bool:
+    # Not the last alone: whoever joined the next edition beforehand is bound by this one all the same.
     holding = {dated.pk for dated in timeline.holding(edition)}
-    return joined is not None and joined.edition_id in holding and bool(getattr(joined, "current", False))
+    return any(row.edition_id in holding and getattr(row, "current", False) for row in joined)
 
 
-def _question(visit: Visit, timeline: Timeline, edition: Dated, joined: Acceptance | None) -> Question:
-    shown = _in_language(visit, visit.shown(timeline, edition))
-    if joined is None or joined.edition_id == edition.pk or (joined.edition.number or 0) > edition.number:
+def _question(visit: Visit, timeline: Timeline, edition: Dated, rows: Sequence[Acceptance]) -> Question:
+    shown, settled = _in_language(visit, visit.shown(timeline, edition)), _settled(timeline, edition, rows)
+    joined = next((row for row in reversed(rows) if (row.edition.number or 0) <= edition.number), None)
+    if joined is None or joined.edition_id == edition.pk:
         before = _row(timeline, joined, shown) if joined else None
-        return Question(shown=shown, joined=before, settled=_settled(timeline, edition, joined))
+        return Question(shown=shown, joined=before, settled=settled)
     since = [dated for dated in timeline.binding if (joined.edition.number or 0) < dated.number <= edition.number]
     missed = visit.listed((timeline, dated) for dated in since)
     old = Shown.of(Edition.objects.select_related("agreement").get(pk=joined.edition_id), timeline, visit.at)
@@ -214,7 +220,7 @@ def _question(visit: Visit, timeline: Timeline, edition: Dated, joined: Acceptan
         joined=_row(timeline, joined, old),
         missed=tuple(replace(each, language=shown.language) for each in missed),
         changes=Compared(old, shown),
-        settled=_settled(timeline, edition, joined),
+        settled=settled,
     )
 
 

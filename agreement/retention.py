@@ -14,8 +14,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import partial, reduce
 from itertools import groupby
+from operator import or_
 from typing import Any
 
 from django.db import router, transaction
@@ -50,7 +51,7 @@ class Person:
         # The first departure opens the second round: those of earlier rounds were followed by another joining.
         since = sorted((row.effective_at, row.pk, row.outcome) for row in self.left if row.effective_at)[latest - 1 :]
         ends += [at for at, _key, outcome in since if outcome == Withdrawal.Outcome.ENDED]
-        if not self.names:  # Nobody's account: with the answer there was nothing more to keep the data for.
+        if not self.names and not ends:  # Nobody's account: with the answer nothing was left to keep the data for.
             ends += [row.registered_at for row in self.left if row.registered_at]
         return min([*ends, *([closed] if closed else [])], default=None)
 
@@ -187,11 +188,15 @@ def _erase(people: list[Person], at: datetime, total: Tally, *, dry_run: bool) -
     joined = [row.pk for person in people for row in person.joined]
     left = [row for person in people for row in person.left if row.erased_at is None]
     consents = Consent.objects.filter(erased_at=None).filter(_consents_of(people)) if people else Consent.objects.none()
-    users = [row.user_id for person in people for row in person.rows if row.user_id is not None]
-    agreements = {person.agreement for person in people}
-    told = Delivery.objects.filter(user__in=users, notice__edition__agreement__in=agreements).exclude(address_digest="")
+    users: dict[int, set[Any]] = defaultdict(set)
+    for person in people:
+        users[person.agreement].update(row.user_id for row in person.rows if row.user_id is not None)
+    # Of each agreement its own: in another one the same person's term may not have begun.
+    theirs = [Q(notice__edition__agreement=agreement, user__in=keys) for agreement, keys in users.items() if keys]
+    told = Delivery.objects.filter(reduce(or_, theirs)) if theirs else Delivery.objects.none()
+    told = told.exclude(address_digest="")
     done = {"people": len(people), "joinings": len(joined), "withdrawals": len(left), "consents": consents.count()}
-    done["deliveries"] = told.count() if users else 0
+    done["deliveries"] = told.count()
     if not dry_run and people:
         nobody = {"pseudonym": "", "pseudonym_key": "", "erased_at": at}
         alias = router.db_for_write(Acceptance)
@@ -251,11 +256,18 @@ def _kept(moment: datetime) -> int:
 
 
 def _consents_of(people: list[Person]) -> Q:
+    """Those of people about whom no joining is kept, in any agreement: a consent is of none. 2 queries."""
     rows = [row for person in people for row in person.rows]
-    living = Q(user__in={row.user_id for row in rows if row.user_id is not None})
+    users = {row.user_id for row in rows if row.user_id is not None}
+    named = {row.pseudonym for row in rows if row.pseudonym}
+    going = [row.pk for person in people for row in person.joined]
+    kept = Acceptance.objects.filter(erased_at=None).exclude(pk__in=going).order_by()
+    users -= set(kept.filter(user__in=users).values_list("user", flat=True))
+    named -= set(kept.filter(pseudonym__in=named).values_list("pseudonym", flat=True))
+    living = Q(user__in=users)
     if not conf.closed_at():
         living &= Q(withdrawn_at__isnull=False)
-    return living | Q(pseudonym__in={row.pseudonym for row in rows if row.pseudonym}, user=None)
+    return living | Q(pseudonym__in=named, user=None)
 
 
 def _years_later(at: datetime, years: int) -> datetime:

@@ -420,6 +420,26 @@ def test_a_user_who_comes_by_a_token_and_no_session_is_no_way_round(user, header
     assert access.check(request, plain).status_code == 403
 
 
+def test_a_session_beside_a_token_says_nothing_about_the_tokens_user(user):
+    """Neither does somebody else's session, or nobody's, let him through; nor does he let that session through."""
+    edition = explicit()
+    joined, asked = factories.users(2)
+    join(joined, edition)
+
+    def checked(session, whose):
+        request = RequestFactory().get("/plain/")
+        request.COOKIES["sessionid"] = session
+        request.user = whose
+        return access.check(request, plain)
+
+    demanded = standing.now()
+    standing.memory.keep("nobodys", None, demanded)
+    standing.memory.keep("joined", joined.pk, demanded)
+    assert checked("nobodys", asked).status_code == checked("joined", asked).status_code == 403
+    assert checked("asked", joined) is None
+    assert not standing.memory.settled("asked", demanded)
+
+
 # Without a database.
 
 

@@ -347,3 +347,13 @@ def test_a_user_takes_his_evidence_along_and_nobody_elses():
     assert rows[one] in joinings
     assert rows[other] not in joinings
     assert answer.headers["Cache-Control"] == "private, no-store"
+
+
+def test_a_hold_that_would_end_before_it_began_is_a_mistake_in_the_form(admin_client):
+    row = LegalHold.objects.hold(ground="Сот.", by="officer", user=factories.users(1)[0])
+    ends = {"held_until_0": "2020-01-01", "held_until_1": "00:00"}
+    response = admin_client.post(f"/ru/admin/agreement/legalhold/{row.pk}/change/", ends)
+    assert response.status_code == 200
+    assert "Запрет на стирание заканчивается после его начала." in response.content.decode()
+    row.refresh_from_db()
+    assert row.held_until is None

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone, translation
 
-from agreement import consents, retention
+from agreement import consents, evidence, retention
 from agreement.checks import check_settings
 from agreement.forms import JoiningFormMixin
 from agreement.models import Acceptance, Consent, Withdrawal
@@ -144,6 +144,7 @@ def test_nobody_answers_for_another_nor_without_a_token():
         ({"purpose": "other", "decision": "give", "digest": "f" * 64}, 409),
         ({"purpose": "news\x00", "decision": "give"}, 409),
         ({"purpose": "other", "decision": "withdraw"}, 302),
+        ({"purpose": "news\x00", "decision": "withdraw"}, 400),
     ],
 )
 def test_what_is_no_answer_is_refused_and_nothing_recorded(posted, status):
@@ -165,13 +166,14 @@ def filled(**more: object) -> dict[str, object]:
     return hidden | who | {"accept_terms": "on"} | more
 
 
-@pytest.mark.parametrize("ticked", [False, True])
-def test_signing_up_asks_apart_and_records_what_was_ticked(ticked):
+@pytest.mark.parametrize(("box", "given"), [({}, 0), ({"consent_news": "on"}, 1), ({"consent_news": "false"}, 0)])
+def test_signing_up_asks_apart_and_records_what_was_ticked(box, given):
+    """By a program's ``false`` as little as by an empty box."""
     factories.published()
-    form = SignUp(filled(**({"consent_news": "on"} if ticked else {})))
+    form = SignUp(filled(**box))
     assert form.is_valid(), form.errors
     user = form.save()
-    assert [row.text for row in Consent.objects.filter(user=user)] == [WORDS["kk"]] * ticked
+    assert [row.text for row in Consent.objects.filter(user=user)] == [WORDS["kk"]] * given
 
 
 def test_signing_up_with_words_of_yesterday_shows_those_of_today_unticked(settings):
@@ -229,3 +231,14 @@ def test_E002_names_words_that_are_none(settings, written, says):  # noqa: N802
     (message,) = check_settings(None)
     assert message.id == "agreement.E002"
     assert says in message.msg
+
+
+def test_evidence_of_an_instant_does_not_know_that_a_consent_was_withdrawn_later(tmp_path):
+    factories.published()
+    (user,) = factories.users(1)
+    consents.give(user, [("news", digest())])
+    then = timezone.now()
+    before = evidence.export_user(user.pk, at=then, output=tmp_path / "before.zip")
+    consents.withdraw(user, "news")
+    assert evidence.export_user(user.pk, at=then, output=tmp_path / "after.zip") == before
+    assert evidence.export_user(user.pk, at=timezone.now(), output=tmp_path / "now.zip") != before

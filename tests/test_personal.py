@@ -101,6 +101,13 @@ def test_declining_records_nothing_and_shows_the_ways_out(reader):
     assert not Acceptance.objects.exists()
 
 
+@pytest.mark.parametrize("digest", ["", "\x00", "f" * 64, "f" * 100_000])
+def test_a_digest_that_is_none_is_another_text(reader, digest):
+    edition = factories.published()
+    assert reader.post(HERE, answer(edition, digest=digest)).status_code == 409
+    assert not Acceptance.objects.exists()
+
+
 def test_both_answers_look_alike(reader):
     factories.published()
     buttons = re.findall(r"<button([^>]*)>", reader.get(HERE).content.decode())
@@ -259,6 +266,16 @@ def test_a_site_that_asks_beforehand_shows_the_next_edition(reader, settings):
     assert shown["digest"] == following.digest
     reader.post(HERE, shown | {"decision": "accept"})
     assert set(Acceptance.objects.values_list("edition", flat=True)) == {edition.pk, following.pk}
+    after = reader.get(HERE).content.decode()
+    assert "decision" not in after  # Both are joined: neither is asked about again.
+    assert "Вы присоединились к редакции № 2" in after
+
+
+def test_a_site_that_hides_what_is_scheduled_does_not_ask_about_it(reader, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "JOIN_BEFOREHAND": True, "SHOW_SCHEDULED": False}
+    reader.post(HERE, answer(factories.published()))
+    changed("грядущий", effective_from=timezone.now() + DAY)
+    assert "грядущий" not in reader.get(HERE).content.decode()
 
 
 def test_the_record_shows_joinings_notices_and_the_own_redline(reader, user):
@@ -288,3 +305,12 @@ def test_a_record_is_of_its_user_alone(reader):
 def test_other_methods_are_not_allowed(reader, method):
     factories.published()
     assert getattr(reader, method)(HERE).status_code == 405
+
+
+def test_of_a_newcomer_there_is_no_evidence_and_the_record_says_so(reader):
+    """As the page for those who decline leads to it."""
+    explicit("terms")
+    factories.published()
+    response = reader.get("/ru/agreements/record/evidence.zip", follow=True)
+    assert response.redirect_chain == [("/ru/agreements/record/", 302)]
+    assert response.status_code == 200

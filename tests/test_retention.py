@@ -362,3 +362,55 @@ def test_a_killed_run_is_finished_by_the_next(monkeypatch):
     monkeypatch.setattr(retention, "_erase", real)
     assert Acceptance.objects.exclude(erased_at=None).count() == 1
     assert retention.erase().people == 2
+
+
+def two_agreements(user: Any) -> tuple[Edition, Edition]:
+    """Both joined, and one left."""
+    ended, held = factories.published(retention_years=3), factories.published(slug="library", retention_years=3)
+    for edition in (ended, held):
+        join(user, edition)
+    leave(user)
+    return ended, held
+
+
+def test_the_end_of_one_agreement_ends_no_others_term():
+    """Though somebody else ended that other one, and both are erased together."""
+    user, other = factories.users(2)
+    ended, held = two_agreements(user)
+    join(other, held)
+    Withdrawal.objects.register(agreement=held.agreement, user=other, outcome="ended", received_on=date(2026, 1, 1))
+    for edition in (ended, held):
+        for each in (user, other):
+            told(each, edition)
+
+    assert retention.erase(at=years(NOW(), 3)).deliveries == 2
+    kept = Delivery.objects.exclude(address_digest="").values_list("user", "notice__edition")
+    assert set(kept) == {(user.pk, held.pk), (other.pk, ended.pk)}
+
+
+def test_a_consent_stays_while_any_agreement_keeps_its_user():
+    (user,) = factories.users(1)
+    consent = Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін.")
+    _ended, held = two_agreements(user)
+
+    assert retention.erase(at=years(NOW(), 3)).consents == 0
+    over = Withdrawal.objects.register(
+        agreement=held.agreement, user=user, outcome="ended", received_on=date(2026, 1, 1)
+    )
+    assert retention.erase(at=years(over.effective_at, 3)).consents == 1
+    consent.refresh_from_db()
+    assert consent.erased_at
+
+
+def test_without_keys_a_refused_application_begins_no_term(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {}}
+    edition = factories.published(retention_years=3)
+    (user,) = factories.users(1)
+    join(user, edition)
+    refused = leave(user, outcome="refused", ground="Шешілмеген дау.")
+    user.delete()
+    refused.refresh_from_db()
+
+    retention.erase(at=years(refused.account_deleted_at, 3) - timedelta(microseconds=1))
+    refused.refresh_from_db()
+    assert refused.erased_at is None

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -257,13 +258,16 @@ def lines(holds: list[int]) -> Iterator[str]:
     writer: Any = csv.writer(_Echo())
     # A spreadsheet takes a file without this mark for one in the encoding of its own machine.
     yield "\ufeff" + writer.writerow(["key", "name", "language"])
-    batch = list(rows.values_list(*names)[:BATCH])
-    while batch:
-        yield "".join(writer.writerow([cell(value) for value in row]) for row in batch)
-        batch = list(rows.filter(pk__gt=batch[-1][0]).values_list(*names)[:BATCH])
+    # One query, read as it is written: asked batch by batch, each would join every acceptance anew.
+    found = rows.values_list(*names).iterator(chunk_size=BATCH)
+    while batch := list(islice(found, BATCH)):
+        yield "".join([writer.writerow([cell(value) for value in row]) for row in batch])
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def cell(value: object) -> str:
     """As text that no spreadsheet runs as a formula (OWASP, CSV injection)."""
     text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r", "\n"} else text
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -90,6 +90,8 @@ class LegalHold(models.Model):
         super().clean()
         if self._state.adding and (self.user is None) == (self.edition is None):
             raise ValidationError(_("Name either a user or an edition."), code="one_of_two")
+        if self.held_until and self.held_from and self.held_until <= self.held_from:
+            raise ValidationError({"held_until": _("A hold ends after it began.")})
 
     def __str__(self) -> str:
         return f"{self.pk}"

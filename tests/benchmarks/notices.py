@@ -61,9 +61,8 @@ def audience(count: int) -> None:
 
 def emptied() -> None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM agreement_delivery" if connection.vendor == "sqlite" else "TRUNCATE agreement_delivery"
-        )
+        lite = connection.vendor == "sqlite"
+        cursor.execute("DELETE FROM agreement_delivery" if lite else "TRUNCATE agreement_bounce, agreement_delivery")
         if connection.vendor == "postgresql":
             cursor.execute("VACUUM agreement_delivery")
     Progress.objects.all().delete()
