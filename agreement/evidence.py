@@ -93,13 +93,15 @@ def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path, 
     """Write the evidence of those sealed editions, of one agreement, as it stood at that instant.
 
     The texts and pages of each, every manifest from edition 1 to the last of them, what was said about them, and
-    who had been told by then. Gives the digest of each file. Raises ``FileExistsError``. That it was exported, and
+    who had joined them and been told of them by then. Gives the digest of each file. Raises ``FileExistsError``. That it was exported, and
     ``by`` whom, is in the log of acts.
     """
     with writing(output) as bundle:
         add_editions(bundle, editions, at=at)
         for edition in editions:
             folder = _folder(edition)
+            joined = Acceptance.objects.filter(edition=edition, at__lte=at).order_by("pk")
+            bundle.add(f"{folder}/joinings.csv", _table(_JOINED_IT, joined))
             bundle.add(f"{folder}/deliveries.csv", _deliveries(edition, at))
         bundle.close(at)
     for edition in editions:
@@ -182,6 +184,12 @@ _JOINED = {
     "browser": "user_agent",
     "pseudonym": "pseudonym",
     "key": "pseudonym_key",
+}
+#: Of everybody at once no more than proves who joined: what else there is goes with the one person it is about.
+_JOINED_IT = {
+    name: column
+    for name, column in _JOINED.items()
+    if name not in {"agreement", "edition", "reason", "officer", "ip", "browser"}
 }
 _WITHDREW = {
     "record": "pk",

@@ -11,10 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from agreement import dispatch
+from agreement.models import Acceptance
+from agreement.models.acceptances import Origin
 from agreement.text import seal
 from tests import factories
 
@@ -218,3 +221,26 @@ def test_a_deleted_account_is_proved_to_have_been_told_and_openssl_says_who_it_w
             ["openssl", "dgst", "-sha256", "-hmac", "s" * 32], input=words, capture_output=True, text=True, check=True
         )
         assert found.stdout.split()[-1] == row[column]
+
+
+def test_a_bundle_of_an_edition_holds_who_had_joined_it_by_then_and_no_address(told):
+    edition = factories.agreement().editions.get(number=2)
+    first, second = get_user_model().objects.order_by("pk")[:2]
+    origin = Origin(ip="203.0.113.7", user_agent="=1+1")
+
+    def join(user):
+        row = {"digest": edition.digest, "language": "ru", "kind": "explicit", "origin": origin}
+        return Acceptance.objects.record(user=user, edition=edition, **row)
+
+    row = join(first)
+    at = timezone.now().isoformat()
+    join(second)
+    export(told / "bundle.zip", "--edition", "terms", "2", "--at", at)
+    folder = unpacked(told / "bundle.zip", told / "b")
+
+    written = (folder / "terms/editions/2/joinings.csv").read_text()
+    (joined,) = csv.DictReader(io.StringIO(written, newline=""))
+    assert (joined["digest"], joined["pseudonym"], joined["kind"]) == (edition.digest, row.pseudonym, "explicit")
+    assert "203.0.113.7" not in written
+    assert "=1+1" not in written
+    assert sums(folder).returncode == 0
