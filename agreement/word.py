@@ -23,6 +23,8 @@ from agreement.text import source
 
 #: The largest file taken, packed and unpacked, in bytes, and the most parts in it.
 MAX_PACKED, MAX_UNPACKED, MAX_PARTS = 5_000_000, 50_000_000, 2000
+#: The most columns Word gives a table: a cell that claims to span more would fill the memory.
+COLUMNS = 63
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 #: What is in a paragraph and is none of its words.
@@ -275,7 +277,7 @@ class _Reader:
                 if cell.tag == f"{W}tc":
                     words = " ".join(self._blocks(cell)).replace("\n", " ").replace("|", "\\|")
                     span = _value(cell, f"{W}tcPr/{W}gridSpan")
-                    cells += [words, *[""] * (int(span) - 1 if span.isdigit() else 0)]
+                    cells += [words, *[""] * (min(int(span), COLUMNS) - 1 if span.isdecimal() and len(span) < 9 else 0)]
             rows.append(cells)
         width = max(map(len, rows), default=0)
         if not width:

@@ -188,6 +188,8 @@ def test_a_deleted_draft_is_recovered_with_kk_and_ru(author, language):
     assert author.post(there, before).status_code == 302
     assert written(Edition.objects.get()) == before
     assert Edition.objects.get().pk == edition.pk
+    acts = Act.objects.about(edition).values_list("kind", "by")
+    assert list(acts[:2]) == [("written", "author"), ("deleted", "author")]
 
 
 def test_a_draft_whose_agreement_is_gone_is_not_recovered(superuser):

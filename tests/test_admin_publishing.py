@@ -98,6 +98,16 @@ def test_an_earlier_moment_needs_a_reason_that_stays_in_the_log(publisher, soon)
     assert (published.by, published.note) == ("publisher", "Сот шешімі.")
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "0001-01-09", "1990-12-31"])
+def test_days_of_notice_are_not_counted_back_beyond_the_calendar(publisher, day):
+    factories.published(notice_days=10)
+    edition = factories.draft()
+    asked = question(publisher, edition, when="at", date=day, time="00:00")
+    answer = publisher.post(at("edition_publish", edition.pk), asked)
+    assert answer.status_code == 400
+    assert "is out of range" in words(answer)
+
+
 def test_without_a_promise_now_is_proposed_and_no_reason_asked(publisher):
     edition = factories.draft()
     form = publisher.get(at("edition_publish", edition.pk)).context["form"]

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from agreement import roles
-from agreement.models import Act, Edition, EditionError
+from agreement.models import Acceptance, Act, Edition, EditionError
 from tests import factories
 from tests.test_admin import at, desk, written
 
@@ -105,6 +105,20 @@ def test_every_act_of_the_desk_is_logged_with_who_when_and_what(django_user_mode
         assert words in page
     assert admin.get(at("act_add")).status_code == 403
     assert admin.post(at("act_delete", published.pk), {"post": "yes"}).status_code == 403
+
+
+def test_remarks_about_people_are_read_only_by_who_may_see_personal_data(django_user_model):
+    edition = factories.published()
+    [reader] = factories.users(1)
+    row = Acceptance.objects.record(user=reader, edition=edition, digest=edition.digest, language="kk", kind="explicit")
+    act = Act.objects.log(Act.Kind.VIEWED, on=row, by="officer", note="q=reader-of-books")
+    for groups, reads in (([AUTHORS], False), ([PUBLISHERS], False), ([AUTHORS, OFFICERS], True)):
+        client = staff(django_user_model, "-".join(groups), *groups)
+        for there in (at("act_changelist"), at("act_change", act.pk)):
+            page = client.get(there).content.decode()
+            assert "personal data viewed" in page
+            assert ("reader-of-books" in page) is reads
+        assert "Сот шешімі." in client.get(at("act_changelist")).content.decode()
 
 
 def test_the_log_outlives_the_account_and_the_draft(django_user_model):

@@ -134,6 +134,14 @@ def test_word_files_are_shown_with_what_was_tracked_and_left_out(author):
         assert edition.body_ru == "# Соглашение\n\n1.1. Новое.\n"
 
 
+def test_a_text_no_database_takes_is_refused_on_the_second_page_too(author):
+    form = shown(upload(author, factories.KK.encode(), factories.RU.encode()))
+    answer = author.post(at("edition_add"), form | {"accepted_kk": "# a\0", "rejected_kk": "# a\0"})
+    assert answer.status_code == 400
+    assert "NUL and half characters are not allowed." in answer.content.decode()
+    assert not Edition.objects.exists()
+
+
 def test_only_who_may_add_begins_a_draft(django_user_model):
     publisher = desk(django_user_model, *PUBLISHER, name="publisher")
     assert publisher.get(at("edition_add")).status_code == 403

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone, translation
@@ -33,6 +34,14 @@ def test_publish_takes_effect_at_the_microsecond_of_publication():
     assert edition.digest == seal.sha256(edition.manifest())
     assert edition.state() == State.IN_FORCE
     assert Edition.objects.in_force().get() == edition
+
+
+@pytest.mark.parametrize(("name", "most"), [("notice_days", 3650), ("retention_years", 1000)])
+def test_an_edition_states_nothing_a_calendar_can_not_keep(name, most):
+    factories.draft(**{name: most})
+    with pytest.raises(ValidationError) as refused:
+        factories.draft(**{name: most + 1})
+    assert refused.value.message_dict == {name: [f"Ensure this value is less than or equal to {most}."]}
 
 
 def test_a_scheduled_edition_binds_from_its_microsecond_on_and_not_before():

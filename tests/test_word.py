@@ -97,6 +97,16 @@ def test_a_table_and_signs_of_markdown_mean_themselves():
     assert "<table>" in shown.html
 
 
+@pytest.mark.parametrize(("span", "columns"), [("2", 2), ("99999999", 63), ("9" * 30, 1), ("²", 1)])
+def test_a_cell_spans_no_more_columns_than_a_table_of_word_has(span, columns):
+    document = files.numbered()
+    table = document.add_table(rows=1, cols=1)
+    table.cell(0, 0).text = "а"
+    cell = table.cell(0, 0)._tc.get_or_add_tcPr()
+    cell.append(cell.makeelement(f"{word.W}gridSpan", {f"{word.W}val": span}))
+    assert read(document).accepted.splitlines()[0].count("|") == columns + 1
+
+
 # What is never opened
 
 PLAIN = files.agreement("# А\n\n1.1. Б.\n")

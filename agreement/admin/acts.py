@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db.models import Case, F, QuerySet, TextField, Value, When
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -30,6 +31,9 @@ ACTS = {
     ),
     State.SCHEDULED: (("cancel_edition", _("cancel this edition")),),
 }
+
+#: The kinds of records whose acts say nothing of a user of the site.
+IMPERSONAL = ("agreement", "edition", "notice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +68,24 @@ class ActAdmin(ReadOnly, Endless, ActModelAdmin):
     search_fields = ["by", "agreement"]
     fields = ["when", "kind", "by", "account", "subject", "digest", "remark"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Act]:
+        """With ``remark``: about people it may name them, so only who may see personal data reads it there."""
+        rows = super().get_queryset(request)
+        remark: Any = F("note")
+        if not request.user.has_perm("agreement.view_acceptance"):
+            about = When(model__in=IMPERSONAL, then=F("note"))
+            remark = Case(about, default=Value(""), output_field=TextField())
+        found: QuerySet[Act] = rows.annotate(agreement_remark=remark)
+        return found
+
     @admin.display(description=_("when"))
     def when(self, act: Act) -> str:
         return moment(act.at, conf.time_zone())
 
     @admin.display(description=Act._meta.get_field("note").verbose_name)
     def remark(self, act: Act) -> str:
-        return gettext("report") if act.note == "report" else act.note
+        remark = str(act.agreement_remark)  # type: ignore[attr-defined]
+        return gettext("report") if remark == "report" else remark
 
     @admin.display(description=_("about"))
     def subject(self, act: Act) -> str:

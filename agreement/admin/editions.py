@@ -290,7 +290,10 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
 
     def save_model(self, request: HttpRequest, obj: Edition, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
         super().save_model(request, obj, form, change)
-        self.logged(request, obj, before=form.stored if change else None)
+        match = request.resolver_match
+        recovered = match is not None and match.url_name == "agreement_edition_recover"
+        # What comes back is written anew, even word for word: the log's last word on it was that it was deleted.
+        self.logged(request, obj, before=form.stored if change and not recovered else None)
 
     def delete_model(self, request: HttpRequest, obj: Edition) -> None:
         Act.objects.log(Act.Kind.DELETED, on=obj, by=request.user, digest=fingerprint(obj))

@@ -37,7 +37,7 @@ from agreement.forecast import forecast, reach
 from agreement.models import Edition, EditionError, Notice, Progress
 from agreement.models.editions import State
 from agreement.models.notices import LANGUAGES, leaves_at
-from agreement.models.refusals import FARTHEST
+from agreement.models.refusals import EARLIEST, FARTHEST
 from agreement.text import clauses
 
 if TYPE_CHECKING:
@@ -336,7 +336,8 @@ class Publishing(EditionModelAdmin):
         )
         if form.is_bound:
             form.is_valid()
-            chosen = form.effective_from
+            # Days of notice are counted back from it: at the beginning of the calendar there are none.
+            chosen = form.effective_from and max(form.effective_from, EARLIEST)
         problem = None
         try:
             edition.check_texts()

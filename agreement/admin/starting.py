@@ -204,7 +204,11 @@ class Starting(EditionModelAdmin):
         comment = gettext("Imported: %(names)s") % {"names": ", ".join(one.name for one in files)}
         if tracked:
             comment += " · " + str(dict(form.fields["tracked"].choices)[chosen])  # type: ignore[attr-defined]
-        return self._begin(request, form.cleaned_data["agreement"], bodies, comment[:1000])
+        try:
+            return self._begin(request, form.cleaned_data["agreement"], bodies, comment[:1000])
+        except ValidationError as error:
+            form.add_error(None, error.messages)
+            return self._show_import(request, form.cleaned_data["agreement"], files, form)
 
     def _start(self, request: HttpRequest, page: str, form: forms.Form, **context: Any) -> HttpResponse:
         context |= {"opts": self.opts, "media": self.media, "form": form, "add": True, "has_view_permission": True}

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import IntegrityError, models, router, transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -19,7 +20,7 @@ from agreement.models.acts import Act, By, edition_name, name_of, require_second
 from agreement.models.agreements import Agreement
 from agreement.models.fields import InstantField
 from agreement.models.notices import Notice
-from agreement.models.refusals import TEXTS, EditionError, moment, require_publishable
+from agreement.models.refusals import MOST, TEXTS, EditionError, moment, require_publishable
 from agreement.text import clauses, seal, source
 
 
@@ -222,13 +223,18 @@ class Edition(models.Model):
         return seal.Text(**{name: getattr(self, f"{name}_{language}") or "" for name in TEXTS})
 
     def clean(self) -> None:
-        """Texts follow the import's rule, from wherever they come: a form's CRLF is a file's LF."""
+        """Texts follow the import's rule: a form's CRLF is a file's LF. What is stated, a calendar can keep."""
         super().clean()
         for name in (f"{name}_{language}" for name in TEXTS for language in conf.LANGUAGES):
             if text := getattr(self, name):
                 setattr(self, name, source.normalise(text))
                 if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
                     raise ValidationError({name: _("NUL and half characters are not allowed.")}, code="unreadable")
+        for name, most in MOST.items():
+            try:
+                MaxValueValidator(most)(getattr(self, name) or 0)
+            except ValidationError as error:
+                raise ValidationError({name: error}) from None
 
     def state(self, at: datetime | None = None) -> State:
         """What the edition is at that instant (now). 1 query for a successor, 0 after ``with_successors()``."""

@@ -20,6 +20,8 @@ TEXTS = ("title", "approval", "summary", "body")
 #: Between these an edition may take effect; beyond them dates overflow somewhere between here and a reader.
 EARLIEST = datetime(1991, 1, 1, tzinfo=UTC)
 FARTHEST = timedelta(days=3653)
+#: The most an edition may state: beyond it no date could be computed, and what is sealed can't be mended.
+MOST = {"notice_days": 3650, "retention_years": 1000}
 
 
 class EditionError(ValidationError):
