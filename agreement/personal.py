@@ -163,7 +163,7 @@ def _ask(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpRespon
     for other in visit.timelines.agreements.values():
         if other.key != timeline.key and other.joining == Joining.EXPLICIT:
             edition = _wanted(visit, other, joined[other.key])
-            if edition and not _settled(other, edition, joined[other.key]):
+            if edition and not _settled(other, edition, joined[other.key]) and not _shut(visit, other):
                 questions.append(_question(visit, other, edition, joined[other.key]))
     language = questions[0].shown.language
     context = {
@@ -203,6 +203,12 @@ def _settled(timeline: Timeline, edition: Dated, joined: Sequence[Acceptance]) -
     # Not the last alone: whoever joined the next edition beforehand is bound by this one all the same.
     holding = {dated.pk for dated in timeline.holding(edition)}
     return any(row.edition_id in holding and getattr(row, "current", False) for row in joined)
+
+
+def _shut(visit: Visit, timeline: Timeline) -> bool:
+    """Has the user left it so that joining again is an officer's to record? Then asking would refuse the rest too."""
+    departure = Acceptance.objects.departure(user_key=visit.request.user.pk, agreement=timeline.key)
+    return departure is not None and not departure.may_rejoin
 
 
 def _question(visit: Visit, timeline: Timeline, edition: Dated, rows: Sequence[Acceptance]) -> Question:

@@ -23,6 +23,8 @@ from agreement.text import source
 
 #: The largest file taken, packed and unpacked, in bytes, and the most parts in it.
 MAX_PACKED, MAX_UNPACKED, MAX_PARTS = 5_000_000, 50_000_000, 2000
+#: Tags in one part: what is read takes seconds at most.
+MAX_TAGS = 500_000
 #: The most columns Word gives a table: a cell that claims to span more would fill the memory.
 COLUMNS = 63
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -122,6 +124,8 @@ def _require_harmless(content: bytes, name: str) -> None:
             continue
         try:
             xml = package.read(part)
+            if xml.count(b"<") > MAX_TAGS:
+                raise _refused(name, _("unpacked, it is too large"))
         except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError):
             raise _refused(name, _("it is encrypted or damaged")) from None
         head = xml[:200].replace(b"\0", b"").lower()

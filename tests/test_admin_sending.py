@@ -115,6 +115,16 @@ def test_the_failed_alone_are_sent_to_again(publisher):
     assert Act.objects.about(made).values_list("kind", "by", "note").get() == ("resent", "publisher", "1")
 
 
+def test_what_is_finished_is_not_paused_nor_what_runs_resumed(publisher):
+    made = over(notice())
+    assert "it is not paused" in words(publisher.post(at("notice_resume", made.pk), follow=True))
+    dispatch.deliver()
+    assert "nothing is left to send" in words(publisher.post(at("notice_pause", made.pk), follow=True))
+    made.refresh_from_db()
+    assert made.paused_at is None
+    assert not Act.objects.filter(kind__in=[Act.Kind.PAUSED, Act.Kind.RESUMED]).exists()
+
+
 def test_its_middle_comes_alone_and_says_whether_to_ask_again(publisher):
     made = over(notice())
     part = publisher.get(at("notice_sending", made.pk), {"part": ""})

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from agreement import dispatch, gate
-from agreement.models import Acceptance, Agreement, Edition
+from agreement.models import Acceptance, Agreement, Edition, Withdrawal
 from agreement.models.agreements import Joining
 from tests import factories
 from tests.site import KK, RU
@@ -239,6 +239,19 @@ def test_several_pending_agreements_are_one_page_one_submit_and_one_record_each(
     assert reader.post(HERE, shown | {"decision": "accept"}).status_code == 302
 
     assert {row.edition for row in Acceptance.objects.all()} == set(editions.values())
+
+
+def test_an_agreement_that_is_shut_to_the_user_does_not_hold_up_the_others(reader, user):
+    explicit("terms", "privacy")
+    shut = factories.published(slug="privacy")
+    Withdrawal.objects.register(
+        agreement=shut.agreement, user=user, outcome="ended", received_on=timezone.now().date(), may_rejoin=False
+    )
+    edition = factories.published()
+    page = reader.get(HERE).content.decode()
+    assert "privacy" not in page
+    assert reader.post(HERE, answer(edition)).status_code == 302
+    assert Acceptance.objects.get().edition == edition
 
 
 def test_of_several_agreements_one_stale_leaves_all_unrecorded(reader):

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.utils import timezone
@@ -285,6 +286,27 @@ def test_a_hold_on_a_person_keeps_what_was_told_to_a_deleted_account():
 
     assert retention.erase(at=NOW() + 50 * YEAR).deliveries == 1
     assert list(Delivery.objects.exclude(address_digest="")) == rows[:1]
+
+
+def test_a_hold_follows_its_person_to_keys_that_came_later(settings):
+    (user,) = factories.users(1)
+    LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", user=user)
+    settings.AGREEMENT = {
+        **settings.AGREEMENT,
+        "PSEUDONYM_KEYS": {"newer": "n" * 64} | settings.AGREEMENT["PSEUDONYM_KEYS"],
+    }
+    row = join(user, factories.published(retention_years=1))
+    user.delete()
+    row.refresh_from_db()
+    assert row.pseudonym_key == "newer"
+    assert retention.erase(at=NOW() + 50 * YEAR) == retention.Tally(held=1)
+
+
+def test_without_keys_nobody_is_held_who_could_not_be_found(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {}}
+    (user,) = factories.users(1)
+    with pytest.raises(ValidationError, match="PSEUDONYM_KEYS"):
+        LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", user=user)
 
 
 def test_scans_and_applicants_go_with_their_term(settings, tmp_path, django_capture_on_commit_callbacks):

@@ -150,6 +150,12 @@ def _many(parts):
     parts.update({f"word/{number}.txt": b"" for number in range(word.MAX_PARTS)})
 
 
+def _crumbs(parts):
+    parts["word/document.xml"] = parts["word/document.xml"].replace(
+        b"<w:sectPr", b"<w:p/>" * word.MAX_TAGS + b"<w:sectPr"
+    )
+
+
 def _no_document(parts):
     del parts["word/document.xml"]
 
@@ -169,6 +175,7 @@ def _broken(parts):
         (_template_elsewhere, "elsewhere: http://evil/a.dotm"),
         (_bomb, "too large"),
         (_many, "too large"),
+        (_crumbs, "too large"),
         (_no_document, "no .docx"),
         (_broken, "can't be read"),
     ],

@@ -205,6 +205,7 @@ class Sending(NoticeModelAdmin):
             gone: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
             return gone
         by = cast("AbstractBaseUser", request.user)
+        there = reverse(f"{self.admin_site.name}:agreement_notice_sending", args=[quote(notice.pk)])
         if act == "resend":
             count = notice.resend(by=by)
             sentence = ngettext(
@@ -212,15 +213,19 @@ class Sending(NoticeModelAdmin):
             )
             messages.success(request, sentence % {"count": count})
         elif act == "pause":
-            notice.pause(by=by)
+            if not notice.pause(by=by):
+                messages.warning(
+                    request, gettext("Nothing was changed: it is paused already, or nothing is left to send.")
+                )
+                return HttpResponseRedirect(there)
             said = gettext("Held: nothing has left, and nothing leaves until it is resumed.")
             if timezone.now() >= notice.due_at:
                 said = gettext("Paused: what was on its way is sent, and nothing more until it is resumed.")
             messages.success(request, said)
         else:
-            notice.resume(by=by)
-            messages.success(request, gettext("Sending goes on."))
-        there = reverse(f"{self.admin_site.name}:agreement_notice_sending", args=[quote(notice.pk)])
+            done = notice.resume(by=by)
+            said = gettext("Sending goes on.") if done else gettext("Nothing was changed: it is not paused.")
+            messages.add_message(request, messages.SUCCESS if done else messages.WARNING, said)
         return HttpResponseRedirect(there)
 
 

@@ -109,3 +109,17 @@ def LEAVE_UNDER_PSEUDONYM(  # noqa: N802 - as above
 
 
 LEAVE_UNDER_PSEUDONYM.lazy_sub_objs = True  # type: ignore[attr-defined]
+
+
+def REMEMBER_PSEUDONYMS(  # noqa: N802 - as above
+    collector: Any, field: Any, sub_objs: Any, using: str
+) -> None:
+    """``on_delete`` of what is to find a person's rows after the account: under every key the site has by then, since
+    they are under whichever wrote them. 1 query, and an update a row.
+    """
+    for row in sub_objs:
+        names = [f"{one.key}:{one.digest}" for one in pseudonyms.read(getattr(row, field.attname))]
+        known = list(dict.fromkeys([*row.pseudonyms, *names]))
+        value = models.Value(known, output_field=models.JSONField())
+        collector.add_field_update(field.model._meta.get_field("pseudonyms"), value, [row])
+    collector.add_field_update(field, None, sub_objs)

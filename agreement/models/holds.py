@@ -12,9 +12,9 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agreement import pseudonyms
+from agreement import conf, pseudonyms
 from agreement.models.editions import Edition
-from agreement.models.fields import InstantField
+from agreement.models.fields import REMEMBER_PSEUDONYMS, InstantField
 
 
 class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
@@ -56,7 +56,7 @@ class LegalHold(models.Model):
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=REMEMBER_PSEUDONYMS,
         null=True,
         blank=True,
         related_name="+",
@@ -90,6 +90,11 @@ class LegalHold(models.Model):
         super().clean()
         if self._state.adding and (self.user is None) == (self.edition is None):
             raise ValidationError(_("Name either a user or an edition."), code="one_of_two")
+        if self._state.adding and self.user and not conf.get().PSEUDONYM_KEYS:
+            raise ValidationError(
+                _("Without PSEUDONYM_KEYS nobody is found once the account is gone: set a key, then hold."),
+                code="no_keys",
+            )
         if self.held_until and self.held_from and self.held_until <= self.held_from:
             raise ValidationError({"held_until": _("A hold ends after it began.")})
 

@@ -247,11 +247,12 @@ class Notice(models.Model):
 
     def pause(self, *, by: By = None, at: datetime | None = None) -> bool:
         """Claim nothing more of this notice until it is resumed; what is on its way is sent. Before ``due_at`` nothing
-        is: the notice is held whole. ``False`` if it was paused already.
+        is: the notice is held whole. ``False`` if it was paused already, or nothing is left to send.
         """
         self.paused_at, alias = at or timezone.now(), router.db_for_write(Notice)
         with transaction.atomic(using=alias):
-            running = Notice.objects.using(alias).filter(pk=self.pk, paused_at__isnull=True)
+            left = Q(fanned_out_at__isnull=True) | Q(progress__waiting__gt=0)
+            running = Notice.objects.using(alias).filter(left, pk=self.pk, paused_at__isnull=True)
             if done := bool(running.update(paused_at=self.paused_at)):
                 Act.objects.using(alias).log(Act.Kind.PAUSED, on=self, by=by)
         self.refresh_from_db(fields=["paused_at"])
