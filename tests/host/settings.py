@@ -4,6 +4,7 @@
 """
 
 import os
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.db.models import F, Value
@@ -31,6 +32,7 @@ INSTALLED_APPS = [
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 
 AGREEMENT = {
+    "NOTICE_DELAY": timedelta(),  # Its tests look at what was sent.
     "BASE_URL": "https://host.example.kz",
     "USER_EMAIL": "profile__address",
     "USER_LANGUAGE": "profile__language",
