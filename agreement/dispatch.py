@@ -16,10 +16,11 @@ from django.utils.module_loading import import_string
 
 from agreement import audience, conf, withdrawing
 from agreement.channels import Channel
+from agreement.heartbeat import Heartbeat
 from agreement.models import Delivery, Notice, Pace, Withdrawal
 from agreement.models.deliveries import CLAIM
 from agreement.models.notices import CANCELLED
-from agreement.sending import Clock, Heartbeat, Round, Run, Settled, Tally, said, settle_owed
+from agreement.sending import Clock, Round, Run, Settled, Tally, said, settle_owed
 
 logger = logging.getLogger("agreement")
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import zip_longest
-from typing import Any, Self
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import Error, InterfaceError, OperationalError, connections, router, transaction
@@ -22,6 +21,7 @@ from django.utils import timezone
 
 from agreement import conf, pseudonyms
 from agreement.channels import Channel, Deferred, Refused, Unavailable
+from agreement.heartbeat import Heartbeat
 from agreement.models import Acceptance, Delivery, Notice, NoticeText, Pace, Withdrawal
 from agreement.models.deliveries import LEASE
 from agreement.models.notices import ACCOUNT_GONE, ENDED, INACTIVE, LEFT, NEVER_TOLD
@@ -182,51 +182,6 @@ class Run:
         if notice.pk not in self.known:
             self.known[notice.pk] = notice.earlier(), notice.since()
         return self.known[notice.pk]
-
-
-class Heartbeat(threading.Thread):
-    """Renews a lease while a message is on its way: a server may take a minute over one, and a lease is shorter.
-
-    A thread with a connection of its own, which first does anything when a batch has lasted a third of its lease. It
-    dies with its process, and gives up on a batch that takes longer than ``STUCK`` seconds.
-    """
-
-    STUCK = 3600
-
-    def __init__(self) -> None:
-        super().__init__(name="agreement-lease", daemon=True)
-        self.lease, self.begun, self.done = "", 0.0, threading.Event()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.done.set()
-        if self.is_alive():
-            self.join()
-
-    @contextmanager
-    def holding(self, lease: str) -> Iterator[None]:
-        self.lease, self.begun = lease, time.monotonic()
-        if not self.is_alive():
-            self.start()
-        try:
-            yield
-        finally:
-            self.lease = ""
-
-    def run(self) -> None:
-        third = LEASE.total_seconds() / 3
-        while not self.done.wait(third / 2):
-            lease, lasted = self.lease, time.monotonic() - self.begun
-            if not lease or not third / 2 <= lasted < self.STUCK:
-                continue
-            try:
-                Delivery.objects.renew(lease=lease)
-            except Error as error:
-                logger.warning("N106 a lease was not renewed: %s", type(error).__name__)
-            finally:
-                connections.close_all()
 
 
 @dataclass(slots=True)

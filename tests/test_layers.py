@@ -25,7 +25,7 @@ FLOORS = [
     {"models"},
     {
         *("translation", "audience", "bounces", "forecast", "gate", "comparison", "pdf", "retention", "stamping"),
-        "consents",
+        *("consents", "heartbeat"),
     },
     {"letters"},
     {"channels"},
@@ -87,6 +87,6 @@ def test_no_module_has_grown_past_its_size():
     long = {
         path.relative_to(PACKAGE).as_posix(): lines
         for path in PACKAGE.rglob("*.py")
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 600
+        if "migrations" not in path.parts and (lines := len(path.read_text(encoding="utf-8").splitlines())) > 450
     }
     assert long == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -15,12 +15,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, signals
-from agreement.models import verification
+from agreement.models import refusals, verification
 from agreement.models.acts import Act, By, edition_name, name_of, require_second_person
 from agreement.models.agreements import Agreement
 from agreement.models.fields import InstantField
 from agreement.models.notices import Notice
-from agreement.models.refusals import MOST, TEXTS, EditionError, moment, require_publishable
+from agreement.models.refusals import MOST, TEXTS, EditionError
 from agreement.text import clauses, seal, source
 
 
@@ -299,33 +299,11 @@ class Edition(models.Model):
         alias = self._alias()
         with transaction.atomic(using=alias):
             now, stored, previous, last = self._open(alias)
-            if previous and previous.recorded_at and now < previous.recorded_at:
-                raise EditionError(
-                    _("The clock says %(now)s, but edition %(number)s was published at %(published_at)s."),
-                    code="clock_behind",
-                    hint=_("Set this machine's clock right, then publish again."),
-                    now=now.isoformat(),
-                    published_at=previous.recorded_at.isoformat(),
-                    number=previous.number,
-                )
-            if after is not None and after != (last.digest if last else ""):
-                raise EditionError(
-                    _("The draft was compared with %(after)r, but the last edition is now %(last)r."),
-                    code="stale_comparison",
-                    hint=_("Compare the draft with the last edition again, then publish."),
-                    after=after,
-                    last=last.digest if last else "",
-                )
-            effective_from = moment(effective_from, now)
-            if effective_from < now:
-                raise EditionError(
-                    _("%(effective_from)s is past: an edition can't take effect before it is published."),
-                    code="backdated",
-                    hint=_("Leave the moment out to publish with immediate effect, or name a later one."),
-                    effective_from=effective_from.isoformat(),
-                )
+            refusals.require_clock(now, previous)
+            refusals.require_compared(after, last)
+            effective_from = refusals.require_to_come(effective_from, now)
             if not reason.strip():
-                stored._require_notice(last, effective_from, now)
+                refusals.require_notice(effective_from, now, stored._binding(last, now))
             if conf.get().FOUR_EYES:
                 require_second_person(stored, by, using=alias)
             stored._seal(previous, last, published_at=now, effective_from=effective_from, recorded_at=now, by=by)
@@ -345,21 +323,7 @@ class Edition(models.Model):
         alias = self._alias()
         with transaction.atomic(using=alias):
             now, stored, previous, last = self._open(alias)
-            if previous and not previous.imported:
-                raise EditionError(
-                    _("Edition %(number)s was published here already: history can't be recorded after it."),
-                    code="not_history",
-                    hint=_("Publish the text as a new edition."),
-                    number=previous.number,
-                )
-            effective_from = moment(effective_from, now)
-            if effective_from > now:
-                raise EditionError(
-                    _("%(effective_from)s is still to come: it is not history."),
-                    code="not_history",
-                    hint=_("Publish the draft with that moment instead."),
-                    effective_from=effective_from.isoformat(),
-                )
+            effective_from = refusals.require_history(effective_from, now, previous)
             stored._seal(
                 previous,
                 last,
@@ -416,39 +380,18 @@ class Edition(models.Model):
         now = timezone.now()
         editions = Edition.objects.using(alias).filter(agreement=self.agreement_id)
         rows = editions.select_related("agreement").select_for_update(of=("self",))
-        stored = rows.filter(pk=self.pk).first()
-        if stored is None:
-            raise EditionError(
-                _("There is no draft %(id)r."),
-                code="no_draft",
-                hint=_("It may have been deleted; the admin recovers deleted drafts."),
-                id=self.pk,
-            )
-        if stored.published_at:
-            raise EditionError(
-                _("Edition %(number)s is published already and can't be published again."),
-                code="already_published",
-                hint=_("Make a new draft from it."),
-                number=stored.number,
-            )
+        stored = refusals.require_draft(rows.filter(pk=self.pk).first(), self.pk)
         previous = editions.published().last()
         last = previous if previous and not previous.cancelled_at else editions.published().binding().last()
         return now, stored, previous, last
 
-    def _require_notice(self, last: Edition | None, effective_from: datetime, now: datetime) -> None:
-        """Refuse a moment earlier than the edition in force promises. At most 1 query."""
-        binding = last
-        if last and last.effective_from and last.effective_from > now:
-            binding = Edition.objects.using(self._alias()).in_force(now).filter(agreement=self.agreement_id).first()
-        if binding and effective_from < (promised := now + timedelta(days=binding.notice_days)):
-            raise EditionError(
-                _("%(effective_from)s is too early: edition %(number)s promises notice until %(promised)s."),
-                code="short_notice",
-                hint=_("Name a later moment, or write the reason for an earlier one."),
-                effective_from=effective_from.isoformat(),
-                number=binding.number,
-                promised=promised.isoformat(),
-            )
+    def _binding(self, last: Edition | None, now: datetime) -> Edition | None:
+        """The edition whose promises bind now: the last one, or the one before while it is to come. At most 1 query."""
+        if last is None or not last.effective_from or last.effective_from <= now:
+            return last
+        in_force = Edition.objects.using(self._alias()).in_force(now)
+        binding: Edition | None = in_force.filter(agreement=self.agreement_id).first()
+        return binding
 
     def _seal(
         self,
@@ -463,15 +406,7 @@ class Edition(models.Model):
     ) -> None:
         """Write the seal's columns by name; the base columns become the mirror of Kazakh here, once."""
         self.check_texts()
-        if last and last.effective_from and effective_from <= last.effective_from:
-            raise EditionError(
-                _("%(effective_from)s is not after %(last)s, when edition %(number)s takes effect."),
-                code="not_after_last",
-                hint=_("Name a later moment, or cancel that edition first if it has not taken effect."),
-                effective_from=effective_from.isoformat(),
-                last=last.effective_from.isoformat(),
-                number=last.number,
-            )
+        refusals.require_after(effective_from, last)
         self.number = (previous.number or 0) + 1 if previous else 1
         self.published_at, self.effective_from, self.recorded_at = published_at, effective_from, recorded_at
         self.published_by = name_of(by)
@@ -494,7 +429,7 @@ class Edition(models.Model):
 
     def check_texts(self) -> None:
         """Raise :class:`EditionError` for what ``publish()`` would refuse in the texts as they are. 0 queries."""
-        require_publishable({language: self.text(language) for language in conf.LANGUAGES})
+        refusals.require_publishable({language: self.text(language) for language in conf.LANGUAGES})
 
     def __str__(self) -> str:
         return edition_name(self.agreement.slug, self.number, self.pk)

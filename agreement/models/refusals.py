@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -13,6 +13,9 @@ from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement.text import clauses, lint, seal
+
+if TYPE_CHECKING:
+    from agreement.models.editions import Edition
 
 #: The fields that are written once in each language.
 TEXTS = ("title", "approval", "summary", "body")
@@ -29,7 +32,7 @@ class EditionError(ValidationError):
 
     Codes: ``already_published``, ``missing_language``, ``unparallel``, ``duplicate_number``, ``naive_time``,
     ``backdated``, ``out_of_range``, ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``,
-    ``not_cancellable``, ``no_draft``, ``unreadable``, ``title_differs``, ``four_eyes``.
+    ``not_cancellable``, ``no_draft``, ``short_notice``, ``unreadable``, ``title_differs``, ``four_eyes``.
     """
 
     def __init__(self, message: Any, *, code: str, hint: Any = "", **params: Any) -> None:
@@ -40,25 +43,108 @@ class EditionError(ValidationError):
         return " ".join(self.messages)
 
 
-def moment(at: datetime | None, now: datetime) -> datetime:
-    """The moment asked for, or now; naive and far-fetched ones are refused."""
-    if at is None:
-        return now
-    if timezone.is_naive(at):
+def require_draft(stored: Edition | None, key: Any) -> Edition:
+    """The draft as it is stored: there is one, and nobody has published it."""
+    if stored is None:
         raise EditionError(
-            _("%(at)s has no time zone."),
-            code="naive_time",
-            hint=_("Add the offset, for example %(at)s+05:00."),
-            at=at.isoformat(),
+            _("There is no draft %(id)r."),
+            code="no_draft",
+            hint=_("It may have been deleted; the admin recovers deleted drafts."),
+            id=key,
         )
-    if not EARLIEST <= at <= now + FARTHEST:
+    if stored.published_at:
         raise EditionError(
-            _("%(at)s is out of range: not before 1991 and not in more than ten years."),
-            code="out_of_range",
-            hint=_("Is the year right?"),
-            at=at.isoformat(),
+            _("Edition %(number)s is published already and can't be published again."),
+            code="already_published",
+            hint=_("Make a new draft from it."),
+            number=stored.number,
+        )
+    return stored
+
+
+def require_clock(now: datetime, previous: Edition | None) -> None:
+    """The clock does not stand before the last publication it recorded."""
+    if previous and previous.recorded_at and now < previous.recorded_at:
+        raise EditionError(
+            _("The clock says %(now)s, but edition %(number)s was published at %(published_at)s."),
+            code="clock_behind",
+            hint=_("Set this machine's clock right, then publish again."),
+            now=now.isoformat(),
+            published_at=previous.recorded_at.isoformat(),
+            number=previous.number,
+        )
+
+
+def require_compared(after: str | None, last: Edition | None) -> None:
+    """The last edition is the one with the digest ``after``; ``None``: nobody compared."""
+    digest = last.digest if last else ""
+    if after is not None and after != digest:
+        raise EditionError(
+            _("The draft was compared with %(after)r, but the last edition is now %(last)r."),
+            code="stale_comparison",
+            hint=_("Compare the draft with the last edition again, then publish."),
+            after=after,
+            last=digest,
+        )
+
+
+def require_to_come(at: datetime | None, now: datetime) -> datetime:
+    """The moment asked for, or now; the past is refused, and so are naive and far-fetched moments."""
+    at = _moment(at, now)
+    if at < now:
+        raise EditionError(
+            _("%(effective_from)s is past: an edition can't take effect before it is published."),
+            code="backdated",
+            hint=_("Leave the moment out to publish with immediate effect, or name a later one."),
+            effective_from=at.isoformat(),
         )
     return at
+
+
+def require_history(at: datetime, now: datetime, previous: Edition | None) -> datetime:
+    """The moment asked for: it is past, and nothing but history stands before it."""
+    if previous and not previous.imported:
+        raise EditionError(
+            _("Edition %(number)s was published here already: history can't be recorded after it."),
+            code="not_history",
+            hint=_("Publish the text as a new edition."),
+            number=previous.number,
+        )
+    at = _moment(at, now)
+    if at > now:
+        raise EditionError(
+            _("%(effective_from)s is still to come: it is not history."),
+            code="not_history",
+            hint=_("Publish the draft with that moment instead."),
+            effective_from=at.isoformat(),
+        )
+    return at
+
+
+def require_notice(at: datetime, now: datetime, binding: Edition | None) -> None:
+    """The moment is no earlier than the edition that binds now promises its readers."""
+    if binding and at < (promised := now + timedelta(days=binding.notice_days)):
+        raise EditionError(
+            _("%(effective_from)s is too early: edition %(number)s promises notice until %(promised)s."),
+            code="short_notice",
+            hint=_("Name a later moment, or write the reason for an earlier one."),
+            effective_from=at.isoformat(),
+            number=binding.number,
+            promised=promised.isoformat(),
+        )
+
+
+def require_after(at: datetime, last: Edition | None) -> None:
+    """The moment comes after that of the last edition that was not taken back."""
+    if last and last.effective_from and at <= last.effective_from:
+        raise EditionError(
+            _("%(effective_from)s is not after %(last)s, when edition %(number)s takes effect."),
+            code="not_after_last",
+            hint=_("Name a later moment, or cancel that edition first if it has not taken effect."),
+            effective_from=at.isoformat(),
+            last=last.effective_from.isoformat(),
+            number=last.number,
+        )
 
 
 def require_publishable(texts: Mapping[str, seal.Text]) -> None:
@@ -93,6 +179,27 @@ def require_publishable(texts: Mapping[str, seal.Text]) -> None:
             )
     if found := lint.errors({language: text.body for language, text in texts.items()}):
         _refuse(found)
+
+
+def _moment(at: datetime | None, now: datetime) -> datetime:
+    """The moment asked for, or now; naive and far-fetched ones are refused."""
+    if at is None:
+        return now
+    if timezone.is_naive(at):
+        raise EditionError(
+            _("%(at)s has no time zone."),
+            code="naive_time",
+            hint=_("Add the offset, for example %(at)s+05:00."),
+            at=at.isoformat(),
+        )
+    if not EARLIEST <= at <= now + FARTHEST:
+        raise EditionError(
+            _("%(at)s is out of range: not before 1991 and not in more than ten years."),
+            code="out_of_range",
+            hint=_("Is the year right?"),
+            at=at.isoformat(),
+        )
+    return at
 
 
 def _refuse(found: tuple[lint.Message, ...]) -> None:
