@@ -19,10 +19,11 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone, translation
 from reversion.models import Version
 
-from agreement import dispatch
+from agreement import dispatch, urls
 from agreement.admin.comparing import WRITTEN
 from agreement.admin.drafts import fingerprint
 from agreement.models import Act, Agreement, Delivery, Edition, Notice
+from agreement.models.agreements import RESERVED
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from agreement.text.clauses import title_line
@@ -435,6 +436,20 @@ def test_an_agreement_keeps_its_slug_and_itself_once_an_edition_is_published(sup
     superuser.post(at("agreement_change", free.pk), {"slug": "other", "time_zone": "Asia/Oral", "joining": "deemed"})
     free.refresh_from_db()
     assert free.slug == "other"
+
+
+@pytest.mark.parametrize("slug", sorted(RESERVED))
+def test_a_slug_that_is_the_address_of_another_page_is_refused(superuser, slug):
+    facts = {"slug": slug, "time_zone": "Asia/Almaty", "joining": "deemed"}
+    form = superuser.post(at("agreement_add"), facts).context["adminform"].form
+    (error,) = form.errors["slug"]
+    assert error == f"'{slug}' is the address of another page; choose another one, such as {slug}-terms."
+    assert not Agreement.objects.exists()
+
+
+def test_no_address_hides_an_agreement_but_those_that_are_reserved():
+    first = {str(one.pattern).partition("/")[0] for one in urls.urlpatterns}
+    assert {name for name in first if re.fullmatch(r"[-\w]+", name)} == RESERVED
 
 
 def test_a_zone_that_does_not_exist_is_refused(superuser):

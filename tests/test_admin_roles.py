@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from agreement import roles
-from agreement.models import Acceptance, Act, Edition, EditionError
+from agreement.models import Acceptance, Act, Agreement, Edition, EditionError
 from tests import factories
 from tests.test_admin import at, desk, written
 
@@ -105,6 +105,20 @@ def test_every_act_of_the_desk_is_logged_with_who_when_and_what(django_user_mode
         assert words in page
     assert admin.get(at("act_add")).status_code == 403
     assert admin.post(at("act_delete", published.pk), {"post": "yes"}).status_code == 403
+
+
+def test_how_an_agreement_was_set_up_and_changed_is_logged_with_what_was_before(django_user_model):
+    admin = desk(django_user_model, "superuser", name="admin")
+    facts = {"slug": "terms", "time_zone": "Asia/Almaty", "joining": "deemed"}
+    admin.post(at("agreement_add"), facts)
+    agreement = Agreement.objects.get()
+    admin.post(at("agreement_change", agreement.pk), facts)  # Nothing changed: no act.
+    admin.post(at("agreement_change", agreement.pk), facts | {"joining": "explicit"})
+    changed, made = Act.objects.about(agreement)
+    assert (made.kind, made.by, made.note) == (
+        *("changed", "admin", "slug: terms; time_zone: Asia/Almaty; joining: deemed"),
+    )
+    assert (changed.kind, changed.about, changed.note) == ("changed", "terms", "joining: deemed → explicit")
 
 
 def test_remarks_about_people_are_read_only_by_who_may_see_personal_data(django_user_model):

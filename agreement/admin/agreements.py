@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
 from agreement.admin.tables import LONG, Filtered, language, moment
-from agreement.models import Agreement, Edition
+from agreement.models import Act, Agreement, Edition
 from agreement.models.editions import State
 
 if TYPE_CHECKING:
@@ -123,6 +123,15 @@ class AgreementAdmin(Filtered, AgreementModelAdmin):
             found.lock()
             found = super().get_object(request, object_id, from_field)
         return found
+
+    def save_model(self, request: HttpRequest, obj: Agreement, form: Any, change: bool) -> None:  # noqa: FBT001
+        """Logged with what was and is: how users join binds them."""
+        super().save_model(request, obj, form, change)
+        fields = form.changed_data if change else list(form.cleaned_data)
+        before = [f"{form.initial.get(name)} → " if change else "" for name in fields]
+        note = "; ".join(f"{name}: {old}{getattr(obj, name)}" for name, old in zip(fields, before, strict=True))
+        if note:
+            Act.objects.log(Act.Kind.CHANGED, on=obj, by=request.user, note=note)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Agreement | None = None) -> list[str]:
         return ["slug"] if obj and obj.head else []

@@ -28,7 +28,7 @@ class ActQuerySet(models.QuerySet["Act"]):
         ``by`` is an account, a name, or ``None`` where nobody is known (a command without one). ``note`` is what the
         person wrote, such as a reason; ``digest`` tells which words it was about.
         """
-        agreement = getattr(on, "agreement", None)
+        agreement = getattr(on, "agreement", on)
         return self.create(
             kind=kind,
             by=name_of(by),
@@ -58,6 +58,7 @@ class Act(models.Model):
     """One thing one person did. What it was done to is named, not pointed to: a deleted draft keeps its acts."""
 
     class Kind(models.TextChoices):
+        CHANGED = "changed", _("user agreement set up or changed")
         WRITTEN = "written", _("draft written")
         DELETED = "deleted", _("draft deleted")
         PUBLISHED = "published", _("edition published")
@@ -104,6 +105,8 @@ class Act(models.Model):
         """What it was done to, in the active language."""
         if self.model == "edition":
             return edition_name(self.agreement, self.number, self.key)
+        if self.model == "agreement" and self.agreement:
+            return self.agreement
         try:
             called = apps.get_model("agreement", self.model)._meta.verbose_name
         except LookupError:  # A record of a kind there is no more.

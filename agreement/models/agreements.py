@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
 from agreement.models.fields import validate_zone
+
+#: What stands where a slug would in an address, and is none (``agreement.urls``).
+RESERVED = frozenset({"notices", "record", "verify", "withdraw"})
 
 
 class Joining(models.TextChoices):
@@ -56,6 +60,13 @@ class Agreement(models.Model):  # type: ignore[django-manager-missing]
         ordering = ["slug"]
         verbose_name = _("user agreement")
         verbose_name_plural = _("user agreements")
+
+    def clean(self) -> None:
+        """A slug is an address: one that leads to a page of the app's own would hide the agreement."""
+        super().clean()
+        if self.slug in RESERVED:
+            says = _("%(slug)r is the address of another page; choose another one, such as %(slug)s-terms.")
+            raise ValidationError({"slug": ValidationError(says, code="reserved", params={"slug": self.slug})})
 
     def lock(self, *, using: str | None = None) -> None:
         """Wait for, and keep until the transaction ends, the right to publish or cancel (1 query).
