@@ -46,6 +46,8 @@ class Server:
             self.serve(line)
 
     def serve(self, line: socket.socket) -> None:
+        # Replies to a group of commands go out one by one; otherwise each would wait for the last one's receipt.
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         with line, line.makefile("rwb") as file:
 
             def say(reply: str) -> None:
