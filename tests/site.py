@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +87,23 @@ class Site:
 
 
 @contextmanager
-def database(folder: Path, *, vendor: str = "") -> Iterator[str]:
-    """The URL of an empty database: a file in ``folder``, or a database on the run's PostgreSQL server."""
+def database(folder: Path, *, vendor: str = "", like: str = "") -> Iterator[str]:
+    """The URL of a database in ``folder``, or on the run's PostgreSQL server: empty, or a copy of the one ``like``
+    is the URL of.
+    """
     if vendor == "sqlite" or not POSTGRESQL:
-        yield f"sqlite:///{folder / (uuid.uuid4().hex + '.sqlite3')}"
+        file = folder / f"{uuid.uuid4().hex}.sqlite3"
+        if like:
+            shutil.copy(like.removeprefix("sqlite:///"), file)
+        yield f"sqlite:///{file}"
         return
     import psycopg
 
     server, _, _name = POSTGRESQL.rpartition("/")
     name = f"agreement_site_{uuid.uuid4().hex[:12]}"
+    template = like.rpartition("/")[2] or "template1"
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
         yield f"{server}/{name}"
     finally:
@@ -101,13 +111,22 @@ def database(folder: Path, *, vendor: str = "") -> Iterator[str]:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+@cache
+def _migrated(vendor: str) -> str:
+    """The URL of a migrated database that is there to be copied, until this process ends."""
+    kept = ExitStack()
+    atexit.register(kept.close)
+    folder = kept.enter_context(tempfile.TemporaryDirectory())
+    url = kept.enter_context(database(Path(folder), vendor=vendor))
+    Site(url).run("migrate", "-v0")
+    return url
+
+
 @contextmanager
 def site(folder: Path, *, email_url: str = "", vendor: str = "") -> Iterator[Site]:
     """A migrated portal."""
-    with database(folder, vendor=vendor) as url:
-        made = Site(url, email_url)
-        made.run("migrate", "-v0")
-        yield made
+    with database(folder, vendor=vendor, like=_migrated(vendor if POSTGRESQL else "sqlite")) as url:
+        yield Site(url, email_url)
 
 
 @contextmanager
