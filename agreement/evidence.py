@@ -139,7 +139,9 @@ def export_user(user_key: Any, *, at: datetime, output: Path, by: By = None) -> 
     ``FileExistsError``. In the log of acts as an edition's.
     """
     get_user_model()._meta.pk.run_validators(user_key)  # No database is asked about a number longer than any key.
-    acceptances = Acceptance.objects.of(user_key).filter(at__lte=at).select_related("edition__agreement")
+    # Of history what was recorded by then: an edition imported later is in no timeline of that instant.
+    known = Acceptance.objects.of(user_key).filter(at__lte=at, edition__recorded_at__lte=at)
+    acceptances = known.select_related("edition__agreement")
     joined = [row.edition for row in acceptances.order_by("at", "pk")]
     withdrawals = Withdrawal.objects.of(user_key).filter(registered_at__lte=at).select_related("agreement")
     taken = Case(When(withdrawn_at__lte=at, then="withdrawn_at"))

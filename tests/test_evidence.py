@@ -244,3 +244,20 @@ def test_a_bundle_of_an_edition_holds_who_had_joined_it_by_then_and_no_address(t
     assert "203.0.113.7" not in written
     assert "=1+1" not in written
     assert sums(folder).returncode == 0
+
+
+def test_history_is_evidence_from_the_moment_it_was_recorded(tmp_path):
+    then = timezone.now() - timedelta(days=30)
+    edition, (user,) = factories.draft(), factories.users(1)
+    edition.record(effective_from=then)
+    row = {"digest": edition.digest, "language": "ru", "kind": "imported", "at": then + timedelta(days=1)}
+    Acceptance.objects.record(user=user, edition=edition, **row)
+
+    with pytest.raises(CommandError, match="Nothing is known of a user 'user0' by "):
+        export(tmp_path / "then.zip", "--user", "user0", "--at", (then + timedelta(days=2)).isoformat())
+    export(tmp_path / "now.zip", "--user", "user0")
+
+    (joined,) = csv.DictReader(
+        io.StringIO((unpacked(tmp_path / "now.zip", tmp_path) / "user/joinings.csv").read_text())
+    )
+    assert joined["at"] == seal.rfc3339(row["at"])
