@@ -16,7 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.views import LoginView, LogoutView
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -62,6 +62,18 @@ def check(request: HttpRequest, view: View | None = None) -> HttpResponse | None
     except (OperationalError, InterfaceError) as error:
         return _away(request, error)
     return ask(request, left) if left else None
+
+
+def unreadable(request: HttpRequest) -> HttpResponse | None:
+    """The answer, 400, to a request that names as its charset what Python knows and no text is written in, such as
+    ``base64``; ``None`` to any other. Django would end at the first look into its parameters.
+    """
+    try:
+        b"\xd2".decode(request.encoding or "ascii", "replace")
+    except (LookupError, ValueError):
+        sentence = _("No text is written in the charset that the request names. Send it in UTF-8.")
+        return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
+    return None
 
 
 def pending(request: HttpRequest) -> tuple[Demand, ...]:

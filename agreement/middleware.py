@@ -18,7 +18,8 @@ class AgreementMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        # Before anybody looks into what was sent, as the check for a form's token does.
+        return access.unreadable(request) or self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: access.View, args: Any, kwargs: Any) -> HttpResponse | None:
         return access.check(request, view)

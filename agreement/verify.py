@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.core.files.uploadhandler import MemoryFileUploadHandler
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -136,7 +136,7 @@ def posted(request: HttpRequest) -> HttpResponse:
         text = source.decode(content, "text")
     except RequestDataTooBig:
         return _refused(visit, _("The text is too long."), 413)
-    except (source.SourceError, SuspiciousOperation, ValueError):
+    except (source.SourceError, SuspiciousOperation, BadRequest, LookupError, ValueError):  # Or in no charset at all.
         return _refused(visit, _("That is no text: it is empty, or not UTF-8."), 400)
     # Digests are what people have at hand as often as texts: sha256sum prints the file's name behind them.
     words = text.lower().split(maxsplit=1)

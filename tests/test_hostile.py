@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import pytest
 from django.test import Client
@@ -112,6 +112,30 @@ def requests() -> Iterator[Request]:
     for host in (f"{MARK}.example", "127.0.0.1@evil.example", f"127.0.0.1/{MARK}", "", f"<{MARK}>", "a" * 5000):
         yield "GET", f"{HERE}at/2026-03-01/", {"HTTP_HOST": host}
     yield "GET", f"{HERE}editions/1/?{'&'.join(f'on{number}={MARK}' for number in range(2000))}&on={MARK}", {}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("charset", ["base64", "hex", "rot13", "idna", "undefined"])
+@pytest.mark.parametrize("path", ["verify/", "terms/accept/", "record/consent/", "withdraw/", "/en/admin/login/"])
+def test_a_form_in_what_is_no_charset_is_a_bad_request_and_says_so(charset, path):
+    factories.published()
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    client.cookies["csrftoken"] = "a" * 32
+    form = f'--{MARK}\r\nContent-Disposition: form-data; name="text"\r\n\r\n{MARK}\r\n--{MARK}--\r\n'
+    kind = f"multipart/form-data; boundary={MARK}; charset={charset}"
+    answer = client.generic("POST", urljoin("/en/agreements/", path), form, content_type=kind)
+    assert answer.status_code == 400
+    assert "charset" in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_posted_text_in_what_is_no_charset_is_refused_on_a_site_without_the_middleware(settings):
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith("agreement.")]
+    form = f'--{MARK}\r\nContent-Disposition: form-data; name="text"\r\n\r\nx\r\n--{MARK}--\r\n'
+    for kind in (f"multipart/form-data; boundary={MARK}", "application/x-www-form-urlencoded"):
+        answer = Client().generic("POST", "/en/agreements/verify/", form, content_type=f"{kind}; charset=base64")
+        assert answer.status_code == 400
+        assert "That is no text" in answer.content.decode()
 
 
 @pytest.mark.django_db
