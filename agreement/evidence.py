@@ -329,10 +329,19 @@ def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[byte
     writer = csv.writer(buffer)
     writer.writerow(head)
     for row in rows:
-        writer.writerow([seal.rfc3339(cell) if isinstance(cell, datetime) else cell for cell in row])
+        writer.writerow([seal.rfc3339(value) if isinstance(value, datetime) else cell(value) for value in row])
         if buffer.tell() > 1 << 16:
             yield _emptied(buffer)
     yield _emptied(buffer)
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def cell(value: object) -> str:
+    """As text that no spreadsheet runs as a formula (OWASP, CSV injection)."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _emptied(buffer: IO[str]) -> bytes:

@@ -261,3 +261,16 @@ def test_history_is_evidence_from_the_moment_it_was_recorded(tmp_path):
         io.StringIO((unpacked(tmp_path / "now.zip", tmp_path) / "user/joinings.csv").read_text())
     )
     assert joined["at"] == seal.rfc3339(row["at"])
+
+
+@pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_of_a_bundle_is_a_formula(tmp_path, evil):
+    edition, (user,) = factories.published(), factories.users(1)
+    row = {"digest": edition.digest, "language": "ru", "kind": "on_behalf", "officer": "=o", "reason": evil}
+    Acceptance.objects.record(user=user, edition=edition, origin=Origin(user_agent=evil), **row)
+
+    export(tmp_path / "user.zip", "--user", "user0")
+
+    written = (unpacked(tmp_path / "user.zip", tmp_path) / "user/joinings.csv").read_bytes().decode()
+    (joined,) = csv.DictReader(io.StringIO(written, newline=""))
+    assert (joined["reason"], joined["browser"], joined["officer"]) == (f"'{evil}", f"'{evil}", "'=o")

@@ -27,6 +27,7 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf, gate
 from agreement.admin import exporting
 from agreement.admin.tables import LONG, SPOKEN, Endless, ReadOnly, Watched, moment, yes_or_no
+from agreement.evidence import cell
 from agreement.models import Acceptance, Act, Edition, Stale
 from agreement.models.acts import name_of
 
@@ -262,12 +263,3 @@ def lines(holds: list[int]) -> Iterator[str]:
     found = rows.values_list(*names).iterator(chunk_size=BATCH)
     while batch := list(islice(found, BATCH)):
         yield "".join([writer.writerow([cell(value) for value in row]) for row in batch])
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def cell(value: object) -> str:
-    """As text that no spreadsheet runs as a formula (OWASP, CSV injection)."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
