@@ -7,6 +7,7 @@ and an authority that is away is asked again the next time.
 from __future__ import annotations
 
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -59,7 +60,7 @@ def stamp(edition: Edition) -> TimeStamp:
         answer = _ask(authority, request.as_bytes())
         response = decode_timestamp_response(answer)
         verifier.build().verify(response, bytes.fromhex(edition.digest))
-    except (OSError, ValueError, VerificationError) as error:
+    except (OSError, HTTPException, ValueError, VerificationError) as error:
         raise NotStamped(f"{type(error).__name__}: {error}") from None
     stamped, _ = TimeStamp.objects.get_or_create(
         edition=edition,
@@ -74,7 +75,7 @@ def stamp(edition: Edition) -> TimeStamp:
 
 
 def _ask(authority: str, query: bytes) -> bytes:
-    """The authority's answer (RFC 3161, 3.4). ``OSError`` where it can't be had."""
+    """The authority's answer (RFC 3161, 3.4). ``OSError`` or ``HTTPException`` where it can't be had."""
     if urlsplit(authority).scheme not in {"http", "https"}:
         raise ValueError(f"{authority!r} is no address of HTTP")
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import socketserver
 import subprocess
 import zipfile
+from threading import Thread
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -98,6 +100,29 @@ def test_an_authority_that_is_away_delays_and_blocks_nothing(authority, settings
     assert "1 editions have no time stamp yet. They are published all the same; try again." in refused()
     settings.AGREEMENT = {**settings.AGREEMENT, "TIMESTAMP_AUTHORITY": authority.address}
     assert "Stamped" in stamp()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n"]
+)
+def test_what_is_no_http_delays_one_edition_and_stops_no_other(authority, settings, answer):
+    class Rude(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answer)
+
+    factories.published()
+    factories.published()
+    with socketserver.TCPServer(("127.0.0.1", 0), Rude) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/tsa"
+        settings.AGREEMENT = {**settings.AGREEMENT, "TIMESTAMP_AUTHORITY": address}
+        said = refused()
+        server.shutdown()
+    assert "edition 1: " in said
+    assert "edition 2: " in said
+    assert "2 editions have no time stamp yet." in said
 
 
 def spoilt(answer: bytes) -> bytes:
