@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,12 +23,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Case, QuerySet, When
+from django.db.models import Case, Q, QuerySet, When
 from django.template.loader import render_to_string
 from django.utils import translation
 
 from agreement import conf, dates, gate, pseudonyms
-from agreement.models import Acceptance, Act, Agreement, Consent, Delivery, Edition, NoticeText, Withdrawal
+from agreement.models import Acceptance, Act, Agreement, Consent, Delivery, Edition, Notice, NoticeText, Withdrawal
 from agreement.models.acts import By
 from agreement.shown import Shown
 from agreement.text import seal
@@ -92,30 +93,30 @@ def writing(output: Path) -> Iterator[Bundle]:
 def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path, by: By = None) -> dict[str, str]:
     """Write the evidence of those sealed editions, of one agreement, as it stood at that instant.
 
-    The texts and pages of each, every manifest from edition 1 to the last of them, what was said about them, and
+    The texts and pages of each, every manifest from edition 1 to the last of them, what had been said about them, and
     who had joined them and been told of them by then. Gives the digest of each file. Raises ``FileExistsError``.
     That it was exported, and ``by`` whom, is in the log of acts.
     """
+    timeline = _timeline(editions[0].agreement, at)
     with writing(output) as bundle:
-        add_editions(bundle, editions, at=at)
+        last = max(edition.number or 0 for edition in editions)
+        _add_editions(bundle, timeline, whole={edition.pk for edition in editions}, last=last, at=at)
         for edition in editions:
             folder = _folder(edition)
+            told = Delivery.objects.filter(notice__edition=edition, settled_at__lte=at)
             joined = Acceptance.objects.filter(edition=edition, at__lte=at).order_by("pk")
+            _add_notices(bundle, told)
             bundle.add(f"{folder}/joinings.csv", _table(_JOINED_IT, joined))
-            bundle.add(f"{folder}/deliveries.csv", _deliveries(edition, at))
+            bundle.add(f"{folder}/deliveries.csv", _told(told.order_by("pk"), _TOLD_OF_IT))
         bundle.close(at)
     for edition in editions:
         Act.objects.log(Act.Kind.EXPORTED, on=edition, by=by, note=f"evidence, {seal.rfc3339(at)}")
     return bundle.digests
 
 
-def add_editions(bundle: Bundle, editions: Sequence[Edition], *, at: datetime) -> None:
-    """The files of those editions of one agreement, and the chain that leads to them."""
-    agreement = editions[0].agreement
-    timeline = _timeline(agreement, at)
-    wanted = {edition.pk for edition in editions}
-    last = max(edition.number or 0 for edition in editions)
-    chain = Edition.objects.published().filter(agreement=agreement, number__lte=last).select_related("agreement")
+def _add_editions(bundle: Bundle, timeline: gate.Timeline, *, whole: set[int], last: int, at: datetime) -> None:
+    """The chain of one agreement's manifests up to the last number, and the texts of what is wanted whole."""
+    chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     for edition in chain.iterator(chunk_size=10):
         bundle.add(f"{_folder(edition)}/manifest.json", edition.manifest())
         for place, stamp in enumerate(edition.time_stamps.filter(stamped_at__lte=at), 1):
@@ -123,44 +124,47 @@ def add_editions(bundle: Bundle, editions: Sequence[Edition], *, at: datetime) -
             bundle.add(f"{name}.tsr", bytes(stamp.response))
             bundle.add(f"{name}.pem", stamp.certificates.encode())
             bundle.stamped.append((f"{_folder(edition)}/manifest.json", name))
-        if edition.pk in wanted:
+        if edition.pk in whole:
             for language in conf.LANGUAGES:
                 bundle.add(f"{_folder(edition)}.{language}.md", edition.text(language).body.encode())
                 page = court_page(edition, timeline, at=at, language=language)
                 bundle.add(f"{_folder(edition)}/court.{language}.html", page.encode())
-            _add_notices(bundle, edition, at)
 
 
 def export_user(user_key: Any, *, at: datetime, output: Path, by: By = None) -> dict[str, str]:
     """Write what is known of that user, whose account may be gone, as it stood at that instant.
 
-    What he joined, consented to and withdrew, what he was told, and the evidence of every edition he joined. Raises
-    ``LookupError`` where nothing is known of such a user, ``ValidationError`` where nothing can be, and
-    ``FileExistsError``. In the log of acts as an edition's.
+    What he joined, consented to and withdrew, the evidence of every edition that bound him by then, and what he had
+    been told, word for word. Raises ``LookupError`` where nothing is known of such a user, ``ValidationError`` where
+    nothing can be, and ``FileExistsError``. In the log of acts as an edition's.
     """
     get_user_model()._meta.pk.run_validators(user_key)  # No database is asked about a number longer than any key.
     # Of history what was recorded by then: an edition imported later is in no timeline of that instant.
     known = Acceptance.objects.of(user_key).filter(at__lte=at, edition__recorded_at__lte=at)
-    acceptances = known.select_related("edition__agreement")
-    joined = [row.edition for row in acceptances.order_by("at", "pk")]
+    acceptances = known.select_related("edition__agreement").order_by("at", "pk")
     withdrawals = Withdrawal.objects.of(user_key).filter(registered_at__lte=at).select_related("agreement")
     taken = Case(When(withdrawn_at__lte=at, then="withdrawn_at"))
     consents = Consent.objects.of(user_key).filter(given_at__lte=at).annotate(taken=taken)
     deliveries = Delivery.objects.of(user_key).filter(settled_at__lte=at)
-    if not joined and not any(rows.exists() for rows in (withdrawals, consents, deliveries)):
+    if not any(rows.exists() for rows in (acceptances, withdrawals, consents, deliveries)):
         raise LookupError(user_key)
+    timelines = {agreement.pk: _timeline(agreement, at) for agreement in Agreement.objects.order_by("slug")}
+    joinings = list(_joinings(acceptances, timelines, withdrawals.departures(at), at))
+    bound = {dated.pk for joining in joinings for dated in joining.holds}
+    said = deliveries.filter(outcome=Delivery.Outcome.SENT).values("notice__edition")
+    concerned = Edition.objects.filter(Q(pk__in=bound) | Q(pk__in=said)).order_by("number")
+    last = dict(concerned.values_list("agreement", "number"))
     with writing(output) as bundle:
-        by_agreement: dict[int, list[Edition]] = {}
-        for edition in sorted({row.pk: row for row in joined}.values(), key=lambda row: row.number or 0):
-            by_agreement.setdefault(edition.agreement_id, []).append(edition)
-        for editions in by_agreement.values():
-            add_editions(bundle, editions, at=at)
+        for agreement, timeline in timelines.items():
+            _add_editions(bundle, timeline, whole=bound, last=last.get(agreement, 0), at=at)
+        _add_notices(bundle, deliveries)
         for language in conf.LANGUAGES:
             with translation.override(language):
-                context = {"rows": [_joining(row, language) for row in acceptances], "style": _style()}
-                page = render_to_string("agreement/evidence/joinings.html", context | {"language": language})
+                rows = [joining.in_words(language) for joining in joinings]
+                context = {"rows": rows, "style": _style(), "language": language}
+                page = render_to_string("agreement/evidence/joinings.html", context)
             bundle.add(f"user/joinings.{language}.html", page.encode())
-        bundle.add("user/joinings.csv", _table(_JOINED, acceptances.order_by("at", "pk")))
+        bundle.add("user/joinings.csv", _table(_JOINED, acceptances))
         bundle.add("user/withdrawals.csv", _table(_WITHDREW, withdrawals.order_by("pk")))
         bundle.add("user/consents.csv", _table(_CONSENTED, consents.order_by("pk")))
         for consent in consents.order_by("pk"):
@@ -170,6 +174,36 @@ def export_user(user_key: Any, *, at: datetime, output: Path, by: By = None) -> 
     # The account may be gone: only its key is named.
     Act.objects.log(Act.Kind.EXPORTED, on=get_user_model()(pk=user_key), by=by, note=f"evidence, {seal.rfc3339(at)}")
     return bundle.digests
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """A joining, and the editions by which it bound until the user left, or until the instant of the bundle."""
+
+    row: Acceptance
+    timeline: gate.Timeline
+    holds: tuple[gate.Dated, ...]
+
+    def in_words(self, language: str) -> dict[str, Any]:
+        row, zone = self.row, self.timeline.time_zone
+        at = dates.instant(row.at, language, zone) if row.at else ""
+        return {"row": row, "edition": row.edition, "at": at, "holds": ", ".join(str(one.number) for one in self.holds)}
+
+
+def _joinings(
+    acceptances: QuerySet[Any], timelines: dict[int, gate.Timeline], departures: QuerySet[Any], at: datetime
+) -> Iterator[Joining]:
+    """Each joining by its own edition and by those that took effect later and changed its wording alone."""
+    left: dict[int, list[datetime]] = defaultdict(list)
+    for agreement, moment in departures.order_by("effective_at", "pk").values_list("agreement", "effective_at"):
+        left[agreement].append(moment)
+    for row in acceptances:
+        agreement = row.edition.agreement_id
+        timeline = timelines[agreement]
+        until = next(iter(left[agreement][row.round - 1 :]), at)
+        own = next(dated for dated in timeline.editions if dated.pk == row.edition_id)
+        later = (dated for dated in timeline.binding if own.number < dated.number and dated.effective_from <= until)
+        yield Joining(row, timeline, (own, *(dated for dated in later if own in timeline.holding(dated))))
 
 
 _JOINED = {
@@ -234,12 +268,7 @@ _TOLD = {
     "settled_at": "settled_at",
     "address": "address_digest",
 }
-
-
-def _joining(row: Acceptance, language: str) -> dict[str, Any]:
-    """A joining in words."""
-    zone = row.edition.agreement.time_zone
-    return {"row": row, "edition": row.edition, "at": dates.instant(row.at, language, zone) if row.at else ""}
+_TOLD_OF_IT = {name: column for name, column in _TOLD.items() if name not in {"agreement", "edition"}}
 
 
 def court_page(edition: Edition, timeline: gate.Timeline, *, at: datetime, language: str) -> str:
@@ -278,23 +307,24 @@ def _folder(edition: Edition) -> str:
     return f"{edition.agreement.slug}/editions/{edition.number}"
 
 
-def _add_notices(bundle: Bundle, edition: Edition, at: datetime) -> None:
-    """What was said about the edition, word for word; the JSON is the bytes that the recorded digest is of."""
-    texts = NoticeText.objects.filter(notice__edition=edition, notice__created_at__lte=at).select_related("notice")
+def _add_notices(bundle: Bundle, deliveries: QuerySet[Any]) -> None:
+    """What was said by those deliveries, word for word; the JSON is the bytes that the recorded digest is of."""
+    sent = deliveries.filter(outcome=Delivery.Outcome.SENT).order_by()
+    said = set(sent.values_list("notice", "channel", "language", "since").distinct())
+    notices = Notice.objects.with_edition().in_bulk({notice for notice, *_ in said})
+    texts = NoticeText.objects.filter(notice__in=notices)
     for text in texts.order_by("notice_id", "channel", "language", "since").iterator(chunk_size=10):
-        kind = f"{text.notice.kind}-since-{text.since}" if text.since else text.notice.kind
-        name = f"{_folder(edition)}/notices/{kind}.{text.channel}.{text.language}"
+        # A ledger of earlier days does not say from where the changes were told.
+        if said.isdisjoint((text.notice_id, text.channel, text.language, since) for since in (text.since, None)):
+            continue
+        notice = notices[text.notice_id]
+        kind = f"{notice.kind}-since-{text.since}" if text.since else notice.kind
+        name = f"{_folder(notice.edition)}/notices/{kind}.{text.channel}.{text.language}"
         words = [text.subject, text.text, text.html]
         bundle.add(f"{name}.json", json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode())
         bundle.add(f"{name}.txt", f"{text.subject}\n\n{text.text}".encode())
         if text.html:
             bundle.add(f"{name}.html", text.html.encode())
-
-
-def _deliveries(edition: Edition, at: datetime) -> Iterator[bytes]:
-    """Who had been told by then, and how it ended: a line each, in the order of the ledger."""
-    settled = Delivery.objects.filter(notice__edition=edition, settled_at__lte=at).order_by("pk")
-    return _told(settled, {name: column for name, column in _TOLD.items() if name not in {"agreement", "edition"}})
 
 
 def _told(deliveries: QuerySet[Any], columns: dict[str, str]) -> Iterator[bytes]:

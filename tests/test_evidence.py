@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from agreement import dispatch
-from agreement.models import Acceptance
+from agreement.models import Acceptance, Withdrawal
 from agreement.models.acceptances import Origin
 from agreement.text import seal
 from tests import factories
@@ -96,9 +96,10 @@ def test_a_bundle_holds_what_was_said_and_who_was_told_without_an_address(told):
     edition = factories.agreement().editions.get(number=2)
     (notice,) = edition.notices.all()
 
-    for text in notice.texts.all():
-        kind = f"published-since-{text.since}" if text.since else "published"
-        said = (folder / f"terms/editions/2/notices/{kind}.email.{text.language}.json").read_bytes()
+    # Nobody had been told of edition 1, so the words for those who had are said to nobody.
+    assert not list(folder.glob("terms/editions/2/notices/published-since-1.*"))
+    for text in notice.texts.filter(since=0):
+        said = (folder / f"terms/editions/2/notices/published.email.{text.language}.json").read_bytes()
         assert seal.sha256(said) == text.digest
         assert json.loads(said) == [text.subject, text.text, text.html]
     rows = list(csv.DictReader(io.StringIO((folder / "terms/editions/2/deliveries.csv").read_text(), newline="")))
@@ -274,3 +275,66 @@ def test_no_cell_of_a_bundle_is_a_formula(tmp_path, evil):
     written = (unpacked(tmp_path / "user.zip", tmp_path) / "user/joinings.csv").read_bytes().decode()
     (joined,) = csv.DictReader(io.StringIO(written, newline=""))
     assert (joined["reason"], joined["browser"], joined["officer"]) == (f"'{evil}", f"'{evil}", "'=o")
+
+
+def names(output: Path) -> set[str]:
+    with zipfile.ZipFile(output) as archive:
+        return set(archive.namelist())
+
+
+def test_as_of_an_instant_a_bundle_holds_only_what_had_been_said_by_then(told):
+    edition = factories.agreement().editions.get(number=2)
+    first = edition.notices.get().deliveries.filter(outcome="sent").order_by("settled_at", "pk").first()
+    before, then = (first.settled_at - timedelta(microseconds=1)).isoformat(), first.settled_at.isoformat()
+
+    for output, at in (("before.zip", before), ("then.zip", then), ("now.zip", timezone.now().isoformat())):
+        export(told / output, "--edition", "terms", "2", "--at", at)
+
+    said = [
+        {name for name in names(told / output) if "/notices/" in name and name.endswith(".json")}
+        for output in ("before.zip", "then.zip", "now.zip")
+    ]
+    assert [len(each) for each in said] == [0, 1, 3]
+    assert f".email.{first.language}.json" in min(said[1])
+
+
+def test_a_users_bundle_holds_what_he_was_told_and_nobody_elses_words(told):
+    (user,) = get_user_model().objects.filter(profile__language="ru")
+    export(told / "user.zip", "--user", user.username)
+
+    folder = unpacked(told / "user.zip", told / "u")
+    said = sorted(path.name for path in folder.rglob("*.json") if path.parent.name == "notices")
+    (text,) = factories.agreement().editions.get(number=2).notices.get().texts.filter(language="ru", since=0)
+    assert said == ["published.email.ru.json"]
+    assert seal.sha256((folder / "terms/editions/2/notices" / said[0]).read_bytes()) == text.digest
+    # The chain that the letter's digest is found in; but this user has joined nothing.
+    assert (folder / "terms/editions/2/manifest.json").exists()
+    assert not (folder / "terms/editions/2.ru.md").exists()
+    assert sums(folder).returncode == 0
+
+
+def test_a_users_bundle_holds_every_text_that_bound_him_until_he_left(tmp_path):
+    first, (user, other) = factories.published(), factories.users(2)
+    for one in (user, other):
+        row = {"digest": first.digest, "language": "ru", "kind": "explicit"}
+        Acceptance.objects.record(user=one, edition=first, **row)
+    factories.published(material=False)
+    agreement = factories.agreement()
+    today = timezone.now().date()
+    Withdrawal.objects.register(agreement=agreement, user=other, outcome="ended", received_on=today, language="ru")
+    then = timezone.now().isoformat()
+    factories.published(material=False)
+    factories.published()
+    factories.published(material=False)
+
+    export(tmp_path / "now.zip", "--user", "user0")
+    export(tmp_path / "then.zip", "--user", "user0", "--at", then)
+    export(tmp_path / "left.zip", "--user", "user1")
+
+    def texts(output: str) -> list[str]:
+        return sorted(name for name in names(tmp_path / output) if name.endswith(".kk.md"))
+
+    assert texts("now.zip") == [f"terms/editions/{number}.kk.md" for number in (1, 2, 3)]
+    assert texts("then.zip") == texts("left.zip") == [f"terms/editions/{number}.kk.md" for number in (1, 2)]
+    page = (unpacked(tmp_path / "now.zip", tmp_path / "now") / "user/joinings.ru.html").read_text()
+    assert "<td>1, 2, 3</td>" in page
