@@ -9,6 +9,7 @@ import zipfile
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
@@ -215,6 +216,25 @@ def test_an_officer_records_a_joining_on_paper_in_his_own_name(officer):
     assert (row.user, row.edition, row.digest, row.kind) == (user, edition, edition.digest, "on_behalf")
     assert (row.language, row.reason, row.officer, row.displayed) == ("ru", "Өтініш № 5", "user0", False)
     assert Act.objects.filter(kind="joined", by="user0", model="acceptance", key=str(row.pk)).count() == 1
+
+
+@pytest.mark.parametrize("how", ["on_behalf", "explicit"])
+def test_a_joining_that_stands_is_not_claimed_to_be_recorded_again(officer, how):
+    edition, (user,) = factories.published(), factories.users(1)
+    if how == "explicit":
+        join(user, edition)
+    else:
+        officer.post(at("add"), on_paper(user, edition))
+    row, acts = Acceptance.objects.get(user=user), Act.objects.filter(kind="joined").count()
+    officer.get(at("changelist"))  # Reads the first post's message.
+
+    answer = officer.post(at("add"), on_paper(user, edition, reason="Өтініш № 6"), follow=True)
+
+    (message,) = answer.context["messages"]
+    assert (message.level_tag, f"{row}" in message.message) == ("warning", True)
+    assert Acceptance.objects.get(user=user).reason == row.reason
+    assert Act.objects.filter(kind="joined").count() == acts
+    assert LogEntry.objects.count() == (how == "on_behalf")
 
 
 @pytest.mark.parametrize("changed", [{"user": ""}, {"user": 99}, {"reason": ""}, {"language": "en"}, {"edition": 99}])

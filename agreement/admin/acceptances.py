@@ -45,6 +45,14 @@ BATCH = 10_000
 WRITTEN = ("user", "edition", "language", "reason")
 
 
+class _Known(Exception):
+    """What was to be recorded had been, by somebody, in some way: the row."""
+
+    def __init__(self, row: Acceptance) -> None:
+        super().__init__(row)
+        self.row = row
+
+
 class OnBehalfForm(AcceptanceModelForm):
     """A joining an officer records for somebody who accepted on paper, or in words: of what is in force now."""
 
@@ -117,6 +125,13 @@ class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
         except Stale as error:  # Since the form was read; the page's transaction is rolled back.
             self.message_user(request, " ".join(error.messages), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
+        except _Known as error:  # The form was sent twice, or the user was faster.
+            told = {"joining": error.row, "when": self.when(error.row)}
+            sentence = gettext(
+                "Nothing was recorded now: this joining is in the register already: %(joining)s, %(when)s."
+            )
+            self.message_user(request, sentence % told, messages.WARNING)
+            return self.response_post_save_add(request, error.row)
 
     def save_model(self, request: HttpRequest, obj: Acceptance, form: Any, change: Any) -> None:
         """Record it as every joining is recorded, and that this officer did."""
@@ -126,6 +141,8 @@ class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
             kind=Acceptance.Kind.ON_BEHALF,
             officer=name_of(request.user),
         )
+        if not row.made:
+            raise _Known(row)
         Act.objects.log(Act.Kind.JOINED, on=row, by=request.user, note=row.reason)
         obj.__dict__.update({name: value for name, value in row.__dict__.items() if name != "_state"})
         obj._state.adding = False

@@ -90,7 +90,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         reason: str = "",
         officer: str = "",
     ) -> Acceptance:
-        """Bind that user to that edition, once: a second call gives the first one's row.
+        """Bind that user to that edition, once: a second call gives the first one's row, and ``made`` is false on it.
 
         ``digest`` is that of the text the user was shown, ``language`` the one he was shown it in (for a deemed
         joining: the one he read the site in). The edition must be in force, and stay so until this is committed:
@@ -108,7 +108,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
             if departure and not departure.may_rejoin and kind == Acceptance.Kind.EXPLICIT:
                 raise Outside(departure)
             round_ = 1 + _departures(user.pk, at).filter(agreement=edition.agreement_id).count()
-            self._join(
+            made = self._join(
                 alias,
                 round_=round_,
                 user=user,
@@ -124,6 +124,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
             found = self.using(alias).filter(edition=edition, digest=digest, user=user, round=round_).first()
             if found is None:
                 raise Stale(edition)
+        found.made = made
         return found
 
     def with_current(self, user_key: Any) -> Self:
@@ -327,6 +328,7 @@ class Acceptance(models.Model):
     if TYPE_CHECKING:
         edition_id: int
         user_id: Any
+        made: bool
 
         def get_kind_display(self) -> str: ...
 
