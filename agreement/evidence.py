@@ -23,9 +23,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.db.models import Case, Q, QuerySet, When
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, dates, gate, pseudonyms
 from agreement.models import Acceptance, Act, Agreement, Consent, Delivery, Edition, Notice, NoticeText, Withdrawal
@@ -174,6 +176,48 @@ def export_user(user_key: Any, *, at: datetime, output: Path, by: By = None) -> 
     # The account may be gone: only its key is named.
     Act.objects.log(Act.Kind.EXPORTED, on=get_user_model()(pk=user_key), by=by, note=f"evidence, {seal.rfc3339(at)}")
     return bundle.digests
+
+
+def key_of(named: str) -> Any:
+    """The key of the user who is called that, or whose key, of a deleted account too, that is.
+
+    ``name:…`` and ``key:…`` say which is meant. Raises ``ValidationError``: ``several`` users are called that;
+    ``ambiguous``, one is called that, and of another it is the key; ``nobody``. 1 query, and up to 5 for a name that
+    could be a key.
+    """
+    users: Any = get_user_model()
+    how, _colon, rest = named.partition(":")
+    how, text = (how, rest) if how in {"name", "key"} else ("", named)
+    called = [] if how == "key" or "\x00" in text else _called(text)
+    if len(called) > 1:
+        raise ValidationError(
+            _("Several users are called “%(name)s”: write key: and the key."), code="several", params={"name": text}
+        )
+    try:
+        key = users._meta.pk.to_python(text) if how != "name" else None
+        users._meta.pk.run_validators(key)
+    except ValidationError:
+        key = None
+    if called and (key is None or key == called[0] or not _known(key)):
+        return called[0]
+    if called:
+        says = _("“%(name)s” is one user's name and another's key: write name:%(name)s or key:%(name)s.")
+        raise ValidationError(says, code="ambiguous", params={"name": text})
+    if key is None:
+        raise ValidationError(_("There is no user “%(name)s”."), code="nobody", params={"name": text})
+    return key
+
+
+def _called(name: str) -> list[Any]:
+    users: Any = get_user_model()
+    return list(users._default_manager.filter(**{users.USERNAME_FIELD: name}).values_list("pk", flat=True)[:2])
+
+
+def _known(user_key: Any) -> bool:
+    """Is there, or was there, a user of that key?"""
+    users: Any = get_user_model()
+    rows = (model.objects.of(user_key) for model in (Acceptance, Withdrawal, Consent, Delivery))
+    return users._default_manager.filter(pk=user_key).exists() or any(found.exists() for found in rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,3 +338,31 @@ def test_a_users_bundle_holds_every_text_that_bound_him_until_he_left(tmp_path):
     assert texts("then.zip") == texts("left.zip") == [f"terms/editions/{number}.kk.md" for number in (1, 2)]
     page = (unpacked(tmp_path / "now.zip", tmp_path / "now") / "user/joinings.ru.html").read_text()
     assert "<td>1, 2, 3</td>" in page
+
+
+def test_a_name_that_is_another_users_key_is_refused_until_it_is_said_which(tmp_path):
+    edition, (one, other, third) = factories.published(), factories.users(3)
+    for user in (one, other):
+        Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="ru", kind="explicit")
+    key = other.pk
+    get_user_model().objects.filter(pk=one.pk).update(username=str(key))
+    get_user_model().objects.filter(pk=third.pk).update(username="99999")
+
+    def joined(named: str) -> str:
+        export(tmp_path / f"{named}.zip", "--user", named)
+        with zipfile.ZipFile(tmp_path / f"{named}.zip") as archive:
+            (row,) = csv.DictReader(io.StringIO(archive.read("user/joinings.csv").decode()))
+        return row["pseudonym"]
+
+    with pytest.raises(CommandError, match=f"write name:{key} or key:{key}"):
+        joined(str(key))
+    other.delete()
+    with pytest.raises(CommandError, match=f"write name:{key} or key:{key}"):
+        joined(str(key))
+    rows = Acceptance.objects.order_by("pk")
+    assert [joined(f"name:{key}"), joined(f"key:{key}")] == [row.pseudonym for row in rows]
+    with pytest.raises(CommandError, match="Nothing is known of a user '99999'"):  # A number, and nobody's key.
+        joined("99999")
+    for unknown in ("name:nobody", "key:x", "key:", "nobody"):
+        with pytest.raises(CommandError, match="There is no user “"):
+            joined(unknown)

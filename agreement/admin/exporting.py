@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponseBase
@@ -59,13 +58,6 @@ class EvidenceForm(forms.Form):
         return cleaned
 
 
-def key_of(named: str) -> Any:
-    """The key of the user of that name, or the name read as a key; ``ValidationError``. 1 query."""
-    users: Any = get_user_model()
-    found = users._default_manager.filter(**{users.USERNAME_FIELD: named}).values_list("pk", flat=True).first()
-    return users._meta.pk.to_python(named) if found is None else found
-
-
 def require(request: HttpRequest) -> None:
     if not request.user.has_perm("agreement.export_evidence"):
         raise PermissionDenied
@@ -82,9 +74,12 @@ def bundle(request: HttpRequest, form: EvidenceForm) -> HttpResponseBase | None:
                 evidence.export_editions([whole], at=at, output=output, by=request.user)
                 name = f"{edition.agreement.slug}-{edition.number}.zip"
             else:
-                evidence.export_user(key_of(named), at=at, output=output, by=request.user)
+                evidence.export_user(evidence.key_of(named), at=at, output=output, by=request.user)
                 name = "user.zip"
-        except (LookupError, ValidationError):
+        except ValidationError as error:
+            form.add_error("user", error)
+            return None
+        except LookupError:
             form.add_error("user", gettext("Nothing is known of such a user by then."))
             return None
         # Open before the folder goes: the file lives until it is sent.

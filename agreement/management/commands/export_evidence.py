@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, no_translations
 from django.utils import timezone
@@ -20,7 +19,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         about = parser.add_mutually_exclusive_group(required=True)
-        about.add_argument("--user", metavar="U", help="a username, or the key of an account, deleted ones too")
+        about.add_argument(
+            "--user", metavar="U", help="a username, or the key of an account, deleted ones too; name:U, key:U"
+        )
         about.add_argument(
             "--edition",
             nargs="+",
@@ -45,12 +46,11 @@ class Command(BaseCommand):
         self.stdout.write("Check it anywhere: unzip it, then sha256sum -c SHA256SUMS")
 
     def user(self, named: str, at: datetime, output: Path) -> dict[str, str]:
-        model = get_user_model()
-        found = model._default_manager.filter(**{model.USERNAME_FIELD: named}).values_list("pk", flat=True).first()
         try:
-            key = model._meta.pk.to_python(named) if found is None else found
-            return evidence.export_user(key, at=at, output=output, by=whose_shell())
-        except (LookupError, ValidationError):
+            return evidence.export_user(evidence.key_of(named), at=at, output=output, by=whose_shell())
+        except ValidationError as error:
+            raise refusal(error, "A deleted account is named by its key: key:7.") from None
+        except LookupError:
             hint = "Of a deleted account give the key; without the pseudonym key it was recorded under nobody is found."
             raise refusal(f"Nothing is known of a user {named!r} by {at.isoformat()}.", hint) from None
 
