@@ -7,9 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from agreement.management.commands.import_joinings import Command
 from agreement.models import Acceptance, Act, Edition
 from tests import factories
 
@@ -66,7 +68,7 @@ def test_a_dry_run_records_nothing(history, tmp_path):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (f"nobody,1,{at(1)}", "there is no user 'nobody'."),
+        (f"nobody,1,{at(1)}", "There is no user “nobody”."),
         (f"user0,3,{at(1)}", "'terms' has no edition '3'."),
         (f"user0,2,{at(1)}", "edition 2 was not in force at"),
         (f"user0,1,{at(-1)}", "edition 1 was not in force at"),
@@ -76,8 +78,8 @@ def test_a_dry_run_records_nothing(history, tmp_path):
         ("user0,1", "it has more or fewer cells"),
         (f"user0,1,{at(1)},kk,x", "it has more or fewer cells"),
         (f"user0,1,{at(1)},en", "'en' is no language of the texts."),
-        (f"{'9' * 40},1,{at(1)}", "there is no user"),
-        (f"\x00,1,{at(1)}", "Line 3: there is no user"),
+        (f"{'9' * 40},1,{at(1)}", "There is no user"),
+        (f"\x00,1,{at(1)}", "Line 3: There is no user"),
     ],
 )
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -120,3 +122,37 @@ def test_of_several_agreements_one_is_to_be_named(history, tmp_path):
     with pytest.raises(CommandError, match="Give --agreement: privacy, terms"):
         run(tmp_path, lines)
     assert "Recorded 1" in run(tmp_path, lines, agreement="terms")
+
+
+def test_a_line_that_became_untrue_meanwhile_leaves_nothing_behind(history, tmp_path, monkeypatch):
+    asked: list[str] = []
+    real = Command.line
+
+    def line(self, row, timeline):
+        asked.append(row["user"])
+        return "it changed." if len(asked) == 4 else real(self, row, timeline)
+
+    monkeypatch.setattr(Command, "line", line)
+    with pytest.raises(CommandError, match="Line 3: it changed. Nothing was recorded"):
+        run(tmp_path, f"user,edition,at\nuser0,1,{at(1)}\nuser1,1,{at(1)}\n")
+    assert not Acceptance.objects.exists()
+    assert not Act.objects.filter(kind="joined").exists()
+
+
+def test_a_line_whose_user_is_not_one_user_is_named_with_what_to_write(history, tmp_path, monkeypatch):
+    users = get_user_model()
+    one, other, third = users.objects.order_by("pk")
+    users.objects.filter(pk=one.pk).update(username=str(other.pk))
+    with pytest.raises(CommandError) as caught:
+        run(tmp_path, f"user,edition,at\n{other.pk},1,{at(1)}\n")
+    assert f"Line 2: “{other.pk}” is one user's name and another's key: write name:{other.pk} or key:" in str(
+        caught.value
+    )
+    run(tmp_path, f"user,edition,at\nname:{other.pk},1,{at(1)}\nkey:{third.pk},1,{at(1)}\n")
+    assert set(Acceptance.objects.values_list("user", flat=True)) == {one.pk, third.pk}
+
+    monkeypatch.setattr(users, "USERNAME_FIELD", "email")
+    users.objects.update(email="both@example.kz")
+    with pytest.raises(CommandError) as caught:
+        run(tmp_path, f"user,edition,at\nboth@example.kz,1,{at(1)}\n")
+    assert "Line 2: Several users are called “both@example.kz”: write key: and the key." in str(caught.value)

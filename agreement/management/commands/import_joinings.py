@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, no_translations
+from django.db import router, transaction
 
-from agreement import conf, gate
+from agreement import conf, evidence, gate
 from agreement.management import past_instant, refusal, whose_shell
 from agreement.models import Acceptance, Act, Agreement, Edition
 
@@ -38,7 +39,8 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", metavar="FILE.csv", help="UTF-8; user: a username or a key; at: 2026-03-01T09:00Z")
+        user = "user: a username or a key (name:U or key:U says which)"
+        parser.add_argument("file", metavar="FILE.csv", help=f"UTF-8; {user}; at: 2026-03-01T09:00Z")
         parser.add_argument("--agreement", metavar="SLUG", help="may be left out while there is one")
         parser.add_argument("--dry-run", action="store_true", help="check every line, record nothing")
 
@@ -54,23 +56,26 @@ class Command(BaseCommand):
             more = [f"And {len(wrong) - NAMED} more."] if len(wrong) > NAMED else []
             raise refusal("\n".join([*wrong[:NAMED], *more]), "\nNothing was recorded: mend the file and repeat.")
         if not dry_run:
-            editions = Edition.objects.select_related("agreement").in_bulk([one.pk for one in timeline.editions])
-            for number, line in self.lines(file, timeline):
-                if isinstance(line, str):  # An account was deleted, or the file changed, since it was checked.
-                    raise refusal(
-                        f"Line {number}: {line}", "What stands above that line is recorded; mend it and repeat."
-                    )
-                Acceptance.objects.record(
-                    user=line.user,
-                    edition=editions[line.edition.pk],
-                    digest=line.edition.digest,
-                    language=line.language,
-                    kind=Acceptance.Kind.IMPORTED,
-                    at=line.at,
-                )
-            agreement_row = Agreement.objects.get(pk=timeline.key)
-            Act.objects.log(Act.Kind.JOINED, on=agreement_row, by=whose_shell(), note=Path(file).name)
+            with transaction.atomic(using=router.db_for_write(Acceptance)):
+                self.record(file, timeline)
         self.stdout.write(f"{'Would record' if dry_run else 'Recorded'} {count} joinings of {timeline.slug!r}.")
+
+    def record(self, file: str, timeline: gate.Timeline) -> None:
+        """Every line, or, in the transaction this runs in, none."""
+        editions = Edition.objects.select_related("agreement").in_bulk([one.pk for one in timeline.editions])
+        for number, line in self.lines(file, timeline):
+            if isinstance(line, str):  # An account was deleted, or the file changed, since it was checked.
+                raise refusal(f"Line {number}: {line}", "Nothing was recorded: mend the file and repeat.")
+            Acceptance.objects.record(
+                user=line.user,
+                edition=editions[line.edition.pk],
+                digest=line.edition.digest,
+                language=line.language,
+                kind=Acceptance.Kind.IMPORTED,
+                at=line.at,
+            )
+        agreement = Agreement.objects.get(pk=timeline.key)
+        Act.objects.log(Act.Kind.JOINED, on=agreement, by=whose_shell(), note=Path(file).name)
 
     def timeline(self, slug: str | None) -> gate.Timeline:
         known = gate.timelines().agreements
@@ -113,13 +118,8 @@ class Command(BaseCommand):
             return f"{language!r} is no language of the texts."
         users: Any = get_user_model()
         named = row["user"].strip()
-        if "\x00" in named:  # Which PostgreSQL can't be asked about.
-            return f"there is no user {named!r}."
         try:
-            user = users._default_manager.get(**{users.USERNAME_FIELD: named})
-        except ObjectDoesNotExist:
-            try:
-                user = users._default_manager.get(pk=users._meta.pk.to_python(named))
-            except (ObjectDoesNotExist, ValidationError, OverflowError):
-                return f"there is no user {named!r}."
-        return Line(user, edition, at, language)
+            user = users._default_manager.filter(pk=evidence.key_of(named)).first()
+        except ValidationError as error:
+            return " ".join(error.messages)
+        return Line(user, edition, at, language) if user else f"There is no user “{named}”."
