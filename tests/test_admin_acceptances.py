@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -120,9 +121,12 @@ def test_a_user_is_found_by_name_key_and_after_the_account_is_gone(officer):
 
 
 @pytest.mark.parametrize("term", ["9" * 30, "\x00", "' OR 1=1 --"])
-def test_a_strange_search_is_no_fault(officer, term):
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_strange_search_is_no_fault_and_is_logged(officer, term, whole, monkeypatch):
     factories.published()
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", whole)
     assert officer.get(at("changelist"), {"q": term}).status_code in {200, 400}
+    assert acts() == [("viewed", "acceptance", urlencode({"q": term}))]
 
 
 def test_the_list_counts_nothing_and_costs_the_same_for_many(officer):

@@ -10,8 +10,9 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import BadRequest
+from django.core.handlers.exception import response_for_exception
 from django.core.paginator import Paginator
-from django.db import DataError, models
+from django.db import DataError, models, transaction
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import get_language, gettext
@@ -104,15 +105,20 @@ class Endless(Filtered):
 
 
 class Watched(AnyModelAdmin):
-    """Rows with personal data: every look at a list or a row is an act in the log."""
+    """Rows with personal data: every look at a list or a row is an act in the log, and so is every search for one,
+    whatever comes of it.
+    """
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        answer = super().changelist_view(request, extra_context)
-        if answer.status_code == 200:
+        if self.has_view_or_change_permission(request):
             looked = self.model()
             looked.pk = ""
             Act.objects.log(Act.Kind.VIEWED, on=looked, by=request.user, note=request.GET.urlencode())
-        return answer
+        try:
+            with transaction.atomic():
+                return super().changelist_view(request, extra_context)
+        except BadRequest as error:  # An answer: a site that rolls back what fails keeps the act.
+            return response_for_exception(request, error)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         found = super().get_object(request, object_id, from_field)
