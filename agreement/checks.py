@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -83,6 +84,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
         yield _wrong("BASE_URL", now.BASE_URL, 'must be like "https://portal.example.kz"')
     elif urlsplit(now.BASE_URL).path.strip("/"):
         yield _wrong("BASE_URL", now.BASE_URL, "must end with the host: the pages' addresses bring their own path")
+    yield from _check_private(now.PRIVATE_ROOT)
     if now.FILE_WITHDRAWALS not in ("", "suspended", "ended"):
         yield _wrong("FILE_WITHDRAWALS", now.FILE_WITHDRAWALS, 'must be "suspended", "ended" or ""')
     if not _instant(now.CLOSED_AT):
@@ -125,6 +127,20 @@ def _check_consents(consents: object) -> Iterable[CheckMessage]:
             yield _wrong("CONSENTS", name, "must have its words in kk and ru, and nothing else")
         elif not re.fullmatch(r"[-a-zA-Z0-9_]{1,64}", str(name)):
             yield _wrong("CONSENTS", name, "must be a name of at most 64 letters, digits, - and _")
+
+
+def _check_private(root: object) -> Iterable[CheckMessage]:
+    """The folder of scans: in none of those whose files the web server gives to anybody."""
+    if not root:
+        return
+    if not isinstance(root, (str, os.PathLike)):
+        yield _wrong("PRIVATE_ROOT", root, "must be a folder")
+        return
+    collected = [entry[-1] if isinstance(entry, (tuple, list)) else entry for entry in settings.STATICFILES_DIRS]
+    served = [("MEDIA_ROOT", settings.MEDIA_ROOT), ("STATIC_ROOT", settings.STATIC_ROOT)]
+    for name, folder in [*served, *(("STATICFILES_DIRS", entry) for entry in collected)]:
+        if folder and Path(root).resolve().is_relative_to(Path(folder).resolve()):
+            yield _wrong("PRIVATE_ROOT", str(root), f"lies in {name} ({str(folder)!r}), which anybody may read")
 
 
 def _check_keys(keys: object) -> Iterable[CheckMessage]:

@@ -55,6 +55,7 @@ def test_E001_names_the_nearest_right_setting(settings):  # noqa: N802
         ("TRUSTED_PROXIES", -1, "-1, but must not be negative"),
         ("EXEMPT", "health", "'health', but must be of type tuple"),
         ("PSEUDONYM_KEYS", ["secret"], "'list', but must be a dict of secrets by id"),
+        ("PRIVATE_ROOT", 7, "7, but must be a folder"),
         ("PACE", {"email": "2500/h"}, "{'email': '2500/h'}, but must be like"),
         ("PACE", {"email": ("2500 an hour",)}, "'2500 an hour' is no cap; write it as"),
         ("PACE", ("2500/h",), "('2500/h',), but must be like"),
@@ -151,3 +152,15 @@ def test_W020_warns_before_a_deployment_without_keys(settings):  # noqa: N802
     assert list(check_deployment(None)) == []
     settings.AGREEMENT = {}
     assert only(check_deployment(None)).id == "agreement.W020"
+
+
+@pytest.mark.parametrize("name", ["MEDIA_ROOT", "STATIC_ROOT", "STATICFILES_DIRS"])
+def test_E002_names_a_private_folder_that_anybody_may_read(settings, tmp_path, name):  # noqa: N802
+    settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path / "served" / "x" / ".." / "scans")}
+    setattr(settings, name, [("prefix", tmp_path / "served")] if name == "STATICFILES_DIRS" else tmp_path / "served")
+    message = only(check_settings(None))
+    assert message.id == "agreement.E002"
+    assert f"scans', but lies in {name} ('{tmp_path}/served'), which anybody may read." in message.msg
+
+    settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path / "served-not" / "scans")}
+    assert list(check_settings(None)) == []
