@@ -3,7 +3,8 @@
 One query a second reads the dates of all sealed editions, and no text; everything else is arithmetic on them. What
 is remembered is never older than a second, and since it holds dates and not states, a moment announced beforehand is
 right to the microsecond: at that moment the next edition is in force, whenever the dates were read. The same query
-tells whether anybody left an agreement lately, so that a withdrawal in another process is known as soon.
+tells whether anybody left an agreement since that was last asked, so that a withdrawal in another process is known as
+soon.
 
 Inside a transaction nothing is remembered, and nothing remembered is used: what is not committed is nobody else's.
 """
@@ -16,7 +17,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -152,7 +153,7 @@ def timelines() -> Timelines:
     """The dates of every sealed edition: 1 query, or none if they were read within the last second and no edition's
     moment has passed since; 1 more in the minute after somebody left an agreement.
     """
-    global _known, _read_at, _lasts, _left
+    global _known, _read_at, _lasts, _found
     if not remembers():
         return _read()[0]
     if (known := _known) and time.monotonic() < good_until():
@@ -160,11 +161,11 @@ def timelines() -> Timelines:
     with _reading:  # One thread reads; the others wait for it rather than read the same.
         if not _known or time.monotonic() >= good_until():
             asked_at, at = time.monotonic(), timezone.now()
-            found, _left = _read()
+            found, left = _read(_since)
             # Whoever cancels does so before the moment, and must be believed at it.
             _lasts = found.seconds_until_next(at)
             _known = _known if _known == found else found
-            _read_at = asked_at
+            _read_at, _found = asked_at, (left, at)
         return _known
 
 
@@ -175,9 +176,15 @@ def fresh() -> Timelines:
     return timelines()
 
 
-def lately_left() -> frozenset[Any]:
-    """The keys of the users who left an agreement lately, as ``timelines()`` found them when it read. No query."""
-    return _left
+def lately_left() -> frozenset[Any] | None:
+    """The keys of the users who left an agreement since this was asked before, as ``timelines()`` found them when it
+    read; ``None`` the first time, when it may be anybody. No query.
+    """
+    global _since
+    left, at = _found
+    # Not since the last reading: others read too, however long nobody asks who left.
+    _since = at - LATE
+    return left
 
 
 def good_until() -> float:
@@ -192,21 +199,25 @@ def remembers() -> bool:
 
 def forget() -> None:
     """Read again at the next question; for whoever empties a database under a running process."""
-    global _known
-    _known = None
+    global _known, _since
+    _known = _since = None
 
 
 _known: Timelines | None = None
-_left: frozenset[Any] = frozenset()
+_found: tuple[frozenset[Any] | None, datetime] = (None, datetime.max.replace(tzinfo=UTC))
+"""Who left, and when that was read."""
+_since: datetime | None = None
+"""Whoever left after that moment is still to be named; ``None``: nobody has asked yet."""
 _read_at = 0.0
 _lasts = float("inf")
 _reading = threading.Lock()
 
 
-def _read() -> tuple[Timelines, frozenset[Any]]:
-    """The dates, and who left lately: 1 query, and another one while there is somebody."""
+def _read(since: datetime | None = None) -> tuple[Timelines, frozenset[Any] | None]:
+    """The dates, and who left since then: 1 query, and another one while there is somebody."""
     alias = router.db_for_read(Edition)
-    left = Withdrawal.objects.using(alias).lately_left(LATE).order_by()
+    left = Withdrawal.objects.using(alias)
+    left = left.left_since(since).order_by() if since else left.none()
     rows = (
         Edition.objects.using(alias)
         .published()
@@ -222,4 +233,5 @@ def _read() -> tuple[Timelines, frozenset[Any]]:
     for key, slug, zone, joining, anybody, *dated in rows:  # noqa: B007 - the same in each
         found[key, slug, zone, joining].append(Dated(*dated))
     users = frozenset(left.values_list("user", flat=True)) if anybody else frozenset()
-    return Timelines({of[1]: Timeline(*of, tuple(editions)) for of, editions in found.items()}), users
+    timelines = Timelines({of[1]: Timeline(*of, tuple(editions)) for of, editions in found.items()})
+    return timelines, users if since else None

@@ -56,7 +56,10 @@ def now() -> Demands:
     timelines = gate.timelines()
     found = _demands(timelines, at)
     if found.remembered:
-        memory.drop(gate.lately_left())
+        if (left := gate.lately_left()) is None:
+            memory.clear()
+        else:
+            memory.drop(left)
         _current = found, min(gate.good_until(), began + timelines.seconds_until_next(at))
     return found
 

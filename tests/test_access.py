@@ -269,6 +269,21 @@ def test_a_user_who_left_is_looked_up_again(reader, user):
     assert of_ours(queries(reader, "/plain/"))
 
 
+@pytest.mark.parametrize("others_read", [False, True])
+def test_whoever_left_is_known_however_long_nobody_came(reader, user, monkeypatch, others_read):
+    """A process idle for longer than departures are named again, or in which visitors alone read the dates."""
+    monkeypatch.setattr(gate, "LATE", timedelta())
+    edition = factories.published()
+    reader.get("/plain/", **PAGE)
+    assert queries(reader, "/plain/") == []
+    left = {"user": user, "outcome": "ended", "received_on": timezone.localdate()}
+    Withdrawal.objects.register(agreement=edition.agreement, **left)
+    if others_read:
+        gate.fresh()
+    afresh(read=False)
+    assert reader.get("/plain/", **PAGE).status_code == 302
+
+
 # In time.
 
 

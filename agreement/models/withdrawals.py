@@ -7,7 +7,7 @@ from its effective moment on: what the user joined before counts no longer, and 
 from __future__ import annotations
 
 import uuid
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -163,10 +163,9 @@ class WithdrawalQuerySet(PersonalQuerySet):
         """Withdrawals whose reply is still to be mailed, the longest due first."""
         return self.filter(confirm_due_at__isnull=False).order_by("confirm_due_at", "pk")
 
-    def lately_left(self, late: timedelta, at: datetime | None = None) -> Self:
-        """Departures of users within that time, or entered then."""
-        at = at or timezone.now()
-        lately = self.departures(at).filter(Q(effective_at__gt=at - late) | Q(registered_at__gt=at - late))
+    def left_since(self, since: datetime, at: datetime | None = None) -> Self:
+        """Departures of users that took effect by that instant (now), or were entered, after ``since``."""
+        lately = self.departures(at).filter(Q(effective_at__gt=since) | Q(registered_at__gt=since))
         return lately.filter(user__isnull=False)
 
     def register(
