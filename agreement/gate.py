@@ -98,10 +98,18 @@ class Timeline:
         return self.binding[place] if place < len(self.binding) else None
 
     def holding(self, edition: Dated) -> tuple[Dated, ...]:
-        """The editions whose joining holds for this one: itself, and those it differs from in wording alone."""
-        place = self.binding.index(edition)
-        first = next((number for number in range(place, 0, -1) if self.binding[number].material), 0)
-        return self.binding[first : place + 1]
+        """The editions whose joining holds for this one: itself, and those it differs from in wording alone.
+
+        Each is measured by the edition that was the last when it was published. Where that one was taken back
+        afterwards, what it changed lives on in its correction, and nobody who joined before has joined that.
+        """
+        found = [edition]
+        for earlier in reversed(self.editions[: self.editions.index(edition)]):
+            if found[-1].material:
+                break
+            if not earlier.cancelled(found[-1].published_at):
+                found.append(earlier)
+        return tuple(reversed(found))
 
     def state(self, edition: Dated, at: datetime) -> State:
         if at < edition.published_at:

@@ -18,7 +18,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from agreement import comparison, conf, dates
+from agreement import comparison, conf, dates, gate
 from agreement.models import Edition, Notice
 from agreement.text import rendering, table
 from agreement.text.redline import Change, Redline
@@ -81,7 +81,9 @@ def _part(notice: Notice, language: str, since: int) -> dict[str, Any]:
     news = list(editions.binding().filter(number__gt=since, number__lte=edition.number).order_by("number"))
     old = editions.published().filter(number=since).first() if since else None
     before = editions.in_force(edition.cancelled_at or edition.published_at).exclude(pk=edition.pk).first()
-    short = not any(one.material for one in news) and old is not None
+    timeline = gate.fresh().agreements[slug]
+    dated = next(one for one in timeline.editions if one.pk == edition.pk)
+    short = any(one.number == since for one in timeline.holding(dated))
     redline = comparison.redline(old, edition, language) if old and notice.kind != Notice.Kind.CANCELLED else None
     told = [] if short or redline is None else [change for change in redline.changed if not _renumbered(change)]
     shown = _shown(told)

@@ -69,6 +69,38 @@ def test_an_edition_knows_its_neighbours_and_a_cancelled_one_is_nobodys():
     assert cancelled not in timeline.binding
 
 
+def holding() -> list[list[int]]:
+    """For each edition, the numbers of those whose joining holds for it."""
+    timeline = terms()
+    return [[each.number for each in timeline.holding(edition)] for edition in timeline.editions]
+
+
+@pytest.mark.django_db
+def test_joining_holds_until_the_next_material_edition():
+    for material in (False, False, True, False, False):
+        factories.published(material=material)
+    assert holding() == [[1], [1, 2], [3], [3, 4], [3, 4, 5]]
+
+
+@pytest.mark.django_db
+def test_a_cancelled_edition_is_no_step_for_what_was_published_after_it():
+    factories.published()
+    factories.published(effective_from=timezone.now() + DAY).cancel()
+    factories.published(material=False)
+    assert holding() == [[1], [2], [1, 3]]
+
+
+@pytest.mark.django_db
+def test_the_correction_of_an_edition_cancelled_later_is_as_material_as_it():
+    """What the cancelled one changed is in its correction too, and whoever joined the first was never asked."""
+    factories.published()
+    cancelled = factories.published(effective_from=timezone.now() + DAY)
+    factories.published(effective_from=timezone.now() + 2 * DAY, material=False)
+    cancelled.cancel()
+    factories.published(effective_from=timezone.now() + 3 * DAY, material=False)
+    assert holding() == [[1], [2], [2, 3], [2, 3, 4]]
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("sooner", [0 * DAY, DAY])
 def test_a_cancelled_edition_would_have_replaced_the_one_before_it_and_not_its_correction(sooner):

@@ -101,6 +101,22 @@ def test_corrections_come_in_a_shorter_letter_without_clauses():
 
 
 @pytest.mark.django_db
+def test_the_correction_of_an_edition_cancelled_later_is_told_with_what_that_one_changed():
+    factories.users(1, languages=("ru",))
+    published()
+    dispatch.work()
+    cancelled = published(2, effective_from=later(days=1))
+    published(3, effective_from=later(days=2), material=False)
+    cancelled.cancel()
+    mail.outbox.clear()
+    dispatch.work()
+    (letter,) = letters().values()
+    assert "changes/?from=1" in letter.body
+    assert "ничьи права" not in letter.body
+    assert "{+" in letter.body
+
+
+@pytest.mark.django_db
 def test_the_first_edition_compares_nothing():
     factories.users(1, languages=("ru",))
     published()
