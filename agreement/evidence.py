@@ -338,8 +338,7 @@ def _timeline(agreement: Agreement, at: datetime) -> gate.Timeline:
 
     1 query.
     """
-    columns = ("pk", "number", "published_at", "effective_from", "cancelled_at", "digest", "material")
-    rows = Edition.objects.published().filter(agreement=agreement, recorded_at__lte=at).values_list(*columns)
+    rows = Edition.objects.published().filter(agreement=agreement, recorded_at__lte=at).values_list(*gate.DATED)
     dated = tuple(
         edition if edition.cancelled(at) else replace(edition, cancelled_at=None)
         for edition in (gate.Dated(*row) for row in rows)

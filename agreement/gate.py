@@ -19,7 +19,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from django.db import connections, router
 from django.db.models import Exists
@@ -33,6 +33,9 @@ from agreement.models.editions import State
 SECONDS = 1.0
 #: So long may a withdrawal take to be committed, or machines' clocks differ: for that time it is named again.
 LATE = timedelta(seconds=60)
+
+#: The columns of a ``Dated``, in its order.
+DATED = ("pk", "number", "published_at", "effective_from", "cancelled_at", "digest", "material")
 
 _serials = itertools.count()
 
@@ -48,6 +51,10 @@ class Dated:
     cancelled_at: datetime | None
     digest: str
     material: bool
+
+    @classmethod
+    def of(cls, edition: Edition) -> Self:
+        return cls(*(getattr(edition, name) for name in DATED))
 
     def cancelled(self, at: datetime) -> bool:
         return self.cancelled_at is not None and self.cancelled_at <= at
@@ -104,7 +111,7 @@ class Timeline:
         afterwards, what it changed lives on in its correction, and nobody who joined before has joined that.
         """
         found = [edition]
-        for earlier in reversed(self.editions[: self.editions.index(edition)]):
+        for earlier in reversed([each for each in self.editions if each.number < edition.number]):
             if found[-1].material:
                 break
             if not earlier.cancelled(found[-1].published_at):
@@ -233,7 +240,7 @@ def _read(since: datetime | None = None) -> tuple[Timelines, frozenset[Any] | No
         .annotate(left=Exists(left))
         .values_list(
             *("agreement", "agreement__slug", "agreement__time_zone", "agreement__joining", "left"),
-            *("pk", "number", "published_at", "effective_from", "cancelled_at", "digest", "material"),
+            *DATED,
         )
     )
     found: dict[tuple[int, str, str, str], list[Dated]] = defaultdict(list)

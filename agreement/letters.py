@@ -81,9 +81,8 @@ def _part(notice: Notice, language: str, since: int) -> dict[str, Any]:
     news = list(editions.binding().filter(number__gt=since, number__lte=edition.number).order_by("number"))
     old = editions.published().filter(number=since).first() if since else None
     before = editions.in_force(edition.cancelled_at or edition.published_at).exclude(pk=edition.pk).first()
-    timeline = gate.fresh().agreements[slug]
-    dated = next(one for one in timeline.editions if one.pk == edition.pk)
-    short = any(one.number == since for one in timeline.holding(dated))
+    held = gate.fresh().agreements[slug].holding(gate.Dated.of(edition)) if old else ()
+    short = any(one.number == since for one in held)
     redline = comparison.redline(old, edition, language) if old and notice.kind != Notice.Kind.CANCELLED else None
     told = [] if short or redline is None else [change for change in redline.changed if not _renumbered(change)]
     shown = _shown(told)

@@ -142,6 +142,14 @@ def test_the_notice_is_seen_as_mail_and_as_page_before_it_is_sent(publisher, cod
     assert Edition.objects.drafts().get() == edition
 
 
+@pytest.mark.parametrize("material", [True, False])
+def test_a_preview_says_whether_anybodys_rights_change_as_the_letter_will(publisher, material):
+    factories.published()
+    edition = factories.draft(material=material, ru=factories.RU.replace("Второй", "Другой"))
+    answer = words(publisher.get(at("edition_preview", edition.pk, "mail", "ru")))
+    assert ("ничьи права и обязанности не меняются" in answer) is not material
+
+
 def test_previews_are_of_drafts_and_for_those_who_see_them(publisher, django_user_model):
     edition = factories.draft()
     for args in ((edition.pk, "mail", "en"), (edition.pk, "post", "kk"), (factories.published().pk, "mail", "kk")):
