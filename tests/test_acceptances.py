@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
 from agreement import pseudonyms, signals
-from agreement.models import Acceptance, Delivery, Edition, Notice, Stale
+from agreement.models import Acceptance, Delivery, Edition, Notice, Stale, Withdrawal
 from agreement.models.acceptances import Asked, Origin
 from agreement.testing import open_seal
 from tests import factories
@@ -330,6 +330,31 @@ def test_a_second_click_waits_for_the_first_and_gets_its_row():
 
     assert rows == [first]
     assert Acceptance.objects.get().language == "kk"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_an_entry_that_waited_for_a_withdrawal_joins_nothing():
+    """It asked who is missing before the withdrawal was committed, and writes after it."""
+    edition, (user,) = factories.published(), factories.users(1)
+    left = {}
+
+    def enter():
+        left.update(Acceptance.objects.deem(user=user, asked=asked(edition), language="kk"))
+        connection.close()
+
+    with transaction.atomic():
+        Withdrawal.objects.register(
+            agreement=edition.agreement, user=user, outcome="ended", received_on=timezone.localdate()
+        )
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join(0.3)
+        assert left == {}
+    thread.join(10)
+
+    assert left == {edition.agreement_id: False}
+    assert not Acceptance.objects.exists()
 
 
 def test_a_site_with_other_users_is_asked_by_their_key():

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from agreement import dispatch, pseudonyms, signals
 from agreement.models import Acceptance, Consent, Delivery, Outside, Withdrawal
+from agreement.models.acceptances import AcceptanceQuerySet
 from agreement.models.agreements import Joining
 from tests import factories
 
@@ -200,6 +201,24 @@ def test_entering_does_not_join_whoever_left_again():
     factories.published()
     assert client.get(HOME).status_code == 200  # Joined by entering, as everybody.
     assert [row.round for row in Acceptance.objects.of(user.pk)] == [1, 2, 2]
+
+
+def test_whoever_leaves_while_his_entry_is_recorded_is_not_joined_in_the_round_he_left(monkeypatch):
+    """The withdrawal is committed after the question who is missing was asked, and before the row is written."""
+    edition = factories.published()
+    (user,) = factories.users(1)
+    written = AcceptanceQuerySet._join
+
+    def too_late(self, *args, **row):
+        register(user)
+        return written(self, *args, **row | {"at": timezone.now()})
+
+    monkeypatch.setattr(AcceptanceQuerySet, "_join", too_late)
+    assert enter(user).get(HOME).status_code == 200
+    assert not Acceptance.objects.exists()
+    monkeypatch.undo()
+    assert enter(user).get(HOME).status_code == 302
+    assert Acceptance.objects.departure(user_key=user.pk, agreement=edition.agreement_id)
 
 
 @pytest.mark.parametrize("joining", [Joining.DEEMED, Joining.EXPLICIT])

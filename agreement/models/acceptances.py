@@ -104,6 +104,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         alias = router.db_for_write(self.model)
         with transaction.atomic(using=alias):
             _held(Agreement.objects.filter(pk=edition.agreement_id).values_list("pk"), alias)
+            at = at or timezone.now()
             departure = self.departure(user_key=user.pk, agreement=edition.agreement_id, at=at)
             if departure and not departure.may_rejoin and kind == Acceptance.Kind.EXPLICIT:
                 raise Outside(departure)
@@ -116,7 +117,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
                 digest=digest,
                 language=language,
                 kind=kind,
-                at=at or timezone.now(),
+                at=at,
                 origin=origin or Origin(),
                 reason=reason,
                 officer=officer,
@@ -150,7 +151,8 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
 
         Where an agreement is joined by entering, and ``enters`` says that this is an entry, the edition in force is
         recorded. 1 query, which locks what is to be recorded, and 1 insert for each agreement joined now. Where
-        another edition takes effect at this very moment nothing is recorded, and the next request sees to it.
+        another edition takes effect, or the user leaves, at this very moment nothing is recorded, and the next
+        request sees to it.
         """
         alias = router.db_for_write(self.model)
         each = {one.agreement: one for one in asked}
@@ -199,9 +201,10 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         reason: str = "",
         officer: str = "",
     ) -> bool:
-        """Write the row if that edition, with that digest, may be joined at that instant; was it written? 1 insert.
+        """Write the row if that edition, with that digest, may be joined at that instant, and the user is in that
+        round then; was it written? 1 insert.
 
-        One statement finds the edition in force and writes, so nothing comes between the two.
+        One statement finds the edition in force, counts the user's departures and writes, so nothing comes between.
         """
         connection = connections[alias]
         pseudonym = pseudonyms.write(user.pk)
@@ -229,6 +232,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
             "editions": quote(Edition._meta.db_table),
             "notices": quote(Notice._meta.db_table),
             "deliveries": quote(Delivery._meta.db_table),
+            "withdrawals": quote(Withdrawal._meta.db_table),
             "columns": ", ".join(quote(str(field.column)) for field in fields.values()),
             "marks": ", ".join(["%s"] * len(fields)),
             "sent": _SENT if kind == Acceptance.Kind.DEEMED else "NULL",
@@ -240,6 +244,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         allowed, moments = (_NEXT, 3) if beforehand else (_IN_FORCE, 2)
         sql = _INSERT.format(**names, allowed=allowed.format(**names))
         params = [*values.values(), *sent, edition, digest, *[values["at"]] * moments, values["user"], round_]
+        params += [values["user"], values["at"], round_ - 1]
         with connection.cursor() as cursor:
             cursor.execute(sql, params)
             made = bool(cursor.rowcount > 0)
@@ -255,7 +260,10 @@ SELECT {marks}, {sent}, e.id, e.digest FROM {editions} e
 WHERE e.id = %s AND e.digest = %s AND e.cancelled_at IS NULL AND {allowed}
 AND NOT EXISTS (
   SELECT 1 FROM {acceptances} a WHERE a.edition_id = e.id AND a.user_id = %s AND a.round = %s
-) {conflict}
+) AND (
+  SELECT COUNT(*) FROM {withdrawals} w WHERE w.agreement_id = e.agreement_id AND w.user_id = %s
+  AND w.outcome <> 'refused' AND w.effective_at <= %s
+) = %s {conflict}
 """
 _IN_FORCE = """e.effective_from <= %s AND NOT EXISTS (
   SELECT 1 FROM {editions} later WHERE later.agreement_id = e.agreement_id AND later.cancelled_at IS NULL
