@@ -131,6 +131,21 @@ def test_history_is_imported_at_its_own_instant():
         join(user, editions[1], kind=Kind.IMPORTED, at=start + DAY)
 
 
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("days", [None, -1, 1])
+def test_history_alone_names_its_instant_and_never_one_to_come(kind, days):
+    factories.draft().record(effective_from=timezone.now() - 30 * DAY)
+    edition, (user,) = Edition.objects.get(), factories.users(1)
+    at = days and timezone.now() + days * DAY
+    more = {"reason": "paper form 17", "officer": "А. Оспанова"} if kind == Kind.ON_BEHALF else {}
+    if (days == -1) if kind == Kind.IMPORTED else (days is None):
+        assert join(user, edition, kind=kind, at=at, **more).kind == kind
+        return
+    with pytest.raises(ValueError, match="history names its past instant"):
+        join(user, edition, kind=kind, at=at, **more)
+    assert not Acceptance.objects.exists()
+
+
 def test_on_behalf_of_a_user_needs_a_reason_and_an_officer():
     edition, (user,) = factories.published(), factories.users(1)
     with pytest.raises(IntegrityError, match="agreement_acceptance_on_behalf"), transaction.atomic():

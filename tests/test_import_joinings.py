@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from agreement.management.commands.import_joinings import Command
-from agreement.models import Acceptance, Act, Edition
+from agreement.models import Acceptance, Act, Edition, Withdrawal
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +89,20 @@ def test_a_bad_line_is_named_by_its_number_and_nothing_is_recorded(history, tmp_
     assert says in str(caught.value)
     assert "Line 3: " in str(caught.value)
     assert "Nothing was recorded" in str(caught.value)
+    assert not Acceptance.objects.exists()
+
+
+def test_a_joining_of_whoever_had_left_for_good_is_a_bad_line(history, tmp_path):
+    left = Withdrawal.objects.register(
+        agreement=history[0].agreement,
+        user=get_user_model().objects.get(username="user0"),
+        outcome="ended",
+        received_on=(START + 2 * DAY).date(),
+        effective_at=START + 3 * DAY,
+        may_rejoin=False,
+    )
+    with pytest.raises(CommandError, match=f"Line 3: 'user0' had left by withdrawal {left.reference}"):
+        run(tmp_path, f"user,edition,at\nuser0,1,{at(1)}\nuser0,1,{at(4)}\n")
     assert not Acceptance.objects.exists()
 
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agreement import dispatch, pseudonyms, signals
-from agreement.models import Acceptance, Consent, Delivery, Outside, Withdrawal
+from agreement.models import Acceptance, Consent, Delivery, Edition, Outside, Withdrawal
 from agreement.models.acceptances import AcceptanceQuerySet
 from agreement.models.agreements import Joining
 from tests import factories
@@ -249,6 +249,46 @@ def test_whoever_may_not_join_again_is_let_in_by_an_officer_alone():
     joined = join(user, edition, kind=Acceptance.Kind.ON_BEHALF, reason="Өтініш № 5", officer="А. Серікова")
     assert joined.round == 2
     assert enter(user).get(HOME).status_code == 200
+
+
+def test_of_several_withdrawals_since_the_last_joining_the_strictest_counts():
+    edition = factories.published()
+    (user,) = factories.users(1)
+
+    def departure() -> Withdrawal | None:
+        return Acceptance.objects.departure(user_key=user.pk, agreement=edition.agreement_id)
+
+    suspended, ended = register(user, outcome=SUSPENDED), register(user)
+    register(user, outcome=SUSPENDED)
+    assert departure() == ended
+    shut = register(user, outcome=SUSPENDED, may_rejoin=False)
+    register(user)
+    assert departure() == shut
+    with pytest.raises(Outside, match=shut.reference):
+        join(user, edition)
+
+    join(user, edition, kind=Acceptance.Kind.ON_BEHALF, reason="Өтініш № 5", officer="А. Серікова")
+    assert departure() is None
+    backdated = register(user, outcome=SUSPENDED, effective_at=suspended.effective_at)
+    assert departure() == backdated, "what came before the joining is over"
+    assert join(user, edition).round == 7
+
+
+@pytest.mark.parametrize("may_rejoin", [True, False])
+def test_neither_entering_nor_history_lets_in_whoever_is_outside(may_rejoin):
+    factories.draft().record(effective_from=timezone.now() - timedelta(days=9))
+    edition, (user,) = Edition.objects.get(), factories.users(1)
+    left = register(user, may_rejoin=may_rejoin, effective_at=timezone.now() - timedelta(days=1))
+    with pytest.raises(Outside, match=left.reference):
+        join(user, edition, kind=Acceptance.Kind.DEEMED)
+    before, after = (timezone.now() - timedelta(days=days) for days in (2, 0.5))
+    assert join(user, edition, kind=Acceptance.Kind.IMPORTED, at=before).round == 1
+    if may_rejoin:
+        assert join(user, edition, kind=Acceptance.Kind.IMPORTED, at=after).round == 2
+        return
+    with pytest.raises(Outside, match=left.reference):
+        join(user, edition, kind=Acceptance.Kind.IMPORTED, at=after)
+    assert Acceptance.objects.departure(user_key=user.pk, agreement=edition.agreement_id) == left
 
 
 def test_a_withdrawal_in_another_process_is_known_within_a_second(monkeypatch, transactional_db):

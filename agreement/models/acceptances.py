@@ -96,17 +96,22 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         joining: the one he read the site in). The edition must be in force, and stay so until this is committed:
         nobody publishes meanwhile. Imported history names the instant ``at`` it happened; all else happens now.
 
-        Whoever has left the agreement joins it again by this, in a round of its own.
+        Whoever has left the agreement joins it again by this, in a round of its own; not by entering.
 
         Raises :class:`Stale`, or :class:`Outside` where joining again is an officer's to record, and records nothing.
         4 queries, of which one locks.
         """
+        if (at is None) == (kind == Acceptance.Kind.IMPORTED) or (at and at > timezone.now()):
+            msg = f"{str(kind)!r} can't be of {at}: history names its past instant, all else is now."
+            raise ValueError(msg)
         alias = router.db_for_write(self.model)
         with transaction.atomic(using=alias):
             _held(Agreement.objects.filter(pk=edition.agreement_id).values_list("pk"), alias)
             at = at or timezone.now()
             departure = self.departure(user_key=user.pk, agreement=edition.agreement_id, at=at)
-            if departure and not departure.may_rejoin and kind == Acceptance.Kind.EXPLICIT:
+            # An officer's word opens everything; the user's own, or history's, what he may join again.
+            shut = departure and (kind == Acceptance.Kind.DEEMED or not departure.may_rejoin)
+            if departure and shut and kind != Acceptance.Kind.ON_BEHALF:
                 raise Outside(departure)
             round_ = 1 + _departures(user.pk, at).filter(agreement=edition.agreement_id).count()
             made = self._join(
@@ -136,12 +141,18 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         return self.filter(user=user_key).annotate(current=current)
 
     def departure(self, *, user_key: Any, agreement: int, at: datetime | None = None) -> Withdrawal | None:
-        """The withdrawal by which that user is outside the agreement at that instant (now), if he is. 2 queries."""
-        left = list(_departures(user_key, at).filter(agreement=agreement).order_by("effective_at", "pk"))
+        """The withdrawal by which that user is outside the agreement at that instant (now), if he is. 2 queries.
+
+        Of several since he joined last the strictest: none opens what another one shut.
+        """
+        left = list(_departures(user_key, at).filter(agreement=agreement))
         if not left:
             return None
-        again = self.filter(user=user_key, edition__agreement=agreement, round=1 + len(left))
-        return None if (again.filter(at__lte=at) if at else again).exists() else left[-1]
+        joined = self.filter(user=user_key, edition__agreement=agreement)
+        last = (joined.filter(at__lte=at) if at else joined).aggregate(last=models.Max("round"))["last"] or 1
+        # Each round but the first began after one more of them, in the order in which they came to count.
+        left.sort(key=lambda row: (max(row.effective_at, row.registered_at), row.pk))
+        return max(left[last - 1 :], key=Withdrawal.strictness, default=None)
 
     def deem(
         self, *, user: Any, asked: Iterable[Asked], language: str, origin: Origin | None = None, enters: bool = True

@@ -329,6 +329,10 @@ class Withdrawal(Personal):
         """The reference number, as the reply and the user's page name it."""
         return f"{self.agreement.slug}/{self.year}/{self.serial}"
 
+    def strictness(self) -> tuple[bool, bool, int]:
+        """What shuts more is greater; of equals the later."""
+        return not self.may_rejoin, self.outcome == self.Outcome.ENDED, self.pk
+
     def clean(self) -> None:
         """The sentences behind the constraints."""
         super().clean()

@@ -122,4 +122,9 @@ class Command(BaseCommand):
             user = users._default_manager.filter(pk=evidence.key_of(named)).first()
         except ValidationError as error:
             return " ".join(error.messages)
-        return Line(user, edition, at, language) if user else f"There is no user “{named}”."
+        if user is None:
+            return f"There is no user “{named}”."
+        left = Acceptance.objects.departure(user_key=user.pk, agreement=timeline.key, at=at)
+        if left and not left.may_rejoin:
+            return f"{named!r} had left by withdrawal {left.reference}, and was not to join again."
+        return Line(user, edition, at, language)
