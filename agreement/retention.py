@@ -30,36 +30,72 @@ from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, 
 BATCH = 500
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the editions of one agreement state, and when the site was closed, if it was."""
+
+    agreement: int
+    editions: dict[int, Edition]
+    """By key, in the order of their numbers."""
+    closed: datetime | None
+
+
 @dataclass(slots=True)
 class Person:
     """What is kept about one person and one agreement, and under which names it may be held."""
 
-    agreement: int
+    terms: Terms
     names: set[str]
     """``user:7`` while there is an account; ``id:digest`` of each pseudonym."""
     joined: list[Acceptance] = field(default_factory=list)
     left: list[Withdrawal] = field(default_factory=list)
+    parts: list[Person] = field(default_factory=list)
+    """Where nothing tells whose row is whose: those there may be."""
 
     @property
     def rows(self) -> list[Acceptance | Withdrawal]:
         return [*self.joined, *self.left]
 
-    def ended_at(self, closed: datetime | None) -> datetime | None:
-        """When the agreement ended with this person, if it did."""
+    def over_at(self) -> datetime | None:
+        """When the term is over, if it has begun: of several there may be, when the last one's is."""
+        if self.parts:
+            return max((over for part in self.parts if (over := part.over_at())), default=None)
+        ended = self.ended_at()
+        edition = self.edition()
+        return _years_later(ended, edition.retention_years) if ended and edition else None
+
+    def ended_at(self) -> datetime | None:
+        """When the agreement ended with this person, if it did: never before the last joining."""
+        last = self._last()
         ends = [row.account_deleted_at for row in self.rows if row.account_deleted_at]
-        latest = max((row.round for row in self.joined), default=1)
-        # The first departure opens the second round: those of earlier rounds were followed by another joining.
-        since = sorted((row.effective_at, row.pk, row.outcome) for row in self.left if row.effective_at)[latest - 1 :]
-        ends += [at for at, _key, outcome in since if outcome == Withdrawal.Outcome.ENDED]
+        ends += [
+            max(row.effective_at, last.at) if last and last.at else row.effective_at
+            for row in self._left_since(last)
+            if row.outcome == Withdrawal.Outcome.ENDED and row.effective_at
+        ]
         if not self.names and not ends:  # Nobody's account: with the answer nothing was left to keep the data for.
             ends += [row.registered_at for row in self.left if row.registered_at]
-        return min([*ends, *([closed] if closed else [])], default=None)
+        return min([*ends, *([self.terms.closed] if self.terms.closed else [])], default=None)
 
     def edition(self) -> Edition | None:
         """The edition that bound this person last."""
         if self.joined:
             return max(self.joined, key=lambda row: (row.at, row.pk)).edition
-        return self.left[-1].edition if self.left else None
+        return (self.left[-1].edition if self.left else None) or next(reversed(self.terms.editions.values()), None)
+
+    def _last(self) -> Acceptance | None:
+        return max(self.joined, key=lambda row: (row.round, row.at, row.pk), default=None)
+
+    def _left_since(self, last: Acceptance | None) -> list[Withdrawal]:
+        """The departures that no joining followed, in the order in which they were known to have effect."""
+        left = sorted((row for row in self.left if row.effective_at), key=lambda row: (_known_at(row), row.pk))
+        if last is None:
+            return left
+        if last.user_id is not None:
+            return left[last.round - 1 :]  # Each of these opened a round.
+        # Of a deleted account those of earlier rounds may be erased, or be under another key: the moments tell.
+        imported = last.kind == Acceptance.Kind.IMPORTED
+        return [row for row in left if last.at and (row.effective_at if imported else _known_at(row)) > last.at]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,79 +145,67 @@ def expired(at: datetime) -> Iterator[Person]:
     closed = conf.closed_at()
     closed = closed if closed and closed <= at else None
     for agreement in Agreement.objects.order_by("pk"):
-        stated = Edition.objects.published().filter(agreement=agreement).order_by("number")
-        fallback = stated.last()
-        for person in _people(agreement, everybody=closed is not None):
-            ended = person.ended_at(closed)
-            edition = person.edition() or fallback
-            if not person.joined and all(row.erased_at for row in person.left):
-                continue
-            if ended and edition and _years_later(ended, edition.retention_years) <= at:
+        stated = Edition.objects.published().filter(agreement=agreement).defer(*_LONG)
+        terms = Terms(agreement=agreement.pk, editions={edition.pk: edition for edition in stated}, closed=closed)
+        for person in _people(terms):
+            over = person.over_at()
+            if over and over <= at and not (not person.joined and all(row.erased_at for row in person.left)):
                 yield person
 
 
-def _people(agreement: Agreement, *, everybody: bool) -> Iterator[Person]:
+def _people(terms: Terms) -> Iterator[Person]:
     """Those who may have ended the agreement, each once: deleted accounts, then living ones that left.
 
-    Rows of one deleted account carry the very moment of its deletion. Where a key was changed in its time they are
-    under two pseudonyms, which nothing but that moment joins: then everybody deleted at that moment counts as one
-    person, with the longest of their terms, so that nothing goes early.
+    Rows of one deleted account carry the very moment of its deletion.
     """
-    joined = Acceptance.objects.filter(edition__agreement=agreement, erased_at=None).select_related("edition")
+    joined = Acceptance.objects.filter(edition__agreement=terms.agreement, erased_at=None).select_related("edition")
     joined = joined.defer(*(f"edition__{name}" for name in _LONG))
     # Those of a living account that are erased already still tell which round it is in.
-    left = Withdrawal.objects.filter(agreement=agreement).filter(Q(erased_at=None) | Q(user__isnull=False))
+    left = Withdrawal.objects.filter(agreement=terms.agreement).filter(Q(erased_at=None) | Q(user__isnull=False))
     left = left.select_related("edition").defer(*(f"edition__{name}" for name in _LONG))
     gone = Q(account_deleted_at__isnull=False)
     moments: set[Any] = set(joined.filter(gone).values_list("account_deleted_at", flat=True).distinct())
     moments |= set(left.filter(gone).values_list("account_deleted_at", flat=True).distinct())
     for moment in sorted(moments):
         same = Q(account_deleted_at=moment)
-        yield from _by_pseudonym(agreement.pk, [*joined.filter(same), *left.filter(same)])
+        yield from _deleted(terms, list(joined.filter(same)), list(left.filter(same)))
     users = left.filter(user__isnull=False).values_list("user", flat=True)
-    living = joined.filter(user__isnull=False) if everybody else joined.filter(user__in=users)
+    living = joined.filter(user__isnull=False) if terms.closed else joined.filter(user__in=users)
     mine: dict[Any, list[Withdrawal]] = defaultdict(list)
     for row in left.filter(user__isnull=False):
         mine[row.user_id].append(row)
     for user, rows in groupby(living.order_by("user", "at").iterator(chunk_size=2000), key=lambda row: row.user_id):
-        yield _person(agreement.pk, list(rows), mine.pop(user, []))
+        yield _person(terms, list(rows), mine.pop(user, []))
     for rest in mine.values():
-        yield _person(agreement.pk, [], rest)
+        yield _person(terms, [], rest)
     for row in left.filter(user__isnull=True, account_deleted_at=None):  # Applicants without an account.
-        yield _person(agreement.pk, [], [row])
+        yield _person(terms, [], [row])
 
 
-def _by_pseudonym(agreement: int, rows: list[Acceptance | Withdrawal]) -> Iterator[Person]:
-    people: dict[tuple[str, str], Person] = {}
-    unknown = 0
-    for row in rows:
-        unknown += not row.pseudonym
-        key = (row.pseudonym_key, row.pseudonym or f"row {unknown}")
-        person = people.setdefault(key, Person(agreement, set()))
-        person.names |= {f"{row.pseudonym_key}:{row.pseudonym}"} if row.pseudonym else set()
-        if isinstance(row, Acceptance):
-            person.joined.append(row)
-        else:
-            person.left.append(row)
-    if len({key for key, _digest in people}) < 2:
-        yield from people.values()
-        return
-    longest = max(people.values(), key=lambda person: edition.retention_years if (edition := person.edition()) else 0)
-    together = Person(agreement, set())
-    for person in (*(one for one in people.values() if one is not longest), longest):
-        together.names |= person.names
-        together.joined += person.joined
-        together.left += person.left
-    if edition := longest.edition():
-        together.joined.sort(key=lambda row: row.edition.retention_years == edition.retention_years)
-    yield together
+def _deleted(terms: Terms, joined: list[Acceptance], left: list[Withdrawal]) -> Iterator[Person]:
+    """Whose rows those are, of accounts deleted at one moment.
+
+    Where a key was changed in their time, or there was none, nothing but that moment joins one account's rows: then
+    they are all kept until the last one's term is over, so that nothing goes early.
+    """
+    found: dict[tuple[str, object], tuple[list[Acceptance], list[Withdrawal]]] = defaultdict(lambda: ([], []))
+    for one in joined:
+        found[one.pseudonym_key, one.pseudonym or one.pk][0].append(one)
+    for other in left:
+        found[other.pseudonym_key, other.pseudonym or -other.pk][1].append(other)
+    people = [_person(terms, *rows) for rows in found.values()]
+    if len(people) > 1 and (len({key for key, _name in found}) > 1 or not all(person.names for person in people)):
+        together = _person(terms, joined, left)
+        together.parts = people
+        people = [together]
+    yield from people
 
 
-def _person(agreement: int, joined: list[Acceptance], left: list[Withdrawal]) -> Person:
+def _person(terms: Terms, joined: list[Acceptance], left: list[Withdrawal]) -> Person:
     rows: list[Acceptance | Withdrawal] = [*joined, *left]
     names = {f"user:{row.user_id}" for row in rows if row.user_id is not None}
     names |= {f"{row.pseudonym_key}:{row.pseudonym}" for row in rows if row.pseudonym}
-    return Person(agreement, names, joined, left)
+    return Person(terms, names, joined, left)
 
 
 def _erase(people: list[Person], at: datetime, total: Tally, *, dry_run: bool) -> Tally:
@@ -190,7 +214,7 @@ def _erase(people: list[Person], at: datetime, total: Tally, *, dry_run: bool) -
     consents = Consent.objects.filter(erased_at=None).filter(_consents_of(people)) if people else Consent.objects.none()
     users: dict[int, set[Any]] = defaultdict(set)
     for person in people:
-        users[person.agreement].update(row.user_id for row in person.rows if row.user_id is not None)
+        users[person.terms.agreement].update(row.user_id for row in person.rows if row.user_id is not None)
     # Of each agreement its own: in another one the same person's term may not have begun.
     theirs = [Q(notice__edition__agreement=agreement, user__in=keys) for agreement, keys in users.items() if keys]
     told = Delivery.objects.filter(reduce(or_, theirs)) if theirs else Delivery.objects.none()
@@ -268,6 +292,11 @@ def _consents_of(people: list[Person]) -> Q:
     if not conf.closed_at():
         living &= Q(withdrawn_at__isnull=False)
     return living | Q(pseudonym__in=named, user=None)
+
+
+def _known_at(row: Withdrawal) -> Any:
+    """From when on whoever joined joined again: it had effect, and was in the register."""
+    return max(at for at in (row.effective_at, row.registered_at) if at)
 
 
 def _years_later(at: datetime, years: int) -> datetime:

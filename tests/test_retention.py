@@ -162,6 +162,86 @@ def test_accounts_deleted_together_have_their_own_terms(django_user_model):
     assert Acceptance.objects.get(erased_at=None).edition == long
 
 
+def newer_key(settings: Any) -> None:
+    keys = dict(settings.AGREEMENT["PSEUDONYM_KEYS"])
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {"newer": "n" * 64} | keys}
+
+
+LONG_AGO = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_of_accounts_deleted_together_under_two_keys_no_one_shortens_anothers_term(settings, django_user_model):
+    edition = factories.published(retention_years=3)
+    one, other = factories.users(2)
+    join(one, edition, kind=Acceptance.Kind.IMPORTED, at=NOW())
+    leave(one, effective_at=LONG_AGO)
+    newer_key(settings)
+    row = join(other, edition)
+    django_user_model.objects.all().delete()
+    row.refresh_from_db()
+
+    retention.erase(at=years(row.account_deleted_at, 3) - timedelta(microseconds=1))
+    row.refresh_from_db()
+    assert row.erased_at is None
+    assert retention.erase(at=years(row.account_deleted_at, 3)).joinings == 2
+
+
+def test_joining_again_under_a_newer_key_keeps_the_first_round_too(settings):
+    edition = factories.published(retention_years=3)
+    (user,) = factories.users(1)
+    first = join(user, edition)
+    left = leave(user)
+    newer_key(settings)
+    join(user, edition)
+    user.delete()
+    first.refresh_from_db()
+
+    assert retention.erase(at=years(left.effective_at, 3)) == retention.Tally()
+    assert retention.erase(at=years(first.account_deleted_at, 3)).joinings == 2
+
+
+def test_without_keys_nothing_of_an_account_goes_before_the_longest_of_its_terms(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {}}
+    (user,) = factories.users(1)
+    join(user, factories.published(retention_years=1))
+    row = join(user, factories.published(retention_years=5))
+    user.delete()
+    row.refresh_from_db()
+
+    assert retention.erase(at=years(row.account_deleted_at, 5) - timedelta(microseconds=1)) == retention.Tally()
+    assert retention.erase(at=years(row.account_deleted_at, 5)).joinings == 2
+
+
+def test_an_ending_entered_late_begins_the_term_though_its_effect_came_before_another_departure():
+    """Registered after he had joined again, and effective before: by it he is outside, and nothing else ends it."""
+    edition = factories.published(retention_years=3)
+    (user,) = factories.users(1)
+    join(user, edition)
+    leave(user, outcome=Withdrawal.Outcome.SUSPENDED)
+    again = join(user, edition)
+    leave(user, effective_at=LONG_AGO)
+    assert Acceptance.objects.departure(user_key=user.pk, agreement=edition.agreement_id)
+
+    assert retention.erase(at=years(again.at, 3) - timedelta(microseconds=1)) == retention.Tally()
+    assert retention.erase(at=years(again.at, 3)).joinings == 2
+
+
+def test_a_departure_that_ended_it_counts_though_the_one_before_is_erased_and_the_account_gone():
+    edition = factories.published(retention_years=0)
+    (user,) = factories.users(1)
+    join(user, edition)
+    leave(user)
+    retention.erase()
+    longer = factories.published(retention_years=3)
+    row = join(user, longer)
+    left = leave(user)
+    user.delete()
+    row.refresh_from_db()
+
+    assert retention.erase(at=years(left.effective_at, 3)).joinings == 1
+    assert years(left.effective_at, 3) < years(row.account_deleted_at, 3)
+
+
 def test_a_closed_site_begins_every_term(settings):
     edition = factories.published(retention_years=3)
     for user in factories.users(3):
