@@ -2,7 +2,8 @@
 
 The term begins when the agreement with a person ends: by a withdrawal that ended it and after which he did not join
 again, by the deletion of his account, or by the closing of the site, whichever came first. It lasts as long as the
-edition that bound him last states. A legal hold stops it. What is erased then: address and browser of his joinings,
+longest term that any edition states which bound him: those he joined, and those that changed them in wording alone.
+A legal hold stops it. What is erased then: address and browser of his joinings,
 the digest of the address he was written to, the pseudonym and the link to an account, who applied to withdraw and the
 scan. What stays: that an edition was joined,
 when and how; that an agreement was left; the editions and the texts of notices; so every count stays true.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial, reduce
 from itertools import groupby
 from operator import or_
@@ -25,6 +26,7 @@ from django.utils import timezone
 
 from agreement import conf
 from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, LegalHold, Withdrawal
+from agreement.models.withdrawals import LONG, bound_by
 
 #: How many people's rows are erased in one transaction.
 BATCH = 500
@@ -60,9 +62,27 @@ class Person:
         """When the term is over, if it has begun: of several there may be, when the last one's is."""
         if self.parts:
             return max((over for part in self.parts if (over := part.over_at())), default=None)
-        ended = self.ended_at()
-        edition = self.edition()
-        return _years_later(ended, edition.retention_years) if ended and edition else None
+        ended, bound = self.ended_at(), self.bound()
+        return _years_later(ended, max(one.retention_years for one in bound)) if ended and bound else None
+
+    def bound(self) -> list[Edition]:
+        """Every edition that bound this person: each joined, and what changed it in wording alone until he left."""
+        if self.parts:
+            return [edition for part in self.parts for edition in part.bound()]
+        editions, never = self.terms.editions, datetime.max.replace(tzinfo=UTC)
+        found = {row.edition_id for row in self.left if row.edition_id}
+        for row in self.joined:
+            ends = [left.effective_at for left in self.left if left.effective_at and left.effective_at > row.at]
+            until = min(ends, default=self.terms.closed or row.account_deleted_at or never)
+            found |= {one.pk for one in bound_by(editions[row.edition_id], editions.values(), until)}
+        return [editions[pk] for pk in found] or self._stated()
+
+    def _stated(self) -> list[Edition]:
+        """Of somebody whom no edition bound: what was stated when he wrote, as the reply says."""
+        wrote = min((row.registered_at for row in self.left if row.registered_at), default=None)
+        stated = [one for one in self.terms.editions.values() if not one.cancelled_at]
+        then = [one for one in stated if wrote and one.effective_from and one.effective_from <= wrote]
+        return (then or stated)[-1:]
 
     def ended_at(self) -> datetime | None:
         """When the agreement ended with this person, if it did: never before the last joining."""
@@ -76,12 +96,6 @@ class Person:
         if not self.names and not ends:  # Nobody's account: with the answer nothing was left to keep the data for.
             ends += [row.registered_at for row in self.left if row.registered_at]
         return min([*ends, *([self.terms.closed] if self.terms.closed else [])], default=None)
-
-    def edition(self) -> Edition | None:
-        """The edition that bound this person last."""
-        if self.joined:
-            return max(self.joined, key=lambda row: (row.at, row.pk)).edition
-        return (self.left[-1].edition if self.left else None) or next(reversed(self.terms.editions.values()), None)
 
     def _last(self) -> Acceptance | None:
         return max(self.joined, key=lambda row: (row.round, row.at, row.pk), default=None)
@@ -123,7 +137,7 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
     named: set[str] = set()
     batch: list[Person] = []
     for person in expired(at):
-        if person.names & held or any(row.edition_id in bound for row in person.rows):
+        if person.names & held or any(edition.pk in bound for edition in person.bound()):
             total = _plus(total, held=1)
             continue
         batch.append(person)
@@ -142,15 +156,36 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
 
 def expired(at: datetime) -> Iterator[Person]:
     """Everybody whose term is over at that instant and about whom something is left, an agreement at a time."""
-    closed = conf.closed_at()
-    closed = closed if closed and closed <= at else None
     for agreement in Agreement.objects.order_by("pk"):
-        stated = Edition.objects.published().filter(agreement=agreement).defer(*_LONG)
-        terms = Terms(agreement=agreement.pk, editions={edition.pk: edition for edition in stated}, closed=closed)
-        for person in _people(terms):
+        for person in _people(_terms(agreement.pk, at)):
             over = person.over_at()
             if over and over <= at and not (not person.joined and all(row.erased_at for row in person.left)):
                 yield person
+
+
+def years(withdrawal: Withdrawal) -> int:
+    """How many years after the withdrawal that ended the agreement its user's data are kept. At most 2 queries.
+
+    As it is when that takes effect: joining again later stops the term, and another end begins it anew.
+    """
+    end = _known_at(withdrawal)
+    terms = _terms(withdrawal.agreement_id, end)
+    whose = Q(user=withdrawal.user_id) if withdrawal.user_id is not None else Q(pseudonym=withdrawal.pseudonym)
+    joined = Acceptance.objects.filter(whose, edition__agreement=terms.agreement, at__lte=end)
+    known = withdrawal.user_id is not None or withdrawal.pseudonym
+    several = len({edition.retention_years for edition in terms.editions.values()}) > 1
+    person = Person(terms, set(), list(joined) if known and several else [], [withdrawal])
+    return max((edition.retention_years for edition in person.bound()), default=conf.retention_years())
+
+
+def _terms(agreement: int, at: datetime) -> Terms:
+    stated = Edition.objects.published().filter(agreement=agreement).defer(*LONG)
+    closed = conf.closed_at()
+    return Terms(
+        agreement=agreement,
+        editions={edition.pk: edition for edition in stated},
+        closed=closed if closed and closed <= at else None,
+    )
 
 
 def _people(terms: Terms) -> Iterator[Person]:
@@ -158,11 +193,9 @@ def _people(terms: Terms) -> Iterator[Person]:
 
     Rows of one deleted account carry the very moment of its deletion.
     """
-    joined = Acceptance.objects.filter(edition__agreement=terms.agreement, erased_at=None).select_related("edition")
-    joined = joined.defer(*(f"edition__{name}" for name in _LONG))
+    joined = Acceptance.objects.filter(edition__agreement=terms.agreement, erased_at=None)
     # Those of a living account that are erased already still tell which round it is in.
     left = Withdrawal.objects.filter(agreement=terms.agreement).filter(Q(erased_at=None) | Q(user__isnull=False))
-    left = left.select_related("edition").defer(*(f"edition__{name}" for name in _LONG))
     gone = Q(account_deleted_at__isnull=False)
     moments: set[Any] = set(joined.filter(gone).values_list("account_deleted_at", flat=True).distinct())
     moments |= set(left.filter(gone).values_list("account_deleted_at", flat=True).distinct())
@@ -309,6 +342,3 @@ def _years_later(at: datetime, years: int) -> datetime:
 
 def _plus(total: Tally, **more: int) -> Tally:
     return Tally(**{name: getattr(total, name) + more.get(name, 0) for name in Tally.__dataclass_fields__})
-
-
-_LONG = tuple(f"{name}{suffix}" for name in ("body", "summary") for suffix in ("", "_kk", "_ru"))

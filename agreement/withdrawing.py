@@ -15,7 +15,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from agreement import conf, dates
+from agreement import conf, dates, retention
 from agreement.channels import Deferred, EmailChannel, Refused, Unavailable
 from agreement.models import Edition, Withdrawal
 from agreement.models.deliveries import CLAIM, LEASE
@@ -35,7 +35,7 @@ class Reply:
 
 
 def reply(row: Withdrawal, language: str) -> Reply:
-    """What became of the application, in whole sentences. 1 query where no edition bound the applicant."""
+    """What became of the application, in whole sentences. At most 3 queries."""
     edition = row.edition or Edition.objects.in_force(row.registered_at).filter(agreement=row.agreement_id).first()
     zone = row.agreement.time_zone
     came = datetime.combine(row.received_on, time(12), ZoneInfo(zone))
@@ -63,13 +63,14 @@ def reply(row: Withdrawal, language: str) -> Reply:
                 if ended
                 else _("“%(title)s” is suspended with you from %(effective)s.")
             )
-            if ended and edition:
+            if ended and edition and not row.erased_at:
+                years = retention.years(row)
                 kept = ngettext(
                     "Personal data are kept for %(years)s year from then on, as the agreement states, then erased.",
                     "Personal data are kept for %(years)s years from then on, as the agreement states, then erased.",
-                    edition.retention_years,
+                    years,
                 )
-                sentences.append(kept % {"years": edition.retention_years})
+                sentences.append(kept % {"years": years})
             if row.ground:
                 sentences.append("%(ground)s")
             sentences.append(

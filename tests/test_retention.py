@@ -12,7 +12,7 @@ from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.utils import timezone
 
-from agreement import retention
+from agreement import retention, withdrawing
 from agreement.models import Acceptance, Consent, Delivery, Edition, LegalHold, Withdrawal
 from agreement.models.acceptances import Origin
 from tests import factories
@@ -53,16 +53,16 @@ def assert_erased(row: Acceptance) -> None:
     assert row.edition.digest == row.digest  # What was joined, when and how stays.
 
 
-def test_after_a_withdrawal_that_ended_it_the_term_of_the_edition_that_bound_runs():
+def test_after_a_withdrawal_that_ended_it_the_longest_term_runs_of_the_editions_that_bound():
     first = factories.published(retention_years=5)
     (user,) = factories.users(1)
     join(user, first)
     second = factories.published(retention_years=3)
     row = join(user, second)
-    factories.published(retention_years=1)  # Never joined, so it binds nobody.
+    factories.published(retention_years=9)  # Never joined, so it binds nobody.
     Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін.")
     left = leave(user)
-    over = years(left.effective_at, 3)
+    over = years(left.effective_at, 5)
 
     early = retention.erase(at=over - timedelta(microseconds=1))
     assert early == retention.Tally()
@@ -75,6 +75,52 @@ def test_after_a_withdrawal_that_ended_it_the_term_of_the_edition_that_bound_run
     assert_erased(row)
     assert Acceptance.objects.count() == 2
     assert retention.erase(at=over) == retention.Tally()
+
+
+def wording(**stated: Any) -> Edition:
+    return factories.published(material=False, **stated)
+
+
+def test_an_edition_that_changed_wording_alone_binds_whoever_joined_the_one_before():
+    user, later = factories.users(2)
+    row = join(user, factories.published(retention_years=1))
+    wording(retention_years=5)
+    last = wording(retention_years=2)
+    join(later, last)
+    left, other = leave(user), leave(later)
+    wording(retention_years=9)  # After they left.
+
+    assert left.edition == other.edition == last
+    assert [withdrawing.reply(row, "ru").sentences[2] for row in (left, other)] == [
+        "Персональные данные хранятся с этого момента 5 лет, как установлено соглашением, затем стираются.",
+        "Персональные данные хранятся с этого момента 2 года, как установлено соглашением, затем стираются.",
+    ]
+    assert retention.erase(at=years(other.effective_at, 2)).people == 1
+    assert retention.erase(at=years(left.effective_at, 5) - timedelta(microseconds=1)) == retention.Tally()
+    assert retention.erase(at=years(left.effective_at, 5)).people == 1
+    assert_erased(row)
+
+
+def test_an_edition_joined_beforehand_is_not_the_one_that_bound_whoever_left_before_its_effect(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "JOIN_BEFOREHAND": True}
+    first = factories.published()
+    next_one = factories.published(effective_from=NOW() + timedelta(days=30))
+    (user,) = factories.users(1)
+    join(user, first)
+    join(user, next_one)
+    assert leave(user).edition == first
+
+
+def test_a_hold_on_an_edition_that_bound_without_being_joined_keeps_whom_it_bound():
+    edition = factories.published(retention_years=1)
+    held, free = factories.users(2)
+    for user in (held, free):
+        join(user, edition)
+    leave(free)
+    LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", edition=wording(retention_years=1))
+    leave(held)
+
+    assert retention.erase(at=NOW() + 50 * YEAR) == retention.Tally(people=1, joinings=1, withdrawals=1, held=1)
 
 
 @pytest.mark.parametrize("outcome", [Withdrawal.Outcome.SUSPENDED, Withdrawal.Outcome.REFUSED])

@@ -7,6 +7,7 @@ from its effective moment on: what the user joined before counts no longer, and 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,8 @@ from agreement.models.fields import LEAVE_EVIDENCE, InstantField
 from agreement.models.notices import hand_over
 from agreement.text import seal
 
+#: The columns of an edition nothing here reads: as long as the text itself.
+LONG = tuple(f"{name}{suffix}" for name in ("body", "summary") for suffix in ("", "_kk", "_ru"))
 LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian"))]
 
 
@@ -204,7 +207,7 @@ class WithdrawalQuerySet(PersonalQuerySet):
                 agreement=agreement,
                 year=year,
                 serial=(last or 0) + 1,
-                edition=_bound(user, agreement, alias) if user else None,
+                edition=_bound(user, agreement, alias, effective_at or now) if user else None,
                 user=user,
                 pseudonym=pseudonym.digest,
                 pseudonym_key=pseudonym.key,
@@ -232,11 +235,27 @@ class WithdrawalQuerySet(PersonalQuerySet):
         return row
 
 
-def _bound(user: Any, agreement: Agreement, alias: str) -> Edition | None:
-    """The edition that user joined last: what it states about retention is what was agreed on."""
-    joined = Edition.objects.using(alias).filter(agreement=agreement, acceptances__user=user)
-    found: Edition | None = joined.order_by("acceptances__at").last()
+def bound_by(joined: Edition, editions: Iterable[Edition], until: datetime) -> list[Edition]:
+    """The edition joined, and those that took its place before that instant without anybody joining them, since they
+    changed it in wording alone; ``editions`` are the agreement's, in the order of their numbers.
+    """
+    found = [joined]
+    for edition in editions:
+        if (edition.number or 0) <= (joined.number or 0) or edition.cancelled_at:
+            continue
+        if edition.material or edition.effective_from is None or edition.effective_from >= until:
+            break
+        found.append(edition)
     return found
+
+
+def _bound(user: Any, agreement: Agreement, alias: str, at: datetime) -> Edition | None:
+    """The edition that binds that user at that instant, if he joined any. 2 queries."""
+    sealed = Edition.objects.using(alias).published().filter(agreement=agreement).defer(*LONG)
+    joined = list(sealed.filter(acceptances__user=user).distinct())
+    # One joined beforehand binds from its own moment on.
+    found = next((one for one in reversed(joined) if one.effective_from <= at), None) or next(iter(joined), None)
+    return bound_by(found, sealed, at)[-1] if found else None
 
 
 def _announce(row: Withdrawal) -> None:
