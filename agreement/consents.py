@@ -44,11 +44,11 @@ def asked(language: str) -> list[Purpose]:
 
 
 def left(user_key: Any, language: str) -> list[Purpose]:
-    """What that user has not consented to, or not in the words of today, in either language. At most 1 query."""
+    """What that user has not consented to for good, in the words of today of either language. At most 1 query."""
     purposes = asked(language)
     if not purposes:
         return []
-    given = set(Consent.objects.filter(user=user_key).given().values_list("purpose", "digest"))
+    given = set(Consent.objects.filter(user=user_key, withdrawn_at=None).values_list("purpose", "digest"))
     return [one for one in purposes if given.isdisjoint((one.name, each.digest) for each in _wordings(one.name))]
 
 

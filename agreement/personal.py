@@ -294,4 +294,4 @@ def _consents(visit: Visit) -> dict[str, Any]:
         for row in rows
     ]
     language = frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0]
-    return {"given": said, "consents": consents.left(visit.request.user.pk, language)}
+    return {"given": said, "at": visit.at, "consents": consents.left(visit.request.user.pk, language)}

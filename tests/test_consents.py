@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone, translation
 
@@ -104,6 +105,32 @@ def test_other_words_are_asked_about_anew_and_both_records_stay(settings):
     assert [one.text for one in consents.left(user.pk, "ru")] == [words["ru"]]
     client.post(GIVE, {"purpose": "news", "digest": seal.sha256(words["ru"]), "decision": "give"})
     assert sorted(Consent.objects.values_list("text", flat=True)) == sorted([WORDS["ru"], words["ru"]])
+
+
+def test_a_withdrawal_of_a_moment_to_come_leaves_consent_to_be_taken_back_sooner_or_given_again():
+    edition, (user,) = factories.published(), factories.users(1)
+    client = signed_in(user)
+    client.post(GIVE, {"purpose": "news", "digest": digest(), "decision": "give"})
+    moment = timezone.now() + timedelta(days=30)
+    Withdrawal.objects.register(
+        agreement=edition.agreement, user=user, outcome="ended", received_on=timezone.now().date(), effective_at=moment
+    )
+    assert Consent.objects.get().withdrawn_at == moment
+    page = client.get(RECORD).content.decode()
+    assert 'value="withdraw"' in page
+    assert 'value="give"' in page
+
+    assert client.post(GIVE, {"purpose": "news", "decision": "withdraw"}).status_code == 302
+    taken = Consent.objects.get()
+    assert taken.withdrawn_at <= timezone.now()
+    assert 'value="withdraw"' not in client.get(RECORD).content.decode()
+    with pytest.raises(IntegrityError, match="agreement_consent is sealed"), transaction.atomic():
+        Consent.objects.update(withdrawn_at=taken.given_at)
+
+    client.post(GIVE, {"purpose": "news", "digest": digest(), "decision": "give"})
+    assert Consent.objects.given(moment).count() == 1
+    with pytest.raises(IntegrityError, match="agreement_consent is sealed"), transaction.atomic():
+        Consent.objects.filter(pk=taken.pk).update(withdrawn_at=moment)
 
 
 def test_in_my_record_it_is_given_seen_and_taken_back_and_the_agreement_stays():

@@ -144,9 +144,10 @@ SEALS = (
         model="consent",
         sealed="{row}.id IS NOT NULL",
         free=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"),
-        never=(
-            _personal("pseudonym", "pseudonym_key") + " OR (OLD.withdrawn_at IS NOT NULL"
-            " AND (NEW.withdrawn_at IS NULL OR NEW.withdrawn_at <> OLD.withdrawn_at))"
+        never=(  # What is to be taken back may be taken back sooner.
+            _personal("pseudonym", "pseudonym_key") + " OR NEW.withdrawn_at > OLD.withdrawn_at"
+            " OR (OLD.withdrawn_at IS NOT NULL AND (NEW.withdrawn_at IS NULL"
+            " OR (NEW.withdrawn_at <> OLD.withdrawn_at AND OLD.withdrawn_at <= {now})))"
         ),
         keys=(
             (("id",), ""),

@@ -97,8 +97,9 @@ class ConsentQuerySet(PersonalQuerySet):
         return consent  # type: ignore[no-any-return]
 
     def withdraw(self, *, at: datetime | None = None) -> int:
-        """Take the consents of this queryset back at that instant (now); those taken back already keep theirs."""
-        return self.filter(withdrawn_at=None).update(withdrawn_at=at or timezone.now())
+        """Take the consents of this queryset back at that instant (now); those taken back by then keep theirs."""
+        at = at or timezone.now()
+        return self.filter(Q(withdrawn_at=None) | Q(withdrawn_at__gt=at)).update(withdrawn_at=at)
 
 
 class Consent(Personal):
