@@ -11,13 +11,15 @@ when and how; that an agreement was left; the editions and the texts of notices;
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial, reduce
+from functools import reduce
 from itertools import groupby
 from operator import or_
+from pathlib import Path
 from typing import Any
 
 from django.db import router, transaction
@@ -27,6 +29,8 @@ from django.utils import timezone
 from agreement import conf
 from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, LegalHold, Withdrawal
 from agreement.models.withdrawals import LONG, bound_by
+
+logger = logging.getLogger("agreement")
 
 #: How many people's rows are erased in one transaction.
 BATCH = 500
@@ -123,6 +127,8 @@ class Tally:
     deliveries: int = 0
     held: int = 0
     """People whose term is over, but whom a legal hold keeps."""
+    stuck: int = 0
+    """People of whom nothing was erased, because a scan of theirs could not be deleted."""
 
 
 def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
@@ -242,6 +248,10 @@ def _person(terms: Terms, joined: list[Acceptance], left: list[Withdrawal]) -> P
 
 
 def _erase(people: list[Person], at: datetime, total: Tally, *, dry_run: bool) -> Tally:
+    if not dry_run:
+        # Files first: what is marked as erased is never looked at again, and a file deleted already is no hindrance.
+        everybody, people = people, [person for person in people if _scans_deleted(person)]
+        total = _plus(total, stuck=len(everybody) - len(people))
     joined = [row.pk for person in people for row in person.joined]
     left = [row for person in people for row in person.left if row.erased_at is None]
     consents = Consent.objects.filter(erased_at=None).filter(_consents_of(people)) if people else Consent.objects.none()
@@ -265,11 +275,22 @@ def _erase(people: list[Person], at: datetime, total: Tally, *, dry_run: bool) -
             Withdrawal.objects.using(alias).filter(pk__in=[row.pk for row in left]).update(
                 applicant="", application_number="", scan="", **nobody
             )
-            for row in left:
-                if row.scan:
-                    # After the commit: a file can't be brought back.
-                    transaction.on_commit(partial(row.scan.storage.delete, str(row.scan.name)), using=alias)
     return _plus(total, **done)
+
+
+def _scans_deleted(person: Person) -> bool:
+    """Delete the scans of this person's applications; is none of them left?"""
+    for row in person.left:
+        if row.scan:
+            storage, name = row.scan.storage, str(row.scan.name)
+            try:
+                storage.delete(name)
+                if not Path(storage.path(name)).parent.is_dir():  # Moved, or not mounted: then so is the file.
+                    raise FileNotFoundError(name)
+            except OSError as error:
+                logger.warning("N109 scan of withdrawal %s is not deleted: %s", row.pk, type(error).__name__)
+                return False
+    return True
 
 
 def _erase_told(deliveries: Any, at: datetime, going: Counter[datetime | None], *, dry_run: bool) -> int:

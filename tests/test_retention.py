@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from agreement import retention, withdrawing
@@ -435,20 +436,54 @@ def test_without_keys_nobody_is_held_who_could_not_be_found(settings):
         LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", user=user)
 
 
-def test_scans_and_applicants_go_with_their_term(settings, tmp_path, django_capture_on_commit_callbacks):
+def test_scans_and_applicants_go_with_their_term(settings, tmp_path):
     settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path)}
     factories.published(retention_years=3)
     row = leave(None, applicant="А. Ахметов", application_number="12", scan=ContentFile(b"%PDF-", "a.pdf"))
     over = years(row.registered_at, 3)
-    with django_capture_on_commit_callbacks(execute=True):
-        retention.erase(at=over - timedelta(seconds=1))
+    retention.erase(at=over - timedelta(seconds=1))
     assert len(list(tmp_path.rglob("*.pdf"))) == 1
-    with django_capture_on_commit_callbacks(execute=True):
-        assert retention.erase(at=over).withdrawals == 1
+    assert retention.erase(at=over).withdrawals == 1
     row.refresh_from_db()
     assert (row.applicant, row.application_number, row.scan.name) == ("", "", "")
     assert list(tmp_path.rglob("*.pdf")) == []
     assert row.reference.startswith("terms/")
+
+
+@pytest.mark.parametrize("why", ["refused", "not mounted", "no folder"])
+def test_nothing_of_whoever_is_marked_erased_while_his_scan_is_there(settings, tmp_path, monkeypatch, why):
+    private = tmp_path / "private"
+    settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(private)}
+    factories.published(retention_years=0)
+    row = leave(None, applicant="А. Ахметов", application_number="12", scan=ContentFile(b"%PDF-", "a.pdf"))
+    other = leave(None, applicant="Б. Серіков")
+    if why == "refused":
+        monkeypatch.setattr(Path, "unlink", refused)
+        monkeypatch.setattr("os.remove", refused)
+    elif why == "not mounted":
+        private.rename(tmp_path / "elsewhere")
+    else:
+        settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": ""}
+
+    with pytest.raises(CommandError, match="Of 1 people nothing was erased"):
+        call_command("erase_expired", stdout=io.StringIO())
+
+    row.refresh_from_db()
+    other.refresh_from_db()
+    assert (row.applicant, row.erased_at, other.applicant) == ("А. Ахметов", None, "")
+    assert len(list(tmp_path.rglob("*.pdf"))) == 1
+    monkeypatch.undo()
+    if why == "not mounted":
+        (tmp_path / "elsewhere").rename(private)
+    settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(private)}
+    assert retention.erase() == retention.Tally(people=1, withdrawals=1)
+    row.refresh_from_db()
+    assert (row.applicant, row.scan.name) == ("", "")
+    assert list(tmp_path.rglob("*.pdf")) == []
+
+
+def refused(*_about: Any, **_also: Any) -> None:
+    raise PermissionError("no")
 
 
 def test_editions_still_verify_after_everything_was_erased(settings):

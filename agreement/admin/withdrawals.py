@@ -133,7 +133,11 @@ class WithdrawalAdmin(ReadOnly, Watched, Endless, WithdrawalModelAdmin):
         row = self._row(request, key)
         if not row.scan:
             raise Http404
-        return FileResponse(row.scan.open("rb"), as_attachment=True, content_type="application/octet-stream")
+        try:
+            file = row.scan.open("rb")
+        except FileNotFoundError as error:
+            raise Http404 from error
+        return FileResponse(file, as_attachment=True, content_type="application/octet-stream")
 
     def _row(self, request: HttpRequest, key: int) -> Withdrawal:
         row: Withdrawal | None = self.get_object(request, str(key))  # Logged as a look.

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, no_translations
 from django.utils import timezone
 
 from agreement import retention
-from agreement.management import past_instant
+from agreement.management import past_instant, refusal
 
 
 class Command(BaseCommand):
@@ -28,3 +28,8 @@ class Command(BaseCommand):
             f" withdrawals, address digests of {tally.deliveries} deliveries."
             f" {tally.held} people are kept by a legal hold."
         )
+        if tally.stuck:
+            raise refusal(
+                f"Of {tally.stuck} people nothing was erased, because a scan could not be deleted.",
+                "Let this account write into PRIVATE_ROOT, then run erase_expired again.",
+            )
