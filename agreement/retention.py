@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
@@ -142,7 +142,7 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
     going: Counter[datetime | None] = Counter()
     named: set[str] = set()
     batch: list[Person] = []
-    for person in expired(at):
+    for person in expired(at, bound):
         if person.names & held or any(edition.pk in bound for edition in person.bound()):
             total = _plus(total, held=1)
             continue
@@ -151,8 +151,8 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
             going.update(row.account_deleted_at for row in person.rows if row.erased_at is None)
             named.update(row.pseudonym for row in person.rows)
         if len(batch) == BATCH:
-            total, batch = _erase(batch, at, total, dry_run=dry_run), []
-    total = _erase(batch, at, total, dry_run=dry_run)
+            total, batch = _erase(batch, at, bound, total, dry_run=dry_run), []
+    total = _erase(batch, at, bound, total, dry_run=dry_run)
     kept = {name.partition(":")[2] for name in held if not name.startswith("user:")}
     consents = Consent.objects.exclude(pseudonym__in=kept | named - {""})
     told = Delivery.objects.exclude(notice__edition__in=bound).exclude(pseudonym__in=kept)
@@ -160,13 +160,25 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
     return _plus(total, deliveries=_erase_told(told, at, going, dry_run=dry_run))
 
 
-def expired(at: datetime) -> Iterator[Person]:
-    """Everybody whose term is over at that instant and about whom something is left, an agreement at a time."""
+def expired(at: datetime, held: Collection[int] = ()) -> Iterator[Person]:
+    """Everybody whose term is over at that instant and about whom something is left, an agreement at a time; who was
+    told of the ``held`` editions is left on purpose.
+    """
     for agreement in Agreement.objects.order_by("pk"):
+        told = _told(agreement.pk, held)
         for person in _people(_terms(agreement.pk, at)):
+            left = person.joined or any(row.erased_at is None or row.user_id in told for row in person.left)
             over = person.over_at()
-            if over and over <= at and not (not person.joined and all(row.erased_at for row in person.left)):
+            if left and over and over <= at:
                 yield person
+
+
+def _told(agreement: int, held: Collection[int]) -> set[Any]:
+    """Users whose withdrawals are erased, and who are still found by what they were told, after a hold. 1 query."""
+    erased = Withdrawal.objects.filter(agreement=agreement, erased_at__isnull=False, user__isnull=False)
+    rows = Delivery.objects.filter(notice__edition__agreement=agreement, user__in=erased.order_by().values("user"))
+    rows = rows.exclude(address_digest="").exclude(notice__edition__in=held)
+    return set(rows.values_list("user", flat=True).distinct())
 
 
 def years(withdrawal: Withdrawal) -> int:
@@ -247,7 +259,7 @@ def _person(terms: Terms, joined: list[Acceptance], left: list[Withdrawal]) -> P
     return Person(terms, names, joined, left)
 
 
-def _erase(people: list[Person], at: datetime, total: Tally, *, dry_run: bool) -> Tally:
+def _erase(people: list[Person], at: datetime, held: Collection[int], total: Tally, *, dry_run: bool) -> Tally:
     if not dry_run:
         # Files first: what is marked as erased is never looked at again, and a file deleted already is no hindrance.
         everybody, people = people, [person for person in people if _scans_deleted(person)]
@@ -261,7 +273,7 @@ def _erase(people: list[Person], at: datetime, total: Tally, *, dry_run: bool) -
     # Of each agreement its own: in another one the same person's term may not have begun.
     theirs = [Q(notice__edition__agreement=agreement, user__in=keys) for agreement, keys in users.items() if keys]
     told = Delivery.objects.filter(reduce(or_, theirs)) if theirs else Delivery.objects.none()
-    told = told.exclude(address_digest="")
+    told = told.exclude(address_digest="").exclude(notice__edition__in=held)
     done = {"people": len(people), "joinings": len(joined), "withdrawals": len(left), "consents": consents.count()}
     done["deliveries"] = told.count()
     if not dry_run and people:

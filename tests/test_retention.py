@@ -403,6 +403,25 @@ def test_a_hold_on_an_edition_keeps_who_was_told_of_it_and_nobody_else():
     assert list(Delivery.objects.exclude(address_digest="")) == rows[:1]
 
 
+def test_a_hold_on_an_edition_keeps_who_was_told_of_it_though_he_joined_another_and_left():
+    joined = factories.published(retention_years=0)
+    (user,) = factories.users(1)
+    join(user, joined)
+    held = factories.published(retention_years=0)
+    told(user, joined)
+    kept = told(user, held)
+    hold = LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", edition=held)
+    leave(user)
+
+    assert retention.erase() == retention.Tally(people=1, joinings=1, withdrawals=1, deliveries=1)
+    assert list(Delivery.objects.exclude(address_digest="")) == [kept]
+    assert retention.erase() == retention.Tally()
+    LegalHold.objects.filter(pk=hold.pk).update(held_until=NOW())
+    assert retention.erase() == retention.Tally(people=1, deliveries=1)
+    assert not Delivery.objects.exclude(address_digest="").exists()
+    assert retention.erase() == retention.Tally()
+
+
 def test_a_hold_on_a_person_keeps_what_was_told_to_a_deleted_account():
     edition = factories.published(retention_years=1)
     one, two = factories.users(2)
