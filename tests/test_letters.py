@@ -6,6 +6,7 @@ import email
 import email.policy
 import hashlib
 import hmac
+import io
 import re
 from datetime import UTC, timedelta
 from email.message import EmailMessage
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.management import call_command
 from django.utils import timezone
 
 from agreement import conf, dispatch, pseudonyms
@@ -248,6 +250,26 @@ def test_a_letter_just_on_its_way_is_taken_back_when_it_has_arrived():
 
 
 @pytest.mark.django_db
+def test_what_a_dead_worker_held_of_a_cancelled_edition_is_skipped_when_its_lease_is_over():
+    factories.users(2, languages=("ru",))
+    edition = published(effective_from=later(days=5))
+    notice = edition.notices.get()
+    dispatch.fan_out(notice)
+    told, _held = Delivery.objects.claim(notice=notice, channel="email")
+    told.settle(Delivery.Outcome.SENT)
+    Delivery.objects.count_in(lease=told.lease)
+    edition.cancel()
+    Delivery.objects.leased().update(due_at=later(seconds=0.3))
+
+    call_command("deliver_notices", once=True, stdout=io.StringIO())
+
+    assert list(letters()) == ["user0@example.kz"]
+    assert reasons().count(("skipped", "edition cancelled")) == 1
+    assert not Delivery.objects.leased().exists()
+    assert Progress.objects.get(notice=notice).waiting == 0
+
+
+@pytest.mark.django_db
 def test_nobody_misses_the_news_that_a_cancelled_edition_had_overtaken():
     factories.users(2, languages=("ru",))
     published()
@@ -454,6 +476,21 @@ def test_after_a_restore_what_the_mail_log_knows_is_settled_and_not_sent_again(s
 
     assert list(letters()) == ["user1@example.kz"]
     assert reasons() == [("sent", ""), ("sent", "found in the mail log")]
+    assert Progress.objects.total() == {"waiting": 0, "sent": 2, "failed": 0, "skipped": 0}
+
+
+@pytest.mark.django_db
+def test_after_a_restore_what_a_worker_held_at_the_time_of_the_backup_is_settled_too():
+    factories.users(2)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    held = Delivery.objects.claim(notice=notice, channel="email")
+    Delivery.objects.update(due_at=later(hours=-1))
+    known = [f"<{notice.uuid.hex}.{delivery.pk}@portal.example.kz>" for delivery in held]
+
+    assert Delivery.objects.reconcile(known) == 2
+
+    assert not Delivery.objects.leased().exists()
     assert Progress.objects.total() == {"waiting": 0, "sent": 2, "failed": 0, "skipped": 0}
 
 

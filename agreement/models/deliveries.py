@@ -60,6 +60,12 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Waiting deliveries nobody holds (or whose holder's lease ran out), due at that instant (now)."""
         return self.waiting().filter(due_at__lte=at or timezone.now())
 
+    def free(self, at: datetime | None = None) -> Self:
+        """Waiting deliveries in nobody's hands at that instant (now), due or not; of a dead worker, once its lease ran
+        out.
+        """
+        return self.waiting().filter(Q(lease="") | Q(due_at__lte=at or timezone.now()))
+
     def leased(self) -> Self:
         """Deliveries in a worker's hands, alive or dead: waiting, or settled and not counted yet."""
         return self.exclude(lease="")
@@ -131,7 +137,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def skip(self, *, notice: Notice, reason: str, at: datetime | None = None) -> int:
         """Skip whatever waits of a notice and is in nobody's hands, ``MANY`` rows in a transaction; how many."""
         at = at or timezone.now()
-        waiting = self.waiting().filter(notice=notice, lease="")
+        waiting = self.free(at).filter(notice=notice)
         return sum(
             self._move(waiting, notice, channel, was="waiting", outcome="skipped", reason=reason, settled_at=at)
             for channel in Progress.objects.filter(notice=notice, waiting__gt=0).values_list("channel", flat=True)
@@ -167,7 +173,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
                     chosen = dict(rows.values_list("pk", "reason")[:MANY])
                     why.subtract((was, reason) for reason in chosen.values())
                 # The conditions once more outside: on PostgreSQL a row may have been claimed meanwhile.
-                count = rows.filter(pk__in=chosen).update(outcome=outcome, **columns)
+                count = rows.filter(pk__in=chosen).update(outcome=outcome, lease="", **columns)
                 if not count:
                     return total
                 why[outcome, columns.get("reason", "")] += count
@@ -209,10 +215,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """
         at, total = at or timezone.now(), 0
         for message_id in message_ids:
-            waiting = self._identified(message_id).filter(outcome=Delivery.Outcome.WAITING, lease="")
-            if delivery := waiting.select_related("notice").first():
-                rows, notice, channel = self.filter(pk=delivery.pk), delivery.notice, delivery.channel
-                rows = rows.filter(outcome=Delivery.Outcome.WAITING, lease="")
+            if delivery := self._identified(message_id).free(at).select_related("notice").first():
+                rows, notice, channel = self.free(at).filter(pk=delivery.pk), delivery.notice, delivery.channel
                 settled = {"settled_at": at, "reason": "found in the mail log"}
                 total += self._move(rows, notice, channel, was="waiting", outcome="sent", **settled)
         return total
