@@ -113,11 +113,10 @@ def _batch(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
 
 
 def _concerned(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySet[Model]:
-    """Whom the notice concerns: a cancellation only those who were told, or are just being told, of the edition."""
+    """Whom the notice concerns: a cancellation only those who were told of the edition, whichever notice did."""
     if notice.kind != Notice.Kind.CANCELLED:
         return users
-    told = Delivery.objects.filter(notice__edition=notice.edition_id, notice__kind=Notice.Kind.PUBLISHED)
-    told = told.filter(channel=channel, outcome__in=[Delivery.Outcome.SENT, Delivery.Outcome.WAITING])
+    told = Delivery.objects.filter(notice__in=notice.others(), channel=channel, outcome=Delivery.Outcome.SENT)
     return users.filter(Exists(told.filter(user=OuterRef("pk"))))
 
 

@@ -17,9 +17,8 @@ from django.utils.module_loading import import_string
 from agreement import audience, conf, withdrawing
 from agreement.channels import Channel
 from agreement.heartbeat import Heartbeat
-from agreement.models import Delivery, Notice, Pace, Withdrawal
+from agreement.models import Delivery, Notice, Pace, Progress, Withdrawal
 from agreement.models.deliveries import CLAIM
-from agreement.models.notices import CANCELLED
 from agreement.sending import Clock, Round, Run, Settled, Tally, said, settle_owed
 
 logger = logging.getLogger("agreement")
@@ -39,7 +38,7 @@ def work(*, deadline: float | None = None, settled: Settled | None = None, clock
     # The audience is written while a notice waits for nothing but its breath: a publisher sees the numbers.
     for notice in Notice.objects.unfinished(clock() + conf.get().NOTICE_DELAY):
         try:
-            tally.written += fan_out(notice, deadline=deadline)
+            tally.written += fan_out(notice, deadline=deadline, at=clock())
         except Error:
             raise
         except Exception as error:
@@ -50,12 +49,27 @@ def work(*, deadline: float | None = None, settled: Settled | None = None, clock
     return deliver(deadline=deadline, settled=settled, tally=tally, clock=clock)
 
 
-def fan_out(notice: Notice, *, deadline: float | None = None) -> int:
-    """Seal the notice's words, then write a delivery for every user of the audience; how many were written."""
-    if notice.kind == Notice.Kind.CANCELLED:
-        _skip_stale(timezone.now())
+def fan_out(notice: Notice, *, deadline: float | None = None, at: datetime | None = None) -> int:
+    """Seal the notice's words, then write a delivery for every user of the audience; how many were written.
+
+    A cancellation waits until nobody is being told of the edition any more, the length of a lease at most: then it is
+    known who was told, and is told of the cancellation, and who is to hear instead what the edition had overtaken.
+    """
+    names = [channel.name for channel in channels()]
+    if notice.kind == Notice.Kind.CANCELLED and not notice.fan_out_cursor:
+        for other in notice.others().filter(fanned_out_at__isnull=True):
+            audience.fan_out(other, channels=names)  # No row comes after.
+        _clear(at or timezone.now())
+        if _on_their_way(notice):
+            return 0
+        Delivery.objects.revive(cancelled=notice)
     compose(notice)
-    return audience.fan_out(notice, channels=[channel.name for channel in channels()], deadline=deadline)
+    return audience.fan_out(notice, channels=names, deadline=deadline)
+
+
+def _on_their_way(notice: Notice) -> bool:
+    """Is anybody still being told of the edition by its other notices?"""
+    return Progress.objects.filter(notice__in=notice.others(), waiting__gt=0).exists()
 
 
 def compose(notice: Notice) -> None:
@@ -79,11 +93,7 @@ def deliver(
     if conf.get().HOLD:
         tally.held = True
         return tally
-    settle_owed()
-    Delivery.objects.shorten(clock())
-    for lease in Delivery.objects.uncounted(clock()):
-        Delivery.objects.count_in(lease=lease)
-    tally.skipped += _skip_stale(clock())
+    tally.skipped += _clear(clock())
     run = Run(tally, deadline=deadline, settled=settled, clock=clock)
     with Heartbeat() as heartbeat:
         for channel in channels():
@@ -97,13 +107,12 @@ def deliver(
 def next_at(at: datetime | None = None) -> datetime | None:
     """When there is next anything to do: now or before, later, or never as things stand (``None``).
 
-    3 queries, and 2 a channel and notice that is not finished.
+    3 queries, 1 a cancellation that is not written, and 2 a channel and notice that is not finished.
     """
     at = at or timezone.now()
     if conf.get().HOLD:
         return None
-    unwritten = Notice.objects.filter(fanned_out_at__isnull=True).values_list("due_at", flat=True)
-    moments = [due_at - conf.get().NOTICE_DELAY for due_at in unwritten]
+    moments = [_writable_from(notice) for notice in Notice.objects.filter(fanned_out_at__isnull=True)]
     moments += Withdrawal.objects.unconfirmed().values_list("confirm_due_at", flat=True)[:1]
     for channel in channels():
         waiting = Delivery.objects.waiting().filter(channel=channel.name).order_by("due_at")
@@ -112,6 +121,15 @@ def next_at(at: datetime | None = None) -> datetime | None:
         if found := [moment for moment in due if moment]:
             moments.append(max(min(found), _open_from(channel, at)))
     return min(moments, default=None)
+
+
+def _writable_from(notice: Notice) -> datetime:
+    """From when on the audience may be written: of a cancellation, when nobody is being told of the edition."""
+    due_at = notice.due_at - conf.get().NOTICE_DELAY
+    if notice.kind != Notice.Kind.CANCELLED:
+        return due_at
+    held = Delivery.objects.leased().filter(notice__in=notice.others()).order_by("due_at")
+    return max([due_at, *held.values_list("due_at", flat=True)[:1]])
 
 
 def _open_from(channel: Channel, at: datetime) -> datetime:
@@ -142,16 +160,23 @@ def _claim(channel: Channel, run: Run) -> list[Delivery]:
         return batch
 
 
+def _clear(at: datetime) -> int:
+    """Write down, count and take back what workers left behind, and skip what is no news any more; how many were."""
+    settle_owed()
+    Delivery.objects.shorten(at)
+    for lease in Delivery.objects.uncounted(at):
+        Delivery.objects.count_in(lease=lease)
+    return _skip_stale(at)
+
+
 def _skip_stale(at: datetime) -> int:
-    """Skip whatever waits and is no news any more, set by set; let those be told after all who would miss some."""
+    """Skip whatever waits and is no news any more, set by set."""
     skipped = 0
     for notice in Notice.objects.filter(progress__waiting__gt=0).with_edition().distinct():
         if reason := notice.stale(at):
             count = Delivery.objects.skip(notice=notice, reason=reason, at=at)
             skipped += count
             logger.info("N103 notice %s: %s deliveries skipped, %s", notice.pk, count, reason)
-            if count and reason == CANCELLED:
-                Delivery.objects.revive(cancelled=notice)
     return skipped
 
 

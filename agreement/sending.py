@@ -24,7 +24,7 @@ from agreement.channels import Channel, Deferred, Refused, Unavailable
 from agreement.heartbeat import Heartbeat
 from agreement.models import Acceptance, Delivery, Notice, NoticeText, Pace, Withdrawal
 from agreement.models.deliveries import LEASE
-from agreement.models.notices import ACCOUNT_GONE, ENDED, INACTIVE, LEFT, NEVER_TOLD
+from agreement.models.notices import ACCOUNT_GONE, ENDED, INACTIVE, LEFT
 from agreement.text import seal
 
 logger = logging.getLogger("agreement")
@@ -37,8 +37,6 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=4)
 IN_A_ROW = 10
 #: Seconds for which a worker goes by what it saw of a channel and its notices.
 SIGHT = 1.0
-#: Instead of an edition's number: this reader was told nothing that could be taken back.
-NOTHING = -1
 
 Settled = Callable[[Delivery], None]
 Clock = Callable[[], datetime]
@@ -189,10 +187,10 @@ class Message:
     """What one delivery of a batch is to be sent, or why it is not."""
 
     delivery: Delivery
+    since: int
     skip: str = ""
     address: str = ""
     language: str = ""
-    since: int | None = None
     said: NoticeText | None = None
 
     def facts(self) -> dict[str, Any]:
@@ -284,10 +282,8 @@ class Round:
                 continue
             if message.said:
                 self.attempt(message, message.said, following)
-            elif message.skip:
+            else:
                 self.run.tally.skipped += self.settle(delivery, Delivery.Outcome.SKIPPED, reason=message.skip)
-            else:  # Another worker is just telling him what this takes back.
-                delivery.wait(due_at=self.run.clock() + LEASE / 3)
             self.held.discard(delivery.pk)
             if self.run.settled:
                 self.run.settled(delivery)
@@ -297,11 +293,9 @@ class Round:
         users, since, ended = self.recipients(), self.since(), self.ended()
         found = []
         for delivery in self.batch:
-            message, recipient = Message(delivery, since=since.get(delivery.user_id)), users.get(delivery.user_id)
+            message, recipient = Message(delivery, since=since[delivery.user_id]), users.get(delivery.user_id)
             found.append(message)
-            if message.since is None:
-                continue
-            message.skip = ENDED if delivery.user_id in ended else self.skipped(delivery, recipient, message.since)
+            message.skip = ENDED if delivery.user_id in ended else self.skipped(delivery, recipient)
             if message.skip or recipient is None:
                 continue
             message.address, message.language = recipient
@@ -310,10 +304,8 @@ class Round:
             message.said = self.run.said(self.channel, delivery.notice, message.since)[message.language]
         return found
 
-    def skipped(self, delivery: Delivery, recipient: tuple[str, str] | None, told: int) -> str:
+    def skipped(self, delivery: Delivery, recipient: tuple[str, str] | None) -> str:
         """Why there is nothing to send, or ``""``."""
-        if told == NOTHING:
-            return NEVER_TOLD
         if recipient is None and delivery.user_id is None:
             return ACCOUNT_GONE
         if recipient is None:
@@ -321,17 +313,10 @@ class Round:
             return LEFT if getattr(gone, "is_active", True) else INACTIVE
         return self.channel.unreachable(recipient[0])
 
-    def since(self) -> dict[Any, int | None]:
-        """User key → the last edition he was told of by this channel, ``NOTHING`` if there is nothing to take back,
-        ``None`` if that is not decided yet. At most 3 queries.
-        """
+    def since(self) -> dict[Any, int]:
+        """User key → the last edition he was told of by this channel. At most 3 queries."""
         notice, name = self.batch[0].notice, self.channel.name
         users = {delivery.user_id for delivery in self.batch}
-        if notice.kind == Notice.Kind.CANCELLED:
-            published = Delivery.objects.filter(notice__edition=notice.edition_id, notice__kind="published")
-            rows = published.filter(channel=name, user__in=users - {None}).values_list("user", "outcome")
-            says = {Delivery.Outcome.SENT.value: 0, Delivery.Outcome.WAITING.value: None}
-            return {None: NOTHING, **dict.fromkeys(users, NOTHING), **{u: says.get(o, NOTHING) for u, o in rows}}
         earlier, usual = self.run.before(notice)
         since = notice.since_by_user(channel=name, users=users, earlier=earlier, usual=usual)
         if behind := [user for user, number in since.items() if number < usual]:
@@ -339,7 +324,7 @@ class Round:
             joined = Acceptance.objects.filter(edition__agreement=notice.edition.agreement_id, user__in=behind)
             for user, number in joined.order_by().values_list("user").annotate(Max("edition__number")):
                 since[user] = max(since[user], min(number, usual))
-        return {**since}
+        return since
 
     def ended(self) -> set[Any]:
         """The users whose agreement has ended and who have not joined it again. No query where that never happened,

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import io
 import re
+import sys
 from datetime import UTC, timedelta
 from email.message import EmailMessage
 from email.utils import parseaddr, parsedate_to_datetime
@@ -238,10 +239,10 @@ def test_a_letter_just_on_its_way_is_taken_back_when_it_has_arrived():
     edition.cancel()
     dispatch.work()
     assert letters() == {}
+    assert dispatch.next_at() == Delivery.objects.get().due_at, "when the lease ends there is something to do"
 
     delivery.settle(Delivery.Outcome.SENT)
     Delivery.objects.count_in(lease=delivery.lease)
-    Delivery.objects.waiting().update(due_at=timezone.now())
     dispatch.work()
 
     assert [letter.subject for letter in letters().values()] == [
@@ -265,8 +266,10 @@ def test_what_a_dead_worker_held_of_a_cancelled_edition_is_skipped_when_its_leas
 
     assert list(letters()) == ["user0@example.kz"]
     assert reasons().count(("skipped", "edition cancelled")) == 1
+    assert not Delivery.objects.waiting().exists()
     assert not Delivery.objects.leased().exists()
-    assert Progress.objects.get(notice=notice).waiting == 0
+    assert Progress.objects.total()["waiting"] == 0
+    assert dispatch.next_at() is None
 
 
 @pytest.mark.django_db
@@ -295,6 +298,96 @@ def test_nobody_misses_the_news_that_a_cancelled_edition_had_overtaken():
     assert len(found) == 2
     assert Progress.objects.total()["waiting"] == 0
     assert not Delivery.objects.waiting().exists()
+
+
+def overtaken_and_cancelled(users: int) -> Notice:
+    """Edition 2 waits for nobody any more, since 3 was to tell of both; 3 is cancelled. The notice of 3."""
+    factories.users(users, languages=("ru",))
+    published()
+    dispatch.work()
+    published(2, summary_ru="Это в силе.")
+    dispatch.fan_out(Notice.objects.get(edition__number=2))
+    mail.outbox.clear()
+    third = published(3, effective_from=later(days=5))
+    assert dispatch._skip_stale(timezone.now()) == users
+    notice = third.notices.get()
+    third.cancel()
+    return notice
+
+
+@pytest.mark.django_db
+def test_whoever_a_cancelled_edition_never_reached_hears_of_what_it_had_overtaken_though_a_worker_is_killed(
+    monkeypatch,
+):
+    notice = overtaken_and_cancelled(2)
+    with monkeypatch.context() as killed:
+        killed.setattr(type(Delivery.objects.all()), "revive", lambda *args, **options: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            dispatch.work()
+    assert not Delivery.objects.waiting().exists()
+
+    dispatch.work()
+
+    assert not notice.deliveries.exists(), "nobody was to be told of 3 any more"
+    assert set(letters()) == {"user0@example.kz", "user1@example.kz"}
+    assert ("skipped", overtaken(3)) not in reasons()
+
+
+@pytest.mark.django_db
+def test_whoever_a_killed_worker_was_to_tell_hears_of_what_the_cancelled_edition_had_overtaken():
+    factories.users(2, languages=("ru",))
+    published()
+    dispatch.work()
+    published(2, summary_ru="Это в силе.")
+    dispatch.fan_out(Notice.objects.get(edition__number=2))
+    mail.outbox.clear()
+    third = published(3, effective_from=later(days=5))
+    notice = third.notices.get()
+    dispatch.fan_out(notice)
+    dispatch._skip_stale(timezone.now())
+    Delivery.objects.claim(notice=notice, channel="email", size=1)
+    third.cancel()
+    dispatch.work()
+    assert letters() == {}, "it may still be told of 3"
+
+    dispatch.work(clock=lambda: later(seconds=31))
+
+    assert {letter.subject for letter in letters().values()} == {"Пользовательское соглашение: новая редакция № 2"}
+    assert reasons().count(("sent", "")) == 4
+    assert Progress.objects.total() == {"waiting": 0, "sent": 4, "failed": 0, "skipped": 2}
+
+
+@pytest.mark.django_db
+def test_whoever_was_told_by_the_reminder_alone_is_told_of_the_cancellation(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "REMINDER_DAYS": 3}
+    edition = published(effective_from=later(days=10))
+    dispatch.work()
+    factories.users(1, languages=("ru",))  # Who came after the first letter.
+    dispatch.work(clock=lambda: later(days=8))
+    mail.outbox.clear()
+
+    edition.cancel()
+    dispatch.work()
+
+    assert [letter.subject for letter in letters().values()] == [
+        "Пользовательское соглашение: редакция № 1 не вступит в силу"
+    ]
+
+
+@pytest.mark.django_db
+def test_a_cancellation_is_not_told_to_an_account_deleted_since_and_says_why():
+    user, _other = factories.users(2, languages=("ru",))
+    edition = published(effective_from=later(days=5))
+    dispatch.work()
+    mail.outbox.clear()
+    edition.cancel()
+    dispatch.fan_out(edition.notices.get(kind=Notice.Kind.CANCELLED))
+    user.delete()
+
+    dispatch.work()
+
+    assert list(letters()) == ["user1@example.kz"]
+    assert Delivery.objects.get(notice__kind=Notice.Kind.CANCELLED, user=None).reason == "account deleted"
 
 
 @pytest.mark.django_db

@@ -29,7 +29,7 @@ from agreement.admin.acts import may_not
 from agreement.admin.tables import language, moment
 from agreement.forecast import expected_end
 from agreement.models import Notice, Pace, Progress
-from agreement.models.notices import ACCOUNT_GONE, CANCELLED, ENDED, IN_EFFECT, INACTIVE, LEFT, NEVER_TOLD
+from agreement.models.notices import ACCOUNT_GONE, CANCELLED, ENDED, IN_EFFECT, INACTIVE, LEFT
 
 if TYPE_CHECKING:
     NoticeModelAdmin = admin.ModelAdmin[Notice]
@@ -47,7 +47,7 @@ REASONS = {
     CANCELLED: _("the edition was cancelled"),
     IN_EFFECT: _("the edition is in effect already"),
     LEFT: _("no longer among those who are told"),
-    NEVER_TOLD: _("was never told of the edition"),
+    "never told": _("was never told of the edition"),
     ACCOUNT_GONE: _("the account was deleted"),
     INACTIVE: _("the account is inactive"),
     ENDED: _("the agreement with the user has ended"),

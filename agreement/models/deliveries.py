@@ -143,14 +143,13 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             for channel in Progress.objects.filter(notice=notice, waiting__gt=0).values_list("channel", flat=True)
         )
 
-    def revive(self, *, cancelled: Notice, at: datetime | None = None) -> int:
-        """Let those be told of earlier editions after all who were to learn of them from the notice of one that was
-        cancelled, and never got it; how many.
+    def revive(self, *, cancelled: Notice) -> int:
+        """Let those be told of earlier editions after all who were to learn of them from the notices of one that was
+        cancelled, and never got any; how many. Once nobody is being told of it any more; safe to repeat.
         """
         edition, total = cancelled.edition, 0
-        got = self.filter(notice=cancelled, user=OuterRef("user"), channel=OuterRef("channel")).filter(
-            Q(outcome=Delivery.Outcome.SENT) | Q(outcome=Delivery.Outcome.WAITING) & ~Q(lease="")
-        )
+        got = self.filter(notice__in=cancelled.others(), user=OuterRef("user"), channel=OuterRef("channel"))
+        got = got.filter(outcome=Delivery.Outcome.SENT)
         earlier = Notice.objects.filter(edition__agreement=edition.agreement_id, edition__number__lt=edition.number)
         for progress in Progress.objects.filter(notice__in=earlier, skipped__gt=0).select_related("notice"):
             gone = self.filter(
@@ -344,10 +343,6 @@ class Delivery(models.Model):
     def postpone(self, *, due_at: datetime, reason: str) -> bool:
         """Count a failed attempt and try again at ``due_at``."""
         return self._write(due_at=due_at, reason=_kept(reason), attempts=self.attempts + 1, lease="")
-
-    def wait(self, *, due_at: datetime) -> bool:
-        """Give it back until ``due_at``, for no fault of its own."""
-        return self._write(due_at=due_at, lease="")
 
     def _write(self, cursor: Any = None, **columns: Any) -> bool:
         """One statement, in SQL: this runs once a message, and the ORM takes as long to write it as to run it."""

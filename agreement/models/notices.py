@@ -34,7 +34,7 @@ def hand_over(*, using: str) -> None:
 
 
 #: Why a delivery was skipped, as the ledger says it.
-CANCELLED, IN_EFFECT, LEFT, NEVER_TOLD = "edition cancelled", "in effect already", "left the audience", "never told"
+CANCELLED, IN_EFFECT, LEFT = "edition cancelled", "in effect already", "left the audience"
 ACCOUNT_GONE, INACTIVE, ENDED = "account deleted", "inactive", "agreement ended"
 
 #: How many notices a user's page on the site holds, the latest first.
@@ -186,6 +186,10 @@ class Notice(models.Model):
         )
         number = newer.order_by("-edition__number").values_list("edition__number", flat=True).first()
         return overtaken(number) if number else ""
+
+    def others(self) -> NoticeQuerySet:
+        """The other notices of this edition."""
+        return Notice.objects.filter(edition=self.edition_id).exclude(pk=self.pk)
 
     def since(self) -> int:
         """The number of the edition before this one, which readers were told of last; 0 if there is none. 1 query.

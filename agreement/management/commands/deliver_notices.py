@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from argparse import ArgumentParser
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -53,14 +54,15 @@ class Command(BaseCommand):
             ) from None
 
     def once(self) -> None:
-        total = Tally()
+        total, leased = Tally(), self.leased()
         while True:
             tally = self.work()
             for name in ("written", "sent", "failed", "skipped", "postponed"):
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
             total.outage, total.faults = tally.outage, tally.faults
-            leased = Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
-            if tally.held or tally.outage or (leased is None and tally.idle):
+            before, leased = leased, self.leased()
+            # What was settled during this round may be what the next one was waiting for.
+            if tally.held or tally.outage or (before is leased is None and tally.idle):
                 break
             if leased:  # Another worker's deliveries: it settles them, or it is dead and its lease runs out.
                 time.sleep(min(PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
@@ -76,6 +78,11 @@ class Command(BaseCommand):
             )
         if (waiting := Progress.objects.total()["waiting"]) and (at := dispatch.next_at()):
             self.stdout.write(f"{waiting} notices wait; the next may go out at {at.isoformat(timespec='seconds')}.")
+
+    @staticmethod
+    def leased() -> datetime | None:
+        """When the first lease ends that any worker holds."""
+        return Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
 
     def watch(self) -> None:
         stopped = threading.Event()
