@@ -88,7 +88,7 @@ def _batch(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
     with transaction.atomic(using=alias):
         # A write first, as Agreement.lock() does: it locks the row, or SQLite's database.
         Notice.objects.filter(pk=notice.pk).update(fan_out_cursor=F("fan_out_cursor"))
-        notice.refresh_from_db(fields=["fan_out_cursor", "fanned_out_at"])
+        notice.refresh_from_db(using=alias, fields=["fan_out_cursor", "fanned_out_at"])
         if notice.fanned_out_at:
             return 0, True
         if notice.kind != Notice.Kind.CANCELLED and notice.edition.cancelled_at:

@@ -69,7 +69,8 @@ def fan_out(notice: Notice, *, deadline: float | None = None, at: datetime | Non
 
 def _on_their_way(notice: Notice) -> bool:
     """Is anybody still being told of the edition by its other notices?"""
-    return Progress.objects.filter(notice__in=notice.others(), waiting__gt=0).exists()
+    progress = Progress.objects.using(router.db_for_write(Progress))
+    return progress.filter(notice__in=notice.others(), waiting__gt=0).exists()
 
 
 def compose(notice: Notice) -> None:

@@ -41,6 +41,10 @@ NEVER = 1_000_000
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def primary(self) -> Self:
+        """The same where they are written: a replica may not know yet what a worker has just claimed or settled."""
+        return self.using(router.db_for_write(self.model))
+
     def of(self, user_key: object) -> Self:
         """What that user was told, found by pseudonym once the account is gone, as long as the site has the key."""
         found = Q(user=user_key)
@@ -68,7 +72,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def leased(self) -> Self:
         """Deliveries in a worker's hands, alive or dead: waiting, or settled and not counted yet."""
-        return self.exclude(lease="")
+        return self.primary().exclude(lease="")
 
     def claim(self, *, notice: Notice, channel: str, size: int = CLAIM, at: datetime | None = None) -> list[Delivery]:
         """Lease up to ``size`` due deliveries of a notice in a channel and give them: the longest due first, among
@@ -78,21 +82,22 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         another is claiming, on SQLite the second write waits for the first and then finds its rows taken.
         """
         lease, at = uuid.uuid4().hex, at or timezone.now()
-        connection = connections[self.db]
+        primary = self.primary()
+        connection = connections[primary.db]
         moment, until = map(connection.ops.adapt_datetimefield_value, (at, at + LEASE))
         with connection.cursor() as cursor:
             # One statement: a transaction that reads first may find SQLite locked when it comes to write.
             cursor.execute(_claim(connection.vendor), [lease, until, notice.pk, channel, moment, notice.pk, size])
             if not cursor.rowcount:
                 return []
-        claimed = list(self.waiting().filter(lease=lease).order_by("rank", "pk"))
+        claimed = list(primary.waiting().filter(lease=lease).order_by("rank", "pk"))
         for delivery in claimed:
             delivery.notice = notice
         return claimed
 
     def renew(self, *, lease: str, at: datetime | None = None) -> set[int]:
         """Lengthen a lease; the keys of the deliveries it still holds."""
-        held = self.waiting().filter(lease=lease)
+        held = self.primary().waiting().filter(lease=lease)
         held.update(due_at=(at or timezone.now()) + LEASE)
         return set(held.values_list("pk", flat=True))
 
@@ -102,7 +107,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         before. Twice a lease is left to clocks that differ. 1 query, 2 if there are any; how many.
         """
         at = at or timezone.now()
-        ahead = self.exclude(lease="").filter(due_at__gt=at + 3 * LEASE)
+        ahead = self.leased().filter(due_at__gt=at + 3 * LEASE)
         return ahead.update(due_at=at + LEASE) if ahead.exists() else 0
 
     def release(self, *, lease: str, due_at: datetime) -> int:
@@ -113,17 +118,17 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Add what was settled under a lease to its notice's progress: each delivery once, whoever calls, however
         often, and wherever a caller is killed. At most 5 queries; how many were added.
         """
-        settled = self.settled().filter(lease=lease).order_by()
+        settled = self.primary().settled().filter(lease=lease).order_by()
         found = list(settled.values_list("notice", "channel", "outcome", "reason").annotate(Count("pk")))
         if not found:
             return 0
         counted: Counter[str] = Counter()
         for _notice, _channel, outcome, _reason, count in found:
             counted[outcome] += count
-        progress = Progress.objects.using(self.db).filter(notice=found[0][0], channel=found[0][1])
-        with transaction.atomic(using=self.db):
+        progress = Progress.objects.using(settled.db).filter(notice=found[0][0], channel=found[0][1])
+        with transaction.atomic(using=settled.db):
             if settled.update(lease="") != counted.total():  # Somebody else is counting them.
-                transaction.set_rollback(True, using=self.db)
+                transaction.set_rollback(True, using=settled.db)
                 return 0
             progress.update(
                 waiting=F("waiting") - counted.total(),
@@ -137,22 +142,24 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def skip(self, *, notice: Notice, reason: str, at: datetime | None = None) -> int:
         """Skip whatever waits of a notice and is in nobody's hands, ``MANY`` rows in a transaction; how many."""
         at = at or timezone.now()
-        waiting = self.free(at).filter(notice=notice)
+        rows, settled = self.primary().free(at).filter(notice=notice), {"reason": reason, "settled_at": at}
+        waiting = Progress.objects.using(rows.db).filter(notice=notice, waiting__gt=0)
         return sum(
-            self._move(waiting, notice, channel, was="waiting", outcome="skipped", reason=reason, settled_at=at)
-            for channel in Progress.objects.filter(notice=notice, waiting__gt=0).values_list("channel", flat=True)
+            self._move(rows, notice, channel, was="waiting", outcome="skipped", **settled)
+            for channel in waiting.values_list("channel", flat=True)
         )
 
     def revive(self, *, cancelled: Notice) -> int:
         """Let those be told of earlier editions after all who were to learn of them from the notices of one that was
         cancelled, and never got any; how many. Once nobody is being told of it any more; safe to repeat.
         """
-        edition, total = cancelled.edition, 0
+        edition, primary, total = cancelled.edition, self.primary(), 0
         got = self.filter(notice__in=cancelled.others(), user=OuterRef("user"), channel=OuterRef("channel"))
         got = got.filter(outcome=Delivery.Outcome.SENT)
         earlier = Notice.objects.filter(edition__agreement=edition.agreement_id, edition__number__lt=edition.number)
-        for progress in Progress.objects.filter(notice__in=earlier, skipped__gt=0).select_related("notice"):
-            gone = self.filter(
+        skipped = Progress.objects.using(primary.db).filter(notice__in=earlier, skipped__gt=0)
+        for progress in skipped.select_related("notice"):
+            gone = primary.filter(
                 notice=progress.notice, channel=progress.channel, outcome=Delivery.Outcome.SKIPPED, lease=""
             ).filter(reason=overtaken(edition.number or 0))
             gone, fresh = gone.filter(~Exists(got)), {"reason": "", "settled_at": None}
@@ -162,9 +169,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def _move(self, rows: Self, notice: Notice, channel: str, *, was: str, outcome: str, **columns: Any) -> int:
         """Give rows of one notice and channel another outcome, and the progress its share, ``MANY`` at a time."""
         rows, total = rows.filter(channel=channel).order_by(), 0
-        progress = Progress.objects.using(self.db).filter(notice=notice, channel=channel)
+        progress = Progress.objects.using(rows.db).filter(notice=notice, channel=channel)
         while True:
-            with transaction.atomic(using=self.db):
+            with transaction.atomic(using=rows.db):
                 progress.update(waiting=F("waiting"))  # The lock.
                 why: Counter[tuple[str, str]] = Counter()
                 chosen: Any = rows.values("pk")[:MANY]
@@ -182,11 +189,12 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def resend(self, *, notice: Notice, at: datetime | None = None) -> int:
         """Make the failed deliveries of a notice wait again, their attempts forgotten; how many there were."""
-        failed = self.filter(notice=notice, outcome=Delivery.Outcome.FAILED, lease="")
+        rows = self.primary().filter(notice=notice, outcome=Delivery.Outcome.FAILED, lease="")
+        failed = Progress.objects.using(rows.db).filter(notice=notice, failed__gt=0)
         fresh = {"due_at": at or timezone.now(), "settled_at": None, "attempts": 0, "reason": ""}
         return sum(
-            self._move(failed, notice, channel, was="failed", outcome="waiting", **fresh)
-            for channel in Progress.objects.filter(notice=notice, failed__gt=0).values_list("channel", flat=True)
+            self._move(rows, notice, channel, was="failed", outcome="waiting", **fresh)
+            for channel in failed.values_list("channel", flat=True)
         )
 
     def bounced(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
@@ -195,15 +203,16 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         For hosts whose mail server tells them; anymail's webhooks are understood by themselves. ``reason`` is a code
         such as ``"5.1.1"``: it must not hold the address.
         """
-        delivery = self._identified(message_id).first()
+        alias = router.db_for_write(Bounce)
+        delivery = self.using(alias)._identified(message_id).first()
         if delivery is None:
             return None
-        with transaction.atomic(using=self.db):
-            bounce, made = Bounce.objects.using(self.db).get_or_create(
+        with transaction.atomic(using=alias):
+            bounce, made = Bounce.objects.using(alias).get_or_create(
                 delivery=delivery, defaults={"at": at or timezone.now(), "reason": reason[:255]}
             )
             if made:
-                progress = Progress.objects.using(self.db).filter(notice=delivery.notice_id, channel=delivery.channel)
+                progress = Progress.objects.using(alias).filter(notice=delivery.notice_id, channel=delivery.channel)
                 progress.update(bounced=F("bounced") + 1)
         return bounce
 
@@ -214,8 +223,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """
         at, total = at or timezone.now(), 0
         for message_id in message_ids:
-            if delivery := self._identified(message_id).free(at).select_related("notice").first():
-                rows, notice, channel = self.free(at).filter(pk=delivery.pk), delivery.notice, delivery.channel
+            rows = self.primary()._identified(message_id).free(at)
+            if delivery := rows.select_related("notice").first():
+                notice, channel = delivery.notice, delivery.channel
                 settled = {"settled_at": at, "reason": "found in the mail log"}
                 total += self._move(rows, notice, channel, was="waiting", outcome="sent", **settled)
         return total
@@ -227,7 +237,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def uncounted(self, at: datetime | None = None) -> list[str]:
         """Leases of workers that were killed between settling and counting (1 query)."""
-        left = self.settled().exclude(lease="").filter(due_at__lt=at or timezone.now())
+        left = self.leased().settled().filter(due_at__lt=at or timezone.now())
         return list(left.order_by().values_list("lease", flat=True).distinct()[:100])
 
 

@@ -121,7 +121,7 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
     def mark_read(self, user: AbstractBaseUser, notices: Iterable[Notice], *, at: datetime | None = None) -> None:
         """The user has looked at these; the first time counts. 1 query, none for none."""
         rows = [NoticeRead(notice=notice, user_id=user.pk, read_at=at or timezone.now()) for notice in notices]
-        NoticeRead.objects.using(self.db).bulk_create(rows, ignore_conflicts=True)
+        NoticeRead.objects.using(router.db_for_write(NoticeRead)).bulk_create(rows, ignore_conflicts=True)
 
 
 NoticeManager = models.Manager.from_queryset(NoticeQuerySet)
@@ -259,7 +259,7 @@ class Notice(models.Model):
             running = Notice.objects.using(alias).filter(left, pk=self.pk, paused_at__isnull=True)
             if done := bool(running.update(paused_at=self.paused_at)):
                 Act.objects.using(alias).log(Act.Kind.PAUSED, on=self, by=by)
-        self.refresh_from_db(fields=["paused_at"])
+        self.refresh_from_db(using=alias, fields=["paused_at"])
         return done
 
     def resume(self, *, by: By = None) -> bool:
@@ -275,7 +275,7 @@ class Notice(models.Model):
     def resend(self, *, by: By = None, at: datetime | None = None) -> int:
         """Send to everybody again whose delivery failed, from the first attempt on; how many there are."""
         alias = router.db_for_write(Notice)
-        count = int(self.deliveries.resend(notice=self, at=at))
+        count = int(self.deliveries.model.objects.resend(notice=self, at=at))
         if count:
             Act.objects.using(alias).log(Act.Kind.RESENT, on=self, by=by, note=str(count))
         hand_over(using=alias)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from django.db import models
+from django.db import models, router
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
@@ -22,11 +22,12 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(minutes=10)
 class PaceQuerySet(models.QuerySet["Pace"]):
     def lock(self, channel: str) -> Pace:
         """The channel's row, made if it is missing, for this transaction alone (2 queries, 4 the first time)."""
-        # A write, as Agreement.lock(): it locks the row, or SQLite's database.
-        if not self.filter(channel=channel).update(channel=F("channel")):
-            self.get_or_create(channel=channel)
-            self.filter(channel=channel).update(channel=F("channel"))
-        return self.get(channel=channel)
+        # A write, as Agreement.lock(): it locks the row, or SQLite's database. What is read is not a replica's.
+        primary = self.using(router.db_for_write(self.model))
+        if not primary.filter(channel=channel).update(channel=F("channel")):
+            primary.get_or_create(channel=channel)
+            primary.filter(channel=channel).update(channel=F("channel"))
+        return primary.get(channel=channel)
 
     def away(self, channel: str, *, at: datetime, reason: str) -> None:
         """Leave the channel alone for a while, longer each time; workers that meet one outage count once."""
