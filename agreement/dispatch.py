@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from django.db import Error, router, transaction
+from django.db import router, transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -37,19 +37,15 @@ def work(*, deadline: float | None = None, settled: Settled | None = None, clock
         return tally
     # The audience is written while a notice waits for nothing but its breath: a publisher sees the numbers.
     for notice in Notice.objects.unfinished(clock() + conf.get().NOTICE_DELAY):
-        try:
-            tally.written += fan_out(notice, deadline=deadline, at=clock())
-        except Error:
-            raise
-        except Exception as error:
-            # One notice that can't be written never stops the others.
-            logger.exception("N102 notice %s: its audience or words could not be written", notice.pk)
-            tally.faults.append(f"Notice {notice.pk}: {error}")
+        with tally.containing(notice):
+            tally.written += fan_out(notice, deadline=deadline, tally=tally, at=clock())
     tally.outage = withdrawing.confirm(clock=clock)
     return deliver(deadline=deadline, settled=settled, tally=tally, clock=clock)
 
 
-def fan_out(notice: Notice, *, deadline: float | None = None, at: datetime | None = None) -> int:
+def fan_out(
+    notice: Notice, *, deadline: float | None = None, tally: Tally | None = None, at: datetime | None = None
+) -> int:
     """Seal the notice's words, then write a delivery for every user of the audience; how many were written.
 
     A cancellation waits until nobody is being told of the edition any more, the length of a lease at most: then it is
@@ -63,7 +59,7 @@ def fan_out(notice: Notice, *, deadline: float | None = None, at: datetime | Non
         if _on_their_way(notice):
             return 0
         Delivery.objects.revive(cancelled=notice)
-    compose(notice)
+    compose(notice, tally)
     return audience.fan_out(notice, channels=names, deadline=deadline)
 
 
@@ -73,11 +69,14 @@ def _on_their_way(notice: Notice) -> bool:
     return progress.filter(notice__in=notice.others(), waiting__gt=0).exists()
 
 
-def compose(notice: Notice) -> None:
-    """Keep, sealed, what the notice says to those who were told of the edition before, by each channel."""
-    since = notice.since()
+def compose(notice: Notice, tally: Tally | None = None) -> None:
+    """Keep, sealed, what the notice says to those who were told of the edition before, by each channel; one that can't
+    say it is asked again when it sends.
+    """
+    since, tally = notice.since(), tally or Tally()
     for channel in channels():
-        said(channel, notice, since)
+        with tally.containing(notice):
+            said(channel, notice, since)
 
 
 def deliver(
@@ -98,9 +97,13 @@ def deliver(
     run = Run(tally, deadline=deadline, settled=settled, clock=clock)
     with Heartbeat() as heartbeat:
         for channel in channels():
-            while not run.over():
-                batch = _claim(channel, run)
-                if not batch or not Round(run, channel, batch).done(heartbeat):
+            while not run.over() and (batch := _claim(channel, run)):
+                notice, done = batch[0].notice, None
+                with tally.containing(notice):
+                    done = Round(run, channel, batch).done(heartbeat)
+                if done is None:  # Its messages wait for the next worker.
+                    run.faulty.add((channel.name, notice.pk))
+                elif not done:
                     break
     return tally
 
@@ -185,6 +188,8 @@ def _first_batch(channel: Channel, run: Run, size: int, at: datetime) -> list[De
     while True:
         sight = run.sight(channel)
         for notice in sight.notices:
+            if (channel.name, notice.pk) in run.faulty:
+                continue
             if batch := Delivery.objects.claim(notice=notice, channel=channel.name, size=size, at=at):
                 sight.fresh = False
                 return batch

@@ -6,8 +6,8 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -90,6 +90,18 @@ class Tally:
     faults: list[str] = field(default_factory=list)
     held: bool = False
 
+    @contextmanager
+    def containing(self, notice: Notice) -> Iterator[None]:
+        """One notice, or one channel's words for it, that can't be written never stops the others; a database does."""
+        try:
+            yield
+        except Error:
+            raise
+        except Exception as error:
+            logger.exception("N102 notice %s: its audience or words could not be written", notice.pk)
+            if (fault := f"Notice {notice.pk}: {error}") not in self.faults:
+                self.faults.append(fault)
+
     @property
     def idle(self) -> bool:
         """Did nothing happen to any delivery?"""
@@ -145,6 +157,8 @@ class Run:
     texts: Texts = field(default_factory=dict)
     known: dict[int, tuple[dict[int, int], int]] = field(default_factory=dict)
     sights: dict[str, Sight] = field(default_factory=dict)
+    #: Channels and notices whose messages could not be prepared.
+    faulty: set[tuple[str, int]] = field(default_factory=set)
 
     def sight(self, channel: Channel) -> Sight:
         """The channel and its notices as they were, at most ``SIGHT`` seconds ago."""
@@ -192,6 +206,8 @@ class Message:
     address: str = ""
     language: str = ""
     said: NoticeText | None = None
+    fault: Exception | None = None
+    """What the channel raised when it was asked about the address."""
 
     def facts(self) -> dict[str, Any]:
         """What the ledger keeps of a message that was sent, or refused."""
@@ -299,19 +315,25 @@ class Round:
             if message.skip or recipient is None:
                 continue
             message.address, message.language = recipient
+            try:
+                message.skip = self.channel.unreachable(message.address)
+            except Exception as error:
+                message.fault = error
+            if message.skip:
+                continue
             if message.language == "mul" and not self.channel.both:
                 message.language = conf.LANGUAGES[0]
             message.said = self.run.said(self.channel, delivery.notice, message.since)[message.language]
         return found
 
     def skipped(self, delivery: Delivery, recipient: tuple[str, str] | None) -> str:
-        """Why there is nothing to send, or ``""``."""
+        """Why there is nobody to send to, or ``""``."""
         if recipient is None and delivery.user_id is None:
             return ACCOUNT_GONE
         if recipient is None:
             gone: Any = get_user_model()._default_manager.filter(pk__in=[delivery.user_id]).first()
             return LEFT if getattr(gone, "is_active", True) else INACTIVE
-        return self.channel.unreachable(recipient[0])
+        return ""
 
     def since(self) -> dict[Any, int]:
         """User key → the last edition he was told of by this channel. At most 3 queries."""
@@ -348,6 +370,8 @@ class Round:
         outcome, delivery = Delivery.Outcome, message.delivery
         self.used += 1
         try:
+            if message.fault:
+                raise message.fault
             self.channel.send(delivery, message.address, said)
         except Refused as error:
             self.run.tally.failed += self.settle(delivery, outcome.FAILED, reason=str(error), **message.facts())

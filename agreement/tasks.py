@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
@@ -16,6 +16,8 @@ from agreement import conf, dispatch
 
 #: Seconds one task works before it hands on to the next, so that a worker is never held for hours.
 SLICE = 20
+#: How long a fault is left alone that stops all there is to do.
+FAULT_PAUSE = timedelta(seconds=10)
 
 
 @task()
@@ -25,10 +27,12 @@ def deliver_notices() -> None:
     """
     deadline = time.monotonic() + SLICE
     while True:
-        dispatch.work(deadline=deadline)
+        tally = dispatch.work(deadline=deadline)
         at = dispatch.next_at()
         if at is None:
             return
+        if tally.faults and tally.idle:  # Somebody must mend it first.
+            at = max(at, timezone.now() + FAULT_PAUSE)
         pause = max(0.0, (at - timezone.now()).total_seconds())
         if time.monotonic() + pause >= deadline:
             break

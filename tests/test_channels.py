@@ -14,7 +14,7 @@ from django.db.models.expressions import Combinable
 from agreement import dispatch
 from agreement.channels import Channel, Deferred, Refused, Said, Unavailable
 from agreement.checks import check_settings
-from agreement.models import Delivery, Notice, NoticeText
+from agreement.models import Delivery, Notice, NoticeText, Progress
 from tests import factories
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,6 +113,47 @@ def test_its_failures_are_classified_and_harm_no_other_channel():
     factories.published()
     assert dispatch.work().outage == "SMS 503"
     assert set(Delivery.objects.filter(channel="email").values_list("outcome", flat=True)) == {"sent"}
+
+
+@pytest.mark.django_db
+def test_words_a_channel_can_not_find_for_a_notice_stop_neither_other_channels_nor_other_notices(monkeypatch):
+    with_numbers(2)
+    bad = factories.published(slug="bad").notices.get()
+    factories.published(slug="good")
+    compose = SmsChannel.compose
+
+    def fragile(self: Any, notice: Notice, language: str, *, since: int) -> Said:
+        if notice == bad:
+            raise KeyError("template")
+        return compose(self, notice, language, since=since)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(SmsChannel, "compose", fragile)
+        tally = dispatch.work()
+
+    assert (tally.sent, tally.faults) == (6, [f"Notice {bad.pk}: 'template'"])
+    left = Delivery.objects.waiting().values_list("notice", "channel", "attempts", "lease")
+    assert set(left) == {(bad.pk, "sms", 0, "")}
+    assert dispatch.work().sent == 2
+    assert Progress.objects.total() == {"waiting": 0, "sent": 8, "failed": 0, "skipped": 0}
+
+
+@pytest.mark.django_db
+def test_an_address_a_channel_chokes_on_is_tried_later_and_stops_nobody(monkeypatch):
+    with_numbers(3)
+    unreachable = SmsChannel.unreachable
+
+    def fragile(self: Any, address: str) -> str:
+        if address.endswith("1"):
+            raise IndexError(address)
+        return unreachable(self, address)
+
+    monkeypatch.setattr(SmsChannel, "unreachable", fragile)
+    factories.published()
+    tally = dispatch.work()
+
+    assert (tally.sent, tally.postponed, tally.faults) == (5, 1, [])
+    assert Delivery.objects.waiting().values_list("channel", "attempts", "reason").get() == ("sms", 1, "IndexError")
 
 
 def test_E009_says_what_is_wrong_with_a_channel(settings):  # noqa: N802

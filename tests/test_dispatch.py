@@ -377,7 +377,8 @@ def test_a_notice_that_can_not_be_written_never_stops_the_others(mailbox, monkey
     monkeypatch.setattr(EmailChannel, "compose", fragile)
     with pytest.raises(CommandError, match="OverflowError|date"):
         call_command("deliver_notices")
-    assert set(Delivery.objects.values_list("notice__edition", "outcome")) == {(good.pk, "sent")}
+    told = set(Delivery.objects.values_list("notice__edition", "outcome", "attempts", "lease"))
+    assert told == {(bad.pk, "waiting", 0, ""), (good.pk, "sent", 0, "")}, "they wait until it can be written"
 
 
 @pytest.mark.django_db

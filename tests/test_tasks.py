@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
 
 from agreement import tasks
 from agreement.models import Delivery, Edition, Notice
+from agreement.sending import Tally
 from tests import factories, smtp
 from tests.site import ROOT, make_users, site
 
@@ -78,15 +80,30 @@ def test_a_task_whose_time_is_over_hands_on_what_has_long_been_due(monkeypatch):
     factories.published()
     rounds, handed = [], []
 
-    def nothing(*, deadline: float) -> None:
+    def nothing(*, deadline: float) -> Tally:
         rounds.append(deadline)
         assert len(rounds) < 5, "it goes round and round"
+        return Tally()
 
     monkeypatch.setattr(tasks, "SLICE", 0)
     monkeypatch.setattr(tasks.dispatch, "work", nothing)
     monkeypatch.setattr(tasks, "_hand_on", handed.append)
     tasks.deliver_notices.func()
     assert (len(rounds), len(handed)) == (1, 1)
+
+
+@pytest.mark.django_db
+def test_a_task_leaves_alone_for_a_while_what_somebody_must_mend(settings, monkeypatch):
+    settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": ""}
+    factories.users(1)
+    factories.published()
+    handed: list[Any] = []
+    monkeypatch.setattr(tasks, "SLICE", 1)
+    monkeypatch.setattr(tasks, "_hand_on", handed.append)
+
+    tasks.deliver_notices.func()
+
+    assert timezone.now() < handed[0] <= timezone.now() + tasks.FAULT_PAUSE
 
 
 @pytest.mark.django_db
