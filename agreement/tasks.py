@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 
+from django.db import Error
 from django.utils import timezone
 
 try:
@@ -16,28 +18,37 @@ from agreement import conf, dispatch
 
 #: Seconds one task works before it hands on to the next, so that a worker is never held for hours.
 SLICE = 20
-#: How long a fault is left alone that stops all there is to do.
+#: How long a fault is left alone that stops all there is to do, a database's included.
 FAULT_PAUSE = timedelta(seconds=10)
 
 
 @task()
 def deliver_notices() -> None:
     """Send what is due for ``SLICE`` seconds, then leave the rest to a task of its own: now, or for when the rest is
-    due, if the engine can defer. If it can't, the sweep (``deliver_notices --watch``) finds it.
+    due, if the engine can defer. If it can't, the sweep (``deliver_notices --watch``) finds it; so it does where the
+    database fails the task, and may not even take the next one.
     """
-    deadline = time.monotonic() + SLICE
+    try:
+        at = _work(time.monotonic() + SLICE)
+    except Error:
+        with suppress(Exception):
+            _hand_on(timezone.now() + FAULT_PAUSE)
+        raise
+    if at:
+        _hand_on(at)
+
+
+def _work(deadline: float) -> datetime | None:
+    """Send what is due until then; when there is next anything to do."""
     while True:
         tally = dispatch.work(deadline=deadline)
         at = dispatch.next_at()
-        if at is None:
-            return
-        if tally.faults and tally.idle:  # Somebody must mend it first.
+        if at and tally.faults and tally.idle:  # Somebody must mend it first.
             at = max(at, timezone.now() + FAULT_PAUSE)
-        pause = max(0.0, (at - timezone.now()).total_seconds())
-        if time.monotonic() + pause >= deadline:
-            break
+        pause = max(0.0, (at - timezone.now()).total_seconds()) if at else 0.0
+        if at is None or time.monotonic() + pause >= deadline:
+            return at
         time.sleep(pause)
-    _hand_on(at)
 
 
 def enqueue(at: datetime | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
 from django.utils import timezone
 
 from agreement import tasks
@@ -102,6 +103,27 @@ def test_a_task_leaves_alone_for_a_while_what_somebody_must_mend(settings, monke
     monkeypatch.setattr(tasks, "_hand_on", handed.append)
 
     tasks.deliver_notices.func()
+
+    assert timezone.now() < handed[0] <= timezone.now() + tasks.FAULT_PAUSE
+
+
+@pytest.mark.parametrize("engine", ["takes it", "is away too"])
+def test_a_task_the_database_fails_hands_on_if_it_can_and_fails(monkeypatch, engine):
+    handed: list[Any] = []
+
+    def away(*, deadline: float) -> Tally:
+        raise OperationalError("the database is away")
+
+    def hand_on(at: Any) -> None:
+        handed.append(at)
+        if engine != "takes it":
+            raise OperationalError("the same one")
+
+    monkeypatch.setattr(tasks.dispatch, "work", away)
+    monkeypatch.setattr(tasks, "_hand_on", hand_on)
+
+    with pytest.raises(OperationalError, match="is away"):
+        tasks.deliver_notices.func()
 
     assert timezone.now() < handed[0] <= timezone.now() + tasks.FAULT_PAUSE
 
