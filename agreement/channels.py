@@ -23,7 +23,7 @@ from agreement import conf
 from agreement.letters import Said, letter
 from agreement.models import Delivery, Notice, NoticeText
 from agreement.models.deliveries import LEASE
-from agreement.smtp import Conversation, wire
+from agreement.smtp import UNSAFE, Conversation, wire
 
 #: The longest a mail server may be silent, in seconds: less than half a lease (design §3.8).
 TIMEOUT = 10
@@ -220,8 +220,6 @@ class EmailChannel(Channel):
             # The line broke in the middle of this message: whether it was taken is not known.
             self.close()
             raise Deferred(type(error).__name__) from None
-        except ValueError:
-            raise Refused("not a valid message") from None
 
     def close(self) -> None:
         connection, conversation = self._connection, self._conversation
@@ -266,10 +264,12 @@ class EmailChannel(Channel):
 
 
 def is_address(address: str) -> bool:
-    """May mail be sent there? Django takes some addresses whose domain, or local part, no mail server would."""
+    """May mail be sent there? Django takes some addresses whose domain, or local part, no mail server would, or that no
+    message can be written to.
+    """
     try:
         validate_email(address)
-        return ascii_domain(address).isascii()
+        return ascii_domain(address).isascii() and not UNSAFE.search(address)
     except (ValidationError, UnicodeError):
         return False
 

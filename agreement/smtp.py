@@ -11,8 +11,8 @@ import re
 import smtplib
 from contextlib import suppress
 
-#: What would end an address, or a line, before its end.
-UNSAFE = re.compile(r"[\r\n<> \t\0]")
+#: What would end an address, or a line, before its end; to some, any control character does.
+UNSAFE = re.compile(r"[\x00-\x20<>\x7f]")
 #: The commands before a message's words, and the replies that let it go on (RFC 5321 §4.3.2).
 EXPECTED = {"MAIL": {250}, "RCPT": {250, 251}, "DATA": {354}}
 

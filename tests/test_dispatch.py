@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.mail.backends.base import BaseEmailBackend
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import override_settings
@@ -138,6 +139,9 @@ def test_what_was_said_is_kept_whatever_the_template_says_later(mailbox, monkeyp
         # Django's validator passes both: dotless i and long s are letters of ASCII to it.
         ({"email": f"a@{'ı' * 60}.kz"}, "invalid address"),
         ({"email": "a\u017f@example.kz"}, "invalid address"),
+        # Quoted, as RFC 5321 allows: nothing that could be written into a command or, on Django 6, into a header.
+        ({"email": '"a b"@example.kz'}, "invalid address"),
+        ({"email": '"a\x0bb"@example.kz'}, "invalid address"),
         ({"is_active": False}, "inactive"),
     ],
 )
@@ -351,6 +355,38 @@ def test_only_a_fault_of_the_recipient_is_final_and_only_codes_are_kept(mailbox,
     factories.published()
     dispatch.work()
     assert Delivery.objects.values_list("outcome", "reason").get() == (outcome, reason)
+
+
+class Confused(BaseEmailBackend):
+    """A mail service whose answers are no JSON, say; for letters ``to`` anybody, or to one user."""
+
+    to = ""
+
+    def send_messages(self, messages: Any) -> int:
+        if any(self.to in message.to[0] for message in messages):
+            raise ValueError("Expecting value: line 1 column 1 (char 0)")
+        return len(messages)
+
+
+@pytest.mark.django_db
+def test_an_error_a_backend_meets_with_everybody_is_nobodys(settings):
+    smtp.mail_by(settings, "tests.test_dispatch.Confused")
+    factories.users(15)
+    factories.published()
+    tally = dispatch.work()
+    assert (tally.outage, tally.failed, tally.postponed) == ("ValueError", 0, 15)
+    assert outcomes() == {Outcome.WAITING: 15}
+
+
+@pytest.mark.django_db
+def test_an_error_a_backend_meets_with_one_message_is_tried_again(settings, monkeypatch):
+    monkeypatch.setattr(Confused, "to", "user3@")
+    smtp.mail_by(settings, "tests.test_dispatch.Confused")
+    factories.users(15)
+    factories.published()
+    tally = dispatch.work()
+    assert (tally.sent, tally.failed, tally.postponed) == (14, 0, 1)
+    assert Delivery.objects.waiting().get().reason == "ValueError"
 
 
 @pytest.mark.django_db
