@@ -30,7 +30,14 @@ TIMEOUT = 10
 
 
 class Refused(Exception):
-    """This recipient can't be reached; trying again is of no use."""
+    """This recipient can't be reached; trying again is of no use.
+
+    ``doubtful``: or nobody can. It is final once the next message is taken; until then it is tried again.
+    """
+
+    def __init__(self, says: str, *, doubtful: bool = False) -> None:
+        super().__init__(says)
+        self.doubtful = doubtful
 
 
 class Deferred(Exception):
@@ -209,7 +216,7 @@ class EmailChannel(Channel):
             yield
         except smtplib.SMTPRecipientsRefused as error:
             code, reply = next(iter(error.recipients.values()))
-            raise self._classified(code, reply) from None
+            raise self._classified(code, reply, recipient=True) from None
         except (smtplib.SMTPSenderRefused, smtplib.SMTPHeloError) as error:
             # It would be so with every message: the fault is the site's, not the recipient's.
             self.close()
@@ -248,10 +255,10 @@ class EmailChannel(Channel):
             self._connection = connection
         return self._connection
 
-    def _classified(self, code: int, reply: bytes | str) -> Exception:
-        """5xx is final, 4xx is not (RFC 5321 §4.2.1); 421 and a missing login concern everybody; a policy (x.7.x of
-        RFC 3463) is as often the site's fault as the recipient's, so it is tried again. A reply may quote the
-        address: only its codes are kept.
+    def _classified(self, code: int, reply: bytes | str, *, recipient: bool = False) -> Exception:
+        """5xx is final, 4xx is not (RFC 5321 §4.2.1); 421 and a missing login concern everybody. A policy (x.7.x of
+        RFC 3463) is as often the site's fault as the recipient's: against a message, whose words are everybody's, it
+        is tried again; against a ``recipient`` it is doubtful. A reply may quote the address: only its codes are kept.
         """
         text = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
         status = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", text)
@@ -259,8 +266,9 @@ class EmailChannel(Channel):
         if code in {421, 530, 535, 538}:
             self.close()
             return Unavailable(says, tried=code == 421)
-        final = 500 <= code < 600 and not (status and status[0][1:4] == ".7.")
-        return Refused(says) if final else Deferred(says)
+        policy = bool(status and status[0][1:4] == ".7.")
+        final = 500 <= code < 600 and (recipient or not policy)
+        return Refused(says, doubtful=policy) if final else Deferred(says)
 
 
 def is_address(address: str) -> bool:

@@ -19,7 +19,8 @@ from agreement.channels import Channel
 from agreement.heartbeat import Heartbeat
 from agreement.models import Delivery, Notice, Pace, Progress, Withdrawal
 from agreement.models.deliveries import CLAIM
-from agreement.sending import Clock, Round, Run, Settled, Tally, said, settle_owed
+from agreement.runs import Clock, Run, Settled, Tally, said
+from agreement.sending import Round, settle_owed
 
 logger = logging.getLogger("agreement")
 

@@ -6,10 +6,10 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from itertools import zip_longest
 from typing import Any
@@ -17,15 +17,14 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import Error, InterfaceError, OperationalError, connections, router, transaction
 from django.db.models import Max, Value
-from django.utils import timezone
 
 from agreement import conf, pseudonyms
 from agreement.channels import Channel, Deferred, Refused, Unavailable
 from agreement.heartbeat import Heartbeat
-from agreement.models import Acceptance, Delivery, Notice, NoticeText, Pace, Withdrawal
+from agreement.models import Acceptance, Delivery, NoticeText, Pace, Withdrawal
 from agreement.models.deliveries import LEASE
 from agreement.models.notices import ACCOUNT_GONE, ENDED, INACTIVE, LEFT
-from agreement.text import seal
+from agreement.runs import Run
 
 logger = logging.getLogger("agreement")
 
@@ -35,16 +34,8 @@ ATTEMPTS = 16
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=4)
 #: So many deferred messages in a row, without one that was taken, are the server's fault and nobody else's.
 IN_A_ROW = 10
-#: Seconds for which a worker goes by what it saw of a channel and its notices.
-SIGHT = 1.0
-
-Settled = Callable[[Delivery], None]
-Clock = Callable[[], datetime]
 #: A database that is away, or full: it may take the same words later.
 Away = (OperationalError, InterfaceError)
-#: Sealed words by channel, notice and edition compared with, then by language.
-Texts = dict[tuple[str, int, int], dict[str, NoticeText]]
-
 
 #: What became of messages and could not be written down, by this process.
 _owed: deque[Callable[[], bool]] = deque()
@@ -71,129 +62,6 @@ def settle_owed() -> None:
         except Error:
             _owed.appendleft(write)
             raise
-
-
-@dataclass(slots=True)
-class Tally:
-    """What one round did.
-
-    ``outage`` says what is wrong with a channel that is away, ``faults`` what needs a person; ``held`` that the
-    setting ``HOLD`` keeps everything back.
-    """
-
-    written: int = 0
-    sent: int = 0
-    failed: int = 0
-    skipped: int = 0
-    postponed: int = 0
-    outage: str = ""
-    faults: list[str] = field(default_factory=list)
-    held: bool = False
-
-    @contextmanager
-    def containing(self, notice: Notice) -> Iterator[None]:
-        """One notice, or one channel's words for it, that can't be written never stops the others; a database does."""
-        try:
-            yield
-        except Error:
-            raise
-        except Exception as error:
-            logger.exception("N102 notice %s: its audience or words could not be written", notice.pk)
-            if (fault := f"Notice {notice.pk}: {error}") not in self.faults:
-                self.faults.append(fault)
-
-    @property
-    def idle(self) -> bool:
-        """Did nothing happen to any delivery?"""
-        return not any((self.written, self.sent, self.failed, self.skipped, self.postponed))
-
-
-def said(channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
-    """The sealed words by language, made where they are missing."""
-    kept = {text.language: text for text in notice.texts.filter(channel=channel.name, since=since)}
-    for language in (*conf.LANGUAGES, *(["mul"] if channel.both else [])):
-        if language not in kept:
-            said = channel.compose(notice, language, since=since)
-            kept[language] = NoticeText.objects.get_or_create(
-                notice=notice,
-                channel=channel.name,
-                language=language,
-                since=since,
-                defaults={
-                    "subject": said.subject,
-                    "text": said.text,
-                    "html": said.html,
-                    "digest": seal.said(said.subject, said.text, said.html),
-                },
-            )[0]
-    return kept
-
-
-@dataclass(slots=True)
-class Sight:
-    """What a worker saw of a channel, and goes by for ``SIGHT`` seconds; with every claim it asks for a pause alone."""
-
-    taken: float
-    away: str
-    """Why the channel is left alone, or ``""``."""
-    notices: list[Notice]
-    """What may be sent, the oldest first."""
-    departed: dict[int, bool]
-    """By agreement: has it ever ended for anybody?"""
-    fresh: bool = True
-    """Has nothing been claimed by it yet?"""
-    thanked: bool = False
-    """Has the channel's outage been taken off, since it takes messages?"""
-
-
-@dataclass(slots=True)
-class Run:
-    """What a worker knows from its first batch to its last."""
-
-    tally: Tally
-    deadline: float | None = None
-    settled: Settled | None = None
-    clock: Clock = timezone.now
-    texts: Texts = field(default_factory=dict)
-    known: dict[int, tuple[dict[int, int], int]] = field(default_factory=dict)
-    sights: dict[str, Sight] = field(default_factory=dict)
-    #: Channels and notices whose messages could not be prepared.
-    faulty: set[tuple[str, int]] = field(default_factory=set)
-
-    def sight(self, channel: Channel) -> Sight:
-        """The channel and its notices as they were, at most ``SIGHT`` seconds ago."""
-        sight = self.sights.get(channel.name)
-        if sight is None or time.monotonic() - sight.taken > SIGHT:
-            return self.look(channel)
-        return sight
-
-    def look(self, channel: Channel) -> Sight:
-        """The channel and its notices as they are: 2 queries, 1 a notice and 1 an agreement."""
-        taken, at = time.monotonic(), self.clock()
-        away = Pace.objects.left_alone(at).filter(channel=channel.name).values_list("reason", flat=True).first()
-        notices = [notice for notice in Notice.objects.sendable(channel=channel.name) if not notice.stale(at)]
-        ended = Withdrawal.objects.departures(at).filter(outcome=Withdrawal.Outcome.ENDED)
-        agreements = {notice.edition.agreement_id for notice in notices}
-        departed = {key: ended.filter(agreement=key).exists() for key in agreements}
-        self.sights[channel.name] = Sight(taken, away or "", notices, departed)
-        return self.sights[channel.name]
-
-    def over(self) -> bool:
-        """Is it time to stop?"""
-        return self.deadline is not None and time.monotonic() >= self.deadline
-
-    def said(self, channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
-        """The sealed words, which are read or made once."""
-        key = (channel.name, notice.pk, since)
-        if key not in self.texts:
-            self.texts[key] = said(channel, notice, since)
-        return self.texts[key]
-
-    def before(self, notice: Notice) -> tuple[dict[int, int], int]:
-        """The earlier notices, and the edition most readers were told of last."""
-        if notice.pk not in self.known:
-            self.known[notice.pk] = notice.earlier(), notice.since()
-        return self.known[notice.pk]
 
 
 @dataclass(slots=True)
@@ -232,6 +100,8 @@ class Round:
     lost: bool = False
     #: What the settles are written by, while the connection holds.
     cursor: Any = None
+    #: Who was refused since a message was taken last, and why: him, or everybody?
+    doubted: list[tuple[Message, str]] = field(default_factory=list)
     #: What was settled, and may not be on the disk yet.
     written: list[Callable[[], bool]] = field(default_factory=list)
 
@@ -285,6 +155,13 @@ class Round:
         return left
 
     def send(self) -> None:
+        try:
+            self.send_all()
+        finally:
+            for message, reason in self.doubted:
+                self.postpone(message.delivery, message.language, reason)
+
+    def send_all(self) -> None:
         renewed, third = time.monotonic(), LEASE.total_seconds() / 3
         messages = self.messages()
         for message, following in zip_longest(messages, messages[1:]):
@@ -367,14 +244,18 @@ class Round:
 
     def attempt(self, message: Message, said: NoticeText, following: Message | None) -> None:
         """Send one message and write down what became of it, the next one's envelope already on its way."""
-        outcome, delivery = Delivery.Outcome, message.delivery
+        delivery = message.delivery
         self.used += 1
         try:
             if message.fault:
                 raise message.fault
             self.channel.send(delivery, message.address, said)
         except Refused as error:
-            self.run.tally.failed += self.settle(delivery, outcome.FAILED, reason=str(error), **message.facts())
+            if error.doubtful:
+                self.doubted.append((message, str(error)))
+                self.defer(str(error))
+            else:
+                self.refuse(message, str(error))
         except Unavailable as error:
             if error.tried:
                 self.postpone(delivery, message.language, str(error))
@@ -385,16 +266,26 @@ class Round:
             # One message never stops the others. The log names no address; an exception's text might.
             reason = str(error) if isinstance(error, Deferred) else type(error).__name__
             self.postpone(delivery, message.language, reason)
-            self.deferred += 1
-            if self.deferred >= IN_A_ROW:
-                raise Unavailable(reason) from None
+            self.defer(reason)
         else:
             self.deferred = 0
             self.sent += 1
             if following and following.said and following.delivery.pk in self.held and not self.run.over():
                 with suppress(Exception):  # Whatever that is, this message was sent, and is written down as sent.
                     self.channel.begin(following.address)
-            self.run.tally.sent += self.settle(delivery, outcome.SENT, **message.facts())
+            self.run.tally.sent += self.settle(delivery, Delivery.Outcome.SENT, **message.facts())
+            while self.doubted:
+                self.refuse(*self.doubted.pop())
+
+    def defer(self, reason: str) -> None:
+        """One more that was not taken; so many in a row are the server's fault."""
+        self.deferred += 1
+        if self.deferred >= IN_A_ROW:
+            raise Unavailable(reason) from None
+
+    def refuse(self, message: Message, reason: str) -> None:
+        facts = message.facts()
+        self.run.tally.failed += self.settle(message.delivery, Delivery.Outcome.FAILED, reason=reason, **facts)
 
     def settle(self, delivery: Delivery, outcome: Delivery.Outcome, **columns: Any) -> bool:
         """Write the final state down, on a new connection if the old one broke; ``False`` if the lease was lost."""

@@ -19,7 +19,8 @@ from agreement import conf, dates, retention
 from agreement.channels import Deferred, EmailChannel, Refused, Unavailable
 from agreement.models import Edition, Withdrawal
 from agreement.models.deliveries import CLAIM, LEASE
-from agreement.sending import ATTEMPTS, Clock, pause
+from agreement.runs import Clock
+from agreement.sending import ATTEMPTS, pause
 
 logger = logging.getLogger("agreement")
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from agreement import audience, dispatch, heartbeat, sending
 from agreement.channels import EmailChannel
-from agreement.models import Delivery, Notice, NoticeText, Pace, deliveries
+from agreement.models import Delivery, Notice, NoticeText, Pace, Progress, deliveries
 from tests import factories, smtp
 
 Outcome = Delivery.Outcome
@@ -387,6 +387,36 @@ def test_an_error_a_backend_meets_with_one_message_is_tried_again(settings, monk
     tally = dispatch.work()
     assert (tally.sent, tally.failed, tally.postponed) == (14, 0, 1)
     assert Delivery.objects.waiting().get().reason == "ValueError"
+
+
+@pytest.mark.django_db
+def test_a_policy_against_one_recipient_is_final_once_the_server_takes_the_next_message(mailbox):
+    mailbox.replies = dict.fromkeys(["user1@example.kz", "user2@example.kz", "user4@example.kz"], "550 5.7.1 not here")
+    factories.users(5)
+    factories.published()
+    tally = dispatch.work()
+    assert (tally.sent, tally.failed, tally.postponed) == (2, 2, 1)
+    failed = Delivery.objects.filter(outcome=Outcome.FAILED).order_by("pk")
+    assert list(failed.values_list("user__username", "reason")) == [
+        ("user1", "SMTP 550 5.7.1"),
+        ("user2", "SMTP 550 5.7.1"),
+    ]
+    assert Delivery.objects.waiting().values_list("user__username", "attempts", "reason").get() == (
+        "user4",
+        1,
+        "SMTP 550 5.7.1",
+    )
+
+
+@pytest.mark.django_db
+def test_a_policy_against_everybody_from_some_message_on_fails_nobody(mailbox):
+    users = factories.users(20)
+    mailbox.replies = {user.email: "550 5.7.1 your quota is used up" for user in users[3:]}
+    factories.published()
+    tally = dispatch.work()
+    assert (tally.sent, tally.failed, tally.outage) == (3, 0, "SMTP 550 5.7.1")
+    assert outcomes() == {Outcome.SENT: 3, Outcome.WAITING: 17}
+    assert Progress.objects.total() == {"waiting": 17, "sent": 3, "failed": 0, "skipped": 0}
 
 
 @pytest.mark.django_db

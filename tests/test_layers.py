@@ -29,6 +29,7 @@ FLOORS = [
     },
     {"letters"},
     {"channels"},
+    {"runs"},
     {"sending"},
     {"withdrawing"},
     {"dispatch", "standing", "origin"},

@@ -20,7 +20,7 @@ from agreement import conf, dispatch, pace
 from agreement.channels import Channel, Said, Unavailable
 from agreement.forecast import forecast
 from agreement.models import Delivery, Notice, Pace, Progress
-from agreement.sending import Run
+from agreement.runs import Run
 from tests import factories
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from agreement import tasks
 from agreement.models import Delivery, Edition, Notice
-from agreement.sending import Tally
+from agreement.runs import Tally
 from tests import factories, smtp
 from tests.site import ROOT, make_users, site
 

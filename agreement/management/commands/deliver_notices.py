@@ -15,7 +15,7 @@ from django.utils import timezone
 from agreement import dispatch
 from agreement.management import refusal
 from agreement.models import Delivery, Notice, Progress
-from agreement.sending import Tally
+from agreement.runs import Tally
 
 #: Seconds between two looks at the ledger, and after a fault.
 PAUSE, FAULT_PAUSE = 1.0, 10.0
