@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import accumulate
 from typing import Any
 from urllib.parse import urlencode, urljoin
@@ -15,7 +16,7 @@ from urllib.parse import urlencode, urljoin
 from django.core.exceptions import ImproperlyConfigured
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from agreement import comparison, conf, dates, gate
@@ -40,6 +41,15 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """An edition the letter covers: its number, from when it binds, the editor's words about it."""
+
+    number: int | None
+    effective_from: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quoted:
     """A changed clause: its number, what is true of it, its words."""
 
@@ -49,8 +59,12 @@ class Quoted:
 
 
 def letter(notice: Notice, language: str, *, since: int) -> Said:
-    """The letter in ``kk``, ``ru`` or ``mul`` (both), told from the edition ``since`` (0: the first there is)."""
-    parts = [_part(notice, one, since) for one in (conf.LANGUAGES if language == "mul" else (language,))]
+    """The letter in ``kk``, ``ru`` or ``mul`` (both), told from the edition ``since`` (0: the first there is).
+
+    It speaks of the moment at which it is made, or at which it is due if that is later.
+    """
+    now = max(notice.due_at, timezone.now())
+    parts = [_part(notice, one, since, now) for one in (conf.LANGUAGES if language == "mul" else (language,))]
     subject = " / ".join(dict.fromkeys(part["subject"] for part in parts))
     texts = [render_to_string("agreement/mail/notice.txt", part) for part in parts]
     for part in parts:  # A number stands beside its sign.
@@ -69,7 +83,7 @@ def _tidy(text: str) -> str:
     return "\n".join(line for number, line in enumerate(lines) if line or lines[number - 1])
 
 
-def _part(notice: Notice, language: str, since: int) -> dict[str, Any]:
+def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str, Any]:
     """What the templates say in one language."""
     edition = notice.edition
     slug, zone = edition.agreement.slug, edition.agreement.time_zone
@@ -78,9 +92,9 @@ def _part(notice: Notice, language: str, since: int) -> dict[str, Any]:
         msg = f"Notice {notice.pk} is about a draft."
         raise ValueError(msg)
     editions = edition.agreement.editions
-    news = list(editions.binding().filter(number__gt=since, number__lte=edition.number).order_by("number"))
+    news = [*editions.binding().filter(number__gt=since, number__lt=edition.number).order_by("number"), edition]
     old = editions.published().filter(number=since).first() if since else None
-    before = editions.in_force(edition.cancelled_at or edition.published_at).exclude(pk=edition.pk).first()
+    binds = editions.in_force(now).exclude(pk=edition.pk).values_list("number", flat=True).first()
     held = gate.fresh().agreements[slug].holding(gate.Dated.of(edition)) if old else ()
     short = any(one.number == since for one in held)
     redline = comparison.redline(old, edition, language) if old and notice.kind != Notice.Kind.CANCELLED else None
@@ -97,14 +111,15 @@ def _part(notice: Notice, language: str, since: int) -> dict[str, Any]:
             "edition": edition,
             "number": edition.number,
             "short": short,
-            "at_once": at == edition.published_at,
+            "in_force": at <= now,
             "effective_from": dates.instant(at, language, zone, case="from"),
             "effective_on": dates.instant(at, language, zone, case="on"),
             "cancelled_on": edition.cancelled_at and dates.instant(edition.cancelled_at, language, zone, case="on"),
-            "before": before.number if before else None,
+            "coming": _coming(notice, now, language),
+            "binds": binds,
             "since": since,
             "several": len(news) > 1,
-            "summaries": _summaries(news, language),
+            "news": [_news(one, language) for one in news],
             "counted": rendering.summary(redline, language) if redline else "",
             "quoted": [_quoted(change, language) for change in shown],
             "plain": rendering.plain(Redline(tuple(shown)), language).strip() if shown else "",
@@ -132,10 +147,24 @@ def _subject(notice: Notice, title: str, at: Any, zone: str, language: str, *, s
     return _("New edition of “%(title)s”: edition %(number)s") % {"title": title, "number": number}
 
 
-def _summaries(news: Sequence[Edition], language: str) -> list[tuple[int | None, str]]:
-    """The editor's words about each edition that wrote some, the oldest first."""
-    words = [(edition.number, edition.text(language).summary.strip()) for edition in news]
-    return [(number, summary) for number, summary in words if summary]
+def _coming(notice: Notice, now: datetime, language: str) -> list[tuple[int | None, str]]:
+    """The other editions still to take effect, with the moment: of a new one those before it, the last first; of a
+    cancelled one all, the next first.
+    """
+    edition, zone = notice.edition, notice.edition.agreement.time_zone
+    coming = edition.agreement.editions.binding().filter(effective_from__gt=now).exclude(pk=edition.pk)
+    if notice.kind == Notice.Kind.CANCELLED:
+        coming = coming.order_by("effective_from")
+    else:
+        coming = coming.filter(number__lt=edition.number).order_by("-effective_from")
+    rows = coming.values_list("number", "effective_from")
+    return [(number, dates.instant(at, language, zone, case="on")) for number, at in rows]
+
+
+def _news(edition: Edition, language: str) -> News:
+    at, zone = edition.effective_from, edition.agreement.time_zone
+    since = dates.instant(at, language, zone, case="from") if at else ""
+    return News(edition.number, since, edition.text(language).summary.strip())
 
 
 def _shown(changes: Sequence[Change]) -> list[Change]:

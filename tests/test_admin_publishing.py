@@ -150,6 +150,15 @@ def test_a_preview_says_whether_anybodys_rights_change_as_the_letter_will(publis
     assert ("ничьи права и обязанности не меняются" in answer) is not material
 
 
+def test_a_previewed_letter_says_what_the_draft_changes(publisher):
+    factories.published()
+    edition = factories.draft(ru=factories.RU.replace("Второй", "Другой"), summary_ru="Пункт стал другим.")
+    said = words(publisher.get(at("edition_preview", edition.pk, "mail", "ru")))
+    assert "Пункт стал другим." in said
+    assert "Другой" in said
+    assert "правки" not in said
+
+
 def test_previews_are_of_drafts_and_for_those_who_see_them(publisher, django_user_model):
     edition = factories.draft()
     for args in ((edition.pk, "mail", "en"), (edition.pk, "post", "kk"), (factories.published().pk, "mail", "kk")):

@@ -20,7 +20,7 @@ from django.core import mail
 from django.core.management import call_command
 from django.utils import timezone
 
-from agreement import conf, dispatch, pseudonyms
+from agreement import conf, dates, dispatch, pseudonyms
 from agreement.channels import EmailChannel, ascii_domain
 from agreement.letters import letter
 from agreement.models import Acceptance, Bounce, Delivery, Edition, Notice, NoticeText, Progress, Withdrawal
@@ -53,6 +53,12 @@ def letters() -> dict[str, Any]:
     assert len(found) == len(mail.outbox)
     mail.outbox.clear()
     return found
+
+
+def moment(number: int, case: dates.Case) -> str:
+    """When that edition takes effect, as a Russian letter says it."""
+    edition = Edition.objects.get(number=number)
+    return dates.instant(edition.effective_from, "ru", edition.agreement.time_zone, case=case)
 
 
 def reasons() -> list[tuple[str, str]]:
@@ -165,12 +171,67 @@ def test_news_that_was_overtaken_comes_in_one_letter_with_all_since():
     knew, missed = found["user0@example.kz"].body, found["user1@example.kz"].body
     assert "Сначала одно." not in knew
     assert "changes/?from=2" in knew
-    assert "Редакция № 2: Сначала одно." in missed
-    assert "Редакция № 3: Потом другое." in missed
+    assert missed.index(moment(2, "from")) < missed.index("Сначала одно.")
+    assert missed.index("Сначала одно.") < missed.rindex(moment(3, "from")) < missed.index("Потом другое.")
     assert "В этом письме — все изменения после редакции № 1." in missed
     assert "changes/?from=1" in missed
     assert ("skipped", overtaken(3)) in reasons()
     assert Progress.objects.total() == {"waiting": 0, "sent": 5, "failed": 0, "skipped": 1}
+
+
+@pytest.mark.django_db
+def test_a_letter_names_every_edition_that_takes_effect_before_its_own():
+    published()
+    published(2, effective_from=later(days=5))
+    published(3, effective_from=later(days=8))
+    notice = published(4, effective_from=later(days=10)).notices.get()
+    said = letter(notice, "ru", since=3)
+    for words in (said.text, said.html):
+        places = [words.index(moment(number, "on")) for number in (4, 3, 2)]
+        assert places == sorted(places)
+        assert words.index("До этого времени действует редакция № 1.") > places[-1]
+
+
+@pytest.mark.django_db
+def test_a_letter_made_when_its_edition_binds_says_so():
+    published()
+    notice = published(2, effective_from=later(days=5)).notices.get()
+    notice.due_at = later(days=6)
+    said = letter(notice, "ru", since=1)
+    for words in (said.text, said.html):
+        assert moment(2, "from") in words
+        assert "вступает в силу" not in words
+        assert "редакция № 1" not in words
+
+
+@pytest.mark.django_db
+def test_a_letter_about_several_editions_says_when_each_takes_effect():
+    published()
+    published(2, summary_ru="Сначала одно.")
+    notice = published(3, effective_from=later(days=10)).notices.get()
+    said = letter(notice, "ru", since=1)
+    for words in (said.text, said.html):
+        assert words.index(moment(2, "from")) < words.index("Сначала одно.") < words.rindex(moment(3, "from"))
+
+
+@pytest.mark.django_db
+def test_a_letter_to_whom_nothing_was_told_speaks_of_no_edition_before_the_first():
+    published()
+    said = letter(published(2).notices.get(), "ru", since=0)
+    assert moment(1, "from") in said.text
+    for words in (said.text, said.html):
+        assert "№ 0" not in words
+
+
+@pytest.mark.django_db
+def test_a_cancellation_says_which_edition_takes_effect_next():
+    published()
+    second = published(2, effective_from=later(days=5))
+    published(3, effective_from=later(days=10))
+    second.cancel()
+    said = letter(second.notices.get(kind=Notice.Kind.CANCELLED), "ru", since=0)
+    for words in (said.text, said.html):
+        assert words.index("Продолжает действовать редакция № 1.") < words.index(moment(3, "on"))
 
 
 @pytest.mark.django_db
