@@ -25,9 +25,11 @@ from agreement.text import rendering, table
 from agreement.text.redline import Change, Redline
 from agreement.text.words import Run
 
-#: What a letter quotes at most, in clauses and characters: mail programs cut a letter off at about 100 kB, and one in
-#: two languages has everything twice.
-CLAUSES, CHARACTERS = 40, 12_000
+#: Mail programs cut a letter off at about 100 kB of HTML, and one in two languages has everything twice.
+MOST_BYTES = 95_000
+#: What a language of a letter holds at most: clauses quoted and their characters, which become fewer where their HTML
+#: is larger than that; the editor's characters; editions listed, the latest.
+CLAUSES, CHARACTERS, SUMMARY, EDITIONS = 40, 12_000, 4_000, 20
 SEPARATOR = "\n\n" + "— " * 20 + "\n\n"
 
 
@@ -66,14 +68,20 @@ def letter(notice: Notice, language: str, *, since: int) -> Said:
     now = max(notice.due_at, timezone.now())
     parts = [_part(notice, one, since, now) for one in (conf.LANGUAGES if language == "mul" else (language,))]
     subject = " / ".join(dict.fromkeys(part["subject"] for part in parts))
-    texts = [render_to_string("agreement/mail/notice.txt", part) for part in parts]
     for part in parts:  # A number stands beside its sign.
         part["heading"] = part["subject"].replace("№ ", "№\N{NO-BREAK SPACE}")
     context = {"parts": parts, "language": parts[0]["language"], "title": parts[0]["subject"]}
+    html, room = "", CHARACTERS
+    while not html or (room and len(html.encode()) > MOST_BYTES):
+        room = room // 2 if html else room
+        for part in parts:
+            part.update(_quotations(part["redline"], part["language"], room, short=part["short"]))
+        html = render_to_string("agreement/mail/notice.html", context)
+    texts = [render_to_string("agreement/mail/notice.txt", part) for part in parts]
     return Said(
         subject=subject if len(subject) <= 255 else subject[:254] + "…",
         text=SEPARATOR.join(_tidy(text) for text in texts) + "\n",
-        html=render_to_string("agreement/mail/notice.html", context),
+        html=html,
     )
 
 
@@ -93,13 +101,11 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
         raise ValueError(msg)
     editions = edition.agreement.editions
     news = [*editions.binding().filter(number__gt=since, number__lt=edition.number).order_by("number"), edition]
-    old = editions.published().filter(number=since).first() if since else None
+    old = editions.published().filter(number=since).first()
     binds = editions.in_force(now).exclude(pk=edition.pk).values_list("number", flat=True).first()
     held = gate.fresh().agreements[slug].holding(gate.Dated.of(edition)) if old else ()
     short = any(one.number == since for one in held)
-    redline = comparison.redline(old, edition, language) if old and notice.kind != Notice.Kind.CANCELLED else None
-    told = [] if short or redline is None else [change for change in redline.changed if not _renumbered(change)]
-    shown = _shown(told)
+    redline = comparison.redline(old, edition, language) if old else None
     title = " ".join(edition.text(language).title.split())
     with translation.override(language):
         changes_url = absolute("agreement:changes", slug, edition.number)
@@ -119,12 +125,9 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
             "binds": binds,
             "since": since,
             "several": len(news) > 1,
-            "news": [_news(one, language) for one in news],
+            "news": [_news(one, language, SUMMARY // len(news[-EDITIONS:])) for one in news[-EDITIONS:]],
+            "redline": redline,
             "counted": rendering.summary(redline, language) if redline else "",
-            "quoted": [_quoted(change, language) for change in shown],
-            "plain": rendering.plain(Redline(tuple(shown)), language).strip() if shown else "",
-            "left_out": len(told) - len(shown),
-            "renumbered": ", ".join(filter(None, map(_renumbered, redline.changed))) if told and redline else "",
             "edition_url": absolute("agreement:edition", slug, edition.number),
             "changes_url": f"{changes_url}?{urlencode({'from': since})}" if old else "",
             "editions_url": absolute("agreement:editions", slug),
@@ -161,16 +164,34 @@ def _coming(notice: Notice, now: datetime, language: str) -> list[tuple[int | No
     return [(number, dates.instant(at, language, zone, case="on")) for number, at in rows]
 
 
-def _news(edition: Edition, language: str) -> News:
+def _news(edition: Edition, language: str, most: int) -> News:
     at, zone = edition.effective_from, edition.agreement.time_zone
     since = dates.instant(at, language, zone, case="from") if at else ""
-    return News(edition.number, since, edition.text(language).summary.strip())
+    summary = edition.text(language).summary.strip()
+    if len(summary) > most:
+        summary = f"{summary[:most].rpartition(' ')[0] or summary[:most]} …"
+    return News(edition.number, since, summary)
 
 
-def _shown(changes: Sequence[Change]) -> list[Change]:
+def _quotations(redline: Redline | None, language: str, room: int, *, short: bool) -> dict[str, Any]:
+    """The changed clauses, as far as so many characters hold them; a short letter has none."""
+    changed = redline.changed if redline and not short else ()
+    told = [change for change in changed if not _renumbered(change)]
+    shown = _shown(told, room)
+    renumbered = [*filter(None, map(_renumbered, changed))] if told else []
+    most = room // 100
+    return {
+        "quoted": [_quoted(change, language) for change in shown],
+        "plain": rendering.plain(Redline(tuple(shown)), language).strip() if shown else "",
+        "left_out": len(told) - len(shown),
+        "renumbered": ", ".join([*renumbered[:most], *(["…"] if len(renumbered) > most else [])]),
+    }
+
+
+def _shown(changes: Sequence[Change], room: int) -> list[Change]:
     """The changed clauses as far as a letter holds them."""
     sizes = accumulate(sum(len(run.text) for run in change.words) for change in changes)
-    return [change for change, size in zip(changes[:CLAUSES], sizes, strict=False) if size <= CHARACTERS]
+    return [change for change, size in zip(changes[:CLAUSES], sizes, strict=False) if size <= room]
 
 
 def _renumbered(change: Change) -> str:

@@ -135,20 +135,35 @@ def test_the_first_edition_compares_nothing():
     assert NoticeText.objects.values_list("since", flat=True).distinct().get() == 0
 
 
+def rewritten(old: str, new: str, **stated: Any) -> Notice:
+    """The notice of an edition with that for a clause, of which the one before it had another wording."""
+    for words in (old, new):
+        texts = {"kk": KK.replace("Екінші тармақ.", words), "ru": RU.replace("Второй пункт.", words)}
+        edition = factories.published(**texts, **(stated if words is new else {}))
+    return edition.notices.get()
+
+
+def numbered(words: list[str]) -> str:
+    """A clause of each, from 1.2 on, the number of the first left out."""
+    return "\n\n".join(f"1.{number}. {word}" for number, word in enumerate(words, start=2)).removeprefix("1.2. ")
+
+
 @pytest.mark.django_db
 def test_a_letter_is_never_larger_than_mail_programs_show():
-    long = "\n".join(f"1.{number}. {'слово ' * 60}{number}.\n" for number in range(1, 200))
-    head = "# {}\n\n## 1. А\n\n"
-    factories.users(1, languages=("",))
-    published(kk=head.format("Келісім") + long, ru=head.format("Соглашение") + long)
-    dispatch.work()
-    mail.outbox.clear()
-    other = long.replace("слово", "выражение")
-    published(kk=head.format("Келісім") + other, ru=head.format("Соглашение") + other)
-    dispatch.work()
-    (letter,) = letters().values()
-    assert len(letter.alternatives[0][0].encode()) < 100_000
-    assert re.search(r"Ещё \d+ изменени", letter.body)
+    many = [f"слово{number} " for number in range(2000)]
+    every_third = [word if number % 3 else "другое " for number, word in enumerate(many)]
+    first, *rest = many[:1000]
+    for old, new in (
+        ("".join(many[:1000]), "".join(every_third[:1000])),
+        ("".join(many), "“Иначе” & " * 2000),
+        (numbered(many), numbered(["Новый.", *every_third])),
+        (numbered([first, *rest]), numbered([first, "Новый.", *rest])),
+    ):
+        notice = rewritten(old, new, summary_ru='"&' * 20_000, summary_kk="а\n\n" * 20_000)
+        said = letter(notice, "mul", since=notice.edition.number - 1)
+        assert len(said.html.encode()) < 100_000
+        assert notice.edition.digest in said.html[:6_000]
+        assert f"/editions/{notice.edition.number}/" in said.html[:6_000]
 
 
 @pytest.mark.django_db
