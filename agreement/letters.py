@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate
 from typing import Any
 from urllib.parse import urlencode, urljoin
 
@@ -182,16 +181,21 @@ def _quotations(redline: Redline | None, language: str, room: int, *, short: boo
     most = room // 100
     return {
         "quoted": [_quoted(change, language) for change in shown],
-        "plain": rendering.plain(Redline(tuple(shown)), language).strip() if shown else "",
+        "plain": rendering.plain(Redline(tuple(shown)), language, brief=True).strip() if shown else "",
         "left_out": len(told) - len(shown),
         "renumbered": ", ".join([*renumbered[:most], *(["…"] if len(renumbered) > most else [])]),
     }
 
 
 def _shown(changes: Sequence[Change], room: int) -> list[Change]:
-    """The changed clauses as far as a letter holds them."""
-    sizes = accumulate(sum(len(run.text) for run in change.words) for change in changes)
-    return [change for change, size in zip(changes[:CLAUSES], sizes, strict=False) if size <= room]
+    """The changed clauses as far as a letter holds them; one that is too long hides no other."""
+    shown: list[Change] = []
+    for change in changes:
+        size = sum(len(run.text) for run in rendering.shortened(change.words))
+        if size <= room and len(shown) < CLAUSES:
+            shown.append(change)
+            room -= size
+    return shown
 
 
 def _renumbered(change: Change) -> str:
@@ -207,7 +211,7 @@ def _quoted(change: Change, language: str) -> Quoted:
         words["unnumbered" if fact == "renumbered" and not was else fact].format(was=was)
         for fact in rendering.facts(change)
     ]
-    return Quoted(it.label or words.get(it.kind, ""), "; ".join(facts), change.words)
+    return Quoted(it.label or words.get(it.kind, ""), "; ".join(facts), rendering.shortened(change.words))
 
 
 def absolute(view: str, *args: object) -> str:

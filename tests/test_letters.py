@@ -167,6 +167,31 @@ def test_a_letter_is_never_larger_than_mail_programs_show():
 
 
 @pytest.mark.django_db
+def test_a_long_clause_hides_no_other_and_is_quoted_near_its_changes():
+    head, tail = (" ".join(f"{word}{number}" for number in range(2000)) for word in ("перед", "после"))
+    rest = "Один.", "Два."
+    notice = rewritten(numbered([f"{head} было {tail}", *rest]), numbered([f"{head} стало {tail}", "Другой.", *rest]))
+    said = letter(notice, "ru", since=1)
+    assert re.search(r"1\.2\. \(.*\)\n… \S+ .* перед1999 \[-было-\] \{\+стало\+\} после0 .* \S+ …\n", said.text)
+    assert re.search(r"<br>… .* перед1999 <del [^>]*>было</del><ins [^>]*>стало</ins> после0 .* …</td>", said.html)
+    assert "{+Другой.+}" in said.text
+    assert "1.3 → 1.4, 1.4 → 1.5" in said.text
+    assert "Ещё" not in said.text
+
+
+@pytest.mark.django_db
+def test_what_does_not_fit_is_counted_as_more_only_where_something_is_quoted():
+    long = "слово " * 4000
+    with_others = letter(rewritten("Было.", numbered([f"{long}.", "Другой."])), "ru", since=1)
+    assert "{+Другой.+}" in with_others.text
+    assert "Ещё 1 изменение — на странице изменений." in with_others.text
+    alone = letter(rewritten("Было.", long), "ru", since=3)
+    assert "{+" not in alone.text
+    assert "Ещё" not in alone.text
+    assert len(re.findall(r"\b1 (?:change|изменение)\b", alone.text)) == 1
+
+
+@pytest.mark.django_db
 def test_news_that_was_overtaken_comes_in_one_letter_with_all_since():
     factories.users(2, languages=("ru",))
     published()

@@ -14,7 +14,7 @@ from agreement.text import redline as red
 from agreement.text import rendering
 from agreement.text.clauses import parse
 from agreement.text.redline import Change, redline
-from agreement.text.words import compare, redo, undo
+from agreement.text.words import Run, compare, redo, undo
 from tests.corpus.clean import ALL
 from tests.test_clauses import ANY
 
@@ -391,3 +391,18 @@ def test_in_plain_text_every_mark_is_a_mark(old, new):
 
 def test_every_language_has_every_word():
     assert rendering.WORDS["kk"].keys() == rendering.WORDS["ru"].keys() == rendering.WORDS["en"].keys()
+
+
+def test_a_clause_is_shortened_between_its_changes_and_in_whole_words():
+    words = " ".join(f"сөз{number}" for number in range(200))
+    runs = (Run("equal", f"{words} "), Run("delete", "бір "), Run("equal", words), Run("insert", "екі"))
+    first, gone, between, come = rendering.shortened(runs)
+    assert (gone, come) == (runs[1], runs[3])
+    for run, start, end in ((first, "… ", "сөз199 "), (between, "сөз0 ", "сөз199")):
+        assert run.kind == "equal"
+        assert run.text.startswith(start)
+        assert run.text.endswith(end)
+        assert set(run.text.split()) <= {*words.split(), "…"}
+        assert len(run.text) <= 2 * rendering.AROUND + 3
+    assert rendering.shortened(runs[:1])[0].text.startswith("сөз0 ")
+    assert rendering.shortened(runs[1:2]) == runs[1:2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from agreement.text.clauses import Clause
 from agreement.text.redline import Change, Redline
@@ -89,6 +90,9 @@ _COUNTED = {
     },
 }
 
+#: Characters of unchanged text on either side of a change where a clause is quoted in part.
+AROUND = 120
+
 _MARKS = re.compile(r"(?<=\[)(?=-)|(?<=-)(?=\])|(?<=\{)(?=\+)|(?<=\+)(?=\})")
 
 
@@ -145,8 +149,29 @@ def said(change: Change, fact: str, language: str) -> str:
     return WORDS[language]["unnumbered" if fact == "renumbered" and not was else fact].format(was=was)
 
 
-def plain(redline: Redline, language: str, *, whole: bool = False) -> str:
-    """The redline as plain text, for mail: ``[-deleted-] {+inserted+}``, one paragraph a unit.
+def shortened(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """The runs with ``…`` for unchanged words far from a change; where nothing changed, the first words are kept."""
+    last = len(runs) - 1
+    return tuple(
+        Run("equal", _middle_out(run.text, head=not last or index > 0, tail=index < last))
+        if run.kind == "equal"
+        else run
+        for index, run in enumerate(runs)
+    )
+
+
+def _middle_out(text: str, *, head: bool, tail: bool) -> str:
+    """The text without its middle, in whole words, if that is worth the sign."""
+    if len(text) <= AROUND * (head + tail) + AROUND // 4:
+        return text
+    begins = text[:AROUND].rpartition(" ")[0] or text[:AROUND]
+    ends = text[-AROUND:].partition(" ")[2] or text[-AROUND:]
+    return f"{begins} … {ends}" if head and tail else f"{begins} …" if head else f"… {ends}"
+
+
+def plain(redline: Redline, language: str, *, whole: bool = False, brief: bool = False) -> str:
+    """The redline as plain text, for mail: ``[-deleted-] {+inserted+}``, one paragraph a unit; ``brief``: each
+    ``shortened``.
 
     The same signs in the texts themselves are parted by a backslash (``[\\-``), so that every mark is a mark.
     """
@@ -157,7 +182,8 @@ def plain(redline: Redline, language: str, *, whole: bool = False) -> str:
         true = "; ".join(said(change, fact, language) for fact in facts(change))
         name = unit.label or words.get(unit.kind, "")
         head = f"{name} ({true})" if true else name
-        text = "".join(map(_bracketed, change.words)).replace("-]{+", "-] {+")
+        runs = shortened(change.words) if brief else change.words
+        text = "".join(map(_bracketed, runs)).replace("-]{+", "-] {+")
         paragraphs.append(f"{head}\n{text}".strip())
     return "\n\n".join(paragraphs) + "\n" if paragraphs else words["none"] + "\n"
 
