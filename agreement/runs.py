@@ -110,7 +110,7 @@ class Run:
     settled: Settled | None = None
     clock: Clock = timezone.now
     texts: Texts = field(default_factory=dict)
-    known: dict[int, tuple[dict[int, int], int]] = field(default_factory=dict)
+    known: dict[int, tuple[dict[int, int], int, int]] = field(default_factory=dict)
     sights: dict[str, Sight] = field(default_factory=dict)
     #: Channels and notices whose messages could not be prepared.
     faulty: set[tuple[str, int]] = field(default_factory=set)
@@ -144,8 +144,8 @@ class Run:
             self.texts[key] = said(channel, notice, since)
         return self.texts[key]
 
-    def before(self, notice: Notice) -> tuple[dict[int, int], int]:
-        """The earlier notices, and the edition most readers were told of last."""
+    def before(self, notice: Notice) -> tuple[dict[int, int], int, int]:
+        """The earlier notices, the edition most readers were told of last, and the last edition, told of or not."""
         if notice.pk not in self.known:
-            self.known[notice.pk] = notice.earlier(), notice.since()
+            self.known[notice.pk] = notice.earlier(), *notice.before()
         return self.known[notice.pk]

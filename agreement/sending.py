@@ -216,13 +216,14 @@ class Round:
         """User key → the last edition he was told of by this channel. At most 3 queries."""
         notice, name = self.batch[0].notice, self.channel.name
         users = {delivery.user_id for delivery in self.batch}
-        earlier, usual = self.run.before(notice)
+        earlier, usual, last = self.run.before(notice)
         since = notice.since_by_user(channel=name, users=users, earlier=earlier, usual=usual)
-        if behind := [user for user, number in since.items() if number < usual]:
+        if behind := [user for user, number in since.items() if number < last]:
             # Who has joined an edition knows it, told or not.
             joined = Acceptance.objects.filter(edition__agreement=notice.edition.agreement_id, user__in=behind)
+            joined = joined.filter(edition__cancelled_at=None)
             for user, number in joined.order_by().values_list("user").annotate(Max("edition__number")):
-                since[user] = max(since[user], min(number, usual))
+                since[user] = max(since[user], min(number, last))
         return since
 
     def ended(self) -> set[Any]:

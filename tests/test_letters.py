@@ -16,6 +16,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.management import call_command
 from django.utils import timezone
@@ -288,6 +289,41 @@ def test_who_joined_an_edition_knows_it_whether_he_was_told_or_not():
     dispatch.work()
     (letter,) = letters().values()
     assert "changes/?from=2" in letter.body
+
+
+@pytest.mark.django_db
+def test_an_edition_nobody_was_told_of_is_told_in_the_next_letter_but_to_whoever_joined_it():
+    factories.users(2, languages=("ru",))
+    published()
+    dispatch.work()
+    mail.outbox.clear()
+    silent = factories.draft(**changed(2), summary_ru="Молча.")
+    silent.publish(notify=False)
+    user = get_user_model().objects.get(username="user1")
+    Acceptance.objects.record(
+        user=user, edition=silent, digest=silent.digest, language="ru", kind=Acceptance.Kind.DEEMED
+    )
+    published(3, summary_ru="Вслух.")
+    dispatch.work()
+    found = letters()
+    told, joined = found["user0@example.kz"].body, found["user1@example.kz"].body
+    assert told.index("Молча.") < told.index("Вслух.")
+    assert "changes/?from=1" in told
+    assert "Молча." not in joined
+    assert "changes/?from=2" in joined
+
+
+@pytest.mark.django_db
+def test_readers_know_what_was_announced_or_imported_and_else_what_stood_first():
+    texts = [changed(number) for number in range(1, 6)]
+    for days in (20, 10):
+        factories.draft(**texts[0]).record(effective_from=later(days=-days))
+    factories.draft(**texts[1]).publish(notify=False)
+    assert published(4).notices.get().before() == (2, 3)
+    factories.draft(slug="other", **texts[2]).publish(notify=False)
+    factories.draft(slug="other", **texts[3]).publish(notify=False)
+    assert published(5, slug="other").notices.get().before() == (1, 2)
+    assert Notice.objects.get(edition__number=4).before(1) == (0, 0)
 
 
 @pytest.mark.django_db

@@ -54,8 +54,7 @@ def candidate(edition: Edition, effective_from: datetime | None = None) -> Editi
 def said(edition: Edition, code: str) -> Said:
     """The notice's words in that language. Raises ``ImproperlyConfigured`` where a site can't send any."""
     notice = Notice(edition=edition, kind=Notice.Kind.PUBLISHED, created_at=timezone.now())
-    told = Edition.objects.binding().filter(agreement=edition.agreement_id).order_by("-number").first()
-    return letter(notice, code, since=told.number or 0 if told else 0)
+    return letter(notice, code, since=notice.since())
 
 
 def proposed(binding: Edition | None, now: datetime) -> datetime | None:

@@ -192,13 +192,11 @@ class Notice(models.Model):
         return Notice.objects.filter(edition=self.edition_id).exclude(pk=self.pk)
 
     def since(self) -> int:
-        """The number of the edition before this one, which readers were told of last; 0 if there is none. 1 query.
+        """The number of the edition before this one which readers were told of last; 0 if there is none. 1 query.
 
         A cancellation compares nothing.
         """
-        if self.kind == self.Kind.CANCELLED:
-            return 0
-        return self._before(self.edition.number or 0)
+        return 0 if self.kind == self.Kind.CANCELLED else self.before()[0]
 
     def earlier(self) -> dict[int, int]:
         """Notice → edition number of this agreement's earlier editions that were not taken back. 1 query."""
@@ -240,14 +238,27 @@ class Notice(models.Model):
             else:
                 missed.setdefault(user, edition)
         for user, edition in missed.items():
-            since[user] = told[user] if user in told else self._before(edition)
+            since[user] = told[user] if user in told else self.before(edition)[0]
         return since
 
-    def _before(self, number: int) -> int:
-        """The number of the last edition before that one which was not taken back; 0 if there is none."""
-        earlier = type(self.edition).objects.binding().filter(agreement=self.edition.agreement_id, number__lt=number)
-        found: int | None = earlier.order_by("-number").values_list("number", flat=True).first()
-        return found or 0
+    def before(self, number: int | None = None) -> tuple[int, int]:
+        """The numbers of two editions before that one (this notice's): the last one readers know, and the last one;
+        0 if there is none. 1 query.
+
+        Known is what was announced, or stood before the site had this app; else what stood first. What was published
+        without a notice is news until it is told of.
+        """
+        earlier = (
+            type(self.edition)
+            .objects.binding()
+            .filter(agreement=self.edition.agreement_id, number__lt=number or self.edition.number or 0)
+        )
+        announced = Exists(Notice.objects.filter(edition=OuterRef("pk"), kind=self.Kind.PUBLISHED))
+        rows = list(
+            earlier.annotate(announced=announced).order_by("number").values_list("number", "imported", "announced")
+        )
+        known = [one for one, *reasons in rows if any(reasons)] or [one for one, *_reasons in rows[:1]]
+        return (known[-1], rows[-1][0]) if rows else (0, 0)
 
     def pause(self, *, by: By = None, at: datetime | None = None) -> bool:
         """Claim nothing more of this notice until it is resumed; what is on its way is sent. Before ``due_at`` nothing
