@@ -804,6 +804,18 @@ def test_on_the_site_a_notice_needs_no_row_until_it_is_read(django_assert_num_qu
 
 
 @pytest.mark.django_db
+def test_who_joins_after_a_cancellation_finds_nothing_of_it():
+    published()
+    edition = published(2, effective_from=later(days=5))
+    edition.cancel()
+    before, after = factories.users(2)
+    before.date_joined, after.date_joined = edition.published_at, later(seconds=1)
+    at = later(seconds=2)
+    assert Notice.objects.for_user(before, at=at).get().kind == Notice.Kind.CANCELLED
+    assert not Notice.objects.for_user(after, at=at).exists()
+
+
+@pytest.mark.django_db
 def test_who_joins_before_the_effect_finds_the_coming_edition_and_no_old_news():
     published()
     published(2, effective_from=later(days=5))

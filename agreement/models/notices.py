@@ -99,7 +99,7 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
         No row a user is needed until one is read. News is what had not taken effect when the user joined, where the
         user model says when that was (``date_joined``); news of a cancelled edition is its cancellation, unless it
-        was taken back before anybody was told.
+        was taken back before anybody was told, or before the user joined.
         """
         at = at or timezone.now()
         found = self.filter(due_at__lte=at).exclude(~Q(kind=Notice.Kind.CANCELLED), edition__cancelled_at__lte=at)
@@ -111,6 +111,7 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
             found = found.filter(edition__effective_from__lte=at, edition__cancelled_at=None)
         if joined := getattr(user, "date_joined", None):
             found = found.filter(edition__effective_from__gt=joined)
+            found = found.exclude(edition__cancelled_at__lte=joined)
         read = NoticeRead.objects.filter(notice=OuterRef("pk"), user=user.pk).values("read_at")[:1]
         return found.annotate(read_at=Subquery(read)).select_related("edition__agreement").order_by("-due_at", "-pk")
 
@@ -213,8 +214,9 @@ class Notice(models.Model):
     ) -> dict[Any, int]:
         """User key → the number of the last edition he was told of by that channel (0: none, and there is none).
 
-        ``earlier`` and ``usual`` are ``earlier()`` and ``since()``. At most 2 queries. Who has no earlier delivery at
-        all, as new users have, is told what changed since the edition before; and so is who got every letter.
+        ``earlier`` and ``usual`` are ``earlier()`` and ``since()``. At most 2 queries, and 1 for each edition missed.
+        Who has no earlier delivery at all, as new users have, is told what changed since the edition before; and so is
+        who got every letter.
         """
         since = dict.fromkeys(users, usual)
         if not earlier or self.kind == self.Kind.CANCELLED:
@@ -237,8 +239,9 @@ class Notice(models.Model):
                 missed.pop(user, None)
             else:
                 missed.setdefault(user, edition)
+        known = {edition: self.before(edition)[0] for edition in {*missed.values()}}
         for user, edition in missed.items():
-            since[user] = told[user] if user in told else self.before(edition)[0]
+            since[user] = told.get(user, known[edition])
         return since
 
     def before(self, number: int | None = None) -> tuple[int, int]:
