@@ -29,7 +29,7 @@ MOST_BYTES = 95_000
 #: What a language of a letter holds at most: clauses quoted and their characters, which become fewer where their HTML
 #: is larger than that; the editor's characters; editions listed, the latest.
 CLAUSES, CHARACTERS, SUMMARY, EDITIONS = 40, 12_000, 4_000, 20
-SEPARATOR = "\n\n" + "— " * 20 + "\n\n"
+SEPARATOR = f"\n\n{' '.join('—' * 20)}\n\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +211,12 @@ def _quoted(change: Change, language: str) -> Quoted:
         words["unnumbered" if fact == "renumbered" and not was else fact].format(was=was)
         for fact in rendering.facts(change)
     ]
-    return Quoted(it.label or words.get(it.kind, ""), "; ".join(facts), rendering.shortened(change.words))
+    runs: list[Run] = []
+    for run in rendering.shortened(change.words):
+        if run.kind == "insert" and runs and runs[-1].kind == "delete":
+            runs.append(Run("equal", " "))  # "4.2" and "4.3" are no "4.24.3".
+        runs.append(run)
+    return Quoted(it.label or words.get(it.kind, ""), "; ".join(facts), runs)
 
 
 def absolute(view: str, *args: object) -> str:

@@ -174,7 +174,7 @@ def test_a_long_clause_hides_no_other_and_is_quoted_near_its_changes():
     notice = rewritten(numbered([f"{head} было {tail}", *rest]), numbered([f"{head} стало {tail}", "Другой.", *rest]))
     said = letter(notice, "ru", since=1)
     assert re.search(r"1\.2\. \(.*\)\n… \S+ .* перед1999 \[-было-\] \{\+стало\+\} после0 .* \S+ …\n", said.text)
-    assert re.search(r"<br>… .* перед1999 <del [^>]*>было</del><ins [^>]*>стало</ins> после0 .* …</td>", said.html)
+    assert re.search(r"<br>… .* перед1999 <del [^>]*>было</del> <ins [^>]*>стало</ins> после0 .* …</td>", said.html)
     assert "{+Другой.+}" in said.text
     assert "1.3 → 1.4, 1.4 → 1.5" in said.text
     assert "Ещё" not in said.text

@@ -394,11 +394,11 @@ def test_every_language_has_every_word():
 
 
 def test_a_clause_is_shortened_between_its_changes_and_in_whole_words():
-    words = " ".join(f"сөз{number}" for number in range(200))
+    words = " ".join(f"сөз{number}" for number in range(300))
     runs = (Run("equal", f"{words} "), Run("delete", "бір "), Run("equal", words), Run("insert", "екі"))
     first, gone, between, come = rendering.shortened(runs)
     assert (gone, come) == (runs[1], runs[3])
-    for run, start, end in ((first, "… ", "сөз199 "), (between, "сөз0 ", "сөз199")):
+    for run, start, end in ((first, "… ", "сөз299 "), (between, "сөз0 ", "сөз299")):
         assert run.kind == "equal"
         assert run.text.startswith(start)
         assert run.text.endswith(end)

@@ -90,8 +90,9 @@ _COUNTED = {
     },
 }
 
-#: Characters of unchanged text on either side of a change where a clause is quoted in part.
-AROUND = 120
+#: Characters of unchanged text on either side of a change where a clause is quoted in part, which begins to be worth it
+#: at three times as many.
+AROUND = 150
 
 _MARKS = re.compile(r"(?<=\[)(?=-)|(?<=-)(?=\])|(?<=\{)(?=\+)|(?<=\+)(?=\})")
 
@@ -161,8 +162,8 @@ def shortened(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 
 def _middle_out(text: str, *, head: bool, tail: bool) -> str:
-    """The text without its middle, in whole words, if that is worth the sign."""
-    if len(text) <= AROUND * (head + tail) + AROUND // 4:
+    """The text without its middle, or one of its ends, in whole words, if it is long."""
+    if len(text) <= 3 * AROUND:
         return text
     begins = text[:AROUND].rpartition(" ")[0] or text[:AROUND]
     ends = text[-AROUND:].partition(" ")[2] or text[-AROUND:]
@@ -190,7 +191,8 @@ def plain(redline: Redline, language: str, *, whole: bool = False, brief: bool =
 
 def _bracketed(run: Run) -> str:
     text = _MARKS.sub(r"\\", run.text)
-    bare = text.rstrip()
+    bare = text.strip()
     if run.kind == "equal" or not bare:
         return text
-    return (f"[-{bare}-]" if run.kind == "delete" else f"{{+{bare}+}}") + text[len(bare) :]
+    before, after = text.split(bare)
+    return f"{before}[-{bare}-]{after}" if run.kind == "delete" else f"{before}{{+{bare}+}}{after}"
