@@ -300,6 +300,10 @@ def test_an_edition_that_does_not_bind_leads_to_the_one_that_does(client):
         for page in (old, next_one):
             assert '<a href="/en/agreements/terms/">Read the edition in force</a>' in page
         assert "agreement-banner" not in now
+    factories.published(kk=KK, ru=RU, effective_from=timezone.now() + timedelta(days=5))
+    after_next = text(client, "/en/agreements/terms/editions/4/")
+    assert "Edition 2 is in force now.</strong>" in after_next
+    assert "Until then" not in after_next
 
 
 @pytest.mark.parametrize("address", ["editions/2/", "editions/2/changes/", "editions/2/bilingual/"])
