@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -18,8 +19,17 @@ from agreement import conf, dispatch
 
 #: Seconds one task works before it hands on to the next, so that a worker is never held for hours.
 SLICE = 20
-#: How long a fault is left alone that stops all there is to do, a database's included.
-FAULT_PAUSE = timedelta(seconds=10)
+#: How long a fault is left alone that stops all there is to do, a database's included: a person has to mend it.
+FAULT_PAUSE = timedelta(minutes=1)
+
+
+class _Here(threading.local):
+    """Is this thread in a task already, and was it nudged meanwhile?"""
+
+    working = nudged = False
+
+
+_here = _Here()
 
 
 @task()
@@ -28,14 +38,21 @@ def deliver_notices() -> None:
     due, if the engine can defer. If it can't, the sweep (``deliver_notices --watch``) finds it; so it does where the
     database fails the task, and may not even take the next one.
     """
+    _here.nudged = True
+    if _here.working:  # The engine runs a task where it is enqueued: the one below goes on, a level up.
+        return
+    _here.working = True
     try:
-        at = _work(time.monotonic() + SLICE)
+        while _here.nudged:
+            _here.nudged = False
+            if at := _work(time.monotonic() + SLICE):
+                _hand_on(at)
     except Error:
         with suppress(Exception):
             _hand_on(timezone.now() + FAULT_PAUSE)
         raise
-    if at:
-        _hand_on(at)
+    finally:
+        _here.working = False
 
 
 def _work(deadline: float) -> datetime | None:
@@ -43,7 +60,7 @@ def _work(deadline: float) -> datetime | None:
     while True:
         tally = dispatch.work(deadline=deadline)
         at = dispatch.next_at()
-        if at and tally.faults and tally.idle:  # Somebody must mend it first.
+        if at and tally.faults and tally.idle:  # What is due can't be written; trying it at once is of no use.
             at = max(at, timezone.now() + FAULT_PAUSE)
         pause = max(0.0, (at - timezone.now()).total_seconds()) if at else 0.0
         if at is None or time.monotonic() + pause >= deadline:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from agreement import tasks
+from agreement.channels import EmailChannel
 from agreement.models import Delivery, Edition, Notice
 from agreement.runs import Tally
 from tests import factories, smtp
@@ -51,6 +54,49 @@ def test_what_a_slice_leaves_is_enqueued_again(immediate, monkeypatch):
     tasks.enqueue()
     assert len(calls) == 2
     assert Delivery.objects.filter(outcome="sent").count() == 3
+
+
+@pytest.mark.django_db
+def test_an_engine_that_runs_a_task_where_it_is_enqueued_takes_one_slice_after_another(immediate, monkeypatch):
+    factories.users(2)
+    factories.published()
+    depths: list[int] = []
+    work = tasks.dispatch.work
+
+    def slow(*, deadline: float) -> Tally:
+        depths.append(len(inspect.stack()))
+        assert len(depths) < 20, "it goes round and round"
+        return Tally(sent=1) if len(depths) < 10 else work()
+
+    monkeypatch.setattr(tasks, "SLICE", 0)
+    monkeypatch.setattr(tasks.dispatch, "work", slow)
+    tasks.enqueue()
+    assert len(depths) == 10
+    assert len(set(depths)) == 1
+    assert Delivery.objects.filter(outcome="sent").count() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("backend", ["immediate", "dummy"])
+def test_a_notice_that_can_not_be_written_is_tried_again_later_and_not_at_once(settings, monkeypatch, backend):
+    package = tasks.task.__module__.rpartition(".")[0]
+    settings.TASKS = {"default": {"BACKEND": f"{package}.backends.{backend}.{backend.title()}Backend"}}
+    factories.users(1)
+    factories.published()
+    tried: list[int] = []
+
+    def compose(self: EmailChannel, *args: Any, **options: Any) -> Any:
+        tried.append(1)
+        if len(tried) > 5:
+            pytest.fail("it goes round and round")
+        raise OverflowError("date")
+
+    monkeypatch.setattr(EmailChannel, "compose", compose)
+    tasks.deliver_notices.func()
+    assert len(tried) == 3, "when the audience is written, and in each of two rounds"
+    if backend == "dummy":
+        (again,) = tasks.deliver_notices.get_backend().results
+        assert timedelta(seconds=50) < again.task.run_after - timezone.now() <= tasks.FAULT_PAUSE
 
 
 @pytest.mark.django_db
