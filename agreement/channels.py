@@ -25,6 +25,8 @@ from agreement.models import Delivery, Notice, NoticeText
 from agreement.models.deliveries import LEASE
 from agreement.smtp import UNSAFE, Conversation, wire
 
+#: What is deferred for the mailbox's sake, by the codes of RFC 5321 §4.2.3 and RFC 3463 §3.2–3.3.
+MAILBOX = re.compile(r"SMTP 450|SMTP \d{3} 4\.(1\.[1-6]|2\.\d+)")
 #: The longest a mail server may be silent, in seconds: less than half a lease (design §3.8).
 TIMEOUT = 10
 
@@ -41,7 +43,14 @@ class Refused(Exception):
 
 
 class Deferred(Exception):
-    """Not now; trying again later may help."""
+    """Not now; trying again later may help.
+
+    ``personal`` says that it is this recipient's alone: many such in a row do not make the channel away.
+    """
+
+    def __init__(self, says: str, *, personal: bool = False) -> None:
+        super().__init__(says)
+        self.personal = personal
 
 
 class Unavailable(Exception):
@@ -141,7 +150,7 @@ class EmailChannel(Channel):
         if self._conversation and self._conversation.under_way(but=address):
             self.close()
         self._open()
-        with self._faults():
+        with self._faults(tried=delivery.attempts > 0):
             if self._conversation:
                 self._converse(delivery, address, said)
             else:
@@ -210,13 +219,16 @@ class EmailChannel(Channel):
         conversation.send(self._sender, address, head.encode("ascii") + self._made[said.pk])
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
-        """The faults of a mail server, as this app classifies them."""
+    def _faults(self, *, tried: bool = False) -> Iterator[None]:
+        """The faults of a mail server, as this app classifies them; was the recipient ``tried`` before?"""
         try:
             yield
         except smtplib.SMTPRecipientsRefused as error:
             code, reply = next(iter(error.recipients.values()))
-            raise self._classified(code, reply, recipient=True) from None
+            fault = self._classified(code, reply, recipient=True)
+            if isinstance(fault, Deferred):
+                fault.personal = tried or bool(MAILBOX.fullmatch(str(fault)))
+            raise fault from None
         except (smtplib.SMTPSenderRefused, smtplib.SMTPHeloError) as error:
             # It would be so with every message: the fault is the site's, not the recipient's.
             self.close()

@@ -32,7 +32,8 @@ logger = logging.getLogger("agreement")
 #: comes about a day and a half after the first: a daily quota, or a mistake somebody must find, fails nobody.
 ATTEMPTS = 16
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=4)
-#: So many deferred messages in a row, without one that was taken, are the server's fault and nobody else's.
+#: So many deferred messages in a row, without one that was taken, are the server's fault and nobody else's; those that
+#: are surely the recipient's (``Deferred.personal``) are not among them.
 IN_A_ROW = 10
 #: A database that is away, or full: it may take the same words later.
 Away = (OperationalError, InterfaceError)
@@ -267,7 +268,8 @@ class Round:
             # One message never stops the others. The log names no address; an exception's text might.
             reason = str(error) if isinstance(error, Deferred) else type(error).__name__
             self.postpone(delivery, message.language, reason)
-            self.defer(reason)
+            if not (isinstance(error, Deferred) and error.personal):
+                self.defer(reason)
         else:
             self.deferred = 0
             self.sent += 1

@@ -62,6 +62,42 @@ def test_whatever_the_server_answers_the_ledger_adds_up_and_nobody_is_lost(setti
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("says", ["450 mailbox unavailable", "452 4.2.2 mailbox full", "451 4.7.1 try again later"])
+def test_mailboxes_that_take_nothing_hold_up_no_other_notice(settings, says):
+    factories.users(30)
+    first, second = (factories.published(slug=slug).notices.get() for slug in ("first", "second"))
+    for notice in (first, second):
+        dispatch.fan_out(notice)
+    Delivery.objects.filter(notice=first).update(attempts=3, due_at=timezone.now())
+    clock = Clock()
+    clock.ahead = timedelta(minutes=1)
+    with failing(settings, lambda recipient, count: says if recipient and count >= 30 else "250 OK") as server:
+        tally = dispatch.deliver(clock=clock)
+    assert len(server.took) == 30
+    assert (tally.sent, tally.postponed, tally.outage) == (30, 30, "")
+    assert list(Progress.objects.order_by("pk").values_list("sent", flat=True)) == [0, 30]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("says", "outage"),
+    [
+        ("450 4.2.1 mailbox busy", ""),
+        ("451 4.1.1 not verified", ""),
+        ("451 4.1.7 sender not verified", "SMTP 451 4.1.7"),
+        ("451 4.7.1 try again later", "SMTP 451 4.7.1"),
+        ("452 4.3.1 disk full", "SMTP 452 4.3.1"),
+    ],
+)
+def test_a_fault_of_mailboxes_is_none_of_the_server(settings, says, outage):
+    factories.users(20)
+    factories.published()
+    with failing(settings, lambda recipient, count: says if recipient[:6] not in {"", "user19"} else "250 OK"):
+        tally = dispatch.work()
+    assert (tally.sent, tally.outage) == (not outage, outage)
+
+
+@pytest.mark.django_db
 def test_a_server_that_is_away_at_first_costs_nobody_an_attempt(settings):
     factories.users(COUNT)
     factories.published()

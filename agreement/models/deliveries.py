@@ -74,9 +74,17 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Deliveries in a worker's hands, alive or dead: waiting, or settled and not counted yet."""
         return self.primary().exclude(lease="")
 
-    def claim(self, *, notice: Notice, channel: str, size: int = CLAIM, at: datetime | None = None) -> list[Delivery]:
-        """Lease up to ``size`` due deliveries of a notice in a channel and give them: the longest due first, among
-        equals the most recently active users first.
+    def claim(
+        self,
+        *,
+        notice: Notice,
+        channel: str,
+        size: int = CLAIM,
+        at: datetime | None = None,
+        due: datetime | None = None,
+    ) -> list[Delivery]:
+        """Lease up to ``size`` deliveries of a notice in a channel that are due at ``due`` (``at``), and give them: the
+        longest due first, among equals the most recently active users first.
 
         2 queries. Workers on several machines need no coordination: on PostgreSQL each skips the rows
         another is claiming, on SQLite the second write waits for the first and then finds its rows taken.
@@ -84,7 +92,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         lease, at = uuid.uuid4().hex, at or timezone.now()
         primary = self.primary()
         connection = connections[primary.db]
-        moment, until = map(connection.ops.adapt_datetimefield_value, (at, at + LEASE))
+        moment, until = map(connection.ops.adapt_datetimefield_value, (due or at, at + LEASE))
         with connection.cursor() as cursor:
             # One statement: a transaction that reads first may find SQLite locked when it comes to write.
             cursor.execute(_claim(connection.vendor), [lease, until, notice.pk, channel, moment, notice.pk, size])
