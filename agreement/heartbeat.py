@@ -1,4 +1,4 @@
-"""The lease of a batch, kept up while a worker waits for a mail server."""
+"""The lease of a batch, and its slots, kept up while a worker waits for a mail server."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from typing import Self
 
 from django.db import Error, connections
 
-from agreement.models import Delivery
+from agreement import conf
+from agreement.models import Delivery, Pace
 from agreement.models.deliveries import LEASE
 
 logger = logging.getLogger("agreement")
 
 
 class Heartbeat(threading.Thread):
-    """Renews a lease while a message is on its way: a server may take a minute over one, and a lease is shorter.
+    """Renews a lease, and the slots drawn for it, while a message is on its way: a server may take a minute over one,
+    and a lease is shorter.
 
     A thread with a connection of its own, which first does anything when a batch has lasted a third of its lease. It
     dies with its process, and gives up on a batch that takes longer than ``STUCK`` seconds.
@@ -28,7 +30,7 @@ class Heartbeat(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(name="agreement-lease", daemon=True)
-        self.lease, self.begun, self.done = "", 0.0, threading.Event()
+        self.lease, self.channel, self.begun, self.done = "", "", 0.0, threading.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -39,8 +41,8 @@ class Heartbeat(threading.Thread):
             self.join()
 
     @contextmanager
-    def holding(self, lease: str) -> Iterator[None]:
-        self.lease, self.begun = lease, time.monotonic()
+    def holding(self, lease: str, channel: str) -> Iterator[None]:
+        self.lease, self.channel, self.begun = lease, channel, time.monotonic()
         if not self.is_alive():
             self.start()
         try:
@@ -56,6 +58,8 @@ class Heartbeat(threading.Thread):
                 continue
             try:
                 Delivery.objects.renew(lease=lease)
+                if conf.limits(self.channel):
+                    Pace.objects.renew(self.channel, lease=lease)
             except Error as error:
                 logger.warning("N106 a lease was not renewed: %s", type(error).__name__)
             finally:

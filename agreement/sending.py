@@ -112,7 +112,7 @@ class Round:
         self.held = {delivery.pk for delivery in self.batch}
         try:
             try:
-                with self.channel, heartbeat.holding(lease), _connection().cursor() as self.cursor:
+                with self.channel, heartbeat.holding(lease, name), _connection().cursor() as self.cursor:
                     self.send()
             except Unavailable as error:
                 away = error
@@ -163,15 +163,17 @@ class Round:
                 self.postpone(message.delivery, message.language, reason)
 
     def send_all(self) -> None:
-        renewed, third = time.monotonic(), LEASE.total_seconds() / 3
+        renewed, third, limits = time.monotonic(), LEASE.total_seconds() / 3, conf.limits(self.channel.name)
         messages = self.messages()
         for message, following in zip_longest(messages, messages[1:]):
             delivery = message.delivery
             if self.run.over():
                 return
             if self.lost or time.monotonic() - renewed > third:
-                self.held, renewed = Delivery.objects.renew(lease=delivery.lease), time.monotonic()
-                self.lost = False
+                renewed, at, self.lost = time.monotonic(), self.run.clock(), False
+                self.held = Delivery.objects.renew(lease=delivery.lease, at=at)
+                if limits and not Pace.objects.renew(self.channel.name, lease=delivery.lease, at=at):
+                    return
             if delivery.pk not in self.held:
                 continue
             if message.said:

@@ -16,7 +16,7 @@ from django.db.models import F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agreement import conf, dispatch, pace
+from agreement import conf, dispatch, pace, sending
 from agreement.channels import Channel, Said, Unavailable
 from agreement.forecast import forecast
 from agreement.models import Delivery, Notice, Pace, Progress
@@ -251,6 +251,48 @@ def test_the_slots_of_a_killed_worker_count_to_the_end_of_its_lease(simulated):
     later = START + timedelta(minutes=10)
     dispatch._claim(Simulated(), Run(dispatch.Tally(), clock=lambda: later))
     assert Pace.objects.get().log == [[(START + timedelta(seconds=30)).timestamp(), len(batch)]]
+
+
+@pytest.mark.django_db
+def test_a_worker_slower_than_its_lease_keeps_its_slots_while_it_sends(simulated, settings, monkeypatch):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PACE": {"simulated": ("11/min",)}}
+    monkeypatch.setattr(sending, "LEASE", timedelta())  # It looks after its lease before every message.
+    written(60)
+    send, slow = Simulated.send, []
+
+    def slowly(self: Simulated, *message: Any) -> None:
+        if not slow:
+            slow.append(self)
+        if slow[0] is self:
+            Simulated.now += timedelta(seconds=20)
+            worker()
+        send(self, *message)
+
+    monkeypatch.setattr(Simulated, "send", slowly)
+    worker()
+    assert len(simulated.moments) >= 11
+    assert most_in(simulated.moments, 60) <= 11
+
+
+@pytest.mark.django_db
+def test_a_worker_whose_slots_others_were_given_stops(simulated, monkeypatch):
+    monkeypatch.setattr(sending, "LEASE", timedelta())
+    written(50)
+    send = Simulated.send
+
+    def asleep(self: Simulated, *message: Any) -> None:
+        send(self, *message)
+        if len(Simulated.moments) == 3:  # The machine sleeps, and another one takes it for dead.
+            Simulated.now += timedelta(minutes=10)
+            row = Pace.objects.get()
+            row.draw(conf.limits("simulated"), lease="another", count=11, at=Simulated.now)
+
+    monkeypatch.setattr(Simulated, "send", asleep)
+    worker()
+    assert len(simulated.moments) == 3
+    assert not Delivery.objects.leased().exists()
+    counted = Pace.objects.get().log
+    assert sum(count for at, count in counted if at >= START.timestamp() + 600) == 3
 
 
 @pytest.mark.django_db

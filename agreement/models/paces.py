@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from django.db import models, router
+from django.db import models, router, transaction
 from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement import pace
@@ -28,6 +29,14 @@ class PaceQuerySet(models.QuerySet["Pace"]):
             primary.get_or_create(channel=channel)
             primary.filter(channel=channel).update(channel=F("channel"))
         return primary.get(channel=channel)
+
+    def renew(self, channel: str, *, lease: str, at: datetime | None = None) -> bool:
+        """Keep the slots of whoever still sends; ``False`` if he was taken for dead, and others go by that. 3 queries
+        in a transaction.
+        """
+        with transaction.atomic(using=router.db_for_write(Pace)):
+            row = self.lock(channel)
+            return row.renew(lease=lease, at=at or timezone.now())
 
     def away(self, channel: str, *, at: datetime, reason: str) -> None:
         """Leave the channel alone for a while, longer each time; workers that meet one outage count once."""
@@ -61,7 +70,7 @@ class Pace(models.Model):
     channel = models.CharField(_("channel"), max_length=32, unique=True)
     # What was sent, as agreement.pace keeps it: [[moment, number], …].
     log = models.JSONField(default=list, blank=True)
-    # What is claimed and on its way: {lease: [moment, number]}.
+    # What is claimed and on its way: {lease: [moment of the claim or of its last renewal, number]}.
     claims = models.JSONField(default=dict, blank=True)
     away_until = models.DateTimeField(_("away until"), null=True, blank=True)
     outages = models.PositiveSmallIntegerField(_("outages in a row"), default=0)
@@ -92,11 +101,18 @@ class Pace(models.Model):
         self.claims = {**self._open(at), lease: [at.timestamp(), count]}
         self.save(update_fields=["log", "claims"])
 
+    def renew(self, *, lease: str, at: datetime) -> bool:
+        """Keep the slots of a claim, if they were not counted as a dead worker's."""
+        if kept := lease in self.claims:
+            self.claims[lease][0] = at.timestamp()
+            self.save(update_fields=["claims"])
+        return kept
+
     def settle(self, limits: Sequence[Cap], *, lease: str, used: int, at: datetime) -> None:
-        """Give back what a claim did not use; what it used counts from now on."""
-        if self.claims.pop(lease, None) is not None:
-            self.log = pace.trimmed([*self.log, *([(at.timestamp(), used)] if used else [])], limits, at.timestamp())
-            self.save(update_fields=["log", "claims"])
+        """Give back what a claim did not use; what it used counts from now on, even if it was taken for dead."""
+        self.claims.pop(lease, None)
+        self.log = pace.trimmed([*self.log, *([(at.timestamp(), used)] if used else [])], limits, at.timestamp())
+        self.save(update_fields=["log", "claims"])
 
     def _log(self, at: datetime) -> list[tuple[float, int]]:
         """As if everything claimed were sent at this moment, and nothing after it."""
