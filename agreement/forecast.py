@@ -13,7 +13,7 @@ from django.db.models import Count, QuerySet, Sum, Value
 from django.utils import timezone
 
 from agreement import conf, pace
-from agreement.models import Notice, Pace, Progress
+from agreement.models import Delivery, Notice, Pace, Progress
 from agreement.models.notices import leaves_at
 from agreement.pace import Cap
 
@@ -21,8 +21,8 @@ from agreement.pace import Cap
 SPEED = 20.0
 #: So many users are counted, more are estimated.
 FEW = 500
-#: A notice this large says how fast a channel is.
-MEASURED = 1000
+#: A notice this large says how fast a channel is, by a sample of so many of its deliveries.
+MEASURED, SAMPLE = 1000, 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +45,8 @@ def forecast(
     notice_days: int = 0,
     at: datetime | None = None,
 ) -> Forecast:
-    """What to expect of a notice to so many users that is published at that instant (now). 3 queries, none of which
-    counts a ledger.
+    """What to expect of a notice to so many users that is published at that instant (now). At most 6 queries, none of
+    which counts a ledger.
 
     Whatever waits in the channel goes first; what the caps have seen counts.
     """
@@ -118,7 +118,7 @@ def _estimate(users: QuerySet[Any]) -> int:
 
 def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:
     """When what waits of a notice in a channel will have gone out, as things stand; what older notices have waiting
-    goes first. 3 queries, with the notice at hand.
+    goes first. At most 6 queries, with the notice at hand.
     """
     at = at or timezone.now()
     limits = conf.limits(row.channel)
@@ -133,10 +133,30 @@ def _start(channel: str, limits: Sequence[Cap], at: datetime) -> datetime:
     return max(at, row.opens_at(limits, at) if limits else at, row.back_at(at)) if row else at
 
 
+def speed(row: Progress) -> float | None:
+    """Messages a second at which a notice goes out in a channel, ``None`` where nothing says so: over the shortest time
+    in which a third of them did, so that neither a pause counts nor whoever was tried again the day after. At most 3
+    queries, of a sample of the ledger by its keys.
+    """
+    rows = Delivery.objects.filter(notice=row.notice_id, channel=row.channel)
+    keys = rows.filter(user__isnull=False).values_list("pk", flat=True)
+    first, last = keys.order_by("user_id").first(), keys.order_by("-user_id").first()
+    if first is None or last is None:
+        return None
+    sample = {first + (last - first) * number // (SAMPLE - 1) for number in range(SAMPLE)}
+    # Not what was found in the mail log after a restore: nobody knows when that was sent.
+    out = rows.filter(pk__in=sample, outcome=Delivery.Outcome.SENT, reason="", settled_at__isnull=False)
+    moments = sorted(moment.timestamp() for moment in out.values_list("settled_at", flat=True) if moment)
+    third = len(moments) // 3
+    if not third:
+        return None
+    took = min(later - moment for moment, later in zip(moments, moments[third:], strict=False))
+    rate = third * (row.sent - 1) / (len(moments) - 1) / max(took, 0.001)
+    # What a cap lets go at once is not its speed.
+    return min([rate, *(one.count / one.seconds for one in conf.limits(row.channel))])
+
+
 def _speed(channel: str) -> float:
-    """Messages a second, by the newest notice that was large enough and has an end."""
-    rows = Progress.objects.filter(channel=channel, sent__gte=MEASURED, latest_at__isnull=False).order_by("-pk")
-    last = rows.first()
-    if last is None or last.began_at is None or last.latest_at is None:
-        return SPEED
-    return (last.sent + last.failed) / max((last.latest_at - last.began_at).total_seconds(), 1.0)
+    """Messages a second, by the newest notice that was large enough."""
+    last = Progress.objects.filter(channel=channel, sent__gte=MEASURED).order_by("-pk").first()
+    return (speed(last) if last else None) or SPEED

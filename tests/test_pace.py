@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from agreement import conf, dispatch, pace, sending
 from agreement.channels import Channel, Said, Unavailable
-from agreement.forecast import forecast
+from agreement.forecast import forecast, speed
 from agreement.models import Delivery, Notice, Pace, Progress
 from agreement.runs import Run
 from tests import factories
@@ -378,11 +378,41 @@ def test_what_waits_already_goes_first(simulated):
     assert expected.before_effect == 0
 
 
-@pytest.mark.django_db
-def test_without_caps_the_last_large_notice_says_how_fast_a_channel_is():
-    notice = factories.published().notices.get()
-    Progress.objects.create(
-        notice=notice, channel="email", sent=36_000, began_at=START, latest_at=START + timedelta(hours=1)
+def gone_out(users: list[Any], notice: Notice, moments: list[datetime]) -> Progress:
+    """As if to each of these users a message had gone out then, for thirty-six others."""
+    Delivery.objects.bulk_create(
+        Delivery(notice=notice, user=user, channel="email", due_at=START, outcome="sent", settled_at=moment)
+        for user, moment in zip(users, moments, strict=True)
     )
+    made: Progress = Progress.objects.create(
+        notice=notice, channel="email", sent=36 * len(users), began_at=min(moments), latest_at=max(moments)
+    )
+    return made
+
+
+def test_without_caps_the_last_large_notice_says_how_fast_a_channel_is(db):
+    users, notice = factories.users(1_000), factories.published().notices.get()
+    gone_out(users, notice, [START + timedelta(seconds=3.6) * number for number in range(1_000)])
     expected = forecast(channel="email", recipients=72_000, effective_from=START, at=START)
-    assert expected.ends_at == START + timedelta(hours=2)
+    assert (expected.ends_at - START) / timedelta(hours=2) == pytest.approx(1, rel=0.01)
+
+
+@pytest.mark.parametrize("late", [timedelta(days=2), timedelta(seconds=3.6)], ids=["tried again", "at once"])
+@pytest.mark.parametrize("paused", [timedelta(days=1), timedelta()], ids=["paused", "at a stretch"])
+def test_neither_a_pause_nor_who_was_tried_again_days_later_makes_a_channel_slow(db, late, paused):
+    users, notice = factories.users(1_000), factories.published().notices.get()
+    moments = [START + timedelta(seconds=3.6) * number for number in range(1_000)]
+    random.Random(1).shuffle(moments)  # The most recently active go first, and not the first users.
+    middle = START + timedelta(minutes=31)
+    moments = [moment + paused if moment > middle else moment for moment in moments]
+    for number in range(0, 1_000, 20):
+        moments[number] += late
+    row = gone_out(users, notice, moments)
+    assert speed(row) == pytest.approx(10, rel=0.25)
+
+
+def test_what_a_cap_lets_go_at_once_is_not_its_speed(db, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PACE": {"email": ("3600/h",)}}
+    users, notice = factories.users(20), factories.published().notices.get()
+    assert speed(gone_out(users, notice, [START + timedelta(milliseconds=number) for number in range(20)])) == 1
+    assert speed(Progress.objects.create(notice=notice, channel="sms", sent=5)) is None
