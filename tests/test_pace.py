@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from agreement import conf, dispatch, pace, sending
 from agreement.channels import Channel, Said, Unavailable
-from agreement.forecast import forecast, speed
+from agreement.forecast import expected_end, forecast, speed
 from agreement.models import Delivery, Notice, Pace, Progress
 from agreement.runs import Run
 from tests import factories
@@ -376,6 +376,26 @@ def test_what_waits_already_goes_first(simulated):
     expected = forecast(channel="simulated", recipients=60, effective_from=START + timedelta(hours=2), at=START)
     assert (expected.ends_at - START) / timedelta(hours=1) == pytest.approx(3, rel=0.1)
     assert expected.before_effect == 0
+
+
+@pytest.mark.django_db
+def test_what_a_correction_replaces_and_what_is_paused_holds_up_no_forecast(simulated):
+    first, other, paused = written(40, notices=3)
+    paused.pause()
+    at = START + timedelta(minutes=1)
+    asked = {"channel": "simulated", "recipients": 40, "effective_from": at, "at": at}
+    beforehand = forecast(**asked, agreement=first.edition.agreement_id)
+
+    correction = factories.published(slug=first.edition.agreement.slug).notices.get()
+    Notice.objects.filter(pk=correction.pk).update(due_at=at)
+    correction.refresh_from_db()
+    dispatch.fan_out(correction)
+    row = correction.progress.get()
+
+    assert other.progress.get().waiting == first.progress.get().waiting == row.waiting == 40
+    assert expected_end(row, at=at) == beforehand.ends_at
+    assert (beforehand.ends_at - at) / timedelta(minutes=40) == pytest.approx(1, rel=0.2)
+    assert forecast(**asked).ends_at > beforehand.ends_at
 
 
 def gone_out(users: list[Any], notice: Notice, moments: list[datetime]) -> Progress:

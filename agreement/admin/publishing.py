@@ -191,7 +191,8 @@ class Told:
 
 
 def outlook(edition: Edition, effective_from: datetime | None, binding: Edition | None, *, exact: bool) -> Any:
-    """Who would be told, when that begins and ends, and how many in time: at most 6 queries and 3 a channel.
+    """Who would be told, when that begins and ends, and how many in time: at most 6 queries, 7 a channel
+    and 1 a channel and notice that waits.
 
     ``effective_from`` is the moment asked for or proposed; ``None``: it binds at once.
     """
@@ -202,7 +203,14 @@ def outlook(edition: Edition, effective_from: datetime | None, binding: Edition 
     for channel in channels():
         called = str(CHANNELS.get(channel.name, channel.name))
         rows += [(called, str(names[code]), count) for code, count in found.languages.items()]
-        one = forecast(channel=channel.name, recipients=found.total, effective_from=effect, notice_days=days, at=now)
+        one = forecast(
+            channel=channel.name,
+            recipients=found.total,
+            effective_from=effect,
+            notice_days=days,
+            agreement=edition.agreement_id,
+            at=now,
+        )
         told.append(
             Told(
                 channel=called,

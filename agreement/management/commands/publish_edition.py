@@ -47,6 +47,7 @@ class Command(BaseCommand):
                 recipients=recipients,
                 effective_from=at if at and at.tzinfo else timezone.now(),
                 notice_days=binding.notice_days if binding else 0,
+                agreement=edition.agreement_id,
             )
             for channel in dispatch.channels()
             if recipients
