@@ -159,6 +159,31 @@ def test_a_previewed_letter_says_what_the_draft_changes(publisher):
     assert "правки" not in said
 
 
+def test_the_notice_is_seen_and_tried_with_the_moment_that_is_proposed_or_chosen(
+    publisher, django_user_model, settings
+):
+    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
+    django_user_model.objects.update(email="publisher@example.kz")
+    factories.published(notice_days=10)
+    edition = factories.draft()
+    page = publisher.get(at("edition_publish", edition.pk))
+    day = page.context["form"].initial["date"]
+    assert f"{day.year} г., 00:00" in page.context["previews"][1][2]
+    [there, *_more] = re.findall(r'src="([^"]*preview/mail/ru/[^"]*)"', page.content.decode())
+    assert f"{day.year} г., 00:00" in words(publisher.get(html.unescape(there)))
+    later = question(publisher, edition, when="at", date=f"{timezone.now().year + 2}-03-01", time="09:00")
+    page = publisher.post(at("edition_test_mail", edition.pk), later)
+    said = f"1 марта {timezone.now().year + 2} г., 09:00"
+    assert said in page.context["previews"][1][2]
+    assert said in mail.outbox[1].body
+
+
+@pytest.mark.parametrize("moment", ["x", "2031-03-01T09:00:00", "9999-12-31T23:00:00-11:00"])
+def test_a_preview_of_no_moment_is_not_found(publisher, moment):
+    edition = factories.draft()
+    assert publisher.get(at("edition_preview", edition.pk, "mail", "kk"), {"at": moment}).status_code == 404
+
+
 def test_previews_are_of_drafts_and_for_those_who_see_them(publisher, django_user_model):
     edition = factories.draft()
     for args in ((edition.pk, "mail", "en"), (edition.pk, "post", "kk"), (factories.published().pk, "mail", "kk")):
@@ -183,6 +208,24 @@ def test_a_test_mail_goes_to_oneself_in_both_languages_and_keeps_the_answers(pub
     assert [message.to for message in mail.outbox] == [["publisher@example.kz"]] * 2
     assert all(message.subject.startswith("[") for message in mail.outbox)
     assert Edition.objects.drafts().exists()
+
+
+def test_after_a_test_mail_the_page_still_publishes_and_counts(publisher, many):
+    factories.users(9)
+    edition = factories.draft()
+    page = publisher.post(at("edition_test_mail", edition.pk), question(publisher, edition)).content.decode()
+    there = at("edition_publish", edition.pk)
+    assert f'<form method="post" action="{there}"' in page
+    assert f'<a href="{there}?exact">' in page
+
+
+def test_a_test_mail_of_a_page_that_is_out_of_date_is_refused(publisher):
+    edition = factories.draft()
+    opened = question(publisher, edition)
+    Edition.objects.filter(pk=edition.pk).update(summary_ru="Иначе")
+    answer = publisher.post(at("edition_test_mail", edition.pk), opened)
+    assert answer.status_code == 409
+    assert "the page was older than the draft" in words(answer)
 
 
 def test_only_a_publisher_sends_test_mails_and_only_of_drafts(publisher, author):

@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone, translation
@@ -23,6 +23,7 @@ from agreement.compared import Compared, beside
 from agreement.letters import Said, letter
 from agreement.models import Delivery, Edition, Notice, NoticeText
 from agreement.models.editions import State
+from agreement.models.refusals import FARTHEST
 from agreement.shown import Shown
 from agreement.text import seal
 
@@ -62,8 +63,18 @@ def proposed(binding: Edition | None, now: datetime) -> datetime | None:
     return now + timedelta(days=binding.notice_days) if binding and binding.notice_days else None
 
 
+def _instant(asked: str) -> datetime | None:
+    """Raises ``ValueError`` for what no edition can take effect at."""
+    if not asked:
+        return None
+    at = datetime.fromisoformat(asked)
+    if timezone.is_naive(at) or at > timezone.now() + FARTHEST:
+        raise ValueError(asked)
+    return at
+
+
 class Previews(EditionModelAdmin):
-    """``…/<id>/preview/mail/kk/``, ``…/preview/page/ru/`` and ``…/<id>/test-mail/``."""
+    """``…/<id>/preview/mail/kk/``, ``…/preview/page/ru/``; ``?at=`` is when it takes effect, an instant: now."""
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -73,7 +84,6 @@ class Previews(EditionModelAdmin):
                 wrap(self.preview_view),
                 name="agreement_edition_preview",
             ),
-            path("<path:object_id>/test-mail/", wrap(self.test_mail_view), name="agreement_edition_test_mail"),
             *super().get_urls(),
         ]
 
@@ -84,8 +94,11 @@ class Previews(EditionModelAdmin):
             raise PermissionDenied
         if edition is None or edition.published_at or code not in conf.LANGUAGES or kind not in {"mail", "page"}:
             raise Http404
+        try:
+            made = candidate(edition, _instant(request.GET.get("at", "")))
+        except ValueError:
+            raise Http404 from None
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).select_related("agreement").first()
-        made = candidate(edition, proposed(binding, timezone.now()))
         try:
             html = said(made, code).html if kind == "mail" else self._page(request, made, binding, code)
         except (ImproperlyConfigured, NoReverseMatch) as error:
@@ -113,24 +126,13 @@ class Previews(EditionModelAdmin):
             }
             return render_to_string("agreement/edition.html", context)
 
-    def test_mail_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Send the notice to whoever asks, in both languages; then the question is as it was left."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        edition = EditionModelAdmin.get_object(self, request, unquote(object_id))
-        if edition is None or edition.published_at or not self.may(request, "publish"):  # type: ignore[attr-defined]
-            raise PermissionDenied
-        if fault := self._send_to(request, edition):
-            messages.error(request, fault)
-        answer: HttpResponse = self.question(request, edition, kept=request.POST)  # type: ignore[attr-defined]
-        return answer
-
-    def _send_to(self, request: HttpRequest, edition: Edition) -> str:
+    def send_to(self, request: HttpRequest, edition: Edition, effective_from: datetime | None) -> str:
+        """Mail the notice of a draft that takes effect then (now) to whoever asks; what kept it from going out."""
         users: Any = get_user_model()._default_manager.filter(pk=str(request.user.pk))
         address = users.annotate(agreement_address=conf.user_email()).values_list("agreement_address", flat=True).get()
         if not address:
             return gettext("Your account has no e-mail address.")
-        made, mark = candidate(edition), gettext("test")
+        made, mark = candidate(edition, effective_from), gettext("test")
         try:
             with channels.EmailChannel() as channel:
                 if fault := channel.unreachable(address):

@@ -236,7 +236,10 @@ def outlook(edition: Edition, effective_from: datetime | None, binding: Edition 
 
 
 class Publishing(EditionModelAdmin):
-    """``…/<id>/publish/`` and ``…/<id>/cancel/``: GET asks and changes nothing, POST acts."""
+    """``…/<id>/publish/`` and ``…/<id>/cancel/``: GET asks and changes nothing, POST acts.
+
+    ``…/<id>/test-mail/`` is posted from the question, and leads back to it.
+    """
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.act_view)
@@ -244,6 +247,8 @@ class Publishing(EditionModelAdmin):
             path(f"<path:object_id>/{act}/", view, {"act": act}, name=f"agreement_edition_{act}")
             for act in ("publish", "cancel")
         ]
+        mail = self.admin_site.admin_view(self.test_mail_view)
+        acts.append(path("<path:object_id>/test-mail/", mail, name="agreement_edition_test_mail"))
         return acts + super().get_urls()
 
     def may(self, request: HttpRequest, act: str) -> bool:
@@ -273,20 +278,14 @@ class Publishing(EditionModelAdmin):
             )
         if request.method != "POST":
             return self.question(request, edition)
-        opened = self._opened(edition)
-        if any(request.POST.get(name) != value for name, value in opened.items()):
-            return self.refuse(
-                request,
-                edition,
-                gettext("Nothing was published: the page was older than the draft or the last edition."),
-                gettext("Somebody edited the draft or published another edition. Read both again."),
-            )
+        if outdated := self.outdated(request, edition):
+            return outdated
         form, context = self._form(request, edition, request.POST)
         if form.is_valid():
             try:
                 by = cast("AbstractBaseUser", request.user)
                 reason = form.cleaned_data["reason"].strip()
-                edition.publish(effective_from=form.effective_from, by=by, after=opened["after"], reason=reason)
+                edition.publish(effective_from=form.effective_from, by=by, after=request.POST["after"], reason=reason)
             except EditionError as error:
                 form.add_error(None, f"{error} {error.hint}")
             else:
@@ -296,9 +295,22 @@ class Publishing(EditionModelAdmin):
                 return self._done(request, edition, sentence % values)
         return self._asked(request, edition, form, context)
 
-    def question(self, request: HttpRequest, edition: Edition, kept: Any = None) -> HttpResponse:
-        """The page that says everything; ``kept`` are answers given already."""
-        form, context = self._form(request, edition, None, kept)
+    def question(self, request: HttpRequest, edition: Edition) -> HttpResponse:
+        """The page that says everything."""
+        return self._asked(request, edition, *self._form(request, edition, None))
+
+    def test_mail_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Send the notice to whoever asks, in both languages; then the question is as it was left."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        edition = EditionModelAdmin.get_object(self, request, unquote(object_id))
+        if edition is None or edition.published_at or not self.may(request, "publish"):
+            raise PermissionDenied
+        if outdated := self.outdated(request, edition):
+            return outdated
+        form, context = self._form(request, edition, None, kept=request.POST)
+        if fault := self.send_to(request, edition, context["chosen"]):
+            messages.error(request, fault)
         return self._asked(request, edition, form, context)
 
     def _asked(
@@ -307,9 +319,18 @@ class Publishing(EditionModelAdmin):
         title = gettext("Publish: %(edition)s") % {"edition": edition}
         return self._ask(request, "publish", edition, form, title=title, **context)
 
-    def _opened(self, edition: Edition) -> dict[str, str]:
+    def outdated(self, request: HttpRequest, edition: Edition) -> HttpResponse | None:
+        """Refuse a page that showed another draft, or compared it with another edition, than there is by now."""
         last = Edition.objects.published().binding().filter(agreement=edition.agreement_id).last()
-        return {"after": last.digest if last else "", "draft": fingerprint(edition)}
+        opened = {"after": last.digest if last else "", "draft": fingerprint(edition)}
+        if all(request.POST.get(name) == value for name, value in opened.items()):
+            return None
+        return self.refuse(
+            request,
+            edition,
+            gettext("Nothing was published: the page was older than the draft or the last edition."),
+            gettext("Somebody edited the draft or published another edition. Read both again."),
+        )
 
     def _form(
         self, request: HttpRequest, edition: Edition, posted: Any, kept: Any = None
@@ -331,21 +352,15 @@ class Publishing(EditionModelAdmin):
             day = local_day(promised, zone) + timedelta(days=1)
             initial |= {"when": "at", "date": day, "time": time()}
             chosen = datetime.combine(day, time(), ZoneInfo(zone))
-        if kept is not None:
-            initial |= {name: kept.get(name, "") for name in ("when", "date", "time", "reason", "typed")}
-            initial["warnings"] = kept.getlist("warnings")
-        form = PublishForm(
-            posted,
-            initial=initial,
-            edition=edition,
-            binding=binding,
-            later=bool(scheduled),
-            warnings=warnings,
-        )
+        about: Any = {"edition": edition, "binding": binding, "later": bool(scheduled), "warnings": warnings}
+        form = PublishForm(posted or kept, initial=initial, **about)
         if form.is_bound:
             form.is_valid()
             # Days of notice are counted back from it: at the beginning of the calendar there are none.
             chosen = form.effective_from and max(form.effective_from, EARLIEST)
+        if kept is not None:  # Not answered yet: nothing is wrong with it.
+            initial |= {name: kept.get(name, "") for name in ("when", "date", "time", "reason", "typed")}
+            form = PublishForm(initial=initial | {"warnings": kept.getlist("warnings")}, **about)
         problem = None
         try:
             edition.check_texts()
@@ -370,10 +385,11 @@ class Publishing(EditionModelAdmin):
             "scheduled": scheduled,
             "scheduled_from": scheduled and moment(scheduled.effective_from, zone),
             "proposed": promised and dates.instant(promised, language(), zone),
+            "chosen": chosen,
             "outlook": outlook(edition, chosen, binding, exact="exact" in request.GET),
             "zone": f"{dates.zone(now, language(), zone)}, {zone}",
             "now": moment(now, zone),
-            "previews": [(code, *_mail(edition, code, promised)) for code in conf.LANGUAGES],
+            "previews": [(code, *_mail(edition, code, chosen)) for code in conf.LANGUAGES],
         }
 
     def cancel(self, request: HttpRequest, edition: Edition) -> HttpResponse:
