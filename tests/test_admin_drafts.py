@@ -204,6 +204,36 @@ def test_a_revision_is_not_restored_over_what_was_saved_meanwhile(author):
     assert Edition.objects.get().summary_kk == "Үшінші."
 
 
+def test_a_draft_that_is_back_already_is_not_recovered_over(author):
+    edition = saved(author)
+    author.post(at("edition_delete", edition.pk), {"post": "yes"})
+    there = at("edition_recover", reversion.models.Version.objects.get_deleted(Edition).get().pk)
+    form = written(edition)
+    assert author.post(there, form).status_code == 302
+    back = Edition.objects.get()
+    author.post(at("edition_change", back.pk), written(back, summary_kk="Кейін."))
+    for answer in (author.get(there), author.post(there, form)):
+        assert answer.status_code == 409
+        assert "This draft is not deleted: nothing was restored." in html.unescape(answer.content.decode())
+    assert Edition.objects.get().summary_kk == "Кейін."
+
+
+def test_what_was_typed_into_a_draft_somebody_deleted_is_shown(author, django_user_model):
+    edition = saved(author)
+    form = written(edition, body_ru="# Моя большая работа")
+    other = desk(django_user_model, *AUTHOR, name="other")
+    other.post(at("edition_delete", edition.pk), {"post": "yes"})
+    version = reversion.models.Version.objects.get_deleted(Edition).get()
+    for there in (at("edition_change", edition.pk), at("edition_revision", edition.pk, version.pk)):
+        answer = author.post(there, form)
+        assert answer.status_code == 409
+        page = html.unescape(answer.content.decode())
+        assert "This draft was deleted: nothing was saved." in page
+        assert "# Моя большая работа" in page
+        assert at("edition_recoverlist") in page
+        assert not Edition.objects.exists()
+
+
 def test_who_lost_the_permission_meanwhile_keeps_what_was_typed(author, django_user_model):
     edition = factories.draft()
     form = written(edition, body_ru="# Моя большая работа")

@@ -17,10 +17,9 @@ from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import PermissionDenied
-from django.db import models, transaction
+from django.db import models
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
@@ -31,8 +30,6 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 from modeltranslation.admin import TranslationAdmin
 from reversion.admin import VersionAdmin
-from reversion.errors import RevertError
-from reversion.models import Version
 
 from agreement import conf
 from agreement.admin.acts import rights
@@ -41,11 +38,11 @@ from agreement.admin.drafts import EditionForm, Writing, fingerprint
 from agreement.admin.joined import chart
 from agreement.admin.previews import Previews
 from agreement.admin.publishing import Publishing
+from agreement.admin.revisions import Revisions, conflicting
 from agreement.admin.sending import course
 from agreement.admin.starting import Starting
 from agreement.admin.tables import LONG, Filtered, language, moment
-from agreement.models import Act, Agreement, Edition
-from agreement.models.acts import edition_name
+from agreement.models import Act, Edition
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from agreement.text import source
@@ -124,7 +121,9 @@ def _fieldsets(pairs: dict[str, Any], states: Any = STATED, *, written: bool = F
 
 
 @admin.register(Edition)
-class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing, VersionAdmin, TranslationAdmin):  # type: ignore[misc]
+class EditionAdmin(  # type: ignore[misc]
+    Filtered, Starting, Writing, Comparing, Previews, Publishing, Revisions, VersionAdmin, TranslationAdmin
+):
     list_display = ["name", "badge", "binds", "heading"]
     search_fields = ["agreement__slug", "title_kk", "title_ru"]
     list_select_related = ["agreement"]
@@ -325,19 +324,13 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
         try:
             answer = super().changeform_view(request, object_id, form_url, extra_context)
             if not hasattr(request, "agreement_over"):
-                answer.status_code = _status(answer)
+                answer.status_code = conflicting(answer)
             return answer
         except PermissionDenied:
             edition = object_id and super().get_object(request, unquote(object_id))
             if not edition or request.method != "POST":
                 raise
-            typed = [
-                (code, _label(f"{name}_{code}"), text)
-                for name in TEXTS
-                for code in conf.LANGUAGES
-                if (text := source.normalise(request.POST.get(f"{name}_{code}", "")))
-                and text != getattr(edition, f"{name}_{code}")
-            ]
+            typed = self.typed(request, edition)
             if edition.published_at and self.has_change_permission(request):
                 return self.refuse(
                     request,
@@ -351,97 +344,25 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
             shown = edition if self.has_view_permission(request) else None
             return self.refuse(request, shown, sentence, hint, status=403, typed=typed)
 
+    def typed(self, request: HttpRequest, edition: Edition | None = None) -> list[tuple[str, Any, str]]:
+        """(language, column, words) that were posted and are not that edition's: what a refusal must not lose."""
+        return [
+            (code, _label(f"{name}_{code}"), text)
+            for name in TEXTS
+            for code in conf.LANGUAGES
+            if (text := source.normalise(request.POST.get(f"{name}_{code}", "")))
+            and text != getattr(edition, f"{name}_{code}", None)
+        ]
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """Django's, but for words that were typed into a draft somebody deleted meanwhile."""
+        if typed := self.typed(request):
+            sentence = gettext("This draft was deleted: nothing was saved.")
+            hint = gettext("Keep what you wrote: recover the draft, or begin a new one.")
+            return self.refuse(request, None, sentence, hint, typed=typed, recoverable=True)
+        gone: HttpResponse = super()._get_obj_does_not_exist_redirect(request, opts, object_id)
+        return gone
+
     @method_decorator(require_safe)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return super().changelist_view(request, extra_context)
-
-    @method_decorator(require_safe)
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
-        edition = self.get_object(request, unquote(object_id))
-        if edition is None:  # Its revisions, if any, are the list of deleted drafts; and not every address is a key.
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
-        zone = edition.agreement.time_zone
-        versions = Version.objects.get_for_object_reference(Edition, edition.pk)
-        revisions = [
-            (version.pk, moment(version.revision.date_created, zone), version.revision)
-            for version in versions.select_related("revision__user")
-        ]
-        context = {"revisions": revisions, "restorable": self.has_change_permission(request, edition)}
-        return super().history_view(request, object_id, context | (extra_context or {}))
-
-    def recoverlist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        deleted = Version.objects.get_deleted(Edition).select_related("revision").order_by("-pk")
-        slugs = dict(Agreement.objects.values_list("pk", "slug"))
-        rows = [
-            (version.pk, moment(version.revision.date_created, conf.time_zone()), _called(version, slugs))
-            for version in deleted
-        ]
-        return super().recoverlist_view(request, {"rows": rows} | (extra_context or {}))
-
-    def revision_view(self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None) -> Any:
-        if not unquote(object_id).isdecimal():
-            raise Http404
-        with transaction.atomic():
-            if refusal := self._refuse_revision(request, version_id):
-                return refusal
-            # The form begins with the revision, and is saved over what is stored by then.
-            request.agreement_over = Edition.objects.filter(pk=unquote(object_id)).first()  # type: ignore[attr-defined]
-            title = {"title": gettext("An older revision: %(edition)s") % {"edition": request.agreement_over or ""}}  # type: ignore[attr-defined]
-            answer = super().revision_view(request, object_id, version_id, title | (extra_context or {}))
-            # Set late: the view in between takes any other status than 200 for a revision it could not read.
-            answer.status_code = _status(answer)
-            return answer
-
-    def recover_view(self, request: HttpRequest, version_id: str, extra_context: Any = None) -> Any:
-        with transaction.atomic():
-            if refusal := self._refuse_revision(request, version_id):
-                return refusal
-            slugs = dict(Agreement.objects.values_list("pk", "slug"))
-            called = _called(Version.objects.get(pk=version_id), slugs)
-            title = {"title": gettext("A deleted draft: %(edition)s") % {"edition": called}}
-            return super().recover_view(request, version_id, title | (extra_context or {}))
-
-    def _refuse_revision(self, request: HttpRequest, version_id: str) -> HttpResponse | None:
-        """Refuse a revision that holds, or would write to, a published edition, or that has no home any more."""
-        every = Version.objects.get_for_model(Edition)
-        try:
-            version = get_object_or_404(every.select_related("revision"), pk=version_id)
-        except ValueError:  # More digits than Python reads.
-            raise Http404 from None
-        if not self.has_view_or_change_permission(request):
-            raise PermissionDenied
-        versions = every.filter(revision=version.revision_id)
-        keys = [version.object_id for version in versions]
-        for agreement in Agreement.objects.filter(editions__in=keys).distinct().order_by("pk"):
-            agreement.lock()
-        sealed = Edition.objects.published().filter(pk__in=keys).first()
-        stored = [_fields(version) for version in versions]
-        if sealed or any(fields.get("published_at") for fields in stored):
-            sentence = gettext("This revision belongs to a published edition: nothing was restored.")
-            hint = gettext("A published edition never changes. Put the old words into a new draft.")
-            return self.refuse(request, sealed, sentence, hint, status=403)
-        homes = {fields["agreement_id"] for fields in stored if fields}
-        if Agreement.objects.filter(pk__in=homes).count() < len(homes):
-            sentence = gettext("The agreement of this draft was deleted: nothing was restored.")
-            return self.refuse(request, None, sentence, gettext("Put the words into a draft of another agreement."))
-        return None
-
-
-def _status(answer: Any) -> int:
-    """409 for a form that met another one's words; else what it is."""
-    shown = getattr(answer, "context_data", None) or {}
-    form = getattr(shown.get("adminform"), "form", None)
-    return 409 if form and form.is_bound and form.has_error("__all__", "conflict") else int(answer.status_code)
-
-
-def _called(version: Any, slugs: dict[int, str]) -> str:
-    """The edition's name in the page's language; a revision keeps it in the language of who saved it."""
-    agreement = _fields(version).get("agreement_id")
-    return edition_name(slugs[agreement], None, version.object_id) if agreement in slugs else version.object_repr
-
-
-def _fields(version: Any) -> dict[str, Any]:
-    try:
-        return dict(version.field_dict)
-    except RevertError:  # Older than the model's fields: the view that restores it says so.
-        return {}
