@@ -367,6 +367,8 @@ def test_two_browsers_on_one_draft_lose_nothing(person, other, language):
     assert person.page.locator(".agreement-conflict del", has_text="Слова другого").count() == 1
     assert person.page.locator(".agreement-conflict ins", has_text="Мои слова").count() == 1
     assert "Мои слова." in person.page.locator("#id_body_ru").input_value()
+    # Refused words are unsaved words: they are not left by mistake either.
+    assert person.page.evaluate("!dispatchEvent(new Event('beforeunload', {cancelable: true}))")
     draft.refresh_from_db()
     assert "Слова другого." in draft.body_ru
 

@@ -251,5 +251,9 @@
             document.getElementById("agreement-slot").remove();
         });
     }
+    if ("unsaved" in said) { // A save was refused: the words on the page are nowhere else.
+        dirty = true;
+        keepLater();
+    }
     check();
 })();
