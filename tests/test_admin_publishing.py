@@ -126,6 +126,15 @@ def test_with_four_eyes_the_last_author_is_told_who_else_may(settings, django_us
     assert "Two people are needed: the draft was last written by both." in words(answer)
 
 
+def test_what_an_announced_edition_would_lose_is_shown_before_it_is_overtaken(publisher):
+    factories.published()
+    more = {"kk": factories.KK + "\n1.3. Жарияланды.\n", "ru": factories.RU + "\n1.3. Объявлено.\n"}
+    announced = factories.published(effective_from=timezone.now() + timedelta(days=2), **more)
+    page = publisher.get(at("edition_publish", factories.draft().pk))
+    assert f"Changes against what takes effect before it: {announced}" in words(page)
+    assert re.search(r"<del>[^\n]*Объявлено", page.content.decode())
+
+
 # Previews
 
 

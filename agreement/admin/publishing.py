@@ -379,7 +379,7 @@ class Publishing(EditionModelAdmin):
             "texts": texts,
             "parallel": len({clauses.parse(body).numbers for body in bodies.values()}) == 1,
             "stated": [(label_for_field(name, Edition), said(name, getattr(edition, name))) for name in STATED],
-            "redlines": redlines(binding, edition) if binding else [],
+            "compared": [(one, redlines(one, edition)) for one in (binding, scheduled) if one],
             "binding": binding,
             "binding_from": binding and moment(binding.effective_from, zone),
             "scheduled": scheduled,
