@@ -121,9 +121,28 @@ def test_with_four_eyes_the_last_author_is_told_who_else_may(settings, django_us
     edition = factories.draft()
     both.post(at("edition_change", edition.pk), written(edition, summary_kk="Өзгерді."))
     edition.refresh_from_db()
+    page = both.get(at("edition_publish", edition.pk))
+    assert 'value="Publish"' not in page.content.decode()
     answer = both.post(at("edition_publish", edition.pk), question(both, edition))
     assert answer.status_code == 400
-    assert "Two people are needed: the draft was last written by both." in words(answer)
+    for said in (page, answer):
+        assert "Two people are needed: the draft was last written by both." in words(said)
+
+
+@pytest.mark.parametrize("act", ["publish", "cancel"])
+def test_who_may_not_act_is_told_so_and_who_may(publisher, author, django_user_model, act):
+    edition = factories.draft()
+    for answer in (author.get(at(f"edition_{act}", edition.pk)), author.post(at(f"edition_{act}", edition.pk), {})):
+        assert answer.status_code == 403
+        assert "Your permission was taken away, or never given" in words(answer)
+        assert re.search(
+            "Not for you: to (publish this draft|cancel this edition). Who may: .*publisher", words(answer)
+        )
+    answer = desk(django_user_model, name="nobody").post(at(f"edition_{act}", edition.pk), {})
+    assert answer.status_code == 403
+    assert "Your permission was taken away" in words(answer)
+    assert str(edition) not in words(answer)
+    assert "Not for you" not in words(answer)
 
 
 def test_what_an_announced_edition_would_lose_is_shown_before_it_is_overtaken(publisher):

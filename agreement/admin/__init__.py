@@ -1,9 +1,9 @@
 """The desk of content administrators: drafts, publication, what was said to whom.
 
 ``agreements`` and ``editions`` register the models; an edition's pages are ``starting``, ``drafts``, ``comparing``,
-``previews`` and ``publishing``; ``notices`` is the read-only ledger, ``acceptances`` who joined and who has not,
-``withdrawals`` who left and what is held, ``acts`` the log. Without the packages they build on nothing is registered
-here, so that the system check can say which line is missing.
+``revisions``, ``previews`` and ``publishing``; ``notices`` is the read-only ledger, ``acceptances`` who joined and who
+has not, ``withdrawals`` who left and what is held, ``acts`` the log. Without the packages they build on nothing is
+registered here, so that the system check can say which line is missing.
 """
 
 from django.apps import apps

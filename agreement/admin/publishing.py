@@ -7,7 +7,6 @@ still true when the verb runs. A page opened before the draft or the last editio
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
@@ -26,17 +25,16 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, dates
+from agreement.admin.acts import ACTS, may_not
 from agreement.admin.comparing import STATED, redlines, said
 from agreement.admin.drafts import findings, fingerprint
+from agreement.admin.outlook import outlook
 from agreement.admin.previews import candidate, proposed
 from agreement.admin.previews import said as notice_words
-from agreement.admin.sending import CHANNELS
 from agreement.admin.tables import language, moment
-from agreement.dispatch import channels
-from agreement.forecast import forecast, reach
-from agreement.models import Edition, EditionError, Notice, Progress
+from agreement.models import Edition, EditionError
+from agreement.models.acts import require_second_person
 from agreement.models.editions import State
-from agreement.models.notices import LANGUAGES, leaves_at
 from agreement.models.refusals import EARLIEST, FARTHEST
 from agreement.text import clauses
 
@@ -178,63 +176,6 @@ class CancelForm(forms.Form):
     digest = forms.CharField(widget=forms.HiddenInput)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What to expect of one channel, if the draft is published now."""
-
-    channel: str
-    ends: str
-    before_effect: int
-    before_notice: int
-    late: bool
-    """Will it end after the edition takes effect?"""
-
-
-def outlook(edition: Edition, effective_from: datetime | None, binding: Edition | None, *, exact: bool) -> Any:
-    """Who would be told, when that begins and ends, and how many in time: at most 6 queries, 7 a channel
-    and 1 a channel and notice that waits.
-
-    ``effective_from`` is the moment asked for or proposed; ``None``: it binds at once.
-    """
-    now, zone, found = timezone.now(), edition.agreement.time_zone, reach(exact=exact)
-    effect, names = effective_from or now, dict(LANGUAGES)
-    days = binding.notice_days if binding and effective_from else 0
-    rows, told = [], []
-    for channel in channels():
-        called = str(CHANNELS.get(channel.name, channel.name))
-        rows += [(called, str(names[code]), count) for code, count in found.languages.items()]
-        one = forecast(
-            channel=channel.name,
-            recipients=found.total,
-            effective_from=effect,
-            notice_days=days,
-            agreement=edition.agreement_id,
-            at=now,
-        )
-        told.append(
-            Told(
-                channel=called,
-                ends=moment(one.ends_at, zone),
-                before_effect=one.before_effect,
-                before_notice=one.before_notice,
-                late=one.ends_at > effect,
-            )
-        )
-    replaced = Progress.objects.filter(
-        notice__edition__agreement=edition.agreement_id, notice__kind__in=[Notice.Kind.PUBLISHED, Notice.Kind.REMINDER]
-    )
-    return {
-        "recipients": rows,
-        "exact": found.exact,
-        "total": found.total,
-        "begins": moment(leaves_at(now, effect), zone),
-        "told": told,
-        "later": effective_from and moment(effective_from, zone),
-        "notice_days": days,
-        "replaced": replaced.total()["waiting"],
-    }
-
-
 class Publishing(EditionModelAdmin):
     """``…/<id>/publish/`` and ``…/<id>/cancel/``: GET asks and changes nothing, POST acts.
 
@@ -258,13 +199,21 @@ class Publishing(EditionModelAdmin):
         if request.method not in {"GET", "HEAD", "POST"}:
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
         if not self.may(request, act):
-            raise PermissionDenied
+            return self._denied_act(request, act)
         with transaction.atomic() if request.method == "POST" else nullcontext():
             edition = self.get_object(request, unquote(object_id))
             if edition is None:
                 gone: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
                 return gone
             return self.publish(request, edition) if act == "publish" else self.cancel(request, edition)
+
+    def _denied_act(self, request: HttpRequest, act: str) -> HttpResponse:
+        codename = f"{act}_edition"
+        [label] = [label for acts in ACTS.values() for name, label in acts if name == codename]
+        rights = may_not([(codename, label)]) if self.has_view_permission(request) else []
+        sentence = gettext("You may not do this: nothing was changed.")
+        hint = gettext("Your permission was taken away, or never given. Ask for it, or leave it to who has it.")
+        return self.refuse(request, None, sentence, hint, status=403, rights=rights)
 
     def publish(self, request: HttpRequest, edition: Edition) -> HttpResponse:
         zone = edition.agreement.time_zone
@@ -364,6 +313,8 @@ class Publishing(EditionModelAdmin):
         problem = None
         try:
             edition.check_texts()
+            if conf.get().FOUR_EYES:
+                require_second_person(edition, request.user, using=Edition.objects.db)
         except EditionError as error:
             problem = error
         texts = []
