@@ -200,6 +200,13 @@ def test_there_is_no_report_on_a_draft_or_a_cancelled_edition(officer):
     assert officer.get(at("csv", 99)).status_code == 404
 
 
+def test_an_officer_is_led_to_no_page_he_may_not_see(officer):
+    edition, (user,) = factories.published(), factories.users(1)
+    shown = page(officer, at("change", join(user, edition).pk))
+    assert f'href="{reverse("agreement:edition", args=["terms", 1])}">{edition}</a>' in shown
+    assert "/admin/agreement/edition/" not in shown
+
+
 # Joinings on paper.
 
 

@@ -19,14 +19,14 @@ from django.db.models.functions import TruncMonth
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, gate
 from agreement.admin import exporting
-from agreement.admin.tables import LONG, SPOKEN, Endless, ReadOnly, Watched, moment, yes_or_no
+from agreement.admin.tables import LONG, SPOKEN, Endless, ReadOnly, Watched, moment, public_address, yes_or_no
 from agreement.evidence import cell
 from agreement.models import Acceptance, Act, Edition, Stale
 from agreement.models.acts import name_of
@@ -183,8 +183,8 @@ class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
 
     @admin.display(description=_("edition"))
     def subject(self, acceptance: Acceptance) -> str:
-        url = reverse(f"{self.admin_site.name}:agreement_edition_change", args=[acceptance.edition_id])
-        return format_html('<a href="{}">{}</a>', url, acceptance.edition)
+        url = public_address(acceptance.edition)
+        return format_html('<a href="{}">{}</a>', url, acceptance.edition) if url else str(acceptance.edition)
 
     @admin.display(description=_("when"))
     def when(self, acceptance: Acceptance) -> str:

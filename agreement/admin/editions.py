@@ -20,7 +20,6 @@ from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import NoReverseMatch, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -41,7 +40,7 @@ from agreement.admin.publishing import Publishing
 from agreement.admin.revisions import Revisions, conflicting
 from agreement.admin.sending import course
 from agreement.admin.starting import Starting
-from agreement.admin.tables import LONG, Filtered, language, moment
+from agreement.admin.tables import LONG, Filtered, language, moment, public_address
 from agreement.models import Act, Edition
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
@@ -204,11 +203,7 @@ class EditionAdmin(  # type: ignore[misc]
 
     def view_on_site(self, edition: Edition) -> str | None:
         """The public page of a published edition, where the site has mounted it."""
-        try:
-            address = [edition.agreement.slug, edition.number]
-            return reverse("agreement:edition", args=address) if edition.number else None
-        except NoReverseMatch:
-            return None
+        return public_address(edition)
 
     def get_fieldsets(self, request: HttpRequest, obj: Edition | None = None) -> Any:
         if obj is None or self.has_change_permission(request, obj):

@@ -14,11 +14,12 @@ from django.core.handlers.exception import response_for_exception
 from django.core.paginator import Paginator
 from django.db import DataError, models, transaction
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
 from django.utils.functional import cached_property
 from django.utils.translation import get_language, gettext
 
 from agreement import dates
-from agreement.models import Act
+from agreement.models import Act, Edition
 
 if TYPE_CHECKING:
     AnyModelAdmin = admin.ModelAdmin[Any]
@@ -62,6 +63,14 @@ def language() -> str:
 def moment(at: datetime | None, zone: str, case: dates.Case = "nominative") -> str:
     """The instant in the reader's language; a dash where there is none."""
     return dates.instant(at, language(), zone, case) if at else "—"
+
+
+def public_address(edition: Edition) -> str | None:
+    """The public page of a published edition, where the site has mounted it: whoever may look at all may see it."""
+    try:
+        return reverse("agreement:edition", args=[edition.agreement.slug, edition.number]) if edition.number else None
+    except NoReverseMatch:
+        return None
 
 
 def yes_or_no(value: object) -> str:
