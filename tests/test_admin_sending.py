@@ -58,7 +58,9 @@ def test_until_the_breath_is_over_the_notice_is_held_with_one_click(publisher):
     made = notice()
     page = publisher.get(at("notice_sending", made.pk))
     assert "Nothing has left yet. The first message leaves" in words(page)
-    assert f'data-until="{made.due_at.isoformat()}"' in page.content.decode()
+    left = (made.due_at - timezone.now()).total_seconds()
+    assert left < page.context["sending"].left < left + 10
+    assert f'data-left="{page.context["sending"].left}"' in page.content.decode()
     assert "Hold it" in words(publisher.get(at("edition_change", made.edition_id)))
 
     done = words(publisher.post(at("notice_pause", made.pk), follow=True))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING, cast
 
 from django.contrib import admin, messages
@@ -90,6 +91,8 @@ class Course:
     state: str
     """``held`` and ``breath`` before anything may leave; then ``paused``, ``sending``, ``done``; or ``hold``."""
     due: str
+    left: int
+    """Seconds until it is due."""
     since: str
     effective: str
 
@@ -121,6 +124,7 @@ def course(notice: Notice, *, at: datetime | None = None) -> Course:
         channels=[_channel(row, notice, at, running=state in {"breath", "sending"}) for row in rows],
         state=state,
         due=moment(notice.due_at, zone),
+        left=max(0, ceil((notice.due_at - at).total_seconds())),
         since=moment(notice.paused_at, zone),
         effective=moment(notice.edition.effective_from, zone),
     )

@@ -264,6 +264,30 @@ def test_a_notice_is_held_with_one_click_and_its_progress_refreshes_itself(perso
 
 
 @pytest.mark.parametrize("language", ["ru"])
+def test_neither_a_wrong_clock_nor_a_site_away_for_a_moment_misleads_about_sending(person, settings, language):
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    edition = draft_of()
+    edition.publish()
+    person.log_in("publisher")
+    person.page.clock.set_fixed_time(timezone.now() + timedelta(hours=1))
+    person.open(f"agreement/edition/{edition.pk}/change/")
+    assert person.page.locator(".agreement-countdown").inner_text() in {"10:00", "9:59", "9:58", "9:57"}
+
+    context = person.page.context
+    person.page.close()
+    person.page = context.new_page()
+    answers: list[int] = []
+    person.page.on("response", lambda it: it.url.endswith("?part") and answers.append(it.status))
+    person.page.route("**/sending/?part", lambda route: route.fulfill(status=502), times=1)
+    person.open(f"agreement/notice/{edition.notices.get().pk}/sending/")
+    for _attempt in range(100):
+        if len(answers) > 1:
+            break
+        person.page.wait_for_timeout(100)
+    assert answers[:2] == [502, 200]
+
+
+@pytest.mark.parametrize("language", ["ru"])
 def test_a_correction_replaces_the_notice_that_was_held(person, settings, language):
     settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
     mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")

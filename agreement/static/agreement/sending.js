@@ -7,7 +7,9 @@
 
     function count() {
         for (const sign of document.querySelectorAll(".agreement-countdown")) {
-            const left = Math.max(0, Math.ceil((new Date(sign.dataset.until) - Date.now()) / 1000));
+            // From what the site says is left: the reader's own clock may be wrong.
+            sign.until ??= Date.now() + sign.dataset.left * 1000;
+            const left = Math.max(0, Math.ceil((sign.until - Date.now()) / 1000));
             const [hours, minutes, seconds] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
             const two = (number) => String(number).padStart(2, "0");
             sign.textContent = `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(seconds)}`;
@@ -23,6 +25,7 @@
         } catch {
             return true; // The site can't be reached at the moment.
         }
+        if (answer.status >= 500) return true; // Or what stands before it says so.
         // Logged out, or no longer allowed: what is shown stays, and the link leads on.
         if (!answer.ok || answer.redirected) return false;
         const made = new DOMParser().parseFromString(await answer.text(), "text/html");
