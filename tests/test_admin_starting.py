@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -35,14 +36,10 @@ def upload(client, kk: bytes, ru: bytes, *, suffix: str = "md"):
 
 def shown(answer) -> dict[str, object]:
     """The second page's form, as a browser sends it back: with CRLF."""
-    form = {"agreement": factories.agreement().pk}
-    for file in answer.context["files"]:
-        for name, text in (("accepted", file.accepted), ("rejected", file.rejected)):
-            form[f"{name}_{file.code}"] = text.replace("\n", "\r\n")
-        form[f"name_{file.code}"] = file.name
-    if answer.context["left_out"]:
-        form["left_out"] = "1"
-    return form
+    page = answer.content.decode()
+    fields = re.findall(r'<input type="hidden" name="(\w+)"(?: value="([^"]*)")', page)
+    fields += re.findall(r'<textarea id="\w+" name="(\w+)"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
+    return {name: html.unescape(value).replace("\n", "\r\n") for name, value in fields}
 
 
 def test_the_page_proposes_the_edition_in_force(author):
@@ -127,11 +124,26 @@ def test_word_files_are_shown_with_what_was_tracked_and_left_out(author):
         again = author.post(at("edition_add"), form | incomplete)
         assert again.status_code == 400
         assert 'name="seen"' in again.content.decode()
+        for words in ("Заңгер: Тексеру керек", "1 tracked insertion, 1 tracked deletion", "bold and italics were not"):
+            assert words in html.unescape(again.content.decode())
+        assert {name for name, _value in shown(again).items() ^ form.items()} <= {"csrfmiddlewaretoken", "told_kk"}
     for choice, words in (("accepted", "1.1. Жаңа."), ("rejected", "1.1. Ескі.")):
         assert author.post(at("edition_add"), form | {"tracked": choice, "seen": "on"}).status_code == 302
         edition = Edition.objects.latest("pk")
         assert words in edition.body_kk
         assert edition.body_ru == "# Соглашение\n\n1.1. Новое.\n"
+
+
+def test_as_much_as_one_form_takes_comes_back_from_the_second_page(author, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100_000
+    kk, ru = (f"{text}\n1.3. {'сөз ' * 5000}\n" for text in (factories.KK, factories.RU))
+    form = shown(upload(author, kk.encode(), ru.encode()))
+    assert author.post(at("edition_add"), form).status_code == 302
+    assert Edition.objects.get().body_kk == kk
+
+    answer = upload(author, (kk * 2).encode(), ru.encode())
+    assert answer.status_code == 400
+    assert "Together the texts are too large for a form of this site" in html.unescape(answer.content.decode())
 
 
 def test_a_text_no_database_takes_is_refused_on_the_second_page_too(author):

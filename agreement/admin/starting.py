@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import reversion
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
+from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -33,6 +36,14 @@ else:
 LONG = ("body_kk", "body_ru", "summary_kk", "summary_ru")
 
 
+#: What is told of a file besides its two texts, and how much of it.
+TOLD = ("changed", "insertions", "deletions", "left_out")
+NOTES, LONGEST = 50, 1000
+SALT = "agreement.import"
+#: What else the second page sends back, in bytes.
+FORM = 20_000
+
+
 @dataclass(slots=True)
 class Imported:
     """One file as it was read: two texts, the same unless changes were tracked, and what is in neither."""
@@ -44,11 +55,28 @@ class Imported:
     changed: list[str] = field(default_factory=list)
     insertions: int = 0
     deletions: int = 0
-    left_out: list[tuple[str, list[str]]] = field(default_factory=list)
+    left_out: list[tuple[str, list[str], int]] = field(default_factory=list)
+    """What is in neither text: its kind, the first ``NOTES`` of them, and how many there are."""
 
     @property
     def tracked(self) -> bool:
         return self.accepted != self.rejected
+
+    @property
+    def told(self) -> str:
+        """What the page tells of the file, signed: it comes back with the answer, and is told again if need be."""
+        return signing.dumps({name: getattr(self, name) for name in TOLD}, salt=SALT, compress=True)
+
+    @classmethod
+    def posted(cls, code: str, posted: Mapping[str, str]) -> Imported:
+        """The file as the second page sends it back: an author may write any text anyhow."""
+        accepted = source.normalise(posted.get(f"accepted_{code}", ""))
+        rejected = source.normalise(posted.get(f"rejected_{code}", accepted))
+        try:
+            told = signing.loads(posted.get(f"told_{code}", ""), salt=SALT)
+        except signing.BadSignature:
+            told = {}
+        return cls(code=code, name=posted.get(f"name_{code}", ""), accepted=accepted, rejected=rejected, **told)
 
     @property
     def units(self) -> int:
@@ -105,6 +133,16 @@ class StartForm(forms.Form):
                     given[code] = imported(code, given[code])
                 except ValidationError as error:
                     self.add_error(code, error)
+            if not self.errors:
+                self._require_form([given[code] for code in conf.LANGUAGES])
+
+    def _require_form(self, files: list[Imported]) -> None:
+        """The second page sends the texts back, and Django refuses a larger form with no page at all."""
+        texts = [text for one in files for text in {one.accepted, one.rejected}]
+        size = FORM + sum(len(text.encode(errors="replace")) + text.count("\n") for text in texts)
+        if size > (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or size):
+            sentence = _("Together the texts are too large for a form of this site: use the command import_edition.")
+            self.add_error("ru", sentence)
 
 
 class ImportForm(forms.Form):
@@ -164,7 +202,7 @@ class Starting(EditionModelAdmin):
         self, request: HttpRequest, agreement: Agreement, files: list[Imported], form: ImportForm | None = None
     ) -> HttpResponse:
         tracked = any(one.tracked for one in files)
-        left_out = any(one.left_out for one in files) or "left_out" in request.POST
+        left_out = any(one.left_out for one in files)
         initial = {"agreement": agreement.pk}
         form = form or ImportForm(initial=initial, tracked=tracked, left_out=left_out)
         binding = Edition.objects.in_force().filter(agreement=agreement).first()
@@ -182,18 +220,10 @@ class Starting(EditionModelAdmin):
         )
 
     def _import(self, request: HttpRequest) -> HttpResponse:
-        """The second page's answer. The texts come back as they were shown: an author may write any text anyhow."""
-        files = [
-            Imported(
-                code=code,
-                name=request.POST.get(f"name_{code}", ""),
-                accepted=source.normalise(request.POST.get(f"accepted_{code}", "")),
-                rejected=source.normalise(request.POST.get(f"rejected_{code}", "")),
-            )
-            for code in conf.LANGUAGES
-        ]
+        """The second page's answer. The texts come back as they were shown."""
+        files = [Imported.posted(code, request.POST) for code in conf.LANGUAGES]
         tracked = any(one.tracked for one in files)
-        form = ImportForm(request.POST, tracked=tracked, left_out="left_out" in request.POST)
+        form = ImportForm(request.POST, tracked=tracked, left_out=any(one.left_out for one in files))
         if not form.is_valid():
             agreement = form.cleaned_data.get("agreement")
             if agreement is None:
@@ -261,7 +291,7 @@ def imported(code: str, file: Any) -> Imported:
         changed=changed,
         insertions=read.insertions,
         deletions=read.deletions,
-        left_out=[(what, notes) for what, notes in left_out if notes],
+        left_out=[(what, [note[:LONGEST] for note in notes[:NOTES]], len(notes)) for what, notes in left_out if notes],
     )
 
 
