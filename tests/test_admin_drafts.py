@@ -251,6 +251,13 @@ def test_a_title_is_the_first_line_of_its_text(author):
     assert (edition.title_kk, edition.title_ru) == ("Пайдаланушы келісімі", "Новое")
 
 
+def test_who_deletes_a_draft_sees_whose_unsaved_text_goes_with_it(author, django_user_model):
+    edition = factories.draft()
+    other = desk(django_user_model, *AUTHOR, name="other")
+    other.post(at("edition_autosave", edition.pk), {"body_kk": "# А"})
+    assert "Unsaved text: other" in author.get(at("edition_delete", edition.pk)).content.decode()
+
+
 def test_unsaved_text_goes_with_its_draft_and_its_author(author, django_user_model):
     for gone in (Edition.objects, django_user_model.objects):
         edition = factories.draft()

@@ -108,6 +108,21 @@ def test_days_of_notice_are_not_counted_back_beyond_the_calendar(publisher, day)
     assert "is out of range" in words(answer)
 
 
+@pytest.mark.parametrize("days", [0, 10])
+def test_what_can_only_follow_an_announced_edition_is_proposed_after_it(publisher, days):
+    factories.published(notice_days=days)
+    announced = factories.published(effective_from=timezone.now() + timedelta(days=20))
+    edition = factories.draft()
+    page = publisher.get(at("edition_publish", edition.pk))
+    form = page.context["form"]
+    zone = ZoneInfo(edition.agreement.time_zone)
+    assert (form["when"].value(), form.initial["time"].isoformat()) == ("at", "00:00:00")
+    assert form.initial["date"] - announced.effective_from.astimezone(zone).date() == timedelta(days=1)
+    assert "It binds at once" not in words(page)
+    answer = question(publisher, edition, when="at", date=form.initial["date"].isoformat(), time="00:00", reason="")
+    assert publisher.post(at("edition_publish", edition.pk), answer).status_code == 302
+
+
 def test_without_a_promise_now_is_proposed_and_no_reason_asked(publisher):
     edition = factories.draft()
     form = publisher.get(at("edition_publish", edition.pk)).context["form"]

@@ -296,9 +296,9 @@ class Publishing(EditionModelAdmin):
         warnings = [finding for finding in found if finding["severity"] != "error"]
         promised, chosen = proposed(binding, now), None
         initial: dict[str, Any] = {"after": last.digest if last else "", "draft": fingerprint(edition), "when": "now"}
-        if promised:
-            # The first midnight that keeps the promise.
-            day = local_day(promised, zone) + timedelta(days=1)
+        if earliest := max(filter(None, (promised, scheduled and scheduled.effective_from)), default=None):
+            # The first midnight that keeps the promise, and comes after what takes effect before it.
+            day = local_day(earliest, zone) + timedelta(days=1)
             initial |= {"when": "at", "date": day, "time": time()}
             chosen = datetime.combine(day, time(), ZoneInfo(zone))
         about: Any = {"edition": edition, "binding": binding, "later": bool(scheduled), "warnings": warnings}

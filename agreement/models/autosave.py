@@ -44,4 +44,4 @@ class Autosave(models.Model):
         constraints = [models.UniqueConstraint(fields=["author", "edition"], name="agreement_autosave_one_slot")]
 
     def __str__(self) -> str:
-        return f"{self.author_id}: {self.edition_id}"
+        return str(self.author.get_username())
