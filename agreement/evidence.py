@@ -29,7 +29,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf, dates, gate, pseudonyms
+from agreement import conf, dates, gate, lineage, pseudonyms
 from agreement.models import Acceptance, Act, Agreement, Consent, Delivery, Edition, Notice, NoticeText, Withdrawal
 from agreement.models.acts import By
 from agreement.shown import Shown
@@ -246,8 +246,7 @@ def _joinings(
         timeline = timelines[agreement]
         until = next(iter(left[agreement][row.round - 1 :]), at)
         own = next(dated for dated in timeline.editions if dated.pk == row.edition_id)
-        later = (dated for dated in timeline.binding if own.number < dated.number and dated.effective_from <= until)
-        yield Joining(row, timeline, (own, *(dated for dated in later if own in timeline.holding(dated))))
+        yield Joining(row, timeline, tuple(lineage.bound_by(own, timeline.editions, until)))
 
 
 _JOINED = {

@@ -19,13 +19,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 from django.db import connections, router
 from django.db.models import Exists
 from django.utils import timezone
 
-from agreement import conf
+from agreement import conf, lineage
+from agreement.lineage import DATED, Dated
 from agreement.models import Edition, Withdrawal
 from agreement.models.editions import State
 
@@ -34,30 +35,7 @@ SECONDS = 1.0
 #: So long may a withdrawal take to be committed, or machines' clocks differ: for that time it is named again.
 LATE = timedelta(seconds=60)
 
-#: The columns of a ``Dated``, in its order.
-DATED = ("pk", "number", "published_at", "effective_from", "cancelled_at", "digest", "material")
-
 _serials = itertools.count()
-
-
-@dataclass(frozen=True, slots=True)
-class Dated:
-    """A sealed edition without its text: what it takes to say its state at an instant."""
-
-    pk: int
-    number: int
-    published_at: datetime
-    effective_from: datetime
-    cancelled_at: datetime | None
-    digest: str
-    material: bool
-
-    @classmethod
-    def of(cls, edition: Edition) -> Self:
-        return cls(*(getattr(edition, name) for name in DATED))
-
-    def cancelled(self, at: datetime) -> bool:
-        return self.cancelled_at is not None and self.cancelled_at <= at
 
 
 @dataclass(frozen=True)
@@ -105,18 +83,8 @@ class Timeline:
         return self.binding[place] if place < len(self.binding) else None
 
     def holding(self, edition: Dated) -> tuple[Dated, ...]:
-        """The editions whose joining holds for this one: itself, and those it differs from in wording alone.
-
-        Each is measured by the edition that was the last when it was published. Where that one was taken back
-        afterwards, what it changed lives on in its correction, and nobody who joined before has joined that.
-        """
-        found = [edition]
-        for earlier in reversed([each for each in self.editions if each.number < edition.number]):
-            if found[-1].material:
-                break
-            if not earlier.cancelled(found[-1].published_at):
-                found.append(earlier)
-        return tuple(reversed(found))
+        """The editions whose joining holds for this one: itself, and those it differs from in wording alone."""
+        return lineage.holding(edition, self.editions)
 
     def state(self, edition: Dated, at: datetime) -> State:
         if at < edition.published_at:

@@ -16,7 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import groupby
 from operator import or_
 from pathlib import Path
@@ -26,9 +26,10 @@ from django.db import router, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from agreement import conf
+from agreement import conf, lineage
+from agreement.lineage import Dated
 from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, LegalHold, Withdrawal
-from agreement.models.withdrawals import LONG, bound_by
+from agreement.models.withdrawals import LONG
 
 logger = logging.getLogger("agreement")
 
@@ -36,7 +37,7 @@ logger = logging.getLogger("agreement")
 BATCH = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Terms:
     """What the editions of one agreement state, and when the site was closed, if it was."""
 
@@ -44,6 +45,10 @@ class Terms:
     editions: dict[int, Edition]
     """By key, in the order of their numbers."""
     closed: datetime | None
+
+    @cached_property
+    def dated(self) -> dict[int, Dated]:
+        return {key: Dated.of(edition) for key, edition in self.editions.items()}
 
 
 @dataclass(slots=True)
@@ -73,13 +78,13 @@ class Person:
         """Every edition that bound this person: each joined, and what changed it in wording alone until he left."""
         if self.parts:
             return [edition for part in self.parts for edition in part.bound()]
-        editions, never = self.terms.editions, datetime.max.replace(tzinfo=UTC)
+        dated, never = self.terms.dated, datetime.max.replace(tzinfo=UTC)
         found = {row.edition_id for row in self.left if row.edition_id}
         for row in self.joined:
             ends = [left.effective_at for left in self.left if left.effective_at and left.effective_at > row.at]
             until = min(ends, default=self.terms.closed or row.account_deleted_at or never)
-            found |= {one.pk for one in bound_by(editions[row.edition_id], editions.values(), until)}
-        return [editions[pk] for pk in found] or self._stated()
+            found |= {one.pk for one in lineage.bound_by(dated[row.edition_id], [*dated.values()], until)}
+        return [self.terms.editions[pk] for pk in found] or self._stated()
 
     def _stated(self) -> list[Edition]:
         """Of somebody whom no edition bound: what was stated when he wrote, as the reply says."""

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "agreement"
 # From the ground up; a module may import from any line above its own, and packages from their own floor.
 FLOORS = [
     {"text.source", "text.seal", "text.clauses", "text", "pace", "smtp"},
-    {"dates", "conf", "signals", "roles", "word"},
+    {"dates", "conf", "signals", "roles", "word", "lineage"},
     {"pseudonyms"},
     {
         *("models.triggers", "models.notices", "models.fields", "models.refusals", "models.acts"),

@@ -7,7 +7,6 @@ from its effective moment on: what the user joined before counts no longer, and 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
 from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,8 @@ from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf, pseudonyms, signals
+from agreement import conf, lineage, pseudonyms, signals
+from agreement.lineage import Dated
 from agreement.models.agreements import Agreement
 from agreement.models.editions import Edition
 from agreement.models.fields import LEAVE_EVIDENCE, InstantField
@@ -236,27 +236,16 @@ class WithdrawalQuerySet(PersonalQuerySet):
         return row
 
 
-def bound_by(joined: Edition, editions: Iterable[Edition], until: datetime) -> list[Edition]:
-    """The edition joined, and those that took its place before that instant without anybody joining them, since they
-    changed it in wording alone; ``editions`` are the agreement's, in the order of their numbers.
-    """
-    found = [joined]
-    for edition in editions:
-        if (edition.number or 0) <= (joined.number or 0) or edition.cancelled_at:
-            continue
-        if edition.material or edition.effective_from is None or edition.effective_from >= until:
-            break
-        found.append(edition)
-    return found
-
-
 def _bound(user: Any, agreement: Agreement, alias: str, at: datetime) -> Edition | None:
     """The edition that binds that user at that instant, if he joined any. 2 queries."""
     sealed = Edition.objects.using(alias).published().filter(agreement=agreement).defer(*LONG)
     joined = list(sealed.filter(acceptances__user=user).distinct())
     # One joined beforehand binds from its own moment on.
     found = next((one for one in reversed(joined) if one.effective_from <= at), None) or next(iter(joined), None)
-    return bound_by(found, sealed, at)[-1] if found else None
+    if found is None:
+        return None
+    *_earlier, last = lineage.bound_by(Dated.of(found), [Dated.of(edition) for edition in sealed], at)
+    return next(edition for edition in sealed if edition.pk == last.pk)
 
 
 def _announce(row: Withdrawal) -> None:
