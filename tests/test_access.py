@@ -467,7 +467,7 @@ def test_without_its_database_it_fails_as_configured(reader, settings, monkeypat
     settings.AGREEMENT = {**settings.AGREEMENT, "DATABASE_AWAY": passes}
     factories.published()
 
-    def away():
+    def away(*_since):
         raise OperationalError("the server is gone")
 
     monkeypatch.setattr(gate, "_read", away)

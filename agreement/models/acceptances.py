@@ -151,7 +151,7 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         joined = self.filter(user=user_key, edition__agreement=agreement)
         last = (joined.filter(at__lte=at) if at else joined).aggregate(last=models.Max("round"))["last"] or 1
         # Each round but the first began after one more of them, in the order in which they came to count.
-        left.sort(key=lambda row: (max(row.effective_at, row.registered_at), row.pk))
+        left.sort(key=lambda row: (max(row.effective_at or row.registered_at, row.registered_at), row.pk))
         return max(left[last - 1 :], key=Withdrawal.strictness, default=None)
 
     def deem(
