@@ -14,7 +14,9 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.views import LoginView, LogoutView
+from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
@@ -38,7 +40,10 @@ IN_ADMIN = frozenset({"login", "logout", "jsi18n"})
 UNJOINED, LEFT = "urn:agreement:not-joined", "urn:agreement:left"
 AWAY, LATE = "urn:agreement:unavailable", "urn:agreement:stale"
 
-View = Callable[..., HttpResponseBase]
+#: Where Django promises the user of a session.
+DJANGOS = AuthenticationMiddleware.__module__
+
+View = Callable[..., Any]
 
 
 def check(request: HttpRequest, view: View | None = None) -> HttpResponse | None:
@@ -48,7 +53,7 @@ def check(request: HttpRequest, view: View | None = None) -> HttpResponse | None
     each agreement joined by entering.
     """
     session = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    if _known_otherwise(request):
+    if not _by_session(request):
         session = None  # It may be somebody else's, or nobody's.
     elif session is None:
         return None
@@ -109,10 +114,15 @@ def _pending(request: HttpRequest, demanded: Demands, session: str | None) -> tu
     )
 
 
-def _known_otherwise(request: HttpRequest) -> bool:
-    """Did something else than a session say who this is? Then ``request.user`` is set, or a credential was sent."""
+def _by_session(request: HttpRequest) -> bool:
+    """Does the session alone say who this is? Then ``request.user`` is Django's own promise, whether kept yet or not.
+
+    Anything else there was set by whatever else knows users, if only as a promise; no credential was sent, and the
+    request is no other framework's, which has a user of its own.
+    """
     user = request.__dict__.get("user")
-    return "HTTP_AUTHORIZATION" in request.META or (user is not None and type(user) is not SimpleLazyObject)
+    promised = vars(user).get("_setupfunc") if type(user) is SimpleLazyObject else None
+    return getattr(promised, "__module__", "") == DJANGOS and "HTTP_AUTHORIZATION" not in request.META
 
 
 def exempt(request: HttpRequest, view: View) -> bool:
@@ -219,13 +229,32 @@ def _problem(*, status: int, kind: str, **members: Any) -> HttpResponse:
 
 
 def joined_required(view: View) -> View:
-    """Ask before that view; for a class, ``@method_decorator(joined_required, name="dispatch")``."""
+    """Ask before that view; for a class, ``@method_decorator(joined_required, name="dispatch")``.
+
+    Where the view itself finds out who asks, as Django REST framework's do, nobody is known before: there it is an
+    error, and stands below ``@api_view`` or on a handler; or the class has :class:`HasJoined`.
+    """
+    owner = _owner(view)
 
     @wraps(view)
-    def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(request, HttpRequest) and hasattr(owner, "permission_classes"):
+            msg = f"{view} finds out by itself who asks: give it permission_classes = [HasJoined] instead."
+            raise ImproperlyConfigured(msg)
         return check(request) or view(request, *args, **kwargs)
 
     return asked
+
+
+def _owner(view: View) -> object:
+    """The class-based view a view is of, or is a method of."""
+    each: Any = view
+    while each is not None:
+        owner = getattr(each, "view_class", None) or getattr(getattr(each, "func", None), "__self__", None)
+        if owner is not None:
+            return owner
+        each = getattr(each, "__wrapped__", None)
+    return None
 
 
 def joined_not_required(view: View) -> View:

@@ -6,8 +6,10 @@ import json
 import threading
 import time
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, connection
@@ -16,6 +18,7 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from agreement import access, gate, standing
 from agreement.models import Acceptance, Edition, Withdrawal
@@ -430,9 +433,14 @@ def test_a_view_can_ask_by_itself(reader, user, settings):
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Token of-a-user"}])
 def test_a_user_who_comes_by_a_token_and_no_session_is_no_way_round(user, headers):
     explicit()
-    request = RequestFactory().post("/taken/", headers=headers)
-    request.user = user
-    assert access.check(request, plain).status_code == 403
+    for whose in (
+        user,
+        SimpleLazyObject(lambda: user),
+        SimpleLazyObject(partial(get_user_model().objects.get, pk=user.pk)),
+    ):
+        request = RequestFactory().post("/taken/", headers=headers)
+        request.user = whose
+        assert access.check(request, plain).status_code == 403
 
 
 def test_a_session_beside_a_token_says_nothing_about_the_tokens_user(user):

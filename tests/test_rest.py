@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from django.urls import path
+from django.urls import include, path
 
 from agreement import gate, standing
-from agreement.access import HasJoined
+from agreement.access import HasJoined, joined_required
 from agreement.models import Acceptance
 from agreement.models.agreements import Agreement, Joining
 from tests import factories
 
 rest = pytest.importorskip("rest_framework")
 from django.contrib.auth import get_user_model  # noqa: E402
+from django.core.exceptions import ImproperlyConfigured  # noqa: E402
+from django.utils.decorators import method_decorator  # noqa: E402
 from rest_framework.authentication import BaseAuthentication  # noqa: E402
+from rest_framework.decorators import api_view, authentication_classes  # noqa: E402
 from rest_framework.permissions import IsAuthenticated  # noqa: E402
 from rest_framework.renderers import JSONRenderer  # noqa: E402
 from rest_framework.response import Response  # noqa: E402
@@ -32,6 +35,11 @@ class ByToken(BaseAuthentication):
         return "Token"
 
 
+class ByKey(ByToken):
+    def authenticate(self, request):
+        return (get_user_model().objects.get(username=request.headers["X-Api-Key"]), None)
+
+
 class Things(APIView):
     authentication_classes = [ByToken]
     permission_classes = [IsAuthenticated, HasJoined]
@@ -44,7 +52,41 @@ class Things(APIView):
         return Response(request.data)
 
 
-urlpatterns = [path("things/", Things.as_view())]
+class Handler(Things):
+    permission_classes = [IsAuthenticated]
+
+    @method_decorator(joined_required)
+    def get(self, request):
+        return Response({"user": request.user.username})
+
+
+@method_decorator(joined_required, name="dispatch")
+class Dispatched(Things):
+    permission_classes = [IsAuthenticated]
+
+
+@api_view(["GET"])
+@authentication_classes([ByKey])
+@joined_required
+def below(request):
+    return Response({"user": request.user.username})
+
+
+@joined_required
+@api_view(["GET"])
+@authentication_classes([ByKey])
+def above(request):
+    return Response({"user": request.user.username})
+
+
+urlpatterns = [
+    path("agreements/", include("agreement.urls")),
+    path("things/", Things.as_view()),
+    path("handler/", Handler.as_view()),
+    path("below/", below),
+    path("above/", above),
+    path("dispatched/", Dispatched.as_view()),
+]
 
 
 @pytest.fixture
@@ -82,6 +124,35 @@ def test_an_act_by_a_token_is_an_entry_and_a_poll_is_none(api):
     assert not Acceptance.objects.exists()
     assert api.post("/things/", {"a": "b"}, format="json").json() == {"a": "b"}
     assert [row.kind for row in Acceptance.objects.filter(user=api.user)] == ["deemed"]
+
+
+def explicit():
+    factories.agreement()
+    Agreement.objects.update(joining=Joining.EXPLICIT)
+    edition = factories.published()
+    return {"edition": edition, "digest": edition.digest, "language": "kk", "kind": "explicit"}
+
+
+@pytest.mark.parametrize("forced", [False, True])
+@pytest.mark.parametrize("address", ["/things/", "/handler/", "/below/"])
+def test_whoever_the_view_itself_finds_out_to_ask_is_no_way_round(api, address, forced):
+    """By a key in a header nobody else reads, or as the framework's own tests say who it is."""
+    record = explicit()
+    client = APIClient(headers={"X-Api-Key": api.user.username})
+    if forced:
+        client.force_authenticate(api.user)
+    elif address != "/below/":
+        client = api
+    assert client.get(address).status_code == 403
+    Acceptance.objects.record(user=api.user, **record)
+    assert client.get(address).json() == {"user": api.user.username}
+
+
+@pytest.mark.parametrize("address", ["/above/", "/dispatched/"])
+def test_where_nobody_is_known_yet_the_decorator_is_an_error_and_no_open_door(api, address):
+    explicit()
+    with pytest.raises(ImproperlyConfigured, match="HasJoined"):
+        api.get(address, headers={"X-Api-Key": api.user.username})
 
 
 def test_a_visitor_is_left_to_the_other_permissions(api):
