@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.views import LoginView, LogoutView
@@ -236,14 +237,21 @@ def joined_required(view: View) -> View:
     """
     owner = _owner(view)
 
-    @wraps(view)
-    def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def before(request: Any) -> HttpResponse | None:
         if isinstance(request, HttpRequest) and hasattr(owner, "permission_classes"):
             msg = f"{view} finds out by itself who asks: give it permission_classes = [HasJoined] instead."
             raise ImproperlyConfigured(msg)
-        return check(request) or view(request, *args, **kwargs)
+        return check(request)
 
-    return asked
+    @wraps(view)
+    def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return before(request) or view(request, *args, **kwargs)
+
+    @wraps(view)
+    async def asked_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return await sync_to_async(before)(request) or await view(request, *args, **kwargs)
+
+    return asked_async if iscoroutinefunction(view) or getattr(owner, "view_is_async", False) else asked
 
 
 def _owner(view: View) -> object:

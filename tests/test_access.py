@@ -9,16 +9,19 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, connection
 from django.http import HttpResponse
-from django.test import Client, RequestFactory
+from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.functional import SimpleLazyObject
+from django.views import View
 
 from agreement import access, gate, standing
 from agreement.models import Acceptance, Edition, Withdrawal
@@ -46,6 +49,15 @@ def health(request):
     return HttpResponse("ok")
 
 
+async def slow(request):
+    return HttpResponse("slow")
+
+
+class Slow(View):
+    async def get(self, request):
+        return HttpResponse("slow")
+
+
 class Api:
     """A view of an API as Django REST framework calls it, without the framework."""
 
@@ -71,6 +83,11 @@ urlpatterns = [
     path("status/", plain, name="status"),
     path("media/picture/", plain),
     path("decorated/", access.joined_required(plain)),
+    path("slow/", access.joined_required(slow)),
+    path("slow/class/", access.joined_required(Slow.as_view())),
+    path(
+        "slow/method/", method_decorator(access.joined_required, name="dispatch")(type("Slow", (Slow,), {})).as_view()
+    ),
     path("api/", Api()),
 ]
 
@@ -428,6 +445,22 @@ def test_a_view_can_ask_by_itself(reader, user, settings):
     join(user, edition)
     assert reader.get("/decorated/", **PAGE).status_code == 200
     assert reader.get("/api/").content == b"api"
+
+
+@pytest.mark.parametrize("address", ["/slow/", "/slow/class/", "/slow/method/"])
+def test_an_asynchronous_view_asks_too_under_either_server(reader, user, settings, address):
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "agreement" not in name]
+    edition = explicit()
+    other = AsyncClient()
+    other.cookies = reader.cookies
+
+    def answers():
+        return [reader.get(address, **PAGE), async_to_sync(other.get)(address, headers=PAGE["headers"])]
+
+    assert [answer.status_code for answer in answers()] == [302, 302]
+    join(user, edition)
+    assert [answer.content for answer in answers()] == [b"slow", b"slow"]
+    assert Client().get(address).status_code == 200
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Token of-a-user"}])
