@@ -22,6 +22,8 @@ from agreement.models.agreements import Joining
 
 #: Sessions, and users, one process remembers at most; the longest known go first.
 LIMIT = 50_000
+#: A session's key is 32 characters; a longer cookie is anybody's, and no process keeps it.
+LONGEST = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,7 @@ class Memory:
         with self._lock:
             if user is not None:
                 _add(self._joined, user, demanded.key)
-            if session:
+            if session and len(session) <= LONGEST:
                 _add(self._users, session, user)
 
     def drop(self, users: Iterable[Any]) -> None:

@@ -282,6 +282,17 @@ def test_what_is_remembered_is_bounded(monkeypatch):
     assert [memory.settled(f"session {number}", demanded) for number in range(10)] == [False] * 7 + [True] * 3
 
 
+def test_a_cookie_longer_than_any_key_is_not_remembered(client):
+    factories.published()
+    for length in (32, 128, 129, 4000):
+        client.cookies["sessionid"] = "a" * length
+        assert client.get("/plain/", **PAGE).status_code == 200
+    demanded = standing.now()
+    assert [standing.memory.settled("a" * length, demanded) for length in (32, 128, 129, 4000)] == [True] * 2 + [
+        False
+    ] * 2
+
+
 def test_a_user_who_left_is_looked_up_again(reader, user):
     factories.published()
     reader.get("/plain/", **PAGE)
