@@ -132,9 +132,8 @@ def exempt(request: HttpRequest, view: View) -> bool:
         getattr(view, "view_class", object), (LoginView, LogoutView)
     ):
         return True
-    path, served = request.path_info, (settings.STATIC_URL, settings.MEDIA_URL)
-    # An empty setting is the root, and an address with a host is another server's.
-    if any(url and url != "/" and url.startswith("/") and path.startswith(url) for url in served):
+    # An empty setting is the root; an address with a host is another server's, and no path begins with it.
+    if any(_under(request, url) for url in (settings.STATIC_URL, settings.MEDIA_URL) if url):
         return True
     match = request.resolver_match
     if match is None:
@@ -143,9 +142,16 @@ def exempt(request: HttpRequest, view: View) -> bool:
     if "agreement" in spaces or match.url_name in REACHABLE or ("admin" in spaces and match.url_name in IN_ADMIN):
         return True
     return any(
-        path.startswith(rule) if rule.startswith("/") else name == rule or (rule[-1:] == ":" and name.startswith(rule))
+        _under(request, rule) if rule.startswith("/") else name == rule or (rule[-1:] == ":" and name.startswith(rule))
         for rule in conf.get().EXEMPT
     )
+
+
+def _under(request: HttpRequest, url: str) -> bool:
+    """Does the request's path begin with that one, written with the prefix the site is mounted under or without?"""
+    prefix = request.path.removesuffix(request.path_info)
+    inner = url.removeprefix(prefix)
+    return inner not in {"", "/"} and request.path_info.startswith((inner, url))
 
 
 def ask(request: HttpRequest, left: Sequence[Demand]) -> HttpResponse:

@@ -409,6 +409,30 @@ def test_what_users_need_before_they_can_join_stays_reachable(reader, settings, 
     assert reader.get("/plain/", **PAGE).status_code == 302
 
 
+@pytest.mark.parametrize(
+    ("prefix", "rule", "address", "status"),
+    [
+        ("/portal", "/media/", "/media/picture/", 200),
+        ("/portal", "/portal/media/", "/media/picture/", 200),
+        ("/portal", "/portal/", "/plain/", 302),
+        ("/plain", "/plain/", "/plain/", 302),
+        ("/portal", "/", "/plain/", 302),
+        ("", "/media/", "/media/picture/", 200),
+        ("", "/portal/media/", "/media/picture/", 302),
+    ],
+)
+@pytest.mark.parametrize("setting", ["EXEMPT", "MEDIA_URL", "STATIC_URL"])
+def test_paths_are_exempt_wherever_the_site_is_mounted(reader, settings, setting, prefix, rule, address, status):
+    """Django writes its own settings with the prefix; and the prefix alone exempts nothing."""
+    if setting == "EXEMPT":
+        settings.AGREEMENT = {**settings.AGREEMENT, "EXEMPT": (rule,)}
+    else:
+        setattr(settings, setting, rule)
+    settings.FORCE_SCRIPT_NAME = prefix or None
+    explicit()
+    assert reader.get(address, **PAGE).status_code == status
+
+
 def test_login_logout_and_the_language_are_never_in_the_way(reader):
     explicit()
     assert reader.post("/i18n/setlang/", {"language": "ru"}).status_code == 302
