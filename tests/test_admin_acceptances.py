@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from agreement.admin import acceptances
-from agreement.models import Acceptance, Act
+from agreement.models import Acceptance, Act, Withdrawal
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -172,6 +172,32 @@ def test_whoever_joined_before_wording_changed_has_joined(officer):
     names = [row[1] for row in table(officer.get(at("csv", later.pk)))]
     assert users[0].username not in names
     assert users[1].username in names
+
+
+def test_whoever_left_has_not_joined_until_he_joins_again(officer):
+    factories.published()
+    later, users = factories.published(material=False), factories.users(4)
+    for user in users:
+        join(user, later)
+
+    def leave(user, **stated):
+        stated = {"agreement": later.agreement, "outcome": "suspended", "received_on": timezone.localdate()} | stated
+        Withdrawal.objects.register(user=user, **stated)
+
+    def missing():
+        return {row[1] for row in table(officer.get(at("csv", later.pk)))[1:]} - {officer.user.username}
+
+    assert missing() == set()
+    for user in users[:2]:
+        leave(user)
+        leave(user)
+    leave(users[2], agreement=factories.agreement("privacy"))
+    leave(users[2], effective_at=timezone.now() + timedelta(days=1))
+    leave(users[3], outcome="refused", ground="Борыш өтелмеген.")
+    assert missing() == {user.username for user in users[:2]}
+    join(users[0], later)
+    assert missing() == {users[1].username}
+    assert re.findall(r": (\d+)(?:</li>| <a)", page(officer, at("edition", later.pk))) == ["5", "3", "2"]
 
 
 def test_the_file_is_written_in_batches_and_is_whole(officer, monkeypatch):

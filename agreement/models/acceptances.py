@@ -73,9 +73,16 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         return self.filter(found).order_by("at", "pk")
 
     def missing(self, users: models.QuerySet[Any], editions: Iterable[int]) -> models.QuerySet[Any]:
-        """Those of the users who have joined none of these editions. An anti-join, on the index of the unique key."""
-        theirs = self.filter(edition__in=list(editions), user=models.OuterRef("pk"))
-        return users.filter(~models.Exists(theirs))
+        """Those of the users who have joined none of these editions of an agreement, or have left it since.
+
+        An anti-join, on the index of the unique key; whoever left is read once, and counted for himself alone.
+        """
+        editions = list(editions)
+        left = Withdrawal.objects.departures().filter(user__isnull=False).order_by()
+        left = left.filter(agreement__in=Agreement.objects.filter(editions__in=editions))
+        again = Q(round=1 + _times(left.filter(user=models.OuterRef("user")), by="user"))
+        theirs = self.filter(edition__in=editions, user=models.OuterRef("pk"))
+        return users.filter(~models.Exists(theirs.filter(~Q(user__in=left.values("user")) | again)))
 
     def record(
         self,
@@ -135,9 +142,8 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
 
     def with_current(self, user_key: Any) -> Self:
         """Annotate that user's joinings with ``current``: does it count still, or has he left since?"""
-        left = _departures(user_key).filter(agreement=models.OuterRef("edition__agreement")).order_by()
-        times = left.values("agreement").annotate(times=models.Count("pk")).values("times")
-        current = models.Case(models.When(round=1 + Coalesce(models.Subquery(times), 0), then=True), default=False)
+        left = _departures(user_key).filter(agreement=models.OuterRef("edition__agreement"))
+        current = models.Case(models.When(round=1 + _times(left, by="agreement"), then=True), default=False)
         return self.filter(user=user_key).annotate(current=current)
 
     def departure(self, *, user_key: Any, agreement: int, at: datetime | None = None) -> Withdrawal | None:
@@ -170,9 +176,10 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         entered = {key for key, one in each.items() if one.by_entering and enters}
         mine = self.filter(user=user, edition__agreement=models.OuterRef("pk"), round=models.OuterRef("round_"))
         joined = mine.filter(edition__in=[pk for one in each.values() for pk in one.holds])
+        departures = _departures(user.pk).filter(agreement=models.OuterRef("pk"))
         missing = (
             Agreement.objects.filter(pk__in=each)
-            .annotate(round_=1 + _times_left(user.pk))
+            .annotate(round_=1 + _times(departures, by="agreement"))
             .annotate(outside=models.Case(models.When(round_=1, then=False), default=~models.Exists(mine)))
             .exclude(models.Exists(joined))
         )
@@ -398,10 +405,10 @@ def _departures(user_key: Any, at: datetime | None = None) -> models.QuerySet[Wi
     return departures
 
 
-def _times_left(user_key: Any) -> Any:
-    """An expression on agreements: how often that user has left each."""
-    left = _departures(user_key).filter(agreement=models.OuterRef("pk")).order_by().values("agreement")
-    return Coalesce(models.Subquery(left.annotate(times=models.Count("pk")).values("times")), 0)
+def _times(departures: models.QuerySet[Withdrawal], *, by: str) -> Any:
+    """An expression: how many of the departures there are, all of which are of one user or agreement (``by``)."""
+    counted = departures.order_by().values(by).annotate(times=models.Count("pk")).values("times")
+    return Coalesce(models.Subquery(counted), 0)
 
 
 def _held(agreements: Any, alias: str) -> list[Any]:
