@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from datetime import timedelta
@@ -437,6 +438,26 @@ def test_login_logout_and_the_language_are_never_in_the_way(reader):
     explicit()
     assert reader.post("/i18n/setlang/", {"language": "ru"}).status_code == 302
     assert reader.post("/goodbye/").status_code in {200, 302}
+
+
+LOGGING_OUT = {"goodbye": "logout", "accounts/logout": "account_logout"}
+
+
+@pytest.mark.parametrize("names", [[], ["goodbye"], ["accounts/logout"], ["accounts/logout", "goodbye"]])
+def test_whoever_declines_or_left_may_log_out_by_djangos_view_or_by_allauths(reader, settings, names):
+    edition = explicit()
+    site = [each for each in urlpatterns if str(each.pattern) != "goodbye/"]
+    site += [path(f"{address}/", LogoutView.as_view(), name=LOGGING_OUT[address]) for address in names]
+    settings.ROOT_URLCONF = type("Site", (), {"urlpatterns": site})
+    shown = {"edition": edition.number, "digest": edition.digest, "language": "ru", "decision": "decline"}
+
+    pages = [reader.post("/agreements/terms/accept/", shown), reader.get("/agreements/withdraw/")]
+
+    found = [re.findall('action="/((?:goodbye|accounts/logout))/"', each.content.decode()) for each in pages]
+    assert found == [names[-1:]] * 2
+    if names:
+        assert reader.post(f"/{names[-1]}/").status_code in {200, 302}
+        assert "_auth_user_id" not in reader.session
 
 
 @pytest.mark.parametrize("exempt", [False, True])
