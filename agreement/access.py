@@ -132,8 +132,10 @@ def exempt(request: HttpRequest, view: View) -> bool:
         getattr(view, "view_class", object), (LoginView, LogoutView)
     ):
         return True
+    rules = conf.get().EXEMPT
     # An empty setting is the root; an address with a host is another server's, and no path begins with it.
-    if any(_under(request, url) for url in (settings.STATIC_URL, settings.MEDIA_URL) if url):
+    served = (settings.STATIC_URL, settings.MEDIA_URL, *(rule for rule in rules if rule.startswith("/")))
+    if any(_under(request, url) for url in served if url):
         return True
     match = request.resolver_match
     if match is None:
@@ -141,10 +143,7 @@ def exempt(request: HttpRequest, view: View) -> bool:
     name, spaces = match.view_name, match.app_names
     if "agreement" in spaces or match.url_name in REACHABLE or ("admin" in spaces and match.url_name in IN_ADMIN):
         return True
-    return any(
-        _under(request, rule) if rule.startswith("/") else name == rule or (rule[-1:] == ":" and name.startswith(rule))
-        for rule in conf.get().EXEMPT
-    )
+    return any(name == rule or (rule[-1:] == ":" and name.startswith(rule)) for rule in rules)
 
 
 def _under(request: HttpRequest, url: str) -> bool:

@@ -19,7 +19,11 @@ class AgreementMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         # Before anybody looks into what was sent, as the check for a form's token does.
-        return access.unreadable(request) or self.get_response(request)
+        response = access.unreadable(request) or self.get_response(request)
+        # A page no view made, as of Django's flatpages, which take the place of a 404: nobody was asked yet.
+        if request.resolver_match is None and response.status_code == 200:
+            return access.check(request, self.get_response) or response
+        return response
 
     def process_view(self, request: HttpRequest, view: access.View, args: Any, kwargs: Any) -> HttpResponse | None:
         return access.check(request, view)

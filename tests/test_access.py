@@ -519,6 +519,35 @@ def test_an_asynchronous_view_asks_too_under_either_server(reader, user, setting
     assert Client().get(address).status_code == 200
 
 
+class Fallback:
+    """As Django's flatpages: a page where no view was found."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        return HttpResponse("flat") if response.status_code == 404 else response
+
+
+def test_a_page_made_where_no_view_was_found_asks_too(reader, user, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.Fallback"]
+    settings.AGREEMENT = {**settings.AGREEMENT, "EXEMPT": ("/about/",)}
+    edition = explicit()
+    assert reader.get("/flat/", **PAGE).status_code == 302
+    assert reader.get("/flat/").status_code == 403
+    assert reader.get("/about/", **PAGE).content == b"flat"
+    assert Client().get("/flat/", **PAGE).content == b"flat"
+    join(user, edition)
+    assert reader.get("/flat/", **PAGE).content == b"flat"
+
+
+def test_what_is_not_found_is_404_for_everybody_and_joins_nobody(reader):
+    factories.published()
+    assert reader.get("/nowhere/", **PAGE).status_code == 404
+    assert not Acceptance.objects.exists()
+
+
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Token of-a-user"}])
 def test_a_user_who_comes_by_a_token_and_no_session_is_no_way_round(user, headers):
     explicit()
