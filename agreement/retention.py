@@ -57,7 +57,7 @@ class Person:
 
     terms: Terms
     names: set[str]
-    """``user:7`` while there is an account; ``id:digest`` of each pseudonym."""
+    """``user:7`` while there is an account; ``id:digest`` of each pseudonym; ``withdrawal:7`` of each application."""
     joined: list[Acceptance] = field(default_factory=list)
     left: list[Withdrawal] = field(default_factory=list)
     parts: list[Person] = field(default_factory=list)
@@ -102,8 +102,10 @@ class Person:
             for row in self._left_since(last)
             if row.outcome == Withdrawal.Outcome.ENDED and row.effective_at
         ]
-        if not self.names and not ends:  # Nobody's account: with the answer nothing was left to keep the data for.
-            ends += [row.registered_at for row in self.left if row.registered_at]
+        if not ends and all(
+            row.user_id is None for row in self.rows
+        ):  # Nobody's account: with the answer nothing was left to keep the data for.
+            ends += [_known_at(row) for row in self.left]
         return min([*ends, *([self.terms.closed] if self.terms.closed else [])], default=None)
 
     def _last(self) -> Acceptance | None:
@@ -250,7 +252,9 @@ def _deleted(terms: Terms, joined: list[Acceptance], left: list[Withdrawal]) -> 
     for other in left:
         found[other.pseudonym_key, other.pseudonym or -other.pk][1].append(other)
     people = [_person(terms, *rows) for rows in found.values()]
-    if len(people) > 1 and (len({key for key, _name in found}) > 1 or not all(person.names for person in people)):
+    if len(people) > 1 and (
+        len({key for key, _name in found}) > 1 or not all(row.pseudonym for row in (*joined, *left))
+    ):
         together = _person(terms, joined, left)
         together.parts = people
         people = [together]
@@ -261,6 +265,7 @@ def _person(terms: Terms, joined: list[Acceptance], left: list[Withdrawal]) -> P
     rows: list[Acceptance | Withdrawal] = [*joined, *left]
     names = {f"user:{row.user_id}" for row in rows if row.user_id is not None}
     names |= {f"{row.pseudonym_key}:{row.pseudonym}" for row in rows if row.pseudonym}
+    names |= {f"withdrawal:{row.pk}" for row in left}
     return Person(terms, names, joined, left)
 
 

@@ -272,6 +272,26 @@ def test_a_hold_is_placed_once_and_only_its_end_changes(officer):
     assert officer.post(at("legalhold_delete", hold.pk)).status_code == 403
 
 
+def test_who_has_no_account_is_held_from_the_desk_too(officer):
+    factories.published()
+    officer.post(at("withdrawal_add"), application())
+    held = {"ground": "Сот № 7", "held_from_0": "2026-01-01", "held_from_1": "09:00"}
+    for wrong in (
+        {"application": "99"},
+        {"account": "12345"},
+        {"account": "x"},
+        {"application": "12-к", "account": "1"},
+    ):
+        assert officer.post(at("legalhold_add"), held | wrong).status_code == 200
+    assert not LegalHold.objects.exists()
+
+    assert officer.post(at("legalhold_add"), held | {"application": "12-к"}).status_code == 302
+    hold, row = LegalHold.objects.get(), Withdrawal.objects.get()
+    assert hold.pseudonyms == [f"withdrawal:{row.pk}"]
+    for page in (at("legalhold_change", hold.pk), at("legalhold_changelist")):
+        assert f"withdrawal:{row.pk}" in officer.get(page).content.decode()
+
+
 # The user's own pages
 
 

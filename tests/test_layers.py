@@ -20,8 +20,9 @@ FLOORS = [
     {"models.agreements"},
     {"models.verification", "models.progress"},
     {"models.editions", "models.deliveries", "models.paces"},
-    {"models.withdrawals", "models.holds"},
+    {"models.withdrawals"},
     {"models.acceptances"},
+    {"models.holds"},
     {"models"},
     {
         *("translation", "audience", "bounces", "forecast", "gate", "comparison", "pdf", "retention", "stamping"),

@@ -448,6 +448,54 @@ def test_a_hold_follows_its_person_to_keys_that_came_later(settings):
     assert retention.erase(at=NOW() + 50 * YEAR) == retention.Tally(held=1)
 
 
+def test_an_account_that_is_gone_is_held_by_its_key():
+    edition = factories.published(retention_years=1)
+    one, other = factories.users(2)
+    for user in (one, other):
+        join(user, edition)
+        told(user, edition)
+    Consent.objects.give(user=one, purpose="registration", language="kk", text="Келісемін.")
+    key = one.pk
+    hold = {"ground": "Сот ұйғарымы № 7", "by": "А. Серікова"}
+    with pytest.raises(ValidationError, match=str(key)):  # It exists.
+        LegalHold.objects.hold(account=key, **hold)
+    for user in (one, other):
+        user.delete()
+    for wrong in (key + 99, "nobody"):
+        with pytest.raises(ValidationError, match=str(wrong)):
+            LegalHold.objects.hold(account=wrong, **hold)
+    LegalHold.objects.hold(account=str(key), **hold)
+
+    assert retention.erase(at=NOW() + 50 * YEAR) == retention.Tally(people=1, joinings=1, deliveries=1, held=1)
+    assert [rows.of(key).count() for rows in (Acceptance.objects, Consent.objects, Delivery.objects)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("by", ["its own number", "the register's"])
+def test_an_applicant_without_an_account_is_held_by_the_application(by):
+    factories.published(retention_years=1)
+    held, _other = leave(None, applicant="А. Ахметов", application_number="12-к"), leave(None, applicant="Б. Серіков")
+    of_user = leave(factories.users(1)[0], application_number="13-к")
+    hold = {"ground": "Сот ұйғарымы № 7", "by": "А. Серікова"}
+    for wrong in ("99", of_user.application_number, of_user.reference):
+        with pytest.raises(ValidationError, match=wrong):
+            LegalHold.objects.hold(application=wrong, **hold)
+    number = held.application_number if by == "its own number" else held.reference
+    LegalHold.objects.hold(application=number, **hold)
+
+    assert retention.erase(at=NOW() + 50 * YEAR).held == 1
+    held.refresh_from_db()
+    assert held.applicant == "А. Ахметов"
+    assert Withdrawal.objects.filter(erased_at=None).count() == 1
+
+
+def test_a_hold_names_just_one():
+    edition, (user,) = factories.published(), factories.users(1)
+    for about in ({}, {"user": user, "edition": edition}, {"edition": edition, "application": "12"}):
+        with pytest.raises(ValidationError) as caught:
+            LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", **about)
+        assert caught.value.code == "one_of"
+
+
 def test_without_keys_nobody_is_held_who_could_not_be_found(settings):
     settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {}}
     (user,) = factories.users(1)

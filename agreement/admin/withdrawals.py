@@ -201,9 +201,24 @@ class ConsentAdmin(ReadOnly, Watched, Endless, ConsentModelAdmin):
 
 
 class HoldForm(HoldModelForm):
+    account = forms.CharField(
+        label=_("deleted account"), required=False, help_text=_("The key it had, where the account is gone.")
+    )
+    application = forms.CharField(
+        label=_("application"),
+        required=False,
+        help_text=_("Of somebody without an account: its number, or the number in the register."),
+    )
+
     class Meta:
         model = LegalHold
         fields = ["user", "edition", "ground", "held_from", "held_until"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.instance._state.adding and not self.errors:
+            LegalHold.objects.names(**{name: cleaned[name] for name in ("user", "edition", "account", "application")})
+        return cleaned
 
 
 @admin.register(LegalHold)
@@ -212,19 +227,24 @@ class LegalHoldAdmin(Watched, Filtered, HoldModelAdmin):
 
     form = HoldForm
     formfield_overrides = SPOKEN
-    list_display = ["id", "user", "edition", "ground", "by", "held_from", "held_until"]
+    list_display = ["id", "user", "edition", "named", "ground", "by", "held_from", "held_until"]
     list_select_related = ["user", "edition__agreement"]
     raw_id_fields = ["user", "edition"]
     actions = None
 
     def get_readonly_fields(self, request: HttpRequest, obj: LegalHold | None = None) -> Any:
-        return ("user", "edition", "ground", "by", "held_from") if obj else ()
+        return ("user", "edition", "named", "ground", "by", "held_from") if obj else ()
 
     def get_fields(self, request: HttpRequest, obj: LegalHold | None = None) -> Any:
-        return ["user", "edition", "ground", *(["by"] if obj else []), "held_from", "held_until"]
+        found = ["named", "ground", "by"] if obj else ["account", "application", "ground"]
+        return ["user", "edition", *found, "held_from", "held_until"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    @admin.display(description=_("pseudonym or entry"))
+    def named(self, row: LegalHold) -> str:
+        return "—" if row.user_id is not None else ", ".join(row.pseudonyms) or "—"
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: Any, change: Any) -> None:
         if change:

@@ -6,6 +6,7 @@ from its effective moment on: what the user joined before counts no longer, and 
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import date, datetime, time
 from functools import partial
@@ -162,6 +163,13 @@ class WithdrawalQuerySet(PersonalQuerySet):
     def departures(self, at: datetime | None = None) -> Self:
         """Withdrawals that suspended or ended an agreement by that instant (now)."""
         return self.exclude(outcome=Withdrawal.Outcome.REFUSED).filter(effective_at__lte=at or timezone.now())
+
+    def numbered(self, number: str) -> Self:
+        """Those of that number, as their applicants wrote it or as the register's (``terms/2026/3``)."""
+        found = Q(application_number=number)
+        if entry := re.fullmatch(r"([^/]+)/([0-9]{4})/([0-9]{1,9})", number):
+            found |= Q(agreement__slug=entry[1], year=int(entry[2]), serial=int(entry[3]))
+        return self.filter(found)
 
     def unconfirmed(self) -> Self:
         """Withdrawals whose reply is still to be mailed, the longest due first."""
