@@ -269,6 +269,14 @@ def test_a_hold_is_placed_once_and_only_its_end_changes(officer):
     assert (hold.ground, hold.user, hold.by) == ("Сот № 7", user, "user0")
     assert hold.held_until
     assert hold.pseudonyms
+    ended = "2027-01-01T04:00:00.000000Z"
+    assert 'value="01.01.2027"' in officer.get(at("legalhold_change", hold.pk)).content.decode()
+    officer.post(at("legalhold_change", hold.pk), {})
+    assert [act.note for act in Act.objects.about(hold).filter(kind="held")] == [
+        f"held_until: {ended} → —; Сот № 7",
+        f"held_until: — → {ended}; Сот № 7",
+        "held_until: — → —; Сот № 7",
+    ]
     assert officer.post(at("legalhold_delete", hold.pk)).status_code == 403
 
 

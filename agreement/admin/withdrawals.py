@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -20,6 +21,7 @@ from agreement import conf, withdrawing
 from agreement.admin.tables import SPOKEN, Endless, Filtered, ReadOnly, Watched, moment, yes_or_no
 from agreement.models import Act, Consent, LegalHold, Withdrawal
 from agreement.models.acts import name_of
+from agreement.text import seal
 
 if TYPE_CHECKING:
     ConsentModelAdmin = admin.ModelAdmin[Consent]
@@ -214,6 +216,11 @@ class HoldForm(HoldModelForm):
         model = LegalHold
         fields = ["user", "edition", "ground", "held_from", "held_until"]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.held_until:  # Which its field reads as text, for dumps to the microsecond.
+            self.initial["held_until"] = self.instance.held_until
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.instance._state.adding and not self.errors:
@@ -247,10 +254,14 @@ class LegalHoldAdmin(Watched, Filtered, HoldModelAdmin):
         return "—" if row.user_id is not None else ", ".join(row.pseudonyms) or "—"
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: Any, change: Any) -> None:
+        before: datetime | None = None
         if change:
+            # Of two officers at once the later one replaces the other's end, and says so.
+            before = LegalHold.objects.select_for_update().values_list("held_until", flat=True).get(pk=obj.pk)
             obj.save(update_fields=["held_until"])
         else:
             row = LegalHold.objects.hold(**form.cleaned_data, by=name_of(request.user))
             obj.__dict__.update({name: value for name, value in row.__dict__.items() if name != "_state"})
             obj._state.adding = False
-        Act.objects.log(Act.Kind.HELD, on=obj, by=request.user, note=obj.ground[:255])
+        ends = " → ".join(seal.rfc3339(at) if at else "—" for at in (before, obj.held_until))
+        Act.objects.log(Act.Kind.HELD, on=obj, by=request.user, note=f"held_until: {ends}; {obj.ground[:255]}")
