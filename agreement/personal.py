@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import wraps
 from typing import Any
 
@@ -25,7 +26,7 @@ from django.views.decorators.http import require_http_methods
 from agreement import conf, consents, dates, gate, origin
 from agreement.compared import Compared
 from agreement.gate import Dated, Timeline
-from agreement.models import Acceptance, Consent, Delivery, Edition, Outside, Stale
+from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, Outside, Stale, Withdrawal
 from agreement.models.agreements import Joining
 from agreement.pages import Visit
 from agreement.shown import Shown, frame
@@ -252,46 +253,64 @@ def _next(request: HttpRequest) -> str:
 
 @personal("GET", "HEAD")
 def record(visit: Visit) -> HttpResponse:
-    """What this user joined, consented to and was told, the latest first: moment, language, digest, own redline."""
+    """What this user joined, consented to, withdrew and was told, the latest first: moment, language, digest, own
+    redline.
+    """
     return record_page(visit)
 
 
 def record_page(visit: Visit, *, reworded: bool = False) -> HttpResponse:
     """The record; ``reworded`` says that nothing was recorded, since the words of a consent had changed."""
     by_key = {timeline.key: timeline for timeline in visit.timelines.agreements.values()}
-    rows = Acceptance.objects.filter(user=visit.request.user.pk).select_related("edition__agreement")
+    user = visit.request.user.pk
+    rows = Acceptance.objects.filter(user=user).select_related("edition__agreement")
     rows = rows.defer(*(f"edition__{name}" for name in LONG))
+    joined, more_joined = _latest(rows.order_by("-at", "-pk"))
     joinings: list[Joined] = []
     last: dict[int, Shown] = {}
-    for row in reversed(rows.order_by("-at", "-pk")[:LATEST]):
+    for row in reversed(joined):
         timeline = by_key[row.edition.agreement_id]
         shown = Shown.of(row.edition, timeline, visit.at)
         old = last.get(timeline.key)
         changes = Compared(old, shown) if old and old.edition.pk != row.edition_id else None
         last[timeline.key] = shown
         joinings.append(_row(timeline, row, shown, changes))
-    told = (
-        Delivery.objects.filter(user=visit.request.user.pk)
-        .exclude(outcome=Delivery.Outcome.WAITING)
-        .select_related("notice__edition__agreement")
-        .defer(*(f"notice__edition__{name}" for name in LONG))
-        .order_by("-settled_at")[:LATEST]
-    )
-    notices = [
-        (delivery, dates.instant(delivery.settled_at, frame(), delivery.notice.edition.agreement.time_zone))
-        for delivery in told
-        if delivery.settled_at
-    ]
-    context = {"joinings": joinings[::-1], "notices": notices, "reworded": reworded}
-    return visit.render("agreement/record.html", context | _consents(visit))
+    sent = Delivery.objects.filter(user=user).exclude(outcome=Delivery.Outcome.WAITING)
+    sent = sent.select_related("notice__edition__agreement").defer(*(f"notice__edition__{name}" for name in LONG))
+    told, more_told = _latest(sent.order_by("-settled_at"))
+    left, more_left = _latest(Withdrawal.objects.filter(user=user).select_related("agreement").order_by("-pk"))
+    consented, more_consented = _consents(visit)
+    context = {
+        "joinings": joinings[::-1],
+        "notices": [(row, _moment(row.settled_at, row.notice.edition.agreement)) for row in told],
+        "withdrawals": [
+            (row, *(_moment(at, row.agreement) for at in (row.registered_at, row.effective_at))) for row in left
+        ],
+        "cut": more_joined or more_consented or more_left or more_told,
+        "files": bool(conf.get().FILE_WITHDRAWALS),
+        "reworded": reworded,
+    }
+    return visit.render("agreement/record.html", context | consented)
 
 
-def _consents(visit: Visit) -> dict[str, Any]:
-    """What this user consented to, by its moments in words, and what he may still consent to. At most 2 queries."""
-    rows = Consent.objects.filter(user=visit.request.user.pk).order_by("-pk")[:LATEST]
+def _latest(rows: Any) -> tuple[list[Any], bool]:
+    """As many as the record shows, and whether there are more."""
+    found = list(rows[: LATEST + 1])
+    return found[:LATEST], len(found) > LATEST
+
+
+def _moment(at: datetime | None, agreement: Agreement) -> str:
+    return dates.instant(at, frame(), agreement.time_zone) if at else ""
+
+
+def _consents(visit: Visit) -> tuple[dict[str, Any], bool]:
+    """What this user consented to, by its moments in words, and what he may still consent to; and whether there is
+    more. At most 2 queries.
+    """
+    rows, more = _latest(Consent.objects.filter(user=visit.request.user.pk).order_by("-pk"))
     said = [
         (row, *(dates.instant(at, frame(), conf.time_zone()) if at else "" for at in (row.given_at, row.withdrawn_at)))
         for row in rows
     ]
     language = frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0]
-    return {"given": said, "at": visit.at, "consents": consents.left(visit.request.user.pk, language)}
+    return {"given": said, "at": visit.at, "consents": consents.left(visit.request.user.pk, language)}, more

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from agreement import dispatch, gate
+from agreement import dispatch, gate, personal
 from agreement.models import Acceptance, Agreement, Edition, Withdrawal
 from agreement.models.agreements import Joining
 from tests import factories
@@ -305,6 +305,39 @@ def test_the_record_shows_joinings_notices_and_the_own_redline(reader, user):
     assert page.count("<article") == 2
     assert page.count("/ru/agreements/terms/editions/") >= 4
     assert factories.users(1)[0].username not in page
+
+
+@pytest.mark.parametrize(("files", "words"), [("", "How to withdraw"), ("ended", "Withdraw my consent to data")])
+def test_the_record_shows_withdrawals_and_the_way_to_file_one(reader, user, settings, files, words):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": files}
+    edition = factories.published()
+    row = Withdrawal.objects.register(
+        agreement=edition.agreement, user=user, outcome="suspended", received_on=date(2026, 1, 1)
+    )
+    (other,) = factories.users(1)
+    others = Withdrawal.objects.register(
+        agreement=edition.agreement, user=other, outcome="ended", received_on=date(2026, 1, 1)
+    )
+
+    page = reader.get("/en/agreements/record/").content.decode()
+
+    assert row.reference in page
+    assert f'<time datetime="{row.effective_at.isoformat()}">' in page
+    assert others.reference not in page
+    assert f'href="/en/agreements/withdraw/">{words}' in page
+
+
+@pytest.mark.parametrize("latest", [1, 2])
+def test_a_record_that_is_cut_says_so(reader, user, monkeypatch, latest):
+    monkeypatch.setattr(personal, "LATEST", latest)
+    for words in ("бұрынғы", "новый"):
+        edition = changed(words)
+        Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="ru", kind="explicit")
+
+    page = reader.get("/en/agreements/record/").content.decode()
+
+    assert page.count("<article") == latest
+    assert ("Only the latest entries of each kind" in page) is (latest == 1)
 
 
 def test_a_record_is_of_its_user_alone(reader):
