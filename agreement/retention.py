@@ -81,7 +81,8 @@ class Person:
         dated, never = self.terms.dated, datetime.max.replace(tzinfo=UTC)
         found = {row.edition_id for row in self.left if row.edition_id}
         for row in self.joined:
-            ends = [left.effective_at for left in self.left if left.effective_at and left.effective_at > row.at]
+            left = [one.effective_at for one in self.left if one.effective_at]
+            ends = [at for at in left if row.at and at > row.at]
             until = min(ends, default=self.terms.closed or row.account_deleted_at or never)
             found |= {one.pk for one in lineage.bound_by(dated[row.edition_id], [*dated.values()], until)}
         return [self.terms.editions[pk] for pk in found] or self._stated()
@@ -119,8 +120,9 @@ class Person:
         if last.user_id is not None:
             return left[last.round - 1 :]  # Each of these opened a round.
         # Of a deleted account those of earlier rounds may be erased, or be under another key: the moments tell.
-        imported = last.kind == Acceptance.Kind.IMPORTED
-        return [row for row in left if last.at and (row.effective_at if imported else _known_at(row)) > last.at]
+        if last.kind == Acceptance.Kind.IMPORTED:
+            return [row for row in left if row.effective_at and last.at and row.effective_at > last.at]
+        return [row for row in left if _known_at(row) > last.at]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,7 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
     named: set[str] = set()
     batch: list[Person] = []
     for person in expired(at, bound):
-        if person.names & held or any(edition.pk in bound for edition in person.bound()):
+        if person.names & held or (bound and any(edition.pk in bound for edition in person.bound())):
             total = _plus(total, held=1)
             continue
         batch.append(person)
@@ -252,9 +254,8 @@ def _deleted(terms: Terms, joined: list[Acceptance], left: list[Withdrawal]) -> 
     for other in left:
         found[other.pseudonym_key, other.pseudonym or -other.pk][1].append(other)
     people = [_person(terms, *rows) for rows in found.values()]
-    if len(people) > 1 and (
-        len({key for key, _name in found}) > 1 or not all(row.pseudonym for row in (*joined, *left))
-    ):
+    nameless = any(not isinstance(name, str) for _key, name in found)
+    if len(people) > 1 and (nameless or len({key for key, _name in found}) > 1):
         together = _person(terms, joined, left)
         together.parts = people
         people = [together]
