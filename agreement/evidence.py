@@ -106,7 +106,7 @@ def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path, 
         for edition in editions:
             folder = _folder(edition)
             told = Delivery.objects.filter(notice__edition=edition, settled_at__lte=at)
-            joined = Acceptance.objects.filter(edition=edition, at__lte=at).order_by("pk")
+            joined = Acceptance.objects.filter(edition=edition, recorded_at__lte=at).order_by("pk")
             _add_notices(bundle, told)
             bundle.add(f"{folder}/joinings.csv", _table(_JOINED_IT, joined))
             bundle.add(f"{folder}/deliveries.csv", _told(told.order_by("pk"), _TOLD_OF_IT))
@@ -142,7 +142,7 @@ def export_user(user_key: Any, *, at: datetime, output: Path, by: By = None) -> 
     """
     get_user_model()._meta.pk.run_validators(user_key)  # No database is asked about a number longer than any key.
     # Of history what was recorded by then: an edition imported later is in no timeline of that instant.
-    known = Acceptance.objects.of(user_key).filter(at__lte=at, edition__recorded_at__lte=at)
+    known = Acceptance.objects.of(user_key).filter(recorded_at__lte=at)
     acceptances = known.select_related("edition__agreement").order_by("at", "pk")
     withdrawals = Withdrawal.objects.of(user_key).filter(registered_at__lte=at).select_related("agreement")
     taken = Case(When(withdrawn_at__lte=at, then="withdrawn_at"))
@@ -230,8 +230,9 @@ class Joining:
 
     def in_words(self, language: str) -> dict[str, Any]:
         row, zone = self.row, self.timeline.time_zone
-        at = dates.instant(row.at, language, zone) if row.at else ""
-        return {"row": row, "edition": row.edition, "at": at, "holds": ", ".join(str(one.number) for one in self.holds)}
+        at, recorded = (dates.instant(moment, language, zone) if moment else "" for moment in (row.at, row.recorded_at))
+        holds = ", ".join(str(dated.number) for dated in self.holds)
+        return {"row": row, "edition": row.edition, "at": at, "recorded": recorded, "holds": holds}
 
 
 def _joinings(
@@ -255,6 +256,7 @@ _JOINED = {
     "edition": "edition__number",
     "digest": "digest",
     "at": "at",
+    "recorded_at": "recorded_at",
     "kind": "kind",
     "language": "language",
     "notice_sent": "notice_sent",

@@ -30,7 +30,13 @@ def join(edition: Edition, *moments: datetime) -> None:
     users = factories.users(len(moments))
     Acceptance.objects.bulk_create(
         Acceptance(
-            user=user, edition=edition, digest=edition.digest, language="kk", kind="explicit", at=moment, round=1
+            user=user,
+            edition=edition,
+            digest=edition.digest,
+            language="kk",
+            kind="explicit",
+            at=moment,
+            recorded_at=moment,
         )
         for user, moment in zip(users, moments, strict=True)
     )

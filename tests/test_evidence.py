@@ -261,7 +261,15 @@ def test_history_is_evidence_from_the_moment_it_was_recorded(tmp_path):
     (joined,) = csv.DictReader(
         io.StringIO((unpacked(tmp_path / "now.zip", tmp_path) / "user/joinings.csv").read_text())
     )
-    assert joined["at"] == seal.rfc3339(row["at"])
+    recorded = Acceptance.objects.get().recorded_at
+    assert (joined["at"], joined["recorded_at"]) == (seal.rfc3339(row["at"]), seal.rfc3339(recorded))
+    assert recorded > edition.recorded_at > row["at"]
+    before = (recorded - timedelta(microseconds=1)).isoformat()
+    export(tmp_path / "edition.zip", "--edition", "terms", "1", "--at", before)
+    with zipfile.ZipFile(tmp_path / "edition.zip") as archive:
+        assert len(archive.read("terms/editions/1/joinings.csv").splitlines()) == 1
+    with pytest.raises(CommandError, match="Nothing is known of a user 'user0' by "):
+        export(tmp_path / "before.zip", "--user", "user0", "--at", before)
 
 
 @pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])

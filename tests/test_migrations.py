@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -12,8 +13,9 @@ from django.db import IntegrityError, connection, migrations, models
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.models import AlterModelManagers, AlterModelOptions
 from django.db.migrations.state import ProjectState
+from django.utils import timezone
 
-from agreement.models import Edition, triggers
+from agreement.models import Acceptance, Edition, triggers
 from agreement.models.triggers import CloseSeal, OpenSeal
 from tests import factories
 
@@ -198,3 +200,23 @@ def test_the_migrations_are_what_the_models_say():
     out = StringIO()
     call_command("makemigrations", "agreement", check=True, dry_run=True, stdout=out)
     assert "No changes detected" in out.getvalue()
+
+
+def test_joinings_of_before_are_recorded_when_they_happened_and_history_at_the_latest_now():
+    editions, (user, other) = [factories.draft() for _ in range(2)], factories.users(2)
+    then = timezone.now() - timedelta(days=9)
+    editions[0].record(effective_from=then)
+    editions[1].publish()
+    for one, edition, kind, at in ((user, editions[0], "imported", then), (other, editions[1], "explicit", None)):
+        Acceptance.objects.record(user=one, edition=edition, digest=edition.digest, language="ru", kind=kind, at=at)
+
+    call_command("migrate", "agreement", "0021", verbosity=0)
+    began = timezone.now()
+    call_command("migrate", "agreement", "0022", verbosity=0)
+
+    history, ordinary = Acceptance.objects.order_by("pk")
+    assert history.recorded_at >= began > history.at == then
+    assert ordinary.recorded_at == ordinary.at
+    assert missing() == []
+    with pytest.raises(IntegrityError, match="agreement_acceptance is sealed"):
+        Acceptance.objects.update(recorded_at=then)

@@ -84,7 +84,7 @@ class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
     search_fields = ["pk"]  # See get_search_results.
     search_help_text = _("The name or the key of a user, also of a deleted one.")
     change_list_template = "admin/agreement/acceptance/change_list.html"
-    shown = ["subject", "user", "kind", "when", "language", "displayed", "told", "digest"]
+    shown = ["subject", "user", "kind", "when", "recorded", "language", "displayed", "told", "digest"]
     shown += ["reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"]
 
     class Media:
@@ -189,6 +189,10 @@ class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
     @admin.display(description=_("when"))
     def when(self, acceptance: Acceptance) -> str:
         return moment(acceptance.at, conf.time_zone())
+
+    @admin.display(description=_("recorded"))
+    def recorded(self, acceptance: Acceptance) -> str:
+        return moment(acceptance.recorded_at, conf.time_zone())
 
     @admin.display(description=_("erased"))
     def erased(self, acceptance: Acceptance) -> str:

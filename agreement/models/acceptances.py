@@ -197,7 +197,6 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
                     digest=each[key].digest,
                     language=language,
                     kind=Acceptance.Kind.DEEMED,
-                    at=timezone.now(),
                     origin=origin or Origin(),
                 )
                 if not made:
@@ -214,22 +213,23 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         digest: str,
         language: str,
         kind: str,
-        at: datetime,
         origin: Origin,
+        at: datetime | None = None,
         reason: str = "",
         officer: str = "",
     ) -> bool:
-        """Write the row if that edition, with that digest, may be joined at that instant, and the user is in that
+        """Write the row if that edition, with that digest, may be joined at that instant (now), and the user is in that
         round then; was it written? 1 insert.
 
         One statement finds the edition in force, counts the user's departures and writes, so nothing comes between.
         """
         connection = connections[alias]
-        pseudonym = pseudonyms.write(user.pk)
+        pseudonym, now = pseudonyms.write(user.pk), timezone.now()
         constants = {
             "language": language[:16],
             "kind": str(kind),
-            "at": at,
+            "at": at or now,
+            "recorded_at": now,
             "user": user,
             "pseudonym": pseudonym.digest,
             "pseudonym_key": pseudonym.key,
@@ -334,6 +334,8 @@ class Acceptance(models.Model):
     language = models.CharField(_("language"), max_length=16, blank=True)
     kind = models.CharField(_("kind"), max_length=9, choices=Kind.choices)
     at = InstantField(_("when"))
+    # The same moment, but for history, which is written down later than it happened.
+    recorded_at = InstantField(_("recorded"), default=timezone.now, editable=False)
     # The evidence outlives the account.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=LEAVE_EVIDENCE, null=True, related_name="+", verbose_name=_("user")
@@ -378,6 +380,7 @@ class Acceptance(models.Model):
                 condition=~Q(kind="on_behalf") | ~Q(reason="") & ~Q(officer=""),
                 name="agreement_acceptance_on_behalf",
             ),
+            models.CheckConstraint(condition=Q(recorded_at__gte=F("at")), name="agreement_acceptance_recorded"),
             models.CheckConstraint(
                 condition=Q(erased_at__isnull=True)
                 | Q(erased_at__gte=F("at"), ip__isnull=True, user_agent="", pseudonym="", pseudonym_key=""),
