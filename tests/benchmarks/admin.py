@@ -127,8 +127,8 @@ def _fill(users: int, editions: int, notices: int) -> None:
     joined = {"edition_id": sealed[-1].pk, "digest": sealed[-1].digest, "language": "kk", "kind": "explicit"}
     empty = dict.fromkeys(("pseudonym", "pseudonym_key", "reason", "officer", "user_agent"), "")
     for day in range(50):  # They joined one after the other.
-        moment = now - timedelta(days=day)
-        _for_every_user(Acceptance, joined | empty | {"round": 1, "at": moment}, where=f"id % 50 = {day}")
+        moments = dict.fromkeys(("at", "recorded_at"), now - timedelta(days=day))
+        _for_every_user(Acceptance, joined | empty | moments | {"round": 1}, where=f"id % 50 = {day}")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 

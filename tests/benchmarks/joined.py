@@ -37,7 +37,15 @@ def joined(quick: bool) -> Iterator[Result]:
         made = users.bulk_create(users.model(username=f"member{number}") for number in batch)
         Profile.objects.bulk_create(Profile(user=user, language="kk") for user in made)
         Acceptance.objects.bulk_create(
-            Acceptance(edition=edition, digest=edition.digest, language="kk", kind="explicit", at=now, user=user)
+            Acceptance(
+                edition=edition,
+                digest=edition.digest,
+                language="kk",
+                kind="explicit",
+                at=now,
+                recorded_at=now,
+                user=user,
+            )
             for number, user in zip(batch, made, strict=True)
             if number % 10
         )
