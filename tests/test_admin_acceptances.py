@@ -20,9 +20,13 @@ from django.utils import timezone, translation
 
 from agreement.admin import acceptances
 from agreement.models import Acceptance, Act, Withdrawal
+from portal_site.models import Profile
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+
+#: Languages of letters.
+CODES = ("kk", "ru", "mul")
 
 
 def at(name: str, *args: object) -> str:
@@ -163,6 +167,26 @@ def test_the_report_tells_who_has_not_joined(officer):
     assert re.findall(r": (\d+)(?:</li>| <a)", report) == ["4", "2", "2"]
     assert rows == [["key", "name", "language"], [str(officer.user.pk), "user0", "kk"], [str(users[2].pk), "user3", ""]]
     assert at("edition", edition.pk) in page(officer, at("report"))
+
+
+def test_the_report_and_its_file_tell_languages_apart(officer):
+    edition, users = factories.published(), factories.users(9)  # With the officer, of kk, ru and no language, by turns.
+    join(users[0], edition)
+    Profile.objects.filter(user=users[3]).update(language="RU-kz")
+
+    with CaptureQueriesContext(connection) as captured:
+        report = page(officer, at("edition", edition.pk))
+    names = {
+        code: [row[1] for row in table(officer.get(at("csv", edition.pk), {"language": code}))[1:]] for code in CODES
+    }
+
+    assert len([query for query in captured if "NOT EXISTS" in query["sql"].upper()]) <= 2
+    assert {code: len(found) for code, found in names.items()} == {"kk": 2, "ru": 4, "mul": 3}
+    for code, found in names.items():
+        assert re.search(rf'<td>{len(found)}</td><td><a href="{at("csv", edition.pk)}\?language={code}">', report)
+    assert users[3].username in names["ru"]
+    assert officer.get(at("csv", edition.pk), {"language": "en"}).status_code == 400
+    assert ("exported", "edition", "not-joined-mul.csv") in acts()
 
 
 def test_whoever_joined_before_wording_changed_has_joined(officer):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncMonth
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
@@ -24,7 +24,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf, gate
+from agreement import conf, forecast, gate
 from agreement.admin import exporting
 from agreement.admin.tables import LONG, SPOKEN, Endless, ReadOnly, Watched, moment, public_address, yes_or_no
 from agreement.evidence import cell
@@ -41,6 +41,8 @@ else:
 BATCH = 10_000
 
 
+#: How those who have not joined are told apart: as letters to them are written.
+LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian")), ("mul", _("not known"))]
 #: What an officer writes of a joining on paper.
 WRITTEN = ("user", "edition", "language", "reason")
 
@@ -215,13 +217,14 @@ class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
         return self._show(request, "reports", title=gettext("Who has not joined"), editions=list(editions))
 
     def report_view(self, request: HttpRequest, key: int) -> HttpResponse:
-        """How many joined an edition and how many have not, by language, kind and month. 4 queries."""
+        """How many joined an edition, by language, kind and month, and how many have not, by language. 4 queries."""
         edition, holds = self._edition(request, key)
         Act.objects.log(Act.Kind.VIEWED, on=edition, by=request.user, note="report")
         users = conf.audience()
         joined = Acceptance.objects.filter(edition__in=holds, user__isnull=False)
         counted = joined.annotate(month=TruncMonth("at")).order_by("month", "kind", "language")
-        total, missing = users.count(), Acceptance.objects.missing(users, holds).count()
+        total, left = users.count(), forecast.count_by_language(Acceptance.objects.missing(users, holds))
+        missing = sum(left.values())
         return self._show(
             request,
             "report",
@@ -230,16 +233,21 @@ class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
             total=total,
             missing=missing,
             joined=total - missing,
+            left=[(code, label, left[code]) for code, label in LANGUAGES if left[code]],
             rows=list(counted.values("month", "kind", "language").annotate(count=Count("pk"))),
             kinds=dict(Acceptance.Kind.choices),
         )
 
     def csv_view(self, request: HttpRequest, key: int) -> HttpResponseBase:
-        """Everybody who has not joined an edition, as a file that is sent while it is written."""
+        """Who has not joined an edition, everybody or those of ``?language=``, as a file sent while it is written."""
         edition, holds = self._edition(request, key)
-        Act.objects.log(Act.Kind.EXPORTED, on=edition, by=request.user, note="not-joined.csv")
-        response = StreamingHttpResponse(lines(holds), content_type="text/csv; charset=utf-8")
-        name = f"{edition.agreement.slug}-{edition.number}-not-joined.csv"
+        language = request.GET.get("language", "")
+        if language not in dict(LANGUAGES) | {"": ""}:
+            raise BadRequest("language must be kk, ru or mul.")
+        name = f"not-joined-{language}.csv" if language else "not-joined.csv"
+        Act.objects.log(Act.Kind.EXPORTED, on=edition, by=request.user, note=name)
+        response = StreamingHttpResponse(lines(holds, language), content_type="text/csv; charset=utf-8")
+        name = f"{edition.agreement.slug}-{edition.number}-{name}"
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         response.headers["Cache-Control"] = "private, no-store"
         return response
@@ -270,8 +278,8 @@ class _Echo:
         return line
 
 
-def lines(holds: list[int]) -> Iterator[str]:
-    """The file of those who joined none of these editions, a batch of users at a time."""
+def lines(holds: list[int], only: str = "") -> Iterator[str]:
+    """The file of those who joined none of these editions, a batch of users at a time; ``only`` those of a language."""
     users: Any = get_user_model()
     language = conf.user_language()
     names = ["pk", users.USERNAME_FIELD] + ["agreement_language"] * (language is not None)
@@ -281,6 +289,8 @@ def lines(holds: list[int]) -> Iterator[str]:
     # A spreadsheet takes a file without this mark for one in the encoding of its own machine.
     yield "\ufeff" + writer.writerow(["key", "name", "language"])
     # One query, read as it is written: asked batch by batch, each would join every acceptance anew.
-    found = rows.values_list(*names).iterator(chunk_size=BATCH)
+    found: Iterator[Any] = rows.values_list(*names).iterator(chunk_size=BATCH)
+    if only:
+        found = (row for row in found if conf.notice_language(row[2] if len(row) > 2 else "") == only)
     while batch := list(islice(found, BATCH)):
         yield "".join([writer.writerow([cell(value) for value in row]) for row in batch])
