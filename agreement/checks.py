@@ -136,7 +136,8 @@ def _check_private(root: object) -> Iterable[CheckMessage]:
     if not isinstance(root, (str, os.PathLike)):
         yield _wrong("PRIVATE_ROOT", root, "must be a folder")
         return
-    collected = [entry[-1] if isinstance(entry, (tuple, list)) else entry for entry in settings.STATICFILES_DIRS]
+    entries: list[Any] = list(settings.STATICFILES_DIRS)  # A folder, or a prefix and a folder.
+    collected = [entry[-1] if isinstance(entry, (tuple, list)) else entry for entry in entries]
     served = [("MEDIA_ROOT", settings.MEDIA_ROOT), ("STATIC_ROOT", settings.STATIC_ROOT)]
     for name, folder in [*served, *(("STATICFILES_DIRS", entry) for entry in collected)]:
         if folder and Path(root).resolve().is_relative_to(Path(folder).resolve()):
