@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self, cast
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core import mail
 from django.core.exceptions import ValidationError
 from django.core.mail.backends import smtp
@@ -132,7 +133,7 @@ class EmailChannel(Channel):
         self.host = ascii_host(conf.get().BASE_URL)
 
     def faults(self) -> list[str]:
-        return [fault] if (fault := sender_fault()) else []
+        return [fault for fault in (sender_fault(), mailer_fault()) if fault]
 
     def address(self) -> Combinable:
         return conf.user_email()
@@ -251,7 +252,7 @@ class EmailChannel(Channel):
 
     def _open(self) -> Any:
         if self._connection is None:
-            if fault := sender_fault():
+            for fault in self.faults():
                 raise Unavailable(fault)
             connection = _mailer()
             if hasattr(connection, "timeout"):
@@ -316,6 +317,21 @@ def sender_fault() -> str:
             continue
         if not is_address(parseaddr(written)[1]):
             return f"{key} is {written!r}, which is no address."
+    return ""
+
+
+def mailer_fault() -> str:
+    """What is wrong with the mail server that the settings name for notices, or ``""``. Both ways to name one may be
+    written: Django 6.1 takes the one, older ones take the other.
+    """
+    alias, options = conf.get().MAILER, conf.get().MAIL_CONNECTION
+    if not hasattr(mail, "mailers"):
+        alone = alias != conf.Conf().MAILER and not options
+        return f"MAILER is {alias!r}, which needs Django 6.1: write MAIL_CONNECTION." if alone else ""
+    if alias not in getattr(settings, "MAILERS", {conf.Conf().MAILER}):
+        return f"MAILER is {alias!r}, which is not in MAILERS."
+    if options and alias == conf.Conf().MAILER:
+        return "MAIL_CONNECTION is of no effect from Django 6.1 on: put its server into MAILERS, the alias into MAILER."
     return ""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from django.core import mail
 from django.db.models import F
 from django.db.models.expressions import Combinable
 
@@ -164,6 +165,39 @@ def test_E009_says_what_is_wrong_with_a_channel(settings):  # noqa: N802
     settings.AGREEMENT = {**settings.AGREEMENT, "CHANNELS": ("tests.test_channels.SmsChannel",) * 2}
     (message,) = check_settings(None)
     assert (message.id, message.msg) == ("agreement.E009", "Two channels are called 'sms'.")
+
+
+@pytest.mark.parametrize(
+    ("newest", "mailers", "written", "says"),
+    [
+        (True, {"default": {}}, {"MAILER": "notices"}, "MAILER is 'notices', which is not in MAILERS."),
+        (True, {"other": {}}, {}, "MAILER is 'default', which is not in MAILERS."),
+        (True, None, {"MAILER": "notices"}, "MAILER is 'notices', which is not in MAILERS."),
+        (True, None, {"MAIL_CONNECTION": {"host": "mail"}}, "MAIL_CONNECTION is of no effect from Django 6.1 on"),
+        (True, {"default": {}}, {"MAIL_CONNECTION": {"host": "mail"}}, "MAIL_CONNECTION is of no effect"),
+        (True, {"default": {}}, {}, ""),
+        (True, None, {}, ""),
+        (True, {"notices": {}}, {"MAILER": "notices", "MAIL_CONNECTION": {"host": "mail"}}, ""),
+        (False, None, {"MAILER": "notices"}, "MAILER is 'notices', which needs Django 6.1"),
+        (False, None, {"MAILER": "notices", "MAIL_CONNECTION": {"host": "mail"}}, ""),
+        (False, None, {}, ""),
+    ],
+)
+def test_E009_names_a_mail_server_that_is_not_there_or_not_asked(  # noqa: N802
+    settings, monkeypatch, newest, mailers, written, says
+):
+    if newest:
+        monkeypatch.setattr(mail, "mailers", object(), raising=False)
+    else:
+        monkeypatch.delattr(mail, "mailers", raising=False)
+    if mailers is not None:
+        settings.MAILERS = mailers
+    elif hasattr(settings, "MAILERS"):
+        del settings.MAILERS
+    settings.AGREEMENT = {**settings.AGREEMENT, "CHANNELS": ("agreement.channels.EmailChannel",), **written}
+    found = [(message.id, message.msg.partition(": ")[2]) for message in check_settings(None)]
+    assert [name for name, _message in found] == ["agreement.E009"] * bool(says)
+    assert says in "".join(message for _name, message in found)
 
 
 def test_every_line_about_notices_in_the_log_has_an_id_of_its_own_and_the_readme_knows_it():
