@@ -20,7 +20,7 @@ from django.db.models.constants import OnConflict
 from django.utils import timezone
 
 from agreement import conf
-from agreement.models import Delivery, Notice, Progress
+from agreement.models import Delivery, Edition, Notice, Progress
 from agreement.models.deliveries import NEVER
 
 logger = logging.getLogger("agreement")
@@ -91,7 +91,8 @@ def _batch(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
         notice.refresh_from_db(using=alias, fields=["fan_out_cursor", "fanned_out_at"])
         if notice.fanned_out_at:
             return 0, True
-        if notice.kind != Notice.Kind.CANCELLED and notice.edition.cancelled_at:
+        cancelled = Edition.objects.using(alias).filter(pk=notice.edition_id, cancelled_at__isnull=False)
+        if notice.kind != Notice.Kind.CANCELLED and cancelled.exists():
             # Nobody needs to be told, and whoever was will be told of the cancellation.
             Notice.objects.filter(pk=notice.pk).update(fanned_out_at=timezone.now())
             return 0, True

@@ -17,8 +17,8 @@ from django.utils.module_loading import import_string
 from agreement import audience, conf, withdrawing
 from agreement.channels import Channel
 from agreement.heartbeat import Heartbeat
-from agreement.models import Delivery, Notice, Pace, Progress, Withdrawal
-from agreement.models.deliveries import CLAIM
+from agreement.models import Delivery, Notice, Pace, Withdrawal
+from agreement.models.deliveries import CLAIM, DeliveryQuerySet
 from agreement.runs import Clock, Run, Settled, Tally, said
 from agreement.sending import Round, settle_owed
 
@@ -57,17 +57,16 @@ def fan_out(
         for other in notice.others().filter(fanned_out_at__isnull=True):
             audience.fan_out(other, channels=names)  # No row comes after.
         _clear(at or timezone.now())
-        if _on_their_way(notice):
+        if _on_their_way(notice).exists():
             return 0
         Delivery.objects.revive(cancelled=notice)
     compose(notice, tally)
     return audience.fan_out(notice, channels=names, deadline=deadline)
 
 
-def _on_their_way(notice: Notice) -> bool:
-    """Is anybody still being told of the edition by its other notices?"""
-    progress = Progress.objects.using(router.db_for_write(Progress))
-    return progress.filter(notice__in=notice.others(), waiting__gt=0).exists()
+def _on_their_way(notice: Notice) -> DeliveryQuerySet:
+    """Deliveries that tell of the edition by its other notices, and may still be sent."""
+    return Delivery.objects.primary().waiting().filter(notice__in=notice.others())
 
 
 def compose(notice: Notice, tally: Tally | None = None) -> None:
@@ -133,7 +132,7 @@ def _writable_from(notice: Notice) -> datetime:
     due_at = notice.due_at - conf.get().NOTICE_DELAY
     if notice.kind != Notice.Kind.CANCELLED:
         return due_at
-    held = Delivery.objects.leased().filter(notice__in=notice.others()).order_by("due_at")
+    held = _on_their_way(notice).leased().order_by("due_at")
     return max([due_at, *held.values_list("due_at", flat=True)[:1]])
 
 

@@ -164,3 +164,18 @@ def test_each_channel_has_its_deliveries_and_its_progress(settings: Any):
     audience.fan_out(notice, channels=["email", "pigeon"])
     assert sorted(Progress.objects.values_list("channel", "waiting")) == [("email", 2), ("pigeon", 2)]
     assert Delivery.objects.count() == 4
+
+
+@pytest.mark.django_db
+def test_an_audience_that_is_being_written_ends_where_the_edition_was_cancelled(monkeypatch):
+    monkeypatch.setattr(audience, "BATCH", 2)
+    factories.users(6)
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    notice = Notice.objects.get()
+    assert notice.edition.cancelled_at is None
+    assert audience._batch(notice, ("email",)) == (2, False)
+    edition.cancel()
+
+    assert audience._batch(notice, ("email",)) == (0, True)
+
+    assert Delivery.objects.count() == 2

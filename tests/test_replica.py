@@ -69,7 +69,7 @@ def test_sets_of_deliveries_are_moved_on_the_primary(notice):
     second.cancel()
     cancellation = second.notices.get(kind=Notice.Kind.CANCELLED)
     assert Delivery.objects.revive(cancelled=cancellation) == 4
-    assert dispatch._on_their_way(cancellation) is False
+    assert not dispatch._on_their_way(cancellation).exists()
     assert ledger() == {"waiting": 4, "sent": 1, "failed": 0, "skipped": 0}
 
 
