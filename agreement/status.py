@@ -17,8 +17,8 @@ from agreement.models import Act, Delivery, Edition, Notice, Pace, Progress, Wit
 LATE, TOO_LATE = timedelta(minutes=15), timedelta(hours=4)
 #: An old verification proves little: it is to run nightly, and somebody is to look when it did not for so long.
 VERIFY = timedelta(days=7)
-#: A part of an audience that failed which a person is to look at.
-FAILED = 0.05
+#: A part of an audience that failed which a person is to look at, while the last of it is no older than that.
+FAILED, RECENT = 0.05, timedelta(days=7)
 
 WELL, LOOK, ACT = 0, 1, 2
 
@@ -115,7 +115,7 @@ def _deliveries(found: Status) -> None:
     elif still and found.at - min(still) > LATE:
         late = found.at - min(still)
         found.problem(ACT if late > TOO_LATE else LOOK, f"nothing has been sent for {late.total_seconds():.0f} s")
-    for row in Progress.objects.filter(failed__gt=0).order_by("-pk")[:10]:
+    for row in Progress.objects.filter(failed__gt=0, latest_at__gt=found.at - RECENT).order_by("-pk")[:10]:
         if row.failed > FAILED * row.audience:
             found.problem(LOOK, f"notice {row.notice_id}: {row.failed} of {row.audience} failed by {row.channel}")
 
@@ -127,7 +127,9 @@ def _has_room(channel: str, at: datetime) -> bool:
 
 def _channels(found: Status) -> None:
     for row in Pace.objects.order_by("channel"):
-        away = row.away_until if row.outages else None
+        # Left alone, or to be tried by what waits: an outage nobody has met since is over for all that is known.
+        trying = row.outages and Notice.objects.sendable(channel=row.channel).exists()
+        away = row.away_until if trying or row.back_at(found.at) > found.at else None
         found.channels.append({"channel": row.channel, "away_until": away and away.isoformat(), "reason": row.reason})
         if away:
             found.problem(LOOK, f"{row.channel} is away ({row.reason})")
@@ -135,7 +137,9 @@ def _channels(found: Status) -> None:
 
 def _seal(found: Status) -> None:
     last = Act.objects.last_verification()
-    if last and last.at:
+    if last is None and found.agreements:
+        found.problem(LOOK, "verify_editions has never run")
+    elif last and last.at:
         found.verified_at = last.at
         if last.kind == Act.Kind.FAULTY:
             found.problem(ACT, f"verify_editions found {last.note} faults")

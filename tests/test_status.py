@@ -18,6 +18,10 @@ from agreement.models import Delivery, Notice, Pace, Progress, triggers
 from tests import factories
 
 
+def verify() -> None:
+    call_command("verify_editions", stdout=StringIO())
+
+
 def run() -> tuple[int, dict[str, Any]]:
     """The exit code, and what was said in JSON."""
     out, code = StringIO(), 0
@@ -37,6 +41,7 @@ def test_well_is_0_and_tells_what_is_in_force_and_next():
     dispatch.work()
     factories.published(effective_from=timezone.now() + timedelta(days=5))
     dispatch.work()
+    verify()
     code, said = run()
     assert (code, said["problems"]) == (0, [])
     assert said["deliveries"] == {"waiting": 0, "sent": 4, "failed": 0, "skipped": 0}
@@ -53,6 +58,7 @@ def test_a_delivery_nobody_sends_is_noticed_in_time(minutes, level):
     factories.users(1)
     factories.published()
     dispatch.fan_out(Notice.objects.get())
+    verify()
     at = timezone.now() + timedelta(minutes=minutes)
     found = status.status(at)
     assert found.level == level
@@ -62,7 +68,9 @@ def test_a_delivery_nobody_sends_is_noticed_in_time(minutes, level):
 @pytest.mark.django_db
 def test_an_audience_that_was_never_written_is_noticed_too():
     factories.published()
-    assert status.status(timezone.now() + timedelta(minutes=20)).level == 1
+    verify()
+    (problem,) = status.status(timezone.now() + timedelta(minutes=20)).problems
+    assert problem.startswith("nothing has been sent for 1")
 
 
 @pytest.mark.django_db
@@ -72,7 +80,8 @@ def test_a_person_is_to_look_at_what_is_held_paused_away_or_failed(settings):
     notice = Notice.objects.get()
     dispatch.fan_out(notice)
     notice.pause()
-    Progress.objects.update(failed=1, waiting=9)
+    Progress.objects.update(failed=1, waiting=9, latest_at=timezone.now())
+    verify()
     Pace.objects.away("email", at=timezone.now(), reason="SMTP 421")
     settings.AGREEMENT = {**settings.AGREEMENT, "HOLD": True}
     code, said = run()
@@ -84,6 +93,35 @@ def test_a_person_is_to_look_at_what_is_held_paused_away_or_failed(settings):
         "email is away (SMTP 421)",
     ]
     assert not Delivery.objects.exclude(outcome="waiting").exists()
+
+
+@pytest.mark.django_db
+def test_what_failed_is_to_be_looked_at_for_a_week():
+    factories.users(10)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    at = timezone.now()
+    verify()
+    Progress.objects.update(failed=10, waiting=0, latest_at=at)
+    assert status.status(at + timedelta(days=6)).problems == [f"notice {notice.pk}: 10 of 10 failed by email"]
+    assert "failed by" not in str(status.status(at + timedelta(days=8)).problems)
+
+
+@pytest.mark.django_db
+def test_a_channel_that_was_away_when_it_was_last_tried_is_no_problem_once_nothing_waits_for_it():
+    factories.users(1)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    verify()
+    at = timezone.now()
+    Pace.objects.away("email", at=at, reason="SMTP 421")
+    away = "email is away (SMTP 421)"
+    assert away in status.status(at).problems
+    assert away in status.status(at + timedelta(minutes=1)).problems, "it is being tried"
+    Delivery.objects.skip(notice=notice, reason="left the audience")
+    assert away in status.status(at).problems
+    later = status.status(at + timedelta(minutes=1))
+    assert (later.level, later.channels[0]["away_until"]) == (0, None)
 
 
 @pytest.mark.django_db
@@ -100,7 +138,9 @@ def test_a_missing_trigger_is_to_act_on():
 def test_when_the_editions_were_last_verified_and_what_was_found_is_said(monkeypatch):
     factories.published()
     dispatch.work()
-    assert status.status().as_dict()["verified_at"] is None
+    found = status.status()
+    assert (found.level, found.problems) == (1, ["verify_editions has never run"])
+    assert found.as_dict()["verified_at"] is None
     call_command("verify_editions", stdout=StringIO())
     found = status.status()
     assert (found.level, found.verified_at is None) == (0, False)
