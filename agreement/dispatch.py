@@ -8,17 +8,21 @@ same ``Message-ID``.
 from __future__ import annotations
 
 import logging
+import sys
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import router, transaction
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from agreement import audience, conf, withdrawing
 from agreement.channels import Channel
 from agreement.heartbeat import Heartbeat
-from agreement.models import Delivery, Notice, Pace, Withdrawal
+from agreement.models import Delivery, Notice, Pace, Progress, Withdrawal
 from agreement.models.deliveries import CLAIM, DeliveryQuerySet
+from agreement.models.notices import REMOVED
 from agreement.runs import Clock, Run, Settled, Tally, said
 from agreement.sending import Round, settle_owed
 
@@ -106,6 +110,52 @@ def deliver(
                 elif not done:
                     break
     return tally
+
+
+@dataclass(slots=True)
+class Pending:
+    """What a round would find: deliveries it would send, and those that wait and why."""
+
+    due: int = 0
+    later: int = 0
+    """For their moment, their channel, or its caps."""
+    paused: int = 0
+    stale: int = 0
+    """No news any more: they would be skipped."""
+    unwritten: int = 0
+    """Notices whose audience is still to be written."""
+
+
+def pending(at: datetime | None = None) -> Pending:
+    """What a round would find at that instant (now). Counts the ledger, for a person who asks: not for a page."""
+    at = at or timezone.now()
+    found = Pending(unwritten=Notice.objects.unfinished(at + conf.get().NOTICE_DELAY).count())
+    for channel in channels():
+        pace, limits = Pace.objects.filter(channel=channel.name).first() or Pace(), conf.limits(channel.name)
+        room = 0 if pace.back_at(at) > at else pace.room(limits, at) if limits else sys.maxsize
+        waiting = Progress.objects.filter(channel=channel.name, waiting__gt=0).select_related("notice__edition")
+        for row in waiting.order_by("notice_id"):
+            if row.notice.stale(at):
+                found.stale += row.waiting
+            elif row.notice.paused_at:
+                found.paused += row.waiting
+            else:
+                queue = Delivery.objects.due(at).filter(notice=row.notice, channel=channel.name)
+                due = min(room, queue.count())
+                room, found.due, found.later = room - due, found.due + due, found.later + row.waiting - due
+    return found
+
+
+def removed() -> dict[str, int]:
+    """Channel → how many deliveries wait for it, though ``CHANNELS`` names it no more. 1 query."""
+    rows = Progress.objects.filter(waiting__gt=0).exclude(channel__in=[channel.name for channel in channels()])
+    return dict(rows.order_by("channel").values_list("channel").annotate(Sum("waiting")))
+
+
+def drop(channel: str) -> int:
+    """Skip whatever waits for a channel that was removed; how many."""
+    notices = Notice.objects.filter(progress__channel=channel, progress__waiting__gt=0)
+    return sum(Delivery.objects.filter(channel=channel).skip(notice=notice, reason=REMOVED) for notice in notices)
 
 
 def next_at(at: datetime | None = None) -> datetime | None:

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db import DatabaseError, connections, router
 from django.utils import timezone
 
-from agreement import conf
+from agreement import conf, dispatch
 from agreement.models import Act, Delivery, Edition, Notice, Pace, Progress, Withdrawal, triggers
 
 #: A delivery that has been due for so long has nobody to send it: a person is to look, then to act.
@@ -93,7 +93,8 @@ def _agreements(found: Status) -> None:
 
 def _deliveries(found: Status) -> None:
     found.deliveries = Progress.objects.total()
-    waiting = Progress.objects.filter(waiting__gt=0).select_related("notice")
+    removed = dispatch.removed()
+    waiting = Progress.objects.filter(waiting__gt=0).exclude(channel__in=removed).select_related("notice")
     # Since when something has been due in a channel that has room for it, and nothing has been sent.
     still = list(Notice.objects.unfinished(found.at).values_list("due_at", flat=True))
     oldest = list(still)
@@ -110,6 +111,8 @@ def _deliveries(found: Status) -> None:
         found.problem(LOOK, f"the reply to withdrawal {reply.pk} is not sent, attempts: {reply.confirm_attempts}")
     if paused := waiting.filter(notice__paused_at__isnull=False).count():
         found.problem(LOOK, f"paused notices: {paused}")
+    for channel, count in removed.items():
+        found.problem(LOOK, f"{count} deliveries wait for {channel}, which CHANNELS does not name")
     if conf.get().HOLD:
         found.problem(LOOK, "HOLD is set: nothing is sent")
     elif still and found.at - min(still) > LATE:

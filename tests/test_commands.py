@@ -15,6 +15,7 @@ from django.db import connection
 from django.utils import timezone
 from reversion.models import Version
 
+from agreement import audience, dispatch, status
 from agreement.models import Agreement, Delivery, Edition, Notice, triggers
 from agreement.models.editions import State
 from tests import factories
@@ -194,6 +195,49 @@ def test_deliver_held_says_so_and_sends_nothing(settings):
         " setting."
     )
     assert not Delivery.objects.exists()
+
+
+def test_a_dry_run_says_what_would_be_sent_now_and_what_the_rest_waits_for(settings):
+    factories.users(20)
+    made = {slug: factories.published(slug=slug).notices.get() for slug in ("due", "paused", "early", "old")}
+    for notice in made.values():
+        dispatch.fan_out(notice)
+    made["paused"].pause()
+    tomorrow = timezone.now() + timedelta(days=1)
+    Notice.objects.filter(pk=made["early"].pk).update(due_at=tomorrow)
+    Delivery.objects.filter(notice=made["early"]).update(due_at=tomorrow)
+    Delivery.objects.filter(notice=made["due"], user__username="user0").update(due_at=tomorrow)
+    factories.published(slug="old")
+    last = "20 wait until their notice is resumed.\nWould skip 20 that are no news any more.\n"
+    assert run("deliver_notices", dry_run=True) == (
+        "Would send 19 notices; the audience of 1 more is still to be written.\n"
+        f"21 wait for their moment, for their channel or for its caps.\n{last}"
+    )
+    settings.AGREEMENT = {**settings.AGREEMENT, "PACE": {"email": ("60/h",)}}
+    said = run("deliver_notices", dry_run=True)
+    assert said.startswith("Would send 11 notices; the audience of 1 more is still to be written.\n29 wait for")
+    settings.AGREEMENT = {**settings.AGREEMENT, "HOLD": True}
+    assert 'AGREEMENT["HOLD"] is set: nothing is sent.' in refused("deliver_notices", dry_run=True)
+    assert not Delivery.objects.exclude(outcome="waiting").exists()
+
+
+def test_what_waits_for_a_channel_that_was_removed_is_named_and_can_be_skipped():
+    factories.users(2)
+    notice = factories.published().notices.get()
+    audience.fan_out(notice, channels=["email", "sms"])
+    says = "2 wait for 'sms', which CHANNELS does not name. Put it back, or skip them: deliver_notices --drop sms\n"
+
+    assert run("deliver_notices", dry_run=True).endswith(f"still to be written.\n{says}")
+    assert run("deliver_notices") == f"Sent 2 notices, failed 0, skipped 0, postponed 0.\n{says}"
+    assert "2 deliveries wait for sms, which CHANNELS does not name" in status.status().problems
+    assert "Removed and waited for: sms." in refused("deliver_notices", drop="email")
+    assert run("deliver_notices", drop="sms") == "Skipped 2 notices.\n"
+
+    assert run("deliver_notices") == "Sent 0 notices, failed 0, skipped 0, postponed 0.\n"
+    assert set(Delivery.objects.values_list("channel", "outcome", "reason")) == {
+        ("email", "sent", ""),
+        ("sms", "skipped", "channel removed"),
+    }
 
 
 def test_deliver_says_what_the_caps_leave_for_later(settings):

@@ -31,7 +31,7 @@ from agreement.admin.acts import may_not
 from agreement.admin.tables import language, moment
 from agreement.forecast import expected_end, speed
 from agreement.models import Notice, Pace, Progress
-from agreement.models.notices import ACCOUNT_GONE, CANCELLED, ENDED, IN_EFFECT, INACTIVE, LEFT
+from agreement.models.notices import ACCOUNT_GONE, CANCELLED, ENDED, IN_EFFECT, INACTIVE, LEFT, REMOVED
 
 if TYPE_CHECKING:
     NoticeModelAdmin = admin.ModelAdmin[Notice]
@@ -53,6 +53,7 @@ REASONS = {
     ACCOUNT_GONE: _("the account was deleted"),
     INACTIVE: _("the account is inactive"),
     ENDED: _("the agreement with the user has ended"),
+    REMOVED: _("this channel is used no more"),
 }
 
 

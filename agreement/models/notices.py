@@ -35,7 +35,7 @@ def hand_over(*, using: str) -> None:
 
 #: Why a delivery was skipped, as the ledger says it.
 CANCELLED, IN_EFFECT, LEFT = "edition cancelled", "in effect already", "left the audience"
-ACCOUNT_GONE, INACTIVE, ENDED = "account deleted", "inactive", "agreement ended"
+ACCOUNT_GONE, INACTIVE, ENDED, REMOVED = "account deleted", "inactive", "agreement ended", "channel removed"
 
 #: How many notices a user's page on the site holds, the latest first.
 LATEST = 50

@@ -12,14 +12,17 @@ from django.core.management.base import BaseCommand, no_translations
 from django.db import Error, close_old_connections, connections
 from django.utils import timezone
 
-from agreement import dispatch
+from agreement import conf, dispatch
 from agreement.management import refusal
-from agreement.models import Delivery, Notice, Progress
+from agreement.models import Delivery, Progress
 from agreement.runs import Tally
 
 #: Seconds between two looks at the ledger, and after a fault.
 PAUSE, FAULT_PAUSE = 1.0, 10.0
-HELD = 'AGREEMENT["HOLD"] is set: nothing is sent.'
+HELD = (
+    'AGREEMENT["HOLD"] is set: nothing is sent.',
+    "Compare the ledger with the mail server's log, then remove the setting.",
+)
 
 
 class Command(BaseCommand):
@@ -33,13 +36,15 @@ class Command(BaseCommand):
         how.add_argument("--once", action="store_true", help="return when nothing is due (the default)")
         how.add_argument("--watch", action="store_true", help="go on looking for work until stopped")
         how.add_argument("--dry-run", action="store_true", help="say how much is due, send nothing")
+        how.add_argument("--drop", metavar="CHANNEL", help="skip what waits for a channel that CHANNELS names no more")
 
     @no_translations
-    def handle(self, *, watch: bool, dry_run: bool, **options: Any) -> None:
+    def handle(self, *, watch: bool, dry_run: bool, drop: str | None, **options: Any) -> None:
         if dry_run:
-            waiting = Progress.objects.total()["waiting"]
-            unwritten = Notice.objects.unfinished().count()
-            self.stdout.write(f"Would send {waiting} notices; the audience of {unwritten} more is still to be written.")
+            self.dry_run()
+            return
+        if drop is not None:
+            self.drop(drop)
             return
         self.total = self.settled = 0
         if watch:
@@ -52,6 +57,39 @@ class Command(BaseCommand):
                 f"The database failed ({type(error).__name__}: {error}).",
                 "Nothing is lost: mend it and run this command again.",
             ) from None
+
+    def dry_run(self) -> None:
+        if conf.get().HOLD:
+            raise refusal(*HELD)
+        found = dispatch.pending()
+        self.stdout.write(
+            f"Would send {found.due} notices; the audience of {found.unwritten} more is still to be written."
+        )
+        if found.later:
+            at = dispatch.next_at()
+            when = f"; the next may go out at {at.isoformat(timespec='seconds')}" if at and at > timezone.now() else ""
+            self.stdout.write(f"{found.later} wait for their moment, for their channel or for its caps{when}.")
+        if found.paused:
+            self.stdout.write(f"{found.paused} wait until their notice is resumed.")
+        if found.stale:
+            self.stdout.write(f"Would skip {found.stale} that are no news any more.")
+        self.removed()
+
+    def removed(self) -> None:
+        for channel, count in dispatch.removed().items():
+            self.stdout.write(
+                f"{count} wait for {channel!r}, which CHANNELS does not name. Put it back, or skip them:"
+                f" deliver_notices --drop {channel}"
+            )
+
+    def drop(self, channel: str) -> None:
+        waiting = dispatch.removed()
+        if channel not in waiting:
+            raise refusal(
+                f"Nothing waits for a channel {channel!r} that was removed from CHANNELS.",
+                f"Removed and waited for: {', '.join(waiting) or 'none'}.",
+            )
+        self.stdout.write(f"Skipped {dispatch.drop(channel)} notices.")
 
     def once(self) -> None:
         total, leased = Tally(), self.leased()
@@ -67,8 +105,9 @@ class Command(BaseCommand):
             if leased:  # Another worker's deliveries: it settles them, or it is dead and its lease runs out.
                 time.sleep(min(PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
         if tally.held:
-            raise refusal(HELD, "Compare the ledger with the mail server's log, then remove the setting.")
+            raise refusal(*HELD)
         self.report(total)
+        self.removed()
         if total.faults:
             raise refusal(" ".join(total.faults), "The others were sent; mend this and run the command again.")
         if total.outage:
@@ -95,7 +134,7 @@ class Command(BaseCommand):
                 tally = self.work(seconds=FAULT_PAUSE)
                 if not tally.idle:
                     self.report(tally)
-                before, wrong = wrong, HELD if tally.held else " ".join(filter(None, [tally.outage, *tally.faults]))
+                before, wrong = wrong, HELD[0] if tally.held else " ".join(filter(None, [tally.outage, *tally.faults]))
                 if wrong and wrong != before:  # Said once, not every second.
                     self.stderr.write(wrong)
                 if tally.faults:
