@@ -194,7 +194,7 @@ class EmailChannel(Channel):
         return message
 
     def _message_id(self, delivery: Delivery) -> str:
-        return f"<{delivery.notice.uuid.hex}.{delivery.pk}@{self.host}>"
+        return f"<{delivery.identity}@{self.host}>"
 
     def _converse(self, delivery: Delivery, address: str, said: NoticeText) -> None:
         conversation = cast(Conversation, self._conversation)

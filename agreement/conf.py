@@ -63,7 +63,7 @@ class Conf:
 
     HOLD: bool = False
     """Send nothing, write no audience. For a database that was restored: hold until a person has compared the ledger
-    with the mail server's log."""
+    with the mail server's log (``agreement.dispatch.reconcile()``)."""
 
     ENQUEUE: str | None = "agreement.tasks.enqueue"
     """Dotted path of the callable that is called after the commit that created notices.

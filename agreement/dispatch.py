@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -110,6 +111,22 @@ def deliver(
                 elif not done:
                     break
     return tally
+
+
+def reconcile(message_ids: Iterable[str], *, at: datetime | None = None) -> int:
+    """After a restore, while ``HOLD`` keeps everything back: write the audiences that were not written whole when the
+    backup was made, and settle as sent whatever the mail server's log has the ``Message-ID`` of; how many.
+    """
+    at, known, unfinished = at or timezone.now(), list(message_ids), Notice.objects.unfinished(at)
+    for notice in unfinished.exclude(kind=Notice.Kind.CANCELLED):
+        fan_out(notice)
+    settled = Delivery.objects.reconcile(known, at=at)
+    # Whom a cancellation concerns, namely who was told of the edition, is known only now.
+    if cancellations := list(unfinished.filter(kind=Notice.Kind.CANCELLED)):
+        for notice in cancellations:
+            fan_out(notice)
+        settled += Delivery.objects.reconcile(known, at=at)
+    return settled
 
 
 @dataclass(slots=True)

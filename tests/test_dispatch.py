@@ -82,7 +82,7 @@ def test_the_mail_says_in_its_headers_what_it_is(mailbox, settings):
 
     kk, ru, both = mailbox.messages
     delivery = deliveries_of("user0@example.kz").get()
-    assert kk["Message-ID"] == f"<{delivery.notice.uuid.hex}.{delivery.pk}@127.0.0.1>"
+    assert kk["Message-ID"] == f"<{delivery.notice.uuid.hex}.email.{delivery.user_id}@127.0.0.1>"
     assert (kk["From"], kk["Reply-To"]) == ("terms@example.kz", "help@example.kz")
     assert kk["Auto-Submitted"] == "auto-generated"
     assert [message["Content-Language"] for message in (kk, ru, both)] == ["kk", "ru", "kk, ru"]

@@ -9,11 +9,13 @@ import hmac
 import io
 import re
 import sys
+import uuid
 from datetime import UTC, timedelta
 from email.message import EmailMessage
 from email.utils import parseaddr, parsedate_to_datetime
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -636,7 +638,7 @@ def test_a_spliced_message_is_the_one_django_makes(settings):
     assert ours["MIME-Version"] == "1.0"
     date = parsedate_to_datetime(ours["Date"]).replace(tzinfo=UTC)  # "-0000" is UTC (RFC 5322 §3.3).
     assert abs(date - timezone.now()) < timedelta(minutes=1)
-    assert re.fullmatch(r"<[0-9a-f]{32}\.\d+@127\.0\.0\.1>", str(ours["Message-ID"]))
+    assert re.fullmatch(r"<[0-9a-f]{32}\.email\.\d+@127\.0\.0\.1>", str(ours["Message-ID"]))
     assert [part.get_content_type() for part in ours.iter_parts()] == ["text/plain", "text/html"]
     assert ours.get_body(("plain",)).get_content().replace("\r\n", "\n").strip() == said.text.strip()
     assert not any(header.lower().startswith(("x-", "list-unsubscribe")) for header in ours)
@@ -676,7 +678,7 @@ def test_a_letter_that_came_back_is_a_fact_of_its_own_and_counted_once():
     notice = published().notices.get()
     dispatch.work()
     delivery, at = Delivery.objects.get(), timezone.now()
-    identity = f"<{notice.uuid.hex}.{delivery.pk}@portal.example.kz>"
+    identity = f"<{notice.uuid.hex}.email.{delivery.user_id}@portal.example.kz>"
 
     first = Delivery.objects.bounced(identity, at=at, reason="5.1.1")
     again = Delivery.objects.bounced(identity.strip("<>"), reason="5.2.2")
@@ -689,7 +691,17 @@ def test_a_letter_that_came_back_is_a_fact_of_its_own_and_counted_once():
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("identity", ["", "<x@y>", "<" + "0" * 32 + ".1@host>", "0" * 32 + ".99999999999999999999@h"])
+@pytest.mark.parametrize(
+    "identity",
+    [
+        "",
+        "<x@y>",
+        f"<{'0' * 32}.1@host>",
+        f"<{'0' * 32}.email.1@host>",
+        f"{'0' * 32}.email.99999999999999999999@h",
+        f"{'0' * 32}.email.%00@h",
+    ],
+)
 def test_a_letter_of_somebody_else_is_passed_over(identity):
     assert Delivery.objects.bounced(identity) is None
 
@@ -700,7 +712,7 @@ def test_after_a_restore_what_the_mail_log_knows_is_settled_and_not_sent_again(s
     notice = published().notices.get()
     dispatch.fan_out(notice)
     first = Delivery.objects.get(user__username="user0")
-    known = [f"<{notice.uuid.hex}.{first.pk}@portal.example.kz>", "<other@portal.example.kz>"]
+    known = [f"<{notice.uuid.hex}.email.{first.user_id}@portal.example.kz>", "<other@portal.example.kz>"]
 
     assert [Delivery.objects.reconcile(known), Delivery.objects.reconcile(known)] == [1, 0]
     dispatch.work()
@@ -710,6 +722,81 @@ def test_after_a_restore_what_the_mail_log_knows_is_settled_and_not_sent_again(s
     assert Progress.objects.total() == {"waiting": 0, "sent": 2, "failed": 0, "skipped": 0}
 
 
+def forget(notice: Notice, *, but: int = 0) -> None:
+    """The ledger as a backup had it: so many of this notice's deliveries were written."""
+    written = notice.deliveries.order_by("user_id")
+    kept = list(written.values_list("pk", flat=True)[:but])
+    notice.deliveries.exclude(pk__in=kept).delete()
+    notice.deliveries.update(outcome="waiting", settled_at=None, language="", since=None)
+    notice.progress.update(waiting=len(kept), sent=0, began_at=None, latest_at=None)
+    last = written.values_list("user_id", flat=True).last()
+    Notice.objects.filter(pk=notice.pk).update(fanned_out_at=None, fan_out_cursor=str(last or ""))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("written", [0, 1])
+def test_a_backup_from_before_the_audience_was_written_tells_nobody_twice(settings, written):
+    factories.users(3)
+    notice = published().notices.get()
+    dispatch.work()
+    told = {address: letter.extra_headers["Message-ID"] for address, letter in letters().items()}
+    forget(notice, but=written)
+    factories.users(1)  # Signed up since, and so the ledger's keys are others.
+    settings.AGREEMENT = {**settings.AGREEMENT, "HOLD": True}
+    assert dispatch.work().held
+
+    assert dispatch.reconcile([told["user0@example.kz"], told["user2@example.kz"]]) == 2
+
+    assert mail.outbox == []
+    settings.AGREEMENT = {**settings.AGREEMENT, "HOLD": False}
+    dispatch.work()
+    sent = letters()
+    assert sorted(sent) == ["user1@example.kz", "user3@example.kz"]
+    assert sent["user1@example.kz"].extra_headers["Message-ID"] == told["user1@example.kz"]
+    assert Progress.objects.total() == {"waiting": 0, "sent": 4, "failed": 0, "skipped": 0}
+
+
+@pytest.mark.django_db
+def test_after_a_restore_a_cancellation_reaches_those_who_were_told_and_only_once(settings):
+    factories.users(3)
+    edition = published(effective_from=timezone.now() + timedelta(days=5))
+    notice = edition.notices.get()
+    dispatch.work()
+    told = {address: letter.extra_headers["Message-ID"] for address, letter in letters().items()}
+    mail.outbox.clear()
+    edition.cancel()
+    cancelled = edition.notices.get(kind=Notice.Kind.CANCELLED)
+    dispatch.work()
+    again = {address: letter.extra_headers["Message-ID"] for address, letter in letters().items()}
+    mail.outbox.clear()
+    forget(cancelled)
+    notice.deliveries.update(outcome="waiting", settled_at=None)
+    notice.progress.update(waiting=3, sent=0)
+
+    assert dispatch.reconcile([told["user0@example.kz"], told["user1@example.kz"], again["user0@example.kz"]]) == 3
+    dispatch.work()
+    assert list(letters()) == ["user1@example.kz"]
+
+
+@pytest.mark.django_db
+def test_a_letter_that_came_back_is_known_when_the_account_is_gone(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {"2026": "k" * 64}}
+    (user,) = factories.users(1)
+    published()
+    dispatch.work()
+    identity = letters()["user0@example.kz"].extra_headers["Message-ID"]
+    user.delete()
+    assert Delivery.objects.bounced(identity) == Bounce.objects.get()
+
+
+@pytest.mark.parametrize("key", [7, "a.b@example.kz", "ұлы <1>", uuid.UUID(int=5)])
+def test_an_identity_stands_in_a_header_whatever_the_users_key_is(key):
+    delivery = Delivery(notice=Notice(uuid=uuid.UUID(int=1)), channel="e.mail", user_id=key)
+    hexed, channel, user = delivery.identity.split(".")
+    assert (int(hexed, 16), unquote(channel), unquote(user)) == (1, "e.mail", str(key))
+    assert re.fullmatch(r"[A-Za-z0-9%_~-]+", user)
+
+
 @pytest.mark.django_db
 def test_after_a_restore_what_a_worker_held_at_the_time_of_the_backup_is_settled_too():
     factories.users(2)
@@ -717,7 +804,7 @@ def test_after_a_restore_what_a_worker_held_at_the_time_of_the_backup_is_settled
     dispatch.fan_out(notice)
     held = Delivery.objects.claim(notice=notice, channel="email")
     Delivery.objects.update(due_at=later(hours=-1))
-    known = [f"<{notice.uuid.hex}.{delivery.pk}@portal.example.kz>" for delivery in held]
+    known = [f"<{delivery.identity}@portal.example.kz>" for delivery in held]
 
     assert Delivery.objects.reconcile(known) == 2
 
@@ -733,7 +820,7 @@ def test_anymails_webhook_is_understood():
     factories.users(1)
     notice = published().notices.get()
     dispatch.work()
-    identity = f"<{notice.uuid.hex}.{Delivery.objects.get().pk}@portal.example.kz>"
+    identity = f"<{notice.uuid.hex}.email.{Delivery.objects.get().user_id}@portal.example.kz>"
     event = signals.AnymailTrackingEvent(
         event_type="bounced",
         timestamp=timezone.now(),

@@ -17,8 +17,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, unquote
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.db import connections, models, router, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
@@ -225,9 +228,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return bounce
 
     def reconcile(self, message_ids: Iterable[str], *, at: datetime | None = None) -> int:
-        """After a restore: settle as sent what waits although the mail server's log has its ``Message-ID``; how many.
-
-        To be done while ``HOLD`` keeps everything back.
+        """Settle as sent what waits although the mail server's log has its ``Message-ID``; how many. A part of
+        ``dispatch.reconcile()``, which is for the time after a restore.
         """
         at, total = at or timezone.now(), 0
         for message_id in message_ids:
@@ -239,9 +241,17 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return total
 
     def _identified(self, message_id: str) -> Self:
-        """The delivery of that ``Message-ID``, if it is one of ours."""
-        found = re.fullmatch(r"<?([0-9a-f]{32})\.([0-9]{1,18})@[^<>]*>?", message_id.strip())
-        return self.filter(pk=int(found[2]), notice__uuid=uuid.UUID(found[1])) if found else self.none()
+        """The delivery of that ``Message-ID``, if it is one of ours: see ``Delivery.identity``."""
+        found = re.fullmatch(r"<?([0-9a-f]{32})\.([^.@<>]+)\.([^.@<>]+)@[^<>]*>?", message_id.strip())
+        if found is None or not (written := unquote(found[3])).isprintable():
+            return self.none()
+        try:
+            user_key = get_user_model()._meta.pk.to_python(written)
+        except (ValueError, ValidationError):
+            return self.none()
+        if isinstance(user_key, int) and user_key >= 2**63:  # More than a database takes.
+            return self.none()
+        return self.of(user_key).filter(notice__uuid=uuid.UUID(found[1]), channel=unquote(found[2]))
 
     def uncounted(self, at: datetime | None = None) -> list[str]:
         """Leases of workers that were killed between settling and counting (1 query)."""
@@ -374,6 +384,13 @@ class Delivery(models.Model):
         return bool(cursor.rowcount)
 
     @property
+    def identity(self) -> str:
+        """Notice, channel and user, as the part of a ``Message-ID`` before its ``@``: the same whenever this user is
+        sent this notice, even where the ledger was restored from a backup and is written anew.
+        """
+        return f"{self.notice.uuid.hex}.{_atom(self.channel)}.{_atom(self.user_id)}"
+
+    @property
     def text(self) -> NoticeText | None:
         """The sealed words this user was sent, if he was. 1 query."""
         texts = NoticeText.objects.filter(notice=self.notice_id, channel=self.channel, language=self.language)
@@ -381,6 +398,12 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pk}: {self.get_outcome_display()}"
+
+
+def _atom(value: object) -> str:
+    """As it may stand between two dots (RFC 5322 §3.2.3)."""
+    written = str(value)
+    return written if written.isalnum() and written.isascii() else quote(written, safe="").replace(".", "%2E")
 
 
 def _kept(reason: str) -> str:
