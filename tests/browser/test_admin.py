@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import reversion
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.utils import timezone
+from reversion.models import Version
 
 from agreement import conf, dispatch, roles
 from agreement.models import Acceptance, Act, Delivery, Edition, Notice, Progress
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from portal_site.management.commands import demo
-from tests import factories
+from tests import docx_files, factories
 from tests.browser.conftest import overflow, until
 from tests.smtp import mail_by
 
@@ -463,7 +465,10 @@ def desk_pages() -> dict[str, str]:
     scheduled.publish(effective_from=timezone.now() + timedelta(days=2))
     dispatch.fan_out(scheduled.notices.get())
     Progress.objects.update(failed=2, skipped=1, reasons={"failed": {"SMTP 550": 2}, "skipped": {"no address": 1}})
-    draft = draft_of(summary_kk="Өзгерді.")
+    with reversion.create_revision():
+        draft = draft_of(summary_kk="Өзгерді.")
+    version = Version.objects.get_for_object(draft).get()
+    Edition.objects.filter(pk=draft.pk).update(summary_ru="Изменено.")
     there = f"agreement/edition/{draft.pk}"
     return {
         "start": "agreement/edition/add/",
@@ -471,6 +476,10 @@ def desk_pages() -> dict[str, str]:
         "changes": f"{there}/changes/?whole=on",
         "publish": f"{there}/publish/",
         "history": f"{there}/history/",
+        "revision": f"{there}/history/{version.pk}/",
+        "compare": f"{there}/compare/?old={version.pk}",
+        "delete": f"{there}/delete/",
+        "deleted drafts": "agreement/edition/recover/",
         "sealed": f"agreement/edition/{in_force.pk}/change/",
         "editions": "agreement/edition/",
         "timeline": f"agreement/agreement/{in_force.agreement_id}/change/",
@@ -494,7 +503,6 @@ def desk_pages() -> dict[str, str]:
 
 @pytest.mark.parametrize("language", ["ru"])
 def test_axe_finds_nothing_on_the_pages_of_the_desk(person, language):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     get_user_model().objects.create_superuser("admin", password="password")
     person.log_in("admin")
     found = {}
@@ -502,9 +510,44 @@ def test_axe_finds_nothing_on_the_pages_of_the_desk(person, language):
         person.open(path)
         if name == "desk":
             person.page.locator(".agreement-number").first.wait_for()
-        report = axe.run(person.page, context={"include": [["#content"]]}).response["violations"]
-        found[name] = [f"{it['id']}: {it['nodes'][0]['html'][:120]}" for it in report]
+        found[name] = violations(person.page)
     assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize("language", ["ru"])
+def test_axe_finds_nothing_on_pages_that_answer_a_form(person, language, tmp_path):
+    document = docx_files.numbered()
+    document.add_comment(document.add_paragraph("Келісім", style="Title").runs, text="Тексеру керек", author="Заңгер")
+    docx_files.add(document, docx_files.inserted("1.1. Жаңа.") + docx_files.deleted("1.1. Ескі."))
+    file = tmp_path / "kk.docx"
+    file.write_bytes(docx_files.saved(document))
+    draft, found = draft_of(), {}
+    person.log_in("author")
+    person.open("agreement/edition/add/")
+    person.click("input[name=begin][value=files]")
+    for code in conf.LANGUAGES:
+        person.page.locator(f"#id_{code}").set_input_files(file)
+    person.submit("input[type=submit].default")
+    found["import"] = violations(person.page)
+    person.submit("input[type=submit].default")
+    found["import again"] = violations(person.page)
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    person.append("ru", "1.2", " Мои слова.")
+    Edition.objects.filter(pk=draft.pk).update(body_ru=draft.body_ru + "Слова другого.")
+    person.submit("input[name=_continue]")
+    found["conflict"] = violations(person.page)
+    Edition.objects.filter(pk=draft.pk).delete()
+    person.submit("input[name=_continue]")
+    found["refused"] = violations(person.page)
+    assert person.page.locator("textarea[readonly]").count() > 0
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds in the app's own part of the page."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    report = axe.run(page, context={"include": [["#content"]]}).response["violations"]
+    return [f"{it['id']}: {it['nodes'][0]['html'][:120]}" for it in report]
 
 
 @pytest.mark.parametrize("page", [360, 1280], indirect=True)
