@@ -143,7 +143,8 @@ class Tally:
 def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
     """Erase what is past its term at that instant (now), some hundred people at a time; safe to repeat, or to kill."""
     at = at or timezone.now()
-    holds = list(LegalHold.objects.standing(at))
+    # Whatever instant is asked about, a hold that stands now keeps what there is now.
+    holds = list(LegalHold.objects.standing(at) | LegalHold.objects.standing(max(at, timezone.now())))
     held = {name for hold in holds for name in (*hold.pseudonyms, *([f"user:{hold.user_id}"] if hold.user_id else []))}
     bound = {hold.edition_id for hold in holds if hold.edition_id}
     total = Tally()

@@ -488,6 +488,15 @@ def test_an_applicant_without_an_account_is_held_by_the_application(by):
     assert Withdrawal.objects.filter(erased_at=None).count() == 1
 
 
+def test_a_hold_placed_since_the_instant_asked_about_keeps_all_the_same():
+    (user,) = factories.users(1)
+    join(user, factories.published(retention_years=0))
+    leave(user)
+    over = NOW()
+    LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", user=user)
+    assert retention.erase(at=over) == retention.Tally(held=1)
+
+
 def test_a_hold_names_just_one():
     edition, (user,) = factories.published(), factories.users(1)
     for about in ({}, {"user": user, "edition": edition}, {"edition": edition, "application": "12"}):
