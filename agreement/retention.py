@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import router, transaction
-from django.db.models import Max, Q
+from django.db.models import Exists, Max, OuterRef, Q
 from django.utils import timezone
 
 from agreement import conf, lineage
@@ -167,7 +167,10 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
     consents = Consent.objects.exclude(pseudonym__in=kept | named - {""})
     told = Delivery.objects.exclude(notice__edition__in=bound).exclude(pseudonym__in=kept)
     total = _plus(total, consents=_erase_consents(consents, at, going, dry_run=dry_run))
-    return _plus(total, deliveries=_erase_told(told, at, going, dry_run=dry_run))
+    total = _plus(total, deliveries=_erase_told(told, at, going, dry_run=dry_run))
+    return _erase_strangers(
+        told, consents, [hold.user_id for hold in holds if hold.user_id], at, total, dry_run=dry_run
+    )
 
 
 def expired(at: datetime, held: Collection[int] = ()) -> Iterator[Person]:
@@ -349,6 +352,30 @@ def _erase_consents(consents: Any, at: datetime, going: Counter[datetime | None]
             rows = left.filter(account_deleted_at=moment)
             done += rows.count() if dry_run else rows.update(pseudonym="", pseudonym_key="", erased_at=at)
     return done
+
+
+def _erase_strangers(
+    told: Any, consents: Any, held: Collection[Any], at: datetime, total: Tally, *, dry_run: bool
+) -> Tally:
+    """Where the site was closed: the same of living accounts about whom no joining is kept, since they joined nothing.
+
+    Of an agreement where somebody joined it, ``_erase()`` sees to him.
+    """
+    closed = conf.closed_at()
+    if closed is None or closed > at:
+        return total
+    mine = Acceptance.objects.filter(user=OuterRef("user"), erased_at=None)
+    stated = list(Edition.objects.published().values_list("pk", "agreement", "retention_years"))
+    for edition, agreement, years in stated:
+        if _years_later(closed, years) <= at:
+            rows = told.filter(~Exists(mine.filter(edition__agreement=agreement)), notice__edition=edition)
+            rows = rows.filter(user__isnull=False).exclude(user__in=held).exclude(address_digest="")
+            total = _plus(total, deliveries=rows.count() if dry_run else rows.update(address_digest=""))
+    if _years_later(closed, max((years for *_of, years in stated), default=conf.retention_years())) <= at:
+        rows = consents.filter(~Exists(mine), user__isnull=False, erased_at=None).exclude(user__in=held)
+        nobody = {"user": None, "pseudonym": "", "pseudonym_key": "", "erased_at": at}
+        total = _plus(total, consents=rows.count() if dry_run else rows.update(**nobody))
+    return total
 
 
 def _kept(moment: datetime) -> int:

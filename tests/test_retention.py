@@ -299,6 +299,26 @@ def test_a_closed_site_begins_every_term(settings):
     assert retention.erase(at=years(closed, 3)).people == 3
 
 
+def test_a_closed_site_begins_the_term_of_those_who_joined_nothing_too(settings):
+    edition = factories.published(retention_years=3)
+    joined, stranger, held = factories.users(3)
+    join(joined, edition)
+    for user in (joined, stranger, held):
+        told(user, edition)
+        Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін.")
+    LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", user=held)
+    assert retention.erase(at=NOW() + 50 * YEAR) == retention.Tally()
+    closed = NOW() - timedelta(hours=1)
+    settings.AGREEMENT = {**settings.AGREEMENT, "CLOSED_AT": closed.isoformat()}
+    over = years(closed, 3)
+
+    assert retention.erase(at=over - timedelta(microseconds=1)) == retention.Tally()
+    done = retention.Tally(people=1, joinings=1, consents=2, deliveries=2)
+    assert retention.erase(at=over, dry_run=True) == retention.erase(at=over) == done
+    assert list(Delivery.objects.exclude(address_digest="").values_list("user", flat=True)) == [held.pk]
+    assert list(Consent.objects.filter(erased_at=None).values_list("user", flat=True)) == [held.pk]
+
+
 @pytest.mark.parametrize("of", ["user", "deleted user", "edition"])
 def test_a_legal_hold_keeps_what_it_names_until_it_ends(of, settings):
     edition = factories.published(retention_years=1)
