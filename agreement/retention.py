@@ -79,7 +79,9 @@ class Person:
         if self.parts:
             return [edition for part in self.parts for edition in part.bound()]
         dated, never = self.terms.dated, datetime.max.replace(tzinfo=UTC)
-        found = {row.edition_id for row in self.left if row.edition_id}
+        # What bound in a round that is erased already counts no longer.
+        kept = [row for row in self.left if row.erased_at is None] or self.left
+        found = {row.edition_id for row in kept if row.edition_id}
         for row in self.joined:
             left = [one.effective_at for one in self.left if one.effective_at]
             ends = [at for at in left if row.at and at > row.at]

@@ -157,6 +157,17 @@ def test_a_living_account_that_left_stays_outside_after_its_data_are_erased():
     assert retention.erase(at=years(again.effective_at, 1)).joinings == 1
 
 
+def test_what_is_erased_already_lengthens_no_later_term():
+    edition = factories.published(retention_years=9)
+    (user,) = factories.users(1)
+    join(user, edition)
+    left = leave(user)
+    retention.erase(at=years(left.effective_at, 9))
+    join(user, factories.published(retention_years=1))
+    again = leave(user)
+    assert retention.erase(at=years(again.effective_at, 1)).joinings == 1
+
+
 def test_a_deleted_account_is_kept_for_its_term_and_then_nobody_finds_it():
     edition = factories.published(retention_years=3)
     (user,) = factories.users(1)
