@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "agreement"
 FLOORS = [
     {"text.source", "text.seal", "text.clauses", "text", "pace", "smtp"},
     {"dates", "conf", "signals", "roles", "word", "lineage"},
-    {"pseudonyms"},
+    {"pseudonyms", "identities"},
     {
         *("models.triggers", "models.notices", "models.fields", "models.refusals", "models.acts"),
         *("models.autosave", "models.timestamps"),

@@ -10,25 +10,21 @@ which happens once a batch; what a killed worker left uncounted is found by the 
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, unquote
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.db import connections, models, router, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agreement import pseudonyms
+from agreement import identities, pseudonyms
 from agreement.models.fields import LEAVE_UNDER_PSEUDONYM, InstantField
 from agreement.models.notices import LANGUAGES, Notice, NoticeText, overtaken
 from agreement.models.progress import Progress
@@ -241,17 +237,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return total
 
     def _identified(self, message_id: str) -> Self:
-        """The delivery of that ``Message-ID``, if it is one of ours: see ``Delivery.identity``."""
-        found = re.fullmatch(r"<?([0-9a-f]{32})\.([^.@<>]+)\.([^.@<>]+)@[^<>]*>?", message_id.strip())
-        if found is None or not (written := unquote(found[3])).isprintable():
+        """The delivery of that ``Message-ID``, if it is one of ours."""
+        if (found := identities.read(message_id)) is None:
             return self.none()
-        try:
-            user_key = get_user_model()._meta.pk.to_python(written)
-        except (ValueError, ValidationError):
-            return self.none()
-        if isinstance(user_key, int) and user_key >= 2**63:  # More than a database takes.
-            return self.none()
-        return self.of(user_key).filter(notice__uuid=uuid.UUID(found[1]), channel=unquote(found[2]))
+        notice, channel, user_key = found
+        return self.of(user_key).filter(notice__uuid=notice, channel=channel)
 
     def uncounted(self, at: datetime | None = None) -> list[str]:
         """Leases of workers that were killed between settling and counting (1 query)."""
@@ -385,10 +375,8 @@ class Delivery(models.Model):
 
     @property
     def identity(self) -> str:
-        """Notice, channel and user, as the part of a ``Message-ID`` before its ``@``: the same whenever this user is
-        sent this notice, even where the ledger was restored from a backup and is written anew.
-        """
-        return f"{self.notice.uuid.hex}.{_atom(self.channel)}.{_atom(self.user_id)}"
+        """What stands in the letter's ``Message-ID`` before the ``@``."""
+        return identities.write(self.notice.uuid, self.channel, self.user_id)
 
     @property
     def text(self) -> NoticeText | None:
@@ -398,12 +386,6 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pk}: {self.get_outcome_display()}"
-
-
-def _atom(value: object) -> str:
-    """As it may stand between two dots (RFC 5322 §3.2.3)."""
-    written = str(value)
-    return written if written.isalnum() and written.isascii() else quote(written, safe="").replace(".", "%2E")
 
 
 def _kept(reason: str) -> str:
