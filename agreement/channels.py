@@ -49,7 +49,7 @@ class Deferred(Exception):
     ``personal`` says that it is this recipient's alone: many such in a row do not make the channel away.
     """
 
-    def __init__(self, says: str, *, personal: bool = False) -> None:
+    def __init__(self, says: str = "", *, personal: bool = False) -> None:
         super().__init__(says)
         self.personal = personal
 
