@@ -103,13 +103,12 @@ def deliver(
     with Heartbeat() as heartbeat:
         for channel in channels():
             while not run.over() and (batch := _claim(channel, run)):
-                notice, done = batch[0].notice, None
+                notice = batch[0].notice
+                run.faulty.add((channel.name, notice.pk))  # Unless all goes well: then its messages wait.
                 with tally.containing(notice):
-                    done = Round(run, channel, batch).done(heartbeat)
-                if done is None:  # Its messages wait for the next worker.
-                    run.faulty.add((channel.name, notice.pk))
-                elif not done:
-                    break
+                    if not Round(run, channel, batch).done(heartbeat):
+                        break
+                    run.faulty.discard((channel.name, notice.pk))
     return tally
 
 
