@@ -194,7 +194,7 @@ def test_cut_off_from_the_database_a_worker_goes_on_or_is_started_again(tmp_path
 
             def all_told() -> bool:
                 if engine != "watch" and settled(portal) < count:
-                    portal.python(NUDGE)  # A task that failed nudges nobody.
+                    portal.python(NUDGE)  # A task that could not hand on nudges nobody.
                 return settled(portal) == count
 
             until(all_told, seconds=600, what="not all are told")
