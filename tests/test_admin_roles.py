@@ -81,6 +81,15 @@ def test_a_privacy_officer_sees_no_edition(django_user_model):
 # The log
 
 
+def test_a_refusal_of_the_portal_is_a_page_and_not_two_english_words(django_user_model):
+    officer = staff(django_user_model, "officer", roles.PRIVACY_OFFICERS)
+    answer = officer.get(at("edition_changelist"))
+    assert answer.status_code == 403
+    page = answer.content.decode()
+    assert "Nothing was changed." in page
+    assert "Forbidden" not in page
+
+
 def test_every_act_of_the_desk_is_logged_with_who_when_and_what(django_user_model):
     admin = desk(django_user_model, "superuser", name="admin")
     edition = factories.draft()
