@@ -134,6 +134,25 @@ def test_what_was_kept_before_somebody_else_saved_is_a_conflict_too(author, djan
     assert Edition.objects.get().body_kk == "# Оның"
 
 
+def test_what_was_kept_unsaved_is_shown_after_somebody_published_the_draft(author, django_user_model):
+    edition = factories.draft()
+    kept = {"body_kk": "# Менің үлкен жұмысым", "body_ru": factories.RU}
+    author.post(at("edition_autosave", edition.pk), kept)
+    edition.publish()
+    there = at("edition_change", edition.pk)
+    page = author.get(there).content.decode()
+    assert "What you left unsaved here" in page
+    assert page.count("<textarea") == 1
+    assert "# Менің үлкен жұмысым" in page
+    other = desk(django_user_model, *AUTHOR, name="other")
+    assert "Менің" not in other.get(there).content.decode()
+    assert other.post(at("edition_autosave", edition.pk), {"discard": "1"}).status_code == 200
+    assert Autosave.objects.exists()
+    done = author.post(at("edition_autosave", edition.pk), {"discard": "page"}, follow=True)
+    assert done.request["PATH_INFO"] == there
+    assert "What you left unsaved here" not in done.content.decode()
+
+
 # Two people on one draft
 
 

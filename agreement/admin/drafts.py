@@ -14,7 +14,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -153,13 +153,14 @@ class Writing(EditionModelAdmin):
 
     def autosave_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Keep what is typed in the author's slot, or with ``discard`` forget it."""
+        if "discard" in request.POST:  # One's own, also where the draft is published by now.
+            edition = EditionModelAdmin.get_object(self, request, unquote(object_id))
+            Autosave.objects.filter(author=request.user.pk, edition=edition).delete()
+            page = request.POST["discard"] == "page"  # Asked by a button, and not by the script.
+            return HttpResponseRedirect("../change/") if page else JsonResponse({})
         edition = self._written(request, object_id)
         if isinstance(edition, HttpResponse):
             return edition
-        slot = Autosave.objects.filter(author=request.user.pk, edition=edition)
-        if "discard" in request.POST:
-            slot.delete()
-            return JsonResponse({})
         fields = {name: source.normalise(request.POST[name]) for name in WRITTEN if name in request.POST}
         if any(len(text.encode(errors="replace")) > source.MAX_BYTES or "\0" in text for text in fields.values()):
             return JsonResponse({"sentence": gettext("The text is too long to be kept unsaved.")}, status=413)

@@ -246,6 +246,12 @@ class EditionAdmin(  # type: ignore[misc]
             if edition.published_at and request.user.has_perm("agreement.view_notice"):
                 context["sendings"] = [course(notice) for notice in edition.notices.order_by("pk")]
                 context["may_pause"] = request.user.has_perm("agreement.pause_notice")
+            if edition.published_at and (slot := self.left(request, edition)):
+                context["left"] = [
+                    (name.rpartition("_")[2], _label(name), text)
+                    for name, text in slot.fields.items()
+                    if text != (getattr(edition, name) or "")
+                ]
             context["rights"] = rights(request, edition, denied=self._denied(request, edition))
             there = request.resolver_match and request.resolver_match.url_name != "agreement_edition_recover"
             if there and not hasattr(request, "agreement_over"):
