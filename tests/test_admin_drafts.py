@@ -112,6 +112,20 @@ def test_what_is_typed_is_kept_in_one_slot_an_author_and_draft(author, django_us
     assert "You left unsaved text" not in other.get(at("edition_change", edition.pk)).content.decode()
 
 
+def test_what_the_edition_states_is_kept_unsaved_too(author):
+    edition = factories.draft()
+    there = at("edition_autosave", edition.pk)
+    typed = {"notice_days": "7", "retention_years": "3", "prevailing_language": "kk"}
+    author.post(there, {"token": fingerprint(edition)} | typed)
+    assert "You left unsaved text here" in author.get(at("edition_change", edition.pk)).content.decode()
+    form = author.get(at("edition_change", edition.pk) + "?autosave").context["adminform"].form
+    assert {name: str(form[name].value()) for name in typed} == typed
+    assert form["material"].value() is False  # As a browser sends a box without a tick: not at all.
+    stated = {name: getattr(edition, name) for name in typed} | {"material": "on"}
+    author.post(there, {"token": fingerprint(edition)} | stated)
+    assert "You left unsaved text here" not in author.get(at("edition_change", edition.pk)).content.decode()
+
+
 def test_a_save_empties_the_slot_and_so_does_discarding(author):
     edition = factories.draft()
     there = at("edition_autosave", edition.pk)
@@ -136,7 +150,7 @@ def test_what_was_kept_before_somebody_else_saved_is_a_conflict_too(author, djan
 
 def test_what_was_kept_unsaved_is_shown_after_somebody_published_the_draft(author, django_user_model):
     edition = factories.draft()
-    kept = {"body_kk": "# Менің үлкен жұмысым", "body_ru": factories.RU}
+    kept = {"body_kk": "# Менің үлкен жұмысым", "body_ru": factories.RU, "notice_days": "9"}
     author.post(at("edition_autosave", edition.pk), kept)
     edition.publish()
     there = at("edition_change", edition.pk)

@@ -63,6 +63,7 @@ class EditionForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial["token"] = self.stored
         if self.slot:
             self.initial.update(self.slot.fields, token=self.slot.base)
+            self.initial["material"] = self.initial["material"] in {True, "True"}
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -162,6 +163,9 @@ class Writing(EditionModelAdmin):
         if isinstance(edition, HttpResponse):
             return edition
         fields = {name: source.normalise(request.POST[name]) for name in WRITTEN if name in request.POST}
+        if "notice_days" in request.POST:  # What the edition states comes whole: a box without a tick is not sent.
+            fields |= {name: request.POST.get(name, "")[:64] for name in STATED}
+            fields["material"] = str("material" in request.POST)
         if any(len(text.encode(errors="replace")) > source.MAX_BYTES or "\0" in text for text in fields.values()):
             return JsonResponse({"sentence": gettext("The text is too long to be kept unsaved.")}, status=413)
         base = request.POST.get("token", "")[:64]
@@ -182,7 +186,7 @@ class Writing(EditionModelAdmin):
         """What this author left unsaved, if it says anything else than the draft."""
         slot: Autosave | None = Autosave.objects.slot(author=request.user.pk, edition=edition)
         written = values(edition)
-        return slot if slot and any(written[name] != text for name, text in slot.fields.items()) else None
+        return slot if slot and any(str(written[name]) != text for name, text in slot.fields.items()) else None
 
     def desk(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
         """What the writing page knows besides the form."""

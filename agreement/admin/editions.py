@@ -32,7 +32,7 @@ from reversion.admin import VersionAdmin
 
 from agreement import conf
 from agreement.admin.acts import rights
-from agreement.admin.comparing import STATED, Comparing, said
+from agreement.admin.comparing import STATED, WRITTEN, Comparing, said
 from agreement.admin.drafts import EditionForm, Writing, fingerprint
 from agreement.admin.joined import chart
 from agreement.admin.previews import Previews
@@ -249,8 +249,8 @@ class EditionAdmin(  # type: ignore[misc]
             if edition.published_at and (slot := self.left(request, edition)):
                 context["left"] = [
                     (name.rpartition("_")[2], _label(name), text)
-                    for name, text in slot.fields.items()
-                    if text != (getattr(edition, name) or "")
+                    for name in WRITTEN
+                    if (text := slot.fields.get(name)) and text != getattr(edition, name)
                 ]
             context["rights"] = rights(request, edition, denied=self._denied(request, edition))
             there = request.resolver_match and request.resolver_match.url_name != "agreement_edition_recover"
