@@ -155,8 +155,8 @@ class Writing(EditionModelAdmin):
     def autosave_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Keep what is typed in the author's slot, or with ``discard`` forget it."""
         if "discard" in request.POST:  # One's own, also where the draft is published by now.
-            edition = EditionModelAdmin.get_object(self, request, unquote(object_id))
-            Autosave.objects.filter(author=request.user.pk, edition=edition).delete()
+            there = EditionModelAdmin.get_object(self, request, unquote(object_id))
+            Autosave.objects.filter(author=request.user.pk, edition=there).delete()
             page = request.POST["discard"] == "page"  # Asked by a button, and not by the script.
             return HttpResponseRedirect("../change/") if page else JsonResponse({})
         edition = self._written(request, object_id)

@@ -28,7 +28,6 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 from modeltranslation.admin import TranslationAdmin
-from reversion.admin import VersionAdmin
 
 from agreement import conf
 from agreement.admin.acts import rights
@@ -120,9 +119,7 @@ def _fieldsets(pairs: dict[str, Any], states: Any = STATED, *, written: bool = F
 
 
 @admin.register(Edition)
-class EditionAdmin(  # type: ignore[misc]
-    Filtered, Starting, Writing, Comparing, Previews, Publishing, Revisions, VersionAdmin, TranslationAdmin
-):
+class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing, Revisions, TranslationAdmin):  # type: ignore[misc]
     list_display = ["name", "badge", "binds", "heading"]
     search_fields = ["agreement__slug", "title_kk", "title_ru"]
     list_select_related = ["agreement"]

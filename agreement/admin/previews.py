@@ -126,31 +126,32 @@ class Previews(EditionModelAdmin):
             }
             return render_to_string("agreement/edition.html", context)
 
-    def send_to(self, request: HttpRequest, edition: Edition, effective_from: datetime | None) -> str:
-        """Mail the notice of a draft that takes effect then (now) to whoever asks; what kept it from going out."""
-        users: Any = get_user_model()._default_manager.filter(pk=str(request.user.pk))
-        address = users.annotate(agreement_address=conf.user_email()).values_list("agreement_address", flat=True).get()
-        if not address:
-            return gettext("Your account has no e-mail address.")
-        made, mark = candidate(edition, effective_from), gettext("test")
-        try:
-            with channels.EmailChannel() as channel:
-                if fault := channel.unreachable(address):
-                    return gettext("Your address can't be written to: %(fault)s.") % {"fault": fault}
-                for number, code in enumerate(conf.LANGUAGES):
-                    words = said(made, code)
-                    notice = Notice(edition=made, kind=Notice.Kind.PUBLISHED)
-                    text = NoticeText(
-                        notice=notice,
-                        channel=channel.name,
-                        language=code,
-                        subject=f"[{mark}] {words.subject}"[:255],
-                        text=words.text,
-                        html=words.html,
-                    )
-                    channel.send(Delivery(pk=number, notice=notice, user=None), address, text)
-        except (channels.Refused, channels.Deferred, channels.Unavailable, ImproperlyConfigured) as error:
-            return gettext("The test mail was not sent: %(fault)s") % {"fault": error}
-        done = gettext("A test mail in Kazakh and one in Russian went to %(address)s.") % {"address": address}
-        messages.success(request, done)
-        return ""
+
+def send_test(request: HttpRequest, edition: Edition, effective_from: datetime | None) -> str:
+    """Mail the notice of a draft that takes effect then (now) to whoever asks; what kept it from going out."""
+    users: Any = get_user_model()._default_manager.filter(pk=str(request.user.pk))
+    address = users.annotate(agreement_address=conf.user_email()).values_list("agreement_address", flat=True).get()
+    if not address:
+        return gettext("Your account has no e-mail address.")
+    made, mark = candidate(edition, effective_from), gettext("test")
+    try:
+        with channels.EmailChannel() as channel:
+            if fault := channel.unreachable(address):
+                return gettext("Your address can't be written to: %(fault)s.") % {"fault": fault}
+            for number, code in enumerate(conf.LANGUAGES):
+                words = said(made, code)
+                notice = Notice(edition=made, kind=Notice.Kind.PUBLISHED)
+                text = NoticeText(
+                    notice=notice,
+                    channel=channel.name,
+                    language=code,
+                    subject=f"[{mark}] {words.subject}"[:255],
+                    text=words.text,
+                    html=words.html,
+                )
+                channel.send(Delivery(pk=number, notice=notice, user=None), address, text)
+    except (channels.Refused, channels.Deferred, channels.Unavailable, ImproperlyConfigured) as error:
+        return gettext("The test mail was not sent: %(fault)s") % {"fault": error}
+    done = gettext("A test mail in Kazakh and one in Russian went to %(address)s.") % {"address": address}
+    messages.success(request, done)
+    return ""

@@ -29,7 +29,7 @@ from agreement.admin.acts import ACTS, may_not
 from agreement.admin.comparing import STATED, redlines, said
 from agreement.admin.drafts import findings, fingerprint
 from agreement.admin.outlook import outlook
-from agreement.admin.previews import candidate, proposed
+from agreement.admin.previews import candidate, proposed, send_test
 from agreement.admin.previews import said as notice_words
 from agreement.admin.tables import language, moment
 from agreement.models import Edition, EditionError
@@ -258,7 +258,7 @@ class Publishing(EditionModelAdmin):
         if outdated := self.outdated(request, edition):
             return outdated
         form, context = self._form(request, edition, None, kept=request.POST)
-        if fault := self.send_to(request, edition, context["chosen"]):
+        if fault := send_test(request, edition, context["chosen"]):
             messages.error(request, fault)
         return self._asked(request, edition, form, context)
 

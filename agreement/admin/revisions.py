@@ -8,7 +8,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
@@ -79,7 +79,7 @@ class Revisions(VersionAdmin):  # type: ignore[misc]
             title = {"title": gettext("A deleted draft: %(edition)s") % {"edition": called}}
             return super().recover_view(request, version_id, title | (extra_context or {}))
 
-    def _refuse_revision(self, request: HttpRequest, version_id: str) -> HttpResponse | None:
+    def _refuse_revision(self, request: HttpRequest, version_id: str) -> Any:
         """Refuse a revision that holds, or would write to, a published edition, or that has no home any more."""
         every = Version.objects.get_for_model(Edition)
         try:
