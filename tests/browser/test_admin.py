@@ -16,6 +16,7 @@ import pytest
 import reversion
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.core import mail
 from django.core.management import call_command
 from django.utils import timezone
 from reversion.models import Version
@@ -231,6 +232,22 @@ def test_from_login_to_published_in_twelve_clicks_and_one_typed_confirmation(per
     assert Edition.objects.in_force().get().number == 2
     assert person.clicks <= 12
     assert len(person.confirmed) == 1
+
+
+@pytest.mark.parametrize("language", ["kk"])
+def test_after_a_test_mail_one_click_publishes_and_the_answers_are_kept(person, settings, language):
+    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
+    draft = draft_of()
+    person.log_in("publisher")
+    person.open(f"agreement/edition/{draft.pk}/publish/")
+    person.tick_all()
+    person.confirm("terms")
+    person.submit("input[type=submit][formaction]")
+    assert len(mail.outbox) == 2
+    person.submit("input[type=submit].default")
+    draft.refresh_from_db()
+    assert draft.state() == State.IN_FORCE
+    assert len(mail.outbox) == 2
 
 
 # The breath after the click
