@@ -33,6 +33,8 @@ R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _PICTURES = frozenset(f"{W}{name}" for name in ("drawing", "pict", "object")) | {
     "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 }
+M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_ODD = frozenset({f"{W}sym", f"{W}altChunk", f"{M}oMath", f"{M}oMathPara"})
 _ROMAN: tuple[tuple[int, str], ...] = (
     *((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl")),
     *((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")),
@@ -54,6 +56,9 @@ class Manuscript:
     links: list[str] = field(default_factory=list)
     pictures: int = 0
     hidden: int = 0
+    odd: int = 0
+    """Signs of a font of their own, formulas and embedded documents."""
+    margins: list[str] = field(default_factory=list)  # Of headers and footers, but for page numbers.
     contents: int = 0
     """Lines of an automatic table of contents."""
 
@@ -190,6 +195,8 @@ class _Reader:
                     continue
                 carried = ""
                 yield self._paragraph(element, words.strip())
+            elif element.tag in _ODD:
+                self.found.odd += 1
         if carried.strip():
             yield _escaped(carried.strip())
 
@@ -253,6 +260,8 @@ class _Reader:
             self._count(element)
             if tag in _PICTURES:
                 self.found.pictures += 1
+            elif tag in _ODD:
+                self.found.odd += 1
             elif self._gone(element) or tag in {f"{W}pPr", f"{W}rPr", f"{W}instrText", f"{W}delInstrText"}:
                 continue
             elif tag == f"{W}r" and element.find(f"{W}rPr/{W}vanish") is not None:
@@ -296,14 +305,20 @@ class _Reader:
         return any(self._gone(mark) for mark in marks)
 
     def _notes(self) -> None:
-        """Comments, footnotes and endnotes, with their words."""
+        """Comments, footnotes and endnotes, headers and footers, with their words."""
         from docx.oxml import parse_xml
 
         for relation in self.part.rels.values():
             kind = relation.reltype.rpartition("/")[2]
-            if relation.is_external or kind not in {"comments", "footnotes", "endnotes"}:
+            if relation.is_external or kind not in {"comments", "footnotes", "endnotes", "header", "footer"}:
                 continue
-            for note in parse_xml(relation.target_part.blob):
+            root = parse_xml(relation.target_part.blob)
+            if kind in {"header", "footer"}:
+                words = " ".join(" ".join("".join(t.text or "" for t in p.iter(f"{W}t")) for p in root).split())
+                if re.search(r"[^\W\d]", words):
+                    self.found.margins.append(words)
+                continue
+            for note in root:
                 if note.get(f"{W}type"):  # A separator line.
                     continue
                 words = " ".join("".join(t.text or "" for t in note.iter(f"{W}t")).split())

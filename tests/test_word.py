@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from django.utils import translation
+from docx.oxml import parse_xml
+from docx.oxml.ns import nsdecls
 
 from agreement import word
 from agreement.text import clauses, source
@@ -82,6 +84,20 @@ def test_what_is_in_no_text_is_counted_and_told():
     assert found.accepted == "Текст с примечанием.\n\nЯвное\n"
     assert found.comments == ["Юрист: Проверить!"]
     assert (found.hidden, found.pictures) == (1, 1)
+
+
+def test_headers_formulas_signs_and_embedded_files_are_told_too():
+    document = files.numbered()
+    section = document.sections[0]
+    section.header.paragraphs[0].text = "Жоба, құпия"
+    section.footer.paragraphs[0].text = "12"
+    files.add(document, "<w:r><w:t xml:space='preserve'>По </w:t><w:sym w:font='Symbol' w:char='F0A7'/></w:r>")
+    math = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+    files.add(document, f"<m:oMath xmlns:m='{math}'><m:r><m:t>a+b</m:t></m:r></m:oMath><w:r><w:t>Сумма</w:t></w:r>")
+    document.element.body.insert(0, parse_xml(f"<w:altChunk {nsdecls('w', 'r')} r:id='rId99'/>"))
+    found = read(document)
+    assert found.accepted == "По\n\nСумма\n"
+    assert (found.margins, found.odd) == (["Жоба, құпия"], 3)
 
 
 def test_a_table_and_signs_of_markdown_mean_themselves():

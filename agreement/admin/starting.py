@@ -280,8 +280,12 @@ def imported(code: str, file: Any) -> Imported:
         (gettext("Comments"), read.comments),
         (gettext("Footnotes and endnotes"), read.footnotes),
         (gettext("Addresses of links, whose words were taken"), read.links),
-        (gettext("Pictures and drawings"), [str(read.pictures)] if read.pictures else []),
-        (gettext("Hidden words"), [str(read.hidden)] if read.hidden else []),
+        (gettext("Headers and footers"), read.margins),
+    ]
+    counts = [
+        (gettext("Pictures and drawings"), read.pictures),
+        (gettext("Hidden words"), read.hidden),
+        (gettext("Formulas, signs of special fonts, embedded documents"), read.odd),
     ]
     return Imported(
         code=code,
@@ -291,7 +295,10 @@ def imported(code: str, file: Any) -> Imported:
         changed=changed,
         insertions=read.insertions,
         deletions=read.deletions,
-        left_out=[(what, [note[:LONGEST] for note in notes[:NOTES]], len(notes)) for what, notes in left_out if notes],
+        left_out=[
+            *((what, [note[:LONGEST] for note in notes[:NOTES]], len(notes)) for what, notes in left_out if notes),
+            *((what, [], count) for what, count in counts if count),
+        ],
     )
 
 
