@@ -184,6 +184,7 @@ def test_the_second_save_is_refused_with_the_differences_and_loses_nothing(autho
     page = html.unescape(answer.content.decode())
     assert "Somebody saved this draft while you were writing" in page
     assert re.search(r"<del>[^\n]*Оның[^\n]*<ins>[^\n]*Менің", page)
+    assert "<h3>Text in Kazakh</h3>" in page  # Not the translation package's "Text [kk]".
     form = answer.context["adminform"].form
     assert "Менің" in form["body_kk"].value()
     assert "Оның" in Edition.objects.get().body_kk

@@ -157,6 +157,7 @@ def test_who_may_not_act_is_told_so_and_who_may(publisher, author, django_user_m
     assert answer.status_code == 403
     assert "Your permission was taken away" in words(answer)
     assert str(edition) not in words(answer)
+    assert "None" not in words(answer)
     assert "Not for you" not in words(answer)
 
 

@@ -15,6 +15,7 @@ from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
@@ -39,6 +40,16 @@ STATED = ("prevailing_language", "notice_days", "retention_years", "material")
 WRITTEN = tuple(f"{name}_{code}" for name in reversed(TEXTS) if name != "title" for code in conf.LANGUAGES)
 
 
+def label(name: str) -> Any:
+    """A column's name in words: "text in Kazakh", not the translation package's "text [kk]"."""
+    base, _separator, code = name.rpartition("_")
+    field: Any = Edition._meta.get_field(base if base in TEXTS else name)
+    return format_lazy(_IN[code], field=field.verbose_name) if base in TEXTS else field.verbose_name
+
+
+_IN = {"kk": _("{field} in Kazakh"), "ru": _("{field} in Russian")}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """One field that two wordings of a draft do not share."""
@@ -60,9 +71,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Differen
     for name in (*WRITTEN, *STATED):
         if old.get(name) != new.get(name):
             _head, _separator, code = name.rpartition("_") if name in WRITTEN else ("", "", "")
-            label = str(Edition._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
             changed = _changed(name, old.get(name), new.get(name))
-            found.append(Difference(name=name, label=label, code=code, html=changed))
+            found.append(Difference(name=name, label=str(label(name)), code=code, html=changed))
     return found
 
 

@@ -23,7 +23,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.text import capfirst, format_lazy
+from django.utils.text import capfirst
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
@@ -31,7 +31,7 @@ from modeltranslation.admin import TranslationAdmin
 
 from agreement import conf
 from agreement.admin.acts import rights
-from agreement.admin.comparing import STATED, WRITTEN, Comparing, said
+from agreement.admin.comparing import STATED, WRITTEN, Comparing, label, said
 from agreement.admin.drafts import EditionForm, Writing, fingerprint
 from agreement.admin.joined import chart
 from agreement.admin.previews import Previews
@@ -63,20 +63,10 @@ class EditionChangeList(ChangeList):
         return super().get_queryset(*args, **kwargs).defer(*LONG)
 
 
-def _label(name: str) -> Any:
-    """A column's name in words: "text in Kazakh", not the translation package's "text [kk]"."""
-    base, _separator, code = name.rpartition("_")
-    field: Any = Edition._meta.get_field(base if base in TEXTS else name)
-    return format_lazy(_IN[code], field=field.verbose_name) if base in TEXTS else field.verbose_name
-
-
-_IN = {"kk": _("{field} in Kazakh"), "ru": _("{field} in Russian")}
-
-
 def _shown(name: str, code: str) -> Callable[[Edition], SafeString]:
     """A read-only column of one language, as it was typed and marked with its language."""
 
-    @admin.display(description=_label(f"{name}_{code}"))
+    @admin.display(description=label(f"{name}_{code}"))
     def show(edition: Edition) -> SafeString:
         text = getattr(edition, f"{name}_{code}") or "—"
         return format_html('<div class="agreement-text" lang="{}">{}</div>', code, text)
@@ -88,7 +78,7 @@ def _shown(name: str, code: str) -> Callable[[Edition], SafeString]:
 def _stated(name: str) -> Callable[[Edition], object]:
     """A read-only column of what the edition states, in words: "none stated" and no dash."""
 
-    @admin.display(description=_label(name))
+    @admin.display(description=label(name))
     def show(edition: Edition) -> object:
         return said(name, getattr(edition, name))
 
@@ -218,7 +208,7 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         name, _separator, code = db_field.name.rpartition("_")
         if field and name in TEXTS:
-            field.label = capfirst(str(_label(db_field.name)))
+            field.label = capfirst(str(label(db_field.name)))
             field.widget.attrs |= {"lang": code, "spellcheck": "true"}
             if name == "body":
                 field.widget.attrs |= {"rows": 32, "class": "agreement-source"}
@@ -245,7 +235,7 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
                 context["may_pause"] = request.user.has_perm("agreement.pause_notice")
             if edition.published_at and (slot := self.left(request, edition)):
                 context["left"] = [
-                    (name.rpartition("_")[2], _label(name), text)
+                    (name.rpartition("_")[2], label(name), text)
                     for name in WRITTEN
                     if (text := slot.fields.get(name)) and text != getattr(edition, name)
                 ]
@@ -345,7 +335,7 @@ class EditionAdmin(Filtered, Starting, Writing, Comparing, Previews, Publishing,
     def typed(self, request: HttpRequest, edition: Edition | None = None) -> list[tuple[str, Any, str]]:
         """(language, column, words) that were posted and are not that edition's: what a refusal must not lose."""
         return [
-            (code, _label(f"{name}_{code}"), text)
+            (code, label(f"{name}_{code}"), text)
             for name in TEXTS
             for code in conf.LANGUAGES
             if (text := source.normalise(request.POST.get(f"{name}_{code}", "")))
