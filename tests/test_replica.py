@@ -61,7 +61,7 @@ def test_sets_of_deliveries_are_moved_on_the_primary(notice):
     refused.settle(Delivery.Outcome.FAILED)
     Delivery.objects.count_in(lease=refused.lease)
     assert notice.resend() == 1
-    identity = f"{notice.uuid.hex}.{refused.pk}@127.0.0.1"
+    identity = f"{refused.identity}@127.0.0.1"
     assert Delivery.objects.reconcile([identity]) == 1
     assert Delivery.objects.bounced(identity)
     assert Delivery.objects.skip(notice=notice, reason="overtaken by edition 2") == 4

@@ -151,14 +151,15 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
 
         Of several since he joined last the strictest: none opens what another one shut.
         """
-        left = list(_departures(user_key, at).filter(agreement=agreement))
+        left: list[Any] = list(_departures(user_key, at).filter(agreement=agreement))
         if not left:
             return None
         joined = self.filter(user=user_key, edition__agreement=agreement)
         last = (joined.filter(at__lte=at) if at else joined).aggregate(last=models.Max("round"))["last"] or 1
         # Each round but the first began after one more of them, in the order in which they came to count.
-        left.sort(key=lambda row: (max(row.effective_at or row.registered_at, row.registered_at), row.pk))
-        return max(left[last - 1 :], key=Withdrawal.strictness, default=None)
+        left.sort(key=lambda row: (max(row.effective_at, row.registered_at), row.pk))
+        strictest: Withdrawal | None = max(left[last - 1 :], key=Withdrawal.strictness, default=None)
+        return strictest
 
     def deem(
         self, *, user: Any, asked: Iterable[Asked], language: str, origin: Origin | None = None, enters: bool = True
