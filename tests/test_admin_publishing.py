@@ -72,6 +72,18 @@ def test_a_confirmation_is_typed_only_for_what_binds_at_once_or_has_warnings(pub
     assert publisher.post(at("edition_publish", warned.pk), question(publisher, warned, **later)).status_code == 302
 
 
+@pytest.mark.parametrize(("minutes", "status"), [(8, 400), (30, 302)])
+def test_what_binds_before_the_breath_is_over_is_confirmed_as_what_binds_at_once(publisher, settings, minutes, status):
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    edition = factories.draft()
+    soon = (timezone.now() + timedelta(minutes=minutes)).astimezone(ZoneInfo(edition.agreement.time_zone))
+    moment = {"when": "at", "date": soon.date().isoformat(), "time": f"{soon:%H:%M}"}
+    there = at("edition_publish", edition.pk)
+    assert publisher.post(there, question(publisher, edition, typed="", **moment)).status_code == status
+    if status == 400:
+        assert publisher.post(there, question(publisher, edition, **moment)).status_code == 302
+
+
 def test_the_moment_proposed_keeps_the_promise_of_the_edition_in_force(publisher):
     factories.published(notice_days=10)
     edition = factories.draft()

@@ -149,7 +149,9 @@ class PublishForm(forms.Form):
                 except ValidationError as error:
                     self.add_error("time", error)
         self._require_reason(at_once=when == "now")
-        self._require_confirmation(at_once=when == "now")
+        # Within the breath nobody has been told, and there is hardly time to take it back.
+        soon = self.effective_from and self.effective_from <= timezone.now() + conf.get().NOTICE_DELAY
+        self._require_confirmation(at_once=when == "now" or bool(soon))
 
     def _require_reason(self, *, at_once: bool) -> None:
         """Earlier than the edition in force promises is possible, but somebody says why; it stays in the log."""
