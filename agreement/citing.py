@@ -23,7 +23,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from agreement import conf, gate
-from agreement.gate import Dated, Timeline
+from agreement.gate import Timeline
+from agreement.lineage import Dated
 from agreement.models import Edition
 from agreement.shown import Shown
 from agreement.text import clauses

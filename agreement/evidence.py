@@ -30,6 +30,7 @@ from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, dates, gate, lineage, pseudonyms
+from agreement.lineage import DATED, Dated
 from agreement.models import Acceptance, Act, Agreement, Consent, Delivery, Edition, Notice, NoticeText, Withdrawal
 from agreement.models.acts import By
 from agreement.shown import Shown
@@ -226,7 +227,7 @@ class Joining:
 
     row: Acceptance
     timeline: gate.Timeline
-    holds: tuple[gate.Dated, ...]
+    holds: tuple[Dated, ...]
 
     def in_words(self, language: str) -> dict[str, Any]:
         row, zone = self.row, self.timeline.time_zone
@@ -339,10 +340,10 @@ def _timeline(agreement: Agreement, at: datetime) -> gate.Timeline:
 
     1 query.
     """
-    rows = Edition.objects.published().filter(agreement=agreement, recorded_at__lte=at).values_list(*gate.DATED)
+    rows = Edition.objects.published().filter(agreement=agreement, recorded_at__lte=at).values_list(*DATED)
     dated = tuple(
         edition if edition.cancelled(at) else replace(edition, cancelled_at=None)
-        for edition in (gate.Dated(*row) for row in rows)
+        for edition in (Dated(*row) for row in rows)
     )
     return gate.Timeline(agreement.pk, agreement.slug, agreement.time_zone, agreement.joining, dated)
 

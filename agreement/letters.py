@@ -19,6 +19,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from agreement import comparison, conf, dates, gate
+from agreement.lineage import Dated
 from agreement.models import Edition, Notice
 from agreement.text import rendering, table
 from agreement.text.redline import Change, Redline
@@ -102,7 +103,7 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
     news = [*editions.binding().filter(number__gt=since, number__lt=edition.number).order_by("number"), edition]
     old = editions.published().filter(number=since).first()
     binds = editions.in_force(now).exclude(pk=edition.pk).values_list("number", flat=True).first()
-    held = gate.fresh().agreements[slug].holding(gate.Dated.of(edition)) if old else ()
+    held = gate.fresh().agreements[slug].holding(Dated.of(edition)) if old else ()
     short = any(one.number == since for one in held)
     redline = comparison.redline(old, edition, language) if old else None
     title = " ".join(edition.text(language).title.split())

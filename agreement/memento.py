@@ -17,7 +17,8 @@ from django.utils.http import http_date, parse_http_date
 from django.utils.translation import gettext as _
 
 from agreement import dates
-from agreement.gate import Dated, Timeline
+from agreement.gate import Timeline
+from agreement.lineage import Dated
 from agreement.pages import OPEN, Visit, page
 from agreement.shown import frame
 

@@ -36,6 +36,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from agreement import conf, gate
+from agreement.lineage import Dated
 from agreement.models import Edition
 from agreement.shown import Shown
 from agreement.text import seal
@@ -70,23 +71,23 @@ class Visit:
             raise Http404
         return timeline
 
-    def dated(self, timeline: gate.Timeline, number: int) -> gate.Dated:
+    def dated(self, timeline: gate.Timeline, number: int) -> Dated:
         """A public edition by its number; ``Http404``."""
         for edition in timeline.public(self.at):
             if edition.number == number:
                 return edition
         raise Http404
 
-    def shown(self, timeline: gate.Timeline, dated: gate.Dated) -> Shown:
+    def shown(self, timeline: gate.Timeline, dated: Dated) -> Shown:
         """That edition with its texts. 1 query."""
         return self.whole(timeline, dated)[0]
 
-    def whole(self, timeline: gate.Timeline, *dated: gate.Dated) -> list[Shown]:
+    def whole(self, timeline: gate.Timeline, *dated: Dated) -> list[Shown]:
         """Those editions with their texts, in that order. 1 query."""
         whole: Any = Edition.objects.select_related("agreement").in_bulk([one.pk for one in dated])
         return [Shown.of(whole[one.pk], timeline, self.at) for one in dated]
 
-    def listed(self, of: Iterable[tuple[gate.Timeline, gate.Dated]]) -> list[Shown]:
+    def listed(self, of: Iterable[tuple[gate.Timeline, Dated]]) -> list[Shown]:
         """Those editions in that order, without their texts. 1 query, or none for none."""
         wanted = {dated.pk: timeline for timeline, dated in of}
         if not wanted:

@@ -25,7 +25,8 @@ from django.views.decorators.http import require_http_methods
 
 from agreement import conf, consents, dates, gate, origin
 from agreement.compared import Compared
-from agreement.gate import Dated, Timeline
+from agreement.gate import Timeline
+from agreement.lineage import Dated
 from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, Outside, Stale, Withdrawal
 from agreement.models.agreements import Joining
 from agreement.pages import Visit

@@ -9,7 +9,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from agreement import conf, dates
-from agreement.gate import Dated, Timeline
+from agreement.gate import Timeline
+from agreement.lineage import Dated
 from agreement.models import Edition
 from agreement.models.editions import State
 from agreement.text import clauses

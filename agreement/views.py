@@ -20,6 +20,7 @@ from django.utils import translation
 
 from agreement import conf, data, dates, gate, memento, pdf
 from agreement.compared import Compared, beside
+from agreement.lineage import Dated
 from agreement.models import Edition
 from agreement.pages import Visit, alternates, page, sealed
 from agreement.shown import Shown, frame
@@ -181,7 +182,7 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _edition(visit: Visit, timeline: gate.Timeline, dated: gate.Dated, context: dict[str, Any]) -> HttpResponse:
+def _edition(visit: Visit, timeline: gate.Timeline, dated: Dated, context: dict[str, Any]) -> HttpResponse:
     before = timeline.before(dated)
     shown, *others = visit.whole(timeline, dated, *([before] if before else []))
     compared = Compared(others[0], shown) if others else None
@@ -206,7 +207,7 @@ def _other(visit: Visit, shown: Shown) -> dict[str, str]:
     return {"language": language, "path": path, "name": OTHER[language]}
 
 
-def _bilingual(visit: Visit, timeline: gate.Timeline, dated: gate.Dated) -> HttpResponse:
+def _bilingual(visit: Visit, timeline: gate.Timeline, dated: Dated) -> HttpResponse:
     shown = visit.shown(timeline, dated)
     texts = {language: shown.edition.text(language) for language in conf.LANGUAGES}
     pairs = parallel.pairs(*(clauses.parse(text.body) for text in texts.values()))

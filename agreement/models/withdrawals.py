@@ -252,8 +252,9 @@ def _bound(user: Any, agreement: Agreement, alias: str, at: datetime) -> Edition
     found = next((one for one in reversed(joined) if one.effective_from <= at), None) or next(iter(joined), None)
     if found is None:
         return None
-    *_earlier, last = lineage.bound_by(Dated.of(found), [Dated.of(edition) for edition in sealed], at)
-    return next(edition for edition in sealed if edition.pk == last.pk)
+    editions: dict[int, Edition] = {edition.pk: edition for edition in sealed}
+    *_earlier, last = lineage.bound_by(Dated.of(found), [Dated.of(edition) for edition in editions.values()], at)
+    return editions[last.pk]
 
 
 def _announce(row: Withdrawal) -> None:

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, no_translatio
 from django.db import router, transaction
 
 from agreement import conf, evidence, gate
+from agreement.lineage import Dated
 from agreement.management import past_instant, refusal, whose_shell
 from agreement.models import Acceptance, Act, Agreement, Edition
 
@@ -27,7 +28,7 @@ class Line:
     """A joining as the file tells it."""
 
     user: Any
-    edition: gate.Dated
+    edition: Dated
     at: datetime
     language: str
 
