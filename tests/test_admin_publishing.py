@@ -325,6 +325,15 @@ def test_revisions_are_compared_and_one_is_restored(author):
     assert author.get(at("edition_compare", other.pk), {"old": old.pk}).status_code == 404
 
 
+def test_a_list_of_revisions_reads_none_of_their_words(author):
+    with reversion.create_revision():
+        edition = factories.draft()
+    with CaptureQueriesContext(connection) as captured:
+        assert author.get(at("edition_history", edition.pk)).status_code == 200
+    assert any("reversion_version" in query["sql"] for query in captured)
+    assert not any("serialized_data" in query["sql"] for query in captured)
+
+
 def test_what_is_published_is_compared_and_never_offered_for_restoring(author):
     with reversion.create_revision():
         edition = factories.draft()
