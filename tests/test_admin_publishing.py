@@ -325,6 +325,18 @@ def test_revisions_are_compared_and_one_is_restored(author):
     assert author.get(at("edition_compare", other.pk), {"old": old.pk}).status_code == 404
 
 
+def test_a_list_of_editions_to_choose_from_reads_none_of_their_words(author):
+    factories.published()
+    edition = factories.draft()
+    for there in (at("edition_add"), at("edition_changes", edition.pk)):
+        with CaptureQueriesContext(connection) as captured:
+            assert author.get(there).status_code == 200
+        lists = [query["sql"] for query in captured if '"agreement_edition"."number"' in query["sql"]]
+        lists = [sql for sql in lists if "LIMIT" not in sql and '"effective_from" =' not in sql]
+        assert lists
+        assert not [sql for sql in lists if '"body' in sql.partition(" FROM ")[0]]
+
+
 def test_a_list_of_revisions_reads_none_of_their_words(author):
     with reversion.create_revision():
         edition = factories.draft()

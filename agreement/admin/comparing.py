@@ -23,7 +23,7 @@ from reversion.errors import RevertError
 from reversion.models import Version
 
 from agreement import conf
-from agreement.admin.tables import language, moment, yes_or_no
+from agreement.admin.tables import LONG, language, moment, yes_or_no
 from agreement.compared import html
 from agreement.models import Edition
 from agreement.models.refusals import TEXTS
@@ -129,10 +129,11 @@ class Comparing(EditionModelAdmin):
         """Against the edition in force (``?from=`` names another); a published one against the one before it."""
         edition = self._compared(request, object_id)
         others: Any = Edition.objects.filter(agreement=edition.agreement_id).exclude(pk=edition.pk)
-        listed = list(others.rewrite(False).defer("body_kk", "body_ru").select_related("agreement"))
+        listed = list(others.rewrite(False).defer(*LONG).select_related("agreement"))
         asked = request.GET.get("from", "")
         if asked:
-            other = next((one for one in listed if str(one.pk) == asked), None)
+            key = next((one.pk for one in listed if str(one.pk) == asked), None)
+            other = others.filter(pk=key).first()
             if other is None:
                 raise Http404
         elif edition.published_at:

@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf, word
 from agreement.admin.comparing import STATED
 from agreement.admin.drafts import counted, findings
+from agreement.admin.tables import LONG
 from agreement.models import Agreement, Edition
 from agreement.models.editions import EditionQuerySet
 from agreement.text import clauses, source
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     EditionModelAdmin = admin.ModelAdmin[Edition]
 else:
     EditionModelAdmin = admin.ModelAdmin
-
-#: Columns a list of editions to choose from does without.
-LONG = ("body_kk", "body_ru", "summary_kk", "summary_ru")
 
 
 #: What is told of a file besides its two texts, and how much of it.
