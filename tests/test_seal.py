@@ -167,7 +167,7 @@ DJANGO: dict[str, Callable[[World], Any]] = {
     "delete what was read before publication": _delete_what_was_read_before_publication,
     "update": lambda world: Edition.objects.filter(pk=world.in_force.pk).update(body_kk="x"),
     "update of the base column": lambda world: Edition.objects.rewrite(False).update(body="x"),
-    "update through the agreement": lambda world: world.in_force.agreement.editions.update(number=7),
+    "update through the agreement": lambda world: world.in_force.agreement.editions.published().update(number=7),
     "update of the key": lambda world: Edition.objects.filter(pk=world.in_force.pk).update(id=5000),
     "update or create": lambda world: Edition.objects.update_or_create(pk=world.in_force.pk, defaults={"body_ru": "x"}),
     "bulk update": lambda world: Edition.objects.bulk_update([_changed(world.in_force, body_kk="x")], ["body_kk"]),
