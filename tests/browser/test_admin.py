@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -290,7 +291,7 @@ def test_neither_a_wrong_clock_nor_a_site_away_for_a_moment_misleads_about_sendi
     person.log_in("publisher")
     person.page.clock.set_fixed_time(timezone.now() + timedelta(hours=1))
     person.open(f"agreement/edition/{edition.pk}/change/")
-    assert person.page.locator(".agreement-countdown").inner_text() in {"10:00", "9:59", "9:58", "9:57"}
+    assert re.fullmatch(r"10:00|9:[345]\d", person.page.locator(".agreement-countdown").inner_text())
 
     context = person.page.context
     person.page.close()
