@@ -75,7 +75,7 @@ def test_an_officer_enters_an_application_and_the_user_gets_the_reply(officer, d
     row = Withdrawal.objects.get()
     assert (row.user, row.registered_by, row.received_on) == (user, "user0", date(2026, 1, 15))
     (letter,) = (letter for letter in mail.outbox if letter.to == [user.email] and row.reference in letter.subject)
-    assert letter.subject == f"№ {row.reference} келісімді кері қайтарып алуға жауап"
+    assert letter.subject == f"Деректерге келісімді кері қайтарып алуға жауап, № {row.reference}"
     assert "5 жыл сақталады" in letter.body
     assert row.confirmed_at
     assert Act.objects.filter(kind="withdrawn", by="user0", note=row.reference).count() == 1
@@ -382,6 +382,6 @@ def test_a_hold_that_would_end_before_it_began_is_a_mistake_in_the_form(admin_cl
     ends = {"held_until_0": "2020-01-01", "held_until_1": "00:00"}
     response = admin_client.post(f"/ru/admin/agreement/legalhold/{row.pk}/change/", ends)
     assert response.status_code == 200
-    assert "Запрет на стирание заканчивается после его начала." in response.content.decode()
+    assert "Запрет на уничтожение данных заканчивается после его начала." in response.content.decode()
     row.refresh_from_db()
     assert row.held_until is None

@@ -93,8 +93,8 @@ def test_an_edition_that_changed_wording_alone_binds_whoever_joined_the_one_befo
 
     assert left.edition == other.edition == last
     assert [withdrawing.reply(row, "ru").sentences[2] for row in (left, other)] == [
-        "Персональные данные хранятся с этого момента 5 лет, как установлено соглашением, затем стираются.",
-        "Персональные данные хранятся с этого момента 2 года, как установлено соглашением, затем стираются.",
+        "Персональные данные хранятся с этого момента 5 лет, как установлено соглашением, затем уничтожаются.",
+        "Персональные данные хранятся с этого момента 2 года, как установлено соглашением, затем уничтожаются.",
     ]
     assert retention.erase(at=years(other.effective_at, 2)).people == 1
     assert retention.erase(at=years(left.effective_at, 5) - timedelta(microseconds=1)) == retention.Tally()
