@@ -1,7 +1,7 @@
 """Words of Django and django-reversion that the desk shows and they have no Kazakh for.
 
 Nothing imports this: ``makemessages`` reads it, so that they stand in our catalogues, whose words any host gets that
-has the app installed. The Russian words are the packages' own.
+has the app installed. The Russian words are the packages' own, but for gender, case, quotes and plurals they get wrong.
 """
 
 from django.utils.translation import gettext_noop as _
