@@ -161,10 +161,10 @@ def test_the_changes_are_the_comparative_table_lawyers_expect(client, language, 
 @pytest.mark.usefixtures("two")
 def test_a_redline_is_spoken(client):
     page = plain(text(client, "/ru/agreements/terms/editions/2/changes/"))
-    assert "удалено: три года конец удаления" in page
-    assert "добавлено: пять лет конец добавления" in page
+    assert "исключено: три года конец исключённого" in page
+    assert "добавлено: пять лет конец добавленного" in page
     page = plain(text(client, "/kk/agreements/terms/editions/2/changes/"))
-    assert re.search("жойылды: үш\\s* жою соңы қосылды: бес\\s* қосу соңы", page)
+    assert re.search("алып тасталды: үш\\s* алып тасталғанның соңы қосылды: бес\\s* қосылғанның соңы", page)
 
 
 @pytest.mark.usefixtures("two")
@@ -196,7 +196,7 @@ def test_neighbours_are_for_search_engines_and_other_pairs_are_not(client):
 def test_any_two_editions_are_compared_either_way(client):
     back = plain(text(client, "/ru/agreements/terms/editions/1/changes/?from=3"))
     assert "Что изменилось: от редакции № 3 к редакции № 1" in back
-    assert "удалено: пять лет конец удаления" in back
+    assert "исключено: пять лет конец исключённого" in back
     assert "Nothing changed." in text(client, f"{EDITIONS}3/changes/")
 
 
