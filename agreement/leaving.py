@@ -12,7 +12,7 @@ from django.db import transaction
 from django.http import FileResponse, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
-from agreement import conf, consents, evidence, withdrawing
+from agreement import conf, consents, dates, evidence, withdrawing
 from agreement.models import Acceptance, Agreement, Withdrawal
 from agreement.pages import Visit
 from agreement.personal import personal, record_page
@@ -26,6 +26,12 @@ class Standing:
 
     shown: Shown
     departure: Withdrawal | None
+
+    @property
+    def left_at(self) -> str:
+        """Since when the user is outside, as the page's language writes it."""
+        at = self.departure and self.departure.effective_at
+        return dates.instant(at, frame(), self.shown.edition.agreement.time_zone) if at else ""
 
 
 @personal("GET", "HEAD", "POST")

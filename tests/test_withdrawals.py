@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from agreement import dispatch, pseudonyms, signals
+from agreement import dates, dispatch, pseudonyms, signals
 from agreement.models import Acceptance, Consent, Delivery, Edition, Outside, Withdrawal
 from agreement.models.acceptances import AcceptanceQuerySet
 from agreement.models.agreements import Joining
@@ -189,12 +189,14 @@ def test_entering_does_not_join_whoever_left_again():
     (user,) = factories.users(1)
     client = enter(user)
     assert client.get(HOME).status_code == 200
-    register(user)
+    row = register(user)
     Acceptance.objects.get()
 
     answer = client.get(HOME)
 
     assert (answer.status_code, answer.headers["Location"].partition("?")[0]) == (302, "/kk/agreements/withdraw/")
+    at = dates.instant(row.effective_at, "kk", "Asia/Almaty")
+    assert f"{row.reference}, {at}." in client.get(answer.headers["Location"]).content.decode()
     assert Acceptance.objects.count() == 1
     join(user, edition)
     assert client.get(HOME).status_code == 200
