@@ -15,7 +15,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import EmptyResultSet, FieldDoesNotExist
 from django.db import connections, models, router, transaction
-from django.db.models import Exists, F, Func, Model, OuterRef, QuerySet, Value
+from django.db.models import Exists, F, Func, Model, OuterRef, Q, QuerySet, Value
 from django.db.models.constants import OnConflict
 from django.utils import timezone
 
@@ -114,11 +114,19 @@ def _batch(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
 
 
 def _concerned(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySet[Model]:
-    """Whom the notice concerns: a cancellation only those who were told of the edition, whichever notice did."""
+    """Whom the notice concerns: a cancellation only those who were told of the edition, whichever notice did, and who
+    are still to get a letter about a later one that was written before and tells of both.
+    """
     if notice.kind != Notice.Kind.CANCELLED:
         return users
-    told = Delivery.objects.filter(notice__in=notice.others(), channel=channel, outcome=Delivery.Outcome.SENT)
-    return users.filter(Exists(told.filter(user=OuterRef("pk"))))
+    sent, at = Q(outcome=Delivery.Outcome.SENT), notice.created_at
+    theirs = Delivery.objects.filter(user=OuterRef("pk"), channel=channel)
+    told = Exists(theirs.filter(sent, notice__in=notice.others()))
+    if later := list(notice.covering()):
+        both = sent & Q(since__lt=notice.edition.number) | Q(outcome=Delivery.Outcome.WAITING)
+        before = Q(settled_at__lt=at) | Q(notice__fanned_out_at__lt=at)
+        told |= Exists(theirs.filter(both, before, notice__in=later))
+    return users.filter(told)
 
 
 def _insert(connection: Any, notice: Notice, users: QuerySet[Model], channel: str) -> int:

@@ -1,6 +1,5 @@
-"""A cancellation that is killed at any statement: whoever was told is told of it, and nobody misses what it hid.
-
-With ``AGREEMENT_TEST_FULL=1`` at every one, otherwise at every seventh.
+"""A cancellation: whoever was told of the edition is told of it, and nobody misses what the edition hid, though workers
+are killed at any statement: with ``AGREEMENT_TEST_FULL=1`` at every one, otherwise at every seventh.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from tests import factories
 
 STEP = 1 if os.environ.get("AGREEMENT_TEST_FULL") else 7
 TAKEN_BACK = "Пользовательское соглашение: редакция № 3 не вступит в силу"
+HOUR = timedelta(hours=1)
 HIDDEN = "Пользовательское соглашение: новая редакция № 2"
 
 
@@ -91,3 +91,38 @@ def test_wherever_a_worker_is_killed_the_told_hear_of_it_and_the_others_of_what_
         mail.outbox.clear()
         statements += STEP
     assert statements > 50
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("notify", [True, False])
+def test_whoever_a_letter_about_a_later_edition_told_of_it_is_told_that_it_was_cancelled(notify):
+    factories.users(3, languages=("ru",))
+    factories.published()
+    dispatch.work()
+    second = factories.draft()
+    second.publish(effective_from=timezone.now() + timedelta(days=5), reason="Сот шешімі.", notify=notify)
+    third = factories.published(effective_from=timezone.now() + timedelta(days=9))
+    dispatch.fan_out(third.notices.get())
+    Delivery.objects.filter(pk__in=[third.notices.get().deliveries.first().pk]).update(due_at=timezone.now() + HOUR)
+    dispatch.work()
+    second.cancel()
+    mail.outbox.clear()
+    dispatch.work(clock=lambda: timezone.now() + 2 * HOUR)
+    letters = Counter((message.to[0], message.subject) for message in mail.outbox)
+    cancelled = {(f"user{number}@example.kz", TAKEN_BACK.replace("3", "2")) for number in range(3)}
+    assert letters == Counter({*cancelled, ("user0@example.kz", HIDDEN.replace("2", "3"))}), "the last letter first"
+
+
+@pytest.mark.django_db
+def test_a_cancellation_is_no_news_to_whoever_knew_the_edition_by_no_letter():
+    factories.users(2, languages=("ru",))
+    factories.published()
+    dispatch.work()
+    second = factories.published(effective_from=timezone.now() + timedelta(days=5))
+    dispatch.work()
+    second.cancel()
+    factories.published(effective_from=timezone.now() + timedelta(days=9))
+    (late,) = factories.users(1)
+    dispatch.work()
+    assert Delivery.objects.filter(notice__kind=Notice.Kind.CANCELLED).count() == 2
+    assert Delivery.objects.filter(user=late).count() == 1

@@ -88,8 +88,11 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         hand_over(using=self.db)
 
     def take_back(self, edition: Edition, *, at: datetime) -> None:
-        """Tell whoever was told of an edition that it was cancelled at that instant."""
-        if self.filter(edition_id=edition.pk, kind=Notice.Kind.PUBLISHED).exists():
+        """Tell whoever was told of an edition, if only in the letter about a later one, that it was cancelled at that
+        instant.
+        """
+        told = self.filter(edition__agreement=edition.agreement_id, edition__number__gte=edition.number)
+        if told.filter(kind=Notice.Kind.PUBLISHED).exists():
             due_at = leaves_at(at)
             self.create(edition_id=edition.pk, kind=Notice.Kind.CANCELLED, created_at=at, due_at=due_at)
             hand_over(using=self.db)
@@ -191,6 +194,11 @@ class Notice(models.Model):
     def others(self) -> NoticeQuerySet:
         """The other notices of this edition."""
         return Notice.objects.filter(edition=self.edition_id).exclude(pk=self.pk)
+
+    def covering(self) -> NoticeQuerySet:
+        """Of a cancellation: the notices of later editions, whose letters told of this one too until then."""
+        later = Notice.objects.filter(edition__agreement=self.edition.agreement_id, created_at__lt=self.created_at)
+        return later.filter(edition__number__gt=self.edition.number).exclude(kind=self.Kind.CANCELLED)
 
     def since(self) -> int:
         """The number of the edition before this one which readers were told of last; 0 if there is none. 1 query.
