@@ -514,6 +514,20 @@ def test_whoever_was_told_by_the_reminder_alone_is_told_of_the_cancellation(sett
 
 
 @pytest.mark.django_db
+def test_a_cancellation_compares_nothing_whatever_its_readers_had_joined_or_missed():
+    factories.users(2, languages=("ru",))
+    published()
+    dispatch.work()
+    edition = published(2, effective_from=later(days=5))
+    dispatch.work()
+    edition.cancel()
+    dispatch.work()
+    told = Delivery.objects.filter(notice__kind=Notice.Kind.CANCELLED).values_list("outcome", "since")
+    assert list(told) == [("sent", 0), ("sent", 0)]
+    assert NoticeText.objects.filter(notice__kind=Notice.Kind.CANCELLED).count() == 3, "sealed once"
+
+
+@pytest.mark.django_db
 def test_a_cancellation_is_not_told_to_an_account_deleted_since_and_says_why():
     user, _other = factories.users(2, languages=("ru",))
     edition = published(effective_from=later(days=5))

@@ -201,11 +201,8 @@ class Notice(models.Model):
         return later.filter(edition__number__gt=self.edition.number).exclude(kind=self.Kind.CANCELLED)
 
     def since(self) -> int:
-        """The number of the edition before this one which readers were told of last; 0 if there is none. 1 query.
-
-        A cancellation compares nothing.
-        """
-        return 0 if self.kind == self.Kind.CANCELLED else self.before()[0]
+        """The number of the edition before this one which readers were told of last; 0 if there is none. 1 query."""
+        return self.before()[0]
 
     def earlier(self) -> dict[int, int]:
         """Notice → edition number of this agreement's earlier editions that were not taken back. 1 query."""
@@ -257,8 +254,10 @@ class Notice(models.Model):
         0 if there is none. 1 query.
 
         Known is what was announced, or stood before the site had this app; else what stood first. What was published
-        without a notice is news until it is told of.
+        without a notice is news until it is told of. A cancellation compares nothing: 0.
         """
+        if self.kind == self.Kind.CANCELLED:
+            return 0, 0
         earlier = (
             type(self.edition)
             .objects.binding()
