@@ -57,11 +57,11 @@ def fan_out(
     A cancellation waits until nobody is being told of the edition any more, the length of a lease at most: then it is
     known who was told, and is told of the cancellation, and who is to hear instead what the edition had overtaken.
     """
-    names = [channel.name for channel in channels()]
+    names, tally = [channel.name for channel in channels()], tally or Tally()
     if notice.kind == Notice.Kind.CANCELLED and not notice.fan_out_cursor:
         for other in notice.others().filter(fanned_out_at__isnull=True):
             audience.fan_out(other, channels=names)  # No row comes after.
-        _clear(at or timezone.now())
+        tally.skipped += _clear(at or timezone.now())
         if _on_their_way(notice).exists():
             return 0
         Delivery.objects.revive(cancelled=notice)

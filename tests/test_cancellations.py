@@ -126,3 +126,13 @@ def test_a_cancellation_is_no_news_to_whoever_knew_the_edition_by_no_letter():
     dispatch.work()
     assert Delivery.objects.filter(notice__kind=Notice.Kind.CANCELLED).count() == 2
     assert Delivery.objects.filter(user=late).count() == 1
+
+
+@pytest.mark.django_db
+def test_what_a_cancellation_makes_no_news_is_among_what_a_round_says_it_did():
+    factories.users(3)
+    scheduled = factories.published(effective_from=timezone.now() + timedelta(days=5))
+    dispatch.fan_out(scheduled.notices.get())
+    scheduled.cancel()
+    assert dispatch.work().skipped == 3
+    assert Progress.objects.total()["skipped"] == 3
