@@ -21,7 +21,7 @@ from django.db.models import Max, Value
 from agreement import conf, pseudonyms
 from agreement.channels import Channel, Deferred, Refused, Unavailable
 from agreement.heartbeat import Heartbeat
-from agreement.models import Acceptance, Delivery, NoticeText, Pace, Withdrawal
+from agreement.models import Acceptance, Delivery, NoticeText, Pace
 from agreement.models.deliveries import LEASE
 from agreement.models.notices import ACCOUNT_GONE, ENDED, INACTIVE, LEFT
 from agreement.runs import Run
@@ -236,15 +236,9 @@ class Round:
         agreement = self.batch[0].notice.edition.agreement_id
         if not self.run.sight(self.channel).departed.get(agreement, True):
             return set()
-        users = [delivery.user_id for delivery in self.batch if delivery.user_id is not None]
-        left = Withdrawal.objects.departures(self.run.clock()).filter(outcome=Withdrawal.Outcome.ENDED)
-        left = left.filter(agreement=agreement, user__in=users).order_by()
-        gone = dict(left.values_list("user").annotate(Max("effective_at")))
-        if not gone:
-            return set()
-        joined = Acceptance.objects.filter(edition__agreement=agreement, user__in=gone).order_by()
-        back = dict(joined.values_list("user").annotate(Max("at")))
-        return {user for user, at in gone.items() if user not in back or back[user] <= at}
+        users = {delivery.user_id for delivery in self.batch} - {None}
+        left = Acceptance.objects.departed(users=users, agreement=agreement, at=self.run.clock())
+        return {user for user, rows in left.items() if any(row.outcome == row.Outcome.ENDED for row in rows)}
 
     def attempt(self, message: Message, said: NoticeText, following: Message | None) -> None:
         """Send one message and write down what became of it, the next one's envelope already on its way."""

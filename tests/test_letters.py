@@ -346,6 +346,25 @@ def test_whose_agreement_has_ended_is_not_written_to_until_he_joins_again():
 
 
 @pytest.mark.django_db
+def test_whose_ending_was_entered_after_he_had_joined_once_more_is_not_written_to():
+    user, _other = factories.users(2, languages=("ru",))
+    joining = {"user": user, "language": "ru", "kind": Acceptance.Kind.EXPLICIT}
+    ended = {"outcome": "ended", "received_on": timezone.localdate() - timedelta(days=1), "user": user}
+    early, first = timezone.now() - timedelta(hours=1), published()
+    Acceptance.objects.record(**joining, edition=first, digest=first.digest)
+    Withdrawal.objects.register(agreement=first.agreement, effective_at=early, **ended)
+    dispatch.work()
+    assert ("skipped", "agreement ended") in reasons()
+    suspended = {**ended, "outcome": "suspended"}
+    Withdrawal.objects.register(agreement=first.agreement, may_rejoin=False, **suspended)
+    dispatch.work()
+    mail.outbox.clear()  # The replies to him.
+    published(2)
+    dispatch.work()
+    assert list(letters()) == ["user1@example.kz"], "what shuts more does not undo that it ended"
+
+
+@pytest.mark.django_db
 def test_a_cancellation_is_told_to_those_who_were_told():
     factories.users(3, languages=("ru",))
     published()
