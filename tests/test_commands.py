@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import reversion
@@ -16,8 +18,10 @@ from django.utils import timezone
 from reversion.models import Version
 
 from agreement import audience, dispatch, status
+from agreement.management.commands import deliver_notices
 from agreement.models import Agreement, Delivery, Edition, Notice, triggers
 from agreement.models.editions import State
+from agreement.runs import Tally
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -259,6 +263,26 @@ def test_deliver_says_what_it_did(settings):
     assert run("deliver_notices") == "Sent 2 notices, failed 0, skipped 0, postponed 0.\n"
     assert run("deliver_notices", once=True) == "Sent 0 notices, failed 0, skipped 0, postponed 0.\n"
     assert Delivery.objects.filter(outcome="sent").count() == 2
+
+
+def test_watching_pauses_long_only_for_a_fault_that_stops_everything(monkeypatch):
+    rounds = iter([Tally(sent=1, faults=["Notice 1: …"]), Tally(faults=["Notice 1: …"]), Tally()])
+    waited: list[float] = []
+
+    class Stopped:
+        def is_set(self) -> bool:
+            return len(waited) == 3
+
+        def wait(self, seconds: float) -> None:
+            waited.append(seconds)
+
+    monkeypatch.setattr(deliver_notices, "threading", SimpleNamespace(Event=Stopped))
+    monkeypatch.setattr(deliver_notices, "signal", Mock())
+    monkeypatch.setattr(dispatch, "work", lambda **_how: next(rounds))
+    err = io.StringIO()
+    call_command("deliver_notices", "--watch", stdout=io.StringIO(), stderr=err)
+    assert waited == [deliver_notices.PAUSE, deliver_notices.FAULT_PAUSE, deliver_notices.PAUSE]
+    assert err.getvalue() == "Notice 1: …\n", "said once"
 
 
 def test_verify_passes_a_whole_chain_and_names_the_edition_at_fault():

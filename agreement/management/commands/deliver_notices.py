@@ -17,8 +17,8 @@ from agreement.management import refusal
 from agreement.models import Delivery, Progress
 from agreement.runs import Tally
 
-#: Seconds between two looks at the ledger, and after a fault.
-PAUSE, FAULT_PAUSE = 1.0, 10.0
+#: Seconds between two looks at the ledger, of work at a stretch, and after a fault that stops all there is to do.
+PAUSE, SLICE, FAULT_PAUSE = 1.0, 10.0, 10.0
 HELD = (
     'AGREEMENT["HOLD"] is set: nothing is sent.',
     "Compare the ledger with the mail server's log, then remove the setting.",
@@ -131,13 +131,13 @@ class Command(BaseCommand):
         while not stopped.is_set():
             pause = PAUSE
             try:
-                tally = self.work(seconds=FAULT_PAUSE)
+                tally = self.work(seconds=SLICE)
                 if not tally.idle:
                     self.report(tally)
                 before, wrong = wrong, HELD[0] if tally.held else " ".join(filter(None, [tally.outage, *tally.faults]))
                 if wrong and wrong != before:  # Said once, not every second.
                     self.stderr.write(wrong)
-                if tally.faults:
+                if tally.faults and tally.idle:
                     pause = FAULT_PAUSE
             except (Error, ImproperlyConfigured) as error:
                 self.stderr.write(f"{type(error).__name__}: {error}; trying again in {FAULT_PAUSE:.0f} s")
