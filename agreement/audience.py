@@ -121,11 +121,11 @@ def _concerned(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySet
         return users
     sent, at = Q(outcome=Delivery.Outcome.SENT), notice.created_at
     theirs = Delivery.objects.filter(user=OuterRef("pk"), channel=channel)
-    told = Exists(theirs.filter(sent, notice__in=notice.others()))
+    told = Q(Exists(theirs.filter(sent, notice__in=notice.others())))
     if later := list(notice.covering().using(users.db)):
         both = sent & Q(since__lt=notice.edition.number) | Q(outcome=Delivery.Outcome.WAITING)
         before = Q(settled_at__lt=at) | Q(notice__fanned_out_at__lt=at)
-        told |= Exists(theirs.filter(both, before, notice__in=later))
+        told |= Q(Exists(theirs.filter(both, before, notice__in=later)))
     return users.filter(told)
 
 
