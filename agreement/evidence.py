@@ -33,6 +33,7 @@ from agreement import conf, dates, gate, lineage, pseudonyms
 from agreement.lineage import DATED, Dated
 from agreement.models import Acceptance, Act, Agreement, Consent, Delivery, Edition, Notice, NoticeText, Withdrawal
 from agreement.models.acts import By
+from agreement.models.withdrawals import until
 from agreement.shown import Shown
 from agreement.text import seal
 
@@ -153,7 +154,7 @@ def export_user(user_key: Any, *, at: datetime, output: Path, by: By = None) -> 
         raise LookupError(user_key)
     timelines = {agreement.pk: _timeline(agreement, at) for agreement in Agreement.objects.order_by("slug")}
     joinings = list(_joinings(acceptances, timelines, withdrawals.departures(at), at))
-    bound = {dated.pk for joining in joinings for dated in joining.holds}
+    bound = {dated.pk for joining in joinings for dated in (joining.own, *joining.holds)}
     said = deliveries.filter(outcome=Delivery.Outcome.SENT).values("notice__edition")
     concerned = Edition.objects.filter(Q(pk__in=bound) | Q(pk__in=said)).order_by("number")
     last = dict(concerned.values_list("agreement", "number"))
@@ -227,12 +228,13 @@ class Joining:
 
     row: Acceptance
     timeline: gate.Timeline
+    own: Dated
     holds: tuple[Dated, ...]
 
     def in_words(self, language: str) -> dict[str, Any]:
         row, zone = self.row, self.timeline.time_zone
         at, recorded = (dates.instant(moment, language, zone) if moment else "" for moment in (row.at, row.recorded_at))
-        holds = ", ".join(str(dated.number) for dated in self.holds)
+        holds = ", ".join(str(dated.number) for dated in self.holds) or "—"
         return {"row": row, "edition": row.edition, "at": at, "recorded": recorded, "holds": holds}
 
 
@@ -240,15 +242,15 @@ def _joinings(
     acceptances: QuerySet[Any], timelines: dict[int, gate.Timeline], departures: QuerySet[Any], at: datetime
 ) -> Iterator[Joining]:
     """Each joining by its own edition and by those that took effect later and changed its wording alone."""
-    left: dict[int, list[datetime]] = defaultdict(list)
-    for agreement, moment in departures.order_by("effective_at", "pk").values_list("agreement", "effective_at"):
-        left[agreement].append(moment)
+    left: dict[int, list[Withdrawal]] = defaultdict(list)
+    for departure in departures:
+        left[departure.agreement_id].append(departure)
     for row in acceptances:
         agreement = row.edition.agreement_id
         timeline = timelines[agreement]
-        until = next(iter(left[agreement][row.round - 1 :]), at)
+        ends = until(row.at, row.recorded_at, left[agreement]) or at
         own = next(dated for dated in timeline.editions if dated.pk == row.edition_id)
-        yield Joining(row, timeline, tuple(lineage.bound_by(own, timeline.editions, until)))
+        yield Joining(row, timeline, own, tuple(lineage.bound_by(own, timeline.editions, ends)))
 
 
 _JOINED = {

@@ -48,9 +48,10 @@ def holding(edition: Dated, editions: Sequence[Dated]) -> tuple[Dated, ...]:
 
 
 def bound_by(joined: Dated, editions: Sequence[Dated], until: datetime) -> Iterable[Dated]:
-    """The edition joined, and those that took effect by that instant and for which the joining holds."""
-    yield joined
+    """The editions by which a joining bound until then, each from its effect on: the one joined, and those that
+    changed it in wording alone; none that was taken back.
+    """
     for edition in editions:
-        after = edition.number > joined.number and edition.cancelled_at is None and edition.effective_from <= until
-        if after and joined in holding(edition, editions):
+        effective = edition.cancelled_at is None and edition.effective_from <= until
+        if effective and edition.number >= joined.number and joined in holding(edition, editions):
             yield edition

@@ -29,7 +29,7 @@ from django.utils import timezone
 from agreement import conf, lineage
 from agreement.lineage import Dated
 from agreement.models import Acceptance, Agreement, Consent, Delivery, Edition, LegalHold, Withdrawal
-from agreement.models.withdrawals import LONG
+from agreement.models.withdrawals import LONG, until
 
 logger = logging.getLogger("agreement")
 
@@ -83,11 +83,13 @@ class Person:
         kept = [row for row in self.left if row.erased_at is None] or self.left
         found = {row.edition_id for row in kept if row.edition_id}
         for row in self.joined:
-            left = [one.effective_at for one in self.left if one.effective_at]
-            ends = [at for at in left if row.at and at > row.at]
-            until = min(ends, default=self.terms.closed or row.account_deleted_at or never)
-            found |= {one.pk for one in lineage.bound_by(dated[row.edition_id], [*dated.values()], until)}
+            ends = until(row.at, row.recorded_at, self.left) or self.terms.closed or row.account_deleted_at or never
+            found |= {one.pk for one in lineage.bound_by(dated[row.edition_id], [*dated.values()], ends)}
         return [self.terms.editions[pk] for pk in found] or self._stated()
+
+    def concerned(self) -> set[int]:
+        """The editions this person joined, whatever became of them, and those that bound him, by their keys."""
+        return {edition.pk for edition in self.bound()} | {row.edition_id for row in self.joined}
 
     def _stated(self) -> list[Edition]:
         """Of somebody whom no edition bound: what was stated when he wrote, as the reply says."""
@@ -108,23 +110,17 @@ class Person:
         if not ends and all(
             row.user_id is None for row in self.rows
         ):  # Nobody's account: with the answer nothing was left to keep the data for.
-            ends += [_known_at(row) for row in self.left]
+            ends += [row.known_at() for row in self.left]
         return min([*ends, *([self.terms.closed] if self.terms.closed else [])], default=None)
 
     def _last(self) -> Acceptance | None:
         return max(self.joined, key=lambda row: (row.round, row.at, row.pk), default=None)
 
     def _left_since(self, last: Acceptance | None) -> list[Withdrawal]:
-        """The departures that no joining followed, in the order in which they were known to have effect."""
-        left = sorted((row for row in self.left if row.effective_at), key=lambda row: (_known_at(row), row.pk))
-        if last is None:
-            return left
-        if last.user_id is not None:
-            return left[last.round - 1 :]  # Each of these opened a round.
-        # Of a deleted account those of earlier rounds may be erased, or be under another key: the moments tell.
-        if last.kind == Acceptance.Kind.IMPORTED:
-            return [row for row in left if row.effective_at and last.at and row.effective_at > last.at]
-        return [row for row in left if _known_at(row) > last.at]
+        """The departures that no joining followed. Not by the rounds: of a deleted account those of earlier ones may be
+        erased, or be under another key.
+        """
+        return [row for row in self.left if last is None or row.follows(last.at, last.recorded_at)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +151,7 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
     named: set[str] = set()
     batch: list[Person] = []
     for person in expired(at, bound):
-        if person.names & held or (bound and any(edition.pk in bound for edition in person.bound())):
+        if person.names & held or (bound and bound & person.concerned()):
             total = _plus(total, held=1)
             continue
         batch.append(person)
@@ -201,7 +197,7 @@ def years(withdrawal: Withdrawal) -> int:
 
     As it is when that takes effect: joining again later stops the term, and another end begins it anew.
     """
-    end = _known_at(withdrawal)
+    end = withdrawal.known_at()
     terms = _terms(withdrawal.agreement_id, end)
     whose = Q(user=withdrawal.user_id) if withdrawal.user_id is not None else Q(pseudonym=withdrawal.pseudonym)
     joined = Acceptance.objects.filter(whose, edition__agreement=terms.agreement, at__lte=end)
@@ -399,11 +395,6 @@ def _consents_of(people: list[Person]) -> Q:
     if not conf.closed_at():
         living &= Q(withdrawn_at__isnull=False)
     return living | Q(pseudonym__in=named, user=None)
-
-
-def _known_at(row: Withdrawal) -> Any:
-    """From when on whoever joined joined again: it had effect, and was in the register."""
-    return max(at for at in (row.effective_at, row.registered_at) if at)
 
 
 def _years_later(at: datetime, years: int) -> datetime:

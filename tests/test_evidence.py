@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import zipfile
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from agreement import dispatch
-from agreement.models import Acceptance, Withdrawal
+from agreement import dispatch, retention
+from agreement.models import Acceptance, Edition, Withdrawal
 from agreement.models.acceptances import Origin
 from agreement.text import seal
 from tests import factories
@@ -346,6 +348,53 @@ def test_a_users_bundle_holds_every_text_that_bound_him_until_he_left(tmp_path):
     assert texts("then.zip") == texts("left.zip") == [f"terms/editions/{number}.kk.md" for number in (1, 2)]
     page = (unpacked(tmp_path / "now.zip", tmp_path / "now") / "user/joinings.ru.html").read_text()
     assert "<td>1, 2, 3</td>" in page
+
+
+def held_for(bundle: Path, folder: Path) -> list[str]:
+    page = (unpacked(bundle, folder) / "user/joinings.ru.html").read_text()
+    return re.findall(r"<th scope=\"row\">Действует для редакций</th><td>(.*?)</td>", page)
+
+
+def test_a_bundle_says_of_no_edition_taken_back_that_it_bound(settings, tmp_path):
+    settings.AGREEMENT = {**settings.AGREEMENT, "JOIN_BEFOREHAND": True}
+    first, (user,) = factories.published(), factories.users(1)
+    announced = factories.published(effective_from=timezone.now() + timedelta(days=30))
+    for edition in (first, announced):
+        row = {"digest": edition.digest, "language": "ru", "kind": "explicit"}
+        Acceptance.objects.record(user=user, edition=edition, **row)
+    announced.cancel()
+
+    export(tmp_path / "bundle.zip", "--user", "user0")
+    assert held_for(tmp_path / "bundle.zip", tmp_path / "bundle") == ["1", "—"]
+    assert "terms/editions/2.ru.md" in names(tmp_path / "bundle.zip"), "he joined these words all the same"
+
+
+@pytest.mark.parametrize("erased", [True, False])
+def test_a_joining_holds_until_he_left_whatever_is_entered_late_or_erased(tmp_path, erased):
+    (user,), agreement = factories.users(1), factories.agreement()
+    key = user.pk
+
+    def join(edition: Edition) -> None:
+        row = {"digest": edition.digest, "language": "ru", "kind": "explicit"}
+        Acceptance.objects.record(user=user, edition=edition, **row)
+
+    def leave(**stated: Any) -> None:
+        stated = {"outcome": "ended", "received_on": date(2026, 1, 1), "language": "ru"} | stated
+        Withdrawal.objects.register(agreement=agreement, user=user, **stated)
+
+    join(factories.published(retention_years=0))
+    second = factories.published(material=False, retention_years=0)
+    leave()
+    if erased:
+        retention.erase()
+    join(second)
+    factories.published(material=False)
+    leave(effective_at=None if erased else timezone.now() - timedelta(days=9))
+    factories.published(material=False)
+    user.delete()
+
+    export(tmp_path / "bundle.zip", "--user", f"key:{key}")
+    assert held_for(tmp_path / "bundle.zip", tmp_path / "bundle") == (["2, 3"] if erased else ["1, 2", "2"])
 
 
 def test_a_name_that_is_another_users_key_is_refused_until_it_is_said_which(tmp_path):

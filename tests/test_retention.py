@@ -112,6 +112,50 @@ def test_an_edition_joined_beforehand_is_not_the_one_that_bound_whoever_left_bef
     assert leave(user).edition == first
 
 
+def test_an_edition_taken_back_bound_nobody_though_it_was_joined_beforehand(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "JOIN_BEFOREHAND": True}
+    first = factories.published(retention_years=1)
+    taken_back = factories.published(effective_from=NOW() + timedelta(days=30), retention_years=9)
+    user, held = factories.users(2)
+    for one in (user, held):
+        join(one, first)
+        join(one, taken_back)
+    taken_back.cancel()
+    left, _other = (leave(one, effective_at=NOW() + timedelta(days=40)) for one in (user, held))
+
+    assert left.edition == first
+    assert retention.years(left) == 1
+    name = LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", user=held)
+    assert retention.erase(at=years(left.effective_at, 2)) == retention.Tally(
+        people=1, joinings=2, withdrawals=1, held=1
+    )
+    name.delete()
+    LegalHold.objects.hold(ground="Сот ұйғарымы № 8", by="А. Серікова", edition=taken_back)
+    assert retention.erase(at=years(left.effective_at, 2)).held == 1, "who joined it may have to be proved"
+
+
+def test_what_took_effect_after_he_had_left_bound_him_by_no_entry_made_later():
+    first = factories.published(retention_years=1)
+    (user,) = factories.users(1)
+    join(user, first)
+    leave(user, outcome=Withdrawal.Outcome.SUSPENDED)
+    wording(retention_years=9)
+    left = leave(user)
+
+    assert left.edition == first
+    assert retention.erase(at=years(left.effective_at, 1)).people == 1
+
+
+def test_an_ending_entered_late_leaves_him_unbound_by_what_came_after_the_entry():
+    first = factories.published(retention_years=1)
+    (user,) = factories.users(1)
+    join(user, first)
+    left = leave(user, effective_at=LONG_AGO)
+    wording(retention_years=9)
+
+    assert retention.erase(at=years(left.registered_at, 1)).people == 1
+
+
 def test_a_hold_on_an_edition_that_bound_without_being_joined_keeps_whom_it_bound():
     edition = factories.published(retention_years=1)
     held, free = factories.users(2)

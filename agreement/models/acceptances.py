@@ -164,14 +164,13 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
             left.setdefault(row.user_id, []).append(row)
         if not left:
             return {}
-        joined = self.filter(user__in=left, edition__agreement=agreement).order_by()
+        joined = self.filter(user__in=left, edition__agreement=agreement).order_by("round", "at")
         joined = joined.filter(at__lte=at) if at else joined
-        last = dict(joined.values_list("user").annotate(models.Max("round")))
-        for user, rows in left.items():
-            # Each round but the first began after one more of them, in the order in which they came to count.
-            rows.sort(key=lambda row: (max(row.effective_at, row.registered_at), row.pk))
-            del rows[: last.get(user, 1) - 1]
-        return {user: rows for user, rows in left.items() if rows}
+        last = {user: moments for user, *moments in joined.values_list("user", "at", "recorded_at")}
+        since = {
+            user: [row for row in rows if user not in last or row.follows(*last[user])] for user, rows in left.items()
+        }
+        return {user: rows for user, rows in since.items() if rows}
 
     def deem(
         self, *, user: Any, asked: Iterable[Asked], language: str, origin: Origin | None = None, enters: bool = True

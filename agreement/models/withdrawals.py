@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterable
 from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
@@ -244,17 +245,36 @@ class WithdrawalQuerySet(PersonalQuerySet):
         return row
 
 
+def until(at: Any, recorded_at: Any, left: Iterable[Withdrawal]) -> datetime | None:
+    """When a joining of that instant, written down then, ceased to hold: by the first of those entries to be known
+    after it, though never before it was made; ``None`` while it holds.
+    """
+    after = [row for row in left if row.follows(at, recorded_at)]
+    first = min(after, key=Withdrawal.known_at, default=None)
+    return max(at, first.effective_at) if first else None
+
+
 def _bound(user: Any, agreement: Agreement, alias: str, at: datetime) -> Edition | None:
-    """The edition that binds that user at that instant, if he joined any. 2 queries."""
-    sealed = Edition.objects.using(alias).published().filter(agreement=agreement).defer(*LONG)
-    joined = list(sealed.filter(acceptances__user=user).distinct())
-    # One joined beforehand binds from its own moment on.
-    found = next((one for one in reversed(joined) if one.effective_from <= at), None) or next(iter(joined), None)
-    if found is None:
-        return None
-    editions: dict[int, Edition] = {edition.pk: edition for edition in sealed}
-    *_earlier, last = lineage.bound_by(Dated.of(found), [Dated.of(edition) for edition in editions.values()], at)
-    return editions[last.pk]
+    """The edition that binds that user at that instant, or bound him last; the first he joined, if none did by then.
+
+    3 queries.
+    """
+    sealed = Edition.objects.using(alias).published().filter(agreement=agreement).order_by("number")
+    joined = list(
+        sealed.filter(acceptances__user=user, cancelled_at=None).values_list(
+            "pk", "acceptances__at", "acceptances__recorded_at"
+        )
+    )
+    editions = {edition.pk: edition for edition in sealed.defer(*LONG)}
+    dated = {pk: Dated.of(edition) for pk, edition in editions.items()}
+    left = list(Withdrawal.objects.using(alias).departures(at).filter(user=user, agreement=agreement))
+    bound = [
+        each.pk
+        for pk, *moments in joined
+        for each in lineage.bound_by(dated[pk], [*dated.values()], min(at, until(*moments, left) or at))
+    ]
+    bound = bound or [pk for pk, *_moments in joined[:1]]
+    return max((editions[pk] for pk in bound), key=lambda edition: edition.number or 0, default=None)
 
 
 def _announce(row: Withdrawal) -> None:
@@ -346,6 +366,18 @@ class Withdrawal(Personal):
     def reference(self) -> str:
         """The reference number, as the reply and the user's page name it."""
         return f"{self.agreement.slug}/{self.year}/{self.serial}"
+
+    def known_at(self) -> Any:
+        """From when on it was in the register, and had effect."""
+        return max(at for at in (self.effective_at, self.registered_at) if at)
+
+    def follows(self, at: Any, recorded_at: Any) -> bool:
+        """Did the user leave by this after a joining of that instant, written down then? Else that was made after it,
+        and lets him in again.
+        """
+        return bool(self.effective_at and self.registered_at) and (
+            self.effective_at > at or self.registered_at > recorded_at
+        )
 
     def strictness(self) -> tuple[bool, bool, int]:
         """What shuts more is greater; of equals the later."""
