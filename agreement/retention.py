@@ -138,6 +138,16 @@ class Tally:
     """People of whom nothing was erased, because a scan of theirs could not be deleted."""
 
 
+@dataclass(slots=True)
+class Gone:
+    """What a dry run has counted and leaves standing: that no part of the run counts it again, or takes it for kept."""
+
+    moments: Counter[datetime | None] = field(default_factory=Counter)
+    """How many joinings and withdrawals, by the moment of their account's deletion."""
+    joinings: set[int] = field(default_factory=set)
+    consents: set[int] = field(default_factory=set)
+
+
 def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
     """Erase what is past its term at that instant (now), some hundred people at a time; safe to repeat, or to kill."""
     at = at or timezone.now()
@@ -146,29 +156,22 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
     held = {name for hold in holds for name in (*hold.pseudonyms, *([f"user:{hold.user_id}"] if hold.user_id else []))}
     bound = {hold.edition_id for hold in holds if hold.edition_id}
     total = Tally()
-    # What a dry run leaves standing, and would not: rows by the moment of their account's deletion, and names.
-    going: Counter[datetime | None] = Counter()
-    named: set[str] = set()
-    batch: list[Person] = []
+    gone, batch = Gone(), list[Person]()
     for person in expired(at, bound):
         if person.names & held or (bound and bound & person.concerned()):
             total = _plus(total, held=1)
             continue
         batch.append(person)
-        if dry_run:
-            going.update(row.account_deleted_at for row in person.rows if row.erased_at is None)
-            named.update(row.pseudonym for row in person.rows)
         if len(batch) == BATCH:
-            total, batch = _erase(batch, at, bound, total, dry_run=dry_run), []
-    total = _erase(batch, at, bound, total, dry_run=dry_run)
+            total, batch = _erase(batch, at, bound, total, gone, dry_run=dry_run), []
+    total = _erase(batch, at, bound, total, gone, dry_run=dry_run)
     kept = {name.partition(":")[2] for name in held if not name.startswith("user:")}
-    consents = Consent.objects.exclude(pseudonym__in=kept | named - {""})
+    consents = Consent.objects.exclude(pseudonym__in=kept)
     told = Delivery.objects.exclude(notice__edition__in=bound).exclude(pseudonym__in=kept)
-    total = _plus(total, consents=_erase_consents(consents, at, going, dry_run=dry_run))
-    total = _plus(total, deliveries=_erase_told(told, at, going, dry_run=dry_run))
-    return _erase_strangers(
-        told, consents, [hold.user_id for hold in holds if hold.user_id], at, total, dry_run=dry_run
-    )
+    total = _plus(total, consents=_erase_consents(consents, at, gone, dry_run=dry_run))
+    total = _plus(total, deliveries=_erase_told(told, at, gone, dry_run=dry_run))
+    users = [hold.user_id for hold in holds if hold.user_id]
+    return _erase_strangers(told, consents, users, at, total, gone, dry_run=dry_run)
 
 
 def expired(at: datetime, held: Collection[int] = ()) -> Iterator[Person]:
@@ -272,14 +275,17 @@ def _person(terms: Terms, joined: list[Acceptance], left: list[Withdrawal]) -> P
     return Person(terms, names, joined, left)
 
 
-def _erase(people: list[Person], at: datetime, held: Collection[int], total: Tally, *, dry_run: bool) -> Tally:
+def _erase(
+    people: list[Person], at: datetime, held: Collection[int], total: Tally, gone: Gone, *, dry_run: bool
+) -> Tally:
     if not dry_run:
         # Files first: what is marked as erased is never looked at again, and a file deleted already is no hindrance.
         everybody, people = people, [person for person in people if _scans_deleted(person)]
         total = _plus(total, stuck=len(everybody) - len(people))
     joined = [row.pk for person in people for row in person.joined]
     left = [row for person in people for row in person.left if row.erased_at is None]
-    consents = Consent.objects.filter(erased_at=None).filter(_consents_of(people)) if people else Consent.objects.none()
+    gone.joinings.update(joined if dry_run else ())
+    consents = Consent.objects.filter(_consents_of(people, gone.joinings | set(joined)), erased_at=None)
     users: dict[int, set[Any]] = defaultdict(set)
     for person in people:
         users[person.terms.agreement].update(row.user_id for row in person.rows if row.user_id is not None)
@@ -287,15 +293,17 @@ def _erase(people: list[Person], at: datetime, held: Collection[int], total: Tal
     theirs = [Q(notice__edition__agreement=agreement, user__in=keys) for agreement, keys in users.items() if keys]
     told = Delivery.objects.filter(reduce(or_, theirs)) if theirs else Delivery.objects.none()
     told = told.exclude(address_digest="").exclude(notice__edition__in=held)
-    done = {"people": len(people), "joinings": len(joined), "withdrawals": len(left), "consents": consents.count()}
-    done["deliveries"] = told.count()
-    if not dry_run and people:
+    done = {"people": len(people), "joinings": len(joined), "withdrawals": len(left)}
+    if dry_run:
+        gone.moments.update(row.account_deleted_at for person in people for row in person.rows if row.erased_at is None)
+        done |= {"deliveries": told.count(), "consents": _nobodys(consents, at, gone, dry_run=True)}
+    elif people:
         nobody = {"pseudonym": "", "pseudonym_key": "", "erased_at": at}
         alias = router.db_for_write(Acceptance)
         with transaction.atomic(using=alias):
             Acceptance.objects.using(alias).filter(pk__in=joined).update(ip=None, user_agent="", user=None, **nobody)
-            told.using(alias).update(address_digest="")
-            consents.using(alias).update(user=None, **nobody)
+            done["deliveries"] = told.using(alias).update(address_digest="")
+            done["consents"] = _nobodys(consents.using(alias), at, gone, dry_run=False)
             # A living account keeps its link to the withdrawal: without it the gate would let it in as a newcomer.
             Withdrawal.objects.using(alias).filter(pk__in=[row.pk for row in left]).update(
                 applicant="", application_number="", scan="", **nobody
@@ -318,18 +326,17 @@ def _scans_deleted(person: Person) -> bool:
     return True
 
 
-def _erase_told(deliveries: Any, at: datetime, going: Counter[datetime | None], *, dry_run: bool) -> int:
+def _erase_told(deliveries: Any, at: datetime, gone: Gone, *, dry_run: bool) -> int:
     """Erase who those deliveries went to, of deleted accounts: of those about whom nothing else is kept any more, and
     whose time since the deletion is what the edition they were told of states. How many there are.
 
-    ``going`` says how many other rows of accounts deleted at a moment would be erased just now, and are not.
     """
     done = 0
     left = deliveries.filter(account_deleted_at__lte=at).exclude(address_digest="", pseudonym="")
     pairs: Any = left.order_by().values_list("account_deleted_at", "notice__edition").distinct()
     stated = dict(Edition.objects.published().values_list("pk", "retention_years"))
     for moment, edition in list(pairs):
-        if _years_later(moment, stated[edition]) > at or _kept(moment) > going[moment]:
+        if _years_later(moment, stated[edition]) > at or _kept(moment) > gone.moments[moment]:
             continue
         told = left.filter(account_deleted_at=moment, notice__edition=edition)
         nobody = {"address_digest": "", "pseudonym": "", "pseudonym_key": ""}
@@ -337,42 +344,50 @@ def _erase_told(deliveries: Any, at: datetime, going: Counter[datetime | None], 
     return done
 
 
-def _erase_consents(consents: Any, at: datetime, going: Counter[datetime | None], *, dry_run: bool) -> int:
+def _erase_consents(consents: Any, at: datetime, gone: Gone, *, dry_run: bool) -> int:
     """Erase whose those consents were, of deleted accounts that joined nothing and about whom nothing else is kept:
-    after the longest term that any edition states. How many there are; ``going`` as above.
+    after the longest term that any edition states. How many there are.
     """
     done = 0
     stated = Edition.objects.published().aggregate(longest=Max("retention_years"))["longest"]
     years = conf.retention_years() if stated is None else stated
     left = consents.filter(account_deleted_at__lte=at, erased_at=None)
     for moment in list(left.order_by().values_list("account_deleted_at", flat=True).distinct()):
-        if _years_later(moment, years) <= at and _kept(moment) <= going[moment]:
-            rows = left.filter(account_deleted_at=moment)
-            done += rows.count() if dry_run else rows.update(pseudonym="", pseudonym_key="", erased_at=at)
+        if _years_later(moment, years) <= at and _kept(moment) <= gone.moments[moment]:
+            done += _nobodys(left.filter(account_deleted_at=moment), at, gone, dry_run=dry_run)
     return done
 
 
-def _erase_strangers(
-    told: Any, consents: Any, held: Collection[Any], at: datetime, total: Tally, *, dry_run: bool
-) -> Tally:
-    """Where the site was closed: the same of living accounts about whom no joining is kept, since they joined nothing.
+def _nobodys(consents: Any, at: datetime, gone: Gone, *, dry_run: bool) -> int:
+    """Erase whose those consents were; how many there are."""
+    if not dry_run:
+        return int(consents.update(user=None, pseudonym="", pseudonym_key="", erased_at=at))
+    fresh = set(consents.values_list("pk", flat=True)) - gone.consents
+    gone.consents |= fresh
+    return len(fresh)
 
-    Of an agreement where somebody joined it, ``_erase()`` sees to him.
+
+def _erase_strangers(
+    told: Any, consents: Any, held: Collection[Any], at: datetime, total: Tally, gone: Gone, *, dry_run: bool
+) -> Tally:
+    """Where the site was closed: the same of living accounts about whom no joining or withdrawal is kept.
+
+    Of an agreement where somebody joined or left it, ``_erase()`` sees to him.
     """
     closed = conf.closed_at()
     if closed is None or closed > at:
         return total
-    mine = Acceptance.objects.filter(user=OuterRef("user"), erased_at=None)
+    joined, left = (each.objects.filter(user=OuterRef("user"), erased_at=None) for each in (Acceptance, Withdrawal))
     stated = list(Edition.objects.published().values_list("pk", "agreement", "retention_years"))
     for edition, agreement, years in stated:
         if _years_later(closed, years) <= at:
-            rows = told.filter(~Exists(mine.filter(edition__agreement=agreement)), notice__edition=edition)
+            rows = told.filter(~Exists(joined.filter(edition__agreement=agreement)), notice__edition=edition)
+            rows = rows.filter(~Exists(left.filter(agreement=agreement)))
             rows = rows.filter(user__isnull=False).exclude(user__in=held).exclude(address_digest="")
             total = _plus(total, deliveries=rows.count() if dry_run else rows.update(address_digest=""))
     if _years_later(closed, max((years for *_of, years in stated), default=conf.retention_years())) <= at:
-        rows = consents.filter(~Exists(mine), user__isnull=False, erased_at=None).exclude(user__in=held)
-        nobody = {"user": None, "pseudonym": "", "pseudonym_key": "", "erased_at": at}
-        total = _plus(total, consents=rows.count() if dry_run else rows.update(**nobody))
+        rows = consents.filter(~Exists(joined), ~Exists(left), user__isnull=False, erased_at=None)
+        total = _plus(total, consents=_nobodys(rows.exclude(user__in=held), at, gone, dry_run=dry_run))
     return total
 
 
@@ -382,15 +397,15 @@ def _kept(moment: datetime) -> int:
     return sum(each.filter(account_deleted_at=moment, erased_at=None).count() for each in rows)
 
 
-def _consents_of(people: list[Person]) -> Q:
-    """Those of people about whom no joining is kept, in any agreement: a consent is of none. 2 queries."""
+def _consents_of(people: list[Person], gone: Collection[int]) -> Q:
+    """Those of people about whom no joining is kept in any agreement, but the ``gone``. 1 query."""
     rows = [row for person in people for row in person.rows]
     users = {row.user_id for row in rows if row.user_id is not None}
     named = {row.pseudonym for row in rows if row.pseudonym}
-    going = [row.pk for person in people for row in person.joined]
-    kept = Acceptance.objects.filter(erased_at=None).exclude(pk__in=going).order_by()
-    users -= set(kept.filter(user__in=users).values_list("user", flat=True))
-    named -= set(kept.filter(pseudonym__in=named).values_list("pseudonym", flat=True))
+    theirs = Acceptance.objects.filter(Q(user__in=users) | Q(pseudonym__in=named), erased_at=None).order_by()
+    kept = [whose for pk, *whose in theirs.values_list("pk", "user", "pseudonym") if pk not in gone]
+    users -= {user for user, _name in kept}
+    named -= {name for _user, name in kept}
     living = Q(user__in=users)
     if not conf.closed_at():
         living &= Q(withdrawn_at__isnull=False)

@@ -34,7 +34,7 @@ def join(user: Any, edition: Edition, **stated: Any) -> Acceptance:
 
 def leave(user: Any, **stated: Any) -> Withdrawal:
     stated = {"outcome": Withdrawal.Outcome.ENDED, "received_on": date(2026, 1, 1)} | stated
-    return Withdrawal.objects.register(agreement=factories.agreement(), user=user, **stated)
+    return Withdrawal.objects.register(user=user, **{"agreement": factories.agreement()} | stated)
 
 
 def years(at: datetime, count: int) -> datetime:
@@ -734,6 +734,43 @@ def test_a_consent_stays_while_any_agreement_keeps_its_user():
     assert retention.erase(at=years(over.effective_at, 3)).consents == 1
     consent.refresh_from_db()
     assert consent.erased_at
+
+
+@pytest.mark.parametrize("keys", [{}, {"a": "k" * 40}])
+@pytest.mark.parametrize("deleted", [True, False])
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_dry_run_counts_once_the_consents_of_whoever_left_several_agreements(
+    settings, monkeypatch, keys, deleted, joined
+):
+    """Whichever transaction the end of each of them would be erased in."""
+    monkeypatch.setattr(retention, "BATCH", 1)
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": keys}
+    (user,) = factories.users(1)
+    Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін.")
+    for edition in (factories.published(retention_years=3), factories.published(slug="library", retention_years=3)):
+        if joined:
+            join(user, edition)
+        leave(user, agreement=edition.agreement)
+    if deleted:
+        user.delete()
+
+    at = NOW() + 10 * YEAR
+    assert retention.erase(at=at, dry_run=True) == retention.erase(at=at)
+    assert not Consent.objects.filter(erased_at=None).exists()
+
+
+def test_a_dry_run_counts_once_what_was_told_to_whoever_left_without_joining(settings):
+    edition, (user,) = factories.published(retention_years=1), factories.users(1)
+    leave(user)
+    told(user, edition)
+    settings.AGREEMENT = {**settings.AGREEMENT, "CLOSED_AT": NOW().isoformat()}
+
+    at = NOW() + 10 * YEAR
+    assert (
+        retention.erase(at=at, dry_run=True)
+        == retention.erase(at=at)
+        == retention.Tally(people=1, withdrawals=1, deliveries=1)
+    )
 
 
 def test_without_keys_a_refused_application_begins_no_term(settings):
