@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from agreement import conf, consents, dates, evidence, withdrawing
 from agreement.models import Acceptance, Agreement, Withdrawal
 from agreement.pages import Visit
-from agreement.personal import personal, record_page
+from agreement.personal import next_path, personal, record_page
 from agreement.shown import Shown, frame
 from agreement.withdrawing import Reply
 
@@ -52,7 +52,8 @@ def withdraw(visit: Visit) -> HttpResponse:
     language = frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0]
     rows = Withdrawal.objects.filter(user=user.pk).select_related("agreement", "edition").order_by("-pk")[:50]
     replies: list[Reply] = [withdrawing.reply(row, language) for row in rows]
-    return visit.render("agreement/withdraw.html", {"standings": standings, "replies": replies, "files": bool(outcome)})
+    context = {"standings": standings, "replies": replies, "files": bool(outcome), "next": next_path(visit.request)}
+    return visit.render("agreement/withdraw.html", context)
 
 
 def _file(visit: Visit, outcome: str) -> None:

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
@@ -109,7 +109,7 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
         return _ask(visit, timeline)
     answers = list(_answers(visit.request.POST, slug))
     if visit.request.POST.get("decision") == "decline":
-        context = {"slug": slug, "next": _next(visit.request)}
+        context = {"slug": slug, "next": next_path(visit.request)}
         return visit.render("agreement/declined.html", context)
     try:
         with transaction.atomic():
@@ -117,10 +117,10 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
                 _record(visit, each, number, digest, language)
             consents.give(visit.request.user, _consented(visit.request.POST))
     except Outside:
-        return HttpResponseRedirect(visit.path("withdraw"))
+        return _to_withdrawal(visit)
     except (Stale, consents.Reworded):
         return _ask(Visit(visit.request, timezone.now(), gate.fresh(), {}), timeline, stale=True)
-    return HttpResponseRedirect(_next(visit.request) or visit.path("record"))
+    return HttpResponseRedirect(next_path(visit.request) or visit.path("record"))
 
 
 def _answers(posted: QueryDict, slug: str) -> Iterable[tuple[str, int, str, str]]:
@@ -156,11 +156,13 @@ def _record(visit: Visit, slug: str, number: int, digest: str, language: str) ->
 
 
 def _ask(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpResponse:
-    """2 queries, 2 for each edition asked about, and 1 if consents to data are."""
+    """3 queries, 2 for each edition asked about, and 1 if consents to data are."""
     joined = joined_by(visit)
     wanted = _wanted(visit, timeline, joined[timeline.key])
     if wanted is None:
         raise Http404
+    if _shut(visit, timeline):
+        return _to_withdrawal(visit)
     questions = [_question(visit, timeline, wanted, joined[timeline.key])]
     for other in visit.timelines.agreements.values():
         if other.key != timeline.key and other.joining == Joining.EXPLICIT:
@@ -175,7 +177,7 @@ def _ask(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpRespon
         "other": next(code for code in conf.LANGUAGES if code != language),
         "language": language,
         "consents": consents.left(visit.request.user.pk, language),
-        "next": _next(visit.request),
+        "next": next_path(visit.request),
         "stale": stale,
     }
     response = visit.render("agreement/accept.html", context)
@@ -213,6 +215,13 @@ def _shut(visit: Visit, timeline: Timeline) -> bool:
     return departure is not None and not departure.may_rejoin
 
 
+def _to_withdrawal(visit: Visit) -> HttpResponse:
+    """The way to what became of the agreement, for whoever left it and may not join again by himself."""
+    going = next_path(visit.request)
+    path = visit.path("withdraw")
+    return HttpResponseRedirect(f"{path}?{urlencode({'next': going})}" if going else path)
+
+
 def _question(visit: Visit, timeline: Timeline, edition: Dated, rows: Sequence[Acceptance]) -> Question:
     shown, settled = _in_language(visit, visit.shown(timeline, edition)), _settled(timeline, edition, rows)
     joined = next((row for row in reversed(rows) if (row.edition.number or 0) <= edition.number), None)
@@ -243,7 +252,7 @@ def _row(timeline: Timeline, acceptance: Acceptance, edition: Shown, changes: Co
     return Joined(acceptance=acceptance, edition=edition, at=at, changes=changes)
 
 
-def _next(request: HttpRequest) -> str:
+def next_path(request: HttpRequest) -> str:
     """Where the user was going: a path of this site, or nothing."""
     asked = request.POST.get("next") or request.GET.get("next") or ""
     safe = asked.startswith("/") and url_has_allowed_host_and_scheme(

@@ -254,6 +254,36 @@ def test_an_agreement_that_is_shut_to_the_user_does_not_hold_up_the_others(reade
     assert Acceptance.objects.get().edition == edition
 
 
+def test_whoever_may_not_join_again_is_not_asked_but_told_so(reader, user):
+    explicit("terms")
+    edition = factories.published()
+    stated = {"user": user, "outcome": "ended", "received_on": date(2026, 1, 1)}
+    row = Withdrawal.objects.register(agreement=edition.agreement, may_rejoin=False, **stated)
+
+    for response in (reader.get(f"{HERE}?next=/ru/"), reader.post(HERE, answer(edition) | {"next": "/ru/"})):
+        assert (response.status_code, response.headers["Location"]) == (302, "/ru/agreements/withdraw/?next=%2Fru%2F")
+    assert row.reference in reader.get("/ru/agreements/withdraw/").content.decode()
+    assert not Acceptance.objects.exists()
+
+
+def test_whoever_left_joins_again_on_his_way_and_reads_that_he_had_left(reader, user):
+    explicit("terms")
+    edition = factories.published()
+    reader.post(HERE, answer(edition))
+    Withdrawal.objects.register(
+        agreement=edition.agreement, user=user, outcome="suspended", received_on=date(2026, 1, 1)
+    )
+
+    left = reader.get("/ru/materials/", headers={"accept": "text/html"}).headers["Location"]
+    (link,) = re.findall(r'href="(/ru/agreements/terms/accept/[^"]*)"', reader.get(left).content.decode())
+    assert link == "/ru/agreements/terms/accept/?next=%2Fru%2Fmaterials%2F"
+    page = reader.get(link.replace("/ru/", "/en/", 1)).content.decode()
+    assert "You joined edition 1" in page
+    assert "It was suspended or ended with you since, by a withdrawal of consent." in page
+    assert reader.post(HERE, fields(page) | {"decision": "accept"}).headers["Location"] == "/ru/materials/"
+    assert "suspended or ended with you since" not in reader.get(HERE.replace("/ru/", "/en/")).content.decode()
+
+
 def test_of_several_agreements_one_stale_leaves_all_unrecorded(reader):
     explicit("terms", "privacy")
     for slug in ("terms", "privacy"):
