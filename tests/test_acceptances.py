@@ -59,7 +59,7 @@ def test_a_joining_is_bound_to_edition_digest_language_and_instant():
     row.refresh_from_db()
     assert (row.edition, row.digest, row.language, row.kind) == (edition, edition.digest, "ru", Kind.EXPLICIT)
     assert (row.user, row.round, row.displayed) == (user, 1, True)
-    assert before <= row.at <= timezone.now()
+    assert before <= row.at == row.recorded_at <= timezone.now()
     assert (row.ip, row.user_agent, row.notice_sent, row.reason, row.officer) == (None, "", None, "", "")
 
 

@@ -237,11 +237,12 @@ class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
         """
         connection = connections[alias]
         pseudonym, now = pseudonyms.write(user.pk), timezone.now()
+        at = at or now
         constants = {
             "language": language[:16],
             "kind": str(kind),
-            "at": at or now,
-            "recorded_at": now,
+            "at": at,
+            "recorded_at": now if kind == Acceptance.Kind.IMPORTED else at,
             "user": user,
             "pseudonym": pseudonym.digest,
             "pseudonym_key": pseudonym.key,
