@@ -230,12 +230,15 @@ class Joining:
     timeline: gate.Timeline
     own: Dated
     holds: tuple[Dated, ...]
+    until: datetime | None
+    """When the user left."""
 
     def in_words(self, language: str) -> dict[str, Any]:
         row, zone = self.row, self.timeline.time_zone
-        at, recorded = (dates.instant(moment, language, zone) if moment else "" for moment in (row.at, row.recorded_at))
+        moments = (row.at, row.recorded_at, self.until)
+        at, recorded, ended = (dates.instant(moment, language, zone) if moment else "" for moment in moments)
         holds = ", ".join(str(dated.number) for dated in self.holds) or "—"
-        return {"row": row, "edition": row.edition, "at": at, "recorded": recorded, "holds": holds}
+        return {"row": row, "edition": row.edition, "at": at, "recorded": recorded, "holds": holds, "until": ended}
 
 
 def _joinings(
@@ -248,9 +251,9 @@ def _joinings(
     for row in acceptances:
         agreement = row.edition.agreement_id
         timeline = timelines[agreement]
-        ends = until(row.at, row.recorded_at, left[agreement]) or at
+        ended = until(row.at, row.recorded_at, left[agreement])
         own = next(dated for dated in timeline.editions if dated.pk == row.edition_id)
-        yield Joining(row, timeline, own, tuple(lineage.bound_by(own, timeline.editions, ends)))
+        yield Joining(row, timeline, own, tuple(lineage.bound_by(own, timeline.editions, ended or at)), ended)
 
 
 _JOINED = {

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext
 
-from agreement import dispatch, retention
+from agreement import dates, dispatch, retention
 from agreement.models import Acceptance, Edition, Withdrawal
 from agreement.models.acceptances import Origin
 from agreement.text import seal
@@ -395,6 +396,12 @@ def test_a_joining_holds_until_he_left_whatever_is_entered_late_or_erased(tmp_pa
 
     export(tmp_path / "bundle.zip", "--user", f"key:{key}")
     assert held_for(tmp_path / "bundle.zip", tmp_path / "bundle") == (["2, 3"] if erased else ["1, 2", "2"])
+    page = (tmp_path / "bundle/user/joinings.ru.html").read_text()
+    with translation.override("ru"):
+        said = re.findall(f">{gettext('Held until, by withdrawal of consent')}</th><td>(.*?)</td>", page)
+    ended = Withdrawal.objects.order_by("pk").values_list("effective_at", flat=True)[1 if erased else 0]
+    assert said[0] == dates.instant(ended, "ru", agreement.time_zone)
+    assert len(said) == Acceptance.objects.filter(erased_at=None).count(), "he left after each"
 
 
 def test_a_name_that_is_another_users_key_is_refused_until_it_is_said_which(tmp_path):
