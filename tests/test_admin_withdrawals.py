@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from datetime import date, datetime, timedelta
 
@@ -15,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from agreement import dispatch, withdrawing
-from agreement.models import Acceptance, Act, LegalHold, Withdrawal
+from agreement.models import Acceptance, Act, Consent, Delivery, LegalHold, Withdrawal
 from tests import factories, smtp
 from tests.smtp import mail_by
 
@@ -385,3 +386,30 @@ def test_a_hold_that_would_end_before_it_began_is_a_mistake_in_the_form(admin_cl
     assert "Запрет на уничтожение данных заканчивается после его начала." in response.content.decode()
     row.refresh_from_db()
     assert row.held_until is None
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_what_there_is_of_a_person_is_found_by_name_or_key_also_of_a_deleted_one(admin_client, deleted):
+    edition, (user, other) = factories.published(), factories.users(2)
+    dispatch.work()
+    found = []
+    for each in (user, other):
+        stated = {"received_on": date(2026, 1, 1), "outcome": "ended", "application_number": f"{each.username}-к"}
+        Consent.objects.give(user=each, purpose="registration", language="kk", text="Келісемін.")
+        found.append(Withdrawal.objects.register(agreement=edition.agreement, user=each, **stated))
+    key, name = user.pk, user.username
+    if deleted:
+        user.delete()
+
+    def keys(model: str, term: object) -> list[str]:
+        page = admin_client.get(at(f"{model}_changelist"), {"q": term}).content.decode()
+        return re.findall(rf'href="{at(f"{model}_changelist")}(\d+)/change/', page)
+
+    for term in [key] if deleted else [key, name]:
+        assert keys("withdrawal", term) == [str(found[0].pk)]
+        assert keys("consent", term) == [str(Consent.objects.of(key).get().pk)]
+        assert keys("delivery", term) == [str(Delivery.objects.of(key).get().pk)]
+    for term in (found[0].application_number, found[0].reference):
+        assert keys("withdrawal", term) == [str(found[0].pk)]
+    assert keys("withdrawal", "nobody") == []
+    assert admin_client.get(at("withdrawal_changelist"), {"q": "9" * 40}).status_code in {200, 400}

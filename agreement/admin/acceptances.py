@@ -6,15 +6,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
-from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
-from django.db.models import Count, QuerySet
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db.models import Count
 from django.db.models.functions import TruncMonth
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -26,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, forecast, gate
 from agreement.admin import exporting
-from agreement.admin.tables import LONG, SPOKEN, Endless, ReadOnly, Watched, moment, public_address, yes_or_no
+from agreement.admin.tables import LONG, SPOKEN, Endless, OfPeople, ReadOnly, Watched, moment, public_address, yes_or_no
 from agreement.evidence import cell
 from agreement.models import Acceptance, Act, Edition, Stale
 from agreement.models.acts import name_of
@@ -76,15 +75,13 @@ class OnBehalfForm(AcceptanceModelForm):
 
 
 @admin.register(Acceptance)
-class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
+class AcceptanceAdmin(ReadOnly, Watched, OfPeople, Endless, AcceptanceModelAdmin):
     form = OnBehalfForm
     raw_id_fields = ["user"]
     formfield_overrides = SPOKEN
     list_display = ["id", "about", "user", "kind", "language", "when"]
     list_filter = ["kind"]
     list_select_related = ["user"]
-    search_fields = ["pk"]  # See get_search_results.
-    search_help_text = _("The name or the key of a user, also of a deleted one.")
     change_list_template = "admin/agreement/acceptance/change_list.html"
     shown = ["subject", "user", "kind", "when", "recorded", "language", "displayed", "told", "digest"]
     shown += ["reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"]
@@ -161,21 +158,6 @@ class AcceptanceAdmin(ReadOnly, Watched, Endless, AcceptanceModelAdmin):
         return self._show(
             request, "evidence", title=gettext("Export evidence"), form=form, media=self.media + form.media
         )
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Acceptance], search_term: str
-    ) -> tuple[QuerySet[Acceptance], bool]:
-        """Of one user, by name or key: an index look-up each, among however many rows."""
-        if not search_term:
-            return queryset, False
-        users: Any = get_user_model()
-        keys = list(users._default_manager.filter(**{users.USERNAME_FIELD: search_term}).values_list("pk", flat=True))
-        with suppress(ValidationError):  # A name that is no key.
-            keys.append(users._meta.pk.to_python(search_term))
-        found: set[int] = set()
-        for key in keys:
-            found.update(Acceptance.objects.of(key).values_list("pk", flat=True)[:1000])
-        return queryset.filter(pk__in=found), False
 
     # What the list and the page show.
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, dates
 from agreement.admin.sending import CHANNELS, Sending, in_words
-from agreement.admin.tables import LONG, Endless, Filtered, ReadOnly, Watched, language, moment
+from agreement.admin.tables import LONG, Endless, Filtered, OfPeople, ReadOnly, Watched, language, moment
 from agreement.models import Delivery, Notice, NoticeText
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class NoticeAdmin(ReadOnly, Sending, Filtered, NoticeModelAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly, Watched, Endless, DeliveryModelAdmin):
+class DeliveryAdmin(ReadOnly, Watched, OfPeople, Endless, DeliveryModelAdmin):
     list_display = ["id", "about", "user", "by", "language", "outcome", "why", "attempts", "settled"]
     list_filter = ["outcome"]
     list_select_related = ["user"]

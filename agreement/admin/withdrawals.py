@@ -18,7 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, withdrawing
-from agreement.admin.tables import SPOKEN, Endless, Filtered, ReadOnly, Watched, moment, yes_or_no
+from agreement.admin.tables import SPOKEN, Endless, Filtered, OfPeople, ReadOnly, Watched, moment, yes_or_no
 from agreement.models import Act, Consent, LegalHold, Withdrawal
 from agreement.models.acts import name_of
 from agreement.text import seal
@@ -72,14 +72,15 @@ class WithdrawalForm(WithdrawalModelForm):
 
 
 @admin.register(Withdrawal)
-class WithdrawalAdmin(ReadOnly, Watched, Endless, WithdrawalModelAdmin):
+class WithdrawalAdmin(ReadOnly, Watched, OfPeople, Endless, WithdrawalModelAdmin):
     form = WithdrawalForm
     formfield_overrides = SPOKEN
     list_display = ["number", "user", "outcome", "received_on", "effective", "confirmed"]
     list_filter = ["outcome"]
     list_select_related = ["user", "agreement"]
-    search_fields = ["=application_number"]
-    search_help_text = _("The number of the written application.")
+    search_help_text = _(
+        "The number of the application or of its entry; the name or the key of a user, also of a deleted one."
+    )
     raw_id_fields = ["user"]
     shown = [
         "number",
@@ -102,6 +103,9 @@ class WithdrawalAdmin(ReadOnly, Watched, Endless, WithdrawalModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Withdrawal | None = None) -> Any:
         return self.shown if obj else ()
+
+    def found(self, term: str) -> set[int]:
+        return super().found(term) | set(Withdrawal.objects.numbered(term).values_list("pk", flat=True)[:1000])
 
     def get_urls(self) -> list[URLPattern]:
         own = [
@@ -188,7 +192,7 @@ class WithdrawalAdmin(ReadOnly, Watched, Endless, WithdrawalModelAdmin):
 
 
 @admin.register(Consent)
-class ConsentAdmin(ReadOnly, Watched, Endless, ConsentModelAdmin):
+class ConsentAdmin(ReadOnly, Watched, OfPeople, Endless, ConsentModelAdmin):
     list_display = ["id", "user", "purpose", "language", "given", "withdrawn"]
     list_select_related = ["user"]
     fields = ["user", "purpose", "language", "text", "digest", "given", "withdrawn", "pseudonym", "pseudonym_key"]
