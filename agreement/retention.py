@@ -196,17 +196,19 @@ def _told(agreement: int, held: Collection[int]) -> set[Any]:
 
 
 def years(withdrawal: Withdrawal) -> int:
-    """How many years after the withdrawal that ended the agreement its user's data are kept. At most 2 queries.
+    """How many years after the withdrawal that ended the agreement its user's data are kept. At most 3 queries.
 
     As it is when that takes effect: joining again later stops the term, and another end begins it anew.
     """
     end = withdrawal.known_at()
     terms = _terms(withdrawal.agreement_id, end)
     whose = Q(user=withdrawal.user_id) if withdrawal.user_id is not None else Q(pseudonym=withdrawal.pseudonym)
-    joined = Acceptance.objects.filter(whose, edition__agreement=terms.agreement, at__lte=end)
-    known = withdrawal.user_id is not None or withdrawal.pseudonym
+    person = Person(terms, set(), left=[withdrawal])
     several = len({edition.retention_years for edition in terms.editions.values()}) > 1
-    person = Person(terms, set(), list(joined) if known and several else [], [withdrawal])
+    if several and (withdrawal.user_id is not None or withdrawal.pseudonym):
+        person.joined += Acceptance.objects.filter(whose, edition__agreement=terms.agreement, at__lte=end)
+        before = Withdrawal.objects.filter(whose, agreement=terms.agreement, registered_at__lte=end)
+        person.left += before.filter(effective_at__lte=end).exclude(pk=withdrawal.pk)
     return max((edition.retention_years for edition in person.bound()), default=conf.retention_years())
 
 
@@ -377,7 +379,8 @@ def _erase_strangers(
     closed = conf.closed_at()
     if closed is None or closed > at:
         return total
-    joined, left = (each.objects.filter(user=OuterRef("user"), erased_at=None) for each in (Acceptance, Withdrawal))
+    mine: dict[str, Any] = {"user": OuterRef("user"), "erased_at": None}
+    joined, left = Acceptance.objects.filter(**mine), Withdrawal.objects.filter(**mine)
     stated = list(Edition.objects.published().values_list("pk", "agreement", "retention_years"))
     for edition, agreement, years in stated:
         if _years_later(closed, years) <= at:

@@ -36,7 +36,7 @@ class Reply:
 
 
 def reply(row: Withdrawal, language: str) -> Reply:
-    """What became of the application, in whole sentences. At most 3 queries."""
+    """What became of the application, in whole sentences. At most 4 queries."""
     edition = row.edition or Edition.objects.in_force(row.registered_at).filter(agreement=row.agreement_id).first()
     zone = row.agreement.time_zone
     came = datetime.combine(row.received_on, time(12), ZoneInfo(zone))

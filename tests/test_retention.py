@@ -143,6 +143,7 @@ def test_what_took_effect_after_he_had_left_bound_him_by_no_entry_made_later():
     left = leave(user)
 
     assert left.edition == first
+    assert retention.years(left) == 1
     assert retention.erase(at=years(left.effective_at, 1)).people == 1
 
 

@@ -270,8 +270,8 @@ def _bound(user: Any, agreement: Agreement, alias: str, at: datetime) -> Edition
     left = list(Withdrawal.objects.using(alias).departures(at).filter(user=user, agreement=agreement))
     bound = [
         each.pk
-        for pk, *moments in joined
-        for each in lineage.bound_by(dated[pk], [*dated.values()], min(at, until(*moments, left) or at))
+        for pk, joined_at, recorded_at in joined
+        for each in lineage.bound_by(dated[pk], [*dated.values()], min(at, until(joined_at, recorded_at, left) or at))
     ]
     bound = bound or [pk for pk, *_moments in joined[:1]]
     return max((editions[pk] for pk in bound), key=lambda edition: edition.number or 0, default=None)
