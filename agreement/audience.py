@@ -114,18 +114,19 @@ def _batch(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
 
 
 def _concerned(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySet[Model]:
-    """Whom the notice concerns: a cancellation only those who were told of the edition, whichever notice did, and who
-    are still to get a letter about a later one that was written before and tells of both.
+    """Whom the notice concerns: a cancellation only those who are told of the edition, by any of its notices, or by a
+    letter about a later one that was written before the cancellation and covers both.
     """
     if notice.kind != Notice.Kind.CANCELLED:
         return users
-    sent, at = Q(outcome=Delivery.Outcome.SENT), notice.created_at
+    outcomes, at = Delivery.Outcome, notice.created_at
     theirs = Delivery.objects.filter(user=OuterRef("pk"), channel=channel)
-    told = Q(Exists(theirs.filter(sent, notice__in=notice.others())))
+    told = Q(Exists(theirs.filter(notice__in=notice.others(), outcome=outcomes.SENT)))
     if later := list(notice.covering().using(users.db)):
-        both = sent & Q(since__lt=notice.edition.number) | Q(outcome=Delivery.Outcome.WAITING)
-        before = Q(settled_at__lt=at) | Q(notice__fanned_out_at__lt=at)
-        told |= Q(Exists(theirs.filter(both, before, notice__in=later)))
+        # Of what waits, or was found in the mail log after a restore, nobody knows from which edition it tells.
+        both = theirs.filter(notice__in=later, outcome__in=[outcomes.SENT, outcomes.WAITING])
+        both = both.exclude(since__gte=notice.edition.number)
+        told |= Q(Exists(both.filter(Q(settled_at__lt=at) | Q(notice__fanned_out_at__lt=at))))
     return users.filter(told)
 
 

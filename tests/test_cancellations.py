@@ -114,6 +114,22 @@ def test_whoever_a_letter_about_a_later_edition_told_of_it_is_told_that_it_was_c
 
 
 @pytest.mark.django_db
+def test_whoever_the_mail_log_says_was_told_by_a_later_letter_is_told_of_the_cancellation():
+    factories.users(2, languages=("ru",))
+    factories.published()
+    dispatch.work()
+    second = factories.draft()
+    second.publish(effective_from=timezone.now() + timedelta(days=5), reason="Сот шешімі.", notify=False)
+    third = factories.published(effective_from=timezone.now() + timedelta(days=9))
+    dispatch.fan_out(third.notices.get())
+    assert dispatch.reconcile(f"{one.identity}@127.0.0.1" for one in third.notices.get().deliveries.all()) == 2
+    second.cancel()
+    mail.outbox.clear()
+    dispatch.work()
+    assert [message.subject for message in mail.outbox] == [TAKEN_BACK.replace("3", "2")] * 2
+
+
+@pytest.mark.django_db
 def test_a_cancellation_is_no_news_to_whoever_knew_the_edition_by_no_letter():
     factories.users(2, languages=("ru",))
     factories.published()
