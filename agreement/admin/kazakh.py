@@ -16,6 +16,9 @@ WORDS = [
         "related items will be deleted:"
     ),
     _("Administration"),
+    _("Django administration"),
+    _("Select %s to change"),
+    _("Select %s to view"),
     _(
         "Please enter the correct %(username)s and password for a staff account. Note that both fields "
         "may be case-sensitive."
