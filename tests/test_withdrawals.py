@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.db import IntegrityError, connection, transaction
@@ -13,10 +16,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from agreement import dates, dispatch, pseudonyms, signals
+from agreement import dates, dispatch, gate, pseudonyms, signals
+from agreement.lineage import Dated
 from agreement.models import Acceptance, Consent, Delivery, Edition, Outside, Withdrawal
 from agreement.models.acceptances import AcceptanceQuerySet
 from agreement.models.agreements import Joining
+from agreement.models.withdrawals import until
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -291,6 +296,42 @@ def test_neither_entering_nor_history_lets_in_whoever_is_outside(may_rejoin):
     with pytest.raises(Outside, match=left.reference):
         join(user, edition, kind=Acceptance.Kind.IMPORTED, at=after)
     assert Acceptance.objects.departure(user_key=user.pk, agreement=edition.agreement_id) == left
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rounds_moments_and_the_report_agree_on_who_is_outside(seed):
+    """Whatever is joined, imported, left and entered late, in whatever order."""
+    chance, (user,) = random.Random(seed), factories.users(1)
+    factories.draft().record(effective_from=timezone.now() - timedelta(days=30))
+    first = edition = Edition.objects.get()
+
+    def earlier() -> datetime:
+        return timezone.now() - timedelta(days=29 * chance.random())
+
+    for _step in range(12):
+        with suppress(Outside):
+            match chance.choice(["publish", "join", "import", "leave", "leave late"]):
+                case "publish":
+                    edition = factories.published(material=chance.random() < 0.5)
+                case "join":
+                    join(user, edition)
+                case "import":
+                    join(user, first, kind=Acceptance.Kind.IMPORTED, at=earlier())
+                case "leave":
+                    register(user, may_rejoin=chance.random() < 0.8)
+                case "leave late":
+                    register(user, outcome=SUSPENDED, effective_at=earlier())
+
+    left = list(Withdrawal.objects.departures().filter(user=user))
+    joined = Acceptance.objects.with_current(user.pk)
+    current = {row.pk for row in joined if row.current}
+    assert {row.pk for row in joined if until(row.at, row.recorded_at, left) is None} == current
+    if left:
+        departure = Acceptance.objects.departure(user_key=user.pk, agreement=edition.agreement_id)
+        assert (departure is None) == bool(current)
+    holds = [one.pk for one in gate.timelines().agreements["terms"].holding(Dated.of(edition))]
+    missing = Acceptance.objects.missing(get_user_model()._default_manager.filter(pk=user.pk), holds).exists()
+    assert missing != joined.filter(pk__in=current, edition__in=holds).exists()
 
 
 def test_a_withdrawal_in_another_process_is_known_within_a_second(monkeypatch, transactional_db):
