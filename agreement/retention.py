@@ -2,11 +2,11 @@
 
 The term begins when the agreement with a person ends: by a withdrawal that ended it and after which he did not join
 again, by the deletion of his account, or by the closing of the site, whichever came first. It lasts as long as the
-longest term that any edition states which bound him: those he joined, and those that changed them in wording alone.
-A legal hold stops it. What is erased then: address and browser of his joinings,
-the digest of the address he was written to, the pseudonym and the link to an account, who applied to withdraw and the
-scan. What stays: that an edition was joined,
-when and how; that an agreement was left; the editions and the texts of notices; so every count stays true.
+longest term that any edition states which bound him: those he joined, unless they were taken back, and those that
+changed them in wording alone until he left. A legal hold stops it. What is erased then: address and browser of his
+joinings, the digest of the address he was written to, the pseudonym and the link to an account, who applied to
+withdraw and the scan. What stays: that an edition was joined, when and how; that an agreement was left; the editions
+and the texts of notices; so every count stays true.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ def _people(terms: Terms) -> Iterator[Person]:
     Rows of one deleted account carry the very moment of its deletion.
     """
     joined = Acceptance.objects.filter(edition__agreement=terms.agreement, erased_at=None)
-    # Those of a living account that are erased already still tell which round it is in.
+    # Those of a living account that are erased already still tell after which of them it joined again.
     left = Withdrawal.objects.filter(agreement=terms.agreement).filter(Q(erased_at=None) | Q(user__isnull=False))
     gone = Q(account_deleted_at__isnull=False)
     moments: set[Any] = set(joined.filter(gone).values_list("account_deleted_at", flat=True).distinct())
