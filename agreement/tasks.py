@@ -21,6 +21,9 @@ from agreement import conf, dispatch
 SLICE = 20
 #: How long a fault is left alone that stops all there is to do, a database's included: a person has to mend it.
 FAULT_PAUSE = timedelta(minutes=1)
+#: The furthest ahead a task is put, to look again: what a worker keeps until its time, RabbitMQ takes back after half
+#: an hour (``consumer_timeout``) and Redis after an hour (``visibility_timeout``).
+FURTHEST = timedelta(minutes=15)
 
 
 class _Here(threading.local):
@@ -78,4 +81,4 @@ def _hand_on(at: datetime | None) -> None:
     if at is None or at <= timezone.now():
         deliver_notices.enqueue()
     elif deliver_notices.get_backend().supports_defer:
-        deliver_notices.using(run_after=at).enqueue()
+        deliver_notices.using(run_after=min(at, timezone.now() + FURTHEST)).enqueue()

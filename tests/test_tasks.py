@@ -99,6 +99,14 @@ def test_a_notice_that_can_not_be_written_is_tried_again_later_and_not_at_once(s
         assert timedelta(seconds=50) < again.task.run_after - timezone.now() <= tasks.FAULT_PAUSE
 
 
+def test_no_task_is_put_further_ahead_than_brokers_leave_with_a_worker(settings):
+    package = tasks.task.__module__.rpartition(".")[0]
+    settings.TASKS = {"default": {"BACKEND": f"{package}.backends.dummy.DummyBackend"}}
+    tasks.enqueue(timezone.now() + timedelta(days=20))
+    (asked,) = tasks.deliver_notices.get_backend().results
+    assert timedelta(minutes=14) < asked.task.run_after - timezone.now() <= tasks.FURTHEST < timedelta(minutes=30)
+
+
 @pytest.mark.django_db
 def test_an_engine_that_fails_never_fails_a_publication(settings, django_capture_on_commit_callbacks, caplog):
     settings.AGREEMENT = {**settings.AGREEMENT, "ENQUEUE": "tests.test_tasks.broken"}
