@@ -131,25 +131,28 @@ def test_what_is_sought_is_found_whatever_its_letters_case(site, page, complaint
 def test_hits_are_counted_walked_through_and_forgotten(site, page):
     page.goto(f"{site}/ru{TERMS}")
     before = page.locator(".agreement-text").inner_html()
-    field, status = page.get_by_role("searchbox"), page.locator(".agreement-find [role=status]")
+    field = page.get_by_role("searchbox")
+
+    def says(words: str) -> None:
+        until(page, f"() => document.querySelector('.agreement-find [role=status]').innerText === '{words}'")
 
     field.fill("пункт")
     count = page.evaluate("CSS.highlights.get('agreement-hits').size")
     assert count > 5
-    assert status.inner_text() == f"1 из {count}"
+    says(f"1 из {count}")
     field.press("Enter")
     page.get_by_role("button", name="Следующее").click()
-    assert status.inner_text() == f"3 из {count}"
+    says(f"3 из {count}")
     until(
         page,
         "() => { const hit = [...CSS.highlights.get('agreement-hit')][0].getBoundingClientRect();"
         " return hit.top > 60 && hit.bottom < innerHeight; }",
     )
     page.get_by_role("button", name="Предыдущее").click()
-    assert status.inner_text() == f"2 из {count}"
+    says(f"2 из {count}")
     assert field.is_visible()
     field.press("Escape")
-    assert status.inner_text() == ""
+    says("")
     assert page.evaluate("CSS.highlights.get('agreement-hits').size") == 0
     assert page.locator(".agreement-text").inner_html() == before
     assert page.context.cookies() == []
