@@ -21,7 +21,7 @@ from tests.benchmarks.__main__ import Result
 from tests.benchmarks.editions import _resize
 
 #: The most queries one page may make.
-QUERIES = 30
+QUERIES = 36
 RATIO = 3
 
 
