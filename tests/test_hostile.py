@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import logging
 import re
@@ -228,7 +229,9 @@ def send(port: int, request: bytes) -> bytes:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(65536), b""))
-        except ConnectionError:  # It had read enough.
+        except OSError as closed:  # It had read enough, or gone before we said that we had written all.
+            if not isinstance(closed, ConnectionError) and closed.errno != errno.ENOTCONN:
+                raise
             return b""
 
 
