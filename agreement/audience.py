@@ -22,6 +22,7 @@ from django.utils import timezone
 from agreement import conf
 from agreement.models import Delivery, Edition, Notice, Progress
 from agreement.models.deliveries import NEVER
+from agreement.models.notices import PERHAPS_SENT
 
 logger = logging.getLogger("agreement")
 
@@ -121,7 +122,8 @@ def _concerned(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySet
         return users
     outcomes, at = Delivery.Outcome, notice.created_at
     theirs = Delivery.objects.filter(user=OuterRef("pk"), channel=channel)
-    told = Q(Exists(theirs.filter(notice__in=notice.others(), outcome=outcomes.SENT)))
+    perhaps = Q(outcome=outcomes.SKIPPED, reason=PERHAPS_SENT)
+    told = Q(Exists(theirs.filter(Q(outcome=outcomes.SENT) | perhaps, notice__in=notice.others())))
     if later := list(notice.covering().using(users.db)):
         # Of what waits, or was found in the mail log after a restore, nobody knows from which edition it tells.
         both = theirs.filter(notice__in=later, outcome__in=[outcomes.SENT, outcomes.WAITING])

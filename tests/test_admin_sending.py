@@ -89,7 +89,7 @@ def test_it_says_what_was_sent_waits_failed_and_was_skipped_and_why(publisher):
         bounced=2,
         began_at=timezone.now() - timedelta(hours=1),
         latest_at=timezone.now(),
-        reasons={"failed": {"SMTP 550 5.1.1": 20, "not a valid message": 30}, "skipped": {"no address": 7}},
+        reasons={"failed": {"SMTP 550 5.1.1": 20, "": 30}, "skipped": {"no address": 7}},
     )
     page = words(publisher.get(at("notice_sending", made.pk)))
     for said in (
@@ -97,7 +97,7 @@ def test_it_says_what_was_sent_waits_failed_and_was_skipped_and_why(publisher):
         "3,657 of 4,857",
         "Sent 3,600 · of these returned: 2",
         "Waiting 1,200",
-        "Failed 50 the message can't be written: 30 SMTP 550 5.1.1: 20",
+        "Failed 50 other reasons: 30 SMTP 550 5.1.1: 20",
         "Skipped 7 no address: 7",
         "Rate so far 3,599 an hour",
         "Expected to end",

@@ -31,7 +31,7 @@ from agreement.admin.acts import may_not
 from agreement.admin.tables import language, moment
 from agreement.forecast import expected_end, speed
 from agreement.models import Notice, Pace, Progress
-from agreement.models.notices import ACCOUNT_GONE, CANCELLED, ENDED, IN_EFFECT, INACTIVE, LEFT, REMOVED
+from agreement.models.notices import ACCOUNT_GONE, CANCELLED, ENDED, IN_EFFECT, INACTIVE, LEFT, PERHAPS_SENT, REMOVED
 
 if TYPE_CHECKING:
     NoticeModelAdmin = admin.ModelAdmin[Notice]
@@ -45,11 +45,10 @@ REASONS = {
     "": _("other reasons"),
     "no address": _("no address"),
     "invalid address": _("invalid address"),
-    "not a valid message": _("the message can't be written"),
     CANCELLED: _("the edition was cancelled"),
+    PERHAPS_SENT: _("the edition was cancelled; sending had broken off, perhaps after it was sent"),
     IN_EFFECT: _("the edition is in effect already"),
     LEFT: _("no longer among those who are told"),
-    "never told": _("was never told of the edition"),
     ACCOUNT_GONE: _("the account was deleted"),
     INACTIVE: _("the account is inactive"),
     ENDED: _("the agreement with the user has ended"),

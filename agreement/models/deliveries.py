@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import identities, pseudonyms
 from agreement.models.fields import LEAVE_UNDER_PSEUDONYM, InstantField
-from agreement.models.notices import LANGUAGES, Notice, NoticeText, overtaken
+from agreement.models.notices import CANCELLED, LANGUAGES, PERHAPS_SENT, Notice, NoticeText, overtaken
 from agreement.models.progress import Progress
 
 #: How long a claimed delivery is left to the worker that claimed it. Renewed while it works (design §3.8).
@@ -147,13 +147,22 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return counted.total()
 
     def skip(self, *, notice: Notice, reason: str, at: datetime | None = None) -> int:
-        """Skip whatever waits of a notice and is in nobody's hands, ``MANY`` rows in a transaction; how many."""
+        """Skip whatever waits of a notice and is in nobody's hands, ``MANY`` rows in a transaction; how many.
+
+        Of a cancelled edition, what a dead worker was about to settle has a reason of its own: the server may have it.
+        """
         at = at or timezone.now()
-        rows, settled = self.primary().free(at).filter(notice=notice), {"reason": reason, "settled_at": at}
+        rows = self.primary().free(at).filter(notice=notice)
+        groups = [(rows, reason)]
+        if reason == CANCELLED:
+            held = rows.exclude(lease="").order_by("-rank", "-pk").values_list("lease", "pk")
+            if first := dict(held):  # The last one written for a lease is the first that was to be sent.
+                groups.insert(0, (rows.filter(pk__in=first.values()), PERHAPS_SENT))
         waiting = Progress.objects.using(rows.db).filter(notice=notice, waiting__gt=0)
         return sum(
-            self._move(rows, notice, channel, was="waiting", outcome="skipped", **settled)
+            self._move(some, notice, channel, was="waiting", outcome="skipped", reason=why, settled_at=at)
             for channel in waiting.values_list("channel", flat=True)
+            for some, why in groups
         )
 
     def revive(self, *, cancelled: Notice) -> int:

@@ -36,6 +36,8 @@ def hand_over(*, using: str) -> None:
 #: Why a delivery was skipped, as the ledger says it.
 CANCELLED, IN_EFFECT, LEFT = "edition cancelled", "in effect already", "left the audience"
 ACCOUNT_GONE, INACTIVE, ENDED, REMOVED = "account deleted", "inactive", "agreement ended", "channel removed"
+#: The edition was cancelled after the worker that was sending this had died.
+PERHAPS_SENT = "edition cancelled, perhaps sent"
 
 #: How many notices a user's page on the site holds, the latest first.
 LATEST = 50
