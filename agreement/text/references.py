@@ -16,6 +16,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 _NUMBER = r"\d{1,3}(?:\.\d{1,3}){0,2}(?![\d.]*\d)"
+# "2)" is an item, but "3.1)" the end of what stands in parentheses.
+_PLAIN = rf"(?!\d{{1,3}}\)){_NUMBER}"
 _ITEM = r"(?:(?:\d{1,3}|[а-яёәғқңөұүһі])\)|[«\"“„][а-яёәғқңөұүһі][»\"”“]\)?)"
 _AND = (
     r"(?:\s*[–—-]\s*|\s*,\s*(?:(?:и|а\s+также|және|сондай-ақ)\s+)?"
@@ -23,7 +25,7 @@ _AND = (
 )
 # Possessive, so that a long list that leads nowhere is read once.
 _LIST = re.compile(
-    rf"(?<![\w№/-])(?<!\d\.)(?<![A-Za-z№]\s)(?:(?P<numbers>{_NUMBER}(?!\))(?:{_AND}{_NUMBER}(?![\w)]))*+)"
+    rf"(?<![\w№/-])(?<!\d\.)(?<![A-Za-z№]\s)(?:(?P<numbers>{_PLAIN}(?:{_AND}{_PLAIN}(?!\w))*+)"
     rf"|(?P<items>{_ITEM}(?:{_AND}{_ITEM})*+))"
 )
 _EACH_NUMBER, _EACH_ITEM = re.compile(_NUMBER), re.compile(_ITEM)
@@ -92,7 +94,9 @@ def find(text: str) -> Iterator[Reference]:
         before, (start, end) = text[max(0, match.start() - 24) : match.start()], match.span()
         if match["items"]:
             number = None
-            if kk := _KK_ITEM.match(text, end):
+            if (ru := _RU.search(before)) and ru["section"] and match["items"][:-1].isdecimal():
+                yield Reference(start, end - 1, match["items"][:-1])  # Its parenthesis was opened before "раздел".
+            elif kk := _KK_ITEM.match(text, end):
                 number = of[1] if of and not text[of[0] : start].strip() else ""
                 end = kk.end()
                 if not number and not _is_here(text, start):
