@@ -24,7 +24,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from agreement import conf, dates, dispatch, pseudonyms
-from agreement.channels import EmailChannel, ascii_domain
+from agreement.channels import Deferred, EmailChannel, ascii_domain
 from agreement.letters import letter
 from agreement.models import Acceptance, Bounce, Delivery, Edition, Notice, NoticeText, Progress, Withdrawal
 from agreement.models.notices import overtaken
@@ -429,6 +429,29 @@ def test_what_a_dead_worker_held_of_a_cancelled_edition_is_skipped_when_its_leas
     assert not Delivery.objects.leased().exists()
     assert Progress.objects.total()["waiting"] == 0
     assert dispatch.next_at() is None
+
+
+@pytest.mark.django_db
+def test_whose_letter_the_server_took_without_a_word_hears_of_the_cancellation_too(monkeypatch):
+    factories.users(3, languages=("ru",))
+    answers = {"user1@example.kz": "SMTPServerDisconnected", "user2@example.kz": "SMTP 450 4.2.0"}
+    edition, send = published(effective_from=later(days=5)), EmailChannel.send
+
+    def broken(channel: EmailChannel, delivery: Delivery, address: str, said: NoticeText) -> None:
+        if says := answers.pop(address, ""):
+            raise Deferred(says)
+        send(channel, delivery, address, said)
+
+    monkeypatch.setattr(EmailChannel, "send", broken)
+    dispatch.work()
+    mail.outbox.clear()
+    edition.cancel()
+
+    dispatch.work()
+
+    assert set(letters()) == {"user0@example.kz", "user1@example.kz"}, "user2's letter was not taken"
+    assert reasons().count(("skipped", "edition cancelled, perhaps sent")) == 1
+    assert reasons().count(("skipped", "edition cancelled")) == 1
 
 
 @pytest.mark.django_db

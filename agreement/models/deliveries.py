@@ -149,15 +149,17 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def skip(self, *, notice: Notice, reason: str, at: datetime | None = None) -> int:
         """Skip whatever waits of a notice and is in nobody's hands, ``MANY`` rows in a transaction; how many.
 
-        Of a cancelled edition, what a dead worker was about to settle has a reason of its own: the server may have it.
+        Of a cancelled edition, what a dead worker was about to settle has a reason of its own, and so has what was last
+        tried without an answer, of which the ledger has an exception's name alone: the server may have it.
         """
         at = at or timezone.now()
         rows = self.primary().free(at).filter(notice=notice)
         groups = [(rows, reason)]
         if reason == CANCELLED:
             held = rows.exclude(lease="").order_by("-rank", "-pk").values_list("lease", "pk")
-            if first := dict(held):  # The last one written for a lease is the first that was to be sent.
-                groups.insert(0, (rows.filter(pk__in=first.values()), PERHAPS_SENT))
+            first = dict(held).values()  # The last one written for a lease is the first that was to be sent.
+            perhaps = Q(pk__in=first) | Q(attempts__gt=0) & ~Q(reason__contains=" ")
+            groups.insert(0, (rows.filter(perhaps), PERHAPS_SENT))
         waiting = Progress.objects.using(rows.db).filter(notice=notice, waiting__gt=0)
         return sum(
             self._move(some, notice, channel, was="waiting", outcome="skipped", reason=why, settled_at=at)
