@@ -120,6 +120,22 @@ def test_the_failed_alone_are_sent_to_again(publisher):
     assert Act.objects.about(made).values_list("kind", "by", "note").get() == ("resent", "publisher", "1")
 
 
+def test_what_a_newer_edition_overtook_is_not_sent_again_and_keeps_its_reasons(publisher):
+    made = over(notice())
+    dispatch.work()
+    Delivery.objects.update(outcome="failed", reason="SMTP 550")
+    Progress.objects.update(sent=0, failed=3, reasons={"failed": {"SMTP 550": 3}})
+    assert "Send again to the failed only (3)" in words(publisher.get(at("notice_sending", made.pk)))
+    factories.published()
+
+    assert "Send again" not in words(publisher.get(at("notice_sending", made.pk)))
+    assert "it is no news any more" in words(publisher.post(at("notice_resend", made.pk), follow=True))
+
+    dispatch.work()
+    assert Progress.objects.get(notice=made).reasons == {"failed": {"SMTP 550": 3}}
+    assert not Act.objects.about(made).filter(kind=Act.Kind.RESENT).exists()
+
+
 def test_what_is_finished_is_not_paused_nor_what_runs_resumed(publisher):
     made = over(notice())
     assert "it is not paused" in words(publisher.post(at("notice_resume", made.pk), follow=True))

@@ -103,7 +103,9 @@ class Course:
 
     @property
     def failed(self) -> int:
-        return sum(one.row.failed for one in self.channels)
+        """How many may be sent again: nobody, once it is no news. At most 1 query."""
+        failed = sum(one.row.failed for one in self.channels)
+        return 0 if failed and self.notice.stale() else failed
 
 
 def course(notice: Notice, *, at: datetime | None = None) -> Course:
@@ -212,6 +214,10 @@ class Sending(NoticeModelAdmin):
         there = reverse(f"{self.admin_site.name}:agreement_notice_sending", args=[quote(notice.pk)])
         if act == "resend":
             count = notice.resend(by=by)
+            if not count:
+                said = gettext("Nothing was changed: there is nobody to send to again, or it is no news any more.")
+                messages.warning(request, said)
+                return HttpResponseRedirect(there)
             sentence = ngettext(
                 "%(count)d delivery waits to be sent again.", "%(count)d deliveries wait to be sent again.", count
             )

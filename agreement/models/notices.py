@@ -296,7 +296,11 @@ class Notice(models.Model):
         return done
 
     def resend(self, *, by: By = None, at: datetime | None = None) -> int:
-        """Send to everybody again whose delivery failed, from the first attempt on; how many there are."""
+        """Send to everybody again whose delivery failed, from the first attempt on; how many there are. What is no news
+        any more would only be skipped, and is left as it is: 0.
+        """
+        if self.stale(at):
+            return 0
         alias = router.db_for_write(Notice)
         count = int(self.deliveries.model.objects.resend(notice=self, at=at))
         if count:
