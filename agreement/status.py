@@ -109,7 +109,7 @@ def _deliveries(found: Status) -> None:
     reply = Withdrawal.objects.unconfirmed().filter(registered_at__lt=found.at - LATE).first()
     if reply:
         found.problem(LOOK, f"the reply to withdrawal {reply.pk} is not sent, attempts: {reply.confirm_attempts}")
-    if paused := waiting.filter(notice__paused_at__isnull=False).count():
+    if paused := waiting.filter(notice__paused_at__isnull=False).values("notice").distinct().count():
         found.problem(LOOK, f"paused notices: {paused}")
     for channel, count in removed.items():
         found.problem(LOOK, f"{count} deliveries wait for {channel}, which CHANNELS does not name")

@@ -96,6 +96,19 @@ def test_a_person_is_to_look_at_what_is_held_paused_away_or_failed(settings):
 
 
 @pytest.mark.django_db
+def test_a_paused_notice_is_one_however_many_channels_it_waits_for(settings):
+    sms = "tests.test_channels.SmsChannel"
+    settings.AGREEMENT = {**settings.AGREEMENT, "CHANNELS": ("agreement.channels.EmailChannel", sms)}
+    factories.users(1)
+    factories.published()
+    notice = Notice.objects.get()
+    dispatch.fan_out(notice)
+    notice.pause()
+    verify()
+    assert run()[1]["problems"] == ["paused notices: 1"]
+
+
+@pytest.mark.django_db
 def test_what_failed_is_to_be_looked_at_for_a_week():
     factories.users(10)
     notice = factories.published().notices.get()
