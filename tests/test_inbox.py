@@ -94,6 +94,26 @@ def test_what_the_page_costs_does_not_grow_with_its_notices(reader, user, django
         reader.get(HERE, headers={"Accept": "text/html"})
 
 
+def test_what_is_held_whole_is_not_on_the_page_until_it_is_resumed(user, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    now = timezone.now()
+    edition = published("жаңа", effective_from=now + timedelta(days=5))
+    notice, after = edition.notices.get(), now + timedelta(hours=1)
+
+    def found() -> list[str]:
+        return list(Notice.objects.for_user(user, at=after).values_list("kind", flat=True))
+
+    notice.pause(at=now)
+    assert found() == []
+    notice.resume()
+    assert found() == ["published"]
+    notice.pause(at=now + timedelta(minutes=30))
+    assert found() == ["published"], "what had begun was told"
+    Notice.objects.update(due_at=now - timedelta(minutes=1), paused_at=now - timedelta(minutes=2))
+    edition.cancel()
+    assert found() == [], "nobody was told of what is taken back"
+
+
 def test_where_coming_editions_are_hidden_their_notices_are_too(reader, settings):
     published("первый")
     published("будущий", effective_from=timezone.now() + timedelta(days=3))

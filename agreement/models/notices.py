@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, router, transaction
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
@@ -104,14 +104,13 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
         No row a user is needed until one is read. News is what had not taken effect when the user joined, where the
         user model says when that was (``date_joined``); news of a cancelled edition is its cancellation, unless it
-        was taken back before anybody was told, or before the user joined.
+        was taken back before anybody was told, or before the user joined. What is held whole is no news anywhere.
         """
-        at = at or timezone.now()
+        at, held = at or timezone.now(), Q(paused_at__lt=F("due_at"))
         found = self.filter(due_at__lte=at).exclude(~Q(kind=Notice.Kind.CANCELLED), edition__cancelled_at__lte=at)
-        untold = Notice.objects.filter(
-            edition=OuterRef("edition"), kind=Notice.Kind.PUBLISHED, due_at__gt=OuterRef("edition__cancelled_at")
-        )
-        found = found.exclude(Exists(untold), kind=Notice.Kind.CANCELLED)
+        untold = Notice.objects.filter(held | Q(due_at__gt=OuterRef("edition__cancelled_at")))
+        untold = untold.filter(edition=OuterRef("edition"), kind=Notice.Kind.PUBLISHED)
+        found = found.exclude(Exists(untold), kind=Notice.Kind.CANCELLED).exclude(held)
         if not conf.get().SHOW_SCHEDULED:  # Then an edition has no page before its effect, nor ever if cancelled.
             found = found.filter(edition__effective_from__lte=at, edition__cancelled_at=None)
         if joined := getattr(user, "date_joined", None):
