@@ -258,6 +258,16 @@ def test_a_letter_about_several_editions_says_when_each_takes_effect():
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("language", "in_force"), [("kk", "бастап күшінде"), ("ru", "действует с")])
+def test_a_letter_about_several_coming_editions_calls_none_of_them_in_force(language, in_force):
+    published()
+    published(2, effective_from=later(days=5))
+    said = letter(published(3, effective_from=later(days=10)).notices.get(), language, since=1)
+    for words in (said.text, said.html):
+        assert in_force not in words
+
+
+@pytest.mark.django_db
 def test_a_letter_to_whom_nothing_was_told_speaks_of_no_edition_before_the_first():
     published()
     said = letter(published(2).notices.get(), "ru", since=0)
