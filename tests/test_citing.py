@@ -75,7 +75,7 @@ def test_a_clause_is_quoted_with_all_that_stands_in_it_and_its_source():
     assert f'href="{PAGE}#2.1-1"' in found
     assert 'href="#' not in found
     assert "id=" not in found
-    assert f'<figcaption class="agreement-small"><a href="{PAGE}#2.1"><span lang="ru">Соглашение</span>, Реда' in found
+    assert f'<figcaption class="agreement-small"><a href="{PAGE}#2.1"><span lang="ru">Соглашение</span>, реда' in found
 
 
 def test_a_clause_gives_its_parts_to_a_template():
