@@ -172,3 +172,9 @@ def test_no_english_is_left_on_the_desk_of_officers(register, django_user_model,
     with translation.override(language):
         left["index"] = english(officer.get(reverse("admin:index")).content.decode())
     assert {page: words for page, words in left.items() if words} == {}
+
+
+def test_the_title_of_every_kazakh_page_is_in_sensible_kazakh(django_user_model):
+    publisher = staff(django_user_model, "publisher", roles.PUBLISHERS)
+    page = publisher.get(at("edition_changelist", language="kk")).content.decode()
+    assert "| Сайттың әкімшілік бөлімі</title>" in page

@@ -17,6 +17,7 @@ WORDS = [
     ),
     _("Administration"),
     _("Django administration"),
+    _("Django site admin"),
     _("Select %s to change"),
     _("Select %s to view"),
     _(
