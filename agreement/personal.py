@@ -119,7 +119,9 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     except Outside:
         return _to_withdrawal(visit)
     except (Stale, consents.Reworded):
-        return _ask(Visit(visit.request, timezone.now(), gate.fresh(), {}), timeline, stale=True)
+        # As it is by now: it may have become so since this request began.
+        again = Visit(visit.request, timezone.now(), gate.fresh(), {})
+        return _ask(again, again.timeline(slug), stale=True)
     return HttpResponseRedirect(next_path(visit.request) or visit.path("record"))
 
 

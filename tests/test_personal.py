@@ -130,6 +130,23 @@ def test_a_stale_form_is_answered_with_the_text_in_force_and_records_nothing(rea
     assert Acceptance.objects.get().edition == new
 
 
+def test_a_form_that_goes_stale_while_it_is_read_is_answered_with_the_newest_text(reader, monkeypatch):
+    factories.published()
+    shown = fields(reader.get(HERE).content.decode())
+    read, new = personal._answers, []
+
+    def slowly(*of):
+        new.append(changed("новый"))
+        return read(*of)
+
+    monkeypatch.setattr(personal, "_answers", slowly)
+    response = reader.post(HERE, shown | {"decision": "accept"})
+
+    assert response.status_code == 409
+    assert fields(response.content.decode())["digest"] == new[0].digest
+    assert not Acceptance.objects.exists()
+
+
 def _tampered(edition, scheduled, draft):
     return {
         "digest of another": (answer(edition, digest=scheduled.digest), 409),
