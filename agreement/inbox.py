@@ -13,7 +13,7 @@ from agreement.compared import Compared
 from agreement.models import Edition, Notice
 from agreement.models.notices import LATEST
 from agreement.pages import Visit
-from agreement.personal import LONG, joined_by, personal
+from agreement.personal import LONG, binding, joined_by, personal
 from agreement.shown import Shown, frame
 
 
@@ -47,7 +47,7 @@ def notices(visit: Visit) -> HttpResponse:
     for notice in found:
         timeline = by_key[notice.edition.agreement_id]
         shown = Shown.of(notice.edition, timeline, visit.at)
-        before, number = next(reversed(joined[timeline.key]), None), notice.edition.number or 0
+        before, number = next(reversed(binding(joined[timeline.key])), None), notice.edition.number or 0
         since = before.edition.number if before and (before.edition.number or 0) < number else None
         changes = None
         if since and before and timeline.key not in explained and not notice.edition.cancelled_at:

@@ -197,6 +197,11 @@ def joined_by(visit: Visit) -> dict[int, list[Acceptance]]:
     return found
 
 
+def binding(rows: Iterable[Acceptance]) -> list[Acceptance]:
+    """Those joinings whose edition was not taken back: one joined beforehand that never took effect bound nobody."""
+    return [row for row in rows if row.edition.cancelled_at is None]
+
+
 def _wanted(visit: Visit, timeline: Timeline, joined: Sequence[Acceptance]) -> Dated | None:
     """The edition to be asked about: the one in force, or, if the site shows and asks beforehand, the next."""
     in_force, site = timeline.in_force(visit.at), conf.get()
@@ -226,7 +231,7 @@ def _to_withdrawal(visit: Visit) -> HttpResponse:
 
 def _question(visit: Visit, timeline: Timeline, edition: Dated, rows: Sequence[Acceptance]) -> Question:
     shown, settled = _in_language(visit, visit.shown(timeline, edition)), _settled(timeline, edition, rows)
-    joined = next((row for row in reversed(rows) if (row.edition.number or 0) <= edition.number), None)
+    joined = next((row for row in reversed(binding(rows)) if (row.edition.number or 0) <= edition.number), None)
     if joined is None or joined.edition_id == edition.pk:
         before = _row(timeline, joined, shown) if joined else None
         return Question(shown=shown, joined=before, settled=settled)

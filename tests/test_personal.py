@@ -331,6 +331,21 @@ def test_a_site_that_asks_beforehand_shows_the_next_edition(reader, settings):
     assert "Вы присоединились к редакции № 2" in after
 
 
+@pytest.mark.parametrize("page", ["terms/accept", "notices"])
+def test_what_changed_is_told_from_the_edition_that_bound_and_not_from_one_taken_back(reader, user, settings, page):
+    settings.AGREEMENT = {**settings.AGREEMENT, "JOIN_BEFOREHAND": True, "NOTICE_DELAY": timedelta(0)}
+    first, second = factories.published(), changed("новый", effective_from=timezone.now() + DAY)
+    for edition in (first, second):
+        Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="ru", kind="explicit")
+    second.cancel()
+    changed("новый")
+
+    said = reader.get(f"/ru/agreements/{page}/").content.decode()
+
+    assert "Текст не изменился" not in said
+    assert "<ins>" in said
+
+
 def test_a_site_that_hides_what_is_scheduled_does_not_ask_about_it(reader, settings):
     settings.AGREEMENT = {**settings.AGREEMENT, "JOIN_BEFOREHAND": True, "SHOW_SCHEDULED": False}
     reader.post(HERE, answer(factories.published()))
