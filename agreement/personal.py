@@ -299,7 +299,11 @@ def record_page(visit: Visit, *, reworded: bool = False) -> HttpResponse:
     consented, more_consented = _consents(visit)
     context = {
         "joinings": joinings[::-1],
-        "notices": [(row, _moment(row.settled_at, row.notice.edition.agreement)) for row in told],
+        "notices": [
+            (row, Shown.of(edition, by_key[edition.agreement_id], visit.at), _moment(row.settled_at, edition.agreement))
+            for row in told
+            for edition in [row.notice.edition]
+        ],
         "withdrawals": [
             (row, *(_moment(at, row.agreement) for at in (row.registered_at, row.effective_at))) for row in left
         ],
