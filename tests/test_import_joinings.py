@@ -45,7 +45,8 @@ def at(days: float) -> str:
 def test_history_is_recorded_as_it_happened_and_repeating_it_is_harmless(history, tmp_path):
     lines = f"user,edition,at,language\nuser0,1,{at(1)},kk\nuser1,1,{at(19.5)},\nuser0,2,{at(20)},ru\n"
 
-    assert run(tmp_path, lines) == run(tmp_path, lines) == "Recorded 3 joinings of 'terms'.\n"
+    assert run(tmp_path, lines) == "Recorded 3 joinings of 'terms'.\n"
+    assert run(tmp_path, lines) == "Recorded 0 joinings of 'terms'. 3 were known already, and stay as they are.\n"
 
     rows = Acceptance.objects.order_by("at")
     assert [(row.user.username, row.edition.number, row.language, row.kind) for row in rows] == [
@@ -57,6 +58,18 @@ def test_history_is_recorded_as_it_happened_and_repeating_it_is_harmless(history
         (START + days * DAY, history[number].digest, False) for days, number in ((1, 0), (19.5, 0), (20, 1))
     ]
     assert Act.objects.filter(kind="joined", model="agreement", note="joinings.csv").count() == 2
+
+
+@pytest.mark.parametrize(("dry_run", "verb"), [(False, "Recorded"), (True, "Would record")])
+def test_what_users_had_joined_by_themselves_before_is_not_said_to_be_recorded(history, tmp_path, dry_run, verb):
+    user = get_user_model().objects.get(username="user0")
+    Acceptance.objects.record(user=user, edition=history[1], digest=history[1].digest, language="kk", kind="deemed")
+
+    said = run(tmp_path, f"user,edition,at\nuser0,2,{at(21)}\nuser1,2,{at(21)}\n", dry_run=dry_run)
+
+    assert said == f"{verb} 1 joinings of 'terms'. 1 were known already, and stay as they are.\n"
+    assert Acceptance.objects.filter(kind="imported").count() == (0 if dry_run else 1)
+    assert Act.objects.filter(kind="joined").exists() != dry_run
 
 
 def test_a_dry_run_records_nothing(history, tmp_path):

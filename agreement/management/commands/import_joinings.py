@@ -56,27 +56,30 @@ class Command(BaseCommand):
         if wrong:
             more = [f"And {len(wrong) - NAMED} more."] if len(wrong) > NAMED else []
             raise refusal("\n".join([*wrong[:NAMED], *more]), "\nNothing was recorded: mend the file and repeat.")
-        if not dry_run:
-            with transaction.atomic(using=router.db_for_write(Acceptance)):
-                self.record(file, timeline)
-        self.stdout.write(f"{'Would record' if dry_run else 'Recorded'} {count} joinings of {timeline.slug!r}.")
+        with transaction.atomic(using=(alias := router.db_for_write(Acceptance))):
+            made = self.record(file, timeline)
+            transaction.set_rollback(dry_run, using=alias)
+        known = f" {count - made} were known already, and stay as they are." if made < count else ""
+        self.stdout.write(f"{'Would record' if dry_run else 'Recorded'} {made} joinings of {timeline.slug!r}.{known}")
 
-    def record(self, file: str, timeline: gate.Timeline) -> None:
-        """Every line, or, in the transaction this runs in, none."""
+    def record(self, file: str, timeline: gate.Timeline) -> int:
+        """Every line, or, in the transaction this runs in, none; how many were not known."""
+        made = 0
         editions = Edition.objects.select_related("agreement").in_bulk([one.pk for one in timeline.editions])
         for number, line in self.lines(file, timeline):
             if isinstance(line, str):  # An account was deleted, or the file changed, since it was checked.
                 raise refusal(f"Line {number}: {line}", "Nothing was recorded: mend the file and repeat.")
-            Acceptance.objects.record(
+            made += Acceptance.objects.record(
                 user=line.user,
                 edition=editions[line.edition.pk],
                 digest=line.edition.digest,
                 language=line.language,
                 kind=Acceptance.Kind.IMPORTED,
                 at=line.at,
-            )
+            ).made
         agreement = Agreement.objects.get(pk=timeline.key)
         Act.objects.log(Act.Kind.JOINED, on=agreement, by=whose_shell(), note=Path(file).name)
+        return made
 
     def timeline(self, slug: str | None) -> gate.Timeline:
         known = gate.timelines().agreements
