@@ -148,30 +148,44 @@ class Gone:
     consents: set[int] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What legal holds keep: names of persons, as a ``Person`` has them, keys of accounts, and editions."""
+
+    names: set[str]
+    users: set[Any]
+    editions: set[int]
+
+    @classmethod
+    def at(cls, at: datetime) -> Held:
+        """By the holds standing then, and by those that stand now: these keep what there is now, whatever instant is
+        asked about. 1 query. Asked anew for each batch, since a hold may be placed while a long run goes on.
+        """
+        holds = list(LegalHold.objects.standing(at) | LegalHold.objects.standing(max(at, timezone.now())))
+        users = {hold.user_id for hold in holds if hold.user_id}
+        names = {f"user:{user}" for user in users} | {name for hold in holds for name in hold.pseudonyms}
+        return cls(names, users, {hold.edition_id for hold in holds if hold.edition_id})
+
+    def keeps(self, person: Person) -> bool:
+        return bool(person.names & self.names or (self.editions and self.editions & person.concerned()))
+
+
 def erase(*, at: datetime | None = None, dry_run: bool = False) -> Tally:
     """Erase what is past its term at that instant (now), some hundred people at a time; safe to repeat, or to kill."""
     at = at or timezone.now()
-    # Whatever instant is asked about, a hold that stands now keeps what there is now.
-    holds = list(LegalHold.objects.standing(at) | LegalHold.objects.standing(max(at, timezone.now())))
-    held = {name for hold in holds for name in (*hold.pseudonyms, *([f"user:{hold.user_id}"] if hold.user_id else []))}
-    bound = {hold.edition_id for hold in holds if hold.edition_id}
-    total = Tally()
-    gone, batch = Gone(), list[Person]()
-    for person in expired(at, bound):
-        if person.names & held or (bound and bound & person.concerned()):
-            total = _plus(total, held=1)
-            continue
+    total, gone, batch = Tally(), Gone(), list[Person]()
+    for person in expired(at, Held.at(at).editions):
         batch.append(person)
         if len(batch) == BATCH:
-            total, batch = _erase(batch, at, bound, total, gone, dry_run=dry_run), []
-    total = _erase(batch, at, bound, total, gone, dry_run=dry_run)
-    kept = {name.partition(":")[2] for name in held if not name.startswith("user:")}
+            total, batch = _erase(batch, at, total, gone, dry_run=dry_run), []
+    total = _erase(batch, at, total, gone, dry_run=dry_run)
+    held = Held.at(at)
+    kept = {name.partition(":")[2] for name in held.names if not name.startswith("user:")}
     consents = Consent.objects.exclude(pseudonym__in=kept)
-    told = Delivery.objects.exclude(notice__edition__in=bound).exclude(pseudonym__in=kept)
+    told = Delivery.objects.exclude(notice__edition__in=held.editions).exclude(pseudonym__in=kept)
     total = _plus(total, consents=_erase_consents(consents, at, gone, dry_run=dry_run))
     total = _plus(total, deliveries=_erase_told(told, at, gone, dry_run=dry_run))
-    users = [hold.user_id for hold in holds if hold.user_id]
-    return _erase_strangers(told, consents, users, at, total, gone, dry_run=dry_run)
+    return _erase_strangers(told, consents, held.users, at, total, gone, dry_run=dry_run)
 
 
 def expired(at: datetime, held: Collection[int] = ()) -> Iterator[Person]:
@@ -277,9 +291,10 @@ def _person(terms: Terms, joined: list[Acceptance], left: list[Withdrawal]) -> P
     return Person(terms, names, joined, left)
 
 
-def _erase(
-    people: list[Person], at: datetime, held: Collection[int], total: Tally, gone: Gone, *, dry_run: bool
-) -> Tally:
+def _erase(people: list[Person], at: datetime, total: Tally, gone: Gone, *, dry_run: bool) -> Tally:
+    held = Held.at(at)
+    due, people = people, [person for person in people if not held.keeps(person)]
+    total = _plus(total, held=len(due) - len(people))
     if not dry_run:
         # Files first: what is marked as erased is never looked at again, and a file deleted already is no hindrance.
         everybody, people = people, [person for person in people if _scans_deleted(person)]
@@ -294,7 +309,7 @@ def _erase(
     # Of each agreement its own: in another one the same person's term may not have begun.
     theirs = [Q(notice__edition__agreement=agreement, user__in=keys) for agreement, keys in users.items() if keys]
     told = Delivery.objects.filter(reduce(or_, theirs)) if theirs else Delivery.objects.none()
-    told = told.exclude(address_digest="").exclude(notice__edition__in=held)
+    told = told.exclude(address_digest="").exclude(notice__edition__in=held.editions)
     done = {"people": len(people), "joinings": len(joined), "withdrawals": len(left)}
     if dry_run:
         gone.moments.update(row.account_deleted_at for person in people for row in person.rows if row.erased_at is None)

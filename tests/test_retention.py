@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -571,6 +572,21 @@ def test_a_hold_placed_since_the_instant_asked_about_keeps_all_the_same():
     over = NOW()
     LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", user=user)
     assert retention.erase(at=over) == retention.Tally(held=1)
+
+
+def test_a_hold_placed_while_a_run_goes_on_keeps_what_the_run_has_not_erased_yet(monkeypatch):
+    (user,) = factories.users(1)
+    join(user, factories.published(retention_years=0))
+    leave(user)
+    found = retention.expired
+
+    def looked_up(*of: Any) -> Iterator[retention.Person]:
+        yield from found(*of)
+        LegalHold.objects.hold(ground="Сот ұйғарымы № 7", by="А. Серікова", user=user)
+
+    monkeypatch.setattr(retention, "expired", looked_up)
+    assert retention.erase() == retention.Tally(held=1)
+    assert_kept()
 
 
 def test_a_hold_names_just_one():
