@@ -140,6 +140,9 @@ class Watched(AnyModelAdmin):
     whatever comes of it.
     """
 
+    class Media:
+        css = {"all": ["agreement/admin.css"]}
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if self.has_view_or_change_permission(request):
             looked = self.model()

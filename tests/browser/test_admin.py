@@ -217,6 +217,18 @@ def test_a_privacy_officer_sees_joinings_and_no_editions_and_no_log(person, lang
 
 
 @languages
+@pytest.mark.parametrize("listed", ["acceptance", "withdrawal", "legalhold"])
+def test_what_can_be_done_covers_no_word_of_a_lists_title(person, language, listed):
+    person.log_in("officer")
+    person.page.set_viewport_size({"width": 1100, "height": 800})
+    assert person.open(f"agreement/{listed}/") == 200
+
+    title, tools = (person.page.locator(of).bounding_box() for of in ("#content > h1", ".object-tools"))
+
+    assert title["y"] + title["height"] <= tools["y"]
+
+
+@languages
 def test_from_login_to_published_in_twelve_clicks_and_one_typed_confirmation(person, language, django_user_model):
     django_user_model.objects.get(username="author").groups.add(Group.objects.get(name=roles.PUBLISHERS))
     person.log_in("author")
