@@ -153,6 +153,17 @@ def test_the_list_counts_nothing_and_costs_the_same_for_many(officer):
     assert not [sql for sql in many if "COUNT(" in sql]
 
 
+def test_the_list_calls_an_edition_by_its_number_and_not_by_its_key(officer):
+    factories.published(slug="rules")
+    edition = factories.published()
+    join(officer.user, edition)
+
+    found = page(officer, at("changelist"))
+
+    assert (edition.number, edition.pk) != (1, 1)
+    assert re.search(r'<td class="field-about">terms, редакция № 1</td>', found)
+
+
 def test_the_report_tells_who_has_not_joined(officer):
     edition, users = factories.published(), factories.users(4)
     join(users[0], edition)

@@ -13,7 +13,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncMonth
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -81,16 +81,16 @@ class AcceptanceAdmin(ReadOnly, Watched, OfPeople, Endless, AcceptanceModelAdmin
     formfield_overrides = SPOKEN
     list_display = ["id", "about", "user", "kind", "language", "when"]
     list_filter = ["kind"]
-    list_select_related = ["user"]
+    list_select_related = ["user", "edition__agreement"]
     change_list_template = "admin/agreement/acceptance/change_list.html"
     shown = ["subject", "user", "kind", "when", "recorded", "language", "displayed", "told", "digest"]
     shown += ["reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"]
 
-    class Media:
-        css = {"all": ["agreement/admin.css"]}
-
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("agreement.add_acceptance")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Acceptance]:
+        return super().get_queryset(request).defer(*(f"edition__{name}" for name in LONG))
 
     def get_fields(self, request: HttpRequest, obj: Acceptance | None = None) -> Any:
         return self.shown if obj else WRITTEN
@@ -162,8 +162,8 @@ class AcceptanceAdmin(ReadOnly, Watched, OfPeople, Endless, AcceptanceModelAdmin
     # What the list and the page show.
 
     @admin.display(description=_("edition"))
-    def about(self, acceptance: Acceptance) -> int:
-        return acceptance.edition_id
+    def about(self, acceptance: Acceptance) -> str:
+        return str(acceptance.edition)
 
     @admin.display(description=_("edition"))
     def subject(self, acceptance: Acceptance) -> str:
