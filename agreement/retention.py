@@ -431,7 +431,10 @@ def _consents_of(people: list[Person], gone: Collection[int]) -> Q:
 
 
 def _years_later(at: datetime, years: int) -> datetime:
-    """The same day so many years later, 1 March for 29 February: never a day too early."""
+    """The same day so many years later, 1 March for 29 February: never a day too early, nor an hour where the zone's
+    offset changed meanwhile.
+    """
+    at = at.astimezone(timezone.get_default_timezone())
     try:
         return at.replace(year=at.year + years)
     except ValueError:

@@ -686,6 +686,8 @@ def test_the_command_tells_exactly_what_and_changes_nothing_dry():
         (datetime(2026, 3, 1, 9, tzinfo=UTC), 3, datetime(2029, 3, 1, 9, tzinfo=UTC)),
         (datetime(2028, 2, 29, 9, tzinfo=UTC), 3, datetime(2031, 3, 1, 9, tzinfo=UTC)),
         (datetime(2028, 2, 29, 9, tzinfo=UTC), 4, datetime(2032, 2, 29, 9, tzinfo=UTC)),
+        # 1 December 00:30 in Almaty, before and after its offset changed.
+        (datetime(2023, 11, 30, 18, 30, tzinfo=UTC), 3, datetime(2026, 11, 30, 19, 30, tzinfo=UTC)),
     ],
 )
 def test_a_year_ends_on_its_day(at, count, expected):
