@@ -82,6 +82,19 @@ def test_an_officer_enters_an_application_and_the_user_gets_the_reply(officer, d
     assert Act.objects.filter(kind="withdrawn", by="user0", note=row.reference).count() == 1
 
 
+def test_an_application_sent_twice_is_entered_once_and_another_one_beside_it(officer):
+    factories.published()
+    (user,) = factories.users(1)
+
+    for changed in ({}, {}, {"application_number": "13-к"}):
+        answer = officer.post(at("withdrawal_add"), application(user=user.pk, **changed), follow=True)
+        assert answer.status_code == 200
+
+    entered = Withdrawal.objects.order_by("serial").values_list("serial", "application_number")
+    assert list(entered) == [(1, "12-к"), (2, "13-к")]
+    assert Act.objects.filter(kind="withdrawn").count() == 2
+
+
 class Later:
     """A clock that stands where it is set."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -36,6 +36,8 @@ else:
 #: How long a scan may be, and what it may be by its first bytes.
 LONGEST = 10 * 1024 * 1024
 KINDS = {b"%PDF-": ".pdf", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
+#: The same application from the same officer within this time is the same click.
+TWICE = timedelta(minutes=1)
 #: What an officer writes; the rest of the entry follows.
 WRITTEN = (
     *("agreement", "user", "applicant", "application_number", "received_on", "outcome", "effective_at", "ground"),
@@ -120,9 +122,14 @@ class WithdrawalAdmin(ReadOnly, Watched, OfPeople, Endless, WithdrawalModelAdmin
 
     def save_model(self, request: HttpRequest, obj: Withdrawal, form: Any, change: Any) -> None:
         """Enter it in the register: number, round and consents follow, and the user gets the reply."""
-        written = {name: form.cleaned_data[name] for name in WRITTEN}
-        row = Withdrawal.objects.register(**written, by=name_of(request.user))
-        Act.objects.log(Act.Kind.WITHDRAWN, on=row, by=request.user, note=row.reference)
+        written, by = {name: form.cleaned_data[name] for name in WRITTEN}, name_of(request.user)
+        written["agreement"].lock()
+        # A double click: the register would keep both entries for good, and the user would get two replies.
+        same = {name: value for name, value in written.items() if name not in {"scan", "effective_at"}}
+        twins = Withdrawal.objects.filter(**same, registered_by=by, registered_at__gt=timezone.now() - TWICE)
+        if (row := twins.first()) is None:
+            row = Withdrawal.objects.register(**written, by=by)
+            Act.objects.log(Act.Kind.WITHDRAWN, on=row, by=request.user, note=row.reference)
         obj.__dict__.update({name: value for name, value in row.__dict__.items() if name != "_state"})
         obj._state.adding = False
 
