@@ -366,7 +366,7 @@ def test_the_record_shows_joinings_notices_and_the_own_redline(reader, user):
     assert "/ru/agreements/terms/editions/2/changes/?from=1" in page
     assert page.count("<article") == 2
     assert page.count("/ru/agreements/terms/editions/") >= 4
-    assert re.search(r'новая редакция, <a [^>]*><span lang="ru">Пользовательское соглашение</span>, Ред', page)
+    assert re.search(r'новая редакция, <a [^>]*><span lang="ru">Пользовательское соглашение</span>, ред', page)
     assert factories.users(1)[0].username not in page
 
 
