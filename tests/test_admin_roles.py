@@ -144,6 +144,16 @@ def test_remarks_about_people_are_read_only_by_who_may_see_personal_data(django_
         assert "Сот шешімі." in client.get(at("act_changelist")).content.decode()
 
 
+@pytest.mark.parametrize("lookup", ["note", "note__contains", "note__startswith"])
+def test_a_remark_one_may_not_read_is_not_filtered_by_either(django_user_model, lookup):
+    Act.objects.log(Act.Kind.JOINED, on=Acceptance(pk=5), by="olga", note="Асан")
+    author = staff(django_user_model, "aigul", roles.AUTHORS)
+    superuser = staff(django_user_model, "root", is_superuser=True)
+
+    assert author.get(at("act_changelist"), {lookup: "Асан"}).status_code == 400
+    assert "olga" in superuser.get(at("act_changelist"), {lookup: "Асан"}).content.decode()
+
+
 def test_the_log_outlives_the_account_and_the_draft(django_user_model):
     admin = desk(django_user_model, "superuser", name="admin")
     edition = factories.draft()
