@@ -65,6 +65,14 @@ def test_a_page_says_what_one_may_not_do_and_who_may(django_user_model):
     assert "to write this draft" not in page
 
 
+def test_the_history_of_a_draft_is_not_called_that_of_a_published_edition(django_user_model):
+    draft, edition = factories.draft(slug="other"), factories.published()
+    publisher = staff(django_user_model, "publisher", PUBLISHERS)
+    says = "A published edition never changes"
+    assert says not in publisher.get(at("edition_history", draft.pk)).content.decode()
+    assert says in publisher.get(at("edition_history", edition.pk)).content.decode()
+
+
 def test_of_many_who_may_the_first_are_named(django_user_model):
     for number in range(roles.NAMED + 1):
         staff(django_user_model, f"p{number}", PUBLISHERS)
