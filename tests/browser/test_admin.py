@@ -457,6 +457,25 @@ def test_what_is_typed_is_kept_and_not_left_by_mistake(person, language):
 
 
 @pytest.mark.parametrize("language", ["ru"])
+def test_who_was_logged_out_meanwhile_logs_in_beside_and_saves_what_was_typed(person, language):
+    draft = draft_of()
+    person.log_in("author")
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    beside = Person(person.page.context.new_page(), person.site, language)
+    beside.open("")
+    beside.submit("#logout-form button")
+    person.append("ru", "1.2", " После выхода.")
+    person.click("input[name=_continue]")
+    person.page.locator(".agreement-kept", has_text="вы вышли из системы").wait_for(timeout=8000)
+    assert "После выхода." in person.page.locator("#id_body_ru").input_value()
+
+    beside.log_in("author")
+    person.submit("input[name=_continue]")
+    draft.refresh_from_db()
+    assert "После выхода." in draft.body_ru
+
+
+@pytest.mark.parametrize("language", ["ru"])
 @pytest.mark.parametrize("meanwhile", ["edited", "published", "forbidden", "logged out"])
 def test_a_publish_page_left_open_is_refused_and_nothing_is_published(person, meanwhile, language):
     draft = draft_of()

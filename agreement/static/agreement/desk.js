@@ -14,7 +14,7 @@
     };
     const languages = ["kk", "ru"];
     const sides = {};
-    let texts = {}, messages = [], asked = 0, saving = false, dirty = false, together = true, panel = "preview";
+    let texts = {}, messages = [], asked = 0, saving = false, sure = false, dirty = false, together = true, panel = "preview";
 
     // One text with its margin and its findings.
     for (const language of languages) {
@@ -163,11 +163,20 @@
         for (const [name, value] of Object.entries(extra)) fields.set(name, value);
         return fields;
     }
-    async function ask(address, extra) {
+    async function ask(address, extra, again = true) {
         const answer = await fetch(address, {method: "POST", body: posted(extra), headers: {"Accept": "application/json"}});
         const type = answer.headers.get("Content-Type") || "";
-        if (!type.startsWith("application/json")) throw new Error(String(answer.status));
-        return answer.json();
+        if (type.startsWith("application/json")) return answer.json();
+        if (answer.status === 403 && again && await renewed()) return ask(address, extra, false);
+        throw Object.assign(new Error(String(answer.status)), {refused: answer.status === 403});
+    }
+    async function renewed() {
+        // Who logged in anew in another tab has a new token there: the one of this form is of the login before.
+        const answer = await fetch(location.href, {headers: {"Accept": "text/html"}});
+        const there = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const token = there.querySelector("[name=csrfmiddlewaretoken]");
+        if (token) form.elements.csrfmiddlewaretoken.value = token.value;
+        return Boolean(token);
     }
     async function check() {
         const turn = ++asked;
@@ -242,7 +251,30 @@
         }, Number(said.pause || 3000));
     }
     form.addEventListener("input", (event) => { if (!(event.target.id || "").startsWith("id_body_")) { dirty = true; keepLater(); } });
-    form.addEventListener("submit", () => { saving = true; clearTimeout(later); });
+    form.addEventListener("submit", async (event) => {
+        clearTimeout(later);
+        if (sure || !dirty) {
+            saving = true;
+            return;
+        }
+        // Logged out, the browser would be led to the login, and the words on the page would be gone.
+        event.preventDefault();
+        if (saving) return;
+        saving = true;
+        try {
+            await ask(said.check, {});
+            sure = true;
+        } catch (error) {
+            sure = Boolean(error.refused); // The page that refuses gives the words back.
+        }
+        if (sure) {
+            form.requestSubmit(event.submitter);
+        } else {
+            saving = false;
+            kept.textContent = said.offline;
+            kept.scrollIntoView({block: "center"});
+        }
+    });
     addEventListener("beforeunload", (event) => { if (dirty && !saving) event.preventDefault(); });
     const discard = document.getElementById("agreement-discard");
     if (discard) {
