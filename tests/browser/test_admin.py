@@ -24,6 +24,7 @@ from reversion.models import Version
 
 from agreement import conf, dispatch, roles
 from agreement.models import Acceptance, Act, Delivery, Edition, Notice, Progress
+from agreement.models.autosave import Autosave
 from agreement.models.editions import State
 from agreement.models.refusals import TEXTS
 from portal_site.management.commands import demo
@@ -454,6 +455,26 @@ def test_what_is_typed_is_kept_and_not_left_by_mistake(person, language):
     assert "Сақталмаған." in draft.body_kk
     assert asked == ["beforeunload"]
     assert person.page.locator("#agreement-slot").count() == 0
+
+
+@pytest.mark.parametrize("language", ["ru"])
+def test_what_was_left_unsaved_is_not_overwritten_before_one_decides_on_it(person, language):
+    draft = draft_of()
+    Autosave.objects.keep(
+        author=get_user_model().objects.get(username="author").pk,
+        edition=draft,
+        fields={"summary_ru": "Оставлено вчера."},
+        base="",
+    )
+    person.log_in("author")
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    person.append("ru", "1.2", " Начато сегодня.")
+    person.page.locator(".agreement-kept", has_text="Пока не запоминается").wait_for(timeout=8000)
+    assert Autosave.objects.get().fields == {"summary_ru": "Оставлено вчера."}
+
+    person.click("#agreement-discard")
+    person.page.locator(".agreement-kept", has_text="Запомнено").wait_for(timeout=8000)
+    assert "Начато сегодня." in Autosave.objects.get().fields["body_ru"]
 
 
 @pytest.mark.parametrize("language", ["ru"])

@@ -242,6 +242,10 @@
     function keepLater() {
         clearTimeout(later);
         later = setTimeout(async () => {
+            if (document.getElementById("agreement-slot")) { // What is in the slot is still to be decided on.
+                kept.textContent = said.undecided;
+                return;
+            }
             try {
                 const answer = await ask(said.autosave, {});
                 kept.textContent = answer.said || answer.sentence;
@@ -281,6 +285,7 @@
         discard.addEventListener("click", async () => {
             await ask(said.autosave, {discard: "1"});
             document.getElementById("agreement-slot").remove();
+            if (dirty) keepLater();
         });
     }
     if ("unsaved" in said) { // A save was refused: the words on the page are nowhere else.
