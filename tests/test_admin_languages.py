@@ -14,7 +14,7 @@ from django.utils import timezone, translation
 from reversion.models import Version
 
 from agreement import dispatch, roles
-from agreement.models import Acceptance, Act, Consent, Delivery, Edition, LegalHold, Withdrawal
+from agreement.models import Acceptance, Act, Agreement, Consent, Delivery, Edition, LegalHold, Withdrawal
 from tests import factories
 from tests.test_admin import at, written
 from tests.test_admin_roles import staff
@@ -107,6 +107,18 @@ def test_no_english_is_left_on_the_desk(pages, django_user_model, language):
         left["login"] = english(client.get(reverse("admin:login")).content.decode())
     assert seen > 30
     assert {page: words for page, words in left.items() if words} == {}
+
+
+def test_no_misspelt_kazakh_of_djangos_is_left_on_the_desk(pages, django_user_model):
+    client = staff(django_user_model, "root", is_superuser=True)
+    agreement = Agreement.objects.get()
+    there = [at(page, *args, language="kk") for page, args in pages]
+    there += [at(f"agreement_{page}", agreement.pk, language="kk") for page in ("change", "history")]
+    words = {"Даңғо", "Өшіру/Уақыт", "Қолданушы", "Өзгет", "Сүзгіз", "объектт", "Сақта және"}
+    seen = {address: client.get(address).content.decode() for address in there}
+    assert {
+        address: found for address, page in seen.items() if (found := {word for word in words if word in page})
+    } == {}
 
 
 @pytest.mark.parametrize("language", ["kk", "ru"])

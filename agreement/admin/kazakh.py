@@ -1,4 +1,4 @@
-"""Words of Django and django-reversion that the desk shows and they have no Kazakh for.
+"""Words of Django and django-reversion that the desk shows and they have no Kazakh for, or a misspelt one.
 
 Nothing imports this: ``makemessages`` reads it, so that they stand in our catalogues, whose words any host gets that
 has the app installed. The Russian words are the packages' own, but for gender, case, quotes and plurals they get wrong.
@@ -15,9 +15,24 @@ WORDS = [
         "Are you sure you want to delete the %(object_name)s “%(escaped_object)s”? All of the following "
         "related items will be deleted:"
     ),
+    # Up to Django 6.0
+    _(
+        'Are you sure you want to delete the %(object_name)s "%(escaped_object)s"? All of the following '
+        "related items will be deleted:"
+    ),
+    _("Add %s"),
+    _("Change"),
+    _("Change %s"),
+    _("Change history: %s"),
+    _("Date/time"),
+    _("Django site admin"),
+    _("Filter"),
+    _("No fields changed."),
+    _("Save and add another"),
+    _("Save and continue editing"),
+    _("User"),
     _("Administration"),
     _("Django administration"),
-    _("Django site admin"),
     _("Select %s to change"),
     _("Select %s to view"),
     _(
