@@ -161,9 +161,12 @@ def lines(redline: Redline) -> list[Line]:
 
 
 def html(redline: Redline, language: str, *, whole: bool = False) -> SafeString:
-    """The redline of texts in that language, one unit below the other; ``whole`` shows the unchanged ones too."""
+    """The redline of texts in that language, one unit below the other; ``whole`` shows the unchanged ones too.
+
+    Empty where nothing is to be shown.
+    """
     context = {"lines": lines(redline), "language": language, "whole": whole}
-    return SafeString(render_to_string("agreement/redline.html", context))
+    return SafeString(render_to_string("agreement/redline.html", context).strip())
 
 
 def beside(document: clauses.Document, redline: Redline | None) -> Iterator[Beside]:

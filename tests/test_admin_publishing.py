@@ -46,6 +46,15 @@ def words(answer) -> str:
 # What is asked
 
 
+def test_what_the_edition_states_is_compared_as_the_words_are(publisher):
+    factories.published(notice_days=10, retention_years=5)
+    edition = factories.draft(notice_days=0, retention_years=5, material=False)
+    page = publisher.get(at("edition_publish", edition.pk)).content.decode()
+    assert "<del>10</del> <ins>0</ins>" in page
+    assert page.count("<ins>") == 1
+    assert 'class="agreement-difference"' not in page  # Not one word differs: no box, nor a stop of the tab key.
+
+
 def test_every_warning_is_ticked_by_its_name(publisher):
     factories.published()
     edition = factories.draft(**WARNED)

@@ -71,8 +71,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Differen
     for name in (*WRITTEN, *STATED):
         if old.get(name) != new.get(name):
             _head, _separator, code = name.rpartition("_") if name in WRITTEN else ("", "", "")
-            changed = _changed(name, old.get(name), new.get(name))
-            found.append(Difference(name=name, label=str(label(name)), code=code, html=changed))
+            shown = changed(name, old.get(name), new.get(name))
+            found.append(Difference(name=name, label=str(label(name)), code=code, html=shown))
     return found
 
 
@@ -100,7 +100,8 @@ def said(name: str, value: object) -> object:
     return value
 
 
-def _changed(name: str, old: Any, new: Any) -> SafeString:
+def changed(name: str, old: Any, new: Any) -> SafeString:
+    """One field of two wordings, struck out and underlined."""
     if name.startswith("body_"):
         return html(redline.redline(clauses.parse(old or ""), clauses.parse(new or "")), name.removeprefix("body_"))
     if name in STATED:

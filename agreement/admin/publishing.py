@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, dates
 from agreement.admin.acts import ACTS, may_not
-from agreement.admin.comparing import STATED, redlines, said
+from agreement.admin.comparing import STATED, changed, redlines, said
 from agreement.admin.drafts import findings, fingerprint
 from agreement.admin.outlook import outlook
 from agreement.admin.previews import candidate, proposed, send_test
@@ -55,6 +55,13 @@ def _mail(edition: Edition, code: str, effective_from: datetime | None) -> tuple
     except (ImproperlyConfigured, ValueError) as error:
         return "", str(error)
     return words.subject, words.text
+
+
+def _stated(name: str, binding: Edition | None, edition: Edition) -> object:
+    """What the draft states, beside what the edition in force does, where they differ: it binds as the words do."""
+    value = getattr(edition, name)
+    old = getattr(binding, name) if binding and name != "material" else value
+    return said(name, value) if old == value else changed(name, old, value)
 
 
 def local(day: date, clock: time, zone: str) -> datetime:
@@ -331,7 +338,7 @@ class Publishing(EditionModelAdmin):
             "warned": warnings,
             "texts": texts,
             "parallel": len({clauses.parse(body).numbers for body in bodies.values()}) == 1,
-            "stated": [(label_for_field(name, Edition), said(name, getattr(edition, name))) for name in STATED],
+            "stated": [(label_for_field(name, Edition), _stated(name, binding, edition)) for name in STATED],
             "compared": [(one, redlines(one, edition)) for one in (binding, scheduled) if one],
             "binding": binding,
             "binding_from": binding and moment(binding.effective_from, zone),
