@@ -791,6 +791,12 @@ def test_a_filter_beyond_every_key_is_a_bad_request_or_finds_nothing(superuser, 
         assert superuser.get(at(f"{page}_changelist"), {lookup: value}).status_code < 500
 
 
+@pytest.mark.parametrize(("model", "column"), [("edition", "body_kk"), ("agreement", "slug"), ("act", "kind")])
+def test_no_list_is_filtered_by_a_pattern(superuser, model, column):
+    for lookup in ("regex", "iregex"):
+        assert superuser.get(at(f"{model}_changelist"), {f"{column}__{lookup}": "("}).status_code == 400
+
+
 def test_a_key_no_row_can_have_is_never_a_fault(superuser):
     factories.published()
     for page in ("agreement", "edition", "notice", "delivery"):
