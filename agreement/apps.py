@@ -12,15 +12,13 @@ class AgreementConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from agreement import checks as own
-        from agreement import deployment
+        from agreement import checks
 
-        own.register()
-        deployment.register()
+        checks.register()
         post_migrate.connect(reinstall_seal, sender=self, dispatch_uid="agreement.seal")
-        post_migrate.connect(make_groups, sender=self, dispatch_uid="agreement.roles")
+        post_migrate.connect(make_groups, sender=self, dispatch_uid="agreement.groups")
         if apps.is_installed("modeltranslation") and apps.is_installed("reversion"):
-            # The translated columns come first: a revision holds the fields there are at registration.
+            # The translated columns come first: a revision contains the fields that exist at registration.
             import reversion
 
             from agreement import translation as _translation  # noqa: F401
@@ -29,14 +27,14 @@ class AgreementConfig(AppConfig):
             if not reversion.is_registered(Edition):
                 reversion.register(Edition)
         if apps.is_installed("anymail"):
-            from agreement import bounces
+            from agreement.notices import bounces
 
-            bounces.listen()
+            bounces.connect()
 
 
 def reinstall_seal(*, using: str, **kwargs: Any) -> None:
-    """After every ``migrate``: a table that was rebuilt, by whomever, gets its triggers back."""
-    from agreement.models import triggers
+    """After every ``migrate``, give a table that was rebuilt its triggers again."""
+    from agreement.seal import triggers
 
     connection = connections[using]
     if triggers.expected(connection) and triggers.missing(connection, apps.get_model):
@@ -44,7 +42,7 @@ def reinstall_seal(*, using: str, **kwargs: Any) -> None:
 
 
 def make_groups(*, using: str, **kwargs: Any) -> None:
-    """After every ``migrate``: the ready groups, with the permissions there are by now."""
-    from agreement import roles
+    """After every ``migrate``, create the ready groups with the permissions that exist by then."""
+    from agreement import groups
 
-    roles.make_groups(using=using)
+    groups.make_groups(using=using)

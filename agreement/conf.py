@@ -1,7 +1,7 @@
-"""The app's settings: one dict, ``AGREEMENT``, read at call time so that tests may override it.
+"""The app's settings: one dict, ``AGREEMENT``. It is read at call time, so that tests may override it.
 
-Keys are the attributes of :class:`Conf` in capitals. Every key has a default; an unknown key is the
-system-check error ``agreement.E001``.
+Its keys are the attributes of :class:`Conf`. Every key has a default; an unknown key is the system-check error
+``agreement.E001``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.utils.module_loading import import_string
 
-from agreement import pace
-
-#: The languages every edition is written in, the first being the one the base columns mirror.
-LANGUAGES = ("kk", "ru")
+from agreement import memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +26,8 @@ class Conf:
     """``settings.AGREEMENT`` with its defaults."""
 
     BASE_URL: str = ""
-    """Scheme and host of the site, ``"https://portal.example.kz"``: makes the addresses in mails absolute.
-    Notices are not sent while it is empty."""
+    """Scheme and host of the site, ``"https://portal.example.kz"``, for the addresses in mails. Notices are not sent
+    while it is empty."""
 
     USER_EMAIL: str | Combinable = ""
     """Where a user's address is: a field path (``"profile__mail"``) or an ORM expression.
@@ -41,36 +38,36 @@ class Conf:
     ``None`` or an unknown value: notices go out in Kazakh, then Russian, in one mail."""
 
     USER_ACTIVE_AT: str | Combinable | None = "last_login"
-    """Where the moment of a user's last activity is: a field path or an ORM expression. Who was active last is told
-    first. ``None``, or a field the user model lacks: in the order of keys."""
+    """Where the moment of a user's last activity is: a field path or an ORM expression. The most recently active users
+    are notified first. ``None``, or a field that the user model lacks: in the order of keys."""
 
-    AUDIENCE: str = "agreement.audience.active_users"
-    """Dotted path of a callable without arguments that gives the users to be told, as a ``QuerySet``."""
+    AUDIENCE: str = "agreement.notices.audience.active_users"
+    """Dotted path of a callable without arguments that returns the users to notify, as a ``QuerySet``."""
 
     NOTICE_DELAY: timedelta = timedelta(minutes=10)
-    """A breath after publishing or cancelling, as a ``timedelta``: no notice leaves before it has passed, so that
-    somebody can still hold it. The audience is written meanwhile. ``timedelta(0)``: at once."""
+    """How long a notice waits after publication or cancellation, as a ``timedelta``. Until then no message is sent, and
+    a person can pause the notice. The audience is written meanwhile. ``timedelta(0)``: no delay."""
 
     REMINDER_DAYS: int = 0
     """Days before its effect on which users are reminded of an announced edition. 0: never."""
 
-    CHANNELS: tuple[str, ...] = ("agreement.channels.EmailChannel",)
-    """Dotted paths of the channels every notice goes out by."""
+    CHANNELS: tuple[str, ...] = ("agreement.notices.channels.EmailChannel",)
+    """Dotted paths of the channels by which every notice is sent."""
 
-    PACE: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Caps by channel, ``{"email": ("2500/h", "20000/d")}``: a number a s, min, h or d. Each holds in every rolling
-    window of its length, over all workers and notices. Default: as fast as the server takes them."""
+    RATE_LIMITS: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Rate limits by channel, ``{"email": ("2500/h", "20000/d")}``: messages per s, min, h or d. Each applies to every
+    rolling window of its length, over all workers and notices. Default: as fast as the server accepts messages."""
 
-    HOLD: bool = False
-    """Send nothing, write no audience. For a database that was restored: hold until a person has compared the ledger
-    with the mail server's log (``agreement.dispatch.reconcile()``)."""
+    SENDING_SUSPENDED: bool = False
+    """Send nothing and write no audience. For a restored database, until a person has compared the ledger with the mail
+    server's log (``agreement.notices.dispatch.reconcile()``)."""
 
     ENQUEUE: str | None = "agreement.tasks.enqueue"
-    """Dotted path of the callable that is called after the commit that created notices.
-    ``None``: nothing is called, and ``deliver_notices --watch`` finds the work by itself."""
+    """Dotted path of the callable that is called after the commit that created notices. ``None``: nothing is called,
+    and ``deliver_notices --watch`` finds the work."""
 
     SENDERS: int = 1
-    """How many tasks share the sending of what is due: as many as the engine has workers to spare."""
+    """How many tasks share the sending: as many as the task engine has free workers."""
 
     FROM_EMAIL: str = ""
     """The ``From`` address of notices. Default: ``DEFAULT_FROM_EMAIL``."""
@@ -79,7 +76,8 @@ class Conf:
     """The ``Reply-To`` address of notices. Default: none."""
 
     MAIL_CONNECTION: Mapping[str, Any] = field(default_factory=dict)
-    """Before Django 6.1: arguments of ``get_connection()`` for a mail server of the notices' own, ``{"host": …}``."""
+    """Before Django 6.1: arguments of ``get_connection()`` for a mail server that sends only notices:
+    ``{"host": …}``."""
 
     MAILER: str = "default"
     """Alias in Django's ``MAILERS`` (6.1 and later) of the mail server for notices."""
@@ -94,152 +92,152 @@ class Conf:
     """What a new draft states: days between the publication of the *next* edition and its effect."""
 
     RETENTION_YEARS: int = 3
-    """What a new draft states: years personal data is kept after the agreement with a user ends."""
+    """What a new draft states: years for which personal data is stored after the agreement with a user ends."""
 
     SHOW_SCHEDULED: bool = True
-    """Are editions public before they take effect? Then they are announced as such."""
+    """Are editions public before they take effect? If so, the pages state when they take effect."""
 
     PAGE_SECONDS: int = 60
-    """Seconds a process may reuse a rendered page while nothing is published: how old, at most, the frame is that the
-    site's own base template puts around the text. 0: every page is rendered for its request."""
+    """Seconds for which a process may reuse a rendered page while nothing is published. The part of the page that comes
+    from the site's base template may be this old. 0: every page is rendered for its request."""
 
     PSEUDONYM_KEYS: Mapping[str, str] = field(default_factory=dict)
-    """Secrets by id, ``{"2026": "64 random characters"}``: under them what a user joined and was told is found when
-    the account is gone, and the ledger keeps a digest of each address it wrote to, never the address. The first
-    writes, all read. Not ``SECRET_KEY``, which is changed now and then. Empty: nobody is found, no digest is kept."""
+    """Secrets by id, ``{"2026": "64 random characters"}``. With them the acceptances and notices of a deleted account
+    are found, and the ledger stores a digest of each address that a notice was sent to, never the address. New rows use
+    the first secret; all secrets are tried when rows are looked up. Do not use ``SECRET_KEY``, which is changed from
+    time to time. Empty: nothing is found, and no digest is stored."""
 
     CONSENTS: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Consents to data that users are asked for, apart from joining, each in both languages:
-    ``{"registration": {"kk": "…", "ru": "…"}}``. Other words are asked about anew."""
+    """Consents to data processing that users are asked for, separate from acceptance, each in both languages:
+    ``{"registration": {"kk": "…", "ru": "…"}}``. If the words change, users are asked again."""
 
     RECORD_IP: bool = False
-    """Is the address a user joined from recorded?"""
+    """Is the IP address of a user who accepts recorded?"""
 
     RECORD_USER_AGENT: bool = False
-    """Is the name of the browser a user joined with recorded?"""
+    """Is the browser (``User-Agent``) of a user who accepts recorded?"""
 
     TRUSTED_PROXIES: int = 0
-    """How many proxies of the site's own each request comes through, every one of which adds to
-    ``X-Forwarded-For``. 0: the header is not looked at."""
+    """How many of the site's own proxies each request passes; each of them adds to ``X-Forwarded-For``. 0: the header
+    is ignored."""
 
-    JOIN_BEFOREHAND: bool = False
-    """May users join an announced edition before it takes effect?"""
+    ACCEPT_ANNOUNCED: bool = False
+    """May users accept an announced edition before it takes effect?"""
 
     EXEMPT: tuple[str, ...] = ()
-    """What stays reachable for a user who has not joined, besides what always does: names of views
-    (``"health"``, ``"api:status"``), namespaces (``"accounts:"``) or paths (``"/healthz"``, ``"/media/"``)."""
+    """What a user who has not accepted can still reach, besides what is always reachable: names of views (``"health"``,
+    ``"api:status"``), namespaces (``"accounts:"``) or paths (``"/healthz"``, ``"/media/"``)."""
 
     EXEMPT_STAFF: bool = False
-    """Do staff go in without joining?"""
+    """May staff use the site without acceptance?"""
 
     DATABASE_AWAY: str = "read"
-    """What the middleware lets through when the database does not answer: ``"read"`` (GET and the like),
-    ``"all"`` or ``"none"``."""
+    """Which requests the middleware lets through when the database does not answer: ``"read"`` (GET and other safe
+    methods), ``"all"`` or ``"none"``."""
 
     FOUR_EYES: bool = False
-    """Must somebody else publish than the one who wrote the draft last?"""
+    """Must the publisher be a person other than the last author of the draft?"""
 
     LINT_RULES: tuple[str, ...] = ()
     """Dotted paths of further lint rules: callables from ``agreement.text.lint.Texts`` to messages."""
 
     LINT_SILENCED: tuple[str, ...] = ()
-    """Ids of warnings the lint does not give, ``"agreement.L017"``. Errors can't be silenced."""
+    """Ids of warnings that the lint does not report, ``"agreement.L017"``. Errors can't be silenced."""
 
     PRIVATE_ROOT: str = ""
-    """Folder for scans of applications, outside ``MEDIA_ROOT`` and every other folder that is served. Empty: none can
-    be kept."""
+    """Folder for scans of applications, outside ``MEDIA_ROOT`` and every other folder that is served. Empty: no scan
+    can be stored."""
 
     FILE_WITHDRAWALS: str = ""
-    """What it does when a user withdraws consent on the site: ``"suspended"`` or ``"ended"``. Empty: withdrawing is by
-    written application alone, which an officer registers."""
+    """The effect when a user withdraws consent on the site: ``"suspended"`` or ``"ended"``. Empty: users withdraw only
+    by a written application, which an officer registers."""
 
     CLOSED_AT: str = ""
-    """When the site was closed for good, ``"2030-01-01T00:00:00+05:00"``: terms of retention that had not begun run
-    from then."""
+    """When the site was closed permanently, ``"2030-01-01T00:00:00+05:00"``: retention terms that had not begun start
+    then."""
 
     DATA_LOCATION: str = ""
-    """Where the database and its backups stand, and who decided it, in words: ``"Astana; order No 12 of 2026"``."""
+    """Where the database and its backups are, and who decided it, in words: ``"Astana; order No 12 of 2026"``."""
 
     TIMESTAMP_AUTHORITY: str = ""
-    """Address of an RFC 3161 authority, ``"https://tsa.example.kz"``, that ``stamp_editions`` asks to stamp the digest
-    of every edition. Default: none is asked."""
+    """Address of an RFC 3161 authority, ``"https://tsa.example.kz"``, from which ``stamp_editions`` requests a time
+    stamp for the digest of every edition. Default: none."""
 
     TIMESTAMP_CERTIFICATES: str = ""
-    """Path of a PEM file with that authority's root certificates: a stamp they do not vouch for is not kept."""
+    """Path of a PEM file with the root certificates of that authority. A stamp that they do not verify is not
+    stored."""
 
 
-#: The names ``settings.AGREEMENT`` may hold.
+#: The names that ``settings.AGREEMENT`` may contain.
 KEYS = tuple(one.name for one in fields(Conf))
 
 
 def stored() -> Mapping[str, Any]:
-    """What the site wrote, unchecked; anything but a mapping counts as empty and is named by a check."""
+    """The dict of the site, unchecked. A value of another kind counts as empty; a check names it."""
     value = getattr(settings, "AGREEMENT", {})
     return value if isinstance(value, Mapping) else {}
 
 
 def get() -> Conf:
-    """The settings in force now; unknown keys are left to ``agreement.E001``. Made anew when any of them changes:
-    this is asked several times a request and once a letter.
+    """The settings in force now. Unknown keys are ignored: ``agreement.E001`` names them.
+
+    The result is cached until a setting changes, because it is read several times per request and once per letter.
     """
     global _last
-    value = stored()
-    if _last is None or _last[0] != value:
-        _last = {**value}, Conf(**{key: value for key, value in value.items() if key in KEYS})
-    return _last[1]
+    value, last = stored(), _last
+    if last is None or last[0] != value:
+        last = _last = {**value}, Conf(**{key: value for key, value in value.items() if key in KEYS})
+    return last[1]
 
 
 _last: tuple[Mapping[str, Any], Conf] | None = None
 
 
-def lint() -> dict[str, Any]:
-    """What the site adds to ``agreement.text.lint.lint()``, and silences in it."""
+def _clear() -> None:
+    global _last
+    _last = None
+
+
+memory.register(__name__, _clear)
+
+
+def lint_options() -> dict[str, Any]:
+    """The arguments for ``lint()`` that add the rules of the site and silence warnings."""
     return {"rules": [import_string(path) for path in get().LINT_RULES], "silenced": get().LINT_SILENCED}
 
 
 def audience() -> QuerySet[Model]:
-    """The users to be told, as the site defines them; ``ImproperlyConfigured`` if that is no plain queryset."""
+    """The users to notify, as the site defines them. Raises ``ImproperlyConfigured`` if it gives no plain queryset."""
     path = get().AUDIENCE
-    give: Callable[[], Any] = import_string(path)
-    users = give()
+    callable_: Callable[[], object] = import_string(path)
+    users = callable_()
     if not isinstance(users, QuerySet) or users.model is not get_user_model():
-        msg = f'AGREEMENT["AUDIENCE"] {path!r} gives {users!r:.80}, which is no queryset of users.'
+        msg = f'AGREEMENT["AUDIENCE"] {path!r} returns {users!r:.80}, which is not a queryset of users.'
         raise ImproperlyConfigured(msg)
     if users.query.is_sliced or users.query.combinator:
-        msg = f'AGREEMENT["AUDIENCE"] {path!r} gives a slice or a union; wrap it: filter(pk__in=users.values("pk")).'
+        msg = f'AGREEMENT["AUDIENCE"] {path!r} returns a slice or a union; wrap it: filter(pk__in=users.values("pk")).'
         raise ImproperlyConfigured(msg)
     return users
 
 
 def user_email() -> Combinable:
     """An expression on the user model that gives the address."""
-    where = get().USER_EMAIL or getattr(get_user_model(), "EMAIL_FIELD", "") or "email"
-    return F(where) if isinstance(where, str) else where
+    source = get().USER_EMAIL or getattr(get_user_model(), "EMAIL_FIELD", "") or "email"
+    return F(source) if isinstance(source, str) else source
 
 
 def user_language() -> Combinable | None:
-    """An expression on the user model that gives the language, if the site knows it."""
-    where = get().USER_LANGUAGE
-    return F(where) if isinstance(where, str) and where else (where or None)
+    """An expression on the user model that gives the language; ``None`` if the site does not know it."""
+    source = get().USER_LANGUAGE
+    return F(source) if isinstance(source, str) and source else (source or None)
 
 
 def user_active_at() -> Combinable | None:
-    """An expression on the user model that gives the moment of the last activity, if the site knows it."""
-    where = get().USER_ACTIVE_AT
-    if where == Conf().USER_ACTIVE_AT and where not in {field.name for field in get_user_model()._meta.fields}:
+    """An expression on the user model that gives the moment of the last activity; ``None`` if it is not known."""
+    source = get().USER_ACTIVE_AT
+    if source == Conf().USER_ACTIVE_AT and source not in {field.name for field in get_user_model()._meta.fields}:
         return None
-    return F(where) if isinstance(where, str) and where else (where or None)
-
-
-def notice_language(value: object) -> str:
-    """The language of a user's notice: ``kk``, ``ru``, or ``mul`` (ISO 639-2: several) when unknown."""
-    code = str(value or "").replace("_", "-").partition("-")[0].lower()
-    return code if code in LANGUAGES else "mul"
-
-
-def limits(channel: str) -> tuple[pace.Cap, ...]:
-    """The caps of a channel, as ``agreement.pace`` reads them."""
-    return pace.limits(get().PACE.get(channel, ()))
+    return F(source) if isinstance(source, str) and source else (source or None)
 
 
 def from_email() -> str:
@@ -268,6 +266,6 @@ def retention_years() -> int:
 
 
 def closed_at() -> datetime | None:
-    """When the site was closed for good, if it was."""
-    written = get().CLOSED_AT
-    return datetime.fromisoformat(written) if written else None
+    """When the site was closed permanently; ``None`` if it was not."""
+    text = get().CLOSED_AT
+    return datetime.fromisoformat(text) if text else None

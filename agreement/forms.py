@@ -1,4 +1,4 @@
-"""Joining as part of another form: a checkbox, and what was shown beside it."""
+"""Acceptance as part of another form: a checkbox, and hidden fields that state what was displayed beside it."""
 
 from __future__ import annotations
 
@@ -13,50 +13,60 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from agreement import conf, consents, gate, origin
-from agreement.models import Acceptance, Edition
-from agreement.models.acceptances import Origin
-from agreement.shown import Shown, frame
+from agreement import conf
+from agreement.acceptance import consents, requests
+from agreement.editions import timeline
+from agreement.editions.display import DisplayedEdition, text_language
+from agreement.models import Acceptance, AcceptanceKind, AcceptanceMode, Edition
+from agreement.models.acceptances import RequestDetails
+from agreement.models.fields import SiteUser
+from agreement.text import languages
 
 
-class JoiningFormMixin(forms.BaseForm):
-    """Put before the form that makes a user: ``class SignUp(JoiningFormMixin, UserCreationForm)``.
+class AcceptanceFormMixin(forms.BaseForm):
+    """Put it before the form that makes a user: ``class SignUp(AcceptanceFormMixin, UserCreationForm)``.
 
-    It asks about every agreement in force that users join, or about those of ``agreements`` (slugs), and, apart from
-    them, for the consents to data of ``CONSENTS``. What is answered is written in the transaction that writes the user.
-    Another edition in force by then is an error of the form, which then shows the new text, unticked. Works with any
-    form whose ``save()`` gives the user, django-allauth's too; after ``save(commit=False)`` call ``join(user)``
-    yourself.
+    It asks about every agreement in force that users accept on this site, or about those of ``agreements`` (slugs). It
+    also asks for the consents to data of ``CONSENTS``, each by a checkbox of its own. The answers are recorded in the
+    transaction that saves the user. If another edition is in force by then, the form has an error and displays the new
+    text, unticked. The mixin works with any form whose ``save()`` returns the user, also with django-allauth's. After
+    ``save(commit=False)``, call ``accept(user)`` yourself.
     """
 
     agreements: tuple[str, ...] = ()
-    #: Set it to record the address and browser, where the site records them.
+    #: Set it to record the IP address and the browser, if the site records them.
     request: HttpRequest | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        now, timelines = timezone.now(), gate.fresh().agreements
-        self.editions: dict[str, Shown] = {}
-        for slug in self.agreements or [slug for slug, each in timelines.items() if each.joining != "apart"]:
+        now, timelines = timezone.now(), timeline.fresh_timelines().agreements
+        self.editions: dict[str, DisplayedEdition] = {}
+        for slug in self.agreements or [
+            slug for slug, one in timelines.items() if one.acceptance_mode != AcceptanceMode.ELSEWHERE
+        ]:
             edition = timelines[slug].in_force(now) if slug in timelines else None
             if edition:
                 whole = Edition.objects.select_related("agreement").get(pk=edition.pk)
-                self.editions[slug] = Shown.of(whole, timelines[slug], now)
-        for slug, shown in self.editions.items():
-            hidden = {"edition": str(shown.edition.number), "digest": shown.edition.digest, "language": shown.language}
+                self.editions[slug] = DisplayedEdition.from_timeline(whole, timelines[slug], now)
+        for slug, displayed in self.editions.items():
+            hidden = {
+                "edition": str(displayed.edition.number),
+                "digest": displayed.edition.digest,
+                "language": displayed.language,
+            }
             for name, value in hidden.items():
                 self.fields[f"{name}_{slug}"] = forms.CharField(
                     initial=value, widget=forms.HiddenInput, required=False, max_length=64
                 )
             self.fields[f"accept_{slug}"] = forms.BooleanField(
                 label=_("I accept the terms: %(title)s, edition %(number)s")
-                % {"title": shown.title, "number": shown.edition.number},
-                help_text=render_to_string("agreement/beside_form.html", {"shown": shown}),
-                error_messages={"required": gettext_lazy("Without joining the agreement there is no account.")},
+                % {"title": displayed.title, "number": displayed.edition.number},
+                help_text=render_to_string("agreement/partials/acceptance_field_help.html", {"displayed": displayed}),
+                error_messages={"required": gettext_lazy("Without accepting the agreement there is no account.")},
             )
 
-        language = frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0]
-        for purpose in consents.asked(language):
+        language = text_language()
+        for purpose in consents.purposes(language):
             self.fields[f"consent_digest_{purpose.name}"] = forms.CharField(
                 initial=purpose.digest, widget=forms.HiddenInput, required=False, max_length=64
             )
@@ -65,14 +75,19 @@ class JoiningFormMixin(forms.BaseForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         self._check_consents()
-        for slug, shown in self.editions.items():
+        for slug, displayed in self.editions.items():
             names = {name: self.add_prefix(f"{name}_{slug}") for name in ("accept", "edition", "digest", "language")}
             posted = {name: self.data.get(field) for name, field in names.items()}
-            language = posted["language"] if posted["language"] in conf.LANGUAGES else shown.language
-            self.editions[slug] = replace(shown, language=str(language))
-            if (posted["edition"], posted["digest"]) == (str(shown.edition.number), shown.edition.digest):
+            language = posted["language"] if posted["language"] in languages.LANGUAGES else displayed.language
+            self.editions[slug] = replace(displayed, language=str(language))
+            if (posted["edition"], posted["digest"]) == (str(displayed.edition.number), displayed.edition.digest):
                 continue
-            self._show_anew(names, shown)
+            values = {
+                "edition": str(displayed.edition.number),
+                "digest": displayed.edition.digest,
+                "language": displayed.language,
+            }
+            self._replace_posted(names["accept"], {names[name]: value for name, value in values.items()})
             self.add_error(
                 f"accept_{slug}",
                 forms.ValidationError(
@@ -82,43 +97,40 @@ class JoiningFormMixin(forms.BaseForm):
         return cleaned
 
     def _check_consents(self) -> None:
-        """Words changed since the form was shown are an error, shown anew and unticked."""
+        """If the words of a consent have changed, the form has an error and displays the new words, unticked."""
         for name in conf.get().CONSENTS:
-            fields = [self.add_prefix(f"consent_{name}"), self.add_prefix(f"consent_digest_{name}")]
-            if self.data.get(fields[0]) and not consents.known(name, str(self.data.get(fields[1]))):
-                data: Any = self.data.copy() if isinstance(self.data, QueryDict) else dict(self.data)
-                data.pop(fields[0], None)
-                data[fields[1]] = self.fields[f"consent_digest_{name}"].initial
-                self.data = data
-                self.add_error(f"consent_{name}", consents.Reworded())
+            tick, digest = self.add_prefix(f"consent_{name}"), self.add_prefix(f"consent_digest_{name}")
+            if self.data.get(tick) and not consents.purpose_with_digest(name, str(self.data.get(digest))):
+                self._replace_posted(tick, {digest: self.fields[f"consent_digest_{name}"].initial})
+                self.add_error(f"consent_{name}", consents.StaleWording())
 
-    def save(self, *args: Any, **kwargs: Any) -> Any:
+    def save(self, *args: Any, **kwargs: Any) -> SiteUser:
         with transaction.atomic():
-            user = super().save(*args, **kwargs)  # type: ignore[misc]
+            user: SiteUser = super().save(*args, **kwargs)  # type: ignore[misc]  # The form after this mixin has it.
             if not user._state.adding:
-                self.join(user)
+                self.accept(user)
         return user
 
-    def join(self, user: Any) -> None:
-        """Record that the user accepted what the form showed, and consented to what he ticked. Raises
-        :class:`~agreement.models.Stale`, which the middleware answers by 409.
+    def accept(self, user: SiteUser) -> None:
+        """Record that the user accepted what the form displayed, and gave the consents that they ticked. Raises
+        :class:`~agreement.models.StaleEditionError`, which the middleware answers by 409.
         """
-        for shown in self.editions.values():
+        for displayed in self.editions.values():
             Acceptance.objects.record(
                 user=user,
-                edition=shown.edition,
-                digest=shown.edition.digest,
-                language=shown.language,
-                kind=Acceptance.Kind.EXPLICIT,
-                origin=origin.of(self.request) if self.request else Origin(),
+                edition=displayed.edition,
+                digest=displayed.edition.digest,
+                language=displayed.language,
+                kind=AcceptanceKind.EXPLICIT,
+                request_details=requests.details(self.request) if self.request else RequestDetails(),
             )
         ticked = [name for name in conf.get().CONSENTS if self.cleaned_data.get(f"consent_{name}")]
         consents.give(user, [(name, self.data[self.add_prefix(f"consent_digest_{name}")]) for name in ticked])
 
-    def _show_anew(self, names: dict[str, str], shown: Shown) -> None:
-        """Fill the form's hidden fields with the edition it shows now, and untick its box."""
-        data: Any = self.data.copy() if isinstance(self.data, QueryDict) else dict(self.data)
-        data.pop(names["accept"], None)
-        data[names["edition"]], data[names["digest"]] = str(shown.edition.number), shown.edition.digest
-        data[names["language"]] = shown.language
+    def _replace_posted(self, checkbox: str, hidden: dict[str, Any]) -> None:
+        """Untick that checkbox, and fill the hidden fields with what the form displays now."""
+        data: Any = self.data.copy() if isinstance(self.data, QueryDict) else dict(self.data)  # Also a test's dict.
+        data.pop(checkbox, None)
+        for name, value in hidden.items():
+            data[name] = value
         self.data = data

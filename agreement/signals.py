@@ -1,8 +1,8 @@
-"""What a host may listen to. Each is sent after the commit that made it true; the app itself never listens.
+"""The signals that a host may connect to. Each is sent after the commit of the change; the app itself connects to none.
 
-``edition_published``  sender ``Edition``; ``edition``, sealed a moment ago
-``edition_cancelled``  sender ``Edition``; ``edition``, taken back before its effect
-``acceptance_recorded``  sender ``Acceptance``; ``acceptance``, a user's joining of an edition
+``edition_published``  sender ``Edition``; ``edition``, which was just sealed
+``edition_cancelled``  sender ``Edition``; ``edition``, cancelled before it took effect
+``acceptance_recorded``  sender ``Acceptance``; ``acceptance``, of an edition by a user
 ``consent_withdrawn``  sender ``Withdrawal``; ``withdrawal``, which suspended or ended an agreement
 """
 

@@ -13,7 +13,8 @@ from django.contrib.sitemaps import Sitemap
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from agreement import conf, gate
+from agreement import conf
+from agreement.editions.timeline import current_timelines
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,13 @@ class Page:
     changed: datetime
 
 
-class AgreementSitemap(Sitemap):  # type: ignore[type-arg]
+class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run time.
     """Of each agreement: the edition in force, the archive, every public edition, what it changed. 1 query, or none."""
 
     alternates = True
 
     @cached_property
-    def i18n(self) -> bool:  # type: ignore[override]
+    def i18n(self) -> bool:  # type: ignore[override]  # An attribute in Django, computed here.
         """Do the addresses of the languages differ?"""
         paths = set()
         for language, _name in settings.LANGUAGES:
@@ -41,18 +42,18 @@ class AgreementSitemap(Sitemap):  # type: ignore[type-arg]
 
     def items(self) -> list[Page]:
         at, found = timezone.now(), []
-        for slug, timeline in sorted(gate.timelines().agreements.items()):
+        for slug, timeline in sorted(current_timelines().agreements.items()):
             public = timeline.public(at)
             if not public:
                 continue
             pages = []
             for edition in public:
-                after = timeline.after(edition)
+                successor = timeline.successor(edition)
                 moments = [edition.published_at, edition.effective_from, edition.cancelled_at]
-                moments += [after.published_at, after.effective_from] if after in public else []
+                moments += [successor.published_at, successor.effective_from] if successor in public else []
                 changed = max(moment for moment in moments if moment and moment <= at)
                 pages.append(Page("edition", (slug, edition.number), changed))
-                if timeline.before(edition) in public:
+                if timeline.predecessor(edition) in public:
                     pages.append(Page("changes", (slug, edition.number), changed))
             last = max(page.changed for page in pages)
             names = ["current", *["bilingual"] * bool(timeline.in_force(at)), "editions"]

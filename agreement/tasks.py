@@ -1,4 +1,4 @@
-"""What the task engine calls, and nothing else. The ledger is the truth; a task is only a nudge."""
+"""The tasks of the task engine. The ledger records what is to be done; a task only starts a worker."""
 
 from __future__ import annotations
 
@@ -12,73 +12,87 @@ from django.utils import timezone
 
 try:
     from django.tasks import task
-except ImportError:  # Django 5.2
+except ImportError:
+    # Django 5.2. The backport has the same API under a class of its own, which mypy takes for a second definition.
     from django_tasks import task  # type: ignore[no-redef]
 
-from agreement import conf, dispatch
+from agreement import conf
+from agreement.notices import dispatch
 
-#: Seconds one task works before it hands on to the next, so that a worker is never held for hours.
-SLICE = 20
-#: How long a fault is left alone that stops all there is to do, a database's included: a person has to mend it.
-FAULT_PAUSE = timedelta(minutes=1)
-#: The furthest ahead a task is put, to look again: what a worker keeps until its time, RabbitMQ takes back after half
-#: an hour (``consumer_timeout``) and Redis after an hour (``visibility_timeout``).
-FURTHEST = timedelta(minutes=15)
-
-
-class _Here(threading.local):
-    """Is this thread in a task already, and was it nudged meanwhile?"""
-
-    working = nudged = False
+#: Seconds that one task works before it enqueues the next, so that no worker of the engine is busy for hours.
+TASK_SECONDS = 20
+#: How long to wait after a fault that stops all work, a database's included: a person must correct it.
+FAULT_DELAY = timedelta(minutes=1)
+#: How far in the future a task may be scheduled. RabbitMQ takes back what a worker keeps longer than half an hour
+#: (``consumer_timeout``), Redis after an hour (``visibility_timeout``).
+MAX_DEFER = timedelta(minutes=15)
 
 
-_here = _Here()
+class _ThreadState(threading.local):
+    """Is this thread running a task, was the task enqueued again meanwhile, and is this thread enqueuing one?"""
+
+    running = enqueued = enqueuing = False
+
+
+_thread = _ThreadState()
 
 
 @task()
 def deliver_notices() -> None:
-    """Send what is due for ``SLICE`` seconds, then leave the rest to a task of its own: now, or for when the rest is
-    due, if the engine can defer. If it can't, the sweep (``deliver_notices --watch``) finds it; so it does where the
-    database fails the task, and may not even take the next one.
+    """Send what is due for ``TASK_SECONDS``, then enqueue a task for the rest: now, or for the moment at which the rest
+    is due if the engine can defer.
+
+    If the engine can't defer, or the database fails the task and may not even take the next one, then
+    ``deliver_notices --watch`` finds the work.
     """
-    _here.nudged = True
-    if _here.working:  # The engine runs a task where it is enqueued: the one below goes on, a level up.
+    _thread.enqueued = True
+    if _thread.running:  # The immediate engine runs a task where it is enqueued: the outer call continues below.
         return
-    _here.working = True
+    _thread.running = True
     try:
-        while _here.nudged:
-            _here.nudged = False
-            if at := _work(time.monotonic() + SLICE):
-                _hand_on(at)
+        while _thread.enqueued:
+            _thread.enqueued = False
+            # The immediate engine runs the task inside a publisher's request, which never waits for a later moment.
+            if at := _work(time.monotonic() + TASK_SECONDS, wait=not _thread.enqueuing):
+                _enqueue_one(at)
     except Error:
         with suppress(Exception):
-            _hand_on(timezone.now() + FAULT_PAUSE)
+            _enqueue_one(timezone.now() + FAULT_DELAY)
         raise
     finally:
-        _here.working = False
+        _thread.running = False
 
 
-def _work(deadline: float) -> datetime | None:
-    """Send what is due until then; when there is next anything to do."""
+def _work(deadline: float, *, wait: bool) -> datetime | None:
+    """Send what is due until the deadline; return when the next work is due.
+
+    With ``wait``, work that falls due before the deadline is waited for.
+    """
     while True:
-        tally = dispatch.work(deadline=deadline)
-        at = dispatch.next_at()
-        if at and tally.faults and tally.idle:  # What is due can't be written; trying it at once is of no use.
-            at = max(at, timezone.now() + FAULT_PAUSE)
+        counts = dispatch.work(deadline=deadline)
+        at = dispatch.next_due_at()
+        if (
+            at and counts.faults and counts.idle
+        ):  # What is due can't be written. Trying again immediately does not help.
+            at = max(at, timezone.now() + FAULT_DELAY)
         pause = max(0.0, (at - timezone.now()).total_seconds()) if at else 0.0
-        if at is None or time.monotonic() + pause >= deadline:
+        if at is None or (pause and not wait) or time.monotonic() + pause >= deadline:
             return at
         time.sleep(pause)
 
 
 def enqueue(at: datetime | None = None) -> None:
-    """Nudge the engine: there may be something to send, now or at that moment, for ``SENDERS`` tasks."""
+    """Enqueue ``SENDERS`` tasks: there may be something to send, now or at that moment."""
     for _sender in range(conf.get().SENDERS):
-        _hand_on(at)
+        _enqueue_one(at)
 
 
-def _hand_on(at: datetime | None) -> None:
+def _enqueue_one(at: datetime | None) -> None:
     if at is None or at <= timezone.now():
-        deliver_notices.enqueue()
+        outer, _thread.enqueuing = _thread.enqueuing, True
+        try:
+            deliver_notices.enqueue()
+        finally:
+            _thread.enqueuing = outer
     elif deliver_notices.get_backend().supports_defer:
-        deliver_notices.using(run_after=min(at, timezone.now() + FURTHEST)).enqueue()
+        deliver_notices.using(run_after=min(at, timezone.now() + MAX_DEFER)).enqueue()

@@ -1,7 +1,7 @@
-"""For tests of sites that install the app: the seal, opened on a test database and nowhere else.
+"""For the tests of sites that install the app: opens the seal, on a test database only.
 
-``TransactionTestCase``, ``LiveServerTestCase``, pytest-django's ``transactional_db`` and ``manage.py flush``
-need nothing of this: the app's own ``flush`` command opens the seal for them.
+``TransactionTestCase``, ``LiveServerTestCase``, pytest-django's ``transactional_db`` and ``manage.py flush`` do not
+need this: the app's own ``flush`` command opens the seal for them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 
-from agreement.models import triggers
+from agreement.seal import triggers
 
 
 @contextmanager
 def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Let a test change or delete what is sealed; afterwards the triggers stand again, whatever happened.
+    """Let a test change or delete sealed rows. Afterwards the triggers are always in place again.
 
-    Inside a transaction an error undoes what was done since the seal was opened. Raises ``RuntimeError`` on a
-    database that is not a test database.
+    Inside a transaction an error undoes what was done since the seal was opened. Raises ``RuntimeError`` on a database
+    that is not a test database.
     """
     connection = connections[using]
     if not is_test_database(connection):
@@ -33,7 +33,7 @@ def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
             " Call open_seal() in a test run, on the database the run has made."
         )
         raise RuntimeError(msg)
-    if not triggers.standing(connection):
+    if not triggers.any_installed(connection):
         yield
         return
     # Not get_model(): a test case with available_apps may hide the app, but its triggers stand.
@@ -42,7 +42,7 @@ def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
 
 
 def is_test_database(connection: BaseDatabaseWrapper) -> bool:
-    """Was this database made for tests? Told by its name alone, since a shell has no test run to ask.
+    """Was this database made for tests? Only its name decides, because a shell does not know of a test run.
 
     Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones
     (``test --parallel``), for a mirror of such a database, and for any name that begins as Django's own do,

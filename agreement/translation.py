@@ -1,8 +1,12 @@
 """The languages of an edition, for django-modeltranslation.
 
-The package's languages are the site's; ours are Kazakh and Russian whatever they are, because the shipped
-migrations hold exactly those columns. So a site that translates its own models into more languages has nothing
-to do: the registration below sees our two only.
+The package has one list of languages for the whole site, and makes a column for each of them. The migrations of this
+app have Kazakh and Russian columns only. Therefore the registration below shows the package these two languages alone,
+and a site may translate its own models into more.
+
+The package also lets the base columns (``title``, ``body``, …) follow the active language on every read and save, which
+would change a sealed row. ``KazakhMirror`` replaces that behaviour. Nothing in the public interface of the package does
+either; the tests of this module fail if a new version of the package breaks them.
 """
 
 from collections.abc import Iterator
@@ -13,31 +17,31 @@ from modeltranslation import settings as modeltranslation
 from modeltranslation.fields import TranslationFieldDescriptor
 from modeltranslation.translator import TranslationOptions, register
 
-from agreement.conf import LANGUAGES
 from agreement.models import Edition
+from agreement.text.languages import LANGUAGES
 
 
 @contextmanager
-def only(languages: tuple[str, ...]) -> Iterator[None]:
-    """Let the package see those languages, where the site has them."""
-    everything = list(modeltranslation.AVAILABLE_LANGUAGES)
-    modeltranslation.AVAILABLE_LANGUAGES[:] = [code for code in languages if code in everything]
+def registering_in(languages: tuple[str, ...]) -> Iterator[None]:
+    """Show the package those languages alone, if the site has them."""
+    site_languages = list(modeltranslation.AVAILABLE_LANGUAGES)
+    modeltranslation.AVAILABLE_LANGUAGES[:] = [code for code in languages if code in site_languages]
     try:
         yield
     finally:
-        modeltranslation.AVAILABLE_LANGUAGES[:] = everything
+        modeltranslation.AVAILABLE_LANGUAGES[:] = site_languages
 
 
-with only(LANGUAGES):
+with registering_in(LANGUAGES):
 
     @register(Edition)
-    class EditionTranslation(TranslationOptions):  # type: ignore[misc]
+    class EditionTranslation(TranslationOptions):  # type: ignore[misc]  # The package has no types.
         fields = ("title", "approval", "summary", "body")
         fallback_languages = {"default": ()}
 
 
-class Mirror(TranslationFieldDescriptor):  # type: ignore[misc]
-    """A base column: the Kazakh text whatever language is active, so that no save or reload changes it."""
+class KazakhMirror(TranslationFieldDescriptor):  # type: ignore[misc]  # The package has no types.
+    """A base column: the Kazakh text whatever language is active, so that no save and no reload changes it."""
 
     def __get__(self, edition: Any, owner: Any = None) -> Any:
         if not isinstance(edition, Edition):  # The class, or the package's stand-in for a row of values().
@@ -49,4 +53,4 @@ class Mirror(TranslationFieldDescriptor):  # type: ignore[misc]
 
 
 for _name in EditionTranslation.fields:
-    setattr(Edition, _name, Mirror(Edition._meta.get_field(_name), EditionTranslation.fallback_languages))
+    setattr(Edition, _name, KazakhMirror(Edition._meta.get_field(_name), EditionTranslation.fallback_languages))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from agreement import conf, data, feeds, inbox, leaving, memento, personal, verify, views
+from agreement.text import languages
+from agreement.views import acceptance, data, editions, feeds, memento, notices, record, verify, withdrawal
 
 
 class NumberConverter:
@@ -25,7 +26,7 @@ class NumberConverter:
 class LanguageConverter:
     """A language editions are written in."""
 
-    regex = "|".join(conf.LANGUAGES)
+    regex = "|".join(languages.LANGUAGES)
 
     def to_python(self, value: str) -> str:
         return value
@@ -39,49 +40,51 @@ register_converter(LanguageConverter, "agreement_language")
 
 app_name = "agreement"
 urlpatterns = [
-    path("", views.index, name="index"),
+    path("", editions.index, name="index"),
     path("verify/", verify.verify, name="verify"),
-    path("notices/", inbox.notices, name="notices"),
-    path("record/", personal.record, name="record"),
-    path("record/consent/", leaving.consent, name="consent"),
-    path("record/evidence.zip", leaving.evidence_mine, name="evidence_mine"),
-    path("withdraw/", leaving.withdraw, name="withdraw"),
+    path("notices/", notices.notices, name="notices"),
+    path("record/", record.record, name="record"),
+    path("record/consent/", withdrawal.consent, name="consent"),
+    path("record/evidence.zip", withdrawal.evidence_mine, name="evidence_mine"),
+    path("withdraw/", withdrawal.withdraw, name="withdraw"),
     path("schema.json", data.schema, name="schema"),
-    path("<slug:slug>/", views.current, name="current"),
-    path("<slug:slug>/accept/", personal.accept, name="accept"),
-    path("<slug:slug>/bilingual/", views.bilingual, name="bilingual"),
+    path("<slug:slug>/", editions.current, name="current"),
+    path("<slug:slug>/accept/", acceptance.accept, name="accept"),
+    path("<slug:slug>/bilingual/", editions.bilingual, name="bilingual"),
     path("<slug:slug>/current.json", data.current, name="current_data"),
     path("<slug:slug>/editions.json", data.editions, name="editions_data"),
     path("<slug:slug>/editions/<agreement_number:number>.json", data.edition, name="edition_data"),
     path("<slug:slug>/feed/", feeds.feed, name="feed"),
     path("<slug:slug>/at/<str:when>/", memento.at, name="at"),
     path("<slug:slug>/timemap/", memento.timemap, name="timemap"),
-    path("<slug:slug>/editions/", views.editions, name="editions"),
-    path("<slug:slug>/editions/<agreement_number:number>/", views.edition, name="edition"),
-    path("<slug:slug>/editions/<agreement_number:number>/changes/", views.changes, name="changes"),
+    path("<slug:slug>/editions/", editions.editions, name="editions"),
+    path("<slug:slug>/editions/<agreement_number:number>/", editions.edition, name="edition"),
+    path("<slug:slug>/editions/<agreement_number:number>/changes/", editions.changes, name="changes"),
     path(
-        "<slug:slug>/editions/<agreement_number:number>/bilingual/", views.edition_bilingual, name="edition_bilingual"
+        "<slug:slug>/editions/<agreement_number:number>/bilingual/",
+        editions.edition_bilingual,
+        name="edition_bilingual",
     ),
     path(
         "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.md",
-        views.body,
+        editions.body,
         {"media": "markdown"},
         name="markdown",
     ),
     path(
         "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.txt",
-        views.body,
+        editions.body,
         {"media": "plain"},
         name="text",
     ),
     path(
         "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.pdf",
-        views.portable,
+        editions.edition_pdf,
         name="pdf",
     ),
     path(
         "<slug:slug>/editions/<agreement_number:number>/manifest.json",
-        views.manifest,
+        editions.manifest,
         name="manifest",
     ),
 ]

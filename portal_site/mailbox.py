@@ -1,7 +1,7 @@
-"""The demo's post: a mail backend that keeps each message as a file, and what the mailbox page reads of them.
+"""The mailbox of the demo: a mail backend that stores each message as a file, and what its pages read of the files.
 
-The files are a Maildir: a message is written under ``tmp`` and then moved to ``new``, so that a reader, or a
-kill, never meets half of one.
+The files are a Maildir: a message is written under ``tmp`` and then moved to ``new``, so that neither a reader nor a
+kill ever leaves half a message.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PAGE = 50
 
 
 class EmailBackend(BaseEmailBackend):
-    """Keeps messages in a Maildir: ``file_path`` in ``MAILERS`` (Django 6.1), ``EMAIL_FILE_PATH`` before."""
+    """Stores messages in a Maildir: ``file_path`` in ``MAILERS`` (Django 6.1), ``EMAIL_FILE_PATH`` before."""
 
     def __init__(self, *args: Any, file_path: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,7 +44,7 @@ class EmailBackend(BaseEmailBackend):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message, read: its headers in order, and its parts as far as they were asked for."""
+    """One message: its headers in order, and its text and HTML if they were read."""
 
     key: str
     headers: tuple[tuple[str, str], ...]
@@ -64,7 +64,7 @@ class Letter:
 
     @property
     def language(self) -> str:
-        """Of the subject: the first one a letter in several languages names."""
+        """The language of the subject: the first that a letter in several languages names."""
         return self.header("Content-Language").partition(",")[0].strip()
 
     @property
@@ -77,7 +77,7 @@ class Letter:
 
 
 def folder() -> Path | None:
-    """Where the site's mail is kept; ``None`` where it goes to a server."""
+    """The folder of the site's mail; ``None`` if it is sent to a server."""
     if django.VERSION >= (6, 1):
         mailer: dict[str, Any] = settings.MAILERS.get("default", {})
         backend, path = mailer.get("BACKEND"), mailer.get("OPTIONS", {}).get("file_path")
@@ -87,31 +87,31 @@ def folder() -> Path | None:
 
 
 def count() -> int:
-    """How many letters there are; opens none."""
+    """How many letters there are. It opens none."""
     return len(_keys())
 
 
 def newest(page: int = 1) -> list[Letter]:
-    """The headers of the ``page``-th fifty letters, the last written first; reads no others."""
-    keys = heapq.nlargest(page * PAGE, _keys(), key=_written)[(page - 1) * PAGE :]
-    return [letter for key in keys if (letter := _read(key, whole=False))]
+    """The headers of the ``page``-th fifty letters, the newest first. It reads no others."""
+    keys = heapq.nlargest(page * PAGE, _keys(), key=_written_at)[(page - 1) * PAGE :]
+    return [letter for key in keys if (letter := _read(key, with_parts=False))]
 
 
 def get(key: str) -> Letter | None:
-    """The letter of that key, if there is one."""
-    return _read(key, whole=True) if key in _keys() else None
+    """The letter with that key, if there is one."""
+    return _read(key, with_parts=True) if key in _keys() else None
 
 
 def _keys() -> set[str]:
-    where = folder()
+    path = folder()
     try:
-        return {path.name for path in (where / "new").iterdir()} if where else set()
+        return {file.name for file in (path / "new").iterdir()} if path else set()
     except FileNotFoundError:
         return set()
 
 
-def _written(key: str) -> tuple[int, ...]:
-    """When a Maildir name was made, ``1700000000.M123P45Q6.host``: second, microsecond, process, turn."""
+def _written_at(key: str) -> tuple[int, ...]:
+    """When a Maildir name was made, ``1700000000.M123P45Q6.host``: second, microsecond, process, counter."""
     second, _, rest = key.partition(".")
     unique = rest.partition(".")[0]
     return tuple(int(part) if part.isdecimal() else 0 for part in (second, *_split(unique)))
@@ -121,19 +121,19 @@ def _split(unique: str) -> list[str]:
     return unique.replace("M", " ").replace("P", " ").replace("Q", " ").split()
 
 
-def _read(key: str, *, whole: bool) -> Letter | None:
-    where = folder()
+def _read(key: str, *, with_parts: bool) -> Letter | None:
+    path = folder()
     try:
-        raw = (where / "new" / key).read_bytes() if where else b""
+        raw = (path / "new" / key).read_bytes() if path else b""
     except FileNotFoundError:
         return None
-    if not whole:
+    if not with_parts:
         return Letter(key, _headers(BytesHeaderParser(policy=default).parsebytes(raw)))
     message = email.message_from_bytes(raw, policy=default)
     return Letter(key, _headers(message), _part(message, "plain"), _part(message, "html"))
 
 
-def _headers(message: Any) -> tuple[tuple[str, str], ...]:
+def _headers(message: Parsed) -> tuple[tuple[str, str], ...]:
     return tuple((name, str(value)) for name, value in message.items())
 
 

@@ -1,4 +1,4 @@
-"""The portal's settings, all of them from the environment (12-factor); README, "Deploy"."""
+"""The settings of the portal. All of them come from the environment (12-factor); see README, "Deploy"."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ if not SECRET_KEY:
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-# modeltranslation and reversion stand before the admin, which they extend.
+# modeltranslation and reversion extend the admin, so they come before it.
 INSTALLED_APPS = [
     "agreement",
     "modeltranslation",
@@ -71,8 +71,8 @@ TEMPLATES = [
 DATABASE_URL = env.str("DATABASE_URL", default="") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Several processes write: readers don't block in WAL, and a transaction that begins with the write lock
-    # waits for it instead of failing halfway.
+    # Several processes write. In WAL mode readers do not block; a transaction that begins with the write lock waits for
+    # it instead of failing later.
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         timeout=30,
         transaction_mode="IMMEDIATE",
@@ -88,7 +88,7 @@ TIME_ZONE = env.str("TIME_ZONE", default="Asia/Almaty")
 USE_TZ = True
 
 STATIC_URL = "static/"
-# Static files are found where they lie, so that DEBUG=0 needs no collectstatic; STATIC_ROOT is for a web server.
+# Static files are served from their folders, so that DEBUG=0 needs no collectstatic; STATIC_ROOT is for a web server.
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -96,7 +96,7 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 
-# Mail: files that the mailbox page shows, or EMAIL_URL (smtp+tls://user:password@host:587).
+# Mail: files that the mailbox page displays, or a server: EMAIL_URL (smtp+tls://user:password@host:587).
 MAILBOX = Path(env.str("MAILBOX", default=str(BASE_DIR / "var" / "mailbox")))
 EMAIL_URL = env.str("EMAIL_URL", default="")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="noreply@portal.example.kz")
@@ -105,7 +105,7 @@ _mail = (
     if EMAIL_URL
     else {"EMAIL_BACKEND": "portal_site.mailbox.EmailBackend", "EMAIL_FILE_PATH": str(MAILBOX)}
 )
-# A server that hangs must not hang a worker: less than half a delivery's lease.
+# Less than half the lease of a delivery: a server that does not answer must not stop a worker.
 _mail["EMAIL_TIMEOUT"] = 10
 if django.VERSION >= (6, 1):
     _options = {
@@ -132,13 +132,13 @@ if django.VERSION >= (6, 1):
 else:
     globals().update(_mail)
 
-# Tasks: the database, drained by `manage.py db_worker`, or Celery when there is a broker.
+# Tasks: in the database, executed by `manage.py db_worker`, or Celery if there is a broker.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 if CELERY_BROKER_URL:
     INSTALLED_APPS += ["django_tasks_fennel"]
     CELERY_TASK_IGNORE_RESULT = True
     CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-    # A publisher never waits for a broker that is away: the sweep finds the work.
+    # A publisher does not wait for an unavailable broker: deliver_notices --watch finds the work.
     CELERY_TASK_PUBLISH_RETRY = False
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
     TASKS = {"default": {"BACKEND": "django_tasks_fennel.CeleryBackend"}}
@@ -150,10 +150,10 @@ AGREEMENT = {
     "USER_LANGUAGE": "profile__language",
     "FROM_EMAIL": env.str("AGREEMENT_FROM_EMAIL", default=""),
     "REPLY_TO": env.str("AGREEMENT_REPLY_TO", default=""),
-    "PACE": {"email": env.tuple("AGREEMENT_PACE", default=())},
+    "RATE_LIMITS": {"email": env.tuple("AGREEMENT_RATE_LIMITS", default=())},
     "SENDERS": env.int("AGREEMENT_SENDERS", default=1),
-    "HOLD": env.bool("AGREEMENT_HOLD", default=False),
-    # Seconds; whoever tries the demo does not wait for long.
+    "SENDING_SUSPENDED": env.bool("AGREEMENT_SENDING_SUSPENDED", default=False),
+    # Seconds. A person who tries the demo should not wait long.
     "NOTICE_DELAY": timedelta(seconds=env.int("AGREEMENT_NOTICE_DELAY", default=20 if DEBUG else 600)),
     "REMINDER_DAYS": env.int("AGREEMENT_REMINDER_DAYS", default=0),
     "NOTICE_DAYS": env.int("AGREEMENT_NOTICE_DAYS", default=0),
@@ -178,7 +178,7 @@ AGREEMENT = {
     "TRUSTED_PROXIES": env.int("AGREEMENT_TRUSTED_PROXIES", default=0),
 }
 
-# Security: strict for the browser always; HTTPS=1 where the portal is served by TLS.
+# Security: always strict for the browser; HTTPS=1 where the portal is served over TLS.
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"

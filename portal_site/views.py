@@ -12,13 +12,10 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from agreement import conf, gate
-from agreement.models import Edition
-from agreement.pages import Visit, alternates, page
-from agreement.shown import Shown, frame
+from agreement.editions import editions_in_force, text_language
+from agreement.views import Visit, alternates, page
 from portal_site import mailbox
 
 MATERIALS = Path(__file__).parent / "samples" / "materials.json"
@@ -32,24 +29,22 @@ LETTER_CSP = (
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What the portal is, and where to look. 1 query."""
-    now, timelines = timezone.now(), gate.timelines().agreements
-    found = Edition.objects.in_force(now).select_related("agreement").order_by("agreement__slug")
-    agreements = [Shown.of(edition, timelines[edition.agreement.slug], now) for edition in found]
-    return _render(request, "portal/home.html", {"agreements": agreements, "mailbox": _shown()})
+    context = {"agreements": editions_in_force(), "mailbox": _mailbox_is_displayed()}
+    return _render(request, "portal/home.html", context)
 
 
 @page()
 def materials(visit: Visit) -> HttpResponse:
-    """What the library lends, and on which terms of the edition in force. Kept as the agreement's own pages are."""
-    language = frame() if frame() in conf.LANGUAGES else conf.LANGUAGES[0]
+    """What the library lends, and under which clauses of the edition in force. Cached as the agreement's own pages."""
+    language = text_language()
     shelf = [{**one, "words": one[language]} for one in _materials()]
     return visit.render("portal/materials.html", {"materials": shelf, "language": language})
 
 
 @require_safe
 def robots(request: HttpRequest) -> HttpResponse:
-    """Everything may be found; the sitemap says where it is."""
-    address = urljoin(conf.get().BASE_URL or request.build_absolute_uri("/"), reverse("sitemap"))
+    """Search engines may read everything; the sitemap lists it."""
+    address = urljoin(settings.AGREEMENT.get("BASE_URL") or request.build_absolute_uri("/"), reverse("sitemap"))
     return HttpResponse(f"User-agent: *\nDisallow:\n\nSitemap: {address}\n", content_type="text/plain; charset=utf-8")
 
 
@@ -59,8 +54,8 @@ def letters(request: HttpRequest) -> HttpResponse:
     _require_mailbox()
     total = mailbox.count()
     pages = max(1, -(-total // mailbox.PAGE))
-    asked = request.GET.get("page", "1")
-    page = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 10 else 0
+    number = request.GET.get("page", "1")
+    page = int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0
     if not 1 <= page <= pages:
         raise Http404
     context = {"letters": mailbox.newest(page), "total": total, "page": page, "pages": range(1, pages + 1)}
@@ -92,13 +87,13 @@ def _render(request: HttpRequest, template: str, context: dict[str, Any]) -> Htt
     return render(request, template, context | {"alternates": alternates(request)})
 
 
-def _shown() -> bool:
-    """Letters are shown to anybody, so only on the machine of whoever tries the demo."""
+def _mailbox_is_displayed() -> bool:
+    """Is the mailbox displayed? Everybody could read it, so only on the machine of the person who tries the demo."""
     return bool(settings.DEBUG) and mailbox.folder() is not None
 
 
 def _require_mailbox() -> None:
-    if not _shown():
+    if not _mailbox_is_displayed():
         raise Http404
 
 

@@ -1,6 +1,7 @@
 """Are the catalogues complete, compiled and those of the sources? ``python -m tests.catalogues`` (needs gettext).
 
-Looks at what is committed: the messages are made anew in a clone. What needs no gettext is in ``test_catalogues``.
+It compares what is committed with messages made from the sources in a clone. ``--update`` writes the sources' messages
+into the catalogues here and compiles them. What needs no gettext is in ``test_catalogues``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ PACKAGES = {
     "agreement": ("agreement", [sys.executable, "-m", "django", *MAKE]),
     "portal_site": (".", [sys.executable, "manage.py", *MAKE, *ELSEWHERE]),
 }
+
+#: What to do when a catalogue differs from the sources.
+MEND = (
+    "Run `python -m tests.catalogues --update` (needs gettext), translate what is empty or fuzzy in the .po files,"
+    " and run it again: it compiles them."
+)
 
 
 def messages(po: Path) -> set[str]:
@@ -70,7 +77,22 @@ def faults() -> list[str]:
     return found
 
 
+def update() -> None:
+    """Write the messages of the sources into the catalogues, without obsolete ones, and compile them."""
+    env = os.environ | {"LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT), "DEBUG": "1"}
+    env.pop("DJANGO_SETTINGS_MODULE", None)
+    for package, (where, make) in PACKAGES.items():
+        subprocess.run(make, cwd=ROOT / where, check=True, env=env)
+        for language in LANGUAGES:
+            po = str(ROOT / package / "locale" / language / "LC_MESSAGES" / "django.po")
+            subprocess.run(["msgattrib", "--no-obsolete", "--output-file", po, po], check=True, env=env)
+            subprocess.run(["msgfmt", "--check", "-o", po.replace(".po", ".mo"), po], check=True, env=env)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--update"]:
+        update()
+        sys.exit()
     problems = faults()
-    print("\n".join(problems) or "The catalogues are complete.")
+    print("\n".join([*problems, MEND] if problems else ["The catalogues are complete."]))
     sys.exit(bool(problems))

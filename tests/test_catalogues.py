@@ -13,6 +13,8 @@ import django
 import pytest
 from django.utils.translation.template import templatize
 
+from tests.catalogues import MEND
+
 ROOT = Path(__file__).resolve().parent.parent
 #: Whose catalogue it is → where its strings stand.
 SOURCES = {"agreement": ["agreement"], "portal_site": ["portal_site", "templates"]}
@@ -105,9 +107,10 @@ def test_every_message_is_translated_in_every_form(path):
     entries = parse(path)
     assert entries
     for entry in entries:
-        assert not [line for line in entry.comments if line.startswith("#~") or "fuzzy" in line], entry.msgid
-        assert len(entry.translations) == (FORMS[language(path)] if "msgid_plural" in entry.strings else 1), entry.msgid
-        assert all(text.strip() for text in entry.translations), entry.msgid
+        where = f"{path.relative_to(ROOT)}: {entry.msgid!r}. {MEND}"
+        assert not [line for line in entry.comments if line.startswith("#~") or "fuzzy" in line], where
+        assert len(entry.translations) == (FORMS[language(path)] if "msgid_plural" in entry.strings else 1), where
+        assert all(text.strip() for text in entry.translations), where
 
 
 @catalogues
@@ -128,7 +131,7 @@ def test_the_compiled_catalogue_says_what_the_text_says(path):
         }
     stored = dict(compiled(path)._catalog)
     del stored[""]
-    assert stored == written
+    assert stored == written, f"{path.relative_to(ROOT)} is not compiled. {MEND}"
 
 
 @catalogues
@@ -142,4 +145,6 @@ def test_plural_forms_are_those_of_djangos_own_catalogue(path):
 def test_the_catalogue_holds_the_strings_of_its_sources_and_no_others(path):
     package = path.relative_to(ROOT).parts[0]
     sources = {text for folder in SOURCES[package] for text in marked(ROOT / folder)}
-    assert {entry.key for entry in parse(path)} == sources, "run makemessages as tests/catalogues.py does"
+    catalogue = {entry.key for entry in parse(path)}
+    assert not sources - catalogue, f"{path.relative_to(ROOT)} lacks messages of the sources. {MEND}"
+    assert not catalogue - sources, f"{path.relative_to(ROOT)} has messages that no source has. {MEND}"

@@ -1,12 +1,15 @@
-"""The desk of content administrators: drafts, publication, what was said to whom.
+"""The desk: the admin of agreements, their editions, notices, acceptances, withdrawals and audit entries.
 
-``agreements`` and ``editions`` register the models; an edition's pages are ``starting``, ``drafts``, ``comparing``,
-``revisions``, ``previews`` and ``publishing``; ``notices`` is the read-only ledger, ``acceptances`` who joined and who
-has not, ``withdrawals`` who left and what is held, ``acts`` the log. Without the packages they build on nothing is
-registered here, so that the system check can say which line is missing.
+``base`` has what the lists and pages share, and ``rights`` says who may do what the reader may not. Each other module
+registers one or more models; ``editions``, ``acceptances`` and ``notices`` are packages. ``kazakh`` is read by
+``makemessages`` alone. Nothing is registered if modeltranslation or reversion is not installed: then the system check
+can say which line is missing from the settings.
 """
 
 from django.apps import apps
 
 if apps.is_installed("modeltranslation") and apps.is_installed("reversion"):
-    from agreement.admin import acceptances, acts, agreements, editions, notices, withdrawals  # noqa: F401
+    from agreement.admin import agreements, log, withdrawals  # noqa: F401
+    from agreement.admin.acceptances import register  # noqa: F401
+    from agreement.admin.editions import change  # noqa: F401
+    from agreement.admin.notices import ledger  # noqa: F401

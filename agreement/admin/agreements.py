@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
+from django.forms.renderers import BaseRenderer
 from django.forms.utils import flatatt
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
@@ -19,19 +20,20 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
-from agreement.admin.tables import LONG, Filtered, language, moment
-from agreement.models import Act, Agreement, Edition
-from agreement.models.editions import State
+from agreement.admin.base import AdminForm, SafeFilters, moment
+from agreement.editions.display import text_language
+from agreement.memory import remembered
+from agreement.models import Agreement, AuditEntry, Edition
+from agreement.models.audit import AuditAction
+from agreement.models.succession import State
 
-if TYPE_CHECKING:
-    AgreementModelAdmin = admin.ModelAdmin[Agreement]
-else:
-    AgreementModelAdmin = admin.ModelAdmin
+#: How many editions the timeline displays, the newest first; older ones are in the list.
+TIMELINE_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """An edition in the timeline."""
+class TimelineEntry:
+    """An edition in the timeline, in the words of the page."""
 
     edition: Edition
     state: State
@@ -43,10 +45,10 @@ class Moment:
     cancelled: str
 
     @classmethod
-    def of(cls, edition: Edition) -> Moment:
-        """In the page's language. No query for an edition that knows its successor."""
+    def from_edition(cls, edition: Edition) -> TimelineEntry:
+        """No query for an edition that was read with its successor."""
         zone, state = edition.agreement.time_zone, edition.state()
-        code = language() if language() in conf.LANGUAGES else conf.LANGUAGES[0]
+        code = text_language()
         until = edition.successor_from() if state in {State.IN_FORCE, State.SUPERSEDED, State.SCHEDULED} else None
         return cls(
             edition=edition,
@@ -60,14 +62,16 @@ class Moment:
         )
 
 
-#: How many editions the timeline shows; older ones are in the list.
-NEWEST = 60
-
-
 class ZoneSelect(forms.Select):
-    """A list of six hundred zones, written at once: a template for each would take longer than the rest of the page."""
+    """A list of six hundred zones, made without templates: those would take longer than the rest of the page."""
 
-    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+    def render(
+        self,
+        name: str,
+        value: object,
+        attrs: dict[str, Any] | None = None,
+        renderer: BaseRenderer | None = None,
+    ) -> SafeString:
         options = format_html_join(
             "\n",
             '<option value="{}"{}>{}</option>',
@@ -76,13 +80,14 @@ class ZoneSelect(forms.Select):
         return format_html("<select{}>{}</select>", flatatt({"name": name, **self.attrs, **(attrs or {})}), options)
 
 
+@remembered
 @cache
 def _zones() -> list[tuple[str, str]]:
-    """Read once: the names are looked up file by file."""
+    """Read once a process, because each name is a look-up in the file system."""
     return [(name, name) for name in sorted(available_timezones())]
 
 
-class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]
+class AgreementForm(AdminForm):
     """The zone comes from a list: every date of the agreement is computed with it."""
 
     time_zone = forms.ChoiceField(
@@ -95,10 +100,10 @@ class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Agreement)
-class AgreementAdmin(Filtered, AgreementModelAdmin):
+class AgreementAdmin(SafeFilters[Agreement]):
     form = AgreementForm
     change_form_template = "admin/agreement/agreement/change_form.html"
-    fields = ["slug", "time_zone", "joining"]
+    fields = ["slug", "time_zone", "acceptance_mode"]
     list_display = ["slug", "in_force", "time_zone"]
     actions = None
 
@@ -106,16 +111,19 @@ class AgreementAdmin(Filtered, AgreementModelAdmin):
         css = {"all": ["agreement/admin.css"]}
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
-        """With the state and the moments of the newest editions: 1 query, whatever their number."""
+        """With the state and the moments of the newest editions. 1 query, whatever their number."""
         if agreement := context["original"]:
-            editions: Any = Edition.objects.filter(agreement=agreement).with_successors().select_related("agreement")
-            context["timeline"] = [Moment.of(edition) for edition in editions.rewrite(False).defer(*LONG)[:NEWEST]]
+            editions = Edition.objects.filter(agreement=agreement).with_successors().select_related("agreement")
+            context["timeline"] = [
+                TimelineEntry.from_edition(edition)
+                for edition in editions.without_texts("body", "summary")[:TIMELINE_LENGTH]
+            ]
             context["may_begin"] = request.user.has_perm("agreement.add_edition")
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agreement]:
-        now = Edition.objects.in_force().defer(*LONG)
-        return super().get_queryset(request).prefetch_related(Prefetch("editions", now, to_attr="binding_now"))
+        binding = Edition.objects.in_force().without_texts("body", "summary")
+        return super().get_queryset(request).prefetch_related(Prefetch("editions", binding, to_attr="binding_now"))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Agreement | None:
         found = super().get_object(request, object_id, from_field)
@@ -124,14 +132,14 @@ class AgreementAdmin(Filtered, AgreementModelAdmin):
             found = super().get_object(request, object_id, from_field)
         return found
 
-    def save_model(self, request: HttpRequest, obj: Agreement, form: Any, change: bool) -> None:  # noqa: FBT001
-        """Logged with what was and is: how users join binds them."""
+    def save_model(self, request: HttpRequest, obj: Agreement, form: AgreementForm, change: object) -> None:
+        """With an entry in the log that has the old and the new values: how users accept binds them."""
         super().save_model(request, obj, form, change)
         fields = form.changed_data if change else list(form.cleaned_data)
-        before = [f"{form.initial.get(name)} → " if change else "" for name in fields]
-        note = "; ".join(f"{name}: {old}{getattr(obj, name)}" for name, old in zip(fields, before, strict=True))
+        old = [f"{form.initial.get(name)} → " if change else "" for name in fields]
+        note = "; ".join(f"{name}: {value}{getattr(obj, name)}" for name, value in zip(fields, old, strict=True))
         if note:
-            Act.objects.log(Act.Kind.CHANGED, on=obj, by=request.user, note=note)
+            AuditEntry.objects.log(AuditAction.CHANGED, on=obj, by=request.user, note=note)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Agreement | None = None) -> list[str]:
         return ["slug"] if obj and obj.head else []

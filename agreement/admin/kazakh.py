@@ -1,13 +1,15 @@
-"""Words of Django and django-reversion that the desk shows and they have no Kazakh for, or a misspelt one.
+"""Messages of Django and django-reversion that the desk displays and whose Kazakh is missing or misspelt there.
 
-Nothing imports this: ``makemessages`` reads it, so that they stand in our catalogues, whose words any host gets that
-has the app installed. The Russian words are the packages' own, but for gender, case, quotes and plurals they get wrong.
+They are here because ``makemessages`` reads this file: it puts them into the app's own catalogues, whose translations
+Django prefers on every site that has the app installed. Nothing imports this module. Without it, an editor with a
+Kazakh desk reads English in between. The Russian translations are the packages' own, except for mistakes of gender,
+case, quotes and plurals. A message that Django's Kazakh catalogue translates well can be removed here.
 """
 
 from django.utils.translation import gettext_noop as _
 from django.utils.translation import ngettext
 
-WORDS = [
+DJANGO_MESSAGES = [
     # From Django 6.1 on
     _("Pagination %(name)s"),
     _("Pagination %(name)s entries"),

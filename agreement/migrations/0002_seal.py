@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from agreement.models.triggers import CloseSeal
+from agreement.seal.operations import CloseSeal
 
 
 class Migration(migrations.Migration):

@@ -1,42 +1,48 @@
-"""Tables and the verbs on one row or one queryset.
+"""The tables of the app, and the operations on one row or one queryset.
 
-Imports go one way: ``acceptances`` knows ``editions``, ``deliveries`` and ``fields``; ``editions`` knows ``acts``,
-``notices``, ``fields`` and ``refusals``; ``deliveries`` knows ``notices``, which names ``editions`` only in strings;
-``triggers`` knows none of them: it reads the fields of whatever models it is given.
+The names below are the public ones. The package uses ``conf``, ``signals``, ``text`` and ``seal``. Inside it, imports
+go one way: acceptances use withdrawals and deliveries, withdrawals use editions, deliveries use notices, and editions
+use publishing, notices and the audit log, which name editions for type checking alone.
 """
 
-from agreement.models.acceptances import Acceptance, Outside, Stale
-from agreement.models.acts import Act
-from agreement.models.agreements import Agreement
+from agreement.models.acceptances import Acceptance, AcceptanceKind, StaleEditionError, WithdrawnError
+from agreement.models.agreements import AcceptanceMode, Agreement
+from agreement.models.audit import AuditAction, AuditEntry
 from agreement.models.autosave import Autosave
-from agreement.models.deliveries import Bounce, Delivery
+from agreement.models.channel_state import ChannelState
+from agreement.models.deliveries import Bounce, Delivery, DeliveryOutcome
 from agreement.models.editions import Edition
-from agreement.models.holds import LegalHold
-from agreement.models.notices import Notice, NoticeRead, NoticeText
-from agreement.models.paces import Pace
+from agreement.models.errors import EditionError
+from agreement.models.legal_holds import LegalHold
+from agreement.models.notices import Notice, NoticeKind, NoticeRead, NoticeText
 from agreement.models.progress import Progress
-from agreement.models.refusals import EditionError
-from agreement.models.timestamps import TimeStamp
-from agreement.models.withdrawals import Consent, Withdrawal
+from agreement.models.time_stamps import TimeStamp
+from agreement.models.withdrawals import Consent, Withdrawal, WithdrawalOutcome
 
 __all__ = [
     "Acceptance",
-    "Act",
+    "AcceptanceKind",
+    "AcceptanceMode",
     "Agreement",
+    "AuditAction",
+    "AuditEntry",
     "Autosave",
     "Bounce",
+    "ChannelState",
     "Consent",
     "Delivery",
+    "DeliveryOutcome",
     "Edition",
     "EditionError",
     "LegalHold",
     "Notice",
+    "NoticeKind",
     "NoticeRead",
     "NoticeText",
-    "Outside",
-    "Pace",
     "Progress",
-    "Stale",
+    "StaleEditionError",
     "TimeStamp",
     "Withdrawal",
+    "WithdrawalOutcome",
+    "WithdrawnError",
 ]

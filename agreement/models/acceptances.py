@@ -1,8 +1,8 @@
-"""Who joined which edition, when and how: rows that are only ever added.
+"""Which user accepted which edition, when and how: rows that are only ever added.
 
-A row says no more than what happened. Whoever joined by entering the site was shown no text, and the row says so; it
-says in which language the site was read, and whether this user's notice had been sent by then. The account may go:
-the row stays, under a pseudonym.
+A row records no more than what happened. A user whose acceptance is deemed was shown no text, and the row says so; it
+records the language in which the site was read, and whether the notice had been sent to this user by then. After the
+account is deleted, the row stays under a pseudonym.
 """
 
 from __future__ import annotations
@@ -12,27 +12,35 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import ValidationError
 from django.db import connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf, pseudonyms, signals
+from agreement import conf, signals
+from agreement.models import pseudonyms
 from agreement.models.agreements import Agreement
 from agreement.models.deliveries import Delivery
 from agreement.models.editions import Edition
-from agreement.models.fields import LEAVE_EVIDENCE, InstantField
+from agreement.models.fields import PRESERVE_EVIDENCE, InstantField, UserKey
+from agreement.models.membership import Membership, overtaken
 from agreement.models.notices import Notice
-from agreement.models.withdrawals import Withdrawal
+from agreement.models.withdrawals import Withdrawal, WithdrawalQuerySet
+from agreement.text import languages
+
+User = TypeVar("User", bound=models.Model)
+Row = TypeVar("Row")
 
 
-class Stale(ValidationError):
-    """Nothing was recorded: the edition named is not the one that may be joined. ``code`` is ``stale_edition``."""
+class StaleEditionError(ValidationError):
+    """Nothing was recorded: this edition can't be accepted now. ``code`` is ``stale_edition``."""
 
     def __init__(self, edition: object) -> None:
         super().__init__(
@@ -42,254 +50,278 @@ class Stale(ValidationError):
         )
 
 
-class Outside(ValidationError):
-    """Nothing was recorded: this user has left, and may not join again by himself. ``code`` is ``outside``."""
+class WithdrawnError(ValidationError):
+    """Nothing was recorded: this user withdrew, and may not accept again themselves. ``code`` is ``withdrawn``."""
 
-    def __init__(self, departure: Withdrawal) -> None:
+    def __init__(self, withdrawal: Withdrawal) -> None:
         super().__init__(
             _("The agreement is %(outcome)s by withdrawal %(number)s: nothing was recorded."),
-            code="outside",
-            params={"outcome": departure.get_outcome_display(), "number": departure.reference},
+            code="withdrawn",
+            params={"outcome": withdrawal.get_outcome_display(), "number": withdrawal.reference},
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Where a request came from, as far as the site records it and it can be known."""
+class RequestDetails:
+    """What is recorded of a request: as much as the site records and as can be known."""
 
     ip: str | None = None
     user_agent: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequiredAcceptance:
+    """What one agreement requires of every user at some instant."""
+
+    agreement: int
+    edition: int
+    """The edition in force."""
+    digest: str
+    counting: tuple[int, ...]
+    """The editions whose acceptance counts: the one in force, and the earlier ones of which it changed only wording."""
+    by_use: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NewAcceptance:
+    """A row to be written. ``at`` is now unless it is given."""
+
+    round: int
+    user: AbstractBaseUser | AnonymousUser
+    edition: int
+    digest: str
+    language: str
+    kind: str
+    request_details: RequestDetails
+    at: datetime | None = None
+    reason: str = ""
+    officer: str = ""
+
+
+class AcceptanceKind(models.TextChoices):
+    """How an acceptance was given."""
+
+    DEEMED = "deemed", _("by using the site")
+    EXPLICIT = "explicit", _("by confirmation")
+    ON_BEHALF = "on_behalf", _("recorded by an officer")
+    IMPORTED = "imported", _("imported history")
+
+
 class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
-    def of(self, user_key: object) -> Self:
-        """What that user joined, the account living or deleted, the earliest first.
+    def for_user_key(self, user_key: UserKey) -> Self:
+        """The acceptances of that user, whose account may be deleted, the earliest first.
 
-        Of a deleted account only what was recorded under a key the site still has.
+        Of a deleted account, only those recorded under a key that the site still has.
         """
-        found = Q(user=user_key)
-        for pseudonym in pseudonyms.read(user_key):
-            found |= Q(pseudonym=pseudonym.digest, pseudonym_key=pseudonym.key)
-        return self.filter(found).order_by("at", "pk")
+        return self.filter(pseudonyms.rows_of(user_key)).order_by("at", "pk")
 
-    def missing(self, users: models.QuerySet[Any], editions: Iterable[int]) -> models.QuerySet[Any]:
-        """Those of the users who have joined none of these editions of an agreement, or have left it since.
+    def users_without(self, users: models.QuerySet[User], editions: Iterable[int]) -> models.QuerySet[User]:
+        """Those of the users who accepted none of these editions of an agreement, or withdrew since.
 
-        An anti-join, on the index of the unique key; the rounds of whoever left are counted for himself alone. Asks at
-        once whether anybody did (1 query): where nobody has, the plain anti-join is the answer, and twice as fast.
+        An anti-join on the index of the unique key. First asks whether any user withdrew (1 query): if none did, the
+        plain anti-join is the answer, and twice as fast.
         """
-        editions, left = list(editions), Withdrawal.objects.departures().filter(user__isnull=False).order_by()
-        gone = Agreement.objects.using(users.db).filter(editions__in=editions, pk__in=left.values("agreement"))
-        theirs = self.filter(edition__in=editions, user=models.OuterRef("pk"))
-        if gone:
-            his = left.filter(agreement__in=list(gone), user=models.OuterRef("user"))
-            theirs = theirs.filter(~models.Exists(his) | Q(round=1 + _times(his, by="user")))
-        return users.filter(~models.Exists(theirs))
+        editions = list(editions)
+        withdrawals = Withdrawal.objects.in_effect().filter(user__isnull=False).order_by()
+        withdrawn = Agreement.objects.using(users.db).filter(
+            editions__in=editions, pk__in=withdrawals.values("agreement")
+        )
+        accepted = self.filter(edition__in=editions, user=models.OuterRef("pk"))
+        if withdrawn:
+            accepted = accepted.exclude(overtaken(withdrawals.filter(agreement__in=list(withdrawn))))
+        return users.filter(~models.Exists(accepted))
 
     def record(
         self,
         *,
-        user: Any,
+        user: AbstractBaseUser | AnonymousUser,
         edition: Edition,
         digest: str,
         language: str,
         kind: str,
         at: datetime | None = None,
-        origin: Origin | None = None,
+        request_details: RequestDetails | None = None,
         reason: str = "",
         officer: str = "",
     ) -> Acceptance:
-        """Bind that user to that edition, once: a second call gives the first one's row, and ``made`` is false on it.
+        """Record that this user accepts this edition. A second call returns the row of the first one; its attribute
+        ``created`` is then false.
 
-        ``digest`` is that of the text the user was shown, ``language`` the one he was shown it in (for a deemed
-        joining: the one he read the site in). The edition must be in force, and stay so until this is committed:
-        nobody publishes meanwhile. Imported history names the instant ``at`` it happened; all else happens now.
+        ``digest`` is that of the text that was displayed, ``language`` the one in which it was displayed (for a deemed
+        acceptance: the language in which the site was read). The edition must be in force, and stay in force until this
+        is committed: nobody publishes meanwhile. Imported history names the instant ``at`` which it happened; all else
+        happens now.
 
-        Whoever has left the agreement joins it again by this, in a round of its own; not by entering.
+        A user who withdrew accepts again by this, in a new round, but never by a deemed acceptance.
 
-        Raises :class:`Stale`, or :class:`Outside` where joining again is an officer's to record, and records nothing.
-        4 queries, of which one locks.
+        Raises :class:`StaleEditionError`, or :class:`WithdrawnError` if only an officer may record that this user
+        accepts again, and records nothing. 4 queries, one of which locks.
         """
-        if (at is None) == (kind == Acceptance.Kind.IMPORTED) or (at and at > timezone.now()):
+        if (at is None) == (kind == AcceptanceKind.IMPORTED) or (at and at > timezone.now()):
             msg = f"{str(kind)!r} can't be of {at}: history names its past instant, all else is now."
             raise ValueError(msg)
         alias = router.db_for_write(self.model)
         with transaction.atomic(using=alias):
-            _held(Agreement.objects.filter(pk=edition.agreement_id).values_list("pk"), alias)
+            _locked(Agreement.objects.filter(pk=edition.agreement_id).values_list("pk"), alias)
             at = at or timezone.now()
-            departure = self.departure(user_key=user.pk, agreement=edition.agreement_id, at=at)
-            # An officer's word opens everything; the user's own, or history's, what he may join again.
-            shut = departure and (kind == Acceptance.Kind.DEEMED or not departure.may_rejoin)
-            if departure and shut and kind != Acceptance.Kind.ON_BEHALF:
-                raise Outside(departure)
-            round_ = 1 + _departures(user.pk, at).filter(agreement=edition.agreement_id).count()
-            made = self._join(
-                alias,
-                round_=round_,
+            new = _NewAcceptance(
+                round=self._open_round(user.pk, edition.agreement_id, kind=kind, at=at),
                 user=user,
                 edition=edition.pk,
                 digest=digest,
                 language=language,
                 kind=kind,
+                request_details=request_details or RequestDetails(),
                 at=at,
-                origin=origin or Origin(),
                 reason=reason,
                 officer=officer,
             )
-            found = self.using(alias).filter(edition=edition, digest=digest, user=user, round=round_).first()
+            created = self._insert_new(alias, new)
+            rows = self.using(alias).filter(edition=edition, digest=digest, user=user.pk, round=new.round)
+            found = rows.first()
             if found is None:
-                raise Stale(edition)
-        found.made = made
+                raise StaleEditionError(edition)
+        found.created = created
         return found
 
-    def with_current(self, user_key: Any) -> Self:
-        """Annotate that user's joinings with ``current``: does it count still, or has he left since?"""
-        left = _departures(user_key).filter(agreement=models.OuterRef("edition__agreement"))
-        current = models.Case(models.When(round=1 + _times(left, by="agreement"), then=True), default=False)
-        return self.filter(user=user_key).annotate(current=current)
+    def _open_round(self, user_key: UserKey, agreement: int, *, kind: str, at: datetime) -> int:
+        """The round in which that user may accept at that instant. 3 queries. Raises :class:`WithdrawnError`."""
+        withdrawal = self.withdrawal_in_effect(user_key=user_key, agreement=agreement, at=at)
+        # An officer may record any acceptance. A user, or imported history, only one that the withdrawal allows.
+        allowed = kind != AcceptanceKind.DEEMED and (withdrawal is None or withdrawal.may_accept_again)
+        if withdrawal and not allowed and kind != AcceptanceKind.ON_BEHALF:
+            raise WithdrawnError(withdrawal)
+        return 1 + _withdrawals(user_key, at).filter(agreement=agreement).count()
 
-    def departure(self, *, user_key: Any, agreement: int, at: datetime | None = None) -> Withdrawal | None:
-        """The withdrawal by which that user is outside the agreement at that instant (now), if he is. 2 queries.
+    def with_current(self, user_key: UserKey) -> Self:
+        """The acceptances of that user, annotated with ``current``: does it still count, or did the user withdraw?"""
+        withdrawals = _withdrawals(user_key).filter(agreement=models.OuterRef("edition__agreement"))
+        return self.filter(user=user_key).annotate(current=~overtaken(withdrawals))
 
-        Of several since he joined last the strictest: none opens what another one shut.
+    def withdrawal_in_effect(
+        self, *, user_key: UserKey, agreement: int, at: datetime | None = None
+    ) -> Withdrawal | None:
+        """The withdrawal that suspended or ended the agreement with that user at that instant (now), if any. 2 queries.
+
+        Of several since the user last accepted, the strictest: none permits what another one forbids.
         """
-        (rows,) = self.departed(users=[user_key], agreement=agreement, at=at).values() or ([],)
-        strictest: Withdrawal | None = max(rows, key=Withdrawal.strictness, default=None)
-        return strictest
+        (rows,) = self.withdrawals_in_effect(users=[user_key], agreement=agreement, at=at).values() or ([],)
+        return max(rows, key=Withdrawal.strictness, default=None)
 
-    def departed(self, *, users: Iterable[Any], agreement: int, at: datetime | None = None) -> dict[Any, list[Any]]:
-        """User key → the departures since that user joined last, of those who are outside the agreement at that instant
-        (now). 1 query, 2 if any of them ever left.
+    def withdrawals_in_effect(
+        self, *, users: Iterable[UserKey], agreement: int, at: datetime | None = None
+    ) -> dict[UserKey, list[Withdrawal]]:
+        """User key → the withdrawals since that user last accepted, for those of the users with whom the agreement is
+        suspended or ended at that instant (now). 1 query, 2 if any of them ever withdrew.
         """
-        left: dict[Any, list[Any]] = {}
-        for row in Withdrawal.objects.departures(at).filter(agreement=agreement, user__in=list(users)):
-            left.setdefault(row.user_id, []).append(row)
-        if not left:
+        withdrawals: dict[UserKey, list[Withdrawal]] = {}
+        for row in Withdrawal.objects.in_effect(at).filter(agreement=agreement, user__in=list(users)):
+            withdrawals.setdefault(row.user_id, []).append(row)
+        if not withdrawals:
             return {}
-        joined = self.filter(user__in=left, edition__agreement=agreement).order_by("round", "at")
-        joined = joined.filter(at__lte=at) if at else joined
-        last = {user: moments for user, *moments in joined.values_list("user", "at", "recorded_at")}
-        since = {
-            user: [row for row in rows if user not in last or row.follows(*last[user])] for user, rows in left.items()
+        accepted = self.filter(user__in=withdrawals, edition__agreement=agreement)
+        acceptances: dict[UserKey, list[Acceptance]] = {}
+        for acceptance in accepted.filter(at__lte=at) if at else accepted:
+            acceptances.setdefault(acceptance.user_id, []).append(acceptance)
+        memberships = {
+            user: Membership(acceptances=acceptances.get(user, []), withdrawals=rows)
+            for user, rows in withdrawals.items()
         }
-        return {user: rows for user, rows in since.items() if rows}
+        return {user: rows for user, one in memberships.items() if (rows := one.withdrawals_in_effect)}
 
-    def deem(
-        self, *, user: Any, asked: Iterable[Asked], language: str, origin: Origin | None = None, enters: bool = True
+    def record_deemed(
+        self,
+        *,
+        user: AbstractBaseUser | AnonymousUser,
+        requirements: Iterable[RequiredAcceptance],
+        language: str,
+        request_details: RequestDetails | None = None,
+        is_use: bool = True,
     ) -> dict[int, bool]:
-        """Record what entering the site means; the keys of the agreements this user has still not joined, and whether
-        he is outside because he left: then entering joins nothing, only his own word does.
+        """Record what using the site means. Returns the keys of the agreements that this user has still not accepted,
+        each with whether the user withdrew: then use is no acceptance, only an acceptance by confirmation counts.
 
-        Where an agreement is joined by entering, and ``enters`` says that this is an entry, the edition in force is
-        recorded. 1 query, which locks what is to be recorded, and 1 insert for each agreement joined now. Where
-        another edition takes effect, or the user leaves, at this very moment nothing is recorded, and the next
-        request sees to it.
+        For each agreement that is accepted by use, and if ``is_use`` says that this request is a use of the site, the
+        edition in force is recorded. 1 query, which locks the agreements to be recorded, and 1 insert for each. If
+        another edition takes effect, or the user withdraws, at this very moment, nothing is recorded, and the next
+        request does it.
         """
         alias = router.db_for_write(self.model)
-        each = {one.agreement: one for one in asked}
-        entered = {key for key, one in each.items() if one.by_entering and enters}
-        mine = self.filter(user=user, edition__agreement=models.OuterRef("pk"), round=models.OuterRef("round_"))
-        joined = mine.filter(edition__in=[pk for one in each.values() for pk in one.holds])
-        departures = _departures(user.pk).filter(agreement=models.OuterRef("pk"))
-        missing = (
-            Agreement.objects.filter(pk__in=each)
-            .annotate(round_=1 + _times(departures, by="agreement"))
-            .annotate(outside=models.Case(models.When(round_=1, then=False), default=~models.Exists(mine)))
-            .exclude(models.Exists(joined))
-        )
-        # SQLite locks when it writes, and a reader who joined long ago has nothing to wait for.
-        locks = bool(entered) and connections[alias].vendor != "sqlite"
+        required = {one.agreement: one for one in requirements}
+        by_use = {key for key, one in required.items() if one.by_use and is_use}
+        # SQLite locks when it writes, and the request of a user who accepted long ago has nothing to wait for.
+        locks = bool(by_use) and connections[alias].vendor != "sqlite"
+        open_agreements: dict[int, bool] = {}
         with transaction.atomic(using=alias) if locks else nullcontext():
-            rows = missing.order_by("pk").values_list("pk", "round_", "outside")
-            left = {}
-            for key, round_, outside in _held(rows, alias) if locks else rows.using(alias):
-                made = (key in entered and not outside) and self._join(
-                    alias,
-                    round_=round_,
+            rows = self._not_accepted(user.pk, required)
+            for key, round_, withdrawn in _locked(rows, alias) if locks else rows.using(alias):
+                new = _NewAcceptance(
+                    round=round_,
                     user=user,
-                    edition=each[key].edition,
-                    digest=each[key].digest,
+                    edition=required[key].edition,
+                    digest=required[key].digest,
                     language=language,
-                    kind=Acceptance.Kind.DEEMED,
-                    origin=origin or Origin(),
+                    kind=AcceptanceKind.DEEMED,
+                    request_details=request_details or RequestDetails(),
                 )
-                if not made:
-                    left[key] = bool(outside)
-        return left
+                if not (key in by_use and not withdrawn and self._insert_new(alias, new)):
+                    open_agreements[key] = bool(withdrawn)  # SQLite gives an integer.
+        return open_agreements
 
-    def _join(
-        self,
-        alias: str,
-        *,
-        round_: int,
-        user: Any,
-        edition: int,
-        digest: str,
-        language: str,
-        kind: str,
-        origin: Origin,
-        at: datetime | None = None,
-        reason: str = "",
-        officer: str = "",
-    ) -> bool:
-        """Write the row if that edition, with that digest, may be joined at that instant (now), and the user is in that
-        round then; was it written? 1 insert.
-
-        One statement finds the edition in force, counts the user's departures and writes, so nothing comes between.
+    def _not_accepted(
+        self, user_key: UserKey, required: dict[int, RequiredAcceptance]
+    ) -> models.QuerySet[Agreement, tuple[int, int, bool]]:
+        """The keys of the agreements that this user has not accepted, each with the round the user is in, and whether
+        the user withdrew.
         """
-        connection = connections[alias]
-        pseudonym, now = pseudonyms.write(user.pk), timezone.now()
-        at = at or now
-        constants = {
-            "language": language[:16],
-            "kind": str(kind),
-            "at": at,
-            "recorded_at": now if kind == Acceptance.Kind.IMPORTED else at,
-            "user": user,
-            "pseudonym": pseudonym.digest,
-            "pseudonym_key": pseudonym.key,
-            "ip": origin.ip,
-            "user_agent": origin.user_agent[:255],
-            "reason": reason,
-            "officer": officer[:255],
-            "round": round_,
-        }
-        fields: dict[str, Any] = {name: Acceptance._meta.get_field(name) for name in constants}
-        values = {
-            name: fields[name].get_db_prep_save(getattr(value, "pk", value), connection=connection)
-            for name, value in constants.items()
-        }
-        quote = connection.ops.quote_name
-        names = {
-            "acceptances": quote(Acceptance._meta.db_table),
-            "editions": quote(Edition._meta.db_table),
-            "notices": quote(Notice._meta.db_table),
-            "deliveries": quote(Delivery._meta.db_table),
-            "withdrawals": quote(Withdrawal._meta.db_table),
-            "columns": ", ".join(quote(str(field.column)) for field in fields.values()),
-            "marks": ", ".join(["%s"] * len(fields)),
-            "sent": _SENT if kind == Acceptance.Kind.DEEMED else "NULL",
-            "conflict": "ON CONFLICT DO NOTHING" if connection.vendor == "postgresql" else "",
-        }
-        names["sent"] = names["sent"].format(**names)
-        sent = [values["user"], values["at"]] if kind == Acceptance.Kind.DEEMED else []
-        beforehand = conf.get().JOIN_BEFOREHAND and kind == Acceptance.Kind.EXPLICIT
-        allowed, moments = (_NEXT, 3) if beforehand else (_IN_FORCE, 2)
-        sql = _INSERT.format(**names, allowed=allowed.format(**names))
-        params = [*values.values(), *sent, edition, digest, *[values["at"]] * moments, values["user"], round_]
-        params += [values["user"], values["at"], round_ - 1]
+        overtaking = _withdrawals(user_key).filter(agreement=models.OuterRef("edition__agreement"))
+        accepted = self.filter(~overtaken(overtaking), user=user_key, edition__agreement=models.OuterRef("pk"))
+        counting = accepted.filter(edition__in=[key for one in required.values() for key in one.counting])
+        withdrawals = _withdrawals(user_key).filter(agreement=models.OuterRef("pk"))
+        withdrawn = models.Case(models.When(round_=1, then=False), default=~models.Exists(accepted))
+        return (
+            Agreement.objects.filter(pk__in=required)
+            .annotate(round_=1 + _count(withdrawals))
+            .annotate(withdrawn=withdrawn)
+            .exclude(models.Exists(counting))
+            .order_by("pk")
+            .values_list("pk", "round_", "withdrawn")
+        )
+
+    def _insert_new(self, alias: str, new: _NewAcceptance) -> bool:
+        """Write the row if that edition, with that digest, may be accepted at that instant (now), and the user is in
+        that round then; was it written? 1 insert.
+
+        One statement finds the edition in force, counts the withdrawals of the user and writes, so nothing comes
+        between.
+        """
+        connection, now = connections[alias], timezone.now()
+        at = new.at or now
+        # What takes effect next may be accepted in advance, if the site allows it.
+        announced = conf.get().ACCEPT_ANNOUNCED and new.kind == AcceptanceKind.EXPLICIT
+        deemed = new.kind == AcceptanceKind.DEEMED
+        columns = _columns(connection, new, at=at, recorded_at=now if new.kind == AcceptanceKind.IMPORTED else at)
+        user, moment = columns["user"], columns["at"]
+        params = [
+            *columns.values(),
+            *([user, moment] if deemed else []),
+            *(new.edition, new.digest),
+            *[moment] * (3 if announced else 2),
+            *(user, new.round),
+            *(user, moment, new.round - 1),
+        ]
         with connection.cursor() as cursor:
-            cursor.execute(sql, params)
-            made = bool(cursor.rowcount > 0)
-        if made and signals.acceptance_recorded.has_listeners(Acceptance):
-            of = {"user": user.pk, "edition": edition}
-            transaction.on_commit(partial(_announce, alias, of), using=alias, robust=True)
-        return made
+            cursor.execute(_insert_sql(connection, columns, deemed=deemed, announced=announced), params)
+            created = bool(cursor.rowcount > 0)
+        if created and signals.acceptance_recorded.has_listeners(Acceptance):
+            send = partial(_send_signal, alias, user_key=new.user.pk, edition=new.edition)
+            transaction.on_commit(send, using=alias, robust=True)
+        return created
 
 
 _INSERT = """
 INSERT INTO {acceptances} ({columns}, notice_sent, edition_id, digest)
-SELECT {marks}, {sent}, e.id, e.digest FROM {editions} e
+SELECT {marks}, {notice_sent}, e.id, e.digest FROM {editions} e
 WHERE e.id = %s AND e.digest = %s AND e.cancelled_at IS NULL AND {allowed}
 AND NOT EXISTS (
   SELECT 1 FROM {acceptances} a WHERE a.edition_id = e.id AND a.user_id = %s AND a.round = %s
@@ -302,44 +334,25 @@ _IN_FORCE = """e.effective_from <= %s AND NOT EXISTS (
   SELECT 1 FROM {editions} later WHERE later.agreement_id = e.agreement_id AND later.cancelled_at IS NULL
   AND later.effective_from > e.effective_from AND later.effective_from <= %s
 )"""
-# In force, or the first one to come.
-_NEXT = """e.published_at <= %s AND NOT EXISTS (
+# In force, or the first one to take effect.
+_IN_FORCE_OR_NEXT = """e.published_at <= %s AND NOT EXISTS (
   SELECT 1 FROM {editions} later WHERE later.agreement_id = e.agreement_id AND later.cancelled_at IS NULL
   AND later.effective_from > e.effective_from AND later.effective_from <= %s
 ) AND NOT EXISTS (
   SELECT 1 FROM {editions} sooner WHERE sooner.agreement_id = e.agreement_id AND sooner.cancelled_at IS NULL
   AND sooner.effective_from < e.effective_from AND sooner.effective_from > %s
 )"""
-_SENT = """EXISTS (
+_NOTICE_SENT = """EXISTS (
   SELECT 1 FROM {deliveries} d JOIN {notices} n ON n.id = d.notice_id
-  WHERE n.edition_id = e.id AND d.user_id = %s AND d.outcome = 'sent' AND d.settled_at <= %s
+  WHERE n.edition_id = e.id AND d.user_id = %s AND d.outcome = 'sent' AND d.outcome_at <= %s
 )"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What is asked of every user about one agreement at some instant."""
-
-    agreement: int
-    edition: int
-    """The one in force."""
-    digest: str
-    holds: tuple[int, ...]
-    """The editions whose joining still holds: the one in force, and those it changed in wording only."""
-    by_entering: bool
 
 
 AcceptanceManager = models.Manager.from_queryset(AcceptanceQuerySet)
 
 
 class Acceptance(models.Model):
-    """One user joined one edition. Append-only: triggers refuse to change or delete a row (see ``triggers``)."""
-
-    class Kind(models.TextChoices):
-        DEEMED = "deemed", _("by entering")
-        EXPLICIT = "explicit", _("by confirming")
-        ON_BEHALF = "on_behalf", _("recorded by an officer")
-        IMPORTED = "imported", _("imported history")
+    """One user accepted one edition. Append-only: triggers refuse to change or delete a row (``agreement.seal``)."""
 
     # The unique key begins with the edition, so its own index would be a second one.
     edition = models.ForeignKey(
@@ -347,49 +360,50 @@ class Acceptance(models.Model):
     )
     digest = models.CharField(_("digest (SHA-256)"), max_length=64, editable=False)
     language = models.CharField(_("language"), max_length=16, blank=True)
-    kind = models.CharField(_("kind"), max_length=9, choices=Kind.choices)
+    kind = models.CharField(_("kind"), max_length=9, choices=AcceptanceKind.choices)
     at = InstantField(_("when"))
-    # The same moment, but for history, which is written down later than it happened.
+    # The same moment, except for imported history, which is recorded later than it happened.
     recorded_at = InstantField(_("recorded"), default=timezone.now, editable=False)
     # The evidence outlives the account.
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=LEAVE_EVIDENCE, null=True, related_name="+", verbose_name=_("user")
+        settings.AUTH_USER_MODEL, on_delete=PRESERVE_EVIDENCE, null=True, related_name="+", verbose_name=_("user")
     )
     account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
     pseudonym = models.CharField(_("pseudonym"), max_length=64, blank=True, editable=False)
     pseudonym_key = models.CharField(_("key of the pseudonym"), max_length=32, blank=True, editable=False)
-    # Whoever leaves an agreement and joins it again begins another round.
+    # A user who withdraws and accepts again begins another round.
     round = models.PositiveSmallIntegerField(_("round"), default=1, editable=False)
     notice_sent = models.BooleanField(_("notice sent by then"), null=True)
     reason = models.TextField(_("reason"), blank=True)
     officer = models.CharField(_("officer"), max_length=255, blank=True)
     ip = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.CharField(_("browser"), max_length=255, blank=True)
-    # From this moment the personal columns are empty; they can be emptied together with it alone.
+    # From this moment the personal columns are empty. They can only be emptied together with setting it.
     erased_at = InstantField(_("erased"), null=True, blank=True, editable=False)
 
     if TYPE_CHECKING:
         edition_id: int
-        user_id: Any
-        made: bool
+        user_id: UserKey
+        created: bool
+        current: bool
 
         def get_kind_display(self) -> str: ...
 
-    objects: ClassVar[Any] = AcceptanceManager()
+    objects = AcceptanceManager()
 
     class Meta:
         ordering = ["-pk"]
-        verbose_name = _("joining")
-        verbose_name_plural = _("joinings")
+        verbose_name = _("acceptance")
+        verbose_name_plural = _("acceptances")
         constraints = [
             models.UniqueConstraint(fields=["edition", "user", "round"], name="agreement_acceptance_once"),
             models.CheckConstraint(
-                condition=Q(kind="explicit", language__in=conf.LANGUAGES) | ~Q(kind="explicit"),
-                name="agreement_acceptance_shown_in",
+                condition=Q(kind="explicit", language__in=languages.LANGUAGES) | ~Q(kind="explicit"),
+                name="agreement_acceptance_explicit_language",
             ),
             models.CheckConstraint(
                 condition=Q(kind="deemed", notice_sent__isnull=False) | ~Q(kind="deemed") & Q(notice_sent__isnull=True),
-                name="agreement_acceptance_told",
+                name="agreement_acceptance_notice_sent",
             ),
             models.CheckConstraint(
                 condition=~Q(kind="on_behalf") | ~Q(reason="") & ~Q(officer=""),
@@ -399,50 +413,94 @@ class Acceptance(models.Model):
             models.CheckConstraint(
                 condition=Q(erased_at__isnull=True)
                 | Q(erased_at__gte=F("at"), ip__isnull=True, user_agent="", pseudonym="", pseudonym_key=""),
-                name="agreement_acceptance_erased_whole",
+                name="agreement_acceptance_erased_complete",
             ),
         ]
         indexes = [
-            # How many joined, over time.
+            # How many users accepted, over time.
             models.Index(fields=["edition", "at"], name="agreement_acceptance_when"),
             models.Index(fields=["pseudonym"], condition=~Q(pseudonym=""), name="agreement_acceptance_pseudonym"),
         ]
 
     @property
     def displayed(self) -> bool:
-        """Was the text before the user's eyes? Entering shows none, and of history nothing is claimed."""
-        return self.kind == Acceptance.Kind.EXPLICIT
+        """Was the text displayed to the user? A deemed acceptance displays none, and history claims nothing."""
+        return self.kind == AcceptanceKind.EXPLICIT
 
     def __str__(self) -> str:
         return f"{self.edition}, {self.get_kind_display()}"
 
 
-def _departures(user_key: Any, at: datetime | None = None) -> models.QuerySet[Withdrawal]:
-    """What put that user outside an agreement, by that instant (now)."""
-    departures: models.QuerySet[Withdrawal] = Withdrawal.objects.departures(at).filter(user=user_key)
-    return departures
+def _withdrawals(user_key: UserKey, at: datetime | None = None) -> WithdrawalQuerySet:
+    """The withdrawals that suspended or ended an agreement with that user by that instant (now)."""
+    return Withdrawal.objects.in_effect(at).filter(user=user_key)
 
 
-def _times(departures: models.QuerySet[Withdrawal], *, by: str) -> Any:
-    """An expression: how many of the departures there are, all of which are of one user or agreement (``by``)."""
-    counted = departures.order_by().values(by).annotate(times=models.Count("pk")).values("times")
+def _count(withdrawals: WithdrawalQuerySet) -> Coalesce:
+    """An expression: the number of these withdrawals, all of which are about one agreement."""
+    counted = withdrawals.order_by().values("agreement").annotate(times=models.Count("pk")).values("times")
     return Coalesce(models.Subquery(counted), 0)
 
 
-def _held(agreements: Any, alias: str) -> list[Any]:
-    """Those rows of agreements, in which nobody publishes until the transaction ends. 1 query.
+def _locked(agreements: models.QuerySet[Agreement, Row], alias: str) -> list[Row]:
+    """These rows of agreements, locked against publication until the transaction ends. 1 query.
 
-    Readers who hold one do not wait for each other; ``Agreement.lock()`` waits for all of them.
+    Transactions that hold this lock do not wait for each other; ``Agreement.lock()`` waits for all of them.
     """
     if connections[alias].vendor == "postgresql":
         sql, params = agreements.using(alias).query.sql_with_params()
         with connections[alias].cursor() as cursor:
             cursor.execute(f"{sql} FOR SHARE OF agreement_agreement", params)
-            return list(cursor.fetchall())
+            return cast("list[Row]", cursor.fetchall())
     agreements.using(alias).update(slug=F("slug"))
     return list(agreements.using(alias))
 
 
-def _announce(alias: str, of: dict[str, Any]) -> None:
-    row = Acceptance.objects.using(alias).filter(**of).order_by("round").last()
+def _columns(
+    connection: BaseDatabaseWrapper, new: _NewAcceptance, *, at: datetime, recorded_at: datetime
+) -> dict[str, Any]:  # Values of any column, as the database adapter takes them.
+    """Field → the value to be written. The expressions of the statement give the other fields."""
+    pseudonym = pseudonyms.primary(new.user.pk)
+    values = {
+        "language": new.language[:16],
+        "kind": str(new.kind),
+        "at": at,
+        "recorded_at": recorded_at,
+        "user": new.user.pk,
+        "pseudonym": pseudonym.digest,
+        "pseudonym_key": pseudonym.key,
+        "ip": new.request_details.ip,
+        "user_agent": new.request_details.user_agent[:255],
+        "reason": new.reason,
+        "officer": new.officer[:255],
+        "round": new.round,
+    }
+    return {name: _field(name).get_db_prep_save(value, connection=connection) for name, value in values.items()}
+
+
+def _insert_sql(connection: BaseDatabaseWrapper, names: Iterable[str], *, deemed: bool, announced: bool) -> str:
+    """The statement that writes these fields. Nothing in it comes from outside."""
+    quote = connection.ops.quote_name
+    columns = [quote(str(_field(name).column)) for name in names]
+    parts = {
+        "acceptances": quote(Acceptance._meta.db_table),
+        "editions": quote(Edition._meta.db_table),
+        "notices": quote(Notice._meta.db_table),
+        "deliveries": quote(Delivery._meta.db_table),
+        "withdrawals": quote(Withdrawal._meta.db_table),
+        "columns": ", ".join(columns),
+        "marks": ", ".join(["%s"] * len(columns)),
+        "conflict": "ON CONFLICT DO NOTHING" if connection.vendor == "postgresql" else "",
+    }
+    parts["notice_sent"] = _NOTICE_SENT.format(**parts) if deemed else "NULL"
+    parts["allowed"] = (_IN_FORCE_OR_NEXT if announced else _IN_FORCE).format(**parts)
+    return _INSERT.format(**parts)
+
+
+def _field(name: str) -> models.Field[Any, Any]:  # A field of any type.
+    return cast("models.Field[Any, Any]", Acceptance._meta.get_field(name))
+
+
+def _send_signal(alias: str, *, user_key: UserKey, edition: int) -> None:
+    row = Acceptance.objects.using(alias).filter(user=user_key, edition=edition).order_by("round").last()
     signals.acceptance_recorded.send_robust(sender=Acceptance, acceptance=row)

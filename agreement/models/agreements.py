@@ -1,8 +1,8 @@
-"""Agreements: what a site's users join, each by its slug."""
+"""Agreements: what the users of a site accept, each named by its slug."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -12,19 +12,22 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf
 from agreement.models.fields import validate_zone
 
-#: What stands where a slug would in an address, and is none (``agreement.urls``).
-RESERVED = frozenset({"notices", "record", "verify", "withdraw"})
+if TYPE_CHECKING:
+    from agreement.models.editions import EditionQuerySet
+
+#: Words that are no slug, because pages of the app have them as the first part of their addresses (``agreement.urls``).
+RESERVED_SLUGS = frozenset({"notices", "record", "verify", "withdraw"})
 
 
-class Joining(models.TextChoices):
-    """How users join an agreement."""
+class AcceptanceMode(models.TextChoices):
+    """How users accept an agreement."""
 
-    DEEMED = "deemed", _("by entering: every use of the site by a signed-in user counts")
-    EXPLICIT = "explicit", _("by confirming: users are asked before they go on")
-    APART = "apart", _("elsewhere: the site itself asks, or nobody is asked")
+    BY_USE = "by_use", _("by use: every use of the site by a signed-in user counts")
+    BY_CONFIRMATION = "by_confirmation", _("by confirmation: users are asked before they go on")
+    ELSEWHERE = "elsewhere", _("elsewhere: the site itself asks, or nobody is asked")
 
 
-class Agreement(models.Model):  # type: ignore[django-manager-missing]
+class Agreement(models.Model):
     """One document of the site. Its slug is in every address and manifest, so publication fixes it."""
 
     slug = models.SlugField(
@@ -41,20 +44,22 @@ class Agreement(models.Model):  # type: ignore[django-manager-missing]
         help_text=_("The zone this agreement's dates are shown in, such as Asia/Almaty."),
     )
 
-    joining = models.CharField(
-        _("joining"),
-        max_length=8,
-        choices=Joining.choices,
-        default=Joining.DEEMED,
-        db_default=Joining.DEEMED,
-        help_text=_("How users join, where the site has the middleware."),
+    acceptance_mode = models.CharField(
+        _("acceptance"),
+        max_length=16,
+        choices=AcceptanceMode.choices,
+        default=AcceptanceMode.BY_USE,
+        db_default=AcceptanceMode.BY_USE,
+        help_text=_("How users accept, if the site uses the middleware."),
     )
 
-    # Digest of the last sealed edition: a chain cut short at its end does not lead here.
+    # Digest of the last sealed edition: a chain whose end was deleted does not lead here.
     head = models.CharField(_("head of the chain"), max_length=64, blank=True, editable=False)
 
     if TYPE_CHECKING:
-        editions: Any
+        # A related manager, of which mypy's plugin does not find the methods of the queryset.
+        @property
+        def editions(self) -> EditionQuerySet: ...
 
     class Meta:
         ordering = ["slug"]
@@ -62,14 +67,14 @@ class Agreement(models.Model):  # type: ignore[django-manager-missing]
         verbose_name_plural = _("user agreements")
 
     def clean(self) -> None:
-        """A slug is an address: one that leads to a page of the app's own would hide the agreement."""
+        """A slug is part of addresses. One that is the address of a page of the app would hide the agreement."""
         super().clean()
-        if self.slug in RESERVED:
-            says = _("%(slug)r is the address of another page; choose another one, such as %(slug)s-terms.")
-            raise ValidationError({"slug": ValidationError(says, code="reserved", params={"slug": self.slug})})
+        if self.slug in RESERVED_SLUGS:
+            message = _("%(slug)r is the address of another page; choose another one, such as %(slug)s-terms.")
+            raise ValidationError({"slug": ValidationError(message, code="reserved", params={"slug": self.slug})})
 
     def lock(self, *, using: str | None = None) -> None:
-        """Wait for, and keep until the transaction ends, the right to publish or cancel (1 query).
+        """Lock the agreement until the transaction ends: nothing else publishes or cancels meanwhile (1 query).
 
         A write, and not ``SELECT … FOR UPDATE``: it locks the row on PostgreSQL, where it excludes
         ``FOR SHARE`` but no foreign key check, and the database on SQLite, which has no row locks.

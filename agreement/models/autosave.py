@@ -1,42 +1,50 @@
-"""What an author typed and has not saved yet: one slot an author and draft, written over and over."""
+"""What an author typed and has not saved yet: one slot for each author and draft, which is overwritten."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from agreement.models.fields import UserKey
+
+if TYPE_CHECKING:
+    from agreement.models.editions import Edition
+
 
 class AutosaveQuerySet(models.QuerySet["Autosave"]):
-    def keep(self, *, author: Any, edition: Any, fields: dict[str, str], base: str) -> Autosave:
-        """Put these fields into the slot, in place of what was there; ``author`` is a key. 2–4 queries."""
+    def store(self, *, author: UserKey, edition: Edition, fields: dict[str, str], base: str) -> Autosave:
+        """Replace the fields in the slot of the author with that key. 2–4 queries."""
         values = {"fields": fields, "base": base, "at": timezone.now()}
-        slot, _made = self.update_or_create(author_id=author, edition=edition, defaults=values)
+        slot, _created = self.update_or_create(author_id=author, edition=edition, defaults=values)
         return slot
 
-    def slot(self, *, author: Any, edition: Any) -> Autosave | None:
-        """What the author with that key left in that draft. 1 query."""
+    def slot(self, *, author: UserKey, edition: Edition) -> Autosave | None:
+        """The unsaved text of the author with that key in that draft. 1 query."""
         return self.filter(author_id=author, edition=edition).first()
 
 
+AutosaveManager = models.Manager.from_queryset(AutosaveQuerySet)
+
+
 class Autosave(models.Model):
-    """Never part of the agreement's history: it goes with its author, with its draft, and when it is saved."""
+    """Never part of the history of the agreement: deleted with its author, with its draft, and when it is saved."""
 
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     edition = models.ForeignKey("agreement.Edition", on_delete=models.CASCADE, related_name="+")
     fields = models.JSONField(default=dict)
-    # Fingerprint of the draft these words were begun from: a conflict is seen after a restart of the browser too.
+    # Fingerprint of the draft from which the author started, to find a conflict also after a restart of the browser.
     base = models.CharField(max_length=64)
     at = models.DateTimeField(default=timezone.now)
 
     if TYPE_CHECKING:
         edition_id: int
-        author_id: Any
+        author_id: UserKey
 
-    objects: ClassVar[Any] = AutosaveQuerySet.as_manager()
+    objects = AutosaveManager()
 
     class Meta:
         verbose_name = _("unsaved text")

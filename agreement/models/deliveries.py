@@ -1,76 +1,93 @@
-"""The ledger of who was told: one row a notice, user and channel; and how far each notice has come.
+"""The ledger: which user was notified, with one row for each notice, user and channel.
 
-The ledger is the truth. A row is *waiting* until it is settled, once, as *sent*, *failed* or *skipped*. A worker
-claims waiting rows by a lease: while ``lease`` names a worker, ``due_at`` is when the lease runs out and the row
-is anybody's again. So a killed worker loses nothing, and nothing needs to notice that it died.
+The ledger is the source of truth. A row is *waiting* until its outcome is recorded, once: *sent*, *failed* or
+*skipped*. A worker claims waiting rows by a lease: while ``lease`` names a claim, ``due_at`` is the moment when the
+lease runs out, from which any worker may claim the row. A killed worker therefore loses no row, and nothing has to
+detect that it died.
 
-Nobody counts the ledger. A settled row keeps its lease until it has been added to the notice's :class:`Progress`,
-which happens once a batch; what a killed worker left uncounted is found by the leases that ran out.
+The ledger is never counted. A row with an outcome keeps its lease until it was added to the :class:`Progress` of its
+notice, once for each batch. The rows that a killed worker did not count are found by the leases that ran out.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import connections, models, router, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Count, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agreement import identities, pseudonyms
-from agreement.models.fields import LEAVE_UNDER_PSEUDONYM, InstantField
-from agreement.models.notices import CANCELLED, LANGUAGES, PERHAPS_SENT, Notice, NoticeText, overtaken
+from agreement.memory import remembered
+from agreement.models import message_ids, pseudonyms
+from agreement.models.fields import PRESERVE_UNDER_PSEUDONYM, InstantField, UserKey
+from agreement.models.notices import (
+    CANCELLED,
+    NOTICE_LANGUAGES,
+    PERHAPS_SENT,
+    Notice,
+    NoticeKind,
+    NoticeText,
+    overtaken_by,
+)
 from agreement.models.progress import Progress
 
-#: How long a claimed delivery is left to the worker that claimed it. Renewed while it works (design §3.8).
+#: How long a claimed delivery belongs to the worker that claimed it. The worker renews the lease while it sends.
 LEASE = timedelta(seconds=30)
-#: How many deliveries a worker claims at once: what a killed worker leaves waiting for its lease.
-CLAIM = 100
-#: Rows that are changed by one statement, where there may be millions.
-MANY = 10_000
-#: The rank of a user who was never active: after everybody who was.
-NEVER = 1_000_000
+#: How many deliveries a worker claims at once. So many wait for the lease to run out if the worker is killed.
+CLAIM_SIZE = 100
+#: How many rows one statement changes, where there may be millions.
+CHUNK_ROWS = 10_000
+#: The rank of a user who was never active: after every user who was.
+NEVER_ACTIVE_RANK = 1_000_000
+
+
+class DeliveryOutcome(models.TextChoices):
+    """The state of a delivery. All but ``waiting`` are final."""
+
+    WAITING = "waiting", _("waiting")
+    SENT = "sent", _("sent")
+    FAILED = "failed", _("failed")
+    SKIPPED = "skipped", _("skipped")
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def primary(self) -> Self:
-        """The same where they are written: a replica may not know yet what a worker has just claimed or settled."""
+        """The same rows in the database that is written to: a replica may not have the last claims and outcomes yet."""
         return self.using(router.db_for_write(self.model))
 
-    def of(self, user_key: object) -> Self:
-        """What that user was told, found by pseudonym once the account is gone, as long as the site has the key."""
-        found = Q(user=user_key)
-        for pseudonym in pseudonyms.read(user_key):
-            found |= Q(pseudonym=pseudonym.digest, pseudonym_key=pseudonym.key)
-        return self.filter(found)
+    def for_user_key(self, user_key: UserKey) -> Self:
+        """The deliveries to that user, found by pseudonym after the account was deleted, if the site has the key."""
+        return self.filter(pseudonyms.rows_of(user_key))
 
     def waiting(self) -> Self:
         """Deliveries without a final state."""
-        return self.filter(outcome=Delivery.Outcome.WAITING)
+        return self.filter(outcome=DeliveryOutcome.WAITING)
 
-    def settled(self) -> Self:
+    def final(self) -> Self:
         """Deliveries with a final state."""
-        return self.exclude(outcome=Delivery.Outcome.WAITING)
+        return self.exclude(outcome=DeliveryOutcome.WAITING)
 
     def due(self, at: datetime | None = None) -> Self:
-        """Waiting deliveries nobody holds (or whose holder's lease ran out), due at that instant (now)."""
+        """Waiting deliveries without a lease (or whose lease ran out) that are due at that instant (now)."""
         return self.waiting().filter(due_at__lte=at or timezone.now())
 
-    def free(self, at: datetime | None = None) -> Self:
-        """Waiting deliveries in nobody's hands at that instant (now), due or not; of a dead worker, once its lease ran
-        out.
+    def unleased(self, at: datetime | None = None) -> Self:
+        """Waiting deliveries that no worker has claimed at that instant (now), due or not. Those of a dead worker are
+        included once its lease ran out.
         """
         return self.waiting().filter(Q(lease="") | Q(due_at__lte=at or timezone.now()))
 
     def leased(self) -> Self:
-        """Deliveries in a worker's hands, alive or dead: waiting, or settled and not counted yet."""
+        """Deliveries claimed by a worker, alive or dead: waiting, or with an outcome that is not counted yet."""
         return self.primary().exclude(lease="")
 
     def claim(
@@ -78,15 +95,15 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         *,
         notice: Notice,
         channel: str,
-        size: int = CLAIM,
+        size: int = CLAIM_SIZE,
         at: datetime | None = None,
         due: datetime | None = None,
     ) -> list[Delivery]:
-        """Lease up to ``size`` deliveries of a notice in a channel that are due at ``due`` (``at``), and give them: the
-        longest due first, among equals the most recently active users first.
+        """Lease up to ``size`` deliveries of a notice in a channel that are due at ``due`` (``at``), and return them:
+        the longest due first, among equals the most recently active users first.
 
-        2 queries. Workers on several machines need no coordination: on PostgreSQL each skips the rows
-        another is claiming, on SQLite the second write waits for the first and then finds its rows taken.
+        2 queries. Workers on several machines need no coordination: on PostgreSQL each skips the rows that another one
+        is claiming; on SQLite the second write waits for the first, and then finds its rows claimed.
         """
         lease, at = uuid.uuid4().hex, at or timezone.now()
         primary = self.primary()
@@ -94,7 +111,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         moment, until = map(connection.ops.adapt_datetimefield_value, (due or at, at + LEASE))
         with connection.cursor() as cursor:
             # One statement: a transaction that reads first may find SQLite locked when it comes to write.
-            cursor.execute(_claim(connection.vendor), [lease, until, notice.pk, channel, moment, notice.pk, size])
+            cursor.execute(_claim_sql(connection.vendor), [lease, until, notice.pk, channel, moment, notice.pk, size])
             if not cursor.rowcount:
                 return []
         claimed = list(primary.waiting().filter(lease=lease).order_by("rank", "pk"))
@@ -103,39 +120,39 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return claimed
 
     def renew(self, *, lease: str, at: datetime | None = None) -> set[int]:
-        """Lengthen a lease; the keys of the deliveries it still holds."""
-        held = self.primary().waiting().filter(lease=lease)
-        held.update(due_at=(at or timezone.now()) + LEASE)
-        return set(held.values_list("pk", flat=True))
+        """Renew a lease. Returns the keys of the deliveries that still have it."""
+        leased = self.primary().waiting().filter(lease=lease)
+        leased.update(due_at=(at or timezone.now()) + LEASE)
+        return set(leased.values_list("pk", flat=True))
 
     def shorten(self, at: datetime | None = None) -> int:
-        """Cut leases that end later than any can back to one from now: they were written before the clock was put
-        back, and a dead worker's would last as long as the clock was put back. A living worker renews its own long
-        before. Twice a lease is left to clocks that differ. 1 query, 2 if there are any; how many.
+        """Shorten leases that end later than any lease can, to one lease from now. They were written before the clock
+        was put back, and that of a dead worker would last as long as the clock was put back. A living worker renews its
+        lease long before. Clocks of machines may differ by two leases. Returns how many. 1 query, 2 if there are any.
         """
         at = at or timezone.now()
         ahead = self.leased().filter(due_at__gt=at + 3 * LEASE)
         return ahead.update(due_at=at + LEASE) if ahead.exists() else 0
 
     def release(self, *, lease: str, due_at: datetime) -> int:
-        """Give up what a lease still holds, unsent, until ``due_at``; costs the deliveries no attempt."""
+        """Give up the unsent deliveries of a lease until ``due_at``. This counts as no attempt. Returns how many."""
         return self.waiting().filter(lease=lease).update(lease="", due_at=due_at)
 
-    def count_in(self, *, lease: str, at: datetime | None = None) -> int:
-        """Add what was settled under a lease to its notice's progress: each delivery once, whoever calls, however
-        often, and wherever a caller is killed. At most 5 queries; how many were added.
+    def count_outcomes(self, *, lease: str, at: datetime | None = None) -> int:
+        """Add the outcomes recorded under a lease to the progress of its notice. Each delivery is added once, no matter
+        how often this is called and where a caller is killed. Returns how many were added. At most 5 queries.
         """
-        settled = self.primary().settled().filter(lease=lease).order_by()
-        found = list(settled.values_list("notice", "channel", "outcome", "reason").annotate(Count("pk")))
+        final = self.primary().final().filter(lease=lease).order_by()
+        found = list(final.values_list("notice", "channel", "outcome", "reason").annotate(Count("pk")))
         if not found:
             return 0
         counted: Counter[str] = Counter()
         for _notice, _channel, outcome, _reason, count in found:
             counted[outcome] += count
-        progress = Progress.objects.using(settled.db).filter(notice=found[0][0], channel=found[0][1])
-        with transaction.atomic(using=settled.db):
-            if settled.update(lease="") != counted.total():  # Somebody else is counting them.
-                transaction.set_rollback(True, using=settled.db)
+        progress = Progress.objects.using(final.db).filter(notice=found[0][0], channel=found[0][1])
+        with transaction.atomic(using=final.db):
+            if final.update(lease="") != counted.total():  # Another process is counting them.
+                transaction.set_rollback(True, using=final.db)
                 return 0
             progress.update(
                 waiting=F("waiting") - counted.total(),
@@ -143,171 +160,206 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
                 latest_at=at or timezone.now(),
                 **{outcome: F(outcome) + count for outcome, count in counted.items()},
             )
-            progress.add_reasons({(outcome, reason): count for *_whose, outcome, reason, count in found})
+            progress.add_reasons({(outcome, reason): count for _notice, _channel, outcome, reason, count in found})
         return counted.total()
 
     def skip(self, *, notice: Notice, reason: str, at: datetime | None = None) -> int:
-        """Skip whatever waits of a notice and is in nobody's hands, ``MANY`` rows in a transaction; how many.
+        """Skip all waiting deliveries of a notice that no worker has claimed, ``CHUNK_ROWS`` rows in each transaction.
+        Returns how many.
 
-        Of a cancelled edition, what a dead worker was about to settle has a reason of its own, and so has what was last
-        tried without an answer, of which the ledger has an exception's name alone: the server may have it.
+        If the edition was cancelled, deliveries that may have been sent get the reason ``PERHAPS_SENT``: the first one
+        of a dead worker's lease, and those whose last attempt ended without a reply of the server (their reason is the
+        name of an exception).
         """
         at = at or timezone.now()
-        rows = self.primary().free(at).filter(notice=notice)
+        rows = self.primary().unleased(at).filter(notice=notice)
         groups = [(rows, reason)]
         if reason == CANCELLED:
-            held = rows.exclude(lease="").order_by("-rank", "-pk").values_list("lease", "pk")
-            first = dict(held).values()  # The last one written for a lease is the first that was to be sent.
+            leased = rows.exclude(lease="").order_by("-rank", "-pk").values_list("lease", "pk")
+            first = dict(leased).values()  # The last key written for a lease is that of the first row to be sent.
             perhaps = Q(pk__in=first) | Q(attempts__gt=0) & ~Q(reason__contains=" ")
             groups.insert(0, (rows.filter(perhaps), PERHAPS_SENT))
         waiting = Progress.objects.using(rows.db).filter(notice=notice, waiting__gt=0)
         return sum(
-            self._move(some, notice, channel, was="waiting", outcome="skipped", reason=why, settled_at=at)
+            self._change_outcome(some, notice, channel, old="waiting", new="skipped", reason=why, outcome_at=at)
             for channel in waiting.values_list("channel", flat=True)
             for some, why in groups
         )
 
     def revive(self, *, cancelled: Notice) -> int:
-        """Let those be told of earlier editions after all who were to learn of them from the notices of one that was
-        cancelled, and never got any; how many. Once nobody is being told of it any more; safe to repeat.
+        """Make deliveries wait again that were skipped in favour of a notice whose edition was then cancelled, for the
+        users who got no notice of that edition. Returns how many. To be called once no delivery of the cancelled
+        edition is claimed; safe to repeat.
         """
         edition, primary, total = cancelled.edition, self.primary(), 0
-        got = self.filter(notice__in=cancelled.others(), user=OuterRef("user"), channel=OuterRef("channel"))
-        got = got.filter(outcome=Delivery.Outcome.SENT)
+        received = self.filter(notice__in=cancelled.other_notices(), user=OuterRef("user"), channel=OuterRef("channel"))
+        received = received.filter(outcome=DeliveryOutcome.SENT)
         earlier = Notice.objects.filter(edition__agreement=edition.agreement_id, edition__number__lt=edition.number)
         skipped = Progress.objects.using(primary.db).filter(notice__in=earlier, skipped__gt=0)
         for progress in skipped.select_related("notice"):
-            gone = primary.filter(
-                notice=progress.notice, channel=progress.channel, outcome=Delivery.Outcome.SKIPPED, lease=""
-            ).filter(reason=overtaken(edition.number or 0))
-            gone, fresh = gone.filter(~Exists(got)), {"reason": "", "settled_at": None}
-            total += self._move(gone, progress.notice, progress.channel, was="skipped", outcome="waiting", **fresh)
+            overtaken = primary.filter(
+                notice=progress.notice, channel=progress.channel, outcome=DeliveryOutcome.SKIPPED, lease=""
+            ).filter(~Exists(received), reason=overtaken_by(edition.number or 0))
+            total += self._change_outcome(
+                overtaken, progress.notice, progress.channel, old="skipped", new="waiting", reason="", outcome_at=None
+            )
         return total
 
-    def _move(self, rows: Self, notice: Notice, channel: str, *, was: str, outcome: str, **columns: Any) -> int:
-        """Give rows of one notice and channel another outcome, and the progress its share, ``MANY`` at a time."""
+    def _change_outcome(
+        self, rows: Self, notice: Notice, channel: str, *, old: str, new: str, reason: str, **columns: object
+    ) -> int:
+        """Change the outcome of rows of one notice and channel, and the progress with it, ``CHUNK_ROWS`` at a time."""
         rows, total = rows.filter(channel=channel).order_by(), 0
         progress = Progress.objects.using(rows.db).filter(notice=notice, channel=channel)
         while True:
             with transaction.atomic(using=rows.db):
                 progress.update(waiting=F("waiting"))  # The lock.
-                why: Counter[tuple[str, str]] = Counter()
-                chosen: Any = rows.values("pk")[:MANY]
-                if was in Progress.EXPLAINED:  # Few, and nobody else's while the lock is held.
-                    chosen = dict(rows.values_list("pk", "reason")[:MANY])
-                    why.subtract((was, reason) for reason in chosen.values())
-                # The conditions once more outside: on PostgreSQL a row may have been claimed meanwhile.
-                count = rows.filter(pk__in=chosen).update(outcome=outcome, lease="", **columns)
+                reasons: Counter[tuple[str, str]] = Counter()
+                if old in Progress.EXPLAINED:  # Few, and no other process changes them while the lock is held.
+                    old_reasons = dict(rows.values_list("pk", "reason")[:CHUNK_ROWS])
+                    reasons.subtract((old, old_reason) for old_reason in old_reasons.values())
+                    chosen = rows.filter(pk__in=old_reasons)
+                else:
+                    # The conditions are repeated outside: on PostgreSQL a row may have been claimed meanwhile.
+                    chosen = rows.filter(pk__in=rows.values("pk")[:CHUNK_ROWS])
+                count = chosen.update(outcome=new, lease="", reason=reason, **columns)
                 if not count:
                     return total
-                why[outcome, columns.get("reason", "")] += count
-                progress.update(**{was: F(was) - count, outcome: F(outcome) + count})
-                progress.add_reasons(why)
+                reasons[new, reason] += count
+                progress.update(**{old: F(old) - count, new: F(new) + count})
+                progress.add_reasons(reasons)
             total += count
 
     def resend(self, *, notice: Notice, at: datetime | None = None) -> int:
-        """Make the failed deliveries of a notice wait again, their attempts forgotten; how many there were."""
-        rows = self.primary().filter(notice=notice, outcome=Delivery.Outcome.FAILED, lease="")
+        """Make the failed deliveries of a notice wait again, with no attempts counted. Returns how many there were."""
+        rows = self.primary().filter(notice=notice, outcome=DeliveryOutcome.FAILED, lease="")
         failed = Progress.objects.using(rows.db).filter(notice=notice, failed__gt=0)
-        fresh = {"due_at": at or timezone.now(), "settled_at": None, "attempts": 0, "reason": ""}
+        fresh: dict[str, object] = {"due_at": at or timezone.now(), "outcome_at": None, "attempts": 0}
         return sum(
-            self._move(rows, notice, channel, was="failed", outcome="waiting", **fresh)
+            self._change_outcome(rows, notice, channel, old="failed", new="waiting", reason="", **fresh)
             for channel in failed.values_list("channel", flat=True)
         )
 
-    def bounced(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
-        """Record that a letter came back, once, by its ``Message-ID``; ``None`` if it is none of ours.
+    def record_bounce(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
+        """Record, once, that the mail with that ``Message-ID`` was returned; ``None`` if this app did not send it.
 
-        For hosts whose mail server tells them; anymail's webhooks are understood by themselves. ``reason`` is a code
-        such as ``"5.1.1"``: it must not hold the address.
+        For hosts whose mail server reports it; the webhooks of anymail are connected without any code. ``reason`` is a
+        code such as ``"5.1.1"``: it must not contain the address.
         """
         alias = router.db_for_write(Bounce)
-        delivery = self.using(alias)._identified(message_id).first()
+        delivery = self.using(alias)._with_message_id(message_id).first()
         if delivery is None:
             return None
         with transaction.atomic(using=alias):
-            bounce, made = Bounce.objects.using(alias).get_or_create(
+            bounce, created = Bounce.objects.using(alias).get_or_create(
                 delivery=delivery, defaults={"at": at or timezone.now(), "reason": reason[:255]}
             )
-            if made:
+            if created:
                 progress = Progress.objects.using(alias).filter(notice=delivery.notice_id, channel=delivery.channel)
                 progress.update(bounced=F("bounced") + 1)
         return bounce
 
     def reconcile(self, message_ids: Iterable[str], *, at: datetime | None = None) -> int:
-        """Settle as sent what waits although the mail server's log has its ``Message-ID``; how many. A part of
-        ``dispatch.reconcile()``, which is for the time after a restore.
+        """Record as sent the waiting deliveries whose ``Message-ID`` is in the log of the mail server. Returns how
+        many. A part of ``dispatch.reconcile()``, which is for the time after a restore.
         """
         at, total = at or timezone.now(), 0
         for message_id in message_ids:
-            rows = self.primary()._identified(message_id).free(at)
+            rows = self.primary()._with_message_id(message_id).unleased(at)
             if delivery := rows.select_related("notice").first():
                 notice, channel = delivery.notice, delivery.channel
-                settled = {"settled_at": at, "reason": "found in the mail log"}
-                total += self._move(rows, notice, channel, was="waiting", outcome="sent", **settled)
+                total += self._change_outcome(
+                    rows, notice, channel, old="waiting", new="sent", reason="found in the mail log", outcome_at=at
+                )
         return total
 
-    def _identified(self, message_id: str) -> Self:
-        """The delivery of that ``Message-ID``, if it is one of ours."""
-        if (found := identities.read(message_id)) is None:
+    def _with_message_id(self, message_id: str) -> Self:
+        """The delivery with that ``Message-ID``, if this app sent it."""
+        if (found := message_ids.parse(message_id)) is None:
             return self.none()
         notice, channel, user_key = found
-        return self.of(user_key).filter(notice__uuid=notice, channel=channel)
+        return self.for_user_key(user_key).filter(notice__uuid=notice, channel=channel)
 
-    def uncounted(self, at: datetime | None = None) -> list[str]:
-        """Leases of workers that were killed between settling and counting (1 query)."""
-        left = self.leased().settled().filter(due_at__lt=at or timezone.now())
-        return list(left.order_by().values_list("lease", flat=True).distinct()[:100])
+    def base_number_by_user(
+        self, *, notice: Notice, channel: str, users: Collection[UserKey], earlier: dict[int, int], default: int
+    ) -> dict[UserKey, int]:
+        """User key → the number of the last edition of which that channel notified the user (0 if there is none).
+
+        ``earlier`` and ``default`` are ``notice.earlier_numbers()`` and ``notice.base_number()``. A user without an
+        earlier delivery, such as a new one, and a user who was sent every notice get the default: their changes are
+        those since the edition before. At most 2 queries, and 1 for each edition that a user missed.
+        """
+        numbers = dict.fromkeys(users, default)
+        if not earlier or notice.kind == NoticeKind.CANCELLED:
+            return numbers
+        rows = self.filter(channel=channel)
+        newest = rows.filter(notice=max(earlier, key=lambda notice: earlier[notice]), outcome=DeliveryOutcome.SENT)
+        known_users = {user for user in users if user is not None}
+        behind = known_users - set(newest.filter(user__in=known_users).values_list("user", flat=True))
+        if not behind:
+            return numbers
+        found = rows.filter(notice__in=earlier, user__in=behind).values_list("notice", "user", "outcome")
+        notified: dict[UserKey, int] = {}
+        missed: dict[UserKey, int] = {}
+        for number, user, outcome in sorted((earlier[key], user, outcome) for key, user, outcome in found):
+            if outcome == DeliveryOutcome.SENT:
+                notified[user] = number
+                missed.pop(user, None)
+            else:
+                missed.setdefault(user, number)
+        before = {number: notice.edition.previous_numbers(number)[0] for number in {*missed.values()}}
+        return numbers | {user: notified.get(user, before[number]) for user, number in missed.items()}
+
+    def uncounted_leases(self, at: datetime | None = None) -> list[str]:
+        """Leases of workers that were killed after an outcome was recorded and before it was counted (1 query)."""
+        expired = self.leased().final().filter(due_at__lt=at or timezone.now())
+        return list(expired.order_by().values_list("lease", flat=True).distinct()[:100])
 
 
 DeliveryManager = models.Manager.from_queryset(DeliveryQuerySet)
 
 
 class Delivery(models.Model):
-    """A notice's copy to one user by one channel. "Sent" means the mail server took it, and no more."""
+    """The copy of a notice for one user by one channel. "Sent" means that the mail server accepted it, and no more."""
 
-    class Outcome(models.TextChoices):
-        WAITING = "waiting", _("waiting")
-        SENT = "sent", _("sent")
-        FAILED = "failed", _("failed")
-        SKIPPED = "skipped", _("skipped")
-
-    # No index of its own: every index below that a notice is looked for by begins with it.
+    # Without an index of its own: the indexes below begin with it.
     notice = models.ForeignKey(
         Notice, on_delete=models.PROTECT, related_name="deliveries", verbose_name=_("notice"), db_index=False
     )
     # The ledger outlives the account.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=LEAVE_UNDER_PSEUDONYM,
+        on_delete=PRESERVE_UNDER_PSEUDONYM,
         null=True,
         related_name="+",
         verbose_name=_("user"),
     )
     channel = models.CharField(_("channel"), max_length=32)
-    # Whole hours since the user was last active, when the delivery was written: who comes first.
+    # Whole hours since the user was last active when the delivery was written: the lowest rank is sent first.
     rank = models.PositiveIntegerField(default=0, editable=False)
-    language = models.CharField(_("language"), max_length=3, blank=True, choices=LANGUAGES)
-    # With notice, channel and language it names the sealed text he got: NoticeText.since.
+    language = models.CharField(_("language"), max_length=3, blank=True, choices=NOTICE_LANGUAGES)
+    # With notice, channel and language it identifies the sealed text that was sent: NoticeText.since.
     since = models.PositiveIntegerField(_("compared with edition"), null=True, blank=True, editable=False)
-    outcome = models.CharField(_("outcome"), max_length=8, choices=Outcome.choices, default=Outcome.WAITING)
+    outcome = models.CharField(
+        _("outcome"), max_length=8, choices=DeliveryOutcome.choices, default=DeliveryOutcome.WAITING
+    )
     reason = models.CharField(_("reason"), max_length=255, blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     due_at = models.DateTimeField(_("due"))
     lease = models.CharField(max_length=32, blank=True, editable=False)
-    settled_at = models.DateTimeField(_("settled"), null=True, blank=True)
+    outcome_at = models.DateTimeField(_("outcome recorded"), null=True, blank=True)
     account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
-    # Empty while there is an account: ten million rows are found by the user then.
+    # Empty as long as the account exists: the ten million rows are found by the user until then.
     pseudonym = models.CharField(_("pseudonym"), max_length=64, default="", db_default="", blank=True, editable=False)
     pseudonym_key = models.CharField(
         _("key of the pseudonym"), max_length=32, default="", db_default="", blank=True, editable=False
     )
-    # HMAC-SHA256 of the address it went to, if the site has a key for it. The address itself is never kept.
+    # HMAC-SHA256 of the address it was sent to, if the site has a key. The address itself is never stored.
     address_digest = models.CharField(_("digest of the address"), max_length=64, blank=True, editable=False)
 
     if TYPE_CHECKING:
         notice_id: int
-        user_id: Any
+        user_id: UserKey
 
     objects = DeliveryManager()
 
@@ -317,9 +369,9 @@ class Delivery(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["notice", "user", "channel"], name="agreement_delivery_once"),
             models.CheckConstraint(
-                condition=Q(outcome="waiting", settled_at__isnull=True)
-                | Q(outcome__in=["sent", "failed", "skipped"], settled_at__isnull=False),
-                name="agreement_delivery_settled_whole",
+                condition=Q(outcome="waiting", outcome_at__isnull=True)
+                | Q(outcome__in=["sent", "failed", "skipped"], outcome_at__isnull=False),
+                name="agreement_delivery_outcome_complete",
             ),
         ]
         indexes = [
@@ -329,69 +381,72 @@ class Delivery(models.Model):
                 name="agreement_delivery_next",
             ),
             models.Index(fields=["notice", "channel"], condition=Q(outcome="failed"), name="agreement_delivery_failed"),
-            # What workers hold, and what is settled but not counted: as few rows as there are claims.
+            # What is claimed, and outcomes that are not counted yet: as few rows as there are claims.
             models.Index(fields=["lease"], condition=~Q(lease=""), name="agreement_delivery_leased"),
-            # Of deleted accounts: who is looked for, and what is still to be erased.
+            # Of deleted accounts: to find the rows of one, and those that are still to be erased.
             models.Index(fields=["pseudonym"], condition=~Q(pseudonym=""), name="agreement_delivery_pseudonym"),
             models.Index(
                 fields=["account_deleted_at"],
                 condition=Q(account_deleted_at__isnull=False) & ~Q(address_digest="", pseudonym=""),
-                name="agreement_delivery_left",
+                name="agreement_delivery_deleted",
             ),
         ]
 
-    def settle(
+    def record_outcome(
         self,
-        outcome: Outcome,
+        outcome: DeliveryOutcome,
         *,
         language: str = "",
         since: int | None = None,
         reason: str = "",
         address_digest: str = "",
         at: datetime | None = None,
-        cursor: Any = None,
+        cursor: CursorWrapper | None = None,
     ) -> bool:
-        """Write the final state, if this worker's lease still holds; ``False`` if another has the row now. By the
-        ``cursor`` of whoever settles many: opening one takes half as long as the statement.
+        """Record the final outcome; ``False`` if the lease ran out and another worker has the row now. A caller that
+        records many passes its ``cursor``: opening one takes half as long as the statement.
 
-        On PostgreSQL nobody waits for the disk here: the process keeps what it settled until ``count_in()`` has, which
-        does wait, and writes it again if the server crashed in between (``sending.Round.settle``).
+        On PostgreSQL the statement does not wait for the disk. The process remembers the outcome until
+        :meth:`DeliveryQuerySet.count_outcomes` has counted it, which does wait, and records it again if the server
+        crashed in between.
 
-        The row keeps its lease until :meth:`ProgressQuerySet.count` has counted it.
+        The row keeps its lease until the outcome was counted.
         """
-        return self._write(
+        return self._update(
             cursor,
             outcome=outcome.value,
             language=language,
             since=since,
-            reason=_kept(reason),
+            reason=_printable(reason),
             address_digest=address_digest,
-            settled_at=at or timezone.now(),
+            outcome_at=at or timezone.now(),
         )
 
     def postpone(self, *, due_at: datetime, reason: str) -> bool:
         """Count a failed attempt and try again at ``due_at``."""
-        return self._write(due_at=due_at, reason=_kept(reason), attempts=self.attempts + 1, lease="")
+        return self._update(due_at=due_at, reason=_printable(reason), attempts=self.attempts + 1, lease="")
 
-    def _write(self, cursor: Any = None, **columns: Any) -> bool:
-        """One statement, in SQL: this runs once a message, and the ORM takes as long to write it as to run it."""
+    def _update(self, cursor: CursorWrapper | None = None, **columns: str | int | datetime | None) -> bool:
+        """Update the row if it still has the lease. In SQL, because this runs once for each message, and the ORM takes
+        as long to compile the statement as the database takes to run it.
+        """
         connection = connections[router.db_for_write(Delivery)]
         if cursor is None:
-            with connection.cursor() as own:
-                return self._write(own, **columns)
+            with connection.cursor() as opened:
+                return self._update(opened, **columns)
         adapt = connection.ops.adapt_datetimefield_value
         values = [adapt(value) if isinstance(value, datetime) else value for value in columns.values()]
-        cursor.execute(_update(tuple(columns), connection.vendor), [*values, self.pk, self.lease])
+        cursor.execute(_update_sql(tuple(columns), connection.vendor), [*values, self.pk, self.lease])
         return bool(cursor.rowcount)
 
     @property
-    def identity(self) -> str:
-        """What stands in the letter's ``Message-ID`` before the ``@``."""
-        return identities.write(self.notice.uuid, self.channel, self.user_id)
+    def message_id_local_part(self) -> str:
+        """The part of the mail's ``Message-ID`` before the ``@``."""
+        return message_ids.local_part(self.notice.uuid, self.channel, self.user_id)
 
     @property
     def text(self) -> NoticeText | None:
-        """The sealed words this user was sent, if he was. 1 query."""
+        """The sealed text that was sent to this user, if it was sent. 1 query."""
         texts = NoticeText.objects.filter(notice=self.notice_id, channel=self.channel, language=self.language)
         return texts.filter(since=self.since).first() if self.since is not None else None
 
@@ -399,14 +454,17 @@ class Delivery(models.Model):
         return f"{self.pk}: {self.get_outcome_display()}"
 
 
-def _kept(reason: str) -> str:
-    """A reason as any database takes it: what a channel was told may hold anything."""
+def _printable(reason: str) -> str:
+    """The reason without what a database rejects: a channel may have been answered anything."""
     return "".join(char for char in reason if char.isprintable())[:255]
 
 
+@remembered
 @cache
-def _claim(vendor: str) -> str:
-    """In SQL, since it runs once for every hundred messages. The rows are chosen once, whatever plan is made."""
+def _claim_sql(vendor: str) -> str:
+    """The statement of a claim. In SQL, since it runs once for every hundred messages. The rows are chosen once,
+    whatever plan the database makes.
+    """
     delivery, notice = Delivery._meta.db_table, Notice._meta.db_table
     chosen = (
         f"SELECT id FROM {delivery} WHERE outcome = 'waiting' AND notice_id = %s AND channel = %s AND due_at <= %s"
@@ -416,20 +474,23 @@ def _claim(vendor: str) -> str:
     return f"UPDATE {delivery} SET lease = %s, due_at = %s WHERE id {'=' if vendor == 'postgresql' else 'IN'} {among}"
 
 
+@remembered
 @cache
-def _update(columns: tuple[str, ...], vendor: str) -> str:
-    """Nothing in it comes from outside: they are the keyword arguments above."""
+def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
+    """The statement that updates these columns of one row. Nothing in it comes from outside."""
     assignments = ", ".join(f"{name} = %s" for name in columns)
-    # "||" keeps the planner from the index on leases, where every message of the batch left a dead row.
-    whose = "id = %s AND lease || '' = %s AND outcome = 'waiting'"
-    sql = f"UPDATE {Delivery._meta.db_table} SET {assignments} WHERE {whose}"
-    # For this statement's transaction alone, whatever pools connections.
-    swift = " RETURNING set_config('synchronous_commit', 'off', true)"
-    return sql + swift if vendor == "postgresql" and "outcome" in columns else sql
+    # "||" prevents the planner from using any index but the primary key: in the index on leases every message of the
+    # batch left a dead row, and it would scan all that waits in agreement_delivery_next while the statistics of the
+    # table are from before the audience was written.
+    condition = "id = %s AND lease || '' = %s AND outcome || '' = 'waiting'"
+    sql = f"UPDATE {Delivery._meta.db_table} SET {assignments} WHERE {condition}"
+    # For the transaction of this statement alone, also with a pool of connections.
+    no_wait = " RETURNING set_config('synchronous_commit', 'off', true)"
+    return sql + no_wait if vendor == "postgresql" and "outcome" in columns else sql
 
 
 class Bounce(models.Model):
-    """A letter that came back: a fact with a date of its own. The delivery stays *sent*: the server did take it."""
+    """A returned mail: a fact with a date of its own. The delivery stays *sent*, because the server did accept it."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="bounces", verbose_name=_("delivery"))
     at = models.DateTimeField(_("came back"))

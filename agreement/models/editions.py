@@ -1,44 +1,37 @@
-"""Editions: drafted, published, sealed; in force by their dates alone."""
+"""Editions: draft, published and sealed. Their dates alone determine which one is in force."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import IntegrityError, models, router, transaction
 from django.db.models import F, Q
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf, signals
-from agreement.models import refusals, verification
-from agreement.models.acts import Act, By, edition_name, name_of, require_second_person
+from agreement.models import publishing
 from agreement.models.agreements import Agreement
+from agreement.models.audit import AuditAction, AuditEntry, By, edition_name, name_of
+from agreement.models.errors import MAX_STATED, TEXT_FIELDS, EditionError
 from agreement.models.fields import InstantField
-from agreement.models.notices import Notice
-from agreement.models.refusals import MOST, TEXTS, EditionError
-from agreement.text import clauses, seal, source
-
-
-class State(models.TextChoices):
-    """What an edition is at some instant."""
-
-    DRAFT = "draft", _("draft")
-    SCHEDULED = "scheduled", _("not yet in force")
-    IN_FORCE = "in_force", _("in force")
-    SUPERSEDED = "superseded", _("superseded")
-    CANCELLED = "cancelled", _("cancelled before taking effect")
+from agreement.models.notices import Notice, NoticeKind
+from agreement.models.succession import EditionDates, State
+from agreement.seal.manifest import EditionText, edition_manifest, sha256
+from agreement.text import clauses, languages, source
 
 
 class EditionQuerySet(models.QuerySet["Edition"]):
     """``drafts``, ``published`` and ``in_force`` are 1 query each, on the index of the named constraints."""
 
     def drafts(self) -> Self:
-        """Editions nobody has published."""
+        """Editions that are not published."""
         return self.filter(published_at__isnull=True)
 
     def published(self) -> Self:
@@ -46,19 +39,30 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         return self.filter(published_at__isnull=False).order_by("agreement_id", "number")
 
     def binding(self) -> Self:
-        """Sealed editions that were not taken back: those that are, were or will be in force."""
+        """Sealed editions that were not cancelled: those that are, were or will be in force."""
         return self.filter(effective_from__isnull=False, cancelled_at__isnull=True)
 
     def in_force(self, at: datetime | None = None) -> Self:
-        """The edition of each agreement that binds at that instant (now): at most one an agreement.
+        """The edition of each agreement that binds at that instant (now): at most one for each agreement.
 
-        1 query of one index look-up an agreement, however many editions there are. Narrow it to an agreement
-        as any queryset: ``Edition.objects.in_force().get(agreement__slug="terms")``.
+        1 query, with one index look-up for each agreement, however many editions there are. Filter it by agreement like
+        any queryset: ``Edition.objects.in_force().get(agreement__slug="terms")``.
         """
         return self.filter(effective_from__binds_at=at or timezone.now())
 
+    def with_real_columns(self) -> Self:
+        """Editions by their real columns: otherwise the translation package reads ``title`` as ``title_ru``."""
+        return self.rewrite(False)  # type: ignore[attr-defined, no-any-return]  # The package adds it to the class.
+
+    def without_texts(self, *names: str) -> Self:
+        """Editions without those texts in any language, such as ``"body"``. A text that is used later costs 1 query."""
+        columns = [
+            name + suffix for name in names for suffix in ("", *(f"_{language}" for language in languages.LANGUAGES))
+        ]
+        return self.with_real_columns().defer(*columns)
+
     def with_successors(self) -> Self:
-        """Annotate ``superseded_at``: when the next binding edition takes effect, if one is published."""
+        """Annotate ``superseded_at``: the moment when the next binding edition takes effect, if one is published."""
         later = (
             Edition.objects.filter(agreement=models.OuterRef("agreement"), cancelled_at__isnull=True)
             .filter(effective_from__gt=models.OuterRef("effective_from"))
@@ -67,10 +71,10 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         )
         return self.annotate(superseded_at=models.Subquery(later))
 
-    def draft(self, *, agreement: Agreement, bodies: dict[str, str], by: By = None, **stated: Any) -> Edition:
-        """Save a new draft from the text of each language; the titles are the texts' first lines.
+    def create_draft(self, *, agreement: Agreement, bodies: dict[str, str], by: By = None, **stated: object) -> Edition:
+        """Save a new draft from the text of each language. Its titles are the first lines of the texts.
 
-        ``by`` is its author, for the log; ``stated`` are further fields, such as ``summary_kk`` or ``notice_days``.
+        ``by`` is the author, for the log. ``stated`` are further fields, such as ``summary_kk`` or ``notice_days``.
         Raises ``ValidationError``.
         """
         for language, body in bodies.items():
@@ -80,24 +84,19 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         edition.full_clean()
         with transaction.atomic(using=router.db_for_write(self.model)):
             edition.save()
-            Act.objects.using(edition._state.db).log(Act.Kind.WRITTEN, on=edition, by=by)
+            AuditEntry.objects.using(edition._state.db).log(AuditAction.WRITTEN, on=edition, by=by)
         return edition
 
-    def verify(self) -> Iterator[tuple[Edition | Agreement, str]]:
-        """Recompute every digest and link of the chains in this queryset's agreements; yield what is wrong.
 
-        An agreement whose chain has a head but no edition left is in no queryset, so it is always looked at,
-        and is what the fault is yielded with. Reads one edition at a time, whatever their number and length.
-        """
-        return verification.faults(self)
+EditionManager = models.Manager.from_queryset(EditionQuerySet)
 
 
 class Edition(models.Model):
-    """One wording of an agreement in Kazakh and Russian: a draft, or sealed for good.
+    """One wording of an agreement in Kazakh and Russian: a draft, or sealed forever.
 
-    Write the columns with a language (``title_kk``); those without are the translation package's own, which would
-    let them follow the active language: here they mirror the Kazakh text (``translation.Mirror``), sealed, read by
-    nothing.
+    Write the columns with a language (``title_kk``). Those without one are the translation package's own, which would
+    make them follow the active language. Here they are a copy of the Kazakh text (``agreement.translation``): sealed,
+    and read by no code.
     """
 
     agreement = models.ForeignKey(
@@ -131,7 +130,7 @@ class Edition(models.Model):
     retention_years = models.PositiveSmallIntegerField(
         _("years of retention"),
         default=conf.retention_years,
-        help_text=_("How long personal data is kept after the agreement with a user ends, as this edition states."),
+        help_text=_("How long personal data is stored after the agreement with a user ends, as this edition states."),
     )
     material = models.BooleanField(
         _("material change"), default=True, help_text=_("Does it change anyone's rights or duties?")
@@ -148,6 +147,7 @@ class Edition(models.Model):
     recorded_at = InstantField(_("recorded"), null=True, blank=True, editable=False)
 
     if TYPE_CHECKING:
+        _default_manager: ClassVar[EditionManager[Edition]]
         agreement_id: int
         title_kk: str | None
         title_ru: str | None
@@ -159,8 +159,8 @@ class Edition(models.Model):
         body_ru: str | None
         superseded_at: datetime | None
 
-    # The plugin of mypy can't see through the translation package's manager; the methods are EditionQuerySet's.
-    objects: ClassVar[Any] = EditionQuerySet.as_manager()
+    # Annotated because the translation package replaces the class of the manager, which hides it from mypy.
+    objects: ClassVar[EditionManager[Edition]] = EditionManager()
 
     class Meta:
         ordering = ["agreement_id", models.F("number").desc(nulls_first=True), "-pk"]
@@ -202,7 +202,7 @@ class Edition(models.Model):
                     recorded_at__isnull=False,
                 )
                 & ~Q(digest=""),
-                name="agreement_edition_sealed_whole",
+                name="agreement_edition_sealed_complete",
             ),
             models.CheckConstraint(
                 condition=Q(effective_from__gte=F("published_at")) & Q(recorded_at__gte=F("published_at")),
@@ -218,38 +218,32 @@ class Edition(models.Model):
             ),
         ]
 
-    def text(self, language: str) -> seal.Text:
-        """Title, approval, summary and body in that language; what is not written is ``""``."""
-        return seal.Text(**{name: getattr(self, f"{name}_{language}") or "" for name in TEXTS})
+    def text(self, language: str) -> EditionText:
+        """The title, approval, summary and body in that language; ``""`` for what is not written."""
+        return EditionText(**{name: getattr(self, f"{name}_{language}") or "" for name in TEXT_FIELDS})
 
     def clean(self) -> None:
-        """Texts follow the import's rule: a form's CRLF is a file's LF. What is stated, a calendar can keep."""
+        """Normalise the texts as an import does: CRLF becomes LF. Refuse numbers with which no date can be computed."""
         super().clean()
-        for name in (f"{name}_{language}" for name in TEXTS for language in conf.LANGUAGES):
+        for name in (f"{name}_{language}" for name in TEXT_FIELDS for language in languages.LANGUAGES):
             if text := getattr(self, name):
                 setattr(self, name, source.normalise(text))
                 if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
                     raise ValidationError({name: _("NUL and half characters are not allowed.")}, code="unreadable")
-        for name, most in MOST.items():
+        for name, most in MAX_STATED.items():
             try:
                 MaxValueValidator(most)(getattr(self, name) or 0)
             except ValidationError as error:
                 raise ValidationError({name: error}) from None
 
     def state(self, at: datetime | None = None) -> State:
-        """What the edition is at that instant (now). 1 query for a successor, 0 after ``with_successors()``."""
-        at = at or timezone.now()
-        if self.published_at is None or self.effective_from is None or at < self.published_at:
+        """The state of the edition at that instant (now). 1 query for a successor, 0 after ``with_successors()``."""
+        if self.published_at is None:
             return State.DRAFT
-        if self.cancelled_at and self.cancelled_at <= at:
-            return State.CANCELLED
-        if at < self.effective_from:
-            return State.SCHEDULED
-        successor = self.successor_from()
-        return State.SUPERSEDED if successor and successor <= at else State.IN_FORCE
+        return EditionDates.from_edition(self).state(at or timezone.now(), self.successor_from)
 
     def successor_from(self) -> datetime | None:
-        """When the next binding edition takes (or took) effect, if there is one; as ``state`` for its cost."""
+        """When the next binding edition takes (or took) effect, if there is one. Costs as much as ``state()``."""
         if not hasattr(self, "superseded_at"):
             later = Edition.objects.binding().filter(
                 agreement=self.agreement_id, effective_from__gt=self.effective_from
@@ -257,12 +251,28 @@ class Edition(models.Model):
             self.superseded_at = later.aggregate(at=models.Min("effective_from"))["at"]
         return self.superseded_at
 
+    def previous_numbers(self, number: int | None = None) -> tuple[int, int]:
+        """The numbers of two editions before the one with that number (this one): the last that users know, and the
+        last; 0 if there is none. 1 query.
+
+        Users know what was announced, and what was in force before the site had this app; if there is neither, the
+        first edition. The next notice also describes what was published without one.
+        """
+        earlier = Edition.objects.binding().filter(agreement=self.agreement_id, number__lt=number or self.number or 0)
+        announced = models.Exists(Notice.objects.filter(edition=models.OuterRef("pk"), kind=NoticeKind.PUBLISHED))
+        rows = list(
+            earlier.annotate(announced=announced).order_by("number").values_list("number", "imported", "announced")
+        )
+        numbers = [number or 0 for number, _imported, _announced in rows]  # A sealed edition has one.
+        known = [number or 0 for number, imported, announced in rows if imported or announced] or numbers[:1]
+        return (known[-1], numbers[-1]) if rows else (0, 0)
+
     def manifest(self) -> bytes:
-        """The canonical bytes the digest is of; their form is described in ``agreement.text.seal``."""
+        """The canonical bytes whose SHA-256 is the digest; ``agreement.seal.manifest`` describes their form."""
         if not (self.number and self.published_at and self.effective_from and self.recorded_at):
             msg = f"Edition {self.pk} is a draft: only a published edition has a manifest."
             raise ValueError(msg)
-        return seal.manifest(
+        return edition_manifest(
             agreement=self.agreement.slug,
             number=self.number,
             previous=self.previous_digest,
@@ -274,7 +284,7 @@ class Edition(models.Model):
             notice_days=self.notice_days,
             retention_years=self.retention_years,
             prevailing_language=self.prevailing_language,
-            texts={language: self.text(language) for language in conf.LANGUAGES},
+            texts={language: self.text(language) for language in languages.LANGUAGES},
         )
 
     def publish(
@@ -282,48 +292,48 @@ class Edition(models.Model):
         *,
         effective_from: datetime | None = None,
         by: By = None,
-        after: str | None = None,
+        compared_with: str | None = None,
         notify: bool = True,
         reason: str = "",
     ) -> None:
-        """Seal the draft as it is stored, give it its number and tell the users, in one transaction.
+        """Seal the draft as it is stored, number it and create the notice to the users, in one transaction.
 
-        It takes effect at ``effective_from``, an aware instant from now on, or, without one, at the very
-        microsecond of publication. ``after`` is the digest of the edition it was compared with (``""``: there was
-        none); another one since then is refused. ``reason`` says why it takes effect earlier than the edition in
-        force promises, and is asked for then; the log and the evidence keep it. The number of queries does not depend
-        on the number of users.
+        It takes effect at ``effective_from``, a timezone-aware instant that is not past; without one, at the moment of
+        publication. ``compared_with`` is the digest of the edition that the draft was compared with (``""``: there was
+        none); if that is no longer the last edition, publication is refused. ``reason`` is required if the draft takes
+        effect earlier than the edition in force promises; the log and the evidence contain it. The number of queries
+        does not depend on the number of users.
 
-        Raises :class:`EditionError` and changes nothing (design §3.3, §3.5–3.7).
+        Raises :class:`EditionError` and changes nothing.
         """
         alias = self._alias()
         with transaction.atomic(using=alias):
             now, stored, previous, last = self._open(alias)
-            refusals.require_clock(now, previous)
-            refusals.require_compared(after, last)
-            effective_from = refusals.require_to_come(effective_from, now)
+            publishing.require_clock(now, previous)
+            publishing.require_current_comparison(compared_with, last)
+            effective_from = publishing.require_future(effective_from, now)
             if not reason.strip():
-                refusals.require_notice(effective_from, now, stored._binding(last, now))
+                publishing.require_notice_period(effective_from, now, stored._binding(last, now))
             if conf.get().FOUR_EYES:
-                require_second_person(stored, by, using=alias)
+                publishing.require_second_person(stored, by, using=alias)
             stored._seal(previous, last, published_at=now, effective_from=effective_from, recorded_at=now, by=by)
-            acts = Act.objects.using(alias)
-            acts.log(Act.Kind.PUBLISHED, on=stored, by=by, note=reason, digest=stored.digest)
+            log = AuditEntry.objects.using(alias).log
+            log(AuditAction.PUBLISHED, on=stored, by=by, note=reason, digest=stored.digest)
             if notify:
                 Notice.objects.using(alias).announce(stored, at=now)
-            _on_commit(partial(_announce, signals.edition_published, stored), using=alias)
+            _on_commit(partial(_send_signal, signals.edition_published, stored), using=alias)
         self.refresh_from_db(using=alias)
 
     def record(self, *, effective_from: datetime, by: By = None) -> None:
         """Seal the draft as history: an edition that took effect before the site had this app.
 
-        Only before the first ordinary edition, in ascending order, and tells nobody. Raises
-        :class:`EditionError` and changes nothing (design §3.3).
+        Only before the first ordinary edition, and in ascending order. No user is notified. Raises
+        :class:`EditionError` and changes nothing.
         """
         alias = self._alias()
         with transaction.atomic(using=alias):
             now, stored, previous, last = self._open(alias)
-            effective_from = refusals.require_history(effective_from, now, previous)
+            effective_from = publishing.require_history(effective_from, now, previous)
             stored._seal(
                 previous,
                 last,
@@ -333,11 +343,11 @@ class Edition(models.Model):
                 by=by,
                 imported=True,
             )
-            Act.objects.using(alias).log(Act.Kind.RECORDED, on=stored, by=by, digest=stored.digest)
+            AuditEntry.objects.using(alias).log(AuditAction.RECORDED, on=stored, by=by, digest=stored.digest)
         self.refresh_from_db(using=alias)
 
     def cancel(self, *, by: By = None, reason: str = "") -> None:
-        """Take a scheduled edition back before it takes effect; who and why is kept in the log.
+        """Cancel a scheduled edition before it takes effect. The log records who did it and why.
 
         Raises :class:`EditionError` otherwise.
         """
@@ -346,13 +356,17 @@ class Edition(models.Model):
             with transaction.atomic(using=alias):
                 self.agreement.lock(using=alias)
                 now = timezone.now()
-                mine = _unmirrored(alias).filter(pk=self.pk, published_at__lte=now, effective_from__gt=now)
-                done = mine.filter(cancelled_at__isnull=True).update(cancelled_at=now)
+                scheduled = (
+                    Edition.objects.using(alias)
+                    .with_real_columns()
+                    .filter(pk=self.pk, published_at__lte=now, effective_from__gt=now)
+                )
+                done = scheduled.filter(cancelled_at__isnull=True).update(cancelled_at=now)
                 if done:
-                    acts = Act.objects.using(alias)
-                    acts.log(Act.Kind.CANCELLED, on=self, by=by, note=reason, digest=self.digest)
-                    Notice.objects.using(alias).take_back(self, at=now)
-        except IntegrityError:  # Its moment came between the clock's reading and the trigger's.
+                    log = AuditEntry.objects.using(alias).log
+                    log(AuditAction.CANCELLED, on=self, by=by, note=reason, digest=self.digest)
+                    Notice.objects.using(alias).announce_cancellation(self, at=now)
+        except IntegrityError:  # It took effect after the clock was read, and the trigger refused.
             now, done = timezone.now(), 0
         self.refresh_from_db(using=alias)
         if not done:
@@ -363,35 +377,39 @@ class Edition(models.Model):
                 edition=self.number or self.pk,
                 state=self.state(now).label,
             )
-        _on_commit(partial(_announce, signals.edition_cancelled, self), using=alias)
+        _on_commit(partial(_send_signal, signals.edition_cancelled, self), using=alias)
 
-    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        """As Django's; also forgets what ``with_successors()`` knew."""
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: models.QuerySet[Self] | None = None,
+    ) -> None:
+        """As Django's; also clears the annotation of ``with_successors()``."""
         self.__dict__.pop("superseded_at", None)
-        super().refresh_from_db(*args, **kwargs)
+        super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
 
     def _alias(self) -> str:
-        """The database that is written to, wherever this row was read."""
+        """The database that is written to, which need not be the one from which this row was read."""
         return router.db_for_write(Edition, instance=self)
 
     def _open(self, alias: str) -> tuple[datetime, Edition, Edition | None, Edition | None]:
-        """Lock the agreement, then read: the clock, this draft as stored, the last edition, the last binding one."""
+        """Lock the agreement, then read the clock, this stored draft, the last edition and the last binding edition."""
         self.agreement.lock(using=alias)
         now = timezone.now()
         editions = Edition.objects.using(alias).filter(agreement=self.agreement_id)
         rows = editions.select_related("agreement").select_for_update(of=("self",))
-        stored = refusals.require_draft(rows.filter(pk=self.pk).first(), self.pk)
+        stored = publishing.require_draft(rows.filter(pk=self.pk).first(), self.pk)
         previous = editions.published().last()
         last = previous if previous and not previous.cancelled_at else editions.published().binding().last()
         return now, stored, previous, last
 
     def _binding(self, last: Edition | None, now: datetime) -> Edition | None:
-        """The edition whose promises bind now: the last one, or the one before while it is to come. At most 1 query."""
+        """The edition whose promises bind now: the last one, or the one in force until then. At most 1 query."""
         if last is None or not last.effective_from or last.effective_from <= now:
             return last
         in_force = Edition.objects.using(self._alias()).in_force(now)
-        binding: Edition | None = in_force.filter(agreement=self.agreement_id).first()
-        return binding
+        return in_force.filter(agreement=self.agreement_id).first()
 
     def _seal(
         self,
@@ -404,47 +422,41 @@ class Edition(models.Model):
         by: By,
         imported: bool = False,
     ) -> None:
-        """Write the seal's columns by name; the base columns become the mirror of Kazakh here, once."""
+        """Write the columns of the seal by name. The base columns become a copy of the Kazakh ones here, once."""
         self.check_texts()
-        refusals.require_after(effective_from, last)
+        publishing.require_after_last(effective_from, last)
         self.number = (previous.number or 0) + 1 if previous else 1
         self.published_at, self.effective_from, self.recorded_at = published_at, effective_from, recorded_at
         self.published_by = name_of(by)
         self.imported = imported
         self.previous_digest = previous.digest if previous else ""
-        self.digest = seal.sha256(self.manifest())
+        self.digest = sha256(self.manifest())
         columns = {
             name: getattr(self, name)
             for name in (
                 "number published_at effective_from recorded_at published_by imported previous_digest digest"
             ).split()
         }
-        for language in reversed(conf.LANGUAGES):  # Kazakh last: the base columns keep it.
+        for language in reversed(languages.LANGUAGES):  # Kazakh last, so that the base columns get it.
             text = self.text(language)
-            for name in TEXTS:
+            for name in TEXT_FIELDS:
                 columns[name] = columns[f"{name}_{language}"] = getattr(text, name)
         alias = self._alias()
-        _unmirrored(alias).filter(pk=self.pk, published_at__isnull=True).update(**columns)
+        Edition.objects.using(alias).with_real_columns().filter(pk=self.pk, published_at__isnull=True).update(**columns)
         Agreement.objects.using(alias).filter(pk=self.agreement_id).update(head=self.digest)
 
     def check_texts(self) -> None:
         """Raise :class:`EditionError` for what ``publish()`` would refuse in the texts as they are. 0 queries."""
-        refusals.require_publishable({language: self.text(language) for language in conf.LANGUAGES})
+        publishing.require_publishable({language: self.text(language) for language in languages.LANGUAGES})
 
     def __str__(self) -> str:
         return edition_name(self.agreement.slug, self.number, self.pk)
 
 
-def _unmirrored(alias: str) -> models.QuerySet[Edition]:
-    """Editions by their columns' real names: the translation package otherwise writes ``title_ru`` for ``title``."""
-    editions: models.QuerySet[Edition] = Edition.objects.using(alias).rewrite(False)
-    return editions
-
-
-def _on_commit(call: Any, *, using: str) -> None:
-    # Robust: a host's receiver that fails never fails a publication.
+def _on_commit(call: Callable[[], object], *, using: str) -> None:
+    # Robust: a receiver of the host that fails never fails a publication.
     transaction.on_commit(call, using=using, robust=True)
 
 
-def _announce(signal: Any, edition: Edition) -> None:
+def _send_signal(signal: Signal, edition: Edition) -> None:
     signal.send_robust(sender=Edition, edition=edition)

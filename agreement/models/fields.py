@@ -1,39 +1,65 @@
-"""Moments to the microsecond, and the look-up of the edition that binds at one."""
+"""Fields and look-ups: moments to the microsecond, the edition that binds at one, and what deleting a user does."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from zoneinfo import available_timezones
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.deletion import Collector
+from django.db.models.lookups import FieldGetDbPrepValueMixin
+from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agreement import pseudonyms
+from agreement.models import pseudonyms
 
 if TYPE_CHECKING:
-    DateTimeField = models.DateTimeField[str | datetime | None, datetime | None]
-    Lookup = models.Lookup[Any]
-else:  # Generic in the stubs alone.
     DateTimeField = models.DateTimeField
     Lookup = models.Lookup
+else:
+
+    class DateTimeField(models.DateTimeField):
+        """Takes the types of its values in brackets, as the stubs do."""
+
+        def __class_getitem__(cls, _types: object) -> type:
+            return cls
+
+    class Lookup(models.Lookup):
+        """As ``DateTimeField``."""
+
+        def __class_getitem__(cls, _types: object) -> type:
+            return cls
+
+
+SetType = TypeVar("SetType", contravariant=True)
+GetType = TypeVar("GetType", covariant=True)
+#: The primary key of a user: an integer, a UUID, or whatever the site's user model has.
+UserKey: TypeAlias = Any
+#: A foreign key of any model, to the user.
+AnyForeignKey: TypeAlias = "models.ForeignKey[Any, Any]"
+#: A row of the site's user model, which may be any model.
+SiteUser: TypeAlias = Any
+#: The two languages of every edition, as choices of a field.
+LANGUAGE_CHOICES = [("kk", _("Kazakh")), ("ru", _("Russian"))]
 
 
 def validate_zone(name: str) -> None:
-    """A name the time zone database knows; anything else would break every page with a date."""
+    """The name must be in the time zone database; another one would break every page with a date."""
     if name not in available_timezones():
         raise ValidationError(
             _("%(name)r is no time zone; write it as Asia/Almaty."), code="unknown_zone", params={"name": name}
         )
 
 
-class InstantField(DateTimeField):
-    """A moment to the microsecond, in ``dumpdata`` too: Django's JSON keeps milliseconds, which breaks a digest."""
+class InstantField(DateTimeField[SetType, GetType]):
+    """A moment to the microsecond, also in ``dumpdata``: Django's JSON has milliseconds, which would break a digest."""
 
-    def value_from_object(self, obj: models.Model) -> str | None:  # type: ignore[override]
+    def value_from_object(self, obj: models.Model) -> str | None:  # type: ignore[override]  # A string for JSON.
         at: datetime | None = getattr(obj, self.attname)
         return at.isoformat() if at else None
 
@@ -42,16 +68,17 @@ class InstantField(DateTimeField):
 
 
 @InstantField.register_lookup
-class BindsAt(Lookup):
+class BindsAt(FieldGetDbPrepValueMixin, Lookup[bool]):
     """``effective_from__binds_at=moment``: is this the edition of its agreement that binds at that moment?
 
-    Written in SQL, because the same query in the ORM's words takes three times as long to compile as a look-up by
-    key takes altogether. For each agreement one step into the index of ``agreement_edition_one_in_force``.
+    Written in SQL, because the ORM needs three times as long to compile the same query as a look-up by key takes
+    altogether. One look-up in the index of ``agreement_edition_one_in_force`` for each agreement. The mixin gives the
+    moment the form of the column: SQLite compares texts, and the column has UTC without an offset.
     """
 
     lookup_name = "binds_at"
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
         at, params = self.process_rhs(compiler, connection)
         quote = connection.ops.quote_name
         key = f"{quote(self.lhs.alias)}.{quote('id')}"
@@ -66,60 +93,65 @@ class BindsAt(Lookup):
         return sql, tuple(params)
 
 
-def LEAVE_EVIDENCE(  # noqa: N802 - written in capitals like Django's own
-    collector: Any, field: Any, sub_objs: Any, using: str
-) -> None:
-    """``on_delete`` of what outlives an account: the link goes, and ``account_deleted_at`` says when it went.
+def _sibling(field: AnyForeignKey, name: str) -> models.Field[Any, Any]:
+    """The field with that name of the same model."""
+    return cast("models.Field[Any, Any]", field.model._meta.get_field(name))
 
-    The term of retention runs from that moment (clause 3.4).
+
+def PRESERVE_EVIDENCE(  # noqa: N802 - written in capitals like Django's own
+    collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
+) -> None:
+    """``on_delete`` of evidence: the row stays, its link to the user is removed, and ``account_deleted_at`` is set.
+
+    The retention period begins at that moment.
     """
-    # One moment for one deletion, in every table: rows under different pseudonyms are joined by nothing else.
+    # One moment for one deletion, in every table: nothing else connects rows under different pseudonyms.
     moment = vars(collector).setdefault("agreement_moment", timezone.now())
-    # In this order: whoever has no user any more is not found by the user.
-    collector.add_field_update(field.model._meta.get_field("account_deleted_at"), moment, sub_objs)
+    # In this order: without the link, the rows would not be found by the user.
+    collector.add_field_update(_sibling(field, "account_deleted_at"), moment, sub_objs)
     collector.add_field_update(field, None, sub_objs)
 
 
-LEAVE_EVIDENCE.lazy_sub_objs = True  # type: ignore[attr-defined] # As SET_NULL: no row is read to be updated.
+# As Django marks SET_NULL: rows are updated without being read.
+PRESERVE_EVIDENCE.lazy_sub_objs = True  # type: ignore[attr-defined]  # An attribute of a function.
 
 
-#: Accounts deleted together whose rows one statement gives their pseudonyms.
-TOGETHER = 100
+#: How many deleted accounts get their pseudonyms in one statement.
+ACCOUNTS_PER_STATEMENT = 100
 
 
-def LEAVE_UNDER_PSEUDONYM(  # noqa: N802 - as above
-    collector: Any, field: Any, sub_objs: Any, using: str
+def PRESERVE_UNDER_PSEUDONYM(  # noqa: N802 - as above
+    collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
 ) -> None:
-    """As ``LEAVE_EVIDENCE``, for rows that get their pseudonyms only now: there are too many to write one into each.
-
-    1 update for each hundred accounts that are deleted together.
+    """As ``PRESERVE_EVIDENCE``, and the rows get their pseudonyms only now: there are too many of them to store one in
+    each in advance. 1 update for each hundred accounts that are deleted together.
     """
-    named: set[Any] = vars(collector).setdefault(f"agreement_named_{field.model._meta.model_name}", set())
+    named: set[UserKey] = vars(collector).setdefault(f"agreement_named_{field.model._meta.model_name}", set())
     users = [user.pk for model, rows in collector.data.items() if issubclass(model, get_user_model()) for user in rows]
     fresh = [key for key in users if key not in named]
     named.update(fresh)
-    for first in range(0, len(fresh), TOGETHER):
-        names = {key: pseudonyms.write(key) for key in fresh[first : first + TOGETHER]}
+    for first in range(0, len(fresh), ACCOUNTS_PER_STATEMENT):
+        names = {key: pseudonyms.primary(key) for key in fresh[first : first + ACCOUNTS_PER_STATEMENT]}
         rows = field.model._base_manager.using(using).filter(**{f"{field.name}__in": list(names)})
         for column, part in (("pseudonym", "digest"), ("pseudonym_key", "key")):
             cases = [models.When(**{field.name: key}, then=models.Value(getattr(names[key], part))) for key in names]
             value = models.Case(*cases, output_field=models.CharField())
-            collector.add_field_update(field.model._meta.get_field(column), value, rows)
-    LEAVE_EVIDENCE(collector, field, sub_objs, using)
+            collector.add_field_update(_sibling(field, column), value, rows)
+    PRESERVE_EVIDENCE(collector, field, sub_objs, using)
 
 
-LEAVE_UNDER_PSEUDONYM.lazy_sub_objs = True  # type: ignore[attr-defined]
+PRESERVE_UNDER_PSEUDONYM.lazy_sub_objs = True  # type: ignore[attr-defined]  # As above.
 
 
-def REMEMBER_PSEUDONYMS(  # noqa: N802 - as above
-    collector: Any, field: Any, sub_objs: Any, using: str
+def STORE_PSEUDONYMS(  # noqa: N802 - as above
+    collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
 ) -> None:
-    """``on_delete`` of what is to find a person's rows after the account: under every key the site has by then, since
-    they are under whichever wrote them. 1 query, and an update a row.
+    """``on_delete`` of a row that must find the rows of a user after the account is deleted: stores the user's
+    pseudonyms under every key of the site, since any of them may have written those rows. 1 query, and 1 update a row.
     """
     for row in sub_objs:
-        names = [f"{one.key}:{one.digest}" for one in pseudonyms.read(getattr(row, field.attname))]
+        names = [f"{one.key}:{one.digest}" for one in pseudonyms.candidates(getattr(row, field.attname))]
         known = list(dict.fromkeys([*row.pseudonyms, *names]))
         value = models.Value(known, output_field=models.JSONField())
-        collector.add_field_update(field.model._meta.get_field("pseudonyms"), value, [row])
+        collector.add_field_update(_sibling(field, "pseudonyms"), value, [row])
     collector.add_field_update(field, None, sub_objs)

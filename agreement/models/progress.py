@@ -1,4 +1,4 @@
-"""How far a notice has come: kept by batch, so that nobody counts the ledger."""
+"""The progress of a notice: added up by batch, so that the ledger is never counted."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement.models.notices import Notice
 
-#: How many reasons of one outcome are told apart.
-REASONS = 40
+#: How many reasons of one outcome are counted separately.
+MAX_REASONS = 40
 
 
 class ProgressQuerySet(models.QuerySet["Progress"]):
     def total(self) -> dict[str, int]:
-        """Waiting, sent, failed and skipped deliveries of these notices: the sum of a few rows, never a count."""
+        """The numbers of waiting, sent, failed and skipped deliveries of these notices: sums of a few rows. 1 query."""
         names = ("waiting", *Progress.FINAL)
         sums = self.aggregate(**{f"total_{name}": Coalesce(Sum(name), 0) for name in names})
         return {name: sums[f"total_{name}"] for name in names}
 
     def add_reasons(self, counted: Mapping[tuple[str, str], int]) -> None:
-        """Add to why deliveries of this one row failed or were skipped: (outcome, reason) → how many more or fewer.
+        """Change the counts of reasons in this one row: (outcome, reason) → how many more or fewer.
 
-        In the transaction that holds the row's lock. No query if there is nothing to add, else 2.
+        In the transaction that has the lock of the row. No query if there is nothing to change, else 2.
         """
         if not any(count for (outcome, _reason), count in counted.items() if outcome in Progress.EXPLAINED):
             return
-        kept: dict[str, dict[str, int]] = self.values_list("reasons", flat=True).get()
+        reasons: dict[str, dict[str, int]] = self.values_list("reasons", flat=True).get()
         for (outcome, reason), count in counted.items():
             if outcome in Progress.EXPLAINED:
-                known = kept.setdefault(outcome, {})
-                # A channel whose reasons are all different must not grow the row: the rest go by no name.
-                reason = reason if reason in known or len(known) < REASONS else ""
+                known = reasons.setdefault(outcome, {})
+                # A channel whose reasons are all different must not make the row grow: the rest is counted under "".
+                reason = reason if reason in known or len(known) < MAX_REASONS else ""
                 known[reason] = known.get(reason, 0) + count
         self.update(
-            reasons={o: {r: count for r, count in known.items() if count > 0} for o, known in kept.items() if known}
+            reasons={o: {r: count for r, count in known.items() if count > 0} for o, known in reasons.items() if known}
         )
 
 
@@ -46,12 +46,12 @@ ProgressManager = models.Manager.from_queryset(ProgressQuerySet)
 
 
 class Progress(models.Model):
-    """How far a notice has come in one channel: kept by batch, so that it costs the same at ten million users."""
+    """The progress of a notice in one channel. Added up by batch, so that it costs the same for ten million users."""
 
     #: Its columns are named as the outcomes are.
-    FINAL: ClassVar = ("sent", "failed", "skipped")
+    FINAL: ClassVar[tuple[str, ...]] = ("sent", "failed", "skipped")
     #: Those of them that have a reason.
-    EXPLAINED: ClassVar = ("failed", "skipped")
+    EXPLAINED: ClassVar[tuple[str, ...]] = ("failed", "skipped")
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="progress", verbose_name=_("notice"))
     channel = models.CharField(_("channel"), max_length=32)
@@ -79,7 +79,7 @@ class Progress(models.Model):
 
     @property
     def audience(self) -> int:
-        """How many users the notice is for, as far as their deliveries are written."""
+        """How many users the notice is for, as far as the deliveries are written."""
         return self.waiting + self.sent + self.failed + self.skipped
 
     def __str__(self) -> str:

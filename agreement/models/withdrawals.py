@@ -1,22 +1,22 @@
-"""Consent to personal data, apart from joining; and the register of who took it back, and what that did.
+"""Consents to personal data, which are separate from acceptance, and the register of their withdrawals.
 
-A withdrawal adds a row and removes none (clause 3.6). One that suspends or ends the agreement opens a new *round*
-from its effective moment on: what the user joined before counts no longer, and he is outside until he joins again.
+A withdrawal adds a row and removes none. One that suspends or ends the agreement begins a new *round* at its effective
+moment: earlier acceptances of the user no longer count, and the user is not bound until they accept again.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable
 from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.files import File
 from django.core.files.storage import FileSystemStorage
 from django.db import models, router, transaction
 from django.db.models import F, Q
@@ -24,36 +24,33 @@ from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf, lineage, pseudonyms, signals
-from agreement.lineage import Dated
+from agreement import conf, signals
+from agreement.models import pseudonyms
 from agreement.models.agreements import Agreement
 from agreement.models.editions import Edition
-from agreement.models.fields import LEAVE_EVIDENCE, InstantField
-from agreement.models.notices import hand_over
-from agreement.text import seal
+from agreement.models.fields import LANGUAGE_CHOICES, PRESERVE_EVIDENCE, InstantField, SiteUser, UserKey
+from agreement.models.membership import Membership
+from agreement.models.notices import enqueue_on_commit
+from agreement.models.succession import EditionDates
+from agreement.seal.manifest import sha256
 
-#: The columns of an edition nothing here reads: as long as the text itself.
-LONG = tuple(f"{name}{suffix}" for name in ("body", "summary") for suffix in ("", "_kk", "_ru"))
-LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian"))]
+PersonalRow = TypeVar("PersonalRow", bound="Personal", covariant=True)
 
 
-class PersonalQuerySet(models.QuerySet[Any]):
-    """Rows about a person, whose account may be gone."""
+class PersonalQuerySet(models.QuerySet[PersonalRow]):
+    """Rows about a user, whose account may be deleted."""
 
-    def of(self, user_key: object) -> Self:
-        """Those of that user, found by pseudonym once the account is gone, as long as the site has the key."""
-        found = Q(user=user_key)
-        for pseudonym in pseudonyms.read(user_key):
-            found |= Q(pseudonym=pseudonym.digest, pseudonym_key=pseudonym.key)
-        return self.filter(found)
+    def for_user_key(self, user_key: UserKey) -> Self:
+        """The rows of that user, found by pseudonym after the account was deleted, if the site has the key."""
+        return self.filter(pseudonyms.rows_of(user_key))
 
 
 class Personal(models.Model):
-    """What a row about a person has: a link while there is an account, a pseudonym after it, until it is erased."""
+    """The columns of a row about a user: a link to the account, and a pseudonym after its deletion."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=LEAVE_EVIDENCE,
+        on_delete=PRESERVE_EVIDENCE,
         null=True,
         blank=True,
         related_name="+",
@@ -66,27 +63,27 @@ class Personal(models.Model):
     erased_at = InstantField(_("erased"), null=True, blank=True, editable=False)
 
     if TYPE_CHECKING:
-        user_id: Any
+        user_id: UserKey
 
     class Meta:
         abstract = True
 
 
-class ConsentQuerySet(PersonalQuerySet):
+class ConsentQuerySet(PersonalQuerySet["Consent"]):
     def given(self, at: datetime | None = None) -> Self:
-        """Consents that hold at that instant (now)."""
+        """Consents that are given and not withdrawn at that instant (now)."""
         at = at or timezone.now()
         return self.filter(given_at__lte=at).exclude(withdrawn_at__lte=at)
 
-    def give(self, *, user: Any, purpose: str, language: str, text: str, at: datetime | None = None) -> Consent:
-        """Record that this user agreed to the collection and use of personal data for that purpose, in those words,
-        once.
+    def give(self, *, user: SiteUser, purpose: str, language: str, text: str, at: datetime | None = None) -> Consent:
+        """Record, once, that this user consented to the collection and use of personal data for that purpose, in these
+        words.
         """
-        pseudonym = pseudonyms.write(user.pk)
-        consent, _made = self.get_or_create(
+        pseudonym = pseudonyms.primary(user.pk)
+        consent, _created = self.get_or_create(
             user=user,
             purpose=purpose,
-            digest=seal.sha256(text),
+            digest=sha256(text),
             withdrawn_at=None,
             defaults={
                 "language": language,
@@ -96,25 +93,30 @@ class ConsentQuerySet(PersonalQuerySet):
                 "pseudonym_key": pseudonym.key,
             },
         )
-        return consent  # type: ignore[no-any-return]
+        return consent
 
     def withdraw(self, *, at: datetime | None = None) -> int:
-        """Take the consents of this queryset back at that instant (now); those taken back by then keep theirs."""
+        """Withdraw the consents of this queryset at that instant (now), unless they are withdrawn by then. Returns how
+        many were changed.
+        """
         at = at or timezone.now()
         return self.filter(Q(withdrawn_at=None) | Q(withdrawn_at__gt=at)).update(withdrawn_at=at)
 
 
+ConsentManager = models.Manager.from_queryset(ConsentQuerySet)
+
+
 class Consent(Personal):
-    """One user's consent to one use of personal data, in the words shown: a record of its own, whatever was joined."""
+    """One user's consent to one use of personal data, in the words that were displayed. Separate from acceptance."""
 
     purpose = models.SlugField(_("purpose"), max_length=64, help_text=_("As the site names it: “registration”."))
-    language = models.CharField(_("language"), max_length=2, choices=LANGUAGES)
+    language = models.CharField(_("language"), max_length=2, choices=LANGUAGE_CHOICES)
     text = models.TextField(_("words shown"), editable=False, default="")
     digest = models.CharField(_("digest of the words (SHA-256)"), max_length=64, editable=False, default="")
     given_at = InstantField(_("given"))
     withdrawn_at = InstantField(_("withdrawn"), null=True, blank=True)
 
-    objects: ClassVar[Any] = ConsentQuerySet.as_manager()
+    objects = ConsentManager()
 
     class Meta:
         ordering = ["-pk"]
@@ -137,8 +139,8 @@ class Consent(Personal):
 
 
 @deconstructible
-class Scans(FileSystemStorage):
-    """The folder ``PRIVATE_ROOT``: no address leads into it, and no other account of the machine reads it."""
+class ScanStorage(FileSystemStorage):
+    """The folder ``PRIVATE_ROOT``: no address leads to it, and no other account of the machine can read it."""
 
     def __init__(self) -> None:
         super().__init__(file_permissions_mode=0o600, directory_permissions_mode=0o700)
@@ -155,31 +157,41 @@ class Scans(FileSystemStorage):
         raise ValueError("A scan has no address.")
 
 
-def _nameless(_withdrawal: object, name: str) -> str:
-    """A name that says nothing about anybody."""
+def scan_path(_withdrawal: object, name: str) -> str:
+    """A random name, which contains no personal data."""
     return f"withdrawals/{uuid.uuid4().hex}{Path(name).suffix.lower()}"
 
 
-class WithdrawalQuerySet(PersonalQuerySet):
-    def departures(self, at: datetime | None = None) -> Self:
+class WithdrawalOutcome(models.TextChoices):
+    """What a withdrawal did to the agreement with the user."""
+
+    SUSPENDED = "suspended", _("suspended")
+    ENDED = "ended", _("ended")
+    REFUSED = "refused", _("refused")
+
+
+class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
+    def in_effect(self, at: datetime | None = None) -> Self:
         """Withdrawals that suspended or ended an agreement by that instant (now)."""
-        return self.exclude(outcome=Withdrawal.Outcome.REFUSED).filter(effective_at__lte=at or timezone.now())
+        return self.exclude(outcome=WithdrawalOutcome.REFUSED).filter(effective_at__lte=at or timezone.now())
 
     def numbered(self, number: str) -> Self:
-        """Those of that number, as their applicants wrote it or as the register's (``terms/2026/3``)."""
+        """The withdrawals with that number: that of the application, or that of the register (``terms/2026/3``)."""
         found = Q(application_number=number)
         if entry := re.fullmatch(r"([^/]+)/([0-9]{4})/([0-9]{1,9})", number):
             found |= Q(agreement__slug=entry[1], year=int(entry[2]), serial=int(entry[3]))
         return self.filter(found)
 
     def unconfirmed(self) -> Self:
-        """Withdrawals whose reply is still to be mailed, the longest due first."""
+        """Withdrawals whose reply must still be mailed, the longest due first."""
         return self.filter(confirm_due_at__isnull=False).order_by("confirm_due_at", "pk")
 
-    def left_since(self, since: datetime, at: datetime | None = None) -> Self:
-        """Departures of users that took effect by that instant (now), or were entered, after ``since``."""
-        lately = self.departures(at).filter(Q(effective_at__gt=since) | Q(registered_at__gt=since))
-        return lately.filter(user__isnull=False)
+    def in_effect_since(self, since: datetime, at: datetime | None = None) -> Self:
+        """Withdrawals of users that are in effect at that instant (now), and became so, or were registered, after
+        ``since``.
+        """
+        later = self.in_effect(at).filter(Q(effective_at__gt=since) | Q(registered_at__gt=since))
+        return later.filter(user__isnull=False)
 
     def register(
         self,
@@ -187,107 +199,85 @@ class WithdrawalQuerySet(PersonalQuerySet):
         agreement: Agreement,
         outcome: str,
         received_on: date,
-        user: Any = None,
+        user: SiteUser = None,
         applicant: str = "",
         application_number: str = "",
         effective_at: datetime | None = None,
         ground: str = "",
-        may_rejoin: bool = True,
+        may_accept_again: bool = True,
         language: str = "kk",
-        scan: Any = None,
+        scan: File[bytes] | None = None,
         by: str = "",
     ) -> Withdrawal:
-        """Enter an application to withdraw consent, with the next number of the year, and let it take effect.
+        """Register an application to withdraw consent, with the next number of the year, and let it take effect.
 
-        It is about a user, or about an applicant without an account. ``effective_at`` is now unless stated; a refusal
-        has none, and states its ground. The user's consents are withdrawn, unless it was refused. The sweep mails the
-        reply to the user. ``by`` is the officer's name, or ``""`` for what the user filed himself. Raises
-        ``ValidationError`` and changes nothing.
+        It is about a user, or about an applicant without an account. ``effective_at`` is now unless it is given; a
+        refusal has none, and states its ground. The consents of the user are withdrawn unless the application was
+        refused. A later run of ``deliver_notices`` mails the reply to the user. ``by`` is the name of the officer, or
+        ``""`` for what the user filed themselves. Raises ``ValidationError`` and changes nothing.
         """
+        row = Withdrawal(
+            agreement=agreement,
+            outcome=outcome,
+            received_on=received_on,
+            user=user,
+            applicant=applicant.strip(),
+            application_number=application_number.strip(),
+            effective_at=effective_at,
+            ground=ground.strip(),
+            may_accept_again=may_accept_again,
+            language=language,
+            scan=scan or "",
+            registered_by=by[:255],
+        )
         alias = router.db_for_write(Withdrawal)
         with transaction.atomic(using=alias):
-            # Whoever joins or publishes meanwhile does it before, or sees this.
+            # An acceptance or a publication meanwhile either comes before this, or finds it.
             agreement.lock(using=alias)
-            now = timezone.now()
-            refused = outcome == Withdrawal.Outcome.REFUSED
-            year = now.astimezone(ZoneInfo(agreement.time_zone)).year
-            last = self.using(alias).filter(agreement=agreement, year=year).aggregate(last=models.Max("serial"))["last"]
-            pseudonym = pseudonyms.write(user.pk) if user else pseudonyms.Pseudonym()
-            row = Withdrawal(
-                agreement=agreement,
-                year=year,
-                serial=(last or 0) + 1,
-                edition=_bound(user, agreement, alias, effective_at or now) if user else None,
-                user=user,
-                pseudonym=pseudonym.digest,
-                pseudonym_key=pseudonym.key,
-                applicant=applicant.strip(),
-                application_number=application_number.strip(),
-                received_on=received_on,
-                registered_at=now,
-                effective_at=None if refused else effective_at or now,
-                outcome=outcome,
-                ground=ground.strip(),
-                may_rejoin=may_rejoin,
-                language=language,
-                scan=scan or "",
-                registered_by=by[:255],
-                confirm_due_at=now if user else None,
-            )
+            row.complete(using=alias)
             row.full_clean()
             row.save(using=alias, force_insert=True)
-            if user and not refused:
-                Consent.objects.using(alias).of(user.pk).withdraw(at=max(now, row.effective_at or now))
-            if not refused:
-                transaction.on_commit(partial(_announce, row), using=alias, robust=True)
-            if user:
-                hand_over(using=alias)
+            row.take_effect(using=alias)
         return row
 
 
-def until(at: Any, recorded_at: Any, left: Iterable[Withdrawal]) -> datetime | None:
-    """When a joining of that instant, written down then, ceased to hold: by the first of those entries to be known
-    after it, though never before it was made; ``None`` while it holds.
-    """
-    after = [row for row in left if row.follows(at, recorded_at)]
-    first = min(after, key=Withdrawal.known_at, default=None)
-    return max(at, first.effective_at) if first else None
+WithdrawalManager = models.Manager.from_queryset(WithdrawalQuerySet)
 
 
-def _bound(user: Any, agreement: Agreement, alias: str, at: datetime) -> Edition | None:
-    """The edition that binds that user at that instant, or bound him last; the first he joined, if none did by then.
+class _AcceptedEdition(NamedTuple):
+    """The columns of an acceptance that tell who is bound, read by way of its edition."""
 
-    3 queries.
+    edition_id: int
+    at: datetime
+    recorded_at: datetime
+    round: int
+
+
+def _bound_by(user_key: UserKey, agreement: Agreement, alias: str, at: datetime) -> Edition | None:
+    """The edition that binds that user at that instant, or the last one that did; the first edition that the user
+    accepted, if none did by then. 3 queries.
     """
     sealed = Edition.objects.using(alias).published().filter(agreement=agreement).order_by("number")
-    joined = list(
-        sealed.filter(acceptances__user=user, cancelled_at=None).values_list(
-            "pk", "acceptances__at", "acceptances__recorded_at"
-        )
+    columns = ("pk", "acceptances__at", "acceptances__recorded_at", "acceptances__round")
+    accepted = sealed.filter(acceptances__user=user_key, cancelled_at=None).values_list(*columns)
+    editions = {edition.pk: edition for edition in sealed.without_texts("body", "summary")}
+    membership = Membership(
+        editions=[EditionDates.from_edition(edition) for edition in editions.values()],
+        acceptances=[_AcceptedEdition(*row) for row in accepted],
+        withdrawals=list(Withdrawal.objects.using(alias).in_effect(at).filter(user=user_key, agreement=agreement)),
     )
-    editions = {edition.pk: edition for edition in sealed.defer(*LONG)}
-    dated = {pk: Dated.of(edition) for pk, edition in editions.items()}
-    left = list(Withdrawal.objects.using(alias).departures(at).filter(user=user, agreement=agreement))
-    bound = [
-        each.pk
-        for pk, joined_at, recorded_at in joined
-        for each in lineage.bound_by(dated[pk], [*dated.values()], min(at, until(joined_at, recorded_at, left) or at))
-    ]
-    bound = bound or [pk for pk, *_moments in joined[:1]]
-    return max((editions[pk] for pk in bound), key=lambda edition: edition.number or 0, default=None)
+    bound = membership.bound_by(at)
+    ever = [bound[0]] if bound else [edition for one in membership.bindings(until=at) for edition in one.editions]
+    keys = [edition.pk for edition in ever] or [row.edition_id for row in membership.acceptances[:1]]
+    return max((editions[key] for key in keys), key=lambda edition: edition.number or 0, default=None)
 
 
-def _announce(row: Withdrawal) -> None:
+def _send_signal(row: Withdrawal) -> None:
     signals.consent_withdrawn.send_robust(sender=Withdrawal, withdrawal=row)
 
 
 class Withdrawal(Personal):
-    """An application to withdraw consent, as it stands in the register, and what it did to the agreement."""
-
-    class Outcome(models.TextChoices):
-        SUSPENDED = "suspended", _("suspended")
-        ENDED = "ended", _("ended")
-        REFUSED = "refused", _("refused")
+    """An application to withdraw consent, as it is registered, and its effect on the agreement."""
 
     agreement = models.ForeignKey(
         Agreement, on_delete=models.PROTECT, related_name="withdrawals", verbose_name=_("user agreement")
@@ -312,15 +302,15 @@ class Withdrawal(Personal):
     received_on = models.DateField(_("received"))
     registered_at = InstantField(_("registered"))
     effective_at = InstantField(_("effective"), null=True, blank=True)
-    outcome = models.CharField(_("outcome"), max_length=9, choices=Outcome.choices)
+    outcome = models.CharField(_("outcome"), max_length=9, choices=WithdrawalOutcome.choices)
     ground = models.TextField(_("ground"), blank=True, help_text=_("Why it is refused, or what else the reply says."))
-    may_rejoin = models.BooleanField(
-        _("may join again"), default=True, help_text=_("May the user join again without asking anybody?")
+    may_accept_again = models.BooleanField(
+        _("may accept again"), default=True, help_text=_("May the user accept again without asking anyone?")
     )
-    language = models.CharField(_("language of the reply"), max_length=2, choices=LANGUAGES, default="kk")
-    scan = models.FileField(_("scan"), storage=Scans(), upload_to=_nameless, blank=True)
+    language = models.CharField(_("language of the reply"), max_length=2, choices=LANGUAGE_CHOICES, default="kk")
+    scan = models.FileField(_("scan"), storage=ScanStorage(), upload_to=scan_path, blank=True)
     registered_by = models.CharField(_("registered by"), max_length=255, blank=True)
-    # The reply by mail: until it was taken, or given up, the sweep tries again at ``confirm_due_at``.
+    # The reply by mail: until it was accepted, or given up, it is tried again at ``confirm_due_at``.
     confirmed_at = InstantField(_("confirmation sent"), null=True, blank=True, editable=False)
     confirm_due_at = InstantField(_("confirmation due"), null=True, blank=True, editable=False)
     confirm_attempts = models.PositiveSmallIntegerField(_("attempts"), default=0, db_default=0, editable=False)
@@ -331,7 +321,7 @@ class Withdrawal(Personal):
 
         def get_outcome_display(self) -> str: ...
 
-    objects: ClassVar[Any] = WithdrawalQuerySet.as_manager()
+    objects = WithdrawalManager()
 
     class Meta:
         ordering = ["-pk"]
@@ -343,18 +333,18 @@ class Withdrawal(Personal):
             models.CheckConstraint(
                 condition=Q(outcome="refused", effective_at__isnull=True) & ~Q(ground="")
                 | Q(outcome__in=["suspended", "ended"], effective_at__isnull=False),
-                name="agreement_withdrawal_outcome_whole",
+                name="agreement_withdrawal_outcome_complete",
             ),
             models.CheckConstraint(
                 condition=Q(erased_at__isnull=True)
                 | Q(applicant="", application_number="", scan="", pseudonym="", pseudonym_key=""),
-                name="agreement_withdrawal_erased_whole",
+                name="agreement_withdrawal_erased_complete",
             ),
         ]
         indexes = [
             models.Index(fields=["user", "agreement"], name="agreement_withdrawal_of_user"),
             models.Index(fields=["effective_at"], name="agreement_withdrawal_effective"),
-            models.Index(fields=["registered_at"], name="agreement_withdrawal_lately"),
+            models.Index(fields=["registered_at"], name="agreement_withdrawal_entered"),
             models.Index(
                 fields=["confirm_due_at"],
                 condition=Q(confirm_due_at__isnull=False),
@@ -367,21 +357,40 @@ class Withdrawal(Personal):
         """The reference number, as the reply and the user's page name it."""
         return f"{self.agreement.slug}/{self.year}/{self.serial}"
 
-    def known_at(self) -> Any:
-        """From when on it was in the register, and had effect."""
+    def complete(self, *, using: str) -> None:
+        """Fill in what the register determines: the number, the moments, the pseudonym, and the edition that bound the
+        user. At most 4 queries. The agreement must be locked.
+        """
+        now = timezone.now()
+        self.year = now.astimezone(ZoneInfo(self.agreement.time_zone)).year
+        entries = Withdrawal.objects.using(using).filter(agreement=self.agreement, year=self.year)
+        self.serial = (entries.aggregate(last=models.Max("serial"))["last"] or 0) + 1
+        self.registered_at = now
+        if self.user_id is not None:
+            self.edition = _bound_by(self.user_id, self.agreement, using, self.effective_at or now)
+            pseudonym = pseudonyms.primary(self.user_id)
+            self.pseudonym, self.pseudonym_key = pseudonym.digest, pseudonym.key
+            self.confirm_due_at = now
+        self.effective_at = None if self.outcome == WithdrawalOutcome.REFUSED else self.effective_at or now
+
+    def take_effect(self, *, using: str) -> None:
+        """Withdraw the consents of the user, unless this is refused, and hand over the reply. At most 1 query."""
+        refused = self.outcome == WithdrawalOutcome.REFUSED
+        if self.user_id is not None and not refused:
+            consents = Consent.objects.using(using).for_user_key(self.user_id)
+            consents.withdraw(at=max(self.registered_at, self.effective_at or self.registered_at))
+        if not refused:
+            transaction.on_commit(partial(_send_signal, self), using=using, robust=True)
+        if self.user_id is not None:
+            enqueue_on_commit(using=using)
+
+    def known_at(self) -> datetime:
+        """The moment from which it was both registered and effective."""
         return max(at for at in (self.effective_at, self.registered_at) if at)
 
-    def follows(self, at: Any, recorded_at: Any) -> bool:
-        """Did the user leave by this after a joining of that instant, written down then? Else that was made after it,
-        and lets him in again.
-        """
-        return bool(self.effective_at and self.registered_at) and (
-            self.effective_at > at or self.registered_at > recorded_at
-        )
-
     def strictness(self) -> tuple[bool, bool, int]:
-        """What shuts more is greater; of equals the later."""
-        return not self.may_rejoin, self.outcome == self.Outcome.ENDED, self.pk
+        """A sort key: what forbids more is greater; of equals the later."""
+        return not self.may_accept_again, self.outcome == WithdrawalOutcome.ENDED, self.pk
 
     def clean(self) -> None:
         """The sentences behind the constraints."""
@@ -389,15 +398,16 @@ class Withdrawal(Personal):
         wrong = {}
         if self.user_id is None and not self.applicant:
             wrong["applicant"] = _("Name the user, or the applicant.")
-        if self.outcome == self.Outcome.REFUSED and not self.ground:
+        if self.outcome == WithdrawalOutcome.REFUSED and not self.ground:
             wrong["ground"] = _("State the ground of the refusal.")
         if self.agreement_id is None:
-            raise ValidationError(wrong)  # Nothing more can be said without its zone.
+            raise ValidationError(wrong)  # The other rules need the time zone of the agreement.
         zone = ZoneInfo(self.agreement.time_zone)
-        today = (self.registered_at or timezone.now()).astimezone(zone).date()
-        received: date | None = self.received_on  # Until it is filled in.
+        registered: datetime | None = self.registered_at  # None until it is registered.
+        today = (registered or timezone.now()).astimezone(zone).date()
+        received: date | None = self.received_on  # None until it is filled in.
         if received and received > today:
-            wrong["received_on"] = _("The application is said to come on a day that is still to come.")
+            wrong["received_on"] = _("The day of receipt is in the future.")
         elif received and self.effective_at and self.effective_at < datetime.combine(received, time(), zone):
             wrong["effective_at"] = _("It can't take effect before it was received.")
         if self.scan and not conf.get().PRIVATE_ROOT:

@@ -7,9 +7,9 @@ from typing import Any
 from django import template
 from django.template import Context
 
-from agreement import citing
+from agreement.editions import citations
 from agreement.models import Notice
-from agreement.models.notices import LATEST
+from agreement.models.notices import USER_PAGE_NOTICES
 
 register = template.Library()
 
@@ -17,45 +17,45 @@ register = template.Library()
 @register.simple_tag(takes_context=True)
 def agreement_url(context: Context, slug: str = "") -> str:
     """``{% agreement_url %}``: the address of the edition in force. No query."""
-    return citing.path(slug, app=_app(context))
+    return citations.agreement_path(slug, app=_app(context))
 
 
 @register.simple_tag
 def agreement_validity(slug: str = "") -> str:
     """``{% agreement_validity %}``: which edition binds since when, in a sentence in the page's language."""
-    return citing.validity(slug)
+    return citations.validity_sentence(slug)
 
 
 @register.simple_tag(takes_context=True)
-def agreement_clause(context: Context, number: str | float, slug: str = "") -> citing.Citation:
+def agreement_clause(context: Context, number: str | float, slug: str = "") -> citations.Citation:
     """``{% agreement_clause "2.3" %}``: the clause in force, quoted with its source; with ``as clause``, its parts
-    (:class:`agreement.citing.Citation`).
+    (:class:`agreement.editions.citations.Citation`).
     """
-    return citing.clause(number, slug, app=_app(context))
+    return citations.cite_clause(number, slug, app=_app(context))
 
 
-@register.inclusion_tag("agreement/news.html", takes_context=True)
+@register.inclusion_tag("agreement/partials/announcements.html", takes_context=True)
 def agreement_banner(context: Context, slug: str = "", days: int = 10) -> dict[str, Any]:
-    """``{% agreement_banner days=10 %}``: says that an edition is announced, or took effect within so many days.
+    """``{% agreement_banner days=10 %}``: the editions that are announced, or took effect within that many days.
 
-    The same for every visitor, so that a cache may keep the page it stands on; nothing where there is nothing new.
+    It is the same for every visitor, so a cache may store its page. It is empty if there is no such edition.
     """
-    return {"news": citing.news(slug, days=days, app=_app(context))}
+    return {"editions": citations.banner_editions(slug, days=days, app=_app(context))}
 
 
-@register.inclusion_tag("agreement/unread.html", takes_context=True)
+@register.inclusion_tag("agreement/partials/unread_notices.html", takes_context=True)
 def agreement_unread(context: Context) -> dict[str, Any]:
-    """``{% agreement_unread %}``: says how many notices the signed-in user has not looked at, with the way to them.
+    """``{% agreement_unread %}``: the number of notices that the signed-in user has not opened, with a link to them.
 
-    For pages that are the user's own anyway: no cache may keep what it stands on. 1 query, none for a visitor.
+    For pages that are the user's own, because no cache may store them. 1 query, none for a visitor.
     """
     user = getattr(context.get("request"), "user", None)
     if user is None or not user.is_authenticated:
         return {"unread": 0}
-    # As many as the page holds: what it does not show could never be read.
-    latest: Any = Notice.objects.for_user(user)
-    read = latest.values_list("read_at", flat=True)[:LATEST]
-    return {"unread": sum(at is None for at in read), "path": citing.inbox(app=_app(context))}
+    # Only as many as the page of notices displays: a user could not open the others.
+    latest: Any = Notice.objects.for_user(user)  # ``Any``: the types do not know its annotation ``read_at``.
+    read = latest.values_list("read_at", flat=True)[:USER_PAGE_NOTICES]
+    return {"unread": sum(at is None for at in read), "path": citations.notices_path(app=_app(context))}
 
 
 def _app(context: Context) -> str | None:

@@ -1,16 +1,16 @@
-"""What the templates of the desk need besides: ``{% load agreement_desk %}``."""
+"""The filter of the templates of the desk: ``{% load agreement_desk %}``."""
 
 from __future__ import annotations
 
 from django import template
-from django.utils.translation import get_language
 
-from agreement import dates
+from agreement.editions.display import page_language
+from agreement.text import dates
 
 register = template.Library()
 
 
 @register.filter
 def grouped(count: int) -> str:
-    """``{{ count|grouped }}``: the number with its thousands apart, as the page's language writes it."""
-    return dates.number(count, (get_language() or "en").partition("-")[0])
+    """``{{ count|grouped }}``: the number with its thousands separated, as the language of the page writes it."""
+    return dates.format_number(count, page_language())

@@ -1,1 +1,5 @@
-"""Pure functions on strings: no database, no settings, no request, no clock."""
+"""The text of an agreement: its clauses and references, redlines, the lint, and dates in words.
+
+The modules give pure functions and values: ``clauses.parse``, ``redline.changes``, ``lint``, ``parallel``,
+``quoting``, ``source`` and ``dates``. They use Python-Markdown and nh3, but no database, settings, request or clock.
+"""

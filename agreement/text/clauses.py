@@ -45,7 +45,9 @@ from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import ETX, STX
 
-from agreement.text import blocks, references
+from agreement.memory import remembered
+from agreement.text import references
+from agreement.text.markdown import install, print_numbers, text_lines
 from agreement.text.outline import Kind, Start, outline, underlined
 
 ANCHOR = re.compile(r"(?:a\d{1,3}|(?:a\d{1,3}\.)?\d{1,3}(?:\.\d{1,3}){0,2})(?:-(?:\d{1,3}[a-z]{0,2}|[a-z]{1,2}))?\Z")
@@ -143,6 +145,7 @@ def title_line(body: str) -> str:
     return ""
 
 
+@remembered
 @lru_cache(maxsize=64)
 def parse(body: str) -> Document:
     """Read one language of an edition. Never raises on any text; the HTML holds ``TAGS`` only."""
@@ -182,7 +185,7 @@ def _parts(page: str, count: int) -> tuple[str, ...]:
 
 
 def clean(html: str) -> str:
-    """Only what :func:`parse` may print; used on its output, as the second of two locks."""
+    """The HTML with those tags and attributes alone that :func:`parse` may give. It is a second lock on its output."""
     return nh3.clean(
         html,
         tags=set(TAGS),
@@ -211,7 +214,7 @@ class Numbering(Extension):
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - Python-Markdown's name
         md.preprocessors.deregister("html_block")
         md.parser.blockprocessors.deregister("reference")
-        blocks.register(md)
+        install(md)
         lines = self.lines = _Lines(md)
         md.preprocessors.register(lines, "agreement_units", 5)
         md.parser.blockprocessors.register(_Blocks(md.parser, lines), "agreement_units", 200)
@@ -327,9 +330,9 @@ class _Units(Treeprocessor):
         starts = self.lines.starts
         for start in starts:
             start.words = []
-        blocks.number(root)
+        print_numbers(root)
         current, seen = 0, set[str]()
-        shown: tuple[ET.Element, Start] | None = None
+        last: tuple[ET.Element, Start] | None = None
         placed: list[tuple[ET.Element, Start]] = []
         for block in list(root):
             if mark := block.attrib.pop("unit", None):
@@ -337,17 +340,17 @@ class _Units(Treeprocessor):
             elif starts[current].kind in {"title", "section", "heading"} and current + 1 < len(starts):
                 current += 1
             start = starts[current]
-            start.words = [*start.words, *blocks.words(block)]
+            start.words = [*start.words, *text_lines(block)]
             placed.append((block, start))
             if mark and start.kind == "title":
                 root.remove(block)
                 continue
-            # Which unit begins is said in the text between two blocks; ``_parts`` cuts there.
-            if shown is None:
+            # The text between two blocks names the unit that begins; ``_parts`` cuts there.
+            if last is None:
                 root.text = f"{STX}cut:{current}{ETX}"
-            elif shown[1] is not start:
-                shown[0].tail = f"\n{STX}cut:{current}{ETX}"
-            shown = block, start
+            elif last[1] is not start:
+                last[0].tail = f"\n{STX}cut:{current}{ETX}"
+            last = block, start
             if not mark:
                 continue
             if start.number or start.label:

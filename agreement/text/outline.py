@@ -41,7 +41,7 @@ _REFERS = re.compile(
 )
 _ITEM_REFERS = re.compile(r"(?:\bподпункт\w*|\w(?:тың|тің|ның|нің|дың|дің))\s*$", re.IGNORECASE)
 #: After such a line a sentence goes on, or a list does.
-_JOINED = re.compile(r"(?:[,–—-]|\b(?:и|или|либо|және|мен|немесе))\s*$", re.IGNORECASE)
+_CONTINUES = re.compile(r"(?:[,–—-]|\b(?:и|или|либо|және|мен|немесе))\s*$", re.IGNORECASE)
 _ENDED = re.compile(r"(?:[.;:!?…][»”\")*_]*|\|)\s*$")
 _ABBREVIATED = re.compile(r"(?<!\w)(?:гг?|ж|ст|гл|ч|см|стр|им|др|пр|тг|тыс|млн|млрд|руб|коп|мың)\.\s*$", re.IGNORECASE)
 #: A number without its last dot before such a word counts it.
@@ -78,7 +78,7 @@ class _Reading:
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
-        self.before: Start | None = None  # The unit a line belongs to unless it begins one.
+        self.current: Start | None = None  # The unit a line belongs to unless it begins one.
         self.in_list = self.blank = False
         self.section = self.clause = ""  # As printed: within an appendix without its prefix.
         self.dot = "."  # Do this text's clauses end with a dot?
@@ -91,32 +91,32 @@ class _Reading:
 
     def line(self, index: int, line: str) -> Start | None:
         """The unit that begins at this line."""
-        bare, before = line.strip(), self.before
+        bare, current = line.strip(), self.current
         if not bare:
             self.blank = True
             return None
-        apart = self.blank or before is None or before.kind in {"title", "section", "heading"}
+        separate = self.blank or current is None or current.kind in {"title", "section", "heading"}
         self.blank = False
-        if before and before.line + 1 == index and before.tag != "p" and underlined(self.lines, index - 1):
+        if current and current.line + 1 == index and current.tag != "p" and underlined(self.lines, index - 1):
             return None
-        start = self._begin(index, bare, apart=apart)
+        start = self._begin(index, bare, separate=separate)
         if start is None:
-            self.in_list = (self.in_list and (not apart or line[:1] == " ")) or _BULLET.match(line) is not None
-            if before is None and not self.in_list and line[:4].strip() and bare[0] not in ">|":
+            self.in_list = (self.in_list and (not separate or line[:1] == " ")) or _BULLET.match(line) is not None
+            if current is None and not self.in_list and line[:4].strip() and bare[0] not in ">|":
                 start = Start(index, "title", rest=bare.strip("#").strip(), tag="h1")
-            elif before is None or before.kind in {"title", "section", "heading"}:
+            elif current is None or current.kind in {"title", "section", "heading"}:
                 start = Start(index, "text")
             else:
                 return None
         else:
             self.in_list = False
-            if before is None and start.kind == "heading" and not start.number:
+            if current is None and start.kind == "heading" and not start.number:
                 start.kind = "title"
-        self._place(start)
-        self.before = start
+        self._number(start)
+        self.current = start
         return start
 
-    def _place(self, start: Start) -> None:
+    def _number(self, start: Start) -> None:
         """Give the unit its number and parent, by what stands before it."""
         if start.kind == "heading" and start.number:
             self.appendix, self.scope, self.section, self.clause, self.sub = start.number, "", "", "", ""
@@ -141,7 +141,7 @@ class _Reading:
         elif start.kind == "item":
             start.parent = self.sub or here or "0"
             self.counts[start.parent] = self.counts.get(start.parent, 0) + 1
-            start.number = start.parent + ("" if self.sub else "-") + _letters(self.counts[start.parent])
+            start.number = start.parent + ("" if self.sub else "-") + _letter(self.counts[start.parent])
         else:
             start.parent = self.sub or here
 
@@ -150,16 +150,16 @@ class _Reading:
         local = self.clause or self.section
         return self.scope + local if local else self.scope.rstrip(".") or self.appendix
 
-    def _begin(self, index: int, bare: str, *, apart: bool) -> Start | None:
+    def _begin(self, index: int, bare: str, *, separate: bool) -> Start | None:
         lines, first = self.lines, bare[0]
         start: Start | None = None
         if "осымша" in bare or "ОСЫМША" in bare or bare.lstrip("#*_ ")[:10].lower() == "приложение":
-            start = self._appendix(index, bare, apart=apart)
+            start = self._appendix(index, bare, separate=separate)
         if start:
             return start
         if first in "#*_\u200b\u2060\ufeff" or first.isdigit() or bare[1:2] == ")":
             if (match := _NUMBERED.match(lines[index])) and not (len(match["indent"]) > 3 and self.in_list):
-                start = self._numbered(index, match, apart=apart)
+                start = self._numbered(index, match, separate=separate)
         elif match := _NOTE.match(bare):
             start = Start(index, "note", label=match["label"], rest=match["rest"])
         if start:
@@ -167,13 +167,13 @@ class _Reading:
         if first == "#" and lines[index][0] == "#" and (match := _HEADING.match(lines[index])):
             rest = match["rest"].rstrip().rstrip("#").strip()
             return Start(index, "heading", rest=rest, tag=f"h{max(2, len(match['hashes']))}")
-        if apart and not lines[index].startswith("    ") and underlined(lines, index) and first not in "->|=*+":
+        if separate and not lines[index].startswith("    ") and underlined(lines, index) and first not in "->|=*+":
             return Start(index, "heading", rest=bare, tag="h2")
         return None
 
-    def _appendix(self, index: int, bare: str, *, apart: bool) -> Start | None:
+    def _appendix(self, index: int, bare: str, *, separate: bool) -> Start | None:
         words = bare.strip("#*_ ")
-        heads = bare[0] == "#" or words.isupper() or (apart and underlined(self.lines, index))
+        heads = bare[0] == "#" or words.isupper() or (separate and underlined(self.lines, index))
         match = _APPENDIX.fullmatch(words)
         if match is None or not (heads or (words[0].isupper() or words[0].isdigit() or words[0] == "№")):
             return None
@@ -184,7 +184,7 @@ class _Reading:
         self.appendices += 1
         return Start(index, "heading", f"a{self.appendices}", rest=words, tag="h2")
 
-    def _numbered(self, index: int, match: re.Match[str], *, apart: bool) -> Start | None:
+    def _numbered(self, index: int, match: re.Match[str], *, separate: bool) -> Start | None:
         rest = match["rest"].strip()
         number, dot = match["number"], "." if match["dot"] else ""
         depth = number.count(".") if number else 0
@@ -197,12 +197,12 @@ class _Reading:
             rest = match["closed"] + " " + rest
         if match["hashes"]:
             rest = rest.rstrip("#").rstrip()
-        previous = "" if apart or not index else self.lines[index - 1][-60:]
+        previous = "" if separate or not index else self.lines[index - 1][-60:]
         if label := match["item"]:
             if match["hashes"] or _ITEM_REFERS.search(previous) or rest.startswith(("тармақша", "подпункт")):
                 return None
             return Start(index, "subclause" if label.isdigit() else "item", label=f"{label})", rest=rest)
-        heads = bool(match["hashes"]) or (apart and underlined(self.lines, index))
+        heads = bool(match["hashes"]) or (separate and underlined(self.lines, index))
         if previous and (_REFERS.search(previous) or rest.startswith(("тармақ", "тармағ", "бөлім"))):
             return None
         if not depth:
@@ -216,7 +216,7 @@ class _Reading:
     def _opens(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
         """Is it a section, and not an item of a Markdown list?"""
         next_in_order = int(number) == int(self.section or 0) + 1
-        if not rest or (_JOINED.search(previous) and not next_in_order):
+        if not rest or (_CONTINUES.search(previous) and not next_in_order):
             return False
         following = self._next(index)
         if _CONTENTS.match(following) and self.ahead.comes_again(number, index):
@@ -236,7 +236,7 @@ class _Reading:
         if number == "1":
             before = next((line for line in reversed(self.lines[max(0, index - 3) : index]) if line.strip()), "")
             return bool(self.clause) and before.rstrip().endswith(":")
-        listed = self.before is None or self.before.line != index - 1 or self.before.kind == "text"
+        listed = self.current is None or self.current.line != index - 1 or self.current.kind == "text"
         return listed and index > 0 and self.lines[index - 1].strip().startswith(f"{int(number) - 1}. ")
 
     def _stands_alone(self, index: int, number: str, rest: str, previous: str) -> bool:
@@ -262,9 +262,9 @@ class _Reading:
         if not rest or self.ahead.stands(number, index) or (self.dot and not dot):
             return False
         if follows:
-            return bool(dot) or not (rest[0].islower() or _UNIT.match(rest) or _JOINED.search(previous))
+            return bool(dot) or not (rest[0].islower() or _UNIT.match(rest) or _CONTINUES.search(previous))
         here = self.section or self.clause.partition(".")[0]
-        return head == here and rest[0].isupper() and not _JOINED.search(previous)
+        return head == here and rest[0].isupper() and not _CONTINUES.search(previous)
 
     def _follows(self, number: str) -> bool:
         """Is it the next number, at any depth?"""
@@ -344,7 +344,7 @@ _ALMOST = re.compile(
 )
 
 
-def almost(line: str, previous: str, clause: str) -> bool:
+def resembles_number(line: str, previous: str, clause: str) -> bool:
     """Does a line within the clause of that number begin as if it were another, though it begins nothing?"""
     if not (match := _ALMOST.match(line)) or (previous.strip() and not _ENDED.search(previous[-60:])):
         return False
@@ -356,7 +356,7 @@ def underlined(lines: list[str], index: int) -> bool:
     return index + 1 < len(lines) and lines[index + 1][:1] in ("=", "-") and bool(_UNDERLINE.match(lines[index + 1]))
 
 
-def _letters(place: int) -> str:
+def _letter(place: int) -> str:
     """1 → a, 26 → z, 27 → aa; after zz (702) the last stays."""
     place = min(place, 702) - 1
     return (chr(96 + place // 26) if place >= 26 else "") + chr(97 + place % 26)

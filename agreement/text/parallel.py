@@ -29,14 +29,14 @@ def pairs(left: Document, right: Document) -> tuple[Pair, ...]:
     """
     ours, theirs = _by_number(left), _by_number(right)
     added: dict[str, list[str]] = defaultdict(list)
-    before = ""
+    last = ""
     for number in theirs:
         if number in ours:
-            before = number
+            last = number
         else:
-            added[before].append(number)
+            added[last].append(number)
     order = [number for ours_number in ours for number in (ours_number, *added[ours_number])]
-    found = (Pair(number, _plain(ours.get(number, "")), _plain(theirs.get(number, ""))) for number in order)
+    found = (Pair(number, _without_ids(ours.get(number, "")), _without_ids(theirs.get(number, ""))) for number in order)
     return tuple(pair for pair in found if pair.left or pair.right)
 
 
@@ -52,6 +52,6 @@ def _by_number(document: Document) -> dict[str, str]:
     return found
 
 
-def _plain(page: str) -> str:
+def _without_ids(page: str) -> str:
     attributes = {tag: names - {"id"} for tag, names in ATTRIBUTES.items()}
     return nh3.clean(page, tags=set(TAGS), attributes=attributes, link_rel="noopener noreferrer").strip()

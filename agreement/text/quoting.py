@@ -42,10 +42,10 @@ def quote(document: Document, number: str, page: str) -> Quote | None:
     whole = [units[place], *takewhile(belongs, units[place + 1 :])]
     html = "".join(document.parts[place : place + len(whole)])
     under = (quote(document, unit.number, page) for unit in whole[1:] if unit.number and unit.parent == number)
-    return Quote(units[place], _elsewhere(html, page), tuple(found for found in under if found))
+    return Quote(units[place], _for_another_page(html, page), tuple(found for found in under if found))
 
 
-def _elsewhere(html: str, page: str) -> str:
+def _for_another_page(html: str, page: str) -> str:
     def attribute(tag: str, name: str, value: str) -> str:
         return page + value if name == "href" and value.startswith("#") else value
 

@@ -54,7 +54,7 @@ _RU_ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 _RU_AGREEMENT = re.compile(r"\s+(?:\w+\s+){0,2}(?:соглашени|договор|оферт)", re.IGNORECASE)
-_KK_BEFORE = re.compile(r"(?<![\w.])(?P<word>[\w.]++(?:[-‑]\w++)*+)[»”\"]?\s++(?:\([^()]*+\)\s++)?\Z")
+_KK_PREVIOUS = re.compile(r"(?<![\w.])(?P<word>[\w.]++(?:[-‑]\w++)*+)[»”\"]?\s++(?:\([^()]*+\)\s++)?\Z")
 _GENITIVE = ("ның", "нің", "дың", "дің", "тың", "тің")
 _OWN = ("келісім", "осы", "шарт", "оферта")
 _LAWS = ("заң", "кодекс", "қағида", "ереже", "тәртіп", "нұсқаулық", "бұйрық", "қаулы", "қосымша")
@@ -89,7 +89,7 @@ class Reference:
 
 def find(text: str) -> Iterator[Reference]:
     """The references in a text, in order. Linear in its length."""
-    of: tuple[int, str] | None = None  # Where a Kazakh "3.1-тармақтың" ended: what its items belong to.
+    owner: tuple[int, str] | None = None  # Where a Kazakh "3.1-тармақтың" ended, and its number: its items may follow.
     for match in _LIST.finditer(text):
         before, (start, end) = text[max(0, match.start() - 24) : match.start()], match.span()
         if match["items"]:
@@ -97,7 +97,7 @@ def find(text: str) -> Iterator[Reference]:
             if (ru := _RU.search(before)) and ru["section"] and match["items"][:-1].isdecimal():
                 yield Reference(start, end - 1, match["items"][:-1])  # Its parenthesis was opened before "раздел".
             elif kk := _KK_ITEM.match(text, end):
-                number = of[1] if of and not text[of[0] : start].strip() else ""
+                number = owner[1] if owner and not text[owner[0] : start].strip() else ""
                 end = kk.end()
                 if not number and not _is_here(text, start):
                     number = None
@@ -120,7 +120,7 @@ def find(text: str) -> Iterator[Reference]:
             # A clause has a dot in its number: "пункт 2 статьи 8" is a law's.
             if ("." in last) != section:
                 yield Reference(start + each.start(), start + each.start() + len(last), last, outer=outer)
-        of = (named, last)
+        owner = (named, last)
 
 
 def _named(text: str, before: str, start: int, end: int) -> tuple[int, bool]:
@@ -143,7 +143,7 @@ def _is_here(text: str, start: int, *, owned: bool = True) -> bool:
     to something further on (``деректердің 3.1-тармақта көрсетілген түрлері``), unless it names a law.
     """
     before = text[max(0, start - 120) : start]
-    while previous := _KK_BEFORE.search(before):
+    while previous := _KK_PREVIOUS.search(before):
         word = previous["word"].lower()
         if _LAWS_PART.match(word):
             return False
@@ -158,8 +158,8 @@ def _is_here(text: str, start: int, *, owned: bool = True) -> bool:
 
 
 def _is_agreements(before: str) -> bool:
-    previous = _KK_BEFORE.search(before)
-    return bool(previous) and previous["word"].lower().startswith(("келісім", "оферта", "шарт"))  # type: ignore[index]
+    previous = _KK_PREVIOUS.search(before)
+    return previous is not None and previous["word"].lower().startswith(("келісім", "оферта", "шарт"))
 
 
 def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> None:

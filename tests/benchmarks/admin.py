@@ -14,11 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from agreement.models import Acceptance, Act, Delivery, Edition, Notice
+from agreement.models import Acceptance, AuditEntry, Delivery, Edition, Notice, NoticeKind
 from portal_site.management.commands import demo
-from tests import factories
 from tests.benchmarks.__main__ import Result
 from tests.benchmarks.editions import _resize
+from tests.support import factories
 
 #: The most queries one page may make.
 QUERIES = 36
@@ -80,9 +80,9 @@ def _pages() -> dict[str, str]:
         "sealed edition": ("edition_change", [last.pk]),
         "preview of the page": ("edition_preview", [draft.pk, "page", "kk"]),
         "preview of the mail": ("edition_preview", [draft.pk, "mail", "ru"]),
-        "joinings": ("acceptance_changelist", []),
-        "log of acts": ("act_changelist", []),
-        "act": ("act_change", [Act.objects.latest("pk").pk]),
+        "acceptances": ("acceptance_changelist", []),
+        "audit log": ("auditentry_changelist", []),
+        "audit entry": ("auditentry_change", [AuditEntry.objects.latest("pk").pk]),
         "notices": ("notice_changelist", []),
         "notice": ("notice_change", [notice.pk]),
         "sending": ("notice_sending", [notice.pk]),
@@ -117,18 +117,18 @@ def _fill(users: int, editions: int, notices: int) -> None:
     sealed = list(Edition.objects.filter(agreement=agreement).published())
     now = timezone.now()
     for edition in sealed[-notices:]:
-        notice = Notice.objects.create(edition=edition, kind=Notice.Kind.PUBLISHED, fanned_out_at=now)
+        notice = Notice.objects.create(edition=edition, kind=NoticeKind.PUBLISHED, fanned_out_at=now)
         sent = {"notice_id": notice.pk, "channel": "email", "language": "kk", "outcome": "sent", "reason": ""}
         _for_every_user(
             Delivery,
-            sent | {"attempts": 0, "rank": 0, "due_at": now, "lease": "", "address_digest": "", "settled_at": now},
+            sent | {"attempts": 0, "rank": 0, "due_at": now, "lease": "", "address_digest": "", "outcome_at": now},
         )
         notice.progress.create(channel="email", sent=users, began_at=now - timedelta(hours=1), latest_at=now)
-    joined = {"edition_id": sealed[-1].pk, "digest": sealed[-1].digest, "language": "kk", "kind": "explicit"}
+    accepted = {"edition_id": sealed[-1].pk, "digest": sealed[-1].digest, "language": "kk", "kind": "explicit"}
     empty = dict.fromkeys(("pseudonym", "pseudonym_key", "reason", "officer", "user_agent"), "")
-    for day in range(50):  # They joined one after the other.
+    for day in range(50):  # They accepted one after the other.
         moments = dict.fromkeys(("at", "recorded_at"), now - timedelta(days=day))
-        _for_every_user(Acceptance, joined | empty | moments | {"round": 1}, where=f"id % 50 = {day}")
+        _for_every_user(Acceptance, accepted | empty | moments | {"round": 1}, where=f"id % 50 = {day}")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 

@@ -15,8 +15,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agreement.models import Delivery, Edition
-from tests import factories
 from tests.benchmarks.__main__ import Result
+from tests.support import factories
 
 #: Users made at once.
 BATCH = 20_000

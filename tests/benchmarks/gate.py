@@ -26,7 +26,7 @@ from django.urls import path
 from django.utils import timezone
 
 from tests.benchmarks.__main__ import Result
-from tests.site import ROOT
+from tests.support.site import ROOT
 
 OURS = "agreement.middleware.AgreementMiddleware"
 #: Peers by the name they are installed by → their app and middleware.
@@ -58,9 +58,9 @@ Ask = Callable[[str], None]
 
 
 def gate(quick: bool, peers: bool) -> Iterator[Result]:
-    """Anonymous and signed in, for a view that ignores the user and one that reads him; then a new edition."""
+    """Anonymous and signed in, for a view that ignores the user and one that reads the user; then a new edition."""
     from agreement.models import Acceptance
-    from tests import factories
+    from tests.support import factories
 
     factories.published()
     (user,) = factories.users(1)
@@ -72,15 +72,15 @@ def gate(quick: bool, peers: bool) -> Iterator[Result]:
         assert Acceptance.objects.count() == 1
         for name, path_, pair in (
             ("anonymous", "/ignores/", anonymous),
-            ("joined, view ignores user", "/ignores/", (bare, gated)),
-            ("joined, view reads user", "/reads/", (bare, gated)),
+            ("accepted, view ignores user", "/ignores/", (bare, gated)),
+            ("accepted, view reads user", "/reads/", (bare, gated)),
         ):
             ratio, rate = _ratio(*pair, path_, rounds, count)
             yield Result(f"gate: {name}, ratio", ratio, 1.03, f"{rate:,.0f} requests/s without it")
         for each in PATHS:
             # The dates are read once a second, for all; of two requests in a row at most one does.
             own = min(len(_queries(gated, each)) - len(_queries(bare, each)) for _time in range(2))
-            yield Result(f"gate: own queries, {each}", own, 0, "of a user who has joined")
+            yield Result(f"gate: own queries, {each}", own, 0, "of a user who has accepted")
         factories.published()
         time.sleep(1.1)
         found, again = _queries(gated, "/reads/"), _queries(gated, "/reads/")
@@ -135,8 +135,8 @@ def measure_peer(package: str, quick: bool) -> list[tuple[str, float, str]]:
         rounds, count = (5, 100) if quick else (21, 300)
         for name, path_, pair in (
             ("anonymous, ratio", "/ignores/", anonymous),
-            ("joined, view ignores user", "/ignores/", (bare, gated)),
-            ("joined, view reads user", "/reads/", (bare, gated)),
+            ("accepted, view ignores user", "/ignores/", (bare, gated)),
+            ("accepted, view reads user", "/reads/", (bare, gated)),
         ):
             ratio, _rate = _ratio(*pair, path_, rounds, count)
             own = len(_queries(pair[1], path_)) - len(_queries(pair[0], path_))

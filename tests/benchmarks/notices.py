@@ -17,13 +17,13 @@ from django.core import mail
 from django.db import connection
 from django.utils import timezone
 
-from agreement import dispatch
-from agreement.letters import letter
 from agreement.models import Delivery, Notice, Progress
-from tests import factories
+from agreement.notices import dispatch
+from agreement.notices.letters import letter
 from tests.benchmarks import peer_mail
 from tests.benchmarks.__main__ import Result
-from tests.sink import sink
+from tests.support import factories
+from tests.support.mail_sink import sink
 
 
 def audience(count: int) -> None:
@@ -72,7 +72,7 @@ def bare(notice: Notice) -> float:
     """Seconds of one ``INSERT … SELECT`` that writes the same rows as the fan-out."""
     users = get_user_model()._meta.db_table
     now = Delivery._meta.get_field("due_at").get_db_prep_save(notice.due_at, connection)
-    said = Delivery._meta.get_field("due_at").get_db_prep_save(notice.created_at, connection)
+    created = Delivery._meta.get_field("due_at").get_db_prep_save(notice.created_at, connection)
     hours = {
         "sqlite": "MAX(0, COALESCE(CAST((julianday(%s) - julianday(last_login)) * 24 AS INTEGER), 1000000))",
         "postgresql": "GREATEST(0, COALESCE(FLOOR(EXTRACT(EPOCH FROM (%s - last_login)) / 3600)::integer, 1000000))",
@@ -84,7 +84,7 @@ def bare(notice: Notice) -> float:
             "INSERT INTO agreement_delivery (user_id, rank, notice_id, channel, language, outcome, reason, attempts,"
             f" due_at, lease, address_digest) SELECT id, {hours}, %s, 'email', '', 'waiting', '', 0, %s, '', ''"
             f" FROM {users} WHERE {active}",
-            [said, notice.pk, now],
+            [created, notice.pk, now],
         )
     return time.perf_counter() - started
 
@@ -94,13 +94,13 @@ def fan_out(quick: bool) -> Iterator[Result]:
     sizes = (1_000, 5_000) if quick else (10_000, 100_000, 1_000_000)
     limit = 1.6 if connection.vendor == "sqlite" else 2.0
     notice = factories.published().notices.get()
-    dispatch.compose(notice)
+    dispatch.compose_texts(notice)
     per_user: dict[int, tuple[float, float]] = {}
     peaks: dict[int, int] = {}
     for size in sizes:
         audience(size)
         ours, theirs = [], []
-        for _round in range(3 if size <= 100_000 else 2):
+        for _repeat in range(3 if size <= 100_000 else 2):
             emptied()
             theirs.append(bare(notice))
             emptied()
@@ -113,25 +113,25 @@ def fan_out(quick: bool) -> Iterator[Result]:
             peaks[size] = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
         per_user[size] = min(ours) / size, min(theirs) / size
-        says = f"{min(ours):.2f} s against {min(theirs):.2f} s"
-        yield Result(f"fan_out: {size:,}, ratio", min(ours) / min(theirs), limit if size >= 100_000 else 99, says)
+        note = f"{min(ours):.2f} s against {min(theirs):.2f} s"
+        yield Result(f"fan_out: {size:,}, ratio", min(ours) / min(theirs), limit if size >= 100_000 else 99, note)
     growth = (peaks[sizes[-1]] - peaks[sizes[-2]]) / 2**20
     yield Result("fan_out: memory growth, MB", growth, 32, f"{sizes[-2]:,} to {sizes[-1]:,} users")
     grown, bare_grown = (per_user[sizes[-1]][which] / per_user[sizes[-2]][which] for which in (0, 1))
-    says = f"a user costs {grown:.2f} times as much at {sizes[-1]:,} as at {sizes[-2]:,}, bare {bare_grown:.2f} times"
-    yield Result("fan_out: linear, ratio", grown / bare_grown, 1.3, says)
+    note = f"a user costs {grown:.2f} times as much at {sizes[-1]:,} as at {sizes[-2]:,}, bare {bare_grown:.2f} times"
+    yield Result("fan_out: linear, ratio", grown / bare_grown, 1.3, note)
 
 
 def deliver(quick: bool, *, peers: bool = False) -> Iterator[Result]:
     """The whole path to a mail server against a bare loop that sends prebuilt messages over one connection."""
-    count, rounds = (200, 2) if quick else (1_000, 15)
+    count, repeats = (200, 2) if quick else (1_000, 15)
     times: dict[str, list[float]] = {"ours": [], "bare": [], "mass": [], "post_office": []}
     with sink() as server, ExitStack() as stack:
         _mail_to(server.port)
         audience(count)
         messages = _messages(count)
         post_office = stack.enter_context(peer_mail.post_office(server.port, count)) if peers else None
-        for _round in range(rounds):  # In turns, so that a busy moment of the machine falls on all.
+        for _repeat in range(repeats):  # In turns, so that a busy moment of the machine falls on all.
             notice = _written(count)
             times["bare"].append(_bare_loop(server.port, messages))
             times["ours"].append(_delivered(count))
@@ -141,13 +141,13 @@ def deliver(quick: bool, *, peers: bool = False) -> Iterator[Result]:
         assert server.taken() == sum(map(len, times.values())) * count
     speed = {name: count / median(taken) for name, taken in times.items() if taken}
     least = 0.65 if connection.vendor == "sqlite" else 0.5
-    says = f"{speed['ours']:,.0f} a second against {speed['bare']:,.0f}: {speed['ours'] / speed['bare']:.2f}×"
-    yield Result("deliver: bare loop, ratio", speed["bare"] / speed["ours"], 1 / least, says)
-    says = f"send_mass_mail {speed['mass']:,.0f} a second, text alone, nothing settled"
-    yield Result("deliver: send_mass_mail", speed["mass"] / speed["ours"], 1, says)
+    note = f"{speed['ours']:,.0f} a second against {speed['bare']:,.0f}: {speed['ours'] / speed['bare']:.2f}×"
+    yield Result("deliver: bare loop, ratio", speed["bare"] / speed["ours"], 1 / least, note)
+    note = f"send_mass_mail {speed['mass']:,.0f} a second, text alone, nothing recorded"
+    yield Result("deliver: send_mass_mail", speed["mass"] / speed["ours"], 1, note)
     if peers:
-        says = f"django-post_office {speed['post_office']:,.0f} a second by five threads, settled by batch"
-        yield Result("deliver: django-post_office", speed["post_office"] / speed["ours"], 1, says)
+        note = f"django-post_office {speed['post_office']:,.0f} a second by five threads, recorded by batch"
+        yield Result("deliver: django-post_office", speed["post_office"] / speed["ours"], 1, note)
     if connection.vendor == "postgresql":
         yield from _workers(300 if quick else 6_000)
 
@@ -168,18 +168,18 @@ def _workers(count: int) -> Iterator[Result]:
                 assert process.stdin
                 process.stdin.write("go\n")
                 process.stdin.flush()
-            said = [process.communicate()[0] for process in processes]
+            outputs = [process.communicate()[0] for process in processes]
             speed[workers] = count / (time.perf_counter() - started)
-            assert sum(map(int, said)) == count, said
+            assert sum(map(int, outputs)) == count, outputs
     for workers, least in ((2, 1.8), (4, 3.0)):
-        says = f"{speed[workers]:,.0f} a second against {speed[1]:,.0f}: {speed[workers] / speed[1]:.2f}×"
-        yield Result(f"deliver: {workers} workers, ratio", speed[1] / speed[workers], 1 / least, says)
+        note = f"{speed[workers]:,.0f} a second against {speed[1]:,.0f}: {speed[workers] / speed[1]:.2f}×"
+        yield Result(f"deliver: {workers} workers, ratio", speed[1] / speed[workers], 1 / least, note)
 
 
 WORKER = """
 import django, sys
 django.setup()
-from agreement import dispatch
+from agreement.notices import dispatch
 from django.db import connection
 from django.utils import timezone
 connection.ensure_connection()
@@ -207,9 +207,9 @@ def _written(count: int) -> Notice:
 
 def _delivered(count: int) -> float:
     started = time.perf_counter()
-    tally = dispatch.deliver()
+    counts = dispatch.deliver()
     took = time.perf_counter() - started
-    assert (tally.sent, tally.failed, tally.outage) == (count, 0, ""), tally
+    assert (counts.sent, counts.failed, counts.outage) == (count, 0, ""), counts
     return took
 
 
@@ -219,9 +219,9 @@ def _messages(count: int) -> list[tuple[str, bytes]]:
     more = "\n1.3. 0.\n"
     edition = factories.published(slug="letters", kk=factories.KK + more, ru=factories.RU + more)
     Notice.objects.update(fanned_out_at=timezone.now())
-    said = letter(edition.notices.get(), "mul", since=1)
-    message = mail.EmailMultiAlternatives(said.subject, said.text, "noreply@portal.example.kz", ["x@example.kz"])
-    message.attach_alternative(said.html, "text/html")
+    content = letter(edition.notices.get(), "mul", since=1)
+    message = mail.EmailMultiAlternatives(content.subject, content.text, "noreply@portal.example.kz", ["x@example.kz"])
+    message.attach_alternative(content.html, "text/html")
     built = message.message().as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return [(f"user{number}@example.kz", built) for number in range(count)]
 
@@ -237,11 +237,13 @@ def _bare_loop(port: int, messages: list[tuple[str, bytes]]) -> float:
 
 
 def _send_mass_mail(notice: Notice, count: int) -> float:
-    """The seconds of Django's own way, whose messages are plain text and are not settled anywhere."""
-    said = letter(notice, "mul", since=notice.since())
+    """The seconds of Django's own way, whose messages are plain text and whose outcomes are not recorded."""
+    content = letter(notice, "mul", since=notice.base_number())
     addresses = get_user_model().objects.order_by("pk").values_list("email", flat=True)[:count]
     started = time.perf_counter()
-    mail.send_mass_mail((said.subject, said.text, "noreply@portal.example.kz", [address]) for address in addresses)
+    mail.send_mass_mail(
+        (content.subject, content.text, "noreply@portal.example.kz", [address]) for address in addresses
+    )
     return time.perf_counter() - started
 
 

@@ -67,10 +67,10 @@ def main(port: int, count: int, folder: str) -> None:
     from post_office import mail
     from post_office.models import Email
 
-    from agreement.letters import letter
     from agreement.models import Notice
-    from tests import factories
+    from agreement.notices.letters import letter
     from tests.benchmarks.notices import _mail_to
+    from tests.support import factories
 
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = f"{folder}/peer.sqlite3"
@@ -81,7 +81,7 @@ def main(port: int, count: int, folder: str) -> None:
     factories.published(slug="letters", kk=factories.KK, ru=factories.RU)
     more = "\n1.3. 0.\n"
     factories.published(slug="letters", kk=factories.KK + more, ru=factories.RU + more)
-    said = letter(Notice.objects.order_by("-pk")[0], "mul", since=1)
+    content = letter(Notice.objects.order_by("-pk")[0], "mul", since=1)
     logging.getLogger("post_office").setLevel(logging.ERROR)
     print("ready", flush=True)
     for _line in sys.stdin:
@@ -91,9 +91,9 @@ def main(port: int, count: int, folder: str) -> None:
                 {
                     "sender": "noreply@portal.example.kz",
                     "recipients": [f"user{number}@example.kz"],
-                    "subject": said.subject,
-                    "message": said.text,
-                    "html_message": said.html,
+                    "subject": content.subject,
+                    "message": content.text,
+                    "html_message": content.html,
                 }
                 for number in range(count)
             ]

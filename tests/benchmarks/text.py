@@ -19,10 +19,11 @@ import markdown
 import nh3
 
 from agreement.text import clauses
-from agreement.text import redline as red
-from agreement.text.lint import lint as check
+from agreement.text.lint.rules import lint as check
+from agreement.text.redline import changes
 from tests.benchmarks.__main__ import Result
-from tests.site import ROOT
+from tests.support.redlines import new_body
+from tests.support.site import ROOT
 
 FOLDER = Path(os.environ.get("AGREEMENT_BENCHMARK_TEXTS") or ROOT / "portal_site/samples")
 
@@ -87,14 +88,14 @@ def _whole(old: str, new: str) -> list[Any]:
 def _redline(times: int, runs: int) -> float:
     old, new = clauses.parse(text(1, "kk", times)), clauses.parse(text(2, "kk", times))
 
-    def compared() -> red.Redline:
-        found = red.redline(old, new)
+    def compared() -> changes.Redline:
+        found = changes.redline(old, new)
         for change in found.changes:  # Both are computed when they are asked for.
             assert change.runs
             assert change.words
         return found
 
-    assert red.after(compared()) == new.source
+    assert new_body(compared()) == new.source
     return best(compared, runs)
 
 

@@ -17,12 +17,12 @@ from django.db.models import Count
 from agreement.models import Delivery, Progress
 from tests.benchmarks.__main__ import Result
 from tests.benchmarks.notices import audience
-from tests.sink import sink
+from tests.support.mail_sink import sink
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2
 CELERY = ("-m", "celery", "-A", "django_tasks_fennel.app", "worker", "--pool=solo", "--loglevel=WARNING")
-PUBLISH = "import django; django.setup(); from tests import factories; factories.published()"
+PUBLISH = "import django; django.setup(); from tests.support import factories; factories.published()"
 
 
 def whole(quick: bool) -> Iterator[Result]:

@@ -15,7 +15,7 @@ from agreement.models import Agreement, Edition
 from portal_site.management.commands import demo
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 TERMS = f"/agreements/{demo.SLUG}/"
 
@@ -45,7 +45,7 @@ def site(live_server, settings) -> str:
     last = Edition.objects.published().last()
     changed = {"kk": ("үш жұмыс", "бес жұмыс"), "ru": ("трёх рабочих", "пяти рабочих")}
     bodies = {language: last.text(language).body.replace(*words) for language, words in changed.items()}
-    next_one = Edition.objects.draft(agreement=Agreement.objects.get(), bodies=bodies, prevailing_language="kk")
+    next_one = Edition.objects.create_draft(agreement=Agreement.objects.get(), bodies=bodies, prevailing_language="kk")
     next_one.publish(effective_from=timezone.now() + timedelta(days=12))
     return live_server.url
 
@@ -111,6 +111,18 @@ VARIANTS = [
 ]
 #: Half of them, in which any three of the four choices still meet in every combination.
 SOME = [one for one in VARIANTS if (one.language == "kk") ^ (one.width == 360) ^ (one.scheme == "dark") ^ one.script]
+#: A quarter, in which any two of language, width and script meet: for what a person does, whatever the colours.
+FEW = [
+    one
+    for one in VARIANTS
+    if one.script == (one.scheme == "light") and (one.language == "kk") ^ (one.width == 360) ^ one.script
+]
+
+
+def follow(link: Locator) -> None:
+    """Click what leads to another page or place, and wait until the browser is there: a click alone does not wait."""
+    with link.page.expect_navigation():
+        link.click()
 
 
 def overflow(page: Page) -> int:

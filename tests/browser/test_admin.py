@@ -22,15 +22,18 @@ from django.core.management import call_command
 from django.utils import timezone
 from reversion.models import Version
 
-from agreement import conf, dispatch, roles
-from agreement.models import Acceptance, Act, Delivery, Edition, Notice, Progress
+from agreement import groups
+from agreement.models import Acceptance, AuditEntry, Delivery, Edition, Notice, Progress
+from agreement.models.audit import AuditAction
 from agreement.models.autosave import Autosave
-from agreement.models.editions import State
-from agreement.models.refusals import TEXTS
+from agreement.models.errors import TEXT_FIELDS
+from agreement.models.succession import State
+from agreement.notices import dispatch
+from agreement.text.languages import LANGUAGES
 from portal_site.management.commands import demo
-from tests import docx_files, factories
-from tests.browser.conftest import overflow, until
-from tests.smtp import mail_by
+from tests.browser.conftest import follow, overflow, until
+from tests.support import docx_files, factories
+from tests.support.smtp_server import mail_by
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -58,11 +61,11 @@ class Person:
 
     def submit(self, selector: str) -> None:
         """Click what leads to another page, and wait until it is there."""
-        with self.page.expect_navigation():
-            self.click(selector)
+        follow(self.page.locator(selector).first)
+        self.clicks += 1
 
     def confirm(self, words: str) -> None:
-        self.page.locator("#id_typed").fill(words)
+        self.page.locator("#id_confirmation").fill(words)
         self.confirmed.append(words)
 
     def open(self, path: str) -> int:
@@ -97,13 +100,13 @@ def site(live_server, settings) -> str:
     """A served portal whose edition 1 is in force and promises nothing; a person for each role."""
     settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": live_server.url, "ENQUEUE": None}
     for name, group in (
-        ("author", roles.AUTHORS),
-        ("publisher", roles.PUBLISHERS),
-        ("officer", roles.PRIVACY_OFFICERS),
+        ("author", groups.AUTHORS),
+        ("publisher", groups.PUBLISHERS),
+        ("officer", groups.PRIVACY_OFFICERS),
     ):
         user = get_user_model().objects.create_user(name, f"{name}@example.kz", "password", is_staff=True)
         user.groups.add(Group.objects.get(name=group))
-    edition = Edition.objects.draft(agreement=factories.agreement(), bodies=demo.bodies(1))
+    edition = Edition.objects.create_draft(agreement=factories.agreement(), bodies=demo.bodies(1))
     edition.publish()
     return live_server.url
 
@@ -122,7 +125,7 @@ def other(site: str, browser: Browser) -> Iterator[Person]:
 
 
 def draft_of(number: int = 2, **stated: object) -> Edition:
-    return Edition.objects.draft(agreement=factories.agreement(), bodies=demo.bodies(number), **stated)
+    return Edition.objects.create_draft(agreement=factories.agreement(), bodies=demo.bodies(number), **stated)
 
 
 # Roles
@@ -137,7 +140,7 @@ def test_an_author_drafts_from_the_edition_in_force_sees_findings_and_changes_an
     person.log_in("author")
     person.submit("#content-main a[href$='/agreement/edition/add/']")
     person.submit("input[type=submit].default")
-    for code in conf.LANGUAGES:
+    for code in LANGUAGES:
         person.append(code, "1.2", " Жаңа сөз." if code == "kk" else " Новое слово.")
         person.append(code, "2.1", REFERENCE[code])
     sign = person.page.locator(".agreement-mark .agreement-warning").first
@@ -148,7 +151,7 @@ def test_an_author_drafts_from_the_edition_in_force_sees_findings_and_changes_an
     person.page.locator(".agreement-bar button").nth(1).click()
     person.page.locator(".agreement-preview ins").first.wait_for()
     counted = {"kk": "2 тармақ өзгертілді.", "ru": "2 пункта изменены."}
-    assert person.page.locator(".agreement-said").first.inner_text() == counted[language]
+    assert person.page.locator(".agreement-changes-summary").first.inner_text() == counted[language]
 
     edition = Edition.objects.drafts().get()
     person.submit("input[name=_continue]")
@@ -186,18 +189,18 @@ def test_a_publisher_publishes_for_tomorrow_cancels_and_publishes_now(person, la
     person.submit("input[type=submit].default")
     tomorrow.refresh_from_db()
     assert tomorrow.state() == State.CANCELLED
-    assert Act.objects.about(tomorrow).first().note == "Қате табылды."
+    assert AuditEntry.objects.about(tomorrow).first().note == "Қате табылды."
 
     person.open(f"agreement/edition/{now.pk}/publish/")
     person.tick_all()
-    person.page.locator("#id_typed").fill("terms")
+    person.page.locator("#id_confirmation").fill("terms")
     person.submit("input[type=submit].default")
     now.refresh_from_db()
     assert (now.state(), now.number) == (State.IN_FORCE, 3)
 
 
 @languages
-def test_a_privacy_officer_sees_joinings_and_no_editions_and_no_log(person, language):
+def test_a_privacy_officer_sees_acceptances_and_no_editions_and_no_log(person, language):
     draft, edition = draft_of(), Edition.objects.in_force().get()
     user = get_user_model().objects.get(username="author")
     row = Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="kk", kind="explicit")
@@ -205,13 +208,13 @@ def test_a_privacy_officer_sees_joinings_and_no_editions_and_no_log(person, lang
     person.submit("#content-main a[href$='/agreement/acceptance/']")
     person.submit(f"#result_list a[href*='/acceptance/{row.pk}/']")
     assert person.page.locator("input[name=_save]").count() == 0
-    assert Act.objects.filter(kind=Act.Kind.VIEWED, by="officer").count() == 2
+    assert AuditEntry.objects.filter(action=AuditAction.VIEWED, by="officer").count() == 2
     person.open("")
     assert person.page.locator("#content-main a[href*='/edition/']").count() == 0
     for path in (
         "agreement/edition/",
         "agreement/agreement/",
-        "agreement/act/",
+        "agreement/auditentry/",
         f"agreement/edition/{draft.pk}/publish/",
     ):
         assert person.open(path) == 403
@@ -231,11 +234,11 @@ def test_what_can_be_done_covers_no_word_of_a_lists_title(person, language, list
 
 @languages
 def test_from_login_to_published_in_twelve_clicks_and_one_typed_confirmation(person, language, django_user_model):
-    django_user_model.objects.get(username="author").groups.add(Group.objects.get(name=roles.PUBLISHERS))
+    django_user_model.objects.get(username="author").groups.add(Group.objects.get(name=groups.PUBLISHERS))
     person.log_in("author")
     person.submit("#content-main a[href$='/agreement/edition/add/']")
     person.submit("input[type=submit].default")
-    for code in conf.LANGUAGES:
+    for code in LANGUAGES:
         person.append(code, "1.2", " +")
         person.page.locator(f"#id_summary_{code}").fill("+")
     person.submit("input[name=_continue]")
@@ -249,7 +252,7 @@ def test_from_login_to_published_in_twelve_clicks_and_one_typed_confirmation(per
 
 
 @pytest.mark.parametrize("language", ["kk"])
-def test_after_a_test_mail_one_click_publishes_and_the_answers_are_kept(person, settings, language):
+def test_after_a_test_mail_one_click_publishes_and_the_answers_stay(person, settings, language):
     mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
     draft = draft_of()
     person.log_in("publisher")
@@ -264,11 +267,11 @@ def test_after_a_test_mail_one_click_publishes_and_the_answers_are_kept(person, 
     assert len(mail.outbox) == 2
 
 
-# The breath after the click
+# The notice delay after the click
 
 
 @languages
-def test_a_notice_is_held_with_one_click_and_its_progress_refreshes_itself(person, settings, complaints, language):
+def test_a_notice_is_paused_with_one_click_and_its_progress_refreshes_itself(person, settings, complaints, language):
     settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
     mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
     Notice.objects.update(fanned_out_at=timezone.now())
@@ -297,7 +300,7 @@ def test_a_notice_is_held_with_one_click_and_its_progress_refreshes_itself(perso
 
 
 @pytest.mark.parametrize("language", ["ru"])
-def test_neither_a_wrong_clock_nor_a_site_away_for_a_moment_misleads_about_sending(person, settings, language):
+def test_neither_a_wrong_clock_nor_a_short_outage_misleads_about_sending(person, settings, language):
     settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
     edition = draft_of()
     edition.publish()
@@ -321,11 +324,11 @@ def test_neither_a_wrong_clock_nor_a_site_away_for_a_moment_misleads_about_sendi
 
 
 @pytest.mark.parametrize("language", ["ru"])
-def test_a_correction_replaces_the_notice_that_was_held(person, settings, language):
+def test_a_correction_replaces_the_paused_notice(person, settings, language):
     settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
     mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
     Notice.objects.update(fanned_out_at=timezone.now())
-    get_user_model().objects.get(username="author").groups.add(Group.objects.get(name=roles.PUBLISHERS))
+    get_user_model().objects.get(username="author").groups.add(Group.objects.get(name=groups.PUBLISHERS))
     faulty = draft_of()
     faulty.publish()
     dispatch.work()
@@ -335,7 +338,7 @@ def test_a_correction_replaces_the_notice_that_was_held(person, settings, langua
     person.open(f"agreement/edition/{faulty.pk}/change/")
     person.submit("a[href*='/add/?edition=']")
     person.submit("input[type=submit].default")
-    for code in conf.LANGUAGES:
+    for code in LANGUAGES:
         person.append(code, "1.2", " +")
     person.submit("input[name=_continue]")
     person.submit("a[href$='/publish/']")
@@ -372,17 +375,17 @@ def test_without_a_script_the_page_of_sending_leads_to_itself(window, site, lang
 @pytest.mark.parametrize("language", ["kk"])
 def test_edition_two_pasted_in_the_browser_is_byte_for_byte_that_of_the_commands(person, folder, tmp_path, language):
     def files(number: int) -> dict[str, Path]:
-        return {code: folder / f"edition-{number}.{code}.md" for code in conf.LANGUAGES}
+        return {code: folder / f"edition-{number}.{code}.md" for code in LANGUAGES}
 
     for slug in ("browser", "commands"):
         first = {code: file.read_text(encoding="utf-8") for code, file in files(1).items()}
-        Edition.objects.draft(agreement=factories.agreement(slug), bodies=first).publish()
+        Edition.objects.create_draft(agreement=factories.agreement(slug), bodies=first).publish()
     paths = {code: str(file) for code, file in files(2).items()}
     call_command("import_edition", agreement="commands", **paths)
     by_commands = Edition.objects.drafts().get()
     call_command("publish_edition", by_commands.pk)
 
-    get_user_model().objects.get(username="author").groups.add(Group.objects.get(name=roles.PUBLISHERS))
+    get_user_model().objects.get(username="author").groups.add(Group.objects.get(name=groups.PUBLISHERS))
     person.log_in("author")
     first = Edition.objects.get(agreement__slug="browser")
     person.open(f"agreement/edition/{first.pk}/change/")
@@ -393,16 +396,16 @@ def test_edition_two_pasted_in_the_browser_is_byte_for_byte_that_of_the_commands
     person.submit("input[name=_continue]")
     person.submit("a[href$='/publish/']")
     person.tick_all()
-    person.page.locator("#id_typed").fill("browser")
+    person.page.locator("#id_confirmation").fill("browser")
     person.submit("input[type=submit].default")
 
     by_commands.refresh_from_db()
     in_browser = Edition.objects.get(agreement__slug="browser", number=2)
-    for code in conf.LANGUAGES:
+    for code in LANGUAGES:
         written = files(2)[code].read_bytes()
         assert in_browser.text(code) == by_commands.text(code)
         assert in_browser.text(code).body.encode() == written.removeprefix(b"\xef\xbb\xbf")
-    for name in (*TEXTS, "material", "notice_days", "prevailing_language"):
+    for name in (*TEXT_FIELDS, "material", "notice_days", "prevailing_language"):
         assert getattr(in_browser, name) == getattr(by_commands, name)
 
 
@@ -436,12 +439,12 @@ def test_two_browsers_on_one_draft_lose_nothing(person, other, language):
 
 
 @languages
-def test_what_is_typed_is_kept_and_not_left_by_mistake(person, language):
+def test_unsaved_text_is_stored_and_a_page_with_it_is_not_closed_by_mistake(person, language):
     draft = draft_of()
     person.log_in("author")
     person.open(f"agreement/edition/{draft.pk}/change/")
     person.append("kk", "1.2", " Сақталмаған.")
-    person.page.locator(".agreement-kept", has_text=":").wait_for(timeout=8000)
+    person.page.locator(".agreement-stored", has_text=":").wait_for(timeout=8000)
     asked: list[str] = []
     person.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
     person.page.locator("#id_body_kk").press("End")
@@ -458,9 +461,9 @@ def test_what_is_typed_is_kept_and_not_left_by_mistake(person, language):
 
 
 @pytest.mark.parametrize("language", ["ru"])
-def test_what_was_left_unsaved_is_not_overwritten_before_one_decides_on_it(person, language):
+def test_unsaved_text_is_not_overwritten_until_its_author_decides(person, language):
     draft = draft_of()
-    Autosave.objects.keep(
+    Autosave.objects.store(
         author=get_user_model().objects.get(username="author").pk,
         edition=draft,
         fields={"summary_ru": "Оставлено вчера."},
@@ -469,16 +472,16 @@ def test_what_was_left_unsaved_is_not_overwritten_before_one_decides_on_it(perso
     person.log_in("author")
     person.open(f"agreement/edition/{draft.pk}/change/")
     person.append("ru", "1.2", " Начато сегодня.")
-    person.page.locator(".agreement-kept", has_text="Пока не запоминается").wait_for(timeout=8000)
+    person.page.locator(".agreement-stored", has_text="Пока не запоминается").wait_for(timeout=8000)
     assert Autosave.objects.get().fields == {"summary_ru": "Оставлено вчера."}
 
     person.click("#agreement-discard")
-    person.page.locator(".agreement-kept", has_text="Запомнено").wait_for(timeout=8000)
+    person.page.locator(".agreement-stored", has_text="Запомнено").wait_for(timeout=8000)
     assert "Начато сегодня." in Autosave.objects.get().fields["body_ru"]
 
 
 @pytest.mark.parametrize("language", ["ru"])
-def test_who_was_logged_out_meanwhile_logs_in_beside_and_saves_what_was_typed(person, language):
+def test_a_logged_out_author_logs_in_elsewhere_and_saves_their_text(person, language):
     draft = draft_of()
     person.log_in("author")
     person.open(f"agreement/edition/{draft.pk}/change/")
@@ -487,7 +490,7 @@ def test_who_was_logged_out_meanwhile_logs_in_beside_and_saves_what_was_typed(pe
     beside.submit("#logout-form button")
     person.append("ru", "1.2", " После выхода.")
     person.click("input[name=_continue]")
-    person.page.locator(".agreement-kept", has_text="вы вышли из системы").wait_for(timeout=8000)
+    person.page.locator(".agreement-stored", has_text="вы вышли из системы").wait_for(timeout=8000)
     assert "После выхода." in person.page.locator("#id_body_ru").input_value()
 
     beside.log_in("author")
@@ -498,12 +501,12 @@ def test_who_was_logged_out_meanwhile_logs_in_beside_and_saves_what_was_typed(pe
 
 @pytest.mark.parametrize("language", ["ru"])
 @pytest.mark.parametrize("meanwhile", ["edited", "published", "forbidden", "logged out"])
-def test_a_publish_page_left_open_is_refused_and_nothing_is_published(person, meanwhile, language):
+def test_an_outdated_publish_page_is_refused_and_nothing_is_published(person, meanwhile, language):
     draft = draft_of()
     person.log_in("publisher")
     person.open(f"agreement/edition/{draft.pk}/publish/")
     person.tick_all()
-    person.page.locator("#id_typed").fill("terms")
+    person.page.locator("#id_confirmation").fill("terms")
     if meanwhile == "edited":
         Edition.objects.filter(pk=draft.pk).update(summary_ru="Иначе")
     elif meanwhile == "published":
@@ -528,7 +531,7 @@ def test_a_publish_page_left_open_is_refused_and_nothing_is_published(person, me
 def desk_pages() -> dict[str, str]:
     in_force = Edition.objects.in_force().get()
     user = get_user_model().objects.get(username="author")
-    joined = Acceptance.objects.record(
+    acceptance = Acceptance.objects.record(
         user=user, edition=in_force, digest=in_force.digest, language="kk", kind="explicit"
     )
     scheduled = draft_of(3)
@@ -553,15 +556,15 @@ def desk_pages() -> dict[str, str]:
         "sealed": f"agreement/edition/{in_force.pk}/change/",
         "editions": "agreement/edition/",
         "timeline": f"agreement/agreement/{in_force.agreement_id}/change/",
-        "log": "agreement/act/",
+        "log": "agreement/auditentry/",
         "cancel": f"agreement/edition/{scheduled.pk}/cancel/",
         "notices": "agreement/notice/",
         "notice": f"agreement/notice/{scheduled.notices.get().pk}/change/",
         "sending": f"agreement/notice/{scheduled.notices.get().pk}/sending/",
         "deliveries": "agreement/delivery/",
-        "joinings": "agreement/acceptance/",
-        "joining": f"agreement/acceptance/{joined.pk}/change/",
-        "enter a joining": "agreement/acceptance/add/",
+        "acceptances": "agreement/acceptance/",
+        "acceptance": f"agreement/acceptance/{acceptance.pk}/change/",
+        "record an acceptance": "agreement/acceptance/add/",
         "reports": "agreement/acceptance/report/",
         "report": f"agreement/acceptance/report/{in_force.pk}/",
         "evidence": "agreement/acceptance/evidence/",
@@ -595,7 +598,7 @@ def test_axe_finds_nothing_on_pages_that_answer_a_form(person, language, tmp_pat
     person.log_in("author")
     person.open("agreement/edition/add/")
     person.click("input[name=begin][value=files]")
-    for code in conf.LANGUAGES:
+    for code in LANGUAGES:
         person.page.locator(f"#id_{code}").set_input_files(file)
     person.submit("input[type=submit].default")
     found["import"] = violations(person.page)

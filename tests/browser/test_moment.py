@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from tests import factories
+from tests.support import factories
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
     ("address", "where", "old", "new"),
     [
         ("/ru/agreements/terms/", ".agreement-kicker", "Редакция № 1", "Редакция № 2"),
-        ("/ru/materials/", ".agreement-news", "Объявлена редакция № 2.", "новая редакция (№ 2)."),
+        ("/ru/materials/", ".agreement-announcements", "Объявлена редакция № 2.", "новая редакция (№ 2)."),
     ],
     ids=["the agreement", "a page with a banner"],
 )

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from agreement.models import Edition
-from tests import factories
-from tests.browser.conftest import SOME, TERMS, overflow
+from tests.browser.conftest import SOME, TERMS, follow, overflow
+from tests.support import factories
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -86,7 +86,7 @@ def test_long_words_and_wide_tables_stay_inside_a_phone(live_server, page, compl
 
 def test_the_language_links_lead_to_the_same_page(site, page):
     page.goto(f"{site}/kk{TERMS}editions/2/")
-    page.get_by_role("link", name="Русский").first.click()
+    follow(page.get_by_role("link", name="Русский").first)
     assert page.url == f"{site}/ru{TERMS}editions/2/"
     assert page.locator("html").get_attribute("lang") == "ru"
 

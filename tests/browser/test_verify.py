@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import factories
-from tests.browser.conftest import overflow
+from tests.browser.conftest import follow, overflow
+from tests.support import factories
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -49,7 +49,7 @@ def test_without_a_script_the_form_gives_the_same_answer(live_server, browser: B
     plain = context.new_page()
     plain.goto(live_server.url + HERE)
     plain.fill("#text", factories.RU)
-    plain.click(".agreement-verify button")
+    follow(plain.locator(".agreement-verify button"))
     assert "?sha256=" in plain.url
     assert "Это русский текст редакции № 1." in plain.inner_text("main")
     context.close()

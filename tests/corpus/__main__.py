@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 
-from agreement.text.lint import lint
+from agreement.text.lint.rules import lint
 from tests.corpus.clean import ALL
 from tests.corpus.defects import CASES
 

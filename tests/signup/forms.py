@@ -1,7 +1,7 @@
 from allauth.account.forms import SignupForm
 
-from agreement.forms import JoiningFormMixin
+from agreement.forms import AcceptanceFormMixin
 
 
-class SignUp(JoiningFormMixin, SignupForm):
+class SignUp(AcceptanceFormMixin, SignupForm):
     pass

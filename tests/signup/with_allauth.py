@@ -1,4 +1,4 @@
-"""Run by ``tests/test_signup.py`` under ``tests.signup.settings``: django-allauth's own page and views."""
+"""Run by ``tests/acceptance/test_signup.py`` under ``tests.signup.settings``: django-allauth's own page and views."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from agreement.models import Acceptance
-from tests import factories
 from tests.signup.forms import SignUp
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,7 +36,7 @@ def users() -> int:
     return get_user_model().objects.count()
 
 
-def test_the_joining_is_written_with_the_account(client):
+def test_the_acceptance_is_written_with_the_account(client):
     edition = factories.published()
     assert client.post(PAGE, filled(client), headers=HTML).status_code == 302
     (row,) = Acceptance.objects.all()
@@ -61,7 +61,7 @@ def test_an_edition_that_took_effect_meanwhile_is_shown_in_the_form(client):
     assert (users(), Acceptance.objects.count()) == (0, 0)
 
 
-def test_one_that_takes_effect_after_the_form_was_checked_is_409_and_leaves_nothing(client, monkeypatch):
+def test_an_edition_that_takes_effect_after_the_form_was_checked_is_409_and_nothing_is_saved(client, monkeypatch):
     factories.published()
     posted = filled(client)
     real = SignUp.save

@@ -3,23 +3,22 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, no_translations
 
-from agreement import status
+from agreement.status import report
 
 
 class Command(BaseCommand):
-    help = "For monitors: editions in force and next, what waits and failed, the seal. Exit 0 well, 1 look, 2 act."
+    help = "For monitors: editions, waiting and failed deliveries, the seal. Exit 0 well, 1 look, 2 act."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--format", choices=["text", "json"], default="text")
 
     @no_translations
-    def handle(self, *, format: str, **options: Any) -> None:  # noqa: A002 - the option's name
-        found = status.status()
+    def handle(self, *, format: str, **options: object) -> None:  # noqa: A002 - the option's name
+        found = report.status()
         if format == "json":
             self.stdout.write(json.dumps(found.as_dict(), indent=2))
         else:

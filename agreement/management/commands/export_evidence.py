@@ -9,13 +9,13 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, no_translations
 from django.utils import timezone
 
-from agreement import evidence
-from agreement.management import past_instant, refusal, whose_shell
+from agreement.evidence import export_editions, export_user, find_user_key
+from agreement.management import command_error, parse_past_instant, shell_user
 from agreement.models import Edition
 
 
 class Command(BaseCommand):
-    help = "Write a ZIP that proves editions, or what a user joined, to anyone with sha256sum and not this software."
+    help = "Write a ZIP that proves editions, or what a user accepted, to anyone with sha256sum, without this software."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         about = parser.add_mutually_exclusive_group(required=True)
@@ -33,35 +33,35 @@ class Command(BaseCommand):
 
     @no_translations
     def handle(self, **options: Any) -> None:
-        at = past_instant(options["at"]) if options["at"] else timezone.now()
+        at = parse_past_instant(options["at"]) if options["at"] else timezone.now()
         output = Path(options["output"])
         try:
             digests = self.user(options["user"], at, output) if options["user"] else self.editions(options, at, output)
         except FileExistsError:
-            raise refusal(f"{options['output']!r} exists already.", "Name a new file.") from None
+            raise command_error(f"{options['output']!r} exists already.", "Name a new file.") from None
         except OSError as error:
             problem = f"{options['output']!r} can't be written: {(error.strerror or str(error)).lower()}."
-            raise refusal(problem, "Name a file in a folder that is yours.") from None
+            raise command_error(problem, "Name a file in a folder into which you may write.") from None
         self.stdout.write(f"Wrote {len(digests)} files: {options['output']}")
         self.stdout.write("Check it anywhere: unzip it, then sha256sum -c SHA256SUMS")
 
-    def user(self, named: str, at: datetime, output: Path) -> dict[str, str]:
+    def user(self, name: str, at: datetime, output: Path) -> dict[str, str]:
         try:
-            return evidence.export_user(evidence.key_of(named), at=at, output=output, by=whose_shell())
+            return export_user(find_user_key(name), at=at, output=output, by=shell_user())
         except ValidationError as error:
-            raise refusal(error, "A deleted account is named by its key: key:7.") from None
+            raise command_error(error, "A deleted account is named by its key: key:7.") from None
         except LookupError:
-            hint = "Of a deleted account give the key; without the pseudonym key it was recorded under nobody is found."
-            raise refusal(f"Nothing is known of a user {named!r} by {at.isoformat()}.", hint) from None
+            hint = "Name a deleted account by its key. It is found only with the secret of PSEUDONYM_KEYS of its time."
+            raise command_error(f"Nothing is known of a user {name!r} by {at.isoformat()}.", hint) from None
 
     def editions(self, options: dict[str, Any], at: datetime, output: Path) -> dict[str, str]:
         slug, *numbers = options["edition"]
         editions = Edition.objects.published().filter(agreement__slug=slug, recorded_at__lte=at)
-        known = {str(edition.number): edition for edition in editions.select_related("agreement")}
-        unknown = [number for number in numbers if number not in known]
-        if unknown or not known:
-            what = f"edition {unknown[0]!r}" if unknown else "edition"
-            hint = f"Published by {at.isoformat()}: {', '.join(known) or 'none'}."
-            raise refusal(f"There is no {what} of {slug!r}.", hint)
-        wanted = [known[number] for number in dict.fromkeys(numbers or known)]
-        return evidence.export_editions(wanted, at=at, output=output, by=whose_shell())
+        published = {str(edition.number): edition for edition in editions.select_related("agreement")}
+        unknown = [number for number in numbers if number not in published]
+        if unknown or not published:
+            missing = f"edition {unknown[0]!r}" if unknown else "edition"
+            hint = f"Published by {at.isoformat()}: {', '.join(published) or 'none'}."
+            raise command_error(f"There is no {missing} of {slug!r}.", hint)
+        wanted = [published[number] for number in dict.fromkeys(numbers or published)]
+        return export_editions(wanted, at=at, output=output, by=shell_user())

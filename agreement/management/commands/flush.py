@@ -1,6 +1,9 @@
-"""Django's ``flush``, which a sealed database refuses halfway: here it works, or says why before it starts.
+"""Django's ``flush``, adapted to a database with sealed rows.
 
-Django's own test cases flush through this command too, so a site's transactional tests need no set-up.
+The app replaces the command for a reason: Django's ``TransactionTestCase`` and pytest-django's ``transactional_db``
+empty the database by calling the *command* ``flush``. On sealed rows Django's own command fails in the middle. This one
+opens the seal on a test database, so that the tests of a site need no set-up, and refuses before it starts on any other
+database that has sealed rows.
 """
 
 from __future__ import annotations
@@ -11,9 +14,9 @@ from django.core.management.commands import flush
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from agreement import gate, pages, standing
-from agreement.management import refusal
-from agreement.models import Acceptance, Act, Agreement, Edition, NoticeText, TimeStamp, Withdrawal
+from agreement import memory
+from agreement.management import command_error
+from agreement.models import Acceptance, Agreement, AuditEntry, Edition, NoticeText, TimeStamp, Withdrawal
 from agreement.testing import is_test_database, open_seal
 
 
@@ -25,21 +28,19 @@ class Command(flush.Command):
         if is_test_database(connections[using]):
             with open_seal(using):
                 super().handle(**options)
-            gate.forget()
-            standing.forget()
-            pages.forget()
+            memory.clear()
             return
-        if holds_sealed_rows(connections[using]):
-            raise refusal(
+        if has_sealed_rows(connections[using]):
+            raise command_error(
                 f"The database {str(connections[using].settings_dict['NAME'])!r} holds published editions"
-                " or a log of acts, which are sealed: nothing was deleted.",
+                " or audit entries, which are sealed: nothing was deleted.",
                 "To begin again, make a new database; to keep these, export them first.",
             )
         super().handle(**options)
 
 
-def holds_sealed_rows(connection: BaseDatabaseWrapper) -> bool:
-    """Does this database hold what the seal guards, with triggers or without (at most 7 queries)?"""
+def has_sealed_rows(connection: BaseDatabaseWrapper) -> bool:
+    """Does this database contain rows that the seal protects, with triggers or without? At most 7 queries."""
     tables = set(connection.introspection.table_names())
     sealed = (
         Edition.objects.published(),
@@ -48,6 +49,6 @@ def holds_sealed_rows(connection: BaseDatabaseWrapper) -> bool:
         Acceptance.objects.all(),
         TimeStamp.objects.all(),
         Withdrawal.objects.all(),
-        Act.objects.all(),
+        AuditEntry.objects.all(),
     )
     return any(rows.model._meta.db_table in tables and rows.using(connection.alias).exists() for rows in sealed)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 import reversion
@@ -10,9 +9,9 @@ from django.core.management.base import BaseCommand, no_translations
 from django.db import transaction
 
 from agreement import conf
-from agreement.management import instant, refusal
+from agreement.management import command_error, parse_instant, read_source
 from agreement.models import Agreement, Edition
-from agreement.text import lint, source
+from agreement.text.lint import lint
 
 DEFAULT_SLUG = "user-agreement"
 
@@ -35,11 +34,11 @@ class Command(BaseCommand):
     @no_translations
     def handle(self, *, dry_run: bool, imported: bool, effective_from: str | None, **options: Any) -> None:
         if imported != bool(effective_from):
-            raise refusal(
+            raise command_error(
                 "--imported and --effective-from go together.",
                 "A draft gets its moment when it is published: publish_edition ID --effective-from T.",
             )
-        bodies = {language: read(options[language]) for language in ("kk", "ru")}
+        bodies = {language: read_source(options[language]) for language in ("kk", "ru")}
         stated = {
             f"{name}_{language}": options[f"{name}_{language}"]
             for name in ("summary", "approval")
@@ -50,13 +49,13 @@ class Command(BaseCommand):
                 agreement = self.agreement(options["agreement"], create=options["create"])
                 with reversion.create_revision():
                     reversion.set_comment("import_edition")
-                    edition = Edition.objects.draft(agreement=agreement, bodies=bodies, **stated)
+                    edition = Edition.objects.create_draft(agreement=agreement, bodies=bodies, **stated)
                 if effective_from:
-                    edition.record(effective_from=instant(effective_from))
+                    edition.record(effective_from=parse_instant(effective_from))
                 identity = "a draft" if dry_run else f"Draft {edition.pk}"
                 transaction.set_rollback(dry_run)
         except ValidationError as error:
-            raise refusal(error) from None
+            raise command_error(error) from None
         done = f"{edition.number} of {agreement.slug}, imported history" if imported else agreement.slug
         if dry_run:
             self.stdout.write(f"Would import {identity} of {done}: {edition.title_kk} | {edition.title_ru}")
@@ -65,7 +64,7 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"{identity} of {done}: {edition.title_kk} | {edition.title_ru}")
             self.stdout.write(f"Publish it with: manage.py publish_edition {edition.pk}")
-            for message in lint.lint(bodies, **conf.lint()):
+            for message in lint(bodies, **conf.lint_options()):
                 place = " · ".join(filter(None, (message.language, message.clause, f"line {message.line}")))
                 self.stdout.write(f"{message.id} {message.severity} · {place} · {message.sentence('en')}")
 
@@ -74,7 +73,7 @@ class Command(BaseCommand):
             found = list(Agreement.objects.all()[:2])
             if len(found) > 1:
                 slugs = ", ".join(Agreement.objects.values_list("slug", flat=True))
-                raise refusal(f"There are several agreements: {slugs}.", "Say which one: --agreement SLUG.")
+                raise command_error(f"There are several agreements: {slugs}.", "Say which one: --agreement SLUG.")
             if found:
                 return found[0]
             slug, create = DEFAULT_SLUG, True
@@ -82,7 +81,7 @@ class Command(BaseCommand):
         if agreement is None:
             if not create:
                 known = ", ".join(Agreement.objects.values_list("slug", flat=True)) or "none"
-                raise refusal(
+                raise command_error(
                     f"There is no agreement {slug!r} (known: {known}).",
                     "Correct the slug, or add --create to make that agreement.",
                 )
@@ -90,15 +89,3 @@ class Command(BaseCommand):
             agreement.full_clean()
             agreement.save()
         return agreement
-
-
-def read(name: str) -> str:
-    """The file's text by the rule of ``agreement.text.source``."""
-    try:
-        with Path(name).open("rb") as file:
-            return source.decode(file.read(source.MAX_BYTES + 1), name)
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise refusal(f"{name!r} can't be read: {reason}.", "Check the file's name and rights.") from None
-    except source.SourceError as error:
-        raise refusal(str(error), error.hint) from None

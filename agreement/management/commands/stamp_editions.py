@@ -5,31 +5,36 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, no_translations
 
-from agreement import conf, stamping
-from agreement.management import refusal
+from agreement import conf
+from agreement.evidence import time_stamps
+from agreement.management import command_error
 
 
 class Command(BaseCommand):
     help = "Have the time stamp authority stamp every edition that has no stamp yet. Exit 1 if one still has none."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="say which, ask nobody")
+        parser.add_argument("--dry-run", action="store_true", help="name the editions, request no stamp")
 
     @no_translations
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         if not conf.get().TIMESTAMP_AUTHORITY:
-            raise refusal('AGREEMENT["TIMESTAMP_AUTHORITY"] is empty.', "Name the address of an RFC 3161 authority.")
+            raise command_error(
+                'AGREEMENT["TIMESTAMP_AUTHORITY"] is empty.', "Name the address of an RFC 3161 authority."
+            )
         failed = 0
-        for edition in stamping.unstamped():
+        for edition in time_stamps.unstamped():
             if dry_run:
                 self.stdout.write(f"Would stamp {edition}: {edition.digest}")
                 continue
             try:
-                stamp = stamping.stamp(edition)
-            except stamping.NotStamped as error:
+                stamp = time_stamps.stamp(edition)
+            except time_stamps.NotStamped as error:
                 failed += 1
                 self.stderr.write(f"{edition}: {error}")
             else:
                 self.stdout.write(f"Stamped {edition}: {stamp.stamped_at} by {stamp.authority}")
         if failed:
-            raise refusal(f"{failed} editions have no time stamp yet.", "They are published all the same; try again.")
+            raise command_error(
+                f"{failed} editions have no time stamp yet.", "They are published all the same; try again."
+            )

@@ -1,23 +1,23 @@
 from __future__ import annotations
 
-from typing import Any
-
 from django.apps import apps
 from django.core.management.base import BaseCommand, no_translations
 from django.db import DatabaseError, connections, router, transaction
 
-from agreement.management import refusal
-from agreement.models import Act, Edition, NoticeText, triggers
+from agreement.management import command_error
+from agreement.models import AuditEntry, Edition, NoticeText, verification
+from agreement.models.audit import AuditAction
+from agreement.seal import triggers
 
 
 class Command(BaseCommand):
-    help = "Recompute every digest and chain, and check that the database still guards them. Exit 1 on a fault."
+    help = "Recompute every digest and the chain, and check that the database still protects them. Exit 1 on a fault."
 
     @no_translations
-    def handle(self, **options: Any) -> None:
+    def handle(self, **options: object) -> None:
         connection = connections[router.db_for_read(Edition)]
         editions, faults = Edition.objects.published(), 0
-        for edition, sentence in editions.verify():
+        for edition, sentence in verification.faults(editions):
             faults += 1
             self.stderr.write(f"{edition} (id {edition.pk}): {sentence}")
         for text in NoticeText.objects.select_related("notice__edition__agreement").iterator(chunk_size=50):
@@ -25,7 +25,9 @@ class Command(BaseCommand):
                 faults += 1
                 self.stderr.write(f"{text.notice} ({text.channel}, {text.language}): these are not the words sent.")
         if connection.vendor not in triggers.VENDORS:
-            self.stdout.write(f"No triggers on {connection.vendor}: the seal is in Python and in the chain only.")
+            self.stdout.write(
+                f"No triggers on {connection.vendor}: the seal consists of Python code and the chain only."
+            )
         else:
             for name in triggers.missing(connection, apps.get_model):
                 faults += 1
@@ -37,20 +39,20 @@ class Command(BaseCommand):
                 )
         self._log(faults)
         if faults:
-            raise refusal(
+            raise command_error(
                 f"{faults} faults in {editions.count()} editions.",
                 "Compare with a backup and with the digests in notices; `migrate` reinstalls missing triggers.",
             )
-        self.stdout.write(f"{editions.count()} editions verified: every digest and the chain hold.")
+        self.stdout.write(f"{editions.count()} editions verified: every digest and the chain are correct.")
 
     def _log(self, faults: int) -> None:
-        """Leave word for ``agreement_status``; an auditor's role that may only read goes on without."""
+        """Record the verification for ``agreement_status``. A database role that may only read records nothing."""
         latest = Edition.objects.published().order_by("-pk").first()
         if latest is None:
             return
-        kind = Act.Kind.FAULTY if faults else Act.Kind.VERIFIED
+        kind = AuditAction.FAULTY if faults else AuditAction.VERIFIED
         try:
-            with transaction.atomic(using=router.db_for_write(Act)):
-                Act.objects.log(kind, on=latest, note=f"{faults}" if faults else "")
+            with transaction.atomic(using=router.db_for_write(AuditEntry)):
+                AuditEntry.objects.log(kind, on=latest, note=f"{faults}" if faults else "")
         except DatabaseError:
             self.stdout.write("Not written to the log: this database role may only read.")

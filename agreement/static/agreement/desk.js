@@ -4,7 +4,7 @@
 (() => {
     const desk = document.getElementById("agreement-desk");
     if (!desk) return;
-    const said = desk.dataset;
+    const labels = desk.dataset;
     const form = desk.closest("form");
     const make = (tag, className, text) => {
         const element = document.createElement(tag);
@@ -14,7 +14,7 @@
     };
     const languages = ["kk", "ru"];
     const sides = {};
-    let texts = {}, messages = [], asked = 0, saving = false, sure = false, dirty = false, together = true, panel = "preview";
+    let texts = {}, messages = [], checks = 0, saving = false, sure = false, dirty = false, together = true, panel = "preview";
 
     // One text with its margin and its findings.
     for (const language of languages) {
@@ -23,13 +23,13 @@
         const editor = make("div", "agreement-editor"), margin = make("div", "agreement-margin");
         const marks = make("div", "agreement-marks"), mirror = make("div", "agreement-mirror");
         const findings = make("ul", "agreement-findings");
-        findings.setAttribute("aria-label", said.findings);
+        findings.setAttribute("aria-label", labels.findings);
         margin.setAttribute("aria-hidden", "true");
         mirror.setAttribute("aria-hidden", "true");
         area.before(editor);
         margin.append(marks);
         editor.append(margin, area, mirror);
-        const counterpart = make("button", "button agreement-counterpart", said.counterpart);
+        const counterpart = make("button", "button agreement-counterpart", labels.counterpart);
         counterpart.type = "button";
         counterpart.lang = document.documentElement.lang;
         editor.after(counterpart, findings);
@@ -42,29 +42,29 @@
     }
 
     // The bar and the panel below the two texts.
-    const bar = make("div", "agreement-bar"), status = make("span", "agreement-status"), kept = make("span", "agreement-kept");
+    const bar = make("div", "agreement-bar"), status = make("span", "agreement-status"), stored = make("span", "agreement-stored");
     status.setAttribute("role", "status");
-    kept.setAttribute("role", "status");
+    stored.setAttribute("role", "status");
     const tabs = {};
     for (const name of ["preview", "changes"]) {
-        tabs[name] = make("button", "button", said[name]);
+        tabs[name] = make("button", "button", labels[name]);
         tabs[name].type = "button";
         tabs[name].addEventListener("click", () => { panel = panel === name ? "" : name; check(); });
         bar.append(tabs[name]);
     }
-    const step = make("label", "agreement-together", ` ${said.together}`), tick = make("input");
+    const step = make("label", "agreement-together", ` ${labels.together}`), tick = make("input");
     tick.type = "checkbox";
     tick.checked = together;
     tick.addEventListener("change", () => { together = tick.checked; });
     step.prepend(tick);
-    bar.append(step, status, kept);
+    bar.append(step, status, stored);
     const shown = make("div", "agreement-panel"), pages = {};
     for (const language of languages) {
         const page = make("div", "agreement-preview");
         page.lang = language;
         page.tabIndex = 0;
         page.setAttribute("role", "region");
-        page.setAttribute("aria-label", said[language]);
+        page.setAttribute("aria-label", labels[language]);
         pages[language] = page;
         shown.append(page);
     }
@@ -81,7 +81,7 @@
         return ((texts[language] || {}).units || []).find((unit) => unit.number === number);
     }
     function measure(language) {
-        // A textarea does not say where its lines stand: the same words in a box of the same width do.
+        // A textarea does not give the positions of its lines. A box of the same width with the same words does.
         const {area, mirror} = sides[language], style = getComputedStyle(area);
         for (const name of ["fontFamily", "fontSize", "fontWeight", "lineHeight", "letterSpacing", "paddingTop", "paddingLeft", "paddingRight", "tabSize"]) {
             mirror.style[name] = style[name];
@@ -104,7 +104,7 @@
             const number = make("span", "agreement-number", unit.label || unit.number);
             if (texts[other] && !unitOf(other, unit.number)) {
                 number.classList.add("agreement-lonely");
-                number.title = said.lonely;
+                number.title = labels.lonely;
             }
             number.addEventListener("click", () => toCounterpart(language, unit));
             at(unit.line).append(number);
@@ -154,7 +154,7 @@
         }
     }
 
-    // What the site says of the texts.
+    // Preview and findings of the texts, from the site.
     function posted(extra) {
         const fields = new FormData();
         for (const [name, value] of new FormData(form)) {
@@ -171,7 +171,7 @@
         throw Object.assign(new Error(String(answer.status)), {refused: answer.status === 403});
     }
     async function renewed() {
-        // Who logged in anew in another tab has a new token there: the one of this form is of the login before.
+        // After a login in another tab, the token of this form is that of the earlier login: take the new one.
         const answer = await fetch(location.href, {headers: {"Accept": "text/html"}});
         const there = new DOMParser().parseFromString(await answer.text(), "text/html");
         const token = there.querySelector("[name=csrfmiddlewaretoken]");
@@ -179,21 +179,21 @@
         return Boolean(token);
     }
     async function check() {
-        const turn = ++asked;
+        const turn = ++checks;
         let answer;
         try {
-            answer = await ask(said.check, panel === "changes" ? {changes: "1"} : {});
+            answer = await ask(labels.check, panel === "changes" ? {changes: "1"} : {});
         } catch {
-            status.textContent = said.offline;
+            status.textContent = labels.offline;
             return;
         }
-        if (turn !== asked) return;
+        if (turn !== checks) return;
         if (answer.sentence) {
             status.textContent = answer.sentence;
             return;
         }
         ({texts, messages} = answer);
-        status.textContent = answer.said;
+        status.textContent = answer.summary;
         for (const language of languages) {
             measure(language);
             draw(language);
@@ -204,10 +204,10 @@
         shown.hidden = !panel;
     }
     function list(language) {
-        const mine = messages.filter((message) => message.language === language || (!message.language && language === "kk"));
-        sides[language].findings.replaceChildren(...mine.map((message) => {
+        const own = messages.filter((message) => message.language === language || (!message.language && language === "kk"));
+        sides[language].findings.replaceChildren(...own.map((message) => {
             const item = make("li", `agreement-${message.severity}`);
-            const place = message.line ? `${said.line} ${message.line}` : message.language ? "" : said.both;
+            const place = message.line ? `${labels.line} ${message.line}` : message.language ? "" : labels.both;
             const button = make("button", "agreement-to", [place, message.sentence].filter(Boolean).join(": "));
             button.type = "button";
             button.addEventListener("click", () => toLine(language, message.line || 1));
@@ -220,18 +220,18 @@
         const target = pages[language], place = target.scrollTop;
         if (panel === "changes") {
             target.innerHTML = changes ? changes.html : "";
-            target.prepend(make("p", "agreement-said", changes ? changes.said : said.none));
+            target.prepend(make("p", "agreement-changes-summary", changes ? changes.summary : labels.none));
         } else {
             target.innerHTML = texts[language].html;
             target.prepend(make("h3", "", texts[language].title));
-            // The two previews stand on one page: their anchors must not meet.
+            // Both previews are on one page: each gets anchors of its own.
             for (const element of target.querySelectorAll("[id]")) element.id = `preview-${language}-${element.id}`;
             for (const link of target.querySelectorAll("a[href^='#']")) link.hash = `preview-${language}-${link.hash.slice(1)}`;
         }
         target.scrollTop = place;
     }
 
-    // What is typed is kept, and not left by mistake.
+    // Unsaved text is stored, and the page is not closed by mistake.
     let soon = 0, later = 0;
     function changed() {
         dirty = true;
@@ -242,17 +242,17 @@
     function keepLater() {
         clearTimeout(later);
         later = setTimeout(async () => {
-            if (document.getElementById("agreement-slot")) { // What is in the slot is still to be decided on.
-                kept.textContent = said.undecided;
+            if (document.getElementById("agreement-slot")) { // The author decides on the stored text first.
+                stored.textContent = labels.undecided;
                 return;
             }
             try {
-                const answer = await ask(said.autosave, {});
-                kept.textContent = answer.said || answer.sentence;
+                const answer = await ask(labels.autosave, {});
+                stored.textContent = answer.sentence;
             } catch {
-                kept.textContent = said.offline;
+                stored.textContent = labels.offline;
             }
-        }, Number(said.pause || 3000));
+        }, Number(labels.pause || 3000));
     }
     form.addEventListener("input", (event) => { if (!(event.target.id || "").startsWith("id_body_")) { dirty = true; keepLater(); } });
     form.addEventListener("submit", async (event) => {
@@ -261,34 +261,34 @@
             saving = true;
             return;
         }
-        // Logged out, the browser would be led to the login, and the words on the page would be gone.
+        // If the user is logged out, the browser would show the login page, and the text would be lost.
         event.preventDefault();
         if (saving) return;
         saving = true;
         try {
-            await ask(said.check, {});
+            await ask(labels.check, {});
             sure = true;
         } catch (error) {
-            sure = Boolean(error.refused); // The page that refuses gives the words back.
+            sure = Boolean(error.refused); // The page that refuses returns the text.
         }
         if (sure) {
             form.requestSubmit(event.submitter);
         } else {
             saving = false;
-            kept.textContent = said.offline;
-            kept.scrollIntoView({block: "center"});
+            stored.textContent = labels.offline;
+            stored.scrollIntoView({block: "center"});
         }
     });
     addEventListener("beforeunload", (event) => { if (dirty && !saving) event.preventDefault(); });
     const discard = document.getElementById("agreement-discard");
     if (discard) {
         discard.addEventListener("click", async () => {
-            await ask(said.autosave, {discard: "1"});
+            await ask(labels.autosave, {discard: "1"});
             document.getElementById("agreement-slot").remove();
             if (dirty) keepLater();
         });
     }
-    if ("unsaved" in said) { // A save was refused: the words on the page are nowhere else.
+    if ("unsaved" in labels) { // A save was refused: the text is on this page alone.
         dirty = true;
         keepLater();
     }

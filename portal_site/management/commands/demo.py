@@ -27,31 +27,31 @@ from django.test.utils import override_settings
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from agreement import dates, dispatch
-from agreement.models import Agreement, Delivery, Edition, EditionError
+from agreement.models import Agreement, Delivery, DeliveryOutcome, Edition, EditionError
+from agreement.notices import dispatch
+from agreement.text import dates, languages
 from portal_site import mailbox
 from portal_site.models import Profile
 
 HOST, PORT = "127.0.0.1", 8000
 SLUG = "user-agreement"
 ZONE = "Asia/Almaty"
-LANGUAGES = ("kk", "ru")
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
-#: When the editions from before this software took effect; the one without a moment is published by the demo.
+#: When the editions took effect that are older than this software. The demo publishes the one without a moment.
 HISTORY = {
     1: datetime(2024, 2, 12, 9, 0, tzinfo=ZoneInfo(ZONE)),
     2: datetime(2025, 2, 1, 9, 0, tzinfo=ZoneInfo(ZONE)),
 }
-#: Names of the readers, and the language of their letters; "" is a reader who never said.
+#: Names of the readers, and the language of their letters; "" is a reader whose language is unknown.
 READERS = {
     f"reader-{number}": language
     for number, language in enumerate(("kk", "ru", "", "kk", "ru", "kk", "ru", "kk", ""), start=1)
 }
 ADMIN = "admin"
-#: How long a demo waits for another one that is filling the same database, in seconds.
-PATIENCE = 60
-#: PostgreSQL's name for the lock that keeps them apart.
-ADVISORY = 7_346_921
+#: Seconds for which a demo waits for another one that is filling the same database.
+WAIT_SECONDS = 60
+#: The number of the PostgreSQL advisory lock that admits one demo at a time.
+ADVISORY_LOCK = 7_346_921
 
 logger = logging.getLogger("agreement")
 
@@ -68,24 +68,24 @@ class Command(BaseCommand):
         if not no_serve:
             require_free(port)
         with links_to(port):
-            with alone():
-                if not no_serve:  # The demo waited for may be served there by now.
+            with exclusive():
+                if not no_serve:  # The other demo may be served there by now.
                     require_free(port)
                 agreement, password = self.fill()
             self.report(agreement, password)
             if no_serve:
                 again = "python manage.py demo" + (f" --port {port}" if port != PORT else "")
-                self.say(f"\nNothing is served now. Serve it with: {again}")
+                self.print(f"\nNothing is served now. Serve it with: {again}")
             else:
-                breath = settings.AGREEMENT["NOTICE_DELAY"].total_seconds()
-                self.say("\nPublish an edition in the administration: its notices come to the mailbox,")
-                self.say(f"{breath:.0f} seconds later, so that they can be held (AGREEMENT_NOTICE_DELAY).")
-                self.say("Ctrl+C ends the demo.\n")
-                threading.Thread(target=deliver_for_ever, daemon=True).start()
+                delay = settings.AGREEMENT["NOTICE_DELAY"].total_seconds()
+                self.print("\nPublish an edition in the administration: its notices come to the mailbox,")
+                self.print(f"{delay:.0f} seconds later, so that they can be paused (AGREEMENT_NOTICE_DELAY).")
+                self.print("Ctrl+C ends the demo.\n")
+                threading.Thread(target=deliver_continuously, daemon=True).start()
                 call_command("runserver", f"{HOST}:{port}", use_reloader=False)
 
     def fill(self) -> tuple[Agreement, str]:
-        """The agreement with its editions, and the administrator's password if it was made now."""
+        """Create what is missing; return the agreement, and the administrator's password if it was made now."""
         require_own_database()
         call_command("migrate", verbosity=0, interactive=False)
         password = make_people()
@@ -96,7 +96,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error} {error.hint}") from None
         try:
             call_command("deliver_notices", once=True, stdout=self.stdout)
-        except CommandError as error:  # A mailbox that can't be written keeps nobody from the pages.
+        except CommandError as error:  # A mailbox that can't be written does not stop the pages.
             self.stderr.write(self.style.WARNING(str(error)))
         return agreement, password
 
@@ -104,11 +104,11 @@ class Command(BaseCommand):
         now = timezone.now()
         edition = Edition.objects.in_force(now).get(agreement=agreement)
         editions = Edition.objects.published().filter(agreement=agreement).count()
-        sent = Delivery.objects.filter(outcome=Delivery.Outcome.SENT).count()
-        since = dates.instant(edition.effective_from, "en", agreement.time_zone)
-        self.say(self.style.SUCCESS("\nThe demo is ready."))
-        self.say(f"Edition {edition.number} is in force since {since}.")
-        self.say(f"Editions in the archive: {editions}. Notices sent: {sent}.\n")
+        sent = Delivery.objects.filter(outcome=DeliveryOutcome.SENT).count()
+        since = dates.instant(edition.effective_from or now, "en", agreement.time_zone)
+        self.print(self.style.SUCCESS("\nThe demo is ready."))
+        self.print(f"Edition {edition.number} is in force since {since}.")
+        self.print(f"Editions in the archive: {editions}. Notices sent: {sent}.\n")
         self.row("Front page", address("ru", "home"))
         self.row("Келісім (kk)", address("kk", "agreement:current", SLUG))
         self.row("Соглашение (ru)", address("ru", "agreement:current", SLUG))
@@ -119,14 +119,14 @@ class Command(BaseCommand):
         self.row("  user", ADMIN)
         self.row(
             "  password",
-            password or f"kept from the first run; another one: python manage.py changepassword {ADMIN}",
+            password or f"set in the first run; to change it: python manage.py changepassword {ADMIN}",
         )
         self.row("  readers", f"{next(iter(READERS))} and the others log in with the same one")
 
     def row(self, name: str, value: str) -> None:
-        self.say(f"  {name:<17}{value}")
+        self.print(f"  {name:<17}{value}")
 
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         self.stdout.write(line)
 
 
@@ -145,16 +145,16 @@ def require_demo_settings() -> None:
 
 
 def require_own_database() -> None:
-    """Raises ``CommandError`` if the database holds users or agreements, and no demo made it; writes nothing.
+    """Raises ``CommandError`` if the database contains users or agreements that no demo made; writes nothing.
 
-    What people made in a demo since, such as an author to try the desk with, is no hindrance.
+    What people have added to a demo since, such as an author who tries the admin, does not matter.
     """
     users = get_user_model()._default_manager.order_by("pk")
-    # A database that was never migrated, or not to its end, has none.
+    # A database that was never migrated completely has no such tables.
     tables = connection.introspection.table_names()
     has_users, has_agreements = (model._meta.db_table in tables for model in (users.model, Agreement))
     mails = [mail(name) for name in READERS]
-    # The readers and the administrator are made together: an "admin" without readers is somebody else's.
+    # The readers and the administrator are made together: an "admin" without readers was not made by a demo.
     if not has_users or users.filter(username__in=READERS, email__in=mails).exists():
         return
     if (name := users.values_list("username", flat=True).first()) is not None:
@@ -164,23 +164,23 @@ def require_own_database() -> None:
     else:
         return
     raise CommandError(
-        f"This database holds {found}, which the demo did not make: nothing was written. Serve it with: "
+        f"This database contains {found}, which the demo did not make: nothing was written. Serve it with: "
         "python manage.py runserver. Or name a database of the demo's own: DATABASE_URL=sqlite:///demo.sqlite3"
     )
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Keep other demos off this database meanwhile; a killed demo keeps nobody off. Raises ``CommandError``.
+def exclusive() -> Iterator[None]:
+    """Let no other demo fill this database meanwhile. Raises ``CommandError`` if another one does not end.
 
-    The lock is the database server's. SQLite's is on an empty file beside the database, because one on the
-    database would keep the demo off as well.
+    The lock is the database server's, so that it ends with its process. For SQLite it is on an empty file beside the
+    database, because a lock on the database would stop this demo too.
     """
-    busy = f"Another demo has been filling this database for {PATIENCE} s. Run this one when that one has ended."
+    busy = f"Another demo has been filling this database for {WAIT_SECONDS} s. Run this one when that one has ended."
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            for _attempt in range(PATIENCE):
-                cursor.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY])
+            for _attempt in range(WAIT_SECONDS):
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY_LOCK])
                 if cursor.fetchone()[0]:
                     break
                 time.sleep(1)
@@ -190,14 +190,15 @@ def alone() -> Iterator[None]:
             yield
         finally:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY])
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
         return
+    # Only the connection of SQLite has this method, which mypy does not know.
     if connection.vendor != "sqlite" or connection.is_in_memory_db():  # type: ignore[attr-defined]
         yield
         return
     beside = f"{connection.settings_dict['NAME']}-demo"
     try:
-        lock = sqlite3.connect(beside, timeout=PATIENCE, isolation_level=None)
+        lock = sqlite3.connect(beside, timeout=WAIT_SECONDS, isolation_level=None)
     except sqlite3.OperationalError as error:
         raise CommandError(f"{beside!r} can't be written ({error}). Name a folder that can.") from None
     with closing(lock):
@@ -209,7 +210,7 @@ def alone() -> Iterator[None]:
 
 
 def require_free(port: int) -> None:
-    """Raises ``CommandError`` before anything is written if nobody could be served at that port."""
+    """Raises ``CommandError`` before anything is written if that port can't be used."""
     hint = f"Name another one: python manage.py demo --port {port + 1 if 0 < port < 65535 else 8001}"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -220,8 +221,8 @@ def require_free(port: int) -> None:
             raise CommandError(f"Port {port} can't be used ({reason.lower()}). {hint}") from None
 
 
-def links_to(port: int) -> AbstractContextManager[Any]:
-    """Mails and pages name the address this demo serves, unless ``AGREEMENT_BASE_URL`` names another."""
+def links_to(port: int) -> AbstractContextManager[object]:
+    """Mails and pages link to the address of this demo, unless ``AGREEMENT_BASE_URL`` names another."""
     if os.environ.get("AGREEMENT_BASE_URL"):
         return nullcontext()
     return override_settings(
@@ -245,10 +246,10 @@ def make_people() -> str:
     with transaction.atomic():
         first = not users.filter(username=ADMIN).exists()
         password = secrets.token_urlsafe(12) if first else ""
-        hashed = make_password(password or None)  # Once for all: a hash is slow on purpose. None can't log in.
+        hashed = make_password(password or None)  # One hash for all, because hashing is slow. None can't log in.
         for name, language in READERS.items():
-            user, made = users.get_or_create(username=name, defaults={"email": mail(name), "password": hashed})
-            if made:
+            user, created = users.get_or_create(username=name, defaults={"email": mail(name), "password": hashed})
+            if created:
                 Profile.objects.create(user=user, language=language)
         if first:
             users.create_superuser(ADMIN, mail(ADMIN), password)
@@ -256,8 +257,8 @@ def make_people() -> str:
 
 
 def load_samples() -> Agreement:
-    """Record or publish the sample editions that are missing, each whole or not at all."""
-    agreement, _made = Agreement.objects.get_or_create(slug=SLUG, defaults={"time_zone": ZONE})
+    """Record or publish the sample editions that are missing, each completely or not at all."""
+    agreement, _created = Agreement.objects.get_or_create(slug=SLUG, defaults={"time_zone": ZONE})
     admin = get_user_model()._default_manager.get(username=ADMIN)
     for stated in json.loads((SAMPLES / "editions.json").read_text(encoding="utf-8")):
         number = stated.pop("number")
@@ -268,8 +269,8 @@ def load_samples() -> Agreement:
                 continue
             with reversion.create_revision():
                 reversion.set_user(admin)
-                reversion.set_comment(", ".join(file(number, language).name for language in LANGUAGES))
-                edition = Edition.objects.draft(agreement=agreement, bodies=bodies(number), **stated)
+                reversion.set_comment(", ".join(file(number, language).name for language in languages.LANGUAGES))
+                edition = Edition.objects.create_draft(agreement=agreement, bodies=bodies(number), **stated)
             if moment := HISTORY.get(number):
                 edition.record(effective_from=moment, by=admin)
             else:
@@ -278,15 +279,15 @@ def load_samples() -> Agreement:
 
 
 def bodies(number: int) -> dict[str, str]:
-    return {language: file(number, language).read_text(encoding="utf-8") for language in LANGUAGES}
+    return {language: file(number, language).read_text(encoding="utf-8") for language in languages.LANGUAGES}
 
 
 def file(number: int, language: str) -> Path:
     return SAMPLES / f"edition-{number}.{language}.md"
 
 
-def deliver_for_ever() -> None:
-    """What ``deliver_notices --watch`` does in a deployment, in a thread that ends with the demo."""
+def deliver_continuously() -> None:
+    """Do what ``deliver_notices --watch`` does in a deployment, in a thread that ends with the demo."""
     while True:
         time.sleep(1)
         try:

@@ -1,5 +1,4 @@
 from modeltranslation.translator import TranslationOptions, register
-
 from pages.models import Page
 
 

@@ -8,10 +8,10 @@ from django.core import mail
 from django.db import IntegrityError, connection, transaction
 from django.test import LiveServerTestCase, TestCase, TransactionTestCase
 from django.utils import translation
-
-from agreement import dispatch
-from agreement.models import Agreement, Edition, Notice
 from people.models import Person, Profile
+
+from agreement.models import Agreement, Edition, Notice, verification
+from agreement.notices import dispatch
 
 KK = "# Ережелер\n\n## 1. ЖАЛПЫ\n\n1.1. Бірінші тармақ.\n"
 RU = "# Правила\n\n## 1. ОБЩИЕ\n\n1.1. Первый пункт.\n"
@@ -27,14 +27,14 @@ class Publishes:
         self.person = Person.objects.create(phone="+70000000001")
         Profile.objects.create(person=self.person, address="reader@example.kz", language="kk")
         rules = Agreement.objects.create(slug="rules")
-        self.edition = Edition.objects.draft(agreement=rules, bodies={"kk": KK, "ru": RU})
+        self.edition = Edition.objects.create_draft(agreement=rules, bodies={"kk": KK, "ru": RU})
         self.edition.publish(by=self.person)
 
     def assert_published_and_sealed(self) -> None:
         assert Edition.objects.in_force().get().number == 1
         assert Edition.objects.get().published_by == "+70000000001"
         assert Notice.objects.get().edition == self.edition
-        assert list(Edition.objects.verify()) == []
+        assert list(verification.faults()) == []
         with self.assertRaisesMessage(IntegrityError, "is sealed"), transaction.atomic():
             Edition.objects.update(body_kk="x")
 
@@ -58,18 +58,18 @@ class InATransaction(Publishes, TestCase):
     def test_an_edition_is_drafted_and_published_under_every_language_of_the_site(self) -> None:
         for code, _name in settings.LANGUAGES:
             with translation.override(code):
-                draft = Edition.objects.draft(
+                draft = Edition.objects.create_draft(
                     agreement=self.edition.agreement, bodies={"kk": KK, "ru": RU}, summary_ru=code
                 )
                 draft.publish()
                 assert (draft.body_kk, draft.body_ru, draft.summary_ru) == (KK, RU, code)
-                assert list(Edition.objects.verify()) == []
+                assert list(verification.faults()) == []
 
     def test_notices_reach_people_by_the_address_and_in_the_language_the_site_keeps_for_them(self) -> None:
         other = Person.objects.create(phone="+70000000009")
         Profile.objects.create(person=other, address="other@example.kz", language="ru")
-        tally = dispatch.work()
-        assert (tally.sent, tally.faults, tally.outage) == (2, [], ""), tally
+        counts = dispatch.work()
+        assert (counts.sent, counts.faults, counts.outage) == (2, [], ""), counts
         languages = {message.to[0]: message.extra_headers["Content-Language"] for message in mail.outbox}
         assert languages == {"reader@example.kz": "kk", "other@example.kz": "ru"}
         assert "https://host.example.kz/" in mail.outbox[0].body

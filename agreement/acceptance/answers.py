@@ -1,0 +1,122 @@
+"""The answers to requests that may not go on: a redirect to the page that asks, 400, 403, 409 or 503."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from agreement import conf
+from agreement.acceptance import requests
+from agreement.acceptance.known import Requirement
+from agreement.models import StaleEditionError
+
+logger = logging.getLogger("agreement")
+
+
+#: The types of the problems that programs are answered (RFC 9457).
+NOT_ACCEPTED, WITHDRAWN = "urn:agreement:not-accepted", "urn:agreement:withdrawn"
+UNAVAILABLE, STALE = "urn:agreement:unavailable", "urn:agreement:stale"
+
+
+def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) -> HttpResponse:
+    """A redirect to the page that asks, if the request is for a page. Else 403 with the address of that page."""
+    withdrawn = any(one.withdrawn for one in to_accept)
+    path = reverse("agreement:withdraw") if withdrawn else reverse("agreement:accept", args=[to_accept[0].slug])
+    response: HttpResponse
+    if request.method == "GET" and requests.opens_page(request):
+        response = HttpResponseRedirect(f"{path}?{urlencode({'next': request.get_full_path()})}")
+    else:
+        response = problem(
+            status=403,
+            kind=WITHDRAWN if withdrawn else NOT_ACCEPTED,
+            title=_("Consent was withdrawn.") if withdrawn else _("The user agreement has not been accepted."),
+            detail=what_to_accept(to_accept),
+            agreements=[
+                {
+                    "agreement": one.slug,
+                    "edition": one.number,
+                    "digest": one.digest,
+                    "address": request.build_absolute_uri(reverse("agreement:edition", args=[one.slug, one.number])),
+                    "accept": request.build_absolute_uri(reverse("agreement:accept", args=[one.slug])),
+                }
+                for one in to_accept
+            ],
+        )
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+def what_to_accept(to_accept: Sequence[Requirement]) -> str:
+    """A sentence: nothing was done, and what the user must do first."""
+    if names := ", ".join(one.slug for one in to_accept if one.withdrawn):
+        sentence = _("Nothing was done: the agreement was suspended or ended by a withdrawal: %(names)s.")
+        return sentence % {"names": names}
+    names = ", ".join(f"{one.slug} {one.number}" for one in to_accept)
+    sentence = ngettext(
+        "Nothing was done: read and accept this edition first: %(names)s.",
+        "Nothing was done: read and accept these editions first: %(names)s.",
+        len(to_accept),
+    )
+    return sentence % {"names": names}
+
+
+def stale_edition(request: HttpRequest, error: Exception) -> HttpResponse | None:
+    """409, if the error says that another edition took effect after a form was checked; ``None`` for other errors."""
+    if not isinstance(error, StaleEditionError):
+        return None
+    response: HttpResponse
+    if requests.opens_page(request):
+        response = HttpResponse(
+            render_to_string("agreement/pages/form_conflict.html", {"path": request.path}, request), status=409
+        )
+    else:
+        detail = " ".join(error.messages)
+        response = problem(status=409, kind=STALE, title=_("Another edition is in force now."), detail=detail)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse | None:
+    """503, if the setting ``DATABASE_AWAY`` does not let this request go on without the database; else ``None``."""
+    logger.error("the gate can't ask the database: %s", error)
+    passing = conf.get().DATABASE_AWAY
+    if passing == "all" or (passing == "read" and request.method in requests.SAFE):
+        return None
+    response = problem(
+        status=503,
+        kind=UNAVAILABLE,
+        title=_("The site can't be used for a moment."),
+        detail=_("Nothing was done. Try again in a few seconds."),
+    )
+    response.headers["Retry-After"] = "5"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def unknown_charset(request: HttpRequest) -> HttpResponse | None:
+    """400, if the request names a charset that Python knows but that is no charset of texts, such as ``base64``; else
+    ``None``. Django would raise an exception when the parameters of such a request are first read.
+    """
+    try:
+        b"\xd2".decode(request.encoding or "ascii", "replace")
+    except (LookupError, ValueError):
+        sentence = _("No text is written in the charset that the request names. Send it in UTF-8.")
+        return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
+    return None
+
+
+def problem(*, status: int, kind: str, **members: object) -> HttpResponse:
+    """An answer to a program in the form of RFC 9457 (``application/problem+json``); ``kind`` is its type."""
+    return JsonResponse(
+        {"type": kind, "status": status, **members},
+        status=status,
+        content_type="application/problem+json",
+        json_dumps_params={"ensure_ascii": False},
+    )

@@ -1,0 +1,57 @@
+"""Decorators for views that need an acceptance, or none."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+
+from agreement.acceptance.gate import SiteView, check
+
+
+def acceptance_required(view: SiteView) -> SiteView:
+    """Check before that view. For a class: ``@method_decorator(acceptance_required, name="dispatch")``.
+
+    A view of Django REST framework determines its user itself, after the decorator has run. The decorator on such a
+    view raises ``ImproperlyConfigured``. Put it below ``@api_view`` or on a handler, or give the class the permission
+    :class:`agreement.permissions.HasAccepted`.
+    """
+    view_class = _view_class(view)
+
+    # Below ``@api_view`` the request is an object of Django REST framework, which has no type here.
+    def refusal(request: Any) -> HttpResponse | None:
+        if isinstance(request, HttpRequest) and hasattr(view_class, "permission_classes"):
+            msg = f"{view} determines its user by itself: give it permission_classes = [HasAccepted] instead."
+            raise ImproperlyConfigured(msg)
+        return check(request)
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: object, **kwargs: object) -> Any:
+        return refusal(request) or view(request, *args, **kwargs)
+
+    @wraps(view)
+    async def checked_async(request: HttpRequest, *args: object, **kwargs: object) -> Any:
+        return await sync_to_async(refusal)(request) or await view(request, *args, **kwargs)
+
+    return checked_async if iscoroutinefunction(view) or getattr(view_class, "view_is_async", False) else checked
+
+
+def _view_class(view: SiteView) -> object:
+    """The class whose view or method this is, or the instance of it that a method is bound to; ``None`` for others."""
+    wrapped: object = view
+    while wrapped is not None:
+        bound_to = getattr(getattr(wrapped, "func", None), "__self__", None)
+        found: object = getattr(wrapped, "view_class", None) or bound_to
+        if found is not None:
+            return found
+        wrapped = getattr(wrapped, "__wrapped__", None)
+    return None
+
+
+def acceptance_not_required(view: SiteView) -> SiteView:
+    """Exempt that view from the check of the middleware: a health check, a page for all."""
+    view.agreement_exempt = True  # type: ignore[attr-defined]  # A function has no such attribute by type.
+    return view

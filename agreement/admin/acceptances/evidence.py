@@ -1,0 +1,93 @@
+"""The export of evidence about a user, deleted or not, or about an edition: a ZIP. Every export is logged."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Any, cast
+
+from django import forms
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement.admin.base import AdminView, LabelledDateTime
+from agreement.evidence import export_editions, export_user, find_user_key
+from agreement.evidence.bundle import bundle_response
+from agreement.models import Edition
+
+
+class EvidenceForm(forms.Form):
+    """About which user or edition, and as of when."""
+
+    user = forms.CharField(
+        label=_("user"),
+        required=False,
+        max_length=255,
+        help_text=_("The name or the key of a user, also of a deleted one."),
+    )
+    edition = forms.ModelChoiceField(Edition.objects.none(), label=_("edition"), required=False)
+    at = forms.SplitDateTimeField(
+        label=_("as it stood then"), required=False, widget=LabelledDateTime, help_text=_("Now, if left empty.")
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        edition = cast("forms.ModelChoiceField[Edition]", self.fields["edition"])
+        edition.queryset = Edition.objects.published().select_related("agreement").without_texts("body", "summary")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        at: datetime = cleaned.get("at") or timezone.now()
+        cleaned["at"] = at
+        if at > timezone.now():
+            self.add_error("at", _("That moment is still to come."))
+        edition = cleaned.get("edition")
+        if bool(cleaned.get("user")) == bool(edition):
+            raise ValidationError(_("Name either a user or an edition."), code="one_of_two")
+        if edition and edition.recorded_at > at:
+            self.add_error("edition", _("It was not yet recorded then."))
+        return cleaned
+
+
+class EvidenceView(AdminView):
+    """``…/evidence/``: asks about whom or what, and answers with the file."""
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        _require_permission(request)
+        return self._ask(EvidenceForm(initial={"user": request.GET.get("user", "")}))
+
+    def post(self, request: HttpRequest) -> HttpResponseBase:
+        _require_permission(request)
+        form = EvidenceForm(request.POST)
+        if form.is_valid() and (response := _export(request, form)):
+            return response
+        return self._ask(form)
+
+    def _ask(self, form: EvidenceForm) -> HttpResponse:
+        media = self.model_admin.media + form.media
+        return self.render("acceptance/evidence", title=gettext("Export evidence"), form=form, media=media)
+
+
+def _require_permission(request: HttpRequest) -> None:
+    if not request.user.has_perm("agreement.export_evidence"):
+        raise PermissionDenied
+
+
+def _export(request: HttpRequest, form: EvidenceForm) -> HttpResponseBase | None:
+    """The ZIP; ``None`` if there is no evidence, and then the form says so."""
+    user, edition, at = (form.cleaned_data[name] for name in ("user", "edition", "at"))
+    try:
+        if edition:
+            complete = Edition.objects.select_related("agreement").get(pk=edition.pk)
+            export = partial(export_editions, [complete], at=at, by=request.user)
+            return bundle_response(export, filename=f"{edition.agreement.slug}-{edition.number}.zip")
+        return bundle_response(partial(export_user, find_user_key(user), at=at, by=request.user), filename="user.zip")
+    except ValidationError as error:
+        form.add_error("user", error)
+    except LookupError:
+        form.add_error("user", gettext("Nothing is known of such a user by then."))
+    return None

@@ -1,0 +1,179 @@
+"""The register of acceptances, for privacy officers.
+
+They record acceptances on paper, and change none. Every view is logged.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement import conf
+from agreement.admin.acceptances.evidence import EvidenceView
+from agreement.admin.acceptances.reports import CsvView, ReportIndexView, ReportView
+from agreement.admin.base import (
+    DATETIME_FIELDS,
+    TEXT_COLUMNS,
+    AdminForm,
+    LoggedViews,
+    LongList,
+    ReadOnly,
+    UserSearch,
+    copy_row,
+    moment,
+    public_address,
+    yes_or_no,
+)
+from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Edition, StaleEditionError
+from agreement.models.audit import AuditAction, name_of
+from agreement.text.languages import LANGUAGES
+
+#: What an officer writes about an acceptance on paper.
+PAPER_FIELDS = ("user", "edition", "language", "reason")
+
+
+class _AlreadyRecorded(Exception):
+    """The acceptance to be recorded is in the register already; ``row`` is its row."""
+
+    def __init__(self, row: Acceptance) -> None:
+        super().__init__(row)
+        self.row = row
+
+
+class OnBehalfForm(AdminForm):
+    """The acceptance of an edition in force by a user who accepted on paper, or orally; an officer records it."""
+
+    class Meta:
+        model = Acceptance
+        fields = PAPER_FIELDS
+        help_texts = {"reason": _("By which paper or words, and when: “application No 5 of 1 March 2026”.")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "edition" not in self.fields:  # The page displays an acceptance.
+            return
+        edition = cast("forms.ModelChoiceField[Edition]", self.fields["edition"])
+        edition.queryset = Edition.objects.in_force().select_related("agreement").without_texts("body", "summary")
+        languages = [(code, code) for code in LANGUAGES]
+        self.fields["language"] = forms.ChoiceField(label=_("language"), choices=languages)
+        for name in ("user", "reason"):
+            self.fields[name].required = True
+
+
+@admin.register(Acceptance)
+class AcceptanceAdmin(ReadOnly, LoggedViews[Acceptance], UserSearch[Acceptance], LongList[Acceptance]):
+    form = OnBehalfForm
+    raw_id_fields = ["user"]
+    formfield_overrides = DATETIME_FIELDS
+    list_display = ["id", "about", "user", "kind", "language", "when"]
+    list_filter = ["kind"]
+    list_select_related = ["user", "edition__agreement"]
+    change_list_template = "admin/agreement/acceptance/change_list.html"
+    displayed_fields = (
+        *("subject", "user", "kind", "when", "recorded", "language", "displayed", "notified", "digest"),
+        *("reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"),
+    )
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return request.user.has_perm("agreement.add_acceptance")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Acceptance]:
+        return super().get_queryset(request).defer(*(f"edition__{name}" for name in TEXT_COLUMNS))
+
+    def get_fields(self, request: HttpRequest, obj: Acceptance | None = None) -> tuple[str, ...]:
+        return self.displayed_fields if obj else PAPER_FIELDS
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Acceptance | None = None) -> tuple[str, ...]:
+        return self.displayed_fields if obj else ()
+
+    def get_urls(self) -> list[URLPattern]:
+        pages = {
+            "evidence": ("evidence/", EvidenceView),
+            "report": ("report/", ReportIndexView),
+            "edition": ("report/<int:key>/", ReportView),
+            "csv": ("report/<int:key>/not-accepted.csv", CsvView),
+        }
+        own = [
+            path(
+                address,
+                self.admin_site.admin_view(view.as_view(model_admin=self)),
+                name=f"agreement_acceptance_{name}",
+            )
+            for name, (address, view) in pages.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = gettext("Acceptances, the latest thousand at most")
+        may_export = request.user.has_perm("agreement.export_evidence")
+        return super().changelist_view(request, {"title": title, "may_export": may_export} | (extra_context or {}))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except (
+            StaleEditionError
+        ) as error:  # Another edition took effect after the form was opened. Nothing was written.
+            self.message_user(request, " ".join(error.messages), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+        except _AlreadyRecorded as error:  # The form was sent twice, or the user accepted meanwhile.
+            values = {"acceptance": error.row, "when": self.when(error.row)}
+            sentence = gettext(
+                "Nothing was recorded: this acceptance is in the register already: %(acceptance)s, %(when)s."
+            )
+            self.message_user(request, sentence % values, messages.WARNING)
+            return self.response_post_save_add(request, error.row)
+
+    def save_model(self, request: HttpRequest, obj: Acceptance, form: OnBehalfForm, change: object) -> None:
+        """Record it as every acceptance is recorded, with an entry in the log about the officer."""
+        row = Acceptance.objects.record(
+            **{name: form.cleaned_data[name] for name in PAPER_FIELDS},
+            digest=form.cleaned_data["edition"].digest,
+            kind=AcceptanceKind.ON_BEHALF,
+            officer=name_of(request.user),
+        )
+        if not row.created:
+            raise _AlreadyRecorded(row)
+        AuditEntry.objects.log(AuditAction.ACCEPTED, on=row, by=request.user, note=row.reason)
+        copy_row(row, obj)
+
+    # What the list and the page display.
+
+    @admin.display(description=_("edition"))
+    def about(self, acceptance: Acceptance) -> str:
+        return str(acceptance.edition)
+
+    @admin.display(description=_("edition"))
+    def subject(self, acceptance: Acceptance) -> str:
+        url = public_address(acceptance.edition)
+        return format_html('<a href="{}">{}</a>', url, acceptance.edition) if url else str(acceptance.edition)
+
+    @admin.display(description=_("when"))
+    def when(self, acceptance: Acceptance) -> str:
+        return moment(acceptance.at, conf.time_zone())
+
+    @admin.display(description=_("recorded"))
+    def recorded(self, acceptance: Acceptance) -> str:
+        return moment(acceptance.recorded_at, conf.time_zone())
+
+    @admin.display(description=_("erased"))
+    def erased(self, acceptance: Acceptance) -> str:
+        return moment(acceptance.erased_at, conf.time_zone())
+
+    @admin.display(description=_("text displayed"))
+    def displayed(self, acceptance: Acceptance) -> str:
+        return yes_or_no(acceptance.displayed)
+
+    @admin.display(description=Acceptance._meta.get_field("notice_sent").verbose_name)
+    def notified(self, acceptance: Acceptance) -> str:
+        return yes_or_no(acceptance.notice_sent)

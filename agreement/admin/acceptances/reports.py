@@ -1,0 +1,124 @@
+"""The reports of who has accepted an edition and who has not, for privacy officers. Every view and export is logged."""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db.models import Count
+from django.db.models.functions import TruncMonth
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement import conf
+from agreement.admin.base import (
+    AdminView,
+)
+from agreement.editions.timeline import current_timelines
+from agreement.evidence.bundle import csv_chunks
+from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Edition
+from agreement.models.audit import AuditAction
+from agreement.notices import forecast
+from agreement.text import languages
+
+#: How many users the CSV file reads at once: this bounds its memory.
+USERS_PER_CHUNK = 10_000
+#: The languages by which the users who have not accepted are counted: those of notices to them.
+AUDIENCE_LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian")), ("mul", _("not known"))]
+
+
+class OfficerView(AdminView):
+    """A page about the users who have not accepted, for users who may view acceptances."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not self.model_admin.has_view_permission(request):
+            raise PermissionDenied
+        return super().dispatch(request, *args, **kwargs)
+
+
+class ReportIndexView(OfficerView):
+    """``…/report/``: the editions that have a report."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        editions = Edition.objects.published().binding().select_related("agreement").without_texts("body", "summary")
+        return self.render("acceptance/report_index", title=gettext("Who has not accepted"), editions=list(editions))
+
+
+class ReportView(OfficerView):
+    """``…/report/<id>/``: how many users accepted an edition, by month, kind and language, and how many did not."""
+
+    def get(self, request: HttpRequest, key: int) -> HttpResponse:
+        """4 queries."""
+        edition, counting = _edition(key)
+        AuditEntry.objects.log(AuditAction.VIEWED, on=edition, by=request.user, note="report")
+        users = conf.audience()
+        accepted = Acceptance.objects.filter(edition__in=counting, user__isnull=False)
+        by_month = accepted.annotate(month=TruncMonth("at")).order_by("month", "kind", "language")
+        total, missing = users.count(), forecast.count_by_language(Acceptance.objects.users_without(users, counting))
+        return self.render(
+            "acceptance/report",
+            title=gettext("Who has not accepted: %(edition)s") % {"edition": edition},
+            edition=edition,
+            total=total,
+            accepted=total - sum(missing.values()),
+            missing=sum(missing.values()),
+            missing_by_language=[(code, label, missing[code]) for code, label in AUDIENCE_LANGUAGES if missing[code]],
+            rows=list(by_month.values("month", "kind", "language").annotate(count=Count("pk"))),
+            kinds=dict(AcceptanceKind.choices),
+        )
+
+
+class CsvView(OfficerView):
+    """``…/report/<id>/not-accepted.csv``: the users who have not accepted an edition, sent while it is written.
+
+    ``?language=`` selects those of one language.
+    """
+
+    def get(self, request: HttpRequest, key: int) -> StreamingHttpResponse:
+        edition, counting = _edition(key)
+        language = request.GET.get("language", "")
+        if language not in dict(AUDIENCE_LANGUAGES) | {"": ""}:
+            raise BadRequest("language must be kk, ru or mul.")
+        name = f"not-accepted-{language}.csv" if language else "not-accepted.csv"
+        AuditEntry.objects.log(AuditAction.EXPORTED, on=edition, by=request.user, note=name)
+        response = StreamingHttpResponse(csv_lines(counting, language), content_type="text/csv; charset=utf-8")
+        name = f"{edition.agreement.slug}-{edition.number}-{name}"
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+
+def _edition(key: int) -> tuple[Edition, list[int]]:
+    """The edition with that key, and the keys of the editions whose acceptance counts for it.
+
+    Raises ``Http404`` for a draft and for a cancelled edition.
+    """
+    for timeline in current_timelines().agreements.values():
+        for dated in timeline.binding:
+            if dated.pk == key:
+                edition: Edition = (
+                    Edition.objects.select_related("agreement").without_texts("body", "summary").get(pk=key)
+                )
+                return edition, [counting.pk for counting in timeline.counting_editions(dated)]
+    raise Http404
+
+
+def csv_lines(counting: list[int], only: str = "") -> Iterator[bytes]:
+    """The file of the users who accepted none of these editions, in chunks; ``only``: those of one language."""
+    users = get_user_model()
+    language = conf.user_language()
+    names = ["pk", users.USERNAME_FIELD] + ["agreement_language"] * (language is not None)
+    rows = Acceptance.objects.users_without(conf.audience(), counting).order_by("pk")
+    rows = rows.annotate(agreement_language=language) if language is not None else rows
+    # Without this mark, a spreadsheet reads the file in the encoding of its own machine.
+    yield BOM_UTF8
+    # One query, read as the file is written: a query for each chunk would join every acceptance again.
+    found: Iterator[Any] = rows.values_list(*names).iterator(chunk_size=USERS_PER_CHUNK)
+    if only:
+        found = (row for row in found if languages.notice_language(row[2] if len(row) > 2 else "") == only)
+    yield from csv_chunks(("key", "name", "language"), found)

@@ -1,0 +1,207 @@
+"""What the lists and pages of the desk share: rights, safe filters, the search for users, logged views, page frames."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminSplitDateTime
+from django.contrib.auth import get_user_model
+from django.core.exceptions import BadRequest, ValidationError
+from django.core.handlers.exception import response_for_exception
+from django.core.paginator import Paginator
+from django.db import DataError, models, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views import View
+
+from agreement.editions.display import page_language
+from agreement.models import AuditEntry, Edition
+from agreement.models.audit import AuditAction
+from agreement.text import dates
+
+ModelT = TypeVar("ModelT", bound=models.Model)
+
+#: The long columns of an edition. Lists defer them: each is as long as the text of an agreement.
+TEXT_COLUMNS = tuple(f"{name}{suffix}" for name in ("body", "summary") for suffix in ("", "_kk", "_ru"))
+
+
+class ReadOnly:
+    """Rows that no user may add, change or delete, superusers included."""
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+class SafeFilters(admin.ModelAdmin[ModelT]):
+    """A list whose filters come from the address. A value that no database can look for gives 400, not 500."""
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        try:
+            return super().get_changelist_instance(request)
+        except (DataError, OverflowError, ValueError) as error:  # Too large a number, a year without dates, NUL.
+            raise BadRequest(f"The list can't be filtered by {request.GET.urlencode()!r}: {error}.") from error
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Refuse patterns: an invalid one is a fault on SQLite, and a malicious one keeps the database busy."""
+        return not lookup.endswith("regex") and super().lookup_allowed(lookup, value, request)
+
+
+class FirstThousandPaginator(Paginator):  # type: ignore[type-arg]  # Django's class takes no type argument
+    """Reads at most a thousand keys to know how many pages there are. Filters lead to the other rows."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list  # A queryset: the admin gives no other list.
+        return len(rows.values_list("pk", flat=True)[:1000])
+
+
+class LongList(SafeFilters[ModelT]):
+    """A list of a table with millions of rows: the newest first, never sorted otherwise and never counted."""
+
+    list_per_page = 50
+    ordering = ("-pk",)
+    sortable_by = ()
+    paginator = FirstThousandPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = None
+
+
+class UserSearch(admin.ModelAdmin[ModelT]):
+    """A list of rows about users. The search takes the name or the key of a user: one index look-up for each."""
+
+    search_fields = ("pk",)  # Not used by the search: ``matching_keys`` finds the rows.
+    search_help_text = _("The name or the key of a user, also of a deleted one.")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[ModelT], search_term: str
+    ) -> tuple[QuerySet[ModelT], bool]:
+        return queryset.filter(pk__in=self.matching_keys(search_term)) if search_term else queryset, False
+
+    def matching_keys(self, term: str) -> set[int]:
+        """The keys of the rows that match, at most a thousand of each user."""
+        users = get_user_model()
+        keys = list(users._default_manager.filter(**{users.USERNAME_FIELD: term}).values_list("pk", flat=True))
+        with suppress(ValidationError):  # A name that is not a key.
+            keys.append(users._meta.pk.to_python(term))
+        rows: Any = self.model._default_manager  # Each table about users has ``for_user_key``.
+        return {pk for key in keys for pk in rows.for_user_key(key).values_list("pk", flat=True)[:1000]}
+
+
+class LoggedViews(admin.ModelAdmin[ModelT]):
+    """Rows with personal data. The log gets an entry for each view of a list or a row, and for each search,
+    whatever it finds.
+    """
+
+    class Media:
+        css = {"all": ["agreement/admin.css"]}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if self.has_view_or_change_permission(request):
+            viewed = self.model()
+            viewed.pk = ""
+            AuditEntry.objects.log(AuditAction.VIEWED, on=viewed, by=request.user, note=request.GET.urlencode())
+        try:
+            with transaction.atomic():
+                return super().changelist_view(request, extra_context)
+        except BadRequest as error:  # Answered here: a site that rolls back failed requests keeps the entry.
+            return response_for_exception(request, error)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> ModelT | None:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None and self.has_view_or_change_permission(request, row):
+            AuditEntry.objects.log(AuditAction.VIEWED, on=row, by=request.user)
+        return row
+
+
+class AdminForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no type argument
+    """A form of the desk for one row."""
+
+    def clean(self) -> dict[str, Any]:
+        """The cleaned values, which Django's form may return or not."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        return cleaned
+
+
+class AdminView(View):
+    """A page of the desk besides Django's own. ``as_view(model_admin=…)`` gives it the admin it belongs to."""
+
+    http_method_names = ["get", "head", "post"]
+    model_admin: admin.ModelAdmin[Any] = None  # type: ignore[assignment]  # as_view() takes no other argument
+
+    def render(self, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
+        return render_page(self.model_admin, self.request, template, status=status, **context)
+
+
+def render_page(
+    model_admin: admin.ModelAdmin[Any], request: HttpRequest, template: str, *, status: int = 200, **context: Any
+) -> HttpResponse:
+    """A template of ``admin/agreement/`` in the frame of that admin."""
+    frame = {"opts": model_admin.opts, "media": model_admin.media, "has_view_permission": True}
+    context = {**model_admin.admin_site.each_context(request), **frame, **context}
+    return TemplateResponse(request, f"admin/agreement/{template}.html", context, status=status)
+
+
+def redirect_missing(model_admin: admin.ModelAdmin[Any], request: HttpRequest, object_id: str) -> HttpResponse:
+    """To the start page, with Django's message that no row has that key."""
+    message = gettext("%(name)s with ID “%(key)s” doesn’t exist. Perhaps it was deleted?")
+    values = {"name": model_admin.opts.verbose_name, "key": unquote(object_id)}
+    model_admin.message_user(request, message % values, messages.WARNING)
+    return HttpResponseRedirect(reverse("admin:index", current_app=model_admin.admin_site.name))
+
+
+def copy_row(row: models.Model, obj: models.Model) -> None:
+    """Make ``obj``, which the admin continues with, the row that a verb of the model has written."""
+    obj.__dict__.update({name: value for name, value in row.__dict__.items() if name != "_state"})
+    obj._state.adding = False
+
+
+def moment(at: datetime | None, zone: str, case: dates.Case = "nominative") -> str:
+    """The instant in the language of the page; a dash for ``None``."""
+    return dates.instant(at, page_language(), zone, case) if at else "—"
+
+
+def public_address(edition: Edition) -> str | None:
+    """The public page of a published edition; ``None`` for a draft, and where the site has not mounted the pages."""
+    try:
+        return reverse("agreement:edition", args=[edition.agreement.slug, edition.number]) if edition.number else None
+    except NoReverseMatch:
+        return None
+
+
+def yes_or_no(value: object) -> str:
+    """A boolean in words; a dash for ``None``. Django's own icons have English names in every language."""
+    return "—" if value is None else gettext("yes") if value else gettext("no")
+
+
+class LabelledDateTime(AdminSplitDateTime):
+    """Django's widget with a label for each of its two inputs, for screen readers."""
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        for widget, label in zip(context["widget"]["subwidgets"], (gettext("Date"), gettext("Time")), strict=True):
+            widget["attrs"]["aria-label"] = label
+        return context
+
+
+#: For ``formfield_overrides``: date and time in two labelled inputs.
+DATETIME_FIELDS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
+    models.DateTimeField: {"form_class": forms.SplitDateTimeField, "widget": LabelledDateTime}
+}

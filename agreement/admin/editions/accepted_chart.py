@@ -1,0 +1,123 @@
+"""How many users accepted an edition over time: a chart, and the same as a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import connections, models
+from django.db.models import Count, Func
+from django.db.models.functions import TruncHour
+from django.utils.translation import gettext
+
+from agreement.editions.display import page_language
+from agreement.models import Acceptance, Edition
+from agreement.text import dates
+
+#: How many acceptances of an edition the chart counts at most, the earliest first.
+MAX_ACCEPTANCES = 100_000
+#: How many bars the chart has at most. A bar is a day; for a longer time a week, and then a month.
+MAX_BARS = 62
+#: The size of the chart, in units of its own.
+WIDTH, HEIGHT = 620, 120
+
+
+class _Hour(Func):
+    """A function of SQLite. Django's ``TruncHour`` calls Python for each row."""
+
+    template = "strftime('%%%%Y-%%%%m-%%%%d %%%%H', %(expressions)s)"
+    output_field = models.CharField()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartBar:
+    """A day, week or month: its first day in words, how many acceptances, and its place in the chart."""
+
+    day: str
+    count: int
+    x: str
+    y: str
+    width: str
+    height: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptanceChart:
+    """The bars from the first acceptance to the last. ``complete``: no acceptance is left out."""
+
+    title: str
+    bars: list[ChartBar]
+    complete: bool
+    limit: int = MAX_ACCEPTANCES
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+def acceptance_chart(edition: Edition) -> AcceptanceChart | None:
+    """The acceptances of an edition by day in the agreement's zone; ``None`` if there are none.
+
+    2 queries of one range of an index, of at most ``MAX_ACCEPTANCES`` entries.
+    """
+    rows = Acceptance.objects.filter(edition=edition.pk)
+    last = rows.order_by("at").values_list("at", flat=True)[MAX_ACCEPTANCES - 1 : MAX_ACCEPTANCES].first()
+    rows = rows.filter(at__lte=last) if last else rows
+    sqlite = connections[rows.db].vendor == "sqlite"
+    hour = _Hour("at") if sqlite else TruncHour("at", tzinfo=UTC)
+    found = rows.order_by().annotate(agreement_hour=hour).values_list("agreement_hour").annotate(Count("pk"))
+    zone = ZoneInfo(edition.agreement.time_zone)
+    days: Counter[date] = Counter()
+    for at, count in found:
+        moment = datetime.strptime(at, "%Y-%m-%d %H").replace(tzinfo=UTC) if sqlite else at
+        days[moment.astimezone(zone).date()] += count
+    return _chart(days, edition.agreement.time_zone, complete=last is None) if days else None
+
+
+def _chart(days: Counter[date], zone: str, *, complete: bool) -> AcceptanceChart:
+    title, counts = _grouped(days)
+    # If there are more months than bars, the latest are displayed.
+    starts = sorted(counts)[-MAX_BARS:]
+    highest, width = max(counts[day] for day in starts) or 1, WIDTH / max(len(starts), 10)
+    bars = []
+    for place, day in enumerate(starts):
+        height = counts[day] * HEIGHT / highest
+        bars.append(
+            ChartBar(
+                day=dates.day(datetime.combine(day, time(12), ZoneInfo(zone)), page_language(), zone),
+                count=counts[day],
+                x=f"{place * width:.2f}",
+                y=f"{HEIGHT - height:.2f}",
+                width=f"{width * 0.8:.2f}",
+                height=f"{height:.2f}",
+            )
+        )
+    return AcceptanceChart(title=title, bars=bars, complete=complete)
+
+
+def _grouped(days: Counter[date]) -> tuple[str, Counter[date]]:
+    """Title of the chart, and the number of acceptances by the first day of each day, week or month."""
+    first, last = min(days), max(days)
+    title, start = gettext("Acceptances by day"), _day
+    if (last - first).days >= MAX_BARS:
+        title, start = gettext("Acceptances by week"), _week
+        if (last - first).days >= 7 * MAX_BARS:
+            title, start = gettext("Acceptances by month"), _month
+    counts: Counter[date] = Counter()
+    day = first
+    while day <= last:  # Days without acceptances get a bar too.
+        counts[start(day)] += days[day]
+        day += timedelta(days=1)
+    return title, counts
+
+
+def _day(day: date) -> date:
+    return day
+
+
+def _week(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _month(day: date) -> date:
+    return day.replace(day=1)

@@ -1,0 +1,407 @@
+"""The admin of editions: the list, the form of a draft, and the read-only page of a published edition.
+
+A draft is edited in both languages on one page. A published edition is displayed and never written, superusers
+included. Each other page of an edition is a view of its own, listed in :meth:`EditionAdmin.get_urls`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets, unquote
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.db import models, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import capfirst
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+from modeltranslation.admin import TranslationAdmin
+from reversion.admin import VersionAdmin
+
+from agreement.admin.base import TEXT_COLUMNS, SafeFilters, moment, public_address, redirect_missing
+from agreement.admin.editions import revisions
+from agreement.admin.editions.accepted_chart import acceptance_chart
+from agreement.admin.editions.compare import ChangesView, CompareRevisionsView
+from agreement.admin.editions.draft import AutosaveView, CheckView, EditionForm, log_written, unsaved, writing_context
+from agreement.admin.editions.fields import STATED_FIELDS, WRITTEN_FIELDS, fingerprint, label, stated_in_words
+from agreement.admin.editions.page import UnsavedText, find_locked, may, missing_draft, posted_texts, refuse
+from agreement.admin.editions.preview import PreviewView
+from agreement.admin.editions.publish import CancelView, PublishView, TestMailView
+from agreement.admin.editions.start import StartView
+from agreement.admin.notices.progress import notice_progress
+from agreement.admin.rights import denied_actions
+from agreement.editions.display import text_language
+from agreement.models import AuditEntry, Edition
+from agreement.models.audit import AuditAction
+from agreement.models.errors import TEXT_FIELDS
+from agreement.models.succession import State
+from agreement.text import languages, source
+
+if TYPE_CHECKING:
+    AnyField = models.Field[Any, Any]
+
+
+class SourceField(forms.CharField):
+    """A text by the rule of the import: line breaks become LF, and spaces at its ends stay."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs | {"strip": False})
+
+    def to_python(self, value: str | None) -> str:
+        return source.normalise(super().to_python(value) or "")
+
+
+class EditionChangeList(ChangeList):
+    """Without the texts: a page of a hundred editions would read megabytes of them."""
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Edition]:
+        return super().get_queryset(*args, **kwargs).defer(*TEXT_COLUMNS)
+
+
+def _text_column(name: str, code: str) -> Callable[[Edition], SafeString]:
+    """A read-only text in one language, as it was written and marked with its language."""
+
+    @admin.display(description=label(f"{name}_{code}"))
+    def column(edition: Edition) -> SafeString:
+        text = getattr(edition, f"{name}_{code}") or "—"
+        return format_html('<div class="agreement-text" lang="{}">{}</div>', code, text)
+
+    column.__name__ = f"{name}_{code}"
+    return column
+
+
+def _stated_column(name: str) -> Callable[[Edition], object]:
+    """A read-only column of what the edition states, in words: "none stated", not a dash."""
+
+    @admin.display(description=label(name))
+    def column(edition: Edition) -> object:
+        return stated_in_words(name, getattr(edition, name))
+
+    column.__name__ = name
+    return column
+
+
+#: The columns of each text in both languages: to be edited, and to be displayed.
+TEXT_PAIRS = {name: tuple(f"{name}_{code}" for code in languages.LANGUAGES) for name in TEXT_FIELDS}
+DISPLAYED_PAIRS = {name: tuple(_text_column(name, code) for code in languages.LANGUAGES) for name in TEXT_FIELDS}
+DISPLAYED_STATED = tuple(_stated_column(name) for name in STATED_FIELDS)
+
+
+def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = False) -> list[tuple[Any, Any]]:
+    """The sections of the page. In a form the text comes first, and has no title: its first line is the title."""
+    pair = {"classes": ["agreement-pair"]}
+    texts = [
+        (_("Title and approval"), {"fields": [pairs["title"], pairs["approval"]], **pair}),
+        (_("Text"), {"fields": [pairs["body"]], **pair}),
+    ]
+    if editable:
+        texts = [texts[1], (_("Approval"), {"fields": [pairs["approval"]], **pair})]
+    return [
+        (None, {"fields": ["agreement", *(["token"] if editable else [])]}),
+        *texts,
+        (_("What changed"), {"fields": [pairs["summary"]], **pair}),
+        (_("What the edition itself states"), {"fields": list(stated)}),
+    ]
+
+
+@admin.register(Edition)
+class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # type: ignore[misc]  # the two are untyped
+    list_display = ["name", "badge", "binds", "heading"]
+    search_fields = ["agreement__slug", "title_kk", "title_ru"]
+    list_select_related = ["agreement"]
+    list_per_page = 50
+    form = EditionForm
+    fieldsets = _fieldsets(TEXT_PAIRS, editable=True)
+    facts = ["badge", "number", "from_moment", "until_moment", "cancelled_moment"]
+    facts += ["published_moment", "published_by", "recorded_moment", "history", "digest", "previous_digest"]
+    formfield_overrides = {models.TextField: {"form_class": SourceField, "widget": AdminTextareaWidget}}
+    # What one may do with a published edition is never done to many at once.
+    actions = None
+    history_latest_first = True
+    object_history_template = "admin/agreement/edition/object_history.html"
+    recover_list_template = "admin/agreement/edition/recover_list.html"
+    revision_form_template = recover_form_template = "admin/agreement/edition/revision.html"
+
+    class Media:
+        css = {"all": ["agreement/admin.css"]}
+        js = [forms.Script(f"agreement/{name}.js", defer=True) for name in ("desk", "progress")]
+
+    # The pages.
+
+    def get_urls(self) -> list[URLPattern]:
+        pages = {
+            "check": ("check", CheckView),
+            "autosave": ("autosave", AutosaveView),
+            "changes": ("changes", ChangesView),
+            "compare": ("compare", CompareRevisionsView),
+            "preview": ("preview/<slug:kind>/<slug:code>", PreviewView),
+            "publish": ("publish", PublishView),
+            "test_mail": ("test-mail", TestMailView),
+            "cancel": ("cancel", CancelView),
+        }
+        own = [
+            path(
+                f"<path:object_id>/{address}/",
+                self.admin_site.admin_view(view.as_view(model_admin=self)),
+                name=f"agreement_edition_{name}",
+            )
+            for name, (address, view) in pages.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    @method_decorator(require_safe)
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, extra_context)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        return StartView.as_view(model_admin=self)(request)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        if request.method == "POST" and object_id and (refusal := self._refuse_save(request, object_id)):
+            return refusal
+        response = super().changeform_view(request, object_id, form_url, extra_context)
+        if not revisions.stored_draft(request):
+            response.status_code = revisions.conflict_status(response)
+        return response
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        if request.method != "POST":
+            return super().delete_view(request, object_id, extra_context)
+        with transaction.atomic():
+            find_locked(self, request, object_id)
+            return super().delete_view(request, object_id, extra_context)
+
+    @method_decorator(require_safe)
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        edition = self.get_object(request, unquote(object_id))
+        if edition is None:  # Its revisions, if any, are in the list of deleted drafts.
+            return redirect_missing(self, request, object_id)
+        rows = revisions.revision_rows(edition)
+        context = {"revisions": rows, "restorable": self.has_change_permission(request, edition)}
+        # Django's own page: django-reversion's reads the text of each revision for a list that is not displayed.
+        return admin.ModelAdmin.history_view(self, request, object_id, context | (extra_context or {}))
+
+    def revision_view(
+        self, request: HttpRequest, object_id: str, version_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        page = partial(super().revision_view, request, object_id, version_id)
+        return revisions.show_revision(self, request, object_id, version_id, page)
+
+    def recoverlist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().recoverlist_view(request, {"rows": revisions.deleted_rows()} | (extra_context or {}))
+
+    def recover_view(self, request: HttpRequest, version_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        return revisions.recover(self, request, version_id, partial(super().recover_view, request, version_id))
+
+    @contextmanager
+    def create_revision(self, request: HttpRequest) -> Iterator[None]:
+        """No revision, and no transaction, for a request that writes nothing."""
+        if request.method != "POST":
+            yield
+        else:
+            with super().create_revision(request):
+                yield
+
+    def _refuse_save(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
+        """Lock the draft, and refuse a user who may not write it now. The page returns the texts they wrote."""
+        edition = find_locked(self, request, object_id)
+        if self.has_change_permission(request, edition):
+            return None if edition else missing_draft(self, request, object_id)
+        if edition is None:
+            return None
+        texts = posted_texts(request, edition)
+        if edition.published_at and self.has_change_permission(request):
+            sentence = gettext("%(edition)s was published: nothing was saved.") % {"edition": edition}
+            hint = gettext("A published edition never changes. Put what you wrote into a new draft.")
+            return refuse(self, request, edition, sentence, hint, unsaved_texts=texts)
+        sentence = gettext("You may not write this draft: nothing was saved.")
+        hint = gettext("Your permission was taken away, or never given. Keep what you wrote, and ask for it.")
+        displayed = edition if self.has_view_permission(request) else None
+        return refuse(self, request, displayed, sentence, hint, status=403, unsaved_texts=texts)
+
+    # What the list and the pages display.
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows: Any = super().get_queryset(request)
+        return rows.with_successors().select_related("agreement")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return EditionChangeList
+
+    @admin.display(description=_("edition"), ordering="number")
+    def name(self, edition: Edition) -> str:
+        return str(edition)
+
+    @admin.display(description=_("title"))
+    def heading(self, edition: Edition) -> SafeString:
+        code = text_language()
+        return format_html('<span lang="{}">{}</span>', code, getattr(edition, f"title_{code}") or "")
+
+    @admin.display(description=_("state"))
+    def badge(self, edition: Edition) -> SafeString:
+        state = edition.state()
+        return format_html('<span class="agreement-state agreement-{}">{}</span>', state.value, state.label)
+
+    @admin.display(description=_("effective from"), ordering="effective_from")
+    def from_moment(self, edition: Edition) -> str:
+        return moment(edition.effective_from, edition.agreement.time_zone)
+
+    @admin.display(description=_("in force until"))
+    def until_moment(self, edition: Edition) -> str:
+        until = None if edition.cancelled_at or not edition.published_at else edition.successor_from()
+        return moment(until, edition.agreement.time_zone)
+
+    @admin.display(description=pgettext_lazy("heading", "in force"), ordering="effective_from")
+    def binds(self, edition: Edition) -> SafeString | str:
+        if not edition.effective_from or edition.cancelled_at:
+            return "—"
+        zone, until = edition.agreement.time_zone, edition.successor_from()
+        sentences = [gettext("from %(moment)s") % {"moment": moment(edition.effective_from, zone, "from")}]
+        if until:
+            sentences.append(gettext("until %(moment)s") % {"moment": moment(until, zone, "until")})
+        return format_html_join(mark_safe("<br>"), "{}", ([sentence] for sentence in sentences))
+
+    @admin.display(description=_("published"))
+    def published_moment(self, edition: Edition) -> str:
+        return moment(edition.published_at, edition.agreement.time_zone)
+
+    @admin.display(description=_("recorded"))
+    def recorded_moment(self, edition: Edition) -> str:
+        return moment(edition.recorded_at, edition.agreement.time_zone)
+
+    @admin.display(description=_("imported history"))
+    def history(self, edition: Edition) -> object:
+        return stated_in_words("imported", edition.imported)
+
+    @admin.display(description=_("cancelled"))
+    def cancelled_moment(self, edition: Edition) -> str:
+        return moment(edition.cancelled_at, edition.agreement.time_zone)
+
+    def view_on_site(self, edition: Edition) -> str | None:
+        """The public page of a published edition, where the site has mounted it."""
+        return public_address(edition)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Edition | None = None) -> Any:
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        facts = [(_("Facts"), {"fields": self.facts})] if obj.published_at else []
+        return [*facts, *_fieldsets(DISPLAYED_PAIRS, DISPLAYED_STATED)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Edition | None = None) -> Any:
+        if obj and not self.has_change_permission(request, obj):
+            return flatten_fieldsets(self.get_fieldsets(request, obj))
+        # A draft stays with its agreement: publication locks that agreement and no other.
+        return ["agreement"] if obj else []
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        edition: Edition | None = context["original"]
+        context["show_save_and_add_another"] = False
+        if edition:
+            context |= self._edition_context(request, edition)
+            if edition.published_at:
+                context |= self._published_context(request, edition)
+            url_name = request.resolver_match and request.resolver_match.url_name
+            if url_name and url_name != "agreement_edition_recover":
+                if not revisions.stored_draft(request):
+                    # Django's own "Change …" is ungrammatical where nouns have cases.
+                    context["title"] = gettext("Edition") if edition.published_at else gettext("Draft")
+                if self.has_change_permission(request, edition):
+                    context |= writing_context(request, edition)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _edition_context(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
+        """What the reader may do with the edition, and who may do the rest."""
+        state, may_publish, may_cancel = edition.state(), may(self, request, "publish"), may(self, request, "cancel")
+        able = {
+            "change_edition": self.has_change_permission(request, edition),
+            "delete_edition": self.has_delete_permission(request, edition),
+            "publish_edition": may_publish,
+            "cancel_edition": may_cancel,
+        }
+        denied = {codename for codename, allowed in able.items() if not allowed}
+        return {
+            "may_publish": state == State.DRAFT and may_publish,
+            "may_cancel": state == State.SCHEDULED and may_cancel,
+            "may_begin": bool(edition.published_at) and self.has_add_permission(request),
+            "correctable": state == State.IN_FORCE,
+            "denied_actions": denied_actions(edition, codenames=denied),
+        }
+
+    def _published_context(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
+        """What a published edition led to: acceptances, notices, and unsaved text of the reader's that is too late."""
+        context: dict[str, Any] = {"chart": acceptance_chart(edition)}
+        if request.user.has_perm("agreement.view_notice"):
+            context["notices"] = [notice_progress(notice) for notice in edition.notices.order_by("pk")]
+            context["may_pause"] = request.user.has_perm("agreement.pause_notice")
+        if autosave := unsaved(request, edition):
+            context["unsaved_texts"] = [
+                UnsavedText(name.rpartition("_")[2], label(name), text)
+                for name in WRITTEN_FIELDS
+                if (text := autosave.fields.get(name)) and text != getattr(edition, name)
+            ]
+        return context
+
+    # Who may do what.
+
+    def has_change_permission(self, request: HttpRequest, obj: Edition | None = None) -> bool:
+        return bool(super().has_change_permission(request, obj)) and not (obj and obj.published_at)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Edition | None = None) -> bool:
+        return bool(super().has_delete_permission(request, obj)) and not (obj and obj.published_at)
+
+    # The form, and what a save and a deletion write.
+
+    def get_form(  # type: ignore[override]  # the parameters of TranslationAdmin
+        self, request: HttpRequest, obj: Edition | None = None, **kwargs: Any
+    ) -> Any:
+        form: Any = super().get_form(request, obj, **kwargs)
+        form.stored_draft = revisions.stored_draft(request)
+        if obj and "autosave" in request.GET and request.method == "GET":
+            form.autosave = unsaved(request, obj)
+        return form
+
+    def formfield_for_dbfield(self, db_field: AnyField, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        name, _separator, code = db_field.name.rpartition("_")
+        if field and name in TEXT_FIELDS:
+            field.label = capfirst(str(label(db_field.name)))
+            field.widget.attrs |= {"lang": code, "spellcheck": "true"}
+            if name == "body":
+                field.widget.attrs |= {"rows": 32, "class": "agreement-source"}
+            elif name == "summary":
+                field.widget.attrs |= {"rows": 5}
+        return field
+
+    def formfield_for_choice_field(self, db_field: AnyField, request: HttpRequest, **kwargs: Any) -> Any:
+        """No choice is an answer too."""
+        kwargs["choices"] = db_field.get_choices(blank_choice=[("", _("none stated"))])
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Edition, form: EditionForm, change: object) -> None:
+        super().save_model(request, obj, form, change)
+        match = request.resolver_match
+        recovered = match is not None and match.url_name == "agreement_edition_recover"
+        # A recovered draft is logged even if it is unchanged: the last entry about it says that it was deleted.
+        log_written(request, obj, previous=form.stored_fingerprint if change and not recovered else None)
+
+    def delete_model(self, request: HttpRequest, obj: Edition) -> None:
+        AuditEntry.objects.log(AuditAction.DELETED, on=obj, by=request.user, digest=fingerprint(obj))
+        super().delete_model(request, obj)

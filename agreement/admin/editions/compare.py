@@ -1,0 +1,163 @@
+"""Differences between two wordings of an edition: in both languages, and in what the edition states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
+from reversion.errors import RevertError
+from reversion.models import Version
+
+from agreement.admin.base import moment
+from agreement.admin.editions.fields import STATED_FIELDS, WRITTEN_FIELDS, label, stated_in_words, values
+from agreement.admin.editions.page import EditionView
+from agreement.editions.changes import message_language, redline_html
+from agreement.models import Edition
+from agreement.text import clauses, languages
+from agreement.text.redline import sentences, words
+from agreement.text.redline.changes import redline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One field that differs between two wordings of an edition. ``code`` is the language of a text, else ``""``."""
+
+    name: str
+    label: str
+    code: str
+    html: SafeString
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageRedline:
+    """What changed between two editions in one language: in one sentence, and as a redline."""
+
+    code: str
+    summary: str
+    html: SafeString
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
+    """From one wording to the other, field by field, as :func:`fields.values` gives them; empty if they are equal."""
+    found = []
+    for name in (*WRITTEN_FIELDS, *STATED_FIELDS):
+        if old.get(name) != new.get(name):
+            _head, _separator, code = name.rpartition("_") if name in WRITTEN_FIELDS else ("", "", "")
+            changes = changes_html(name, old.get(name), new.get(name))
+            found.append(Difference(name=name, label=str(label(name)), code=code, html=changes))
+    return found
+
+
+def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[LanguageRedline]:
+    """The changes of the two texts in each language; ``whole``: with the unchanged clauses."""
+    found = []
+    for code in languages.LANGUAGES:
+        documents = clauses.parse(old.text(code).body), clauses.parse(new.text(code).body)
+        changes = redline(*documents)
+        summary = sentences.summary(changes, message_language())
+        found.append(LanguageRedline(code=code, summary=summary, html=redline_html(changes, code, whole=whole)))
+    return found
+
+
+def changes_html(name: str, old: Any, new: Any) -> SafeString:
+    """One field of two wordings: deleted words struck out, inserted words underlined."""
+    if name.startswith("body_"):
+        return redline_html(redline(clauses.parse(old or ""), clauses.parse(new or "")), name.removeprefix("body_"))
+    if name in STATED_FIELDS:
+        old, new = stated_in_words(name, old), stated_in_words(name, new)
+        return _safe(f"<del>{escape(old)}</del> <ins>{escape(new)}</ins>")
+    tags = {"equal": ("", ""), "delete": ("<del>", "</del>"), "insert": ("<ins>", "</ins>")}
+    runs = words.compare(old or "", new or "")
+    return _safe("".join(tags[run.kind][0] + escape(run.text) + tags[run.kind][1] for run in runs))
+
+
+def _safe(escaped: str) -> SafeString:
+    return mark_safe(escaped)  # noqa: S308 - every piece of text in it is escaped
+
+
+class ChangesView(EditionView):
+    """``…/<id>/changes/``: what an edition changes.
+
+    It is compared with the edition in force, or with ``?from=`` another one; a published edition with the one before.
+    """
+
+    def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        edition = _viewable(self, object_id)
+        others = Edition.objects.filter(agreement=edition.agreement_id).exclude(pk=edition.pk)
+        listed = list(others.without_texts("body", "summary").select_related("agreement"))
+        if chosen := request.GET.get("from", ""):
+            keys = [one.pk for one in listed if str(one.pk) == chosen]
+            if not keys:
+                raise Http404
+            other = others.filter(pk=keys[0]).first()
+        elif edition.published_at:
+            other = others.published().filter(number__lt=edition.number).last()
+        else:
+            other = others.in_force().first()
+        whole = "whole" in request.GET
+        found = differences(values(other), values(edition)) if other else []
+        return self.render(
+            "changes",
+            original=edition,
+            title=gettext("Changes: %(edition)s") % {"edition": edition},
+            other=other,
+            others=listed,
+            whole=whole,
+            redlines=redlines(other, edition, whole=whole) if other else [],
+            differences=[difference for difference in found if not difference.name.startswith("body_")],
+        )
+
+
+class CompareRevisionsView(EditionView):
+    """``…/<id>/compare/``: two revisions of a draft, ``?old=`` and ``?new=``; without ``new``, the draft as stored."""
+
+    def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        edition = _viewable(self, object_id)
+        old, old_values = _revision(edition, request.GET.get("old", ""))
+        new, new_values = None, values(edition)
+        if chosen := request.GET.get("new", ""):
+            new, new_values = _revision(edition, chosen)
+        zone = edition.agreement.time_zone
+        return self.render(
+            "compare",
+            original=edition,
+            title=gettext("Revisions compared: %(edition)s") % {"edition": edition},
+            old=old,
+            old_at=moment(old.revision.date_created, zone),
+            new=new,
+            new_at=moment(new.revision.date_created, zone) if new else "",
+            restorable=self.model_admin.has_change_permission(request, edition),
+            differences=differences(old_values, new_values),
+        )
+
+
+def _viewable(view: EditionView, object_id: str) -> Edition:
+    """The edition of that page, for users who may view it."""
+    edition = view.find(object_id)
+    if not view.model_admin.has_view_or_change_permission(view.request, edition):
+        raise PermissionDenied
+    if edition is None:
+        raise Http404
+    return edition
+
+
+def _revision(edition: Edition, key: str) -> tuple[Version, dict[str, Any]]:
+    """The revision of the edition with that key, and its values. Raises ``Http404`` for any other key."""
+    if not (key.isascii() and key.isdecimal() and len(key) < 19):
+        raise Http404
+    versions = Version.objects.get_for_object_reference(Edition, edition.pk).select_related("revision")
+    version = versions.filter(pk=key).first()
+    if version is None:
+        raise Http404
+    try:
+        fields = version.field_dict
+    except RevertError:
+        raise Http404 from None
+    texts = {name: fields.get(name) or "" for name in WRITTEN_FIELDS}
+    return version, texts | {name: fields.get(name) for name in STATED_FIELDS}

@@ -1,0 +1,259 @@
+"""Writing a draft: no text is lost, and none is overwritten before its author has seen the other one.
+
+The form has a token: the fingerprint of the draft it was opened with. If another draft is stored when it is saved, the
+save is refused, the differences are displayed, and the form continues with the new token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django import forms
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from reversion.errors import RevertError
+from reversion.models import Version
+
+from agreement import conf
+from agreement.admin.base import AdminForm
+from agreement.admin.editions.compare import Difference, differences, redlines
+from agreement.admin.editions.fields import (
+    STATED_FIELDS,
+    TEXT_FIELDS_BY_LANGUAGE,
+    WRITTEN_FIELDS,
+    fingerprint,
+    values,
+)
+from agreement.admin.editions.page import EditionView
+from agreement.editions.changes import message_language
+from agreement.editions.display import page_language
+from agreement.models import AuditEntry, Edition
+from agreement.models.audit import AuditAction
+from agreement.models.autosave import Autosave
+from agreement.seal import manifest
+from agreement.text import clauses, dates, source
+from agreement.text.languages import LANGUAGES
+from agreement.text.lint import rules
+
+#: The longest text that is checked while it is written, in bytes: ten times a real agreement.
+LIVE_BYTES = 400_000
+#: How many revisions are searched for the wording that a conflicting save began with.
+REVISIONS_SEARCHED = 20
+
+
+class EditionForm(AdminForm):
+    """A draft in both languages. Its titles are the first lines of its texts: a page prints them as titles."""
+
+    token = forms.CharField(required=False, label="", widget=forms.HiddenInput)
+
+    #: The draft as stored, if the form begins with an older revision of it.
+    stored_draft: Edition | None = None
+    #: The author's unsaved text, if the form begins with it.
+    autosave: Autosave | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.stored_fingerprint = fingerprint(self.stored_draft or self.instance)
+        self.conflicts: list[Difference] = []
+        self.initial["token"] = self.stored_fingerprint
+        if self.autosave:
+            self.initial.update(self.autosave.fields, token=self.autosave.base)
+            self.initial["material"] = self.initial["material"] in {True, "True"}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        for code in LANGUAGES:
+            if (body := cleaned.get(f"body_{code}")) is not None:
+                setattr(self.instance, f"title_{code}", clauses.title_line(body)[:255])
+        if self.instance.pk and cleaned.get("token") != self.stored_fingerprint and not self.errors:
+            self._require_no_conflict(cleaned, values(self.stored_draft or self.instance))
+        return cleaned
+
+    def _require_no_conflict(self, cleaned: dict[str, Any], stored: dict[str, Any]) -> None:
+        """Raise ``ValidationError`` unless the posted draft equals the stored one.
+
+        The form then has the author's words, and, in the fields they did not touch, the words that are stored.
+        """
+        posted = {name: cleaned.get(name, stored[name]) for name in stored}
+        posted = {name: value or "" if name in WRITTEN_FIELDS else value for name, value in posted.items()}
+        if posted == stored:
+            return
+        base = _base_values(self.instance, cleaned.get("token", ""))
+        data: Any = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict, or a dict of a test
+        data["token"] = self.stored_fingerprint
+        for name, value in stored.items():
+            if base and posted[name] == base[name] != value:
+                posted[name] = value
+                data[name] = str(value)
+                if value is False:  # As a browser sends an unchecked box: not at all.
+                    del data[name]
+        self.conflicts = differences(stored, posted)
+        self.data = data
+        raise ValidationError(
+            _("Somebody saved this draft while you were writing: nothing of yours was saved yet, and nothing is lost."),
+            code="conflict",
+        )
+
+
+def _base_values(edition: Edition, token: str) -> dict[str, Any] | None:
+    """The values with that fingerprint among the latest revisions: what both authors began with."""
+    names = (*TEXT_FIELDS_BY_LANGUAGE, *STATED_FIELDS)
+    for version in Version.objects.get_for_object_reference(Edition, edition.pk)[:REVISIONS_SEARCHED]:
+        try:
+            fields = version.field_dict
+        except RevertError:
+            continue
+        revision = Edition(**{name: fields[name] for name in names if name in fields})
+        if fingerprint(revision) == token:
+            return values(revision)
+    return None
+
+
+class DraftView(EditionView):
+    """An address that the script of the writing page posts to."""
+
+    def find_writable(self, object_id: str) -> Edition:
+        """The draft, not locked, for users who may write it. 1 query."""
+        edition = self.find(object_id)
+        if edition is None or not self.model_admin.has_change_permission(self.request, edition):
+            raise PermissionDenied
+        return edition
+
+
+class CheckView(DraftView):
+    """``…/<id>/check/``: the texts as readers will see them, the findings of the lint, and the changes.
+
+    It writes nothing.
+    """
+
+    def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        edition = self.find_writable(object_id)
+        bodies = {code: source.normalise(request.POST.get(f"body_{code}", "")) for code in LANGUAGES}
+        if any(len(body.encode(errors="replace")) > LIVE_BYTES for body in bodies.values()):
+            sentence = gettext("The text is too long to be checked while it is written; save it to have it checked.")
+            return JsonResponse({"sentence": sentence}, status=413)
+        draft = Edition(agreement=edition.agreement)
+        for code, body in bodies.items():
+            setattr(draft, f"body_{code}", body)
+        binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
+        summaries = {code: request.POST.get(f"summary_{code}", "") for code in LANGUAGES}
+        findings = lint_findings(bodies, summaries, binding)
+        changes = redlines(binding, draft) if binding and "changes" in request.POST else []
+        return JsonResponse(
+            {
+                "messages": [asdict(finding) for finding in findings],
+                "summary": findings_summary(findings),
+                "texts": {code: _preview(body) for code, body in bodies.items()},
+                "changes": {change.code: {"summary": change.summary, "html": change.html} for change in changes},
+            }
+        )
+
+
+def _preview(body: str) -> dict[str, object]:
+    """A text as readers will see it, and the line of each numbered unit."""
+    document = clauses.parse(body)
+    units = [{"number": unit.number, "label": unit.label, "line": unit.line} for unit in document.units if unit.number]
+    return {"html": document.html, "title": document.title, "units": units}
+
+
+class AutosaveView(DraftView):
+    """``…/<id>/autosave/``: store the unsaved text of this author; with ``discard``, delete it."""
+
+    def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if "discard" in request.POST:
+            return self._discard(object_id, from_page=request.POST["discard"] == "page")
+        edition = self.find_writable(object_id)
+        fields = {name: source.normalise(request.POST[name]) for name in WRITTEN_FIELDS if name in request.POST}
+        if "notice_days" in request.POST:  # What the edition states comes complete: an unchecked box is not sent.
+            fields |= {name: request.POST.get(name, "")[:64] for name in STATED_FIELDS}
+            fields["material"] = str("material" in request.POST)
+        if any(len(text.encode(errors="replace")) > source.MAX_BYTES or "\0" in text for text in fields.values()):
+            return JsonResponse({"sentence": gettext("The text is too long to be stored unsaved.")}, status=413)
+        base = request.POST.get("token", "")[:64]
+        autosave = Autosave.objects.store(author=request.user.pk, edition=edition, fields=fields, base=base)
+        at = dates.clock(autosave.at, edition.agreement.time_zone)
+        return JsonResponse({"sentence": gettext("Stored at %(time)s, not saved yet") % {"time": at}})
+
+    def _discard(self, object_id: str, *, from_page: bool) -> HttpResponse:
+        """Delete the author's own unsaved text, also if the draft is published by now."""
+        Autosave.objects.filter(author=self.request.user.pk, edition=self.find(object_id)).delete()
+        return HttpResponseRedirect("../change/") if from_page else JsonResponse({})
+
+
+def unsaved(request: HttpRequest, edition: Edition) -> Autosave | None:
+    """The author's unsaved text, if it differs from the draft."""
+    autosave: Autosave | None = Autosave.objects.slot(author=request.user.pk, edition=edition)
+    written = values(edition)
+    differs = autosave and any(str(written[name]) != text for name, text in autosave.fields.items())
+    return autosave if differs else None
+
+
+def writing_context(request: HttpRequest, edition: Edition) -> dict[str, Any]:
+    """What the writing page displays besides the form."""
+    context: dict[str, Any] = {"writing": True, "has_file_field": True}
+    autosave = unsaved(request, edition)
+    if autosave and "autosave" not in request.GET and request.method == "GET":
+        at = dates.instant(autosave.at, page_language(), edition.agreement.time_zone)
+        context |= {"autosave": autosave, "autosave_at": at}
+    return context
+
+
+def log_written(request: HttpRequest, edition: Edition, *, previous: str | None) -> None:
+    """After a save: delete the unsaved text, and log who wrote, if the fingerprint is not the previous one."""
+    Autosave.objects.filter(author=request.user.pk, edition=edition).delete()
+    current = fingerprint(edition)
+    if current != previous:
+        AuditEntry.objects.log(AuditAction.WRITTEN, on=edition, by=request.user, digest=current)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A message of the lint in the language of the page. ``key`` identifies it for as long as it is true."""
+
+    id: str
+    severity: str
+    language: str
+    place: str
+    clause: str
+    line: int
+    sentence: str
+    hint: str
+    key: str
+
+
+def lint_findings(bodies: Mapping[str, str], summaries: Mapping[str, str], binding: Edition | None) -> list[Finding]:
+    """The messages of the lint about these texts, which are to replace those of ``binding``; errors first."""
+    previous = {code: binding.text(code).body for code in bodies} if binding else None
+    languages = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}
+    titles = {code: clauses.title_line(body) for code, body in bodies.items()}
+    return [
+        Finding(
+            id=message.id,
+            severity=message.severity,
+            language=message.language,
+            place=", ".join(filter(None, (languages.get(message.language, ""), message.clause))),
+            clause=message.clause,
+            line=message.line,
+            sentence=message.sentence(message_language()),
+            hint=message.hint(message_language()),
+            key=manifest.sha256(f"{message.id} {message.language} {message.line} {message.sentence('en')}")[:16],
+        )
+        for message in rules.lint(bodies, titles=titles, summaries=summaries, previous=previous, **conf.lint_options())
+    ]
+
+
+def findings_summary(findings: Iterable[Finding]) -> str:
+    """Such as "2 errors, 1 warning", or that there are none."""
+    severities = [finding.severity for finding in findings]
+    errors = severities.count("error")
+    warnings = len(severities) - errors
+    parts = []
+    if errors:
+        parts.append(ngettext("%(count)s error", "%(count)s errors", errors) % {"count": errors})
+    if warnings:
+        parts.append(ngettext("%(count)s warning", "%(count)s warnings", warnings) % {"count": warnings})
+    return ", ".join(parts) or gettext("No findings")

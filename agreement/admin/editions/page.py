@@ -1,0 +1,109 @@
+"""What the pages about one edition share: finding and locking it, permissions, and the page that refuses an action."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote, unquote
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext
+
+from agreement.admin.base import AdminView, redirect_missing, render_page
+from agreement.admin.editions.fields import label
+from agreement.models import Edition
+from agreement.models.errors import TEXT_FIELDS
+from agreement.text import languages, source
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+class UnsavedText(NamedTuple):
+    """A text that was not saved, on a page that says so."""
+
+    code: str
+    label: StrOrPromise
+    text: str
+
+
+class EditionView(AdminView):
+    """A page about one edition. Its address has the key of the edition, ``object_id``."""
+
+    model_admin: admin.ModelAdmin[Edition]
+
+    def find(self, object_id: str) -> Edition | None:
+        """The edition with that key, not locked. 1 query."""
+        return self.model_admin.get_object(self.request, unquote(object_id))
+
+    def render(self, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
+        return super().render(f"edition/{template}", status=status, **context)
+
+    def refuse(self, edition: Edition | None, sentence: str, hint: str, **context: Any) -> HttpResponse:
+        return refuse(self.model_admin, self.request, edition, sentence, hint, **context)
+
+
+def find_locked(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, object_id: str) -> Edition | None:
+    """The edition with that key. Until the transaction ends, no other user can publish or cancel in its agreement.
+
+    3 queries. What a page decides on is therefore still true when it writes.
+    """
+    edition = model_admin.get_object(request, unquote(object_id))
+    if edition is None:
+        return None
+    edition.agreement.lock()
+    return model_admin.get_object(request, unquote(object_id))
+
+
+def may(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, action: str) -> bool:
+    """May the user publish, or cancel, editions?"""
+    return request.user.has_perm(f"agreement.{action}_edition") and model_admin.has_view_permission(request)
+
+
+def refuse(
+    model_admin: admin.ModelAdmin[Edition],
+    request: HttpRequest,
+    edition: Edition | None,
+    sentence: str,
+    hint: str,
+    *,
+    status: int = 409,
+    **context: Any,
+) -> HttpResponse:
+    """The page that says what was not done, and what to do instead.
+
+    ``unsaved_texts`` are the texts that were posted: the page returns them, so that they are not lost.
+    """
+    context |= {"title": sentence, "hint": hint, "original": edition}
+    return render_page(model_admin, request, "edition/refusal", status=status, **context)
+
+
+def posted_texts(request: HttpRequest, edition: Edition | None = None) -> list[UnsavedText]:
+    """The texts that were posted and differ from those of that edition."""
+    return [
+        UnsavedText(code, label(f"{name}_{code}"), text)
+        for name in TEXT_FIELDS
+        for code in languages.LANGUAGES
+        if (text := source.normalise(request.POST.get(f"{name}_{code}", "")))
+        and text != getattr(edition, f"{name}_{code}", None)
+    ]
+
+
+def missing_draft(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, object_id: str) -> HttpResponse:
+    """For a draft that does not exist, or no longer: the texts that were posted, or else a redirect."""
+    if texts := posted_texts(request):
+        sentence = gettext("This draft was deleted: nothing was saved.")
+        hint = gettext("Keep what you wrote: recover the draft, or begin a new one.")
+        return refuse(model_admin, request, None, sentence, hint, unsaved_texts=texts, recoverable=True)
+    return redirect_missing(model_admin, request, object_id)
+
+
+def redirect_to_edition(
+    model_admin: admin.ModelAdmin[Edition], request: HttpRequest, edition: Edition, message: str
+) -> HttpResponse:
+    """To the page of the edition, with a message of success."""
+    messages.success(request, message)
+    return HttpResponseRedirect(
+        reverse(f"{model_admin.admin_site.name}:agreement_edition_change", args=[quote(edition.pk)])
+    )

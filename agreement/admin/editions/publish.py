@@ -1,0 +1,444 @@
+"""Publishing and cancelling: a page that asks, then one verb of the edition.
+
+On POST the agreement is locked before the edition is read. What the page decides on is therefore still true when the
+verb runs. A page that was opened before the draft or the last edition changed is refused.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import date, datetime, time, timedelta
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement import conf
+from agreement.admin.base import moment, redirect_missing
+from agreement.admin.editions.compare import changes_html, redlines
+from agreement.admin.editions.draft import Finding, lint_findings
+from agreement.admin.editions.fields import STATED_FIELDS, fingerprint, label, stated_in_words
+from agreement.admin.editions.forecast import sending_forecast
+from agreement.admin.editions.page import EditionView, find_locked, may, redirect_to_edition
+from agreement.admin.editions.preview import as_published, notice_content, promised_from, send_test_mail
+from agreement.admin.rights import STATE_ACTIONS, explain_denied
+from agreement.editions.display import page_language
+from agreement.models import Edition, EditionError
+from agreement.models.publishing import MAX_AHEAD, MIN_EFFECTIVE_FROM, require_second_person
+from agreement.models.succession import State
+from agreement.text import clauses, dates, languages
+
+
+def local_day(at: datetime, zone: str) -> date:
+    return at.astimezone(ZoneInfo(zone)).date()
+
+
+def local(day: date, clock: time, zone: str) -> datetime:
+    """That time of day in the zone. Raises ``ValidationError`` where clocks jump over it or show it twice."""
+    first, second = (datetime.combine(day, clock.replace(fold=fold), ZoneInfo(zone)) for fold in (0, 1))
+    before, after = first.utcoffset() or timedelta(), second.utcoffset() or timedelta()
+    if before == after:
+        return first
+    params = {"time": f"{day} {clock:%H:%M}", "zone": zone}
+    if before > after:
+        message = _("%(time)s comes twice in %(zone)s, because the clocks are put back. Name another time.")
+        raise ValidationError(message, code="ambiguous_time", params=params)
+    message = _("%(time)s does not exist in %(zone)s, because the clocks are put forward. Name another time.")
+    raise ValidationError(message, code="nonexistent_time", params=params)
+
+
+class PublishForm(forms.Form):
+    """When a draft is to take effect, and what the page showed when it was opened."""
+
+    NOW = ("now", _("at the moment of publication"))
+    LATER = ("at", _("later, at the date and time below"))
+    when = forms.ChoiceField(
+        label=_("Takes effect"),
+        choices=[NOW, LATER],
+        widget=forms.RadioSelect,
+    )
+    date = forms.DateField(
+        label=_("Date"),
+        required=False,
+        input_formats=["%Y-%m-%d"],
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+    )
+    time = forms.TimeField(
+        label=_("Time"),
+        required=False,
+        input_formats=["%H:%M", "%H:%M:%S"],
+        widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
+    )
+    reason = forms.CharField(
+        label=_("Why it takes effect earlier than promised"),
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+    warnings = forms.MultipleChoiceField(
+        label=_("Warnings"), required=False, widget=forms.CheckboxSelectMultiple(attrs={"class": "agreement-tick"})
+    )
+    confirmation = forms.CharField(
+        label=_("Confirmation"), required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    after = forms.CharField(required=False, widget=forms.HiddenInput)
+    draft = forms.CharField(widget=forms.HiddenInput)
+
+    def __init__(
+        self,
+        *args: Any,
+        edition: Edition,
+        binding: Edition | None,
+        scheduled: bool,
+        warnings: list[Finding],
+        **kwargs: Any,
+    ) -> None:
+        """``scheduled``: another edition is still to take effect, and this one can only follow it."""
+        super().__init__(*args, **kwargs)
+        if scheduled:
+            choice = cast("forms.ChoiceField", self.fields["when"])
+            choice.choices = [self.LATER]
+            choice.initial = "at"
+        ticks = cast("forms.MultipleChoiceField", self.fields["warnings"])
+        ticks.choices = [
+            (warning.key, " · ".join(filter(None, (warning.place, warning.sentence)))) for warning in warnings
+        ]
+        self.warning_keys = {warning.key for warning in warnings}
+        self.phrase = edition.agreement.slug
+        self.zone = edition.agreement.time_zone
+        self.binding = binding
+        self.effective_from: datetime | None = None
+
+    def clean(self) -> None:
+        when = self.cleaned_data.get("when")
+        if when == "now":
+            self._clean_now()
+        elif when == "at" and not {"date", "time"} & self.errors.keys():
+            self._clean_moment()
+        self._require_reason(at_once=when == "now")
+        # Within the notice delay no user is notified, and there is little time to cancel.
+        soon = self.effective_from and self.effective_from <= timezone.now() + conf.get().NOTICE_DELAY
+        self._require_confirmation(at_once=when == "now" or bool(soon))
+
+    def _clean_now(self) -> None:
+        answer = self.cleaned_data.get("date"), self.cleaned_data.get("time")
+        proposal = self.initial.get("date"), self.initial.get("time")
+        if any(answer) and answer != proposal:
+            self.add_error("when", _("A date or time is filled in as well: which of the two is meant?"))
+
+    def _clean_moment(self) -> None:
+        day, clock = self.cleaned_data.get("date"), self.cleaned_data.get("time")
+        if not day or clock is None:
+            self.add_error("time" if day else "date", _("Name the date and the time."))
+        elif day > timezone.now().date() + MAX_AHEAD:
+            self.add_error("date", _("Name a date within the next ten years."))
+        else:
+            try:
+                self.effective_from = local(day, clock, self.zone)
+            except ValidationError as error:
+                self.add_error("time", error)
+
+    def _require_reason(self, *, at_once: bool) -> None:
+        """A moment earlier than the edition in force promises needs a reason, which is stored in the log."""
+        promised = promised_from(self.binding, timezone.now())
+        moment = timezone.now() if at_once else self.effective_from
+        if promised and moment and moment < promised and not self.cleaned_data.get("reason", "").strip():
+            self.add_error("reason", _("The edition in force promises more notice: write why this one comes earlier."))
+
+    def _require_confirmation(self, *, at_once: bool) -> None:
+        if self.warning_keys - set(self.cleaned_data.get("warnings", ())):
+            self.add_error("warnings", _("Tick each warning to publish in spite of it, or go back and mend the draft."))
+        confirmed = self.cleaned_data.get("confirmation", "").strip() == self.phrase
+        if (at_once or self.warning_keys) and not confirmed:
+            sentence = _("Type %(phrase)s: it binds at once, or warnings stand.")
+            self.add_error("confirmation", ValidationError(sentence, params={"phrase": self.phrase}))
+
+
+class CancelForm(forms.Form):
+    """The edition that the page displayed, why it is cancelled, and a box that confirms it."""
+
+    reason = forms.CharField(
+        label=_("Why it is not to take effect"), max_length=2000, widget=forms.Textarea(attrs={"rows": 3})
+    )
+    confirm = forms.BooleanField(label=_("This edition is not to take effect."))
+    digest = forms.CharField(widget=forms.HiddenInput)
+
+
+class PublishQuestion:
+    """What the page asks before a draft is published, and what it displays.
+
+    2 queries, those of ``as_published`` and ``sending_forecast``, and 1 if two people are needed to publish.
+    """
+
+    def __init__(self, edition: Edition) -> None:
+        self.edition, self.zone, self.now = edition, edition.agreement.time_zone, timezone.now()
+        published = Edition.objects.published().binding().filter(agreement=edition.agreement_id)
+        self.last = published.last()
+        self.binding = Edition.objects.in_force(self.now).filter(agreement=edition.agreement_id).first()
+        self.scheduled = self.last if self.last and self.last != self.binding else None
+        self.bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
+        summaries = {code: edition.text(code).summary for code in languages.LANGUAGES}
+        self.findings = lint_findings(self.bodies, summaries, self.binding)
+        self.warnings = [finding for finding in self.findings if finding.severity != "error"]
+        self.promised = promised_from(self.binding, self.now)
+
+    @property
+    def proposed(self) -> datetime | None:
+        """The first midnight that keeps the promised notice, and that follows a scheduled edition; ``None``: now."""
+        follows = self.scheduled.effective_from if self.scheduled else None
+        earliest = max((at for at in (self.promised, follows) if at), default=None)
+        if earliest is None:
+            return None
+        return datetime.combine(local_day(earliest, self.zone) + timedelta(days=1), time(), ZoneInfo(self.zone))
+
+    def form(self, answer: QueryDict | None = None) -> PublishForm:
+        """The form, with that answer or without one."""
+        return self._form(answer, initial=self._initial())
+
+    def form_again(self, answer: QueryDict) -> PublishForm:
+        """The form filled in as it was posted, without errors: the question is not answered yet."""
+        names = ("when", "date", "time", "reason", "confirmation")
+        initial = self._initial() | {name: answer.get(name, "") for name in names}
+        return self._form(initial=initial | {"warnings": answer.getlist("warnings")})
+
+    def _form(self, answer: QueryDict | None = None, *, initial: dict[str, Any]) -> PublishForm:
+        return PublishForm(
+            answer,
+            initial=initial,
+            edition=self.edition,
+            binding=self.binding,
+            scheduled=bool(self.scheduled),
+            warnings=self.warnings,
+        )
+
+    def _initial(self) -> dict[str, Any]:
+        opened = {"after": self.last.digest if self.last else "", "draft": fingerprint(self.edition)}
+        if proposed := self.proposed:
+            return {**opened, "when": "at", "date": proposed.date(), "time": proposed.time()}
+        return {**opened, "when": "now"}
+
+    def chosen(self, form: PublishForm) -> datetime | None:
+        """The moment that the answer names; ``None``: now."""
+        form.is_valid()
+        # Days of notice are counted back from it: not beyond the beginning of the calendar.
+        return form.effective_from and max(form.effective_from, MIN_EFFECTIVE_FROM)
+
+    def context(self, form: PublishForm, chosen: datetime | None, request: HttpRequest) -> dict[str, object]:
+        """What the page displays if the edition takes effect at the chosen moment."""
+        binding, scheduled = self.binding, self.scheduled
+        return {
+            "form": form,
+            "problem": self._problem(cast("AbstractBaseUser", request.user)),
+            "errors": [finding for finding in self.findings if finding.severity == "error"],
+            "warnings": self.warnings,
+            "texts": [self._text_facts(code) for code in languages.LANGUAGES],
+            "parallel": len({clauses.parse(body).numbers for body in self.bodies.values()}) == 1,
+            "stated": [(label(name), self._stated(name)) for name in STATED_FIELDS],
+            "compared": [(other, redlines(other, self.edition)) for other in (binding, scheduled) if other],
+            "binding": binding,
+            "binding_from": binding and moment(binding.effective_from, self.zone),
+            "scheduled": scheduled,
+            "scheduled_from": scheduled and moment(scheduled.effective_from, self.zone),
+            "promised": self.promised and dates.instant(self.promised, page_language(), self.zone),
+            "chosen": chosen,
+            "forecast": sending_forecast(self.edition, chosen, binding, exact="exact" in request.GET),
+            "zone": f"{dates.zone(self.now, page_language(), self.zone)}, {self.zone}",
+            "now": moment(self.now, self.zone),
+            "previews": [(code, *self._mail(code, chosen)) for code in languages.LANGUAGES],
+        }
+
+    def _problem(self, user: AbstractBaseUser) -> EditionError | None:
+        """Why this user can't publish this draft."""
+        try:
+            self.edition.check_texts()
+            if conf.get().FOUR_EYES:
+                require_second_person(self.edition, user, using=Edition.objects.db)
+        except EditionError as error:
+            return error
+        return None
+
+    def _text_facts(self, code: str) -> tuple[str, object, int, int, int]:
+        """Language, text, number of characters, sections and clauses."""
+        text = self.edition.text(code)
+        units = clauses.parse(text.body).clauses
+        sections = sum(unit.kind == "section" for unit in units)
+        return code, text, len(text.body), sections, len(units) - sections
+
+    def _stated(self, name: str) -> object:
+        """What the draft states; where the edition in force states something else, with the difference."""
+        value = getattr(self.edition, name)
+        old = getattr(self.binding, name) if self.binding and name != "material" else value
+        return stated_in_words(name, value) if old == value else changes_html(name, old, value)
+
+    def _mail(self, code: str, effective_from: datetime | None) -> tuple[str, str]:
+        """Subject and text of the notice, or ``""`` and why it can't be written."""
+        try:
+            content = notice_content(as_published(self.edition, effective_from), code)
+        except (ImproperlyConfigured, ValueError) as error:
+            return "", str(error)
+        return content.subject, content.text
+
+
+class DecisionView(EditionView, ABC):
+    """A page that asks on GET and changes nothing, and that acts on POST."""
+
+    action: str
+
+    def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if not may(self.model_admin, request, self.action):
+            return self._deny()
+        edition = self.find(object_id)
+        return self.ask(edition) if edition else redirect_missing(self.model_admin, request, object_id)
+
+    def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if not may(self.model_admin, request, self.action):
+            return self._deny()
+        with transaction.atomic():
+            edition = find_locked(self.model_admin, request, object_id)
+            return self.carry_out(edition) if edition else redirect_missing(self.model_admin, request, object_id)
+
+    @abstractmethod
+    def ask(self, edition: Edition) -> HttpResponse:
+        """The page with the question."""
+
+    @abstractmethod
+    def carry_out(self, edition: Edition) -> HttpResponse:
+        """Do what was decided. The row of the edition is locked."""
+
+    def _deny(self) -> HttpResponse:
+        codename = f"{self.action}_edition"
+        action = next(pair for actions in STATE_ACTIONS.values() for pair in actions if pair[0] == codename)
+        denied = explain_denied([action]) if self.model_admin.has_view_permission(self.request) else []
+        sentence = gettext("You may not do this: nothing was changed.")
+        hint = gettext("Your permission was taken away, or never given. Ask for it, or leave it to who has it.")
+        return self.refuse(None, sentence, hint, status=403, denied_actions=denied)
+
+    def done(self, edition: Edition, sentence: str) -> HttpResponse:
+        self.model_admin.log_change(self.request, edition, sentence)
+        return redirect_to_edition(self.model_admin, self.request, edition, sentence)
+
+
+class PublishView(DecisionView):
+    """``…/<id>/publish/``: everything about the draft on one page, with the question when it takes effect."""
+
+    action = "publish"
+
+    def ask(self, edition: Edition) -> HttpResponse:
+        if edition.published_at:
+            return self._refuse_published(edition)
+        question = PublishQuestion(edition)
+        return self.show(question, question.form(), question.proposed)
+
+    def carry_out(self, edition: Edition) -> HttpResponse:
+        if edition.published_at:
+            return self._refuse_published(edition)
+        if outdated := self.refuse_outdated(edition):
+            return outdated
+        question = PublishQuestion(edition)
+        form = question.form(self.request.POST)
+        if form.is_valid():
+            try:
+                edition.publish(
+                    effective_from=form.effective_from,
+                    by=cast("AbstractBaseUser", self.request.user),
+                    compared_with=self.request.POST["after"],
+                    reason=form.cleaned_data["reason"].strip(),
+                )
+            except EditionError as error:
+                form.add_error(None, f"{error} {error.hint}")
+            else:
+                sentence = gettext("Published: %(edition)s. Effective from: %(at)s. SHA-256: %(digest)s")
+                at = moment(edition.effective_from, question.zone)
+                return self.done(edition, sentence % {"edition": edition, "digest": edition.digest, "at": at})
+        return self.show(question, form, question.chosen(form))
+
+    def show(self, question: PublishQuestion, form: PublishForm, chosen: datetime | None) -> HttpResponse:
+        return self.render(
+            "publish",
+            status=400 if form.is_bound else 200,
+            original=question.edition,
+            title=gettext("Publish: %(edition)s") % {"edition": question.edition},
+            **question.context(form, chosen, self.request),
+        )
+
+    def refuse_outdated(self, edition: Edition) -> HttpResponse | None:
+        """Refuse a page that displayed another draft, or compared it with another edition, than there is now."""
+        last = Edition.objects.published().binding().filter(agreement=edition.agreement_id).last()
+        current = {"after": last.digest if last else "", "draft": fingerprint(edition)}
+        if all(self.request.POST.get(name) == value for name, value in current.items()):
+            return None
+        return self.refuse(
+            edition,
+            gettext("Nothing was published: the page was older than the draft or the last edition."),
+            gettext("Somebody edited the draft or published another edition. Read both again."),
+        )
+
+    def _refuse_published(self, edition: Edition) -> HttpResponse:
+        hint = gettext("It was published by %(name)s. Nothing was published a second time.")
+        return self.refuse(
+            edition,
+            gettext("%(edition)s is published already.") % {"edition": edition},
+            hint % {"name": edition.published_by or "—"},
+        )
+
+
+class TestMailView(PublishView):
+    """``…/<id>/test-mail/``: posted from the question. The notice goes to the user, in both languages."""
+
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        edition = self.find(object_id)
+        if edition is None or edition.published_at or not may(self.model_admin, request, "publish"):
+            raise PermissionDenied
+        if outdated := self.refuse_outdated(edition):
+            return outdated
+        question = PublishQuestion(edition)
+        chosen = question.chosen(question.form(request.POST))
+        user = cast("AbstractBaseUser", request.user)
+        messages.add_message(request, *send_test_mail(user, edition, chosen))
+        return self.show(question, question.form_again(request.POST), chosen)
+
+
+class CancelView(DecisionView):
+    """``…/<id>/cancel/``: the question why a scheduled edition is not to take effect."""
+
+    action = "cancel"
+
+    def ask(self, edition: Edition) -> HttpResponse:
+        return self._show(edition, CancelForm(initial={"digest": edition.digest}))
+
+    def carry_out(self, edition: Edition) -> HttpResponse:
+        form = CancelForm(self.request.POST)
+        if not form.is_valid() or form.cleaned_data["digest"] != edition.digest:
+            return self._show(edition, form)
+        try:
+            by = cast("AbstractBaseUser", self.request.user)
+            edition.cancel(by=by, reason=form.cleaned_data["reason"].strip())
+        except EditionError as error:
+            return self.refuse(edition, str(error), error.hint)
+        return self.done(edition, gettext("Cancelled: %(edition)s. It will not take effect.") % {"edition": edition})
+
+    def _show(self, edition: Edition, form: CancelForm) -> HttpResponse:
+        state = edition.state()
+        if state != State.SCHEDULED:
+            sentence = gettext("%(edition)s can't be cancelled: it is %(state)s.")
+            hint = gettext("Only an edition that is published and has not taken effect can be cancelled.")
+            return self.refuse(edition, sentence % {"edition": edition, "state": state.label}, hint)
+        return self.render(
+            "cancel",
+            status=400 if form.is_bound else 200,
+            original=edition,
+            form=form,
+            title=gettext("Cancel: %(edition)s") % {"edition": edition},
+            effective=moment(edition.effective_from, edition.agreement.time_zone),
+            binding=Edition.objects.in_force().filter(agreement=edition.agreement_id).first(),
+        )

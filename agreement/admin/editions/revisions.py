@@ -1,0 +1,141 @@
+"""The revisions of a draft: listed, viewed, restored, and recovered after deletion; never on a published edition.
+
+The pages are those of django-reversion, which ``change`` calls. The functions here refuse what may not come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext
+from reversion.errors import RevertError
+from reversion.models import Version
+
+from agreement import conf
+from agreement.admin.base import moment
+from agreement.admin.editions.page import missing_draft, posted_texts, refuse
+from agreement.models import Agreement, Edition
+from agreement.models.audit import edition_name
+
+EditionModelAdmin = admin.ModelAdmin[Edition]
+#: A page of django-reversion, given what else its template displays.
+RevisionPage = Callable[[dict[str, Any]], HttpResponse]
+
+
+def revision_rows(edition: Edition) -> list[tuple[int, str, Any]]:
+    """(key, moment, revision) of each revision of that draft, without its text. 1 query."""
+    zone = edition.agreement.time_zone
+    versions = Version.objects.get_for_object_reference(Edition, edition.pk)
+    return [
+        (version.pk, moment(version.revision.date_created, zone), version.revision)
+        for version in versions.select_related("revision__user").defer("serialized_data")
+    ]
+
+
+def deleted_rows() -> list[tuple[int, str, str]]:
+    """(key, moment, name) of the last revision of each deleted draft."""
+    deleted = Version.objects.get_deleted(Edition).select_related("revision").order_by("-pk")
+    slugs = _slugs()
+    return [
+        (version.pk, moment(version.revision.date_created, conf.time_zone()), _name(version, slugs))
+        for version in deleted
+    ]
+
+
+def stored_draft(request: HttpRequest) -> Edition | None:
+    """The draft as it is stored, where the page displays an older revision of it instead."""
+    return getattr(request, "agreement_stored_draft", None)
+
+
+def show_revision(
+    model_admin: EditionModelAdmin, request: HttpRequest, object_id: str, version_id: str, page: RevisionPage
+) -> HttpResponse:
+    """The form of a draft with the words of an older revision. Saved, it replaces what is stored by then."""
+    if not unquote(object_id).isdecimal():
+        raise Http404
+    with transaction.atomic():
+        if refusal := _refuse_revision(model_admin, request, version_id):
+            return refusal
+        draft = Edition.objects.filter(pk=unquote(object_id)).first()
+        if draft is None:  # Deleted meanwhile: it can be recovered as a deleted draft.
+            return missing_draft(model_admin, request, object_id)
+        # django-reversion writes the old words into the row before it opens the form.
+        request.agreement_stored_draft = draft  # type: ignore[attr-defined]
+        response = page({"title": gettext("An older revision: %(edition)s") % {"edition": draft}})
+        # Set here: django-reversion takes any status but 200 for a revision that it could not read.
+        response.status_code = conflict_status(response)
+        return response
+
+
+def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: str, page: RevisionPage) -> HttpResponse:
+    """The form of a deleted draft. Saved, the draft exists again."""
+    with transaction.atomic():
+        if refusal := _refuse_revision(model_admin, request, version_id):
+            return refusal
+        version = Version.objects.get(pk=version_id)
+        if existing := Edition.objects.filter(pk=version.object_id).first():
+            sentence = gettext("This draft is not deleted: nothing was restored.")
+            hint = gettext("Somebody may have recovered it already; its history has its older revisions.")
+            texts = posted_texts(request, existing)
+            return refuse(model_admin, request, existing, sentence, hint, unsaved_texts=texts)
+        return page({"title": gettext("A deleted draft: %(edition)s") % {"edition": _name(version, _slugs())}})
+
+
+def conflict_status(response: HttpResponse) -> int:
+    """409 for a form that was refused because the draft changed meanwhile; else the status of the response."""
+    context = getattr(response, "context_data", None) or {}
+    form = getattr(context.get("adminform"), "form", None)
+    return 409 if form and form.is_bound and form.has_error("__all__", "conflict") else int(response.status_code)
+
+
+def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, version_id: str) -> HttpResponse | None:
+    """Refuse a revision of a published edition, or of an agreement that does not exist. Locks its agreements."""
+    every = Version.objects.get_for_model(Edition)
+    try:
+        version = get_object_or_404(every.select_related("revision"), pk=version_id)
+    except ValueError:  # More digits than Python reads.
+        raise Http404 from None
+    if not model_admin.has_view_or_change_permission(request):
+        raise PermissionDenied
+    versions = every.filter(revision=version.revision_id)
+    keys = [version.object_id for version in versions]
+    stored = [_fields(version) for version in versions]
+    agreements = {fields["agreement_id"] for fields in stored if fields}
+    # Those of the drafts that exist and of those that come back: two people may recover one draft.
+    for agreement in Agreement.objects.filter(Q(editions__in=keys) | Q(pk__in=agreements)).distinct().order_by("pk"):
+        agreement.lock()
+    published = Edition.objects.published().filter(pk__in=keys).first()
+    if published or any(fields.get("published_at") for fields in stored):
+        sentence = gettext("This revision belongs to a published edition: nothing was restored.")
+        hint = gettext("A published edition never changes. Put the old words into a new draft.")
+        return refuse(model_admin, request, published, sentence, hint, status=403)
+    if Agreement.objects.filter(pk__in=agreements).count() < len(agreements):
+        sentence = gettext("The agreement of this draft was deleted: nothing was restored.")
+        hint = gettext("Put the words into a draft of another agreement.")
+        return refuse(model_admin, request, None, sentence, hint)
+    return None
+
+
+def _slugs() -> dict[int, str]:
+    return dict(Agreement.objects.values_list("pk", "slug"))
+
+
+def _name(version: Version, slugs: dict[int, str]) -> str:
+    """The name of the edition in the language of the page; a revision stores it in the language of its author."""
+    agreement = _fields(version).get("agreement_id")
+    return edition_name(slugs[agreement], None, version.object_id) if agreement in slugs else version.object_repr
+
+
+def _fields(version: Version) -> dict[str, Any]:
+    try:
+        return dict(version.field_dict)
+    except RevertError:  # Older than the fields of the model: the page that restores it says so.
+        return {}

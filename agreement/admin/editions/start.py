@@ -1,0 +1,323 @@
+"""How a draft begins: from an edition, from two files, or empty. An import is displayed before it is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import reversion
+from django import forms
+from django.conf import settings
+from django.core import signing
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.files import File
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement.admin.editions.draft import findings_summary, lint_findings
+from agreement.admin.editions.fields import STATED_FIELDS
+from agreement.admin.editions.page import EditionView, redirect_to_edition
+from agreement.models import Agreement, Edition
+from agreement.models.editions import EditionQuerySet
+from agreement.text import clauses, languages, source
+from agreement.word import reader
+
+#: What the page reports about a file besides its two texts.
+REPORT_FIELDS = ("changed", "insertions", "deletions", "left_out")
+REPORT_SALT = "agreement.import"
+#: How many notes of one kind the page reports, and how much of each, in characters.
+MAX_NOTES, MAX_NOTE_LENGTH = 50, 1000
+#: What the second page sends back besides the texts, in bytes.
+IMPORT_FORM_OVERHEAD = 20_000
+
+
+@dataclass(slots=True)
+class ImportedFile:
+    """One file as it was read: two texts, the same unless changes were tracked, and what is in neither."""
+
+    code: str
+    name: str
+    accepted: str
+    rejected: str
+    changed: list[str] = field(default_factory=list)
+    insertions: int = 0
+    deletions: int = 0
+    left_out: list[tuple[str, list[str], int]] = field(default_factory=list)
+    """What is in neither text: its kind, the first ``MAX_NOTES`` of them, and how many there are."""
+
+    @property
+    def tracked(self) -> bool:
+        return self.accepted != self.rejected
+
+    @property
+    def report(self) -> str:
+        """What the page reports about the file, signed: it comes back with the answer."""
+        return signing.dumps({name: getattr(self, name) for name in REPORT_FIELDS}, salt=REPORT_SALT, compress=True)
+
+    @classmethod
+    def from_post(cls, code: str, posted: Mapping[str, str]) -> ImportedFile:
+        """The file as the second page sends it back. The texts are not signed: an author may write any text."""
+        accepted = source.normalise(posted.get(f"accepted_{code}", ""))
+        rejected = source.normalise(posted.get(f"rejected_{code}", accepted))
+        try:
+            report = signing.loads(posted.get(f"report_{code}", ""), salt=REPORT_SALT)
+        except signing.BadSignature:
+            report = {}
+        return cls(code=code, name=posted.get(f"name_{code}", ""), accepted=accepted, rejected=rejected, **report)
+
+    @property
+    def units(self) -> int:
+        return len(clauses.parse(self.accepted).numbers)
+
+
+class StartForm(forms.Form):
+    """What the draft begins with."""
+
+    EDITION, FILES, EMPTY = "edition", "files", "empty"
+    agreement = forms.ModelChoiceField(Agreement.objects.all(), label=_("User agreement"))
+    begin = forms.ChoiceField(
+        label=_("Begin with"),
+        choices=[
+            (EDITION, _("an edition: its words are copied")),
+            (FILES, _("two files: Markdown, plain text or Word (.docx)")),
+            (EMPTY, _("empty texts")),
+        ],
+        widget=forms.RadioSelect,
+    )
+    edition = forms.ModelChoiceField(
+        Edition.objects.none(),
+        label=_("Edition"),
+        required=False,
+        empty_label=_("the edition in force"),
+    )
+    kk = forms.FileField(label=_("Text in Kazakh"), required=False)
+    ru = forms.FileField(label=_("Text in Russian"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        editions = Edition.objects.select_related("agreement")
+        field = cast("forms.ModelChoiceField[Edition]", self.fields["edition"])
+        field.queryset = editions.without_texts("body", "summary").order_by("agreement__slug", "-number", "-pk")
+        for code in languages.LANGUAGES:
+            self.fields[code].widget.attrs["accept"] = ".md,.txt,.docx,text/markdown,text/plain"
+
+    def clean(self) -> None:
+        begin = self.cleaned_data.get("begin")
+        if begin == self.EDITION and self.cleaned_data.get("agreement"):
+            self._clean_edition(self.cleaned_data["agreement"])
+        if begin == self.FILES:
+            self._clean_files()
+
+    def _clean_edition(self, agreement: Agreement) -> None:
+        edition = self.cleaned_data.get("edition")
+        if edition is None:
+            edition = Edition.objects.in_force().filter(agreement=agreement).first()
+            self.cleaned_data["edition"] = edition
+        if edition is None:
+            self.add_error("edition", _("No edition of this agreement is in force now."))
+        elif edition.agreement_id != agreement.pk:
+            self.add_error("edition", _("It is an edition of another agreement."))
+
+    def _clean_files(self) -> None:
+        """Read the files, so that each field has an :class:`ImportedFile`."""
+        for code in languages.LANGUAGES:
+            if not self.cleaned_data.get(code):
+                self.add_error(code, _("Choose the file of this text."))
+                continue
+            try:
+                self.cleaned_data[code] = read_file(code, self.cleaned_data[code])
+            except ValidationError as error:
+                self.add_error(code, error)
+        if not self.errors:
+            self._require_form_size([self.cleaned_data[code] for code in languages.LANGUAGES])
+
+    def _require_form_size(self, files: list[ImportedFile]) -> None:
+        """The second page sends the texts back, and Django refuses a larger form without a page."""
+        texts = [text for file in files for text in {file.accepted, file.rejected}]
+        size = IMPORT_FORM_OVERHEAD + sum(len(text.encode(errors="replace")) + text.count("\n") for text in texts)
+        if size > (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or size):
+            sentence = _("Together the texts are too large for a form of this site: use the command import_edition.")
+            self.add_error("ru", sentence)
+
+
+class ImportForm(forms.Form):
+    """What the author decides about an import before it is saved."""
+
+    TRACKED = {"accepted": _("accept all of them"), "rejected": _("reject all of them")}
+    agreement = forms.ModelChoiceField(Agreement.objects.all(), widget=forms.HiddenInput)
+    tracked = forms.ChoiceField(
+        label=_("Tracked changes"),
+        required=False,
+        choices=list(TRACKED.items()),
+        widget=forms.RadioSelect,
+    )
+    seen = forms.BooleanField(label=_("I have seen what is left out."), required=False)
+
+    def __init__(self, *args: Any, files: list[ImportedFile], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["tracked"].required = any(file.tracked for file in files)
+        self.fields["seen"].required = any(file.left_out for file in files)
+
+
+class StartView(EditionView):
+    """``…/add/``: the question what a draft begins with, and for files, a second page with what was read."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not self.model_admin.has_add_permission(request):
+            raise PermissionDenied
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self._ask(StartForm(initial=_initial(request)))
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        if "accepted_kk" in request.POST:
+            return self._import(request)
+        form = StartForm(request.POST, request.FILES)
+        if not form.is_valid():
+            return self._ask(form)
+        answer = form.cleaned_data
+        if answer["begin"] == StartForm.FILES:
+            return self._show_import(answer["agreement"], [answer[code] for code in languages.LANGUAGES])
+        if edition := answer["edition"] if answer["begin"] == StartForm.EDITION else None:
+            bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
+            stated = {name: getattr(edition, name) for name in STATED_FIELDS if name != "material"}
+            comment = gettext("Begun from: %(edition)s") % {"edition": edition}
+            return self._begin(answer["agreement"], bodies, comment, **stated)
+        return self._begin(answer["agreement"], {}, gettext("Begun empty"))
+
+    def _ask(self, form: StartForm) -> HttpResponse:
+        return self._render_form("start", form, title=gettext("New draft"), word=reader.installed())
+
+    def _begin(self, agreement: Agreement, bodies: dict[str, str], comment: str, **stated: Any) -> HttpResponse:
+        """Make the draft. Raises ``ValidationError`` for texts that no edition can have."""
+        editions: EditionQuerySet = Edition.objects.all()
+        with transaction.atomic(), reversion.create_revision():
+            reversion.set_user(self.request.user)
+            reversion.set_comment(comment)
+            edition = editions.create_draft(agreement=agreement, bodies=bodies, by=self.request.user, **stated)
+        self.model_admin.log_addition(self.request, edition, comment)
+        message = gettext("The draft is made: write it, then save it.")
+        return redirect_to_edition(self.model_admin, self.request, edition, message)
+
+    def _show_import(
+        self, agreement: Agreement, files: list[ImportedFile], form: ImportForm | None = None
+    ) -> HttpResponse:
+        binding = Edition.objects.in_force().filter(agreement=agreement).first()
+        findings = lint_findings({file.code: file.accepted for file in files}, {}, binding)
+        return self._render_form(
+            "import",
+            form or ImportForm(initial={"agreement": agreement.pk}, files=files),
+            title=gettext("Import: what was read"),
+            files=files,
+            tracked=any(file.tracked for file in files),
+            left_out=any(file.left_out for file in files),
+            findings=findings,
+            findings_summary=findings_summary(findings),
+        )
+
+    def _import(self, request: HttpRequest) -> HttpResponse:
+        """The answer of the second page. The texts come back as they were displayed."""
+        files = [ImportedFile.from_post(code, request.POST) for code in languages.LANGUAGES]
+        form = ImportForm(request.POST, files=files)
+        if not form.is_valid():
+            agreement = form.cleaned_data.get("agreement")
+            if agreement is None:
+                raise PermissionDenied
+            return self._show_import(agreement, files, form)
+        chosen = form.cleaned_data["tracked"] or "accepted"
+        bodies = {file.code: getattr(file, chosen) for file in files}
+        comment = gettext("Imported: %(names)s") % {"names": ", ".join(file.name for file in files)}
+        if any(file.tracked for file in files):
+            comment += f" · {ImportForm.TRACKED[chosen]}"
+        try:
+            return self._begin(form.cleaned_data["agreement"], bodies, comment[:1000])
+        except ValidationError as error:
+            form.add_error(None, error.messages)
+            return self._show_import(form.cleaned_data["agreement"], files, form)
+
+    def _render_form(self, template: str, form: forms.Form, **context: object) -> HttpResponse:
+        return self.render(template, status=400 if form.errors else 200, form=form, add=True, **context)
+
+
+def _initial(request: HttpRequest) -> dict[str, Any]:
+    """What the page proposes: the only agreement, its edition in force, or the edition that a link named."""
+    key = request.GET.get("edition", "")
+    edition = Edition.objects.filter(pk=key).first() if key.isascii() and key.isdecimal() and len(key) < 19 else None
+    agreements = list(Agreement.objects.all()[:2])
+    agreement = edition.agreement_id if edition else agreements[0].pk if len(agreements) == 1 else None
+    binding = Edition.objects.in_force()
+    binding = binding.filter(agreement=agreement) if agreement else binding
+    begin = StartForm.EDITION if edition or binding.exists() else StartForm.EMPTY
+    return {"agreement": agreement, "begin": begin, "edition": edition and edition.pk}
+
+
+def read_file(code: str, file: File[bytes]) -> ImportedFile:
+    """The file of that language, read. Raises ``ValidationError`` for one that can't be used."""
+    name, content = str(file.name), file.read(max(source.MAX_BYTES, reader.MAX_PACKED) + 1)
+    if not name.lower().endswith(".docx") and not content.startswith(b"PK\x03\x04"):
+        return _read_plain_text(code, name, content)
+    if not reader.installed():
+        raise ValidationError(_("Word files are not read here: save the text as Markdown or plain text, in UTF-8."))
+    try:
+        document = reader.read_manuscript(content, name)
+    except source.SourceError as error:
+        raise ValidationError(f"{error} {error.hint}") from None
+    changed = [gettext("Word document: the words, their numbers and tables were taken, bold and italics were not.")]
+    if document.contents:
+        changed.append(gettext("The automatic table of contents was left out."))
+    return ImportedFile(
+        code=code,
+        name=name,
+        accepted=document.accepted,
+        rejected=document.rejected,
+        changed=changed,
+        insertions=document.insertions,
+        deletions=document.deletions,
+        left_out=_left_out(document),
+    )
+
+
+def _left_out(document: reader.Manuscript) -> list[tuple[str, list[str], int]]:
+    """What a Word document has besides its text, as :attr:`ImportedFile.left_out`."""
+    notes = [
+        (gettext("Comments"), document.comments),
+        (gettext("Footnotes and endnotes"), document.footnotes),
+        (gettext("Addresses of links, whose words were taken"), document.links),
+        (gettext("Headers and footers"), document.margins),
+    ]
+    counts = [
+        (gettext("Pictures and drawings"), document.pictures),
+        (gettext("Hidden words"), document.hidden),
+        (gettext("Formulas, signs of special fonts, embedded documents"), document.odd),
+    ]
+    return [
+        *((kind, [note[:MAX_NOTE_LENGTH] for note in texts[:MAX_NOTES]], len(texts)) for kind, texts in notes if texts),
+        *((kind, [], count) for kind, count in counts if count),
+    ]
+
+
+def _read_plain_text(code: str, name: str, content: bytes) -> ImportedFile:
+    """A text file, by the rule of every import; errors are in the editor's language."""
+    values = {"name": name}
+    if len(content) > source.MAX_BYTES:
+        raise ValidationError(gettext("%(name)s is too large to be an agreement's text.") % values)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValidationError(
+            gettext("%(name)s is not in UTF-8: save it in UTF-8, then choose it again.") % values
+        ) from None
+    if "\0" in text or not text.strip():
+        raise ValidationError(gettext("%(name)s contains no text.") % values)
+    changed = []
+    if text.startswith("\ufeff"):
+        changed.append(gettext("The byte order mark was removed."))
+    if "\r" in text:
+        changed.append(gettext("Line ends of Windows or old Macs became plain ones."))
+    text = source.normalise(text)
+    return ImportedFile(code=code, name=name, accepted=text, rejected=text, changed=changed)

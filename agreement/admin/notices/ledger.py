@@ -1,0 +1,128 @@
+"""Notices and deliveries: read-only, and never counted, because the ledger has millions of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement import conf
+from agreement.admin.base import (
+    TEXT_COLUMNS,
+    LoggedViews,
+    LongList,
+    ReadOnly,
+    SafeFilters,
+    UserSearch,
+    moment,
+)
+from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeActionView, ProgressView, reason_in_words
+from agreement.editions.display import page_language
+from agreement.models import Delivery, Notice, NoticeText
+from agreement.text import dates
+
+
+class NoticeTextInline(ReadOnly, admin.StackedInline[NoticeText, Notice]):
+    model = NoticeText
+    extra = 0
+    fields = ["channel", "language", "subject", "text", "digest"]
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
+    list_display = ["id", "edition", "kind", "created", "due", "written", "sending"]
+    list_display_links = ["id", "edition"]
+    list_select_related = ["edition__agreement"]
+    fields = ["edition", "kind", "identifier", "created", "due", "written", "sending", "recipients"]
+    inlines = [NoticeTextInline]
+    change_form_template = "admin/agreement/notice/change_form.html"
+
+    class Media:
+        css = {"all": ["agreement/admin.css"]}
+        js = [forms.Script("agreement/progress.js", defer=True)]
+
+    def get_urls(self) -> list[URLPattern]:
+        pages = {"sending": ProgressView.as_view(model_admin=self)}
+        for action in ("pause", "resume", "resend"):
+            pages[action] = NoticeActionView.as_view(model_admin=self, action=action)
+        own = [
+            path(f"<path:object_id>/{name}/", self.admin_site.admin_view(view), name=f"agreement_notice_{name}")
+            for name, view in pages.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Notice]:
+        rows = super().get_queryset(request).select_related("edition__agreement").prefetch_related("progress")
+        return rows.defer(*(f"edition__{name}" for name in TEXT_COLUMNS))
+
+    def get_fields(self, request: HttpRequest, obj: Notice | None = None) -> Any:
+        """The list of recipients is personal data: only users who may view it get the link."""
+        return self.fields if request.user.has_perm("agreement.view_delivery") else self.fields[:-1]
+
+    @admin.display(description=_("identifier (UUID)"))
+    def identifier(self, notice: Notice) -> str:
+        return str(notice.uuid)
+
+    @admin.display(description=_("created"), ordering="created_at")
+    def created(self, notice: Notice) -> str:
+        return moment(notice.created_at, notice.edition.agreement.time_zone)
+
+    @admin.display(description=_("due"), ordering="due_at")
+    def due(self, notice: Notice) -> str:
+        return moment(notice.due_at, notice.edition.agreement.time_zone)
+
+    @admin.display(description=_("deliveries written"), ordering="fanned_out_at")
+    def written(self, notice: Notice) -> str:
+        return moment(notice.fanned_out_at, notice.edition.agreement.time_zone)
+
+    @admin.display(description=_("sending"))
+    def sending(self, notice: Notice) -> str:
+        url = reverse(f"{self.admin_site.name}:agreement_notice_sending", args=[notice.pk])
+        rows = notice.progress.all()
+        counts = {"sent": sum(row.sent for row in rows), "audience": sum(row.audience for row in rows)}
+        numbers = {name: dates.format_number(count, page_language()) for name, count in counts.items()}
+        return format_html('<a href="{}">{}</a>', url, gettext("%(sent)s of %(audience)s sent") % numbers)
+
+    @admin.display(description=_("deliveries"))
+    def recipients(self, notice: Notice) -> str:
+        url = reverse(f"{self.admin_site.name}:agreement_delivery_changelist", query={"notice": notice.pk})
+        return format_html('<a href="{}">{}</a>', url, gettext("Who was notified"))
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly, LoggedViews[Delivery], UserSearch[Delivery], LongList[Delivery]):
+    list_display = ["id", "about", "user", "by", "language", "outcome", "why", "attempts", "recorded"]
+    list_filter = ["outcome"]
+    list_select_related = ["user"]
+    fields = ["notice", "user", "by", "language", "outcome", "why", "attempts", "due", "recorded"]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = gettext("Deliveries, the latest thousand at most")
+        return super().changelist_view(request, {"title": title} | (extra_context or {}))
+
+    @admin.display(description=_("notice"))
+    def about(self, delivery: Delivery) -> int:
+        return delivery.notice_id
+
+    @admin.display(description=_("channel"))
+    def by(self, delivery: Delivery) -> str:
+        return str(CHANNEL_LABELS.get(delivery.channel, delivery.channel))
+
+    @admin.display(description=_("reason"))
+    def why(self, delivery: Delivery) -> str:
+        return reason_in_words(delivery.reason) or "—"
+
+    @admin.display(description=_("due"))
+    def due(self, delivery: Delivery) -> str:
+        return moment(delivery.due_at, conf.time_zone())
+
+    @admin.display(description=Delivery._meta.get_field("outcome_at").verbose_name)
+    def recorded(self, delivery: Delivery) -> str:
+        return moment(delivery.outcome_at, conf.time_zone())

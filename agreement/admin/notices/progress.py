@@ -1,0 +1,256 @@
+"""How far a notice has come, and what can be done about it: pause, resume, send again to the failed.
+
+The page is made from the :class:`Progress` of the notice, one row a channel, and from a sample of its deliveries, which
+gives the rate. It therefore costs the same for ten users and for ten million. A small script replaces the middle of the
+page while its numbers change; without the script there is a link.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote, unquote
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement import conf
+from agreement.admin.base import AdminView, moment, redirect_missing
+from agreement.admin.rights import explain_denied
+from agreement.editions.display import page_language
+from agreement.models import ChannelState, Notice, Progress
+from agreement.models.notices import (
+    ACCOUNT_GONE,
+    CANCELLED,
+    ENDED,
+    IN_EFFECT,
+    INACTIVE,
+    NOT_IN_AUDIENCE,
+    PERHAPS_SENT,
+    REMOVED,
+)
+from agreement.notices.forecast import expected_end, speed
+from agreement.text import dates
+
+#: The names of the app's own channels. A channel of the host is called by its ``name``.
+CHANNEL_LABELS = {"email": _("e-mail")}
+#: The reasons in the ledger, in words. A channel of the host gives its reasons in its own words.
+REASON_LABELS = {
+    "": _("other reasons"),
+    "no address": _("no address"),
+    "invalid address": _("invalid address"),
+    CANCELLED: _("the edition was cancelled"),
+    PERHAPS_SENT: _("the edition was cancelled; sending had broken off, perhaps after it was sent"),
+    IN_EFFECT: _("the edition is in effect already"),
+    NOT_IN_AUDIENCE: _("no longer in the audience"),
+    ACCOUNT_GONE: _("the account was deleted"),
+    INACTIVE: _("the account is inactive"),
+    ENDED: _("the agreement with the user has ended"),
+    REMOVED: _("this channel is no longer used"),
+}
+#: Permission and name of each action on a notice.
+NOTICE_ACTIONS = (
+    ("pause_notice", _("pause the sending")),
+    ("resume_notice", _("resume the sending")),
+    ("resend_notice", _("send again to those not reached")),
+)
+
+
+def reason_in_words(reason: str) -> str:
+    """A reason of the ledger in the language of the page; an unknown one as it is."""
+    if found := re.fullmatch(r"overtaken by edition (\d+)", reason):
+        return gettext("overtaken by edition %(number)s") % {"number": found[1]}
+    return str(REASON_LABELS[reason]) if reason and reason in REASON_LABELS else reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelProgress:
+    """How far a notice has come in one channel."""
+
+    row: Progress
+    channel: str
+    failed: list[tuple[str, int]]
+    skipped: list[tuple[str, int]]
+    rate: str
+    ends: str
+    late: bool
+    """Is sending expected to end after the edition takes effect?"""
+    unavailable: str
+    """Why the channel is unavailable now; ``""`` if it is available."""
+
+    @property
+    def done(self) -> int:
+        return self.row.audience - self.row.waiting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeProgress:
+    """How far a notice has come, in the words of its page."""
+
+    notice: Notice
+    channels: list[ChannelProgress]
+    state: str
+    """Before the first message ``delay`` or ``delay_paused``; then ``sending``, ``paused``, ``suspended``, ``done``."""
+    due: str
+    seconds_until_due: int
+    paused: str
+    effective: str
+
+    @property
+    def running(self) -> bool:
+        """Will its numbers change without an action?"""
+        return self.state in {"delay", "sending"}
+
+    @property
+    def failed(self) -> int:
+        """How many deliveries may be sent again: none, if the notice is overtaken. At most 1 query."""
+        failed = sum(channel.row.failed for channel in self.channels)
+        return 0 if failed and self.notice.skip_reason() else failed
+
+
+def notice_progress(notice: Notice, *, at: datetime | None = None) -> NoticeProgress:
+    """How far a notice has come at that instant (now). 1 query, and at most 10 a channel."""
+    at, zone = at or timezone.now(), notice.edition.agreement.time_zone
+    rows = list(Progress.objects.filter(notice=notice).order_by("channel"))
+    state = _state(notice, rows, at)
+    return NoticeProgress(
+        notice=notice,
+        channels=[_channel_progress(row, notice, at, running=state in {"delay", "sending"}) for row in rows],
+        state=state,
+        due=moment(notice.due_at, zone),
+        seconds_until_due=max(0, ceil((notice.due_at - at).total_seconds())),
+        paused=moment(notice.paused_at, zone),
+        effective=moment(notice.edition.effective_from, zone),
+    )
+
+
+def _state(notice: Notice, rows: list[Progress], at: datetime) -> str:
+    """As :attr:`NoticeProgress.state`."""
+    if notice.fanned_out_at is not None and not any(row.waiting for row in rows):
+        return "done"
+    if notice.paused_at:
+        return "delay_paused" if at < notice.due_at else "paused"
+    if conf.get().SENDING_SUSPENDED:
+        return "suspended"
+    return "delay" if at < notice.due_at else "sending"
+
+
+def _channel_progress(row: Progress, notice: Notice, at: datetime, *, running: bool) -> ChannelProgress:
+    row.notice, effect, ends, unavailable = notice, notice.edition.effective_from, None, ""
+    if running and row.waiting:
+        ends = expected_end(row, at=at)
+        channel = ChannelState.objects.filter(channel=row.channel, away_until__gt=at).first()
+        unavailable = channel.reason if channel else ""
+    return ChannelProgress(
+        row=row,
+        channel=str(CHANNEL_LABELS.get(row.channel, row.channel)),
+        failed=_reasons(row, "failed"),
+        skipped=_reasons(row, "skipped"),
+        rate=_rate(row),
+        ends=moment(ends, notice.edition.agreement.time_zone) if ends else "",
+        late=bool(ends and effect and ends > effect > notice.due_at),
+        unavailable=unavailable,
+    )
+
+
+def _reasons(row: Progress, outcome: str) -> list[tuple[str, int]]:
+    """(reason in words, how many), the most frequent first."""
+    found = sorted(row.reasons.get(outcome, {}).items(), key=lambda item: -item[1])
+    return [(reason_in_words(reason) or str(REASON_LABELS[""]), count) for reason, count in found]
+
+
+def _rate(row: Progress) -> str:
+    """Messages an hour; ``""`` after a single batch, which is too short to measure."""
+    if not row.began_at or not row.latest_at or row.latest_at - row.began_at < timedelta(seconds=1):
+        return ""
+    rate = round((speed(row) or 0) * 3600)
+    return gettext("%(count)s an hour") % {"count": dates.format_number(rate, page_language())} if rate else ""
+
+
+class NoticeView(AdminView):
+    """A page about one notice. Its address has the key of the notice, ``object_id``."""
+
+    model_admin: admin.ModelAdmin[Notice]
+
+    def find(self, object_id: str) -> Notice | None:
+        return self.model_admin.get_object(self.request, unquote(object_id))
+
+
+class ProgressView(NoticeView):
+    """``…/<id>/sending/``: how far the notice has come; ``?part`` gives the middle of the page alone."""
+
+    def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        notice = self.find(object_id)
+        if not self.model_admin.has_view_permission(request, notice):
+            raise PermissionDenied
+        if notice is None:
+            return redirect_missing(self.model_admin, request, object_id)
+        may = {
+            codename.partition("_")[0]: request.user.has_perm(f"agreement.{codename}")
+            for codename, _name in NOTICE_ACTIONS
+        }
+        context: dict[str, Any] = {"progress": notice_progress(notice), "may": may, "original": notice}
+        if "part" in request.GET:
+            context["opts"] = self.model_admin.opts
+            return TemplateResponse(request, "admin/agreement/notice/progress_body.html", context)
+        denied = [action for action in NOTICE_ACTIONS if not request.user.has_perm(f"agreement.{action[0]}")]
+        return self.render(
+            "notice/progress",
+            **context,
+            title=gettext("Sending: %(notice)s") % {"notice": notice},
+            denied_actions=explain_denied(denied),
+        )
+
+
+class NoticeActionView(NoticeView):
+    """``…/<id>/pause/``, ``resume/`` or ``resend/``, on POST alone; it leads back to the progress."""
+
+    action: str = ""
+
+    def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        may_act = request.user.has_perm(f"agreement.{self.action}_notice")
+        if not may_act or not self.model_admin.has_view_permission(request):
+            raise PermissionDenied
+        notice = self.find(object_id)
+        if notice is None:
+            return redirect_missing(self.model_admin, request, object_id)
+        verb = {"pause": _pause, "resume": _resume, "resend": _resend}[self.action]
+        done, sentence = verb(notice, cast("AbstractBaseUser", request.user))
+        messages.add_message(request, messages.SUCCESS if done else messages.WARNING, sentence)
+        name = f"{self.model_admin.admin_site.name}:agreement_notice_sending"
+        return HttpResponseRedirect(reverse(name, args=[quote(notice.pk)]))
+
+
+def _pause(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
+    """Whether the notice is paused by this, and the message about it."""
+    if not notice.pause(by=by):
+        return False, gettext("Nothing was changed: it is paused already, or nothing is left to send.")
+    if timezone.now() >= notice.due_at:
+        return True, gettext("Paused: messages that are on their way are sent, and no others until it is resumed.")
+    return True, gettext("Paused: nothing was sent yet, and nothing is sent until it is resumed.")
+
+
+def _resume(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
+    if notice.resume(by=by):
+        return True, gettext("Sending goes on.")
+    return False, gettext("Nothing was changed: it is not paused.")
+
+
+def _resend(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
+    count = notice.resend(by=by)
+    if not count:
+        return False, gettext("Nothing was changed: there is nobody to send to again, or the notice is overtaken.")
+    sentence = ngettext(
+        "%(count)d delivery waits to be sent again.", "%(count)d deliveries wait to be sent again.", count
+    )
+    return True, sentence % {"count": count}

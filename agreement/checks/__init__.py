@@ -1,0 +1,44 @@
+"""System checks: what an installation lacks, and the line that corrects it.
+
+The package gives out ``register()``, which ``AgreementConfig.ready()`` calls, and the check functions. It uses the
+settings, the channels and the seal's triggers.
+
+``settings``: ``E001`` unknown setting · ``E002`` setting of the wrong kind · ``E004`` missing package ·
+``E009`` channels · ``E020`` keys of pseudonyms
+
+``site``: ``E003`` languages of modeltranslation · ``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` ·
+``E021`` order of middleware · ``W001`` no ``BASE_URL`` · ``W002`` no addresses · ``W004`` immediate tasks ·
+``W005`` languages of the site
+
+``seal``: ``E007`` triggers missing · ``W003`` database without triggers · ``W045`` a database role that owns the tables
+
+``deployment`` (``check --deploy``): ``W020`` no keys of pseudonyms · ``W041`` an address without TLS · ``W042`` no
+content security policy · ``W043`` a proxy that is not named · ``W044`` the place of the data
+"""
+
+from django.core import checks
+
+from agreement.checks.deployment import check_deployment, check_pseudonym_keys
+from agreement.checks.seal import check_role, check_seal
+from agreement.checks.settings import check_settings
+from agreement.checks.site import check_site
+
+__all__ = [
+    "check_deployment",
+    "check_pseudonym_keys",
+    "check_role",
+    "check_seal",
+    "check_settings",
+    "check_site",
+    "register",
+]
+
+
+def register() -> None:
+    """Register the checks. ``AgreementConfig.ready()`` calls this once."""
+    checks.register(check_settings, "agreement")
+    checks.register(check_site, "agreement")
+    checks.register(check_seal, checks.Tags.database)
+    checks.register(check_pseudonym_keys, "agreement", deploy=True)
+    checks.register(check_deployment, checks.Tags.security, deploy=True)
+    checks.register(check_role, checks.Tags.database, deploy=True)

@@ -1,0 +1,73 @@
+"""Checks of a site that is open to the public (``check --deploy``), besides Django's own security checks.
+
+Django itself warns of a missing redirect to TLS (``security.W008``), of HSTS (``W004``) and of cookies without TLS
+(``W012``, ``W016``). The checks here do not repeat that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's own name
+
+from agreement import conf
+
+#: Middleware that sends a content security policy → the setting that contains the policy.
+POLICIES = {
+    "django.middleware.csp.ContentSecurityPolicyMiddleware": "SECURE_CSP",
+    "csp.middleware.CSPMiddleware": "CONTENT_SECURITY_POLICY",
+}
+
+
+def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
+    """Can the records of a deleted account be found?"""
+    if not conf.get().PSEUDONYM_KEYS:
+        yield Warning(
+            'AGREEMENT["PSEUDONYM_KEYS"] is empty: nothing is found of a user once the account is deleted.',
+            hint='Set it to {"2026": "<64 random characters>"}, and keep a copy apart from the database.',
+            id="agreement.W020",
+        )
+
+
+def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
+    """TLS, the content security policy, proxies, and the place of the data."""
+    now = conf.get()
+    if now.BASE_URL and not now.BASE_URL.startswith("https://"):
+        yield Warning(
+            f'AGREEMENT["BASE_URL"] is {now.BASE_URL!r}: links in notices and feeds lead to pages without TLS.',
+            hint='Write it with "https://", and let the web server speak TLS 1.2 or newer only.',
+            id="agreement.W041",
+        )
+    if not any(name in settings.MIDDLEWARE and getattr(settings, key, None) for name, key in POLICIES.items()):
+        yield Warning(
+            "No content security policy is sent: a script that finds its way into a page would run.",
+            hint="Set SECURE_CSP with Django's ContentSecurityPolicyMiddleware (Django 6.0), or install django-csp."
+            " The app's own pages need no inline script or style.",
+            id="agreement.W042",
+        )
+    yield from _check_proxies(now)
+    if not now.DATA_LOCATION.strip():
+        yield Warning(
+            'AGREEMENT["DATA_LOCATION"] is empty: a person must decide where personal data is stored.',
+            hint='Write where the database and its backups stand, and who decided it: "Astana; order No 12 of 2026".'
+            " The law of Kazakhstan requires them to be in Kazakhstan.",
+            id="agreement.W044",
+        )
+
+
+def _check_proxies(now: conf.Conf) -> Iterator[CheckMessage]:
+    proxied: object = settings.SECURE_PROXY_SSL_HEADER
+    if settings.SECURE_SSL_REDIRECT and now.TRUSTED_PROXIES and not proxied:
+        yield Warning(
+            "Requests come through a proxy, but SECURE_PROXY_SSL_HEADER is not set: each is redirected for ever.",
+            hint='Set SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https"), which the proxy must overwrite.',
+            id="agreement.W043",
+        )
+    if proxied and now.RECORD_IP and not now.TRUSTED_PROXIES:
+        yield Warning(
+            "Requests come through a proxy, but TRUSTED_PROXIES is 0: the proxy's address is recorded as every user's.",
+            hint='Set AGREEMENT["TRUSTED_PROXIES"] to the number of proxies of one\'s own.',
+            id="agreement.W043",
+        )

@@ -1,0 +1,52 @@
+"""Checks of the triggers that seal published editions, on the databases that the command names (``--database``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.apps import AppConfig, apps
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
+from django.db import connections
+
+from agreement.seal import triggers
+
+
+def check_seal(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
+) -> Iterable[CheckMessage]:
+    """Are the triggers in place? ``migrate`` runs this too."""
+    for alias in databases or ():
+        connection = connections[alias]
+        if connection.vendor not in triggers.VENDORS:
+            yield Warning(
+                f"The database {alias!r} is {connection.vendor}: published editions are guarded by Python and by"
+                " their chain of digests, not by triggers.",
+                hint="Use PostgreSQL or SQLite for the full guarantee.",
+                id="agreement.W003",
+            )
+        elif triggers.expected(connection):
+            for name in triggers.missing(connection, apps.get_model):
+                yield Error(
+                    f"The trigger {name!r} that seals published editions is missing, disabled or altered.",
+                    hint="Run manage.py migrate, which reinstalls it, then manage.py verify_editions.",
+                    id="agreement.E007",
+                )
+
+
+def check_role(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
+) -> Iterable[CheckMessage]:
+    """Can the role that the application connects as remove the triggers?"""
+    for alias in databases or ():
+        connection = connections[alias]
+        if (
+            connection.vendor == "postgresql"
+            and triggers.expected(connection)
+            and triggers.removable(connection, apps.get_model)
+        ):
+            yield Warning(
+                f"The role {connection.settings_dict['USER']!r} of the database {alias!r} could remove the triggers"
+                " that seal published editions.",
+                hint="Connect as a role that does not own the tables: README, “Deploy”.",
+                id="agreement.W045",
+            )

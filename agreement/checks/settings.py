@@ -1,0 +1,230 @@
+"""Checks of ``settings.AGREEMENT``: unknown keys, values of the wrong kind, paths that can't be imported."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.utils.module_loading import import_string
+
+from agreement import conf
+from agreement.models import rate_limits
+from agreement.text import languages
+
+#: Settings that contain one dotted path, or several.
+DOTTED_PATHS, LISTS_OF_PATHS = ("AUDIENCE", "ENQUEUE"), ("CHANNELS", "LINT_RULES")
+#: The smallest and largest value of a number, as its column allows.
+SMALL_INTEGER = (0, 32767)
+RANGES = {
+    "NOTICE_DAYS": SMALL_INTEGER,
+    "RETENTION_YEARS": SMALL_INTEGER,
+    "REMINDER_DAYS": SMALL_INTEGER,
+    "SENDERS": (1, 1000),
+}
+#: Former name of a setting → its name now. The nearest name by its letters would be another setting.
+RENAMED = {"HOLD": "SENDING_SUSPENDED", "PACE": "RATE_LIMITS", "JOIN_BEFOREHAND": "ACCEPT_ANNOUNCED"}
+CHOICES = {
+    "PREVAILING_LANGUAGE": (*languages.LANGUAGES, ""),
+    "DATABASE_AWAY": ("read", "all", "none"),
+    "FILE_WITHDRAWALS": ("suspended", "ended", ""),
+}
+
+
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
+    """Every setting of the app. It stops at the first dotted path that can't be imported."""
+    stored = getattr(settings, "AGREEMENT", {})
+    if not isinstance(stored, dict):
+        yield Error(
+            f"AGREEMENT is {stored!r}, which is not a dict.",
+            hint='Write AGREEMENT = {"BASE_URL": "https://portal.example.kz"}.',
+            id="agreement.E002",
+        )
+        return
+    now = conf.get()
+    yield from _check_names_and_types(stored)
+    yield from _check_values(now)
+    yield from _check_pseudonym_keys(now.PSEUDONYM_KEYS)
+    yield from _check_consents(now.CONSENTS)
+    yield from _check_base_url(now.BASE_URL)
+    yield from _check_private_root(now.PRIVATE_ROOT)
+    yield from _check_time_stamps(now)
+    yield from _check_rate_limits(now.RATE_LIMITS)
+    not_importable = list(_check_dotted_paths(now))
+    yield from not_importable or _check_channels(now.CHANNELS)
+
+
+def _check_names_and_types(stored: Mapping[str, object]) -> Iterator[CheckMessage]:
+    types = {one.name: type(one.default) for one in fields(conf.Conf)}
+    for key in stored:
+        if key not in conf.KEYS:
+            yield Error(f"AGREEMENT has no setting {key!r}.", hint=_hint_for_unknown(key), id="agreement.E001")
+    for key, value in stored.items():
+        if key in types and types[key] in (bool, int, tuple, timedelta) and not _has_type(value, types[key]):
+            yield _wrong(key, value, f"must be of type {types[key].__name__}")
+
+
+def _hint_for_unknown(key: str) -> str:
+    if key in RENAMED:
+        return f"It is called {RENAMED[key]!r} now."
+    near = difflib.get_close_matches(str(key).upper(), conf.KEYS, n=1, cutoff=0.4)
+    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(conf.KEYS)}."
+
+
+def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
+    """Numbers in their range, choices, the delay, the closing date and the addresses of senders."""
+    for key, (least, most) in RANGES.items():
+        value = getattr(now, key)
+        if _has_type(value, int) and not least <= value <= most:
+            yield _wrong(key, value, f"must lie between {least} and {most}")
+    if _has_type(now.TRUSTED_PROXIES, int) and now.TRUSTED_PROXIES < 0:
+        yield _wrong("TRUSTED_PROXIES", now.TRUSTED_PROXIES, "must not be negative")
+    if _has_type(now.NOTICE_DELAY, timedelta) and not timedelta() <= now.NOTICE_DELAY <= timedelta(days=1):
+        yield _wrong("NOTICE_DELAY", now.NOTICE_DELAY, "must lie between no time and a day")
+    for key, choices in CHOICES.items():
+        if getattr(now, key) not in choices:
+            names = [f'"{choice}"' for choice in choices]
+            yield _wrong(key, getattr(now, key), f"must be {', '.join(names[:-1])} or {names[-1]}")
+    if not _is_instant(now.CLOSED_AT):
+        yield _wrong("CLOSED_AT", now.CLOSED_AT, 'must be like "2030-01-01T00:00:00+05:00"')
+    for key in ("FROM_EMAIL", "REPLY_TO"):
+        if getattr(now, key) and parseaddr(getattr(now, key))[1].count("@") != 1:
+            yield _wrong(key, getattr(now, key), "is not an address")
+
+
+def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
+    """The secrets of pseudonyms: not used elsewhere, too long to be guessed, with ids that fit their column."""
+    if not isinstance(keys, dict) or not all(isinstance(text, str) for pair in keys.items() for text in pair):
+        yield _wrong("PSEUDONYM_KEYS", type(keys).__name__, "must be a dict of secrets by id")
+        return
+    used = {settings.SECRET_KEY, *getattr(settings, "SECRET_KEY_FALLBACKS", ())}
+    for name, secret in keys.items():
+        if secret in used:
+            problem = "is the site's SECRET_KEY"
+            hint = "The SECRET_KEY changes one day, and this key must be stored separately: make another."
+        elif len(secret) < 32:
+            problem = "is shorter than 32 characters"
+            hint = "Make one: python -c 'import secrets; print(secrets.token_hex())'"
+        elif not 0 < len(name) <= 32:
+            problem, hint = "has an id that is empty or longer than 32 characters", "Name it by its year."
+        else:
+            continue
+        yield Error(f'The key {name!r} in AGREEMENT["PSEUDONYM_KEYS"] {problem}.', hint=hint, id="agreement.E020")
+
+
+def _check_consents(consents: object) -> Iterator[CheckMessage]:
+    """The texts of consents: under a name that fits its column, in both languages."""
+    if not isinstance(consents, dict):
+        yield _wrong("CONSENTS", consents, 'must be like {"registration": {"kk": "…", "ru": "…"}}')
+        return
+    for name, texts in consents.items():
+        complete = isinstance(texts, dict) and set(texts) == set(languages.LANGUAGES)
+        if not complete or not all(isinstance(text, str) and text.strip() for text in texts.values()):
+            yield _wrong("CONSENTS", name, "must have its words in kk and ru, and nothing else")
+        elif not re.fullmatch(r"[-a-zA-Z0-9_]{1,64}", str(name)):
+            yield _wrong("CONSENTS", name, "must be a name of at most 64 letters, digits, - and _")
+
+
+def _check_base_url(url: str) -> Iterator[CheckMessage]:
+    if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
+        yield _wrong("BASE_URL", url, 'must be like "https://portal.example.kz"')
+    elif urlsplit(url).path.strip("/"):
+        yield _wrong("BASE_URL", url, "must end with the host: the addresses of the pages contain their own path")
+
+
+def _check_private_root(root: object) -> Iterator[CheckMessage]:
+    """The folder of scans: outside every folder whose files the web server serves."""
+    if not root:
+        return
+    if not isinstance(root, (str, os.PathLike)):
+        yield _wrong("PRIVATE_ROOT", root, "must be a folder")
+        return
+    entries: list[Any] = list(settings.STATICFILES_DIRS)  # A folder, or a prefix and a folder.
+    collected = [entry[-1] if isinstance(entry, (tuple, list)) else entry for entry in entries]
+    served = [("MEDIA_ROOT", settings.MEDIA_ROOT), ("STATIC_ROOT", settings.STATIC_ROOT)]
+    for name, folder in [*served, *(("STATICFILES_DIRS", entry) for entry in collected)]:
+        if folder and Path(root).resolve().is_relative_to(Path(folder).resolve()):
+            yield _wrong("PRIVATE_ROOT", str(root), f"lies in {name} ({str(folder)!r}), which anybody may read")
+
+
+def _check_time_stamps(now: conf.Conf) -> Iterator[CheckMessage]:
+    if not now.TIMESTAMP_AUTHORITY:
+        return
+    if urlsplit(now.TIMESTAMP_AUTHORITY).scheme not in {"http", "https"}:
+        yield _wrong("TIMESTAMP_AUTHORITY", now.TIMESTAMP_AUTHORITY, 'must be like "https://tsa.example.kz"')
+    if not Path(now.TIMESTAMP_CERTIFICATES).is_file():
+        yield _wrong("TIMESTAMP_CERTIFICATES", now.TIMESTAMP_CERTIFICATES, "is no file of the authority's roots")
+    if find_spec("rfc3161_client") is None:
+        yield Error(
+            "'rfc3161_client' is not installed, and TIMESTAMP_AUTHORITY needs it.",
+            hint='Install the extra: pip install "agreement[timestamp]".',
+            id="agreement.E004",
+        )
+
+
+def _check_rate_limits(limits_by_channel: object) -> Iterator[CheckMessage]:
+    if not isinstance(limits_by_channel, dict):
+        yield _wrong("RATE_LIMITS", limits_by_channel, 'must be like {"email": ("2500/h", "20000/d")}')
+        return
+    for channel, limits in limits_by_channel.items():
+        try:
+            if not _has_type(limits, tuple):
+                raise ValueError
+            rate_limits.parse_all(limits)
+        except ValueError as error:
+            problem = str(error).rstrip(".") or 'must be like {"email": ("2500/h",)}'
+            yield _wrong("RATE_LIMITS", {channel: limits}, problem)
+
+
+def _check_dotted_paths(now: conf.Conf) -> Iterator[CheckMessage]:
+    """The first dotted path that can't be imported."""
+    paths = [(key, getattr(now, key)) for key in DOTTED_PATHS if getattr(now, key)]
+    for key in LISTS_OF_PATHS:
+        paths += [(key, path) for path in getattr(now, key)] if _has_type(getattr(now, key), tuple) else []
+    for key, path in paths:
+        try:
+            import_string(path)
+        except (ImportError, AttributeError, TypeError) as error:
+            yield _wrong(key, path, f"can't be imported ({error})")
+            return
+
+
+def _check_channels(paths: tuple[str, ...]) -> Iterator[CheckMessage]:
+    """What each channel reports about its settings. Two channels of one name would share their deliveries."""
+    channels = [import_string(path)() for path in paths] if _has_type(paths, tuple) else []
+    hint = "Correct the channel, or take it out of CHANNELS."
+    for channel in channels:
+        for fault in channel.faults():
+            yield Error(f"The channel {channel.name!r}: {fault}", hint=hint, id="agreement.E009")
+    names = [channel.name for channel in channels]
+    for name in {name for name in names if names.count(name) > 1}:
+        yield Error(f"Two channels are called {name!r}.", hint=hint, id="agreement.E009")
+
+
+def _is_instant(text: str) -> bool:
+    """Is this an instant with its offset, or empty?"""
+    try:
+        return not text or datetime.fromisoformat(text).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def _has_type(value: object, kind: type) -> bool:
+    if kind is tuple:
+        return isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _wrong(key: str, value: object, problem: str) -> Error:
+    return Error(f'AGREEMENT["{key}"] is {value!r}, but {problem}.', hint="Correct or remove it.", id="agreement.E002")

@@ -1,0 +1,105 @@
+"""Checks of the other settings of a site, as far as the app depends on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
+from django.urls import NoReverseMatch, reverse
+
+from agreement import conf
+from agreement.text import languages
+
+#: App → where it belongs in INSTALLED_APPS.
+REQUIRED_APPS = {"modeltranslation": "before django.contrib.admin", "reversion": "anywhere"}
+
+
+def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
+    """Apps, languages, time zone support, middleware, addresses and the task engine of the site."""
+    yield from _check_apps()
+    yield from _check_languages()
+    if not settings.USE_TZ:
+        yield Error(
+            "USE_TZ is False: a moment without a zone can't bind anyone.",
+            hint="Set USE_TZ = True.",
+            id="agreement.E006",
+        )
+    yield from _check_middleware()
+    yield from _check_addresses()
+    yield from _check_task_engine()
+
+
+def _check_apps() -> Iterator[CheckMessage]:
+    order = [config.name for config in apps.get_app_configs()]
+    for name, place in REQUIRED_APPS.items():
+        if name not in order:
+            yield Error(f"{name!r} is not in INSTALLED_APPS.", hint=f'Add "{name}", {place}.', id="agreement.E004")
+    admin = "django.contrib.admin"
+    if {"modeltranslation", admin} <= set(order) and order.index("modeltranslation") > order.index(admin):
+        yield Error(
+            "'modeltranslation' stands after 'django.contrib.admin' in INSTALLED_APPS.",
+            hint='Move "modeltranslation" before "django.contrib.admin".',
+            id="agreement.E005",
+        )
+
+
+def _check_languages() -> Iterator[CheckMessage]:
+    translated = getattr(settings, "MODELTRANSLATION_LANGUAGES", None) or [code for code, _ in settings.LANGUAGES]
+    if missing := [code for code in languages.LANGUAGES if code not in translated]:
+        yield Error(
+            f"django-modeltranslation knows {tuple(translated)!r}, which lacks {', '.join(map(repr, missing))}.",
+            hint='Add the line MODELTRANSLATION_LANGUAGES = ("kk", "ru") to the settings.',
+            id="agreement.E003",
+        )
+    site = {code.partition("-")[0] for code, _ in settings.LANGUAGES}
+    if missing := [code for code in languages.LANGUAGES if code not in site]:
+        yield Warning(
+            f"LANGUAGES lacks {', '.join(map(repr, missing))}: that text has no page.",
+            hint='Set LANGUAGES = [("kk", "Қазақша"), ("ru", "Русский")].',
+            id="agreement.W005",
+        )
+
+
+def _check_middleware() -> Iterator[CheckMessage]:
+    ours, theirs = "agreement.middleware.AgreementMiddleware", "django.contrib.auth.middleware.AuthenticationMiddleware"
+    if ours in settings.MIDDLEWARE and theirs not in settings.MIDDLEWARE[: settings.MIDDLEWARE.index(ours)]:
+        yield Error(
+            f"{ours!r} stands in MIDDLEWARE without {theirs!r} before it: it would not know the user.",
+            hint="Move it behind.",
+            id="agreement.E021",
+        )
+
+
+def _check_addresses() -> Iterator[CheckMessage]:
+    if not conf.get().BASE_URL:
+        yield Warning(
+            'AGREEMENT["BASE_URL"] is empty: notices are not sent, because their links would lead nowhere.',
+            hint='Set AGREEMENT = {"BASE_URL": "https://portal.example.kz"}.',
+            id="agreement.W001",
+        )
+    try:
+        reverse("agreement:index")
+    except (NoReverseMatch, ImportError):
+        yield Warning(
+            "The agreement's pages have no address.",
+            hint='Add path("agreements/", include("agreement.urls")) to the URLconf.',
+            id="agreement.W002",
+        )
+
+
+def _check_task_engine() -> Iterator[CheckMessage]:
+    if conf.get().ENQUEUE != conf.Conf().ENQUEUE or settings.DEBUG:
+        return
+    engine = getattr(settings, "TASKS", {}).get("default", {}).get("BACKEND", "immediate")
+    if "immediate" not in engine.lower():
+        return
+    problem = "TASKS is the immediate backend: a publisher waits until all notices are sent."
+    if delay := conf.get().NOTICE_DELAY:
+        problem = f"TASKS is the immediate backend: it does not send notices that wait for NOTICE_DELAY ({delay})."
+    yield Warning(
+        problem,
+        hint='Set a backend that has workers, or AGREEMENT["ENQUEUE"] = None with deliver_notices --watch.',
+        id="agreement.W004",
+    )

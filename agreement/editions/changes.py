@@ -1,0 +1,224 @@
+"""The changes between two editions as pages display them: rows of a comparative table, and marks beside clauses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from agreement.editions import redlines
+from agreement.editions.display import DisplayedEdition, page_language
+from agreement.text import clauses
+from agreement.text.redline import sentences, table
+from agreement.text.redline.changes import Change, Redline
+from agreement.text.redline.words import Run
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sealed editions compared in the language in which the new one is displayed."""
+
+    old: DisplayedEdition
+    new: DisplayedEdition
+
+    @cached_property
+    def redline(self) -> Redline:
+        return redlines.sealed_redline(self.old.edition, self.new.edition, self.new.language)
+
+    @property
+    def sides(self) -> tuple[DisplayedEdition, DisplayedEdition]:
+        return self.old, self.new
+
+    @property
+    def summary(self) -> str:
+        """One sentence: "4 clauses changed, 2 added, 1 deleted, 5 renumbered"."""
+        return sentences.summary(self.redline, message_language())
+
+    @property
+    def html(self) -> SafeString:
+        """The changes, one unit below the other."""
+        return redline_html(self.redline, self.new.language)
+
+    @cached_property
+    def rows(self) -> list[ComparisonRow]:
+        """The rows of the comparative table."""
+        return comparison_rows(self.redline)
+
+    @property
+    def has_unchanged_rows(self) -> bool:
+        """Does the table have rows of unchanged units, which are closed until the reader opens them?"""
+        return any(row.source.kind == "same" for row in self.rows)
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """A row of the comparative table."""
+
+    source: table.Row
+    anchor: str
+    """Its id in the page: the number, or ``was-`` and the number for a deleted clause; ``""`` for no id."""
+
+    @classmethod
+    def from_row(cls, row: table.Row, taken: set[str]) -> ComparisonRow:
+        """``taken`` are the ids of earlier rows; the id of this row is added."""
+        number = row.unit.number if row.kind != "same" else ""
+        anchor = f"was-{number}" if number and row.change.deleted else number
+        anchor = "" if anchor in taken else anchor
+        taken.add(anchor)
+        return cls(row, anchor)
+
+    @property
+    def name(self) -> str:
+        return capfirst(unit_name(self.source.unit))
+
+    @property
+    def facts(self) -> list[str]:
+        """The facts about the unit in words: reworded, formerly 4.1."""
+        return [_fact_in_words(self.source.change, fact) for fact in sentences.facts(self.source.change)]
+
+    @property
+    def runs(self) -> list[Run]:
+        """The number and the words of both editions."""
+        change = self.source.change
+        old, new = (f"{unit.label} " if unit and unit.label else "" for unit in (change.old, change.new))
+        number = [Run("equal", new)] if old == new else [Run("delete", old), Run("insert", new)]
+        return [run for run in (*number, *change.words) if run.text]
+
+    @property
+    def old_runs(self) -> list[Run]:
+        return [run for run in self.runs if run.kind != "insert"]
+
+    @property
+    def unchanged_sentence(self) -> str:
+        """Names the unchanged units that the row stands for."""
+        first, last = self.source.first, self.source.last
+        if last:
+            return _("Clauses %(first)s–%(last)s: unchanged") % {"first": first, "last": last}
+        if first:
+            unit = next(change.unit for change in self.source.changes if change.unit.number == first)
+            return _("%(element)s: unchanged") % {"element": capfirst(unit_name(unit))}
+        if len(self.source.changes) > 1:
+            return _("Text without a number: unchanged")
+        return _("%(element)s: unchanged") % {"element": self.name}
+
+
+@dataclass(frozen=True)
+class MarkedUnit:
+    """A unit of the text as the page of an edition displays it, with the mark of its change in the margin."""
+
+    html: str
+    number: str = ""
+    """The number of a clause, which has a counterpart in the other language; ``""`` for any other unit."""
+    change: Change | None = None
+
+    @property
+    def mark(self) -> str:
+        """One or two words; ``""`` for no mark."""
+        change = self.change
+        if change is None:
+            return ""
+        if change.deleted:
+            return _("deleted: %(element)s") % {"element": unit_name(change.unit)}
+        if change.inserted:
+            return pgettext("mark", "added")
+        if change.text_changed:
+            return pgettext("mark", "changed")
+        if change.renumbered:
+            return _fact_in_words(change, "renumbered")
+        return _fact_in_words(change, "moved") if change.moved else ""
+
+    @property
+    def has_details(self) -> bool:
+        """Does the mark open to a redline? Not for a unit that was only added, moved or renumbered."""
+        return self.change is not None and (self.change.deleted or self.change.text_changed)
+
+    @property
+    def other_facts(self) -> str:
+        """The other facts about a clause whose words changed."""
+        if self.change is None or not self.change.text_changed:
+            return ""
+        others = [fact for fact in sentences.facts(self.change) if fact not in {"reworded", "reformatted"}]
+        return "; ".join(_fact_in_words(self.change, fact) for fact in others)
+
+    @property
+    def anchor(self) -> str:
+        """The id of the change in the page of changes."""
+        if self.change is None:
+            return ""
+        number = self.change.unit.number
+        return f"was-{number}" if number and self.change.deleted else number
+
+
+def comparison_rows(redline: Redline) -> list[ComparisonRow]:
+    """The redline as rows of a comparative table."""
+    taken: set[str] = set()
+    return [ComparisonRow.from_row(row, taken) for row in table.rows(redline)]
+
+
+def redline_html(redline: Redline, language: str, *, whole: bool = False) -> SafeString:
+    """The redline of texts in that language, one unit below the other. ``whole`` includes the unchanged units.
+
+    Empty if there is nothing to display.
+    """
+    context = {"rows": comparison_rows(redline), "language": language, "whole": whole}
+    return SafeString(render_to_string("agreement/partials/redline.html", context).strip())
+
+
+def marked_units(document: clauses.Document, redline: Redline | None) -> Iterator[MarkedUnit]:
+    """The units of the document in order, each with its change. A deleted clause stands where it stood.
+
+    ``redline`` leads to this document; without a redline nothing is marked.
+    """
+    parts = iter(zip(document.units, document.parts, strict=True))
+    if redline is None:
+        for unit, part in parts:
+            yield MarkedUnit(part, _clause_number(unit))
+        return
+    for change in redline.changes:
+        if change.new is None:
+            yield MarkedUnit("", change=change)
+            continue
+        unit, part = next(parts)
+        yield MarkedUnit(part, _clause_number(unit), None if change.unchanged else change)
+
+
+def unit_name(unit: clauses.Clause) -> str:
+    """The name of a unit in a sentence: "clause 2.3", «2.3-тармақ», «подпункт 2) пункта 1.1»."""
+    whole, _dash, item = unit.number.partition("-")
+    if unit.kind in {"section", "clause", "subclause"} and whole and not item:
+        pattern = {
+            "section": _("section %(number)s"),
+            "clause": _("clause %(number)s"),
+            "subclause": _("sub-clause %(number)s"),
+        }[unit.kind]
+        return pattern % {"number": whole}
+    if unit.kind in {"subclause", "item"}:
+        # The letter of an item in a sub-clause: «2) б)».
+        above = unit.parent.partition("-")[2]
+        label = f"{above}) {unit.label}" if unit.kind == "item" and above else unit.label
+        if whole in {"", "0"}:
+            return _("item %(label)s") % {"label": label}
+        pattern = (
+            _("item %(label)s of clause %(number)s") if "." in whole else _("item %(label)s of section %(number)s")
+        )
+        return pattern % {"label": label, "number": whole}
+    return sentences.PHRASES[message_language()][unit.kind]
+
+
+def _clause_number(unit: clauses.Clause) -> str:
+    return unit.number if unit.kind == "clause" else ""
+
+
+def message_language() -> str:
+    """The language of the page if redlines and the lint have messages in it, else English."""
+    return page_language() if page_language() in sentences.PHRASES else "en"
+
+
+def _fact_in_words(change: Change, fact: str) -> str:
+    return sentences.describe(change, fact, message_language()).rstrip(".")

@@ -1,0 +1,227 @@
+"""Agreements on other pages of the site: an address, a sentence of validity, a quoted clause, a banner of new editions.
+
+Sealed editions never change, so a process remembers the few that pages cite. Then nothing here costs a query; inside a
+transaction the dates cost one.
+
+A publication must not break a page. If a template names a clause that the edition in force does not have, this is an
+error while ``DEBUG`` is on; otherwise it is a line in the log and a link to the agreement.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from django.conf import settings
+from django.template import TemplateSyntaxError
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from agreement import conf
+from agreement.editions.display import DisplayedEdition
+from agreement.editions.timeline import Timeline, current_timelines
+from agreement.memory import remembered
+from agreement.models import Edition
+from agreement.models.succession import EditionDates
+from agreement.text import clauses
+from agreement.text.quoting import Quote, quote
+
+logger = logging.getLogger("agreement")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """A clause of the edition in force, for a page elsewhere; in a template by itself, a quotation with its source.
+
+    Where the edition has no such clause, ``text`` and ``html`` are empty and ``path`` leads to the agreement.
+    """
+
+    number: str
+    """The requested number, ``"2.3"``."""
+    label: str
+    """As printed: ``"2.3."``."""
+    text: str
+    """Its own words, without those of its sub-clauses and without Markdown."""
+    html: SafeString
+    """The clause with its sub-clauses, without ids; its links lead to the page of the agreement."""
+    path: str
+    """Its permanent address: that of the edition, with the clause's anchor."""
+    title: str
+    """Of the agreement."""
+    edition: int | None
+    language: str
+    """Of ``text``, ``html`` and ``title``."""
+    clauses: tuple[Citation, ...] = ()
+    """The units directly in it."""
+
+    def __html__(self) -> str:
+        return render_to_string("agreement/partials/citation.html", {"clause": self}).strip()
+
+    def __str__(self) -> str:
+        return self.__html__()
+
+
+def agreement_path(slug: str = "", *, app: str | None = None) -> str:
+    """The address of the edition in force. Without a slug: the site's only agreement, or the list of agreements.
+
+    ``app`` is the namespace of the page that shows the link.
+    """
+    timeline = None if slug else _timeline("", timezone.now(), '{% agreement_url "SLUG" %}')
+    slug = slug or (timeline.slug if timeline else "")
+    return _reverse("current", slug, app=app) if slug else _reverse("index", app=app)
+
+
+def notices_path(*, app: str | None = None) -> str:
+    """The address of the signed-in user's notices."""
+    return _reverse("notices", app=app)
+
+
+def validity_sentence(slug: str = "") -> str:
+    """The edition in force and its validity in one or two sentences; before the first edition, the announced one.
+
+    ``""`` if there is neither.
+    """
+    at = timezone.now()
+    timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}')
+    dated = timeline and (timeline.in_force(at) or _announced(timeline, at))
+    if not timeline or not dated:
+        return ""
+    edition = _("Edition %(number)s.") % {"number": dated.number}
+    return f"{edition} {_display(timeline, dated, at).validity}"
+
+
+def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) -> Citation:
+    """That section, clause or sub-clause of the edition in force. Raises ``TemplateSyntaxError`` for a float."""
+    if not isinstance(number, str):
+        msg = f'{number!r} is no clause: write its number in quotes, {{% agreement_clause "2.10" %}}.'
+        raise TemplateSyntaxError(msg)
+    number, at = number.strip().rstrip("."), timezone.now()
+    timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}')
+    dated = timeline.in_force(at) if timeline else None
+    if not timeline or not dated:
+        return _empty_citation(number, path=_reverse("current", slug, app=app) if slug else _reverse("index", app=app))
+    displayed = _display(timeline, dated, at)
+    page = _reverse("edition", timeline.slug, dated.number, app=app)
+    found = _quoted(dated, timeline.time_zone, displayed.language, number, page)
+    if found is None:
+        _report(f"Edition {dated.number} of {timeline.slug!r} has no clause {number!r}, which a page cites.")
+        return _empty_citation(number, path=_reverse("current", timeline.slug, app=app), displayed=displayed)
+    return _citation(found, page, displayed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BannerEdition:
+    """An edition in the banner: it is announced, or took effect a few days ago."""
+
+    displayed: DisplayedEdition
+    path: str
+    changes: str
+    """The address of its changes; ``""`` for a first edition."""
+
+
+def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -> list[BannerEdition]:
+    """The announced editions, and those that replaced another within that many days, of one agreement or of all."""
+    at = timezone.now()
+    agreements = current_timelines().agreements
+    found = []
+    for timeline in [agreements[slug]] if slug in agreements else () if slug else agreements.values():
+        in_force, announced = timeline.in_force(at), _announced(timeline, at)
+        if in_force and timeline.predecessor(in_force) and at - in_force.effective_from < timedelta(days=days):
+            found.append((timeline, in_force))
+        if announced:
+            found.append((timeline, announced))
+    return [
+        BannerEdition(
+            displayed=_display(timeline, dated, at),
+            path=_reverse("edition", timeline.slug, dated.number, app=app),
+            changes=_reverse("changes", timeline.slug, dated.number, app=app) if timeline.predecessor(dated) else "",
+        )
+        for timeline, dated in found
+    ]
+
+
+def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
+    """The agreement with that slug, or the only one; ``None`` if there is none, or several without a slug."""
+    public = {slug: timeline for slug, timeline in current_timelines().agreements.items() if timeline.public(at)}
+    if slug in public or not public:
+        return public.get(slug)
+    known = ", ".join(sorted(public))
+    if slug:
+        _report(f"No edition of an agreement {slug!r} is published, which a page names; there are: {known}.")
+        return None
+    if len(public) > 1:
+        _report(f"The site has several agreements ({known}): name one, {example}.")
+        return None
+    return next(iter(public.values()))
+
+
+def _announced(timeline: Timeline, at: datetime) -> EditionDates | None:
+    return timeline.announced(at) if conf.get().SHOW_SCHEDULED else None
+
+
+def _display(timeline: Timeline, dated: EditionDates, at: datetime) -> DisplayedEdition:
+    return DisplayedEdition.from_timeline(_sealed(dated, timeline.time_zone), timeline, at)
+
+
+@remembered
+@lru_cache(maxsize=16)
+def _sealed(dated: EditionDates, time_zone: str) -> Edition:
+    """The edition with those dates. The key has its digest, so no other edition is returned for it. 1 query."""
+    found: Edition = Edition.objects.select_related("agreement").get(pk=dated.pk)
+    return found
+
+
+@remembered
+@lru_cache(maxsize=256)
+def _quoted(dated: EditionDates, time_zone: str, language: str, number: str, page: str) -> Quote | None:
+    return quote(clauses.parse(_sealed(dated, time_zone).text(language).body), number, page)
+
+
+def _citation(found: Quote, page: str, displayed: DisplayedEdition) -> Citation:
+    unit = found.unit
+    return Citation(
+        number=unit.number,
+        label=unit.label or unit.number,
+        text=unit.text,
+        html=mark_safe(found.html),  # noqa: S308 - made by nh3
+        path=f"{page}#{unit.anchor}",
+        title=displayed.title,
+        edition=displayed.edition.number,
+        language=displayed.language,
+        clauses=tuple(_citation(under, page, displayed) for under in found.quotes),
+    )
+
+
+def _empty_citation(number: str, *, path: str, displayed: DisplayedEdition | None = None) -> Citation:
+    return Citation(
+        number=number,
+        label=number,
+        text="",
+        html=SafeString(""),
+        path=path,
+        title=displayed.title if displayed else "",
+        edition=displayed.edition.number if displayed else None,
+        language=displayed.language if displayed else "",
+    )
+
+
+def _reverse(name: str, *args: object, app: str | None) -> str:
+    return reverse(f"agreement:{name}", args=args, current_app=app)
+
+
+def _report(message: str) -> None:
+    if settings.DEBUG:
+        raise TemplateSyntaxError(message)
+    _log_once(message)
+
+
+@remembered
+@lru_cache(maxsize=64)
+def _log_once(message: str) -> None:
+    """Log a message once for each process: a page may be requested often."""
+    logger.warning(message)

@@ -1,0 +1,184 @@
+"""Editions as pages display them: the texts, the state and the sentence of validity, in the language of the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from agreement import conf
+from agreement.editions.timeline import Timeline, current_timelines
+from agreement.models import Edition
+from agreement.models.succession import EditionDates, State
+from agreement.text import clauses, dates, languages
+
+
+def page_language() -> str:
+    """The active language without its region: ``kk``, ``ru``, or another one, for which dates are in English."""
+    return (get_language() or "").partition("-")[0]
+
+
+def text_language(prevailing: str = "") -> str:
+    """The language of the texts on the page: the page's own where editions have it, else ``prevailing`` or Kazakh."""
+    language = page_language()
+    return language if language in languages.LANGUAGES else prevailing or languages.LANGUAGES[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisplayedEdition:
+    """An edition as a page in the active language displays it at one instant."""
+
+    edition: Edition
+    at: datetime
+    state: State
+    language: str
+    """Of the text: the page's language, or the prevailing one where an edition has no text in that."""
+    predecessor: EditionDates | None
+    """The edition that it replaced, or will replace."""
+    successor: EditionDates | None
+    """The edition that replaced it, or will replace it; ``None`` for a later one that the site does not display yet."""
+
+    @classmethod
+    def from_timeline(cls, edition: Edition, timeline: Timeline, at: datetime) -> DisplayedEdition:
+        """``edition`` is one of the timeline's. No query."""
+        dated = next(dated for dated in timeline.editions if dated.pk == edition.pk)
+        state, successor = timeline.state(dated, at), timeline.successor(dated)
+        if successor and state != State.SUPERSEDED and not conf.get().SHOW_SCHEDULED:
+            successor = None
+        return cls(
+            edition=edition,
+            at=at,
+            state=state,
+            language=text_language(edition.prevailing_language),
+            predecessor=timeline.predecessor(dated),
+            successor=successor,
+        )
+
+    @property
+    def title(self) -> str:
+        return self._text("title")
+
+    @property
+    def approval(self) -> str:
+        return self._text("approval")
+
+    @property
+    def summary(self) -> str:
+        return self._text("summary")
+
+    @property
+    def document(self) -> clauses.Document:
+        return clauses.parse(self._text("body"))
+
+    @property
+    def sections(self) -> list[clauses.Clause]:
+        return [clause for clause in self.document.clauses if clause.kind == "section"]
+
+    @property
+    def validity(self) -> str:
+        """When the edition binds, bound or would have bound, and what it replaced: one or two sentences."""
+        predecessor = self.predecessor
+        replaced = {
+            State.SCHEDULED: _("It will replace edition %(number)s."),
+            State.IN_FORCE: _("It replaced edition %(number)s."),
+            State.SUPERSEDED: _("It replaced edition %(number)s."),
+        }.get(self.state)
+        if predecessor is None or replaced is None:
+            return self.interval
+        return f"{self.interval} {replaced % {'number': predecessor.number}}"
+
+    @property
+    def interval(self) -> str:
+        """When the edition binds, bound or would have bound, in a sentence."""
+        edition = self.edition
+        values = self._moment("since", edition.effective_from, "from")
+        if self.state == State.CANCELLED:
+            values = self._moment("on", edition.effective_from, "on")
+            return _("It was to take effect on %(on)s, %(on_clock)s (%(on_zone)s), and never did.") % values
+        if self.state == State.SCHEDULED:
+            values = self._moment("on", edition.effective_from, "on")
+            return _("It takes effect on %(on)s, %(on_clock)s (%(on_zone)s).") % values
+        if self.successor is None:
+            return _("In force since %(since)s, %(since_clock)s (%(since_zone)s).") % values
+        values |= self._moment("until", self.successor.effective_from, "until")
+        if self.state == State.SUPERSEDED:
+            pattern = _(
+                "In force from %(since)s, %(since_clock)s (%(since_zone)s),"
+                " to %(until)s, %(until_clock)s (%(until_zone)s); superseded since."
+            )
+        else:
+            pattern = _(
+                "In force since %(since)s, %(since_clock)s (%(since_zone)s),"
+                " and until %(until)s, %(until_clock)s (%(until_zone)s)."
+            )
+        return pattern % values
+
+    @property
+    def prevails(self) -> str:
+        """Which text decides where the two differ, in a sentence; empty where the edition states none."""
+        return {
+            "kk": _("Where the texts differ, the Kazakh text prevails."),
+            "ru": _("Where the texts differ, the Russian text prevails."),
+        }.get(self.edition.prevailing_language, "")
+
+    @property
+    def foreign(self) -> str:
+        """Why the text is in another language than the page; empty where it is not."""
+        if self.language == page_language():
+            return ""
+        return {
+            "kk": _("The agreement is written in Kazakh and Russian; this is the Kazakh text."),
+            "ru": _("The agreement is written in Kazakh and Russian; this is the Russian text."),
+        }[self.language]
+
+    @property
+    def effective(self) -> str:
+        return self._instant(self.edition.effective_from)
+
+    @property
+    def since(self) -> str:
+        """The day it takes effect, or took."""
+        at = self.edition.effective_from
+        return dates.day(at, page_language(), self.edition.agreement.time_zone) if at else ""
+
+    @property
+    def published(self) -> str:
+        return self._instant(self.edition.published_at)
+
+    @property
+    def recorded(self) -> str:
+        return self._instant(self.edition.recorded_at)
+
+    @property
+    def cancelled(self) -> str:
+        return self._instant(self.edition.cancelled_at)
+
+    def _text(self, name: str) -> str:
+        return getattr(self.edition, f"{name}_{self.language}") or ""
+
+    def _instant(self, at: datetime | None) -> str:
+        return dates.instant(at, page_language(), self.edition.agreement.time_zone) if at else ""
+
+    def _moment(self, name: str, at: datetime | None, case: dates.Case) -> dict[str, str]:
+        """The parts of a moment, each by itself: languages put them, and bend them, in their own ways."""
+        if at is None:
+            return {}
+        zone = self.edition.agreement.time_zone
+        return {
+            name: dates.day(at, page_language(), zone, case),
+            f"{name}_clock": dates.clock(at, zone),
+            f"{name}_zone": dates.zone(at, page_language(), zone),
+        }
+
+
+def editions_in_force(at: datetime | None = None) -> list[DisplayedEdition]:
+    """The edition in force of each agreement, in the order of their slugs. 1 query, besides the timelines."""
+    at = at or timezone.now()
+    # By the timelines and not by a query: one that is a second newer would find an edition that they do not contain.
+    timelines = sorted(current_timelines().agreements.values(), key=lambda timeline: timeline.slug)
+    binding = {edition.pk: timeline for timeline in timelines if (edition := timeline.in_force(at))}
+    rows = Edition.objects.select_related("agreement").in_bulk(binding)
+    return [DisplayedEdition.from_timeline(rows[pk], timeline, at) for pk, timeline in binding.items()]

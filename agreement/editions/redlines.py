@@ -1,0 +1,88 @@
+"""Redlines of sealed editions, computed once for a pair and a language and then remembered by the process.
+
+The digest of an edition covers its texts, so two digests always mean the same two texts: nothing here becomes stale.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from concurrent.futures import Future
+from threading import Lock
+
+from agreement import memory
+from agreement.models import Edition
+from agreement.text import clauses
+from agreement.text.redline.changes import Redline
+from agreement.text.redline.changes import redline as compare
+
+#: The most that one process remembers: pairs, and characters of the compared texts (a real agreement has about 10,000).
+CACHED_PAIRS = 500
+CACHED_CHARACTERS = 5_000_000
+
+_Key = tuple[str, str, str]
+
+
+class _RedlineCache:
+    """Redlines by digests and language. The least recently used one is dropped first."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._known: OrderedDict[_Key, tuple[Redline, int]] = OrderedDict()
+        self._running: dict[_Key, Future[Redline]] = {}
+        self._characters = 0
+
+    def get(self, old: Edition, new: Edition, language: str) -> Redline:
+        key = old.digest, new.digest, language
+        with self._lock:
+            if found := self._known.get(key):
+                self._known.move_to_end(key)
+                return found[0]
+            running = self._running.get(key)
+            if running is None:
+                ours = self._running[key] = Future()
+        if running:
+            return running.result()
+        try:
+            made, size = _compare(old, new, language)
+        except BaseException as error:
+            with self._lock:
+                del self._running[key]
+            ours.set_exception(error)
+            raise
+        with self._lock:
+            del self._running[key]
+            self._known[key] = made, size
+            self._characters += size
+            while len(self._known) > CACHED_PAIRS or (self._characters > CACHED_CHARACTERS and len(self._known) > 1):
+                self._characters -= self._known.popitem(last=False)[1][1]
+        ours.set_result(made)
+        return made
+
+    def clear(self) -> None:
+        with self._lock:
+            self._known.clear()
+            self._characters = 0
+
+
+_cache = _RedlineCache()
+memory.register(__name__, _cache.clear)
+
+
+def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
+    """What changed from one sealed edition to another, in ``kk`` or ``ru``. Other threads that need it wait for it.
+
+    No query if it is remembered. Otherwise a text that was not read with its edition is read, 1 query each.
+    Raises ``ValueError`` for a draft, whose texts may change.
+    """
+    if not (old.digest and new.digest):
+        msg = "Only sealed editions are compared here: a draft has no digest to be known by."
+        raise ValueError(msg)
+    return _cache.get(old, new, language)
+
+
+def _compare(old: Edition, new: Edition, language: str) -> tuple[Redline, int]:
+    old_body, new_body = (getattr(edition, f"body_{language}") or "" for edition in (old, new))
+    made = compare(clauses.parse(old_body), clauses.parse(new_body))
+    for change in made.changed:  # The words of a clause are compared when they are used first: use them now.
+        _ = change.words
+    return made, len(old_body) + len(new_body)

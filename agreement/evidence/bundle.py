@@ -1,0 +1,124 @@
+"""A bundle of evidence: a ZIP file, the digests of its files, and its tables (CSV)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import FileResponse
+from django.template.loader import render_to_string
+from django.utils import translation
+
+from agreement.seal import manifest
+from agreement.text import languages
+
+#: Languages of the bundle's own instructions.
+README_LANGUAGES = (*languages.LANGUAGES, "en")
+#: How many lines of a CSV file are in memory at once.
+CSV_ROWS = 2_000
+#: A ZIP states no time zone. The first moment that it can state is plainly not the real one.
+_NO_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass
+class Bundle:
+    """A ZIP file that is being written, and the digest of every file in it."""
+
+    archive: zipfile.ZipFile
+    digests: dict[str, str] = field(default_factory=dict)
+    stamped: list[tuple[str, str]] = field(default_factory=list)
+    """The name of each time-stamped manifest, and the name of its time stamp without the ending."""
+
+    def add(self, name: str, content: bytes | Iterable[bytes]) -> None:
+        """Write a file. Its content may come in chunks. No two files may have one name."""
+        info = zipfile.ZipInfo(name, _NO_DATE)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        info.create_system, info.external_attr = 3, 0o100644 << 16  # An ordinary file on every system.
+        digest = sha256()
+        with self.archive.open(info, "w", force_zip64=True) as file:
+            for chunk in [content] if isinstance(content, bytes) else content:
+                digest.update(chunk)
+                file.write(chunk)
+        self.digests[name] = digest.hexdigest()
+
+    def close(self, at: datetime) -> None:
+        """Write the instructions for checking the bundle, and the digests of all files."""
+        context = {"at": manifest.rfc3339(at), "stamped": self.stamped}
+        parts = []
+        for language in README_LANGUAGES:
+            with translation.override(language):
+                parts.append(render_to_string("agreement/evidence/readme.txt", context).strip())
+        self.add("README.txt", ("\n\n" + "-" * 72 + "\n\n").join(parts).encode() + b"\n")
+        sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(self.digests.items()))
+        self.add("SHA256SUMS", sums.encode())
+
+
+@contextmanager
+def open_bundle(output: Path) -> Iterator[Bundle]:
+    """A bundle that is written to ``output`` when it is complete, and to no place before.
+
+    Raises ``FileExistsError`` if that file exists.
+    """
+    if output.exists():
+        raise FileExistsError(output)
+    handle, name = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                yield Bundle(archive)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, because a rename would replace a file that was made meanwhile.
+        os.link(name, output)
+    finally:
+        Path(name).unlink()
+
+
+def bundle_response(export: Callable[..., object], *, filename: str) -> FileResponse:
+    """A response with the bundle that ``export(output=…)`` writes to the path that it is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "evidence.zip"
+        export(output=output)
+        # The file is open before the folder is removed, so it exists until it is sent.
+        response = FileResponse(output.open("rb"), as_attachment=True, filename=filename)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+def csv_table(columns: dict[str, str], rows: QuerySet[Any]) -> Iterator[bytes]:
+    """A CSV file of those rows; ``columns`` maps the names in its first line to the fields."""
+    return csv_chunks(tuple(columns), rows.values_list(*columns.values()).iterator(chunk_size=CSV_ROWS))
+
+
+def csv_chunks(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    """A CSV file (RFC 4180) in chunks of ``CSV_ROWS`` lines, so that its size does not matter. Instants are written as
+    in manifests.
+    """
+    lines = chain([head], rows)
+    while chunk := list(islice(lines, CSV_ROWS)):
+        buffer = io.StringIO(newline="")
+        csv.writer(buffer).writerows([[csv_cell(value) for value in row] for row in chunk])
+        yield buffer.getvalue().encode()
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def csv_cell(value: object) -> str:
+    """The value as text that no spreadsheet executes as a formula (OWASP, CSV injection)."""
+    if isinstance(value, datetime):
+        return manifest.rfc3339(value)
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,256 @@
+"""The export of evidence about editions or about one user.
+
+A bundle is a ZIP file that anybody can check without this software: sealed files, their digests, and pages for a court.
+The files have the names of the public addresses, ``terms/editions/2/manifest.json``, and the same bytes. Two exports
+for one instant from one database are equal, byte for byte, so they can be compared by their digests alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db.models import Case, Q, QuerySet, When
+from django.template.loader import render_to_string
+from django.utils import translation
+
+from agreement.editions.display import DisplayedEdition
+from agreement.editions.timeline import Timeline
+from agreement.evidence.bundle import CSV_ROWS, Bundle, csv_chunks, csv_table, open_bundle
+from agreement.evidence.tables import (
+    ACCEPTANCE_COLUMNS,
+    CONSENT_COLUMNS,
+    DELIVERY_COLUMNS,
+    EDITION_ACCEPTANCE_COLUMNS,
+    EDITION_DELIVERY_COLUMNS,
+    WITHDRAWAL_COLUMNS,
+)
+from agreement.models import (
+    Acceptance,
+    Agreement,
+    AuditEntry,
+    Consent,
+    Delivery,
+    DeliveryOutcome,
+    Edition,
+    Notice,
+    NoticeText,
+    Withdrawal,
+    pseudonyms,
+)
+from agreement.models.audit import AuditAction, By
+from agreement.models.fields import UserKey
+from agreement.models.membership import Binding, Membership
+from agreement.models.succession import EDITION_DATES_FIELDS, EditionDates
+from agreement.seal import manifest
+from agreement.text import dates, languages
+
+
+def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path, by: By = None) -> dict[str, str]:
+    """Write the evidence about those sealed editions of one agreement, as known at that instant.
+
+    It holds the texts and pages of each, every manifest from edition 1 to the last of them, the words of the notices
+    about them, and who had accepted them and was notified of them by then. It returns the digest of each file. Raises
+    ``FileExistsError``. The export is logged as an audit entry, with ``by`` whom.
+    """
+    timeline = _timeline(editions[0].agreement, at)
+    with open_bundle(output) as bundle:
+        last = max(edition.number or 0 for edition in editions)
+        _add_editions(bundle, timeline, with_text={edition.pk for edition in editions}, last=last, at=at)
+        for edition in editions:
+            folder = _folder(edition)
+            deliveries = Delivery.objects.filter(notice__edition=edition, outcome_at__lte=at)
+            acceptances = Acceptance.objects.filter(edition=edition, recorded_at__lte=at).order_by("pk")
+            _add_notices(bundle, deliveries)
+            bundle.add(f"{folder}/acceptances.csv", csv_table(EDITION_ACCEPTANCE_COLUMNS, acceptances))
+            bundle.add(f"{folder}/deliveries.csv", _deliveries_csv(deliveries.order_by("pk"), EDITION_DELIVERY_COLUMNS))
+        bundle.close(at)
+    for edition in editions:
+        AuditEntry.objects.log(AuditAction.EXPORTED, on=edition, by=by, note=f"evidence, {manifest.rfc3339(at)}")
+    return bundle.digests
+
+
+def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], last: int, at: datetime) -> None:
+    """Add the manifests of one agreement up to the number ``last``, and the texts of the editions ``with_text``."""
+    chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
+    for edition in chain.iterator(chunk_size=10):
+        bundle.add(f"{_folder(edition)}/manifest.json", edition.manifest())
+        for place, stamp in enumerate(edition.time_stamps.filter(stamped_at__lte=at), 1):
+            name = f"{_folder(edition)}/stamp-{place}"
+            bundle.add(f"{name}.tsr", bytes(stamp.response))
+            bundle.add(f"{name}.pem", stamp.certificates.encode())
+            bundle.stamped.append((f"{_folder(edition)}/manifest.json", name))
+        if edition.pk in with_text:
+            for language in languages.LANGUAGES:
+                bundle.add(f"{_folder(edition)}.{language}.md", edition.text(language).body.encode())
+                page = court_page(edition, timeline, at=at, language=language)
+                bundle.add(f"{_folder(edition)}/court.{language}.html", page.encode())
+
+
+def export_user(user_key: UserKey, *, at: datetime, output: Path, by: By = None) -> dict[str, str]:
+    """Write the evidence about that user, whose account may be deleted, as known at that instant.
+
+    It holds what they accepted, consented to and withdrew, the evidence about every edition that bound them by then,
+    and the words of the notices sent to them. Raises ``LookupError`` if nothing is known of such a user,
+    ``ValidationError`` if no user can have that key, and ``FileExistsError``. Logged as the export of an edition is.
+    """
+    get_user_model()._meta.pk.run_validators(user_key)  # A number longer than any key never reaches the database.
+    # Only what was recorded by then: an edition that was imported later is in no timeline of that instant.
+    recorded = Acceptance.objects.for_user_key(user_key).filter(recorded_at__lte=at)
+    acceptances = recorded.select_related("edition__agreement").order_by("at", "pk")
+    withdrawals = Withdrawal.objects.for_user_key(user_key).filter(registered_at__lte=at).select_related("agreement")
+    withdrawn_at = Case(When(withdrawn_at__lte=at, then="withdrawn_at"))
+    consents = Consent.objects.for_user_key(user_key).filter(given_at__lte=at).annotate(withdrawn_by_then=withdrawn_at)
+    deliveries = Delivery.objects.for_user_key(user_key).filter(outcome_at__lte=at)
+    if not any(rows.exists() for rows in (acceptances, withdrawals, consents, deliveries)):
+        raise LookupError(user_key)
+    timelines = {agreement.pk: _timeline(agreement, at) for agreement in Agreement.objects.order_by("slug")}
+    records = list(_acceptance_records(acceptances, timelines, withdrawals.in_effect(at), at))
+    bound = {record.row.edition_id for record in records}
+    bound |= {dated.pk for record in records for dated in record.binding.editions}
+    notified = deliveries.filter(outcome=DeliveryOutcome.SENT).values("notice__edition")
+    concerned = Edition.objects.filter(Q(pk__in=bound) | Q(pk__in=notified)).order_by("number")
+    last = dict(concerned.values_list("agreement", "number"))
+    with open_bundle(output) as bundle:
+        for agreement, timeline in timelines.items():
+            _add_editions(bundle, timeline, with_text=bound, last=last.get(agreement) or 0, at=at)
+        _add_notices(bundle, deliveries)
+        _add_acceptance_pages(bundle, records)
+        bundle.add("user/acceptances.csv", csv_table(ACCEPTANCE_COLUMNS, acceptances))
+        bundle.add("user/withdrawals.csv", csv_table(WITHDRAWAL_COLUMNS, withdrawals.order_by("pk")))
+        bundle.add("user/consents.csv", csv_table(CONSENT_COLUMNS, consents.order_by("pk")))
+        for consent in consents.order_by("pk"):
+            bundle.add(f"user/consents/{consent.pk}.{consent.language}.txt", consent.text.encode())
+        bundle.add("user/deliveries.csv", _deliveries_csv(deliveries.order_by("pk"), DELIVERY_COLUMNS))
+        bundle.close(at)
+    user = get_user_model()(pk=user_key)  # The account may be deleted, so the entry names its key alone.
+    AuditEntry.objects.log(AuditAction.EXPORTED, on=user, by=by, note=f"evidence, {manifest.rfc3339(at)}")
+    return bundle.digests
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceRecord:
+    """An acceptance, and the editions by which it bound the user until they withdrew, or until the instant exported."""
+
+    timeline: Timeline
+    binding: Binding[Acceptance]
+
+    @property
+    def row(self) -> Acceptance:
+        return self.binding.acceptance
+
+    def in_words(self, language: str) -> dict[str, Any]:
+        row, zone = self.row, self.timeline.time_zone
+        moments = (row.at, row.recorded_at, self.binding.ended_at)
+        at, recorded_at, ended_at = (dates.instant(moment, language, zone) if moment else "" for moment in moments)
+        return {
+            "row": row,
+            "edition": row.edition,
+            "at": at,
+            "recorded_at": recorded_at,
+            "bound_by": ", ".join(str(dated.number) for dated in self.binding.editions) or "—",
+            "ended_at": ended_at,
+        }
+
+
+def _acceptance_records(
+    acceptances: QuerySet[Acceptance], timelines: dict[int, Timeline], withdrawals: QuerySet[Withdrawal], at: datetime
+) -> Iterator[AcceptanceRecord]:
+    """Each acceptance with its own edition and with those that took effect later and changed its wording alone."""
+    by_agreement: dict[int, list[Withdrawal]] = defaultdict(list)
+    for withdrawal in withdrawals:
+        by_agreement[withdrawal.agreement_id].append(withdrawal)
+    for row in acceptances:
+        timeline, withdrawn = timelines[row.edition.agreement_id], by_agreement[row.edition.agreement_id]
+        membership = Membership(editions=timeline.editions, acceptances=[row], withdrawals=withdrawn)
+        yield AcceptanceRecord(timeline, membership.binding(row, until=at))
+
+
+def _add_acceptance_pages(bundle: Bundle, records: Sequence[AcceptanceRecord]) -> None:
+    for language in languages.LANGUAGES:
+        with translation.override(language):
+            rows = [record.in_words(language) for record in records]
+            context = {"records": rows, "style": _style(), "language": language}
+            page = render_to_string("agreement/evidence/acceptances.html", context)
+        bundle.add(f"user/acceptances.{language}.html", page.encode())
+
+
+def court_page(edition: Edition, timeline: Timeline, *, at: datetime, language: str) -> str:
+    """The edition on paper in one language: its text, its dates as of that instant, how to check it, and who signs."""
+    with translation.override(language):
+        if edition.cancelled_at and edition.cancelled_at > at:
+            edition.cancelled_at = None
+        displayed = DisplayedEdition.from_timeline(edition, timeline, at)
+        context = {
+            "displayed": displayed,
+            "edition": edition,
+            "language": language,
+            "at": dates.instant(at, language, edition.agreement.time_zone),
+            "style": _style(),
+            "texts": {code: manifest.sha256(edition.text(code).body) for code in languages.LANGUAGES},
+            "reason": _reason(edition, at),
+        }
+        return render_to_string("agreement/evidence/court.html", context)
+
+
+def _timeline(agreement: Agreement, at: datetime) -> Timeline:
+    """The agreement's dates as known at that instant, without later publications and cancellations. 1 query."""
+    recorded = Edition.objects.published().filter(agreement=agreement, recorded_at__lte=at)
+    dated = tuple(
+        edition if edition.is_cancelled(at) else replace(edition, cancelled_at=None)
+        for edition in (EditionDates(*row) for row in recorded.values_list(*EDITION_DATES_FIELDS))
+    )
+    return Timeline(agreement.pk, agreement.slug, agreement.time_zone, agreement.acceptance_mode, dated)
+
+
+def _folder(edition: Edition) -> str:
+    return f"{edition.agreement.slug}/editions/{edition.number}"
+
+
+def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
+    """Add the words of the notices that were sent. The JSON file has the bytes whose digest is recorded."""
+    deliveries = deliveries.filter(outcome=DeliveryOutcome.SENT).order_by()
+    sent = set(deliveries.values_list("notice", "channel", "language", "since").distinct())
+    notices = Notice.objects.with_edition().in_bulk({notice for notice, *_ in sent})
+    texts = NoticeText.objects.filter(notice__in=notices)
+    for text in texts.order_by("notice_id", "channel", "language", "since").iterator(chunk_size=10):
+        # Deliveries of earlier versions do not state the edition from which the changes were measured.
+        if sent.isdisjoint((text.notice_id, text.channel, text.language, since) for since in (text.since, None)):
+            continue
+        notice = notices[text.notice_id]
+        kind = f"{notice.kind}-since-{text.since}" if text.since else notice.kind
+        name = f"{_folder(notice.edition)}/notices/{kind}.{text.channel}.{text.language}"
+        words = [text.subject, text.text, text.html]
+        bundle.add(f"{name}.json", json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode())
+        bundle.add(f"{name}.txt", f"{text.subject}\n\n{text.text}".encode())
+        if text.html:
+            bundle.add(f"{name}.html", text.html.encode())
+
+
+def _deliveries_csv(deliveries: QuerySet[Delivery], columns: dict[str, str]) -> Iterator[bytes]:
+    found = deliveries.values_list("user", "pseudonym", "pseudonym_key", *columns.values())
+    read = found.iterator(chunk_size=CSV_ROWS)
+    rows = ((*cells, *_recipient(user, digest, key)) for user, digest, key, *cells in read)
+    return csv_chunks((*columns, "pseudonym", "key"), rows)
+
+
+def _recipient(user_key: UserKey, digest: str, key: str) -> tuple[str, str]:
+    """The pseudonym of the recipient and the id of its secret: the primary secret as long as the account exists."""
+    pseudonym = pseudonyms.primary(user_key) if user_key is not None else pseudonyms.Pseudonym(key, digest)
+    return pseudonym.digest, pseudonym.key
+
+
+def _reason(edition: Edition, at: datetime) -> str:
+    """The logged reason for an effective moment that is earlier than promised, if it was logged by then. 1 query."""
+    published = AuditEntry.objects.about(edition).filter(action=AuditAction.PUBLISHED, at__lte=at)
+    return str(published.values_list("note", flat=True).first() or "")
+
+
+def _style() -> str:
+    return (Path(__file__).parents[1] / "static/agreement/paper.css").read_text(encoding="utf-8")

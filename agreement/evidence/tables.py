@@ -1,0 +1,71 @@
+"""The columns of the CSV tables in a bundle: the heading of each column, and the field that it holds."""
+
+from __future__ import annotations
+
+#: The name of each column in a CSV file, and its field.
+ACCEPTANCE_COLUMNS = {
+    "record": "pk",
+    "agreement": "edition__agreement__slug",
+    "edition": "edition__number",
+    "digest": "digest",
+    "at": "at",
+    "recorded_at": "recorded_at",
+    "kind": "kind",
+    "language": "language",
+    "notice_sent": "notice_sent",
+    "round": "round",
+    "reason": "reason",
+    "officer": "officer",
+    "ip": "ip",
+    "browser": "user_agent",
+    "pseudonym": "pseudonym",
+    "key": "pseudonym_key",
+}
+#: The table of all users proves who accepted an edition, and no more. Personal details are only in one user's bundle.
+EDITION_ACCEPTANCE_COLUMNS = {
+    name: field
+    for name, field in ACCEPTANCE_COLUMNS.items()
+    if name not in {"agreement", "edition", "reason", "officer", "ip", "browser"}
+}
+WITHDRAWAL_COLUMNS = {
+    "record": "pk",
+    "agreement": "agreement__slug",
+    "year": "year",
+    "number": "serial",
+    "application": "application_number",
+    "received": "received_on",
+    "registered_at": "registered_at",
+    "outcome": "outcome",
+    "effective_at": "effective_at",
+    "ground": "ground",
+    "may_accept_again": "may_accept_again",
+    "registered_by": "registered_by",
+    "pseudonym": "pseudonym",
+    "key": "pseudonym_key",
+}
+CONSENT_COLUMNS = {
+    "record": "pk",
+    "purpose": "purpose",
+    "language": "language",
+    "digest": "digest",
+    "given_at": "given_at",
+    "withdrawn_at": "withdrawn_by_then",
+    "pseudonym": "pseudonym",
+    "key": "pseudonym_key",
+}
+DELIVERY_COLUMNS = {
+    "record": "pk",
+    "agreement": "notice__edition__agreement__slug",
+    "edition": "notice__edition__number",
+    "notice": "notice__kind",
+    "channel": "channel",
+    "language": "language",
+    "outcome": "outcome",
+    "reason": "reason",
+    "attempts": "attempts",
+    "outcome_at": "outcome_at",
+    "address": "address_digest",
+}
+EDITION_DELIVERY_COLUMNS = {
+    name: field for name, field in DELIVERY_COLUMNS.items() if name not in {"agreement", "edition"}
+}

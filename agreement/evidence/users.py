@@ -1,0 +1,60 @@
+"""How to find the user that a bundle is about, also after the account was deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from agreement.models import Acceptance, Consent, Delivery, Withdrawal
+from agreement.models.fields import UserKey
+
+
+def find_user_key(written: str) -> UserKey:
+    """The primary key of the user with that name, or with that key; the account of a key may be deleted.
+
+    ``name:…`` and ``key:…`` state which of the two it is. Raises ``ValidationError``: ``several`` users have that
+    name; ``ambiguous``: it is the name of one user and the key of another; ``nobody``: no user has either. 1 query, and
+    up to 5 for a name that could be a key.
+    """
+    users = _user_model()
+    prefix, _colon, rest = written.partition(":")
+    prefix, text = (prefix, rest) if prefix in {"name", "key"} else ("", written)
+    with_name = [] if prefix == "key" or "\x00" in text else _keys_with_name(text)
+    if len(with_name) > 1:
+        raise ValidationError(
+            _("Several users are called “%(name)s”: write key: and the key."), code="several", params={"name": text}
+        )
+    try:
+        key = users._meta.pk.to_python(text) if prefix != "name" else None
+        users._meta.pk.run_validators(key)
+    except ValidationError:
+        key = None
+    if with_name and (key is None or key == with_name[0] or not _is_known(key)):
+        return with_name[0]
+    if with_name:
+        message = _("“%(name)s” is one user's name and another's key: write name:%(name)s or key:%(name)s.")
+        raise ValidationError(message, code="ambiguous", params={"name": text})
+    if key is None:
+        raise ValidationError(_("There is no user “%(name)s”."), code="nobody", params={"name": text})
+    return key
+
+
+def _user_model() -> Any:
+    """The site's user model. The type checker does not know its fields."""
+    return get_user_model()
+
+
+def _keys_with_name(name: str) -> list[UserKey]:
+    """At most two."""
+    users = _user_model()
+    return list(users._default_manager.filter(**{users.USERNAME_FIELD: name}).values_list("pk", flat=True)[:2])
+
+
+def _is_known(user_key: UserKey) -> bool:
+    """Does a user with that key exist, or is there a record of one?"""
+    users = _user_model()
+    rows = (model.objects.for_user_key(user_key) for model in (Acceptance, Withdrawal, Consent, Delivery))
+    return users._default_manager.filter(pk=user_key).exists() or any(found.exists() for found in rows)

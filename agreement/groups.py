@@ -1,0 +1,84 @@
+"""The three ready groups and their permissions.
+
+Every ``migrate`` makes the missing groups and adds their missing permissions. It removes no permission and changes no
+other group. A site that needs other groups makes its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.management import create_permissions
+from django.contrib.auth.models import Group, Permission
+from django.core.exceptions import FieldDoesNotExist
+from django.db import router
+from django.utils.translation import gettext_lazy as _
+
+AUTHORS, PUBLISHERS, PRIVACY_OFFICERS = "agreement authors", "agreement publishers", "agreement privacy officers"
+#: The codenames of the permissions of each group.
+GROUP_PERMISSIONS: dict[str, tuple[str, ...]] = {
+    AUTHORS: (
+        *("view_agreement", "view_edition", "add_edition", "change_edition", "delete_edition"),
+        "view_auditentry",
+    ),
+    PUBLISHERS: (
+        *("view_agreement", "view_edition", "publish_edition", "cancel_edition"),
+        *("view_notice", "pause_notice", "resume_notice", "resend_notice", "view_auditentry"),
+    ),
+    PRIVACY_OFFICERS: (
+        *("view_acceptance", "add_acceptance", "view_consent", "add_consent", "view_withdrawal", "add_withdrawal"),
+        *("view_legalhold", "add_legalhold", "change_legalhold"),
+        "export_evidence",
+    ),
+}
+#: The name of each group in the reader's language.
+GROUP_NAMES = {
+    AUTHORS: _("authors of agreements"),
+    PUBLISHERS: _("publishers of agreements"),
+    PRIVACY_OFFICERS: _("privacy officers"),
+}
+#: How many people a page names; it writes "and others" for the rest.
+MAX_NAMES = 5
+
+
+def make_groups(*, using: str) -> None:
+    """Make the three groups and give them their permissions. It is harmless to repeat."""
+    if not all(router.allow_migrate_model(using, model) for model in (Group, Permission)):
+        return
+    # This receiver of post_migrate may run before the one of django.contrib.auth, which creates the permissions.
+    create_permissions(apps.get_app_config("agreement"), verbosity=0, using=using)
+    permissions = {
+        permission.codename: permission
+        for permission in Permission.objects.using(using).filter(content_type__app_label="agreement")
+    }
+    for name, codenames in GROUP_PERMISSIONS.items():
+        group, _made = Group.objects.using(using).get_or_create(name=name)
+        group.permissions.add(*(permissions[codename] for codename in codenames if codename in permissions))
+
+
+def staff_with(codename: str) -> tuple[list[str], bool]:
+    """The names of active staff with that permission of this app, and whether there are more of them. 1 query.
+
+    Empty if the site's user model has no ``with_perm`` or no ``is_staff``; then only the groups can be named.
+    """
+    users = get_user_model()
+    manager: Any = users._default_manager  # A site's manager may lack with_perm.
+    if not hasattr(manager, "with_perm"):
+        return [], False
+    try:
+        users._meta.get_field("is_staff")
+    except FieldDoesNotExist:
+        return [], False
+    backend = "django.contrib.auth.backends.ModelBackend"
+    # Staff are few among the users, so filtering by them first makes the query fast.
+    able = manager.with_perm(f"agreement.{codename}", backend=backend).filter(is_staff=True)
+    people = list(able.order_by("pk")[: MAX_NAMES + 1])
+    names = [getattr(user, "get_full_name", str)() or user.get_username() for user in people[:MAX_NAMES]]
+    return names, len(people) > MAX_NAMES
+
+
+def groups_with(codename: str) -> list[str]:
+    """The ready groups with that permission, in the reader's language."""
+    return [str(GROUP_NAMES[name]) for name, codenames in GROUP_PERMISSIONS.items() if codename in codenames]

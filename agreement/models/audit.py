@@ -1,0 +1,139 @@
+"""Who did what, when: a log that is only ever added to, and that outlives the accounts it names.
+
+Django's own admin log is deleted with its user. An entry stores names and keys as text, so nothing that it names has
+to stay; triggers refuse to change or delete a row.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.apps import apps
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement.models.fields import InstantField
+
+By = AbstractBaseUser | AnonymousUser | str | None
+
+
+class AuditAction(models.TextChoices):
+    """What was done."""
+
+    CHANGED = "changed", _("user agreement set up or changed")
+    WRITTEN = "written", _("draft written")
+    DELETED = "deleted", _("draft deleted")
+    PUBLISHED = "published", _("edition published")
+    RECORDED = "recorded", _("history recorded")
+    CANCELLED = "cancelled", _("edition cancelled")
+    PAUSED = "paused", _("sending paused")
+    RESUMED = "resumed", _("sending resumed")
+    RESENT = "resent", _("sent again to those not reached")
+    VIEWED = "viewed", _("personal data viewed")
+    EXPORTED = "exported", _("personal data exported")
+    ACCEPTED = "accepted", _("acceptances recorded")
+    WITHDRAWN = "withdrawn", _("withdrawal of consent registered")
+    LEGAL_HOLD = "legal_hold", _("legal hold placed or ended")
+    VERIFIED = "verified", _("editions verified")
+    FAULTY = "faulty", _("faults found in the editions")
+
+
+class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+    def log(self, action: str, *, on: models.Model, by: By = None, note: str = "", digest: str = "") -> AuditEntry:
+        """Add one entry to the log. 1 query.
+
+        ``by`` is an account, a name, or ``None`` if no person is known (a command without one). ``note`` is what the
+        person wrote, such as a reason; ``digest`` identifies the text.
+        """
+        agreement = getattr(on, "agreement", on)
+        return self.create(
+            action=action,
+            by=name_of(by),
+            account="" if by is None or isinstance(by, str) else str(by.pk or ""),
+            model=on._meta.model_name or "",
+            key=str(on.pk),
+            agreement=getattr(agreement, "slug", ""),
+            number=getattr(on, "number", None) or 0,
+            digest=digest,
+            note=note,
+        )
+
+    def about(self, row: models.Model) -> Self:
+        """The entries about that row, the latest first. 1 query."""
+        return self.filter(model=row._meta.model_name, key=str(row.pk)).order_by("-pk")
+
+    def last_verification(self) -> AuditEntry | None:
+        """The entry of the last verification of the editions, with or without faults. 1 query."""
+        return self.filter(action__in=[AuditAction.VERIFIED, AuditAction.FAULTY]).order_by("-pk").first()
+
+    def last_author(self, edition: models.Model) -> AuditEntry | None:
+        """The entry of the last writing of the draft's texts, if it was logged. 1 query."""
+        return self.about(edition).filter(action=AuditAction.WRITTEN).first()
+
+
+AuditEntryManager = models.Manager.from_queryset(AuditEntryQuerySet)
+
+
+class AuditEntry(models.Model):
+    """One action of one person. The record is named, not pointed to: the entries about a deleted draft stay."""
+
+    at = InstantField(_("when"), default=timezone.now, editable=False)
+    action = models.CharField(_("action"), max_length=16, choices=AuditAction.choices)
+    by = models.CharField(_("who"), max_length=255, blank=True)
+    account = models.CharField(_("key of the account"), max_length=255, blank=True)
+    model = models.CharField(_("kind of record"), max_length=64)
+    key = models.CharField(_("key of the record"), max_length=255)
+    agreement = models.CharField(_("user agreement"), max_length=100, blank=True)
+    number = models.PositiveIntegerField(_("edition"), default=0)
+    digest = models.CharField(_("digest (SHA-256)"), max_length=64, blank=True)
+    note = models.TextField(_("reason or remark"), blank=True)
+
+    objects = AuditEntryManager()
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit log")
+        indexes = [
+            models.Index(fields=["model", "key"], name="agreement_auditentry_about"),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(action__in=["verified", "faulty"]),
+                name="agreement_auditentry_verified",
+            ),
+        ]
+
+    @property
+    def subject(self) -> str:
+        """The name of the record that it is about, in the active language."""
+        if self.model == "edition":
+            return edition_name(self.agreement, self.number, self.key)
+        if self.model == "agreement" and self.agreement:
+            return self.agreement
+        try:
+            name = apps.get_model("agreement", self.model)._meta.verbose_name
+        except LookupError:  # A model that was removed.
+            name = self.model
+        return f"{name} {self.key}".strip()
+
+    def __str__(self) -> str:
+        return f"{AuditAction(self.action).label}: {self.subject}"
+
+
+def name_of(by: By) -> str:
+    """The name of the person, which is stored because it outlives the account."""
+    if by is None or isinstance(by, str):
+        return (by or "")[:255]
+    username = by.get_username()
+    full = getattr(by, "get_full_name", str)().strip()
+    return (f"{full} ({username})" if full and full != username else username)[:255]
+
+
+def edition_name(agreement: str, number: int | None, key: object) -> str:
+    """The name of an edition, in the active language."""
+    if number:
+        return gettext("%(agreement)s, edition %(number)s") % {"agreement": agreement, "number": number}
+    return gettext("%(agreement)s, draft %(id)s") % {"agreement": agreement, "id": key}

@@ -1,0 +1,30 @@
+"""How long to wait before the next attempt: at a delivery that failed, and at a channel in an outage."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+#: Attempts before a delivery fails. With the pauses below the last attempt is about a day and a half after the first,
+#: so that neither a daily quota nor a mistake that a person must correct makes a delivery fail.
+MAX_ATTEMPTS = 16
+#: The pauses before a delivery is tried again double from the first to the longest.
+FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=4)
+#: How long a channel in an outage is not used: the pauses double from the first to the longest.
+FIRST_OUTAGE_PAUSE, LONGEST_OUTAGE_PAUSE = timedelta(seconds=15), timedelta(minutes=10)
+
+
+def retry_pause(attempts: int) -> timedelta:
+    """How long to wait before a delivery is tried again, after this many attempts."""
+    return _pause(attempts, first=FIRST_RETRY, longest=LONGEST_RETRY)
+
+
+def outage_pause(outages: int) -> timedelta:
+    """How long not to use a channel, after this many outages in a row."""
+    return _pause(outages, first=FIRST_OUTAGE_PAUSE, longest=LONGEST_OUTAGE_PAUSE)
+
+
+def _pause(attempts: int, *, first: timedelta, longest: timedelta) -> timedelta:
+    """Each pause is up to a quarter shorter or longer, so that several workers do not try at the same moment."""
+    pause: timedelta = min(first * 2.0 ** min(attempts, 20), longest)
+    return pause * random.uniform(0.75, 1.25)  # noqa: S311

@@ -1,0 +1,33 @@
+"""The error of every refused operation on an edition, and the limits of what an edition may state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+#: The fields that are written in each language.
+TEXT_FIELDS = ("title", "approval", "summary", "body")
+
+
+#: The most that an edition may state: with more no date could be computed, and what is sealed can't be corrected.
+MAX_STATED = {"notice_days": 3650, "retention_years": 1000}
+
+
+class EditionError(ValidationError):
+    """A refusal to publish, record or cancel. ``code`` names the rule, ``params`` the values, ``hint`` what to do.
+
+    Codes: ``already_published``, ``missing_language``, ``unparallel``, ``duplicate_number``, ``naive_time``,
+    ``backdated``, ``out_of_range``, ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``,
+    ``not_cancellable``, ``no_draft``, ``short_notice``, ``unreadable``, ``title_differs``, ``four_eyes``.
+    """
+
+    def __init__(self, message: StrOrPromise, *, code: str, hint: StrOrPromise = "", **params: object) -> None:
+        super().__init__(message, code=code, params=params)
+        self.hint = hint % params if hint and params else str(hint)
+
+    def __str__(self) -> str:
+        return " ".join(self.messages)

@@ -1,0 +1,155 @@
+"""Legal holds: each stops the erasure of the data of one person, or of all users whom an edition bound."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from agreement import conf
+from agreement.models import pseudonyms
+from agreement.models.acceptances import Acceptance
+from agreement.models.deliveries import Delivery
+from agreement.models.editions import Edition
+from agreement.models.fields import STORE_PSEUDONYMS, InstantField, SiteUser, UserKey
+from agreement.models.withdrawals import Consent, Withdrawal
+
+
+class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
+    def in_effect(self, at: datetime | None = None) -> Self:
+        """Holds that stop erasure at that instant (now)."""
+        at = at or timezone.now()
+        return self.filter(held_from__lte=at).exclude(held_until__lte=at)
+
+    def place(
+        self,
+        *,
+        ground: str,
+        by: str,
+        user: SiteUser = None,
+        edition: Edition | None = None,
+        account: object = "",
+        application: str = "",
+        held_from: datetime | None = None,
+        held_until: datetime | None = None,
+    ) -> LegalHold:
+        """Place a hold on the data of that user, whose account may be deleted later, or of all users whom that edition
+        bound, or of the person whom ``identifiers()`` finds. Raises ``ValidationError``.
+        """
+        row = LegalHold(
+            user=user,
+            pseudonyms=self.identifiers(user=user, edition=edition, account=account, application=application),
+            edition=edition,
+            ground=ground.strip(),
+            by=by[:255],
+            held_from=held_from or timezone.now(),
+            held_until=held_until,
+        )
+        row.full_clean(exclude=["pseudonyms"])
+        row.save(using=self.db, force_insert=True)
+        return row
+
+    def identifiers(self, *, user: SiteUser, edition: Edition | None, account: object, application: str) -> list[str]:
+        """The pseudonyms, or the keys of withdrawals, by which the rows of the person are found, besides the account.
+
+        ``account`` is the key of a deleted account, ``application`` the number of an application of a person without an
+        account: its own number or that of the register. Raises ``ValidationError``, also unless exactly one is named.
+        """
+        if [user is None, edition is None, account in (None, ""), not application].count(False) != 1:
+            raise ValidationError(
+                _("Name one: a user, an edition, a deleted account or an application."), code="one_of"
+            )
+        if application:
+            return self._identifiers_of_application(application)
+        if edition:
+            return []
+        if not conf.get().PSEUDONYM_KEYS:
+            raise ValidationError(
+                _("Without PSEUDONYM_KEYS nobody is found once the account is deleted: set a key, then hold."),
+                code="no_keys",
+            )
+        key = user.pk if user else self._deleted_account(account)
+        return [f"{one.key}:{one.digest}" for one in pseudonyms.candidates(key)]
+
+    def _deleted_account(self, account: object) -> UserKey:
+        """The key of that account, which is deleted and of which rows remain."""
+        model = get_user_model()
+        key = model._meta.pk.clean(account, None)
+        if model._default_manager.filter(pk=key).exists():
+            raise ValidationError(_("The account %(key)s exists: name it as the user."), params={"key": key})
+        remaining = (
+            Acceptance.objects.for_user_key(key),
+            Withdrawal.objects.for_user_key(key),
+            Consent.objects.for_user_key(key),
+            Delivery.objects.for_user_key(key),
+        )
+        if not any(rows.exists() for rows in remaining):
+            raise ValidationError(_("Nothing is stored about an account %(key)s."), params={"key": key})
+        return key
+
+    def _identifiers_of_application(self, number: str) -> list[str]:
+        rows = list(Withdrawal.objects.filter(erased_at=None).numbered(number))
+        if not rows:
+            raise ValidationError(_("No application %(number)s is stored."), params={"number": number})
+        if any(row.user_id is not None for row in rows):
+            raise ValidationError(
+                _("Application %(number)s is of an account: name the user."), params={"number": number}
+            )
+        names = [f"withdrawal:{row.pk}" for row in rows]
+        return names + [f"{row.pseudonym_key}:{row.pseudonym}" for row in rows if row.pseudonym]
+
+
+LegalHoldManager = models.Manager.from_queryset(LegalHoldQuerySet)
+
+
+class LegalHold(models.Model):
+    """While it is in effect, the data of a person, or of all users whom an edition bound, is not erased."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=STORE_PSEUDONYMS,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("user"),
+    )
+    # Each is "id of the key:digest", under every key of the site, since any of them may have written the person's rows.
+    # Of a person without an account: "withdrawal:" and the key of the withdrawal.
+    pseudonyms = models.JSONField(default=list, editable=False)
+    edition = models.ForeignKey(
+        Edition, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("edition")
+    )
+    ground = models.TextField(_("ground"), help_text=_("Who asked for it, by which act or letter."))
+    by = models.CharField(_("who"), max_length=255)
+    held_from = InstantField(_("from"), default=timezone.now)
+    held_until = InstantField(_("until"), null=True, blank=True)
+
+    objects = LegalHoldManager()
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name = _("legal hold")
+        verbose_name_plural = _("legal holds")
+        constraints = [
+            models.CheckConstraint(condition=~Q(ground=""), name="agreement_legalhold_has_a_ground"),
+            models.CheckConstraint(
+                condition=Q(held_until__isnull=True) | Q(held_until__gt=models.F("held_from")),
+                name="agreement_legalhold_ends_later",
+            ),
+        ]
+
+    def clean(self) -> None:
+        super().clean()
+        begins: datetime | None = self.held_from  # None if the form has no moment.
+        if self.held_until and begins and self.held_until <= begins:
+            raise ValidationError({"held_until": _("A hold ends after it began.")})
+
+    def __str__(self) -> str:
+        return f"{self.pk}"

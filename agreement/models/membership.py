@@ -1,0 +1,133 @@
+"""Whether a user is bound by an agreement, since when, until when and by which edition.
+
+This is the only place of the rule. An acceptance binds its user from the effect of the edition that they accepted, and
+it goes on to bind them to later editions that change only the wording. It ends when a withdrawal *overtakes* it: when
+a withdrawal took effect or was registered after it. From then on the user is not bound until they accept again.
+
+:func:`overtakes` is the rule for two rows in Python, and :func:`overtaken` is the same rule as SQL. A
+:class:`Membership` applies it to all rows of one user in one agreement. The column ``round`` of an acceptance is one
+more than the number of withdrawals that it follows. It only lets a user accept an edition a second time after a
+withdrawal, and nothing but :mod:`agreement.models.acceptances` computes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
+
+from django.db.models import Exists, OuterRef, Q
+
+from agreement.models import succession
+from agreement.models.succession import EditionDates
+
+if TYPE_CHECKING:
+    from agreement.models.withdrawals import Withdrawal, WithdrawalQuerySet
+
+
+class AcceptanceMoments(Protocol):
+    """What the rule reads of an acceptance."""
+
+    @property
+    def edition_id(self) -> int: ...
+    @property
+    def round(self) -> int: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def recorded_at(self) -> datetime: ...
+
+
+#: An :class:`Acceptance`, or what stands for one. mypy compares a bound before it knows the types of a model's fields.
+Row = TypeVar("Row")
+
+
+def _moments(row: object) -> AcceptanceMoments:
+    return cast("AcceptanceMoments", row)
+
+
+def overtakes(withdrawal: Withdrawal, acceptance: AcceptanceMoments) -> bool:
+    """Did the withdrawal take effect, or was it registered, after the acceptance? If not, the user accepted again."""
+    return withdrawal.effective_at is not None and (
+        withdrawal.effective_at > acceptance.at or withdrawal.registered_at > acceptance.recorded_at
+    )
+
+
+def overtaken(withdrawals: WithdrawalQuerySet) -> Exists:
+    """The condition on a row of acceptances that one of these withdrawals of the same user overtook it.
+
+    ``withdrawals`` are those in effect in the agreement of the row.
+    """
+    after = Q(effective_at__gt=OuterRef("at")) | Q(registered_at__gt=OuterRef("recorded_at"))
+    return Exists(withdrawals.filter(after, user=OuterRef("user")).order_by())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding(Generic[Row]):
+    """By what one acceptance bound its user up to some instant."""
+
+    acceptance: Row
+    editions: tuple[EditionDates, ...]
+    """The editions in the order of their effect. Empty if none took effect while the acceptance lasted: the edition
+    was cancelled, for example."""
+    ended_at: datetime | None
+    """When a withdrawal ended it: never before the acceptance. ``None`` while it lasts."""
+    withdrawal: Withdrawal | None
+    """The withdrawal that ended it."""
+
+    @property
+    def since(self) -> datetime | None:
+        """From when the user was bound; ``None`` if this acceptance never bound them."""
+        return max(_moments(self.acceptance).at, self.editions[0].effective_from) if self.editions else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership(Generic[Row]):
+    """One user in one agreement: their acceptances, and the withdrawals that were in effect at the instant asked."""
+
+    acceptances: Sequence[Row]
+    withdrawals: Sequence[Withdrawal]
+    editions: Sequence[EditionDates] = ()
+    """All sealed editions of the agreement in the order of their numbers. Only bindings need them."""
+
+    @property
+    def last_acceptance(self) -> Row | None:
+        def order(row: Row) -> tuple[int, datetime, datetime]:
+            moments = _moments(row)
+            return moments.round, moments.at, moments.recorded_at
+
+        return max(self.acceptances, key=order, default=None)
+
+    @property
+    def withdrawals_in_effect(self) -> list[Withdrawal]:
+        """The withdrawals that no acceptance followed. If there are any, no acceptance binds the user now."""
+        last = self.last_acceptance
+        return [
+            row for row in self.withdrawals if row.effective_at and (last is None or overtakes(row, _moments(last)))
+        ]
+
+    def withdrawal_of(self, acceptance: Row) -> Withdrawal | None:
+        """The withdrawal that ended the acceptance: the first one to be both registered and effective after it."""
+        later = [row for row in self.withdrawals if overtakes(row, _moments(acceptance))]
+        return min(later, key=lambda row: row.known_at(), default=None)
+
+    def binding(self, acceptance: Row, *, until: datetime) -> Binding[Row]:
+        """By what that acceptance bound the user, up to its end or up to that instant if it has not ended."""
+        withdrawal, moments = self.withdrawal_of(acceptance), _moments(acceptance)
+        ended_at = max(moments.at, withdrawal.effective_at) if withdrawal and withdrawal.effective_at else None
+        accepted = next(edition for edition in self.editions if edition.pk == moments.edition_id)
+        editions = succession.bound_editions(accepted, self.editions, min(until, ended_at or until))
+        return Binding(acceptance=acceptance, editions=tuple(editions), ended_at=ended_at, withdrawal=withdrawal)
+
+    def bindings(self, *, until: datetime) -> list[Binding[Row]]:
+        return [self.binding(acceptance, until=until) for acceptance in self.acceptances]
+
+    def bound_by(self, at: datetime) -> tuple[EditionDates, Binding[Row]] | None:
+        """The edition that binds the user at that instant, and the binding that says since when and until when.
+
+        If several acceptances bind the user, it is the edition with the highest number.
+        """
+        bindings = self.bindings(until=at)
+        current = [one for one in bindings if one.since and one.since <= at and (not one.ended_at or at < one.ended_at)]
+        return max(((one.editions[-1], one) for one in current), key=lambda pair: pair[0].number, default=None)

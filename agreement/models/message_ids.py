@@ -1,0 +1,38 @@
+"""The ``Message-ID`` of a notice's mail. It is made of the notice, the channel and the user, so that it is the same
+each time this notice is sent to this user, even if the ledger was restored from a backup and written again.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+from urllib.parse import quote, unquote
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+
+
+def local_part(notice: uuid.UUID, channel: str, user_key: object) -> str:
+    """The part of the ``Message-ID`` before the ``@``."""
+    return f"{notice.hex}.{_atom(channel)}.{_atom(user_key)}"
+
+
+def parse(message_id: str) -> tuple[uuid.UUID, str, Any] | None:
+    """The notice, the channel and the key of the user; ``None`` if this app did not write that ``Message-ID``."""
+    found = re.fullmatch(r"<?([0-9a-f]{32})\.([^.@<>]+)\.([^.@<>]+)@[^<>]*>?", message_id.strip())
+    if found is None or not (written := unquote(found[3])).isprintable():
+        return None
+    try:
+        user_key = get_user_model()._meta.pk.to_python(written)
+    except (ValueError, ValidationError):
+        return None
+    if isinstance(user_key, int) and user_key >= 2**63:  # More than a database column can store.
+        return None
+    return uuid.UUID(found[1]), unquote(found[2]), user_key
+
+
+def _atom(value: object) -> str:
+    """The value as it may be written between two dots (RFC 5322 §3.2.3)."""
+    written = str(value)
+    return written if written.isalnum() and written.isascii() else quote(written, safe="").replace(".", "%2E")

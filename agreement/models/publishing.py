@@ -1,0 +1,240 @@
+"""What a publication requires. Each refusal has a code, the values, and a hint that says what to do."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement.models.audit import AuditEntry, By
+from agreement.models.errors import TEXT_FIELDS, EditionError
+from agreement.seal import manifest
+from agreement.text import clauses
+from agreement.text.lint import rules
+from agreement.text.lint.messages import Message
+
+if TYPE_CHECKING:
+    from agreement.models.editions import Edition
+
+
+#: The earliest moment at which an edition may take effect, and how far ahead: other dates overflow in some program.
+MIN_EFFECTIVE_FROM = datetime(1991, 1, 1, tzinfo=UTC)
+
+
+MAX_AHEAD = timedelta(days=3653)
+
+
+def require_draft(stored: Edition | None, key: object) -> Edition:
+    """The stored draft: it must exist, and must not be published."""
+    if stored is None:
+        raise EditionError(
+            _("There is no draft %(id)r."),
+            code="no_draft",
+            hint=_("It may have been deleted; the admin recovers deleted drafts."),
+            id=key,
+        )
+    if stored.published_at:
+        raise EditionError(
+            _("Edition %(number)s is published already and can't be published again."),
+            code="already_published",
+            hint=_("Make a new draft from it."),
+            number=stored.number,
+        )
+    return stored
+
+
+def require_clock(now: datetime, previous: Edition | None) -> None:
+    """The clock must not be earlier than the last recorded publication."""
+    if previous and previous.recorded_at and now < previous.recorded_at:
+        raise EditionError(
+            _("The clock says %(now)s, but edition %(number)s was published at %(published_at)s."),
+            code="clock_behind",
+            hint=_("Set this machine's clock right, then publish again."),
+            now=now.isoformat(),
+            published_at=previous.recorded_at.isoformat(),
+            number=previous.number,
+        )
+
+
+def require_current_comparison(compared_with: str | None, last: Edition | None) -> None:
+    """The last edition must be the one with the digest ``compared_with``; ``None``: the draft was not compared."""
+    digest = last.digest if last else ""
+    if compared_with is not None and compared_with != digest:
+        raise EditionError(
+            _("The draft was compared with %(after)r, but the last edition is now %(last)r."),
+            code="stale_comparison",
+            hint=_("Compare the draft with the last edition again, then publish."),
+            after=compared_with,
+            last=digest,
+        )
+
+
+def require_future(at: datetime | None, now: datetime) -> datetime:
+    """The given moment, or now. It must not be past, must have a time zone, and must be in range."""
+    at = _moment(at, now)
+    if at < now:
+        raise EditionError(
+            _("%(effective_from)s is past: an edition can't take effect before it is published."),
+            code="backdated",
+            hint=_("Leave the moment out to publish with immediate effect, or name a later one."),
+            effective_from=at.isoformat(),
+        )
+    return at
+
+
+def require_history(at: datetime, now: datetime, previous: Edition | None) -> datetime:
+    """The given moment. It must be past, and only imported history may be before it."""
+    if previous and not previous.imported:
+        raise EditionError(
+            _("Edition %(number)s was published here already: history can't be recorded after it."),
+            code="not_history",
+            hint=_("Publish the text as a new edition."),
+            number=previous.number,
+        )
+    at = _moment(at, now)
+    if at > now:
+        raise EditionError(
+            _("%(effective_from)s is in the future: it is not history."),
+            code="not_history",
+            hint=_("Publish the draft with that moment instead."),
+            effective_from=at.isoformat(),
+        )
+    return at
+
+
+def require_notice_period(at: datetime, now: datetime, binding: Edition | None) -> None:
+    """The moment must not be earlier than the edition that binds now promises."""
+    if binding and at < (promised := now + timedelta(days=binding.notice_days)):
+        raise EditionError(
+            _("%(effective_from)s is too early: edition %(number)s promises notice until %(promised)s."),
+            code="short_notice",
+            hint=_("Name a later moment, or write the reason for an earlier one."),
+            effective_from=at.isoformat(),
+            number=binding.number,
+            promised=promised.isoformat(),
+        )
+
+
+def require_after_last(at: datetime, last: Edition | None) -> None:
+    """The moment must be after that of the last edition that was not cancelled."""
+    if last and last.effective_from and at <= last.effective_from:
+        raise EditionError(
+            _("%(effective_from)s is not after %(last)s, when edition %(number)s takes effect."),
+            code="not_after_last",
+            hint=_("Name a later moment, or cancel that edition first if it has not taken effect."),
+            effective_from=at.isoformat(),
+            last=last.effective_from.isoformat(),
+            number=last.number,
+        )
+
+
+def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
+    """Both languages must be written and readable, with their first line as the title, and without lint errors.
+
+    Raises :class:`EditionError`: ``missing_language``, ``unreadable``, ``title_differs``, ``unparallel`` or
+    ``duplicate_number``.
+    """
+    empty = [
+        f"{name}_{language}"
+        for language, text in texts.items()
+        for name in ("title", "body")
+        if not getattr(text, name).strip()
+    ]
+    if empty:
+        raise EditionError(
+            _("Both languages are published together, but %(fields)s is empty."),
+            code="missing_language",
+            hint=_("Write the missing text, then publish."),
+            fields=", ".join(empty),
+        )
+    for language, text in texts.items():
+        for name in TEXT_FIELDS:
+            _require_readable(getattr(text, name), f"{name}_{language}")
+        if text.title != clauses.title_line(text.body):
+            raise EditionError(
+                _("The title %(title)r is not the first line of the text, in whose place a page prints it."),
+                code="title_differs",
+                hint=_("Make %(field)s and the first line of the text equal, at most 255 characters long."),
+                title=text.title,
+                field=f"title_{language}",
+            )
+    if found := rules.errors({language: text.body for language, text in texts.items()}):
+        _refuse(found)
+
+
+def _moment(at: datetime | None, now: datetime) -> datetime:
+    """The given moment, or now. It must have a time zone and be in range."""
+    if at is None:
+        return now
+    if timezone.is_naive(at):
+        raise EditionError(
+            _("%(at)s has no time zone."),
+            code="naive_time",
+            hint=_("Add the offset, for example %(at)s+05:00."),
+            at=at.isoformat(),
+        )
+    if not MIN_EFFECTIVE_FROM <= at <= now + MAX_AHEAD:
+        raise EditionError(
+            _("%(at)s is out of range: not before 1991 and not in more than ten years."),
+            code="out_of_range",
+            hint=_("Is the year right?"),
+            at=at.isoformat(),
+        )
+    return at
+
+
+def _refuse(found: tuple[Message, ...]) -> None:
+    """Refuse because of lint errors: one refusal for all errors of the first kind."""
+    first = found[0]
+    code = rules.CODES[first.id]
+    # The clauses that are in one language only; if there are none, the place where the order or the count differs.
+    differ = list(dict.fromkeys(message.clause for message in found if rules.CODES[message.id] == "unparallel"))
+    if differ:
+        raise EditionError(
+            _("The Kazakh and Russian texts have different clauses: %(clauses)s."),
+            code="unparallel",
+            hint=_("Give every clause of one language its counterpart in the other, with the same number."),
+            clauses=", ".join(filter(None, differ)) or gettext("a number occurs more often in one of them"),
+        )
+    language = (get_language() or "en").partition("-")[0]
+    raise EditionError(first.sentence(language), code=code, hint=first.hint(language))
+
+
+def _require_readable(text: str, name: str) -> None:
+    """Refuse NUL, which ends a text in PostgreSQL, lone surrogates, which have no bytes, and the other control
+    characters, which tools write differently in a manifest.
+    """
+    short = not name.startswith(("summary", "body"))
+    for char in text:
+        control = unicodedata.category(char) == "Cc" and char != "\t" and (short or char != "\n")
+        if (control and not name.startswith("body")) or char == "\x00" or "\ud800" <= char <= "\udfff":
+            raise EditionError(
+                _("%(field)s contains the character %(char)r, which is not allowed in a text."),
+                code="unreadable",
+                hint=_("Delete the character."),
+                field=name,
+                char=char,
+            )
+
+
+def require_second_person(edition: models.Model, by: By, *, using: str) -> None:
+    """The last author of the draft may not publish it. 1 query.
+
+    Raises :class:`EditionError`, ``four_eyes``, also if the publisher is not known: then no second person is known.
+    """
+    last = AuditEntry.objects.using(using).last_author(edition)
+    account = "" if by is None or isinstance(by, str) else str(by.pk or "")
+    if account and (last is None or last.account != account):
+        return
+    raise EditionError(
+        _("Two people are needed: the draft was last written by %(author)s."),
+        code="four_eyes",
+        hint=_("Let somebody else read both texts and publish."),
+        author=(last and last.by) or "—",
+    )

@@ -1,0 +1,129 @@
+"""Rate limits such as ``"2500/h"`` and ``"20000/d"``. Each limit applies to every rolling window of its length.
+
+A channel keeps a **log** of what it sent: pairs of a moment (seconds since 1970) and a number of messages. More may be
+sent as long as every window that ends now has a free slot. The fastest limit is also spread evenly, so that the
+messages of an hour are not all sent in its first minute. Every function here depends on its arguments alone;
+``ChannelState`` stores the log.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+PERIODS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+#: A limit is spread over steps: of a minute, and of this many messages at least. A step allows a tenth more than the
+#: limit itself would, so that a worker can make up in one step what it lost in the step before.
+STEP_SECONDS, STEP_MIN_COUNT, STEP_MARGIN = 60, 10, 1.1
+#: A moment in the log is exact to this part of the shortest window that still contains it.
+PRECISION = 200
+#: The log covers this many seconds at least, so that a limit that is added later applies to the past too.
+LOG_SECONDS = 86400
+
+Log = Sequence[tuple[float, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most ``count`` messages in any ``seconds``."""
+
+    count: int
+    seconds: float
+
+
+def parse(written: str) -> RateLimit:
+    """The limit written as ``"2500/h"``: a number, a slash, and s, min, h or d. Raises ``ValueError``."""
+    found = re.fullmatch(r"\s*([1-9][0-9]{0,8})\s*/\s*(s|min|h|d)\s*", written)
+    if found is None:
+        msg = f'{written!r} is not a rate limit; write it as "2500/h" or "20000/d" (s, min, h, d).'
+        raise ValueError(msg)
+    return RateLimit(int(found[1]), PERIODS[found[2]])
+
+
+def parse_all(written: Iterable[str]) -> tuple[RateLimit, ...]:
+    """These limits, and the fastest of them once more in small steps; the shortest window first."""
+    limits = [parse(limit) for limit in written]
+    if not limits:
+        return ()
+    fastest = max(limits, key=lambda limit: limit.count / limit.seconds)
+    rate = fastest.count / fastest.seconds
+    step_count = math.ceil(max(STEP_MIN_COUNT, rate * STEP_SECONDS) * STEP_MARGIN)
+    step = RateLimit(step_count, max(STEP_MIN_COUNT / rate, STEP_SECONDS))
+    if step.count < fastest.count:
+        limits.append(step)
+    return tuple(sorted(limits, key=lambda limit: limit.seconds))
+
+
+def free_slots(log: Log, limits: Iterable[RateLimit], now: float) -> int:
+    """How many messages may be sent now. ``limits`` must not be empty."""
+    return max(0, min(limit.count - _sent_within(log, limit, now) for limit in limits))
+
+
+def next_free_at(log: Log, limits: Iterable[RateLimit], now: float) -> float:
+    """The first moment from ``now`` on at which at least one message may be sent."""
+    latest = now
+    for limit in limits:
+        in_window = _sent_within(log, limit, now)
+        for at, count in sorted(log):
+            if in_window < limit.count:
+                break
+            if at > now - limit.seconds:
+                in_window -= count
+                latest = max(latest, at + limit.seconds)
+    return latest
+
+
+def trimmed(log: Log, limits: Iterable[RateLimit], now: float) -> list[tuple[float, int]]:
+    """The same log in few entries. Moments are moved a little, once, and only to later ones.
+
+    A moment in the future means that the clock was put back: it counts as now.
+    """
+    windows = sorted({LOG_SECONDS, *(limit.seconds for limit in limits)})
+    entries: dict[tuple[float, int], tuple[float, int]] = {}
+    for at, count in log:
+        at = min(at, now)
+        window = next((window for window in windows if at > now - window), None)
+        if window is None:
+            continue
+        width = window / PRECISION
+        key = (width, math.floor(at / width))
+        latest, total = entries.get(key, (at, 0))
+        entries[key] = (max(at, latest), total + count)
+    return sorted(entries.values())
+
+
+def sending_seconds(count: int, limits: Sequence[RateLimit], speed: float) -> float:
+    """How many seconds it takes to send ``count`` messages at ``speed`` a second, starting with an empty log."""
+    if not (effective := _effective_limits(limits, speed)):
+        return count / speed
+    *shorter, longest = effective
+    full = max(0, count - 1) // longest.count
+    return full * longest.seconds + sending_seconds(count - full * longest.count, shorter, speed)
+
+
+def sent_after(seconds: float, limits: Sequence[RateLimit], speed: float) -> int:
+    """How many messages are sent after so many seconds: the inverse of :func:`sending_seconds`."""
+    if seconds <= 0:
+        return 0
+    if not (effective := _effective_limits(limits, speed)):
+        return math.floor(seconds * speed)
+    *shorter, longest = effective
+    full = math.floor(seconds / longest.seconds)
+    rest = sent_after(seconds - full * longest.seconds, shorter, speed)
+    return full * longest.count + min(longest.count, rest)
+
+
+def _sent_within(log: Log, limit: RateLimit, now: float) -> int:
+    return sum(count for at, count in log if at > now - limit.seconds)
+
+
+def _effective_limits(limits: Sequence[RateLimit], speed: float) -> list[RateLimit]:
+    """The limits that slow down sending at that speed, the shortest window first."""
+    effective: list[RateLimit] = []
+    for limit in sorted(limits, key=lambda limit: limit.seconds):
+        slowest = min([speed, *(shorter.count / shorter.seconds for shorter in effective)])
+        if limit.count / limit.seconds < slowest:
+            effective.append(limit)
+    return effective

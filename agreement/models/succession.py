@@ -1,0 +1,89 @@
+"""The state of an edition, computed from its dates; which editions succeed which; and for which of them an earlier
+acceptance still counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from agreement.models.editions import Edition
+
+#: The columns of :class:`EditionDates`, in its order.
+EDITION_DATES_FIELDS = ("pk", "number", "published_at", "effective_from", "cancelled_at", "digest", "material")
+
+
+class State(TextChoices):
+    """The state of an edition at some instant."""
+
+    DRAFT = "draft", _("draft")
+    SCHEDULED = "scheduled", _("not yet in force")
+    IN_FORCE = "in_force", _("in force")
+    SUPERSEDED = "superseded", _("superseded")
+    CANCELLED = "cancelled", _("cancelled before taking effect")
+
+
+@dataclass(frozen=True, slots=True)
+class EditionDates:
+    """A sealed edition without its text: the columns that determine its state at an instant."""
+
+    pk: int
+    number: int
+    published_at: datetime
+    effective_from: datetime
+    cancelled_at: datetime | None
+    digest: str
+    material: bool
+
+    @classmethod
+    def from_edition(cls, edition: Edition) -> Self:
+        return cls(*(getattr(edition, name) for name in EDITION_DATES_FIELDS))
+
+    def is_cancelled(self, at: datetime) -> bool:
+        return self.cancelled_at is not None and self.cancelled_at <= at
+
+    def state(self, at: datetime, successor_from: Callable[[], datetime | None]) -> State:
+        """The state at that instant. ``successor_from`` gives the moment from which the next binding edition applies;
+        it is called only for an edition that has taken effect.
+        """
+        if at < self.published_at:
+            return State.DRAFT
+        if self.is_cancelled(at):
+            return State.CANCELLED
+        if at < self.effective_from:
+            return State.SCHEDULED
+        successor = successor_from()
+        return State.SUPERSEDED if successor and successor <= at else State.IN_FORCE
+
+
+def counting_editions(edition: EditionDates, editions: Sequence[EditionDates]) -> tuple[EditionDates, ...]:
+    """The editions whose acceptance still counts for this one: itself, and the earlier ones from which only the wording
+    differs.
+
+    ``editions`` are all editions of the agreement, in the order of their numbers. Each edition is compared with the
+    last one at the time of its publication. If that one was cancelled afterwards, its changes survive in the edition
+    that corrected it, so an earlier acceptance does not count.
+    """
+    found = [edition]
+    for earlier in reversed([candidate for candidate in editions if candidate.number < edition.number]):
+        if found[-1].material:
+            break
+        if not earlier.is_cancelled(found[-1].published_at):
+            found.append(earlier)
+    return tuple(reversed(found))
+
+
+def bound_editions(accepted: EditionDates, editions: Sequence[EditionDates], until: datetime) -> Iterable[EditionDates]:
+    """The editions by which an acceptance bound the user up to ``until``, each from its effect on: the accepted
+    edition, and the later ones that changed only its wording. Cancelled editions bind nobody.
+    """
+    for edition in editions:
+        effective = edition.cancelled_at is None and edition.effective_from <= until
+        if effective and edition.number >= accepted.number and accepted in counting_editions(edition, editions):
+            yield edition

@@ -1,0 +1,187 @@
+"""Writes the audience of a notice into the ledger: one delivery per user and channel, written by SQL statements.
+
+Several processes may do this at the same time, repeat it, or be killed at any moment: each batch of users is written in
+one transaction together with the position that it reached.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import EmptyResultSet, FieldDoesNotExist
+from django.db import connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Exists, F, Func, Model, OuterRef, Q, QuerySet, Value
+from django.db.models.constants import OnConflict
+from django.db.models.expressions import Combinable
+from django.db.models.sql.compiler import SQLCompiler
+from django.utils import timezone
+
+from agreement import conf
+from agreement.models import Delivery, DeliveryOutcome, Edition, Notice, NoticeKind, Progress
+from agreement.models.deliveries import NEVER_ACTIVE_RANK
+from agreement.models.notices import PERHAPS_SENT
+
+logger = logging.getLogger("agreement")
+
+#: Users whose deliveries one statement writes. It takes less than half a second, for which SQLite is locked.
+USERS_PER_STATEMENT = 50_000
+#: Whole hours between two moments, at most ``NEVER_ACTIVE_RANK``, in the SQL of each database.
+IDLE_HOURS = {
+    "sqlite": "MAX(0, MIN(%(never)s, COALESCE("
+    "CAST((julianday(%(end)s) - julianday(%(start)s)) * 24 AS INTEGER), %(never)s)))",
+    "postgresql": "GREATEST(0, LEAST(%(never)s, COALESCE("
+    "FLOOR(EXTRACT(EPOCH FROM (%(end)s - %(start)s)) / 3600)::integer, %(never)s)))",
+}
+
+
+def active_users() -> QuerySet[Model]:
+    """The default audience: the users who may log in."""
+    users = get_user_model()
+    everybody: QuerySet[Model] = users._default_manager.all()
+    try:
+        users._meta.get_field("is_active")
+    except FieldDoesNotExist:
+        return everybody
+    return everybody.filter(is_active=True)
+
+
+class IdleHours(Func):
+    """Whole hours from a moment to ``at``; ``NEVER_ACTIVE_RANK`` where there is no moment.
+
+    0 on databases other than SQLite and PostgreSQL.
+    """
+
+    output_field = models.PositiveIntegerField()
+
+    def __init__(self, moment: Combinable, at: datetime) -> None:
+        super().__init__(moment, Value(at, output_field=models.DateTimeField()))
+
+    def as_sql(
+        self,
+        compiler: SQLCompiler,
+        connection: BaseDatabaseWrapper,
+        function: str | None = None,
+        template: str | None = None,
+        arg_joiner: str | None = None,
+        **extra_context: Any,  # Django's signature
+    ) -> tuple[str, tuple[str | int, ...]]:
+        if connection.vendor not in IDLE_HOURS:
+            return "0", ()
+        (start, start_params), (end, end_params) = map(compiler.compile, self.source_expressions)
+        sql = IDLE_HOURS[connection.vendor] % {"start": start, "end": end, "never": NEVER_ACTIVE_RANK}
+        return sql, (*end_params, *start_params)
+
+
+def write_deliveries(notice: Notice, *, channels: Iterable[str], deadline: float | None = None) -> int:
+    """Write a delivery for every user of the audience and each of these channels; return how many were written.
+
+    One ``INSERT … SELECT`` writes ``USERS_PER_STATEMENT`` users of one channel. The function returns after the
+    ``deadline`` (of ``time.monotonic()``); the next call continues.
+    """
+    channels = tuple(channels)
+    for channel in channels:
+        Progress.objects.get_or_create(notice=notice, channel=channel)
+    written = 0
+    while deadline is None or time.monotonic() < deadline:
+        count, done = _write_next(notice, channels)
+        written += count
+        if done:
+            logger.info("N101 notice %s: audience written", notice.pk)
+            break
+    return written
+
+
+def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
+    """Write the next users' deliveries: how many, and whether the audience is complete."""
+    alias = router.db_for_write(Delivery)
+    connection = connections[alias]
+    with transaction.atomic(using=alias):
+        # The first statement is a write, as in Agreement.lock(): it locks the row, or SQLite's database.
+        Notice.objects.filter(pk=notice.pk).update(fan_out_cursor=F("fan_out_cursor"))
+        notice.refresh_from_db(using=alias, fields=["fan_out_cursor", "fanned_out_at"])
+        if notice.fanned_out_at:
+            return 0, True
+        cancelled = Edition.objects.using(alias).filter(pk=notice.edition_id, cancelled_at__isnull=False)
+        if notice.kind != NoticeKind.CANCELLED and cancelled.exists():
+            # Nobody else needs this notice; users who have it will be notified of the cancellation.
+            Notice.objects.filter(pk=notice.pk).update(fanned_out_at=timezone.now())
+            return 0, True
+        key = get_user_model()._meta.pk
+        users = conf.audience().using(alias).order_by("pk")
+        if notice.fan_out_cursor:
+            users = users.filter(pk__gt=key.to_python(notice.fan_out_cursor))
+        last = users.values_list("pk", flat=True)[USERS_PER_STATEMENT - 1 : USERS_PER_STATEMENT].first()
+        if last is not None:
+            users = users.filter(pk__lte=last)
+        written = 0
+        for channel in channels:
+            count = _insert(connection, notice, _recipients(users, notice, channel), channel)
+            Progress.objects.filter(notice=notice, channel=channel).update(waiting=F("waiting") + count)
+            written += count
+        progress = {"fan_out_cursor": str(last)} if last is not None else {"fanned_out_at": timezone.now()}
+        Notice.objects.filter(pk=notice.pk).update(**progress)
+    return written, last is None
+
+
+def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySet[Model]:
+    """The users that the notice concerns.
+
+    A cancellation concerns only users who were notified of the edition: by one of its own notices, or by the letter
+    about a later edition that was written before the cancellation and covers both.
+    """
+    if notice.kind != NoticeKind.CANCELLED:
+        return users
+    outcomes, at = DeliveryOutcome, notice.created_at
+    deliveries = Delivery.objects.filter(user=OuterRef("pk"), channel=channel)
+    perhaps = Q(outcome=outcomes.SKIPPED, reason=PERHAPS_SENT)
+    notified = Q(Exists(deliveries.filter(Q(outcome=outcomes.SENT) | perhaps, notice__in=notice.other_notices())))
+    if later := list(notice.covering().using(users.db)):
+        # A delivery that waits, or was found in the mail log after a restore, does not name the edition that its
+        # letter begins with.
+        both = deliveries.filter(notice__in=later, outcome__in=[outcomes.SENT, outcomes.WAITING])
+        both = both.exclude(since__gte=notice.edition.number)
+        notified |= Q(Exists(both.filter(Q(outcome_at__lt=at) | Q(notice__fanned_out_at__lt=at))))
+    return users.filter(notified)
+
+
+def _insert(connection: BaseDatabaseWrapper, notice: Notice, users: QuerySet[Model], channel: str) -> int:
+    # All rows of a notice have the same moment, so that rank alone orders them.
+    constants = {
+        "notice": notice.pk,
+        "channel": channel,
+        "language": "",
+        "outcome": DeliveryOutcome.WAITING.value,
+        "reason": "",
+        "attempts": 0,
+        "due_at": notice.due_at,
+        "lease": "",
+        "address_digest": "",
+    }
+    fields: dict[str, Any] = {name: Delivery._meta.get_field(name) for name in ("user", "rank", *constants)}
+    values = [fields[name].get_db_prep_save(value, connection=connection) for name, value in constants.items()]
+    active_at = conf.user_active_at()
+    rank = Value(0) if active_at is None else IdleHours(active_at, notice.created_at)
+    keys = users.annotate(agreement_user=F("pk"), agreement_rank=rank).values_list("agreement_user", "agreement_rank")
+    try:
+        users_sql, users_params = keys.query.get_compiler(connection=connection).as_sql()
+    except EmptyResultSet:  # The audience is empty.
+        return 0
+    quote = connection.ops.quote_name
+    verb = connection.ops.insert_statement(on_conflict=OnConflict.IGNORE)
+    suffix = connection.ops.on_conflict_suffix_sql(list(fields.values()), OnConflict.IGNORE, [], [])
+    columns = ", ".join(quote(field.column) for field in fields.values())
+    marks = ", ".join(["%s"] * len(values))
+    sql = (
+        f"{verb} {quote(Delivery._meta.db_table)} ({columns})"
+        f" SELECT audience.agreement_user, audience.agreement_rank, {marks}"
+        f" FROM ({users_sql}) AS audience WHERE 1 = 1 {suffix}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*values, *users_params])
+        return int(max(cursor.rowcount, 0))

@@ -1,0 +1,353 @@
+"""One claimed batch of deliveries: it sends each message and records the outcome before it sends the next."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import zip_longest
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db import Error, InterfaceError, OperationalError, connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Max, Value
+
+from agreement import conf
+from agreement.models import (
+    Acceptance,
+    ChannelState,
+    Delivery,
+    DeliveryOutcome,
+    NoticeText,
+    WithdrawalOutcome,
+    channel_state,
+    pseudonyms,
+)
+from agreement.models.backoff import MAX_ATTEMPTS, retry_pause
+from agreement.models.deliveries import LEASE
+from agreement.models.fields import UserKey
+from agreement.models.notices import ACCOUNT_GONE, ENDED, INACTIVE, NOT_IN_AUDIENCE
+from agreement.notices.channels import Channel, Deferred, Refused, Unavailable
+from agreement.notices.lease import LeaseRenewer
+from agreement.notices.worker import Worker
+from agreement.text import languages
+
+logger = logging.getLogger("agreement")
+
+#: After this many deferred messages in a row the server is at fault and not the recipients. Failures that certainly
+#: concern one recipient (``Deferred.personal``) do not count.
+DEFERRALS_IN_A_ROW = 10
+#: The database does not answer, or is full. The same statement may succeed later.
+DatabaseUnavailable = (OperationalError, InterfaceError)
+
+#: Outcomes that this process could not record yet.
+_unrecorded: deque[Callable[[], bool]] = deque()
+
+
+def _connection() -> BaseDatabaseWrapper:
+    return connections[router.db_for_write(Delivery)]
+
+
+def record_outcomes() -> None:
+    """Record the outcomes that the database did not take when they occurred. No query if there are none.
+
+    It is called before anything is sent: while the database does not answer, or its disk is full, nobody is sent the
+    same message again and again. Raises the error of the database.
+    """
+    while _unrecorded:
+        write = _unrecorded.popleft()
+        try:
+            write()
+        except Error:
+            _unrecorded.appendleft(write)
+            raise
+
+
+@dataclass(slots=True)
+class PreparedMessage:
+    """What one delivery of a batch is to be sent, or why it is skipped."""
+
+    delivery: Delivery
+    since: int
+    skip_reason: str = ""
+    address: str = ""
+    language: str = ""
+    text: NoticeText | None = None
+    fault: Exception | None = None
+    """What the channel raised when it checked the address."""
+
+    def columns(self) -> dict[str, Any]:
+        """What the ledger stores about a message that was sent or refused."""
+        digest = pseudonyms.address_digest(self.address)
+        return {"language": self.language, "since": self.since, "address_digest": digest}
+
+
+@dataclass(slots=True)
+class Batch:
+    """The deliveries of one notice and channel that a worker claimed together."""
+
+    worker: Worker
+    channel: Channel
+    deliveries: list[Delivery]
+    #: Messages that the server was asked to take: what the rate limits count.
+    used: int = 0
+    deferred: int = 0
+    sent: int = 0
+    #: Keys of the deliveries that this worker still has to handle.
+    remaining: set[int] = field(default_factory=set)
+    #: Has another worker taken over the lease?
+    lease_lost: bool = False
+    #: The cursor that records outcomes, while the connection lasts: opening one takes half as long as the statement.
+    cursor: Any = None
+    #: Recipients that the server rejected since it last took a message, with the reason. They are marked as failed only
+    #: after it takes a later message; until then the server may be rejecting every message.
+    doubtful: list[tuple[PreparedMessage, str]] = field(default_factory=list)
+    #: The recorded outcomes that may not be on the disk of the database yet.
+    unconfirmed: list[Callable[[], bool]] = field(default_factory=list)
+
+    def deliver(self, renewer: LeaseRenewer) -> bool:
+        """Send the batch. ``False`` if the channel is unavailable."""
+        lease, name, outage = self.deliveries[0].lease, self.channel.name, None
+        self.remaining = {delivery.pk for delivery in self.deliveries}
+        try:
+            try:
+                with self.channel, renewer.renewing(lease, name), _connection().cursor() as self.cursor:
+                    self.send()
+            except Unavailable as error:
+                outage = error
+                ChannelState.objects.mark_away(name, at=self.worker.clock(), reason=str(error))
+                self.worker.counts.outage = str(error)
+            except DatabaseUnavailable:
+                raise
+            except BaseException:
+                self.finish()
+                raise
+            left = self.finish()
+        except DatabaseUnavailable:
+            # The lease stays until it ends: the outcomes of sent messages may not be recorded yet.
+            self.reconnect()
+            raise
+        if outage:
+            self.worker.counts.postponed += left
+            logger.warning("N105 channel %s is away, %s deliveries wait: %s", name, left, outage)
+            return False
+        snapshot = self.worker.snapshot(self.channel)
+        if self.sent and not snapshot.marked_available:
+            ChannelState.objects.mark_available(name)
+            snapshot.marked_available = True
+        return True
+
+    def finish(self) -> int:
+        """Count the outcomes and release the remaining deliveries and slots; return how many deliveries remained."""
+        lease, name, left = self.deliveries[0].lease, self.channel.name, 0
+        if Delivery.objects.count_outcomes(lease=lease, at=self.worker.clock()) < len(self.unconfirmed):
+            # Behind a connection pool, a database server may crash unnoticed and lose what was not on its disk.
+            for write in self.unconfirmed:
+                write()
+            Delivery.objects.count_outcomes(lease=lease, at=self.worker.clock())
+        self.unconfirmed.clear()
+        if self.remaining:
+            left = Delivery.objects.release(lease=lease, due_at=self.deliveries[0].notice.due_at)
+        if limits := channel_state.limits_for(name):
+            with transaction.atomic(using=router.db_for_write(ChannelState)):
+                state = ChannelState.objects.lock(name)
+                state.record_sent(limits, lease=lease, used=self.used, at=self.worker.clock())
+        return left
+
+    def send(self) -> None:
+        try:
+            self.send_messages()
+        finally:
+            for message, reason in self.doubtful:
+                self.postpone(message.delivery, message.language, reason)
+
+    def send_messages(self) -> None:
+        messages, renewed_at = self.messages(), time.monotonic()
+        for message, following in zip_longest(messages, messages[1:]):
+            delivery = message.delivery
+            if self.worker.out_of_time():
+                return
+            if self.lease_lost or time.monotonic() - renewed_at > LEASE.total_seconds() / 3:
+                renewed_at = time.monotonic()
+                if not self.renew(delivery.lease):
+                    return
+            if delivery.pk not in self.remaining:
+                continue
+            if message.text:
+                self.send_message(message, message.text, following)
+            else:
+                skipped = DeliveryOutcome.SKIPPED
+                self.worker.counts.skipped += self.record(delivery, skipped, reason=message.skip_reason)
+            self.remaining.discard(delivery.pk)
+            if self.worker.on_outcome:
+                self.worker.on_outcome(delivery)
+
+    def renew(self, lease: str) -> bool:
+        """Renew the lease and its slots. ``False`` if the slots were given to another worker."""
+        at, name, self.lease_lost = self.worker.clock(), self.channel.name, False
+        self.remaining = Delivery.objects.renew(lease=lease, at=at)
+        return not channel_state.limits_for(name) or ChannelState.objects.renew(name, lease=lease, at=at)
+
+    def messages(self) -> list[PreparedMessage]:
+        """What is to be done with each delivery of the batch."""
+        recipients, since, ended = self.recipients(), self.since_by_user(), self.users_with_ended_agreement()
+        prepared = []
+        for delivery in self.deliveries:
+            message = PreparedMessage(delivery, since=since[delivery.user_id])
+            prepared.append(message)
+            recipient = recipients.get(delivery.user_id)
+            message.skip_reason = ENDED if delivery.user_id in ended else self.skip_reason(delivery, recipient)
+            if message.skip_reason or recipient is None:
+                continue
+            message.address, message.language = recipient
+            try:
+                message.skip_reason = self.channel.unreachable(message.address)
+            except Exception as error:
+                message.fault = error
+            if message.skip_reason:
+                continue
+            if message.language == "mul" and not self.channel.bilingual:
+                message.language = languages.LANGUAGES[0]
+            message.text = self.worker.texts_for(self.channel, delivery.notice, message.since)[message.language]
+        return prepared
+
+    def skip_reason(self, delivery: Delivery, recipient: tuple[str, str] | None) -> str:
+        """Why there is no recipient, or ``""``."""
+        if recipient is not None:
+            return ""
+        if delivery.user_id is None:
+            return ACCOUNT_GONE
+        user = get_user_model()._default_manager.filter(pk__in=[delivery.user_id]).first()
+        return NOT_IN_AUDIENCE if getattr(user, "is_active", True) else INACTIVE
+
+    def since_by_user(self) -> dict[UserKey, int]:
+        """User key → the last edition that the user was notified of by this channel. At most 3 queries."""
+        notice, name = self.deliveries[0].notice, self.channel.name
+        users = {delivery.user_id for delivery in self.deliveries}
+        earlier, usual, last = self.worker.comparison(notice)
+        since = Delivery.objects.base_number_by_user(
+            notice=notice, channel=name, users=users, earlier=earlier, default=usual
+        )
+        if behind := [user for user, number in since.items() if number < last]:
+            # A user who has accepted an edition knows it, notified or not.
+            accepted = Acceptance.objects.filter(edition__agreement=notice.edition.agreement_id, user__in=behind)
+            accepted = accepted.filter(edition__cancelled_at=None)
+            for user, number in accepted.order_by().values_list("user").annotate(Max("edition__number")):
+                since[user] = max(since[user], min(number, last))
+        return since
+
+    def users_with_ended_agreement(self) -> set[UserKey]:
+        """The users whose agreement has ended and who have not accepted it again. No query if the agreement has ended
+        for no user; otherwise 1, and 2 if there are any.
+        """
+        agreement = self.deliveries[0].notice.edition.agreement_id
+        if not self.worker.snapshot(self.channel).has_ended.get(agreement, True):
+            return set()
+        users = {delivery.user_id for delivery in self.deliveries} - {None}
+        withdrawals = Acceptance.objects.withdrawals_in_effect(users=users, agreement=agreement, at=self.worker.clock())
+        return {
+            user for user, rows in withdrawals.items() if any(row.outcome == WithdrawalOutcome.ENDED for row in rows)
+        }
+
+    def send_message(self, message: PreparedMessage, text: NoticeText, following: PreparedMessage | None) -> None:
+        """Send one message and record its outcome, while the envelope of the following message is being sent."""
+        delivery = message.delivery
+        self.used += 1
+        try:
+            if message.fault:
+                raise message.fault
+            self.channel.send(delivery, message.address, text)
+        except Refused as error:
+            if error.doubtful:
+                self.doubtful.append((message, str(error)))
+                self.count_deferral(str(error))
+            else:
+                self.fail(message, str(error))
+        except Unavailable as error:
+            if error.tried:
+                self.postpone(delivery, message.language, str(error))
+            else:
+                self.used -= 1
+            raise
+        except Exception as error:
+            # One message never stops the others. The reason names no address; the text of an exception might.
+            reason = str(error) if isinstance(error, Deferred) else type(error).__name__
+            self.postpone(delivery, message.language, reason)
+            if not (isinstance(error, Deferred) and error.personal):
+                self.count_deferral(reason)
+        else:
+            self.deferred = 0
+            self.sent += 1
+            if (
+                following
+                and following.text
+                and following.delivery.pk in self.remaining
+                and not self.worker.out_of_time()
+            ):
+                with suppress(Exception):  # Whatever happens to the next message, this one was sent.
+                    self.channel.begin(following.address)
+            self.worker.counts.sent += self.record(delivery, DeliveryOutcome.SENT, **message.columns())
+            while self.doubtful:
+                self.fail(*self.doubtful.pop())
+
+    def count_deferral(self, reason: str) -> None:
+        """Count a message that the server did not take. Raises ``Unavailable`` after ``DEFERRALS_IN_A_ROW``."""
+        self.deferred += 1
+        if self.deferred >= DEFERRALS_IN_A_ROW:
+            raise Unavailable(reason) from None
+
+    def fail(self, message: PreparedMessage, reason: str) -> None:
+        outcome = DeliveryOutcome.FAILED
+        self.worker.counts.failed += self.record(message.delivery, outcome, reason=reason, **message.columns())
+
+    def record(self, delivery: Delivery, outcome: DeliveryOutcome, **columns: Any) -> bool:
+        """Record the final state, over a new connection if the old one broke. ``False`` if the lease was lost."""
+        write = partial(delivery.record_outcome, outcome, at=self.worker.clock(), **columns)
+        self.unconfirmed.append(write)
+        try:
+            recorded = write(cursor=self.cursor)
+        except DatabaseUnavailable:
+            self.cursor = None
+            self.reconnect()
+            record_outcomes()
+            return True
+        self.lease_lost = not recorded
+        return recorded
+
+    def reconnect(self) -> None:
+        """Make the next statement open a new connection if this one is unusable. The outcomes of this batch are
+        recorded again: the database server may have lost them.
+        """
+        _unrecorded.extend(self.unconfirmed)
+        self.unconfirmed.clear()
+        connection = _connection()
+        if not connection.in_atomic_block:  # Inside a transaction the connection is not this app's to close.
+            connection.close_if_unusable_or_obsolete()
+
+    def postpone(self, delivery: Delivery, language: str, reason: str) -> None:
+        logger.warning("N104 delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)
+        if delivery.attempts + 1 >= MAX_ATTEMPTS:
+            failed = DeliveryOutcome.FAILED
+            self.worker.counts.failed += self.record(delivery, failed, language=language, reason=reason)
+            return
+        due_at = self.worker.clock() + retry_pause(delivery.attempts)
+        self.worker.counts.postponed += delivery.postpone(due_at=due_at, reason=reason)
+
+    def recipients(self) -> dict[UserKey, tuple[str, str]]:
+        """User key → address and language as they are now, so that a corrected address is used (1 query)."""
+        language = conf.user_language()
+        rows = (
+            conf.audience()
+            .filter(pk__in={delivery.user_id for delivery in self.deliveries} - {None})
+            .annotate(
+                agreement_address=self.channel.address(),
+                agreement_language=language if language is not None else Value(""),
+            )
+            .values_list("pk", "agreement_address", "agreement_language")
+        )
+        return {key: (address or "", languages.notice_language(code)) for key, address, code in rows}

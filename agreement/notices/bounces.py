@@ -1,0 +1,31 @@
+"""Returned letters, as django-anymail reports them. The app connects to its signal where a site has installed it."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import Any
+
+from agreement.models import Delivery
+
+logger = logging.getLogger("agreement")
+
+#: The event types of anymail for a letter that came back.
+RETURNED_EVENTS = frozenset({"bounced", "rejected", "failed"})
+
+
+def connect() -> None:
+    """Connect to anymail's signal. ``AgreementConfig.ready()`` calls this where anymail is installed."""
+    tracking = import_module("anymail.signals").tracking
+    tracking.connect(record_bounce, dispatch_uid="agreement.bounces")
+
+
+def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
+    """Record that a notice came back. Other letters and events are ignored. ``event`` is anymail's."""
+    if event.event_type not in RETURNED_EVENTS:
+        return
+    message_id = (getattr(event, "metadata", None) or {}).get("agreement_message_id") or event.message_id or ""
+    # The reason is a code. The words of the server may quote the address.
+    bounce = Delivery.objects.record_bounce(str(message_id), at=event.timestamp, reason=str(event.reject_reason or ""))
+    if bounce:
+        logger.info("N107 delivery %s came back: %s", bounce.delivery_id, bounce.reason)

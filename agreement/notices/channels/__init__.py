@@ -1,0 +1,12 @@
+"""The ways in which a notice reaches a user.
+
+The package gives out :class:`Channel`, which a host extends and names in ``CHANNELS``; the three failures that a
+channel raises; and :class:`EmailChannel`. It uses the letter of a notice and the models, and does not know who is
+notified or when.
+"""
+
+from agreement.notices.channels.base import Channel, Deferred, Refused, Unavailable, site_channels
+from agreement.notices.channels.email import EmailChannel
+from agreement.notices.letters import NoticeContent
+
+__all__ = ["Channel", "Deferred", "EmailChannel", "NoticeContent", "Refused", "Unavailable", "site_channels"]

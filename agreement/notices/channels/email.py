@@ -1,0 +1,273 @@
+"""Notices by e-mail, through the mail backend of the site."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from email.utils import formatdate, parseaddr
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import mail
+from django.core.exceptions import ValidationError
+from django.core.mail.backends import smtp
+from django.core.validators import validate_email
+from django.db.models.expressions import Combinable
+from django.utils.encoding import punycode
+
+from agreement import conf
+from agreement.models import Delivery, Notice, NoticeText
+from agreement.models.deliveries import LEASE
+from agreement.notices.channels.base import Channel, Deferred, Refused, Unavailable
+from agreement.notices.channels.smtp import UNSAFE, Conversation, wire
+from agreement.notices.letters import NoticeContent, letter
+from agreement.text import languages
+
+#: Replies that concern the mailbox of one recipient, by the codes of RFC 5321 §4.2.3 and RFC 3463 §3.2–3.3.
+MAILBOX_REPLY = re.compile(r"SMTP 450|SMTP \d{3} 4\.(1\.[1-6]|2\.\d+)")
+#: Seconds to wait for a reply of the mail server: less than half a lease, so that no lease ends meanwhile.
+REPLY_TIMEOUT = 10
+
+
+class EmailChannel(Channel):
+    """Notices by e-mail, over one connection that stays open for a batch."""
+
+    name = "email"
+
+    def __init__(self) -> None:
+        # Any: a mail backend of any kind. Not each has the attributes "timeout" and "connection".
+        self._connection: Any = None
+        self._conversation: Conversation | None = None
+        self._prepared: dict[int, bytes] = {}
+        sender = parseaddr(conf.from_email())[1]
+        self._sender = ascii_domain(sender) if is_address(sender) else ""  # sender_fault() reports it.
+        self.host = ascii_host(conf.get().BASE_URL)
+
+    def faults(self) -> list[str]:
+        return [fault for fault in (sender_fault(), mailer_fault()) if fault]
+
+    def address(self) -> Combinable:
+        return conf.user_email()
+
+    def compose(self, notice: Notice, language: str, *, since: int) -> NoticeContent:
+        return letter(notice, language, since=since)
+
+    def unreachable(self, address: str) -> str:
+        if not address:
+            return "no address"
+        return "" if is_address(address) else "invalid address"
+
+    def send(self, delivery: Delivery, address: str, text: NoticeText) -> None:
+        address = ascii_domain(address)
+        if self._conversation and self._conversation.under_way(but=address):
+            self.close()
+        self._open()
+        with self._failures(tried=delivery.attempts > 0):
+            if self._conversation:
+                self._converse(self._conversation, delivery, address, text)
+            else:
+                self._hand_over(self._message(delivery, address, text))
+
+    def post(self, message: mail.EmailMessage) -> None:
+        """Hand over a letter that is not a notice, on the same connection. Raises the failures of ``send()``."""
+        if self._conversation and self._conversation.under_way():
+            self.close()
+        self._open()
+        with self._failures():
+            self._hand_over(message)
+
+    def _hand_over(self, message: mail.EmailMessage) -> None:
+        if self._open().send_messages([message]) == 0:
+            raise Deferred("the mail backend sent nothing")
+
+    def begin(self, address: str) -> None:
+        if self._conversation:
+            with suppress(ValueError):
+                self._conversation.begin(self._sender, ascii_domain(address))
+
+    def _message(self, delivery: Delivery, address: str, text: NoticeText) -> mail.EmailMultiAlternatives:
+        message = mail.EmailMultiAlternatives(
+            subject=text.subject,
+            body=text.text,
+            from_email=conf.from_email(),
+            to=[address],
+            reply_to=list(filter(None, [conf.get().REPLY_TO])),
+            headers={
+                "Message-ID": self._message_id(delivery),
+                "Auto-Submitted": "auto-generated",
+                "List-Id": f"<agreement.{self.host}>",
+                "Content-Language": ", ".join(languages.LANGUAGES) if text.language == "mul" else text.language,
+            },
+        )
+        message.attach_alternative(text.html, "text/html")
+        # django-anymail defines this attribute: its services return it with a bounce. Other backends ignore it.
+        message.metadata = {"agreement_message_id": self._message_id(delivery)}  # type: ignore[attr-defined]
+        return message
+
+    def _message_id(self, delivery: Delivery) -> str:
+        return f"<{delivery.message_id_local_part}@{self.host}>"
+
+    def _converse(self, conversation: Conversation, delivery: Delivery, address: str, text: NoticeText) -> None:
+        """Send over Django's own open connection; once more over a new one if the server closed this one between two
+        messages.
+        """
+        message = self._wire_bytes(delivery, address, text)
+        try:
+            conversation.send(self._sender, address, message)
+        except smtplib.SMTPException:
+            if not conversation.worn_out:
+                raise
+            self.close()
+            self._open()
+            if self._conversation is None:
+                raise
+            self._conversation.send(self._sender, address, message)
+
+    def _wire_bytes(self, delivery: Delivery, address: str, text: NoticeText) -> bytes:
+        """The message as it goes over the wire. What all recipients share is made once: building a message takes longer
+        than sending it.
+        """
+        if text.pk not in self._prepared:
+            message = self._message(delivery, address, text).message()
+            for header in ("To", "Message-ID", "Date"):
+                del message[header]
+            self._prepared[text.pk] = wire(message.as_bytes())
+        head = f"To: {address}\r\nMessage-ID: {self._message_id(delivery)}\r\nDate: {formatdate()}\r\n"
+        return head.encode("ascii") + self._prepared[text.pk]
+
+    @contextmanager
+    def _failures(self, *, tried: bool = False) -> Iterator[None]:
+        """Convert the errors of a mail server into the failures of a channel. ``tried``: there was an attempt for this
+        recipient before.
+        """
+        try:
+            yield
+        except smtplib.SMTPRecipientsRefused as error:
+            code, reply = next(iter(error.recipients.values()))
+            failure = self._classify(code, reply, recipient=True)
+            if isinstance(failure, Deferred):
+                failure.personal = tried or bool(MAILBOX_REPLY.fullmatch(str(failure)))
+            raise failure from None
+        except (smtplib.SMTPSenderRefused, smtplib.SMTPHeloError) as error:
+            # Every message would be refused: the fault is the site's and not the recipient's.
+            self.close()
+            raise Unavailable(f"SMTP {error.smtp_code}: the sender is refused") from None
+        except smtplib.SMTPResponseException as error:
+            raise self._classify(error.smtp_code, error.smtp_error) from None
+        except (smtplib.SMTPException, OSError) as error:
+            # The connection broke during this message: nobody knows whether the server took it.
+            self.close()
+            raise Deferred(type(error).__name__) from None
+
+    def close(self) -> None:
+        connection, conversation = self._connection, self._conversation
+        self._connection = self._conversation = None
+        if connection is not None:
+            with suppress(smtplib.SMTPException, OSError):
+                if conversation and conversation.under_way():  # The server would read QUIT as text of a message.
+                    connection.connection.close()
+                connection.close()
+
+    def _open(self) -> Any:
+        if self._connection is None:
+            for fault in self.faults():
+                raise Unavailable(fault)
+            connection = _mail_backend()
+            if hasattr(connection, "timeout"):
+                # Django waits without limit by default. A server that does not answer would outlast the lease.
+                longest = LEASE.total_seconds() / 2 - 1
+                connection.timeout = min(connection.timeout or REPLY_TIMEOUT, longest)
+            try:
+                connection.open()
+                if _is_plain_smtp(connection):
+                    self._conversation = Conversation(connection.connection)
+            except (smtplib.SMTPException, OSError) as error:
+                raise Unavailable(f"{type(error).__name__}: {error}") from None
+            self._connection = connection
+        return self._connection
+
+    def _classify(self, code: int, reply: bytes | str, *, recipient: bool = False) -> Exception:
+        """The failure that a reply of the server means.
+
+        5xx is final, 4xx is not (RFC 5321 §4.2.1). 421 and a missing login concern everybody. A policy (x.7.x of RFC
+        3463) is as often the site's fault as the recipient's: a refused message, whose text everybody gets, is tried
+        again; a refused ``recipient`` is doubtful. Only the codes are stored, because a reply may quote the address.
+        """
+        text = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
+        status = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", text)
+        reason = f"SMTP {code} {status[0]}" if status else f"SMTP {code}"
+        if code in {421, 530, 535, 538}:
+            self.close()
+            return Unavailable(reason, tried=code == 421)
+        policy = bool(status and status[0][1:4] == ".7.")
+        final = 500 <= code < 600 and (recipient or not policy)
+        return Refused(reason, doubtful=policy) if final else Deferred(reason)
+
+
+def is_address(address: str) -> bool:
+    """Can mail be sent to this address? Django's validator accepts some addresses that no mail server accepts, or that
+    no message can be written to.
+    """
+    try:
+        validate_email(address)
+        return ascii_domain(address).isascii() and not UNSAFE.search(address)
+    except (ValidationError, UnicodeError):
+        return False
+
+
+def ascii_domain(address: str) -> str:
+    """The address with its domain in ASCII, as a mail server understands it."""
+    local, _at, domain = address.rpartition("@")
+    return address if domain.isascii() else f"{local}@{punycode(domain)}"
+
+
+def ascii_host(url: str) -> str:
+    """The host of a URL as a header may contain it: ``сайт.қаз`` in its ``xn--`` form."""
+    host = urlsplit(url).hostname or "localhost"
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return "localhost"
+
+
+def sender_fault() -> str:
+    """What is wrong with the sender addresses in the settings, or ``""``. It is checked before sending, so that no
+    recipient is blamed for it.
+    """
+    for key, value in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", conf.get().REPLY_TO)):
+        if not value and key == "REPLY_TO":
+            continue
+        if not is_address(parseaddr(value)[1]):
+            return f"{key} is {value!r}, which is not an address."
+    return ""
+
+
+def mailer_fault() -> str:
+    """What is wrong with the mail server that the settings name for notices, or ``""``. A site may set both keys:
+    Django 6.1 reads ``MAILER``, older versions read ``MAIL_CONNECTION``.
+    """
+    alias, options = conf.get().MAILER, conf.get().MAIL_CONNECTION
+    if not hasattr(mail, "mailers"):
+        alone = alias != conf.Conf().MAILER and not options
+        return f"MAILER is {alias!r}, which needs Django 6.1: write MAIL_CONNECTION." if alone else ""
+    if alias not in getattr(settings, "MAILERS", {conf.Conf().MAILER}):
+        return f"MAILER is {alias!r}, which is not in MAILERS."
+    if options and alias == conf.Conf().MAILER:
+        return "MAIL_CONNECTION is of no effect from Django 6.1 on: put its server into MAILERS, the alias into MAILER."
+    return ""
+
+
+def _is_plain_smtp(connection: object) -> bool:
+    """Is this Django's own SMTP backend, and not a subclass that sends in another way?"""
+    return isinstance(connection, smtp.EmailBackend) and all(
+        getattr(type(connection), name, None) is getattr(smtp.EmailBackend, name, None)
+        for name in ("send_messages", "_send")
+    )
+
+
+def _mail_backend() -> Any:
+    mailers = getattr(mail, "mailers", None)  # Django 6.1 and later
+    return mailers[conf.get().MAILER] if mailers is not None else mail.get_connection(**conf.get().MAIL_CONNECTION)

@@ -1,0 +1,66 @@
+"""Renews the lease of a batch, and its reserved slots, while a worker waits for a mail server."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from django.db import Error, connections
+
+from agreement.models import ChannelState, Delivery, channel_state
+from agreement.models.deliveries import LEASE
+
+logger = logging.getLogger("agreement")
+
+
+class LeaseRenewer(threading.Thread):
+    """Renews a lease, and the slots reserved for it, while a message is being sent: a server may take a minute for one
+    message, and a lease is shorter.
+
+    It is a thread with its own database connection. It does nothing until a batch has lasted a third of its lease, ends
+    with its process, and stops renewing a batch after ``STUCK`` seconds.
+    """
+
+    STUCK = 3600
+
+    def __init__(self) -> None:
+        super().__init__(name="agreement-lease", daemon=True)
+        self.lease, self.channel, self.started_at, self.done = "", "", 0.0, threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.done.set()
+        if self.is_alive():
+            self.join()
+
+    @contextmanager
+    def renewing(self, lease: str, channel: str) -> Iterator[None]:
+        """Renew this lease while the block runs."""
+        self.lease, self.channel, self.started_at = lease, channel, time.monotonic()
+        if not self.is_alive():
+            self.start()
+        try:
+            yield
+        finally:
+            self.lease = ""
+
+    def run(self) -> None:
+        third = LEASE.total_seconds() / 3
+        while not self.done.wait(third / 2):
+            lease, duration = self.lease, time.monotonic() - self.started_at
+            if not lease or not third / 2 <= duration < self.STUCK:
+                continue
+            try:
+                Delivery.objects.renew(lease=lease)
+                if channel_state.limits_for(self.channel):
+                    ChannelState.objects.renew(self.channel, lease=lease)
+            except Error as error:
+                logger.warning("N106 a lease was not renewed: %s", type(error).__name__)
+            finally:
+                connections.close_all()

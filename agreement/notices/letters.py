@@ -1,0 +1,258 @@
+"""The letter of a notice: what its templates are given, in one language, about one edition.
+
+A letter states what happened and when it takes effect, the editor's summary, the changed clauses, where to read the
+text, and the digest. It covers every edition since the last one that its reader was notified of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode, urljoin
+
+from django.core.exceptions import ImproperlyConfigured
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from agreement import conf
+from agreement.editions import redlines, timeline
+from agreement.models import Edition, Notice, NoticeKind
+from agreement.models.succession import EditionDates
+from agreement.text import dates, languages
+from agreement.text.redline import sentences
+from agreement.text.redline.changes import Change, Redline
+from agreement.text.redline.words import Run
+
+#: Mail programs cut a letter off at about 100 kB of HTML. A letter in two languages contains everything twice.
+MAX_HTML_BYTES = 95_000
+#: The limits for one language of a letter: quoted clauses and their characters (halved until the HTML is small enough),
+#: characters of the editor's summaries, and listed editions (the latest).
+MAX_CLAUSES, MAX_QUOTED_CHARACTERS, MAX_SUMMARY, MAX_EDITIONS = 40, 12_000, 4_000, 20
+SEPARATOR = f"\n\n{' '.join('—' * 20)}\n\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeContent:
+    """A notice in one language: its subject, text and HTML."""
+
+    subject: str
+    text: str
+    html: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredEdition:
+    """An edition that the letter covers: its number, from when it binds, and the editor's summary."""
+
+    number: int | None
+    effective_from: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedClause:
+    """A changed clause: its number, what happened to it, and its words."""
+
+    label: str
+    facts: str
+    runs: Sequence[Run]
+
+
+def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
+    """The letter in ``kk``, ``ru`` or ``mul`` (both), with the changes since the edition of that number (0: since the
+    first edition).
+
+    It describes the moment at which it is made, or at which it is due if that is later.
+    """
+    now = max(notice.due_at, timezone.now())
+    parts = [_part(notice, code, since, now) for code in (languages.LANGUAGES if language == "mul" else (language,))]
+    subject = " / ".join(dict.fromkeys(part["subject"] for part in parts))
+    for part in parts:  # A number sign and its number stay on one line.
+        part["heading"] = part["subject"].replace("№ ", "№\N{NO-BREAK SPACE}")
+    context = {"parts": parts, "language": parts[0]["language"], "title": parts[0]["subject"]}
+    html, room = "", MAX_QUOTED_CHARACTERS
+    while not html or (room and len(html.encode()) > MAX_HTML_BYTES):
+        room = room // 2 if html else room
+        for part in parts:
+            part.update(_quotations(part["redline"], part["language"], room, short=part["short"]))
+        html = render_to_string("agreement/mail/notice.html", context)
+    texts = [render_to_string("agreement/mail/notice.txt", part) for part in parts]
+    return NoticeContent(
+        subject=subject if len(subject) <= 255 else subject[:254] + "…",
+        text=SEPARATOR.join(_without_extra_blank_lines(text) for text in texts) + "\n",
+        html=html,
+    )
+
+
+def _without_extra_blank_lines(text: str) -> str:
+    """The text without the blank lines that the conditions of the template leave."""
+    lines = [line.rstrip() for line in text.strip().splitlines()]
+    return "\n".join(line for number, line in enumerate(lines) if line or lines[number - 1])
+
+
+def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str, Any]:
+    """What the templates are given for one language."""
+    edition = notice.edition
+    slug, zone, at = edition.agreement.slug, edition.agreement.time_zone, edition.effective_from
+    if at is None or edition.number is None:
+        msg = f"Notice {notice.pk} is about a draft."
+        raise ValueError(msg)
+    base = edition.agreement.editions.published().filter(number=since).first()
+    still_counting: tuple[EditionDates, ...] = ()
+    if base:
+        editions = timeline.fresh_timelines().agreements[slug]
+        still_counting = editions.counting_editions(EditionDates.from_edition(edition))
+    short = any(other.number == since for other in still_counting)
+    redline = redlines.sealed_redline(base, edition, language) if base else None
+    title = " ".join(edition.text(language).title.split())
+    with translation.override(language):
+        changes_url = absolute("agreement:changes", slug, edition.number)
+        return {
+            "language": language,
+            "kind": notice.kind,
+            "subject": _subject(notice, title, at, zone, language, short=short),
+            "document": title,
+            "edition": edition,
+            "number": edition.number,
+            "short": short,
+            "effective_on": dates.instant(at, language, zone, case="on"),
+            "cancelled_on": edition.cancelled_at and dates.instant(edition.cancelled_at, language, zone, case="on"),
+            **_in_force(notice, at, now, language),
+            **_covered(notice, language, since),
+            "redline": redline,
+            "counted": sentences.summary(redline, language) if redline else "",
+            "edition_url": absolute("agreement:edition", slug, edition.number),
+            "changes_url": f"{changes_url}?{urlencode({'from': since})}" if base else "",
+            "editions_url": absolute("agreement:editions", slug),
+        }
+
+
+def _in_force(notice: Notice, at: datetime, now: datetime, language: str) -> dict[str, Any]:
+    """Whether the edition is in force, and which other editions are or will be."""
+    edition = notice.edition
+    others = edition.agreement.editions.in_force(now).exclude(pk=edition.pk)
+    return {
+        "in_force": at <= now,
+        "effective_from": dates.instant(at, language, edition.agreement.time_zone, case="from"),
+        "in_force_number": others.values_list("number", flat=True).first(),
+        "upcoming": _upcoming(notice, now, language),
+    }
+
+
+def _covered(notice: Notice, language: str, since: int) -> dict[str, Any]:
+    """The editions that the letter covers, the latest ``MAX_EDITIONS`` of them in words."""
+    edition = notice.edition
+    earlier = edition.agreement.editions.binding().filter(number__gt=since, number__lt=edition.number)
+    editions = [*earlier.order_by("number"), edition]
+    listed = editions[-MAX_EDITIONS:]
+    return {
+        "since": since,
+        "several": len(editions) > 1,
+        "covered": [_covered_edition(one, language, MAX_SUMMARY // len(listed)) for one in listed],
+    }
+
+
+def _subject(notice: Notice, title: str, at: datetime, zone: str, language: str, *, short: bool) -> str:
+    number, kind = notice.edition.number, notice.kind
+    if kind == NoticeKind.CANCELLED:
+        return _("%(title)s: edition %(number)s will not take effect") % {"title": title, "number": number}
+    if kind == NoticeKind.REMINDER:
+        day = dates.day(at, language, zone, case="on")
+        return _("%(title)s: edition %(number)s takes effect on %(day)s") % {
+            "title": title,
+            "number": number,
+            "day": day,
+        }
+    if short:
+        return _("%(title)s: corrections, edition %(number)s") % {"title": title, "number": number}
+    return _("New edition of “%(title)s”: edition %(number)s") % {"title": title, "number": number}
+
+
+def _upcoming(notice: Notice, now: datetime, language: str) -> list[tuple[int | None, str]]:
+    """Number and moment of the other editions that will take effect: for a new edition those before it, the latest
+    first; for a cancelled one all, the next first.
+    """
+    edition, zone = notice.edition, notice.edition.agreement.time_zone
+    upcoming = edition.agreement.editions.binding().filter(effective_from__gt=now).exclude(pk=edition.pk)
+    if notice.kind == NoticeKind.CANCELLED:
+        upcoming = upcoming.order_by("effective_from")
+    else:
+        upcoming = upcoming.filter(number__lt=edition.number).order_by("-effective_from")
+    rows = upcoming.values_list("number", "effective_from")
+    return [(number, dates.instant(at, language, zone, case="on")) for number, at in rows if at]
+
+
+def _covered_edition(edition: Edition, language: str, max_length: int) -> CoveredEdition:
+    at, zone = edition.effective_from, edition.agreement.time_zone
+    effective_from = dates.instant(at, language, zone, case="from") if at else ""
+    summary = edition.text(language).summary.strip()
+    if len(summary) > max_length:
+        summary = f"{summary[:max_length].rpartition(' ')[0] or summary[:max_length]} …"
+    return CoveredEdition(edition.number, effective_from, summary)
+
+
+def _quotations(redline: Redline | None, language: str, room: int, *, short: bool) -> dict[str, Any]:
+    """The changed clauses that ``room`` characters can hold. A short letter quotes none."""
+    changed = redline.changed if redline and not short else ()
+    reworded = [change for change in changed if not _renumbered(change)]
+    quoted = _that_fit(reworded, room)
+    renumbered = [*filter(None, map(_renumbered, changed))] if reworded else []
+    most = room // 100
+    return {
+        "quoted": [_quoted_clause(change, language) for change in quoted],
+        "plain": sentences.plain_text(Redline(tuple(quoted)), language, brief=True).strip() if quoted else "",
+        "left_out": len(reworded) - len(quoted),
+        "renumbered": ", ".join([*renumbered[:most], *(["…"] if len(renumbered) > most else [])]),
+    }
+
+
+def _that_fit(changes: Sequence[Change], room: int) -> list[Change]:
+    """The changed clauses that fit into ``room`` characters. A clause that is too long does not exclude later ones."""
+    fitting: list[Change] = []
+    for change in changes:
+        size = sum(len(run.text) for run in sentences.shortened(change.words))
+        if size <= room and len(fitting) < MAX_CLAUSES:
+            fitting.append(change)
+            room -= size
+    return fitting
+
+
+def _renumbered(change: Change) -> str:
+    """``4.1 → 4.2`` if only the number of the clause changed, else ``""``."""
+    old, new = (unit.label.rstrip(".") if unit else "" for unit in (change.old, change.new))
+    return f"{old} → {new}" if old and new and sentences.facts(change) == ("renumbered",) else ""
+
+
+def _quoted_clause(change: Change, language: str) -> QuotedClause:
+    words, unit = sentences.PHRASES[language], change.unit
+    was = change.old.label if change.old else ""
+    facts = [
+        words["unnumbered" if fact == "renumbered" and not was else fact].format(was=was)
+        for fact in sentences.facts(change)
+    ]
+    runs: list[Run] = []
+    for run in sentences.shortened(change.words):
+        if run.kind == "insert" and runs and runs[-1].kind == "delete":
+            runs.append(Run("equal", " "))  # Without it, "4.2" and "4.3" would read as "4.24.3".
+        runs.append(run)
+    return QuotedClause(unit.label or words.get(unit.kind, ""), "; ".join(facts), runs)
+
+
+def absolute(view: str, *args: object) -> str:
+    """The address of a page with scheme and host, in the active language.
+
+    Raises ``ImproperlyConfigured`` if the site has no ``BASE_URL`` or does not include the app's URLs.
+    """
+    base = conf.get().BASE_URL
+    if not base:
+        msg = 'AGREEMENT["BASE_URL"] is empty: a notice needs the site\'s address, "https://portal.example.kz".'
+        raise ImproperlyConfigured(msg)
+    try:
+        return urljoin(base, reverse(view, args=args))
+    except NoReverseMatch:
+        msg = 'The agreement\'s pages have no address: add path("agreements/", include("agreement.urls")).'
+        raise ImproperlyConfigured(msg) from None

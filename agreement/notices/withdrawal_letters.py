@@ -1,0 +1,89 @@
+"""The reply to a user who withdrew consent: the same sentences on paper, on a page and in the mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from agreement.models import Edition, Withdrawal, WithdrawalOutcome
+from agreement.retention import years_after
+from agreement.text import dates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawalReply:
+    """The reply to an application, in one language."""
+
+    language: str
+    title: str
+    sentences: tuple[str, ...]
+    signed_by: str
+
+
+def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
+    """The reply to an application, in full sentences. At most 4 queries."""
+    edition = row.edition or Edition.objects.in_force(row.registered_at).filter(agreement=row.agreement_id).first()
+    zone = row.agreement.time_zone
+    received = datetime.combine(row.received_on, time(12), ZoneInfo(zone))
+    values = {
+        "number": row.reference,
+        "application": row.application_number,
+        "title": edition.text(language).title if edition else row.agreement.slug,
+        "received": dates.day(received, language, zone),
+        "registered": _instant(row.registered_at, language, zone),
+        "effective": _instant(row.effective_at, language, zone, "from"),
+        "ground": row.ground,
+    }
+    with translation.override(language):
+        registered = (
+            _("Application No %(application)s, received on %(received)s, is entered as No %(number)s: %(registered)s.")
+            if row.application_number
+            else _("The application received on %(received)s is entered as No %(number)s: %(registered)s.")
+        )
+        if row.outcome == WithdrawalOutcome.REFUSED:
+            decision = [_("The application is refused. Ground: %(ground)s")]
+        else:
+            decision = _effect(row, edition)
+        return WithdrawalReply(
+            language=language,
+            title=_("Reply to withdrawal of consent No %(number)s") % values,
+            sentences=tuple(
+                sentence % values if "%(" in sentence else sentence for sentence in (registered, *decision)
+            ),
+            signed_by=row.registered_by,
+        )
+
+
+def _effect(row: Withdrawal, edition: Edition | None) -> list[str]:
+    """What a granted application does: the effect, the retention, the ground, and how to accept again."""
+    ended = row.outcome == WithdrawalOutcome.ENDED
+    sentences = [
+        _("“%(title)s” is ended with you from %(effective)s.")
+        if ended
+        else _("“%(title)s” is suspended with you from %(effective)s.")
+    ]
+    if ended and edition and not row.erased_at:
+        years = years_after(row)
+        kept = ngettext(
+            "Personal data are kept for %(years)s year from then on, as the agreement states, then erased.",
+            "Personal data are kept for %(years)s years from then on, as the agreement states, then erased.",
+            years,
+        )
+        sentences.append(kept % {"years": years})
+    if row.ground:
+        sentences.append("%(ground)s")
+    sentences.append(
+        _("The agreement can be accepted again on the site.")
+        if row.may_accept_again
+        else _("To accept the agreement again, apply to the administration of the site.")
+    )
+    return sentences
+
+
+def _instant(at: datetime | None, language: str, zone: str, case: dates.Case = "nominative") -> str:
+    return dates.instant(at, language, zone, case) if at else ""

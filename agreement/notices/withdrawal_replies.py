@@ -1,0 +1,80 @@
+"""Mails the replies to withdrawals. Each reply is claimed first, so that no two workers send the same one."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from agreement import conf
+from agreement.models import Withdrawal
+from agreement.models.backoff import MAX_ATTEMPTS, retry_pause
+from agreement.models.deliveries import CLAIM_SIZE, LEASE
+from agreement.notices.channels import Deferred, EmailChannel, Refused, Unavailable
+from agreement.notices.withdrawal_letters import withdrawal_reply
+from agreement.notices.worker import Clock
+
+logger = logging.getLogger("agreement")
+
+
+def send_due(*, clock: Clock = timezone.now) -> str:
+    """Mail every reply that is due to its user. What the mail server did not take is due again later, under the same
+    ``Message-ID``. Return what is wrong with an unavailable mail server, or ``""``.
+
+    Rate limits apply to notices only: a reply answers one person and does not wait for them. 1 query if none is due.
+    """
+    rows = Withdrawal.objects.unconfirmed().filter(confirm_due_at__lte=clock()).select_related("agreement", "edition")
+    with EmailChannel() as channel:
+        for row in rows[:CLAIM_SIZE]:
+            lease = clock() + LEASE
+            if not _update(row, row.confirm_due_at, confirm_due_at=lease):
+                continue  # Another worker has it.
+            try:
+                sent = _mail(channel, row)
+            except Unavailable as error:
+                _update(row, lease, confirm_due_at=clock() + retry_pause(0))
+                return str(error)
+            except Exception as error:
+                # One letter never stops the others. The log names no address; the text of an exception might.
+                reason = str(error) if isinstance(error, (Deferred, Refused)) else type(error).__name__
+                attempts = row.confirm_attempts + 1
+                logger.warning("N108 reply to withdrawal %s, attempt %s: %s", row.pk, attempts, reason)
+                final = isinstance(error, Refused) or attempts >= MAX_ATTEMPTS
+                due_at = None if final else clock() + retry_pause(row.confirm_attempts)
+                _update(row, lease, confirm_due_at=due_at, confirm_attempts=attempts)
+            else:
+                _update(row, lease, confirm_due_at=None, confirmed_at=clock() if sent else None)
+    return ""
+
+
+def _update(row: Withdrawal, due_at: datetime | None, **columns: object) -> bool:
+    """Write these columns, unless another worker has changed when the reply is due."""
+    return bool(Withdrawal.objects.filter(pk=row.pk, confirm_due_at=due_at).update(**columns))
+
+
+def _mail(channel: EmailChannel, row: Withdrawal) -> bool:
+    """Hand the reply over. ``False`` if the user can't be reached. Raises the failures of ``Channel.send()``."""
+    users = get_user_model()._default_manager.filter(pk__in=[row.user_id])
+    address = users.annotate(agreement_email=channel.address()).values_list("agreement_email", flat=True).first() or ""
+    if channel.unreachable(address):
+        return False
+    reply = withdrawal_reply(row, row.language)
+    channel.post(
+        mail.EmailMessage(
+            subject=reply.title,
+            body=render_to_string("agreement/mail/withdrawal_reply.txt", {"reply": reply}),
+            from_email=conf.from_email(),
+            to=[address],
+            reply_to=list(filter(None, [conf.get().REPLY_TO])),
+            headers={
+                "Message-ID": f"<withdrawal.{row.agreement_id}.{row.year}.{row.serial}@{channel.host}>",
+                "Auto-Submitted": "auto-generated",
+                "Content-Language": reply.language,
+            },
+        )
+    )
+    return True

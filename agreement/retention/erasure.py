@@ -1,0 +1,260 @@
+"""The erasure of personal data whose retention term is over; evidence is never erased.
+
+What is erased: the IP address and the browser of acceptances, the digest of the address to which notices were sent, the
+pseudonym and the link to an account, the name and the scan of an application to withdraw. What stays: that an edition
+was accepted, when and how; that a user withdrew; the editions and the words of notices. Every count therefore stays
+true.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import reduce
+from itertools import islice
+from operator import or_
+from pathlib import Path
+from typing import Any
+
+from django.db import router, transaction
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from agreement import conf
+from agreement.models import Acceptance, Consent, Delivery, Edition, LegalHold, Withdrawal
+from agreement.models.fields import UserKey
+from agreement.retention.terms import Person, expired, years_later
+
+logger = logging.getLogger("agreement")
+
+#: How many people's rows are erased in one transaction.
+BATCH = 500
+NO_PSEUDONYM = {"pseudonym": "", "pseudonym_key": ""}
+
+
+@dataclass(slots=True, kw_only=True)
+class ErasureCounts:
+    """How many rows were erased, or would be in a dry run."""
+
+    people: int = 0
+    acceptances: int = 0
+    withdrawals: int = 0
+    consents: int = 0
+    deliveries: int = 0
+    under_legal_hold: int = 0
+    """People whose term is over, but whose data a legal hold preserves."""
+    scan_not_deleted: int = 0
+    """People about whom nothing was erased, because a scan of their application could not be deleted."""
+
+
+@dataclass(slots=True)
+class CountedRows:
+    """The rows that a dry run has counted. Its later steps must neither count them again nor treat them as stored."""
+
+    by_deletion: Counter[datetime | None] = field(default_factory=Counter)
+    """How many acceptances and withdrawals, by the moment when their account was deleted."""
+    acceptances: set[int] = field(default_factory=set)
+    consents: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class LegalHoldScope:
+    """What legal holds preserve: identifiers of people, as a :class:`~agreement.retention.terms.Person` has them, keys
+    of accounts, and keys of editions.
+    """
+
+    identifiers: set[str]
+    users: set[UserKey]
+    editions: set[int]
+
+    @classmethod
+    def at(cls, at: datetime) -> LegalHoldScope:
+        """The holds in effect then, and those in effect now, because these preserve the rows that exist now. 1 query.
+
+        It is read again for each batch, because a hold can be placed during a long erasure.
+        """
+        holds = list(LegalHold.objects.in_effect(at) | LegalHold.objects.in_effect(max(at, timezone.now())))
+        users = {hold.user_id for hold in holds if hold.user_id}
+        identifiers = {f"user:{user}" for user in users} | {name for hold in holds for name in hold.pseudonyms}
+        return cls(identifiers, users, {hold.edition_id for hold in holds if hold.edition_id})
+
+    def covers(self, person: Person) -> bool:
+        editions = self.editions and self.editions & person.edition_keys()
+        return bool(person.identifiers & self.identifiers or editions)
+
+
+def erase(*, at: datetime | None = None, dry_run: bool = False) -> ErasureCounts:
+    """Erase the personal data whose term is over at that instant (now), one batch of people in each transaction.
+
+    It is safe to repeat, and to kill.
+    """
+    return Erasure(at or timezone.now(), dry_run=dry_run).run()
+
+
+class Erasure:
+    """One erasure, or a dry run of it."""
+
+    def __init__(self, at: datetime, *, dry_run: bool) -> None:
+        self.at, self.dry_run = at, dry_run
+        self.counts, self.counted = ErasureCounts(), CountedRows()
+
+    def run(self) -> ErasureCounts:
+        people = expired(self.at, LegalHoldScope.at(self.at).editions)
+        while batch := list(islice(people, BATCH)):
+            self.erase_people(batch)
+        holds = LegalHoldScope.at(self.at)
+        pseudonyms = {one.partition(":")[2] for one in holds.identifiers if not one.startswith("user:")}
+        consents = Consent.objects.exclude(pseudonym__in=pseudonyms)
+        deliveries = Delivery.objects.exclude(notice__edition__in=holds.editions).exclude(pseudonym__in=pseudonyms)
+        self._erase_consents_of_deleted_accounts(consents)
+        self._erase_deliveries_of_deleted_accounts(deliveries)
+        self._erase_after_closing(deliveries, consents, holds.users)
+        return self.counts
+
+    def erase_people(self, people: list[Person]) -> None:
+        """Erase what there is about these people, in one transaction, but for those under a legal hold."""
+        holds = LegalHoldScope.at(self.at)
+        due, people = people, [person for person in people if not holds.covers(person)]
+        self.counts.under_legal_hold += len(due) - len(people)
+        if not self.dry_run:
+            # Files first: rows that are marked as erased are not looked at again, and a deleted file does no harm.
+            due, people = people, [person for person in people if _delete_scans(person)]
+            self.counts.scan_not_deleted += len(due) - len(people)
+        acceptances = [row.pk for person in people for row in person.acceptances]
+        withdrawals = [row.pk for person in people for row in person.withdrawals if row.erased_at is None]
+        deliveries = _deliveries_of(people).exclude(notice__edition__in=holds.editions)
+        self.counts.people += len(people)
+        self.counts.acceptances += len(acceptances)
+        self.counts.withdrawals += len(withdrawals)
+        self.counted.acceptances.update(acceptances if self.dry_run else ())
+        consents = Consent.objects.filter(_consents_of(people, {*self.counted.acceptances, *acceptances}))
+        consents = consents.filter(erased_at=None)
+        if self.dry_run:
+            rows = [row for person in people for row in person.rows if row.erased_at is None]
+            self.counted.by_deletion.update(row.account_deleted_at for row in rows)
+            self._clear_addresses(deliveries)
+            self._clear_consents(consents)
+        elif people:
+            alias = router.db_for_write(Acceptance)
+            erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": self.at}
+            with transaction.atomic(using=alias):
+                accepted = Acceptance.objects.using(alias).filter(pk__in=acceptances)
+                accepted.update(ip=None, user_agent="", user=None, **erased)
+                self._clear_addresses(deliveries.using(alias))
+                self._clear_consents(consents.using(alias))
+                # The withdrawal of an account that exists stays linked to it, or the gate would take it for a new user.
+                withdrawn = Withdrawal.objects.using(alias).filter(pk__in=withdrawals)
+                withdrawn.update(applicant="", application_number="", scan="", **erased)
+
+    def _erase_consents_of_deleted_accounts(self, consents: QuerySet[Consent]) -> None:
+        """Erase the consents of accounts that have accepted nothing and about which nothing else is stored, after the
+        longest term that any edition states.
+        """
+        stated = Edition.objects.published().aggregate(longest=Max("retention_years"))["longest"]
+        years = conf.retention_years() if stated is None else stated
+        rows = consents.filter(account_deleted_at__lte=self.at, erased_at=None)
+        for moment in list(rows.order_by().values_list("account_deleted_at", flat=True).distinct()):
+            if moment and years_later(moment, years) <= self.at and not self._is_more_stored(moment):
+                self._clear_consents(rows.filter(account_deleted_at=moment))
+
+    def _erase_deliveries_of_deleted_accounts(self, deliveries: QuerySet[Delivery]) -> None:
+        """Erase the recipients of deliveries to accounts about which nothing else is stored, after the term that the
+        edition of the notice states.
+        """
+        rows = deliveries.filter(account_deleted_at__lte=self.at).exclude(address_digest="", pseudonym="")
+        pairs = rows.order_by().values_list("account_deleted_at", "notice__edition").distinct()
+        years = dict(Edition.objects.published().values_list("pk", "retention_years"))
+        for moment, edition in list(pairs):
+            if moment and years_later(moment, years[edition]) <= self.at and not self._is_more_stored(moment):
+                found = rows.filter(account_deleted_at=moment, notice__edition=edition)
+                erased = {"address_digest": "", **NO_PSEUDONYM}
+                self.counts.deliveries += found.count() if self.dry_run else found.update(**erased)
+
+    def _erase_after_closing(
+        self, deliveries: QuerySet[Delivery], consents: QuerySet[Consent], held_users: Collection[UserKey]
+    ) -> None:
+        """After the site was closed: erase the same about accounts without an acceptance or a withdrawal.
+
+        ``erase_people`` does it in the agreements that the user has accepted or withdrawn from.
+        """
+        closed_at = conf.closed_at()
+        if closed_at is None or closed_at > self.at:
+            return
+        same_user: dict[str, Any] = {"user": OuterRef("user"), "erased_at": None}
+        acceptances, withdrawals = Acceptance.objects.filter(**same_user), Withdrawal.objects.filter(**same_user)
+        stated = list(Edition.objects.published().values_list("pk", "agreement", "retention_years"))
+        for edition, agreement, years in stated:
+            if years_later(closed_at, years) <= self.at:
+                rows = deliveries.filter(~Exists(acceptances.filter(edition__agreement=agreement)))
+                rows = rows.filter(~Exists(withdrawals.filter(agreement=agreement)), notice__edition=edition)
+                rows = rows.filter(user__isnull=False).exclude(user__in=held_users)
+                self._clear_addresses(rows.exclude(address_digest=""))
+        longest = max((years for *_edition, years in stated), default=conf.retention_years())
+        if years_later(closed_at, longest) <= self.at:
+            rest = consents.filter(~Exists(acceptances), ~Exists(withdrawals), user__isnull=False, erased_at=None)
+            self._clear_consents(rest.exclude(user__in=held_users))
+
+    def _clear_addresses(self, deliveries: QuerySet[Delivery]) -> None:
+        """Clear the digests of the addresses of these deliveries; a dry run only counts them."""
+        self.counts.deliveries += deliveries.count() if self.dry_run else deliveries.update(address_digest="")
+
+    def _clear_consents(self, consents: QuerySet[Consent]) -> None:
+        """Clear the user and the pseudonym of these consents; a dry run only counts them."""
+        if not self.dry_run:
+            self.counts.consents += consents.update(user=None, erased_at=self.at, **NO_PSEUDONYM)
+            return
+        fresh = set(consents.values_list("pk", flat=True)) - self.counted.consents
+        self.counted.consents |= fresh
+        self.counts.consents += len(fresh)
+
+    def _is_more_stored(self, moment: datetime) -> bool:
+        """Is any acceptance or withdrawal of an account that was deleted at that moment not erased? 2 queries."""
+        rows = (Acceptance.objects, Withdrawal.objects)
+        stored = sum(one.filter(account_deleted_at=moment, erased_at=None).count() for one in rows)
+        return stored > self.counted.by_deletion[moment]
+
+
+def _delete_scans(person: Person) -> bool:
+    """Delete the scans of this person's applications. False if one of them could not be deleted."""
+    for row in person.withdrawals:
+        if row.scan:
+            storage, name = row.scan.storage, str(row.scan.name)
+            try:
+                storage.delete(name)
+                if not Path(storage.path(name)).parent.is_dir():  # The folder, with the file, was moved or not mounted.
+                    raise FileNotFoundError(name)
+            except OSError as error:
+                logger.warning("N109 scan of withdrawal %s is not deleted: %s", row.pk, type(error).__name__)
+                return False
+    return True
+
+
+def _deliveries_of(people: list[Person]) -> QuerySet[Delivery]:
+    """The deliveries to these people that have the digest of an address.
+
+    Of each agreement only its own, because in another agreement the term of the same person may not have begun.
+    """
+    users: dict[int, set[UserKey]] = defaultdict(set)
+    for person in people:
+        users[person.terms.agreement].update(row.user_id for row in person.rows if row.user_id is not None)
+    conditions = [Q(notice__edition__agreement=agreement, user__in=keys) for agreement, keys in users.items() if keys]
+    found = Delivery.objects.filter(reduce(or_, conditions)) if conditions else Delivery.objects.none()
+    return found.exclude(address_digest="")
+
+
+def _consents_of(people: list[Person], erased: Collection[int]) -> Q:
+    """The consents of those people who have no acceptance in any agreement but the ``erased`` ones. 1 query."""
+    rows = [row for person in people for row in person.rows]
+    users = {row.user_id for row in rows if row.user_id is not None}
+    pseudonyms = {row.pseudonym for row in rows if row.pseudonym}
+    found = Acceptance.objects.filter(Q(user__in=users) | Q(pseudonym__in=pseudonyms), erased_at=None).order_by()
+    stored = [owner for pk, *owner in found.values_list("pk", "user", "pseudonym") if pk not in erased]
+    users -= {user for user, _pseudonym in stored}
+    pseudonyms -= {pseudonym for _user, pseudonym in stored}
+    of_accounts = Q(user__in=users)
+    if not conf.closed_at():
+        of_accounts &= Q(withdrawn_at__isnull=False)
+    return of_accounts | Q(pseudonym__in=pseudonyms, user=None)

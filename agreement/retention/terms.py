@@ -1,0 +1,245 @@
+"""When personal data may be erased: the retention term of each person in each agreement.
+
+The term begins when the agreement with the person ends: by a withdrawal that ended it and that no acceptance followed,
+by the deletion of the account, or by the closing of the site, whichever came first. It lasts as long as the longest
+term that is stated by an edition that bound the person: the editions that they accepted, unless these were cancelled,
+and the editions that changed only the wording of these while the agreement lasted. A legal hold stops the erasure.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import groupby
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from agreement import conf
+from agreement.models import Acceptance, Agreement, Delivery, Edition, Withdrawal, WithdrawalOutcome
+from agreement.models.fields import UserKey
+from agreement.models.membership import Membership
+from agreement.models.succession import EditionDates
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """The editions of one agreement, which state the terms, and when the site was closed, if it was."""
+
+    agreement: int
+    editions: dict[int, Edition]
+    """By key, in the order of their numbers."""
+    closed_at: datetime | None
+
+    @cached_property
+    def dated(self) -> list[EditionDates]:
+        return [EditionDates.from_edition(edition) for edition in self.editions.values()]
+
+
+@dataclass(slots=True)
+class Person:
+    """The rows about one person in one agreement, and the identifiers by which a legal hold can name the person."""
+
+    terms: Terms
+    identifiers: set[str]
+    """``user:7`` while the account exists; ``id:digest`` of each pseudonym; ``withdrawal:7`` of each application."""
+    acceptances: list[Acceptance] = field(default_factory=list)
+    withdrawals: list[Withdrawal] = field(default_factory=list)
+    possible_people: list[Person] = field(default_factory=list)
+    """If the rows can belong to several people, and nothing tells which row to whom: these people."""
+
+    @property
+    def rows(self) -> list[Acceptance | Withdrawal]:
+        return [*self.acceptances, *self.withdrawals]
+
+    def term_ends_at(self) -> datetime | None:
+        """When the term ends, if it has begun; of several possible people, the last of these moments."""
+        if self.possible_people:
+            return max((end for one in self.possible_people if (end := one.term_ends_at())), default=None)
+        ended_at, editions = self.ended_at(), self.bound_by()
+        if not ended_at or not editions:
+            return None
+        return years_later(ended_at, max(edition.retention_years for edition in editions))
+
+    def bound_by(self) -> list[Edition]:
+        """The editions that bound this person. If none did: the edition that was in force when they applied."""
+        if self.possible_people:
+            return [edition for one in self.possible_people for edition in one.bound_by()]
+        # An edition that bound in a round that is erased already does not count.
+        not_erased = [row for row in self.withdrawals if row.erased_at is None] or self.withdrawals
+        found = {row.edition_id for row in not_erased if row.edition_id}
+        for row in self.acceptances:
+            until = self.terms.closed_at or row.account_deleted_at or datetime.max.replace(tzinfo=UTC)
+            found |= {edition.pk for edition in self.membership.binding(row, until=until).editions}
+        return [self.terms.editions[pk] for pk in found] or self._in_force_at_application()
+
+    def edition_keys(self) -> set[int]:
+        """The keys of the editions that this person accepted, cancelled or not, and of those that bound them."""
+        return {edition.pk for edition in self.bound_by()} | {row.edition_id for row in self.acceptances}
+
+    def _in_force_at_application(self) -> list[Edition]:
+        """The edition that was in force when the person applied to withdraw, as the reply states."""
+        applied_at = min((row.registered_at for row in self.withdrawals), default=None)
+        editions = [one for one in self.terms.editions.values() if not one.cancelled_at]
+        earlier = [one for one in editions if applied_at and one.effective_from and one.effective_from <= applied_at]
+        return (earlier or editions)[-1:]
+
+    def ended_at(self) -> datetime | None:
+        """When the agreement with this person ended, if it did; never before their last acceptance."""
+        last = self.membership.last_acceptance
+        ends = [row.account_deleted_at for row in self.rows if row.account_deleted_at]
+        ends += [
+            max(row.effective_at, last.at) if last else row.effective_at
+            for row in self.membership.withdrawals_in_effect
+            if row.outcome == WithdrawalOutcome.ENDED and row.effective_at
+        ]
+        if not ends and all(row.user_id is None for row in self.rows):
+            # An applicant without an account: after the reply there is no purpose for their data.
+            ends += [row.known_at() for row in self.withdrawals]
+        return min([*ends, *([self.terms.closed_at] if self.terms.closed_at else [])], default=None)
+
+    @property
+    def membership(self) -> Membership[Acceptance]:
+        return Membership(editions=self.terms.dated, acceptances=self.acceptances, withdrawals=self.withdrawals)
+
+
+def expired(at: datetime, held_editions: Collection[int] = ()) -> Iterator[Person]:
+    """The people whose term is over at that instant and about whom there is personal data, by agreement.
+
+    Users about whom nothing is left but that they were notified of an edition under legal hold (``held_editions``) are
+    not among them.
+    """
+    for agreement in Agreement.objects.order_by("pk"):
+        notified = _notified(agreement.pk, held_editions)
+        for person in _people(agreement_terms(agreement.pk, at)):
+            withdrawals = person.withdrawals
+            has_data = person.acceptances or any(
+                one.erased_at is None or one.user_id in notified for one in withdrawals
+            )
+            end = person.term_ends_at()
+            if has_data and end and end <= at:
+                yield person
+
+
+def _notified(agreement: int, held_editions: Collection[int]) -> set[UserKey]:
+    """The users whose withdrawals are erased, while a delivery still has the digest of their address. 1 query.
+
+    A legal hold kept it, and has ended since.
+    """
+    erased = Withdrawal.objects.filter(agreement=agreement, erased_at__isnull=False, user__isnull=False)
+    rows = Delivery.objects.filter(notice__edition__agreement=agreement, user__in=erased.order_by().values("user"))
+    rows = rows.exclude(address_digest="").exclude(notice__edition__in=held_editions)
+    return set(rows.values_list("user", flat=True).distinct())
+
+
+def years_after(withdrawal: Withdrawal) -> int:
+    """For how many years the user's data is stored after this withdrawal, which ended the agreement.
+
+    It is the term as known when the withdrawal takes effect. A later acceptance stops the term, and another end begins
+    it again. At most 3 queries.
+    """
+    end = withdrawal.known_at()
+    terms = agreement_terms(withdrawal.agreement_id, end)
+    by_user = Q(user=withdrawal.user_id) if withdrawal.user_id is not None else Q(pseudonym=withdrawal.pseudonym)
+    person = Person(terms, set(), withdrawals=[withdrawal])
+    terms_differ = len({edition.retention_years for edition in terms.editions.values()}) > 1
+    if terms_differ and (withdrawal.user_id is not None or withdrawal.pseudonym):
+        person.acceptances += Acceptance.objects.filter(by_user, edition__agreement=terms.agreement, at__lte=end)
+        earlier = Withdrawal.objects.filter(by_user, agreement=terms.agreement, registered_at__lte=end)
+        person.withdrawals += earlier.filter(effective_at__lte=end).exclude(pk=withdrawal.pk)
+    return max((edition.retention_years for edition in person.bound_by()), default=conf.retention_years())
+
+
+def agreement_terms(agreement: int, at: datetime) -> Terms:
+    """1 query."""
+    editions = Edition.objects.published().filter(agreement=agreement).without_texts("body", "summary")
+    closed_at = conf.closed_at()
+    return Terms(
+        agreement=agreement,
+        editions={edition.pk: edition for edition in editions},
+        closed_at=closed_at if closed_at and closed_at <= at else None,
+    )
+
+
+def _people(terms: Terms) -> Iterator[Person]:
+    """The people with whom the agreement may have ended: of deleted accounts, of accounts that withdrew, and without
+    one.
+    """
+    acceptances = Acceptance.objects.filter(edition__agreement=terms.agreement, erased_at=None)
+    # An erased withdrawal of an account that exists still tells after which of them the user accepted again.
+    withdrawals = Withdrawal.objects.filter(agreement=terms.agreement)
+    withdrawals = withdrawals.filter(Q(erased_at=None) | Q(user__isnull=False))
+    yield from _of_deleted_accounts(terms, acceptances, withdrawals)
+    yield from _of_accounts(terms, acceptances, withdrawals.filter(user__isnull=False))
+    for row in withdrawals.filter(user__isnull=True, account_deleted_at=None):  # Applicants without an account.
+        yield _person(terms, [], [row])
+
+
+def _of_accounts(
+    terms: Terms, acceptances: QuerySet[Acceptance], withdrawals: QuerySet[Withdrawal]
+) -> Iterator[Person]:
+    """The people with an account who have withdrawn; all who have accepted, if the site is closed."""
+    users = withdrawals.values_list("user", flat=True)
+    accepted = acceptances.filter(user__isnull=False) if terms.closed_at else acceptances.filter(user__in=users)
+    by_user: dict[UserKey, list[Withdrawal]] = defaultdict(list)
+    for row in withdrawals:
+        by_user[row.user_id].append(row)
+    ordered = accepted.order_by("user", "at").iterator(chunk_size=2000)
+    for user, rows in groupby(ordered, key=lambda row: row.user_id):
+        yield _person(terms, list(rows), by_user.pop(user, []))
+    for rest in by_user.values():
+        yield _person(terms, [], rest)
+
+
+def _of_deleted_accounts(
+    terms: Terms, acceptances: QuerySet[Acceptance], withdrawals: QuerySet[Withdrawal]
+) -> Iterator[Person]:
+    """The rows of a deleted account have the moment of its deletion in common."""
+    deleted = Q(account_deleted_at__isnull=False)
+    moments = set(acceptances.filter(deleted).values_list("account_deleted_at", flat=True).distinct())
+    moments |= set(withdrawals.filter(deleted).values_list("account_deleted_at", flat=True).distinct())
+    for moment in sorted(moment for moment in moments if moment):
+        same = Q(account_deleted_at=moment)
+        yield from _deleted_together(terms, list(acceptances.filter(same)), list(withdrawals.filter(same)))
+
+
+def _deleted_together(terms: Terms, acceptances: list[Acceptance], withdrawals: list[Withdrawal]) -> Iterator[Person]:
+    """The people whose accounts were deleted at one moment.
+
+    If the secret of the pseudonyms changed while the accounts existed, or there was none, only that moment connects the
+    rows of one account. Then all rows are stored until the term of the last person ends, so that nothing goes early.
+    """
+    found: dict[tuple[str, object], tuple[list[Acceptance], list[Withdrawal]]] = defaultdict(lambda: ([], []))
+    for acceptance in acceptances:
+        found[acceptance.pseudonym_key, acceptance.pseudonym or acceptance.pk][0].append(acceptance)
+    for withdrawal in withdrawals:
+        found[withdrawal.pseudonym_key, withdrawal.pseudonym or -withdrawal.pk][1].append(withdrawal)
+    people = [_person(terms, *rows) for rows in found.values()]
+    without_pseudonym = any(not isinstance(name, str) for _key, name in found)
+    if len(people) > 1 and (without_pseudonym or len({key for key, _name in found}) > 1):
+        together = _person(terms, acceptances, withdrawals)
+        together.possible_people = people
+        people = [together]
+    yield from people
+
+
+def _person(terms: Terms, acceptances: list[Acceptance], withdrawals: list[Withdrawal]) -> Person:
+    rows: list[Acceptance | Withdrawal] = [*acceptances, *withdrawals]
+    identifiers = {f"user:{row.user_id}" for row in rows if row.user_id is not None}
+    identifiers |= {f"{row.pseudonym_key}:{row.pseudonym}" for row in rows if row.pseudonym}
+    identifiers |= {f"withdrawal:{row.pk}" for row in withdrawals}
+    return Person(terms, identifiers, acceptances, withdrawals)
+
+
+def years_later(at: datetime, years: int) -> datetime:
+    """The same time on the same day that many years later, in the default time zone, also if its offset has changed
+    meanwhile. For 29 February it is 1 March, which is never a day too early.
+    """
+    at = at.astimezone(timezone.get_default_timezone())
+    try:
+        return at.replace(year=at.year + years)
+    except ValueError:
+        return at.replace(year=at.year + years, month=3, day=1)

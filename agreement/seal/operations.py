@@ -1,0 +1,79 @@
+"""Migration operations that drop and install the triggers of the seal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+
+from agreement.seal.triggers import VENDORS, GetModel, install, remove
+
+
+class CloseSeal(Operation):
+    """Migration operation: install the triggers, as the model state at that point says."""
+
+    reversible = True
+    reduces_to_sql = False
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        pass
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        self._apply(schema_editor, to_state, install)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        self._apply(schema_editor, to_state, remove)
+
+    def describe(self) -> str:
+        return "Install the triggers of the seal"
+
+    def _apply(
+        self,
+        schema_editor: BaseDatabaseSchemaEditor,
+        state: ProjectState,
+        verb: Callable[[BaseDatabaseWrapper, GetModel], None],
+    ) -> None:
+        connection = schema_editor.connection
+        model = state.apps.get_model("agreement", "edition")
+        if connection.vendor in VENDORS and self.allow_migrate_model(connection.alias, model):
+            verb(connection, state.apps.get_model)
+
+
+class OpenSeal(CloseSeal):
+    """Migration operation: drop the triggers before a migration that touches a sealed table."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        self._apply(schema_editor, to_state, remove)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        self._apply(schema_editor, to_state, install)
+
+    def describe(self) -> str:
+        return "Drop the triggers of the seal"

@@ -1,0 +1,383 @@
+"""The seal in the database: triggers on SQLite and PostgreSQL that refuse to change or delete what is sealed.
+
+They refuse every SQL statement that would do so: ``save()``, ``update()``, bulk calls, cascades, ``REPLACE``, upserts,
+``MERGE``, ``TRUNCATE``, a shell. A database role that may drop the triggers can still change the rows; the chain of
+digests then shows it (``verify_editions``). No trigger uses a function that only Django's connection has.
+
+A migration that touches a sealed table opens with :class:`OpenSeal` and ends with :class:`CloseSeal`, because
+SQLite alters a table by rebuilding it, which drops its triggers silently. For the same reason no trigger names another
+table than its own, and ``install()`` runs after every ``migrate``. On PostgreSQL the functions do not use the caller's
+``search_path``: a function or table of the caller with the same name would replace the one that is meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.db import models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+
+#: The databases whose triggers are written here.
+VENDORS = frozenset({"postgresql", "sqlite"})
+#: The migration that installs the triggers; before it there is nothing to reinstall.
+MIGRATION = "0002_seal"
+
+GetModel = Callable[[str, str], type[models.Model]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """What is sealed in one table. ``sealed`` and ``forbidden`` are SQL that both databases read alike.
+
+    ``keys`` are the unique keys by which SQLite's ``REPLACE`` would delete a sealed row, each with what else
+    must hold of the two rows, ``stored`` and ``NEW``; a test compares them with the model's constraints.
+    """
+
+    model: str
+    sealed: str
+    keys: tuple[tuple[tuple[str, ...], str], ...]
+    frozen: tuple[str, ...] = ()
+    mutable: tuple[str, ...] = ()
+    forbidden: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"agreement_seal_{self.model}"
+
+    def where(self, row: str) -> str:
+        return self.sealed.format(row=row)
+
+
+_NOW = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now')",
+    "postgresql": "clock_timestamp()",
+}
+
+
+def _personal(*columns: str) -> str:
+    """The changes that are forbidden to a row about a person: to give it to another account, to restore the link to a
+    deleted account, and to change a personal column other than by the erasure that empties it.
+    """
+    return (
+        "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
+        " OR NEW.account_deleted_at <> OLD.account_deleted_at))"
+        " OR (NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
+        " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
+        + "".join(
+            f" OR (NEW.{column} <> OLD.{column} AND (NEW.{column} <> '' OR NEW.erased_at IS NULL))"
+            for column in columns
+        )
+    )
+
+
+_SEARCH_PATH = "search_path = pg_catalog, pg_temp"
+
+SEALS = (
+    Seal(
+        model="agreement",
+        sealed="{row}.head <> ''",
+        frozen=("id", "slug"),
+        forbidden="NEW.head = ''",
+        keys=((("id",), ""), (("slug",), "")),
+    ),
+    Seal(
+        model="edition",
+        sealed="{row}.published_at IS NOT NULL",
+        mutable=("cancelled_at",),
+        forbidden=(
+            "(OLD.cancelled_at IS NOT NULL AND (NEW.cancelled_at IS NULL OR NEW.cancelled_at <> OLD.cancelled_at))"
+            " OR (OLD.cancelled_at IS NULL AND NEW.cancelled_at IS NOT NULL AND OLD.effective_from <= {now})"
+        ),
+        keys=(
+            (("id",), ""),
+            (("agreement_id", "number"), ""),
+            (("agreement_id", "effective_from"), "stored.cancelled_at IS NULL AND NEW.cancelled_at IS NULL"),
+            (("digest",), ""),
+            (("agreement_id", "previous_digest"), "NEW.digest <> ''"),
+        ),
+    ),
+    Seal(
+        model="noticetext",
+        sealed="{row}.id IS NOT NULL",
+        keys=((("id",), ""), (("notice_id", "channel", "language", "since"), "")),
+    ),
+    Seal(
+        model="timestamp",
+        sealed="{row}.id IS NOT NULL",
+        keys=((("id",), ""), (("edition_id", "authority"), "")),
+    ),
+    # An account may be deleted at any time. The other personal columns are emptied together, once, with ``erased_at``.
+    Seal(
+        model="acceptance",
+        sealed="{row}.id IS NOT NULL",
+        mutable=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at"),
+        forbidden=(
+            _personal("pseudonym", "pseudonym_key", "user_agent")
+            + " OR (NEW.ip IS NOT NULL AND (OLD.ip IS NULL OR NEW.ip <> OLD.ip))"
+            " OR (NEW.ip IS NULL AND OLD.ip IS NOT NULL AND NEW.erased_at IS NULL)"
+        ),
+        keys=((("id",), ""), (("edition_id", "user_id", "round"), "")),
+    ),
+    Seal(
+        model="withdrawal",
+        sealed="{row}.id IS NOT NULL",
+        mutable=(
+            *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
+            *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at"),
+        ),
+        forbidden=(
+            _personal("pseudonym", "pseudonym_key", "applicant", "application_number", "scan")
+            + " OR (OLD.confirmed_at IS NOT NULL"
+            " AND (NEW.confirmed_at IS NULL OR NEW.confirmed_at <> OLD.confirmed_at))"
+        ),
+        keys=((("id",), ""), (("agreement_id", "year", "serial"), "")),
+    ),
+    Seal(
+        model="consent",
+        sealed="{row}.id IS NOT NULL",
+        mutable=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"),
+        forbidden=(  # A withdrawal in the future may be moved to an earlier moment.
+            _personal("pseudonym", "pseudonym_key") + " OR NEW.withdrawn_at > OLD.withdrawn_at"
+            " OR (OLD.withdrawn_at IS NOT NULL AND (NEW.withdrawn_at IS NULL"
+            " OR (NEW.withdrawn_at <> OLD.withdrawn_at AND OLD.withdrawn_at <= {now})))"
+        ),
+        keys=(
+            (("id",), ""),
+            (("user_id", "purpose", "digest"), "stored.withdrawn_at IS NULL AND NEW.withdrawn_at IS NULL"),
+        ),
+    ),
+    Seal(
+        model="auditentry",
+        sealed="{row}.id IS NOT NULL",
+        keys=((("id",), ""),),
+    ),
+)
+
+
+def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
+    """Create every trigger, and replace those that exist. ``get_model(app_label, name)`` gives the fields."""
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        for seal, model in _present(connection, get_model):
+            for sql in (*_drop(connection.vendor, seal, model), *_create(connection.vendor, seal, model)):
+                cursor.execute(sql)
+
+
+def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
+    """Drop every trigger."""
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        for seal, model in _present(connection, get_model):
+            for sql in _drop(connection.vendor, seal, model):
+                cursor.execute(sql)
+
+
+@contextmanager
+def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[None]:
+    """Drop the triggers, and install them again afterwards, also after an error. Inside a transaction an error undoes
+    everything that was done meanwhile.
+    """
+    if connection.in_atomic_block:
+        # After a database error nothing can be installed here, but the savepoint gives the triggers back.
+        with transaction.atomic(using=connection.alias):
+            remove(connection, get_model)
+            yield
+            install(connection, get_model)
+        return
+    remove(connection, get_model)
+    try:
+        yield
+    finally:
+        if missing(connection, get_model):  # A flush or a migrate inside has put them back already.
+            install(connection, get_model)
+
+
+def missing(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
+    """The names of triggers that are absent, disabled or not as :func:`install` writes them (2 queries)."""
+    if connection.vendor not in VENDORS:
+        return []
+    installed = _installed(connection)
+    wanted: dict[str, str] = {}
+    for seal, model in _present(connection, get_model):
+        wanted |= _wanted(connection.vendor, seal, model)
+    return [name for name, sql in wanted.items() if installed.get(name) != _normalised(sql)]
+
+
+def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
+    """Could the current database role drop the triggers? On SQLite everyone who may write the file can (1 query)."""
+    if connection.vendor != "postgresql":
+        return True
+    table = get_model("agreement", "edition")._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.rolsuper OR pg_has_role(c.relowner, 'MEMBER') FROM pg_class c, pg_roles r"
+            " WHERE c.oid = to_regclass(%s) AND r.rolname = current_user",
+            [connection.ops.quote_name(table)],
+        )
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def any_installed(connection: BaseDatabaseWrapper) -> bool:
+    """Is any of the triggers installed, in whatever form (1 query)?"""
+    return connection.vendor in VENDORS and bool(_installed(connection))
+
+
+def expected(connection: BaseDatabaseWrapper) -> bool:
+    """Should the triggers be installed? Not on other databases, not where a router keeps the tables away, and not
+    before the migration that installs them.
+    """
+    if connection.vendor not in VENDORS:
+        return False
+    if not router.allow_migrate(connection.alias, "agreement", model_name="edition"):
+        return False
+    from django.db.migrations.loader import MigrationLoader
+
+    module, _explicit = MigrationLoader.migrations_module("agreement")
+    if module is None:  # A test run without migrations: the tables are as the models say.
+        return True
+    return ("agreement", MIGRATION) in MigrationRecorder(connection).applied_migrations()
+
+
+def _present(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[tuple[Seal, type[models.Model]]]:
+    """The seals whose tables are there: a migration knows those that came before it, and no later ones."""
+    tables = set(connection.introspection.table_names())
+    for seal in SEALS:
+        try:
+            model = get_model("agreement", seal.model)
+        except LookupError:
+            continue
+        if model._meta.db_table in tables:
+            yield seal, model
+
+
+def _create(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:
+    if vendor == "sqlite":
+        return list(_wanted(vendor, seal, model).values())
+    table = model._meta.db_table
+    function = f"{seal.name}()"
+    header = f"{function} RETURNS trigger LANGUAGE plpgsql SET {_SEARCH_PATH}"
+    return [
+        f"CREATE OR REPLACE FUNCTION {header} AS $seal${_postgresql(seal)}$seal$",
+        *(
+            f'CREATE TRIGGER {name} {event} ON "{table}" FOR EACH {each} EXECUTE FUNCTION {function}'
+            for name, (event, each, _type) in _events(seal).items()
+        ),
+    ]
+
+
+def _drop(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:
+    if vendor == "sqlite":
+        return [f"DROP TRIGGER IF EXISTS {name}" for name in _wanted(vendor, seal, model)]
+    table = model._meta.db_table
+    drops = [f'DROP TRIGGER IF EXISTS {name} ON "{table}"' for name in _events(seal)]
+    return [*drops, f"DROP FUNCTION IF EXISTS {seal.name}() CASCADE"]
+
+
+def _events(seal: Seal) -> dict[str, tuple[str, str, int]]:
+    """Trigger name → event, level, and ``pg_trigger.tgtype``, the bits PostgreSQL keeps both as."""
+    return {
+        f"{seal.name}_row": ("BEFORE UPDATE OR DELETE", "ROW", 27),
+        # Another trigger that fires after ours may still rewrite the row; this one sees what comes of it.
+        f"{seal.name}_written": ("AFTER UPDATE OR DELETE", "ROW", 25),
+        f"{seal.name}_truncate": ("BEFORE TRUNCATE", "STATEMENT", 34),
+    }
+
+
+def _wanted(vendor: str, seal: Seal, model: type[models.Model]) -> dict[str, str]:
+    """Trigger name → what :func:`_installed` finds in the database when it is as it should be."""
+    table = model._meta.db_table
+    if vendor == "sqlite":
+        # Sorted: a migration's model has its columns in another order than the model of the code.
+        return _sqlite(seal, table, tuple(sorted(str(field.column) for field in model._meta.concrete_fields)))
+    return {
+        name: f"{table} {kind} {_SEARCH_PATH.replace(' = ', '=')} {_postgresql(seal)}"
+        for name, (_event, _each, kind) in _events(seal).items()
+    }
+
+
+def _sqlite(seal: Seal, table: str, columns: tuple[str, ...]) -> dict[str, str]:
+    frozen = seal.frozen or tuple(column for column in columns if column not in seal.mutable)
+    changed = " OR ".join(f'OLD."{column}" IS NOT NEW."{column}"' for column in frozen)
+    if seal.forbidden:
+        changed += " OR " + seal.forbidden.format(now=_NOW["sqlite"])
+    same_key = " OR ".join(
+        "("
+        + " AND ".join([*(f'stored."{column}" = NEW."{column}"' for column in key), *([also] if also else [])])
+        + ")"
+        # A table as an earlier migration has it may lack a column that a key of today names.
+        for key, also in ((tuple(column for column in key if column in columns), also) for key, also in seal.keys)
+    )
+    collides = f'EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.where("stored")} AND ({same_key})'
+    events = {
+        "update": ("UPDATE", f"{seal.where('OLD')} AND ({changed})"),
+        "delete": ("DELETE", seal.where("OLD")),
+        "insert": ("INSERT", f"{collides})"),
+        "collide": ("UPDATE", f"{collides} AND stored.id <> OLD.id)"),
+    }
+    return {
+        f"{seal.name}_{event}": (
+            f'CREATE TRIGGER {seal.name}_{event} BEFORE {verb} ON "{table}" FOR EACH ROW WHEN {when} '
+            f"BEGIN SELECT RAISE(ABORT, '{_refusal(seal)}'); END"
+        )
+        for event, (verb, when) in events.items()
+    }
+
+
+def _postgresql(seal: Seal) -> str:
+    if seal.frozen:
+        changed = " OR ".join(f'NEW."{column}" IS DISTINCT FROM OLD."{column}"' for column in seal.frozen)
+    else:
+        # Whole rows, so that a column added later is sealed from its first day.
+        mutable = "".join(f" - '{column}'" for column in seal.mutable)
+        changed = f"to_jsonb(NEW){mutable} IS DISTINCT FROM to_jsonb(OLD){mutable}"
+    if seal.forbidden:
+        changed += " OR " + seal.forbidden.format(now=_NOW["postgresql"])
+    refuse = f"RAISE EXCEPTION '{_refusal(seal)}' USING ERRCODE = 'check_violation'"
+    sealed = seal.where("stored").replace("'", "''")
+    # TRUNCATE holds the table's lock here, so a fresh snapshot shows every sealed row; an older one need not.
+    return f"""
+DECLARE
+  any_stored boolean;
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I.%I AS stored WHERE {sealed})', TG_TABLE_SCHEMA, TG_TABLE_NAME)
+      INTO any_stored;
+    IF any_stored OR current_setting('transaction_isolation') <> 'read committed' THEN {refuse}; END IF;
+    RETURN NULL;
+  ELSIF TG_OP = 'DELETE' THEN
+    IF {seal.where("OLD")} THEN {refuse}; END IF;
+    RETURN OLD;
+  END IF;
+  IF {seal.where("OLD")} AND ({changed}) THEN {refuse}; END IF;
+  RETURN NEW;
+END
+"""
+
+
+def _refusal(seal: Seal) -> str:
+    return f"agreement_{seal.model} is sealed: published words, numbers and dates never change"
+
+
+def _installed(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(
+                r"SELECT name, sql FROM sqlite_master"
+                r" WHERE type = 'trigger' AND name LIKE 'agreement\_seal%' ESCAPE '\'"
+            )
+        else:
+            cursor.execute(
+                "SELECT t.tgname, concat_ws(' ', c.relname, t.tgtype, array_to_string(p.proconfig, ' '), p.prosrc)"
+                " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid"
+                " WHERE t.tgname LIKE %s AND t.tgenabled IN ('O', 'A') AND t.tgqual IS NULL"
+                " AND t.tgattr::text = '' AND pg_table_is_visible(c.oid)",
+                ["agreement\\_seal%"],
+            )
+        return {name: _normalised(sql) for name, sql in cursor.fetchall()}
+
+
+def _normalised(sql: object) -> str:
+    return re.sub(r"\s+", " ", str(sql)).strip()

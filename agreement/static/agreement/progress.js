@@ -1,0 +1,43 @@
+/* The page of a notice: its middle is fetched again while its numbers change, and the notice delay is counted down.
+   Without this script there is a link that loads the page again. */
+"use strict";
+(() => {
+    const SECONDS = 3;
+    const place = document.getElementById("agreement-sending");
+
+    function count() {
+        for (const sign of document.querySelectorAll(".agreement-countdown")) {
+            // Counted from the seconds that the site gives: the clock of the reader may be wrong.
+            sign.until ??= Date.now() + sign.dataset.seconds * 1000;
+            const left = Math.max(0, Math.ceil((sign.until - Date.now()) / 1000));
+            const [hours, minutes, seconds] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+            const two = (number) => String(number).padStart(2, "0");
+            sign.textContent = `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(seconds)}`;
+        }
+    }
+
+    async function refresh() {
+        if (document.hidden) return true;
+        const pressed = place.contains(document.activeElement) && document.activeElement.getAttribute("formaction");
+        let answer;
+        try {
+            answer = await fetch(place.dataset.address, {credentials: "same-origin"});
+        } catch {
+            return true; // The site can't be reached at the moment.
+        }
+        if (answer.status >= 500) return true; // Or the proxy in front of it answers.
+        // If the user is logged out, or no longer allowed, the page stays as it is. The link loads it again.
+        if (!answer.ok || answer.redirected) return false;
+        const made = new DOMParser().parseFromString(await answer.text(), "text/html");
+        if (place.innerHTML !== made.body.innerHTML) place.replaceChildren(...made.body.childNodes);
+        if (pressed) place.querySelector(`[formaction="${pressed}"]`)?.focus();
+        count();
+        return place.querySelector("[data-running]") !== null;
+    }
+
+    count();
+    setInterval(count, 1000);
+    if (place && place.querySelector("[data-running]")) {
+        const timer = setInterval(async () => { if (!await refresh()) clearInterval(timer); }, SECONDS * 1000);
+    }
+})();

@@ -1,0 +1,183 @@
+"""Is all well? What a monitor asks every minute: a few queries, none of which counts the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+from django.apps import apps
+from django.db import DatabaseError, connections, router
+from django.utils import timezone
+
+from agreement import conf
+from agreement.models import (
+    AuditAction,
+    AuditEntry,
+    ChannelState,
+    Delivery,
+    Edition,
+    Notice,
+    Progress,
+    Withdrawal,
+    channel_state,
+)
+from agreement.models.progress import ProgressQuerySet
+from agreement.notices import dispatch
+from agreement.seal import triggers
+
+#: How long nothing may have been sent although deliveries are due before a person must look, and before they must act.
+UNSENT_LOOK, UNSENT_ACT = timedelta(minutes=15), timedelta(hours=4)
+#: An old verification proves little. ``verify_editions`` should run every night; after this time a person must look.
+VERIFY_WITHIN = timedelta(days=7)
+#: A person must look if more than this share of an audience failed, and the last delivery is not older than this.
+FAILED_SHARE, FAILED_WITHIN = 0.05, timedelta(days=7)
+
+
+class Level(IntEnum):
+    """Whether a person is needed. It is the exit code of ``agreement_status``."""
+
+    WELL, LOOK, ACT = 0, 1, 2
+
+
+@dataclass(slots=True)
+class Status:
+    """The level, the problems, and the facts."""
+
+    at: datetime
+    level: Level = Level.WELL
+    problems: list[str] = field(default_factory=list)
+    agreements: list[dict[str, object]] = field(default_factory=list)
+    deliveries: dict[str, int] = field(default_factory=dict)
+    oldest_due: datetime | None = None
+    channels: list[dict[str, object]] = field(default_factory=list)
+    verified_at: datetime | None = None
+
+    def add_problem(self, level: Level, sentence: str) -> None:
+        self.level = max(self.level, level)
+        self.problems.append(sentence)
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "level": int(self.level),
+            "at": self.at.isoformat(),
+            "problems": self.problems,
+            "agreements": self.agreements,
+            "deliveries": self.deliveries,
+            "oldest_due": self.oldest_due and self.oldest_due.isoformat(),
+            "channels": self.channels,
+            "verified_at": self.verified_at and self.verified_at.isoformat(),
+        }
+
+    def lines(self) -> list[str]:
+        """The status in words, a fact per line."""
+        lines = [f"{self.level.name.lower()}: {'; '.join(self.problems) or 'nothing is wrong'}"]
+        for facts in self.agreements:
+            coming = f", next {facts['next']} from {facts['next_from']}" if facts["next"] else ""
+            lines.append(f"{facts['agreement']}: edition {facts['in_force'] or 'none'} in force{coming}")
+        lines.append(", ".join(f"{name} {count}" for name, count in self.deliveries.items()))
+        if self.oldest_due:
+            lines.append(f"oldest delivery due since {self.oldest_due.isoformat(timespec='seconds')}")
+        verified = self.verified_at.isoformat(timespec="seconds") if self.verified_at else "never"
+        return [*lines, f"editions verified: {verified}"]
+
+
+def status(at: datetime | None = None) -> Status:
+    """The status at that instant (now). A database that does not answer is level 2 and never raises an error."""
+    found = Status(at or timezone.now())
+    try:
+        _add_agreements(found)
+        _add_deliveries(found)
+        _add_channels(found)
+        _add_verification(found)
+        _add_triggers(found)
+    except DatabaseError as error:
+        found.add_problem(Level.ACT, f"the database does not answer ({type(error).__name__})")
+    return found
+
+
+def _add_agreements(found: Status) -> None:
+    columns = ("agreement__slug", "number", "effective_from")
+    by_slug: dict[str, dict[str, object]] = {}
+    for slug, number, _from in Edition.objects.in_force(found.at).values_list(*columns):
+        by_slug[slug] = {"agreement": slug, "in_force": number, "next": None, "next_from": None}
+    coming = Edition.objects.binding().filter(effective_from__gt=found.at).order_by("-effective_from")
+    for slug, number, effective_from in coming.values_list(*columns):
+        facts = by_slug.setdefault(slug, {"agreement": slug, "in_force": None})
+        facts |= {"next": number, "next_from": effective_from.isoformat()}
+    found.agreements = [by_slug[slug] for slug in sorted(by_slug)]
+    if not any(facts["in_force"] for facts in found.agreements):
+        found.add_problem(Level.LOOK, "no edition is in force")
+
+
+def _add_deliveries(found: Status) -> None:
+    found.deliveries = Progress.objects.total()
+    removed = dispatch.removed_channels()
+    waiting = Progress.objects.filter(waiting__gt=0).exclude(channel__in=removed).select_related("notice")
+    reply = Withdrawal.objects.unconfirmed().filter(registered_at__lt=found.at - UNSENT_LOOK).first()
+    if reply:
+        attempts = reply.confirm_attempts
+        found.add_problem(Level.LOOK, f"the reply to withdrawal {reply.pk} is not sent, attempts: {attempts}")
+    if paused := waiting.filter(notice__paused_at__isnull=False).values("notice").distinct().count():
+        found.add_problem(Level.LOOK, f"paused notices: {paused}")
+    for channel, count in removed.items():
+        found.add_problem(Level.LOOK, f"{count} deliveries wait for {channel}, which CHANNELS does not name")
+    _add_delay(found, waiting)
+    for row in Progress.objects.filter(failed__gt=0, latest_at__gt=found.at - FAILED_WITHIN).order_by("-pk")[:10]:
+        if row.failed > FAILED_SHARE * row.audience:
+            sentence = f"notice {row.notice_id}: {row.failed} of {row.audience} failed by {row.channel}"
+            found.add_problem(Level.LOOK, sentence)
+
+
+def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
+    """Since when something is due, and since when nothing of it was sent by a channel that has a free slot."""
+    idle_since = list(Notice.objects.unfinished(found.at).values_list("due_at", flat=True))
+    oldest = list(idle_since)
+    for row in waiting.filter(notice__paused_at__isnull=True):
+        queue = Delivery.objects.waiting().filter(notice=row.notice, channel=row.channel).order_by("due_at")
+        due_at = queue.values_list("due_at", flat=True).first()
+        if due_at and due_at <= found.at:
+            oldest.append(due_at)
+            if _has_free_slot(row.channel, found.at):
+                idle_since.append(max(due_at, row.latest_at or due_at))
+    found.oldest_due = min(oldest, default=None)
+    if conf.get().SENDING_SUSPENDED:
+        found.add_problem(Level.LOOK, "SENDING_SUSPENDED is set: nothing is sent")
+    elif idle_since and (idle := found.at - min(idle_since)) > UNSENT_LOOK:
+        level = Level.ACT if idle > UNSENT_ACT else Level.LOOK
+        found.add_problem(level, f"nothing has been sent for {idle.total_seconds():.0f} s")
+
+
+def _has_free_slot(channel: str, at: datetime) -> bool:
+    limits, row = channel_state.limits_for(channel), ChannelState.objects.filter(channel=channel).first()
+    return not (limits and row) or row.free_slots(limits, at) > 0
+
+
+def _add_channels(found: Status) -> None:
+    for row in ChannelState.objects.order_by("channel"):
+        # Paused, or waiting for its next try. An outage since which nothing was to be sent counts as over.
+        trying = row.outages and Notice.objects.sendable(channel=row.channel).exists()
+        away = row.away_until if trying or row.retry_at(found.at) > found.at else None
+        found.channels.append({"channel": row.channel, "away_until": away and away.isoformat(), "reason": row.reason})
+        if away:
+            found.add_problem(Level.LOOK, f"{row.channel} is away ({row.reason})")
+
+
+def _add_verification(found: Status) -> None:
+    last = AuditEntry.objects.last_verification()
+    if last is None and found.agreements:
+        found.add_problem(Level.LOOK, "verify_editions has never run")
+    elif last:
+        found.verified_at = last.at
+        if last.action == AuditAction.FAULTY:
+            found.add_problem(Level.ACT, f"verify_editions found {last.note} faults")
+        elif (ago := found.at - last.at) > VERIFY_WITHIN:
+            found.add_problem(Level.LOOK, f"verify_editions last ran {ago.days} days ago")
+
+
+def _add_triggers(found: Status) -> None:
+    connection = connections[router.db_for_write(Edition)]
+    if connection.vendor not in triggers.VENDORS:
+        return
+    for name in triggers.missing(connection, apps.get_model):
+        found.add_problem(Level.ACT, f"the trigger {name} is missing")

@@ -1,0 +1,16 @@
+"""The languages that every edition is written in: Kazakh and Russian, by design.
+
+A third one would also need columns (``translation``, a migration), the words of clauses and references (``outline``,
+``references``), pairs of clauses for more than two texts (``parallel``, ``lint.rules``), dates, and a catalogue.
+"""
+
+from __future__ import annotations
+
+#: The codes of the languages. The base columns of an edition mirror the first one.
+LANGUAGES = ("kk", "ru")
+
+
+def notice_language(value: object) -> str:
+    """The language of a user's notice: ``kk``, ``ru``, or ``mul`` (ISO 639-2: several) when unknown."""
+    code = str(value or "").replace("_", "-").partition("-")[0].lower()
+    return code if code in LANGUAGES else "mul"

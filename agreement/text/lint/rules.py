@@ -1,0 +1,343 @@
+"""Editorial rules: what is wrong, or looks wrong, in an edition, as messages with ids ``agreement.L001``….
+
+An **error** would make the edition false or unreadable (a language missing or unparallel, a number used twice, no
+text): ``Edition.publish()`` refuses it. Everything else is a **warning**, so that a real agreement, defects and all,
+can be published as it is. The lint repairs nothing. The sentences of each id are in ``messages.py``.
+
+A host adds rules as callables that take :class:`Texts` and give :class:`Message` objects, and silences warnings by
+their ids (``AGREEMENT["LINT_RULES"]``, ``AGREEMENT["LINT_SILENCED"]``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from agreement.text import clauses, outline, references
+from agreement.text.clauses import Clause, Document
+from agreement.text.lint.letters import (
+    UNREADABLE,
+    character_name,
+    excerpt,
+    first_matches,
+    foreign_paragraphs,
+    odd_characters,
+    unpaired_marks,
+)
+from agreement.text.lint.messages import Message, make_message
+from agreement.text.lint.texts import Texts
+
+#: The code of the refusal to publish that an error leads to.
+CODES = {
+    "agreement.L001": "missing_language",
+    "agreement.L002": "missing_language",
+    "agreement.L003": "duplicate_number",
+    "agreement.L004": "unparallel",
+    "agreement.L005": "unparallel",
+    "agreement.L006": "unparallel",
+    "agreement.L007": "unreadable",
+    "agreement.L008": "title_differs",
+}
+
+
+Rule = Callable[[Texts], Iterable[Message]]
+
+
+def lint(
+    bodies: Mapping[str, str],
+    *,
+    titles: Mapping[str, str] | None = None,
+    summaries: Mapping[str, str] | None = None,
+    previous: Mapping[str, str] | None = None,
+    rules: Iterable[Rule] = (),
+    silenced: Collection[str] = (),
+) -> tuple[Message, ...]:
+    """The messages about an edition, errors first, then by language and line.
+
+    ``previous`` are the bodies of the previous edition. ``rules`` are the site's own rules. ``silenced`` are ids of
+    warnings; errors can't be silenced.
+    """
+    texts = Texts(bodies, titles, summaries, previous)
+    found = [message for rule in (*ERRORS, *WARNINGS, *rules) for message in rule(texts)]
+    found = [message for message in found if message.severity == "error" or message.id not in silenced]
+    order = {language: place for place, language in enumerate(bodies)}
+    found.sort(key=lambda one: (one.severity != "error", order.get(one.language, -1), one.line, one.id))
+    return tuple(found)
+
+
+def errors(bodies: Mapping[str, str], *, titles: Mapping[str, str] | None = None) -> tuple[Message, ...]:
+    """The errors, which forbid publication. The site's own rules can't add any."""
+    texts = Texts(bodies, titles)
+    return tuple(message for rule in ERRORS for message in rule(texts))
+
+
+def missing_texts(texts: Texts) -> Iterator[Message]:
+    for language, body in texts.bodies.items():
+        if not body.strip():
+            yield make_message("agreement.L001", language)
+        if texts.titles is not None and not (texts.titles.get(language) or "").strip():
+            yield make_message("agreement.L002", language)
+        length = len(clauses.title_line(body))
+        if length > clauses.LONGEST_TITLE:
+            yield make_message("agreement.L008", language, line=1, length=length, most=clauses.LONGEST_TITLE)
+
+
+def unreadable_characters(texts: Texts) -> Iterator[Message]:
+    for language, body in texts.bodies.items():
+        for unit, line, match in first_matches(texts.documents[language], body, UNREADABLE):
+            yield make_message("agreement.L007", language, unit, line, char=character_name(match[0]))
+
+
+def duplicate_numbers(texts: Texts) -> Iterator[Message]:
+    for language, document in texts.documents.items():
+        for unit, first in _repeated_units(document):
+            if "-" not in unit.number:
+                yield make_message("agreement.L003", language, unit, number=_printed(unit), first=first)
+
+
+def parallel_numbers(texts: Texts) -> Iterator[Message]:
+    if len(texts.bodies) < 2 or not all(body.strip() for body in texts.bodies.values()):
+        return
+    (one, here), (two, there) = texts.documents.items()
+    if here.numbers == there.numbers:
+        return
+    counterparts = {one: set(there.numbers), two: set(here.numbers)}
+    without_counterpart = False
+    for language, document in texts.documents.items():
+        for unit in document.clauses:
+            # The items of a clause that stands in one language only are missing with it.
+            other = counterparts[language]
+            if unit.number not in other and (unit.parent in other or "-" not in unit.number):
+                without_counterpart = True
+                yield make_message("agreement.L004", language, unit, number=_printed(unit))
+    if without_counterpart:
+        return
+    if len(here.numbers) != len(there.numbers):
+        pairs = zip(here.clauses, there.clauses, strict=False)
+        place = next((b for a, b in pairs if a.number != b.number), None)
+        values: dict[str, Any] = {one: len(here.numbers), two: len(there.numbers)}
+        yield make_message("agreement.L005", "", place, **values)
+    else:
+        a, b = next((a, b) for a, b in zip(here.clauses, there.clauses, strict=True) if a.number != b.number)
+        values = {one: _printed(a), two: _printed(b)}
+        yield make_message("agreement.L006", "", b, **values)
+
+
+def number_sequence(texts: Texts) -> Iterator[Message]:
+    """Gaps, and numbers out of order. A number that stands elsewhere is no gap."""
+    for language, document in texts.documents.items():
+        numbers = set(document.numbers)
+        last: dict[str, int] = {}
+        section: Clause | None = None
+        previous: Clause | None = None
+        for unit in document.clauses:
+            if unit.kind == "item":
+                continue
+            group, number, template = _position(unit)
+            if "-" in unit.number and number == 1:
+                last.pop(group, None)  # A list of its own.
+            expected = last.get(group, 0) + 1
+            if unit.kind in {"section", "heading"}:
+                section = unit if unit.kind == "section" else None
+                elsewhere = False
+            else:
+                elsewhere = section is not None and _section_number(unit.number) != section.number
+            if previous and (elsewhere or number < expected - 1):
+                yield make_message("agreement.L011", language, unit, number=_printed(unit), after=_printed(previous))
+            elif number > expected:
+                names = [template.format(n) for n in range(expected, number)][:1000]
+                if missing := [name for name in names if name not in numbers]:
+                    yield _gap(language, missing, previous, unit)
+            last[group] = max(expected - 1, number)
+            previous = unit
+
+
+def _gap(language: str, missing: list[str], previous: Clause | None, unit: Clause) -> Message:
+    return make_message(
+        "agreement.L010",
+        language,
+        unit,
+        clause=missing[0],
+        number=_range([_readable(number) for number in missing]),
+        before=_printed(previous) if previous else "—",
+        after=_printed(unit),
+    )
+
+
+def repeated_items(texts: Texts) -> Iterator[Message]:
+    """Sub-clauses with one number in one clause: ambiguous, but each has its words and its place."""
+    for language, document in texts.documents.items():
+        for unit, first in _repeated_units(document):
+            if "-" in unit.number:
+                yield make_message("agreement.L030", language, unit, number=_printed(unit), first=first)
+
+
+def _repeated_units(document: Document) -> Iterator[tuple[Clause, int]]:
+    """The units whose number stands further up already, and in which line."""
+    first: dict[str, int] = {}
+    for unit in document.clauses:
+        # A second list "1) 2)" in one clause begins anew; it is no mistake.
+        if "-" in unit.number:
+            if unit.label == "1)":
+                first = {number: line for number, line in first.items() if not number.startswith(f"{unit.parent}-")}
+            elif unit.kind == "item":
+                continue  # Numbered by place, so never twice.
+        if unit.number in first:
+            yield unit, first[unit.number]
+        first.setdefault(unit.number, unit.line)
+
+
+def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
+    """Lines that somebody meant for a section or a clause, and that begin none."""
+    for language, body in texts.bodies.items():
+        begun = {unit.line: unit for unit in texts.documents[language].units}
+        unit, previous = None, ""
+        for number, line in enumerate(clauses.LINE_END.split(body), start=1):
+            unit = begun.get(number, unit)
+            if (
+                unit
+                and (unit.line != number or unit.kind == "text")
+                and outline.resembles_number(line, previous, unit.number)
+            ):
+                yield make_message("agreement.L029", language, unit, number, text=excerpt(line.strip()))
+            previous = line if unit and unit.kind not in _HEADING_KINDS else ""
+
+
+def _position(unit: Clause) -> tuple[str, int, str]:
+    """The row a number belongs to, its place there, and how its neighbours are written."""
+    for mark in "-.":
+        head, found, tail = unit.number.rpartition(mark)
+        if found:
+            return head + mark, int(tail) if tail.isdigit() else 0, head + mark + "{}"
+    if unit.kind == "heading":
+        return "a", int(unit.number[1:]), "a{}"
+    return "", int(unit.number), "{}"
+
+
+def _section_number(number: str) -> str:
+    """The number of the section a number belongs to."""
+    parts = number.partition("-")[0].split(".")
+    return ".".join(parts[: 2 if number.startswith("a") else 1])
+
+
+def dangling_references(texts: Texts) -> Iterator[Message]:
+    for language, document in texts.documents.items():
+        numbers = set(document.numbers)
+        written = {unit.number: unit.text for unit in document.clauses}
+        for unit in document.units:
+            for reference in _references(unit):
+                here = unit.number or unit.parent
+                if reference.target(here, numbers, document.labels):
+                    continue
+                if reference.item:
+                    clause = reference.number or here.partition("-")[0]
+                    # Reported with the clause itself; or the items run on in one paragraph.
+                    if clause not in numbers or reference.item in written.get(clause, ""):
+                        continue
+                yield make_message("agreement.L012", language, unit, reference=reference)
+
+
+def stale_references(texts: Texts) -> Iterator[Message]:
+    """References that were left as they are while the clause they meant was renumbered or deleted."""
+    for language, pairs in texts.pairs.items():
+        old, new = texts.previous_documents[language], texts.documents[language]
+        new_numbers = {before.number: unit.number for before, unit in pairs if before.number}
+        common = set(old.numbers) & set(new.numbers)
+        for before, unit in pairs:
+            old_references, references_ = _references(before), _references(unit)
+            if len(old_references) != len(references_):
+                continue
+            for reference, old_reference in zip(references_, old_references, strict=True):
+                number = reference.number
+                if not number or (number, reference.item) != (old_reference.number, old_reference.item):
+                    continue
+                target = new_numbers.get(number)
+                if number not in common or target == number:
+                    continue
+                gone = {"now_kk": "алып тасталған", "now_ru": "исключено", "now_en": "deleted"}
+                values: dict[str, Any] = {key: target or word for key, word in gone.items()}
+                yield make_message("agreement.L013", language, unit, reference=reference, **values)
+
+
+def one_sided_changes(texts: Texts) -> Iterator[Message]:
+    """Clauses whose words changed since the previous edition in one language only."""
+    if len(texts.pairs) < 2:
+        return
+    changed = {
+        language: {unit.number for unit in texts.documents[language].clauses}
+        - {unit.number for was, unit in pairs if was.text == unit.text}
+        for language, pairs in texts.pairs.items()
+    }
+    common = set.intersection(*(set(document.numbers) for document in texts.documents.values()))
+    for language, document in texts.documents.items():
+        others = set.union(*(numbers for other, numbers in changed.items() if other != language))
+        for unit in document.clauses:
+            if unit.number in common and unit.number in others and unit.number not in changed[language]:
+                yield make_message("agreement.L014", language, unit, number=_printed(unit))
+
+
+def structure(texts: Texts) -> Iterator[Message]:
+    """Empty clauses, headings without numbers, no numbers at all, no title, no summary."""
+    for language, document in texts.documents.items():
+        if not texts.bodies[language].strip():
+            continue
+        parents = {unit.parent for unit in document.clauses}
+        for unit in document.clauses:
+            if not _HAS_WORDS.search(unit.text) and not (unit.number in parents and unit.kind != "section"):
+                yield make_message("agreement.L015", language, unit, number=_printed(unit))
+        for unit in document.units:
+            if unit.kind == "heading" and not unit.number:
+                yield make_message("agreement.L016", language, unit, text=excerpt(unit.text))
+        if not any(unit.kind in {"section", "clause"} for unit in document.units):
+            yield make_message("agreement.L018", language, line=1)
+        if document.units[0].kind != "title":
+            yield make_message("agreement.L019", language, line=document.units[0].line)
+    if texts.summaries is not None and texts.previous:
+        for language in texts.bodies:
+            if not (texts.summaries.get(language) or "").strip():
+                yield make_message("agreement.L017", language)
+
+
+ERRORS: tuple[Rule, ...] = (missing_texts, unreadable_characters, duplicate_numbers, parallel_numbers)
+
+
+WARNINGS: tuple[Rule, ...] = (
+    number_sequence,
+    repeated_items,
+    unrecognised_numbers,
+    dangling_references,
+    stale_references,
+    one_sided_changes,
+    structure,
+    odd_characters,
+    foreign_paragraphs,
+    unpaired_marks,
+)
+
+
+_HEADING_KINDS = frozenset({"title", "section", "heading"})
+
+
+_HAS_WORDS = re.compile(r"\w")
+
+
+def _references(unit: Clause) -> list[references.Reference]:
+    return list(references.find(unit.text))
+
+
+def _printed(unit: Clause) -> str:
+    """A number as people read it: ``3.1``, ``3.1 2)``, ``3.1 2) ә)``; ``3.1 (a1)`` in an appendix."""
+    return _readable(unit.number) if unit.kind != "item" else f"{_readable(unit.parent)} {unit.label}"
+
+
+def _readable(number: str) -> str:
+    head, dash, tail = number.partition("-")
+    if head.startswith("a"):
+        appendix, _, within = head.partition(".")
+        head = f"{within} ({appendix})" if within else appendix
+    return f"{head} {tail})" if dash and tail.isdigit() else head
+
+
+def _range(numbers: list[str]) -> str:
+    return numbers[0] if len(numbers) == 1 else f"{numbers[0]} – {numbers[-1]}"

@@ -1,0 +1,39 @@
+"""The texts that the rules of the lint check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from agreement.text import clauses
+from agreement.text.clauses import Clause, Document
+from agreement.text.redline import changes
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of an edition and, if there is one, of the previous edition, by language."""
+
+    bodies: Mapping[str, str]
+    titles: Mapping[str, str] | None = None
+    """``None``: the titles are unknown and are not checked."""
+    summaries: Mapping[str, str] | None = None
+    previous: Mapping[str, str] | None = None
+
+    @cached_property
+    def documents(self) -> dict[str, Document]:
+        return {language: clauses.parse(body) for language, body in self.bodies.items()}
+
+    @cached_property
+    def previous_documents(self) -> dict[str, Document]:
+        return {language: clauses.parse(body) for language, body in (self.previous or {}).items()}
+
+    @cached_property
+    def pairs(self) -> dict[str, list[tuple[Clause, Clause]]]:
+        """Pairs of units, previous and new, that are one clause, by language."""
+        found = {}
+        for language, new in self.documents.items():
+            if old := self.previous_documents.get(language):
+                found[language] = [(old.units[a], new.units[b]) for a, b in changes.align(old.units, new.units)]
+        return found

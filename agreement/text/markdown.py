@@ -1,0 +1,239 @@
+"""Where Python-Markdown would hide or change what a reader is bound by: links, tables, lists; and the words of a block.
+
+An ordered list keeps the numbers it is printed with (Markdown counts anew from 1, HTML from the first); a list that
+mixes numbers and bullets shows its numbers as text.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from typing import Any
+
+from markdown import Markdown, util
+from markdown.blockprocessors import OListProcessor, UListProcessor
+from markdown.extensions.tables import TableProcessor
+from markdown.inlinepatterns import BACKTICK_RE, LINK_RE, BacktickInlineProcessor, InlineProcessor, LinkInlineProcessor
+from markdown.util import AtomicString
+
+_ADDRESS = re.compile(r"(?:https?://|mailto:|tel:|[/#.])\S*\Z", re.I)
+_BLOCKS = frozenset("ul ol li blockquote table thead tbody tr p pre h1 h2 h3 h4 h5 h6 hr".split())
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_COUNTED = re.compile(r"(?:0|[1-9][0-9]{0,8})\.\Z")  # What HTML can print as an item's number.
+
+
+def install(md: Markdown) -> None:
+    """Replace the processors of Python-Markdown that would hide or change words."""
+    # An image is a request to a third party from every reader, in pages and in mails.
+    for pattern in "html entity reference short_reference image_link image_reference short_image_ref".split():
+        md.inlinePatterns.deregister(pattern)
+    md.inlinePatterns.register(_Link(LINK_RE, md), "link", 160)
+    md.inlinePatterns.register(_Code(BACKTICK_RE), "backtick", 190)
+    # ``Any``: what the registries hold differs between the versions of Python-Markdown.
+    emphasis: Any = md.inlinePatterns["em_strong"]
+    if hasattr(emphasis, "get_cached_result"):
+        md.inlinePatterns.register(_Emphasis(emphasis), "em_strong", 60)
+    md.inlinePatterns.register(_Blank(_Blank.RUN, md), "blank", 65)
+    md.inlinePatterns.register(_Mail(r"<(?:mailto:)?([\w.+-]+@[\w-]+(?:\.[\w-]+)+)>", md), "automail", 110)
+    processors = md.parser.blockprocessors
+    plain: Any = processors["table"]
+    processors.register(_Table(md.parser, plain.config), "table", 75)
+    processors.register(_Numbered(md.parser), "olist", 40)
+    processors.register(_Bulleted(md.parser), "ulist", 30)
+
+
+# ``handleMatch`` may return ``None`` for "no match", as Python-Markdown documents. Its stubs do not allow it, hence the
+# ignored overrides.
+class _Link(LinkInlineProcessor):
+    """A link leads somewhere and shows its words; anything else in ``[…](…)`` is text, shown as it was written."""
+
+    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
+        element, start, end = super().handleMatch(m, data)
+        if not isinstance(element, ET.Element):
+            return None, None, None
+        has_words = (element.text or "").strip() and not element.get("title")
+        if not has_words or not _ADDRESS.match(element.get("href", "")):
+            return None, None, None
+        return element, start, end
+
+
+class _Code(BacktickInlineProcessor):
+    """Keeps the spaces within the marks: without them two words may become one."""
+
+    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
+        element, start, end = super().handleMatch(m, data)
+        if isinstance(element, ET.Element):
+            if not element.text:
+                return None, start, end
+            before, code, after = util.code_escape(data[start:end]).partition(element.text)
+            spaces = " " * before[-1:].isspace(), " " * after[:1].isspace()
+            element.text = AtomicString(spaces[0] + code + spaces[1])
+        return element, start, end
+
+
+class _Emphasis(InlineProcessor):
+    """Python-Markdown 3.11 finds all emphasis of a paragraph at once and then loses its place at a mark without a pair.
+
+    ``**a ** b **c** * **word**`` would show "wor": what it remembers is compared with what stands there.
+    """
+
+    def __init__(self, plain: Any) -> None:
+        super().__init__(plain.pattern)
+        self.compiled_re = plain.compiled_re
+        self.plain, self.parsed = plain, ""
+
+    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
+        plain, place = self.plain, m.start(0)
+        if plain.regions:
+            start, _, _, end, *_ = plain.regions[plain.cache_index]
+            offset = place - (start if place == plain.cache_pos else plain.cache_pos)
+            if data[start + offset : end + offset] != self.parsed[start:end]:
+                plain.reset()
+        if not plain.regions:
+            self.parsed = data
+        return plain.handleMatch(m, data)
+
+
+class _Blank(InlineProcessor):
+    """Marks that stress nothing: «___» to be filled in, 20__ г., the asterisk of «Тариф*, услуга*».
+
+    Python-Markdown would pair them over everything between and show neither. A run opens emphasis before a word,
+    closes one after a word, and four underscores are a line to write on.
+    """
+
+    RUN = r"(?<![*_])(?:\*+|_+)(?![*_])"
+    _RUN = re.compile(RUN)
+    _BEFORE = re.compile(r"[^\s»”)\]}.,;:!?…/]")
+    _AFTER = re.compile(r"[^\s«„(\[{/]")
+
+    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
+        line = m[0].startswith("____")
+        if not line and (self._opens(m, data) or (self._closes(m, data) and self._open(m, data))):
+            return None, None, None
+        return m[0], m.start(0), m.end(0)
+
+    def _opens(self, m: re.Match[str], data: str) -> bool:
+        quoted = data[m.start() - 1 : m.start()] == data[m.end() : m.end() + 1] == '"'
+        return not quoted and self._BEFORE.match(data, m.end()) is not None
+
+    def _closes(self, m: re.Match[str], data: str) -> bool:
+        return m.start() > 0 and self._AFTER.match(data, m.start() - 1) is not None
+
+    def _open(self, m: re.Match[str], data: str) -> bool:
+        """Does a mark before this one wait for its pair?"""
+        waiting = 0
+        for run in self._RUN.finditer(data, 0, m.start()):
+            if run[0][0] != m[0][0]:
+                continue
+            if waiting and self._closes(run, data):
+                waiting = max(0, waiting - len(run[0]))
+            elif self._opens(run, data):
+                waiting += len(run[0])
+        return waiting > 0
+
+
+class _Mail(InlineProcessor):
+    """``<name@host>``: Python-Markdown's own would write the letters as numbers, and some of them wrongly."""
+
+    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
+        element = ET.Element("a", {"href": f"mailto:{m[1]}"})
+        element.text = AtomicString(m[1])
+        return element, m.start(0), m.end(0)
+
+
+class _Table(TableProcessor):
+    """A row with more cells than the head would lose the last ones: then it is no table, and shown as written."""
+
+    def test(self, parent: ET.Element, block: str) -> bool:
+        if not super().test(parent, block):
+            return False
+        rows = [self._split_row(row.strip(" ")) for row in block.split("\n")]  # type: ignore[attr-defined]  # Not in the stubs.
+        return all(len(row) <= len(rows[0]) for row in rows)
+
+
+class _Numbered(OListProcessor):
+    """Items know the mark they were written with; :func:`number` prints it."""
+
+    def run(self, parent: ET.Element, blocks: list[str]) -> None:
+        marks = [match[1] for match in map(self.CHILD_RE.match, blocks[0].split("\n")) if match]
+        last = self.lastChild(parent)
+        if last is None or last.tag not in {"ol", "ul"}:
+            last = parent if parent.tag in {"ol", "ul"} else None
+        known = 0 if last is None else len(last)
+        super().run(parent, blocks)
+        items = self.lastChild(parent) if last is None else last
+        for item, mark in zip([] if items is None else items[known:], marks, strict=False):
+            item.set("value", mark)
+
+
+class _Bulleted(_Numbered, UListProcessor):
+    """The same of a list that begins with a bullet."""
+
+
+def print_numbers(root: ET.Element) -> None:
+    """Print the numbers of all lists as they were written."""
+    for items in [element for element in root.iter() if element.tag in {"ol", "ul"}]:
+        marks = [item.attrib.pop("value", "") for item in items]
+        items.attrib.pop("start", None)
+        counted = all(map(_COUNTED.match, marks))
+        items.tag = "ol" if counted else "ul"
+        for item, mark in zip(items, marks, strict=True):
+            if counted:
+                item.set("value", mark[:-1])
+            elif mark[:1].isdigit():
+                first = item[0] if len(item) and item[0].tag == "p" and not (item.text or "").strip() else item
+                first.text = f"{mark} {(first.text or '').lstrip()}"
+
+
+def text_lines(block: ET.Element) -> Iterator[str]:
+    """The words of a block as a reader sees them: one line for a paragraph, a list item or a row of a table.
+
+    The address of a link is part of a contract too: it stands in brackets after the words of the link.
+    """
+    if block.tag in {"ul", "ol", "blockquote", "table", "thead", "tbody"}:
+        for child in block:
+            yield from text_lines(child)
+        return
+    if mark := block.get("value"):
+        lines = list(_lines(block))
+        yield " ".join([f"{mark}.", *lines[:1]])
+        yield from lines[1:]
+        return
+    yield from _lines(block)
+
+
+def _lines(block: ET.Element) -> Iterator[str]:
+    if any(child.tag in _BLOCKS for child in block):
+        loose = block.text or ""
+        for child in block:
+            if child.tag in _BLOCKS:
+                yield from _line(loose)
+                yield from text_lines(child)
+                loose = child.tail or ""
+            else:
+                loose += _text(child) + (child.tail or "")
+        yield from _line(loose)
+        return
+    yield from _line(" | ".join(_text(cell) for cell in block) if block.tag == "tr" else _text(block))
+
+
+def _text(element: ET.Element) -> str:
+    if not len(element) and element.tag != "a":
+        return element.text or ""
+    text = "".join([element.text or "", *(_text(child) + (child.tail or "") for child in element)])
+    if element.tag == "a" and (href := element.get("href")):
+        words, target = _unescaped(text).strip(), _unescaped(href).removeprefix("mailto:")
+        if target not in {words, f"tel:{words}"}:
+            return f"{text} ({target})"
+    return text
+
+
+def _unescaped(text: str) -> str:
+    return _ENTITY.sub(lambda match: html.unescape(match[0]), text) if "&" in text else text
+
+
+def _line(text: str) -> Iterator[str]:
+    if line := " ".join(_unescaped(text).split()):
+        yield line

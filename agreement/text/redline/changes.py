@@ -1,0 +1,270 @@
+"""What changed between two editions, clause by clause and word by word, as data. ``sentences.py`` writes it in words.
+
+Units are paired first (:func:`align`), then each pair is compared by words. Four facts about a pair are separate:
+its text changed, it was renumbered, it was moved, only its formatting changed; a unit without a pair was inserted or
+deleted. The word runs of all pairs restore either text byte for byte.
+
+Likeness is Dice's coefficient of the words. In the real pair, in both languages, edited clauses have 0.79–0.97 and
+the best unrelated pair has 0.53; by number alone 5 of the 29 units would be compared with a stranger.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from agreement.text.clauses import Clause, Document
+from agreement.text.redline.words import WORD, Run, compare, longest_increasing, merged_runs, too_large
+
+#: A pair is one clause if its words, number and section are alike to this degree.
+THRESHOLD = 0.6
+SAME_NUMBER, SAME_SECTION = 0.1, 0.05
+#: Of so few words one says little: with the same number they are one clause if they share any, or hardly have any.
+SHORT, SHORTEST = 8, 3
+HEADINGS = frozenset({"title", "section", "heading"})
+#: Words as frequent as this say nothing about which clause is which.
+FREQUENT = 16
+
+Correction = tuple[str | None, str | None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One unit of the old edition, of the new, or of both; the facts about it do not exclude each other."""
+
+    old: Clause | None
+    new: Clause | None
+    moved: bool = False
+
+    @property
+    def unit(self) -> Clause:
+        """The unit of the new edition, or of the old one where it was deleted."""
+        unit = self.new or self.old
+        assert unit  # noqa: S101 - a change is of something
+        return unit
+
+    @property
+    def inserted(self) -> bool:
+        return self.old is None
+
+    @property
+    def deleted(self) -> bool:
+        return self.new is None
+
+    @property
+    def text_changed(self) -> bool:
+        """Do the words differ? A reference that follows a renumbering counts; numbers and Markdown do not."""
+        return bool(self.old and self.new) and self._texts[0] != self._texts[1]
+
+    @property
+    def renumbered(self) -> bool:
+        """Does the number differ, as printed? (Two letters at one place, ә and б, are two numbers.)"""
+        if not self.old or not self.new:
+            return False
+        return (self.old.number, self.old.kind) != (self.new.number, self.new.kind)
+
+    @property
+    def reformatted(self) -> bool:
+        """Do only Markdown and white space differ, with the words the same?"""
+        if not self.old or not self.new or self.text_changed:
+            return False
+        return _body(self.old) != _body(self.new)
+
+    @property
+    def unchanged(self) -> bool:
+        return bool(self.old and self.new) and not (
+            self.text_changed or self.renumbered or self.moved or self.reformatted
+        )
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """From the old source to the new, byte for byte."""
+        old, new = self.old.source if self.old else "", self.new.source if self.new else ""
+        if old == new or not self.old or not self.new:
+            return compare(old, new)
+        a, b = _position(old, self._texts[0]), _position(new, self._texts[1])
+        if a < 0 or b < 0:
+            return compare(old, new)
+        # Plain text stands in its source as it is: the words need no second comparison.
+        ends = old[a + len(self._texts[0]) :], new[b + len(self._texts[1]) :]
+        runs = (*compare(old[:a], new[:b]), *self.words, *compare(*ends))
+        return merged_runs(
+            (run.kind == "equal", *(("", run.text) if run.kind == "insert" else (run.text, ""))) for run in runs
+        )
+
+    @cached_property
+    def words(self) -> tuple[Run, ...]:
+        """From the old words to the new: what a reader is shown."""
+        return compare(*self._texts)
+
+    @property
+    def replaced(self) -> bool:
+        """Was a part too large to be compared word by word? Then one deletion and one insertion stand for it."""
+        # Words that difflib compared hardly meet across a change: it would have kept them.
+        return self.text_changed and any(
+            deleted.kind == "delete" and inserted.kind == "insert" and too_large(deleted.text, inserted.text)
+            for deleted, inserted in pairwise(self.words)
+        )
+
+    @property
+    def _texts(self) -> tuple[str, str]:
+        return self.old.text if self.old else "", self.new.text if self.new else ""
+
+
+@dataclass(frozen=True)
+class Redline:
+    """All units of both editions in the new edition's order; a deleted one stands where it stood."""
+
+    changes: tuple[Change, ...]
+
+    @cached_property
+    def changed(self) -> tuple[Change, ...]:
+        return tuple(change for change in self.changes if not change.unchanged)
+
+
+def redline(old: Document, new: Document, corrections: Iterable[Correction] = ()) -> Redline:
+    """Compare two editions of one language. ``corrections`` as in :func:`align`."""
+    pairs = align(old.units, new.units, corrections)
+    partner = {b: a for a, b in pairs}
+    in_order = longest_increasing([a for _, a in sorted((b, a) for a, b in pairs)])
+    deleted = set(range(len(old.units))) - {a for a, _ in pairs}
+    deleted_after: dict[int, list[int]] = defaultdict(list)  # Deleted units by the unit in order that they follow.
+    last = -1
+    for index in range(len(old.units)):
+        if index in deleted:
+            deleted_after[last].append(index)
+        elif index in in_order:
+            last = index
+    sections = {old.units[a].number: new.units[b].number for a, b in pairs if old.units[a].kind == "section"}
+    changes = [Change(old.units[index], None) for index in deleted_after[-1]]
+    for index, unit in enumerate(new.units):
+        place = partner.get(index)
+        old_unit = None if place is None else old.units[place]
+        moved = old_unit is not None and (place not in in_order or _section_changed(old_unit, unit, sections))
+        changes.append(Change(old_unit, unit, moved))
+        if place is not None and place in in_order:
+            changes += [Change(old.units[other], None) for other in deleted_after[place]]
+    return Redline(tuple(changes))
+
+
+def align(
+    old: Sequence[Clause], new: Sequence[Clause], corrections: Iterable[Correction] = ()
+) -> list[tuple[int, int]]:
+    """Pairs of places, old and new, that are one clause: each place at most once, in the old order.
+
+    Equal text comes first, then the most alike, with a bonus for the same number and section. A correction is a pair
+    of numbers that are one clause, or a number and ``None``: deleted, or inserted. It wins over likeness; one that
+    names an unknown number is passed over. Costs about as much as reading both texts once.
+    """
+    free_old, free_new = dict.fromkeys(range(len(old))), dict.fromkeys(range(len(new)))
+    pairs: list[tuple[int, int]] = []
+
+    def pair(a: int, b: int) -> None:
+        pairs.append((a, b))
+        del free_old[a], free_new[b]
+
+    for was, now in corrections:
+        a = next((index for index in free_old if was and old[index].number == was), None)
+        b = next((index for index in free_new if now and new[index].number == now), None)
+        if a is not None and b is not None:
+            pair(a, b)
+        elif a is not None and now is None:
+            del free_old[a]
+        elif b is not None and was is None:
+            del free_new[b]
+    for a, b in _equal_pairs(old, new, free_old, free_new):
+        pair(a, b)
+    scores = sorted(
+        _scored_pairs(old, new, tuple(free_old), tuple(free_new)), key=lambda found: (-found[0], *found[1:])
+    )
+    for _score, a, b in scores:
+        if a in free_old and b in free_new:
+            pair(a, b)
+    return sorted(pairs)
+
+
+# Pairs
+
+
+def _equal_pairs(
+    old: Sequence[Clause], new: Sequence[Clause], left: Iterable[int], right: Iterable[int]
+) -> list[tuple[int, int]]:
+    """Pairs with the same words: at the same number if it can be, then in order."""
+    pairs: list[tuple[int, int]] = []
+    left, right = dict.fromkeys(left), dict.fromkeys(right)
+    for by_number in (True, False):
+        places: dict[object, list[int]] = defaultdict(list)
+        for b in reversed(right):
+            places[_identity(new[b], by_number=by_number)].append(b)
+        for a in list(left):
+            if waiting := places.get(_identity(old[a], by_number=by_number)):
+                pairs.append((a, waiting[-1]))
+                del left[a], right[waiting.pop()]
+    return pairs
+
+
+def _identity(unit: Clause, *, by_number: bool) -> object:
+    # Without words a unit is nothing but its number.
+    number = unit.number if by_number or not unit.text else ""
+    return unit.text, number, unit.kind in HEADINGS
+
+
+def _scored_pairs(
+    old: Sequence[Clause], new: Sequence[Clause], left: Iterable[int], right: Iterable[int]
+) -> Iterator[tuple[float, int, int]]:
+    """(score, old, new) of every pair that may be one clause. Words that many units share do not propose pairs."""
+    bags = {b: set(WORD.findall(new[b].text.lower())) for b in right}
+    where: dict[str, list[int]] = defaultdict(list)
+    for b, bag in bags.items():
+        for word in bag:
+            where[word].append(b)
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for b in right:
+        numbers[new[b].number or new[b].kind].append(b)
+    for a in left:
+        unit = old[a]
+        bag = set(WORD.findall(unit.text.lower()))
+        shared: Counter[int] = Counter()
+        for word in bag:
+            places = where.get(word, ())
+            if len(places) <= FREQUENT:
+                shared.update(places)
+        candidates = [b for b, _ in shared.most_common(4)] + numbers[unit.number or unit.kind][:4]
+        for b in dict.fromkeys(candidates):
+            other = new[b]
+            if (unit.kind in HEADINGS) != (other.kind in HEADINGS):
+                continue
+            common, longer = len(bag & bags[b]), max(len(bag), len(bags[b]))
+            score = 2 * common / ((len(bag) + len(bags[b])) or 1)
+            brief = bool(unit.number) and unit.number == other.number and longer <= (SHORT if common else SHORTEST)
+            if unit.number and unit.number == other.number:
+                score += SAME_NUMBER
+            if unit.number.partition(".")[0] == other.number.partition(".")[0]:
+                score += SAME_SECTION
+            # A title stays the title whatever it says; so does a heading of one section.
+            if score >= THRESHOLD or brief or (unit.kind == other.kind == "title"):
+                yield score, a, b
+
+
+def _section_changed(old: Clause, new: Clause, sections: dict[str, str]) -> bool:
+    """Does it stand in another section than the one its old section became?"""
+    if not old.parent or not new.parent:
+        return False
+    was, now = old.parent.partition(".")[0].partition("-")[0], new.parent.partition(".")[0].partition("-")[0]
+    return sections.get(was, was) != now
+
+
+def _position(source: str, text: str) -> int:
+    """Where the text stands in its source, whole and last; -1 if Markdown or line breaks are between."""
+    place = len(source.rstrip()) - len(text)
+    whole = text and source.startswith(text, max(place, 0)) and (place == 0 or source[place - 1].isspace())
+    return place if whole and place >= 0 else -1
+
+
+def _body(unit: Clause) -> str:
+    source = unit.source.strip()
+    return re.sub(r"[#\s*_]*" + re.escape(unit.label), "", source, count=1).strip() if unit.label else source

@@ -1,0 +1,197 @@
+"""A redline in words: the facts about a change, one line that sums all up, plain text for mail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agreement.text.redline.changes import Change, Redline
+from agreement.text.redline.words import Run
+
+#: Facts about a unit and names of units, in each language. Mails name the facts in this order.
+PHRASES = {
+    "kk": {
+        "reworded": "өзгертілді",
+        "inserted": "қосылды",
+        "deleted": "алып тасталды",
+        "renumbered": "бұрынғы нөмірі {was}",
+        "unnumbered": "бұрын нөмірсіз болған",
+        "moved": "орны ауыстырылды",
+        "reformatted": "ресімделуі ғана өзгерді",
+        "replaced": "толығымен ауыстырылды: сөзбе-сөз салыстыру үшін тым ұзын",
+        "title": "атауы",
+        "text": "нөмірсіз мәтін",
+        "note": "ескерту",
+        "heading": "тақырып",
+        "none": "Мәтін өзгерген жоқ.",
+    },
+    "ru": {
+        "reworded": "изменён текст",
+        "inserted": "добавлено",
+        "deleted": "исключено",
+        "renumbered": "прежний номер {was}",
+        "unnumbered": "прежде без номера",
+        "moved": "изменено место",
+        "reformatted": "изменено только оформление",
+        "replaced": "заменено целиком: слишком длинно для пословного сравнения",
+        "title": "название",
+        "text": "текст без номера",
+        "note": "примечание",
+        "heading": "заголовок",
+        "none": "Текст не изменился.",
+    },
+    "en": {
+        "reworded": "reworded",
+        "inserted": "added",
+        "deleted": "deleted",
+        "renumbered": "formerly {was}",
+        "unnumbered": "formerly without a number",
+        "moved": "moved",
+        "reformatted": "formatting only",
+        "replaced": "replaced as a whole: too long to compare word by word",
+        "title": "title",
+        "text": "unnumbered text",
+        "note": "note",
+        "heading": "heading",
+        "none": "Nothing changed.",
+    },
+}
+#: The parts of the summary: after 1, after 2–4, after 5 and more (Russian); the noun stands in the first part only.
+_COUNTS = {
+    "kk": {
+        "reworded": ("{n} тармақ өзгертілді",) * 3,
+        "inserted": ("{n} тармақ қосылды",) * 3,
+        "deleted": ("{n} тармақ алып тасталды",) * 3,
+        "renumbered": ("{n} тармақтың нөмірі өзгерді",) * 3,
+        "moved": ("{n} тармақтың орны ауысты",) * 3,
+        "reformatted": ("{n} тармақтың ресімделуі ғана өзгерді",) * 3,
+        "outside": ("тармақтардан тыс мәтін өзгерді",) * 3,
+    },
+    "ru": {
+        "noun": ("пункт", "пункта", "пунктов"),
+        "reworded": ("{n} {noun} изменён", "{n} {noun} изменены", "{n} {noun} изменено"),
+        "inserted": ("{n} {noun} добавлен", "{n} {noun} добавлены", "{n} {noun} добавлено"),
+        "deleted": ("{n} {noun} исключён", "{n} {noun} исключены", "{n} {noun} исключено"),
+        "renumbered": ("{n} {noun} перенумерован", "{n} {noun} перенумерованы", "{n} {noun} перенумеровано"),
+        "moved": ("{n} {noun} перемещён", "{n} {noun} перемещены", "{n} {noun} перемещено"),
+        "reformatted": ("в {n} пункте изменено только оформление",) + ("в {n} пунктах изменено только оформление",) * 2,
+        "outside": ("изменён текст вне пунктов",) * 3,
+    },
+    "en": {
+        "noun": ("clause", "clauses", "clauses"),
+        "reworded": ("{n} {noun} changed",) * 3,
+        "inserted": ("{n} {noun} added",) * 3,
+        "deleted": ("{n} {noun} deleted",) * 3,
+        "renumbered": ("{n} {noun} renumbered",) * 3,
+        "moved": ("{n} {noun} moved",) * 3,
+        "reformatted": ("formatting alone changed in {n} clause",) + ("formatting alone changed in {n} clauses",) * 2,
+        "outside": ("text outside the clauses changed",) * 3,
+    },
+}
+
+#: Characters of unchanged text on either side of a change where a clause is quoted in part, which begins to be worth it
+#: at three times as many.
+CONTEXT_CHARACTERS = 150
+
+_MARKS = re.compile(r"(?<=\[)(?=-)|(?<=-)(?=\])|(?<=\{)(?=\+)|(?<=\+)(?=\})")
+
+
+def facts(change: Change) -> tuple[str, ...]:
+    """The facts about a unit, as keys of ``PHRASES``: none if it is unchanged, else one or more."""
+    known = {
+        "inserted": change.inserted,
+        "deleted": change.deleted,
+        "reworded": change.text_changed and not change.replaced,
+        "replaced": change.replaced,
+        "renumbered": change.renumbered,
+        "moved": change.moved,
+        "reformatted": change.reformatted,
+    }
+    return tuple(fact for fact, is_true in known.items() if is_true)
+
+
+def summary(redline: Redline, language: str) -> str:
+    """One sentence: "4 clauses changed, 2 added, 1 deleted, 5 renumbered." ``language`` is kk, ru or en.
+
+    Sections and sub-clauses count as clauses. A clause counts under each of its facts.
+    """
+    counts = dict.fromkeys(("reworded", "inserted", "deleted", "renumbered", "moved", "reformatted", "outside"), 0)
+    for change in redline.changed:
+        numbered = any(unit and unit.number for unit in (change.old, change.new))
+        for fact in facts(change) if numbered else ("outside",):
+            counts["reworded" if fact == "replaced" else fact] += 1
+    forms = _COUNTS[language]
+    parts: list[str] = []
+    for fact, count in counts.items():
+        if count:
+            form = _plural(count, language)
+            words = forms[fact][form]
+            if parts:
+                words = words.replace(" {noun}", "")
+            noun = forms["noun"][form] if "noun" in forms else ""
+            parts.append(words.format(n=count, noun=noun))
+    line = ", ".join(parts)
+    return f"{line[0].upper()}{line[1:]}." if line else PHRASES[language]["none"]
+
+
+def _plural(count: int, language: str) -> int:
+    """0 for one, 1 for a few, 2 for many (CLDR's Russian rule; English has 0 and 2)."""
+    if language != "ru":
+        return 0 if count == 1 else 2
+    if count % 10 == 1 and count % 100 != 11:
+        return 0
+    return 1 if 2 <= count % 10 <= 4 and not 12 <= count % 100 <= 14 else 2
+
+
+def describe(change: Change, fact: str, language: str) -> str:
+    """One of the ``facts`` about a change in words: "reworded", "formerly 4.1."."""
+    number = change.old.label if change.old else ""
+    return PHRASES[language]["unnumbered" if fact == "renumbered" and not number else fact].format(was=number)
+
+
+def shortened(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """The runs with ``…`` for unchanged words far from a change; where nothing changed, the first words are kept."""
+    last = len(runs) - 1
+    return tuple(
+        Run("equal", _without_middle(run.text, head=not last or index > 0, tail=index < last))
+        if run.kind == "equal"
+        else run
+        for index, run in enumerate(runs)
+    )
+
+
+def _without_middle(text: str, *, head: bool, tail: bool) -> str:
+    """The text without its middle, or one of its ends, in whole words, if it is long."""
+    if len(text) <= 3 * CONTEXT_CHARACTERS:
+        return text
+    begins = text[:CONTEXT_CHARACTERS].rpartition(" ")[0] or text[:CONTEXT_CHARACTERS]
+    ends = text[-CONTEXT_CHARACTERS:].partition(" ")[2] or text[-CONTEXT_CHARACTERS:]
+    return f"{begins} … {ends}" if head and tail else f"{begins} …" if head else f"… {ends}"
+
+
+def plain_text(redline: Redline, language: str, *, whole: bool = False, brief: bool = False) -> str:
+    """The redline as plain text, for mail: ``[-deleted-] {+inserted+}``, one paragraph a unit; ``brief``: each
+    ``shortened``.
+
+    The same signs in the texts themselves are parted by a backslash (``[\\-``), so that every mark is a mark.
+    """
+    words = PHRASES[language]
+    paragraphs = []
+    for change in redline.changes if whole else redline.changed:
+        unit = change.unit
+        known = "; ".join(describe(change, fact, language) for fact in facts(change))
+        name = unit.label or words.get(unit.kind, "")
+        head = f"{name} ({known})" if known else name
+        runs = shortened(change.words) if brief else change.words
+        text = "".join(map(_marked, runs)).replace("-]{+", "-] {+")
+        paragraphs.append(f"{head}\n{text}".strip())
+    return "\n\n".join(paragraphs) + "\n" if paragraphs else words["none"] + "\n"
+
+
+def _marked(run: Run) -> str:
+    text = _MARKS.sub(r"\\", run.text)
+    bare = text.strip()
+    if run.kind == "equal" or not bare:
+        return text
+    before, after = text.split(bare)
+    return f"{before}[-{bare}-]{after}" if run.kind == "delete" else f"{before}{{+{bare}+}}{after}"

@@ -1,0 +1,201 @@
+"""The page on which a signed-in user accepts the editions in force, or does not accept them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from django.core.exceptions import BadRequest
+from django.db import transaction
+from django.http import Http404, HttpResponse, HttpResponseRedirect, QueryDict
+from django.utils import timezone
+from django.utils.http import urlencode
+
+from agreement import conf
+from agreement.acceptance import consents, requests
+from agreement.editions.changes import Comparison
+from agreement.editions.display import DisplayedEdition
+from agreement.editions.timeline import Timeline, fresh_timelines
+from agreement.models import Acceptance, AcceptanceKind, Edition, StaleEditionError, WithdrawnError
+from agreement.models.agreements import AcceptanceMode
+from agreement.models.succession import EditionDates
+from agreement.text import languages
+from agreement.views.account import (
+    DisplayedAcceptance,
+    account_page,
+    display_acceptance,
+    next_path,
+    user_acceptances,
+    without_cancelled,
+)
+from agreement.views.base import Visit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptanceQuestion:
+    """One edition that a user may accept, and the changes since the edition that they accepted last."""
+
+    displayed: DisplayedEdition
+    last: DisplayedAcceptance | None
+    missed: tuple[DisplayedEdition, ...] = ()
+    """The editions after the last accepted one, in order; the edition of this question is the last of them."""
+    changes: Comparison | None = None
+    """The changes from the last accepted edition to this one."""
+    is_accepted: bool = False
+    """Has the user accepted this edition, or one from which it differs in wording alone?"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostedAnswer:
+    """What the form states about the edition that it displayed."""
+
+    slug: str
+    number: int
+    digest: str
+    language: str
+
+
+@account_page("GET", "HEAD", "POST")
+def accept(visit: Visit, slug: str) -> HttpResponse:
+    """Ask about an agreement and about all others that this user must still accept, and record the answer.
+
+    If another edition is in force by then, or its text is another one, the answer is 409 with the new question, and
+    nothing is recorded.
+    """
+    timeline, posted = visit.timeline(slug), visit.request.POST
+    if visit.request.method != "POST":
+        return _question_page(visit, timeline)
+    answers = list(_posted_answers(posted, slug))
+    if posted.get("decision") == "decline":
+        context = {"slug": slug, "next": next_path(visit.request)}
+        return visit.render("agreement/account/decline.html", context)
+    try:
+        with transaction.atomic():
+            for answer in answers:
+                _record(visit, answer)
+            consents.give(visit.request.user, _posted_consents(posted))
+    except WithdrawnError:
+        return _redirect_to_withdrawal(visit)
+    except (StaleEditionError, consents.StaleWording):
+        # The edition may have changed since this request began, so the dates are read again.
+        again = Visit(visit.request, timezone.now(), fresh_timelines(), {})
+        return _question_page(again, again.timeline(slug), stale=True)
+    return HttpResponseRedirect(next_path(visit.request) or visit.path("record"))
+
+
+def _posted_answers(posted: QueryDict, slug: str) -> Iterable[PostedAnswer]:
+    """One answer for each edition that the form displayed. Raises ``BadRequest``."""
+    if posted.get("decision") not in {"accept", "decline"}:
+        raise BadRequest("decision must be accept or decline.")
+    others = sorted(name.partition(":")[2] for name in posted if name.startswith("edition:"))
+    for name, suffix in [(slug, ""), *((other, f":{other}") for other in others if other != slug)]:
+        number, digest, language = (posted.get(f"{field}{suffix}", "") for field in ("edition", "digest", "language"))
+        if not (number.isascii() and number.isdecimal() and len(number) <= 10) or language not in languages.LANGUAGES:
+            raise BadRequest("edition must be a number, and language kk or ru.")
+        yield PostedAnswer(name, int(number), digest, language)
+
+
+def _posted_consents(posted: QueryDict) -> list[tuple[str, str]]:
+    """The ticked consents: the name of each purpose and the digest of the words beside its checkbox."""
+    return [(name.partition(":")[2], posted.get(name, "")) for name in posted if name.startswith("consent:")]
+
+
+def _record(visit: Visit, answer: PostedAnswer) -> None:
+    dated = next((one for one in visit.timeline(answer.slug).editions if one.number == answer.number), None)
+    if dated is None or dated.digest != answer.digest:
+        raise StaleEditionError(f"{answer.slug} {answer.number}")
+    edition: Edition = Edition.objects.get(pk=dated.pk)
+    Acceptance.objects.record(
+        user=visit.request.user,
+        edition=edition,
+        digest=answer.digest,
+        language=answer.language,
+        kind=AcceptanceKind.EXPLICIT,
+        request_details=requests.details(visit.request),
+    )
+
+
+def _question_page(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpResponse:
+    """3 queries, 2 for each edition that is asked about, and 1 if the site asks for consents to data."""
+    accepted = user_acceptances(visit)
+    wanted = _edition_to_accept(visit, timeline, accepted[timeline.key])
+    if wanted is None:
+        raise Http404
+    if _may_not_accept_again(visit, timeline):
+        return _redirect_to_withdrawal(visit)
+    questions = [_question(visit, timeline, wanted, accepted[timeline.key])]
+    for other in visit.timelines.agreements.values():
+        if other.key != timeline.key and other.acceptance_mode == AcceptanceMode.BY_CONFIRMATION:
+            rows = accepted[other.key]
+            edition = _edition_to_accept(visit, other, rows)
+            if edition and not _is_accepted(other, edition, rows) and not _may_not_accept_again(visit, other):
+                questions.append(_question(visit, other, edition, rows))
+    language = questions[0].displayed.language
+    context = {
+        "slug": timeline.slug,
+        "questions": questions,
+        "open_questions": [question for question in questions if not question.is_accepted],
+        "other_language": next(code for code in languages.LANGUAGES if code != language),
+        "consents": consents.open_purposes(visit.request.user.pk, language),
+        "next": next_path(visit.request),
+        "stale": stale,
+    }
+    response = visit.render("agreement/account/acceptance.html", context)
+    response.status_code = 409 if stale else 200
+    return response
+
+
+def _edition_to_accept(visit: Visit, timeline: Timeline, rows: Sequence[Acceptance]) -> EditionDates | None:
+    """The edition in force. If it is accepted and the site lets users accept an announced edition: the next one."""
+    in_force, site = timeline.in_force(visit.at), conf.get()
+    if site.ACCEPT_ANNOUNCED and site.SHOW_SCHEDULED and (in_force is None or _is_accepted(timeline, in_force, rows)):
+        return timeline.announced(visit.at) or in_force
+    return in_force
+
+
+def _is_accepted(timeline: Timeline, edition: EditionDates, rows: Sequence[Acceptance]) -> bool:
+    # Not the last acceptance alone: a user who has accepted the next edition is still bound by this one.
+    counting = {dated.pk for dated in timeline.counting_editions(edition)}
+    return any(row.edition_id in counting and getattr(row, "current", False) for row in rows)
+
+
+def _may_not_accept_again(visit: Visit, timeline: Timeline) -> bool:
+    """Has the user withdrawn so that only an officer may record another acceptance? A form that asked about this
+    agreement would be refused as a whole.
+    """
+    withdrawal = Acceptance.objects.withdrawal_in_effect(user_key=visit.request.user.pk, agreement=timeline.key)
+    return withdrawal is not None and not withdrawal.may_accept_again
+
+
+def _redirect_to_withdrawal(visit: Visit) -> HttpResponse:
+    """To the page that states the effect of the withdrawal, for a user who may not accept again on their own."""
+    path, following = visit.path("withdraw"), next_path(visit.request)
+    return HttpResponseRedirect(f"{path}?{urlencode({'next': following})}" if following else path)
+
+
+def _question(
+    visit: Visit, timeline: Timeline, edition: EditionDates, rows: Sequence[Acceptance]
+) -> AcceptanceQuestion:
+    new = _in_requested_language(visit, visit.display(timeline, edition))
+    is_accepted = _is_accepted(timeline, edition, rows)
+    last = next((row for row in reversed(without_cancelled(rows)) if (row.edition.number or 0) <= edition.number), None)
+    if last is None or last.edition_id == edition.pk:
+        displayed = display_acceptance(last, timeline, new) if last else None
+        return AcceptanceQuestion(displayed=new, last=displayed, is_accepted=is_accepted)
+    since = [dated for dated in timeline.binding if (last.edition.number or 0) < dated.number <= edition.number]
+    missed = visit.display_without_texts((timeline, dated) for dated in since)
+    old_edition = Edition.objects.select_related("agreement").get(pk=last.edition_id)
+    old = replace(DisplayedEdition.from_timeline(old_edition, timeline, visit.at), language=new.language)
+    return AcceptanceQuestion(
+        displayed=new,
+        last=display_acceptance(last, timeline, old),
+        missed=tuple(replace(one, language=new.language) for one in missed),
+        changes=Comparison(old, new),
+        is_accepted=is_accepted,
+    )
+
+
+def _in_requested_language(visit: Visit, edition: DisplayedEdition) -> DisplayedEdition:
+    """The edition in the language of ``?language=``, or of the posted form; else in the language of the page."""
+    language = visit.request.POST.get("language") or visit.request.GET.get("language")
+    return replace(edition, language=language) if language in languages.LANGUAGES else edition

@@ -1,0 +1,205 @@
+"""Editions for programs: JSON that ``schema.json`` describes, and the page's JSON-LD.
+
+The JSON has both texts, so it is the same bytes at the address of every language. The Kazakh address is canonical.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.http import Http404, HttpResponse
+from django.utils.encoding import iri_to_uri
+from django.utils.safestring import SafeString, mark_safe
+
+from agreement.acceptance.answers import problem
+from agreement.editions.display import DisplayedEdition
+from agreement.models import Edition
+from agreement.models.succession import State
+from agreement.seal import manifest
+from agreement.text import clauses, languages
+from agreement.views.base import Visit, page
+from agreement.views.cache import ANY_ORIGIN
+
+SCHEMA = (Path(__file__).parent / "schema.json").read_bytes()
+
+Json = dict[str, Any]
+
+
+def json_view(view: Callable[..., Json]) -> Callable[..., Any]:
+    """Make a view that returns an object into one that answers in JSON; 404 is a problem (RFC 9457)."""
+
+    @page()
+    @wraps(view)
+    def respond(visit: Visit, **arguments: Any) -> HttpResponse:
+        match, base = visit.request.resolver_match, canonical_language()
+        links = {"describedby": visit.url("schema", language=base)}
+        try:
+            content = json.dumps(view(visit, **arguments), ensure_ascii=False, separators=(",", ":")) + "\n"
+        except Http404:
+            response, language = problem(status=404, kind="about:blank", title="Not Found", detail=NOT_FOUND), "en"
+        else:
+            response = HttpResponse(content, content_type="application/json")
+            name = str(match.url_name) if match else ""
+            links["canonical"] = visit.url(name, *arguments.values(), language=base)
+            language = ", ".join(languages.LANGUAGES)
+        response.headers["Content-Language"] = language
+        response.headers["Link"] = ", ".join(f'<{iri_to_uri(path)}>; rel="{name}"' for name, path in links.items())
+        for name, value in ANY_ORIGIN.items():
+            response.headers[name] = value
+        return response
+
+    return respond
+
+
+NOT_FOUND = "No such edition is public; editions.json of an agreement names those that are."
+
+
+@json_view
+def current(visit: Visit, slug: str) -> Json:
+    """The edition in force, as ``edition`` gives it; none before the first. 1 query."""
+    timeline = visit.timeline(slug)
+    in_force = timeline.in_force(visit.at)
+    if in_force is None:
+        raise Http404
+    return _with_clauses(visit, visit.display(timeline, in_force))
+
+
+@json_view
+def editions(visit: Visit, slug: str) -> Json:
+    """Every public edition without its text, the newest first. 1 query."""
+    timeline = visit.timeline(slug)
+    in_force = timeline.in_force(visit.at)
+    displayed = visit.display_without_texts((timeline, edition) for edition in reversed(visit.public(timeline)))
+    return {
+        "agreement": slug,
+        "time_zone": timeline.time_zone,
+        "in_force": in_force.number if in_force else None,
+        "editions": [_edition_facts(visit, one) for one in displayed],
+    }
+
+
+@json_view
+def edition(visit: Visit, slug: str, number: int) -> Json:
+    """An edition with its clauses in both languages. 1 query."""
+    timeline = visit.timeline(slug)
+    return _with_clauses(visit, visit.display(timeline, visit.edition(timeline, number)))
+
+
+@page()
+def schema(visit: Visit) -> HttpResponse:
+    """The JSON Schema (2020-12) of all these answers."""
+    return HttpResponse(SCHEMA, headers={"Content-Type": "application/schema+json"} | ANY_ORIGIN)
+
+
+def canonical_language() -> str:
+    """The language whose address stands for all of them: Kazakh, unless the site has no Kazakh pages."""
+    known = dict(settings.LANGUAGES)
+    return next((language for language in languages.LANGUAGES if language in known), settings.LANGUAGE_CODE)
+
+
+def _edition_facts(visit: Visit, displayed: DisplayedEdition) -> Json:
+    """What is known of an edition without reading its text."""
+    edition = displayed.edition
+    slug, number, zone = edition.agreement.slug, edition.number, edition.agreement.time_zone
+    until = displayed.successor.effective_from if displayed.successor and displayed.state != State.CANCELLED else None
+    base = canonical_language()
+    return {
+        "agreement": slug,
+        "number": number,
+        "state": displayed.state.value,
+        "time_zone": zone,
+        "published_at": _rfc3339(edition.published_at, zone),
+        "effective_from": _rfc3339(edition.effective_from, zone),
+        "effective_until": _rfc3339(until, zone),
+        "cancelled_at": _rfc3339(edition.cancelled_at, zone),
+        "recorded_at": _rfc3339(edition.recorded_at, zone),
+        "imported": edition.imported,
+        "material": edition.material,
+        "notice_days": edition.notice_days,
+        "retention_years": edition.retention_years,
+        "prevailing_language": edition.prevailing_language or None,
+        "digest": edition.digest,
+        "previous_digest": edition.previous_digest or None,
+        "data": visit.url("edition_data", slug, number, language=base),
+        "manifest": visit.url("manifest", slug, number, language=base),
+        "texts": {language: _text(visit, edition, language) for language in languages.LANGUAGES},
+    }
+
+
+def _text(visit: Visit, edition: Edition, language: str) -> Json:
+    slug, number = edition.agreement.slug, edition.number
+    base = language if language in dict(settings.LANGUAGES) else canonical_language()
+    return {
+        "title": getattr(edition, f"title_{language}") or "",
+        "approval": getattr(edition, f"approval_{language}") or "",
+        "summary": getattr(edition, f"summary_{language}") or "",
+        "page": visit.url("edition", slug, number, language=base),
+        "markdown": visit.url("markdown", slug, number, language, language=base),
+        "plain": visit.url("text", slug, number, language, language=base),
+    }
+
+
+def _with_clauses(visit: Visit, displayed: DisplayedEdition) -> Json:
+    found = _edition_facts(visit, displayed)
+    for language, text in found["texts"].items():
+        body = displayed.edition.text(language).body
+        text["sha256"] = manifest.sha256(body)
+        text["clauses"] = list(map(_clause, clauses.parse(body).clauses))
+    return found
+
+
+def _clause(clause: clauses.Clause) -> Json:
+    return {
+        "number": clause.number,
+        "kind": clause.kind,
+        "label": clause.label,
+        "parent": clause.parent or None,
+        "anchor": clause.anchor,
+        "text": clause.text,
+    }
+
+
+def _rfc3339(at: datetime | None, zone: str) -> str | None:
+    """RFC 3339 with the offset valid then in the agreement's zone: whole minutes, as no edition is older than 1991."""
+    return at.astimezone(ZoneInfo(zone)).isoformat() if at else None
+
+
+def json_ld(visit: Visit, displayed: DisplayedEdition) -> SafeString:
+    """The edition as a ``DigitalDocument`` of schema.org, fit to stand in a ``script`` element of type JSON-LD."""
+    edition, language = displayed.edition, displayed.language
+    slug, number, zone = edition.agreement.slug, edition.number, edition.agreement.time_zone
+    address = visit.url("edition", slug, number)
+    found: Json = {
+        "@context": "https://schema.org",
+        "@type": "DigitalDocument",
+        "@id": address,
+        "url": address,
+        "name": displayed.title,
+        "inLanguage": language,
+        "version": str(number),
+        "datePublished": _rfc3339(edition.published_at, zone),
+        "identifier": {"@type": "PropertyValue", "propertyID": "SHA-256", "value": edition.digest},
+        "encoding": {
+            "@type": "MediaObject",
+            "encodingFormat": "text/markdown",
+            "contentUrl": visit.url("markdown", slug, number, language),
+            "sha256": manifest.sha256(edition.text(language).body),
+        },
+    }
+    if displayed.state != State.CANCELLED:
+        until = _rfc3339(displayed.successor.effective_from, zone) if displayed.successor else ".."
+        found["temporalCoverage"] = f"{_rfc3339(edition.effective_from, zone)}/{until}"
+    if displayed.predecessor:
+        found["isBasedOn"] = visit.url("edition", slug, displayed.predecessor.number)
+    if displayed.summary:
+        found["abstract"] = displayed.summary
+    # As Django's json_script: nothing in it can end the element, or begin another.
+    escapes = {ord(sign): f"\\u{ord(sign):04X}" for sign in "<>&\u2028\u2029"}
+    return mark_safe(json.dumps(found, ensure_ascii=False).translate(escapes))  # noqa: S308

@@ -1,0 +1,228 @@
+"""The public pages of editions: read-only, the same for every visitor, right at the instant of the request.
+
+They set no cookie, read no session and vary on neither, so any cache may store them. A page is revalidated at each
+request (``no-cache``, an ``ETag``); sealed bytes may be stored for ever. Languages are addresses.
+
+A docstring states the queries of a page that the process does not remember, besides 1 query for the dates, which are
+remembered for a second. A remembered page costs no query.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.utils import translation
+
+from agreement import conf
+from agreement.editions import pdf
+from agreement.editions.changes import Comparison, marked_units
+from agreement.editions.display import DisplayedEdition, page_language
+from agreement.editions.timeline import Timeline
+from agreement.models import Edition
+from agreement.models.succession import EditionDates
+from agreement.text import clauses, dates, languages, parallel
+from agreement.views import data, memento
+from agreement.views.base import Visit, alternates, page
+from agreement.views.cache import immutable_response
+
+#: How the changes are laid out: by the width of the window (``""``), or as the reader chose.
+LAYOUTS = ("", "inline", "columns")
+#: The words of a link to the same clause in the other language.
+COUNTERPART_LABELS = {"kk": "қазақша", "ru": "по-русски"}
+
+
+@page()
+def index(visit: Visit) -> HttpResponse:
+    """The site's agreements that have an edition in force, or one announced. 1 query."""
+    agreements = sorted(visit.timelines.agreements.values(), key=lambda timeline: timeline.slug)
+    binding = [(timeline, edition) for timeline in agreements if (edition := timeline.in_force(visit.at))]
+    if conf.get().SHOW_SCHEDULED:
+        known = {timeline.slug for timeline, _ in binding}
+        binding += [
+            (timeline, edition)
+            for timeline in agreements
+            if timeline.slug not in known and (edition := timeline.announced(visit.at))
+        ]
+    return visit.render("agreement/pages/index.html", {"agreements": visit.display_without_texts(binding)})
+
+
+@page(headers=("Accept-Datetime",))
+def current(visit: Visit, slug: str) -> HttpResponse:
+    """The edition in force, with a word about the next one; or that word alone, before the first. 1–2 queries.
+
+    With ``Accept-Datetime``, the way to the edition in force then.
+    """
+    timeline = visit.timeline(slug)
+    if answer := memento.negotiate(visit, timeline):
+        return answer
+    edition = timeline.in_force(visit.at)
+    announced = timeline.announced(visit.at) if conf.get().SHOW_SCHEDULED else None
+    upcoming = visit.display_without_texts([(timeline, announced)])[0] if announced else None
+    if edition is None and upcoming is None:
+        raise Http404
+    context = {"upcoming": upcoming}
+    if edition is None:
+        return visit.render("agreement/pages/announcement.html", context)
+    return memento.add_headers(_edition(visit, timeline, edition, context), visit, timeline, None)
+
+
+@page()
+def editions(visit: Visit, slug: str) -> HttpResponse:
+    """Every public edition of an agreement, the newest first. 1 query."""
+    timeline = visit.timeline(slug)
+    public = reversed(visit.public(timeline))
+    displayed = visit.display_without_texts((timeline, edition) for edition in public)
+    return visit.render("agreement/pages/editions.html", {"slug": slug, "editions": displayed})
+
+
+@page("on")
+def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
+    """The permanent page of an edition; with ``?on=`` a date, and what took effect later on that day. 1 query."""
+    timeline = visit.timeline(slug)
+    dated = visit.edition(timeline, number)
+    try:
+        later = memento.later_editions(visit, timeline, dated)
+    except memento.UnreadableInstant as error:
+        return memento.refuse_unreadable(visit, error)
+    context = {"binding": timeline.in_force(visit.at), "permanent": True, "later": later}
+    return memento.add_headers(_edition(visit, timeline, dated, context), visit, timeline, dated)
+
+
+@page("from", "to", "view")
+def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
+    """What changed since the edition before, or since any other: ``?from=1``. 1 query."""
+    timeline = visit.timeline(slug)
+    since, view = visit.parameters.get("from"), visit.parameters.get("view", "")
+    if view not in LAYOUTS:
+        raise BadRequest("There is no such view of the changes.")
+    if "to" in visit.parameters:  # A form can't change an address's path.
+        chosen = visit.edition(timeline, _number(visit.parameters["to"]))
+        query = f"?{urlencode({'from': _number(since)})}" if since else ""
+        return HttpResponseRedirect(visit.path("changes", slug, chosen.number) + query)
+    new = visit.edition(timeline, number)
+    before, after, public = timeline.predecessor(new), timeline.successor(new), visit.public(timeline)
+    old = visit.edition(timeline, _number(since)) if since is not None else before
+    displayed = visit.display_all(timeline, new, *([old] if old and old != new else []))
+    context = {
+        "slug": slug,
+        "new": displayed[0],
+        "compared": Comparison(displayed[1], displayed[0]) if len(displayed) > 1 else None,
+        "view": view,
+        "choices": [
+            (one.number, dates.day(one.effective_from, page_language(), timeline.time_zone)) for one in public[::-1]
+        ],
+        "earlier": before if before and timeline.predecessor(before) else None,
+        "later": after if after in public else None,
+        "neighbours": old == before,
+    }
+    query = f"?from={old.number}" if old and old != before else ""
+    return visit.render("agreement/pages/changes.html", context, query=query)
+
+
+@page()
+def bilingual(visit: Visit, slug: str) -> HttpResponse:
+    """The edition in force in both languages, clause by clause. 1 query."""
+    timeline = visit.timeline(slug)
+    edition = timeline.in_force(visit.at)
+    if edition is None:
+        raise Http404
+    return _bilingual(visit, timeline, edition)
+
+
+@page()
+def edition_bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
+    """An edition in both languages, clause by clause. 1 query."""
+    timeline = visit.timeline(slug)
+    return _bilingual(visit, timeline, visit.edition(timeline, number))
+
+
+@page()
+def body(visit: Visit, slug: str, number: int, language: str, media: str) -> HttpResponse:
+    """The sealed text in one language, the bytes ``body_sha256`` in the manifest is of. 1 query."""
+    found = _edition_row(visit, slug, number)
+    return immutable_response(found.text(language).body.encode(), f"text/{media}; charset=utf-8")
+
+
+@page()
+def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
+    """The edition on paper (PDF) in one language, whatever that of the address; ``Http404`` without the extra. 1 query.
+
+    Rendering takes about a second and is done one at a time. The file is remembered like a page. 503 after a long wait.
+    """
+    timeline = visit.timeline(slug)
+    dated = visit.edition(timeline, number)
+    with translation.override(language):
+        displayed = visit.display(timeline, dated)
+        if not pdf.is_available(displayed.edition.text(language).body):
+            raise Http404
+        context = {
+            "displayed": displayed,
+            "address": visit.url("edition", slug, number),
+            "current": visit.url("current", slug),
+        }
+        html = render_to_string("agreement/pages/pdf.html", context)
+    try:
+        content = pdf.render(html)
+    except pdf.RendererBusy:
+        return HttpResponse(status=503, headers={"Retry-After": "10", "Cache-Control": "no-store"})
+    name = f'inline; filename="{slug}-{number}.{language}.pdf"'
+    return HttpResponse(content, headers={"Content-Type": "application/pdf", "Content-Disposition": name})
+
+
+@page()
+def manifest(visit: Visit, slug: str, number: int) -> HttpResponse:
+    """The bytes the edition's digest is of. 1 query."""
+    return immutable_response(_edition_row(visit, slug, number).manifest(), "application/json")
+
+
+def _edition_row(visit: Visit, slug: str, number: int) -> Edition:
+    dated = visit.edition(visit.timeline(slug), number)
+    row: Edition = Edition.objects.select_related("agreement").get(pk=dated.pk)
+    return row
+
+
+def _number(text: str) -> int:
+    """The number of an edition as addresses have it. Raises ``BadRequest``."""
+    if not re.fullmatch("[1-9][0-9]{0,9}", text):
+        raise BadRequest("That is no edition's number.")
+    return int(text)
+
+
+def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dict[str, Any]) -> HttpResponse:
+    before = timeline.predecessor(dated)
+    displayed, *others = visit.display_all(timeline, dated, *([before] if before else []))
+    compared = Comparison(others[0], displayed) if others else None
+    context |= {
+        "displayed": displayed,
+        "address": visit.url("edition", timeline.slug, dated.number),
+        "linked": data.json_ld(visit, displayed),
+        "compared": compared,
+        "units": list(marked_units(displayed.document, compared.redline if compared else None)),
+        "other": _counterpart(visit, displayed),
+    }
+    if pdf.is_available(displayed.edition.text(displayed.language).body):
+        context["pdf"] = visit.path("pdf", timeline.slug, dated.number, displayed.language)
+    return visit.render("agreement/pages/edition.html", context)
+
+
+def _counterpart(visit: Visit, displayed: DisplayedEdition) -> dict[str, str]:
+    """The page of the text in the other language: this page in that language, or the bilingual one if it has none."""
+    language = next(one for one in languages.LANGUAGES if one != displayed.language)
+    found = {one.language: one.path for one in alternates(visit.request)}
+    path = found.get(language) or visit.path(
+        "edition_bilingual", displayed.edition.agreement.slug, displayed.edition.number
+    )
+    return {"language": language, "path": path, "name": COUNTERPART_LABELS[language]}
+
+
+def _bilingual(visit: Visit, timeline: Timeline, dated: EditionDates) -> HttpResponse:
+    displayed = visit.display(timeline, dated)
+    texts = {language: displayed.edition.text(language) for language in languages.LANGUAGES}
+    pairs = parallel.pairs(*(clauses.parse(text.body) for text in texts.values()))
+    context = {"displayed": displayed, "texts": texts, "pairs": pairs, "binding": timeline.in_force(visit.at)}
+    return visit.render("agreement/pages/bilingual.html", context)

@@ -1,0 +1,83 @@
+"""The Atom feed (RFC 4287) of an agreement: one entry for each publication, in the language of the address.
+
+An entry is updated once at most: when its edition is cancelled. Its id is made of the digest and the language, so it
+outlives a move of the site, and a reader of two languages gets both.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from django.http import HttpResponse
+from django.utils.feedgenerator import Atom1Feed
+from django.utils.html import format_html, linebreaks
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
+
+from agreement import conf
+from agreement.editions.display import DisplayedEdition, page_language
+from agreement.models.succession import State
+from agreement.views.base import Visit, page
+from agreement.views.cache import ANY_ORIGIN
+
+# XML 1.0 has no way to write them; the seal refuses its other forbidden characters.
+_UNWRITABLE = re.compile("[\ufffe\uffff]")
+
+
+@page()
+def feed(visit: Visit, slug: str) -> HttpResponse:
+    """Every public edition, the newest first. 1 query."""
+    timeline = visit.timeline(slug)
+    displayed = visit.display_without_texts((timeline, edition) for edition in reversed(visit.public(timeline)))
+    home = visit.url("current", slug)
+    atom = Atom1Feed(
+        title=_xml_safe(_("Editions: %(title)s") % {"title": displayed[0].title}),
+        link=home,
+        description=None,
+        language=page_language(),
+        author_name=urlsplit(home).netloc,
+        feed_url=visit.url("feed", slug),
+    )
+    for one in displayed:
+        title = _("Edition %(number)s") % {"number": one.edition.number}
+        if one.state == State.CANCELLED:
+            title = f"{title} ({one.state.label})"
+        atom.add_item(
+            title=_xml_safe(f"{title}: {one.title}"),
+            link=visit.url("edition", slug, one.edition.number),
+            description=_xml_safe(_summary(one)),
+            unique_id=entry_id(one.edition.digest),
+            pubdate=_public_since(one),
+            updateddate=one.edition.cancelled_at or _public_since(one),
+        )
+    return HttpResponse(atom.writeString("utf-8"), headers={"Content-Type": atom.content_type} | ANY_ORIGIN)
+
+
+def entry_id(digest: str) -> str:
+    """The id of an edition's entry in the active language."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"sha256:{digest}/{page_language()}").urn
+
+
+def _public_since(displayed: DisplayedEdition) -> datetime | None:
+    """When the edition became public."""
+    edition = displayed.edition
+    return edition.published_at if conf.get().SHOW_SCHEDULED else edition.effective_from
+
+
+def _summary(displayed: DisplayedEdition) -> str:
+    """HTML that stays the same whatever the day, unless the edition is cancelled."""
+    when = _("Effective from: %(effective)s.") % {"effective": displayed.effective}
+    return format_html(
+        '<p>{}</p>\n<div lang="{}">{}</div>\n<p>SHA-256: <code>{}</code></p>',
+        displayed.interval if displayed.state == State.CANCELLED else when,
+        displayed.language,
+        mark_safe(linebreaks(displayed.summary, autoescape=True)),  # noqa: S308 - it has just been escaped
+        displayed.edition.digest,
+    )
+
+
+def _xml_safe(text: str) -> str:
+    return _UNWRITABLE.sub("\ufffd", text)

@@ -1,0 +1,245 @@
+"""Point in time: which edition was in force then, for people (``…/at/2026-03-01/``) and for archives (RFC 7089).
+
+The address of the edition in force is the *original resource* and its own *TimeGate* (pattern 1.1, 302); the permanent
+pages of the editions that took effect are its *mementos*. Each language has addresses, and so mementos, of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from django.http import HttpResponse, HttpResponseRedirect
+from django.utils.encoding import iri_to_uri
+from django.utils.http import http_date, parse_http_date
+from django.utils.translation import gettext as _
+
+from agreement.editions.display import page_language
+from agreement.editions.timeline import Timeline
+from agreement.models.succession import EditionDates
+from agreement.text import dates
+from agreement.views.base import Visit, page
+from agreement.views.cache import ANY_ORIGIN
+
+_DATE = r"(?:\d{4}-\d\d-\d\d|\d{8}|\d{4}-W\d\d-\d|\d{4}W\d{3})"
+_ISO = re.compile(
+    rf"(?P<date>{_DATE})(?P<time>[T ]\d\d(?::?\d\d(?::?\d\d(?:[.,]\d{{1,99}})?)?)?"
+    r"(?P<offset>Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} [1-9]\d{3} \d\d:\d\d:\d\d GMT", re.ASCII)
+
+
+class UnreadableInstant(ValueError):
+    """A value that is neither a date nor an instant. Its text says so in the language of the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaterEdition:
+    """An edition that takes effect later on the requested day."""
+
+    number: int
+    sentence: str
+
+
+def parse_when(text: str) -> date | datetime:
+    """A date, or an instant in UTC, in any form of ISO 8601 that names a day. Raises :class:`UnreadableInstant`.
+
+    Digits beyond the microsecond are cut off: editions take effect at whole microseconds, so none begins between.
+    """
+    match = _ISO.fullmatch(text)
+    if match and match["time"] and not match["offset"]:
+        sentence = _("A time of day says which moment is meant only together with its zone's offset from UTC.")
+        raise UnreadableInstant(sentence)
+    try:
+        if match and match["time"]:
+            return dates.utc(datetime.fromisoformat(text.upper()))
+        if match:
+            return date.fromisoformat(text.upper())
+    except ValueError:
+        pass
+    raise UnreadableInstant(_("This is neither a date nor a moment as ISO 8601 writes them."))
+
+
+def parse_day(text: str) -> date:
+    """A date in any form of ISO 8601. Raises :class:`UnreadableInstant`."""
+    day = parse_when(text)
+    if isinstance(day, datetime):
+        raise UnreadableInstant(_("This is neither a date nor a moment as ISO 8601 writes them."))
+    return day
+
+
+@page()
+def at(visit: Visit, slug: str, when: str) -> HttpResponse:
+    """A redirect to the permanent page of the edition in force then. No query.
+
+    A date means its first instant in the zone of the agreement, and that page says what changed later on that day. No
+    cache stores the redirect: a future instant may get another edition, a past one another host or address.
+    """
+    timeline = visit.timeline(slug)
+    try:
+        parsed = parse_when(when)
+    except UnreadableInstant as error:
+        return refuse_unreadable(visit, error)
+    moment = parsed if isinstance(parsed, datetime) else dates.first_instant(parsed, timeline.time_zone)
+    edition = _last(_public(visit, timeline), moment)
+    if edition is None:
+        return _before_the_first(visit, timeline)
+    day = "" if isinstance(parsed, datetime) else f"?on={parsed.isoformat()}"
+    return HttpResponseRedirect(visit.path("edition", slug, edition.number) + day)
+
+
+def later_editions(visit: Visit, timeline: Timeline, edition: EditionDates) -> list[LaterEdition]:
+    """The editions that take effect later on the day in ``?on=``, if this edition was in force when the day began.
+
+    Raises :class:`UnreadableInstant`.
+    """
+    if not (text := visit.parameters.get("on", "")):
+        return []
+    day = parse_day(text)
+    zone, public = timeline.time_zone, _public(visit, timeline)
+    begins = dates.first_instant(day, zone)
+    ends = dates.first_instant(day + timedelta(days=1), zone) if day < date.max else dates.CALENDAR_END
+    if _last(public, begins) != edition:
+        return []
+    pattern = _("On that day, %(day)s, edition %(number)s is in force from %(clock)s (%(zone)s) on.")
+    return [
+        LaterEdition(
+            later.number,
+            pattern
+            % {
+                "day": dates.day(later.effective_from, page_language(), zone, "on"),
+                "clock": dates.clock(later.effective_from, zone),
+                "zone": dates.zone(later.effective_from, page_language(), zone),
+                "number": later.number,
+            },
+        )
+        for later in public
+        if begins < later.effective_from < ends
+    ]
+
+
+def negotiate(visit: Visit, timeline: Timeline) -> HttpResponse | None:
+    """The TimeGate's answer to ``Accept-Datetime``; ``None`` without that header, or if nothing took effect yet.
+
+    An instant before the first memento leads to the first, one after the last to the last.
+    """
+    text = visit.parameters.get("Accept-Datetime")
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromtimestamp(parse_http_date(text) if _HTTP_DATE.fullmatch(text) else 1e99, UTC)
+    except (ValueError, OverflowError):
+        example = http_date(visit.at.timestamp())
+        sentence = _("The header Accept-Datetime holds no date such as %(example)s.") % {"example": example}
+        return refuse_unreadable(visit, UnreadableInstant(sentence))
+    if not (known := mementos(visit, timeline)):
+        return None
+    edition = _last(known, moment) or known[0]
+    response = HttpResponseRedirect(visit.path("edition", timeline.slug, edition.number))
+    response.headers["Link"] = link_header(visit, timeline, edition)
+    return response
+
+
+def mementos(visit: Visit, timeline: Timeline) -> list[EditionDates]:
+    """The editions that took effect, in that order: neither announced nor cancelled ones."""
+    return [edition for edition in _public(visit, timeline) if edition.effective_from <= visit.at]
+
+
+def memento_datetime(edition: EditionDates) -> str:
+    """``Memento-Datetime``: the first whole second at which the edition was in force."""
+    at = edition.effective_from
+    return http_date((at + timedelta(microseconds=-at.microsecond % 1_000_000)).timestamp())
+
+
+def add_headers(response: HttpResponse, visit: Visit, timeline: Timeline, edition: EditionDates | None) -> HttpResponse:
+    """Add ``Link`` and ``Memento-Datetime`` to the page of a memento, or, with ``None``, of the original resource."""
+    if response.status_code == 200 and (edition is None or edition in mementos(visit, timeline)):
+        response.headers["Link"] = link_header(visit, timeline, edition)
+        if edition:
+            response.headers["Memento-Datetime"] = memento_datetime(edition)
+    return response
+
+
+def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> str:
+    """The value of ``Link``: original, TimeGate, TimeMap, the first and last memento, the neighbours of ``near``."""
+    known = mementos(visit, timeline)
+    relations: dict[int, list[str]] = defaultdict(list)
+    if known:
+        relations[0].append("first")
+        relations[len(known) - 1].append("last")
+    if near in known:
+        place = known.index(near)
+        for neighbour, name in ((place - 1, "prev"), (place + 1, "next")):
+            if 0 <= neighbour < len(known):
+                relations[neighbour].append(name)
+        relations[place] += []
+    return ", ".join(
+        [
+            _link(visit.url("current", timeline.slug), "original timegate"),
+            _link(visit.url("timemap", timeline.slug), "timemap", type="application/link-format"),
+            *(_memento(visit, timeline, known[place], *relations[place]) for place in sorted(relations)),
+        ]
+    )
+
+
+@page()
+def timemap(visit: Visit, slug: str) -> HttpResponse:
+    """Every memento with its moment, as ``application/link-format`` (RFC 6690). No query."""
+    timeline = visit.timeline(slug)
+    known = mementos(visit, timeline)
+    span = {"from": memento_datetime(known[0]), "until": memento_datetime(known[-1])} if known else {}
+    last = len(known) - 1
+    lines = [
+        _link(visit.url("current", slug), "original timegate"),
+        _link(visit.url("timemap", slug), "self", type="application/link-format", **span),
+        *(
+            _memento(visit, timeline, edition, *["first"] * (place == 0), *["last"] * (place == last))
+            for place, edition in enumerate(known)
+        ),
+    ]
+    return HttpResponse(",\n".join(lines) + "\n", headers={"Content-Type": "application/link-format"} | ANY_ORIGIN)
+
+
+def _link(address: str, relation: str, **attributes: str) -> str:
+    parameters = "".join(f'; {name}="{value}"' for name, value in attributes.items())
+    return f'<{iri_to_uri(address)}>; rel="{relation}"{parameters}'
+
+
+def _memento(visit: Visit, timeline: Timeline, edition: EditionDates, *relations: str) -> str:
+    address = visit.url("edition", timeline.slug, edition.number)
+    return _link(address, " ".join([*relations, "memento"]), datetime=memento_datetime(edition))
+
+
+def _public(visit: Visit, timeline: Timeline) -> list[EditionDates]:
+    return [edition for edition in visit.public(timeline) if edition.cancelled_at is None]
+
+
+def _last(editions: list[EditionDates], moment: datetime) -> EditionDates | None:
+    """The last of these editions, which are in order of effect, to take effect by that moment."""
+    return next((edition for edition in reversed(editions) if edition.effective_from <= moment), None)
+
+
+def refuse_unreadable(visit: Visit, error: UnreadableInstant) -> HttpResponse:
+    hint = _("Write it as %(moment)s, or the date alone: %(date)s.")
+    shapes = {"moment": "2026-03-01T09:00:00+05:00", "date": "2026-03-01"}
+    sentences = [str(error)] if "Accept-Datetime" in visit.parameters else [str(error), hint % shapes]
+    return visit.refuse(400, _("Which moment is meant?"), *sentences)
+
+
+def _before_the_first(visit: Visit, timeline: Timeline) -> HttpResponse:
+    """404, with the first edition and since when it is in force. 1 query."""
+    public = _public(visit, timeline)
+    heading = _("No edition was in force then")
+    if not public:
+        return visit.refuse(404, heading)
+    first = visit.display_without_texts([(timeline, public[0])])[0]
+    words = {"number": public[0].number}
+    return visit.refuse(
+        404,
+        heading,
+        _("Edition %(number)s is the first.") % words + " " + first.interval,
+        link=(visit.path("edition", timeline.slug, public[0].number), _("Read edition %(number)s") % words),
+    )

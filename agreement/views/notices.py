@@ -1,0 +1,76 @@
+"""The notices to a signed-in user, and what changed since the edition that they accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.http import HttpResponse
+
+from agreement.acceptance import requests
+from agreement.editions.changes import Comparison
+from agreement.editions.display import DisplayedEdition, page_language
+from agreement.editions.timeline import Timeline
+from agreement.models import Edition, Notice
+from agreement.models.notices import USER_PAGE_NOTICES
+from agreement.text import dates
+from agreement.views.account import account_page, text_columns, user_acceptances, without_cancelled
+from agreement.views.base import Visit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisplayedNotice:
+    """A notice as a page displays it."""
+
+    notice: Notice
+    displayed: DisplayedEdition
+    at: str
+    base_number: int | None = None
+    """The number of the edition that this user accepted, if it is an earlier one."""
+    changes: Comparison | None = None
+    """The changes from that edition to this one. Only the latest notice of an agreement has them, as it covers all."""
+
+    @property
+    def is_new(self) -> bool:
+        """Has the user not opened it before?"""
+        return getattr(self.notice, "read_at", None) is None
+
+
+@account_page("GET", "HEAD")
+def notices(visit: Visit) -> HttpResponse:
+    """The notices to this user, the latest first. Opening the page marks them as read. 3 queries, 2 for each agreement
+    that changed, and 1 if any notice is new.
+    """
+    user = cast(AbstractBaseUser, visit.request.user)
+    accepted, displayed, explained = user_acceptances(visit), [], set()
+    for notice in Notice.objects.for_user(user, at=visit.at).defer(*text_columns("edition"))[:USER_PAGE_NOTICES]:
+        timeline = visit.timelines.containing(notice.edition_id)
+        if timeline is None:
+            continue
+        last = next(reversed(without_cancelled(accepted[timeline.key])), None)
+        base = last.edition.number if last and (last.edition.number or 0) < (notice.edition.number or 0) else None
+        changes = None
+        if base and last and timeline.key not in explained and not notice.edition.cancelled_at:
+            explained.add(timeline.key)
+            changes = _changes(visit, timeline, last.edition_id, notice.edition_id)
+        displayed.append(
+            DisplayedNotice(
+                notice=notice,
+                displayed=DisplayedEdition.from_timeline(notice.edition, timeline, visit.at),
+                at=dates.instant(notice.due_at, page_language(), timeline.time_zone),
+                base_number=base,
+                changes=changes,
+            )
+        )
+    response = visit.render("agreement/account/notices.html", {"notices": displayed})
+    if requests.is_use(visit.request):  # Nobody has read a page that the browser fetched in advance.
+        Notice.objects.mark_read(user, [one.notice for one in displayed if one.is_new], at=visit.at)
+    return response
+
+
+def _changes(visit: Visit, timeline: Timeline, old: int, new: int) -> Comparison:
+    """The changes between the editions of those keys. 1 query, and what the redline costs."""
+    editions = Edition.objects.select_related("agreement").in_bulk([old, new])
+    before, after = (DisplayedEdition.from_timeline(editions[key], timeline, visit.at) for key in (old, new))
+    return Comparison(replace(before, language=after.language), after)

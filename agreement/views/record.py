@@ -1,0 +1,109 @@
+"""The record of a signed-in user: what they accepted, consented to and withdrew, and the notices sent to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
+
+from django.http import HttpResponse
+
+from agreement import conf
+from agreement.acceptance import consents
+from agreement.editions.changes import Comparison
+from agreement.editions.display import DisplayedEdition, page_language, text_language
+from agreement.models import Acceptance, Consent, Delivery, DeliveryOutcome, Withdrawal
+from agreement.text import dates
+from agreement.views.account import DisplayedAcceptance, account_page, display_acceptance, text_columns
+from agreement.views.base import Visit
+
+#: How many entries of each kind the record displays, the latest first.
+MAX_ENTRIES = 200
+
+Entry = TypeVar("Entry")
+
+
+@account_page("GET", "HEAD")
+def record(visit: Visit) -> HttpResponse:
+    return record_page(visit)
+
+
+def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
+    """The record, the latest entries first. ``stale_wording``: the page states that a consent was not recorded because
+    its words had changed.
+    """
+    acceptances, more_acceptances = _acceptances(visit)
+    given, more_consents = _consents(visit)
+    withdrawals, more_withdrawals = _withdrawals(visit)
+    notices, more_notices = _notices(visit)
+    context = {
+        "acceptances": acceptances,
+        "given_consents": given,
+        "consents": consents.open_purposes(visit.request.user.pk, text_language()),
+        "withdrawals": withdrawals,
+        "notices": notices,
+        "truncated": more_acceptances or more_consents or more_withdrawals or more_notices,
+        "at": visit.at,
+        "files_withdrawals": bool(conf.get().FILE_WITHDRAWALS),
+        "stale_wording": stale_wording,
+    }
+    return visit.render("agreement/account/record.html", context)
+
+
+def _acceptances(visit: Visit) -> tuple[list[DisplayedAcceptance], bool]:
+    """Each with the changes since the acceptance before it. 1 query."""
+    rows = Acceptance.objects.filter(user=visit.request.user.pk).select_related("edition__agreement")
+    latest, more = _latest(rows.defer(*text_columns("edition")).order_by("-at", "-pk"))
+    displayed: list[DisplayedAcceptance] = []
+    previous: dict[int, DisplayedEdition] = {}
+    for row in reversed(latest):
+        timeline = visit.timelines.containing(row.edition_id)
+        if timeline is None:
+            continue
+        new, old = DisplayedEdition.from_timeline(row.edition, timeline, visit.at), previous.get(timeline.key)
+        changes = Comparison(old, new) if old and old.edition.pk != row.edition_id else None
+        previous[timeline.key] = new
+        displayed.append(display_acceptance(row, timeline, new, changes))
+    return displayed[::-1], more
+
+
+def _consents(visit: Visit) -> tuple[list[tuple[Consent, str, str]], bool]:
+    """Each consent with the moments when it was given and withdrawn, in words. 1 query."""
+    rows, more = _latest(Consent.objects.filter(user=visit.request.user.pk).order_by("-pk"))
+    zone = conf.time_zone()
+    return [(row, _in_words(row.given_at, zone), _in_words(row.withdrawn_at, zone)) for row in rows], more
+
+
+def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]:
+    """Each withdrawal with the moments of its registration and its effect, in words. 1 query."""
+    withdrawals = Withdrawal.objects.filter(user=visit.request.user.pk).select_related("agreement")
+    rows, more = _latest(withdrawals.order_by("-pk"))
+    zones = ((row, row.agreement.time_zone) for row in rows)
+    return [(row, _in_words(row.registered_at, zone), _in_words(row.effective_at, zone)) for row, zone in zones], more
+
+
+def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str]], bool]:
+    """Each delivery to this user with its edition and the moment of its outcome, in words. 1 query."""
+    rows = Delivery.objects.filter(user=visit.request.user.pk).exclude(outcome=DeliveryOutcome.WAITING)
+    rows = rows.select_related("notice__edition__agreement").defer(*text_columns("notice__edition"))
+    latest, more = _latest(rows.order_by("-outcome_at"))
+    found = []
+    for row in latest:
+        edition = row.notice.edition
+        timeline = visit.timelines.containing(edition.pk)
+        if timeline is None:
+            continue
+        displayed = DisplayedEdition.from_timeline(edition, timeline, visit.at)
+        found.append((row, displayed, _in_words(row.outcome_at, edition.agreement.time_zone)))
+    return found, more
+
+
+def _latest(rows: Iterable[Entry]) -> tuple[list[Entry], bool]:
+    """The entries that the record displays, and whether there are more."""
+    found = list(islice(rows, MAX_ENTRIES + 1))
+    return found[:MAX_ENTRIES], len(found) > MAX_ENTRIES
+
+
+def _in_words(at: datetime | None, time_zone: str) -> str:
+    return dates.instant(at, page_language(), time_zone) if at else ""

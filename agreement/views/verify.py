@@ -1,0 +1,167 @@
+"""The page that recognises the edition of a text, a file or a digest.
+
+A text does not have to leave the reader's computer: with JavaScript only its SHA-256 does. Without JavaScript the text
+is posted and hashed, and the answer is a redirect to this page with the SHA-256 in its address. Nothing is stored. The
+log of a web server can contain the digest, from which no text can be restored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
+from django.core.files.uploadhandler import MemoryFileUploadHandler
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+
+from agreement import memory
+from agreement.editions.display import DisplayedEdition
+from agreement.editions.timeline import Timelines, current_timelines, may_remember
+from agreement.models import Edition
+from agreement.seal import manifest
+from agreement.text import languages, source
+from agreement.views.base import Visit, page
+
+SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
+#: The most that the form adds to the text, in bytes.
+FORM_OVERHEAD = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class HashedText:
+    """The source of a SHA-256: the text of the edition in that language, or its manifest if the language is ``""``."""
+
+    edition: str
+    """The digest of the edition."""
+    language: str
+    trimmed: bool = False
+    """Is it the SHA-256 of the text without the line breaks at its end? They are easily lost in copying."""
+
+
+class DigestIndex:
+    """From a SHA-256 to the texts that have it, for all sealed editions. A process reads each edition once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[tuple[str, HashedText]]] = {}
+        self._lock = Lock()
+
+    def find(self, digest: str, timelines: Timelines) -> list[HashedText]:
+        """The texts with that SHA-256; several editions may have the same text. 1 query if an edition is new here."""
+        editions = [edition for timeline in timelines.agreements.values() for edition in timeline.editions]
+        with self._lock:
+            # Inside a transaction nothing may be remembered: it may be rolled back.
+            known = self._known if may_remember() else {}
+            unread = [edition.pk for edition in editions if edition.digest not in known]
+            if unread:
+                bodies = (f"body_{language}" for language in languages.LANGUAGES)
+                rows = Edition.objects.filter(pk__in=unread).values_list("digest", *bodies)
+                known |= {edition: list(self._read(edition, texts)) for edition, *texts in rows.iterator(chunk_size=10)}
+            pairs = [pair for edition in editions for pair in known.get(edition.digest, [])]
+        return [found for sha256, found in pairs if sha256 == digest]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._known.clear()
+
+    @staticmethod
+    def _read(edition: str, texts: list[str]) -> Iterator[tuple[str, HashedText]]:
+        yield edition, HashedText(edition, "")
+        for language, text in zip(languages.LANGUAGES, texts, strict=True):
+            yield manifest.sha256(text), HashedText(edition, language)
+            if (trimmed := text.rstrip("\n")) != text:
+                yield manifest.sha256(trimmed), HashedText(edition, language, trimmed=True)
+
+
+_index = DigestIndex()
+memory.register(__name__, _index.clear)
+
+
+@dataclass(frozen=True, slots=True)
+class RecognisedEdition:
+    """A recognised edition, and which of its texts was recognised."""
+
+    displayed: DisplayedEdition
+    hashed: HashedText
+
+    @property
+    def sentence(self) -> str:
+        number = {"number": self.displayed.edition.number}
+        return {
+            "kk": _("This is the Kazakh text of edition %(number)s."),
+            "ru": _("This is the Russian text of edition %(number)s."),
+            "": _("This is the digest of edition %(number)s, Kazakh and Russian text together."),
+        }[self.hashed.language] % number
+
+
+@csrf_exempt
+@transaction.non_atomic_requests
+def verify(request: HttpRequest) -> HttpResponseBase:
+    """The form, and the answer to ``?sha256=``. A posted text is redirected to such an address."""
+    return redirect_posted_text(request) if request.method == "POST" else answer(request)
+
+
+@page("sha256")
+def answer(visit: Visit) -> HttpResponse:
+    """200 and what is recognised, 404 if nothing is, 400 for a value that is no SHA-256. 1 query for each answer."""
+    if "sha256" not in visit.parameters:
+        return visit.render("agreement/pages/verify.html", {"max_bytes": source.MAX_BYTES})
+    digest = visit.parameters["sha256"].strip().lower()
+    if not SHA256_PATTERN.fullmatch(digest):
+        return _refuse(visit, _("That is no SHA-256: it has 64 digits, 0–9 and a–f."), 400)
+    found = [
+        RecognisedEdition(visit.display(timeline, dated), hashed)
+        for hashed in _index.find(digest, visit.timelines)
+        for timeline in visit.timelines.agreements.values()
+        for dated in visit.public(timeline)
+        if dated.digest == hashed.edition
+    ]
+    context = {"digest": digest, "found": found, "max_bytes": source.MAX_BYTES}
+    response = visit.render("agreement/pages/verify.html", context)
+    response.status_code = 200 if found else 404
+    return response
+
+
+def redirect_posted_text(request: HttpRequest) -> HttpResponse:
+    """A redirect (303) to the answer. It writes nothing, so it needs no CSRF token."""
+    visit = Visit(request, timezone.now(), current_timelines(), {})
+    try:
+        # Before a byte is read: too long a text is stored neither in memory nor on a disk.
+        if int(request.META.get("CONTENT_LENGTH") or 0) > source.MAX_BYTES + FORM_OVERHEAD:
+            raise RequestDataTooBig
+        with suppress(AttributeError):  # Some middleware has read the body before.
+            request.upload_handlers = [MemoryUploadHandler(request)]
+        file = request.FILES.get("file")
+        content = file.read() if file else request.POST.get("text", "").encode()
+        text = source.decode(content, "text")
+    except RequestDataTooBig:
+        return _refuse(visit, _("The text is too long."), 413)
+    except (source.SourceError, SuspiciousOperation, BadRequest, LookupError, ValueError):  # Or in no charset at all.
+        return _refuse(visit, _("That is no text: it is empty, or not UTF-8."), 400)
+    # People post a digest as often as a text. sha256sum prints the name of the file after it.
+    words = text.lower().split(maxsplit=1)
+    digest = words[0] if len(text) < 400 and SHA256_PATTERN.fullmatch(words[0]) else manifest.sha256(text)
+    address = f"{visit.path('verify')}?sha256={digest}"
+    return HttpResponse(status=303, headers={"Location": address, "Cache-Control": "no-store"})
+
+
+class MemoryUploadHandler(MemoryFileUploadHandler):
+    """Stores a posted file in memory, never on a disk, whatever the site's limit for memory is."""
+
+    def handle_raw_input(self, *args: Any, **kwargs: Any) -> None:
+        self.activated = True
+
+
+def _refuse(visit: Visit, sentence: str, status: int) -> HttpResponse:
+    response = visit.render("agreement/pages/verify.html", {"refusal": sentence, "max_bytes": source.MAX_BYTES})
+    response.status_code = status
+    response.headers["Cache-Control"] = "no-store"
+    return response

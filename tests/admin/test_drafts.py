@@ -1,0 +1,301 @@
+"""Writing a draft: live findings, the autosave slot, and two people on one draft."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+import reversion
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from agreement.admin.editions.draft import LIVE_BYTES
+from agreement.admin.editions.fields import fingerprint
+from agreement.models import AuditEntry, Autosave, Edition
+from tests.admin.test_editions import AUTHOR, PUBLISHER, at, desk, written
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def author(django_user_model):
+    return desk(django_user_model, *AUTHOR, name="author")
+
+
+def saved(author, **changed: object) -> Edition:
+    """A draft with a revision of its first wording, as the desk leaves it."""
+    edition = factories.draft()
+    author.post(at("edition_change", edition.pk), written(edition, **changed))
+    return Edition.objects.get(pk=edition.pk)
+
+
+# Live findings
+
+
+def test_unsaved_text_is_rendered_and_checked_at_its_line_in_the_readers_language(author):
+    edition = factories.draft()
+    typed = {"body_kk": factories.KK, "body_ru": factories.RU + "\n1.3. См. пункт 9.9.\n"}
+    for language, words in (("kk", "тек орысша мәтінде бар"), ("ru", "есть только в тексте на русском")):
+        answer = author.post(at("edition_check", edition.pk, language=language), typed).json()
+        lonely = next(message for message in answer["messages"] if message["id"] == "agreement.L004")
+        assert (lonely["language"], lonely["clause"], lonely["line"], lonely["severity"]) == ("ru", "1.3", 9, "error")
+        assert words in lonely["sentence"]
+    assert {"number": "1.2", "label": "1.2.", "line": 7} in answer["texts"]["kk"]["units"]
+    assert 'id="1.3"' in answer["texts"]["ru"]["html"]
+    assert Edition.objects.get().body_ru == factories.RU
+
+
+def test_unsaved_text_is_compared_with_the_edition_in_force(author):
+    factories.published()
+    edition = factories.draft()
+    typed = {"body_kk": factories.KK.replace("Екінші", "Өзге"), "body_ru": factories.RU, "changes": "1"}
+    answer = author.post(at("edition_check", edition.pk), typed).json()
+    assert answer["changes"]["kk"]["summary"] == "1 clause changed."
+    assert re.search(r"<ins>.*Өзге.*</ins>", " ".join(answer["changes"]["kk"]["html"].split()))
+    assert answer["changes"]["ru"]["summary"] == "Nothing changed."
+
+
+def test_a_host_that_types_html_sees_it_as_text(author):
+    edition = factories.draft()
+    answer = author.post(
+        at("edition_check", edition.pk), {"body_kk": "# А\n\n<script>alert(1)</script>", "body_ru": ""}
+    )
+    assert "<script" not in answer.json()["texts"]["kk"]["html"]
+    assert answer["Content-Type"] == "application/json"
+
+
+def test_a_text_too_long_to_check_gets_a_sentence_that_says_so(author):
+    edition = factories.draft()
+    answer = author.post(at("edition_check", edition.pk), {"body_kk": "я" * LIVE_BYTES})
+    assert answer.status_code == 413
+    assert "too long" in answer.json()["sentence"]
+
+
+@pytest.mark.parametrize("page", ["check", "autosave"])
+def test_only_who_may_write_the_draft_asks_and_only_with_the_forms_token(django_user_model, author, page):
+    draft, published = factories.draft(), factories.published()
+    there = at(f"edition_{page}", draft.pk)
+    assert author.get(there).status_code == 405
+    assert author.post(at(f"edition_{page}", published.pk), {}).status_code == 403
+    assert author.post(at(f"edition_{page}", 999), {}).status_code == 403
+    assert desk(django_user_model, *PUBLISHER, name="publisher").post(there, {}).status_code == 403
+    author.handler.enforce_csrf_checks = True
+    assert author.post(there, {}).status_code == 403
+
+
+def test_checking_costs_the_same_whatever_the_text_and_writes_nothing(author):
+    edition = factories.draft()
+    with CaptureQueriesContext(connection) as captured:
+        author.post(at("edition_check", edition.pk), {"body_kk": factories.KK, "body_ru": factories.RU})
+    assert len(captured) <= 8
+    assert not [query["sql"] for query in captured if not query["sql"].startswith("SELECT")]
+
+
+# The slot
+
+
+def test_unsaved_text_is_stored_in_one_slot_per_author_and_draft(author, django_user_model):
+    edition = factories.draft()
+    there = at("edition_autosave", edition.pk)
+    for text in ("# А", "# Б\r\n\r\n1.1. В."):
+        assert author.post(there, {"body_kk": text, "token": fingerprint(edition)}).status_code == 200
+    slot = Autosave.objects.get()
+    assert slot.fields == {"body_kk": "# Б\n\n1.1. В."}
+    assert Edition.objects.get().body_kk == factories.KK
+
+    page = author.get(at("edition_change", edition.pk)).content.decode()
+    assert "You have unsaved text here" in page
+    again = author.get(at("edition_change", edition.pk) + "?autosave").context["adminform"].form
+    assert again["body_kk"].value() == "# Б\n\n1.1. В."
+    other = desk(django_user_model, *AUTHOR, name="other")
+    assert "You have unsaved text" not in other.get(at("edition_change", edition.pk)).content.decode()
+
+
+def test_what_the_edition_states_is_stored_unsaved_too(author):
+    edition = factories.draft()
+    there = at("edition_autosave", edition.pk)
+    typed = {"notice_days": "7", "retention_years": "3", "prevailing_language": "kk"}
+    author.post(there, {"token": fingerprint(edition)} | typed)
+    assert "You have unsaved text here" in author.get(at("edition_change", edition.pk)).content.decode()
+    form = author.get(at("edition_change", edition.pk) + "?autosave").context["adminform"].form
+    assert {name: str(form[name].value()) for name in typed} == typed
+    assert form["material"].value() is False  # As a browser sends a box without a tick: not at all.
+    stated = {name: getattr(edition, name) for name in typed} | {"material": "on"}
+    author.post(there, {"token": fingerprint(edition)} | stated)
+    assert "You have unsaved text here" not in author.get(at("edition_change", edition.pk)).content.decode()
+
+
+def test_a_save_empties_the_slot_and_so_does_discarding(author):
+    edition = factories.draft()
+    there = at("edition_autosave", edition.pk)
+    author.post(there, {"body_kk": "# А"})
+    author.post(at("edition_change", edition.pk), written(edition))
+    assert not Autosave.objects.exists()
+    author.post(there, {"body_kk": "# А"})
+    assert author.post(there, {"discard": "1"}).json() == {}
+    assert not Autosave.objects.exists()
+
+
+def test_unsaved_text_older_than_another_save_is_a_conflict(author, django_user_model):
+    edition = saved(author)
+    author.post(at("edition_autosave", edition.pk), {"body_kk": "# Менің", "token": fingerprint(edition)})
+    other = desk(django_user_model, *AUTHOR, name="other")
+    assert other.post(at("edition_change", edition.pk), written(edition, body_kk="# Оның")).status_code == 302
+    form = author.get(at("edition_change", edition.pk) + "?autosave").context["adminform"].form
+    mine = written(edition, body_kk="# Менің", token=form["token"].value())
+    assert author.post(at("edition_change", edition.pk), mine).status_code == 409
+    assert Edition.objects.get().body_kk == "# Оның"
+
+
+def test_unsaved_text_is_displayed_after_the_draft_was_published(author, django_user_model):
+    edition = factories.draft()
+    kept = {"body_kk": "# Менің үлкен жұмысым", "body_ru": factories.RU, "notice_days": "9"}
+    author.post(at("edition_autosave", edition.pk), kept)
+    edition.publish()
+    there = at("edition_change", edition.pk)
+    page = author.get(there).content.decode()
+    assert "Your unsaved text" in page
+    assert page.count("<textarea") == 1
+    assert "# Менің үлкен жұмысым" in page
+    other = desk(django_user_model, *AUTHOR, name="other")
+    assert "Менің" not in other.get(there).content.decode()
+    assert other.post(at("edition_autosave", edition.pk), {"discard": "1"}).status_code == 200
+    assert Autosave.objects.exists()
+    done = author.post(at("edition_autosave", edition.pk), {"discard": "page"}, follow=True)
+    assert done.request["PATH_INFO"] == there
+    assert "Your unsaved text" not in done.content.decode()
+
+
+# Two people on one draft
+
+
+def test_the_second_save_is_refused_with_the_differences_and_loses_nothing(author, django_user_model):
+    edition = saved(author)
+    other = desk(django_user_model, *AUTHOR, name="other")
+    mine = written(edition, body_kk=factories.KK.replace("Екінші", "Менің"))
+    theirs = written(edition, body_kk=factories.KK.replace("Екінші", "Оның"))
+    assert other.post(at("edition_change", edition.pk), theirs).status_code == 302
+    before = AuditEntry.objects.count()
+
+    answer = author.post(at("edition_change", edition.pk), mine)
+
+    assert answer.status_code == 409
+    page = html.unescape(answer.content.decode())
+    assert "Somebody saved this draft while you were writing" in page
+    assert re.search(r"(?s)<del>.{,200}Оның.{,200}<ins>.{,200}Менің", page)
+    assert "<h3>Text in Kazakh</h3>" in page  # Not the translation package's "Text [kk]".
+    form = answer.context["adminform"].form
+    assert "Менің" in form["body_kk"].value()
+    assert "Оның" in Edition.objects.get().body_kk
+    assert AuditEntry.objects.count() == before
+
+    again = mine | {"token": form["token"].value()}
+    assert author.post(at("edition_change", edition.pk), again).status_code == 302
+    assert "Менің" in Edition.objects.get().body_kk
+
+
+def test_fields_that_only_the_other_author_changed_are_taken_over(author, django_user_model):
+    edition = saved(author)
+    other = desk(django_user_model, *AUTHOR, name="other")
+    other.post(
+        at("edition_change", edition.pk), written(edition, body_ru=factories.RU + "\n1.3. Его.\n", notice_days=7)
+    )
+    answer = author.post(at("edition_change", edition.pk), written(edition, body_kk=factories.KK + "\n1.3. Менің.\n"))
+    assert answer.status_code == 409
+    form = answer.context["adminform"].form
+    assert form["body_ru"].value().endswith("1.3. Его.\n")
+    assert form["body_kk"].value().replace("\r", "").endswith("1.3. Менің.\n")
+    assert form["notice_days"].value() == "7"
+    assert [difference.name for difference in form.conflicts] == ["body_kk"]
+
+
+def test_two_people_who_wrote_the_same_do_not_quarrel(author, django_user_model):
+    edition = saved(author)
+    other = desk(django_user_model, *AUTHOR, name="other")
+    same = written(edition, summary_kk="Бірдей.")
+    assert other.post(at("edition_change", edition.pk), same).status_code == 302
+    assert author.post(at("edition_change", edition.pk), same).status_code == 302
+
+
+def test_a_form_without_a_token_is_a_conflict_and_not_a_way_around_it(author):
+    edition = factories.draft()
+    form = written(edition, body_kk="# Басқа") | {"token": ""}
+    assert author.post(at("edition_change", edition.pk), form).status_code == 409
+    assert Edition.objects.get().body_kk == factories.KK
+
+
+def test_a_revision_is_not_restored_over_what_was_saved_meanwhile(author):
+    with reversion.create_revision():
+        edition = factories.draft()
+    author.post(at("edition_change", edition.pk), written(edition, summary_kk="Екінші."))
+    version = reversion.models.Version.objects.get_for_object(edition).last()
+    there = at("edition_revision", edition.pk, version.pk)
+    token = author.get(there).context["adminform"].form["token"].value()
+    stored = Edition.objects.get()
+    assert author.post(at("edition_change", edition.pk), written(stored, summary_kk="Үшінші.")).status_code == 302
+    assert author.post(there, written(edition, token=token)).status_code == 409
+    assert Edition.objects.get().summary_kk == "Үшінші."
+
+
+def test_a_draft_that_is_back_already_is_not_recovered_over(author):
+    edition = saved(author)
+    author.post(at("edition_delete", edition.pk), {"post": "yes"})
+    there = at("edition_recover", reversion.models.Version.objects.get_deleted(Edition).get().pk)
+    form = written(edition)
+    assert author.post(there, form).status_code == 302
+    back = Edition.objects.get()
+    author.post(at("edition_change", back.pk), written(back, summary_kk="Кейін."))
+    for answer in (author.get(there), author.post(there, form)):
+        assert answer.status_code == 409
+        assert "This draft is not deleted: nothing was restored." in html.unescape(answer.content.decode())
+    assert Edition.objects.get().summary_kk == "Кейін."
+
+
+def test_text_posted_to_a_deleted_draft_is_returned(author, django_user_model):
+    edition = saved(author)
+    form = written(edition, body_ru="# Моя большая работа")
+    other = desk(django_user_model, *AUTHOR, name="other")
+    other.post(at("edition_delete", edition.pk), {"post": "yes"})
+    version = reversion.models.Version.objects.get_deleted(Edition).get()
+    for there in (at("edition_change", edition.pk), at("edition_revision", edition.pk, version.pk)):
+        answer = author.post(there, form)
+        assert answer.status_code == 409
+        page = html.unescape(answer.content.decode())
+        assert "This draft was deleted: nothing was saved." in page
+        assert "# Моя большая работа" in page
+        assert at("edition_recoverlist") in page
+        assert not Edition.objects.exists()
+
+
+def test_text_posted_after_the_permission_was_lost_is_returned(author, django_user_model):
+    edition = factories.draft()
+    form = written(edition, body_ru="# Моя большая работа")
+    django_user_model.objects.get().user_permissions.clear()
+    answer = author.post(at("edition_change", edition.pk), form)
+    assert answer.status_code == 403
+    assert "# Моя большая работа" in answer.content.decode()
+    assert Edition.objects.get().body_ru == factories.RU
+
+
+def test_a_title_is_the_first_line_of_its_text(author):
+    edition = factories.draft(title_kk="Ескі")
+    author.post(at("edition_change", edition.pk), written(edition, body_ru="## Новое ##\n\n1.1. Текст."))
+    edition.refresh_from_db()
+    assert (edition.title_kk, edition.title_ru) == ("Пайдаланушы келісімі", "Новое")
+
+
+def test_the_deletion_page_lists_the_unsaved_texts_of_other_authors(author, django_user_model):
+    edition = factories.draft()
+    other = desk(django_user_model, *AUTHOR, name="other")
+    other.post(at("edition_autosave", edition.pk), {"body_kk": "# А"})
+    assert "Unsaved text: other" in author.get(at("edition_delete", edition.pk)).content.decode()
+
+
+def test_unsaved_text_goes_with_its_draft_and_its_author(author, django_user_model):
+    for gone in (Edition.objects, django_user_model.objects):
+        edition = factories.draft()
+        Autosave.objects.store(author=django_user_model.objects.get().pk, edition=edition, fields={}, base="")
+        gone.all().delete()
+        assert not Autosave.objects.exists()

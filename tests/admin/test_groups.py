@@ -1,0 +1,218 @@
+"""The ready groups, what a page says one may not do, four eyes, and the log that outlives accounts."""
+
+from __future__ import annotations
+
+import html
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+from django.db import IntegrityError, transaction
+from django.test import Client
+
+from agreement.groups import (
+    AUTHORS,
+    GROUP_PERMISSIONS,
+    MAX_NAMES,
+    PRIVACY_OFFICERS,
+    PUBLISHERS,
+    make_groups,
+    staff_with,
+)
+from agreement.models import Acceptance, Agreement, AuditEntry, Edition, EditionError
+from agreement.models.audit import AuditAction
+from tests.admin.test_editions import at, desk, written
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+
+OFFICERS = PRIVACY_OFFICERS
+
+
+def staff(django_user_model, name: str, *groups: str, **fields: object) -> Client:
+    user = django_user_model.objects.create_user(name, is_staff=True, **fields)
+    user.groups.set(Group.objects.filter(name__in=groups))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_migrate_makes_three_groups_and_a_second_time_changes_nothing():
+    def codenames() -> dict[str, set[str]]:
+        permissions = {name: Group.objects.get(name=name).permissions for name in GROUP_PERMISSIONS}
+        return {name: set(found.values_list("codename", flat=True)) for name, found in permissions.items()}
+
+    before = codenames()
+    assert before[AUTHORS] == {
+        *("view_agreement", "view_edition", "add_edition", "change_edition", "delete_edition", "view_auditentry")
+    }
+    assert {"publish_edition", "cancel_edition"} <= before[PUBLISHERS]
+    assert not before[OFFICERS] & (before[AUTHORS] | before[PUBLISHERS])
+    make_groups(using="default")
+    assert codenames() == before
+    assert Group.objects.count() == 3
+
+
+def test_migrate_adds_missing_permissions_and_removes_none():
+    authors = Group.objects.get(name=AUTHORS)
+    own = Permission.objects.get(codename="view_user")
+    authors.permissions.set([own])
+    call_command("migrate", verbosity=0)
+    assert authors.permissions.filter(codename="change_edition").exists()
+    assert own in authors.permissions.all()
+
+
+def test_a_page_says_what_one_may_not_do_and_who_may(django_user_model):
+    author = staff(django_user_model, "author", AUTHORS)
+    staff(django_user_model, "publisher", PUBLISHERS, first_name="Айгүл", last_name="Серік")
+    staff(django_user_model, "gone", PUBLISHERS, is_active=False)
+    django_user_model.objects.create_user("reader").groups.add(Group.objects.get(name=PUBLISHERS))
+    page = html.unescape(author.get(at("edition_change", factories.draft().pk)).content.decode())
+    assert "Not for you: to publish this draft. Who may: publishers of agreements (Айгүл Серік)." in page
+    assert "to write this draft" not in page
+
+
+def test_the_history_of_a_draft_is_not_called_that_of_a_published_edition(django_user_model):
+    draft, edition = factories.draft(slug="other"), factories.published()
+    publisher = staff(django_user_model, "publisher", PUBLISHERS)
+    says = "A published edition never changes"
+    assert says not in publisher.get(at("edition_history", draft.pk)).content.decode()
+    assert says in publisher.get(at("edition_history", edition.pk)).content.decode()
+
+
+def test_of_many_who_may_the_first_are_named(django_user_model):
+    for number in range(MAX_NAMES + 1):
+        staff(django_user_model, f"p{number}", PUBLISHERS)
+    names, more = staff_with("publish_edition")
+    assert (names, more) == ([f"p{number}" for number in range(MAX_NAMES)], True)
+
+
+def test_a_privacy_officer_sees_no_edition(django_user_model):
+    officer = staff(django_user_model, "officer", OFFICERS)
+    for page in ("edition_changelist", "agreement_changelist", "auditentry_changelist", "notice_changelist"):
+        assert officer.get(at(page)).status_code == 403
+
+
+# The log
+
+
+def test_a_refusal_of_the_portal_is_a_page_and_not_two_english_words(django_user_model):
+    officer = staff(django_user_model, "officer", PRIVACY_OFFICERS)
+    answer = officer.get(at("edition_changelist"))
+    assert answer.status_code == 403
+    page = answer.content.decode()
+    assert "Nothing was changed." in page
+    assert "Forbidden" not in page
+
+
+def test_every_action_of_the_desk_is_logged_with_who_when_and_what(django_user_model):
+    admin = desk(django_user_model, "superuser", name="admin")
+    edition = factories.draft()
+    admin.post(at("edition_change", edition.pk), written(edition, summary_kk="Кейін."))
+    admin.post(at("edition_change", edition.pk), written(Edition.objects.get()))  # Nothing changed: no act.
+    written_acts = AuditEntry.objects.about(edition).filter(action=AuditAction.WRITTEN)
+    assert [(act.by, act.account) for act in written_acts] == [
+        ("admin", str(django_user_model.objects.get().pk)),
+        ("", ""),
+    ]
+    edition.publish(by=django_user_model.objects.get(), reason="Сот шешімі.")
+    other = factories.draft()
+    admin.post(at("edition_delete", other.pk), {"post": "yes"})
+    published, *_rest = AuditEntry.objects.about(edition)
+    assert (published.action, published.by, published.note, published.digest) == (
+        *("published", "admin", "Сот шешімі."),
+        edition.digest,
+    )
+    assert AuditEntry.objects.first().action == AuditAction.DELETED
+    page = admin.get(at("auditentry_changelist")).content.decode()
+    for words in ("draft deleted", "edition published", "terms, edition 1", "Сот шешімі."):
+        assert words in page
+    assert admin.get(at("auditentry_add")).status_code == 403
+    assert admin.post(at("auditentry_delete", published.pk), {"post": "yes"}).status_code == 403
+
+
+def test_a_change_of_an_agreement_is_logged_with_its_old_and_new_values(django_user_model):
+    admin = desk(django_user_model, "superuser", name="admin")
+    facts = {"slug": "terms", "time_zone": "Asia/Almaty", "acceptance_mode": "by_use"}
+    admin.post(at("agreement_add"), facts)
+    agreement = Agreement.objects.get()
+    admin.post(at("agreement_change", agreement.pk), facts)  # Nothing changed: no act.
+    admin.post(at("agreement_change", agreement.pk), facts | {"acceptance_mode": "by_confirmation"})
+    changed, made = AuditEntry.objects.about(agreement)
+    assert (made.action, made.by, made.note) == (
+        *("changed", "admin", "slug: terms; time_zone: Asia/Almaty; acceptance_mode: by_use"),
+    )
+    assert (changed.action, changed.subject, changed.note) == (
+        "changed",
+        "terms",
+        "acceptance_mode: by_use → by_confirmation",
+    )
+
+
+def test_remarks_about_people_are_read_only_by_who_may_see_personal_data(django_user_model):
+    edition = factories.published()
+    [reader] = factories.users(1)
+    row = Acceptance.objects.record(user=reader, edition=edition, digest=edition.digest, language="kk", kind="explicit")
+    act = AuditEntry.objects.log(AuditAction.VIEWED, on=row, by="officer", note="q=reader-of-books")
+    for groups, reads in (([AUTHORS], False), ([PUBLISHERS], False), ([AUTHORS, OFFICERS], True)):
+        client = staff(django_user_model, "-".join(groups), *groups)
+        for there in (at("auditentry_changelist"), at("auditentry_change", act.pk)):
+            page = client.get(there).content.decode()
+            assert "personal data viewed" in page
+            assert ("reader-of-books" in page) is reads
+        assert "Сот шешімі." in client.get(at("auditentry_changelist")).content.decode()
+
+
+@pytest.mark.parametrize("lookup", ["note", "note__contains", "note__startswith"])
+def test_a_remark_one_may_not_read_is_not_filtered_by_either(django_user_model, lookup):
+    AuditEntry.objects.log(AuditAction.ACCEPTED, on=Acceptance(pk=5), by="olga", note="Асан")
+    author = staff(django_user_model, "aigul", AUTHORS)
+    superuser = staff(django_user_model, "root", is_superuser=True)
+
+    assert author.get(at("auditentry_changelist"), {lookup: "Асан"}).status_code == 400
+    assert "olga" in superuser.get(at("auditentry_changelist"), {lookup: "Асан"}).content.decode()
+
+
+def test_the_log_outlives_the_account_and_the_draft(django_user_model):
+    admin = desk(django_user_model, "superuser", name="admin")
+    edition = factories.draft()
+    admin.post(at("edition_change", edition.pk), written(edition, summary_kk="Кейін."))
+    acts = list(AuditEntry.objects.values())
+    Edition.objects.all().delete()
+    django_user_model.objects.all().delete()
+    assert list(AuditEntry.objects.values()) == acts
+
+
+@pytest.mark.parametrize("attack", ["update", "delete"])
+def test_the_database_refuses_to_change_the_log(attack):
+    factories.draft()
+    with pytest.raises(IntegrityError, match="agreement_auditentry is sealed"), transaction.atomic():
+        getattr(AuditEntry.objects.all(), attack)(**({"by": "x"} if attack == "update" else {}))
+
+
+def test_what_a_refusal_undoes_is_not_logged():
+    edition = factories.draft(ru=factories.RU + "\n1.3. Лишний.\n")
+    with pytest.raises(EditionError):
+        edition.publish()
+    assert not AuditEntry.objects.filter(action=AuditAction.PUBLISHED).exists()
+
+
+# Four eyes
+
+
+def test_with_four_eyes_the_last_author_does_not_publish(settings, django_user_model):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FOUR_EYES": True}
+    author, other = (django_user_model.objects.create_user(name) for name in ("author", "other"))
+    edition = factories.draft(by=author)
+    for by in (author, None, "somebody"):
+        with pytest.raises(EditionError, match="last written by author") as caught:
+            edition.publish(by=by)
+        assert caught.value.code == "four_eyes"
+    edition.publish(by=other)
+    assert edition.published_by == "other"
+
+
+def test_without_four_eyes_the_author_may_publish(django_user_model):
+    author = django_user_model.objects.create_user("author")
+    factories.draft(by=author).publish(by=author)
+    assert Edition.objects.published().exists()

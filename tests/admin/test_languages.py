@@ -1,0 +1,194 @@
+"""The desk in Kazakh and Russian: no English is left on the pages of the roles."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from html.parser import HTMLParser
+
+import pytest
+import reversion
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+from django.utils import timezone, translation
+from reversion.models import Version
+
+from agreement import groups
+from agreement.models import Acceptance, Agreement, AuditEntry, Consent, Delivery, Edition, LegalHold, Withdrawal
+from agreement.models.audit import AuditAction
+from agreement.notices import dispatch
+from tests.admin.test_editions import at, written
+from tests.admin.test_groups import staff
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+
+#: What is written the same in every language: names of formats and zones, keys, and what the tests typed.
+INTERNATIONAL = re.compile(
+    r"Django|Markdown|Word|docx|SHA|UTC|UUID|NUL|HTML|Asia/\w+|Mac|PDF|IP|terms|author|publisher|officer|user\d|CSV|ZIP|demo|registration|not-accepted|email|https?://\S+"
+    r"|[0-9a-f]{16,}|[0-9a-f-]{36}|example\.kz"
+)
+
+
+class Words(HTMLParser):
+    """What a reader sees or hears of a page: texts, and the attributes that are read out."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.silent = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.silent += tag in {"script", "style", "option", "svg"}
+        given = dict(attrs)
+        self.found += [given[name] or "" for name in ("title", "aria-label", "placeholder", "alt") if name in given]
+        if tag == "input" and given.get("type") in {"submit", "button"}:
+            self.found.append(given.get("value") or "")
+
+    def handle_endtag(self, tag):
+        self.silent -= tag in {"script", "style", "option", "svg"}
+
+    def handle_data(self, data):
+        if not self.silent:
+            self.found.append(data)
+
+
+def english(page: str) -> set[str]:
+    found = {INTERNATIONAL.sub("", text) for text in Words(page).found}
+    return {" ".join(text.split()) for text in found if re.search(r"[A-Za-z]{3,}", text)}
+
+
+@pytest.fixture
+def pages(django_user_model):
+    """(page, its arguments) of the desk, with an edition in each state, a revision and a deleted draft."""
+    factories.published(notice_days=10)
+    factories.published(effective_from=timezone.now() + timedelta(days=3))
+    with reversion.create_revision():
+        draft = factories.draft(ru=factories.RU + "\n1.3. См. пункт 9.9.\n")
+    with reversion.create_revision():
+        gone = factories.draft(body_kk=factories.KK)
+    version, lost = Version.objects.get_for_object(draft).get(), Version.objects.get_for_object(gone).get()
+    gone.delete()
+    in_force, scheduled = Edition.objects.published()
+    return [
+        ("agreement_changelist", []),
+        ("agreement_change", [in_force.agreement_id]),
+        ("edition_changelist", []),
+        ("edition_add", []),
+        ("edition_recoverlist", []),
+        ("edition_recover", [lost.pk]),
+        ("edition_revision", [draft.pk, version.pk]),
+        *((f"edition_{page}", [draft.pk]) for page in ("change", "publish", "history", "changes", "delete")),
+        *((f"edition_{page}", [in_force.pk]) for page in ("change", "history", "changes", "cancel")),
+        *((f"edition_{page}", [scheduled.pk]) for page in ("change", "cancel")),
+        ("notice_changelist", []),
+        ("notice_change", [in_force.notices.get().pk]),
+        ("notice_sending", [in_force.notices.get().pk]),
+        ("auditentry_changelist", []),
+        ("auditentry_change", [in_force.pk]),
+    ]
+
+
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_no_page_of_the_desk_has_an_english_word(pages, django_user_model, language):
+    left: dict[str, set[str]] = {}
+    seen = 0
+    for role, group in (("author", groups.AUTHORS), ("publisher", groups.PUBLISHERS)):
+        client = staff(django_user_model, role, group)
+        for page, args in pages:
+            answer = client.get(at(page, *args, language=language))
+            if answer.status_code in {200, 409}:
+                seen += 1
+                left[f"{role}: {page} {args}"] = english(answer.content.decode())
+        with translation.override(language):
+            for there in ("admin:index", "admin:password_change"):
+                left[there] = english(client.get(reverse(there)).content.decode())
+    client.logout()
+    with translation.override(language):
+        left["login"] = english(client.get(reverse("admin:login")).content.decode())
+    assert seen > 30
+    assert {page: words for page, words in left.items() if words} == {}
+
+
+def test_no_page_of_the_desk_has_misspelt_kazakh_of_django(pages, django_user_model):
+    client = staff(django_user_model, "root", is_superuser=True)
+    agreement = Agreement.objects.get()
+    there = [at(page, *args, language="kk") for page, args in pages]
+    there += [at(f"agreement_{page}", agreement.pk, language="kk") for page in ("change", "history")]
+    words = {"Даңғо", "Өшіру/Уақыт", "Қолданушы", "Өзгет", "Сүзгіз", "объектт", "Сақта және"}
+    seen = {address: client.get(address).content.decode() for address in there}
+    assert {
+        address: found for address, page in seen.items() if (found := {word for word in words if word in page})
+    } == {}
+
+
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_no_refusal_has_an_english_word(django_user_model, language):
+    author = staff(django_user_model, "author", groups.AUTHORS)
+    publisher = staff(django_user_model, "publisher", groups.PUBLISHERS)
+    draft = factories.draft()
+    conflict = author.post(
+        at("edition_change", draft.pk, language=language), written(draft, body_kk="# А") | {"token": ""}
+    )
+    begun = author.post(at("edition_add", language=language), {"begin": "files"})
+    empty = publisher.post(at("edition_publish", draft.pk, language=language), {})
+    asked = publisher.get(at("edition_publish", draft.pk, language=language)).context["form"]
+    opened = {"after": asked["after"].value(), "draft": asked["draft"].value(), "when": "at", "date": "x"}
+    unclear = publisher.post(at("edition_publish", draft.pk, language=language), opened)
+    typed = publisher.post(at("edition_change", draft.pk, language=language), written(draft, body_ru="# Я"))
+    for answer, status in ((conflict, 409), (begun, 400), (empty, 409), (unclear, 400), (typed, 403)):
+        assert answer.status_code == status
+        assert english(answer.content.decode()) == set()
+
+
+@pytest.fixture
+def register(django_user_model):
+    """(page, its arguments) of the officers' desk, with a row of each kind."""
+    edition, (user, gone) = factories.published(), factories.users(2)
+    by = {"digest": edition.digest, "language": "kk", "kind": "explicit"}
+    acceptance = Acceptance.objects.record(user=user, edition=edition, **by)
+    consent = Consent.objects.give(user=user, purpose="портал", language="kk", text="Келісемін.")
+    withdrawal = Withdrawal.objects.register(
+        agreement=edition.agreement, user=gone, outcome="ended", received_on=date(2026, 1, 15)
+    )
+    hold = LegalHold.objects.place(ground="Сот", by="officer", user=user)
+    dispatch.fan_out(edition.notices.get())
+    delivery = Delivery.objects.waiting().first()
+    Delivery.objects.filter(pk=delivery.pk).update(outcome="skipped", reason="no address", outcome_at=timezone.now())
+    AuditEntry.objects.log(AuditAction.VIEWED, on=acceptance, by="officer")
+    return [
+        *((f"acceptance_{page}", []) for page in ("changelist", "add", "report", "evidence")),
+        ("acceptance_change", [acceptance.pk]),
+        ("acceptance_edition", [edition.pk]),
+        ("consent_changelist", []),
+        ("consent_change", [consent.pk]),
+        *((f"withdrawal_{page}", []) for page in ("changelist", "add")),
+        ("withdrawal_change", [withdrawal.pk]),
+        *((f"legalhold_{page}", []) for page in ("changelist", "add")),
+        ("legalhold_change", [hold.pk]),
+        ("delivery_changelist", []),
+        ("delivery_change", [delivery.pk]),
+        ("auditentry_changelist", []),
+    ]
+
+
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_no_page_of_officers_has_an_english_word(register, django_user_model, language):
+    officer = staff(django_user_model, "officer", groups.PRIVACY_OFFICERS)
+    more = Permission.objects.filter(codename__in=["view_delivery", "view_auditentry"])
+    django_user_model.objects.get(username="officer").user_permissions.set(more)
+    left = {}
+    for page, args in register:
+        answer = officer.get(at(page, *args, language=language))
+        assert answer.status_code == 200, page
+        left[f"{page} {args}"] = english(answer.content.decode())
+    with translation.override(language):
+        left["index"] = english(officer.get(reverse("admin:index")).content.decode())
+    assert {page: words for page, words in left.items() if words} == {}
+
+
+def test_the_title_of_every_kazakh_page_is_in_sensible_kazakh(django_user_model):
+    publisher = staff(django_user_model, "publisher", groups.PUBLISHERS)
+    page = publisher.get(at("edition_changelist", language="kk")).content.decode()
+    assert "| Сайттың әкімшілік бөлімі</title>" in page

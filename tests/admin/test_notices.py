@@ -1,0 +1,213 @@
+"""The page of sending: how far a notice has come, holding, pausing, sending again; cheap, logged, for publishers."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from agreement import groups
+from agreement.models import AuditEntry, Delivery, Notice, Progress
+from agreement.models.audit import AuditAction
+from agreement.notices import dispatch
+from tests.admin.test_editions import at, desk
+from tests.admin.test_groups import staff
+from tests.support import factories
+from tests.support.smtp_server import mail_by
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _notice_delay(settings: Any) -> None:
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
+
+
+@pytest.fixture
+def publisher(django_user_model):
+    return staff(django_user_model, "publisher", groups.PUBLISHERS)
+
+
+def words(answer: Any) -> str:
+    assert answer.status_code == 200
+    return " ".join(re.sub("<[^>]*>", " ", html.unescape(answer.content.decode())).split())
+
+
+def notice(users: int = 3) -> Notice:
+    factories.users(users)
+    made: Notice = factories.published().notices.get()
+    dispatch.fan_out(made)
+    made.refresh_from_db()
+    return made
+
+
+def over(one: Notice, **changed: Any) -> Notice:
+    """The notice delay is over."""
+    Notice.objects.filter(pk=one.pk).update(due_at=timezone.now() - timedelta(minutes=1), **changed)
+    Delivery.objects.filter(notice=one).update(due_at=timezone.now() - timedelta(minutes=1))
+    one.refresh_from_db()
+    return one
+
+
+def test_a_notice_is_paused_with_one_click_during_the_notice_delay(publisher):
+    made = notice()
+    page = publisher.get(at("notice_sending", made.pk))
+    assert "Nothing was sent yet. The first message is sent" in words(page)
+    left = (made.due_at - timezone.now()).total_seconds()
+    assert left < page.context["progress"].seconds_until_due < left + 10
+    assert f'data-seconds="{page.context["progress"].seconds_until_due}"' in page.content.decode()
+    assert "Pause it" in words(publisher.get(at("edition_change", made.edition_id)))
+
+    done = words(publisher.post(at("notice_pause", made.pk), follow=True))
+    assert "Paused: nothing was sent yet, and nothing is sent until it is resumed." in done
+    over(made)
+    dispatch.work()
+    assert Progress.objects.get().sent == 0
+
+    assert "Sending goes on." in words(publisher.post(at("notice_resume", made.pk), follow=True))
+    dispatch.work()
+    assert "All of it is done." in words(publisher.get(at("notice_sending", made.pk)))
+    logged = AuditEntry.objects.about(made).values_list("action", "by")
+    assert list(logged) == [("resumed", "publisher"), ("paused", "publisher")]
+
+
+def test_the_page_counts_sent_waiting_failed_and_skipped_with_reasons(publisher):
+    made = over(notice(), fanned_out_at=timezone.now())
+    for number, delivery in enumerate(made.deliveries.order_by("pk")):
+        sent_at = timezone.now() - timedelta(minutes=20 * number)
+        made.deliveries.filter(pk=delivery.pk).update(outcome="sent", outcome_at=sent_at)
+    Progress.objects.update(
+        waiting=1_200,
+        sent=3_600,
+        failed=50,
+        skipped=7,
+        bounced=2,
+        began_at=timezone.now() - timedelta(hours=1),
+        latest_at=timezone.now(),
+        reasons={"failed": {"SMTP 550 5.1.1": 20, "": 30}, "skipped": {"no address": 7}},
+    )
+    page = words(publisher.get(at("notice_sending", made.pk)))
+    for said in (
+        "Being sent.",
+        "3,657 of 4,857",
+        "Sent 3,600 · of these returned: 2",
+        "Waiting 1,200",
+        "Failed 50 other reasons: 30 SMTP 550 5.1.1: 20",
+        "Skipped 7 no address: 7",
+        "Rate so far 3,599 an hour",
+        "Expected to end",
+        "Send again to the failed only (50)",
+    ):
+        assert said in page, said
+
+
+def test_the_failed_alone_are_sent_to_again(publisher):
+    made = over(notice())
+    dispatch.work()
+    failed = Delivery.objects.first()
+    Delivery.objects.filter(pk=failed.pk).update(outcome="failed", reason="SMTP 550")
+    Progress.objects.update(sent=3, failed=1, reasons={"failed": {"SMTP 550": 1}})
+
+    assert "1 delivery waits to be sent again." in words(publisher.post(at("notice_resend", made.pk), follow=True))
+
+    assert list(Delivery.objects.waiting()) == [failed]
+    assert Progress.objects.get().reasons == {"failed": {}}
+    assert AuditEntry.objects.about(made).values_list("action", "by", "note").get() == ("resent", "publisher", "1")
+
+
+def test_an_overtaken_notice_is_not_sent_again_and_its_reasons_stay(publisher):
+    made = over(notice())
+    dispatch.work()
+    Delivery.objects.update(outcome="failed", reason="SMTP 550")
+    Progress.objects.update(sent=0, failed=3, reasons={"failed": {"SMTP 550": 3}})
+    assert "Send again to the failed only (3)" in words(publisher.get(at("notice_sending", made.pk)))
+    factories.published()
+
+    assert "Send again" not in words(publisher.get(at("notice_sending", made.pk)))
+    assert "the notice is overtaken" in words(publisher.post(at("notice_resend", made.pk), follow=True))
+
+    dispatch.work()
+    assert Progress.objects.get(notice=made).reasons == {"failed": {"SMTP 550": 3}}
+    assert not AuditEntry.objects.about(made).filter(action=AuditAction.RESENT).exists()
+
+
+def test_what_is_finished_is_not_paused_nor_what_runs_resumed(publisher):
+    made = over(notice())
+    assert "it is not paused" in words(publisher.post(at("notice_resume", made.pk), follow=True))
+    dispatch.deliver()
+    assert "nothing is left to send" in words(publisher.post(at("notice_pause", made.pk), follow=True))
+    made.refresh_from_db()
+    assert made.paused_at is None
+    assert not AuditEntry.objects.filter(action__in=[AuditAction.PAUSED, AuditAction.RESUMED]).exists()
+
+
+def test_its_middle_comes_alone_and_says_whether_to_ask_again(publisher):
+    made = over(notice())
+    part = publisher.get(at("notice_sending", made.pk), {"part": ""})
+    assert "no-store" in part["Cache-Control"]
+    assert part.content.decode().lstrip().startswith("<div data-running>")
+    dispatch.work()
+    assert "data-running" not in publisher.get(at("notice_sending", made.pk), {"part": ""}).content.decode()
+    made.pause()
+    assert "data-running" not in publisher.get(at("notice_sending", made.pk)).content.decode()
+
+
+def test_a_notice_is_changed_only_with_the_permission_and_by_post(publisher, django_user_model):
+    made = notice()
+    author = staff(django_user_model, "author", groups.AUTHORS)
+    looker = desk(django_user_model, "view_notice", name="looker")
+    for act in ("pause", "resume", "resend"):
+        assert publisher.get(at(f"notice_{act}", made.pk)).status_code == 405
+        assert author.post(at(f"notice_{act}", made.pk)).status_code == 403
+        assert looker.post(at(f"notice_{act}", made.pk)).status_code == 403
+    assert author.get(at("notice_sending", made.pk)).status_code == 403
+    page = words(looker.get(at("notice_sending", made.pk)))
+    assert "Pause it" not in page
+    assert "Not for you: to pause the sending. Who may: publishers of agreements (publisher)." in page
+    made.refresh_from_db()
+    assert made.paused_at is None
+    assert publisher.get(at("notice_sending", 999)).status_code == 302
+
+
+def test_it_counts_no_delivery_and_asks_the_same_for_many(publisher):
+    made = over(notice())
+
+    def asked() -> list[str]:
+        with CaptureQueriesContext(connection) as captured:
+            publisher.get(at("notice_sending", made.pk))
+        return [query["sql"] for query in captured]
+
+    few = asked()
+    Delivery.objects.bulk_create(
+        Delivery(notice=made, user=user, channel="email", due_at=timezone.now()) for user in factories.users(50)
+    )
+    Progress.objects.update(waiting=53)
+    many = asked()
+    assert len(few) == len(many)
+    assert not [sql for sql in many if "agreement_delivery" in sql]
+
+
+def test_without_the_permission_there_is_no_link_to_deliveries(publisher):
+    made = notice()
+    for page in ("notice_sending", "notice_change"):
+        assert at("delivery_changelist") not in publisher.get(at(page, made.pk)).content.decode()
+    assert publisher.get(at("delivery_changelist")).status_code == 403
+
+
+def test_every_view_of_deliveries_is_logged(django_user_model):
+    made = notice()
+    admin = staff(django_user_model, "admin", is_superuser=True)
+    row = Delivery.objects.first()
+    admin.get(at("delivery_changelist"), {"notice": made.pk})
+    admin.get(at("delivery_change", row.pk))
+    viewed = (
+        AuditEntry.objects.filter(action=AuditAction.VIEWED).order_by("pk").values_list("model", "key", "by", "note")
+    )
+    assert list(viewed) == [("delivery", "", "admin", f"notice={made.pk}"), ("delivery", str(row.pk), "admin", "")]

@@ -1,0 +1,466 @@
+"""The page that says everything before it publishes, and the pages that compare."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import reversion
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from reversion.models import Version
+
+from agreement.models import AuditEntry, Edition, Notice
+from agreement.models.audit import AuditAction
+from agreement.models.succession import State
+from agreement.notices.forecast import estimate_audience
+from tests.admin.test_editions import AUTHOR, PUBLISHER, at, desk, question, written
+from tests.support import factories
+from tests.support.smtp_server import mail_by
+
+pytestmark = pytest.mark.django_db
+
+#: A clause in one language changed, and a reference that leads nowhere: warnings, and no error.
+WARNED = {"kk": factories.KK, "ru": factories.RU.replace("Второй пункт.", "Второй пункт, см. пункт 9.9.")}
+
+
+@pytest.fixture
+def author(django_user_model):
+    return desk(django_user_model, *AUTHOR, name="author")
+
+
+@pytest.fixture
+def publisher(django_user_model):
+    return desk(django_user_model, *PUBLISHER, name="publisher")
+
+
+def words(answer) -> str:
+    return " ".join(re.sub("<[^>]*>", " ", html.unescape(answer.content.decode())).split())
+
+
+# What is asked
+
+
+def test_what_the_edition_states_is_compared_as_the_words_are(publisher):
+    factories.published(notice_days=10, retention_years=5)
+    edition = factories.draft(notice_days=0, retention_years=5, material=False)
+    page = publisher.get(at("edition_publish", edition.pk)).content.decode()
+    assert "<del>10</del> <ins>0</ins>" in page
+    assert page.count("<ins>") == 1
+    assert 'class="agreement-difference"' not in page  # Not one word differs: no box, nor a stop of the tab key.
+
+
+def test_every_warning_is_ticked_by_its_name(publisher):
+    factories.published()
+    edition = factories.draft(**WARNED)
+    page = publisher.get(at("edition_publish", edition.pk))
+    assert "9.9" in words(page)
+    ticks = sorted(page.context["form"].warning_keys)
+    assert len(ticks) >= 3  # The reference, the one-sided change, two missing summaries.
+    for lacking in ([], ticks[1:]):
+        answer = publisher.post(at("edition_publish", edition.pk), question(publisher, edition, warnings=lacking))
+        assert answer.status_code == 400
+        assert "Tick each warning to publish in spite of it" in words(answer)
+    assert publisher.post(at("edition_publish", edition.pk), question(publisher, edition)).status_code == 302
+
+
+def test_a_confirmation_is_required_for_immediate_effect_or_warnings(publisher):
+    later = {"when": "at", "date": f"{timezone.now().year + 1}-03-01", "time": "09:00", "confirmation": ""}
+    clean = factories.draft()
+    assert (
+        publisher.post(at("edition_publish", clean.pk), question(publisher, clean, confirmation="")).status_code == 400
+    )
+    assert publisher.post(at("edition_publish", clean.pk), question(publisher, clean, **later)).status_code == 302
+    warned = factories.draft(**WARNED)
+    later["date"] = f"{timezone.now().year + 2}-03-01"
+    assert publisher.post(at("edition_publish", warned.pk), question(publisher, warned, **later)).status_code == 400
+    later["confirmation"] = " terms "
+    assert publisher.post(at("edition_publish", warned.pk), question(publisher, warned, **later)).status_code == 302
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(8, 400), (30, 302)])
+def test_effect_within_the_notice_delay_is_confirmed_as_immediate_effect(publisher, settings, minutes, status):
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    edition = factories.draft()
+    soon = (timezone.now() + timedelta(minutes=minutes)).astimezone(ZoneInfo(edition.agreement.time_zone))
+    moment = {"when": "at", "date": soon.date().isoformat(), "time": f"{soon:%H:%M}"}
+    there = at("edition_publish", edition.pk)
+    assert publisher.post(there, question(publisher, edition, confirmation="", **moment)).status_code == status
+    if status == 400:
+        assert publisher.post(there, question(publisher, edition, **moment)).status_code == 302
+
+
+def test_the_moment_proposed_keeps_the_promise_of_the_edition_in_force(publisher):
+    factories.published(notice_days=10)
+    edition = factories.draft()
+    form = publisher.get(at("edition_publish", edition.pk)).context["form"]
+    proposed = form.initial["date"]
+    assert (form["when"].value(), form.initial["time"].isoformat()) == ("at", "00:00:00")
+    assert timedelta(days=9) < proposed - timezone.now().date() <= timedelta(days=12)
+    answer = question(publisher, edition, when="at", date=proposed.isoformat(), time="00:00", reason="")
+    assert publisher.post(at("edition_publish", edition.pk), answer).status_code == 302
+
+
+@pytest.mark.parametrize("soon", [{"when": "now"}, {"when": "at", "days": 3}])
+def test_an_earlier_moment_needs_a_reason_that_stays_in_the_log(publisher, soon):
+    factories.published(notice_days=10)
+    edition = factories.draft()
+    if days := soon.pop("days", 0):
+        soon |= {"date": (timezone.now() + timedelta(days=days)).date().isoformat(), "time": "09:00"}
+    there = at("edition_publish", edition.pk)
+    refused = publisher.post(there, question(publisher, edition, **soon) | {"reason": "  "})
+    assert refused.status_code == 400
+    assert "write why this one comes earlier" in words(refused)
+    assert publisher.post(there, question(publisher, edition, **soon) | {"reason": "Сот шешімі."}).status_code == 302
+    published = AuditEntry.objects.filter(action=AuditAction.PUBLISHED, key=str(edition.pk)).get()
+    assert (published.by, published.note) == ("publisher", "Сот шешімі.")
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "0001-01-09", "1990-12-31"])
+def test_days_of_notice_are_not_counted_back_beyond_the_calendar(publisher, day):
+    factories.published(notice_days=10)
+    edition = factories.draft()
+    asked = question(publisher, edition, when="at", date=day, time="00:00")
+    answer = publisher.post(at("edition_publish", edition.pk), asked)
+    assert answer.status_code == 400
+    assert "is out of range" in words(answer)
+
+
+@pytest.mark.parametrize("days", [0, 10])
+def test_what_can_only_follow_an_announced_edition_is_proposed_after_it(publisher, days):
+    factories.published(notice_days=days)
+    announced = factories.published(effective_from=timezone.now() + timedelta(days=20))
+    edition = factories.draft()
+    page = publisher.get(at("edition_publish", edition.pk))
+    form = page.context["form"]
+    zone = ZoneInfo(edition.agreement.time_zone)
+    assert (form["when"].value(), form.initial["time"].isoformat()) == ("at", "00:00:00")
+    assert form.initial["date"] - announced.effective_from.astimezone(zone).date() == timedelta(days=1)
+    assert "It binds at once" not in words(page)
+    answer = question(publisher, edition, when="at", date=form.initial["date"].isoformat(), time="00:00", reason="")
+    assert publisher.post(at("edition_publish", edition.pk), answer).status_code == 302
+
+
+def test_without_promised_notice_now_is_proposed_and_no_reason_required(publisher):
+    edition = factories.draft()
+    form = publisher.get(at("edition_publish", edition.pk)).context["form"]
+    assert form["when"].value() == "now"
+    assert publisher.post(at("edition_publish", edition.pk), question(publisher, edition, reason="")).status_code == 302
+
+
+def test_with_four_eyes_the_last_author_reads_who_else_may_publish(settings, django_user_model):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FOUR_EYES": True}
+    both = desk(django_user_model, *AUTHOR, *PUBLISHER, name="both")
+    edition = factories.draft()
+    both.post(at("edition_change", edition.pk), written(edition, summary_kk="Өзгерді."))
+    edition.refresh_from_db()
+    page = both.get(at("edition_publish", edition.pk))
+    assert 'value="Publish"' not in page.content.decode()
+    answer = both.post(at("edition_publish", edition.pk), question(both, edition))
+    assert answer.status_code == 400
+    for said in (page, answer):
+        assert "Two people are needed: the draft was last written by both." in words(said)
+
+
+@pytest.mark.parametrize("act", ["publish", "cancel"])
+def test_a_denied_action_names_who_may(publisher, author, django_user_model, act):
+    edition = factories.draft()
+    for answer in (author.get(at(f"edition_{act}", edition.pk)), author.post(at(f"edition_{act}", edition.pk), {})):
+        assert answer.status_code == 403
+        assert "Your permission was taken away, or never given" in words(answer)
+        assert re.search(
+            "Not for you: to (publish this draft|cancel this edition). Who may: .*publisher", words(answer)
+        )
+    answer = desk(django_user_model, name="nobody").post(at(f"edition_{act}", edition.pk), {})
+    assert answer.status_code == 403
+    assert "Your permission was taken away" in words(answer)
+    assert str(edition) not in words(answer)
+    assert "None" not in words(answer)
+    assert "Not for you" not in words(answer)
+
+
+def test_changes_against_a_scheduled_edition_are_displayed(publisher):
+    factories.published()
+    more = {"kk": factories.KK + "\n1.3. Жарияланды.\n", "ru": factories.RU + "\n1.3. Объявлено.\n"}
+    announced = factories.published(effective_from=timezone.now() + timedelta(days=2), **more)
+    page = publisher.get(at("edition_publish", factories.draft().pk))
+    assert f"Changes against what takes effect before it: {announced}" in words(page)
+    assert re.search(r"(?s)<del>.{,200}Объявлено", page.content.decode())
+
+
+# Previews
+
+
+@pytest.mark.parametrize(("code", "said"), [("kk", "Пайдаланушы келісімі"), ("ru", "Пользовательское соглашение")])
+def test_the_notice_is_seen_as_mail_and_as_page_before_it_is_sent(publisher, code, said):
+    factories.published()
+    edition = factories.draft()
+    for kind in ("mail", "page"):
+        answer = publisher.get(at("edition_preview", edition.pk, kind, code))
+        assert answer.status_code == 200
+        assert said in words(answer)
+        assert "sandbox" in answer["Content-Security-Policy"]
+        assert answer["X-Frame-Options"] == "SAMEORIGIN"
+    assert Edition.objects.drafts().get() == edition
+
+
+@pytest.mark.parametrize("material", [True, False])
+def test_a_preview_says_whether_anybodys_rights_change_as_the_letter_will(publisher, material):
+    factories.published()
+    edition = factories.draft(material=material, ru=factories.RU.replace("Второй", "Другой"))
+    answer = words(publisher.get(at("edition_preview", edition.pk, "mail", "ru")))
+    assert ("ничьи права и обязанности не меняются" in answer) is not material
+
+
+def test_a_previewed_letter_says_what_the_draft_changes(publisher):
+    factories.published()
+    edition = factories.draft(ru=factories.RU.replace("Второй", "Другой"), summary_ru="Пункт стал другим.")
+    said = words(publisher.get(at("edition_preview", edition.pk, "mail", "ru")))
+    assert "Пункт стал другим." in said
+    assert "Другой" in said
+    assert "правки" not in said
+
+
+def test_the_notice_is_seen_and_tried_with_the_moment_that_is_proposed_or_chosen(
+    publisher, django_user_model, settings
+):
+    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
+    django_user_model.objects.update(email="publisher@example.kz")
+    factories.published(notice_days=10)
+    edition = factories.draft()
+    page = publisher.get(at("edition_publish", edition.pk))
+    day = page.context["form"].initial["date"]
+    assert f"{day.year} г., 00:00" in page.context["previews"][1][2]
+    [there, *_more] = re.findall(r'src="([^"]*preview/mail/ru/[^"]*)"', page.content.decode())
+    assert f"{day.year} г., 00:00" in words(publisher.get(html.unescape(there)))
+    later = question(publisher, edition, when="at", date=f"{timezone.now().year + 2}-03-01", time="09:00")
+    page = publisher.post(at("edition_test_mail", edition.pk), later)
+    said = f"1 марта {timezone.now().year + 2} г., 09:00"
+    assert said in page.context["previews"][1][2]
+    assert said in mail.outbox[1].body
+
+
+@pytest.mark.parametrize("moment", ["x", "2031-03-01T09:00:00", "9999-12-31T23:00:00-11:00"])
+def test_a_preview_of_no_moment_is_not_found(publisher, moment):
+    edition = factories.draft()
+    assert publisher.get(at("edition_preview", edition.pk, "mail", "kk"), {"at": moment}).status_code == 404
+
+
+def test_previews_are_of_drafts_and_for_those_who_see_them(publisher, django_user_model):
+    edition = factories.draft()
+    for args in ((edition.pk, "mail", "en"), (edition.pk, "post", "kk"), (factories.published().pk, "mail", "kk")):
+        assert publisher.get(at("edition_preview", *args)).status_code == 404
+    nobody = desk(django_user_model, name="nobody")
+    assert nobody.get(at("edition_preview", edition.pk, "mail", "kk")).status_code == 403
+
+
+def test_a_test_mail_goes_to_oneself_in_both_languages_and_keeps_the_answers(publisher, django_user_model, settings):
+    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
+    edition = factories.draft()
+    there = at("edition_test_mail", edition.pk)
+    form = question(publisher, edition, when="at", date="2031-03-01", time="09:00", reason="Себебі бар.")
+    assert "no e-mail address" in words(publisher.post(there, form))
+
+    django_user_model.objects.update(email="publisher@example.kz")
+    answer = publisher.post(there, form)
+    assert answer.status_code == 200
+    assert "A test mail in Kazakh and one in Russian went to publisher@example.kz." in words(answer)
+    assert answer.context["form"]["date"].value() == "2031-03-01"
+    assert answer.context["form"]["reason"].value() == "Себебі бар."
+    assert [message.to for message in mail.outbox] == [["publisher@example.kz"]] * 2
+    assert all(message.subject.startswith("[") for message in mail.outbox)
+    assert Edition.objects.drafts().exists()
+
+
+def test_after_a_test_mail_the_page_still_publishes_and_counts(publisher, many):
+    factories.users(9)
+    edition = factories.draft()
+    page = publisher.post(at("edition_test_mail", edition.pk), question(publisher, edition)).content.decode()
+    there = at("edition_publish", edition.pk)
+    assert f'<form method="post" action="{there}"' in page
+    assert f'<a href="{there}?exact"' in page
+
+
+def test_a_test_mail_of_a_page_that_is_out_of_date_is_refused(publisher):
+    edition = factories.draft()
+    opened = question(publisher, edition)
+    Edition.objects.filter(pk=edition.pk).update(summary_ru="Иначе")
+    answer = publisher.post(at("edition_test_mail", edition.pk), opened)
+    assert answer.status_code == 409
+    assert "the page was older than the draft" in words(answer)
+
+
+def test_only_a_publisher_sends_test_mails_and_only_of_drafts(publisher, author):
+    edition = factories.draft()
+    assert author.post(at("edition_test_mail", edition.pk), {}).status_code == 403
+    assert publisher.get(at("edition_test_mail", edition.pk)).status_code == 405
+    assert publisher.post(at("edition_test_mail", factories.published().pk), {}).status_code == 403
+
+
+# Comparing
+
+
+def test_a_draft_is_compared_with_the_edition_in_force_or_any_other(author):
+    first = factories.published()
+    factories.published(kk=factories.KK.replace("Екінші", "Басқа"))
+    edition = factories.draft(notice_days=5)
+    page = author.get(at("edition_changes", edition.pk))
+    assert "1 clause changed." in words(page)
+    assert re.search(r"Days of notice 0 5|days of notice 0 5", words(page))
+    assert "Nothing changed." in words(author.get(at("edition_changes", edition.pk), {"from": first.pk, "whole": "on"}))
+    for unknown in ("x", "999", edition.pk):
+        assert author.get(at("edition_changes", edition.pk), {"from": unknown}).status_code == 404
+    assert author.get(at("edition_changes", 999)).status_code == 404
+    assert "There is no edition to compare" in words(author.get(at("edition_changes", first.pk)))
+
+
+def test_revisions_are_compared_and_one_is_restored(author):
+    with reversion.create_revision():
+        edition = factories.draft()
+    changed = written(edition, body_ru=factories.RU.replace("Второй", "Другой"), notice_days=3)
+    author.post(at("edition_change", edition.pk), changed)
+    new, old = Version.objects.get_for_object(edition)
+    page = author.get(at("edition_compare", edition.pk), {"old": old.pk, "new": new.pk})
+    assert re.search(r"(?s)<del>.{,200}Второй.{,200}<ins>.{,200}Другой", page.content.decode())
+    assert at("edition_revision", edition.pk, old.pk) in page.content.decode()
+    assert "They are the same." in words(author.get(at("edition_compare", edition.pk), {"old": new.pk}))
+    assert at("edition_compare", edition.pk) in author.get(at("edition_history", edition.pk)).content.decode()
+    other = factories.draft()
+    for asked in ({}, {"old": "x"}, {"old": "9" * 30}, {"old": 999}):
+        assert author.get(at("edition_compare", edition.pk), asked).status_code == 404
+    assert author.get(at("edition_compare", other.pk), {"old": old.pk}).status_code == 404
+
+
+def test_a_list_of_editions_to_choose_from_reads_none_of_their_words(author):
+    factories.published()
+    edition = factories.draft()
+    for there in (at("edition_add"), at("edition_changes", edition.pk)):
+        with CaptureQueriesContext(connection) as captured:
+            assert author.get(there).status_code == 200
+        lists = [query["sql"] for query in captured if '"agreement_edition"."number"' in query["sql"]]
+        lists = [sql for sql in lists if "LIMIT" not in sql and '"effective_from" =' not in sql]
+        assert lists
+        assert not [sql for sql in lists if '"body' in sql.partition(" FROM ")[0]]
+
+
+def test_a_list_of_revisions_reads_none_of_their_words(author):
+    with reversion.create_revision():
+        edition = factories.draft()
+    with CaptureQueriesContext(connection) as captured:
+        assert author.get(at("edition_history", edition.pk)).status_code == 200
+    assert any("reversion_version" in query["sql"] for query in captured)
+    assert not any("serialized_data" in query["sql"] for query in captured)
+
+
+def test_what_is_published_is_compared_and_never_offered_for_restoring(author):
+    with reversion.create_revision():
+        edition = factories.draft()
+    version = Version.objects.get_for_object(edition).get()
+    edition.publish()
+    page = author.get(at("edition_compare", edition.pk), {"old": version.pk})
+    assert page.status_code == 200
+    assert at("edition_revision", edition.pk, version.pk) not in page.content.decode()
+
+
+def test_a_correction_begins_with_the_edition_in_force(author):
+    edition = factories.published()
+    page = author.get(at("edition_change", edition.pk))
+    assert "Publish a correction…" in words(page)
+    assert f"{at('edition_add')}?edition={edition.pk}" in page.content.decode()
+
+
+def test_the_state_and_the_moments_of_every_edition_stand_on_one_page(publisher, author, django_assert_max_num_queries):
+    factories.published()
+    scheduled = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    factories.published(effective_from=timezone.now() + timedelta(days=2)).cancel()
+    factories.draft()
+    there = at("agreement_change", scheduled.agreement_id)
+    client = desk(get_user_model(), *AUTHOR, "view_agreement", name="both")
+    with django_assert_max_num_queries(12):
+        answer = client.get(there)
+    states = [moment.state for moment in answer.context["timeline"]]
+    assert states == [State.DRAFT, State.CANCELLED, State.SCHEDULED, State.IN_FORCE]
+    page = words(answer)
+    assert "terms, edition 1" in page
+    assert "New draft" in page
+    for _more in range(20):
+        factories.draft()
+    with django_assert_max_num_queries(12):
+        client.get(there)
+
+
+# How many users are notified, and by when
+
+
+@pytest.fixture
+def many(monkeypatch):
+    monkeypatch.setattr("agreement.notices.forecast.COUNTED_UP_TO", 5)
+
+
+def test_few_users_are_counted_and_many_are_estimated_by_the_last_notice(publisher, many, monkeypatch):
+    edition = factories.draft()
+    factories.users(3, languages=("kk", "ru", "ru"))
+    page = words(publisher.get(at("edition_publish", edition.pk)))
+    assert "e-mail Kazakh 1 e-mail Russian 2 e-mail Kazakh and Russian 1" in page
+    assert "estimated" not in page
+
+    factories.users(9, languages=("kk", "ru", "ru"))
+    monkeypatch.setattr("agreement.notices.forecast.connections", {"default": connection_of("sqlite")})
+    last = factories.published(slug="other").notices.get()
+    last.progress.create(channel="email", sent=9_000)
+    Notice.objects.update(fanned_out_at=timezone.now())
+    with CaptureQueriesContext(connection) as captured:
+        page = words(publisher.get(at("edition_publish", edition.pk)))
+    assert "There are many users, so their number is estimated." in page
+    assert re.search("e-mail Kazakh about 3,000 e-mail Russian about [456],[0-9]{3}", page)
+    assert not [query["sql"] for query in captured if "COUNT(" in query["sql"] and "auth_user" in query["sql"]]
+
+    exactly = words(publisher.get(at("edition_publish", edition.pk), {"exact": ""}))
+    assert "e-mail Kazakh 4 e-mail Russian 8 e-mail Kazakh and Russian 1" in exactly
+    assert "estimated" not in exactly
+
+
+def connection_of(vendor: str) -> object:
+    return type("Connection", (), {"vendor": vendor})
+
+
+@pytest.mark.postgresql
+def test_on_postgresql_the_planner_says_how_many_there_are(many):
+    factories.users(200, languages=("kk",))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    found = estimate_audience()
+    assert (found.exact, 190 <= found.languages["kk"] <= 210) == (False, True)
+
+
+def test_the_page_forecasts_when_sending_begins_and_ends_and_who_is_notified_in_time(publisher, settings):
+    settings.AGREEMENT = {
+        **settings.AGREEMENT,
+        "RATE_LIMITS": {"email": ("60/h",)},
+        "NOTICE_DELAY": timedelta(minutes=10),
+    }
+    factories.published(notice_days=1)
+    factories.users(89)
+    edition = factories.draft()
+    page = words(publisher.get(at("edition_publish", edition.pk)))
+    assert "Published now, the first message is sent" in page
+    assert "By e-mail, sending is expected to end" in page
+    assert "That is before it takes effect" in page
+    assert re.search(r"Notified by then: 90 of 90\. Notified a full day before: \d+ of 90\.", page)
+    soon = (timezone.now() + timedelta(days=1, hours=1)).astimezone(ZoneInfo(edition.agreement.time_zone))
+    asked = question(publisher, edition, when="at", date=soon.date().isoformat(), time=f"{soon:%H:%M}", confirmation="")
+    page = words(publisher.post(at("edition_publish", edition.pk), asked))
+    assert re.search(r"Notified by then: 90 of 90\. Notified a full day before: (49|5\d) of 90\.", page), page
+
+
+def test_the_page_counts_unsent_messages_that_the_notice_replaces(publisher):
+    faulty = factories.published()
+    faulty.notices.get().progress.create(channel="email", waiting=12)
+    page = words(publisher.get(at("edition_publish", factories.draft().pk)))
+    assert "Messages about earlier editions that were not sent: 12. This notice replaces them." in page

@@ -1,0 +1,428 @@
+"""The privacy officer's register: an application entered, answered, its scan; and the user's own way out."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from datetime import date, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core import mail
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone, translation
+
+from agreement.models import Acceptance, AuditEntry, Consent, Delivery, LegalHold, Withdrawal
+from agreement.notices import dispatch, withdrawal_replies
+from tests.support import factories, smtp_server
+from tests.support.smtp_server import mail_by
+
+pytestmark = pytest.mark.django_db
+
+OWN = "/ru/agreements/withdraw/"
+
+
+def at(name: str, *args: object) -> str:
+    with translation.override("ru"):
+        return reverse(f"admin:agreement_{name}", args=args)
+
+
+def member(group: str) -> Client:
+    (user,) = factories.users(1)
+    user.is_staff = True
+    user.save()
+    user.groups.add(Group.objects.get(name=group))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def officer():
+    return member("agreement privacy officers")
+
+
+def application(**changed: object) -> dict[str, object]:
+    return {
+        "agreement": factories.agreement().pk,
+        "applicant": "А. Ахметов",
+        "application_number": "12-к",
+        "received_on": "2026-01-15",
+        "outcome": "ended",
+        "may_accept_again": "on",
+        "language": "kk",
+    } | changed
+
+
+def signed_in(user) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_an_officer_enters_an_application_and_the_user_gets_the_reply(officer, django_capture_on_commit_callbacks):
+    factories.published(retention_years=5)
+    (user,) = factories.users(1)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = officer.post(at("withdrawal_add"), application(user=user.pk))
+    for _round in range(2):
+        dispatch.work()
+
+    assert answer.status_code == 302
+    row = Withdrawal.objects.get()
+    assert (row.user, row.registered_by, row.received_on) == (user, "user0", date(2026, 1, 15))
+    (letter,) = (letter for letter in mail.outbox if letter.to == [user.email] and row.reference in letter.subject)
+    assert letter.subject == f"Деректерге келісімді кері қайтарып алуға жауап, № {row.reference}"
+    assert "5 жыл сақталады" in letter.body
+    assert row.confirmed_at
+    assert AuditEntry.objects.filter(action="withdrawn", by="user0", note=row.reference).count() == 1
+
+
+def test_an_application_sent_twice_is_entered_once_and_another_one_beside_it(officer):
+    factories.published()
+    (user,) = factories.users(1)
+
+    for changed in ({}, {}, {"application_number": "13-к"}):
+        answer = officer.post(at("withdrawal_add"), application(user=user.pk, **changed), follow=True)
+        assert answer.status_code == 200
+
+    entered = Withdrawal.objects.order_by("serial").values_list("serial", "application_number")
+    assert list(entered) == [(1, "12-к"), (2, "13-к")]
+    assert AuditEntry.objects.filter(action="withdrawn").count() == 2
+
+
+class Later:
+    """A clock that stands where it is set."""
+
+    def __init__(self) -> None:
+        self.at = timezone.now()
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def test_a_reply_waits_for_an_unavailable_mail_server_and_is_sent_once(officer, settings):
+    factories.published()
+    (user,) = factories.users(1)
+    with smtp_server.server() as mailbox:
+        closed = mailbox.port
+    mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=closed)
+    assert officer.post(at("withdrawal_add"), application(user=user.pk)).status_code == 302
+    row, clock = Withdrawal.objects.get(), Later()
+
+    assert "Connection" in withdrawal_replies.send_due(clock=clock)
+    row.refresh_from_db()
+    assert (row.confirmed_at, row.confirm_attempts) == (None, 0)
+    assert clock.at < row.confirm_due_at
+    assert dispatch.next_due_at() <= row.confirm_due_at
+
+    clock.at = row.confirm_due_at
+    with smtp_server.server() as mailbox:
+        mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=mailbox.port)
+        mailbox.replies[user.email] = "451 4.3.0 later"
+        withdrawal_replies.send_due(clock=clock)
+        row.refresh_from_db()
+        assert (row.confirmed_at, row.confirm_attempts) == (None, 1)
+        assert "1" in officer.get(at("withdrawal_changelist")).content.decode()
+        mailbox.replies.clear()
+        withdrawal_replies.send_due(clock=clock)
+        assert mailbox.messages == []
+        clock.at = row.confirm_due_at
+        withdrawal_replies.send_due(clock=clock)
+        clock.at += timedelta(days=9)
+        withdrawal_replies.send_due(clock=clock)
+
+    row.refresh_from_db()
+    (letter,) = mailbox.messages
+    assert letter["Message-ID"] == f"<withdrawal.{row.agreement_id}.{row.year}.{row.serial}@127.0.0.1>"
+    assert row.reference in letter["Subject"]
+    assert row.confirmed_at
+    assert row.confirm_due_at is None
+
+
+@pytest.mark.parametrize("why", ["refused", "no address", "account deleted", "too often"])
+def test_an_undeliverable_reply_is_given_up_and_delays_no_other(settings, why):
+    factories.published()
+    one, other = factories.users(2)
+    rows = [
+        Withdrawal.objects.register(
+            agreement=factories.agreement(), user=user, outcome="ended", received_on=date(2026, 1, 1)
+        )
+        for user in (one, other)
+    ]
+    with smtp_server.server() as mailbox:
+        mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=mailbox.port)
+        if why == "refused":
+            mailbox.replies[one.email] = "550 5.1.1 nobody"
+        elif why == "no address":
+            type(one).objects.filter(pk=one.pk).update(email="")
+        elif why == "account deleted":
+            one.delete()
+        else:
+            mailbox.replies[one.email] = "451 4.3.0 later"
+            Withdrawal.objects.filter(pk=rows[0].pk).update(confirm_attempts=15)
+        withdrawal_replies.send_due()
+
+    for row in rows:
+        row.refresh_from_db()
+        assert row.confirm_due_at is None
+    assert [bool(row.confirmed_at) for row in rows] == [False, True]
+    assert list(mailbox.by_address()) == [other.email]
+
+
+def test_of_two_workers_one_sends_a_reply(monkeypatch):
+    factories.published()
+    for user in factories.users(2):
+        Withdrawal.objects.register(
+            agreement=factories.agreement(), user=user, outcome="ended", received_on=date(2026, 1, 1)
+        )
+    real = withdrawal_replies._mail
+
+    def beside_another(channel, row):
+        monkeypatch.setattr(withdrawal_replies, "_mail", real)
+        withdrawal_replies.send_due()  # Another worker, which finds the same two due.
+        return real(channel, row)
+
+    monkeypatch.setattr(withdrawal_replies, "_mail", beside_another)
+    withdrawal_replies.send_due()
+
+    assert sorted(letter.to[0] for letter in mail.outbox) == ["user0@example.kz", "user1@example.kz"]
+
+
+def test_no_reply_is_sent_while_sending_is_suspended(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "SENDING_SUSPENDED": True}
+    factories.published()
+    (user,) = factories.users(1)
+    Withdrawal.objects.register(
+        agreement=factories.agreement(), user=user, outcome="ended", received_on=date(2026, 1, 1)
+    )
+    dispatch.work()
+    assert mail.outbox == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"agreement": ""},
+        {"applicant": ""},
+        {"outcome": "refused"},
+        {"outcome": "refused", "ground": "x", "effective_at_0": "2026-02-01", "effective_at_1": "09:00"},
+        {"received_on": "2100-01-01"},
+        {"received_on": "never"},
+        {"effective_at_0": "2025-01-01", "effective_at_1": "09:00"},
+    ],
+)
+def test_what_is_no_application_comes_back_and_nothing_is_entered(officer, changed):
+    assert officer.post(at("withdrawal_add"), application(**changed)).status_code == 200
+    assert not Withdrawal.objects.exists()
+
+
+def test_a_scan_is_what_its_bytes_say_and_is_saved_and_not_shown(officer, settings, tmp_path):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path)}
+    for content in (b"<html><script>alert(1)</script>", b"%PDF-" + bytes(10 * 1024 * 1024)):
+        scan = SimpleUploadedFile("scan.pdf", content)
+        assert officer.post(at("withdrawal_add"), application(scan=scan)).status_code == 200
+    assert not Withdrawal.objects.exists()
+
+    scan = SimpleUploadedFile("../../Ахметов.html", b"%PDF-1.7 x")
+    assert officer.post(at("withdrawal_add"), application(scan=scan)).status_code == 302
+    row = Withdrawal.objects.get()
+    answer = officer.get(at("withdrawal_scan", row.pk))
+
+    assert b"".join(answer.streaming_content) == b"%PDF-1.7 x"
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert AuditEntry.objects.filter(action="viewed", model="withdrawal", key=str(row.pk)).exists()
+
+
+@pytest.mark.parametrize(("language", "words"), [("kk", "тоқтатылды"), ("ru", "прекращено")])
+def test_the_reply_is_printed_in_either_language(officer, language, words):
+    edition = factories.published()
+    officer.post(at("withdrawal_add"), application())
+    row = Withdrawal.objects.get()
+    page = officer.get(at("withdrawal_reply", row.pk, language)).content.decode()
+    for word in (words, row.reference, "12-к", "А. Ахметов", edition.text(language).title, "user0"):
+        assert word in page
+    assert f'<html lang="{language}">' in page
+    assert officer.get(at("withdrawal_reply", row.pk, "en")).status_code == 404
+
+
+def test_an_entry_is_shown_and_never_changed(officer):
+    officer.post(at("withdrawal_add"), application())
+    row = Withdrawal.objects.get()
+    assert "А. Ахметов" in officer.get(at("withdrawal_change", row.pk)).content.decode()
+    assert officer.get(at("withdrawal_changelist")).status_code == 200
+    assert officer.post(at("withdrawal_change", row.pk), application(applicant="x")).status_code == 403
+    assert officer.post(at("withdrawal_delete", row.pk)).status_code == 403
+
+
+def test_others_see_nothing_of_it():
+    Withdrawal.objects.register(
+        agreement=factories.agreement(), applicant="А", outcome="ended", received_on=date(2026, 1, 1)
+    )
+    publisher, row = member("agreement publishers"), Withdrawal.objects.get()
+    for page in ("withdrawal_changelist", "withdrawal_add", "consent_changelist", "legalhold_changelist"):
+        assert publisher.get(at(page)).status_code == 403
+    assert publisher.get(at("withdrawal_reply", row.pk, "kk")).status_code == 403
+    assert publisher.get(at("withdrawal_scan", row.pk)).status_code == 403
+
+
+def test_a_legal_hold_is_placed_once_and_only_its_end_changes(officer):
+    (user,) = factories.users(1)
+    now = {"held_from_0": "2026-01-01", "held_from_1": "09:00"}
+    assert officer.post(at("legalhold_add"), {"ground": "Сот", **now}).status_code == 200
+    assert officer.post(at("legalhold_add"), {"user": user.pk, "ground": "Сот № 7", **now}).status_code == 302
+    hold = LegalHold.objects.get()
+    end = {"held_until_0": "2027-01-01", "held_until_1": "09:00", "ground": "x", "user": ""}
+    assert officer.post(at("legalhold_change", hold.pk), end).status_code == 302
+    hold.refresh_from_db()
+    assert (hold.ground, hold.user, hold.by) == ("Сот № 7", user, "user0")
+    assert hold.held_until
+    assert hold.pseudonyms
+    ended = "2027-01-01T04:00:00.000000Z"
+    assert 'value="01.01.2027"' in officer.get(at("legalhold_change", hold.pk)).content.decode()
+    officer.post(at("legalhold_change", hold.pk), {})
+    assert [act.note for act in AuditEntry.objects.about(hold).filter(action="legal_hold")] == [
+        f"held_until: {ended} → —; Сот № 7",
+        f"held_until: — → {ended}; Сот № 7",
+        "held_until: — → —; Сот № 7",
+    ]
+    assert officer.post(at("legalhold_delete", hold.pk)).status_code == 403
+
+
+def test_a_legal_hold_is_placed_on_a_person_without_an_account(officer):
+    factories.published()
+    officer.post(at("withdrawal_add"), application())
+    held = {"ground": "Сот № 7", "held_from_0": "2026-01-01", "held_from_1": "09:00"}
+    for wrong in (
+        {"application": "99"},
+        {"account": "12345"},
+        {"account": "x"},
+        {"application": "12-к", "account": "1"},
+    ):
+        assert officer.post(at("legalhold_add"), held | wrong).status_code == 200
+    assert not LegalHold.objects.exists()
+
+    assert officer.post(at("legalhold_add"), held | {"application": "12-к"}).status_code == 302
+    hold, row = LegalHold.objects.get(), Withdrawal.objects.get()
+    assert hold.pseudonyms == [f"withdrawal:{row.pk}"]
+    for page in (at("legalhold_change", hold.pk), at("legalhold_changelist")):
+        assert f"withdrawal:{row.pk}" in officer.get(page).content.decode()
+
+
+# The user's own pages
+
+
+def test_without_filing_on_the_site_the_page_says_how_to_apply(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": ""}
+    factories.published()
+    (user,) = factories.users(1)
+    client = signed_in(user)
+    page = client.get(OWN)
+    assert "письменным заявлением" in page.content.decode()
+    assert page.headers["Cache-Control"] == "private, no-store"
+    assert client.post(OWN, {"agreement": "terms", "confirm": "yes"}).status_code == 400
+    assert not Withdrawal.objects.exists()
+    assert Client().get(OWN).status_code == 302
+
+
+def test_a_user_withdraws_on_the_site_once_and_accepts_again(settings, django_capture_on_commit_callbacks):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": "suspended"}
+    edition = factories.published()
+    (user,) = factories.users(1)
+    client = signed_in(user)
+    assert client.post(OWN, {"agreement": "terms"}).status_code == 400
+    assert client.post(OWN, {"agreement": "other", "confirm": "yes"}).status_code == 400
+
+    with django_capture_on_commit_callbacks(execute=True):
+        for _twice in range(2):
+            assert client.post(OWN, {"agreement": "terms", "confirm": "yes"}).status_code == 302
+    dispatch.work()
+    row = Withdrawal.objects.get()
+    page = client.get(OWN).content.decode()
+
+    assert row.outcome == "suspended"
+    assert len([letter for letter in mail.outbox if row.reference in letter.subject]) == 1
+    for words in ("Приостановлено", row.reference, "/ru/agreements/terms/accept/"):
+        assert words in page
+    answer = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}
+    assert client.post("/ru/agreements/terms/accept/", answer).status_code == 302
+    assert Acceptance.objects.get().round == 2
+
+
+def test_a_user_who_may_not_accept_again_gets_no_link_to_accept():
+    edition = factories.published()
+    (user,) = factories.users(1)
+    Withdrawal.objects.register(
+        agreement=edition.agreement, user=user, outcome="ended", received_on=date(2026, 1, 1), may_accept_again=False
+    )
+    client = signed_in(user)
+    assert "terms/accept/" not in client.get(OWN).content.decode()
+    answer = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}
+    assert client.post("/ru/agreements/terms/accept/", answer).headers["Location"] == OWN
+    assert not Acceptance.objects.exists()
+
+
+def test_a_form_of_another_site_withdraws_nothing(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": "ended"}
+    factories.published()
+    (user,) = factories.users(1)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user)
+    assert client.post(OWN, {"agreement": "terms", "confirm": "yes"}).status_code == 403
+    assert not Withdrawal.objects.exists()
+
+
+def test_a_user_exports_their_own_evidence_and_no_other():
+    edition = factories.published()
+    one, other = factories.users(2)
+    for user in (one, other):
+        Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="kk", kind="explicit")
+    answer = signed_in(one).get("/ru/agreements/record/evidence.zip")
+    with zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))) as archive:
+        acceptances = archive.read("user/acceptances.csv").decode()
+    rows = {user: Acceptance.objects.for_user_key(user.pk).get().pseudonym for user in (one, other)}
+    assert rows[one] in acceptances
+    assert rows[other] not in acceptances
+    assert answer.headers["Cache-Control"] == "private, no-store"
+
+
+def test_a_legal_hold_that_ends_before_it_begins_is_an_error_of_the_form(admin_client):
+    row = LegalHold.objects.place(ground="Сот.", by="officer", user=factories.users(1)[0])
+    ends = {"held_until_0": "2020-01-01", "held_until_1": "00:00"}
+    response = admin_client.post(f"/ru/admin/agreement/legalhold/{row.pk}/change/", ends)
+    assert response.status_code == 200
+    assert "Запрет на уничтожение данных заканчивается после его начала." in response.content.decode()
+    row.refresh_from_db()
+    assert row.held_until is None
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_what_there_is_of_a_person_is_found_by_name_or_key_also_of_a_deleted_one(admin_client, deleted):
+    edition, (user, other) = factories.published(), factories.users(2)
+    dispatch.work()
+    found = []
+    for each in (user, other):
+        stated = {"received_on": date(2026, 1, 1), "outcome": "ended", "application_number": f"{each.username}-к"}
+        Consent.objects.give(user=each, purpose="registration", language="kk", text="Келісемін.")
+        found.append(Withdrawal.objects.register(agreement=edition.agreement, user=each, **stated))
+    key, name = user.pk, user.username
+    if deleted:
+        user.delete()
+
+    def keys(model: str, term: object) -> list[str]:
+        page = admin_client.get(at(f"{model}_changelist"), {"q": term}).content.decode()
+        return re.findall(rf'href="{at(f"{model}_changelist")}(\d+)/change/', page)
+
+    for term in [key] if deleted else [key, name]:
+        assert keys("withdrawal", term) == [str(found[0].pk)]
+        assert keys("consent", term) == [str(Consent.objects.for_user_key(key).get().pk)]
+        assert keys("delivery", term) == [str(Delivery.objects.for_user_key(key).get().pk)]
+    for term in (found[0].application_number, found[0].reference):
+        assert keys("withdrawal", term) == [str(found[0].pk)]
+    assert keys("withdrawal", "nobody") == []
+    assert admin_client.get(at("withdrawal_changelist"), {"q": "9" * 40}).status_code in {200, 400}

@@ -1,0 +1,182 @@
+"""Each system check: its message about a wrong value, and that a right one passes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core import checks
+from django.core.checks import CheckMessage
+from django.db import connection
+
+from agreement import conf
+from agreement.checks import check_pseudonym_keys, check_seal, check_settings, check_site
+from agreement.seal import triggers
+
+
+def ids(messages: Any) -> list[str]:
+    return [message.id for message in messages]
+
+
+def only(messages: Any) -> CheckMessage:
+    (message,) = messages
+    assert message.hint
+    return message
+
+
+@pytest.mark.django_db
+def test_the_portal_passes_every_check():
+    assert checks.run_checks(databases=["default"]) == []
+
+
+def test_E001_names_the_nearest_right_setting(settings):  # noqa: N802
+    settings.AGREEMENT = {"BASE_ULR": "https://portal.example.kz"}
+    message = only(check_settings(None))
+    assert (message.id, message.msg) == ("agreement.E001", "AGREEMENT has no setting 'BASE_ULR'.")
+    assert message.hint == "Did you mean 'BASE_URL'?"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("HOLD", "SENDING_SUSPENDED"), ("PACE", "RATE_LIMITS"), ("JOIN_BEFOREHAND", "ACCEPT_ANNOUNCED")],
+)
+def test_E001_names_what_a_renamed_setting_is_called_now(settings, old, new):  # noqa: N802
+    assert new in conf.KEYS
+    settings.AGREEMENT = {old: True}
+    message = only(check_settings(None))
+    assert (message.id, message.hint) == ("agreement.E001", f"It is called {new!r} now.")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("NOTICE_DAYS", "ten", "'ten', but must be of type int"),
+        ("NOTICE_DAYS", True, "True, but must be of type int"),
+        ("NOTICE_DAYS", -1, "-1, but must lie between 0 and 32767"),
+        ("NOTICE_DELAY", 600, "600, but must be of type timedelta"),
+        ("NOTICE_DELAY", timedelta(days=-1), "but must lie between no time and a day"),
+        ("SHOW_SCHEDULED", 1, "1, but must be of type bool"),
+        ("PREVAILING_LANGUAGE", "en", '\'en\', but must be "kk", "ru" or ""'),
+        ("BASE_URL", "portal.example.kz", "'portal.example.kz', but must be like"),
+        ("CHANNELS", "agreement.notices.channels.EmailChannel", "but must be of type tuple"),
+        (
+            "CHANNELS",
+            ("agreement.notices.channels.email.Pigeon",),
+            "'agreement.notices.channels.email.Pigeon', but can't be imported",
+        ),
+        ("DATABASE_AWAY", "maybe", '\'maybe\', but must be "read", "all" or "none"'),
+        ("SENDERS", 0, "0, but must lie between 1 and 1000"),
+        ("TRUSTED_PROXIES", -1, "-1, but must not be negative"),
+        ("EXEMPT", "health", "'health', but must be of type tuple"),
+        ("PSEUDONYM_KEYS", ["secret"], "'list', but must be a dict of secrets by id"),
+        ("PRIVATE_ROOT", 7, "7, but must be a folder"),
+        ("RATE_LIMITS", {"email": "2500/h"}, "{'email': '2500/h'}, but must be like"),
+        ("RATE_LIMITS", {"email": ("2500 an hour",)}, "'2500 an hour' is not a rate limit; write it as"),
+        ("RATE_LIMITS", ("2500/h",), "('2500/h',), but must be like"),
+        ("SENDING_SUSPENDED", "yes", "'yes', but must be of type bool"),
+        ("AUDIENCE", "nowhere.at_all", "'nowhere.at_all', but can't be imported"),
+    ],
+)
+def test_E002_quotes_the_wrong_value(settings, key, value, text):  # noqa: N802
+    settings.AGREEMENT = {key: value}
+    message = only(check_settings(None))
+    assert message.id == "agreement.E002"
+    assert f'AGREEMENT["{key}"] is ' in message.msg
+    assert text in message.msg
+
+
+def test_E002_refuses_what_is_no_dict(settings):  # noqa: N802
+    settings.AGREEMENT = ["BASE_URL"]
+    assert "which is not a dict" in only(check_settings(None)).msg
+
+
+@pytest.mark.parametrize("languages", [("ru",), ("kk", "en"), ("en",)])
+def test_E003_prints_the_line_to_add(settings, languages):  # noqa: N802
+    settings.MODELTRANSLATION_LANGUAGES = languages
+    message = only(check_site(None))
+    assert message.id == "agreement.E003"
+    assert 'MODELTRANSLATION_LANGUAGES = ("kk", "ru")' in message.hint
+
+
+def test_E006_refuses_times_without_zones(settings):  # noqa: N802
+    settings.USE_TZ = False
+    assert only(check_site(None)).id == "agreement.E006"
+
+
+@pytest.mark.django_db
+def test_E007_names_the_trigger_that_is_missing():  # noqa: N802
+    assert list(check_seal(None, ["default"])) == []
+    triggers.remove(connection, apps.get_model)
+    messages = list(check_seal(None, ["default"]))
+    assert set(ids(messages)) == {"agreement.E007"}
+    assert any("'agreement_seal_edition_" in message.msg for message in messages)
+    triggers.install(connection, apps.get_model)
+
+
+def test_W001_asks_for_the_sites_address(settings):  # noqa: N802
+    settings.AGREEMENT = {}
+    assert only(check_site(None)).id == "agreement.W001"
+
+
+def test_W002_asks_for_the_include(settings):  # noqa: N802
+    settings.ROOT_URLCONF = "tests.support.no_urls"
+    message = only(check_site(None))
+    assert message.id == "agreement.W002"
+    assert 'include("agreement.urls")' in message.hint
+
+
+def test_W004_warns_of_a_publisher_who_waits(settings):  # noqa: N802
+    settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
+    assert only(check_site(None)).id == "agreement.W004"
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    assert "it does not send notices that wait for NOTICE_DELAY (0:10:00)." in only(check_site(None)).msg
+
+
+def test_W005_warns_of_a_text_without_pages(settings):  # noqa: N802
+    settings.LANGUAGES = [("kk", "Қазақша")]
+    assert only(check_site(None)).id == "agreement.W005"
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"2026": "the-site's-own-secret-of-forty-characters"}, "'2026' in AGREEMENT"),
+        ({"2026": "a-former-secret-of-at-least-forty-characters"}, "is the site's SECRET_KEY"),
+        ({"2026": "tiny"}, "is shorter than 32 characters"),
+        ({"": "x" * 64}, "has an id that is empty"),
+        ({"y" * 33: "x" * 64}, "longer than 32 characters"),
+    ],
+)
+def test_E020_refuses_keys_that_protect_nobody(settings, keys, text):  # noqa: N802
+    settings.SECRET_KEY = "the-site's-own-secret-of-forty-characters"
+    settings.SECRET_KEY_FALLBACKS = ["a-former-secret-of-at-least-forty-characters"]
+    settings.AGREEMENT = {"PSEUDONYM_KEYS": {"2020": "x" * 64} | keys}
+    message = only(check_settings(None))
+    assert message.id == "agreement.E020"
+    assert text in message.msg
+    assert not any(secret in message.msg for secret in keys.values())
+
+
+def test_E021_wants_the_user_known_before_the_gate(settings):  # noqa: N802
+    settings.MIDDLEWARE = sorted(settings.MIDDLEWARE, key=lambda name: "agreement" not in name)
+    assert only(check_site(None)).id == "agreement.E021"
+
+
+def test_W020_warns_before_a_deployment_without_keys(settings):  # noqa: N802
+    assert list(check_pseudonym_keys(None)) == []
+    settings.AGREEMENT = {}
+    assert only(check_pseudonym_keys(None)).id == "agreement.W020"
+
+
+@pytest.mark.parametrize("name", ["MEDIA_ROOT", "STATIC_ROOT", "STATICFILES_DIRS"])
+def test_E002_names_a_private_folder_that_anybody_may_read(settings, tmp_path, name):  # noqa: N802
+    settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path / "served" / "x" / ".." / "scans")}
+    setattr(settings, name, [("prefix", tmp_path / "served")] if name == "STATICFILES_DIRS" else tmp_path / "served")
+    message = only(check_settings(None))
+    assert message.id == "agreement.E002"
+    assert f"scans', but lies in {name} ('{tmp_path}/served'), which anybody may read." in message.msg
+
+    settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path / "served-not" / "scans")}
+    assert list(check_settings(None)) == []

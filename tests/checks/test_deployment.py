@@ -1,0 +1,148 @@
+"""What ``check --deploy`` asks for, and that README's grants and web server are what they say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from agreement.checks import check_deployment, check_role
+from tests.support.site import ROOT, Site, database
+
+
+def readme(kind: str) -> str:
+    """The block of that kind in README, "Deploy"."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Deploy")[2]
+    return re.search(rf"```{kind}\n(.*?)```", section, re.DOTALL)[1]
+
+
+# check --deploy
+
+SOUND = {
+    "BASE_URL": "https://portal.example.kz",
+    "PSEUDONYM_KEYS": {"2026": "k" * 64},
+    "DATA_LOCATION": "Астана; 2026 жылғы 1 наурыздағы № 12 бұйрық",
+    "TRUSTED_PROXIES": 1,
+    "RECORD_IP": True,
+}
+PROXIED = ("HTTP_X_FORWARDED_PROTO", "https")
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        ({}, []),
+        ({"BASE_URL": "http://portal.example.kz"}, ["agreement.W041"]),
+        ({"DATA_LOCATION": " "}, ["agreement.W044"]),
+        ({"TRUSTED_PROXIES": 0}, ["agreement.W043"]),
+    ],
+)
+def test_each_deploy_check_names_what_is_missing(settings, stated, found):
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_PROXY_SSL_HEADER = True, PROXIED
+    settings.AGREEMENT = SOUND | stated
+    assert [message.id for message in check_deployment(None)] == found
+    assert all(message.hint for message in check_deployment(None))
+
+
+def test_W043_sees_the_redirect_that_never_ends(settings):  # noqa: N802
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_PROXY_SSL_HEADER = True, None
+    settings.AGREEMENT = SOUND
+    (message,) = check_deployment(None)
+    assert (message.id, "redirected for ever" in message.msg) == ("agreement.W043", True)
+
+
+def test_W042_asks_for_a_policy(settings):  # noqa: N802
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_PROXY_SSL_HEADER = True, PROXIED
+    settings.AGREEMENT = SOUND
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "csp" not in name.lower()]
+    assert [message.id for message in check_deployment(None)] == ["agreement.W042"]
+
+
+@pytest.mark.django_db
+def test_W045_is_about_roles_of_postgresql(settings):  # noqa: N802
+    found = [message.id for message in check_role(None, ["default"])]
+    assert found == (["agreement.W045"] if "postgresql" in settings.DATABASES["default"]["ENGINE"] else [])
+
+
+@pytest.mark.system
+def test_the_portal_of_the_readme_passes_every_deploy_check(tmp_path):
+    """As README configures it behind its web server; Django's own checks among them."""
+    environment = Site(f"sqlite:///{tmp_path / 'portal.sqlite3'}").env | {
+        "DEBUG": "0",
+        "HTTPS": "1",
+        "SECRET_KEY": "".join(chr(33 + number) for number in range(80)),
+        "ALLOWED_HOSTS": "portal.example.kz",
+        "AGREEMENT_BASE_URL": "https://portal.example.kz",
+        "AGREEMENT_PSEUDONYM_KEYS": "2026=" + "k" * 64,
+        "AGREEMENT_DATA_LOCATION": "Astana; order No 12 of 2026",
+        "AGREEMENT_TRUSTED_PROXIES": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # The demo's mailbox shows letters in a frame of its own; being preloaded by browsers is a site's own wish.
+    assert set(re.findall(r"\((\w+\.[EW]\d+)\)", done.stderr)) <= {"security.W019", "security.W021"}, done.stderr
+
+
+# The role of the application
+
+
+@pytest.mark.system
+@pytest.mark.postgresql
+def test_a_role_with_readmes_grants_runs_the_site_and_cannot_take_the_seal_off(tmp_path):
+    import psycopg
+
+    role = f"agreement_app_{uuid.uuid4().hex[:8]}"
+    grants = readme("sql").replace("portal_app", role)
+    with database(tmp_path) as url:
+        owner = Site(url)
+        server = url.partition("://")[2].rpartition("@")[2]
+        app = Site(f"postgres://{role}:change-me@{server}")
+        try:
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(grants)
+            owner.run("migrate", "-v0")
+
+            app.python("from tests.support.factories import users; users(2)")
+            published = app.run("publish_edition", app.draft(tmp_path))
+            sent = app.run("deliver_notices")
+            verified = app.run("verify_editions")
+            app.run("migrate", "--check")
+
+            assert "Published edition 1" in published
+            assert "Sent 2 notices" in sent
+            assert "1 editions verified" in verified
+            assert "could remove the triggers" not in verified
+            assert "could remove the triggers" in owner.run("verify_editions")
+            with psycopg.connect(app.database_url, autocommit=True) as connection:
+                for attack in (
+                    "ALTER TABLE agreement_edition DISABLE TRIGGER ALL",
+                    "DROP TRIGGER agreement_seal_edition_row ON agreement_edition",
+                    "DROP FUNCTION agreement_seal_edition() CASCADE",
+                    "CREATE OR REPLACE FUNCTION agreement_seal_edition() RETURNS trigger LANGUAGE sql AS ''",
+                    "SET session_replication_role = replica",
+                    "TRUNCATE agreement_edition CASCADE",
+                    "DROP TABLE agreement_edition CASCADE",
+                    "ALTER TABLE agreement_edition RENAME TO x",
+                ):
+                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                        connection.execute(attack)
+                with pytest.raises(psycopg.errors.CheckViolation):
+                    connection.execute("UPDATE agreement_edition SET body_kk = 'x'")
+        finally:
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(f"DROP OWNED BY {role}")
+                connection.execute(f"DROP ROLE {role}")
+
+
+def test_readmes_server_speaks_tls_1_2_and_newer_only():
+    (protocols,) = re.findall(r"ssl_protocols ([^;]+);", readme("nginx"))
+    assert protocols.split() == ["TLSv1.2", "TLSv1.3"]

@@ -1,0 +1,243 @@
+"""The tags for other pages of the site: what they say, what they cost, and what becomes of a page when they can't."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.template import Context, Template, TemplateSyntaxError
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone, translation
+
+from agreement.editions import citations, timeline
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+
+TEXT = {
+    "kk": "# Келісім\n\n## 2. ПАЙДАЛАНУ\n\n2.1. **Оқуға** болады, 2.2-тармақты қараңыз:\n\n1) үйде;\n\n2) жолда.\n\n"
+    "2.2. <b>Сілтеме</b> қойыңыз.\n",
+    "ru": "# Соглашение\n\n## 2. ИСПОЛЬЗОВАНИЕ\n\n2.1. **Читать** можно, см. пункт 2.2:\n\n1) дома;\n\n2) в пути.\n\n"
+    "2.2. <b>Ссылайтесь</b>.\n",
+}
+PAGE = "/ru/agreements/terms/editions/1/"
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    timeline.clear()
+    for remembered in (citations._sealed, citations._quoted, citations._log_once):
+        remembered.cache_clear()
+    with translation.override("ru"):
+        yield
+
+
+def show(source: str, **context: object) -> str:
+    return Template("{% load agreement %}" + source).render(Context(context)).strip()
+
+
+def test_the_address_is_that_of_the_edition_in_force():
+    factories.published()
+    assert show("{% agreement_url %}") == "/ru/agreements/terms/"
+    assert show('{% agreement_url "privacy" %}') == "/ru/agreements/privacy/"
+
+
+def test_the_sentence_names_the_edition_in_force_and_its_date():
+    factories.published()
+    factories.published()
+    year = timezone.localdate().year
+    sentence = show("{% agreement_validity %}")
+    assert sentence.startswith("Редакция № 2. Действует с ")
+    assert f"{year} г." in sentence
+    assert sentence.endswith("Заменила редакцию № 1.")
+
+
+def test_before_the_first_edition_the_sentence_is_of_the_announced_one(settings):
+    factories.published(effective_from=timezone.now() + timedelta(days=3))
+    assert "Вступает в силу" in show("{% agreement_validity %}")
+    settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
+    assert show("{% agreement_validity %}") == ""
+
+
+def test_a_clause_is_quoted_with_all_that_stands_in_it_and_its_source():
+    factories.published(**TEXT)
+    found = show('{% agreement_clause "2.1" %}')
+
+    assert f'<blockquote class="agreement-text" cite="{PAGE}#2.1" lang="ru">' in found
+    assert "<strong>Читать</strong> можно" in found
+    assert "дома;" in found
+    assert "в пути." in found
+    assert "Ссылайтесь" not in found
+    # Links to other clauses lead to the agreement's page, and no id can meet one of the page around.
+    assert f'href="{PAGE}#2.2"' in found
+    assert f'href="{PAGE}#2.1-1"' in found
+    assert 'href="#' not in found
+    assert "id=" not in found
+    assert (
+        f'<figcaption class="agreement-small"><a href="{PAGE}#2.1"><span lang="ru">Соглашение</span>, реда'
+        in " ".join(found.split())
+    )
+
+
+def test_a_clause_gives_its_parts_to_a_template():
+    factories.published(**TEXT)
+    source = (
+        '{% agreement_clause "2." as section %}{{ section.label }}|{{ section.text }}|{{ section.edition }}|'
+        "{% for clause in section.clauses %}{{ clause.number }}={{ clause.text }} {{ clause.path }};{% endfor %}"
+    )
+    assert show(source) == (
+        f"2.|ИСПОЛЬЗОВАНИЕ|1|2.1=Читать можно, см. пункт 2.2: {PAGE}#2.1;2.2=&lt;b&gt;Ссылайтесь&lt;/b&gt;. {PAGE}#2.2;"
+    )
+    assert show('{% agreement_clause "2.1" as it %}{{ it.clauses.0.number }} {{ it.clauses.1.label }}') == "2.1-1 2)"
+    assert "&lt;b&gt;Ссылайтесь" in show('{% agreement_clause "2.2" %}')
+
+
+@pytest.mark.parametrize(("language", "prevailing", "words"), [("kk", "", "Оқуға"), ("en", "ru", "Читать")])
+def test_a_clause_speaks_the_pages_language_or_the_prevailing_one(language, prevailing, words):
+    factories.published(**TEXT, prevailing_language=prevailing)
+    with translation.override(language):
+        found = show('{% agreement_clause "2.1" %}')
+    assert words in found
+    assert f'lang="{prevailing or language}"' in found
+
+
+def test_the_clause_in_force_follows_a_publication():
+    factories.published(**TEXT)
+    assert "Читать" in show('{% agreement_clause "2.1" %}')
+    factories.published(kk=TEXT["kk"].replace("Оқуға", "Көруге"), ru=TEXT["ru"].replace("Читать", "Смотреть"))
+    found = show('{% agreement_clause "2.1" %}')
+    assert "Смотреть" in found
+    assert "/editions/2/#2.1" in found
+
+
+def test_a_missing_clause_is_an_error_to_the_author_and_a_link_to_the_reader(settings, caplog):
+    factories.published(**TEXT)
+    settings.DEBUG = True
+    with pytest.raises(TemplateSyntaxError, match=r"Edition 1 of 'terms' has no clause '9\.9', which a page cites\."):
+        show('{% agreement_clause "9.9" %}')
+
+    settings.DEBUG = False
+    with caplog.at_level(logging.WARNING, "agreement"):
+        for _ in range(3):
+            shown = show('{% agreement_clause "9.9" %}{% agreement_clause "9.9" as it %}[{{ it.text }}{{ it.html }}]')
+    assert shown == '<a href="/ru/agreements/terms/"><span lang="ru">Соглашение</span></a>[]'
+    assert [record.message for record in caplog.records] == [
+        "Edition 1 of 'terms' has no clause '9.9', which a page cites."
+    ]
+
+
+def test_a_number_without_quotes_is_refused_since_2_10_would_be_2_1():
+    factories.published(**TEXT)
+    with pytest.raises(TemplateSyntaxError, match=r"2\.1 is no clause: write its number in quotes"):
+        show("{% agreement_clause 2.10 %}")
+
+
+@pytest.mark.parametrize("tag", ["{% agreement_url %}", "{% agreement_validity %}", '{% agreement_clause "2.1" %}'])
+def test_of_several_agreements_one_is_to_be_named(settings, caplog, tag):
+    factories.published(slug="terms", **TEXT)
+    factories.published(slug="privacy", **TEXT)
+    settings.DEBUG = True
+    with pytest.raises(TemplateSyntaxError, match=r"several agreements \(privacy, terms\): name one, \{% agreement_"):
+        show(tag)
+    named = tag.replace(" %}", ' "privacy" %}').replace('"privacy"', 'slug="privacy"')
+    assert show(named)
+
+    settings.DEBUG = False
+    with caplog.at_level(logging.WARNING, "agreement"):
+        assert show(tag) in {
+            "/ru/agreements/",
+            "",
+            '<a href="/ru/agreements/">Пользовательские соглашения</a>',
+        }
+    assert len(caplog.records) == 1
+
+
+def test_an_unknown_agreement_is_named_with_those_there_are(settings):
+    factories.published(slug="terms", **TEXT)
+    settings.DEBUG = True
+    with pytest.raises(TemplateSyntaxError, match=r"No edition of an agreement 'tems' is published.*there are: terms"):
+        show('{% agreement_clause "2.1" "tems" %}')
+
+
+def test_a_site_that_has_published_nothing_shows_its_pages(settings):
+    settings.DEBUG = True
+    assert show("{% agreement_url %}") == "/ru/agreements/"
+    assert show("{% agreement_validity %}{% agreement_banner %}") == ""
+    assert show('{% agreement_clause "2.1" %}') == '<a href="/ru/agreements/">Пользовательские соглашения</a>'
+
+
+# The banner
+
+
+def banner(**options: object) -> str:
+    return show("{% agreement_banner " + " ".join(f"{name}={value!r}" for name, value in options.items()) + " %}")
+
+
+def test_the_banner_shows_a_second_edition_for_some_days_and_no_first_one():
+    start = timezone.now() - timedelta(days=30)
+    factories.draft().record(effective_from=start)
+    assert banner(days=40) == ""
+    factories.draft().record(effective_from=start + timedelta(days=20))
+
+    assert banner(days=9) == ""
+    found = banner(days=11)
+    assert "редакция (№ 2)" in found
+    assert 'href="/ru/agreements/terms/editions/2/"' in found
+    assert 'href="/ru/agreements/terms/editions/2/changes/"' in found
+
+
+def test_the_banner_shows_an_announced_edition_if_the_site_does(settings):
+    factories.published()
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=90))
+    assert "Объявлена редакция № 2." in banner()
+    assert 'data-state="scheduled"' in banner()
+    settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
+    assert banner() == ""
+    settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": True}
+    edition.cancel()
+    assert banner() == ""
+
+
+def test_the_banner_speaks_of_every_agreement_or_of_one():
+    for slug in ("terms", "privacy"):
+        factories.published(slug=slug)
+        factories.published(slug=slug)
+    assert banner().count("agreement-note") == 2
+    assert banner(slug="terms").count("agreement-note") == 1
+    assert banner(slug="other") == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_warm_the_tags_cost_no_query():
+    factories.published(**TEXT)
+    factories.published(**TEXT)
+    source = '{% agreement_url %}{% agreement_validity %}{% agreement_clause "2" %}{% agreement_banner %}'
+    first = show(source)
+    with CaptureQueriesContext(connection) as captured:
+        assert show(source) == first
+    assert len(captured) == 0
+
+
+# The portal's page
+
+
+def test_the_materials_quote_section_two_in_force(client):
+    from portal_site.management.commands import demo
+
+    demo.make_people()
+    demo.load_samples()
+    page = client.get("/ru/materials/").content.decode()
+
+    for number in ("2.1", "2.2", "2.3"):
+        assert f'href="/ru/agreements/{demo.SLUG}/editions/3/#{number}"' in page
+    assert "Новости и обзоры Портала можно распространять" in page
+    assert "Редакция № 3. Действует с" in page
+    assert '<div class="portal-shelf" lang="kk">' in client.get("/en/materials/").content.decode()
+    assert 'href="/ru/materials/"' in client.get("/ru/").content.decode()
+
+
+def test_the_materials_stand_without_an_agreement(client):
+    for language in ("kk", "ru", "en"):
+        assert client.get(f"/{language}/materials/").status_code == 200

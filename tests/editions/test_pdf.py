@@ -1,0 +1,217 @@
+"""An edition on paper: its words, its letters, what the renderer may open, and what a site without it shows."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import re
+import socket
+import threading
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from agreement.editions import pdf, timeline
+from agreement.views import cache
+from tests.support import factories
+from tests.support.site import ROOT
+
+pypdf = pytest.importorskip("pypdf")
+HERE = "/kk/agreements/terms/"
+LETTERS = "ӘҒҚҢӨҰҮҺІәғқңөұүһі"
+
+with_renderer = pytest.mark.skipif(
+    pdf._weasyprint() is None, reason="needs the extra pdf: WeasyPrint, and Pango of the system"
+)
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    timeline.clear()
+    cache.clear()
+    pdf._rendered.cache_clear()
+
+
+def read(content: bytes):
+    return pypdf.PdfReader(io.BytesIO(content))
+
+
+def words(content: bytes) -> str:
+    return " ".join(" ".join(page.extract_text() for page in read(content).pages).split())
+
+
+def sample(language: str) -> str:
+    return (ROOT / f"portal_site/samples/edition-3.{language}.md").read_text(encoding="utf-8")
+
+
+@with_renderer
+@pytest.mark.django_db
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_every_word_is_on_paper_with_what_it_takes_to_rely_on_it(client, language):
+    edition = factories.published(
+        kk=sample("kk"), ru=sample("ru"), approval_kk="№ 3 бұйрық", approval_ru="Приказ № 3", prevailing_language="kk"
+    )
+
+    response = client.get(f"/en/agreements/terms/editions/1.{language}.pdf")
+    found = words(response.content)
+
+    assert response["Content-Type"] == "application/pdf"
+    assert response["Content-Disposition"] == f'inline; filename="terms-1.{language}.pdf"'
+    assert response["Cache-Control"] == "public, no-cache"
+    assert response["ETag"].startswith('"')
+    # The running head stands between two pages' words, so they are looked for one by one.
+    missing = [word for word in re.sub(r"(?m)^## |^# |&nbsp;", "", sample(language)).split() if word not in found]
+    assert missing == []
+    assert edition.digest in found
+    assert edition.text(language).approval in found
+    assert {"kk": "қазақ тіліндегі мәтін басым болады", "ru": "преимущество имеет текст на казахском"}[
+        language
+    ] in found
+    assert f"/{language}/agreements/terms/editions/1/" in found
+    assert read(response.content).metadata.title.startswith(edition.text(language).title)
+
+
+@with_renderer
+@pytest.mark.django_db
+def test_every_sheet_has_its_edition_date_digest_and_page_number(client):
+    edition = factories.published(kk=sample("kk"), ru=sample("ru"))
+    sheets = read(client.get(f"{HERE}editions/1.ru.pdf").content).pages
+
+    assert len(sheets) > 2
+    for place, sheet in enumerate(sheets, start=1):
+        found = " ".join(sheet.extract_text().split())
+        assert f"{place} / {len(sheets)}" in found
+        assert "Редакция № 1 · " in found
+        assert f"{edition.effective_from:%Y} г." in found
+        assert edition.digest[:16] in found
+
+
+@with_renderer
+@pytest.mark.django_db
+def test_no_letter_of_kazakh_is_borrowed_or_missing_in_any_weight(client):
+    lines = f"{LETTERS} **{LETTERS}** *{LETTERS}* ***{LETTERS}***"
+    texts = {
+        language: f"# {LETTERS} {text.lstrip('# ')}\n\n## 2. {LETTERS}\n\n2.1. {lines}\n"
+        for language, text in (("kk", factories.KK), ("ru", factories.RU))
+    }
+    factories.published(**texts, approval_kk=LETTERS, approval_ru=LETTERS)
+    found = read(client.get(f"{HERE}editions/1.kk.pdf").content)
+
+    families, weights = set(), set()
+    for sheet in found.pages:
+        for font in sheet["/Resources"]["/Font"].values():
+            family, _, weight = font.get_object()["/BaseFont"].partition("+")[2].partition("Serif")
+            families.add(family)
+            weights.add(weight.strip("-"))
+        # Glyph 0 is the empty box.
+        shown = re.findall(rb"<([0-9a-fA-F]+)>", sheet.get_contents().get_data())
+        assert shown
+        assert not any(b"0000" in re.findall(b"....", glyphs) for glyphs in shown)
+    assert len({family for family in families if "Mono" not in family}) == 1, families
+    assert {"", "Bold", "Italic", "Bold-Italic"} <= weights, weights
+    assert words(client.get(f"{HERE}editions/1.kk.pdf").content).count(LETTERS) == 8
+
+
+@with_renderer
+def test_the_renderer_opens_no_address_and_no_file(tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("ҚҰПИЯ")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        here = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        made = pdf.render(
+            f'<html lang="kk"><head><title>т</title><link rel="stylesheet" href="{here}">'
+            f'<link rel="attachment" href="{secret.as_uri()}"><style>@import "{here}";'
+            f"@font-face {{ font-family: x; src: url({here}) }} p {{ font-family: x; background: url({here}) }}</style>"
+            f'<body><p>Мәтін<img alt="" src="{here}"><object data="{secret.as_uri()}"></object>'
+        )
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert "Мәтін" in words(made)
+    assert read(made).attachments == {}
+
+
+@with_renderer
+@pytest.mark.django_db(transaction=True)
+def test_the_same_edition_is_the_same_bytes_and_is_rendered_once(client, monkeypatch):
+    factories.published()
+    # However slow the machine, the dates are read before and not between.
+    monkeypatch.setattr(timeline, "MAX_AGE_SECONDS", 60)
+    first = client.get(f"{HERE}editions/1.kk.pdf")
+    with CaptureQueriesContext(connection) as captured:
+        again = client.get(f"{HERE}editions/1.kk.pdf")
+        unchanged = client.get(f"{HERE}editions/1.kk.pdf", headers={"If-None-Match": first["ETag"]})
+        head = client.head(f"{HERE}editions/1.kk.pdf")
+    assert len(captured) == 0
+    assert again.content == first.content
+    assert unchanged.status_code == 304
+    assert (head.content, head["Content-Length"]) == (b"", str(len(first.content)))
+    assert pdf._rendered.cache_info().misses == 1
+
+    cache.clear()
+    pdf._rendered.cache_clear()
+    assert client.get("/ru/agreements/terms/editions/1.kk.pdf").content == first.content
+
+
+@with_renderer
+def test_requests_for_the_same_pdf_render_it_once():
+    made: list[bytes] = []
+    threads = [threading.Thread(target=lambda: made.append(pdf.render("<title>т</title><p>Мәтін"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 4
+    assert pdf._rendered.cache_info().misses == 1
+
+
+@with_renderer
+@pytest.mark.django_db
+def test_a_long_wait_for_the_renderer_gives_503(client, monkeypatch):
+    factories.published()
+    monkeypatch.setattr(pdf, "MAX_WAIT_SECONDS", 0.01)
+    with pdf._one_at_a_time:
+        response = client.get(f"{HERE}editions/1.kk.pdf")
+    assert (response.status_code, response["Retry-After"], response["Cache-Control"]) == (503, "10", "no-store")
+    assert client.get(f"{HERE}editions/1.kk.pdf").status_code == 200
+
+
+@with_renderer
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "more", ["сөз " * 30_000, "- сөз\n" * 2_000, "ұ" * 2_000], ids=["long", "many lines", "an endless word"]
+)
+def test_a_text_too_long_to_render_has_no_pdf(client, more):
+    texts = {"kk": f"{factories.KK}\n\n{more}", "ru": f"{factories.RU}\n\n{more}"}
+    factories.published(**texts)
+    assert client.get(f"{HERE}editions/1.kk.pdf").status_code == 404
+    assert ".pdf" not in client.get(HERE).content.decode()
+
+
+@with_renderer
+@pytest.mark.django_db
+def test_the_page_offers_the_pdf_of_its_text(client):
+    factories.published(prevailing_language="ru")
+    assert f'href="{HERE}editions/1.kk.pdf"' in client.get(HERE).content.decode()
+    english = client.get("/en/agreements/terms/").content.decode()
+    assert 'href="/en/agreements/terms/editions/1.ru.pdf"' in english
+    assert client.get(f"{HERE}editions/2.kk.pdf").status_code == 404
+    assert client.get(f"{HERE}editions/1.en.pdf").status_code == 404
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("fault", [ImportError("No module named 'weasyprint'"), OSError("cannot load libpango")])
+def test_without_the_renderer_there_is_no_pdf_and_no_button(client, monkeypatch, fault):
+    imported = builtins.__import__
+
+    def without(name: str, *arguments: object, **keywords: object) -> object:
+        if name == "weasyprint":
+            raise fault
+        return imported(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr(pdf, "_weasyprint", pdf._weasyprint.__wrapped__)
+    factories.published()
+    assert client.get(f"{HERE}editions/1.kk.pdf").status_code == 404
+    assert ".pdf" not in client.get(HERE).content.decode()

@@ -1,0 +1,304 @@
+"""The commands as a person meets them: what they print, refuse and leave behind."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+import reversion
+from django.apps import apps
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+from reversion.models import Version
+
+from agreement.management.commands import deliver_notices
+from agreement.models import Agreement, Delivery, Edition, Notice
+from agreement.models.succession import State
+from agreement.notices import audience, dispatch
+from agreement.notices.worker import DeliveryCounts
+from agreement.seal import triggers
+from agreement.status import report
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    for language, text in (("kk", factories.KK), ("ru", factories.RU)):
+        (tmp_path / f"{language}.md").write_bytes(text.encode())
+    return {language: str(tmp_path / f"{language}.md") for language in ("kk", "ru")}
+
+
+def run(name: str, *arguments: str, **options: Any) -> str:
+    out = io.StringIO()
+    call_command(name, *arguments, stdout=out, stderr=out, **options)
+    return out.getvalue()
+
+
+def refused(name: str, *arguments: str, **options: Any) -> str:
+    with pytest.raises(CommandError) as caught:
+        run(name, *arguments, **options)
+    assert caught.value.returncode == 1
+    return str(caught.value)
+
+
+def test_import_makes_one_draft_and_prints_its_id_first(files):
+    printed = run("import_edition", **files, summary_kk="Бірінші.", summary_ru="Первая.")
+    edition = Edition.objects.drafts().get()
+    assert printed.startswith(f"Draft {edition.pk} of user-agreement")
+    assert (edition.title_kk, edition.title_ru) == ("Пайдаланушы келісімі", "Пользовательское соглашение")
+    assert (edition.body_kk, edition.body_ru, edition.summary_ru) == (factories.KK, factories.RU, "Первая.")
+
+
+def test_an_imported_draft_has_a_revision_with_both_languages(files):
+    run("import_edition", **files)
+    (version,) = Version.objects.get_for_object(Edition.objects.get())
+    assert (version.field_dict["body_kk"], version.field_dict["body_ru"]) == (factories.KK, factories.RU)
+
+
+def test_a_draft_is_restored_from_a_revision_in_both_languages():
+    edition = factories.draft()
+    with reversion.create_revision():
+        edition.save()
+    edition.body_kk, edition.body_ru = "жаңа", "новое"
+    edition.save()
+    Version.objects.get_for_object(edition).get().revert()
+    edition.refresh_from_db()
+    assert (edition.body_kk, edition.body_ru) == (factories.KK, factories.RU)
+
+
+@pytest.mark.parametrize(
+    ("content", "stored"),
+    [
+        (b"\xef\xbb\xbf# T\r\n\r\n1.1. a\r\n", "# T\n\n1.1. a\n"),
+        (b"# T\r\r1.1. a", "# T\n\n1.1. a"),
+        ("# T\n\n1.1. \u0438\u0306  \u00a0x \n\n\n".encode(), "# T\n\n1.1. \u0438\u0306  \u00a0x \n\n\n"),
+    ],
+    ids=["byte order mark and CRLF", "CR", "decomposed letters and odd spaces stay"],
+)
+def test_import_changes_line_ends_and_nothing_else(tmp_path, files, content, stored):
+    Path(files["kk"]).write_bytes(content)
+    run("import_edition", **files)
+    assert Edition.objects.get().body_kk == stored
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "# Келісім".encode("cp1251", "replace"),
+            "is not UTF-8: byte 0xca at position 2. Save the file as UTF-8",
+        ),
+        ("# Келісім".encode("utf-16"), "is not UTF-8: byte 0xff at position 0."),
+        (b"# T\x00", "holds a NUL character at position 3."),
+        (b"", "is empty. Write the agreement's text into it."),
+        (b" \r\n\t\n", "is empty."),
+        (b"a" * 2_000_001, "at most 2,000,000 are taken."),
+        (None, "can't be read: no such file or directory."),
+    ],
+    ids=["cp1251", "utf-16", "NUL", "empty", "blank", "huge", "missing"],
+)
+def test_import_refuses_a_bad_file_and_leaves_nothing(files, content, message):
+    path = Path(files["ru"])
+    path.unlink() if content is None else path.write_bytes(content)
+    assert message in refused("import_edition", **files)
+    assert not Agreement.objects.exists()
+    assert not Version.objects.exists()
+
+
+def test_import_refuses_an_unknown_agreement(files):
+    message = refused("import_edition", **files, agreement="terms")
+    assert message.startswith("There is no agreement 'terms' (known: none).")
+    run("import_edition", **files, agreement="terms", create=True)
+    assert Agreement.objects.get().slug == "terms"
+
+
+def test_import_refuses_to_choose_between_several_agreements(files):
+    factories.agreement("terms")
+    factories.agreement("rules")
+    assert "There are several agreements: rules, terms." in refused("import_edition", **files)
+
+
+def test_import_of_a_slug_that_is_none_is_refused(files):
+    assert "slug:" in refused("import_edition", **files, agreement="two words", create=True)
+
+
+def test_import_can_be_tried_dry(files):
+    assert run("import_edition", **files, dry_run=True).startswith("Would import")
+    assert not Agreement.objects.exists()
+
+
+def test_history_is_imported_sealed(files):
+    printed = run("import_edition", **files, imported=True, effective_from="2020-03-01T09:00:00+06:00")
+    edition = Edition.objects.get()
+    assert printed.startswith(f"Draft {edition.pk} is sealed as edition 1")
+    assert edition.effective_from.isoformat() == "2020-03-01T03:00:00+00:00"
+    assert (edition.imported, edition.state()) == (True, State.IN_FORCE)
+    assert not Notice.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("moment", "message"),
+    [
+        ("2020-03-01T09:00:00", "2020-03-01T09:00:00 has no time zone. Add the offset"),
+        ("yesterday", "'yesterday' is not an instant. Write it as"),
+        ("0900-01-01T00:00:00+05:00", "is out of range: not before 1991"),
+        ("9999-12-31T23:59:59Z", "is out of range: not before 1991"),
+        ("2020-13-01T09:00:00+06:00", "is not an instant."),
+        ("2035-01-01T00:00:00Z", "is in the future: it is not history."),
+    ],
+)
+def test_history_with_a_bad_moment_leaves_nothing(files, moment, message):
+    assert message in refused("import_edition", **files, imported=True, effective_from=moment)
+    assert not Edition.objects.exists()
+
+
+def test_publish_prints_number_moment_digest_and_recipients(django_user_model):
+    factories.users(3)
+    django_user_model.objects.create_user("editor", email="editor@example.kz")
+    draft = factories.draft()
+    printed = run("publish_edition", str(draft.pk), by="editor")
+    draft.refresh_from_db()
+    assert "Published edition 1 of terms" in printed
+    for value in (draft.effective_from.isoformat(), draft.digest, "recipients      4"):
+        assert value in printed
+    assert draft.published_by == "editor"
+    assert Notice.objects.get().edition == draft
+
+
+def test_publish_for_later_dry_and_without_notice():
+    draft = factories.draft()
+    moment = (timezone.now() + timedelta(days=10)).isoformat()
+    assert "Would publish edition 1" in run("publish_edition", str(draft.pk), effective_from=moment, dry_run=True)
+    assert Edition.objects.drafts().exists()
+    assert "recipients      0" in run("publish_edition", str(draft.pk), effective_from=moment, no_notice=True)
+    draft.refresh_from_db()
+    assert draft.state() == State.SCHEDULED
+    assert not Notice.objects.exists()
+
+
+def test_publish_refuses_in_a_sentence_and_a_hint():
+    assert refused("publish_edition", "99") == "There is no edition with id 99. Drafts: none."
+    draft = factories.draft()
+    assert "There is no user 'nobody'." in refused("publish_edition", str(draft.pk), by="nobody")
+    draft.publish()
+    assert "published already" in refused("publish_edition", str(draft.pk))
+
+
+def test_deliver_notices_while_suspended_refuses_and_sends_nothing(settings):
+    factories.users(2)
+    factories.published()
+    settings.AGREEMENT = {**settings.AGREEMENT, "SENDING_SUSPENDED": True}
+    assert refused("deliver_notices") == (
+        'AGREEMENT["SENDING_SUSPENDED"] is set: nothing is sent. Compare the ledger with the mail server\'s log, then'
+        " remove the setting."
+    )
+    assert not Delivery.objects.exists()
+
+
+def test_a_dry_run_prints_what_would_be_sent_now_and_what_the_rest_waits_for(settings):
+    factories.users(20)
+    made = {slug: factories.published(slug=slug).notices.get() for slug in ("due", "paused", "early", "old")}
+    for notice in made.values():
+        dispatch.fan_out(notice)
+    made["paused"].pause()
+    tomorrow = timezone.now() + timedelta(days=1)
+    Notice.objects.filter(pk=made["early"].pk).update(due_at=tomorrow)
+    Delivery.objects.filter(notice=made["early"]).update(due_at=tomorrow)
+    Delivery.objects.filter(notice=made["due"], user__username="user0").update(due_at=tomorrow)
+    factories.published(slug="old")
+    last = "20 wait until their notice is resumed.\nWould skip 20 that are overtaken.\n"
+    assert run("deliver_notices", dry_run=True) == (
+        "Would send 19 notices; the audience of 1 more is still to be written.\n"
+        f"21 wait for their due time, their channel or its rate limits.\n{last}"
+    )
+    settings.AGREEMENT = {**settings.AGREEMENT, "RATE_LIMITS": {"email": ("60/h",)}}
+    output = run("deliver_notices", dry_run=True)
+    assert output.startswith("Would send 11 notices; the audience of 1 more is still to be written.\n29 wait for")
+    settings.AGREEMENT = {**settings.AGREEMENT, "SENDING_SUSPENDED": True}
+    assert 'AGREEMENT["SENDING_SUSPENDED"] is set: nothing is sent.' in refused("deliver_notices", dry_run=True)
+    assert not Delivery.objects.exclude(outcome="waiting").exists()
+
+
+def test_what_waits_for_a_channel_that_was_removed_is_named_and_can_be_skipped():
+    factories.users(2)
+    notice = factories.published().notices.get()
+    audience.write_deliveries(notice, channels=["email", "sms"])
+    message = "2 wait for 'sms', which CHANNELS does not name. Put it back, or skip them: deliver_notices --drop sms\n"
+
+    assert run("deliver_notices", dry_run=True).endswith(f"still to be written.\n{message}")
+    assert run("deliver_notices") == f"Sent 2 notices, failed 0, skipped 0, postponed 0.\n{message}"
+    assert "2 deliveries wait for sms, which CHANNELS does not name" in report.status().problems
+    assert "Removed and waited for: sms." in refused("deliver_notices", drop="email")
+    assert run("deliver_notices", drop="sms") == "Skipped 2 notices.\n"
+
+    assert run("deliver_notices") == "Sent 0 notices, failed 0, skipped 0, postponed 0.\n"
+    assert set(Delivery.objects.values_list("channel", "outcome", "reason")) == {
+        ("email", "sent", ""),
+        ("sms", "skipped", "channel removed"),
+    }
+
+
+def test_deliver_notices_prints_what_the_rate_limits_leave_for_later(settings):
+    factories.users(13)
+    factories.published()
+    settings.AGREEMENT = {**settings.AGREEMENT, "RATE_LIMITS": {"email": ("60/h",)}}
+    output = run("deliver_notices")
+    assert output.startswith(
+        "Sent 11 notices, failed 0, skipped 0, postponed 0.\n2 notices wait; the next may be sent at 20"
+    )
+
+
+def test_deliver_notices_prints_what_it_did(settings):
+    factories.users(2)
+    factories.published()
+    assert run("deliver_notices", dry_run=True) == (
+        "Would send 0 notices; the audience of 1 more is still to be written.\n"
+    )
+    assert run("deliver_notices") == "Sent 2 notices, failed 0, skipped 0, postponed 0.\n"
+    assert run("deliver_notices", once=True) == "Sent 0 notices, failed 0, skipped 0, postponed 0.\n"
+    assert Delivery.objects.filter(outcome="sent").count() == 2
+
+
+def test_watch_pauses_long_only_for_a_fault_that_stops_everything(monkeypatch):
+    results = iter(
+        [DeliveryCounts(sent=1, faults=["Notice 1: …"]), DeliveryCounts(faults=["Notice 1: …"]), DeliveryCounts()]
+    )
+    waited: list[float] = []
+
+    class Stopped:
+        def is_set(self) -> bool:
+            return len(waited) == 3
+
+        def wait(self, seconds: float) -> None:
+            waited.append(seconds)
+
+    monkeypatch.setattr(deliver_notices, "threading", SimpleNamespace(Event=Stopped))
+    monkeypatch.setattr(deliver_notices, "signal", Mock())
+    monkeypatch.setattr(dispatch, "work", lambda **_how: next(results))
+    err = io.StringIO()
+    call_command("deliver_notices", "--watch", stdout=io.StringIO(), stderr=err)
+    assert waited == [deliver_notices.WATCH_PAUSE, deliver_notices.WATCH_FAULT_PAUSE, deliver_notices.WATCH_PAUSE]
+    assert err.getvalue() == "Notice 1: …\n", "written once"
+
+
+def test_verify_passes_a_whole_chain_and_names_the_edition_at_fault():
+    factories.published()
+    second = factories.published()
+    assert "2 editions verified" in run("verify_editions")
+    triggers.remove(connection, apps.get_model)
+    Edition.objects.filter(pk=second.pk).update(body_ru="другое")
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="faults in 2 editions"):
+        call_command("verify_editions", stderr=out)
+    assert f"terms, edition 2 (id {second.pk}): The text, dates or number are not" in out.getvalue()
+    assert "The trigger agreement_seal_edition_" in out.getvalue()
+    Edition.objects.filter(pk=second.pk).update(body_ru=factories.RU)
+    triggers.install(connection, apps.get_model)

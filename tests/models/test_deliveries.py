@@ -1,0 +1,34 @@
+"""The statements of the ledger that run once for each message: their cost does not depend on what waits."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from agreement.models import Delivery, DeliveryOutcome
+from agreement.models.deliveries import _update_sql
+from agreement.notices import dispatch
+from tests.support import factories
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("analysed", [True, False], ids=["fresh statistics", "statistics before the audience"])
+def test_an_outcome_is_recorded_by_the_primary_key_whatever_the_statistics_say(analysed):
+    """The worst statistics: earlier notices were analysed when all was recorded, and the new audience was not."""
+    factories.users(300)
+    for _edition in range(3):
+        dispatch.fan_out(factories.published().notices.get())
+        Delivery.objects.update(outcome=DeliveryOutcome.SENT, outcome_at=timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {Delivery._meta.db_table}")
+        dispatch.fan_out(factories.published().notices.get())
+        if analysed:
+            cursor.execute(f"ANALYZE {Delivery._meta.db_table}")
+        key = Delivery.objects.waiting().values_list("pk", flat=True)[0]
+        explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+        cursor.execute(f"{explain} {_update_sql(('outcome',), connection.vendor)}", ["sent", key, "lease"])
+        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+    assert "agreement_delivery_pkey" in plan or "USING INTEGER PRIMARY KEY" in plan, plan
+    assert "agreement_delivery_next" not in plan

@@ -1,0 +1,243 @@
+"""The task engines: every engine works the ledger off, and an unavailable broker never fails a publication."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
+from django.utils import timezone
+
+from agreement import tasks
+from agreement.models import ChannelState, Delivery, Edition, Notice
+from agreement.notices.channels import EmailChannel, Unavailable
+from agreement.notices.worker import DeliveryCounts
+from tests.support import factories, smtp_server
+from tests.support.site import ROOT, make_users, publish_to, site
+
+
+@pytest.fixture
+def immediate(settings: Any) -> None:
+    package = tasks.task.__module__.rpartition(".")[0]  # django.tasks, or its backport
+    settings.TASKS = {"default": {"BACKEND": f"{package}.backends.immediate.ImmediateBackend"}}
+
+
+@pytest.mark.django_db
+def test_publishing_enqueues_on_commit_and_not_before(immediate, django_capture_on_commit_callbacks):
+    factories.users(2)
+    with django_capture_on_commit_callbacks(execute=True):
+        factories.published()
+        assert not Delivery.objects.exists()
+    assert set(Delivery.objects.values_list("outcome", flat=True)) == {"sent"}
+
+
+@pytest.mark.django_db
+def test_what_a_slice_leaves_is_enqueued_again(immediate, monkeypatch):
+    factories.users(3)
+    factories.published()
+    calls: list[int] = []
+    work = tasks.dispatch.work
+
+    def once_late(**options: Any) -> Any:
+        calls.append(1)
+        return work(**({"deadline": 0.0} if len(calls) == 1 else options))
+
+    monkeypatch.setattr(tasks.dispatch, "work", once_late)
+    tasks.enqueue()
+    assert len(calls) == 2
+    assert Delivery.objects.filter(outcome="sent").count() == 3
+
+
+@pytest.mark.django_db
+def test_an_engine_that_runs_a_task_where_it_is_enqueued_takes_one_slice_after_another(immediate, monkeypatch):
+    factories.users(2)
+    factories.published()
+    depths: list[int] = []
+    work = tasks.dispatch.work
+
+    def slow(*, deadline: float) -> DeliveryCounts:
+        depths.append(len(inspect.stack()))
+        assert len(depths) < 20, "it runs in a loop"
+        return DeliveryCounts(sent=1) if len(depths) < 10 else work()
+
+    monkeypatch.setattr(tasks, "TASK_SECONDS", 0)
+    monkeypatch.setattr(tasks.dispatch, "work", slow)
+    tasks.enqueue()
+    assert len(depths) == 10
+    assert len(set(depths)) == 1
+    assert Delivery.objects.filter(outcome="sent").count() == 2
+
+
+@pytest.mark.django_db
+def test_a_task_that_runs_where_it_is_enqueued_does_not_wait_for_a_mail_server(
+    immediate, monkeypatch, django_capture_on_commit_callbacks
+):
+    def away(self: EmailChannel, *message: Any) -> None:
+        raise Unavailable("The server does not answer.")
+
+    monkeypatch.setattr(EmailChannel, "send", away)
+    waited: list[float] = []
+    monkeypatch.setattr(tasks.time, "sleep", waited.append)
+    factories.users(1)
+    with django_capture_on_commit_callbacks(execute=True):
+        factories.published()
+    assert Delivery.objects.get().outcome == "waiting"
+    assert ChannelState.objects.get().outages == 1
+    assert waited == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("backend", ["immediate", "dummy"])
+def test_a_notice_that_can_not_be_written_is_tried_again_later_and_not_at_once(settings, monkeypatch, backend):
+    package = tasks.task.__module__.rpartition(".")[0]
+    settings.TASKS = {"default": {"BACKEND": f"{package}.backends.{backend}.{backend.title()}Backend"}}
+    factories.users(1)
+    factories.published()
+    tried: list[int] = []
+
+    def compose(self: EmailChannel, *args: Any, **options: Any) -> Any:
+        tried.append(1)
+        if len(tried) > 5:
+            pytest.fail("it runs in a loop")
+        raise OverflowError("date")
+
+    monkeypatch.setattr(EmailChannel, "compose", compose)
+    tasks.deliver_notices.func()
+    assert len(tried) == 3, "when the audience is written, and in each of two calls"
+    if backend == "dummy":
+        (again,) = tasks.deliver_notices.get_backend().results
+        assert timedelta(seconds=50) < again.task.run_after - timezone.now() <= tasks.FAULT_DELAY
+
+
+def test_no_task_is_put_further_ahead_than_brokers_leave_with_a_worker(settings):
+    package = tasks.task.__module__.rpartition(".")[0]
+    settings.TASKS = {"default": {"BACKEND": f"{package}.backends.dummy.DummyBackend"}}
+    tasks.enqueue(timezone.now() + timedelta(days=20))
+    (enqueued,) = tasks.deliver_notices.get_backend().results
+    assert timedelta(minutes=14) < enqueued.task.run_after - timezone.now() <= tasks.MAX_DEFER < timedelta(minutes=30)
+
+
+@pytest.mark.django_db
+def test_an_engine_that_fails_never_fails_a_publication(settings, django_capture_on_commit_callbacks, caplog):
+    settings.AGREEMENT = {**settings.AGREEMENT, "ENQUEUE": "tests.notices.test_tasks.broken"}
+    with django_capture_on_commit_callbacks(execute=True):
+        edition = factories.published()
+    assert Edition.objects.in_force().get() == edition
+    assert Notice.objects.unfinished().count() == 1
+
+
+def broken() -> None:
+    raise ImproperlyConfigured("the broker is away")
+
+
+@pytest.mark.system
+def test_the_database_engine_delivers_through_its_worker(tmp_path):
+    with smtp_server.server() as mailbox, site(tmp_path, email_url=mailbox.url) as portal:
+        portal.python(publish_to(5))
+        assert mailbox.messages == []
+        portal.run("db_worker", "--batch", "--no-startup-delay")
+    assert len(mailbox.by_address()) == len(mailbox.messages) == 5
+
+
+@pytest.mark.django_db
+def test_a_task_whose_time_is_over_enqueues_another_for_what_is_due(monkeypatch):
+    factories.users(3)
+    factories.published()
+    deadlines, handed = [], []
+
+    def nothing(*, deadline: float) -> DeliveryCounts:
+        deadlines.append(deadline)
+        assert len(deadlines) < 5, "it runs in a loop"
+        return DeliveryCounts()
+
+    monkeypatch.setattr(tasks, "TASK_SECONDS", 0)
+    monkeypatch.setattr(tasks.dispatch, "work", nothing)
+    monkeypatch.setattr(tasks, "_enqueue_one", handed.append)
+    tasks.deliver_notices.func()
+    assert (len(deadlines), len(handed)) == (1, 1)
+
+
+@pytest.mark.django_db
+def test_a_task_leaves_alone_for_a_while_what_somebody_must_mend(settings, monkeypatch):
+    settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": ""}
+    factories.users(1)
+    factories.published()
+    handed: list[Any] = []
+    monkeypatch.setattr(tasks, "TASK_SECONDS", 1)
+    monkeypatch.setattr(tasks, "_enqueue_one", handed.append)
+
+    tasks.deliver_notices.func()
+
+    assert timezone.now() < handed[0] <= timezone.now() + tasks.FAULT_DELAY
+
+
+@pytest.mark.parametrize("engine", ["takes it", "is away too"])
+def test_a_task_the_database_fails_hands_on_if_it_can_and_fails(monkeypatch, engine):
+    handed: list[Any] = []
+
+    def away(*, deadline: float) -> DeliveryCounts:
+        raise OperationalError("the database is away")
+
+    def hand_on(at: Any) -> None:
+        handed.append(at)
+        if engine != "takes it":
+            raise OperationalError("the same one")
+
+    monkeypatch.setattr(tasks.dispatch, "work", away)
+    monkeypatch.setattr(tasks, "_enqueue_one", hand_on)
+
+    with pytest.raises(OperationalError, match="is away"):
+        tasks.deliver_notices.func()
+
+    assert timezone.now() < handed[0] <= timezone.now() + tasks.FAULT_DELAY
+
+
+@pytest.mark.django_db
+def test_a_nudge_starts_as_many_senders_as_the_site_has_workers_for(settings, monkeypatch):
+    settings.AGREEMENT = {**settings.AGREEMENT, "SENDERS": 3}
+    nudged = []
+    monkeypatch.setattr(tasks, "_enqueue_one", nudged.append)
+    tasks.enqueue()
+    assert nudged == [None, None, None]
+
+
+@pytest.mark.system
+@pytest.mark.rabbitmq
+def test_celery_delivers_over_rabbitmq(tmp_path):
+    with smtp_server.server() as mailbox, site(tmp_path, email_url=mailbox.url) as portal:
+        portal = replace(portal, broker_url=os.environ["AGREEMENT_TEST_RABBITMQ"])
+        portal.python(make_users(5))
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "django_tasks_fennel.app", "worker", "--concurrency=1"],
+            cwd=ROOT,
+            env=portal.env | {"DJANGO_SETTINGS_MODULE": "portal_site.settings"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            portal.run("publish_edition", portal.draft(tmp_path))
+            until = time.monotonic() + 60
+            while len(mailbox.messages) < 5 and time.monotonic() < until:
+                time.sleep(0.1)
+        finally:
+            worker.terminate()
+            worker.wait(30)
+    assert len(mailbox.by_address()) == len(mailbox.messages) == 5
+
+
+@pytest.mark.system
+@pytest.mark.rabbitmq
+def test_a_broker_that_is_away_never_fails_a_publication(tmp_path):
+    with smtp_server.server() as mailbox, site(tmp_path, email_url=mailbox.url) as portal:
+        portal = replace(portal, broker_url="amqp://guest:guest@127.0.0.1:1//")
+        portal.python(make_users(1))
+        assert "Published edition 1" in portal.run("publish_edition", portal.draft(tmp_path))
+        assert "Sent 1 notices" in portal.run("deliver_notices", "--once")

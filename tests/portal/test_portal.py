@@ -1,0 +1,412 @@
+"""The portal around the app: front page, mailbox, demo; with ``DEBUG`` off as it is deployed."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from io import StringIO
+from pathlib import Path
+
+import django
+import environ
+import pytest
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+
+from agreement.models import Agreement, Delivery, DeliveryOutcome, Edition, verification
+from portal_site import mailbox
+from portal_site.management.commands import demo
+from portal_site.models import Profile
+from tests.support import factories
+
+
+@pytest.fixture
+def post(settings, tmp_path) -> Iterator[Path]:
+    """Mail goes to files in this folder, as it does in the demo."""
+    where = tmp_path / "var" / "mailbox"
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": mailbox.BACKEND, "OPTIONS": {"file_path": str(where)}}}
+    else:
+        settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = mailbox.BACKEND, str(where)
+    settings.DEBUG = True
+    yield where
+    Path(f"{connection.settings_dict['NAME']}-demo").unlink(missing_ok=True)
+
+
+def letter(subject: str = "Жаңа редакция", to: str = "reader-1@example.kz", html: str = "") -> None:
+    message = mail.EmailMultiAlternatives(
+        subject, "Мәтін: http://127.0.0.1:8000/kk/", "noreply@example.kz", [to], headers={"Content-Language": "kk, ru"}
+    )
+    if html:
+        message.attach_alternative(html, "text/html")
+    assert message.send() == 1
+
+
+# Mail
+
+
+def test_each_message_is_one_whole_file(post):
+    letter("Бір")
+    letter("Екі")
+
+    assert len(list((post / "new").iterdir())) == 2
+    assert list((post / "tmp").iterdir()) == []
+    assert mailbox.count() == 2
+    assert [found.subject for found in mailbox.newest()] == ["Екі", "Бір"]
+
+
+def test_a_message_without_recipients_is_not_stored(post):
+    assert mail.EmailMessage("x", "x", "a@example.kz", []).send() == 0
+    assert mailbox.count() == 0
+
+
+def test_the_mailbox_is_read_fifty_at_a_time_and_counted_without_reading(post):
+    for number in range(mailbox.PAGE + 3):
+        letter(str(number))
+    oldest = min((post / "new").iterdir(), key=lambda file: mailbox._written_at(file.name))
+    oldest.unlink()
+    oldest.mkdir()  # Reading it would fail.
+
+    assert mailbox.count() == mailbox.PAGE + 3
+    assert [found.subject for found in mailbox.newest()] == [str(number) for number in range(52, 2, -1)]
+
+
+def test_an_empty_mailbox_is_empty(client, post):
+    assert mailbox.count() == 0
+    assert client.get("/en/mailbox/").status_code == 200
+
+
+def test_the_list_shows_who_what_and_when(client, post):
+    letter("Өзгеріс туралы", to="оқырман@example.kz" if django.VERSION >= (6, 0) else "reader-2@example.kz")
+
+    page = client.get("/ru/mailbox/").content.decode()
+
+    assert "@example.kz" in page
+    assert '<strong lang="kk">Өзгеріс туралы</strong>' in page
+    assert timezone.localdate().isoformat() in page
+
+
+def test_a_letter_shows_its_headers_its_text_and_its_html_in_a_frame_apart(client, post):
+    letter(html='<p style="color:#123456">Сәлем</p><script>alert(1)</script>')
+    key = mailbox.newest()[0].key
+
+    page = client.get(f"/kk/mailbox/{key}/").content.decode()
+    part = client.get(f"/kk/mailbox/{key}/html/")
+
+    assert "<dt>Content-Language</dt><dd>kk, ru</dd>" in page
+    assert '<a href="http://127.0.0.1:8000/kk/" rel="nofollow">' in page
+    assert f'<iframe class="portal-frame" src="/kk/mailbox/{key}/html/" sandbox="' in " ".join(page.split())
+    assert "#123456" not in page
+    assert "#123456" in part.content.decode()
+    policy = part["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline';")
+    assert "sandbox" in policy
+    assert "allow-scripts" not in policy + page
+    assert "allow-same-origin" not in policy + page
+    assert "'unsafe-inline'" not in client.get(f"/kk/mailbox/{key}/")["Content-Security-Policy"]
+
+
+def test_hostile_headers_and_text_are_words(client, post):
+    letter("<script>alert(1)</script>")
+    key = mailbox.newest()[0].key
+    for address in ("/kk/mailbox/", f"/kk/mailbox/{key}/"):
+        page = client.get(address).content.decode()
+        assert page.count("<script") == page.count(
+            '<script type="module" src="/static/agreement/agreement.js"></script>'
+        )
+        assert "&lt;script&gt;" in page
+
+
+def test_a_letter_without_html_has_no_frame(client, post):
+    letter()
+    key = mailbox.newest()[0].key
+    assert "<iframe" not in client.get(f"/kk/mailbox/{key}/").content.decode()
+    assert client.get(f"/kk/mailbox/{key}/html/").status_code == 404
+
+
+@pytest.mark.parametrize("key", ["x", "..", "%2e%2e%2fsecret", "..%2f..%2fsettings.py", "%00", "1.M1P1Q1.host"])
+def test_only_letters_are_letters(client, post, key):
+    letter()
+    (post / "secret").write_text("x")
+    assert client.get(f"/kk/mailbox/{key}/").status_code == 404
+    assert client.get(f"/kk/mailbox/{key}/html/").status_code == 404
+
+
+@pytest.mark.parametrize("page", ["0", "2", "-1", "x", "1.0", "", "9" * 5000, "١"])
+def test_a_page_of_letters_that_does_not_exist_is_not_found(client, post, page):
+    letter()
+    assert client.get("/kk/mailbox/", {"page": page}).status_code == 404
+
+
+def test_without_debug_the_mailbox_is_hidden(client, post, settings):
+    letter(html="<p>x</p>")
+    key = mailbox.newest()[0].key
+    settings.DEBUG = False
+    for address in ("/kk/mailbox/", f"/kk/mailbox/{key}/", f"/kk/mailbox/{key}/html/"):
+        assert client.get(address).status_code == 404
+
+
+def test_where_mail_goes_to_a_server_there_is_no_mailbox(client, settings):
+    settings.DEBUG = True
+    assert mailbox.folder() is None
+    assert client.get("/kk/mailbox/").status_code == 404
+
+
+# Pages
+
+
+@pytest.mark.django_db
+def test_the_front_page_leads_to_everything(client, post):
+    factories.published()
+    page = client.get("/ru/").content.decode()
+    for address in ("/ru/agreements/terms/", "/ru/agreements/terms/editions/", "/ru/mailbox/", "/ru/admin/"):
+        assert f'href="{address}"' in page
+
+
+@pytest.mark.django_db
+def test_the_front_page_of_an_empty_portal_states_how_to_fill_it(client):
+    page = client.get("/en/").content.decode()
+    assert "manage.py demo" in page
+    assert "/mailbox/" not in page
+
+
+@pytest.mark.parametrize(("accepted", "language"), [("ru-KZ,ru;q=0.9", "ru"), ("kk", "kk"), ("fr", "kk"), ("", "kk")])
+def test_an_address_without_a_language_leads_to_the_readers(client, accepted, language):
+    response = client.get("/", headers={"Accept-Language": accepted})
+    assert response.headers["Location"] == f"/{language}/"
+
+
+def test_an_unknown_address_gets_the_portals_page_in_its_language(client):
+    response = client.get("/ru/nothing/")
+    assert response.status_code == 404
+    assert '<html lang="ru">' in response.content.decode()
+
+
+@pytest.mark.parametrize("name", ["agreement/page.css", "portal/portal.css", "portal/mark.svg", "admin/css/base.css"])
+def test_static_files_need_no_collectstatic_and_no_debug(client, settings, name):
+    settings.WHITENOISE_AUTOREFRESH = False  # As DEBUG=0 has it.
+    assert client.head(f"/static/{name}").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_strict_policy_stands_on_every_page_and_nothing_on_it_is_inline(client):
+    factories.published()
+    for address in ("/kk/", "/kk/agreements/terms/", "/kk/agreements/terms/editions/"):
+        response = client.get(address)
+        assert "default-src 'self'" in response["Content-Security-Policy"]
+        assert "unsafe" not in response["Content-Security-Policy"]
+        page = response.content.decode()
+        # JSON-LD is data, and never run; tests/browser shows that the policy lets it be.
+        known = (
+            '<script type="module" src="/static/agreement/agreement.js"></script>',
+            '<script type="application/ld+json">',
+        )
+        assert page.count("<script") == sum(map(page.count, known))
+        assert "<style" not in page
+        assert " style=" not in page
+
+
+# The settings
+
+
+DEPLOY = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").partition("\n## Deploy\n")[2]
+
+
+def test_every_variable_is_documented_under_deploy():
+    settings = (Path(demo.__file__).parents[2] / "settings.py").read_text(encoding="utf-8")
+    names = set(re.findall(r'env\.\w+\("(\w+)"', settings))
+    assert {"EMAIL_URL", "MAILBOX", "STATIC_ROOT"} <= names
+    for name in names:
+        assert f"`{name}`" in DEPLOY or f"`_{name.removeprefix('AGREEMENT_')}`" in DEPLOY, name
+
+
+def test_the_documented_mail_addresses_are_understood():
+    urls = re.findall(r"`(\w[\w+]*://[^`]*)`", next(line for line in DEPLOY.splitlines() if "`EMAIL_URL`" in line))
+    found = [environ.Env.email_url_config(url.replace(":port", ":25")) for url in urls]
+    assert [(one["EMAIL_PORT"], one.get("EMAIL_USE_TLS", False)) for one in found] == [(25, False), (587, True)]
+
+
+# The demo
+
+
+def run_demo(**options) -> str:
+    out = StringIO()
+    call_command("demo", no_serve=True, stdout=out, stderr=out, **options)
+    return out.getvalue()
+
+
+@pytest.mark.django_db
+def test_the_demo_fills_the_portal_and_prints_where_to_look(client, post):
+    report = run_demo(port=8321)
+
+    assert list(Edition.objects.published().values_list("number", "imported")) == [(1, True), (2, True), (3, False)]
+    assert Edition.objects.in_force().get().number == 3
+    assert list(verification.faults()) == []
+    people = get_user_model().objects.count()
+    assert Delivery.objects.filter(outcome=DeliveryOutcome.SENT).count() == mailbox.count() == people
+    assert set(Profile.objects.values_list("language", flat=True)) == {"kk", "ru", ""}
+    for address in (
+        "kk/agreements/user-agreement/",
+        "ru/agreements/user-agreement/editions/",
+        "ru/mailbox/",
+        "ru/admin/",
+    ):
+        assert f"http://127.0.0.1:8321/{address}" in report
+    assert "http://127.0.0.1:8321/" in mailbox.get(mailbox.newest()[0].key).text
+    assert client.get("/ru/agreements/user-agreement/").status_code == 200
+
+
+@pytest.mark.django_db
+def test_the_demo_prints_a_password_that_works_and_never_changes_it(client, post):
+    first = run_demo()
+    password = first.split("password")[1].split()[0]
+    second = run_demo()
+
+    assert client.login(username="admin", password=password)
+    assert "set in the first run" in second
+    assert "changepassword admin" in second
+    assert password not in second
+
+
+@pytest.mark.django_db
+def test_a_second_demo_changes_nothing(post):
+    run_demo()
+    before = [list(table.objects.values()) for table in (Edition, Delivery, Profile)], mailbox.count()
+    run_demo()
+    assert ([list(table.objects.values()) for table in (Edition, Delivery, Profile)], mailbox.count()) == before
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("step", ["make_people", "load_samples", "Edition.record", "Edition.publish", "call_command"])
+def test_a_demo_that_was_stopped_is_finished_by_the_next(post, step, monkeypatch):
+    owner, _, name = step.rpartition(".")
+    target = getattr(demo, owner) if owner else demo
+    whole = getattr(target, name)
+
+    def stop_after(*args, **kwargs):
+        whole(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(target, name, stop_after)
+        with pytest.raises(KeyboardInterrupt):
+            run_demo()
+    run_demo()
+
+    assert [edition.number for edition in Edition.objects.all().order_by("number")] == [1, 2, 3]
+    assert not Edition.objects.drafts().exists()
+    assert mailbox.count() == get_user_model().objects.count() == len(demo.READERS) + 1
+
+
+@pytest.mark.django_db
+def test_the_demo_leaves_editions_alone_that_were_published_after_it(post):
+    run_demo()
+    factories.published(slug=demo.SLUG)
+    run_demo()
+    assert Edition.objects.in_force().get().text("kk").body == factories.KK
+    assert Edition.objects.count() == 4
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["admin", "reader-1", "editor"])
+def test_the_demo_refuses_a_database_with_users_of_its_own_and_writes_nothing(post, name):
+    get_user_model().objects.create_user(name, email=f"{name}@portal.kz")
+    with pytest.raises(CommandError, match=f"contains the user '{name}', which the demo did not make: nothing"):
+        run_demo()
+    assert get_user_model().objects.get().email == f"{name}@portal.kz"
+    assert not Agreement.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("slug", ["terms", demo.SLUG])
+def test_the_demo_refuses_a_database_with_agreements_of_its_own_and_writes_nothing(post, slug):
+    factories.published(slug=slug)
+    with pytest.raises(CommandError, match=f"contains the agreement '{slug}', which the demo did not make"):
+        run_demo()
+    assert not get_user_model().objects.exists()
+    assert Edition.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_the_demo_goes_on_in_a_database_that_people_worked_in_since(post):
+    run_demo()
+    factories.users(1)
+    factories.agreement("privacy")
+    run_demo()
+    assert Edition.objects.published().count() == 3
+    assert get_user_model().objects.count() == len(demo.READERS) + 2
+
+
+def test_the_demo_refuses_a_portal_that_is_deployed(post, settings):
+    settings.DEBUG = False
+    with pytest.raises(CommandError, match=r"^DEBUG=0 says that .* Run the demo without DEBUG=0"):
+        run_demo()
+
+
+def test_the_demo_refuses_where_its_letters_would_leave_the_machine(settings):
+    settings.DEBUG = True  # Without the fixture mail goes elsewhere.
+    with pytest.raises(CommandError, match=r"^EMAIL_URL names a mail server: .* Run the demo without EMAIL_URL"):
+        run_demo()
+
+
+@pytest.mark.django_db
+@pytest.mark.sqlite
+def test_a_demo_that_waited_in_vain_for_another_reports_it(post, monkeypatch):
+    monkeypatch.setattr(demo, "WAIT_SECONDS", 0)
+    with closing(sqlite3.connect(f"{connection.settings_dict['NAME']}-demo", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(CommandError, match="Another demo has been filling this database"):
+            run_demo()
+    assert not get_user_model().objects.exists()
+    run_demo()
+
+
+@pytest.mark.system
+@pytest.mark.sqlite
+def test_two_demos_at_once_on_a_fresh_database_fill_it_once(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name not in {"DEBUG", "EMAIL_URL"}}
+    environment |= {
+        "DJANGO_SETTINGS_MODULE": "portal_site.settings",
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'demo.sqlite3'}",
+        "MAILBOX": str(tmp_path / "mailbox"),
+        "PYTHONPATH": str(Path(demo.__file__).resolve().parents[3]),
+    }
+    command = [sys.executable, "-m", "django", "demo", "--no-serve"]
+    demos = [
+        subprocess.Popen(
+            command, env=environment, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for _demo in range(2)
+    ]
+
+    reports = [one.communicate(timeout=120)[0] for one in demos]
+
+    assert [one.returncode for one in demos] == [0, 0], reports
+    assert sorted("set in the first run" in report for report in reports) == [False, True]
+    assert all("Editions in the archive: 3. Notices sent: 10." in report for report in reports)
+
+
+def test_a_port_that_is_taken_is_refused_before_anything_is_written(post):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(
+            CommandError, match=rf"^Port {port} can't be used \(address already in use\)\. Name another"
+        ):
+            call_command("demo", port=port)
+
+
+@pytest.mark.parametrize("port", [0, -1, 70000])
+def test_a_number_that_is_no_port_is_refused(post, port):
+    with pytest.raises(CommandError, match=f"Port {port} can't be used"):
+        call_command("demo", port=port)

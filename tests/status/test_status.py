@@ -1,0 +1,181 @@
+"""The level for monitors: 0 when all is well, 1 when a person must look, 2 when a person must act."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from agreement.models import ChannelState, Delivery, Notice, Progress
+from agreement.notices import dispatch
+from agreement.seal import triggers
+from agreement.status import report
+from tests.support import factories
+
+
+def verify() -> None:
+    call_command("verify_editions", stdout=StringIO())
+
+
+def run() -> tuple[int, dict[str, Any]]:
+    """The exit code, and the JSON output."""
+    out, code = StringIO(), 0
+    try:
+        call_command("agreement_status", format="json", stdout=out)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    output = json.loads(out.getvalue())
+    assert output["level"] == code
+    return code, output
+
+
+@pytest.mark.django_db
+def test_level_0_lists_the_editions_in_force_and_next():
+    factories.users(2)
+    factories.published()
+    dispatch.work()
+    factories.published(effective_from=timezone.now() + timedelta(days=5))
+    dispatch.work()
+    verify()
+    code, output = run()
+    assert (code, output["problems"]) == (0, [])
+    assert output["deliveries"] == {"waiting": 0, "sent": 4, "failed": 0, "skipped": 0}
+    (known,) = output["agreements"]
+    assert (known["agreement"], known["in_force"], known["next"]) == ("terms", 1, 2)
+    out = StringIO()
+    call_command("agreement_status", stdout=out)
+    assert out.getvalue().startswith("well: nothing is wrong\nterms: edition 1 in force, next 2 from 20")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("minutes", "level"), [(5, 0), (20, 1), (300, 2)])
+def test_a_delivery_nobody_sends_is_noticed_in_time(minutes, level):
+    factories.users(1)
+    factories.published()
+    dispatch.fan_out(Notice.objects.get())
+    verify()
+    at = timezone.now() + timedelta(minutes=minutes)
+    found = report.status(at)
+    assert found.level == level
+    assert found.oldest_due is not None
+
+
+@pytest.mark.django_db
+def test_an_audience_that_was_never_written_is_noticed_too():
+    factories.published()
+    verify()
+    (problem,) = report.status(timezone.now() + timedelta(minutes=20)).problems
+    assert problem.startswith("nothing has been sent for 1")
+
+
+@pytest.mark.django_db
+def test_suspended_paused_away_or_failed_is_level_1(settings):
+    factories.users(10)
+    factories.published()
+    notice = Notice.objects.get()
+    dispatch.fan_out(notice)
+    notice.pause()
+    Progress.objects.update(failed=1, waiting=9, latest_at=timezone.now())
+    verify()
+    ChannelState.objects.mark_away("email", at=timezone.now(), reason="SMTP 421")
+    settings.AGREEMENT = {**settings.AGREEMENT, "SENDING_SUSPENDED": True}
+    code, output = run()
+    assert code == 1
+    assert output["problems"] == [
+        "paused notices: 1",
+        "SENDING_SUSPENDED is set: nothing is sent",
+        f"notice {notice.pk}: 1 of 10 failed by email",
+        "email is away (SMTP 421)",
+    ]
+    assert not Delivery.objects.exclude(outcome="waiting").exists()
+
+
+@pytest.mark.django_db
+def test_a_paused_notice_is_one_however_many_channels_it_waits_for(settings):
+    sms = "tests.notices.test_channels.SmsChannel"
+    settings.AGREEMENT = {**settings.AGREEMENT, "CHANNELS": ("agreement.notices.channels.EmailChannel", sms)}
+    factories.users(1)
+    factories.published()
+    notice = Notice.objects.get()
+    dispatch.fan_out(notice)
+    notice.pause()
+    verify()
+    assert run()[1]["problems"] == ["paused notices: 1"]
+
+
+@pytest.mark.django_db
+def test_what_failed_is_to_be_looked_at_for_a_week():
+    factories.users(10)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    at = timezone.now()
+    verify()
+    Progress.objects.update(failed=10, waiting=0, latest_at=at)
+    assert report.status(at + timedelta(days=6)).problems == [f"notice {notice.pk}: 10 of 10 failed by email"]
+    assert "failed by" not in str(report.status(at + timedelta(days=8)).problems)
+
+
+@pytest.mark.django_db
+def test_a_channel_that_was_away_when_it_was_last_tried_is_no_problem_once_nothing_waits_for_it():
+    factories.users(1)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    verify()
+    at = timezone.now()
+    ChannelState.objects.mark_away("email", at=at, reason="SMTP 421")
+    away = "email is away (SMTP 421)"
+    assert away in report.status(at).problems
+    assert away in report.status(at + timedelta(minutes=1)).problems, "it is being tried"
+    Delivery.objects.skip(notice=notice, reason="no longer in the audience")
+    assert away in report.status(at).problems
+    later = report.status(at + timedelta(minutes=1))
+    assert (later.level, later.channels[0]["away_until"]) == (0, None)
+
+
+@pytest.mark.django_db
+def test_a_missing_trigger_is_to_act_on():
+    factories.published()
+    triggers.remove(connection, apps.get_model)
+    found = report.status()
+    triggers.install(connection, apps.get_model)
+    assert found.level == 2
+    assert "the trigger agreement_seal_" in found.problems[-1]
+
+
+@pytest.mark.django_db
+def test_the_last_verification_and_its_result_are_reported(monkeypatch):
+    factories.published()
+    dispatch.work()
+    found = report.status()
+    assert (found.level, found.problems) == (1, ["verify_editions has never run"])
+    assert found.as_dict()["verified_at"] is None
+    call_command("verify_editions", stdout=StringIO())
+    found = report.status()
+    assert (found.level, found.verified_at is None) == (0, False)
+    assert report.status(timezone.now() + timedelta(days=8)).problems == ["verify_editions last ran 8 days ago"]
+
+    triggers.remove(connection, apps.get_model)
+    with pytest.raises(CommandError):
+        call_command("verify_editions", stdout=StringIO(), stderr=StringIO())
+    triggers.install(connection, apps.get_model)
+    found = report.status()
+    assert found.level == 2
+    assert found.problems[-1].startswith("verify_editions found ")
+    call_command("verify_editions", stdout=StringIO())
+    assert report.status().level == 0
+
+
+def test_a_database_that_does_not_answer_is_reported_and_not_raised(monkeypatch):
+    def away(found: Any) -> None:
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(report, "_add_agreements", away)
+    found = report.status()
+    assert (found.level, found.problems) == (2, ["the database does not answer (DatabaseError)"])

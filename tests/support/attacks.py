@@ -1,0 +1,425 @@
+"""What is tried against the seal: sealed rows of every kind, and the attacks that SQL can say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db import connection, models
+from django.utils import timezone
+
+from agreement.models import (
+    Acceptance,
+    AcceptanceKind,
+    AuditEntry,
+    Consent,
+    Edition,
+    Notice,
+    NoticeKind,
+    NoticeText,
+    TimeStamp,
+    Withdrawal,
+    WithdrawalOutcome,
+)
+from agreement.models.acceptances import RequestDetails
+from agreement.seal import triggers
+from tests.support import factories
+
+DAY = timedelta(days=1)
+#: How the database answers an attack.
+REFUSAL = "is sealed: published words, numbers and dates never change"
+MODELS: dict[str, type[models.Model]] = {seal.model: apps.get_model("agreement", seal.model) for seal in triggers.SEALS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Sealed rows of every kind, and a draft beside them."""
+
+    in_force: Edition
+    scheduled: Edition
+    cancelled: Edition
+    draft: Edition
+    text: NoticeText
+    acceptance: Acceptance
+    timestamp: TimeStamp
+    withdrawal: Withdrawal
+    consent: Consent
+    taken_back: Consent
+    auditentry: AuditEntry
+
+    def row(self, model: str) -> Any:
+        """The row of a sealed model that the attacks aim at."""
+        return {
+            "agreement": self.in_force.agreement,
+            "edition": self.in_force,
+            "noticetext": self.text,
+            "acceptance": self.acceptance,
+            "timestamp": self.timestamp,
+            "withdrawal": self.withdrawal,
+            "consent": self.consent,
+            "auditentry": self.auditentry,
+        }[model]
+
+
+def make_world() -> World:
+    in_force, now = factories.draft(), timezone.now()
+    # Announced and by now in force: its cancellation is refused by the clock, not by a CHECK.
+    in_force._seal(
+        None,
+        None,
+        published_at=now - 3 * DAY,
+        effective_from=now - DAY,
+        recorded_at=now - 3 * DAY,
+        by="Редактор",
+    )
+    scheduled = factories.published(effective_from=now + 10 * DAY)
+    cancelled = factories.published(effective_from=now + 20 * DAY)
+    cancelled.cancel()
+    text = NoticeText.objects.create(
+        notice=Notice.objects.create(edition=in_force, kind=NoticeKind.PUBLISHED),
+        channel="email",
+        language="kk",
+        subject="Жаңа редакция",
+        text="Мәтін",
+        html="<p>Мәтін</p>",
+        digest="a" * 64,
+    )
+    in_force = Edition.objects.get(pk=in_force.pk)
+    (user,) = factories.users(1)
+    acceptance = Acceptance.objects.record(
+        user=user,
+        edition=in_force,
+        digest=in_force.digest,
+        language="kk",
+        kind=AcceptanceKind.DEEMED,
+        request_details=RequestDetails(ip="203.0.113.7", user_agent="Mozilla/5.0"),
+    )
+    return World(
+        in_force=in_force,
+        scheduled=scheduled,
+        cancelled=cancelled,
+        draft=factories.draft(),
+        text=text,
+        acceptance=acceptance,
+        timestamp=TimeStamp.objects.create(
+            edition=in_force, authority="https://tsa.example.kz", stamped_at=now, response=b"0", certificates="PEM"
+        ),
+        withdrawal=_withdrawn(in_force, user),
+        taken_back=_taken_back(user),
+        consent=Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін."),
+        auditentry=AuditEntry.objects.latest("pk"),
+    )
+
+
+def _withdrawn(edition: Edition, user: Any) -> Withdrawal:
+    """A withdrawal to which the reply was sent."""
+    withdrawal: Withdrawal = Withdrawal.objects.register(
+        agreement=edition.agreement,
+        user=user,
+        applicant="А. Ахметов",
+        application_number="7",
+        outcome=WithdrawalOutcome.ENDED,
+        received_on=(timezone.now() - DAY).date(),
+    )
+    Withdrawal.objects.update(confirmed_at=timezone.now(), confirm_due_at=None)
+    withdrawal.refresh_from_db()
+    return withdrawal
+
+
+def _taken_back(user: Any) -> Consent:
+    consent: Consent = Consent.objects.give(user=user, purpose="news", language="kk", text="Келісемін.")
+    Consent.objects.withdraw()
+    consent.refresh_from_db()
+    return consent
+
+
+def sealed_rows() -> dict[str, list[Any]]:
+    """Every sealed row as the database holds it, base columns too."""
+    rows = {}
+    with connection.cursor() as cursor:
+        for seal in triggers.SEALS:
+            table = MODELS[seal.model]._meta.db_table
+            cursor.execute(f"SELECT * FROM {table} AS stored WHERE {seal.where('stored')} ORDER BY id")
+            rows[seal.model] = cursor.fetchall()
+    return rows
+
+
+def another(row: models.Model, field: Any) -> Any:
+    """Another value for that column, one the table's constraints allow."""
+    value = getattr(row, field.attname)
+    if isinstance(value, bool):
+        value = not value
+    elif isinstance(value, int):
+        value += 1000
+    elif isinstance(value, bytes):
+        value += b"x"
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value -= DAY
+    elif isinstance(value, datetime):
+        value += -DAY if field.name in {"published_at", "at"} else DAY / 2
+    elif field.name == "prevailing_language":
+        value = "kk"
+    elif field.max_length == 64:
+        value = "f" * 64
+    else:
+        value = f"{value or ''}x"[: field.max_length]
+        value = value if value != getattr(row, field.attname) else "x"
+    return value
+
+
+def stored(field: Any, value: Any) -> Any:
+    """The value as the database takes it."""
+    return field.get_db_prep_value(value, connection)
+
+
+def unique_keys(model: type[models.Model]) -> Iterator[tuple[str, ...]]:
+    """The columns of every unique key of the model's table."""
+    column = {field.name: field.column for field in model._meta.concrete_fields}
+    for field in model._meta.concrete_fields:
+        if field.unique:
+            yield (field.column,)
+    for names in model._meta.unique_together:
+        yield tuple(column[name] for name in names)
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, models.UniqueConstraint):
+            assert not constraint.expressions, f"{constraint.name} needs an attack of its own"
+            yield tuple(column[name] for name in constraint.fields)
+
+
+def changed(row: Any, **values: Any) -> Any:
+    for name, value in values.items():
+        setattr(row, name, value)
+    return row
+
+
+# Attacks in SQL: name → a function of the world that gives statements with their parameters.
+
+Statements = list[tuple[str, list[Any]]]
+
+
+def run(statements: Statements) -> None:
+    with connection.cursor() as cursor:
+        for sql, parameters in statements:
+            cursor.execute(sql, parameters)
+
+
+SQL: dict[str, Callable[[World], Statements]] = {}
+SQLITE: dict[str, Callable[[World], Statements]] = {}
+POSTGRESQL: dict[str, Callable[[World], Statements]] = {}
+
+
+def _statements(*statements: str) -> Callable[[World], Statements]:
+    """Each with ``{in_force}`` and the like for the key of that row of the world."""
+
+    def attack(world: World) -> Statements:
+        keys = {name: getattr(world, name).pk for name in World.__dataclass_fields__}
+        return [(statement.format(**keys), []) for statement in statements]
+
+    return attack
+
+
+def _update(model: str, field: Any) -> Callable[[World], Statements]:
+    def attack(world: World) -> Statements:
+        row = world.row(model)
+        sql = f'UPDATE {row._meta.db_table} SET "{field.column}" = %s WHERE id = %s'
+        return [(sql, [stored(field, another(row, field)), row.pk])]
+
+    return attack
+
+
+#: What may be written in a sealed row, by the design; every other column is attacked.
+FREE = {
+    "agreement": {"time_zone", "head", "acceptance_mode"},
+    "edition": {"cancelled_at"},
+    "noticetext": set(),
+    "auditentry": set(),
+    # What may be emptied; and the kind, which by itself contradicts another column.
+    "acceptance": {
+        *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at", "kind"),
+    },
+    "timestamp": set(),
+    # What may be emptied or filled in once; and the outcome, as the kind above.
+    "withdrawal": {
+        *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
+        *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at", "outcome"),
+    },
+}
+FREE["consent"] = {"user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"}
+
+for _name, _model in MODELS.items():
+    for _field in _model._meta.concrete_fields:
+        if _field.column not in FREE[_name]:
+            SQL[f"update {_name}.{_field.column}"] = _update(_name, _field)
+
+AS_DRAFT = (
+    "published_at = NULL, number = NULL, effective_from = NULL, recorded_at = NULL, cancelled_at = NULL,"
+    f" digest = '', previous_digest = '', imported = {'FALSE' if connection.vendor == 'postgresql' else 0}"
+)
+_COPY = "SELECT * FROM agreement_edition WHERE id = {in_force}"
+_CANCEL = "UPDATE agreement_edition SET cancelled_at = published_at WHERE id ="
+SQL |= {
+    "make it a draft": _statements(f"UPDATE agreement_edition SET {AS_DRAFT} WHERE id = {{in_force}}"),
+    "make all drafts": _statements(f"UPDATE agreement_edition SET {AS_DRAFT}"),
+    "update from another row": _statements(
+        "UPDATE agreement_edition SET body_ru = other.body_kk FROM (SELECT body_kk FROM agreement_edition"
+        " WHERE id = {draft}) AS other WHERE agreement_edition.id = {in_force}"
+    ),
+    "swap two rows": _statements(
+        "UPDATE agreement_edition SET id = -1 WHERE id = {in_force}",
+        "UPDATE agreement_edition SET id = {in_force} WHERE id = {scheduled}",
+        "UPDATE agreement_edition SET id = {scheduled} WHERE id = -1",
+    ),
+    "upsert an edition": _statements(
+        f"INSERT INTO agreement_edition {_COPY} ON CONFLICT (id) DO UPDATE SET body_kk = 'x'"
+    ),
+    "upsert the agreement": _statements(
+        "INSERT INTO agreement_agreement SELECT * FROM agreement_agreement WHERE head <> ''"
+        " ON CONFLICT (slug) DO UPDATE SET slug = 'x'"
+    ),
+    "delete it": _statements("DELETE FROM agreement_edition WHERE id = {in_force}"),
+    "delete a scheduled edition": _statements("DELETE FROM agreement_edition WHERE id = {scheduled}"),
+    "delete a cancelled edition": _statements("DELETE FROM agreement_edition WHERE id = {cancelled}"),
+    "delete all editions": _statements("DELETE FROM agreement_edition"),
+    "delete the agreement": _statements("DELETE FROM agreement_agreement"),
+    "delete the text of a notice": _statements("DELETE FROM agreement_noticetext"),
+    "delete an audit entry": _statements("DELETE FROM agreement_auditentry WHERE id = {auditentry}"),
+    "empty the head": _statements("UPDATE agreement_agreement SET head = ''"),
+    "cancel what is in force": _statements(f"{_CANCEL} {{in_force}}"),
+    "move a cancellation": _statements(f"{_CANCEL} {{cancelled}}"),
+    "delete an acceptance": _statements("DELETE FROM agreement_acceptance WHERE id = {acceptance}"),
+    "delete a user with their acceptances": _statements("DELETE FROM agreement_acceptance WHERE user_id IS NOT NULL"),
+    "say it was confirmed": _statements(
+        "UPDATE agreement_acceptance SET kind = 'explicit', notice_sent = NULL WHERE id = {acceptance}"
+    ),
+    "give an acceptance to another user": _statements(
+        "UPDATE agreement_acceptance SET user_id = user_id + 1000 WHERE id = {acceptance}"
+    ),
+    "give an acceptance another address": _statements("UPDATE agreement_acceptance SET ip = '203.0.113.8'"),
+    "give an acceptance another browser": _statements("UPDATE agreement_acceptance SET user_agent = 'curl'"),
+    "give an acceptance another pseudonym": _statements(f"UPDATE agreement_acceptance SET pseudonym = '{'f' * 64}'"),
+    "empty an address by the way": _statements("UPDATE agreement_acceptance SET ip = NULL"),
+    "empty a browser by the way": _statements("UPDATE agreement_acceptance SET user_agent = ''"),
+    "end what was suspended": _statements(
+        "UPDATE agreement_withdrawal SET outcome = 'suspended' WHERE id = {withdrawal}"
+    ),
+    "delete a withdrawal": _statements("DELETE FROM agreement_withdrawal"),
+    "empty an applicant by the way": _statements("UPDATE agreement_withdrawal SET applicant = ''"),
+    "name another applicant": _statements("UPDATE agreement_withdrawal SET applicant = 'x'"),
+    "name another application": _statements("UPDATE agreement_withdrawal SET application_number = 'x'"),
+    "name another scan": _statements("UPDATE agreement_withdrawal SET scan = 'x.pdf'"),
+    "undo that a reply was sent": _statements("UPDATE agreement_withdrawal SET confirmed_at = NULL"),
+    "move the moment of a reply": _statements("UPDATE agreement_withdrawal SET confirmed_at = registered_at"),
+    "give a withdrawal to another user": _statements("UPDATE agreement_withdrawal SET user_id = user_id + 1000"),
+    "delete a consent": _statements("DELETE FROM agreement_consent"),
+    "give a consent to another user": _statements("UPDATE agreement_consent SET user_id = user_id + 1000"),
+    "undo that a consent was taken back": _statements(
+        "UPDATE agreement_consent SET withdrawn_at = NULL WHERE id = {taken_back}"
+    ),
+    "delete a time stamp": _statements("DELETE FROM agreement_timestamp"),
+    "empty a pseudonym by the way": _statements(
+        "UPDATE agreement_acceptance SET pseudonym = '', pseudonym_key = '' WHERE id = {acceptance}"
+    ),
+    "undo a cancellation": _statements("UPDATE agreement_edition SET cancelled_at = NULL WHERE id = {cancelled}"),
+}
+
+
+def _forged(row: models.Model, key: tuple[str, ...]) -> dict[str, Any]:
+    """The columns of a row like that one which shares this unique key with it, and no other."""
+    others = {column for columns in unique_keys(type(row)) for column in columns} - set(key) or {"note"}
+    return {
+        field.column: stored(
+            field,
+            another(row, field) if field.column in others and not field.is_relation else getattr(row, field.attname),
+        )
+        for field in row._meta.concrete_fields
+    }
+
+
+def _replace(model: str, key: tuple[str, ...]) -> Callable[[World], Statements]:
+    def attack(world: World) -> Statements:
+        row = world.row(model)
+        columns = _forged(row, key)
+        names, marks = ", ".join(columns), ", ".join(["%s"] * len(columns))
+        return [(f"REPLACE INTO {row._meta.db_table} ({names}) VALUES ({marks})", list(columns.values()))]
+
+    return attack
+
+
+def _update_or_replace(model: str, key: tuple[str, ...]) -> Callable[[World], Statements]:
+    def attack(world: World) -> Statements:
+        row = world.row(model)
+        columns = _forged(row, key)
+        if "id" not in key:
+            del columns["id"]
+        table, names = row._meta.db_table, ", ".join(f"{name} = %s" for name in columns)
+        neighbour = "INSERT INTO agreement_agreement (slug, time_zone, head) VALUES ('neighbour', 'UTC', '')"
+        newest = f"(SELECT max(id) FROM {table})"  # The neighbour, or the draft: nothing seals them.
+        return [
+            (neighbour, []),
+            (f"UPDATE OR REPLACE {table} SET {names} WHERE id = {newest}", list(columns.values())),
+        ]
+
+    return attack
+
+
+#: Tables all of whose rows are sealed.
+WHOLE = {"noticetext", "auditentry", "acceptance", "timestamp", "withdrawal", "consent"}
+
+for _name, _model in MODELS.items():
+    for _key in unique_keys(_model):
+        SQLITE[f"replace {_name} by {', '.join(_key)}"] = _replace(_name, _key)
+        if _name not in WHOLE:
+            SQLITE[f"update or replace {_name} by {', '.join(_key)}"] = _update_or_replace(_name, _key)
+
+_AGREEMENT = "SELECT id, 'x', 'UTC', '' FROM agreement_agreement WHERE head <> ''"
+SQLITE |= {
+    "insert or replace by rowid": _statements(
+        f"INSERT OR REPLACE INTO agreement_agreement (rowid, slug, time_zone, head) {_AGREEMENT}"
+    ),
+    "replace by id as text": _statements(
+        f"REPLACE INTO agreement_agreement (id, slug, time_zone, head) {_AGREEMENT.replace('id,', 'CAST(id AS TEXT),')}"
+    ),
+    "replace by id as real": _statements(
+        f"REPLACE INTO agreement_agreement (id, slug, time_zone, head) {_AGREEMENT.replace('id,', 'CAST(id AS REAL),')}"
+    ),
+    "update or ignore": _statements("UPDATE OR IGNORE agreement_edition SET body_kk = 'x' WHERE id = {in_force}"),
+    "update or fail": _statements("UPDATE OR FAIL agreement_edition SET body_kk = 'x' WHERE id = {in_force}"),
+    "update the rowid": _statements("UPDATE agreement_edition SET rowid = 5000 WHERE id = {in_force}"),
+    "text to blob": _statements("UPDATE agreement_edition SET body_kk = CAST(body_kk AS BLOB) WHERE id = {in_force}"),
+}
+POSTGRESQL |= {
+    "merge, update": _statements(
+        f"MERGE INTO agreement_edition AS e USING ({_COPY}) AS o ON e.id = o.id"
+        " WHEN MATCHED THEN UPDATE SET body_kk = 'x'"
+    ),
+    "merge, delete": _statements(
+        f"MERGE INTO agreement_edition AS e USING ({_COPY}) AS o ON e.id = o.id WHEN MATCHED THEN DELETE"
+    ),
+    "delete in a common table expression": _statements(
+        "WITH gone AS (DELETE FROM agreement_noticetext RETURNING id) SELECT count(*) FROM gone"
+    ),
+    "truncate agreements cascade": _statements("TRUNCATE agreement_agreement CASCADE"),
+    "truncate editions cascade": _statements("TRUNCATE agreement_edition CASCADE"),
+    "truncate notices cascade": _statements("TRUNCATE agreement_notice CASCADE"),
+    "truncate acceptances": _statements("TRUNCATE agreement_acceptance"),
+    "truncate the audit log": _statements("TRUNCATE agreement_auditentry"),
+    "truncate texts": _statements("TRUNCATE agreement_noticetext"),
+    "truncate by a table of the same name": _statements(
+        "CREATE TEMPORARY TABLE agreement_noticetext (id bigint)", "TRUNCATE public.agreement_noticetext"
+    ),
+    "a function that finds all rows alike": _statements(
+        "CREATE FUNCTION to_jsonb(agreement_edition) RETURNS jsonb LANGUAGE sql AS $$ SELECT '1'::jsonb $$",
+        "CREATE FUNCTION minus(jsonb, text) RETURNS jsonb LANGUAGE sql AS $$ SELECT $1 $$",
+        "CREATE OPERATOR - (LEFTARG = jsonb, RIGHTARG = text, FUNCTION = minus)",
+        "SET LOCAL search_path = public, pg_catalog",
+        "UPDATE agreement_edition SET body_kk = 'x' WHERE id = {in_force}",
+    ),
+    "a clock that stands still": _statements(
+        "CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT '-infinity'::timestamptz $$",
+        "SET LOCAL search_path = public, pg_catalog",
+        f"{_CANCEL} {{in_force}}",
+    ),
+}

@@ -1,0 +1,203 @@
+"""What a line of an agreement begins: a section, a clause, an appendix, or nothing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from agreement.text import clauses
+from agreement.text.clauses import parse
+
+
+def kinds(body: str) -> list[tuple[str, str]]:
+    return [(unit.kind, unit.number) for unit in parse(body).units]
+
+
+@pytest.mark.parametrize(
+    ("line", "unit"),
+    [
+        ("1. ЖАЛПЫ ЕРЕЖЕЛЕР", ("section", "1")),
+        ("## 1. Жалпы ережелер", ("section", "1")),
+        ("## 1 Жалпы ережелер", ("section", "1")),
+        ("**1. ОБЩИЕ ПОЛОЖЕНИЯ**", ("section", "1")),
+        ("1. Общие положения\n1.1. Первый.", ("section", "1")),
+        ("1. Общие положения\n=====", ("section", "1")),
+        ("1.1. Мәтін", ("clause", "1.1")),
+        ("1.1 Мәтін", ("clause", "1.1")),
+        ("1.1.\xa0Мәтін", ("clause", "1.1")),
+        ("**1.1.** Мәтін", ("clause", "1.1")),
+        ("*1.1.* Мәтін", ("clause", "1.1")),
+        ("**1.1. Терминдер.** Мәтін", ("clause", "1.1")),
+        ("**1.1. Терминдер\nмен ұғымдар.** Мәтін", ("clause", "1.1")),
+        ("\t1.1.\tМәтін", ("clause", "1.1")),
+        ("\xa01.1.\xa0Мәтін", ("clause", "1.1")),
+        ("\u200b1.1. Мәтін", ("clause", "1.1")),
+        ("1\\. ОБЩИЕ ПОЛОЖЕНИЯ", ("section", "1")),
+        ("1 Общие положения\n1.1 Первый.", ("section", "1")),
+        ("1. Общие положения\nВводные слова.\n1.1. Первый.", ("section", "1")),
+        ("### 1.1. Мәтін", ("clause", "1.1")),
+        ("1.10. Мәтін", ("clause", "1.10")),
+        ("1.1.1. Мәтін", ("subclause", "1.1.1")),
+        ("1) мәтін", ("subclause", "0-1")),
+        ("## Анықтама", ("heading", "")),
+        ("Примечание. Текст.", ("note", "")),
+        ("Ескерту: мәтін.", ("note", "")),
+    ],
+)
+def test_a_number_begins_a_unit(line, unit):
+    assert kinds(f"Атауы\n\n{line}\n")[1] == unit
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2024. Жыл",
+        "01.02.2024 бастап",
+        "1.2.2024 бастап",
+        "192.168.0.1 мекенжайы",
+        "1. мәтін",
+        "- 1.1. мәтін",
+        "> 1.1. мәтін",
+        "1.1.мәтін",
+        "3.1-тармақта",
+        "2.0. мәтін",
+        "10.12.24 ж. бастап",
+        "1.5 млн теңге",
+        "1. Бір\n2. Екі",
+    ],
+)
+def test_a_year_a_date_or_an_address_begins_no_unit(line):
+    assert all(not number for _, number in kinds(f"Атауы\n\nКіріспе.\n\n{line}\n"))
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "в соответствии с пунктом\n1.2. настоящего Соглашения",
+        "в размере\n1.5 млн тенге",
+        "пункты 1.1 и\n1.2 применяются",
+        "пункты 1.1,\n1.2. Далее",
+        "Пеня составляет\n2.5 МРП",
+        "Пеня составляет\n1.2 МРП",
+        "по протоколу TLS\n1.2. Далее",
+        "в 2026 г.\n1.5 раза",
+        "в размере\n1.2 от суммы",
+    ],
+)
+def test_a_number_in_the_middle_of_a_wrapped_sentence_begins_nothing(wrapped):
+    assert kinds(f"Название\n\n1. ОБЩЕЕ\n1.1. Текст {wrapped}.\n")[1:] == [("section", "1"), ("clause", "1.1")]
+
+
+@pytest.mark.parametrize(
+    "end", [".", ";", ",", ", и", " и", " или", " және", ", немесе", " –", "", ")", "»", " example.kz", "и др."]
+)
+def test_the_next_number_begins_a_clause_whatever_the_line_before_ends_with(end):
+    body = f"Название\n\n1. ОБЩЕЕ\n1.1. право на доступ{end}\n1.2. право на удаление{end}\n1.3. прочее.\n"
+    assert parse(body).numbers == ("1", "1.1", "1.2", "1.3")
+
+
+def test_a_number_of_the_wrong_place_begins_a_clause_too():
+    body = "Название\n\n1. ОБЩЕЕ\n1.10 Десятый\n1.13 Без точки\n1.12. С точкой.\n1.11 Да\n"
+    assert parse(body).numbers == ("1", "1.10", "1.13", "1.12", "1.11")
+    assert parse("Название\n\n1.9. А.\n1.10. Б.\n1.9 девятый\n").numbers == ("1.9", "1.10", "1.9")
+
+
+def test_a_section_in_small_letters_begins_where_its_first_clause_follows():
+    body = "Т\n\n1. Общие\n\nВводный.\n\n1.1. Раз.\n\n1. Один\n2. Два\n\n2. Права\n\nВводный.\n\n2.1. Раз.\n"
+    assert parse(body).numbers == ("1", "1.1", "2", "2.1")
+    assert parse(body).units[3].text == "Раз.\n1. Один\n2. Два"
+
+
+@pytest.mark.parametrize(
+    ("kk", "ru"),
+    [
+        ("ҚОСЫМША", "ПРИЛОЖЕНИЕ"),
+        ("## 1-қосымша", "## Приложение 1"),
+        ("№ 1 қосымша", "Приложение № 1"),
+        ("Келісімге 1-қосымша", "Приложение 1 к Соглашению"),
+        ("1-ҚОСЫМША. ТАРИФТЕР", "ПРИЛОЖЕНИЕ 1. ТАРИФЫ"),
+    ],
+)
+def test_an_appendix_that_starts_again_at_1_has_its_own_numbers(kk, ru):
+    rest = "\n\n1. ТАРИФ\n\n1.1. Бір:\n\n1) екі;\n\nа) үш.\n"
+    documents = [parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. Бір.\n\n{heading}{rest}{heading}{rest}") for heading in (kk, ru)]
+    anew = ["", ".1", ".1.1", ".1.1-1", ".1.1-1a"]
+    for document in documents:
+        assert list(document.numbers) == ["1", "1.1", *(f"a1{end}" for end in anew), *(f"a2{end}" for end in anew)]
+        assert re.findall(r' id="([^"]*)"', document.html) == list(document.numbers)
+        assert all(map(clauses.ANCHOR.match, document.numbers))
+
+
+def test_a_table_of_contents_begins_no_section():
+    body = "Т\n\n1. ОБЩИЕ ... 3\n2. ПРАВА ... 4\n\n1. ОБЩИЕ\n\n1.1. Раз.\n\n2. ПРАВА\n\n2.1. Два.\n"
+    assert parse(body).numbers == ("1", "1.1", "2", "2.1")
+
+
+def test_a_table_of_contents_in_capitals_begins_no_section_either():
+    body = "Т\n\n1. ОБЩИЕ\n2. РЕКВИЗИТЫ\n\n1. ОБЩИЕ\n\n1.1. а.\n\n2. РЕКВИЗИТЫ\n\nТОО\n"
+    assert parse(body).numbers == ("1", "1.1", "2")
+
+
+@pytest.mark.parametrize("apart", ["\n", "\n\n"])
+@pytest.mark.parametrize("heading", ["2. Тараптардың деректемелері", "2.\tРеквизиты сторон.", "**2. Подписи**"])
+def test_the_last_section_may_have_no_clauses(heading, apart):
+    body = f"Т\n\n1. Жалпы ережелер{apart}1.1. Мәтін.{apart}{heading}{apart}«Портал» ЖШС\n"
+    assert kinds(body)[1:] == [("section", "1"), ("clause", "1.1"), ("section", "2"), ("text", "")]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "1.1. Мыналар:\n\n1. ЖСН.\n2. ЭЦҚ.\n3. БСН.\n\n1.2. Мәтін.",
+        "1.1. Способы:\n1. Карта\n2. Наличные\n1.2. Далее.",
+        "1.1. Способы:\n\n1. Карта.\n\n2. Наличные.\n\n1.2. Далее.",
+        "1.1. Сумма –\n2. Тысячи тенге.\n\n1.2. Далее.",
+    ],
+)
+def test_a_list_of_a_clause_begins_no_section(tail):
+    assert parse(f"Т\n\n1. ЖАЛПЫ\n\n{tail}\n").numbers == ("1", "1.1", "1.2")
+
+
+def test_a_list_of_appendices_begins_no_section():
+    body = "Т\n\n1. ОБЩИЕ\n\n1.1. а.\n\nПриложение 1\n\nПеречень\n\n1. Тарифы\n2. Формы\n"
+    assert parse(body).numbers == ("1", "1.1", "a1")
+
+
+def test_a_telephone_number_begins_nothing():
+    body = "Т\n\n1. ОБЩЕЕ\n1.1. Тел.:\n8.727.250 00 00\n7.701.1234567\n1.2. Дальше.\n"
+    assert parse(body).numbers == ("1", "1.1", "1.2")
+
+
+def test_an_appendix_that_continues_the_numbers_has_those_of_the_agreement():
+    body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\nПРИЛОЖЕНИЕ 1\n\n1) два\n\n2. ТАРИФЫ\n\n2.1. Три.\n"
+    assert parse(body).numbers == ("1", "1.1", "a1", "a1-1", "2", "2.1")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Қосымша ақпарат",
+        "## Қосымша шарттар",
+        "Приложение доступно всем",
+        "Приложение № 1 – тарифы;",
+        "Приложение № 1 – тарифы\nПриложение № 2 – форма",
+        "ПРИЛОЖЕНИЯ К СОГЛАШЕНИЮ",
+    ],
+)
+def test_what_only_names_an_appendix_begins_none(line):
+    assert parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\n{line}\n").numbers == ("1", "1.1")
+
+
+def test_kazakh_and_russian_letter_items_are_paired_by_their_place():
+    head = "Т\n\n1. ОБЩЕЕ\n\n1.1. Тізім:\n\n"
+    kk, ru = parse(head + "а) бір\nә) екі\nб) үш\n"), parse(head + "а) один\nб) два\nв) три\n")
+    assert kk.numbers == ru.numbers == ("1", "1.1", "1.1-a", "1.1-b", "1.1-c")
+    assert [unit.label for unit in kk.clauses[2:]] == ["а)", "ә)", "б)"]
+    assert 'class="item" id="1.1-b"' in kk.html
+    assert "ә)</a> екі</p>" in kk.html
+
+
+def test_items_belong_to_their_subclause():
+    body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Список:\n1) раз:\nа) два;\nб) три;\n2) четыре.\n1.2. Пункт.\n"
+    assert parse(body).numbers == ("1", "1.1", "1.1-1", "1.1-1a", "1.1-1b", "1.1-2", "1.2")

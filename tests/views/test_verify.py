@@ -1,0 +1,189 @@
+"""The public page that recognises a text: what it says, what it refuses, and that it keeps nothing."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from agreement.seal import manifest
+from agreement.text import source
+from agreement.views.verify import DigestIndex, _index
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+
+HERE = "/ru/agreements/verify/"
+
+
+def answer(client: Client, digest: str, status: int = 200, language: str = "ru") -> str:
+    response = client.get(f"/{language}/agreements/verify/", {"sha256": digest})
+    assert response.status_code == status
+    return response.content.decode()
+
+
+def posted(client: Client, **fields: object) -> str:
+    """The address a posted text leads to."""
+    response = client.post(HERE, fields)
+    assert response.status_code == 303
+    return response.headers["Location"]
+
+
+def test_a_text_is_named_with_its_edition_language_and_term(client):
+    factories.published()
+    factories.published(kk=factories.KK + "\n1.3. Жаңа.\n", ru=factories.RU + "\n1.3. Новый.\n")
+
+    old = answer(client, manifest.sha256(factories.KK))
+    new = answer(client, manifest.sha256(factories.RU + "\n1.3. Новый.\n"))
+
+    assert "Это казахский текст редакции № 1." in old
+    assert "Действовала с" in old
+    assert "Это русский текст редакции № 2." in new
+    assert "Действует с" in new
+    assert 'href="/ru/agreements/terms/editions/2/"' in new
+
+
+def test_the_answer_is_in_the_readers_language(client):
+    factories.published()
+    page = answer(client, manifest.sha256(factories.KK), language="kk")
+    assert "Бұл — 1-редакцияның қазақша мәтіні." in page
+
+
+def test_a_digest_from_a_notice_is_recognised_too(client):
+    edition = factories.published()
+    assert "контрольная сумма редакции № 1" in answer(client, edition.digest)
+    assert "контрольная сумма редакции № 1" in answer(client, f" {edition.digest.upper()} ")
+
+
+def test_a_text_of_two_editions_is_named_twice(client):
+    factories.published()
+    factories.published()
+    page = answer(client, manifest.sha256(factories.KK))
+    assert "редакции № 1." in page
+    assert "редакции № 2." in page
+
+
+def test_a_changed_text_is_unknown(client):
+    factories.published()
+    page = answer(client, manifest.sha256(factories.KK + "."), status=404)
+    assert "Неизвестно" in page
+
+
+@pytest.mark.parametrize("digest", ["", "abc", "g" * 64, "0" * 65, "<script>", "\x00"])
+def test_what_is_no_sha_256_is_a_bad_request_and_not_repeated(client, digest):
+    assert "script>alert" not in answer(client, digest, status=400)
+    assert "<script>\n" not in answer(client, digest, status=400)
+
+
+def test_a_draft_and_a_hidden_scheduled_edition_are_unknown(client, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
+    draft = factories.draft()
+    answer(client, manifest.sha256(draft.body_kk), status=404)
+    draft.publish(effective_from=timezone.now() + timedelta(days=1))
+    answer(client, draft.digest, status=404)
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        factories.KK,
+        factories.KK.replace("\n", "\r\n"),
+        "\ufeff" + factories.KK.replace("\n", "\r"),
+        factories.KK.rstrip("\n"),
+    ],
+    ids=["as it is", "CRLF of a form", "byte order mark and CR", "without its last line break"],
+)
+def test_a_pasted_text_is_read_as_the_import_reads_it(client, pasted):
+    factories.published()
+    page = client.get(posted(client, text=pasted)).content.decode()
+    assert "Это казахский текст редакции № 1." in page
+    assert ("переводов строки" in page) == (not pasted.endswith(("\n", "\r")))
+
+
+def test_a_posted_file_is_recognised_and_so_is_what_sha256sum_prints(client):
+    edition = factories.published()
+    file = SimpleUploadedFile("edition.md", b"\xef\xbb\xbf" + factories.RU.replace("\n", "\r\n").encode())
+    assert posted(client, file=file).endswith(manifest.sha256(factories.RU))
+    assert posted(client, file=SimpleUploadedFile("m.json", edition.manifest())).endswith(edition.digest)
+    assert posted(client, text=f"{edition.digest}  manifest.json\n").endswith(edition.digest)
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"", 400),
+        (b" \r\n", 400),
+        ("Келісім".encode("utf-16"), 400),
+        (b"a" * (source.MAX_BYTES + 1), 400),
+        (b"a" * (source.MAX_BYTES + 20_000), 413),
+    ],
+    ids=["empty", "blank", "UTF-16", "a byte too long", "longer than is read"],
+)
+def test_what_is_no_text_or_too_long_is_refused(client, content, status):
+    asked = [client.post(HERE, {"file": SimpleUploadedFile("x.md", content)})]
+    if content[:1] != b"\xff":  # A form's text is always readable.
+        asked.append(client.post(HERE, {"text": content.decode()}))
+    for response in asked:
+        assert response.status_code == status
+        assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_a_posted_text_is_stored_nowhere(client, caplog, settings, tmp_path):
+    """Not in the database, not in a log, not in a temporary file, not in the answer's address."""
+    factories.published()
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 0
+    secret = "Құпия сөйлем. " * 400
+    caplog.set_level(logging.DEBUG)
+
+    with CaptureQueriesContext(connection) as captured:
+        address = posted(client, file=SimpleUploadedFile("x.md", secret.encode()))
+        posted(client, text=secret)
+
+    assert address == f"{HERE}?sha256={manifest.sha256(secret)}"
+    assert not [query for query in captured if not query["sql"].startswith("SELECT")]
+    assert "Құпия" not in caplog.text + "".join(query["sql"] for query in captured)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_answer_sets_no_cookie_and_is_cacheable(client):
+    edition = factories.published()
+    first = client.get(HERE, {"sha256": edition.digest})
+    again = client.get(HERE, {"sha256": edition.digest}, headers={"If-None-Match": first.headers["ETag"]})
+    assert not first.cookies
+    assert "Cookie" not in first.headers["Vary"]
+    assert first.headers["Cache-Control"] == "public, no-cache"
+    assert again.status_code == 304
+    assert not client.post(HERE, {"text": "x"}).cookies
+
+
+def test_a_post_needs_no_token_and_other_methods_are_refused():
+    client = Client(enforce_csrf_checks=True)
+    assert client.post(HERE, {"text": "x"}).status_code == 303
+    assert client.put(HERE).status_code == 405
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_edition_is_read_once(client):
+    edition = factories.published()
+    _index._known.clear()
+    for digest in (edition.digest, "0" * 64):
+        with CaptureQueriesContext(connection) as captured:
+            client.get(HERE, {"sha256": digest})
+        reads = [query["sql"] for query in captured if "WHERE" in query["sql"] and "body_ru" in query["sql"]]
+        assert any("IN (" in sql for sql in reads) == (digest == edition.digest)
+
+
+def test_the_index_does_not_remember_uncommitted_editions():
+    index = DigestIndex()
+    from agreement.editions import timeline
+
+    edition = factories.published()
+    assert index.find(edition.digest, timeline.current_timelines())
+    assert index._known == {}

@@ -1,0 +1,299 @@
+"""Word files: the numbers Word shows, what was tracked, what is left out, and what is never opened."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+from django.utils import translation
+from docx.oxml import parse_xml
+from docx.oxml.ns import nsdecls
+
+from agreement.text import clauses, source
+from agreement.word import reader
+from portal_site.management.commands import demo
+from tests.support import docx_files
+
+pytest.importorskip("docx")
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    with translation.override("en"):
+        yield
+
+
+def read(document: object) -> reader.Manuscript:
+    return reader.read_manuscript(docx_files.saved(document), "a.docx")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_a_word_file_has_the_clauses_of_its_markdown(number, language):
+    body = demo.bodies(number)[language]
+    found = clauses.parse(reader.read_manuscript(docx_files.agreement(body), "a.docx").accepted)
+    expected = clauses.parse(body)
+    facts = [(unit.kind, unit.number, unit.label, unit.text) for unit in found.units]
+    assert facts == [(unit.kind, unit.number, unit.label, unit.text) for unit in expected.units]
+    assert found.title == expected.title
+
+
+def test_levels_restart_and_letters_follow():
+    document = docx_files.numbered()
+    for words, depth in (("А", 0), ("Б", 1), ("В", 2), ("Г", 3), ("Д", 3), ("Е", 1), ("Ж", 2), ("З", 0), ("И", 1)):
+        docx_files.paragraph(document, words, depth)
+    assert labels(document) == ["1.", "1.1.", "1)", "а)", "б)", "1.2.", "1)", "2.", "2.1."]
+
+
+def labels(document: object) -> list[str]:
+    return [line.split()[0] for line in read(document).accepted.splitlines() if line]
+
+
+def level(form: str, text: str, more: str = "") -> str:
+    return f'<w:start w:val="1"/><w:numFmt w:val="{form}"/>{more}<w:lvlText w:val="{text}"/>'
+
+
+def test_a_list_that_starts_with_a_number_of_its_own_prints_it():
+    document = docx_files.numbered()
+    override = '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="5"/></w:lvlOverride>'
+    other = docx_files.add_list(document, overrides=override)
+    for words, depth, key in (("А", 0, 77), ("Б", 0, other), ("В", 1, other), ("Г", 0, other)):
+        docx_files.paragraph(document, words, depth, key=key)
+    assert labels(document) == ["1.", "5.", "5.1.", "6."]
+
+
+def test_a_level_that_never_restarts_counts_on():
+    document = docx_files.numbered()
+    never = '<w:lvlRestart w:val="0"/>'
+    key = docx_files.add_list(document, (level("decimal", "%1."), level("decimal", "%1.%2.", never)))
+    for words, depth in (("А", 0), ("Б", 1), ("В", 0), ("Г", 1)):
+        docx_files.paragraph(document, words, depth, key=key)
+    assert labels(document) == ["1.", "1.1.", "2.", "2.2."]
+
+
+def test_a_level_of_legal_numbers_prints_digits_for_every_level():
+    document = docx_files.numbered()
+    key = docx_files.add_list(document, (level("upperRoman", "%1."), level("decimal", "%1.%2.", "<w:isLgl/>")))
+    for words, depth in (("А", 0), ("Б", 0), ("В", 1)):
+        docx_files.paragraph(document, words, depth, key=key)
+    assert labels(document) == ["I.", "II.", "2.1."]
+
+
+@pytest.mark.parametrize(
+    ("form", "numbers"),
+    [
+        ("lowerLetter", ["a", "z", "aa"]),
+        ("russianUpper", ["А", "Э", "Ю"]),
+        ("lowerRoman", ["i", "xxvi", "xxvii"]),
+        ("upperRoman", ["I", "XXVI", "XXVII"]),
+        ("decimalZero", ["01", "26", "27"]),
+        ("decimal", ["1", "26", "27"]),
+    ],
+)
+def test_numbers_are_written_as_word_writes_them(form, numbers):
+    assert [reader._formatted(number, form) for number in (1, 26, 27)] == numbers
+
+
+def test_tracked_changes_give_two_texts():
+    document = docx_files.numbered()
+    docx_files.add(
+        document,
+        docx_files.run("Было ")
+        + docx_files.deleted("десять")
+        + docx_files.inserted("двадцать")
+        + docx_files.run(" дней."),
+    )
+    docx_files.add(document, "<w:pPr><w:rPr><w:ins w:id='3' w:author='А'/></w:rPr></w:pPr><w:r><w:t>Один</w:t></w:r>")
+    docx_files.add(document, "<w:r><w:t xml:space='preserve'> абзац.</w:t></w:r>")
+    found = read(document)
+    assert found.accepted == "Было двадцать дней.\n\nОдин\n\nабзац.\n"
+    assert found.rejected == "Было десять дней.\n\nОдин абзац.\n"
+    assert (found.insertions, found.deletions, found.tracked) == (2, 1, True)
+
+
+def test_what_did_not_become_text_is_counted_and_reported():
+    document = docx_files.numbered()
+    made = document.add_paragraph("Текст с примечанием.")
+    document.add_comment(made.runs, text="Проверить!", author="Юрист")
+    docx_files.add(document, "<w:r><w:rPr><w:vanish/></w:rPr><w:t>Тайное</w:t></w:r><w:r><w:t>Явное</w:t></w:r>")
+    docx_files.add(document, "<w:r><w:drawing/></w:r>")
+    found = read(document)
+    assert found.accepted == "Текст с примечанием.\n\nЯвное\n"
+    assert found.comments == ["Юрист: Проверить!"]
+    assert (found.hidden, found.pictures) == (1, 1)
+
+
+def test_the_words_of_a_footnote_are_reported():
+    document = docx_files.numbered()
+    document.add_paragraph("Текст со сноской.")
+    found = reader.read_manuscript(docx_files.with_footnote(docx_files.saved(document), "См. закон."), "a.docx")
+    assert (found.accepted, found.footnotes) == ("Текст со сноской.\n", ["См. закон."])
+
+
+def test_headers_formulas_signs_and_embedded_files_are_reported():
+    document = docx_files.numbered()
+    section = document.sections[0]
+    section.header.paragraphs[0].text = "Жоба, құпия"
+    section.footer.paragraphs[0].text = "12"
+    docx_files.add(document, "<w:r><w:t xml:space='preserve'>По </w:t><w:sym w:font='Symbol' w:char='F0A7'/></w:r>")
+    math = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+    docx_files.add(
+        document, f"<m:oMath xmlns:m='{math}'><m:r><m:t>a+b</m:t></m:r></m:oMath><w:r><w:t>Сумма</w:t></w:r>"
+    )
+    document.element.body.insert(0, parse_xml(f"<w:altChunk {nsdecls('w', 'r')} r:id='rId99'/>"))
+    found = read(document)
+    assert found.accepted == "По\n\nСумма\n"
+    assert (found.margins, found.odd) == (["Жоба, құпия"], 3)
+
+
+def test_a_table_and_signs_of_markdown_mean_themselves():
+    document = docx_files.numbered()
+    document.add_paragraph("# 5 * 6 = _30_ [а](б)")
+    table = document.add_table(rows=2, cols=2)
+    for place, words in enumerate(("Деректер", "Мерзім", "IP", "3 жыл")):
+        table.cell(place // 2, place % 2).text = words
+    text = read(document).accepted
+    assert text.endswith("| Деректер | Мерзім |\n| --- | --- |\n| IP | 3 жыл |\n")
+    shown = clauses.parse("Т\n\n" + text)
+    assert "# 5 * 6 = _30_ [а](б)" in shown.units[1].text
+    assert "<table>" in shown.html
+
+
+@pytest.mark.parametrize(("span", "columns"), [("2", 2), ("99999999", 63), ("9" * 30, 1), ("²", 1)])
+def test_a_cell_spans_no_more_columns_than_a_table_of_word_has(span, columns):
+    document = docx_files.numbered()
+    table = document.add_table(rows=1, cols=1)
+    table.cell(0, 0).text = "а"
+    cell = table.cell(0, 0)._tc.get_or_add_tcPr()
+    cell.append(cell.makeelement(f"{reader.W}gridSpan", {f"{reader.W}val": span}))
+    assert read(document).accepted.splitlines()[0].count("|") == columns + 1
+
+
+# What is never opened
+
+PLAIN = docx_files.agreement("# А\n\n1.1. Б.\n")
+
+
+def _macro(parts):
+    parts["word/vbaProject.bin"] = b"x"
+
+
+def _macro_type(parts):
+    parts["[Content_Types].xml"] = parts["[Content_Types].xml"].replace(b"document.main", b"document.macroEnabled.main")
+
+
+def _entity(parts):
+    document = parts["word/document.xml"].split(b"?>", 1)[1]
+    parts["word/document.xml"] = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]>' + document
+
+
+def _entity_utf16(parts):
+    text = parts["word/document.xml"].decode().split("?>", 1)[1]
+    parts["word/document.xml"] = ('<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a>' + text).encode("utf-16")
+
+
+def _odd_encoding(parts):
+    parts["word/document.xml"] = parts["word/document.xml"].replace(b"UTF-8", b"UTF-7", 1)
+
+
+def _template_elsewhere(parts):
+    relation = (
+        b'<Relationship Id="x" Type="http://a/attachedTemplate" Target="http://evil/a.dotm" TargetMode="External"/>'
+    )
+    name = "word/_rels/document.xml.rels"
+    parts[name] = parts[name].replace(b"</Relationships>", relation + b"</Relationships>")
+
+
+def _bomb(parts):
+    parts["word/media/a.xml"] = b" " * (reader.MAX_UNPACKED + 1)
+
+
+def _many(parts):
+    parts.update({f"word/{number}.txt": b"" for number in range(reader.MAX_PARTS)})
+
+
+def _crumbs(parts):
+    parts["word/document.xml"] = parts["word/document.xml"].replace(
+        b"<w:sectPr", b"<w:p/>" * reader.MAX_TAGS + b"<w:sectPr"
+    )
+
+
+def _no_document(parts):
+    del parts["word/document.xml"]
+
+
+def _broken(parts):
+    parts["word/document.xml"] = b"<w:document"
+
+
+@pytest.mark.parametrize(
+    ("alter", "says"),
+    [
+        (_macro, "macros"),
+        (_macro_type, "macros"),
+        (_entity, "entities"),
+        (_entity_utf16, "entities"),
+        (_odd_encoding, "unusual encoding"),
+        (_template_elsewhere, "elsewhere: http://evil/a.dotm"),
+        (_bomb, "too large"),
+        (_many, "too large"),
+        (_crumbs, "too large"),
+        (_no_document, "no .docx"),
+        (_broken, "can't be read"),
+    ],
+)
+def test_a_dangerous_file_is_refused_before_its_words_are_read(alter, says, monkeypatch):
+    import docx
+
+    if says != "can't be read":
+        monkeypatch.setattr(docx, "Document", lambda _stream: pytest.fail("it was opened"))
+    with pytest.raises(source.SourceError, match=says):
+        reader.read_manuscript(docx_files.altered(PLAIN, alter), "a.docx")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"# A", PLAIN[:500], b"x" * (reader.MAX_PACKED + 1)])
+def test_what_is_no_word_file_is_refused(content):
+    with pytest.raises(source.SourceError):
+        reader.read_manuscript(content, "a.docx")
+
+
+@pytest.mark.parametrize(
+    ("local", "central", "says"),
+    [(4, 6, "it is no .docx file"), (8, 10, "it is encrypted or damaged")],
+    ids=["version", "compression"],
+)
+def test_a_form_of_zip_that_python_cannot_read_is_refused(local, central, says):
+    """The headers of every part name version or compression 99, which no library reads."""
+    content = bytearray(PLAIN)
+    for signature, place in ((b"PK\x03\x04", local), (b"PK\x01\x02", central)):
+        start = -1
+        while (start := content.find(signature, start + 1)) >= 0:
+            content[start + place : start + place + 2] = (99).to_bytes(2, "little")
+    with pytest.raises(source.SourceError, match=says):
+        reader.read_manuscript(bytes(content), "a.docx")
+
+
+def test_an_encrypted_package_is_refused():
+    damaged = bytearray(PLAIN)
+    stream = io.BytesIO(PLAIN)
+    with zipfile.ZipFile(stream) as package:
+        offset = package.infolist()[0].header_offset
+    damaged[offset + 6] |= 1
+    central = PLAIN.find(b"PK\x01\x02")
+    damaged[central + 8] |= 1
+    with pytest.raises(source.SourceError, match="encrypted"):
+        reader.read_manuscript(bytes(damaged), "a.docx")
+
+
+def test_a_link_becomes_words_and_its_address_is_reported():
+    document = docx_files.numbered()
+    key = document.part.relate_to(
+        "https://example.kz/",
+        "http://schemas.openxmlformats.org/officeDocument/2006/relationships/hyperlink",
+        is_external=True,
+    )
+    docx_files.add(document, f"<w:hyperlink r:id='{key}'><w:r><w:t>сайт</w:t></w:r></w:hyperlink>")
+    found = read(document)
+    assert (found.accepted, found.links) == ("сайт\n", ["https://example.kz/"])
