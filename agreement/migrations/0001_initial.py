@@ -1,3 +1,4 @@
+import datetime
 import uuid
 
 import django.db.models.deletion
@@ -855,6 +856,7 @@ class Migration(migrations.Migration):
                 ("bounced", models.PositiveIntegerField(default=0, verbose_name="returned")),
                 ("began_at", models.DateTimeField(blank=True, null=True, verbose_name="first batch")),
                 ("latest_at", models.DateTimeField(blank=True, null=True, verbose_name="latest batch")),
+                ("sending_time", models.DurationField(default=datetime.timedelta, verbose_name="time spent sending")),
                 ("reasons", models.JSONField(blank=True, default=dict, editable=False, verbose_name="reasons")),
                 (
                     "notice",

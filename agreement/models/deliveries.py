@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Self
 from django.conf import settings
 from django.db import connections, models, router, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Count, Exists, F, OuterRef, Q, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -138,30 +137,29 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Give up the unsent deliveries of a lease until ``due_at``. This counts as no attempt. Returns how many."""
         return self.waiting().filter(lease=lease).update(lease="", due_at=due_at)
 
-    def count_outcomes(self, *, lease: str, at: datetime | None = None) -> int:
-        """Add the outcomes recorded under a lease to the progress of its notice. Each delivery is added once, no matter
-        how often this is called and where a caller is killed. Returns how many were added. At most 5 queries.
+    def count_outcomes(self, *, lease: str, began_at: datetime | None = None, at: datetime | None = None) -> int:
+        """Add the outcomes recorded under a lease to the progress of its notice, and the time since ``began_at``, when
+        the batch began. Each delivery is added once, no matter how often this is called and where a caller is killed.
+        Returns how many were added. At most 5 queries.
         """
+        at = at or timezone.now()
         final = self.primary().final().filter(lease=lease).order_by()
         found = list(final.values_list("notice", "channel", "outcome", "reason").annotate(Count("pk")))
         if not found:
             return 0
-        counted: Counter[str] = Counter()
-        for _notice, _channel, outcome, _reason, count in found:
-            counted[outcome] += count
-        progress = Progress.objects.using(final.db).filter(notice=found[0][0], channel=found[0][1])
+        counts: Counter[tuple[str, str]] = Counter()
+        for _notice, _channel, outcome, reason, count in found:
+            counts[outcome, reason] += count
         with transaction.atomic(using=final.db):
-            if final.update(lease="") != counted.total():  # Another process is counting them.
+            if final.update(lease="") != (total := counts.total()):  # Another process is counting them.
                 transaction.set_rollback(True, using=final.db)
                 return 0
-            progress.update(
-                waiting=F("waiting") - counted.total(),
-                began_at=Coalesce("began_at", Value(at or timezone.now()), output_field=models.DateTimeField()),
-                latest_at=at or timezone.now(),
-                **{outcome: F(outcome) + count for outcome, count in counted.items()},
-            )
-            progress.add_reasons({(outcome, reason): count for _notice, _channel, outcome, reason, count in found})
-        return counted.total()
+            progress = Progress.objects.using(final.db).lock(notice=found[0][0], channel=found[0][1])
+            counts[DeliveryOutcome.WAITING, ""] -= total
+            progress.add(counts)
+            progress.add_batch(began_at=began_at or at, at=at)
+            progress.save()
+        return total
 
     def skip(self, *, notice: Notice, reason: str, at: datetime | None = None) -> int:
         """Skip all waiting deliveries of a notice that no worker has claimed, ``CHUNK_ROWS`` rows in each transaction.
@@ -210,24 +208,25 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     ) -> int:
         """Change the outcome of rows of one notice and channel, and the progress with it, ``CHUNK_ROWS`` at a time."""
         rows, total = rows.filter(channel=channel).order_by(), 0
-        progress = Progress.objects.using(rows.db).filter(notice=notice, channel=channel)
         while True:
             with transaction.atomic(using=rows.db):
-                progress.update(waiting=F("waiting"))  # The lock.
-                reasons: Counter[tuple[str, str]] = Counter()
+                progress = Progress.objects.using(rows.db).lock(notice=notice, channel=channel)
+                counts: Counter[tuple[str, str]] = Counter()
                 if old in Progress.EXPLAINED:  # Few, and no other process changes them while the lock is held.
                     old_reasons = dict(rows.values_list("pk", "reason")[:CHUNK_ROWS])
-                    reasons.subtract((old, old_reason) for old_reason in old_reasons.values())
+                    counts.subtract((old, old_reason) for old_reason in old_reasons.values())
                     chosen = rows.filter(pk__in=old_reasons)
+                    count = chosen.update(outcome=new, lease="", reason=reason, **columns)
                 else:
                     # The conditions are repeated outside: on PostgreSQL a row may have been claimed meanwhile.
                     chosen = rows.filter(pk__in=rows.values("pk")[:CHUNK_ROWS])
-                count = chosen.update(outcome=new, lease="", reason=reason, **columns)
+                    count = chosen.update(outcome=new, lease="", reason=reason, **columns)
+                    counts[old, ""] -= count
                 if not count:
                     return total
-                reasons[new, reason] += count
-                progress.update(**{old: F(old) - count, new: F(new) + count})
-                progress.add_reasons(reasons)
+                counts[new, reason] += count
+                progress.add(counts)
+                progress.save()
             total += count
 
     def resend(self, *, notice: Notice, at: datetime | None = None) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
@@ -23,23 +24,14 @@ class ProgressQuerySet(models.QuerySet["Progress"]):
         sums = self.aggregate(**{f"total_{name}": Coalesce(Sum(name), 0) for name in names})
         return {name: sums[f"total_{name}"] for name in names}
 
-    def add_reasons(self, counted: Mapping[tuple[str, str], int]) -> None:
-        """Change the counts of reasons in this one row: (outcome, reason) → how many more or fewer.
+    def lock(self, *, notice: Notice | int, channel: str) -> Progress:
+        """The row of a notice in a channel, which no other process changes until the transaction ends.
 
-        In the transaction that has the lock of the row. No query if there is nothing to change, else 2.
+        2 queries, of which the first is a write: SQLite locks for nothing else.
         """
-        if not any(count for (outcome, _reason), count in counted.items() if outcome in Progress.EXPLAINED):
-            return
-        reasons: dict[str, dict[str, int]] = self.values_list("reasons", flat=True).get()
-        for (outcome, reason), count in counted.items():
-            if outcome in Progress.EXPLAINED:
-                known = reasons.setdefault(outcome, {})
-                # A channel whose reasons are all different must not make the row grow: the rest is counted under "".
-                reason = reason if reason in known or len(known) < MAX_REASONS else ""
-                known[reason] = known.get(reason, 0) + count
-        self.update(
-            reasons={o: {r: count for r, count in known.items() if count > 0} for o, known in reasons.items() if known}
-        )
+        row = self.filter(notice=notice, channel=channel)
+        row.update(waiting=F("waiting"))
+        return row.get()
 
 
 ProgressManager = models.Manager.from_queryset(ProgressQuerySet)
@@ -62,6 +54,8 @@ class Progress(models.Model):
     bounced = models.PositiveIntegerField(_("returned"), default=0)
     began_at = models.DateTimeField(_("first batch"), null=True, blank=True)
     latest_at = models.DateTimeField(_("latest batch"), null=True, blank=True)
+    # While one batch at least was being sent: without pauses, and without the waits for retries and rate limits.
+    sending_time = models.DurationField(_("time spent sending"), default=timedelta)
     # Outcome → reason → how many.
     reasons = models.JSONField(_("reasons"), default=dict, blank=True, editable=False)
 
@@ -81,6 +75,32 @@ class Progress(models.Model):
     def audience(self) -> int:
         """How many users the notice is for, as far as the deliveries are written."""
         return self.waiting + self.sent + self.failed + self.skipped
+
+    @property
+    def speed(self) -> float | None:
+        """Messages per second while they were being sent; ``None`` if it was not measured."""
+        return self.sent / self.sending_time.total_seconds() if self.sent and self.sending_time else None
+
+    def add(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Add these numbers of deliveries, (outcome, reason) → how many more or fewer, to a locked row."""
+        for (outcome, reason), count in counts.items():
+            setattr(self, outcome, getattr(self, outcome) + count)
+            if outcome in self.EXPLAINED:
+                known = self.reasons.setdefault(outcome, {})
+                # A channel whose reasons are all different must not make the row grow: the rest is counted under "".
+                key = reason if reason in known or len(known) < MAX_REASONS else ""
+                known[key] = known.get(key, 0) + count
+        self.reasons = {
+            outcome: positive
+            for outcome, known in self.reasons.items()
+            if (positive := {reason: count for reason, count in known.items() if count > 0})
+        }
+
+    def add_batch(self, *, began_at: datetime, at: datetime) -> None:
+        """Add the time of a batch to a locked row. Batches that several workers send at a time count once."""
+        self.began_at = self.began_at or at
+        self.sending_time += max(timedelta(), at - max(began_at, self.latest_at or began_at))
+        self.latest_at = at
 
     def __str__(self) -> str:
         return f"{self.notice_id}, {self.channel}: {self.audience - self.waiting}/{self.audience}"

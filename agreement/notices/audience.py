@@ -16,7 +16,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import EmptyResultSet, FieldDoesNotExist
 from django.db import connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Exists, F, Func, Model, OuterRef, Q, QuerySet, Value
+from django.db.models import Count, Exists, F, Func, Model, OuterRef, Q, QuerySet, Value
 from django.db.models.constants import OnConflict
 from django.db.models.expressions import Combinable
 from django.db.models.sql.compiler import SQLCompiler
@@ -26,6 +26,7 @@ from agreement import conf
 from agreement.models import Delivery, DeliveryOutcome, Edition, Notice, NoticeKind, Progress
 from agreement.models.deliveries import NEVER_ACTIVE_RANK
 from agreement.models.notices import PERHAPS_SENT
+from agreement.text.languages import LANGUAGES, notice_language
 
 logger = logging.getLogger("agreement")
 
@@ -49,6 +50,17 @@ def active_users() -> QuerySet[Model]:
     except FieldDoesNotExist:
         return everybody
     return everybody.filter(is_active=True)
+
+
+def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
+    """How many these users are, by the language of their notice (``kk``, ``ru``, ``mul``). 1 query, which reads all of
+    them.
+    """
+    language, counts = conf.user_language(), dict.fromkeys((*LANGUAGES, "mul"), 0)
+    rows = users.annotate(agreement_language=Value("") if language is None else language).order_by()
+    for code, count in rows.values_list("agreement_language").annotate(agreement_count=Count("pk")):
+        counts[notice_language(code)] += count
+    return counts
 
 
 class IdleHours(Func):

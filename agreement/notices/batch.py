@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from itertools import zip_longest
 from typing import Any
@@ -94,6 +95,7 @@ class Batch:
     worker: Worker
     channel: Channel
     deliveries: list[Delivery]
+    began_at: datetime = field(init=False)
     #: Messages that the server was asked to take: what the rate limits count.
     used: int = 0
     deferred: int = 0
@@ -112,7 +114,7 @@ class Batch:
 
     def deliver(self, renewer: LeaseRenewer) -> bool:
         """Send the batch. ``False`` if the channel is unavailable."""
-        lease, name, outage = self.deliveries[0].lease, self.channel.name, None
+        lease, name, outage, self.began_at = self.deliveries[0].lease, self.channel.name, None, self.worker.clock()
         self.remaining = {delivery.pk for delivery in self.deliveries}
         try:
             try:
@@ -145,11 +147,11 @@ class Batch:
     def finish(self) -> int:
         """Count the outcomes and release the remaining deliveries and slots; return how many deliveries remained."""
         lease, name, left = self.deliveries[0].lease, self.channel.name, 0
-        if Delivery.objects.count_outcomes(lease=lease, at=self.worker.clock()) < len(self.unconfirmed):
+        if self.count_outcomes() < len(self.unconfirmed):
             # Behind a connection pool, a database server may crash unnoticed and lose what was not on its disk.
             for write in self.unconfirmed:
                 write()
-            Delivery.objects.count_outcomes(lease=lease, at=self.worker.clock())
+            self.count_outcomes()
         self.unconfirmed.clear()
         if self.remaining:
             left = Delivery.objects.release(lease=lease, due_at=self.deliveries[0].notice.due_at)
@@ -158,6 +160,10 @@ class Batch:
                 state = ChannelState.objects.lock(name)
                 state.record_sent(limits, lease=lease, used=self.used, at=self.worker.clock())
         return left
+
+    def count_outcomes(self) -> int:
+        lease, at = self.deliveries[0].lease, self.worker.clock()
+        return Delivery.objects.count_outcomes(lease=lease, began_at=self.began_at, at=at)
 
     def send(self) -> None:
         try:

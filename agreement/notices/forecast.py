@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.db import connections
-from django.db.models import Count, Model, QuerySet, Sum, Value
+from django.db.models import Sum
 from django.utils import timezone
 
-from agreement import conf
-from agreement.models import (
-    ChannelState,
-    Delivery,
-    DeliveryOutcome,
-    Notice,
-    NoticeKind,
-    Progress,
-    channel_state,
-    rate_limits,
-)
+from agreement.models import ChannelState, Notice, NoticeKind, Progress, channel_state, rate_limits
 from agreement.models.notices import notice_due_at
 from agreement.models.rate_limits import RateLimit
-from agreement.text.languages import LANGUAGES, notice_language
 
 #: Messages per second, assumed where no notice was sent yet from which the speed could be measured.
 DEFAULT_SPEED = 20.0
-#: Up to this many users are counted; more are estimated.
-COUNTED_UP_TO = 500
-#: The speed of a channel is measured from a notice of at least this size, by a sample of its deliveries.
-MEASURABLE, SAMPLE_SIZE = 1000, 500
+#: The speed of a channel is measured from a notice of which at least so many messages were sent.
+MEASURABLE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +40,7 @@ def forecast(
     agreement: int | None = None,
     at: datetime | None = None,
 ) -> Forecast:
-    """What to expect of a notice to this many users that is published at that instant (now). At most 7 queries and 1
+    """What to expect of a notice to this many users that is published at that instant (now). At most 4 queries and 1
     per waiting notice; none of them counts the ledger.
 
     Everything that waits in the channel is sent first, except paused notices, and notices about earlier editions of
@@ -86,68 +70,9 @@ def forecast(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudienceEstimate:
-    """How many users would be notified now, by the language of their notice (``kk``, ``ru``, ``mul``)."""
-
-    languages: dict[str, int]
-    exact: bool
-
-    @property
-    def total(self) -> int:
-        return sum(self.languages.values())
-
-
-def estimate_audience(*, exact: bool = False) -> AudienceEstimate:
-    """How many users would be notified now: counted up to ``COUNTED_UP_TO`` users and estimated above it, so that the
-    cost does not depend on the number of users. At most 4 queries. ``exact=True`` counts at any cost (1 query).
-
-    The estimate is the planner's on PostgreSQL, elsewhere the audience of the last notice. Its languages are those of
-    the first and the last users.
-    """
-    users = conf.audience().order_by("pk")
-    if exact:
-        return AudienceEstimate(languages=count_by_language(users), exact=True)
-    with_language = _with_language(users)
-    sample = list(with_language.values_list("agreement_language", flat=True)[: COUNTED_UP_TO + 1])
-    if len(sample) <= COUNTED_UP_TO:
-        return AudienceEstimate(languages=_sum_by_language((code, 1) for code in sample), exact=True)
-    sample += with_language.order_by("-pk").values_list("agreement_language", flat=True)[: COUNTED_UP_TO + 1]
-    shares, total = _sum_by_language((code, 1) for code in sample), max(_estimate(users), COUNTED_UP_TO + 1)
-    languages = {code: round(total * count / len(sample)) for code, count in shares.items()}
-    return AudienceEstimate(languages=languages, exact=False)
-
-
-def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
-    """How many these users are, by the language of their notice. 1 query, which reads all of them."""
-    rows = _with_language(users).order_by().values_list("agreement_language")
-    return _sum_by_language(rows.annotate(agreement_count=Count("pk")))
-
-
-def _with_language(users: QuerySet[Model]) -> Any:
-    language = conf.user_language()
-    return users.annotate(agreement_language=Value("") if language is None else language)
-
-
-def _sum_by_language(rows: Iterable[tuple[object, int]]) -> dict[str, int]:
-    counts: dict[str, int] = dict.fromkeys((*LANGUAGES, "mul"), 0)
-    for code, count in rows:
-        counts[notice_language(code)] += count
-    return counts
-
-
-def _estimate(users: QuerySet[Model]) -> int:
-    """About how many users there are, without counting them."""
-    if connections[users.db].vendor == "postgresql":
-        return int(json.loads(users.order_by().explain(format="json"))[0]["Plan"]["Plan Rows"])
-    last = Progress.objects.filter(notice__kind=NoticeKind.PUBLISHED, notice__fanned_out_at__isnull=False)
-    row = last.order_by("-notice").first()
-    return row.audience if row else users.count()
-
-
 def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:
     """When the waiting deliveries of a notice in a channel will have been sent; those of older notices are sent first.
-    At most 7 queries, with the notice at hand, and 1 per waiting notice.
+    At most 4 queries, with the notice at hand, and 1 per waiting notice.
     """
     at = at or timezone.now()
     limits = channel_state.limits_for(row.channel)
@@ -173,30 +98,14 @@ def _start(channel: str, limits: Sequence[RateLimit], at: datetime) -> datetime:
 
 
 def speed(row: Progress) -> float | None:
-    """Messages per second at which a notice is sent in a channel; ``None`` if it can't be measured.
-
-    It is measured over the shortest time in which a third of the messages was sent, so that neither a pause nor the
-    retries of a later day count. At most 3 queries, of a sample of the ledger by its keys.
-    """
-    rows = Delivery.objects.filter(notice=row.notice_id, channel=row.channel)
-    keys = rows.filter(user__isnull=False).values_list("pk", flat=True)
-    first, last = keys.order_by("user_id").first(), keys.order_by("-user_id").first()
-    if first is None or last is None:
-        return None
-    sample = {first + (last - first) * number // (SAMPLE_SIZE - 1) for number in range(SAMPLE_SIZE)}
-    # Deliveries that were found in the mail log after a restore have a reason: when they were sent is not known.
-    sent = rows.filter(pk__in=sample, outcome=DeliveryOutcome.SENT, reason="", outcome_at__isnull=False)
-    moments = sorted(moment.timestamp() for moment in sent.values_list("outcome_at", flat=True) if moment)
-    third = len(moments) // 3
-    if not third:
-        return None
-    took = min(later - moment for moment, later in zip(moments, moments[third:], strict=False))
-    rate = third * (row.sent - 1) / (len(moments) - 1) / max(took, 0.001)
+    """Messages per second at which a notice is sent in a channel; ``None`` if it was not measured. No query."""
     # A rate limit lets some messages through at once: the speed is not above the limit itself.
-    return min([rate, *(limit.count / limit.seconds for limit in channel_state.limits_for(row.channel))])
+    limits = [limit.count / limit.seconds for limit in channel_state.limits_for(row.channel)]
+    return min([row.speed, *limits]) if row.speed else None
 
 
 def _channel_speed(channel: str) -> float:
-    """Messages per second, measured from the newest notice that was large enough."""
-    last = Progress.objects.filter(channel=channel, sent__gte=MEASURABLE).order_by("-pk").first()
-    return (speed(last) if last else None) or DEFAULT_SPEED
+    """Messages per second of the newest notice that was large enough to measure it. 1 query."""
+    last = Progress.objects.filter(channel=channel, sent__gte=MEASURABLE, sending_time__gt=timedelta()).order_by("-pk")
+    measured = last.first()
+    return (speed(measured) if measured else None) or DEFAULT_SPEED

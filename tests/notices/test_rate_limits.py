@@ -409,41 +409,39 @@ def test_a_forecast_does_not_count_paused_notices_and_those_that_a_correction_re
     assert forecast(**parameters).ends_at > beforehand.ends_at
 
 
-def gone_out(users: list[Any], notice: Notice, moments: list[datetime]) -> Progress:
-    """As if to each of these users a message had gone out then, for thirty-six others."""
-    Delivery.objects.bulk_create(
-        Delivery(notice=notice, user=user, channel="email", due_at=START, outcome="sent", outcome_at=moment)
-        for user, moment in zip(users, moments, strict=True)
-    )
-    made: Progress = Progress.objects.create(
-        notice=notice, channel="email", sent=36 * len(users), began_at=min(moments), latest_at=max(moments)
-    )
-    return made
+def sent_progress(**columns: Any) -> Progress:
+    return Progress.objects.create(notice=factories.published().notices.get(), channel="email", **columns)
 
 
 def test_without_rate_limits_the_speed_is_measured_from_the_last_large_notice(db):
-    users, notice = factories.users(1_000), factories.published().notices.get()
-    gone_out(users, notice, [START + timedelta(seconds=3.6) * number for number in range(1_000)])
+    sent_progress(sent=36_000, sending_time=timedelta(hours=1))
+    sent_progress(sent=20, sending_time=timedelta(hours=1))
     expected = forecast(channel="email", recipients=72_000, effective_from=START, at=START)
     assert (expected.ends_at - START) / timedelta(hours=2) == pytest.approx(1, rel=0.01)
 
 
-@pytest.mark.parametrize("late", [timedelta(days=2), timedelta(seconds=3.6)], ids=["tried again", "at once"])
-@pytest.mark.parametrize("paused", [timedelta(days=1), timedelta()], ids=["paused", "at a stretch"])
-def test_neither_a_pause_nor_retries_days_later_lower_the_measured_speed(db, late, paused):
-    users, notice = factories.users(1_000), factories.published().notices.get()
-    moments = [START + timedelta(seconds=3.6) * number for number in range(1_000)]
-    random.Random(1).shuffle(moments)  # The most recently active go first, and not the first users.
-    middle = START + timedelta(minutes=31)
-    moments = [moment + paused if moment > middle else moment for moment in moments]
-    for number in range(0, 1_000, 20):
-        moments[number] += late
-    row = gone_out(users, notice, moments)
-    assert speed(row) == pytest.approx(10, rel=0.25)
+@pytest.mark.django_db
+def test_neither_a_pause_nor_retries_days_later_lower_the_measured_speed(simulated):
+    (notice,) = written(300)
+    run(timedelta(hours=1))
+    notice.pause()
+    run(timedelta(hours=20))
+    notice.resume()
+    run(timedelta(hours=24))
+    assert notice.progress.get().sent == 300
+    assert notice.progress.get().speed == pytest.approx(2, rel=0.1)
+
+
+def test_batches_sent_at_the_same_time_count_their_time_once():
+    row = Progress(sent=200)
+    row.add_batch(began_at=START, at=START + timedelta(seconds=10))
+    row.add_batch(began_at=START + timedelta(seconds=5), at=START + timedelta(seconds=20))
+    row.add_batch(began_at=START + timedelta(seconds=1), at=START + timedelta(seconds=20))
+    row.add_batch(began_at=START + timedelta(days=1), at=START + timedelta(days=1, seconds=20))
+    assert row.speed == 5
 
 
 def test_the_speed_is_not_above_the_rate_limit(db, settings):
     settings.AGREEMENT = {**settings.AGREEMENT, "RATE_LIMITS": {"email": ("3600/h",)}}
-    users, notice = factories.users(20), factories.published().notices.get()
-    assert speed(gone_out(users, notice, [START + timedelta(milliseconds=number) for number in range(20)])) == 1
-    assert speed(Progress.objects.create(notice=notice, channel="sms", sent=5)) is None
+    assert speed(sent_progress(sent=20, sending_time=timedelta(seconds=1))) == 1
+    assert speed(Progress(channel="sms", sent=5)) is None

@@ -23,7 +23,7 @@ from agreement.editions.timeline import current_timelines
 from agreement.evidence.bundle import csv_chunks
 from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Edition
 from agreement.models.audit import AuditAction
-from agreement.notices import forecast
+from agreement.notices.audience import count_by_language
 from agreement.text import languages
 
 #: How many users the CSV file reads at once: this bounds its memory.
@@ -59,7 +59,7 @@ class ReportView(OfficerView):
         users = conf.audience()
         accepted = Acceptance.objects.filter(edition__in=counting, user__isnull=False)
         by_month = accepted.annotate(month=TruncMonth("at")).order_by("month", "kind", "language")
-        total, missing = users.count(), forecast.count_by_language(Acceptance.objects.users_without(users, counting))
+        total, missing = users.count(), count_by_language(Acceptance.objects.users_without(users, counting))
         return self.render(
             "acceptance/report",
             title=gettext("Who has not accepted: %(edition)s") % {"edition": edition},

@@ -7,12 +7,14 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from agreement import conf
 from agreement.admin.base import moment
 from agreement.admin.notices.progress import CHANNEL_LABELS
 from agreement.models import Edition, NoticeKind, Progress
 from agreement.models.notices import NOTICE_LANGUAGES, notice_due_at
-from agreement.notices.channels import site_channels
-from agreement.notices.forecast import AudienceEstimate, estimate_audience, forecast
+from agreement.notices.audience import count_by_language
+from agreement.notices.channels import Channel, site_channels
+from agreement.notices.forecast import forecast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,11 @@ class ChannelForecast:
     """What to expect of one channel if the draft is published now."""
 
     channel: str
+    languages: list[tuple[str, int]]
+    """(language, how many users)."""
+    recipients: int
+    unreachable: int
+    """Users without an address that the channel can send to."""
     ends: str
     before_effect: int
     before_notice: int
@@ -31,10 +38,6 @@ class ChannelForecast:
 class SendingForecast:
     """What to expect of all channels if the draft is published now."""
 
-    recipients: list[tuple[str, str, int]]
-    """(channel, language, how many)."""
-    exact: bool
-    total: int
     begins: str
     channels: list[ChannelForecast]
     effective: str
@@ -44,60 +47,46 @@ class SendingForecast:
     """Messages about earlier editions that are not sent yet, and that this notice replaces."""
 
 
-def sending_forecast(
-    edition: Edition, effective_from: datetime | None, binding: Edition | None, *, exact: bool
-) -> SendingForecast:
-    """At most 6 queries, 7 a channel, and 1 a channel and notice that waits.
+def sending_forecast(edition: Edition, effective_from: datetime | None, binding: Edition | None) -> SendingForecast:
+    """2 queries, of which one counts all users; and per channel 5, of which one counts all users, and 1 for each notice
+    that waits.
 
-    ``effective_from`` is the moment chosen or proposed, ``None``: at once. ``exact``: users are counted, not estimated.
+    ``effective_from`` is the moment chosen or proposed; ``None`` means at once. ``binding`` is the edition in force,
+    which promises days of notice.
     """
-    now, zone, audience = timezone.now(), edition.agreement.time_zone, estimate_audience(exact=exact)
-    languages = dict(NOTICE_LANGUAGES)
-    labels = {channel.name: str(CHANNEL_LABELS.get(channel.name, channel.name)) for channel in site_channels()}
+    now, zone = timezone.now(), edition.agreement.time_zone
+    audience = conf.audience()
+    users, languages = audience.count(), dict(NOTICE_LANGUAGES)
     days = binding.notice_days if binding and effective_from else 0
     unsent = Progress.objects.filter(
         notice__edition__agreement=edition.agreement_id, notice__kind__in=[NoticeKind.PUBLISHED, NoticeKind.REMINDER]
     )
+
+    def channel_forecast(channel: Channel) -> ChannelForecast:
+        counts = count_by_language(channel.reachable(audience))
+        expected = forecast(
+            channel=channel.name,
+            recipients=sum(counts.values()),
+            effective_from=effective_from or now,
+            notice_days=days,
+            agreement=edition.agreement_id,
+            at=now,
+        )
+        return ChannelForecast(
+            channel=str(CHANNEL_LABELS.get(channel.name, channel.name)),
+            languages=[(str(languages[code]), count) for code, count in counts.items()],
+            recipients=expected.recipients,
+            unreachable=users - expected.recipients,
+            ends=moment(expected.ends_at, zone),
+            before_effect=expected.before_effect,
+            before_notice=expected.before_notice,
+            late=expected.ends_at > (effective_from or now),
+        )
+
     return SendingForecast(
-        recipients=[
-            (label, str(languages[code]), count)
-            for label in labels.values()
-            for code, count in audience.languages.items()
-        ],
-        exact=audience.exact,
-        total=audience.total,
         begins=moment(notice_due_at(now, effective_from or now), zone),
-        channels=[
-            _channel_forecast(name, label, edition, audience, effective_from or now, days, now)
-            for name, label in labels.items()
-        ],
+        channels=[channel_forecast(channel) for channel in site_channels()],
         effective=moment(effective_from, zone) if effective_from else "",
         notice_days=days,
         replaced=unsent.total()["waiting"],
-    )
-
-
-def _channel_forecast(
-    name: str,
-    label: str,
-    edition: Edition,
-    audience: AudienceEstimate,
-    effective_from: datetime,
-    notice_days: int,
-    at: datetime,
-) -> ChannelForecast:
-    expected = forecast(
-        channel=name,
-        recipients=audience.total,
-        effective_from=effective_from,
-        notice_days=notice_days,
-        agreement=edition.agreement_id,
-        at=at,
-    )
-    return ChannelForecast(
-        channel=label,
-        ends=moment(expected.ends_at, edition.agreement.time_zone),
-        before_effect=expected.before_effect,
-        before_notice=expected.before_notice,
-        late=expected.ends_at > effective_from,
     )

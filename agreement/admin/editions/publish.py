@@ -249,7 +249,7 @@ class PublishQuestion:
             "scheduled_from": scheduled and moment(scheduled.effective_from, self.zone),
             "promised": self.promised and dates.instant(self.promised, page_language(), self.zone),
             "chosen": chosen,
-            "forecast": sending_forecast(self.edition, chosen, binding, exact="exact" in request.GET),
+            "forecast": sending_forecast(self.edition, chosen, binding),
             "zone": f"{dates.zone(self.now, page_language(), self.zone)}, {self.zone}",
             "now": moment(self.now, self.zone),
             "previews": [(code, *self._mail(code, chosen)) for code in languages.LANGUAGES],

@@ -1,8 +1,8 @@
 """How far a notice has come, and what can be done about it: pause, resume, send again to the failed.
 
-The page is made from the :class:`Progress` of the notice, one row a channel, and from a sample of its deliveries, which
-gives the rate. It therefore costs the same for ten users and for ten million. A small script replaces the middle of the
-page while its numbers change; without the script there is a link.
+The page is made from the :class:`Progress` of the notice, one row per channel. It therefore costs the same for ten
+users and for ten million. A small script replaces the middle of the page while its numbers change; without the script
+there is a link.
 """
 
 from __future__ import annotations

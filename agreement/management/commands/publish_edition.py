@@ -40,7 +40,7 @@ class Command(BaseCommand):
         except ImproperlyConfigured as error:
             raise command_error(str(error)) from None
         at = parse_instant(options["effective_from"]) if options["effective_from"] else None
-        forecasts = self.forecasts(edition, at, recipients) if recipients else []
+        forecasts = self.forecasts(edition, at) if recipients else []
         try:
             with transaction.atomic():
                 edition.publish(
@@ -72,13 +72,13 @@ class Command(BaseCommand):
             raise command_error(f"There is no edition with id {pk}.", f"Drafts: {drafts or 'none'}.")
         return edition
 
-    def forecasts(self, edition: Edition, at: datetime | None, recipients: int) -> list[Forecast]:
+    def forecasts(self, edition: Edition, at: datetime | None) -> list[Forecast]:
         """What to expect of each channel, computed before the publication."""
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
         return [
             forecast(
                 channel=channel.name,
-                recipients=recipients,
+                recipients=channel.reachable(conf.audience()).count(),
                 effective_from=at if at and at.tzinfo else timezone.now(),
                 notice_days=binding.notice_days if binding else 0,
                 agreement=edition.agreement_id,

@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import ClassVar, Self
 
+from django.db.models import Model, QuerySet, TextField
 from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast
 from django.utils.module_loading import import_string
 
 from agreement import conf
@@ -72,6 +74,12 @@ class Channel(ABC):
     @abstractmethod
     def address(self) -> Combinable:
         """An expression on the user model that gives the address for ``send()``."""
+
+    def reachable(self, users: QuerySet[Model]) -> QuerySet[Model]:
+        """Those of the users who have an address, as far as a query can tell: for the forecast of a notice."""
+        address = Cast(self.address(), TextField())
+        reachable: QuerySet[Model] = users.annotate(agreement_address=address).filter(agreement_address__gt="")
+        return reachable
 
     @abstractmethod
     def compose(self, notice: Notice, language: str, *, since: int) -> NoticeContent:

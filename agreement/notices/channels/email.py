@@ -15,6 +15,7 @@ from django.core import mail
 from django.core.exceptions import ValidationError
 from django.core.mail.backends import smtp
 from django.core.validators import validate_email
+from django.db.models import Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.utils.encoding import punycode
 
@@ -51,6 +52,9 @@ class EmailChannel(Channel):
 
     def address(self) -> Combinable:
         return conf.user_email()
+
+    def reachable(self, users: QuerySet[Model]) -> QuerySet[Model]:
+        return super().reachable(users).filter(agreement_address__contains="@")
 
     def compose(self, notice: Notice, language: str, *, since: int) -> NoticeContent:
         return letter(notice, language, since=since)
