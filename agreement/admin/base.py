@@ -131,6 +131,34 @@ class LoggedViews(admin.ModelAdmin[ModelT]):
         return row
 
 
+class AlreadyRecorded(Exception):
+    """What a form asks to record is recorded already, in this row: the form was sent twice, for example."""
+
+    def __init__(self, row: Any) -> None:  # Any: a row of the model of the admin that raises it.
+        super().__init__(row)
+        self.row = row
+
+
+class RecordedOnce(admin.ModelAdmin[ModelT]):
+    """Rows of a register. If a form is sent twice, the register gets one row, and the second answer names it:
+    ``save_model()`` raises :class:`AlreadyRecorded`.
+    """
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except AlreadyRecorded as error:
+            sentence = gettext("Nothing was recorded, because this is recorded already: %(row)s.")
+            self.message_user(request, sentence % {"row": self.describe(error.row)}, messages.WARNING)
+            return self.response_post_save_add(request, error.row)
+
+    def describe(self, row: ModelT) -> str:
+        """The row in words, for that answer."""
+        return f"{self.opts.verbose_name} {row}"
+
+
 class AdminForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no type argument
     """A form of the desk for one row."""
 

@@ -22,9 +22,11 @@ from agreement import conf
 from agreement.admin.base import (
     DATETIME_FIELDS,
     AdminForm,
+    AlreadyRecorded,
     LoggedViews,
     LongList,
     ReadOnly,
+    RecordedOnce,
     SafeFilters,
     UserSearch,
     copy_row,
@@ -78,7 +80,9 @@ class WithdrawalForm(AdminForm):
 
 
 @admin.register(Withdrawal)
-class WithdrawalAdmin(ReadOnly, LoggedViews[Withdrawal], UserSearch[Withdrawal], LongList[Withdrawal]):
+class WithdrawalAdmin(
+    ReadOnly, RecordedOnce[Withdrawal], LoggedViews[Withdrawal], UserSearch[Withdrawal], LongList[Withdrawal]
+):
     form = WithdrawalForm
     formfield_overrides = DATETIME_FIELDS
     list_display = ["number", "user", "outcome", "received_on", "effective", "confirmed"]
@@ -131,9 +135,10 @@ class WithdrawalAdmin(ReadOnly, LoggedViews[Withdrawal], UserSearch[Withdrawal],
         # After a double click, the register would have two entries for good, and the user would get two replies.
         same = {name: value for name, value in written.items() if name not in {"scan", "effective_at"}}
         twins = Withdrawal.objects.filter(**same, registered_by=by, registered_at__gt=timezone.now() - DOUBLE_CLICK)
-        if (row := twins.first()) is None:
-            row = Withdrawal.objects.register(**written, by=by)
-            AuditEntry.objects.log(AuditAction.WITHDRAWN, on=row, by=request.user, note=row.reference)
+        if twin := twins.first():
+            raise AlreadyRecorded(twin)
+        row = Withdrawal.objects.register(**written, by=by)
+        AuditEntry.objects.log(AuditAction.WITHDRAWN, on=row, by=request.user, note=row.reference)
         copy_row(row, obj)
 
     def reply_view(self, request: HttpRequest, key: int, language: str) -> HttpResponse:
@@ -245,7 +250,7 @@ class LegalHoldForm(AdminForm):
 
 
 @admin.register(LegalHold)
-class LegalHoldAdmin(LoggedViews[LegalHold], SafeFilters[LegalHold]):
+class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilters[LegalHold]):
     """A legal hold is placed once. Afterwards only its end changes."""
 
     form = LegalHoldForm
@@ -277,6 +282,8 @@ class LegalHoldAdmin(LoggedViews[LegalHold], SafeFilters[LegalHold]):
             obj.save(update_fields=["held_until"])
         else:
             row = LegalHold.objects.place(**form.cleaned_data, by=name_of(request.user))
+            if not row.created:
+                raise AlreadyRecorded(row)
             copy_row(row, obj)
         ends = " → ".join(manifest.rfc3339(at) if at else "—" for at in (old_end, obj.held_until))
         AuditEntry.objects.log(

@@ -8,7 +8,7 @@ from typing import Self
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import connections, models, router, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -42,6 +42,9 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
     ) -> LegalHold:
         """Place a hold on the data of that user, whose account may be deleted later, or of all users whom that edition
         bound, or of the person whom ``identifiers()`` finds. Raises ``ValidationError``.
+
+        The same hold is placed once: a second call returns the row of the first one, and its attribute ``created`` is
+        then false. A call waits for those of other processes.
         """
         row = LegalHold(
             user=user,
@@ -53,8 +56,25 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
             held_until=held_until,
         )
         row.full_clean(exclude=["pseudonyms"])
-        row.save(using=self.db, force_insert=True)
+        alias = router.db_for_write(self.model)
+        with transaction.atomic(using=alias):
+            self._lock_table(alias)
+            columns = ("user", "edition", "pseudonyms", "ground", "by", "held_from", "held_until")
+            same = {name: getattr(row, name) for name in columns}
+            if found := self.using(alias).filter(**same).first():
+                row = found
+            else:
+                row.save(using=alias, force_insert=True)
+                row.created = True
         return row
+
+    def _lock_table(self, alias: str) -> None:
+        """Wait until no other transaction places a hold, and let none do so until this one ends. 1 query."""
+        if connections[alias].vendor == "postgresql":
+            with connections[alias].cursor() as cursor:
+                cursor.execute(f"LOCK TABLE {self.model._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
+        else:  # SQLite locks the database for a write, whether it changes a row or not.
+            self.using(alias).filter(pk=0).update(by=models.F("by"))
 
     def identifiers(self, *, user: SiteUser, edition: Edition | None, account: object, application: str) -> list[str]:
         """The pseudonyms, or the keys of withdrawals, by which the rows of the person are found, besides the account.
@@ -130,6 +150,9 @@ class LegalHold(models.Model):
     by = models.CharField(_("who"), max_length=255)
     held_from = InstantField(_("from"), default=timezone.now)
     held_until = InstantField(_("until"), null=True, blank=True)
+
+    #: Was this row written by the call of ``place()`` that returned it?
+    created = False
 
     objects = LegalHoldManager()
 

@@ -86,10 +86,13 @@ def test_an_application_sent_twice_is_entered_once_and_another_one_beside_it(off
     factories.published()
     (user,) = factories.users(1)
 
-    for changed in ({}, {}, {"application_number": "13-к"}):
-        answer = officer.post(at("withdrawal_add"), application(user=user.pk, **changed), follow=True)
-        assert answer.status_code == 200
+    answers = [
+        officer.post(at("withdrawal_add"), application(user=user.pk, **changed), follow=True)
+        for changed in ({}, {}, {"application_number": "13-к"})
+    ]
 
+    refusal = f"Ничего не записано: такая запись уже есть: отзыв согласия {Withdrawal.objects.last()}."
+    assert [refusal in answer.content.decode() for answer in answers] == [False, True, False]
     entered = Withdrawal.objects.order_by("serial").values_list("serial", "application_number")
     assert list(entered) == [(1, "12-к"), (2, "13-к")]
     assert AuditEntry.objects.filter(action="withdrawn").count() == 2
@@ -292,6 +295,18 @@ def test_a_legal_hold_is_placed_once_and_only_its_end_changes(officer):
         "held_until: — → —; Сот № 7",
     ]
     assert officer.post(at("legalhold_delete", hold.pk)).status_code == 403
+
+
+def test_a_legal_hold_sent_twice_is_placed_once_and_another_one_beside_it(officer):
+    (user,) = factories.users(1)
+    hold = {"user": user.pk, "ground": "Сот № 7", "held_from_0": "2026-01-01", "held_from_1": "09:00"}
+    answers = [
+        officer.post(at("legalhold_add"), hold | changed, follow=True) for changed in ({}, {}, {"ground": "Сот № 8"})
+    ]
+    refusal = f"Ничего не записано: такая запись уже есть: запрет на уничтожение данных {LegalHold.objects.last()}."
+    assert [refusal in answer.content.decode() for answer in answers] == [False, True, False]
+    assert list(LegalHold.objects.order_by("pk").values_list("ground", flat=True)) == ["Сот № 7", "Сот № 8"]
+    assert AuditEntry.objects.filter(action="legal_hold").count() == 2
 
 
 def test_a_legal_hold_is_placed_on_a_person_without_an_account(officer):

@@ -23,9 +23,11 @@ from agreement.admin.base import (
     DATETIME_FIELDS,
     TEXT_COLUMNS,
     AdminForm,
+    AlreadyRecorded,
     LoggedViews,
     LongList,
     ReadOnly,
+    RecordedOnce,
     UserSearch,
     copy_row,
     moment,
@@ -38,14 +40,6 @@ from agreement.text.languages import LANGUAGES
 
 #: What an officer writes about an acceptance on paper.
 PAPER_FIELDS = ("user", "edition", "language", "reason")
-
-
-class _AlreadyRecorded(Exception):
-    """The acceptance to be recorded is in the register already; ``row`` is its row."""
-
-    def __init__(self, row: Acceptance) -> None:
-        super().__init__(row)
-        self.row = row
 
 
 class OnBehalfForm(AdminForm):
@@ -69,7 +63,9 @@ class OnBehalfForm(AdminForm):
 
 
 @admin.register(Acceptance)
-class AcceptanceAdmin(ReadOnly, LoggedViews[Acceptance], UserSearch[Acceptance], LongList[Acceptance]):
+class AcceptanceAdmin(
+    ReadOnly, RecordedOnce[Acceptance], LoggedViews[Acceptance], UserSearch[Acceptance], LongList[Acceptance]
+):
     form = OnBehalfForm
     raw_id_fields = ["user"]
     formfield_overrides = DATETIME_FIELDS
@@ -121,18 +117,12 @@ class AcceptanceAdmin(ReadOnly, LoggedViews[Acceptance], UserSearch[Acceptance],
     ) -> HttpResponse:
         try:
             return super().add_view(request, form_url, extra_context)
-        except (
-            StaleEditionError
-        ) as error:  # Another edition took effect after the form was opened. Nothing was written.
+        except StaleEditionError as error:  # Another edition took effect after the form was opened.
             self.message_user(request, " ".join(error.messages), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
-        except _AlreadyRecorded as error:  # The form was sent twice, or the user accepted meanwhile.
-            values = {"acceptance": error.row, "when": self.when(error.row)}
-            sentence = gettext(
-                "Nothing was recorded: this acceptance is in the register already: %(acceptance)s, %(when)s."
-            )
-            self.message_user(request, sentence % values, messages.WARNING)
-            return self.response_post_save_add(request, error.row)
+
+    def describe(self, row: Acceptance) -> str:
+        return f"{row}, {self.when(row)}"
 
     def save_model(self, request: HttpRequest, obj: Acceptance, form: OnBehalfForm, change: object) -> None:
         """Record it as every acceptance is recorded, with an entry in the log about the officer."""
@@ -143,7 +133,7 @@ class AcceptanceAdmin(ReadOnly, LoggedViews[Acceptance], UserSearch[Acceptance],
             officer=name_of(request.user),
         )
         if not row.created:
-            raise _AlreadyRecorded(row)
+            raise AlreadyRecorded(row)
         AuditEntry.objects.log(AuditAction.ACCEPTED, on=row, by=request.user, note=row.reason)
         copy_row(row, obj)
 
