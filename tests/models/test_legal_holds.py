@@ -1,0 +1,44 @@
+"""A legal hold is placed once, however often and at the same time it is asked for."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Barrier
+
+import pytest
+from django.db import connection
+
+from agreement.models import LegalHold
+from tests.support import factories
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.mark.django_db
+def test_the_same_hold_is_placed_once_and_another_beside_it():
+    (user,) = factories.users(1)
+    same = {"user": user, "ground": "Court order 7", "by": "officer", "held_from": START}
+    first, again = (LegalHold.objects.place(**same) for _twice in range(2))
+    other = LegalHold.objects.place(**same | {"by": "another officer"})
+    assert (first.created, again.created, other.created) == (True, False, True)
+    assert first == again != other
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_the_same_hold_is_placed_once_by_many_threads():
+    (user,) = factories.users(1)
+    meet = Barrier(6)
+
+    def place(_number: int) -> bool:
+        meet.wait()
+        try:
+            return LegalHold.objects.place(user=user, ground="Court order 7", by="officer", held_from=START).created
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        created = list(pool.map(place, range(6)))
+    assert sorted(created) == [False] * 5 + [True]
+    assert LegalHold.objects.count() == 1
