@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.utils.module_loading import import_string
+from django.utils.translation import get_language
 
 from agreement import memory
 
@@ -204,6 +205,13 @@ memory.register(__name__, _clear)
 def lint_options() -> dict[str, Any]:
     """The arguments for ``lint()`` that add the rules of the site and silence warnings."""
     return {"rules": [import_string(path) for path in get().LINT_RULES], "silenced": get().LINT_SILENCED}
+
+
+def active_language() -> str:
+    """The language of the page or command at hand, without its region: ``kk``, ``ru``, or another one, for which
+    dates and messages of the lint are in English.
+    """
+    return (get_language() or "").partition("-")[0]
 
 
 def audience() -> QuerySet[Model]:

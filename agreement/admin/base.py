@@ -25,7 +25,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views import View
 
-from agreement.editions.display import page_language
+from agreement.conf import active_language
 from agreement.models import AuditEntry, Edition
 from agreement.models.audit import AuditAction
 from agreement.text import dates
@@ -203,7 +203,7 @@ def copy_row(row: models.Model, obj: models.Model) -> None:
 
 def moment(at: datetime | None, zone: str, case: dates.Case = "nominative") -> str:
     """The instant in the language of the page; a dash for ``None``."""
-    return dates.instant(at, page_language(), zone, case) if at else "—"
+    return dates.instant(at, active_language(), zone, case) if at else "—"
 
 
 def public_address(edition: Edition) -> str | None:

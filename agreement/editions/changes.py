@@ -12,8 +12,9 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from agreement.conf import active_language
 from agreement.editions import redlines
-from agreement.editions.display import DisplayedEdition, page_language
+from agreement.editions.display import DisplayedEdition
 from agreement.text import clauses
 from agreement.text.redline import sentences, table
 from agreement.text.redline.changes import Change, Redline
@@ -217,7 +218,7 @@ def _clause_number(unit: clauses.Clause) -> str:
 
 def message_language() -> str:
     """The language of the page if redlines and the lint have messages in it, else English."""
-    return page_language() if page_language() in sentences.PHRASES else "en"
+    return active_language() if active_language() in sentences.PHRASES else "en"
 
 
 def _fact_in_words(change: Change, fact: str) -> str:

@@ -6,24 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import timezone
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from agreement import conf
+from agreement.conf import active_language
 from agreement.editions.timeline import Timeline, current_timelines
 from agreement.models import Edition
 from agreement.models.succession import EditionDates, State
 from agreement.text import clauses, dates, languages
 
 
-def page_language() -> str:
-    """The active language without its region: ``kk``, ``ru``, or another one, for which dates are in English."""
-    return (get_language() or "").partition("-")[0]
-
-
 def text_language(prevailing: str = "") -> str:
     """The language of the texts on the page: the page's own where editions have it, else ``prevailing`` or Kazakh."""
-    language = page_language()
+    language = active_language()
     return language if language in languages.LANGUAGES else prevailing or languages.LANGUAGES[0]
 
 
@@ -127,7 +122,7 @@ class DisplayedEdition:
     @property
     def foreign(self) -> str:
         """Why the text is in another language than the page; empty where it is not."""
-        if self.language == page_language():
+        if self.language == active_language():
             return ""
         return {
             "kk": _("The agreement is written in Kazakh and Russian; this is the Kazakh text."),
@@ -142,7 +137,7 @@ class DisplayedEdition:
     def since(self) -> str:
         """The day it takes effect, or took."""
         at = self.edition.effective_from
-        return dates.day(at, page_language(), self.edition.agreement.time_zone) if at else ""
+        return dates.day(at, active_language(), self.edition.agreement.time_zone) if at else ""
 
     @property
     def published(self) -> str:
@@ -160,7 +155,7 @@ class DisplayedEdition:
         return getattr(self.edition, f"{name}_{self.language}") or ""
 
     def _instant(self, at: datetime | None) -> str:
-        return dates.instant(at, page_language(), self.edition.agreement.time_zone) if at else ""
+        return dates.instant(at, active_language(), self.edition.agreement.time_zone) if at else ""
 
     def _moment(self, name: str, at: datetime | None, case: dates.Case) -> dict[str, str]:
         """The parts of a moment, each by itself: languages put them, and bend them, in their own ways."""
@@ -168,9 +163,9 @@ class DisplayedEdition:
             return {}
         zone = self.edition.agreement.time_zone
         return {
-            name: dates.day(at, page_language(), zone, case),
+            name: dates.day(at, active_language(), zone, case),
             f"{name}_clock": dates.clock(at, zone),
-            f"{name}_zone": dates.zone(at, page_language(), zone),
+            f"{name}_zone": dates.zone(at, active_language(), zone),
         }
 
 

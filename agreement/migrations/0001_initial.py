@@ -460,6 +460,7 @@ class Migration(migrations.Migration):
                 (
                     "user",
                     models.ForeignKey(
+                        blank=True,
                         null=True,
                         on_delete=agreement.models.fields.PRESERVE_EVIDENCE,
                         related_name="+",

@@ -14,7 +14,6 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import ValidationError
 from django.db import connections, models, router, transaction
@@ -29,9 +28,10 @@ from agreement.models import pseudonyms
 from agreement.models.agreements import Agreement
 from agreement.models.deliveries import Delivery
 from agreement.models.editions import Edition
-from agreement.models.fields import PRESERVE_EVIDENCE, InstantField, UserKey
+from agreement.models.fields import InstantField, UserKey
 from agreement.models.membership import Membership, overtaken
 from agreement.models.notices import Notice
+from agreement.models.personal import Personal, PersonalQuerySet
 from agreement.models.withdrawals import Withdrawal, WithdrawalQuerySet
 from agreement.text import languages
 
@@ -107,13 +107,13 @@ class AcceptanceKind(models.TextChoices):
     IMPORTED = "imported", _("imported history")
 
 
-class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
+class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def for_user_key(self, user_key: UserKey) -> Self:
         """The acceptances of that user, whose account may be deleted, the earliest first.
 
         Of a deleted account, only those recorded under a key that the site still has.
         """
-        return self.filter(pseudonyms.rows_of(user_key)).order_by("at", "pk")
+        return super().for_user_key(user_key).order_by("at", "pk")
 
     def users_without(self, users: models.QuerySet[User], editions: Iterable[int]) -> models.QuerySet[User]:
         """Those of the users who accepted none of these editions of an agreement, or withdrew since.
@@ -351,7 +351,7 @@ _NOTICE_SENT = """EXISTS (
 AcceptanceManager = models.Manager.from_queryset(AcceptanceQuerySet)
 
 
-class Acceptance(models.Model):
+class Acceptance(Personal):
     """One user accepted one edition. Append-only: triggers refuse to change or delete a row (``agreement.seal``)."""
 
     # The unique key begins with the edition, so its own index would be a second one.
@@ -364,13 +364,6 @@ class Acceptance(models.Model):
     at = InstantField(_("when"))
     # The same moment, except for imported history, which is recorded later than it happened.
     recorded_at = InstantField(_("recorded"), default=timezone.now, editable=False)
-    # The evidence outlives the account.
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=PRESERVE_EVIDENCE, null=True, related_name="+", verbose_name=_("user")
-    )
-    account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
-    pseudonym = models.CharField(_("pseudonym"), max_length=64, blank=True, editable=False)
-    pseudonym_key = models.CharField(_("key of the pseudonym"), max_length=32, blank=True, editable=False)
     # A user who withdraws and accepts again begins another round.
     round = models.PositiveSmallIntegerField(_("round"), default=1, editable=False)
     notice_sent = models.BooleanField(_("notice sent by then"), null=True)
@@ -378,12 +371,9 @@ class Acceptance(models.Model):
     officer = models.CharField(_("officer"), max_length=255, blank=True)
     ip = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.CharField(_("browser"), max_length=255, blank=True)
-    # From this moment the personal columns are empty. They can only be emptied together with setting it.
-    erased_at = InstantField(_("erased"), null=True, blank=True, editable=False)
 
     if TYPE_CHECKING:
         edition_id: int
-        user_id: UserKey
         created: bool
         current: bool
 

@@ -26,7 +26,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement.memory import remembered
-from agreement.models import message_ids, pseudonyms
+from agreement.models import message_ids
 from agreement.models.fields import PRESERVE_UNDER_PSEUDONYM, InstantField, UserKey
 from agreement.models.notices import (
     CANCELLED,
@@ -37,6 +37,7 @@ from agreement.models.notices import (
     NoticeText,
     overtaken_by,
 )
+from agreement.models.personal import PersonalQuerySet
 from agreement.models.progress import Progress
 
 #: How long a claimed delivery belongs to the worker that claimed it. The worker renews the lease while it sends.
@@ -58,14 +59,10 @@ class DeliveryOutcome(models.TextChoices):
     SKIPPED = "skipped", _("skipped")
 
 
-class DeliveryQuerySet(models.QuerySet["Delivery"]):
+class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     def primary(self) -> Self:
         """The same rows in the database that is written to: a replica may not have the last claims and outcomes yet."""
         return self.using(router.db_for_write(self.model))
-
-    def for_user_key(self, user_key: UserKey) -> Self:
-        """The deliveries to that user, found by pseudonym after the account was deleted, if the site has the key."""
-        return self.filter(pseudonyms.rows_of(user_key))
 
     def waiting(self) -> Self:
         """Deliveries without a final state."""

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from agreement.conf import active_language
 from agreement.models.audit import AuditEntry, By
 from agreement.models.errors import TEXT_FIELDS, EditionError
 from agreement.seal import manifest
@@ -202,7 +203,7 @@ def _refuse(found: tuple[Message, ...]) -> None:
             hint=_("Give every clause of one language its counterpart in the other, with the same number."),
             clauses=", ".join(filter(None, differ)) or gettext("a number occurs more often in one of them"),
         )
-    language = (get_language() or "en").partition("-")[0]
+    language = active_language()
     raise EditionError(first.sentence(language), code=code, hint=first.hint(language))
 
 

@@ -11,10 +11,9 @@ import uuid
 from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage
@@ -28,45 +27,12 @@ from agreement import conf, signals
 from agreement.models import pseudonyms
 from agreement.models.agreements import Agreement
 from agreement.models.editions import Edition
-from agreement.models.fields import LANGUAGE_CHOICES, PRESERVE_EVIDENCE, InstantField, SiteUser, UserKey
+from agreement.models.fields import LANGUAGE_CHOICES, InstantField, SiteUser, UserKey
 from agreement.models.membership import Membership
 from agreement.models.notices import enqueue_on_commit
+from agreement.models.personal import Personal, PersonalQuerySet
 from agreement.models.succession import EditionDates
 from agreement.seal.manifest import sha256
-
-PersonalRow = TypeVar("PersonalRow", bound="Personal", covariant=True)
-
-
-class PersonalQuerySet(models.QuerySet[PersonalRow]):
-    """Rows about a user, whose account may be deleted."""
-
-    def for_user_key(self, user_key: UserKey) -> Self:
-        """The rows of that user, found by pseudonym after the account was deleted, if the site has the key."""
-        return self.filter(pseudonyms.rows_of(user_key))
-
-
-class Personal(models.Model):
-    """The columns of a row about a user: a link to the account, and a pseudonym after its deletion."""
-
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=PRESERVE_EVIDENCE,
-        null=True,
-        blank=True,
-        related_name="+",
-        verbose_name=_("user"),
-    )
-    pseudonym = models.CharField(_("pseudonym"), max_length=64, blank=True, editable=False)
-    pseudonym_key = models.CharField(_("key of the pseudonym"), max_length=32, blank=True, editable=False)
-    account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
-    # From this moment the personal columns are empty.
-    erased_at = InstantField(_("erased"), null=True, blank=True, editable=False)
-
-    if TYPE_CHECKING:
-        user_id: UserKey
-
-    class Meta:
-        abstract = True
 
 
 class ConsentQuerySet(PersonalQuerySet["Consent"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from agreement.editions.display import page_language
+from agreement.conf import active_language
 from agreement.text import dates
 
 register = template.Library()
@@ -13,4 +13,4 @@ register = template.Library()
 @register.filter
 def grouped(count: int) -> str:
     """``{{ count|grouped }}``: the number with its thousands separated, as the language of the page writes it."""
-    return dates.format_number(count, page_language())
+    return dates.format_number(count, active_language())

@@ -17,8 +17,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from agreement.conf import active_language
 from agreement.editions.changes import Comparison
-from agreement.editions.display import DisplayedEdition, page_language
+from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline, fresh_timelines
 from agreement.models import Acceptance, AcceptanceKind
 from agreement.text import dates
@@ -77,7 +78,7 @@ class DisplayedAcceptance:
 def display_acceptance(
     acceptance: Acceptance, timeline: Timeline, edition: DisplayedEdition, changes: Comparison | None = None
 ) -> DisplayedAcceptance:
-    at = dates.instant(acceptance.at, page_language(), timeline.time_zone)
+    at = dates.instant(acceptance.at, active_language(), timeline.time_zone)
     return DisplayedAcceptance(acceptance=acceptance, edition=edition, at=at, changes=changes)
 
 

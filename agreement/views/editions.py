@@ -19,9 +19,10 @@ from django.template.loader import render_to_string
 from django.utils import translation
 
 from agreement import conf
+from agreement.conf import active_language
 from agreement.editions import pdf
 from agreement.editions.changes import Comparison, marked_units
-from agreement.editions.display import DisplayedEdition, page_language
+from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
 from agreement.models import Edition
 from agreement.models.succession import EditionDates
@@ -114,7 +115,7 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
         "compared": Comparison(displayed[1], displayed[0]) if len(displayed) > 1 else None,
         "view": view,
         "choices": [
-            (one.number, dates.day(one.effective_from, page_language(), timeline.time_zone)) for one in public[::-1]
+            (one.number, dates.day(one.effective_from, active_language(), timeline.time_zone)) for one in public[::-1]
         ],
         "earlier": before if before and timeline.predecessor(before) else None,
         "later": after if after in public else None,

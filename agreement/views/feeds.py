@@ -18,7 +18,8 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
 from agreement import conf
-from agreement.editions.display import DisplayedEdition, page_language
+from agreement.conf import active_language
+from agreement.editions.display import DisplayedEdition
 from agreement.models.succession import State
 from agreement.views.base import Visit, page
 from agreement.views.cache import ANY_ORIGIN
@@ -37,7 +38,7 @@ def feed(visit: Visit, slug: str) -> HttpResponse:
         title=_xml_safe(_("Editions: %(title)s") % {"title": displayed[0].title}),
         link=home,
         description=None,
-        language=page_language(),
+        language=active_language(),
         author_name=urlsplit(home).netloc,
         feed_url=visit.url("feed", slug),
     )
@@ -58,7 +59,7 @@ def feed(visit: Visit, slug: str) -> HttpResponse:
 
 def entry_id(digest: str) -> str:
     """The id of an edition's entry in the active language."""
-    return uuid.uuid5(uuid.NAMESPACE_URL, f"sha256:{digest}/{page_language()}").urn
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"sha256:{digest}/{active_language()}").urn
 
 
 def _public_since(displayed: DisplayedEdition) -> datetime | None:

@@ -16,7 +16,7 @@ from django.utils.encoding import iri_to_uri
 from django.utils.http import http_date, parse_http_date
 from django.utils.translation import gettext as _
 
-from agreement.editions.display import page_language
+from agreement.conf import active_language
 from agreement.editions.timeline import Timeline
 from agreement.models.succession import EditionDates
 from agreement.text import dates
@@ -110,9 +110,9 @@ def later_editions(visit: Visit, timeline: Timeline, edition: EditionDates) -> l
             later.number,
             pattern
             % {
-                "day": dates.day(later.effective_from, page_language(), zone, "on"),
+                "day": dates.day(later.effective_from, active_language(), zone, "on"),
                 "clock": dates.clock(later.effective_from, zone),
-                "zone": dates.zone(later.effective_from, page_language(), zone),
+                "zone": dates.zone(later.effective_from, active_language(), zone),
                 "number": later.number,
             },
         )

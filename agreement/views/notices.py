@@ -9,8 +9,9 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpResponse
 
 from agreement.acceptance import requests
+from agreement.conf import active_language
 from agreement.editions.changes import Comparison
-from agreement.editions.display import DisplayedEdition, page_language
+from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
 from agreement.models import Edition, Notice
 from agreement.models.notices import USER_PAGE_NOTICES
@@ -58,7 +59,7 @@ def notices(visit: Visit) -> HttpResponse:
             DisplayedNotice(
                 notice=notice,
                 displayed=DisplayedEdition.from_timeline(notice.edition, timeline, visit.at),
-                at=dates.instant(notice.due_at, page_language(), timeline.time_zone),
+                at=dates.instant(notice.due_at, active_language(), timeline.time_zone),
                 base_number=base,
                 changes=changes,
             )

@@ -11,8 +11,9 @@ from django.http import HttpResponse
 
 from agreement import conf
 from agreement.acceptance import consents
+from agreement.conf import active_language
 from agreement.editions.changes import Comparison
-from agreement.editions.display import DisplayedEdition, page_language, text_language
+from agreement.editions.display import DisplayedEdition, text_language
 from agreement.models import Acceptance, Consent, Delivery, DeliveryOutcome, Withdrawal
 from agreement.text import dates
 from agreement.views.account import DisplayedAcceptance, account_page, display_acceptance, text_columns
@@ -106,4 +107,4 @@ def _latest(rows: Iterable[Entry]) -> tuple[list[Entry], bool]:
 
 
 def _in_words(at: datetime | None, time_zone: str) -> str:
-    return dates.instant(at, page_language(), time_zone) if at else ""
+    return dates.instant(at, active_language(), time_zone) if at else ""

@@ -13,7 +13,8 @@ from django.http.response import HttpResponseBase
 
 from agreement import conf
 from agreement.acceptance import consents
-from agreement.editions.display import DisplayedEdition, page_language, text_language
+from agreement.conf import active_language
+from agreement.editions.display import DisplayedEdition, text_language
 from agreement.evidence import export_user
 from agreement.evidence.bundle import bundle_response
 from agreement.models import Acceptance, Agreement, Withdrawal
@@ -36,7 +37,7 @@ class AgreementEffect:
     def withdrawn_at(self) -> str:
         """When the withdrawal took effect, in words of the page's language."""
         at = self.withdrawal and self.withdrawal.effective_at
-        return dates.instant(at, page_language(), self.displayed.edition.agreement.time_zone) if at else ""
+        return dates.instant(at, active_language(), self.displayed.edition.agreement.time_zone) if at else ""
 
 
 @account_page("GET", "HEAD", "POST")

@@ -12,7 +12,7 @@ from django.db.models import Count, Func
 from django.db.models.functions import TruncHour
 from django.utils.translation import gettext
 
-from agreement.editions.display import page_language
+from agreement.conf import active_language
 from agreement.models import Acceptance, Edition
 from agreement.text import dates
 
@@ -84,7 +84,7 @@ def _chart(days: Counter[date], zone: str, *, complete: bool) -> AcceptanceChart
         height = counts[day] * HEIGHT / highest
         bars.append(
             ChartBar(
-                day=dates.day(datetime.combine(day, time(12), ZoneInfo(zone)), page_language(), zone),
+                day=dates.day(datetime.combine(day, time(12), ZoneInfo(zone)), active_language(), zone),
                 count=counts[day],
                 x=f"{place * width:.2f}",
                 y=f"{HEIGHT - height:.2f}",

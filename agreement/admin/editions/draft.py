@@ -29,8 +29,8 @@ from agreement.admin.editions.fields import (
     values,
 )
 from agreement.admin.editions.page import EditionView
+from agreement.conf import active_language
 from agreement.editions.changes import message_language
-from agreement.editions.display import page_language
 from agreement.models import AuditEntry, Edition
 from agreement.models.audit import AuditAction
 from agreement.models.autosave import Autosave
@@ -197,7 +197,7 @@ def writing_context(request: HttpRequest, edition: Edition) -> dict[str, Any]:
     context: dict[str, Any] = {"writing": True, "has_file_field": True}
     autosave = unsaved(request, edition)
     if autosave and "autosave" not in request.GET and request.method == "GET":
-        at = dates.instant(autosave.at, page_language(), edition.agreement.time_zone)
+        at = dates.instant(autosave.at, active_language(), edition.agreement.time_zone)
         context |= {"autosave": autosave, "autosave_at": at}
     return context
 

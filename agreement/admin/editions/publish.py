@@ -30,7 +30,7 @@ from agreement.admin.editions.forecast import sending_forecast
 from agreement.admin.editions.page import EditionView, find_locked, may, redirect_to_edition
 from agreement.admin.editions.preview import as_published, notice_content, promised_from, send_test_mail
 from agreement.admin.rights import STATE_ACTIONS, explain_denied
-from agreement.editions.display import page_language
+from agreement.conf import active_language
 from agreement.models import Edition, EditionError
 from agreement.models.publishing import MAX_AHEAD, MIN_EFFECTIVE_FROM, require_second_person
 from agreement.models.succession import State
@@ -247,10 +247,10 @@ class PublishQuestion:
             "binding_from": binding and moment(binding.effective_from, self.zone),
             "scheduled": scheduled,
             "scheduled_from": scheduled and moment(scheduled.effective_from, self.zone),
-            "promised": self.promised and dates.instant(self.promised, page_language(), self.zone),
+            "promised": self.promised and dates.instant(self.promised, active_language(), self.zone),
             "chosen": chosen,
             "forecast": sending_forecast(self.edition, chosen, binding),
-            "zone": f"{dates.zone(self.now, page_language(), self.zone)}, {self.zone}",
+            "zone": f"{dates.zone(self.now, active_language(), self.zone)}, {self.zone}",
             "now": moment(self.now, self.zone),
             "previews": [(code, *self._mail(code, chosen)) for code in languages.LANGUAGES],
         }

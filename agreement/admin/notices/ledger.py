@@ -24,7 +24,7 @@ from agreement.admin.base import (
     moment,
 )
 from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeActionView, ProgressView, reason_in_words
-from agreement.editions.display import page_language
+from agreement.conf import active_language
 from agreement.models import Delivery, Notice, NoticeText
 from agreement.text import dates
 
@@ -87,7 +87,7 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
         url = reverse(f"{self.admin_site.name}:agreement_notice_sending", args=[notice.pk])
         rows = notice.progress.all()
         counts = {"sent": sum(row.sent for row in rows), "audience": sum(row.audience for row in rows)}
-        numbers = {name: dates.format_number(count, page_language()) for name, count in counts.items()}
+        numbers = {name: dates.format_number(count, active_language()) for name, count in counts.items()}
         return format_html('<a href="{}">{}</a>', url, gettext("%(sent)s of %(audience)s sent") % numbers)
 
     @admin.display(description=_("deliveries"))

@@ -27,7 +27,7 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf
 from agreement.admin.base import AdminView, moment, redirect_missing
 from agreement.admin.rights import explain_denied
-from agreement.editions.display import page_language
+from agreement.conf import active_language
 from agreement.models import ChannelState, Notice, Progress
 from agreement.models.notices import (
     ACCOUNT_GONE,
@@ -174,7 +174,7 @@ def _rate(row: Progress) -> str:
     if not row.began_at or not row.latest_at or row.latest_at - row.began_at < timedelta(seconds=1):
         return ""
     rate = round((speed(row) or 0) * 3600)
-    return gettext("%(count)s an hour") % {"count": dates.format_number(rate, page_language())} if rate else ""
+    return gettext("%(count)s an hour") % {"count": dates.format_number(rate, active_language())} if rate else ""
 
 
 class NoticeView(AdminView):

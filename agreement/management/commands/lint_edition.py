@@ -6,9 +6,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.utils.translation import get_language
 
 from agreement import conf
+from agreement.conf import active_language
 from agreement.management import command_error, read_source
 from agreement.models import Edition
 from agreement.text import languages
@@ -40,8 +40,7 @@ class Command(BaseCommand):
             messages = lint(read_all(files), previous=read_all(previous) or None, **conf.lint_options())
         else:
             raise command_error("Either an id, or both files.", "lint_edition ID, or lint_edition --kk FILE --ru FILE.")
-        site = (get_language() or "en").partition("-")[0]
-        self.write(messages, language or (site if site in MESSAGE_LANGUAGES else "en"), options["format"])
+        self.write(messages, language or active_language(), options["format"])
         if any(message.severity == "error" for message in messages):
             sys.exit(1)
 

@@ -1,0 +1,46 @@
+"""Rows about a user that outlive the account: they are then found by a pseudonym."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from agreement.models import pseudonyms
+from agreement.models.fields import PRESERVE_EVIDENCE, InstantField, UserKey
+
+Row = TypeVar("Row", bound=models.Model, covariant=True)
+
+
+class PersonalQuerySet(models.QuerySet[Row]):
+    """Rows about a user, with the columns ``user``, ``pseudonym`` and ``pseudonym_key``."""
+
+    def for_user_key(self, user_key: UserKey) -> Self:
+        """The rows of that user, found by pseudonym after the account was deleted, if the site has the key."""
+        return self.filter(pseudonyms.rows_of(user_key))
+
+
+class Personal(models.Model):
+    """The columns of a row about a user: a link to the account, and a pseudonym after its deletion."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=PRESERVE_EVIDENCE,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("user"),
+    )
+    pseudonym = models.CharField(_("pseudonym"), max_length=64, blank=True, editable=False)
+    pseudonym_key = models.CharField(_("key of the pseudonym"), max_length=32, blank=True, editable=False)
+    account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
+    # From this moment the personal columns are empty. They can only be emptied together with setting it.
+    erased_at = InstantField(_("erased"), null=True, blank=True, editable=False)
+
+    if TYPE_CHECKING:
+        user_id: UserKey
+
+    class Meta:
+        abstract = True
