@@ -1,31 +1,8 @@
 """What a process remembers between requests. Every cache of the app is registered here, and ``clear()`` empties all.
 
-Nothing remembered can be wrong for longer than the table says. Emptying costs time only: each entry is made again when
-it is next needed. ``flush`` empties all, because rows disappear under a running process; a forked process begins empty,
-because it may use another database.
-
-=================================== ============================ ================= ================================
-name                                key                          bound             right
-=================================== ============================ ================= ================================
-``conf``                            the dict ``AGREEMENT``       1                 as long as the dict is equal
-``text.clauses.parse``              the text                     64                always
-``models.deliveries._claim_sql``    the database's vendor        2                 always
-``models.deliveries._update_sql``   columns, vendor              4                 always
-``editions.timeline``               (all agreements)             1                 for one second
-``editions.redlines``               two digests, language        500, 5 M letters  always
-``editions.citations._sealed``      digest and dates, zone       16                always
-``editions.citations._quoted``      the same, language, clause   256               always
-``editions.citations._log_once``    the message                  64                (logs once)
-``editions.pdf._rendered``          the HTML page                4                 always
-``editions.pdf._weasyprint``        (the library)                1                 always
-``editions.pdf._closed_fetcher``    (an object)                  1                 always
-``acceptance.known``                session, user                50,000 each       until an edition takes effect,
-                                                                                   or a second after a withdrawal
-``views.cache``                     address, host, language,     16 MB             ``PAGE_SECONDS``, and until an
-                                    version of the timelines                       edition's moment
-``views.verify``                    the edition's digest         all editions      always
-``admin.agreements._zones``         (the zones' names)           1                 until the system is updated
-=================================== ============================ ================= ================================
+``agreement/README.md`` lists the caches, each with its key, its bound and for how long an entry is right. ``flush``
+empties all, because rows disappear under a running process. A forked process begins with empty caches, because it may
+use another database.
 """
 
 from __future__ import annotations

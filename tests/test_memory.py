@@ -44,8 +44,9 @@ def test_every_cache_is_registered_and_every_registered_cache_is_listed():
                 found.add(f"{name}.{key}")
 
     assert found == memory.names(), "Register each cache of a module with agreement.memory."
-    listed = {line.split("``")[1] for line in (memory.__doc__ or "").splitlines() if line.startswith("``")}
-    assert listed == memory.names(), "List each cache in the table of agreement/memory.py."
+    table = (ROOT / "agreement/README.md").read_text(encoding="utf-8").partition("## What a process remembers")[2]
+    listed = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
+    assert listed == memory.names(), "List each cache in the last table of agreement/README.md."
 
 
 def test_clear_empties_every_cache():
