@@ -166,6 +166,15 @@ def test_requests_for_the_same_pdf_render_it_once():
     assert pdf._rendered.cache_info().misses == 1
 
 
+def test_a_pdf_is_made_when_no_other_one_is_being_made(monkeypatch):
+    monkeypatch.setattr(pdf, "_rendered", str.encode)
+    monkeypatch.setattr(pdf, "MAX_WAIT_SECONDS", 0.01)
+    with pdf._one_at_a_time, pytest.raises(pdf.RendererBusy):
+        pdf.render("page")
+    assert pdf.render("page") == b"page"
+    assert not pdf._one_at_a_time.locked()
+
+
 @with_renderer
 @pytest.mark.django_db
 def test_a_long_wait_for_the_renderer_gives_503(client, monkeypatch):
@@ -177,12 +186,13 @@ def test_a_long_wait_for_the_renderer_gives_503(client, monkeypatch):
     assert client.get(f"{HERE}editions/1.kk.pdf").status_code == 200
 
 
-@with_renderer
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "more", ["сөз " * 30_000, "- сөз\n" * 2_000, "ұ" * 2_000], ids=["long", "many lines", "an endless word"]
 )
-def test_a_text_too_long_to_render_has_no_pdf(client, more):
+def test_a_text_too_long_to_render_has_no_pdf(client, more, monkeypatch):
+    monkeypatch.setattr(pdf, "_weasyprint", object)  # Whether it is installed here or not.
+    assert pdf.is_available(factories.KK)
     texts = {"kk": f"{factories.KK}\n\n{more}", "ru": f"{factories.RU}\n\n{more}"}
     factories.published(**texts)
     assert client.get(f"{HERE}editions/1.kk.pdf").status_code == 404

@@ -65,10 +65,9 @@ def test_a_test_database_is_recognised_by_the_name_that_django_gives_it(engine, 
 
 @pytest.mark.parametrize(("primary", "expected"), [("checks", True), ("portal", False)])
 def test_a_mirror_is_a_test_database_when_its_primary_is(primary, expected):
-    pytest.importorskip("psycopg", reason="needs psycopg: pip install '.[postgres]'")
     test = {"TEST": {"NAME": "checks"}}
-    mirror = {"ENGINE": POSTGRESQL, "NAME": primary, "TEST": {"MIRROR": "default"}}
-    handler = ConnectionHandler({"default": {"ENGINE": POSTGRESQL, "NAME": primary} | test, "replica": mirror})
+    mirror = {"ENGINE": SQLITE, "NAME": primary, "TEST": {"MIRROR": "default"}}
+    handler = ConnectionHandler({"default": {"ENGINE": SQLITE, "NAME": primary} | test, "replica": mirror})
     with mock.patch("agreement.testing.connections", handler):
         assert is_test_database(handler["replica"]) is expected
 

@@ -320,6 +320,18 @@ def test_a_lease_is_renewed_while_its_worker_works(mailbox, monkeypatch):
 
 
 @pytest.mark.django_db
+def test_a_worker_whose_time_is_over_gives_the_rest_of_its_batch_back(mailbox, monkeypatch):
+    factories.users(3)
+    factories.published()
+    dispatch.fan_out(Notice.objects.get())
+    monkeypatch.setattr(batch.Worker, "out_of_time", lambda self: self.counts.sent == 1)
+
+    assert dispatch.deliver().sent == 1
+
+    assert Delivery.objects.due().filter(lease="", attempts=0).count() == 2
+
+
+@pytest.mark.django_db
 def test_the_audience_is_the_sites(mailbox, settings):
     factories.users(3)
     settings.AGREEMENT = {**settings.AGREEMENT, "AUDIENCE": "tests.notices.test_dispatch.first_user"}

@@ -31,6 +31,28 @@ def test_the_seal_guards_exactly_the_unique_keys_of_the_model(seal):
     assert sorted(key for key, _also in seal.keys) == sorted(unique_keys(MODELS[seal.model]))
 
 
+@pytest.mark.parametrize("seal", triggers.SEALS, ids=lambda seal: seal.model)
+def test_both_databases_seal_the_same_columns(seal):
+    """Neither needs the other's server: this reads the statements."""
+    model = MODELS[seal.model]
+    columns = {str(field.column) for field in model._meta.concrete_fields}
+    update = next(sql for name, sql in triggers._wanted("sqlite", seal, model).items() if name.endswith("_update"))
+    frozen = {column for column in columns if f'OLD."{column}" IS NOT NEW."{column}"' in update}
+    function = triggers._postgresql(seal)
+    if seal.frozen:
+        assert frozen == {name for name in columns if f'NEW."{name}" IS DISTINCT FROM OLD."{name}"' in function}
+    else:
+        assert "to_jsonb(NEW)" in function
+        assert columns - frozen == {name for name in columns if f" - '{name}'" in function}
+    for now, sql in (("strftime", update), ("clock_timestamp()", function)):
+        assert (now in sql) == ("{now}" in seal.forbidden)
+
+    created = triggers._create("postgresql", seal, model)
+    for name in triggers._wanted("postgresql", seal, model):
+        assert any(f"CREATE TRIGGER {name} " in sql for sql in created)
+        assert any(f"DROP TRIGGER IF EXISTS {name} " in sql for sql in triggers._drop("postgresql", seal, model))
+
+
 # The triggers themselves.
 
 NAMES = [

@@ -10,6 +10,7 @@ from django.template import Context, Template
 from django.test import RequestFactory
 from django.utils import timezone
 
+from agreement.editions.timeline import current_timelines
 from agreement.models import Acceptance, AcceptanceKind, Notice
 from agreement.models.notices import NoticeRead
 from tests.support import factories
@@ -120,6 +121,16 @@ def test_where_coming_editions_are_hidden_their_notices_are_too(reader, settings
     published("будущий", effective_from=timezone.now() + timedelta(days=3))
     assert "/editions/2/" in reader.get(HERE).content.decode()
     settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
+    page = reader.get(HERE).content.decode()
+    assert "/editions/1/" in page
+    assert "/editions/2/" not in page
+
+
+def test_a_notice_that_another_process_published_a_moment_ago_waits_for_its_edition_to_be_known(reader, monkeypatch):
+    published("первый")
+    before = current_timelines()
+    published("второй")
+    monkeypatch.setattr("agreement.views.account.fresh_timelines", lambda: before)
     page = reader.get(HERE).content.decode()
     assert "/editions/1/" in page
     assert "/editions/2/" not in page
