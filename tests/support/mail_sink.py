@@ -1,7 +1,7 @@
 """A mail server as fast as Python can be one, in a process of its own: takes everything, counts, keeps nothing.
 
-``python -m tests.support.mail_sink PORT [MILLISECONDS]`` answers after that many milliseconds; a line on standard input
-is answered with the number of messages taken.
+``python -m tests.support.mail_sink PORT MILLISECONDS [away]`` takes so many milliseconds for a message; ``away``: for
+every reply, as a server does that is far away. A line on standard input is answered with the number of messages taken.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ taken = 0
 class Session(asyncio.Protocol):
     """The few words of SMTP that smtplib says."""
 
-    def __init__(self, delay: float) -> None:
-        self.delay, self.buffer, self.in_data = delay, b"", False
+    def __init__(self, delay: float, *, away: bool) -> None:
+        self.delay, self.away, self.buffer, self.in_data = delay, away, b"", False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -37,7 +37,7 @@ class Session(asyncio.Protocol):
                     return
                 self.buffer, self.in_data = rest, False
                 taken += 1
-                self.later(b"250 taken\r\n")
+                self.reply(b"250 taken\r\n", self.delay)
                 continue
             line, end, rest = self.buffer.partition(b"\r\n")
             if not end:
@@ -46,25 +46,25 @@ class Session(asyncio.Protocol):
             verb = line[:4].upper()
             if verb == b"DATA":
                 self.in_data = True
-                self.transport.write(b"354 go on\r\n")
+                self.reply(b"354 go on\r\n")
             elif verb == b"QUIT":
                 self.transport.write(b"221 bye\r\n")
                 self.transport.close()
             elif verb == b"EHLO":
                 self.transport.write(b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
             else:
-                self.transport.write(b"250 OK\r\n")
+                self.reply(b"250 OK\r\n")
 
-    def later(self, answer: bytes) -> None:
-        if self.delay:
-            asyncio.get_running_loop().call_later(self.delay, self.transport.write, answer)
+    def reply(self, answer: bytes, delay: float = 0.0) -> None:
+        if delay := self.delay if self.away else delay:
+            asyncio.get_running_loop().call_later(delay, self.transport.write, answer)
         else:
             self.transport.write(answer)
 
 
-async def serve(port: int, delay: float) -> None:
+async def serve(port: int, delay: float, *, away: bool) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Session(delay), "127.0.0.1", port)
+    server = await loop.create_server(lambda: Session(delay, away=away), "127.0.0.1", port)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
 
@@ -98,9 +98,9 @@ class Sink:
 
 
 @contextmanager
-def sink(*, milliseconds: int = 0, port: int = 0) -> Iterator[Sink]:
+def sink(*, milliseconds: int = 0, away: bool = False, port: int = 0) -> Iterator[Sink]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.mail_sink", str(port), str(milliseconds)],
+        [sys.executable, "-m", "tests.support.mail_sink", str(port), str(milliseconds), *(["away"] if away else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -114,4 +114,4 @@ def sink(*, milliseconds: int = 0, port: int = 0) -> Iterator[Sink]:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]) / 1000 if len(sys.argv) > 2 else 0.0))
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]) / 1000, away="away" in sys.argv))
