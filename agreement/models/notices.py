@@ -39,6 +39,7 @@ def enqueue_on_commit(*, using: str) -> None:
 #: Why a delivery was skipped, in the words of the ledger.
 CANCELLED, IN_EFFECT = "edition cancelled", "in effect already"
 NOT_IN_AUDIENCE = "no longer in the audience"
+NO_ADDRESS, INVALID_ADDRESS = "no address", "invalid address"
 ACCOUNT_GONE, INACTIVE, ENDED, REMOVED = "account deleted", "inactive", "agreement ended", "channel removed"
 #: The edition was cancelled after the worker died that was sending the notice.
 PERHAPS_SENT = "edition cancelled, perhaps sent"

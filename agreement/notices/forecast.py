@@ -9,12 +9,17 @@ from datetime import datetime, timedelta
 from django.db.models import Sum
 from django.utils import timezone
 
+from agreement import conf
 from agreement.models import ChannelState, Notice, NoticeKind, Progress, channel_state, rate_limits
-from agreement.models.notices import notice_due_at
+from agreement.models.notices import INVALID_ADDRESS, NO_ADDRESS, notice_due_at
 from agreement.models.rate_limits import RateLimit
+from agreement.notices.audience import count_by_language
+from agreement.notices.channels import Channel
 
 #: Messages per second, assumed where no notice was sent yet from which the speed could be measured.
 DEFAULT_SPEED = 20.0
+#: Up to so many recipients are counted; more are taken to be as many as the last notice had.
+COUNTED_UP_TO = 2000
 #: The speed of a channel is measured from a notice of which at least so many messages were sent.
 MEASURABLE = 1000
 
@@ -68,6 +73,37 @@ def forecast(
         before_effect=notified_by(effective_from),
         before_notice=notified_by(effective_from - timedelta(days=notice_days)),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipients:
+    """The users to whom a channel would send a notice now."""
+
+    total: int
+    unreachable: int
+    """Users of the audience without an address to which the channel can send."""
+    by_language: dict[str, int]
+    """The total by the language of the notice (``kk``, ``ru``, ``mul``); empty if it was not counted."""
+
+
+def recipients(channel: Channel) -> Recipients:
+    """How many users the channel would notify now: counted up to ``COUNTED_UP_TO``, and above it as many as the last
+    notice had, so that the cost does not depend on the number of users. 2 queries, or 3 if there are more users.
+
+    A site with more users that never sent a notice counts them (2 more queries, which read all users).
+    """
+    audience = conf.audience().order_by()
+    users = audience[: COUNTED_UP_TO + 1].count()
+    if users > COUNTED_UP_TO:
+        last = Progress.objects.filter(channel=channel.name, notice__kind=NoticeKind.PUBLISHED, waiting=0, sent__gt=0)
+        if row := last.order_by("-notice").first():
+            skipped: dict[str, int] = row.reasons.get("skipped", {})
+            unreachable = skipped.get(NO_ADDRESS, 0) + skipped.get(INVALID_ADDRESS, 0)
+            return Recipients(total=row.audience - unreachable, unreachable=unreachable, by_language={})
+        users = audience.count()
+    counts = count_by_language(channel.reachable(audience))
+    total = sum(counts.values())
+    return Recipients(total=total, unreachable=users - total, by_language=counts)
 
 
 def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:

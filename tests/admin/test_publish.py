@@ -406,6 +406,24 @@ def test_the_page_counts_the_recipients_by_language_without_those_who_have_no_ad
     assert "3 users have no address to which it can be sent." in page
 
 
+def test_of_many_users_the_page_takes_the_numbers_of_the_last_notice_and_counts_nobody(publisher, monkeypatch):
+    monkeypatch.setattr("agreement.notices.forecast.COUNTED_UP_TO", 5)
+    edition = factories.draft()
+    factories.users(9)
+    page = words(publisher.get(at("edition_publish", edition.pk)))
+    assert "e-mail Kazakh 3 e-mail Russian 3 e-mail Kazakh and Russian 3" in page, "there is no last notice"
+
+    last = factories.published(slug="other").notices.get()
+    reasons = {"skipped": {"no address": 900, "invalid address": 100, "inactive": 50}}
+    last.progress.create(channel="email", sent=9_000, failed=1, skipped=1_050, reasons=reasons)
+    with CaptureQueriesContext(connection) as captured:
+        page = words(publisher.get(at("edition_publish", edition.pk)))
+    assert "e-mail all about 9,051, as of the last notice" in page
+    assert "1,000 users have no address to which it can be sent." in page
+    counts = [query["sql"] for query in captured if "COUNT(" in query["sql"] and "auth_user" in query["sql"]]
+    assert all("LIMIT 6" in sql for sql in counts)
+
+
 def test_the_page_forecasts_when_sending_begins_and_ends_and_who_is_notified_in_time(publisher, settings):
     settings.AGREEMENT = {
         **settings.AGREEMENT,

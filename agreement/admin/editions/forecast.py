@@ -7,14 +7,12 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from agreement import conf
 from agreement.admin.base import moment
 from agreement.admin.notices.progress import CHANNEL_LABELS
 from agreement.models import Edition, NoticeKind, Progress
 from agreement.models.notices import NOTICE_LANGUAGES, notice_due_at
-from agreement.notices.audience import count_by_language
 from agreement.notices.channels import Channel, site_channels
-from agreement.notices.forecast import forecast
+from agreement.notices.forecast import forecast, recipients
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +21,7 @@ class ChannelForecast:
 
     channel: str
     languages: list[tuple[str, int]]
-    """(language, how many users)."""
+    """(language, how many users); empty if the number of users is taken from the last notice."""
     recipients: int
     unreachable: int
     """Users without an address that the channel can send to."""
@@ -48,25 +46,24 @@ class SendingForecast:
 
 
 def sending_forecast(edition: Edition, effective_from: datetime | None, binding: Edition | None) -> SendingForecast:
-    """2 queries, of which one counts all users; and per channel 5, of which one counts all users, and 1 for each notice
-    that waits.
+    """1 query, and per channel at most 9 and 1 for each notice that waits. None depends on the number of users, but for
+    the first notice of a site with more than ``COUNTED_UP_TO`` users.
 
     ``effective_from`` is the moment chosen or proposed; ``None`` means at once. ``binding`` is the edition in force,
     which promises days of notice.
     """
     now, zone = timezone.now(), edition.agreement.time_zone
-    audience = conf.audience()
-    users, languages = audience.count(), dict(NOTICE_LANGUAGES)
+    languages = dict(NOTICE_LANGUAGES)
     days = binding.notice_days if binding and effective_from else 0
     unsent = Progress.objects.filter(
         notice__edition__agreement=edition.agreement_id, notice__kind__in=[NoticeKind.PUBLISHED, NoticeKind.REMINDER]
     )
 
     def channel_forecast(channel: Channel) -> ChannelForecast:
-        counts = count_by_language(channel.reachable(audience))
+        found = recipients(channel)
         expected = forecast(
             channel=channel.name,
-            recipients=sum(counts.values()),
+            recipients=found.total,
             effective_from=effective_from or now,
             notice_days=days,
             agreement=edition.agreement_id,
@@ -74,9 +71,9 @@ def sending_forecast(edition: Edition, effective_from: datetime | None, binding:
         )
         return ChannelForecast(
             channel=str(CHANNEL_LABELS.get(channel.name, channel.name)),
-            languages=[(str(languages[code]), count) for code, count in counts.items()],
-            recipients=expected.recipients,
-            unreachable=users - expected.recipients,
+            languages=[(str(languages[code]), count) for code, count in found.by_language.items()],
+            recipients=found.total,
+            unreachable=found.unreachable,
             ends=moment(expected.ends_at, zone),
             before_effect=expected.before_effect,
             before_notice=expected.before_notice,

@@ -35,6 +35,8 @@ from agreement.models.notices import (
     ENDED,
     IN_EFFECT,
     INACTIVE,
+    INVALID_ADDRESS,
+    NO_ADDRESS,
     NOT_IN_AUDIENCE,
     PERHAPS_SENT,
     REMOVED,
@@ -47,8 +49,8 @@ CHANNEL_LABELS = {"email": _("e-mail")}
 #: The reasons in the ledger, in words. A channel of the host gives its reasons in its own words.
 REASON_LABELS = {
     "": _("other reasons"),
-    "no address": _("no address"),
-    "invalid address": _("invalid address"),
+    NO_ADDRESS: _("no address"),
+    INVALID_ADDRESS: _("invalid address"),
     CANCELLED: _("the edition was cancelled"),
     PERHAPS_SENT: _("the edition was cancelled; sending had broken off, perhaps after it was sent"),
     IN_EFFECT: _("the edition is in effect already"),

@@ -17,7 +17,7 @@ from agreement import conf
 from agreement.management import command_error, parse_instant
 from agreement.models import Edition, Notice
 from agreement.notices.channels import site_channels
-from agreement.notices.forecast import Forecast, forecast
+from agreement.notices.forecast import Forecast, forecast, recipients
 
 
 class Command(BaseCommand):
@@ -78,7 +78,7 @@ class Command(BaseCommand):
         return [
             forecast(
                 channel=channel.name,
-                recipients=channel.reachable(conf.audience()).count(),
+                recipients=recipients(channel).total,
                 effective_from=at if at and at.tzinfo else timezone.now(),
                 notice_days=binding.notice_days if binding else 0,
                 agreement=edition.agreement_id,

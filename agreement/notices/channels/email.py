@@ -22,6 +22,7 @@ from django.utils.encoding import punycode
 from agreement import conf
 from agreement.models import Delivery, Notice, NoticeText
 from agreement.models.deliveries import LEASE
+from agreement.models.notices import INVALID_ADDRESS, NO_ADDRESS
 from agreement.notices.channels.base import Channel, Deferred, Refused, Unavailable
 from agreement.notices.channels.smtp import UNSAFE, Conversation, wire
 from agreement.notices.letters import NoticeContent, letter
@@ -61,8 +62,8 @@ class EmailChannel(Channel):
 
     def unreachable(self, address: str) -> str:
         if not address:
-            return "no address"
-        return "" if is_address(address) else "invalid address"
+            return NO_ADDRESS
+        return "" if is_address(address) else INVALID_ADDRESS
 
     def send(self, delivery: Delivery, address: str, text: NoticeText) -> None:
         address = ascii_domain(address)
