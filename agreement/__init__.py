@@ -1,1 +1,1 @@
-"""Every edition of a site's user agreement, in Kazakh and Russian: published, sealed, announced, provable."""
+"""A Django app that publishes, seals and announces the editions of user agreements, and proves who accepted them."""

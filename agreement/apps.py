@@ -33,7 +33,10 @@ class AgreementConfig(AppConfig):
 
 
 def reinstall_seal(*, using: str, **kwargs: Any) -> None:
-    """After every ``migrate``, give a table that was rebuilt its triggers again."""
+    """After every ``migrate``, install the triggers of the seal if any is missing.
+
+    SQLite drops the triggers of a table that it rebuilds.
+    """
     from agreement.seal import triggers
 
     connection = connections[using]
@@ -42,7 +45,7 @@ def reinstall_seal(*, using: str, **kwargs: Any) -> None:
 
 
 def make_groups(*, using: str, **kwargs: Any) -> None:
-    """After every ``migrate``, create the ready groups with the permissions that exist by then."""
+    """After every ``migrate``, create the ready groups with their permissions."""
     from agreement import groups
 
     groups.make_groups(using=using)

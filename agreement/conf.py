@@ -31,16 +31,17 @@ class Conf:
     while it is empty."""
 
     USER_EMAIL: str | Combinable = ""
-    """Where a user's address is: a field path (``"profile__mail"``) or an ORM expression.
+    """Where a user's mail address is: a field path (``"profile__mail"``) or an ORM expression.
     Default: the user model's ``EMAIL_FIELD``."""
 
     USER_LANGUAGE: str | Combinable | None = None
-    """Where a user's language is: a field path or an ORM expression giving ``"kk"``, ``"ru"``, ``"kk-KZ"``…
-    ``None`` or an unknown value: notices go out in Kazakh, then Russian, in one mail."""
+    """Where a user's language is: a field path or an ORM expression that gives ``"kk"``, ``"ru"``, ``"kk-KZ"``…
+    ``None`` or an unknown value: notices are sent in Kazakh, then Russian, in one mail."""
 
     USER_ACTIVE_AT: str | Combinable | None = "last_login"
     """Where the moment of a user's last activity is: a field path or an ORM expression. The most recently active users
-    are notified first. ``None``, or a field that the user model lacks: in the order of keys."""
+    are notified first. If it is ``None``, or if the user model lacks the default field, users are notified in the order
+    of their primary keys."""
 
     AUDIENCE: str = "agreement.notices.audience.active_users"
     """Dotted path of a callable without arguments that returns the users to notify, as a ``QuerySet``."""
@@ -50,7 +51,7 @@ class Conf:
     a person can pause the notice. The audience is written meanwhile. ``timedelta(0)``: no delay."""
 
     REMINDER_DAYS: int = 0
-    """Days before its effect on which users are reminded of an announced edition. 0: never."""
+    """How many days before an announced edition takes effect users are reminded of it. 0: never."""
 
     CHANNELS: tuple[str, ...] = ("agreement.notices.channels.EmailChannel",)
     """Dotted paths of the channels by which every notice is sent."""
@@ -60,15 +61,15 @@ class Conf:
     rolling window of its length, over all workers and notices. Default: as fast as the server accepts messages."""
 
     SENDING_SUSPENDED: bool = False
-    """Send nothing and write no audience. For a restored database, until a person has compared the ledger with the mail
-    server's log (``agreement.notices.dispatch.reconcile()``)."""
+    """If true, nothing is sent and no audience is written. Set it for a restored database, until a person has compared
+    the ledger with the mail server's log (``agreement.notices.dispatch.reconcile()``)."""
 
     ENQUEUE: str | None = "agreement.tasks.enqueue"
     """Dotted path of the callable that is called after the commit that created notices. ``None``: nothing is called,
     and ``deliver_notices --watch`` finds the work."""
 
     SENDERS: int = 1
-    """How many tasks share the sending: as many as the task engine has free workers."""
+    """How many tasks send at the same time. Set it to the number of free workers of the task engine."""
 
     FROM_EMAIL: str = ""
     """The ``From`` address of notices. Default: ``DEFAULT_FROM_EMAIL``."""
@@ -84,13 +85,13 @@ class Conf:
     """Alias in Django's ``MAILERS`` (6.1 and later) of the mail server for notices."""
 
     TIME_ZONE: str = ""
-    """Zone of a new agreement's dates, ``"Asia/Almaty"``. Default: the site's ``TIME_ZONE``."""
+    """The time zone of a new agreement, ``"Asia/Almaty"``. Default: the site's ``TIME_ZONE``."""
 
     PREVAILING_LANGUAGE: str = ""
-    """What a new draft states: ``"kk"``, ``"ru"`` or ``""`` (none stated)."""
+    """The prevailing language of a new draft: ``"kk"``, ``"ru"`` or ``""`` (none stated)."""
 
     NOTICE_DAYS: int = 0
-    """What a new draft states: days between the publication of the *next* edition and its effect."""
+    """What a new draft promises: days between the publication of the *next* edition and its effect."""
 
     RETENTION_YEARS: int = 3
     """What a new draft states: years for which personal data is stored after the agreement with a user ends."""
@@ -126,8 +127,8 @@ class Conf:
     """May users accept an announced edition before it takes effect?"""
 
     EXEMPT: tuple[str, ...] = ()
-    """What a user who has not accepted can still reach, besides what is always reachable: names of views (``"health"``,
-    ``"api:status"``), namespaces (``"accounts:"``) or paths (``"/healthz"``, ``"/media/"``)."""
+    """Pages that a user who has not accepted can reach, besides those that are always reachable: names of views
+    (``"health"``, ``"api:status"``), namespaces (``"accounts:"``) or paths (``"/healthz"``, ``"/media/"``)."""
 
     EXEMPT_STAFF: bool = False
     """May staff use the site without acceptance?"""
@@ -140,7 +141,7 @@ class Conf:
     """Must the publisher be a person other than the last author of the draft?"""
 
     LINT_RULES: tuple[str, ...] = ()
-    """Dotted paths of further lint rules: callables from ``agreement.text.lint.Texts`` to messages."""
+    """Dotted paths of further lint rules: callables that take ``agreement.text.lint.Texts`` and return messages."""
 
     LINT_SILENCED: tuple[str, ...] = ()
     """Ids of warnings that the lint does not report, ``"agreement.L017"``. Errors can't be silenced."""
@@ -174,15 +175,15 @@ KEYS = tuple(one.name for one in fields(Conf))
 
 
 def stored() -> Mapping[str, Any]:
-    """The dict of the site, unchecked. A value of another kind counts as empty; a check names it."""
+    """``settings.AGREEMENT`` as it is written. Any value but a mapping counts as empty; a system check reports it."""
     value = getattr(settings, "AGREEMENT", {})
     return value if isinstance(value, Mapping) else {}
 
 
 def get() -> Conf:
-    """The settings in force now. Unknown keys are ignored: ``agreement.E001`` names them.
+    """The present settings. Unknown keys are ignored: ``agreement.E001`` names them.
 
-    The result is cached until a setting changes, because it is read several times per request and once per letter.
+    The result is cached until ``AGREEMENT`` changes, because it is read several times per request and once per letter.
     """
     global _last
     value, last = stored(), _last
@@ -208,14 +209,17 @@ def lint_options() -> dict[str, Any]:
 
 
 def active_language() -> str:
-    """The language of the page or command at hand, without its region: ``kk``, ``ru``, or another one, for which
-    dates and messages of the lint are in English.
+    """The active language without its region: ``kk``, ``ru``, or another one, for which dates and messages of the lint
+    are in English; ``""`` if translations are off.
     """
     return (get_language() or "").partition("-")[0]
 
 
 def audience() -> QuerySet[Model]:
-    """The users to notify, as the site defines them. Raises ``ImproperlyConfigured`` if it gives no plain queryset."""
+    """The users to notify, as ``AUDIENCE`` defines them. The queryset is not evaluated.
+
+    Raises ``ImproperlyConfigured`` if ``AUDIENCE`` does not return a queryset of users, or returns a slice or a union.
+    """
     path = get().AUDIENCE
     callable_: Callable[[], object] = import_string(path)
     users = callable_()
@@ -229,19 +233,19 @@ def audience() -> QuerySet[Model]:
 
 
 def user_email() -> Combinable:
-    """An expression on the user model that gives the address."""
+    """An expression on the user model for the mail address."""
     source = get().USER_EMAIL or getattr(get_user_model(), "EMAIL_FIELD", "") or "email"
     return F(source) if isinstance(source, str) else source
 
 
 def user_language() -> Combinable | None:
-    """An expression on the user model that gives the language; ``None`` if the site does not know it."""
+    """An expression on the user model for the language; ``None`` if the site does not store it."""
     source = get().USER_LANGUAGE
     return F(source) if isinstance(source, str) and source else (source or None)
 
 
 def user_active_at() -> Combinable | None:
-    """An expression on the user model that gives the moment of the last activity; ``None`` if it is not known."""
+    """An expression on the user model for the moment of the last activity; ``None`` if the site does not store it."""
     source = get().USER_ACTIVE_AT
     if source == Conf().USER_ACTIVE_AT and source not in {field.name for field in get_user_model()._meta.fields}:
         return None
@@ -249,27 +253,27 @@ def user_active_at() -> Combinable | None:
 
 
 def from_email() -> str:
-    """The address notices come from."""
+    """The ``From`` address of notices."""
     return get().FROM_EMAIL or settings.DEFAULT_FROM_EMAIL
 
 
 def time_zone() -> str:
-    """The name of the zone a new agreement's dates are in."""
+    """The name of the time zone of a new agreement."""
     return get().TIME_ZONE or settings.TIME_ZONE
 
 
 def prevailing_language() -> str:
-    """A new draft's ``prevailing_language``."""
+    """The ``prevailing_language`` of a new draft."""
     return get().PREVAILING_LANGUAGE
 
 
 def notice_days() -> int:
-    """A new draft's ``notice_days``."""
+    """The ``notice_days`` of a new draft."""
     return get().NOTICE_DAYS
 
 
 def retention_years() -> int:
-    """A new draft's ``retention_years``."""
+    """The ``retention_years`` of a new draft."""
     return get().RETENTION_YEARS
 
 

@@ -24,17 +24,17 @@ from agreement.text import languages
 
 
 class AcceptanceFormMixin(forms.BaseForm):
-    """Put it before the form that makes a user: ``class SignUp(AcceptanceFormMixin, UserCreationForm)``.
+    """Adds acceptance to a form that creates a user: ``class SignUp(AcceptanceFormMixin, UserCreationForm)``.
 
-    It asks about every agreement in force that users accept on this site, or about those of ``agreements`` (slugs). It
-    also asks for the consents to data of ``CONSENTS``, each by a checkbox of its own. The answers are recorded in the
+    The form asks about every agreement in force that users accept on this site, or about those of ``agreements``
+    (slugs). It also asks for each consent of ``CONSENTS``, by a checkbox of its own. The answers are recorded in the
     transaction that saves the user. If another edition is in force by then, the form has an error and displays the new
-    text, unticked. The mixin works with any form whose ``save()`` returns the user, also with django-allauth's. After
-    ``save(commit=False)``, call ``accept(user)`` yourself.
+    text, unticked. The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth.
+    After ``save(commit=False)``, call ``accept(user)`` yourself.
     """
 
     agreements: tuple[str, ...] = ()
-    #: Set it to record the IP address and the browser, if the site records them.
+    #: The request of the form. If it is set, the IP address and the browser are recorded, if the site records them.
     request: HttpRequest | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -112,8 +112,10 @@ class AcceptanceFormMixin(forms.BaseForm):
         return user
 
     def accept(self, user: SiteUser) -> None:
-        """Record that the user accepted what the form displayed, and gave the consents that they ticked. Raises
-        :class:`~agreement.models.StaleEditionError`, which the middleware answers by 409.
+        """Record that the user accepted the displayed editions and gave the consents that they ticked.
+
+        Raises :class:`~agreement.models.StaleEditionError` if another edition took effect meanwhile. The middleware
+        answers it with status 409.
         """
         for displayed in self.editions.values():
             Acceptance.objects.record(

@@ -1,8 +1,8 @@
-"""What a process remembers between requests. Every cache of the app is registered here, and ``clear()`` empties all.
+"""The registry of what a process remembers between requests. Every cache of the app is registered here.
 
-``agreement/README.md`` lists the caches, each with its key, its bound and for how long an entry is right. ``flush``
-empties all, because rows disappear under a running process. A forked process begins with empty caches, because it may
-use another database.
+``agreement/README.md`` lists the caches, each with its key, its size and for how long an entry is right. The command
+``flush`` empties all of them, because it deletes rows under a running process. A forked process begins with empty
+caches, because it may use another database.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _caches: dict[str, Callable[[], None]] = {}
 
 
 def register(module: str, clear: Callable[[], None]) -> None:
-    """Register what empties the cache of a module: ``register(__name__, clear)``."""
+    """Register the function that empties the cache of a module: ``register(__name__, clear)``."""
     _caches[module.removeprefix("agreement.")] = clear
 
 
 def remembered(function: Function) -> Function:
-    """Register a function that ``functools.cache`` or ``lru_cache`` decorates."""
+    """Register the cache of a function that ``functools.cache`` or ``lru_cache`` decorates. Returns the function."""
     register(f"{function.__module__}.{function.__qualname__}", function.cache_clear)
     return function
 

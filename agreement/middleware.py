@@ -1,4 +1,4 @@
-"""``"agreement.middleware.AgreementMiddleware"``: it stands directly after Django's ``AuthenticationMiddleware``."""
+"""The middleware. In ``MIDDLEWARE`` it is directly after Django's ``AuthenticationMiddleware``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class AgreementMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if self.sees_session_user:
             gate.mark_session_user(request)
-        # Before any code reads the parameters, as the check of a form's token does.
+        # This is before any code that reads the parameters, such as the check of a form's CSRF token.
         response = answers.unknown_charset(request) or self.get_response(request)
-        # A page without a view, such as one of Django's flatpages, which replace a 404: it has not been checked yet.
+        # A page without a view has not been checked yet: for example a flatpage, which replaces a 404.
         if request.resolver_match is None and response.status_code == 200:
             return gate.check(request, self.get_response) or response
         return response
@@ -40,10 +40,10 @@ class AgreementMiddleware:
 
     @classmethod
     def _follows_authentication(cls, middleware: Sequence[str]) -> bool:
-        """Is ``request.user``, when this middleware gets a request, what Django's session authentication has set?
+        """When this middleware gets a request, has only Django's session authentication set ``request.user``?
 
-        It is if nothing stands between the two but middleware of Django that sets no user. Other middleware could set
-        a user from another source. The user of each request is then loaded, which is always right but costs more.
+        Yes, if there is no middleware between the two, or only middleware of Django that sets no user. Other middleware
+        could set a user from another source. Then the user is loaded for each request, which costs more.
         """
         own = f"{cls.__module__}.{cls.__qualname__}"
         before = list(middleware)[: middleware.index(own)] if own in middleware else []

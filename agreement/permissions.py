@@ -11,14 +11,14 @@ from agreement.acceptance.gate import pending
 class HasAccepted:
     """A permission for class-based views of APIs, in the form that Django REST framework's permissions have.
 
-    ``permission_classes = [HasAccepted]``: a request of a user who has not accepted everything is answered 403, and
+    With ``permission_classes = [HasAccepted]``, the answer to a user who has not accepted everything has status 403.
     ``message`` names what they must accept.
     """
 
     message = ""
     code = "not_accepted"
 
-    # ``request`` is of a class of the framework, which this app does not need.
+    # The class of ``request`` is in the framework, which this app does not import.
     def has_permission(self, request: Any, view: object) -> bool:
         to_accept = pending(request)
         self.message = what_to_accept(to_accept) if to_accept else ""

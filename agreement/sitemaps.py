@@ -1,4 +1,4 @@
-"""Agreements in the site's ``sitemap.xml``, each page with its languages: ``{"agreements": AgreementSitemap}``."""
+"""The pages of agreements in the site's ``sitemap.xml``, in each language: ``{"agreements": AgreementSitemap}``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agreement.editions.timeline import current_timelines
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page, and when what it says last changed."""
+    """A page, by the name and arguments of its address, and the moment when its content last changed."""
 
     name: str
     args: tuple[object, ...]
@@ -27,7 +27,10 @@ class Page:
 
 
 class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run time.
-    """Of each agreement: the edition in force, the archive, every public edition, what it changed. 1 query, or none."""
+    """The pages of each agreement: the edition in force, the archive, every public edition and its changes.
+
+    At most 1 query, that of the timelines.
+    """
 
     alternates = True
 

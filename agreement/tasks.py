@@ -13,7 +13,7 @@ from django.utils import timezone
 try:
     from django.tasks import task
 except ImportError:
-    # Django 5.2. The backport has the same API under a class of its own, which mypy takes for a second definition.
+    # Django 5.2. The backport has the same API in a class of its own, which mypy takes for a second definition.
     from django_tasks import task  # type: ignore[no-redef]
 
 from agreement import conf
@@ -21,10 +21,10 @@ from agreement.notices import dispatch
 
 #: Seconds that one task works before it enqueues the next, so that no worker of the engine is busy for hours.
 TASK_SECONDS = 20
-#: How long to wait after a fault that stops all work, a database's included: a person must correct it.
+#: How long to wait after a fault that stops all work, such as one of the database. A person must correct it.
 FAULT_DELAY = timedelta(minutes=1)
-#: How far in the future a task may be scheduled. RabbitMQ takes back what a worker keeps longer than half an hour
-#: (``consumer_timeout``), Redis after an hour (``visibility_timeout``).
+#: How far in the future a task may be scheduled. RabbitMQ redelivers a task that a worker holds for more than half an
+#: hour (``consumer_timeout``), and Redis after an hour (``visibility_timeout``).
 MAX_DEFER = timedelta(minutes=15)
 
 
@@ -39,20 +39,20 @@ _thread = _ThreadState()
 
 @task()
 def deliver_notices() -> None:
-    """Send what is due for ``TASK_SECONDS``, then enqueue a task for the rest: now, or for the moment at which the rest
-    is due if the engine can defer.
+    """Send what is due for ``TASK_SECONDS``, then enqueue a task for the rest: now, or, if the engine can defer tasks,
+    for the moment at which the rest is due.
 
-    If the engine can't defer, or the database fails the task and may not even take the next one, then
-    ``deliver_notices --watch`` finds the work.
+    If the engine can't defer tasks, or if a fault of the database prevents the next task, ``deliver_notices --watch``
+    finds the work.
     """
     _thread.enqueued = True
-    if _thread.running:  # The immediate engine runs a task where it is enqueued: the outer call continues below.
+    if _thread.running:  # The immediate engine runs a task inside the call that enqueues it: the outer call continues.
         return
     _thread.running = True
     try:
         while _thread.enqueued:
             _thread.enqueued = False
-            # The immediate engine runs the task inside a publisher's request, which never waits for a later moment.
+            # With the immediate engine this is the request of a publisher, which must not wait for a later moment.
             if at := _work(time.monotonic() + TASK_SECONDS, wait=not _thread.enqueuing):
                 _enqueue_one(at)
     except Error:
@@ -64,9 +64,10 @@ def deliver_notices() -> None:
 
 
 def _work(deadline: float, *, wait: bool) -> datetime | None:
-    """Send what is due until the deadline; return when the next work is due.
+    """Send what is due until the deadline, a value of ``time.monotonic()``. Returns when the next work is due; ``None``
+    if there is none.
 
-    With ``wait``, work that falls due before the deadline is waited for.
+    With ``wait``, it waits for work that is due before the deadline.
     """
     while True:
         counts = dispatch.work(deadline=deadline)
@@ -82,7 +83,7 @@ def _work(deadline: float, *, wait: bool) -> datetime | None:
 
 
 def enqueue(at: datetime | None = None) -> None:
-    """Enqueue ``SENDERS`` tasks: there may be something to send, now or at that moment."""
+    """Enqueue ``SENDERS`` tasks that send what is due, now or at that moment."""
     for _sender in range(conf.get().SENDERS):
         _enqueue_one(at)
 

@@ -1,7 +1,7 @@
-"""For the tests of sites that install the app: opens the seal, on a test database only.
+"""For the tests of sites that install the app: opens the seal, but only on a test database.
 
 ``TransactionTestCase``, ``LiveServerTestCase``, pytest-django's ``transactional_db`` and ``manage.py flush`` do not
-need this: the app's own ``flush`` command opens the seal for them.
+need this. The app's own ``flush`` command opens the seal for them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from agreement.seal import triggers
 
 @contextmanager
 def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Let a test change or delete sealed rows. Afterwards the triggers are always in place again.
+    """Let a test change or delete sealed rows. Afterwards the triggers are always installed again.
 
-    Inside a transaction an error undoes what was done since the seal was opened. Raises ``RuntimeError`` on a database
-    that is not a test database.
+    Inside a transaction, an error rolls back everything since the seal was opened. Raises ``RuntimeError`` on a
+    database that is not a test database.
     """
     connection = connections[using]
     if not is_test_database(connection):
@@ -36,7 +36,7 @@ def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     if not triggers.any_installed(connection):
         yield
         return
-    # Not get_model(): a test case with available_apps may hide the app, but its triggers stand.
+    # Not get_model(): a test case with available_apps may hide the app, but its triggers remain.
     with triggers.opened(connection, apps.get_registered_model):
         yield
 
@@ -44,9 +44,8 @@ def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
 def is_test_database(connection: BaseDatabaseWrapper) -> bool:
     """Was this database made for tests? Only its name decides, because a shell does not know of a test run.
 
-    Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones
-    (``test --parallel``), for a mirror of such a database, and for any name that begins as Django's own do,
-    with ``test_``.
+    Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones (``test --parallel``), for a
+    mirror of such a database, and for any name that begins with ``test_``, as Django's own names do.
     """
     name, test = str(connection.settings_dict["NAME"] or ""), connection.settings_dict["TEST"]
     if connection.vendor == "sqlite" and (name == ":memory:" or "mode=memory" in name):
@@ -58,7 +57,7 @@ def is_test_database(connection: BaseDatabaseWrapper) -> bool:
         return str(primary.settings_dict["NAME"]) == name and is_test_database(primary)
     if not test["NAME"]:
         return False
-    # A clone's number stands before an SQLite file's extension, and at the end of any other name.
+    # The number of a clone is before the extension of an SQLite file, and at the end of any other name.
     path = PurePath(str(test["NAME"]))
     stem, suffix = (str(path.with_suffix("")), path.suffix) if connection.vendor == "sqlite" else (str(path), "")
     return bool(re.fullmatch(rf"{re.escape(stem)}(_\d+)?{re.escape(suffix)}", name))

@@ -1,12 +1,12 @@
 """The languages of an edition, for django-modeltranslation.
 
 The package has one list of languages for the whole site, and makes a column for each of them. The migrations of this
-app have Kazakh and Russian columns only. Therefore the registration below shows the package these two languages alone,
-and a site may translate its own models into more.
+app have only Kazakh and Russian columns. Therefore the package sees only these two languages during the registration
+below, and a site may translate its own models into more.
 
 The package also lets the base columns (``title``, ``body``, …) follow the active language on every read and save, which
-would change a sealed row. ``KazakhMirror`` replaces that behaviour. Nothing in the public interface of the package does
-either; the tests of this module fail if a new version of the package breaks them.
+would change a sealed row. ``KazakhMirror`` replaces that behaviour. The public interface of the package can do neither;
+the tests of this module fail if a new version of the package breaks them.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from agreement.text.languages import LANGUAGES
 
 @contextmanager
 def registering_in(languages: tuple[str, ...]) -> Iterator[None]:
-    """Show the package those languages alone, if the site has them."""
+    """Inside this context, the package sees only those of these languages that the site has."""
     site_languages = list(modeltranslation.AVAILABLE_LANGUAGES)
     modeltranslation.AVAILABLE_LANGUAGES[:] = [code for code in languages if code in site_languages]
     try:
@@ -41,7 +41,7 @@ with registering_in(LANGUAGES):
 
 
 class KazakhMirror(TranslationFieldDescriptor):  # type: ignore[misc]  # The package has no types.
-    """A base column: the Kazakh text whatever language is active, so that no save and no reload changes it."""
+    """A base column, which is always the Kazakh text. Therefore no active language changes it on a save or a reload."""
 
     def __get__(self, edition: Any, owner: Any = None) -> Any:
         if not isinstance(edition, Edition):  # The class, or the package's stand-in for a row of values().
@@ -49,7 +49,7 @@ class KazakhMirror(TranslationFieldDescriptor):  # type: ignore[misc]  # The pac
         return getattr(edition, f"{self.field.name}_{LANGUAGES[0]}") or ""
 
     def __set__(self, edition: Any, value: Any) -> None:
-        edition.__dict__[self.field.name] = value  # As stored, for verify().
+        edition.__dict__[self.field.name] = value  # As stored, for models.verification.
 
 
 for _name in EditionTranslation.fields:

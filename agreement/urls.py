@@ -1,6 +1,6 @@
 """The public addresses, under any prefix: ``path("agreements/", include("agreement.urls"))``.
 
-They are permanent: notices, manifests and other people's pages name them.
+They must never change, because notices and pages of other sites contain them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from agreement.views import acceptance, data, editions, feeds, memento, notices,
 
 
 class NumberConverter:
-    """An edition's number, written in one way only; ten digits hold every number a database can."""
+    """The number of an edition without leading zeros. Ten digits are enough for every number in the database."""
 
     regex = "[1-9][0-9]{0,9}"
 
@@ -24,7 +24,7 @@ class NumberConverter:
 
 
 class LanguageConverter:
-    """A language editions are written in."""
+    """A language that editions are written in."""
 
     regex = "|".join(languages.LANGUAGES)
 

@@ -30,20 +30,22 @@ class Comparison:
 
     @cached_property
     def redline(self) -> Redline:
+        """The redline in the language of the new edition. No query if the process remembers it."""
         return redlines.sealed_redline(self.old.edition, self.new.edition, self.new.language)
 
     @property
     def sides(self) -> tuple[DisplayedEdition, DisplayedEdition]:
+        """The old edition and the new one."""
         return self.old, self.new
 
     @property
     def summary(self) -> str:
-        """One sentence: "4 clauses changed, 2 added, 1 deleted, 5 renumbered"."""
+        """The changes in one sentence in the language of the page, such as "4 clauses changed, 2 added"."""
         return sentences.summary(self.redline, message_language())
 
     @property
     def html(self) -> SafeString:
-        """The changes, one unit below the other."""
+        """The changes as HTML, one unit below the other."""
         return redline_html(self.redline, self.new.language)
 
     @cached_property
@@ -53,7 +55,7 @@ class Comparison:
 
     @property
     def has_unchanged_rows(self) -> bool:
-        """Does the table have rows of unchanged units, which are closed until the reader opens them?"""
+        """Does the table have rows of unchanged units? They are collapsed until the reader opens them."""
         return any(row.source.kind == "same" for row in self.rows)
 
 
@@ -63,11 +65,11 @@ class ComparisonRow:
 
     source: table.Row
     anchor: str
-    """Its id in the page: the number, or ``was-`` and the number for a deleted clause; ``""`` for no id."""
+    """The id of the row in the page: the number, or ``was-`` and the number for a deleted clause; ``""`` for no id."""
 
     @classmethod
     def from_row(cls, row: table.Row, taken: set[str]) -> ComparisonRow:
-        """``taken`` are the ids of earlier rows; the id of this row is added."""
+        """The row, with an id that is not in ``taken``, the ids of earlier rows. The new id is added to ``taken``."""
         number = row.unit.number if row.kind != "same" else ""
         anchor = f"was-{number}" if number and row.change.deleted else number
         anchor = "" if anchor in taken else anchor
@@ -76,16 +78,17 @@ class ComparisonRow:
 
     @property
     def name(self) -> str:
+        """The name of the unit at the beginning of a sentence: "Clause 2.3"."""
         return capfirst(unit_name(self.source.unit))
 
     @property
     def facts(self) -> list[str]:
-        """The facts about the unit in words: reworded, formerly 4.1."""
+        """The facts about the unit in words, such as "reworded" and "formerly 4.1"."""
         return [_fact_in_words(self.source.change, fact) for fact in sentences.facts(self.source.change)]
 
     @property
     def runs(self) -> list[Run]:
-        """The number and the words of both editions."""
+        """The runs of the number and the words, from the old edition to the new one."""
         change = self.source.change
         old, new = (f"{unit.label} " if unit and unit.label else "" for unit in (change.old, change.new))
         number = [Run("equal", new)] if old == new else [Run("delete", old), Run("insert", new)]
@@ -93,11 +96,12 @@ class ComparisonRow:
 
     @property
     def old_runs(self) -> list[Run]:
+        """The runs that give the number and the words of the old edition."""
         return [run for run in self.runs if run.kind != "insert"]
 
     @property
     def unchanged_sentence(self) -> str:
-        """Names the unchanged units that the row stands for."""
+        """The sentence of a row of unchanged units, which names them: "Clauses 1.1–1.4: unchanged"."""
         first, last = self.source.first, self.source.last
         if last:
             return _("Clauses %(first)s–%(last)s: unchanged") % {"first": first, "last": last}
@@ -111,16 +115,18 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class MarkedUnit:
-    """A unit of the text as the page of an edition displays it, with the mark of its change in the margin."""
+    """A unit of the text as the page of an edition displays it, with a mark of its change in the margin."""
 
     html: str
+    """``""`` for a deleted unit."""
     number: str = ""
-    """The number of a clause, which has a counterpart in the other language; ``""`` for any other unit."""
+    """The number of a clause, which the page links to its counterpart in the other language; ``""`` for other units."""
     change: Change | None = None
+    """``None`` if the unit is unchanged or changes are not marked."""
 
     @property
     def mark(self) -> str:
-        """One or two words; ``""`` for no mark."""
+        """The text of the mark, such as "changed" or "formerly 4.1"; ``""`` for no mark."""
         change = self.change
         if change is None:
             return ""
@@ -136,12 +142,12 @@ class MarkedUnit:
 
     @property
     def has_details(self) -> bool:
-        """Does the mark open to a redline? Not for a unit that was only added, moved or renumbered."""
+        """Can the reader open the mark to see a redline? Not if the unit was only added, moved or renumbered."""
         return self.change is not None and (self.change.deleted or self.change.text_changed)
 
     @property
     def other_facts(self) -> str:
-        """The other facts about a clause whose words changed."""
+        """If the words of the unit changed, the other facts about it, such as "formerly 4.1"; else ``""``."""
         if self.change is None or not self.change.text_changed:
             return ""
         others = [fact for fact in sentences.facts(self.change) if fact not in {"reworded", "reformatted"}]
@@ -149,7 +155,7 @@ class MarkedUnit:
 
     @property
     def anchor(self) -> str:
-        """The id of the change in the page of changes."""
+        """The id of the change in the page of changes; ``""`` if it has none."""
         if self.change is None:
             return ""
         number = self.change.unit.number
@@ -157,24 +163,24 @@ class MarkedUnit:
 
 
 def comparison_rows(redline: Redline) -> list[ComparisonRow]:
-    """The redline as rows of a comparative table."""
+    """The rows of the comparative table of a redline."""
     taken: set[str] = set()
     return [ComparisonRow.from_row(row, taken) for row in table.rows(redline)]
 
 
 def redline_html(redline: Redline, language: str, *, whole: bool = False) -> SafeString:
-    """The redline of texts in that language, one unit below the other. ``whole`` includes the unchanged units.
+    """The redline as HTML, one unit below the other. ``language`` is that of the texts.
 
-    Empty if there is nothing to display.
+    ``whole`` includes the unchanged units. Empty if there is nothing to display.
     """
     context = {"rows": comparison_rows(redline), "language": language, "whole": whole}
     return SafeString(render_to_string("agreement/partials/redline.html", context).strip())
 
 
 def marked_units(document: clauses.Document, redline: Redline | None) -> Iterator[MarkedUnit]:
-    """The units of the document in order, each with its change. A deleted clause stands where it stood.
+    """Yield the units of the document in order, each with its change. A deleted unit is at its old place.
 
-    ``redline`` leads to this document; without a redline nothing is marked.
+    The new text of ``redline`` is this document. If it is ``None``, no unit is marked.
     """
     parts = iter(zip(document.units, document.parts, strict=True))
     if redline is None:
@@ -190,7 +196,7 @@ def marked_units(document: clauses.Document, redline: Redline | None) -> Iterato
 
 
 def unit_name(unit: clauses.Clause) -> str:
-    """The name of a unit in a sentence: "clause 2.3", «2.3-тармақ», «подпункт 2) пункта 1.1»."""
+    """The name of a unit in a sentence, in the active language: "clause 2.3", «подпункт 2) пункта 1.1»."""
     whole, _dash, item = unit.number.partition("-")
     if unit.kind in {"section", "clause", "subclause"} and whole and not item:
         pattern = {
@@ -200,7 +206,7 @@ def unit_name(unit: clauses.Clause) -> str:
         }[unit.kind]
         return pattern % {"number": whole}
     if unit.kind in {"subclause", "item"}:
-        # The letter of an item in a sub-clause: «2) б)».
+        # An item in a sub-clause is named with its sub-clause: «2) б)».
         above = unit.parent.partition("-")[2]
         label = f"{above}) {unit.label}" if unit.kind == "item" and above else unit.label
         if whole in {"", "0"}:
@@ -217,7 +223,7 @@ def _clause_number(unit: clauses.Clause) -> str:
 
 
 def message_language() -> str:
-    """The language of the page if redlines and the lint have messages in it, else English."""
+    """The language of messages about redlines: the active language if it is ``kk``, ``ru`` or ``en``, else ``en``."""
     return active_language() if active_language() in sentences.PHRASES else "en"
 
 

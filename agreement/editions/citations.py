@@ -1,10 +1,10 @@
 """Agreements on other pages of the site: an address, a sentence of validity, a quoted clause, a banner of new editions.
 
-Sealed editions never change, so a process remembers the few that pages cite. Then nothing here costs a query; inside a
-transaction the dates cost one.
+Sealed editions never change, so a process remembers those that pages cite. Then the functions make no query but that of
+the timelines, once per second; inside a transaction, once per call.
 
-A publication must not break a page. If a template names a clause that the edition in force does not have, this is an
-error while ``DEBUG`` is on; otherwise it is a line in the log and a link to the agreement.
+A publication must not break a page. If a template names a clause that the edition in force does not have, it is an
+error while ``DEBUG`` is on. Otherwise a line is written to the log, and the page displays a link to the agreement.
 """
 
 from __future__ import annotations
@@ -36,28 +36,29 @@ logger = logging.getLogger("agreement")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
-    """A clause of the edition in force, for a page elsewhere; in a template by itself, a quotation with its source.
+    """A clause of the edition in force, for another page. A template displays it as a quotation with its source.
 
-    Where the edition has no such clause, ``text`` and ``html`` are empty and ``path`` leads to the agreement.
+    If the edition has no such clause, ``text`` and ``html`` are empty and ``path`` leads to the agreement.
     """
 
     number: str
     """The requested number, ``"2.3"``."""
     label: str
-    """As printed: ``"2.3."``."""
+    """The number as it is printed: ``"2.3."``."""
     text: str
-    """Its own words, without those of its sub-clauses and without Markdown."""
+    """The words of the clause itself, without its sub-clauses and without Markdown."""
     html: SafeString
     """The clause with its sub-clauses, without ids; its links lead to the page of the agreement."""
     path: str
-    """Its permanent address: that of the edition, with the clause's anchor."""
+    """The permanent address of the clause: that of the edition, with the anchor of the clause."""
     title: str
-    """Of the agreement."""
+    """The title of the agreement."""
     edition: int | None
+    """The number of the edition; ``None`` if no edition was found."""
     language: str
-    """Of ``text``, ``html`` and ``title``."""
+    """The language of ``text``, ``html`` and ``title``."""
     clauses: tuple[Citation, ...] = ()
-    """The units directly in it."""
+    """The numbered units directly in the clause."""
 
     def __html__(self) -> str:
         return render_to_string("agreement/partials/citation.html", {"clause": self}).strip()
@@ -67,9 +68,10 @@ class Citation:
 
 
 def agreement_path(slug: str = "", *, app: str | None = None) -> str:
-    """The address of the edition in force. Without a slug: the site's only agreement, or the list of agreements.
+    """The address of the edition in force of the agreement with that slug.
 
-    ``app`` is the namespace of the page that shows the link.
+    Without a slug, it is that of the site's only agreement, or of the list of agreements. In all functions here,
+    ``app`` is the URL namespace of the page that contains the link.
     """
     timeline = None if slug else _timeline("", timezone.now(), '{% agreement_url "SLUG" %}')
     slug = slug or (timeline.slug if timeline else "")
@@ -82,9 +84,10 @@ def notices_path(*, app: str | None = None) -> str:
 
 
 def validity_sentence(slug: str = "") -> str:
-    """The edition in force and its validity in one or two sentences; before the first edition, the announced one.
+    """The number and the validity of the edition in force, in sentences in the active language.
 
-    ``""`` if there is neither.
+    If none is in force, those of the announced edition; ``""`` if there is none either. Without a slug: the site's only
+    agreement.
     """
     at = timezone.now()
     timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}')
@@ -96,7 +99,12 @@ def validity_sentence(slug: str = "") -> str:
 
 
 def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) -> Citation:
-    """That section, clause or sub-clause of the edition in force. Raises ``TemplateSyntaxError`` for a float."""
+    """The section, clause or sub-clause with that number of the edition in force. Without a slug: the site's only
+    agreement.
+
+    Raises ``TemplateSyntaxError`` for a number that is not a string, because ``2.10`` would be ``2.1``; and for an
+    unknown agreement or clause while ``DEBUG`` is on.
+    """
     if not isinstance(number, str):
         msg = f'{number!r} is no clause: write its number in quotes, {{% agreement_clause "2.10" %}}.'
         raise TemplateSyntaxError(msg)
@@ -116,16 +124,20 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BannerEdition:
-    """An edition in the banner: it is announced, or took effect a few days ago."""
+    """An edition for a banner: it is announced, or took effect a few days ago."""
 
     displayed: DisplayedEdition
     path: str
+    """The address of the edition."""
     changes: str
     """The address of its changes; ``""`` for a first edition."""
 
 
 def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -> list[BannerEdition]:
-    """The announced editions, and those that replaced another within that many days, of one agreement or of all."""
+    """The announced editions, and those that replaced another edition within the last ``days``.
+
+    They are of the agreement with that slug; without a slug, of all agreements.
+    """
     at = timezone.now()
     agreements = current_timelines().agreements
     found = []
@@ -146,7 +158,9 @@ def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -
 
 
 def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
-    """The agreement with that slug, or the only one; ``None`` if there is none, or several without a slug."""
+    """The timeline of the agreement with that slug; without a slug, of the only one. ``None`` if there is none, or if
+    there are several and no slug. ``example`` is the template tag for the message.
+    """
     public = {slug: timeline for slug, timeline in current_timelines().agreements.items() if timeline.public(at)}
     if slug in public or not public:
         return public.get(slug)
@@ -171,7 +185,7 @@ def _display(timeline: Timeline, dated: EditionDates, at: datetime) -> Displayed
 @remembered
 @lru_cache(maxsize=16)
 def _sealed(dated: EditionDates, time_zone: str) -> Edition:
-    """The edition with those dates. The key has its digest, so no other edition is returned for it. 1 query."""
+    """The edition with these dates. The key of the cache contains its digest, so the text is always right. 1 query."""
     found: Edition = Edition.objects.select_related("agreement").get(pk=dated.pk)
     return found
 
@@ -223,5 +237,5 @@ def _report(message: str) -> None:
 @remembered
 @lru_cache(maxsize=64)
 def _log_once(message: str) -> None:
-    """Log a message once for each process: a page may be requested often."""
+    """Log a message once for each process, because a page may be requested often."""
     logger.warning(message)

@@ -17,28 +17,30 @@ from agreement.text import clauses, dates, languages
 
 
 def text_language(prevailing: str = "") -> str:
-    """The language of the texts on the page: the page's own where editions have it, else ``prevailing`` or Kazakh."""
+    """The language of the texts on the page: the active language if editions have it, else ``prevailing`` or Kazakh."""
     language = active_language()
     return language if language in languages.LANGUAGES else prevailing or languages.LANGUAGES[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayedEdition:
-    """An edition as a page in the active language displays it at one instant."""
+    """An edition as a page displays it at one instant. Its sentences and moments are in the active language."""
 
     edition: Edition
     at: datetime
+    """The instant at which the page is displayed."""
     state: State
     language: str
-    """Of the text: the page's language, or the prevailing one where an edition has no text in that."""
+    """The language of the text, ``kk`` or ``ru``: see :func:`text_language`."""
     predecessor: EditionDates | None
-    """The edition that it replaced, or will replace."""
+    """The edition that it replaced, will replace or would have replaced; ``None`` for the first edition."""
     successor: EditionDates | None
-    """The edition that replaced it, or will replace it; ``None`` for a later one that the site does not display yet."""
+    """The edition that replaced it or will replace it; ``None`` if there is none, or if the site does not display it
+    yet."""
 
     @classmethod
     def from_timeline(cls, edition: Edition, timeline: Timeline, at: datetime) -> DisplayedEdition:
-        """``edition`` is one of the timeline's. No query."""
+        """The edition as it is displayed at that instant. ``edition`` must be in the timeline. No query."""
         dated = next(dated for dated in timeline.editions if dated.pk == edition.pk)
         state, successor = timeline.state(dated, at), timeline.successor(dated)
         if successor and state != State.SUPERSEDED and not conf.get().SHOW_SCHEDULED:
@@ -54,27 +56,32 @@ class DisplayedEdition:
 
     @property
     def title(self) -> str:
+        """The title in ``language``."""
         return self._text("title")
 
     @property
     def approval(self) -> str:
+        """The approval in ``language``."""
         return self._text("approval")
 
     @property
     def summary(self) -> str:
+        """The summary of the changes in ``language``."""
         return self._text("summary")
 
     @property
     def document(self) -> clauses.Document:
+        """The parsed text in ``language``."""
         return clauses.parse(self._text("body"))
 
     @property
     def sections(self) -> list[clauses.Clause]:
+        """The sections of the text, for a table of contents."""
         return [clause for clause in self.document.clauses if clause.kind == "section"]
 
     @property
     def validity(self) -> str:
-        """When the edition binds, bound or would have bound, and what it replaced: one or two sentences."""
+        """When the edition binds, bound or would have bound, and which edition it replaced: one or two sentences."""
         predecessor = self.predecessor
         replaced = {
             State.SCHEDULED: _("It will replace edition %(number)s."),
@@ -113,7 +120,7 @@ class DisplayedEdition:
 
     @property
     def prevails(self) -> str:
-        """Which text decides where the two differ, in a sentence; empty where the edition states none."""
+        """The sentence that names the prevailing language; ``""`` if the edition states none."""
         return {
             "kk": _("Where the texts differ, the Kazakh text prevails."),
             "ru": _("Where the texts differ, the Russian text prevails."),
@@ -121,7 +128,7 @@ class DisplayedEdition:
 
     @property
     def foreign(self) -> str:
-        """Why the text is in another language than the page; empty where it is not."""
+        """The sentence that explains why the text is in another language than the page; ``""`` if it is not."""
         if self.language == active_language():
             return ""
         return {
@@ -131,24 +138,28 @@ class DisplayedEdition:
 
     @property
     def effective(self) -> str:
+        """The moment of effect in words."""
         return self._instant(self.edition.effective_from)
 
     @property
     def since(self) -> str:
-        """The day it takes effect, or took."""
+        """The day of effect in words."""
         at = self.edition.effective_from
         return dates.day(at, active_language(), self.edition.agreement.time_zone) if at else ""
 
     @property
     def published(self) -> str:
+        """The moment of publication in words."""
         return self._instant(self.edition.published_at)
 
     @property
     def recorded(self) -> str:
+        """The moment when the edition was sealed, in words."""
         return self._instant(self.edition.recorded_at)
 
     @property
     def cancelled(self) -> str:
+        """The moment of cancellation in words; ``""`` if it was not cancelled."""
         return self._instant(self.edition.cancelled_at)
 
     def _text(self, name: str) -> str:
@@ -158,7 +169,9 @@ class DisplayedEdition:
         return dates.instant(at, active_language(), self.edition.agreement.time_zone) if at else ""
 
     def _moment(self, name: str, at: datetime | None, case: dates.Case) -> dict[str, str]:
-        """The parts of a moment, each by itself: languages put them, and bend them, in their own ways."""
+        """The day, the clock time and the zone of a moment, as values of a sentence: ``name``, ``name_clock`` and
+        ``name_zone``. They are separate, because each language has its own order and cases.
+        """
         if at is None:
             return {}
         zone = self.edition.agreement.time_zone
@@ -170,9 +183,11 @@ class DisplayedEdition:
 
 
 def editions_in_force(at: datetime | None = None) -> list[DisplayedEdition]:
-    """The edition in force of each agreement, in the order of their slugs. 1 query, besides the timelines."""
+    """The edition in force of each agreement at that instant (now), in the order of their slugs. 1 query, besides that
+    of the timelines.
+    """
     at = at or timezone.now()
-    # By the timelines and not by a query: one that is a second newer would find an edition that they do not contain.
+    # The timelines decide which edition is in force. A query could find a newer edition, which they do not contain yet.
     timelines = sorted(current_timelines().agreements.values(), key=lambda timeline: timeline.slug)
     binding = {edition.pk: timeline for timeline in timelines if (edition := timeline.in_force(at))}
     rows = Edition.objects.select_related("agreement").in_bulk(binding)

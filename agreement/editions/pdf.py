@@ -1,7 +1,7 @@
-"""An edition as a PDF, where the site has the ``pdf`` extra (WeasyPrint and the system's Pango).
+"""An edition as a PDF, if the site has the extra ``pdf`` (WeasyPrint) and the system library Pango.
 
-The renderer is given words and one stylesheet of ours, and may open nothing: no address, no file. The bytes depend on
-the text, its dates and the machine's fonts alone, so every process of a site gives the same.
+The renderer gets an HTML page and one stylesheet. It can open no address and no file. The PDF depends only on the page,
+the stylesheet and the fonts of the machine, so every process of a site makes the same bytes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from agreement.memory import remembered
 
 logger = logging.getLogger("agreement")
 
-#: What may become a PDF. The time it takes grows with the square of lines and of long words, and no agreement has so
-#: many: at these limits it is a few seconds, and the browser prints whatever is beyond them.
+#: The largest text that can become a PDF. Rendering time grows with the square of the number of lines and of the length
+#: of long words. At these limits it is a few seconds, and no agreement is so large. A larger text has no PDF, and
+#: readers print the page. The last limit is on the sum of the squared lengths of words of more than 60 characters.
 MAX_CHARACTERS, MAX_LINES, MAX_LONG_WORDS = 100_000, 1_500, 1_000_000
-#: How long a request waits for those before it, seconds.
+#: How long a request waits for the renderings before it.
 MAX_WAIT_SECONDS = 10.0
 STYLE = "agreement/pdf.css"
 
@@ -29,11 +30,11 @@ _one_at_a_time = Lock()
 
 
 class RendererBusy(Exception):
-    """Others are being made, and it is better to ask again than to wait."""
+    """Other PDFs are being rendered. The client should try again later."""
 
 
 def is_available(text: str) -> bool:
-    """Is there a PDF of an edition with this text?"""
+    """Can an edition with this text have a PDF: is the text within the limits, and is the renderer installed?"""
     if len(text) > MAX_CHARACTERS or text.count("\n") > MAX_LINES:
         return False
     long = sum(len(word) ** 2 for word in text.split() if len(word) > 60)
@@ -41,7 +42,9 @@ def is_available(text: str) -> bool:
 
 
 def render(page: str) -> bytes:
-    """The PDF of that HTML page. One is made at a time in a process; raises :class:`Busy` after ``PATIENCE``."""
+    """The PDF of that HTML page. A process renders one at a time. Raises :class:`RendererBusy` after
+    ``MAX_WAIT_SECONDS`` of waiting.
+    """
     if not _one_at_a_time.acquire(timeout=MAX_WAIT_SECONDS):
         raise RendererBusy
     try:
@@ -51,7 +54,7 @@ def render(page: str) -> bytes:
 
 
 @remembered
-@lru_cache(maxsize=4)  # Whoever waited for the same one finds it here.
+@lru_cache(maxsize=4)  # A request that waited for the same page finds its PDF here.
 def _rendered(page: str) -> bytes:
     weasyprint = _weasyprint()
     nothing = _closed_fetcher()
@@ -64,7 +67,7 @@ def _rendered(page: str) -> bytes:
 @remembered
 @cache
 def _weasyprint() -> Any:
-    """The library, or ``None`` where it is not installed, or finds no Pango (which is an ``OSError``)."""
+    """The library; ``None`` if it is not installed, or if it does not find Pango (which is an ``OSError``)."""
     try:
         import weasyprint
     except (ImportError, OSError) as error:
@@ -76,7 +79,7 @@ def _weasyprint() -> Any:
 @remembered
 @cache
 def _closed_fetcher() -> Any:
-    """What opens no address."""
+    """A fetcher for WeasyPrint that refuses to open any address."""
     from weasyprint.urls import URLFetcher, URLFetchingError
 
     class Nothing(URLFetcher):  # type: ignore[misc]  # The package has no types.
@@ -88,6 +91,6 @@ def _closed_fetcher() -> Any:
 
 
 def _style() -> str:
-    """Our stylesheet, or the one a site put in its place."""
+    """The stylesheet of the app, or that of the site if it has one of the same name; ``""`` if there is none."""
     found = finders.find(STYLE)
     return Path(found).read_text(encoding="utf-8") if found else ""

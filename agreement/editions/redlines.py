@@ -1,6 +1,6 @@
-"""Redlines of sealed editions, computed once for a pair and a language and then remembered by the process.
+"""Redlines of sealed editions. Each is computed once for two editions and a language, and remembered by the process.
 
-The digest of an edition covers its texts, so two digests always mean the same two texts: nothing here becomes stale.
+The digest of an edition covers its texts. Two digests always mean the same two texts, so no entry becomes outdated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from agreement.text import clauses
 from agreement.text.redline.changes import Redline
 from agreement.text.redline.changes import redline as compare
 
-#: The most that one process remembers: pairs, and characters of the compared texts (a real agreement has about 10,000).
+#: The most that one process remembers: redlines, and characters of the compared texts (a real one has about 10,000).
 CACHED_PAIRS = 500
 CACHED_CHARACTERS = 5_000_000
 
@@ -23,7 +23,7 @@ _Key = tuple[str, str, str]
 
 
 class _RedlineCache:
-    """Redlines by digests and language. The least recently used one is dropped first."""
+    """A cache of redlines by digests and language. The least recently used one is dropped first."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -69,10 +69,11 @@ memory.register(__name__, _cache.clear)
 
 
 def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
-    """What changed from one sealed edition to another, in ``kk`` or ``ru``. Other threads that need it wait for it.
+    """What changed from one sealed edition to another, in ``kk`` or ``ru``. Threads that need the same redline at the
+    same time compute it once.
 
-    No query if it is remembered. Otherwise a text that was not read with its edition is read, 1 query each.
-    Raises ``ValueError`` for a draft, whose texts may change.
+    No query if it is remembered. Otherwise 1 query for each text that was not read with its edition. Raises
+    ``ValueError`` for a draft, whose texts may change.
     """
     if not (old.digest and new.digest):
         msg = "Only sealed editions are compared here: a draft has no digest to be known by."
@@ -83,6 +84,6 @@ def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
 def _compare(old: Edition, new: Edition, language: str) -> tuple[Redline, int]:
     old_body, new_body = (getattr(edition, f"body_{language}") or "" for edition in (old, new))
     made = compare(clauses.parse(old_body), clauses.parse(new_body))
-    for change in made.changed:  # The words of a clause are compared when they are used first: use them now.
+    for change in made.changed:  # The words of a clause are compared at their first use. This is the first use.
         _ = change.words
     return made, len(old_body) + len(new_body)

@@ -1,9 +1,8 @@
 """The dates of all sealed editions, remembered by the process for at most one second.
 
-One query reads the dates of all sealed editions, and no text. Everything else is arithmetic on these dates. They are
-dates and not states, so an announced edition takes effect to the microsecond, whenever the dates were read. The same
-query finds the users who withdrew since the last reading, so ``withdrawal_listeners`` learn of them within the same
-second.
+One query reads the dates of all sealed editions, and no text. Everything else is computed from these dates. They are
+dates and not states, so an announced edition takes effect to the microsecond, whenever the dates were read. With the
+dates, the users who withdrew since the last reading are read and passed to ``withdrawal_listeners``.
 
 Inside a transaction nothing is remembered and nothing remembered is used, because the transaction may be rolled back.
 """
@@ -29,13 +28,14 @@ from agreement import conf, memory
 from agreement.models import Edition, Withdrawal, succession
 from agreement.models.succession import EDITION_DATES_FIELDS, EditionDates, State
 
-#: After this time a process learns of a publication in another process.
+#: After this time, at the latest, a process notices a publication in another process.
 MAX_AGE_SECONDS = 1.0
 #: A withdrawal is reported for this long, because its commit may take time and the clocks of two machines may differ.
 COMMIT_DELAY = timedelta(seconds=60)
 
-#: Each is called with the keys of the users who withdrew since the dates were read last, before the new dates are used,
-#: or with ``None`` at the first reading: it may be any user. A withdrawal is reported again for ``COMMIT_DELAY``.
+#: Each is called when the dates are read, before they are used, with the primary keys of the users who withdrew since
+#: the last reading. At the first reading the argument is ``None``: any user may have withdrawn. A withdrawal is
+#: reported again at each reading for ``COMMIT_DELAY``.
 withdrawal_listeners: list[Callable[[frozenset[Any] | None], None]] = []
 
 _serials = itertools.count()
@@ -43,7 +43,7 @@ _serials = itertools.count()
 
 @dataclass(frozen=True)
 class Timeline:
-    """The sealed editions of one agreement, in the order of their numbers."""
+    """The sealed editions of one agreement, in the order of their numbers. ``key`` is its primary key."""
 
     key: int
     slug: str
@@ -53,7 +53,7 @@ class Timeline:
 
     @cached_property
     def binding(self) -> tuple[EditionDates, ...]:
-        """The editions that were not cancelled, in the order of their effect, which is that of their numbers."""
+        """The editions that were not cancelled, in the order of their numbers, in which they also take effect."""
         return tuple(edition for edition in self.editions if edition.cancelled_at is None)
 
     @cached_property
@@ -65,37 +65,40 @@ class Timeline:
         return [edition.number for edition in self.binding]
 
     def in_force(self, at: datetime) -> EditionDates | None:
-        """The edition that binds at that instant; ``None`` before the first."""
+        """The edition that binds at that instant; ``None`` before the first edition takes effect."""
         place = bisect_right(self._effects, at)
         return self.binding[place - 1] if place else None
 
     def announced(self, at: datetime) -> EditionDates | None:
-        """The next edition to take effect, published by then."""
+        """The next edition to take effect after that instant that was published by then; ``None`` if there is none."""
         later = self.binding[bisect_right(self._effects, at) :]
         return next((edition for edition in later if edition.published_at <= at), None)
 
     def predecessor(self, edition: EditionDates) -> EditionDates | None:
-        """The edition that this one replaced, or would have replaced; never one that was published later."""
-        # Not by the moments: what follows a cancelled edition may take effect at its moment, or before.
+        """The edition that this one replaced, will replace or, if it was cancelled, would have replaced; ``None`` for
+        the first one.
+        """
+        # By number, because the edition after a cancelled one may take effect at the same moment or before.
         place = bisect_left(self._numbers, edition.number)
         return self.binding[place - 1] if place else None
 
     def successor(self, edition: EditionDates) -> EditionDates | None:
-        """The edition that replaced this one, or will replace it."""
+        """The edition that replaced this one or will replace it; ``None`` if there is none."""
         place = bisect_right(self._numbers, edition.number)
         return self.binding[place] if place < len(self.binding) else None
 
     def counting_editions(self, edition: EditionDates) -> tuple[EditionDates, ...]:
-        """The editions whose acceptance counts for this one: itself, and those that it changed in wording alone."""
+        """The editions whose acceptance counts for this one: itself, and earlier ones that differ only in wording."""
         return succession.counting_editions(edition, self.editions)
 
     def state(self, edition: EditionDates, at: datetime) -> State:
+        """The state of that edition at that instant."""
         successor = self.successor(edition)
         return edition.state(at, lambda: successor.effective_from if successor else None)
 
     def public(self, at: datetime) -> tuple[EditionDates, ...]:
-        """The editions that anyone may read: those that took effect, and with ``SHOW_SCHEDULED`` also announced and
-        cancelled ones.
+        """The editions that anyone may read at that instant: those that took effect, and, with ``SHOW_SCHEDULED``, also
+        announced and cancelled ones.
         """
         show_scheduled = conf.get().SHOW_SCHEDULED
         return tuple(
@@ -112,13 +115,13 @@ class Timelines:
 
     agreements: dict[str, Timeline]
     serial: int = field(default_factory=_serials.__next__, compare=False)
-    """Another number whenever anything was published or cancelled; equal dates keep theirs."""
+    """A number that changes whenever an edition is published or cancelled, and stays the same for equal dates."""
 
     def containing(self, edition: int) -> Timeline | None:
         """The timeline of the edition with that primary key.
 
         ``None`` for an edition that another process published after these dates were read. A page that reads rows from
-        the database displays such an edition from the next request on.
+        the database must leave such an edition out; it is found as soon as the dates are read again.
         """
         return self._by_edition.get(edition)
 
@@ -133,25 +136,25 @@ class Timelines:
         return sorted(moments | {edition.cancelled_at for edition in editions if edition.cancelled_at})
 
     def version(self, at: datetime) -> tuple[int, int]:
-        """The same as long as nothing is published or cancelled and no edition's moment has passed."""
+        """A value that stays the same as long as no edition is published or cancelled and none takes effect."""
         return self.serial, bisect_right(self._moments, at)
 
     def seconds_until_next(self, at: datetime) -> float:
-        """How long the version stays the same if nothing is published or cancelled meanwhile."""
+        """For how many seconds the version stays the same, if no edition is published or cancelled meanwhile."""
         place = bisect_right(self._moments, at)
         return (self._moments[place] - at).total_seconds() if place < len(self._moments) else float("inf")
 
 
 def current_timelines() -> Timelines:
-    """The dates of every sealed edition. 1 query, or none if they were read within the last second and no edition has
-    taken effect since. 1 query more during the minute after a withdrawal.
+    """The dates of all sealed editions. No query if they were read within the last second and no edition has taken
+    effect since; otherwise 1 query, and 1 more during the minute after a withdrawal.
     """
     global _known, _read_at, _since, _valid_seconds
     if not may_remember():
         return _read()[0]
     if (known := _known) and time.monotonic() < valid_until():
         return known
-    with _reading:  # One thread reads; the others wait for it and do not read the same dates.
+    with _reading:  # One thread reads the dates; the others wait and then use them.
         if not _known or time.monotonic() >= valid_until():
             asked_at, at = time.monotonic(), timezone.now()
             found, withdrawn = _read(_since)
@@ -166,14 +169,17 @@ def current_timelines() -> Timelines:
 
 
 def fresh_timelines() -> Timelines:
-    """The dates of every sealed edition, read now: for a user who is about to be bound by the answer. 1 query."""
+    """The dates of all sealed editions, read from the database now. Use it if the result is about to bind a user.
+
+    1 query, and 1 more during the minute after a withdrawal.
+    """
     global _read_at
     _read_at = float("-inf")
     return current_timelines()
 
 
 def valid_until() -> float:
-    """When the remembered dates must be read again, by ``time.monotonic()``."""
+    """The moment, by ``time.monotonic()``, from which the dates must be read again."""
     return _read_at + min(MAX_AGE_SECONDS, _valid_seconds)
 
 
@@ -183,7 +189,7 @@ def may_remember() -> bool:
 
 
 def clear() -> None:
-    """Read the dates again at the next call."""
+    """Forget the dates, so that the next call reads them again."""
     global _known, _since
     _known = _since = None
 
@@ -200,7 +206,9 @@ _reading = threading.Lock()
 
 
 def _read(since: datetime | None = None) -> tuple[Timelines, frozenset[Any] | None]:
-    """The dates, and the users who withdrew since that moment. 1 query, and 1 more if there are any."""
+    """The dates, and the primary keys of the users who withdrew since that moment (``None`` without a moment). 1 query,
+    and 1 more if there are any.
+    """
     alias = router.db_for_read(Edition)
     withdrawals = Withdrawal.objects.using(alias)
     withdrawals = withdrawals.in_effect_since(since).order_by() if since else withdrawals.none()

@@ -1,8 +1,8 @@
 """The tables of the app, and the operations on one row or one queryset.
 
 The names below are the public ones. The package uses ``conf``, ``signals``, ``text`` and ``seal``. Inside it, imports
-go one way: acceptances use withdrawals and deliveries, withdrawals use editions, deliveries use notices, and editions
-use publishing, notices and the audit log, which name editions for type checking alone.
+go in one direction: acceptances use withdrawals and deliveries, withdrawals use editions, deliveries use notices, and
+editions use publishing, notices and the audit log. These import editions only for type checking.
 """
 
 from agreement.models.acceptances import Acceptance, AcceptanceKind, StaleEditionError, WithdrawnError

@@ -1,8 +1,8 @@
-"""Which user accepted which edition, when and how: rows that are only ever added.
+"""Acceptances: which user accepted which edition, when and how. Rows are added and never deleted.
 
-A row records no more than what happened. A user whose acceptance is deemed was shown no text, and the row says so; it
-records the language in which the site was read, and whether the notice had been sent to this user by then. After the
-account is deleted, the row stays under a pseudonym.
+A row records only what happened. For a deemed acceptance no text was displayed, and the row states this. It records the
+language in which the site was read, and whether the notice had been sent to the user by then. After the account is
+deleted, the row remains under a pseudonym.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Row = TypeVar("Row")
 
 
 class StaleEditionError(ValidationError):
-    """Nothing was recorded: this edition can't be accepted now. ``code`` is ``stale_edition``."""
+    """The edition can't be accepted now, so nothing was recorded. ``code`` is ``stale_edition``."""
 
     def __init__(self, edition: object) -> None:
         super().__init__(
@@ -51,7 +51,7 @@ class StaleEditionError(ValidationError):
 
 
 class WithdrawnError(ValidationError):
-    """Nothing was recorded: this user withdrew, and may not accept again themselves. ``code`` is ``withdrawn``."""
+    """The user withdrew, and this acceptance can't change that. Nothing was recorded. ``code`` is ``withdrawn``."""
 
     def __init__(self, withdrawal: Withdrawal) -> None:
         super().__init__(
@@ -63,7 +63,7 @@ class WithdrawnError(ValidationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDetails:
-    """What is recorded of a request: as much as the site records and as can be known."""
+    """The details of a request that an acceptance records. Empty if the site does not record them or if unknown."""
 
     ip: str | None = None
     user_agent: str = ""
@@ -74,17 +74,21 @@ class RequiredAcceptance:
     """What one agreement requires of every user at some instant."""
 
     agreement: int
+    """The primary key of the agreement."""
     edition: int
-    """The edition in force."""
+    """The primary key of the edition in force."""
     digest: str
+    """The digest of the edition in force."""
     counting: tuple[int, ...]
-    """The editions whose acceptance counts: the one in force, and the earlier ones of which it changed only wording."""
+    """The primary keys of the editions whose acceptance counts: that in force, and earlier ones that differ from it
+    only in wording."""
     by_use: bool
+    """Do users accept this agreement by using the site?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NewAcceptance:
-    """A row to be written. ``at`` is now unless it is given."""
+    """A row to be written. ``at=None`` means now."""
 
     round: int
     user: AbstractBaseUser | AnonymousUser
@@ -109,17 +113,17 @@ class AcceptanceKind(models.TextChoices):
 
 class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def for_user_key(self, user_key: UserKey) -> Self:
-        """The acceptances of that user, whose account may be deleted, the earliest first.
+        """The acceptances of the user with that primary key, the earliest first, also after the account was deleted.
 
-        Of a deleted account, only those recorded under a key that the site still has.
+        Those of a deleted account are found only if the site still has the key of their pseudonym.
         """
         return super().for_user_key(user_key).order_by("at", "pk")
 
     def users_without(self, users: models.QuerySet[User], editions: Iterable[int]) -> models.QuerySet[User]:
-        """Those of the users who accepted none of these editions of an agreement, or withdrew since.
+        """Those of these users who accepted none of these editions, or withdrew after they did.
 
-        An anti-join on the index of the unique key. First asks whether any user withdrew (1 query): if none did, the
-        plain anti-join is the answer, and twice as fast.
+        ``editions`` are primary keys of editions of one agreement. 1 query now, which asks whether any user withdrew.
+        The queryset itself is an anti-join on the index of the unique key. If no user withdrew, it is twice as fast.
         """
         editions = list(editions)
         withdrawals = Withdrawal.objects.in_effect().filter(user__isnull=False).order_by()
@@ -144,18 +148,20 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         reason: str = "",
         officer: str = "",
     ) -> Acceptance:
-        """Record that this user accepts this edition. A second call returns the row of the first one; its attribute
-        ``created`` is then false.
+        """Record that this user accepts this edition, and return the row. A second call returns the row of the first
+        one; its attribute ``created`` is then false.
 
-        ``digest`` is that of the text that was displayed, ``language`` the one in which it was displayed (for a deemed
-        acceptance: the language in which the site was read). The edition must be in force, and stay in force until this
-        is committed: nobody publishes meanwhile. Imported history names the instant ``at`` which it happened; all else
-        happens now.
+        ``digest`` is that of the edition that was displayed, and ``language`` the language of the displayed text (for a
+        deemed acceptance: the language in which the site was read). The edition must be in force. A lock stops
+        publication and cancellation until the transaction ends. ``at`` is given for imported history alone, as a past
+        instant; any other acceptance happens now.
 
-        A user who withdrew accepts again by this, in a new round, but never by a deemed acceptance.
+        A user who withdrew accepts again by this, in a new round. A deemed acceptance can't do that. If the withdrawal
+        does not let the user accept again, only an officer can record it (``on_behalf``).
 
-        Raises :class:`StaleEditionError`, or :class:`WithdrawnError` if only an officer may record that this user
-        accepts again, and records nothing. 4 queries, one of which locks.
+        Raises :class:`StaleEditionError` if the edition can't be accepted at that instant, :class:`WithdrawnError` if
+        the user withdrew and this acceptance can't change that, and ``ValueError`` if ``at`` does not suit ``kind``.
+        Nothing is recorded then. 5 queries, one of which locks (6 on SQLite); 1 more if the user ever withdrew.
         """
         if (at is None) == (kind == AcceptanceKind.IMPORTED) or (at and at > timezone.now()):
             msg = f"{str(kind)!r} can't be of {at}: history names its past instant, all else is now."
@@ -185,7 +191,10 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         return found
 
     def _open_round(self, user_key: UserKey, agreement: int, *, kind: str, at: datetime) -> int:
-        """The round in which that user may accept at that instant. 3 queries. Raises :class:`WithdrawnError`."""
+        """The round in which that user may accept at that instant: 1 for a user who never withdrew.
+
+        2 queries, 3 if the user ever withdrew. Raises :class:`WithdrawnError`.
+        """
         withdrawal = self.withdrawal_in_effect(user_key=user_key, agreement=agreement, at=at)
         # An officer may record any acceptance. A user, or imported history, only one that the withdrawal allows.
         allowed = kind != AcceptanceKind.DEEMED and (withdrawal is None or withdrawal.may_accept_again)
@@ -194,16 +203,18 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         return 1 + _withdrawals(user_key, at).filter(agreement=agreement).count()
 
     def with_current(self, user_key: UserKey) -> Self:
-        """The acceptances of that user, annotated with ``current``: does it still count, or did the user withdraw?"""
+        """The acceptances of that user, annotated with ``current``: false if the user withdrew after the acceptance."""
         withdrawals = _withdrawals(user_key).filter(agreement=models.OuterRef("edition__agreement"))
         return self.filter(user=user_key).annotate(current=~overtaken(withdrawals))
 
     def withdrawal_in_effect(
         self, *, user_key: UserKey, agreement: int, at: datetime | None = None
     ) -> Withdrawal | None:
-        """The withdrawal that suspended or ended the agreement with that user at that instant (now), if any. 2 queries.
+        """The withdrawal by which the agreement with that user is suspended or ended at that instant (now); ``None`` if
+        there is none. 1 query, 2 if the user ever withdrew.
 
-        Of several since the user last accepted, the strictest: none permits what another one forbids.
+        If the user withdrew several times since they last accepted, it is the strictest withdrawal, because none of
+        them permits what another one forbids.
         """
         (rows,) = self.withdrawals_in_effect(users=[user_key], agreement=agreement, at=at).values() or ([],)
         return max(rows, key=Withdrawal.strictness, default=None)
@@ -211,8 +222,8 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def withdrawals_in_effect(
         self, *, users: Iterable[UserKey], agreement: int, at: datetime | None = None
     ) -> dict[UserKey, list[Withdrawal]]:
-        """User key → the withdrawals since that user last accepted, for those of the users with whom the agreement is
-        suspended or ended at that instant (now). 1 query, 2 if any of them ever withdrew.
+        """User key → the withdrawals since that user last accepted. It contains only those of the users with whom the
+        agreement is suspended or ended at that instant (now). 1 query, 2 if any of them ever withdrew.
         """
         withdrawals: dict[UserKey, list[Withdrawal]] = {}
         for row in Withdrawal.objects.in_effect(at).filter(agreement=agreement, user__in=list(users)):
@@ -238,18 +249,20 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         request_details: RequestDetails | None = None,
         is_use: bool = True,
     ) -> dict[int, bool]:
-        """Record what using the site means. Returns the keys of the agreements that this user has still not accepted,
-        each with whether the user withdrew: then use is no acceptance, only an acceptance by confirmation counts.
+        """Record the deemed acceptances of a user who uses the site.
 
-        For each agreement that is accepted by use, and if ``is_use`` says that this request is a use of the site, the
-        edition in force is recorded. 1 query, which locks the agreements to be recorded, and 1 insert for each. If
-        another edition takes effect, or the user withdraws, at this very moment, nothing is recorded, and the next
-        request does it.
+        Returns the keys of the agreements that this user has still not accepted. The value is true if the user
+        withdrew: then only an acceptance by confirmation counts.
+
+        An acceptance of the edition in force is recorded for each agreement that is accepted by use, if ``is_use`` is
+        true: this request is a use of the site. 1 query, which locks the agreements to be recorded, and 1 insert for
+        each. If another edition takes effect or the user withdraws at this moment, nothing is recorded; the next
+        request records it.
         """
         alias = router.db_for_write(self.model)
         required = {one.agreement: one for one in requirements}
         by_use = {key for key, one in required.items() if one.by_use and is_use}
-        # SQLite locks when it writes, and the request of a user who accepted long ago has nothing to wait for.
+        # On SQLite a lock is a write, and the request of a user who has already accepted must not wait for one.
         locks = bool(by_use) and connections[alias].vendor != "sqlite"
         open_agreements: dict[int, bool] = {}
         with transaction.atomic(using=alias) if locks else nullcontext():
@@ -271,9 +284,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def _not_accepted(
         self, user_key: UserKey, required: dict[int, RequiredAcceptance]
     ) -> models.QuerySet[Agreement, tuple[int, int, bool]]:
-        """The keys of the agreements that this user has not accepted, each with the round the user is in, and whether
-        the user withdrew.
-        """
+        """(Key, round that the user is in, whether the user withdrew) of each agreement that they have not accepted."""
         overtaking = _withdrawals(user_key).filter(agreement=models.OuterRef("edition__agreement"))
         accepted = self.filter(~overtaken(overtaking), user=user_key, edition__agreement=models.OuterRef("pk"))
         counting = accepted.filter(edition__in=[key for one in required.values() for key in one.counting])
@@ -289,15 +300,15 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         )
 
     def _insert_new(self, alias: str, new: _NewAcceptance) -> bool:
-        """Write the row if that edition, with that digest, may be accepted at that instant (now), and the user is in
-        that round then; was it written? 1 insert.
+        """Write the row if that edition, with that digest, may be accepted at that instant (now) and the user is in
+        that round then. Returns whether it was written. 1 insert.
 
-        One statement finds the edition in force, counts the withdrawals of the user and writes, so nothing comes
-        between.
+        One statement finds the edition in force, counts the withdrawals of the user and writes the row, so nothing can
+        change in between.
         """
         connection, now = connections[alias], timezone.now()
         at = new.at or now
-        # What takes effect next may be accepted in advance, if the site allows it.
+        # The edition that takes effect next may be accepted in advance, if the site allows it.
         announced = conf.get().ACCEPT_ANNOUNCED and new.kind == AcceptanceKind.EXPLICIT
         deemed = new.kind == AcceptanceKind.DEEMED
         columns = _columns(connection, new, at=at, recorded_at=now if new.kind == AcceptanceKind.IMPORTED else at)
@@ -334,7 +345,7 @@ _IN_FORCE = """e.effective_from <= %s AND NOT EXISTS (
   SELECT 1 FROM {editions} later WHERE later.agreement_id = e.agreement_id AND later.cancelled_at IS NULL
   AND later.effective_from > e.effective_from AND later.effective_from <= %s
 )"""
-# In force, or the first one to take effect.
+# In force, or the next one to take effect.
 _IN_FORCE_OR_NEXT = """e.published_at <= %s AND NOT EXISTS (
   SELECT 1 FROM {editions} later WHERE later.agreement_id = e.agreement_id AND later.cancelled_at IS NULL
   AND later.effective_from > e.effective_from AND later.effective_from <= %s
@@ -352,9 +363,11 @@ AcceptanceManager = models.Manager.from_queryset(AcceptanceQuerySet)
 
 
 class Acceptance(Personal):
-    """One user accepted one edition. Append-only: triggers refuse to change or delete a row (``agreement.seal``)."""
+    """One user accepted one edition. Triggers refuse to delete a row, and to change it in any other way than by the
+    deletion of the account or the erasure of personal data (``agreement.seal``).
+    """
 
-    # The unique key begins with the edition, so its own index would be a second one.
+    # The index of the unique key begins with the edition, so the column needs no index of its own.
     edition = models.ForeignKey(
         Edition, on_delete=models.PROTECT, related_name="acceptances", db_index=False, verbose_name=_("edition")
     )
@@ -414,7 +427,7 @@ class Acceptance(Personal):
 
     @property
     def displayed(self) -> bool:
-        """Was the text displayed to the user? A deemed acceptance displays none, and history claims nothing."""
+        """Was the text displayed to the user? Only an acceptance by confirmation states this."""
         return self.kind == AcceptanceKind.EXPLICIT
 
     def __str__(self) -> str:
@@ -427,15 +440,16 @@ def _withdrawals(user_key: UserKey, at: datetime | None = None) -> WithdrawalQue
 
 
 def _count(withdrawals: WithdrawalQuerySet) -> Coalesce:
-    """An expression: the number of these withdrawals, all of which are about one agreement."""
+    """An expression for the number of these withdrawals, which are all about one agreement."""
     counted = withdrawals.order_by().values("agreement").annotate(times=models.Count("pk")).values("times")
     return Coalesce(models.Subquery(counted), 0)
 
 
 def _locked(agreements: models.QuerySet[Agreement, Row], alias: str) -> list[Row]:
-    """These rows of agreements, locked against publication until the transaction ends. 1 query.
+    """The rows of these agreements, which are locked against publication until the transaction ends. 1 query, 2 on
+    SQLite.
 
-    Transactions that hold this lock do not wait for each other; ``Agreement.lock()`` waits for all of them.
+    On PostgreSQL, transactions with this lock do not wait for each other; ``Agreement.lock()`` waits for all of them.
     """
     if connections[alias].vendor == "postgresql":
         sql, params = agreements.using(alias).query.sql_with_params()
@@ -449,7 +463,7 @@ def _locked(agreements: models.QuerySet[Agreement, Row], alias: str) -> list[Row
 def _columns(
     connection: BaseDatabaseWrapper, new: _NewAcceptance, *, at: datetime, recorded_at: datetime
 ) -> dict[str, Any]:  # Values of any column, as the database adapter takes them.
-    """Field → the value to be written. The expressions of the statement give the other fields."""
+    """Field → the value to be written. The statement itself computes the other fields."""
     pseudonym = pseudonyms.primary(new.user.pk)
     values = {
         "language": new.language[:16],
@@ -469,7 +483,7 @@ def _columns(
 
 
 def _insert_sql(connection: BaseDatabaseWrapper, names: Iterable[str], *, deemed: bool, announced: bool) -> str:
-    """The statement that writes these fields. Nothing in it comes from outside."""
+    """The statement that writes these fields. It contains no text from outside."""
     quote = connection.ops.quote_name
     columns = [quote(str(_field(name).column)) for name in names]
     parts = {

@@ -15,7 +15,7 @@ from agreement.models.fields import validate_zone
 if TYPE_CHECKING:
     from agreement.models.editions import EditionQuerySet
 
-#: Words that are no slug, because pages of the app have them as the first part of their addresses (``agreement.urls``).
+#: Words that can't be a slug, because they begin the addresses of pages of the app (``agreement.urls``).
 RESERVED_SLUGS = frozenset({"notices", "record", "verify", "withdraw"})
 
 
@@ -28,7 +28,7 @@ class AcceptanceMode(models.TextChoices):
 
 
 class Agreement(models.Model):
-    """One document of the site. Its slug is in every address and manifest, so publication fixes it."""
+    """One document of the site. Its slug is in every address and manifest, so it can't change after a publication."""
 
     slug = models.SlugField(
         _("slug"),
@@ -53,7 +53,7 @@ class Agreement(models.Model):
         help_text=_("How users accept, if the site uses the middleware."),
     )
 
-    # Digest of the last sealed edition: a chain whose end was deleted does not lead here.
+    # Digest of the last sealed edition. If the last edition is deleted, the end of the chain has another digest.
     head = models.CharField(_("head of the chain"), max_length=64, blank=True, editable=False)
 
     if TYPE_CHECKING:
@@ -67,17 +67,18 @@ class Agreement(models.Model):
         verbose_name_plural = _("user agreements")
 
     def clean(self) -> None:
-        """A slug is part of addresses. One that is the address of a page of the app would hide the agreement."""
+        """Refuse a slug that is the address of a page of the app, because that page would hide the agreement."""
         super().clean()
         if self.slug in RESERVED_SLUGS:
             message = _("%(slug)r is the address of another page; choose another one, such as %(slug)s-terms.")
             raise ValidationError({"slug": ValidationError(message, code="reserved", params={"slug": self.slug})})
 
     def lock(self, *, using: str | None = None) -> None:
-        """Lock the agreement until the transaction ends: nothing else publishes or cancels meanwhile (1 query).
+        """Lock the agreement until the transaction ends. Meanwhile no other transaction publishes or cancels one of its
+        editions or records an acceptance (1 query).
 
-        A write, and not ``SELECT … FOR UPDATE``: it locks the row on PostgreSQL, where it excludes
-        ``FOR SHARE`` but no foreign key check, and the database on SQLite, which has no row locks.
+        The lock is a write and not ``SELECT … FOR UPDATE``. On PostgreSQL a write locks the row: it excludes
+        ``FOR SHARE``, but not the check of a foreign key. SQLite has no row locks; there a write locks the database.
         """
         Agreement.objects.using(using).filter(pk=self.pk).update(slug=F("slug"))
 

@@ -1,7 +1,7 @@
-"""Who did what, when: a log that is only ever added to, and that outlives the accounts it names.
+"""The audit log: who did what, when. Entries are added and never changed, and remain after an account is deleted.
 
-Django's own admin log is deleted with its user. An entry stores names and keys as text, so nothing that it names has
-to stay; triggers refuse to change or delete a row.
+Django's own admin log is deleted with its user. Here an entry stores names and keys as text, so that the accounts and
+rows which it names can be deleted. Triggers refuse to change or delete an entry.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ class AuditAction(models.TextChoices):
 
 class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
     def log(self, action: str, *, on: models.Model, by: By = None, note: str = "", digest: str = "") -> AuditEntry:
-        """Add one entry to the log. 1 query.
+        """Add one entry to the log, and return it. 1 query.
 
-        ``by`` is an account, a name, or ``None`` if no person is known (a command without one). ``note`` is what the
-        person wrote, such as a reason; ``digest`` identifies the text.
+        ``on`` is the row that the action is about. ``by`` is an account, a name, or ``None`` if no person is known (for
+        example, in a command). ``note`` is what the person wrote, such as a reason. ``digest`` is
+        the digest of the edition or the fingerprint of the draft.
         """
         agreement = getattr(on, "agreement", on)
         return self.create(
@@ -70,7 +71,9 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
         return self.filter(action__in=[AuditAction.VERIFIED, AuditAction.FAULTY]).order_by("-pk").first()
 
     def last_author(self, edition: models.Model) -> AuditEntry | None:
-        """The entry of the last writing of the draft's texts, if it was logged. 1 query."""
+        """The latest entry about writing the texts of the draft, which names its author; ``None`` if there is none. 1
+        query.
+        """
         return self.about(edition).filter(action=AuditAction.WRITTEN).first()
 
 
@@ -78,7 +81,7 @@ AuditEntryManager = models.Manager.from_queryset(AuditEntryQuerySet)
 
 
 class AuditEntry(models.Model):
-    """One action of one person. The record is named, not pointed to: the entries about a deleted draft stay."""
+    """One action of one person. It names its row as text, without a foreign key, so it remains after a deletion."""
 
     at = InstantField(_("when"), default=timezone.now, editable=False)
     action = models.CharField(_("action"), max_length=16, choices=AuditAction.choices)
@@ -108,7 +111,7 @@ class AuditEntry(models.Model):
 
     @property
     def subject(self) -> str:
-        """The name of the record that it is about, in the active language."""
+        """The name of the row that the entry is about, in the active language."""
         if self.model == "edition":
             return edition_name(self.agreement, self.number, self.key)
         if self.model == "agreement" and self.agreement:
@@ -124,7 +127,7 @@ class AuditEntry(models.Model):
 
 
 def name_of(by: By) -> str:
-    """The name of the person, which is stored because it outlives the account."""
+    """The full name and user name of that person, at most 255 characters; ``""`` for ``None``."""
     if by is None or isinstance(by, str):
         return (by or "")[:255]
     username = by.get_username()
@@ -133,7 +136,7 @@ def name_of(by: By) -> str:
 
 
 def edition_name(agreement: str, number: int | None, key: object) -> str:
-    """The name of an edition, in the active language."""
+    """The name of an edition, in the active language: "terms, edition 2". A draft is named by its primary key."""
     if number:
         return gettext("%(agreement)s, edition %(number)s") % {"agreement": agreement, "number": number}
     return gettext("%(agreement)s, draft %(id)s") % {"agreement": agreement, "id": key}

@@ -1,4 +1,4 @@
-"""What an author typed and has not saved yet: one slot for each author and draft, which is overwritten."""
+"""The text that an author typed and has not saved yet: one row for each author and draft, which is overwritten."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 class AutosaveQuerySet(models.QuerySet["Autosave"]):
     def store(self, *, author: UserKey, edition: Edition, fields: dict[str, str], base: str) -> Autosave:
-        """Replace the fields in the slot of the author with that key. 2–4 queries."""
+        """Store what the author with that primary key typed in that draft, in place of what was stored before.
+
+        ``base`` is the fingerprint of the draft from which the author started. 2–4 queries.
+        """
         values = {"fields": fields, "base": base, "at": timezone.now()}
         slot, _created = self.update_or_create(author_id=author, edition=edition, defaults=values)
         return slot
 
     def slot(self, *, author: UserKey, edition: Edition) -> Autosave | None:
-        """The unsaved text of the author with that key in that draft. 1 query."""
+        """The unsaved text of the author with that primary key in that draft; ``None`` if there is none. 1 query."""
         return self.filter(author_id=author, edition=edition).first()
 
 
@@ -31,7 +34,10 @@ AutosaveManager = models.Manager.from_queryset(AutosaveQuerySet)
 
 
 class Autosave(models.Model):
-    """Never part of the history of the agreement: deleted with its author, with its draft, and when it is saved."""
+    """The unsaved text of one author in one draft. It is not part of the history of the agreement.
+
+    It is deleted with its author or its draft, and when the draft is saved.
+    """
 
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     edition = models.ForeignKey("agreement.Edition", on_delete=models.CASCADE, related_name="+")

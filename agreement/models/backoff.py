@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: at a delivery that failed, and at a channel in an outage."""
+"""How long to wait before the next attempt: after a failed attempt at a delivery, and during an outage of a channel."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ FIRST_OUTAGE_PAUSE, LONGEST_OUTAGE_PAUSE = timedelta(seconds=15), timedelta(minu
 
 
 def retry_pause(attempts: int) -> timedelta:
-    """How long to wait before a delivery is tried again, after this many attempts."""
+    """How long to wait before a delivery is tried again, after this many earlier attempts. The result is random within
+    a quarter.
+    """
     return _pause(attempts, first=FIRST_RETRY, longest=LONGEST_RETRY)
 
 
 def outage_pause(outages: int) -> timedelta:
-    """How long not to use a channel, after this many outages in a row."""
+    """How long not to use a channel, after this many earlier outages in a row. Also random within a quarter."""
     return _pause(outages, first=FIRST_OUTAGE_PAUSE, longest=LONGEST_OUTAGE_PAUSE)
 
 

@@ -1,4 +1,4 @@
-"""The state of each sending channel: one row, with what its rate limits counted, and its outage if it has one."""
+"""The state of each sending channel: one row, with the messages that its rate limits count, and with its outage."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from agreement.models.rate_limits import RateLimit
 
 class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
     def lock(self, channel: str) -> ChannelState:
-        """The channel's row, created if it is missing, locked for this transaction (2 queries, 4 the first time)."""
-        # A write, as in Agreement.lock(): it locks the row, or SQLite's database, and never reads from a replica.
+        """The row of the channel, locked until the transaction ends. It is created if it is missing. 2 queries, 5 the
+        first time.
+        """
+        # The lock is a write, as in Agreement.lock(). It locks the row (on SQLite the database), never on a replica.
         primary = self.using(router.db_for_write(self.model))
         if not primary.filter(channel=channel).update(channel=F("channel")):
             primary.get_or_create(channel=channel)
@@ -29,23 +31,26 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
         return primary.get(channel=channel)
 
     def renew(self, channel: str, *, lease: str, at: datetime | None = None) -> bool:
-        """Renew the reserved slots of a worker that is still sending. ``False`` if its lease had run out, so that the
-        other workers already count its slots as used. 3 queries in a transaction.
+        """Renew the reserved slots of a worker that is still sending. Returns ``False`` if they were not reserved any
+        more. 3 queries in a transaction.
         """
         with transaction.atomic(using=router.db_for_write(ChannelState)):
             row = self.lock(channel)
             return row.renew(lease=lease, at=at or timezone.now())
 
     def mark_away(self, channel: str, *, at: datetime, reason: str) -> None:
-        """Do not use the channel for a while, longer each time. Workers that meet the same outage count it once."""
+        """Record an outage that a worker met at that instant. The channel is then not used for a while, longer after
+        each outage in a row. Workers that meet the same outage count it once.
+        """
         row = self.get_or_create(channel=channel)[0]
         pause = outage_pause(row.outages)
         available = self.filter(Q(away_until__isnull=True) | ~self._is_away(at), channel=channel)
         available.update(away_until=at + pause, outages=F("outages") + 1, reason=reason[:255])
 
     def away(self, at: datetime) -> Self:
-        """Channels that are away at that instant. A pause longer than the longest possible one was written before the
-        clock was put back: it is over.
+        """The channels that are not to be used at that instant because of an outage.
+
+        A pause longer than the longest possible one was written before the clock was put back. It is ignored.
         """
         return self.filter(self._is_away(at))
 
@@ -53,7 +58,7 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
         return Q(away_until__gt=at, away_until__lte=at + 2 * LONGEST_OUTAGE_PAUSE)
 
     def mark_available(self, channel: str) -> None:
-        """Record that the channel accepted a message again."""
+        """Record that the channel accepted a message, which ends its outage."""
         self.filter(channel=channel, outages__gt=0).update(away_until=None, outages=0, reason="")
 
 
@@ -61,14 +66,16 @@ ChannelStateManager = models.Manager.from_queryset(ChannelStateQuerySet)
 
 
 class ChannelState(models.Model):
-    """Every claim of a channel with rate limits reserves its slots here, under a lock. Therefore no pause, outage,
-    retry, second notice or fourth worker causes a burst.
+    """The state of one channel. If it has rate limits, each claim reserves its slots here, under a lock.
+
+    A slot is the right to send one message. Therefore the limits hold for all workers and notices together, and after
+    pauses, outages and retries.
     """
 
     channel = models.CharField(_("channel"), max_length=32, unique=True)
-    # What was sent, as models.rate_limits keeps it: [[moment, number], …].
+    # The messages sent, in the form of models.rate_limits: [[moment, number], …].
     log = models.JSONField(default=list, blank=True)
-    # What is claimed and being sent: {lease: [moment of the claim or of its last renewal, number]}.
+    # The messages claimed and being sent: {lease: [moment of the claim or of its last renewal, number]}.
     claims = models.JSONField(default=dict, blank=True)
     away_until = models.DateTimeField(_("away until"), null=True, blank=True)
     outages = models.PositiveSmallIntegerField(_("outages in a row"), default=0)
@@ -81,51 +88,53 @@ class ChannelState(models.Model):
         verbose_name_plural = _("states of channels")
 
     def free_slots(self, limits: Sequence[RateLimit], at: datetime) -> int:
-        """How many deliveries may be claimed at that instant."""
+        """How many deliveries may be claimed at that instant. ``limits`` must not be empty. 0 queries."""
         return rate_limits.free_slots(self._log(at), limits, at.timestamp())
 
     def next_free_at(self, limits: Sequence[RateLimit], at: datetime) -> datetime:
-        """From when on at least one delivery may be claimed."""
+        """The first moment from ``at`` on when at least one delivery may be claimed. 0 queries."""
         return datetime.fromtimestamp(rate_limits.next_free_at(self._log(at), limits, at.timestamp()), UTC)
 
     def retry_at(self, at: datetime) -> datetime:
-        """When the channel may be tried again: at that instant, unless it is away."""
+        """When the channel may be used again: ``at`` itself, unless the channel has an outage. 0 queries."""
         until = self.away_until
         return until if until and at < until <= at + 2 * LONGEST_OUTAGE_PAUSE else at
 
     def reserve(self, limits: Sequence[RateLimit], *, lease: str, count: int, at: datetime) -> None:
-        """Reserve ``count`` slots for a claim."""
+        """Reserve ``count`` slots for the claim with that lease. The row must be locked. 1 query."""
         self.log = rate_limits.trimmed(self._past(at), limits, at.timestamp())
         self.claims = {**self._open(at), lease: [at.timestamp(), count]}
         self.save(update_fields=["log", "claims"])
 
     def renew(self, *, lease: str, at: datetime) -> bool:
-        """Renew the slots of a claim; ``False`` if its lease had run out and they count as used."""
+        """Renew the reserved slots of a claim; ``False`` if they already count as used. The row must be locked."""
         if renewed := lease in self.claims:
             self.claims[lease][0] = at.timestamp()
             self.save(update_fields=["claims"])
         return renewed
 
     def record_sent(self, limits: Sequence[RateLimit], *, lease: str, used: int, at: datetime) -> None:
-        """Give back the slots that a claim did not use. The used ones count from now on, even if the lease ran out."""
+        """End a claim. ``used`` of its slots count as sent at that instant, even if the lease ran out; the others are
+        free again. The row must be locked. 1 query.
+        """
         self.claims.pop(lease, None)
         sent = [(at.timestamp(), used)] if used else []
         self.log = rate_limits.trimmed([*self.log, *sent], limits, at.timestamp())
         self.save(update_fields=["log", "claims"])
 
     def _log(self, at: datetime) -> list[tuple[float, int]]:
-        """The log as if everything claimed were sent at this moment, and nothing after it."""
+        """The log, in which claimed messages count as sent at this moment and no message was sent later."""
         now = at.timestamp()
         claimed = [(now, count) for _moment, count in self._open(at).values()]
         return [*((min(moment, now), count) for moment, count in self._past(at)), *claimed]
 
-    # A claim is a pair that JSON keeps as a list of a float and an integer.
+    # A claim is a pair, which JSON stores as a list of a float and an integer.
     def _open(self, at: datetime) -> dict[str, Any]:
         """The claims of workers whose leases have not run out."""
         return {lease: claim for lease, claim in self.claims.items() if claim[0] >= (at - LEASE).timestamp()}
 
     def _past(self, at: datetime) -> list[tuple[float, int]]:
-        """What was sent. A dead worker may have sent its whole claim, up to the end of its lease."""
+        """The messages sent. All that a dead worker had claimed counts as sent at the end of its lease."""
         dead = [claim for lease, claim in self.claims.items() if lease not in self._open(at)]
         return [*self.log, *((moment + LEASE.total_seconds(), count) for moment, count in dead)]
 
@@ -134,5 +143,5 @@ class ChannelState(models.Model):
 
 
 def limits_for(channel: str) -> tuple[RateLimit, ...]:
-    """The rate limits of a channel, as ``models.rate_limits`` computes with them."""
+    """The rate limits of a channel, the shortest window first; empty if it has none."""
     return rate_limits.parse_all(conf.get().RATE_LIMITS.get(channel, ()))

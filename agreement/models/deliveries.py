@@ -1,12 +1,13 @@
 """The ledger: which user was notified, with one row for each notice, user and channel.
 
 The ledger is the source of truth. A row is *waiting* until its outcome is recorded, once: *sent*, *failed* or
-*skipped*. A worker claims waiting rows by a lease: while ``lease`` names a claim, ``due_at`` is the moment when the
-lease runs out, from which any worker may claim the row. A killed worker therefore loses no row, and nothing has to
-detect that it died.
+*skipped*. A worker claims waiting rows by a lease. While ``lease`` names a claim, ``due_at`` is the moment when the
+lease runs out. From then on any worker may claim the row. Therefore no row is lost if a worker is killed, and nothing
+has to detect its death.
 
-The ledger is never counted. A row with an outcome keeps its lease until it was added to the :class:`Progress` of its
-notice, once for each batch. The rows that a killed worker did not count are found by the leases that ran out.
+The rows of the ledger are never counted by a query. A row with an outcome keeps its lease until the outcome is added to
+the :class:`Progress` of its notice, once for each batch. If a worker was killed before that, its rows are found by
+their leases, which ran out.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ from agreement.models.progress import Progress
 
 #: How long a claimed delivery belongs to the worker that claimed it. The worker renews the lease while it sends.
 LEASE = timedelta(seconds=30)
-#: How many deliveries a worker claims at once. So many wait for the lease to run out if the worker is killed.
+#: How many deliveries a worker claims at once. If it is killed, so many have to wait until the lease runs out.
 CLAIM_SIZE = 100
-#: How many rows one statement changes, where there may be millions.
+#: How many rows one statement changes, if there may be millions.
 CHUNK_ROWS = 10_000
-#: The rank of a user who was never active: after every user who was.
+#: The rank of a user who was never active. Such users are notified last.
 NEVER_ACTIVE_RANK = 1_000_000
 
 
@@ -61,7 +62,7 @@ class DeliveryOutcome(models.TextChoices):
 
 class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     def primary(self) -> Self:
-        """The same rows in the database that is written to: a replica may not have the last claims and outcomes yet."""
+        """The same rows, read from the database for writes. A replica may not have the last claims and outcomes yet."""
         return self.using(router.db_for_write(self.model))
 
     def waiting(self) -> Self:
@@ -77,13 +78,11 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return self.waiting().filter(due_at__lte=at or timezone.now())
 
     def unleased(self, at: datetime | None = None) -> Self:
-        """Waiting deliveries that no worker has claimed at that instant (now), due or not. Those of a dead worker are
-        included once its lease ran out.
-        """
+        """Waiting deliveries without a lease, or whose lease ran out by that instant (now), whether due or not."""
         return self.waiting().filter(Q(lease="") | Q(due_at__lte=at or timezone.now()))
 
     def leased(self) -> Self:
-        """Deliveries claimed by a worker, alive or dead: waiting, or with an outcome that is not counted yet."""
+        """Deliveries with a lease, also one that ran out. They wait, or have an outcome that is not counted yet."""
         return self.primary().exclude(lease="")
 
     def claim(
@@ -95,18 +94,20 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         at: datetime | None = None,
         due: datetime | None = None,
     ) -> list[Delivery]:
-        """Lease up to ``size`` deliveries of a notice in a channel that are due at ``due`` (``at``), and return them:
-        the longest due first, among equals the most recently active users first.
+        """Lease up to ``size`` due deliveries of a notice in a channel, and return them, the lowest rank first.
 
-        2 queries. Workers on several machines need no coordination: on PostgreSQL each skips the rows that another one
-        is claiming; on SQLite the second write waits for the first, and then finds its rows claimed.
+        The lease begins at ``at`` (now). Deliveries that are due at ``due`` (``at``) are chosen, the longest due first,
+        and among equals those of the most recently active users. Nothing is claimed of a paused notice.
+
+        2 queries. Workers on several machines need no coordination. On PostgreSQL each skips the rows that another one
+        is claiming. On SQLite the second write waits for the first, and then finds these rows claimed.
         """
         lease, at = uuid.uuid4().hex, at or timezone.now()
         primary = self.primary()
         connection = connections[primary.db]
         moment, until = map(connection.ops.adapt_datetimefield_value, (due or at, at + LEASE))
         with connection.cursor() as cursor:
-            # One statement: a transaction that reads first may find SQLite locked when it comes to write.
+            # One statement, because on SQLite a transaction that reads first may be unable to write afterwards.
             cursor.execute(_claim_sql(connection.vendor), [lease, until, notice.pk, channel, moment, notice.pk, size])
             if not cursor.rowcount:
                 return []
@@ -116,28 +117,33 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return claimed
 
     def renew(self, *, lease: str, at: datetime | None = None) -> set[int]:
-        """Renew a lease. Returns the keys of the deliveries that still have it."""
+        """Renew a lease. Returns the primary keys of the waiting deliveries that still have it. 2 queries."""
         leased = self.primary().waiting().filter(lease=lease)
         leased.update(due_at=(at or timezone.now()) + LEASE)
         return set(leased.values_list("pk", flat=True))
 
     def shorten(self, at: datetime | None = None) -> int:
-        """Shorten leases that end later than any lease can, to one lease from now. They were written before the clock
-        was put back, and that of a dead worker would last as long as the clock was put back. A living worker renews its
-        lease long before. Clocks of machines may differ by two leases. Returns how many. 1 query, 2 if there are any.
+        """Shorten to one ``LEASE`` the leases that end more than three times ``LEASE`` after that instant (now).
+
+        They were written before the clock was put back. The lease of a dead worker would last for as long as the clock
+        was put back; a living worker renews its lease in time. Three times, because the clocks of machines may differ.
+        Returns how many were shortened. 1 query, 2 if there are any.
         """
         at = at or timezone.now()
         ahead = self.leased().filter(due_at__gt=at + 3 * LEASE)
         return ahead.update(due_at=at + LEASE) if ahead.exists() else 0
 
     def release(self, *, lease: str, due_at: datetime) -> int:
-        """Give up the unsent deliveries of a lease until ``due_at``. This counts as no attempt. Returns how many."""
+        """Release the waiting deliveries of a lease, which are then due at ``due_at``. This does not count as an
+        attempt. Returns how many there were. 1 query.
+        """
         return self.waiting().filter(lease=lease).update(lease="", due_at=due_at)
 
     def count_outcomes(self, *, lease: str, began_at: datetime | None = None, at: datetime | None = None) -> int:
-        """Add the outcomes recorded under a lease to the progress of its notice, and the time since ``began_at``, when
-        the batch began. Each delivery is added once, no matter how often this is called and where a caller is killed.
-        Returns how many were added. At most 5 queries.
+        """Add the outcomes recorded under a lease to the progress of its notice, with the time that the batch took.
+
+        ``began_at`` is when the batch began, and ``at`` when it ended (now). Each delivery is added once, however often
+        this is called and wherever a caller is killed. Returns how many were added. At most 5 queries.
         """
         at = at or timezone.now()
         final = self.primary().final().filter(lease=lease).order_by()
@@ -159,12 +165,12 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return total
 
     def skip(self, *, notice: Notice, reason: str, at: datetime | None = None) -> int:
-        """Skip all waiting deliveries of a notice that no worker has claimed, ``CHUNK_ROWS`` rows in each transaction.
-        Returns how many.
+        """Record as skipped all waiting deliveries of a notice that no worker has claimed at that instant (now).
 
-        If the edition was cancelled, deliveries that may have been sent get the reason ``PERHAPS_SENT``: the first one
-        of a dead worker's lease, and those whose last attempt ended without a reply of the server (their reason is the
-        name of an exception).
+        ``reason`` is stored with each. ``CHUNK_ROWS`` rows are changed in each transaction. If the edition was
+        cancelled, deliveries that may have been sent get the reason ``PERHAPS_SENT``. These are the first one of a dead
+        worker's lease, and those whose last attempt ended without a reply of the server (their reason is the name of an
+        exception, which contains no space). Returns how many were skipped.
         """
         at = at or timezone.now()
         rows = self.primary().unleased(at).filter(notice=notice)
@@ -182,9 +188,11 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         )
 
     def revive(self, *, cancelled: Notice) -> int:
-        """Make deliveries wait again that were skipped in favour of a notice whose edition was then cancelled, for the
-        users who got no notice of that edition. Returns how many. To be called once no delivery of the cancelled
-        edition is claimed; safe to repeat.
+        """Make deliveries wait again that were skipped in favour of a newer edition which was then cancelled.
+
+        ``cancelled`` is the notice of that cancellation. Users who were sent a notice of the cancelled edition are left
+        out. Call this when no delivery of the cancelled edition is claimed. It may be repeated. Returns how many
+        deliveries wait again.
         """
         edition, primary, total = cancelled.edition, self.primary(), 0
         received = self.filter(notice__in=cancelled.other_notices(), user=OuterRef("user"), channel=OuterRef("channel"))
@@ -203,19 +211,22 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     def _change_outcome(
         self, rows: Self, notice: Notice, channel: str, *, old: str, new: str, reason: str, **columns: object
     ) -> int:
-        """Change the outcome of rows of one notice and channel, and the progress with it, ``CHUNK_ROWS`` at a time."""
+        """Change the outcome of rows of one notice and channel, and with it their progress. Returns how many changed.
+
+        ``CHUNK_ROWS`` rows are changed in each transaction. ``columns`` are further columns to set.
+        """
         rows, total = rows.filter(channel=channel).order_by(), 0
         while True:
             with transaction.atomic(using=rows.db):
                 progress = Progress.objects.using(rows.db).lock(notice=notice, channel=channel)
                 counts: Counter[tuple[str, str]] = Counter()
-                if old in Progress.EXPLAINED:  # Few, and no other process changes them while the lock is held.
+                if old in Progress.EXPLAINED:  # Few rows, which no other process changes while the lock is held.
                     old_reasons = dict(rows.values_list("pk", "reason")[:CHUNK_ROWS])
                     counts.subtract((old, old_reason) for old_reason in old_reasons.values())
                     chosen = rows.filter(pk__in=old_reasons)
                     count = chosen.update(outcome=new, lease="", reason=reason, **columns)
                 else:
-                    # The conditions are repeated outside: on PostgreSQL a row may have been claimed meanwhile.
+                    # The update repeats the conditions: on PostgreSQL a row may have been claimed meanwhile.
                     chosen = rows.filter(pk__in=rows.values("pk")[:CHUNK_ROWS])
                     count = chosen.update(outcome=new, lease="", reason=reason, **columns)
                     counts[old, ""] -= count
@@ -227,7 +238,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
             total += count
 
     def resend(self, *, notice: Notice, at: datetime | None = None) -> int:
-        """Make the failed deliveries of a notice wait again, with no attempts counted. Returns how many there were."""
+        """Make the failed deliveries of a notice wait again, due at that instant (now) and with 0 attempts. Returns how
+        many there were.
+        """
         rows = self.primary().filter(notice=notice, outcome=DeliveryOutcome.FAILED, lease="")
         failed = Progress.objects.using(rows.db).filter(notice=notice, failed__gt=0)
         fresh: dict[str, object] = {"due_at": at or timezone.now(), "outcome_at": None, "attempts": 0}
@@ -237,10 +250,11 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         )
 
     def record_bounce(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
-        """Record, once, that the mail with that ``Message-ID`` was returned; ``None`` if this app did not send it.
+        """Record that the mail with that ``Message-ID`` was returned, and return the record; ``None`` if this app did
+        not send that mail. A second call returns the first record.
 
-        For hosts whose mail server reports it; the webhooks of anymail are connected without any code. ``reason`` is a
-        code such as ``"5.1.1"``: it must not contain the address.
+        This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` is a
+        code such as ``"5.1.1"``. It must not contain the address.
         """
         alias = router.db_for_write(Bounce)
         delivery = self.using(alias)._with_message_id(message_id).first()
@@ -256,8 +270,10 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return bounce
 
     def reconcile(self, message_ids: Iterable[str], *, at: datetime | None = None) -> int:
-        """Record as sent the waiting deliveries whose ``Message-ID`` is in the log of the mail server. Returns how
-        many. A part of ``dispatch.reconcile()``, which is for the time after a restore.
+        """Record the waiting deliveries with these ids as sent. Returns how many there were.
+
+        The ids are those of ``Message-ID`` headers in the log of the mail server. ``dispatch.reconcile()`` calls this
+        after a database was restored from a backup.
         """
         at, total = at or timezone.now(), 0
         for message_id in message_ids:
@@ -279,11 +295,12 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     def base_number_by_user(
         self, *, notice: Notice, channel: str, users: Collection[UserKey], earlier: dict[int, int], default: int
     ) -> dict[UserKey, int]:
-        """User key → the number of the last edition of which that channel notified the user (0 if there is none).
+        """User key → number of the edition with which a notice compares the new edition for this user; 0 if none.
 
-        ``earlier`` and ``default`` are ``notice.earlier_numbers()`` and ``notice.base_number()``. A user without an
-        earlier delivery, such as a new one, and a user who was sent every notice get the default: their changes are
-        those since the edition before. At most 2 queries, and 1 for each edition that a user missed.
+        ``earlier`` and ``default`` are ``notice.earlier_numbers()`` and ``notice.base_number()``. A user gets the
+        default if the channel sent them the last earlier notice, or if they have no earlier delivery. Any other user
+        gets the last edition of which the channel notified them; if there is none, the edition before the first one
+        that they missed. At most 2 queries, and 1 for each edition that a user missed.
         """
         numbers = dict.fromkeys(users, default)
         if not earlier or notice.kind == NoticeKind.CANCELLED:
@@ -307,7 +324,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return numbers | {user: notified.get(user, before[number]) for user, number in missed.items()}
 
     def uncounted_leases(self, at: datetime | None = None) -> list[str]:
-        """Leases of workers that were killed after an outcome was recorded and before it was counted (1 query)."""
+        """Leases that ran out by that instant (now) and have outcomes that are not counted, because the worker was
+        killed. At most 100. 1 query.
+        """
         expired = self.leased().final().filter(due_at__lt=at or timezone.now())
         return list(expired.order_by().values_list("lease", flat=True).distinct()[:100])
 
@@ -316,9 +335,9 @@ DeliveryManager = models.Manager.from_queryset(DeliveryQuerySet)
 
 
 class Delivery(models.Model):
-    """The copy of a notice for one user by one channel. "Sent" means that the mail server accepted it, and no more."""
+    """The copy of a notice for one user by one channel. "Sent" means only that the mail server accepted it."""
 
-    # Without an index of its own: the indexes below begin with it.
+    # The column has no index of its own, because the indexes below begin with it.
     notice = models.ForeignKey(
         Notice, on_delete=models.PROTECT, related_name="deliveries", verbose_name=_("notice"), db_index=False
     )
@@ -331,10 +350,10 @@ class Delivery(models.Model):
         verbose_name=_("user"),
     )
     channel = models.CharField(_("channel"), max_length=32)
-    # Whole hours since the user was last active when the delivery was written: the lowest rank is sent first.
+    # Whole hours from the user's last activity to the moment when the row was written. The lowest rank is sent first.
     rank = models.PositiveIntegerField(default=0, editable=False)
     language = models.CharField(_("language"), max_length=3, blank=True, choices=NOTICE_LANGUAGES)
-    # With notice, channel and language it identifies the sealed text that was sent: NoticeText.since.
+    # NoticeText.since: with notice, channel and language it identifies the sealed text that was sent.
     since = models.PositiveIntegerField(_("compared with edition"), null=True, blank=True, editable=False)
     outcome = models.CharField(
         _("outcome"), max_length=8, choices=DeliveryOutcome.choices, default=DeliveryOutcome.WAITING
@@ -345,7 +364,7 @@ class Delivery(models.Model):
     lease = models.CharField(max_length=32, blank=True, editable=False)
     outcome_at = models.DateTimeField(_("outcome recorded"), null=True, blank=True)
     account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
-    # Empty as long as the account exists: the ten million rows are found by the user until then.
+    # Empty while the account exists. Until then the rows, of which there may be millions, are found by the user.
     pseudonym = models.CharField(_("pseudonym"), max_length=64, default="", db_default="", blank=True, editable=False)
     pseudonym_key = models.CharField(
         _("key of the pseudonym"), max_length=32, default="", db_default="", blank=True, editable=False
@@ -377,9 +396,9 @@ class Delivery(models.Model):
                 name="agreement_delivery_next",
             ),
             models.Index(fields=["notice", "channel"], condition=Q(outcome="failed"), name="agreement_delivery_failed"),
-            # What is claimed, and outcomes that are not counted yet: as few rows as there are claims.
+            # Claimed rows, also those whose outcome is not counted yet. They are few at any moment.
             models.Index(fields=["lease"], condition=~Q(lease=""), name="agreement_delivery_leased"),
-            # Of deleted accounts: to find the rows of one, and those that are still to be erased.
+            # For deleted accounts: to find the rows of one account, and the rows that must still be erased.
             models.Index(fields=["pseudonym"], condition=~Q(pseudonym=""), name="agreement_delivery_pseudonym"),
             models.Index(
                 fields=["account_deleted_at"],
@@ -399,14 +418,15 @@ class Delivery(models.Model):
         at: datetime | None = None,
         cursor: CursorWrapper | None = None,
     ) -> bool:
-        """Record the final outcome; ``False`` if the lease ran out and another worker has the row now. A caller that
-        records many passes its ``cursor``: opening one takes half as long as the statement.
+        """Record the final outcome. Returns ``False``, and changes nothing, if the row no longer waits with this lease.
 
-        On PostgreSQL the statement does not wait for the disk. The process remembers the outcome until
-        :meth:`DeliveryQuerySet.count_outcomes` has counted it, which does wait, and records it again if the server
-        crashed in between.
+        ``since`` is the ``NoticeText.since`` of the text that was sent. The row keeps its lease until the outcome is
+        counted. A caller that records many outcomes passes its ``cursor``, because opening one takes half as long as
+        the statement. 1 query.
 
-        The row keeps its lease until the outcome was counted.
+        On PostgreSQL the statement does not wait for the disk. Therefore the worker must remember the outcome until
+        :meth:`DeliveryQuerySet.count_outcomes`, which does wait, has counted it. If the server crashed in between, the
+        worker records it again.
         """
         return self._update(
             cursor,
@@ -419,12 +439,16 @@ class Delivery(models.Model):
         )
 
     def postpone(self, *, due_at: datetime, reason: str) -> bool:
-        """Count a failed attempt and try again at ``due_at``."""
+        """Count a failed attempt; the delivery is tried again at ``due_at``. Returns ``False``, and changes nothing, if
+        the row no longer waits with this lease. 1 query.
+        """
         return self._update(due_at=due_at, reason=_printable(reason), attempts=self.attempts + 1, lease="")
 
     def _update(self, cursor: CursorWrapper | None = None, **columns: str | int | datetime | None) -> bool:
-        """Update the row if it still has the lease. In SQL, because this runs once for each message, and the ORM takes
-        as long to compile the statement as the database takes to run it.
+        """Update the row if it still waits with this lease; return whether it did. 1 query.
+
+        It is SQL, because it runs once for each message. The ORM takes as long to compile the statement as the database
+        takes to run it.
         """
         connection = connections[router.db_for_write(Delivery)]
         if cursor is None:
@@ -442,7 +466,7 @@ class Delivery(models.Model):
 
     @property
     def text(self) -> NoticeText | None:
-        """The sealed text that was sent to this user, if it was sent. 1 query."""
+        """The sealed text that was sent to this user; ``None`` if none was sent. 1 query."""
         texts = NoticeText.objects.filter(notice=self.notice_id, channel=self.channel, language=self.language)
         return texts.filter(since=self.since).first() if self.since is not None else None
 
@@ -451,15 +475,18 @@ class Delivery(models.Model):
 
 
 def _printable(reason: str) -> str:
-    """The reason without what a database rejects: a channel may have been answered anything."""
+    """The reason without characters that a database may reject, at most 255 characters long. A channel may pass any
+    reply of a server.
+    """
     return "".join(char for char in reason if char.isprintable())[:255]
 
 
 @remembered
 @cache
 def _claim_sql(vendor: str) -> str:
-    """The statement of a claim. In SQL, since it runs once for every hundred messages. The rows are chosen once,
-    whatever plan the database makes.
+    """The statement of a claim. It is SQL, because it runs once for every hundred messages.
+
+    It evaluates the inner query once, whatever plan the database makes.
     """
     delivery, notice = Delivery._meta.db_table, Notice._meta.db_table
     chosen = (
@@ -473,20 +500,20 @@ def _claim_sql(vendor: str) -> str:
 @remembered
 @cache
 def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
-    """The statement that updates these columns of one row. Nothing in it comes from outside."""
+    """The statement that updates these columns of one row. It contains no text from outside."""
     assignments = ", ".join(f"{name} = %s" for name in columns)
-    # "||" prevents the planner from using any index but the primary key: in the index on leases every message of the
-    # batch left a dead row, and it would scan all that waits in agreement_delivery_next while the statistics of the
-    # table are from before the audience was written.
+    # "||" prevents the planner from using any index but the primary key. The index on leases contains a dead row for
+    # each message of the batch. With statistics from before the audience was written, the planner could choose
+    # agreement_delivery_next and scan all waiting rows.
     condition = "id = %s AND lease || '' = %s AND outcome || '' = 'waiting'"
     sql = f"UPDATE {Delivery._meta.db_table} SET {assignments} WHERE {condition}"
-    # For the transaction of this statement alone, also with a pool of connections.
+    # This applies only to the transaction of this statement, also with a pool of connections.
     no_wait = " RETURNING set_config('synchronous_commit', 'off', true)"
     return sql + no_wait if vendor == "postgresql" and "outcome" in columns else sql
 
 
 class Bounce(models.Model):
-    """A returned mail: a fact with a date of its own. The delivery stays *sent*, because the server did accept it."""
+    """A returned mail, with the date of its return. The delivery remains *sent*, because the server did accept it."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="bounces", verbose_name=_("delivery"))
     at = models.DateTimeField(_("came back"))

@@ -1,4 +1,4 @@
-"""Editions: draft, published and sealed. Their dates alone determine which one is in force."""
+"""Editions: drafts, and published editions, which are sealed. Only their dates determine which one is in force."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from agreement.text import clauses, languages, source
 
 
 class EditionQuerySet(models.QuerySet["Edition"]):
-    """``drafts``, ``published`` and ``in_force`` are 1 query each, on the index of the named constraints."""
+    """Editions. ``drafts``, ``published`` and ``in_force`` cost 1 query each, on an index of a named constraint."""
 
     def drafts(self) -> Self:
         """Editions that are not published."""
@@ -39,30 +39,34 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         return self.filter(published_at__isnull=False).order_by("agreement_id", "number")
 
     def binding(self) -> Self:
-        """Sealed editions that were not cancelled: those that are, were or will be in force."""
+        """Sealed editions that were not cancelled: they are, were or will be in force."""
         return self.filter(effective_from__isnull=False, cancelled_at__isnull=True)
 
     def in_force(self, at: datetime | None = None) -> Self:
         """The edition of each agreement that binds at that instant (now): at most one for each agreement.
 
-        1 query, with one index look-up for each agreement, however many editions there are. Filter it by agreement like
-        any queryset: ``Edition.objects.in_force().get(agreement__slug="terms")``.
+        1 query, with one look-up in an index for each agreement, however many editions there are. The result is an
+        ordinary queryset: ``Edition.objects.in_force().get(agreement__slug="terms")``.
         """
         return self.filter(effective_from__binds_at=at or timezone.now())
 
     def with_real_columns(self) -> Self:
-        """Editions by their real columns: otherwise the translation package reads ``title`` as ``title_ru``."""
+        """The same editions, in which ``title`` means the column ``title``. Otherwise the translation package reads it
+        as ``title_ru`` if Russian is active.
+        """
         return self.rewrite(False)  # type: ignore[attr-defined, no-any-return]  # The package adds it to the class.
 
     def without_texts(self, *names: str) -> Self:
-        """Editions without those texts in any language, such as ``"body"``. A text that is used later costs 1 query."""
+        """The same editions, without reading these texts (such as ``"body"``) in any language. A text that is used
+        later costs 1 query.
+        """
         columns = [
             name + suffix for name in names for suffix in ("", *(f"_{language}" for language in languages.LANGUAGES))
         ]
         return self.with_real_columns().defer(*columns)
 
     def with_successors(self) -> Self:
-        """Annotate ``superseded_at``: the moment when the next binding edition takes effect, if one is published."""
+        """Annotate ``superseded_at``: when the next binding edition takes effect; ``None`` if there is none."""
         later = (
             Edition.objects.filter(agreement=models.OuterRef("agreement"), cancelled_at__isnull=True)
             .filter(effective_from__gt=models.OuterRef("effective_from"))
@@ -72,7 +76,7 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         return self.annotate(superseded_at=models.Subquery(later))
 
     def create_draft(self, *, agreement: Agreement, bodies: dict[str, str], by: By = None, **stated: object) -> Edition:
-        """Save a new draft from the text of each language. Its titles are the first lines of the texts.
+        """Save a new draft with these bodies (language → text), and return it. Its titles are the first lines.
 
         ``by`` is the author, for the log. ``stated`` are further fields, such as ``summary_kk`` or ``notice_days``.
         Raises ``ValidationError``.
@@ -94,9 +98,9 @@ EditionManager = models.Manager.from_queryset(EditionQuerySet)
 class Edition(models.Model):
     """One wording of an agreement in Kazakh and Russian: a draft, or sealed forever.
 
-    Write the columns with a language (``title_kk``). Those without one are the translation package's own, which would
-    make them follow the active language. Here they are a copy of the Kazakh text (``agreement.translation``): sealed,
-    and read by no code.
+    Write the columns with a language (``title_kk``). The columns without a language (``title``) belong to the
+    translation package, in which they would follow the active language. Here they are a sealed copy of the Kazakh text
+    (``agreement.translation``), which no code reads.
     """
 
     agreement = models.ForeignKey(
@@ -219,11 +223,13 @@ class Edition(models.Model):
         ]
 
     def text(self, language: str) -> EditionText:
-        """The title, approval, summary and body in that language; ``""`` for what is not written."""
+        """The title, approval, summary and body in that language (``kk`` or ``ru``); ``""`` for each empty one."""
         return EditionText(**{name: getattr(self, f"{name}_{language}") or "" for name in TEXT_FIELDS})
 
     def clean(self) -> None:
-        """Normalise the texts as an import does: CRLF becomes LF. Refuse numbers with which no date can be computed."""
+        """Normalise the texts as an import does: CRLF becomes LF. Refuse characters that can't be stored, and numbers
+        with which no date can be computed.
+        """
         super().clean()
         for name in (f"{name}_{language}" for name in TEXT_FIELDS for language in languages.LANGUAGES):
             if text := getattr(self, name):
@@ -237,13 +243,15 @@ class Edition(models.Model):
                 raise ValidationError({name: error}) from None
 
     def state(self, at: datetime | None = None) -> State:
-        """The state of the edition at that instant (now). 1 query for a successor, 0 after ``with_successors()``."""
+        """The state of the edition at that instant (now). At most 1 query, 0 after ``with_successors()``."""
         if self.published_at is None:
             return State.DRAFT
         return EditionDates.from_edition(self).state(at or timezone.now(), self.successor_from)
 
     def successor_from(self) -> datetime | None:
-        """When the next binding edition takes (or took) effect, if there is one. Costs as much as ``state()``."""
+        """When the next binding edition takes (or took) effect; ``None`` if there is none. It costs as much as
+        ``state()``.
+        """
         if not hasattr(self, "superseded_at"):
             later = Edition.objects.binding().filter(
                 agreement=self.agreement_id, effective_from__gt=self.effective_from
@@ -252,11 +260,11 @@ class Edition(models.Model):
         return self.superseded_at
 
     def previous_numbers(self, number: int | None = None) -> tuple[int, int]:
-        """The numbers of two editions before the one with that number (this one): the last that users know, and the
-        last; 0 if there is none. 1 query.
+        """The numbers of two earlier editions: the last one that users know, and the last one; 0 if there is none.
 
-        Users know what was announced, and what was in force before the site had this app; if there is neither, the
-        first edition. The next notice also describes what was published without one.
+        Both are earlier than the edition with that number (this one), and were not cancelled. Users know the editions
+        that were announced and the imported ones; if there are none, the first edition. Therefore a notice also
+        describes the changes of editions that were published without a notice. 1 query.
         """
         earlier = Edition.objects.binding().filter(agreement=self.agreement_id, number__lt=number or self.number or 0)
         announced = models.Exists(Notice.objects.filter(edition=models.OuterRef("pk"), kind=NoticeKind.PUBLISHED))
@@ -268,7 +276,10 @@ class Edition(models.Model):
         return (known[-1], numbers[-1]) if rows else (0, 0)
 
     def manifest(self) -> bytes:
-        """The canonical bytes whose SHA-256 is the digest; ``agreement.seal.manifest`` describes their form."""
+        """The canonical bytes whose SHA-256 is the digest; ``agreement.seal.manifest`` describes their format.
+
+        Raises ``ValueError`` for a draft.
+        """
         if not (self.number and self.published_at and self.effective_from and self.recorded_at):
             msg = f"Edition {self.pk} is a draft: only a published edition has a manifest."
             raise ValueError(msg)
@@ -299,12 +310,12 @@ class Edition(models.Model):
         """Seal the draft as it is stored, number it and create the notice to the users, in one transaction.
 
         It takes effect at ``effective_from``, a timezone-aware instant that is not past; without one, at the moment of
-        publication. ``compared_with`` is the digest of the edition that the draft was compared with (``""``: there was
-        none); if that is no longer the last edition, publication is refused. ``reason`` is required if the draft takes
-        effect earlier than the edition in force promises; the log and the evidence contain it. The number of queries
-        does not depend on the number of users.
+        publication. ``by`` is the publisher. ``compared_with`` is the digest of the edition that the draft was compared
+        with (``""``: there was none); if that is no longer the last edition, publication is refused. ``notify=False``
+        creates no notice. ``reason`` is required if the draft takes effect earlier than the edition in force promises;
+        the log and the evidence contain it. The number of queries does not depend on the number of users.
 
-        Raises :class:`EditionError` and changes nothing.
+        Raises :class:`EditionError` if publication is refused. Nothing is changed then.
         """
         alias = self._alias()
         with transaction.atomic(using=alias):
@@ -325,10 +336,10 @@ class Edition(models.Model):
         self.refresh_from_db(using=alias)
 
     def record(self, *, effective_from: datetime, by: By = None) -> None:
-        """Seal the draft as history: an edition that took effect before the site had this app.
+        """Seal the draft as imported history: an edition that took effect before the site had this app.
 
-        Only before the first ordinary edition, and in ascending order. No user is notified. Raises
-        :class:`EditionError` and changes nothing.
+        History can be recorded only before the first ordinary edition, and in the order in which the editions took
+        effect. No user is notified. Raises :class:`EditionError` if it is refused. Nothing is changed then.
         """
         alias = self._alias()
         with transaction.atomic(using=alias):
@@ -347,9 +358,10 @@ class Edition(models.Model):
         self.refresh_from_db(using=alias)
 
     def cancel(self, *, by: By = None, reason: str = "") -> None:
-        """Cancel a scheduled edition before it takes effect. The log records who did it and why.
+        """Cancel a published edition before it takes effect. The log records who did it and why. Users who were
+        notified of it get a notice of the cancellation.
 
-        Raises :class:`EditionError` otherwise.
+        Raises :class:`EditionError` if the edition is a draft, has taken effect, or was cancelled before.
         """
         alias = self._alias()
         try:
@@ -385,16 +397,16 @@ class Edition(models.Model):
         fields: Iterable[str] | None = None,
         from_queryset: models.QuerySet[Self] | None = None,
     ) -> None:
-        """As Django's; also clears the annotation of ``with_successors()``."""
+        """As in Django. Also removes the annotation of ``with_successors()``."""
         self.__dict__.pop("superseded_at", None)
         super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
 
     def _alias(self) -> str:
-        """The database that is written to, which need not be the one from which this row was read."""
+        """The alias of the database for writes, from which this row was not necessarily read."""
         return router.db_for_write(Edition, instance=self)
 
     def _open(self, alias: str) -> tuple[datetime, Edition, Edition | None, Edition | None]:
-        """Lock the agreement, then read the clock, this stored draft, the last edition and the last binding edition."""
+        """Lock the agreement, then return the time, the stored draft, the last edition and the last binding edition."""
         self.agreement.lock(using=alias)
         now = timezone.now()
         editions = Edition.objects.using(alias).filter(agreement=self.agreement_id)
@@ -405,7 +417,9 @@ class Edition(models.Model):
         return now, stored, previous, last
 
     def _binding(self, last: Edition | None, now: datetime) -> Edition | None:
-        """The edition whose promises bind now: the last one, or the one in force until then. At most 1 query."""
+        """The edition whose promises bind now. ``last`` is the last binding edition, which may still be scheduled. At
+        most 1 query.
+        """
         if last is None or not last.effective_from or last.effective_from <= now:
             return last
         in_force = Edition.objects.using(self._alias()).in_force(now)
@@ -422,7 +436,10 @@ class Edition(models.Model):
         by: By,
         imported: bool = False,
     ) -> None:
-        """Write the columns of the seal by name. The base columns become a copy of the Kazakh ones here, once."""
+        """Write the columns that publication determines, and copy the Kazakh texts to the base columns.
+
+        Only the named columns are written. Raises :class:`EditionError` for the texts or the moment of effect.
+        """
         self.check_texts()
         publishing.require_after_last(effective_from, last)
         self.number = (previous.number or 0) + 1 if previous else 1
@@ -446,7 +463,7 @@ class Edition(models.Model):
         Agreement.objects.using(alias).filter(pk=self.agreement_id).update(head=self.digest)
 
     def check_texts(self) -> None:
-        """Raise :class:`EditionError` for what ``publish()`` would refuse in the texts as they are. 0 queries."""
+        """Raise :class:`EditionError` if ``publish()`` would refuse the present texts. 0 queries."""
         publishing.require_publishable({language: self.text(language) for language in languages.LANGUAGES})
 
     def __str__(self) -> str:
@@ -454,7 +471,7 @@ class Edition(models.Model):
 
 
 def _on_commit(call: Callable[[], object], *, using: str) -> None:
-    # Robust: a receiver of the host that fails never fails a publication.
+    # ``robust``: an error in a receiver of the site must not fail the publication.
     transaction.on_commit(call, using=using, robust=True)
 
 

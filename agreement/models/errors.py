@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 TEXT_FIELDS = ("title", "approval", "summary", "body")
 
 
-#: The most that an edition may state: with more no date could be computed, and what is sealed can't be corrected.
+#: The largest number that each field may state. With a larger one a date could not be computed, and a sealed edition
+#: can't be corrected.
 MAX_STATED = {"notice_days": 3650, "retention_years": 1000}
 
 
 class EditionError(ValidationError):
-    """A refusal to publish, record or cancel. ``code`` names the rule, ``params`` the values, ``hint`` what to do.
+    """A refusal to publish, record or cancel an edition.
+
+    ``code`` names the rule, ``params`` contains the values of the message, and ``hint`` says what to do.
 
     Codes: ``already_published``, ``missing_language``, ``unparallel``, ``duplicate_number``, ``naive_time``,
     ``backdated``, ``out_of_range``, ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``,

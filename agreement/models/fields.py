@@ -1,4 +1,7 @@
-"""Fields and look-ups: moments to the microsecond, the edition that binds at one, and what deleting a user does."""
+"""Fields, a look-up and ``on_delete`` functions.
+
+They are for moments to the microsecond, for the edition that binds at a moment, and for the rows of a deleted user.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,13 @@ if TYPE_CHECKING:
 else:
 
     class DateTimeField(models.DateTimeField):
-        """Takes the types of its values in brackets, as the stubs do."""
+        """Accepts the types of its values in brackets at run time, as the type stubs do."""
 
         def __class_getitem__(cls, _types: object) -> type:
             return cls
 
     class Lookup(models.Lookup):
-        """As ``DateTimeField``."""
+        """Accepts types in brackets, as ``DateTimeField`` does."""
 
         def __class_getitem__(cls, _types: object) -> type:
             return cls
@@ -49,7 +52,7 @@ LANGUAGE_CHOICES = [("kk", _("Kazakh")), ("ru", _("Russian"))]
 
 
 def validate_zone(name: str) -> None:
-    """The name must be in the time zone database; another one would break every page with a date."""
+    """Raise ``ValidationError`` if the time zone database does not contain the name, which would break many pages."""
     if name not in available_timezones():
         raise ValidationError(
             _("%(name)r is no time zone; write it as Asia/Almaty."), code="unknown_zone", params={"name": name}
@@ -57,7 +60,7 @@ def validate_zone(name: str) -> None:
 
 
 class InstantField(DateTimeField[SetType, GetType]):
-    """A moment to the microsecond, also in ``dumpdata``: Django's JSON has milliseconds, which would break a digest."""
+    """A moment that keeps its microseconds in ``dumpdata``. Django's JSON keeps milliseconds, which breaks digests."""
 
     def value_from_object(self, obj: models.Model) -> str | None:  # type: ignore[override]  # A string for JSON.
         at: datetime | None = getattr(obj, self.attname)
@@ -69,11 +72,11 @@ class InstantField(DateTimeField[SetType, GetType]):
 
 @InstantField.register_lookup
 class BindsAt(FieldGetDbPrepValueMixin, Lookup[bool]):
-    """``effective_from__binds_at=moment``: is this the edition of its agreement that binds at that moment?
+    """``effective_from__binds_at=moment`` matches the edition of each agreement that binds at that moment.
 
-    Written in SQL, because the ORM needs three times as long to compile the same query as a look-up by key takes
-    altogether. One look-up in the index of ``agreement_edition_one_in_force`` for each agreement. The mixin gives the
-    moment the form of the column: SQLite compares texts, and the column has UTC without an offset.
+    It makes one look-up in the index of ``agreement_edition_one_in_force`` for each agreement. It is written in SQL,
+    because the ORM needs three times as long to compile the same query as a complete look-up by key takes. The mixin
+    converts the moment to the form of the column: SQLite compares texts, and the column stores UTC without an offset.
     """
 
     lookup_name = "binds_at"
@@ -85,7 +88,7 @@ class BindsAt(FieldGetDbPrepValueMixin, Lookup[bool]):
         model = self.lhs.target.model
         edition = quote(model._meta.db_table)
         agreement = quote(model._meta.get_field("agreement").related_model._meta.db_table)
-        sql = (  # Nothing in it comes from outside.
+        sql = (  # It contains no text from outside.
             f"{key} IN (SELECT (SELECT latest.id FROM {edition} latest WHERE latest.agreement_id = terms.id"
             f" AND latest.cancelled_at IS NULL AND latest.effective_from <= {at}"
             f" ORDER BY latest.effective_from DESC LIMIT 1) FROM {agreement} terms)"
@@ -101,18 +104,18 @@ def _sibling(field: AnyForeignKey, name: str) -> models.Field[Any, Any]:
 def PRESERVE_EVIDENCE(  # noqa: N802 - written in capitals like Django's own
     collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
 ) -> None:
-    """``on_delete`` of evidence: the row stays, its link to the user is removed, and ``account_deleted_at`` is set.
+    """``on_delete`` of evidence: the row remains, its link to the user is removed, and ``account_deleted_at`` is set.
 
     The retention period begins at that moment.
     """
-    # One moment for one deletion, in every table: nothing else connects rows under different pseudonyms.
+    # All tables get the same moment: nothing else connects the rows of one user under different pseudonyms.
     moment = vars(collector).setdefault("agreement_moment", timezone.now())
     # In this order: without the link, the rows would not be found by the user.
     collector.add_field_update(_sibling(field, "account_deleted_at"), moment, sub_objs)
     collector.add_field_update(field, None, sub_objs)
 
 
-# As Django marks SET_NULL: rows are updated without being read.
+# As in Django's SET_NULL: rows are updated without being read.
 PRESERVE_EVIDENCE.lazy_sub_objs = True  # type: ignore[attr-defined]  # An attribute of a function.
 
 
@@ -123,8 +126,10 @@ ACCOUNTS_PER_STATEMENT = 100
 def PRESERVE_UNDER_PSEUDONYM(  # noqa: N802 - as above
     collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
 ) -> None:
-    """As ``PRESERVE_EVIDENCE``, and the rows get their pseudonyms only now: there are too many of them to store one in
-    each in advance. 1 update for each hundred accounts that are deleted together.
+    """``on_delete`` as ``PRESERVE_EVIDENCE``; in addition the rows get their pseudonyms at this moment.
+
+    There are too many rows to store a pseudonym in each in advance. 2 further updates for each hundred accounts that
+    are deleted together.
     """
     named: set[UserKey] = vars(collector).setdefault(f"agreement_named_{field.model._meta.model_name}", set())
     users = [user.pk for model, rows in collector.data.items() if issubclass(model, get_user_model()) for user in rows]
@@ -146,8 +151,10 @@ PRESERVE_UNDER_PSEUDONYM.lazy_sub_objs = True  # type: ignore[attr-defined]  # A
 def STORE_PSEUDONYMS(  # noqa: N802 - as above
     collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
 ) -> None:
-    """``on_delete`` of a row that must find the rows of a user after the account is deleted: stores the user's
-    pseudonyms under every key of the site, since any of them may have written those rows. 1 query, and 1 update a row.
+    """``on_delete`` of a row that must find the other rows of the user after the account is deleted.
+
+    It stores the user's pseudonyms under every key of the site, because those rows may have any of them. 1 query, and
+    1 update for each row.
     """
     for row in sub_objs:
         names = [f"{one.key}:{one.digest}" for one in pseudonyms.candidates(getattr(row, field.attname))]

@@ -1,4 +1,4 @@
-"""Legal holds: each stops the erasure of the data of one person, or of all users whom an edition bound."""
+"""Legal holds. Each stops the erasure of the data of one person, or of all users whom an edition bound."""
 
 from __future__ import annotations
 
@@ -40,11 +40,13 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         held_from: datetime | None = None,
         held_until: datetime | None = None,
     ) -> LegalHold:
-        """Place a hold on the data of that user, whose account may be deleted later, or of all users whom that edition
-        bound, or of the person whom ``identifiers()`` finds. Raises ``ValidationError``.
+        """Place a hold, and return it. It is on the data of a user, of all users whom an edition bound, of a deleted
+        ``account``, or of the person of an ``application``; see ``identifiers()``.
 
-        The same hold is placed once: a second call returns the row of the first one, and its attribute ``created`` is
-        then false. A call waits for those of other processes.
+        ``ground`` says who asked for it and by which letter, and ``by`` is the officer. It lasts from ``held_from``
+        (now) until ``held_until``; without the latter, until an officer ends it. The same hold is placed once: a second
+        call returns the row of the first one, and its attribute ``created`` is then false. A call waits for those of
+        other processes. Raises ``ValidationError``.
         """
         row = LegalHold(
             user=user,
@@ -69,18 +71,19 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         return row
 
     def _lock_table(self, alias: str) -> None:
-        """Wait until no other transaction places a hold, and let none do so until this one ends. 1 query."""
+        """Lock the table: no other transaction places a hold until this one ends. 1 query."""
         if connections[alias].vendor == "postgresql":
             with connections[alias].cursor() as cursor:
                 cursor.execute(f"LOCK TABLE {self.model._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
-        else:  # SQLite locks the database for a write, whether it changes a row or not.
+        else:  # SQLite locks the database for a write, even if it changes no row.
             self.using(alias).filter(pk=0).update(by=models.F("by"))
 
     def identifiers(self, *, user: SiteUser, edition: Edition | None, account: object, application: str) -> list[str]:
-        """The pseudonyms, or the keys of withdrawals, by which the rows of the person are found, besides the account.
+        """The pseudonyms or the keys of withdrawals by which the rows of the person are found, besides the account.
 
-        ``account`` is the key of a deleted account, ``application`` the number of an application of a person without an
-        account: its own number or that of the register. Raises ``ValidationError``, also unless exactly one is named.
+        Exactly one argument must name something. ``account`` is the primary key of a deleted account. ``application``
+        is the number of an application of a person without an account: its own number, or that of the register. Raises
+        ``ValidationError`` if this is not so, or if nothing is found.
         """
         if [user is None, edition is None, account in (None, ""), not application].count(False) != 1:
             raise ValidationError(
@@ -99,7 +102,7 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         return [f"{one.key}:{one.digest}" for one in pseudonyms.candidates(key)]
 
     def _deleted_account(self, account: object) -> UserKey:
-        """The key of that account, which is deleted and of which rows remain."""
+        """The primary key of a deleted account. Raises ``ValidationError`` if it exists or if it has no rows."""
         model = get_user_model()
         key = model._meta.pk.clean(account, None)
         if model._default_manager.filter(pk=key).exists():
@@ -130,7 +133,7 @@ LegalHoldManager = models.Manager.from_queryset(LegalHoldQuerySet)
 
 
 class LegalHold(models.Model):
-    """While it is in effect, the data of a person, or of all users whom an edition bound, is not erased."""
+    """While a hold is in effect, the data of one person, or of all users whom an edition bound, is not erased."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -140,8 +143,8 @@ class LegalHold(models.Model):
         related_name="+",
         verbose_name=_("user"),
     )
-    # Each is "id of the key:digest", under every key of the site, since any of them may have written the person's rows.
-    # Of a person without an account: "withdrawal:" and the key of the withdrawal.
+    # Each is "id of the key:digest", one for every key of the site: the rows of the person may have any of them.
+    # For a person without an account: "withdrawal:" and the primary key of the withdrawal.
     pseudonyms = models.JSONField(default=list, editable=False)
     edition = models.ForeignKey(
         Edition, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("edition")

@@ -1,13 +1,14 @@
 """Whether a user is bound by an agreement, since when, until when and by which edition.
 
-This is the only place of the rule. An acceptance binds its user from the effect of the edition that they accepted, and
-it goes on to bind them to later editions that change only the wording. It ends when a withdrawal *overtakes* it: when
-a withdrawal took effect or was registered after it. From then on the user is not bound until they accept again.
+This module is the only place of the rule. An acceptance binds its user from the moment when the accepted edition takes
+effect. It also binds them to later editions that change only the wording. It ends when a withdrawal *overtakes* it: the
+withdrawal took effect or was registered after the acceptance. From then on the user is not bound until they accept
+again.
 
-:func:`overtakes` is the rule for two rows in Python, and :func:`overtaken` is the same rule as SQL. A
+:func:`overtakes` is the rule for two rows in Python, and :func:`overtaken` is the same rule in SQL. A
 :class:`Membership` applies it to all rows of one user in one agreement. The column ``round`` of an acceptance is one
-more than the number of withdrawals that it follows. It only lets a user accept an edition a second time after a
-withdrawal, and nothing but :mod:`agreement.models.acceptances` computes it.
+more than the number of withdrawals before it. It only allows a user to accept an edition again after a withdrawal, and
+only :mod:`agreement.models.acceptances` computes it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class AcceptanceMoments(Protocol):
-    """What the rule reads of an acceptance."""
+    """The columns of an acceptance that the rule reads."""
 
     @property
     def edition_id(self) -> int: ...
@@ -39,7 +40,8 @@ class AcceptanceMoments(Protocol):
     def recorded_at(self) -> datetime: ...
 
 
-#: An :class:`Acceptance`, or what stands for one. mypy compares a bound before it knows the types of a model's fields.
+#: An :class:`Acceptance`, or a row with the columns of :class:`AcceptanceMoments`. The variable has no bound, because
+#: mypy would compare it before it knows the types of a model's fields.
 Row = TypeVar("Row")
 
 
@@ -48,14 +50,18 @@ def _moments(row: object) -> AcceptanceMoments:
 
 
 def overtakes(withdrawal: Withdrawal, acceptance: AcceptanceMoments) -> bool:
-    """Did the withdrawal take effect, or was it registered, after the acceptance? If not, the user accepted again."""
+    """Did the withdrawal take effect after the acceptance, or was it registered after the acceptance was recorded?
+
+    Both must be of the same user and agreement. If it did not overtake it, the user accepted after the withdrawal. A
+    refused withdrawal overtakes nothing.
+    """
     return withdrawal.effective_at is not None and (
         withdrawal.effective_at > acceptance.at or withdrawal.registered_at > acceptance.recorded_at
     )
 
 
 def overtaken(withdrawals: WithdrawalQuerySet) -> Exists:
-    """The condition on a row of acceptances that one of these withdrawals of the same user overtook it.
+    """The condition, for a queryset of acceptances, that one of these withdrawals of the same user overtook the row.
 
     ``withdrawals`` are those in effect in the agreement of the row.
     """
@@ -65,34 +71,37 @@ def overtaken(withdrawals: WithdrawalQuerySet) -> Exists:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding(Generic[Row]):
-    """By what one acceptance bound its user up to some instant."""
+    """The effect of one acceptance up to some instant: the editions that bound its user, and its end."""
 
     acceptance: Row
     editions: tuple[EditionDates, ...]
-    """The editions in the order of their effect. Empty if none took effect while the acceptance lasted: the edition
-    was cancelled, for example."""
+    """The editions that bound the user, in the order of their effect. Empty if none took effect while the acceptance
+    lasted; for example, the edition was cancelled."""
     ended_at: datetime | None
-    """When a withdrawal ended it: never before the acceptance. ``None`` while it lasts."""
+    """When a withdrawal ended the acceptance, never before the acceptance itself. ``None`` while it lasts."""
     withdrawal: Withdrawal | None
-    """The withdrawal that ended it."""
+    """The withdrawal that ended the acceptance."""
 
     @property
     def since(self) -> datetime | None:
-        """From when the user was bound; ``None`` if this acceptance never bound them."""
+        """The first moment at which the user was bound; ``None`` if this acceptance never bound them."""
         return max(_moments(self.acceptance).at, self.editions[0].effective_from) if self.editions else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership(Generic[Row]):
-    """One user in one agreement: their acceptances, and the withdrawals that were in effect at the instant asked."""
+    """The rows of one user in one agreement, to which the rule is applied. 0 queries."""
 
     acceptances: Sequence[Row]
     withdrawals: Sequence[Withdrawal]
+    """The withdrawals that were in effect at the instant in question."""
     editions: Sequence[EditionDates] = ()
-    """All sealed editions of the agreement in the order of their numbers. Only bindings need them."""
+    """All sealed editions of the agreement in the order of their numbers. Only the methods for bindings need them."""
 
     @property
     def last_acceptance(self) -> Row | None:
+        """The latest acceptance: of those in the last round, the latest by time; ``None`` if there is none."""
+
         def order(row: Row) -> tuple[int, datetime, datetime]:
             moments = _moments(row)
             return moments.round, moments.at, moments.recorded_at
@@ -101,19 +110,21 @@ class Membership(Generic[Row]):
 
     @property
     def withdrawals_in_effect(self) -> list[Withdrawal]:
-        """The withdrawals that no acceptance followed. If there are any, no acceptance binds the user now."""
+        """The withdrawals after the last acceptance. If there are any, the user is not bound."""
         last = self.last_acceptance
         return [
             row for row in self.withdrawals if row.effective_at and (last is None or overtakes(row, _moments(last)))
         ]
 
     def withdrawal_of(self, acceptance: Row) -> Withdrawal | None:
-        """The withdrawal that ended the acceptance: the first one to be both registered and effective after it."""
+        """The withdrawal that ended the acceptance: of those that overtook it, the first to be both registered and
+        effective. ``None`` if the acceptance lasts.
+        """
         later = [row for row in self.withdrawals if overtakes(row, _moments(acceptance))]
         return min(later, key=lambda row: row.known_at(), default=None)
 
     def binding(self, acceptance: Row, *, until: datetime) -> Binding[Row]:
-        """By what that acceptance bound the user, up to its end or up to that instant if it has not ended."""
+        """The effect of that acceptance up to its end, or up to that instant if it has not ended by then."""
         withdrawal, moments = self.withdrawal_of(acceptance), _moments(acceptance)
         ended_at = max(moments.at, withdrawal.effective_at) if withdrawal and withdrawal.effective_at else None
         accepted = next(edition for edition in self.editions if edition.pk == moments.edition_id)
@@ -121,10 +132,12 @@ class Membership(Generic[Row]):
         return Binding(acceptance=acceptance, editions=tuple(editions), ended_at=ended_at, withdrawal=withdrawal)
 
     def bindings(self, *, until: datetime) -> list[Binding[Row]]:
+        """The effects of all acceptances up to that instant, in the order of the acceptances."""
         return [self.binding(acceptance, until=until) for acceptance in self.acceptances]
 
     def bound_by(self, at: datetime) -> tuple[EditionDates, Binding[Row]] | None:
-        """The edition that binds the user at that instant, and the binding that says since when and until when.
+        """The edition that binds the user at that instant, and the binding with its beginning and end; ``None`` if the
+        user is not bound.
 
         If several acceptances bind the user, it is the edition with the highest number.
         """

@@ -1,5 +1,7 @@
-"""The ``Message-ID`` of a notice's mail. It is made of the notice, the channel and the user, so that it is the same
-each time this notice is sent to this user, even if the ledger was restored from a backup and written again.
+"""The ``Message-ID`` of a notice's mail.
+
+It is made of the notice, the channel and the user. Therefore it is the same each time this notice is sent to this user,
+even if the ledger was restored from a backup and written again.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ def local_part(notice: uuid.UUID, channel: str, user_key: object) -> str:
 
 
 def parse(message_id: str) -> tuple[uuid.UUID, str, Any] | None:
-    """The notice, the channel and the key of the user; ``None`` if this app did not write that ``Message-ID``."""
+    """The UUID of the notice, the channel and the primary key of the user; ``None`` for an id of another program."""
     found = re.fullmatch(r"<?([0-9a-f]{32})\.([^.@<>]+)\.([^.@<>]+)@[^<>]*>?", message_id.strip())
     if found is None or not (written := unquote(found[3])).isprintable():
         return None

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 
 def enqueue_on_commit(*, using: str) -> None:
-    """On commit, start the task engine. An engine that is unavailable, or fails, never fails the commit: the ledger
-    contains the work.
-    """
+    """Call the site's ``ENQUEUE`` after the commit. It may fail without a loss: the ledger contains the work."""
 
     def enqueue() -> None:
         if path := conf.get().ENQUEUE:
@@ -36,12 +34,12 @@ def enqueue_on_commit(*, using: str) -> None:
     transaction.on_commit(enqueue, using=using, robust=True)
 
 
-#: Why a delivery was skipped, in the words of the ledger.
+#: The reasons of skipped deliveries, as the ledger stores them.
 CANCELLED, IN_EFFECT = "edition cancelled", "in effect already"
 NOT_IN_AUDIENCE = "no longer in the audience"
 NO_ADDRESS, INVALID_ADDRESS = "no address", "invalid address"
 ACCOUNT_GONE, INACTIVE, ENDED, REMOVED = "account deleted", "inactive", "agreement ended", "channel removed"
-#: The edition was cancelled after the worker died that was sending the notice.
+#: The edition was cancelled when the mail server may already have accepted the message.
 PERHAPS_SENT = "edition cancelled, perhaps sent"
 
 #: How many notices a user's page on the site lists, the latest first.
@@ -49,15 +47,18 @@ USER_PAGE_NOTICES = 50
 
 
 def overtaken_by(number: int) -> str:
-    """The reason of a delivery that was overtaken by the notice of a newer edition."""
+    """The reason of a delivery that was skipped because of the notice of the newer edition with that number."""
     return f"overtaken by edition {number}"
 
 
 def notice_due_at(published_at: datetime, effective_from: datetime | None = None) -> datetime:
-    """When the first message about an edition published at that instant is due (0 queries)."""
+    """When the first message about an edition is due that was published, or cancelled, at that instant (0 queries).
+
+    If the site does not display scheduled editions, this is not before ``effective_from``.
+    """
     site = conf.get()
     due_at = published_at + site.NOTICE_DELAY
-    # If scheduled editions are not displayed, a link to one would lead nowhere before it takes effect.
+    # A link to an edition that is not displayed would lead nowhere.
     return due_at if site.SHOW_SCHEDULED or effective_from is None else max(due_at, effective_from)
 
 
@@ -75,7 +76,7 @@ class NoticeKind(models.TextChoices):
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def unfinished(self, at: datetime | None = None) -> Self:
-        """Notices due at that instant (now) whose deliveries are not all written yet, the oldest first."""
+        """Notices that are due at that instant (now) and whose deliveries are not all written yet, the oldest first."""
         return self.filter(fanned_out_at__isnull=True, due_at__lte=at or timezone.now()).order_by("pk")
 
     def sendable(self, *, channel: str) -> Self:
@@ -87,13 +88,13 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return waiting.with_edition().order_by("pk")
 
     def with_edition(self) -> Self:
-        """With the columns of the edition, except its texts, which are long."""
+        """The same notices, read together with their editions and agreements, but without the bodies and summaries."""
         long = (f"edition__{name}{language}" for name in ("body", "summary") for language in ("", "_kk", "_ru"))
         return self.select_related("edition__agreement").defer(*long)
 
     def announce(self, edition: Edition, *, at: datetime) -> None:
-        """Create the notice of an edition published at that instant, and the reminder if the site sends any. At most 2
-        queries, in the publishing transaction.
+        """Create the notice of an edition that was published at that instant, and its reminder if the site sends any.
+        At most 2 queries, in the transaction that publishes the edition.
         """
         effect, site = edition.effective_from or at, conf.get()
         due_at = notice_due_at(at, effect)
@@ -104,8 +105,8 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         enqueue_on_commit(using=self.db)
 
     def announce_cancellation(self, edition: Edition, *, at: datetime) -> None:
-        """Create the notice that an edition was cancelled at that instant, for every user who was notified of the
-        edition, directly or in the letter about a later edition.
+        """Create the notice that an edition was cancelled at that instant. It is for users who were notified of the
+        edition, directly or in the letter about a later edition. If neither was announced, nothing is created.
         """
         announcing = self.filter(edition__agreement=edition.agreement_id, edition__number__gte=edition.number)
         if announcing.filter(kind=NoticeKind.PUBLISHED).exists():
@@ -116,17 +117,17 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
     def for_user(self, user: AbstractBaseUser, *, at: datetime | None = None) -> Self:
         """The notices on a user's page, the newest first, with ``read_at`` (``None`` if unread). 1 query.
 
-        There are no rows for a user until a notice is read. If the user model records when the account was created
-        (``date_joined``), only editions that had not taken effect by then are included. For a cancelled edition only
-        its cancellation is included, unless the edition was cancelled before any user was notified, or before the
-        account was created. A notice that was paused before it was due is hidden.
+        The notices that were due at that instant (now) are included, with these exceptions. If the user model records
+        when the account was created (``date_joined``), editions that took effect or were cancelled before are excluded.
+        A notice that was paused before it was due is excluded. For a cancelled edition only the notice of its
+        cancellation is included; that too is excluded if the first notice was paused or cancelled before it was due.
         """
         at, never_sent = at or timezone.now(), Q(paused_at__lt=F("due_at"))
         found = self.filter(due_at__lte=at).exclude(~Q(kind=NoticeKind.CANCELLED), edition__cancelled_at__lte=at)
         unannounced = Notice.objects.filter(never_sent | Q(due_at__gt=OuterRef("edition__cancelled_at")))
         unannounced = unannounced.filter(edition=OuterRef("edition"), kind=NoticeKind.PUBLISHED)
         found = found.exclude(Exists(unannounced), kind=NoticeKind.CANCELLED).exclude(never_sent)
-        if not conf.get().SHOW_SCHEDULED:  # Then an edition has no page before its effect, and none if cancelled.
+        if not conf.get().SHOW_SCHEDULED:  # Then scheduled and cancelled editions have no page.
             found = found.filter(edition__effective_from__lte=at, edition__cancelled_at=None)
         if created := getattr(user, "date_joined", None):
             found = found.filter(edition__effective_from__gt=created)
@@ -135,11 +136,13 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return found.annotate(read_at=Subquery(read)).select_related("edition__agreement").order_by("-due_at", "-pk")
 
     def unread(self) -> Self:
-        """Those of ``for_user()`` that are unread."""
+        """Unread notices. To be called on the result of ``for_user()``."""
         return self.filter(read_at__isnull=True)
 
     def mark_read(self, user: AbstractBaseUser, notices: Iterable[Notice], *, at: datetime | None = None) -> None:
-        """Record that the user looked at these; the first time counts. 1 query, 0 for no notices."""
+        """Record that the user read these notices at that instant (now). The first time counts. 1 query, 0 for no
+        notices.
+        """
         rows = [NoticeRead(notice=notice, user_id=user.pk, read_at=at or timezone.now()) for notice in notices]
         NoticeRead.objects.using(router.db_for_write(NoticeRead)).bulk_create(rows, ignore_conflicts=True)
 
@@ -148,7 +151,7 @@ NoticeManager = models.Manager.from_queryset(NoticeQuerySet)
 
 
 class Notice(models.Model):
-    """One announcement about an edition to every user. The publishing transaction writes it."""
+    """One announcement to users about an edition. The transaction that publishes or cancels the edition writes it."""
 
     edition = models.ForeignKey(
         "agreement.Edition", on_delete=models.PROTECT, related_name="notices", verbose_name=_("edition")
@@ -181,8 +184,8 @@ class Notice(models.Model):
         ]
 
     def skip_reason(self, at: datetime | None = None) -> str:
-        """Why the deliveries of this notice are to be skipped at that instant (now), in the words of the ledger; ``""``
-        if they are to be sent. At most 1 query, if ``edition`` is loaded.
+        """The reason, as the ledger stores it, why the deliveries of this notice are to be skipped at that instant
+        (now); ``""`` if they are to be sent. At most 1 query, if ``edition`` is loaded.
         """
         at, edition = at or timezone.now(), self.edition
         if self.kind == NoticeKind.CANCELLED:
@@ -203,18 +206,20 @@ class Notice(models.Model):
         return Notice.objects.filter(edition=self.edition_id).exclude(pk=self.pk)
 
     def covering(self) -> NoticeQuerySet:
-        """Of a cancellation: the notices of later editions, which announced this edition too until then."""
+        """For a notice of cancellation: the earlier notices of later editions, which announced this edition too."""
         later = Notice.objects.filter(edition__agreement=self.edition.agreement_id, created_at__lt=self.created_at)
         return later.filter(edition__number__gt=self.edition.number).exclude(kind=NoticeKind.CANCELLED)
 
     def base_number(self) -> int:
-        """The number of the edition from which the changes are described: the last one before this edition that users
-        were notified of; 0 if there is none. 1 query.
+        """The number of the edition with which the letter compares the new one: the last earlier edition that users
+        know; 0 if there is none. 1 query.
         """
         return self.previous_numbers()[0]
 
     def earlier_numbers(self) -> dict[int, int]:
-        """Notice → edition number, for the earlier editions of this agreement that were not cancelled. 1 query."""
+        """Primary key of a notice → number of its edition, for the announcements of the earlier editions of this
+        agreement that were not cancelled. 1 query.
+        """
         rows = Notice.objects.filter(
             kind=NoticeKind.PUBLISHED,
             edition__agreement=self.edition.agreement_id,
@@ -224,12 +229,12 @@ class Notice(models.Model):
         return {key: number or 0 for key, number in rows.values_list("pk", "edition__number")}
 
     def previous_numbers(self) -> tuple[int, int]:
-        """As :meth:`Edition.previous_numbers`; 0 for a cancellation, which compares nothing. 1 query."""
+        """As :meth:`Edition.previous_numbers`; (0, 0) for a cancellation, which compares nothing. 1 query."""
         return (0, 0) if self.kind == NoticeKind.CANCELLED else self.edition.previous_numbers()
 
     def pause(self, *, by: By = None, at: datetime | None = None) -> bool:
-        """Pause the notice: no more deliveries are claimed until it is resumed; claimed ones are sent. Before
-        ``due_at`` nothing has been sent. ``False`` if it was paused already, or nothing is left to send.
+        """Pause the notice: no deliveries are claimed until it is resumed. Claimed deliveries are still sent. Before
+        ``due_at`` nothing has been sent. Returns ``False`` if it was paused already or nothing is left to send.
         """
         self.paused_at, alias = at or timezone.now(), router.db_for_write(Notice)
         with transaction.atomic(using=alias):
@@ -241,7 +246,7 @@ class Notice(models.Model):
         return done
 
     def resume(self, *, by: By = None) -> bool:
-        """Continue sending; ``False`` if the notice was not paused."""
+        """Continue sending. Returns ``False`` if the notice was not paused."""
         self.paused_at, alias = None, router.db_for_write(Notice)
         with transaction.atomic(using=alias):
             paused = Notice.objects.using(alias).filter(pk=self.pk, paused_at__isnull=False)
@@ -251,8 +256,8 @@ class Notice(models.Model):
         return done
 
     def resend(self, *, by: By = None, at: datetime | None = None) -> int:
-        """Send the failed deliveries again, from the first attempt on. Returns how many there are. 0 if they would only
-        be skipped: then nothing is changed.
+        """Let the failed deliveries be sent again, with no attempts counted. Returns how many there are. Returns 0, and
+        changes nothing, if they would be skipped.
         """
         if self.skip_reason(at):
             return 0
@@ -268,12 +273,12 @@ class Notice(models.Model):
 
 
 class NoticeText(models.Model):
-    """The text of a notice: sealed, so that a later template never changes what was sent."""
+    """The sealed text of a notice, as it is sent in one channel and language. A later template does not change it."""
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="texts")
     channel = models.CharField(_("channel"), max_length=32)
     language = models.CharField(_("language"), max_length=3, choices=NOTICE_LANGUAGES)
-    # The number of the edition from which the changes are described, the last one that the user knew; 0: there is none.
+    # The number of the edition with which the text compares the new one, the last that the user knew; 0: there is none.
     since = models.PositiveIntegerField(_("compared with edition"), default=0)
     subject = models.CharField(_("subject"), max_length=255)
     text = models.TextField(_("text"))
@@ -302,7 +307,7 @@ class NoticeText(models.Model):
 
 
 class NoticeRead(models.Model):
-    """A user looked at a notice on the site. There is no row for a notice that is unread."""
+    """A user read a notice on the site. An unread notice has no row."""
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="reads", verbose_name=_("notice"))
     user = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""Rows about a user that outlive the account: they are then found by a pseudonym."""
+"""Rows about a user that remain after the account is deleted. They are then found by a pseudonym."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ class PersonalQuerySet(models.QuerySet[Row]):
     """Rows about a user, with the columns ``user``, ``pseudonym`` and ``pseudonym_key``."""
 
     def for_user_key(self, user_key: UserKey) -> Self:
-        """The rows of that user, found by pseudonym after the account was deleted, if the site has the key."""
+        """The rows of the user with that primary key, also after the account was deleted.
+
+        Those of a deleted account are found only if the site still has the key of their pseudonym.
+        """
         return self.filter(pseudonyms.rows_of(user_key))
 
 
 class Personal(models.Model):
-    """The columns of a row about a user: a link to the account, and a pseudonym after its deletion."""
+    """The columns of a row about a user: a link to the account, and a pseudonym for the time after its deletion."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -36,7 +39,7 @@ class Personal(models.Model):
     pseudonym = models.CharField(_("pseudonym"), max_length=64, blank=True, editable=False)
     pseudonym_key = models.CharField(_("key of the pseudonym"), max_length=32, blank=True, editable=False)
     account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
-    # From this moment the personal columns are empty. They can only be emptied together with setting it.
+    # When the personal columns were emptied. The database lets them be emptied only together with setting this moment.
     erased_at = InstantField(_("erased"), null=True, blank=True, editable=False)
 
     if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The progress of a notice: added up by batch, so that the ledger is never counted."""
+"""The progress of a notice. Each batch adds its numbers, so that the rows of the ledger are never counted."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement.models.notices import Notice
 
-#: How many reasons of one outcome are counted separately.
+#: How many reasons of one outcome are counted separately. Any others are counted together.
 MAX_REASONS = 40
 
 
 class ProgressQuerySet(models.QuerySet["Progress"]):
     def total(self) -> dict[str, int]:
-        """The numbers of waiting, sent, failed and skipped deliveries of these notices: sums of a few rows. 1 query."""
+        """The sums of these rows: ``{"waiting": …, "sent": …, "failed": …, "skipped": …}``. 1 query."""
         names = ("waiting", *Progress.FINAL)
         sums = self.aggregate(**{f"total_{name}": Coalesce(Sum(name), 0) for name in names})
         return {name: sums[f"total_{name}"] for name in names}
 
     def lock(self, *, notice: Notice | int, channel: str) -> Progress:
-        """The row of a notice in a channel, which no other process changes until the transaction ends.
+        """The row of a notice in a channel, locked until the transaction ends.
 
-        2 queries, of which the first is a write: SQLite locks for nothing else.
+        2 queries. The first one is a write, because SQLite locks only for writes.
         """
         row = self.filter(notice=notice, channel=channel)
         row.update(waiting=F("waiting"))
@@ -38,11 +38,13 @@ ProgressManager = models.Manager.from_queryset(ProgressQuerySet)
 
 
 class Progress(models.Model):
-    """The progress of a notice in one channel. Added up by batch, so that it costs the same for ten million users."""
+    """How many deliveries of a notice in one channel have each outcome. Each batch adds its numbers, so that reading
+    the progress costs the same for any number of users.
+    """
 
-    #: Its columns are named as the outcomes are.
+    #: The final outcomes. The columns have their names.
     FINAL: ClassVar[tuple[str, ...]] = ("sent", "failed", "skipped")
-    #: Those of them that have a reason.
+    #: The final outcomes that have a reason.
     EXPLAINED: ClassVar[tuple[str, ...]] = ("failed", "skipped")
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="progress", verbose_name=_("notice"))
@@ -54,9 +56,9 @@ class Progress(models.Model):
     bounced = models.PositiveIntegerField(_("returned"), default=0)
     began_at = models.DateTimeField(_("first batch"), null=True, blank=True)
     latest_at = models.DateTimeField(_("latest batch"), null=True, blank=True)
-    # While one batch at least was being sent: without pauses, and without the waits for retries and rate limits.
+    # The time in which at least one batch was being sent, without pauses and waits for retries and rate limits.
     sending_time = models.DurationField(_("time spent sending"), default=timedelta)
-    # Outcome → reason → how many.
+    # Outcome → reason → number of deliveries.
     reasons = models.JSONField(_("reasons"), default=dict, blank=True, editable=False)
 
     if TYPE_CHECKING:
@@ -73,21 +75,24 @@ class Progress(models.Model):
 
     @property
     def audience(self) -> int:
-        """How many users the notice is for, as far as the deliveries are written."""
+        """The number of deliveries written so far. When all are written, it is the number of users to notify."""
         return self.waiting + self.sent + self.failed + self.skipped
 
     @property
     def speed(self) -> float | None:
-        """Messages per second while they were being sent; ``None`` if it was not measured."""
+        """Sent messages per second of ``sending_time``; ``None`` if nothing was sent or measured."""
         return self.sent / self.sending_time.total_seconds() if self.sent and self.sending_time else None
 
     def add(self, counts: Mapping[tuple[str, str], int]) -> None:
-        """Add these numbers of deliveries, (outcome, reason) → how many more or fewer, to a locked row."""
+        """Add these numbers of deliveries: (outcome, reason) → how many more, or fewer if negative.
+
+        The row must be locked, and the caller saves it.
+        """
         for (outcome, reason), count in counts.items():
             setattr(self, outcome, getattr(self, outcome) + count)
             if outcome in self.EXPLAINED:
                 known = self.reasons.setdefault(outcome, {})
-                # A channel whose reasons are all different must not make the row grow: the rest is counted under "".
+                # The row must not grow if all reasons of a channel differ. The rest is counted under "".
                 key = reason if reason in known or len(known) < MAX_REASONS else ""
                 known[key] = known.get(key, 0) + count
         self.reasons = {
@@ -97,7 +102,10 @@ class Progress(models.Model):
         }
 
     def add_batch(self, *, began_at: datetime, at: datetime) -> None:
-        """Add the time of a batch to a locked row. Batches that several workers send at a time count once."""
+        """Add the time of a batch, from ``began_at`` to ``at``. Time in which several workers sent batches counts once.
+
+        The row must be locked, and the caller saves it.
+        """
         self.began_at = self.began_at or at
         self.sending_time += max(timedelta(), at - max(began_at, self.latest_at or began_at))
         self.latest_at = at

@@ -1,8 +1,10 @@
-"""Keyed digests: the pseudonym that names a user after the account is deleted, and the digest of a mail address.
+"""Keyed digests: the pseudonym of a user, by which rows are found after the account is deleted, and the digest of a
+mail address.
 
-HMAC-SHA256 with keys of its own (``AGREEMENT["PSEUDONYM_KEYS"]``), so that evidence survives an account but names
-nobody to a reader without the key. New rows use the first key; rows are found under every key. A new key is put first,
-and an old one stays as long as a row was written under it. Deleting a key makes its rows anonymous for good.
+They are HMAC-SHA256 with keys of their own (``AGREEMENT["PSEUDONYM_KEYS"]``). Evidence therefore remains after an
+account is deleted, but identifies nobody to a reader without the key. New rows use the first key; rows are found under
+every key. Put a new key first, and keep an old key as long as there are rows under it. If a key is deleted, its rows
+are anonymous forever.
 """
 
 from __future__ import annotations
@@ -19,29 +21,29 @@ from agreement import conf
 
 @dataclass(frozen=True, slots=True)
 class Pseudonym:
-    """A user under one key. Both values are ``""`` if the site has no keys."""
+    """The pseudonym of a user under one key. Both values are ``""`` if the site has no keys."""
 
     key: str = ""
-    """The id of the key. It is stored with the digest."""
+    """The id of the key, not the secret. It is stored with the digest."""
     digest: str = ""
 
 
 def primary(user_key: object) -> Pseudonym:
-    """The pseudonym that a new row of this user gets."""
+    """The pseudonym for a new row of the user with that primary key."""
     return next(iter(candidates(user_key)), Pseudonym())
 
 
 def candidates(user_key: object) -> list[Pseudonym]:
-    """Every pseudonym that an older row of this user may have."""
+    """All pseudonyms that rows of the user with that primary key may have, one for each key of the site."""
     pk = get_user_model()._meta.pk
     message = f"agreement user {pk.to_python(user_key)}"
     return [Pseudonym(name, _digest(key, message)) for name, key in conf.get().PSEUDONYM_KEYS.items()]
 
 
 def rows_of(user_key: object) -> Q:
-    """The condition of this user's rows: the account, or one of the pseudonyms once the account is deleted.
+    """The condition on rows of the user with that primary key: the link to the account, or one of the pseudonyms.
 
-    Rows of a deleted account are found only if the site still has the key under which they were written.
+    Rows of a deleted account are found only if the site still has the key of their pseudonym.
     """
     condition = Q(user=user_key)
     for pseudonym in candidates(user_key):
@@ -50,16 +52,18 @@ def rows_of(user_key: object) -> Q:
 
 
 def address_digest(address: str) -> str:
-    """The digest that the ledger stores of an address: the same in any case of letters; ``""`` without a key."""
+    """The digest of a mail address that the ledger stores; ``""`` if the site has no keys. It ignores the case of
+    letters.
+    """
     return next(iter(address_digests(address)), "")
 
 
 def address_digests(address: str) -> list[str]:
-    """The digests that the ledger may have stored of that address, one under each key."""
+    """The digests of that mail address that the ledger may contain, one for each key of the site."""
     message = f"agreement address {address.strip().casefold()}"
     return [_digest(key, message) for key in conf.get().PSEUDONYM_KEYS.values()]
 
 
 def _digest(key: str, message: str) -> str:
-    # The message begins with the kind of its value: the digest of a user never equals that of an address.
+    # The message begins with the kind of its value, so the digest of a user never equals that of an address.
     return hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()

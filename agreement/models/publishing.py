@@ -1,4 +1,4 @@
-"""What a publication requires. Each refusal has a code, the values, and a hint that says what to do."""
+"""What a publication requires. Each function raises :class:`EditionError`, with the code that its docstring names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agreement.models.editions import Edition
 
 
-#: The earliest moment at which an edition may take effect, and how far ahead: other dates overflow in some program.
+#: An edition may take effect from this moment until ``MAX_AHEAD`` from now. Other dates overflow in some programs.
 MIN_EFFECTIVE_FROM = datetime(1991, 1, 1, tzinfo=UTC)
 
 
@@ -32,7 +32,9 @@ MAX_AHEAD = timedelta(days=3653)
 
 
 def require_draft(stored: Edition | None, key: object) -> Edition:
-    """The stored draft: it must exist, and must not be published."""
+    """The draft, if it is stored and not published; else ``no_draft`` or ``already_published``. ``key`` is its primary
+    key, for the message.
+    """
     if stored is None:
         raise EditionError(
             _("There is no draft %(id)r."),
@@ -51,7 +53,7 @@ def require_draft(stored: Edition | None, key: object) -> Edition:
 
 
 def require_clock(now: datetime, previous: Edition | None) -> None:
-    """The clock must not be earlier than the last recorded publication."""
+    """Refuse if the clock is earlier than the last recorded publication (``clock_behind``)."""
     if previous and previous.recorded_at and now < previous.recorded_at:
         raise EditionError(
             _("The clock says %(now)s, but edition %(number)s was published at %(published_at)s."),
@@ -64,7 +66,10 @@ def require_clock(now: datetime, previous: Edition | None) -> None:
 
 
 def require_current_comparison(compared_with: str | None, last: Edition | None) -> None:
-    """The last edition must be the one with the digest ``compared_with``; ``None``: the draft was not compared."""
+    """Refuse if the last edition does not have the digest ``compared_with`` (``stale_comparison``).
+
+    ``""`` means that there was no edition. ``None`` means that the draft was not compared; then nothing is refused.
+    """
     digest = last.digest if last else ""
     if compared_with is not None and compared_with != digest:
         raise EditionError(
@@ -77,7 +82,9 @@ def require_current_comparison(compared_with: str | None, last: Edition | None) 
 
 
 def require_future(at: datetime | None, now: datetime) -> datetime:
-    """The given moment, or now. It must not be past, must have a time zone, and must be in range."""
+    """The given moment, or now. Refuse if it is past (``backdated``), has no time zone (``naive_time``) or is
+    ``out_of_range``.
+    """
     at = _moment(at, now)
     if at < now:
         raise EditionError(
@@ -90,7 +97,9 @@ def require_future(at: datetime | None, now: datetime) -> datetime:
 
 
 def require_history(at: datetime, now: datetime, previous: Edition | None) -> datetime:
-    """The given moment. It must be past, and only imported history may be before it."""
+    """The given moment of history. Refuse if it is in the future, or if the previous edition is not imported history
+    (both ``not_history``), or as :func:`require_future` does (``naive_time``, ``out_of_range``).
+    """
     if previous and not previous.imported:
         raise EditionError(
             _("Edition %(number)s was published here already: history can't be recorded after it."),
@@ -110,7 +119,7 @@ def require_history(at: datetime, now: datetime, previous: Edition | None) -> da
 
 
 def require_notice_period(at: datetime, now: datetime, binding: Edition | None) -> None:
-    """The moment must not be earlier than the edition that binds now promises."""
+    """Refuse a moment that is less than ``binding.notice_days`` after now (``short_notice``). ``binding`` binds now."""
     if binding and at < (promised := now + timedelta(days=binding.notice_days)):
         raise EditionError(
             _("%(effective_from)s is too early: edition %(number)s promises notice until %(promised)s."),
@@ -123,7 +132,7 @@ def require_notice_period(at: datetime, now: datetime, binding: Edition | None) 
 
 
 def require_after_last(at: datetime, last: Edition | None) -> None:
-    """The moment must be after that of the last edition that was not cancelled."""
+    """Refuse a moment that is not after that of ``last``, the last edition that binds (``not_after_last``)."""
     if last and last.effective_from and at <= last.effective_from:
         raise EditionError(
             _("%(effective_from)s is not after %(last)s, when edition %(number)s takes effect."),
@@ -136,10 +145,10 @@ def require_after_last(at: datetime, last: Edition | None) -> None:
 
 
 def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
-    """Both languages must be written and readable, with their first line as the title, and without lint errors.
+    """Refuse texts if a title or body is empty, if a text contains an unreadable character, if a title is not the first
+    line of its body, or if the lint finds errors.
 
-    Raises :class:`EditionError`: ``missing_language``, ``unreadable``, ``title_differs``, ``unparallel`` or
-    ``duplicate_number``.
+    The codes are ``missing_language``, ``unreadable``, ``title_differs``, ``unparallel`` and ``duplicate_number``.
     """
     empty = [
         f"{name}_{language}"
@@ -170,7 +179,7 @@ def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
 
 
 def _moment(at: datetime | None, now: datetime) -> datetime:
-    """The given moment, or now. It must have a time zone and be in range."""
+    """The given moment, or now. Refuse if it has no time zone (``naive_time``) or is ``out_of_range``."""
     if at is None:
         return now
     if timezone.is_naive(at):
@@ -191,10 +200,12 @@ def _moment(at: datetime | None, now: datetime) -> datetime:
 
 
 def _refuse(found: tuple[Message, ...]) -> None:
-    """Refuse because of lint errors: one refusal for all errors of the first kind."""
+    """Refuse because of lint errors. One refusal names all clauses that differ between the languages; if none differ,
+    it is about the first error.
+    """
     first = found[0]
     code = rules.CODES[first.id]
-    # The clauses that are in one language only; if there are none, the place where the order or the count differs.
+    # The clauses that are in one language only, or the place where the order or the count differs.
     differ = list(dict.fromkeys(message.clause for message in found if rules.CODES[message.id] == "unparallel"))
     if differ:
         raise EditionError(
@@ -208,8 +219,8 @@ def _refuse(found: tuple[Message, ...]) -> None:
 
 
 def _require_readable(text: str, name: str) -> None:
-    """Refuse NUL, which ends a text in PostgreSQL, lone surrogates, which have no bytes, and the other control
-    characters, which tools write differently in a manifest.
+    """Refuse NUL, which PostgreSQL can't store, lone surrogates, which UTF-8 can't encode, and, except in a body, other
+    control characters, which programs write in different ways in a manifest.
     """
     short = not name.startswith(("summary", "body"))
     for char in text:
@@ -225,10 +236,7 @@ def _require_readable(text: str, name: str) -> None:
 
 
 def require_second_person(edition: models.Model, by: By, *, using: str) -> None:
-    """The last author of the draft may not publish it. 1 query.
-
-    Raises :class:`EditionError`, ``four_eyes``, also if the publisher is not known: then no second person is known.
-    """
+    """Refuse if the publisher ``by`` is the last author of the draft, or is no account (``four_eyes``). 1 query."""
     last = AuditEntry.objects.using(using).last_author(edition)
     account = "" if by is None or isinstance(by, str) else str(by.pk or "")
     if account and (last is None or last.account != account):

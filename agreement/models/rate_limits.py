@@ -2,8 +2,9 @@
 
 A channel keeps a **log** of what it sent: pairs of a moment (seconds since 1970) and a number of messages. More may be
 sent as long as every window that ends now has a free slot. The fastest limit is also spread evenly, so that the
-messages of an hour are not all sent in its first minute. Every function here depends on its arguments alone;
-``ChannelState`` stores the log.
+messages of an hour are not all sent in its first minute. Every function here depends only on its arguments;
+``ChannelState`` stores the log. ``now`` and all other moments are in seconds since 1970, and a speed is in messages per
+second.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 PERIODS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-#: A limit is spread over steps: of a minute, and of this many messages at least. A step allows a tenth more than the
-#: limit itself would, so that a worker can make up in one step what it lost in the step before.
+#: The fastest limit is spread over steps of a minute, or longer if a minute would be fewer than 10 messages. A step
+#: allows a tenth more than its share of the limit, so that a worker can make up for messages it did not send in time.
 STEP_SECONDS, STEP_MIN_COUNT, STEP_MARGIN = 60, 10, 1.1
-#: A moment in the log is exact to this part of the shortest window that still contains it.
+#: A moment in the log is exact to one part in so many of the shortest window that still contains it.
 PRECISION = 200
-#: The log covers this many seconds at least, so that a limit that is added later applies to the past too.
+#: The log covers at least this many seconds, so that a limit that is added later applies to the past too.
 LOG_SECONDS = 86400
 
 Log = Sequence[tuple[float, int]]
@@ -27,14 +28,16 @@ Log = Sequence[tuple[float, int]]
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most ``count`` messages in any ``seconds``."""
+    """At most ``count`` messages in any window of ``seconds``."""
 
     count: int
     seconds: float
 
 
 def parse(written: str) -> RateLimit:
-    """The limit written as ``"2500/h"``: a number, a slash, and s, min, h or d. Raises ``ValueError``."""
+    """The limit that is written as ``"2500/h"``: a number, a slash, and s, min, h or d. Raises ``ValueError`` for any
+    other text.
+    """
     found = re.fullmatch(r"\s*([1-9][0-9]{0,8})\s*/\s*(s|min|h|d)\s*", written)
     if found is None:
         msg = f'{written!r} is not a rate limit; write it as "2500/h" or "20000/d" (s, min, h, d).'
@@ -43,7 +46,10 @@ def parse(written: str) -> RateLimit:
 
 
 def parse_all(written: Iterable[str]) -> tuple[RateLimit, ...]:
-    """These limits, and the fastest of them once more in small steps; the shortest window first."""
+    """These limits, and one more that spreads the fastest of them over small steps, the shortest window first.
+
+    Raises ``ValueError`` for a text that is not a limit.
+    """
     limits = [parse(limit) for limit in written]
     if not limits:
         return ()
@@ -76,9 +82,10 @@ def next_free_at(log: Log, limits: Iterable[RateLimit], now: float) -> float:
 
 
 def trimmed(log: Log, limits: Iterable[RateLimit], now: float) -> list[tuple[float, int]]:
-    """The same log in few entries. Moments are moved a little, once, and only to later ones.
+    """The same log with fewer entries. Entries that are older than every window are dropped; moments close to each
+    other become one, the latest.
 
-    A moment in the future means that the clock was put back: it counts as now.
+    A moment in the future means that the clock was put back. It counts as now.
     """
     windows = sorted({LOG_SECONDS, *(limit.seconds for limit in limits)})
     entries: dict[tuple[float, int], tuple[float, int]] = {}
@@ -95,7 +102,9 @@ def trimmed(log: Log, limits: Iterable[RateLimit], now: float) -> list[tuple[flo
 
 
 def sending_seconds(count: int, limits: Sequence[RateLimit], speed: float) -> float:
-    """How many seconds it takes to send ``count`` messages at ``speed`` a second, starting with an empty log."""
+    """How many seconds it takes to send ``count`` messages, starting with an empty log. ``speed`` is the speed without
+    limits.
+    """
     if not (effective := _effective_limits(limits, speed)):
         return count / speed
     *shorter, longest = effective
@@ -104,7 +113,7 @@ def sending_seconds(count: int, limits: Sequence[RateLimit], speed: float) -> fl
 
 
 def sent_after(seconds: float, limits: Sequence[RateLimit], speed: float) -> int:
-    """How many messages are sent after so many seconds: the inverse of :func:`sending_seconds`."""
+    """How many messages are sent after that many seconds: the inverse of :func:`sending_seconds`."""
     if seconds <= 0:
         return 0
     if not (effective := _effective_limits(limits, speed)):

@@ -1,6 +1,4 @@
-"""The state of an edition, computed from its dates; which editions succeed which; and for which of them an earlier
-acceptance still counts.
-"""
+"""The state of an edition, computed from its dates, and the editions for which an earlier acceptance still counts."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ class State(TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class EditionDates:
-    """A sealed edition without its text: the columns that determine its state at an instant."""
+    """A sealed edition without its text: its digest, and the columns that determine its state at an instant."""
 
     pk: int
     number: int
@@ -43,14 +41,16 @@ class EditionDates:
 
     @classmethod
     def from_edition(cls, edition: Edition) -> Self:
+        """The dates of a sealed edition. 0 queries."""
         return cls(*(getattr(edition, name) for name in EDITION_DATES_FIELDS))
 
     def is_cancelled(self, at: datetime) -> bool:
+        """Was the edition cancelled by that instant?"""
         return self.cancelled_at is not None and self.cancelled_at <= at
 
     def state(self, at: datetime, successor_from: Callable[[], datetime | None]) -> State:
-        """The state at that instant. ``successor_from`` gives the moment from which the next binding edition applies;
-        it is called only for an edition that has taken effect.
+        """The state at that instant. ``successor_from`` returns the moment at which the next binding edition takes
+        effect; it is called only for an edition that has taken effect.
         """
         if at < self.published_at:
             return State.DRAFT
@@ -63,12 +63,13 @@ class EditionDates:
 
 
 def counting_editions(edition: EditionDates, editions: Sequence[EditionDates]) -> tuple[EditionDates, ...]:
-    """The editions whose acceptance still counts for this one: itself, and the earlier ones from which only the wording
-    differs.
+    """The editions whose acceptance counts for this edition, in the order of their numbers: the edition itself, and the
+    earlier ones that differ from it only in wording.
 
-    ``editions`` are all editions of the agreement, in the order of their numbers. Each edition is compared with the
-    last one at the time of its publication. If that one was cancelled afterwards, its changes survive in the edition
-    that corrected it, so an earlier acceptance does not count.
+    ``editions`` are all sealed editions of the agreement, in the order of their numbers. ``material`` says whether an
+    edition changed more than the wording of the one before it. Editions that were already cancelled when the next one
+    was published are passed over. An edition that was cancelled later is not, because the next edition contains its
+    changes: if they are material, earlier acceptances do not count.
     """
     found = [edition]
     for earlier in reversed([candidate for candidate in editions if candidate.number < edition.number]):
@@ -80,8 +81,11 @@ def counting_editions(edition: EditionDates, editions: Sequence[EditionDates]) -
 
 
 def bound_editions(accepted: EditionDates, editions: Sequence[EditionDates], until: datetime) -> Iterable[EditionDates]:
-    """The editions by which an acceptance bound the user up to ``until``, each from its effect on: the accepted
-    edition, and the later ones that changed only its wording. Cancelled editions bind nobody.
+    """Yield the editions by which an acceptance bound the user up to ``until``: the accepted edition, and later ones
+    that changed only its wording. Each binds from the moment at which it takes effect.
+
+    ``editions`` are all sealed editions of the agreement, in the order of their numbers. Cancelled editions and those
+    that take effect after ``until`` are left out.
     """
     for edition in editions:
         effective = edition.cancelled_at is None and edition.effective_from <= until

@@ -1,4 +1,4 @@
-"""Time stamps: an independent authority certifies that the manifest of an edition existed at a moment of its clock."""
+"""Time stamps. An independent authority certifies that the digest of an edition existed at a moment by its clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agreement.models.fields import InstantField
 
 
 class TimeStamp(models.Model):
-    """An RFC 3161 time stamp on the digest of an edition, checked when it was received; sealed.
+    """An RFC 3161 time stamp on the digest of an edition. It was checked when it was received, and its row is sealed.
 
     The certificates of the authority are stored with it, because authorities change them and evidence is needed years
     later.

@@ -1,4 +1,4 @@
-"""Verification: are the sealed editions still those that their digests were made of? Everything is recomputed."""
+"""Verification: recomputes all digests and chains, to find sealed editions that were changed or deleted."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from agreement.seal.manifest import sha256
 
 
 def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | Agreement, str]]:
-    """Recompute every digest and link of the chains of these editions' agreements (of all); yield each fault.
+    """Recompute the digests and chains of the agreements of these editions (of all editions), and yield each fault.
 
-    A fault is a sentence, yielded with its edition. An agreement whose chain has a head but no edition is always
-    checked, because no queryset of editions contains it; its fault is yielded with the agreement. Reads one edition at
-    a time, whatever their number and length.
+    A fault is a pair: the edition, and a sentence in the active language. An agreement that has lost all its editions
+    is always checked, because no queryset of editions contains it; its fault has the agreement in place of an edition.
+    Editions are read in chunks of 50, however many there are. 1 query, and 2 for each agreement.
     """
     editions = Edition.objects.all() if editions is None else editions
     published = Edition.objects.published().filter(agreement=OuterRef("pk"))
@@ -35,7 +35,7 @@ def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | 
             last = last if edition.cancelled_at else edition
             found_head = found_head or edition.digest == head
         agreement.refresh_from_db(fields=["head"])
-        # After a publication meanwhile, the head as it was first read is the digest of an edition before the last.
+        # If an edition was published meanwhile, the head that was read first is the digest of an earlier edition.
         if head != (previous.digest if previous else "") and not (found_head and agreement.head != head):
             yield (
                 (
@@ -51,7 +51,10 @@ def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | 
 
 
 def edition_faults(edition: Edition, previous: Edition | None, last: Edition | None) -> Iterator[str]:
-    """The faults of one edition. ``previous`` is the one before it, ``last`` the last one that binds. 0 queries."""
+    """Yield the faults of one edition, as sentences in the active language. 0 queries.
+
+    ``previous`` is the edition with the number before, and ``last`` the last edition before it that was not cancelled.
+    """
     if not _matches_digest(edition):
         yield gettext("The text, dates or number are not those its digest was made of.")
     if edition.previous_digest != (previous.digest if previous else ""):
@@ -62,7 +65,7 @@ def edition_faults(edition: Edition, previous: Edition | None, last: Edition | N
         yield gettext("Its moment of cancellation is in the future.")
     if last and edition.effective_from and last.effective_from and edition.effective_from <= last.effective_from:
         yield gettext("It does not take effect after the edition before it.")
-    # __dict__ holds the base columns as stored; the translation package's descriptor hides them.
+    # __dict__ contains the base columns as they are stored, which the descriptor of ``translation`` does not return.
     if any(edition.__dict__[name] != getattr(edition, f"{name}_kk") for name in TEXT_FIELDS):
         yield gettext("Its base columns are not the mirror of the Kazakh text.")
 
@@ -70,5 +73,5 @@ def edition_faults(edition: Edition, previous: Edition | None, last: Edition | N
 def _matches_digest(edition: Edition) -> bool:
     try:
         return sha256(edition.manifest()) == edition.digest
-    except (AttributeError, TypeError, ValueError):  # A value that is not even of its column's kind.
+    except (AttributeError, TypeError, ValueError):  # A stored value does not have the type of its column.
         return False

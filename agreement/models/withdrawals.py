@@ -1,7 +1,7 @@
-"""Consents to personal data, which are separate from acceptance, and the register of their withdrawals.
+"""Consents to the use of personal data, which are separate from acceptance, and the register of their withdrawals.
 
-A withdrawal adds a row and removes none. One that suspends or ends the agreement begins a new *round* at its effective
-moment: earlier acceptances of the user no longer count, and the user is not bound until they accept again.
+A withdrawal adds a row and deletes none. If it suspends or ends the agreement, it overtakes the earlier acceptances of
+the user, by the rule in :mod:`agreement.models.membership`. The user is then not bound until they accept again.
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
         return self.filter(given_at__lte=at).exclude(withdrawn_at__lte=at)
 
     def give(self, *, user: SiteUser, purpose: str, language: str, text: str, at: datetime | None = None) -> Consent:
-        """Record, once, that this user consented to the collection and use of personal data for that purpose, in these
-        words.
+        """Record that this user consented to the collection and use of personal data for that purpose, in these words.
+
+        If they gave this consent before and did not withdraw it, the row of that consent is returned. 1 query, 2 for a
+        new consent.
         """
         pseudonym = pseudonyms.primary(user.pk)
         consent, _created = self.get_or_create(
@@ -62,8 +64,8 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
         return consent
 
     def withdraw(self, *, at: datetime | None = None) -> int:
-        """Withdraw the consents of this queryset at that instant (now), unless they are withdrawn by then. Returns how
-        many were changed.
+        """Withdraw the consents of this queryset at that instant (now), except those that are withdrawn by then.
+        Returns how many were changed. 1 query.
         """
         at = at or timezone.now()
         return self.filter(Q(withdrawn_at=None) | Q(withdrawn_at__gt=at)).update(withdrawn_at=at)
@@ -106,7 +108,9 @@ class Consent(Personal):
 
 @deconstructible
 class ScanStorage(FileSystemStorage):
-    """The folder ``PRIVATE_ROOT``: no address leads to it, and no other account of the machine can read it."""
+    """Stores scans in the folder ``PRIVATE_ROOT``. They have no address, and only the account of the server can read
+    them.
+    """
 
     def __init__(self) -> None:
         super().__init__(file_permissions_mode=0o600, directory_permissions_mode=0o700)
@@ -120,16 +124,17 @@ class ScanStorage(FileSystemStorage):
         return str(Path(self.base_location).absolute())
 
     def url(self, name: str | None) -> str:
+        """Raise ``ValueError``: a scan has no address."""
         raise ValueError("A scan has no address.")
 
 
 def scan_path(_withdrawal: object, name: str) -> str:
-    """A random name, which contains no personal data."""
+    """The path of a new scan: a random name, which contains no personal data, with the suffix of ``name``."""
     return f"withdrawals/{uuid.uuid4().hex}{Path(name).suffix.lower()}"
 
 
 class WithdrawalOutcome(models.TextChoices):
-    """What a withdrawal did to the agreement with the user."""
+    """The effect of a withdrawal on the agreement with the user."""
 
     SUSPENDED = "suspended", _("suspended")
     ENDED = "ended", _("ended")
@@ -149,12 +154,12 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         return self.filter(found)
 
     def unconfirmed(self) -> Self:
-        """Withdrawals whose reply must still be mailed, the longest due first."""
+        """Withdrawals whose reply must still be mailed, now or later, the longest due first."""
         return self.filter(confirm_due_at__isnull=False).order_by("confirm_due_at", "pk")
 
     def in_effect_since(self, since: datetime, at: datetime | None = None) -> Self:
-        """Withdrawals of users that are in effect at that instant (now), and became so, or were registered, after
-        ``since``.
+        """Withdrawals of users with an account that are in effect at that instant (now), and that took effect or were
+        registered after ``since``.
         """
         later = self.in_effect(at).filter(Q(effective_at__gt=since) | Q(registered_at__gt=since))
         return later.filter(user__isnull=False)
@@ -175,12 +180,14 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         scan: File[bytes] | None = None,
         by: str = "",
     ) -> Withdrawal:
-        """Register an application to withdraw consent, with the next number of the year, and let it take effect.
+        """Register an application to withdraw consent, with the next number of the year, and return the row.
 
-        It is about a user, or about an applicant without an account. ``effective_at`` is now unless it is given; a
-        refusal has none, and states its ground. The consents of the user are withdrawn unless the application was
-        refused. A later run of ``deliver_notices`` mails the reply to the user. ``by`` is the name of the officer, or
-        ``""`` for what the user filed themselves. Raises ``ValidationError`` and changes nothing.
+        It is about a user, or about an ``applicant`` without an account. It takes effect at ``effective_at`` (now). A
+        refused application does not take effect, and must have a ``ground``. The consents of the user are withdrawn
+        unless the application is refused. The reply to the user is mailed later, by ``deliver_notices``. ``by`` is the
+        name of the officer, or ``""`` if the user filed the application on the site.
+
+        Raises ``ValidationError`` if a value is missing or wrong. Nothing is changed then.
         """
         row = Withdrawal(
             agreement=agreement,
@@ -198,7 +205,7 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         )
         alias = router.db_for_write(Withdrawal)
         with transaction.atomic(using=alias):
-            # An acceptance or a publication meanwhile either comes before this, or finds it.
+            # An acceptance or publication at the same time is either complete before this, or finds this row.
             agreement.lock(using=alias)
             row.complete(using=alias)
             row.full_clean()
@@ -211,7 +218,7 @@ WithdrawalManager = models.Manager.from_queryset(WithdrawalQuerySet)
 
 
 class _AcceptedEdition(NamedTuple):
-    """The columns of an acceptance that tell who is bound, read by way of its edition."""
+    """The columns of an acceptance that ``Membership`` needs, read in a query of editions."""
 
     edition_id: int
     at: datetime
@@ -220,8 +227,8 @@ class _AcceptedEdition(NamedTuple):
 
 
 def _bound_by(user_key: UserKey, agreement: Agreement, alias: str, at: datetime) -> Edition | None:
-    """The edition that binds that user at that instant, or the last one that did; the first edition that the user
-    accepted, if none did by then. 3 queries.
+    """The edition that binds that user at that instant; else the last one that bound them; else the first edition that
+    they accepted; else ``None``. 3 queries.
     """
     sealed = Edition.objects.using(alias).published().filter(agreement=agreement).order_by("number")
     columns = ("pk", "acceptances__at", "acceptances__recorded_at", "acceptances__round")
@@ -243,7 +250,7 @@ def _send_signal(row: Withdrawal) -> None:
 
 
 class Withdrawal(Personal):
-    """An application to withdraw consent, as it is registered, and its effect on the agreement."""
+    """A registered application to withdraw consent, and its effect on the agreement with the user."""
 
     agreement = models.ForeignKey(
         Agreement, on_delete=models.PROTECT, related_name="withdrawals", verbose_name=_("user agreement")
@@ -276,7 +283,7 @@ class Withdrawal(Personal):
     language = models.CharField(_("language of the reply"), max_length=2, choices=LANGUAGE_CHOICES, default="kk")
     scan = models.FileField(_("scan"), storage=ScanStorage(), upload_to=scan_path, blank=True)
     registered_by = models.CharField(_("registered by"), max_length=255, blank=True)
-    # The reply by mail: until it was accepted, or given up, it is tried again at ``confirm_due_at``.
+    # The reply by mail is tried again at ``confirm_due_at``, until the server accepts it or the attempts are used up.
     confirmed_at = InstantField(_("confirmation sent"), null=True, blank=True, editable=False)
     confirm_due_at = InstantField(_("confirmation due"), null=True, blank=True, editable=False)
     confirm_attempts = models.PositiveSmallIntegerField(_("attempts"), default=0, db_default=0, editable=False)
@@ -320,12 +327,12 @@ class Withdrawal(Personal):
 
     @property
     def reference(self) -> str:
-        """The reference number, as the reply and the user's page name it."""
+        """The number in the register, as the reply and the user's page display it: ``terms/2026/3``."""
         return f"{self.agreement.slug}/{self.year}/{self.serial}"
 
     def complete(self, *, using: str) -> None:
-        """Fill in what the register determines: the number, the moments, the pseudonym, and the edition that bound the
-        user. At most 4 queries. The agreement must be locked.
+        """Set the columns that the register determines: the number, the moments, the pseudonym, and the edition that
+        bound the user. The caller must have locked the agreement, and saves the row. At most 4 queries.
         """
         now = timezone.now()
         self.year = now.astimezone(ZoneInfo(self.agreement.time_zone)).year
@@ -340,7 +347,9 @@ class Withdrawal(Personal):
         self.effective_at = None if self.outcome == WithdrawalOutcome.REFUSED else self.effective_at or now
 
     def take_effect(self, *, using: str) -> None:
-        """Withdraw the consents of the user, unless this is refused, and hand over the reply. At most 1 query."""
+        """Withdraw the consents of the user and send the signal, unless the application is refused. After the commit,
+        start the task engine, which mails the reply to the user. At most 1 query.
+        """
         refused = self.outcome == WithdrawalOutcome.REFUSED
         if self.user_id is not None and not refused:
             consents = Consent.objects.using(using).for_user_key(self.user_id)
@@ -351,15 +360,15 @@ class Withdrawal(Personal):
             enqueue_on_commit(using=using)
 
     def known_at(self) -> datetime:
-        """The moment from which it was both registered and effective."""
+        """The moment from which the withdrawal was both registered and effective."""
         return max(at for at in (self.effective_at, self.registered_at) if at)
 
     def strictness(self) -> tuple[bool, bool, int]:
-        """A sort key: what forbids more is greater; of equals the later."""
+        """A sort key. The withdrawal that forbids more is greater; of equals, the one that was registered later."""
         return not self.may_accept_again, self.outcome == WithdrawalOutcome.ENDED, self.pk
 
     def clean(self) -> None:
-        """The sentences behind the constraints."""
+        """Refuse missing and contradictory values, with a sentence for each field."""
         super().clean()
         wrong = {}
         if self.user_id is None and not self.applicant:

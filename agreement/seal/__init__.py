@@ -1,5 +1,5 @@
 """The seal of published rows: canonical manifests and their digests, and the triggers that refuse changes.
 
 ``manifest`` makes the canonical bytes and the digests, ``triggers`` installs and checks the triggers of each database,
-and ``operations`` has the migration operations. The package uses Django alone.
+and ``operations`` contains the migration operations. The package uses only Django.
 """

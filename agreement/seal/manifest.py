@@ -1,4 +1,4 @@
-"""The seal of an edition: canonical manifest, digest, chain. This page is the format's only description.
+"""The seal of an edition: canonical manifest, digest and chain. This text is the only description of the format.
 
 A **manifest** is one JSON object in the canonical form of RFC 8785 (keys sorted, no white space, UTF-8, only
 the escapes JSON demands, no line break at the end), served at ``…/editions/<n>/manifest.json``:
@@ -11,11 +11,11 @@ the escapes JSON demands, no line break at the end), served at ``…/editions/<n
 ``effective_from``      the same form; never before ``published_at``
 ``recorded_at``         the same form: when it was sealed (later than the others for imported history)
 ``imported``            ``true`` for history that is older than the site's use of this software
-``material``            does the edition change anyone's rights?
+``material``            ``true`` if the edition changes anyone's rights or duties
 ``notice_days``         whole days
 ``retention_years``     whole years
 ``prevailing_language`` ``"kk"``, ``"ru"`` or ``null``
-``texts``               ``kk`` and ``ru``, each with ``title``, ``approval``, ``summary`` as they stand and
+``texts``               ``kk`` and ``ru``, each with ``title``, ``approval`` and ``summary`` as they are stored, and
                         ``body_sha256``, the SHA-256 (lower-case hexadecimal) of the bytes served at
                         ``…/editions/<n>.<language>.md``
 
@@ -25,9 +25,9 @@ The **digest** of an edition is the SHA-256 of its manifest's bytes, in lower-ca
     sha256sum 2.kk.md 2.ru.md                  # texts.kk.body_sha256, texts.ru.body_sha256
     jq -cSj . manifest.json | sha256sum        # the digest again: the bytes are canonical
 
-Each manifest contains the digest before it, so one known digest proves every earlier text. Two facts are protected by
-the database alone and are in no manifest: who published (the name of an administrator concerns only the operator),
-and a cancellation (it comes after the seal).
+Each manifest contains the digest of the edition before it, so one known digest proves every earlier text. Two facts
+are in no manifest, and only the database protects them: who published (the name of an administrator concerns only the
+operator), and a cancellation (it happens after the edition was sealed).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ FORMAT = "agreement-edition/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditionText:
-    """One language of an edition."""
+    """The texts of an edition in one language."""
 
     title: str
     approval: str
@@ -52,17 +52,17 @@ class EditionText:
 
 
 def sha256(content: str | bytes) -> str:
-    """SHA-256 in lower-case hexadecimal; text counts as its UTF-8 bytes."""
+    """The SHA-256 of these bytes, or of the UTF-8 bytes of this text, in lower-case hexadecimal."""
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
 def rfc3339(at: datetime) -> str:
-    """The instant in UTC with six digits after the second and ``Z``."""
+    """The instant in UTC, with six digits after the second: ``2026-03-01T04:00:00.000000Z``."""
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def notice_digest(subject: str, text: str, html: str) -> str:
-    """The digest of a notice: of the JSON list of its three parts, written as a manifest is."""
+    """The digest of a notice: the SHA-256 of the JSON list of its three parts, in the form of a manifest."""
     return sha256(json.dumps([subject, text, html], ensure_ascii=False, separators=(",", ":")))
 
 
@@ -81,7 +81,10 @@ def edition_manifest(
     prevailing_language: str,
     texts: Mapping[str, EditionText],
 ) -> bytes:
-    """The canonical bytes whose SHA-256 is the edition's digest; ``previous`` is ``""`` for edition 1."""
+    """The canonical bytes whose SHA-256 is the edition's digest.
+
+    ``previous`` is the digest of the previous edition, ``""`` for edition 1. ``texts`` are by language.
+    """
     content = {
         "format": FORMAT,
         "agreement": agreement,

@@ -13,7 +13,7 @@ from agreement.seal.triggers import VENDORS, GetModel, install, remove
 
 
 class CloseSeal(Operation):
-    """Migration operation: install the triggers, as the model state at that point says."""
+    """Migration operation that installs the triggers for the models at that point. Its reverse drops them."""
 
     reversible = True
     reduces_to_sql = False
@@ -55,7 +55,7 @@ class CloseSeal(Operation):
 
 
 class OpenSeal(CloseSeal):
-    """Migration operation: drop the triggers before a migration that touches a sealed table."""
+    """Migration operation that drops the triggers, before the changes to a sealed table. Its reverse installs them."""
 
     def database_forwards(
         self,

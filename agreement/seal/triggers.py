@@ -1,13 +1,14 @@
 """The seal in the database: triggers on SQLite and PostgreSQL that refuse to change or delete what is sealed.
 
 They refuse every SQL statement that would do so: ``save()``, ``update()``, bulk calls, cascades, ``REPLACE``, upserts,
-``MERGE``, ``TRUNCATE``, a shell. A database role that may drop the triggers can still change the rows; the chain of
-digests then shows it (``verify_editions``). No trigger uses a function that only Django's connection has.
+``MERGE`` and ``TRUNCATE``, also from a shell. A database role that may drop the triggers can still change the rows. The
+command ``verify_editions`` then finds the change, because the digests no longer match. The triggers work on every
+connection, because they use no function that only Django defines.
 
-A migration that touches a sealed table opens with :class:`OpenSeal` and ends with :class:`CloseSeal`, because
-SQLite alters a table by rebuilding it, which drops its triggers silently. For the same reason no trigger names another
-table than its own, and ``install()`` runs after every ``migrate``. On PostgreSQL the functions do not use the caller's
-``search_path``: a function or table of the caller with the same name would replace the one that is meant.
+A migration that changes a sealed table begins with ``OpenSeal`` and ends with ``CloseSeal`` (``seal.operations``).
+SQLite alters a table by rebuilding it, and silently drops its triggers. For the same reason no trigger names a table
+other than its own, and missing triggers are installed again after every ``migrate``. On PostgreSQL the functions do not
+use the ``search_path`` of the caller. Otherwise a function or table of the caller could replace the one that is meant.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from django.db import models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
-#: The databases whose triggers are written here.
+#: The databases for which this module has triggers.
 VENDORS = frozenset({"postgresql", "sqlite"})
 #: The migration that installs the triggers; before it there is nothing to reinstall.
 MIGRATION = "0002_seal"
@@ -31,10 +32,14 @@ GetModel = Callable[[str, str], type[models.Model]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
-    """What is sealed in one table. ``sealed`` and ``forbidden`` are SQL that both databases read alike.
+    """What is sealed in one table.
 
-    ``keys`` are the unique keys by which SQLite's ``REPLACE`` would delete a sealed row, each with what else
-    must hold of the two rows, ``stored`` and ``NEW``; a test compares them with the model's constraints.
+    ``sealed`` is the condition of a sealed row, in SQL that both databases understand. A sealed row can't be deleted.
+    Only its ``mutable`` columns can change; if ``frozen`` is not empty, all columns but the ``frozen`` ones. A change
+    for which the condition ``forbidden`` is true is refused too.
+
+    ``keys`` are the unique keys by which SQLite's ``REPLACE`` would delete a sealed row. Each has a further condition
+    on the two rows, ``stored`` and ``NEW``; ``""`` is none. A test compares the keys with the model's constraints.
     """
 
     model: str
@@ -46,9 +51,11 @@ class Seal:
 
     @property
     def name(self) -> str:
+        """The beginning of the names of its triggers."""
         return f"agreement_seal_{self.model}"
 
     def where(self, row: str) -> str:
+        """The condition that the row with that name, such as ``OLD``, is sealed."""
         return self.sealed.format(row=row)
 
 
@@ -59,8 +66,10 @@ _NOW = {
 
 
 def _personal(*columns: str) -> str:
-    """The changes that are forbidden to a row about a person: to give it to another account, to restore the link to a
-    deleted account, and to change a personal column other than by the erasure that empties it.
+    """The condition of a forbidden change to a row about a person, in SQL.
+
+    It is forbidden to give the row to another account, to restore its link to a deleted account, and to change a
+    personal column, except when an erasure empties it. ``columns`` are the personal columns.
     """
     return (
         "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
@@ -110,7 +119,7 @@ SEALS = (
         sealed="{row}.id IS NOT NULL",
         keys=((("id",), ""), (("edition_id", "authority"), "")),
     ),
-    # An account may be deleted at any time. The other personal columns are emptied together, once, with ``erased_at``.
+    # An account may be deleted at any time. An erasure empties the other personal columns once and sets ``erased_at``.
     Seal(
         model="acceptance",
         sealed="{row}.id IS NOT NULL",
@@ -159,7 +168,7 @@ SEALS = (
 
 
 def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
-    """Create every trigger, and replace those that exist. ``get_model(app_label, name)`` gives the fields."""
+    """Create all triggers, and replace those that exist. ``get_model(app_label, name)`` returns the sealed models."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for seal, model in _present(connection, get_model):
             for sql in (*_drop(connection.vendor, seal, model), *_create(connection.vendor, seal, model)):
@@ -167,7 +176,7 @@ def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 
 
 def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
-    """Drop every trigger."""
+    """Drop all triggers of the seal."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for seal, model in _present(connection, get_model):
             for sql in _drop(connection.vendor, seal, model):
@@ -176,11 +185,11 @@ def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 
 @contextmanager
 def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[None]:
-    """Drop the triggers, and install them again afterwards, also after an error. Inside a transaction an error undoes
-    everything that was done meanwhile.
+    """Drop the triggers, and install them again afterwards, also after an error. If this runs inside a transaction, an
+    error rolls back everything that was done meanwhile.
     """
     if connection.in_atomic_block:
-        # After a database error nothing can be installed here, but the savepoint gives the triggers back.
+        # After a database error nothing can be installed here, but the rollback to the savepoint restores the triggers.
         with transaction.atomic(using=connection.alias):
             remove(connection, get_model)
             yield
@@ -190,7 +199,7 @@ def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[Non
     try:
         yield
     finally:
-        if missing(connection, get_model):  # A flush or a migrate inside has put them back already.
+        if missing(connection, get_model):  # After a flush or a migrate they are installed already.
             install(connection, get_model)
 
 
@@ -221,13 +230,13 @@ def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
 
 
 def any_installed(connection: BaseDatabaseWrapper) -> bool:
-    """Is any of the triggers installed, in whatever form (1 query)?"""
+    """Is any trigger of the seal installed, whether it is correct or not (1 query)?"""
     return connection.vendor in VENDORS and bool(_installed(connection))
 
 
 def expected(connection: BaseDatabaseWrapper) -> bool:
-    """Should the triggers be installed? Not on other databases, not where a router keeps the tables away, and not
-    before the migration that installs them.
+    """Should the triggers be installed? Not on a database that is not in ``VENDORS``, not if a router keeps the tables
+    out of this database, and not before the migration that installs them.
     """
     if connection.vendor not in VENDORS:
         return False
@@ -242,7 +251,7 @@ def expected(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _present(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[tuple[Seal, type[models.Model]]]:
-    """The seals whose tables are there: a migration knows those that came before it, and no later ones."""
+    """Yield the seals whose tables exist, with their models. A migration does not know the models of later ones."""
     tables = set(connection.introspection.table_names())
     for seal in SEALS:
         try:
@@ -277,20 +286,20 @@ def _drop(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:
 
 
 def _events(seal: Seal) -> dict[str, tuple[str, str, int]]:
-    """Trigger name → event, level, and ``pg_trigger.tgtype``, the bits PostgreSQL keeps both as."""
+    """Trigger name → event, level, and ``pg_trigger.tgtype``, the bits in which PostgreSQL stores both."""
     return {
         f"{seal.name}_row": ("BEFORE UPDATE OR DELETE", "ROW", 27),
-        # Another trigger that fires after ours may still rewrite the row; this one sees what comes of it.
+        # Another trigger that fires after the first may still change the row. This one checks the result.
         f"{seal.name}_written": ("AFTER UPDATE OR DELETE", "ROW", 25),
         f"{seal.name}_truncate": ("BEFORE TRUNCATE", "STATEMENT", 34),
     }
 
 
 def _wanted(vendor: str, seal: Seal, model: type[models.Model]) -> dict[str, str]:
-    """Trigger name → what :func:`_installed` finds in the database when it is as it should be."""
+    """Trigger name → what :func:`_installed` finds in the database if the trigger is correct."""
     table = model._meta.db_table
     if vendor == "sqlite":
-        # Sorted: a migration's model has its columns in another order than the model of the code.
+        # Sorted, because the model of a migration may have its columns in another order.
         return _sqlite(seal, table, tuple(sorted(str(field.column) for field in model._meta.concrete_fields)))
     return {
         name: f"{table} {kind} {_SEARCH_PATH.replace(' = ', '=')} {_postgresql(seal)}"
@@ -307,7 +316,7 @@ def _sqlite(seal: Seal, table: str, columns: tuple[str, ...]) -> dict[str, str]:
         "("
         + " AND ".join([*(f'stored."{column}" = NEW."{column}"' for column in key), *([also] if also else [])])
         + ")"
-        # A table as an earlier migration has it may lack a column that a key of today names.
+        # During an earlier migration, the table may lack a column of a present key.
         for key, also in ((tuple(column for column in key if column in columns), also) for key, also in seal.keys)
     )
     collides = f'EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.where("stored")} AND ({same_key})'
@@ -330,14 +339,15 @@ def _postgresql(seal: Seal) -> str:
     if seal.frozen:
         changed = " OR ".join(f'NEW."{column}" IS DISTINCT FROM OLD."{column}"' for column in seal.frozen)
     else:
-        # Whole rows, so that a column added later is sealed from its first day.
+        # Whole rows are compared, so that a column that is added later is sealed without a change here.
         mutable = "".join(f" - '{column}'" for column in seal.mutable)
         changed = f"to_jsonb(NEW){mutable} IS DISTINCT FROM to_jsonb(OLD){mutable}"
     if seal.forbidden:
         changed += " OR " + seal.forbidden.format(now=_NOW["postgresql"])
     refuse = f"RAISE EXCEPTION '{_refusal(seal)}' USING ERRCODE = 'check_violation'"
     sealed = seal.where("stored").replace("'", "''")
-    # TRUNCATE holds the table's lock here, so a fresh snapshot shows every sealed row; an older one need not.
+    # TRUNCATE holds the lock of the table here, so a new snapshot contains every sealed row. The snapshot of another
+    # isolation level than READ COMMITTED may be older, so TRUNCATE is refused there.
     return f"""
 DECLARE
   any_stored boolean;

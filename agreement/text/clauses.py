@@ -1,30 +1,33 @@
-"""From Markdown or plain text to sections and numbered clauses with anchors, and to HTML that is safe on any page.
+"""Parses Markdown or plain text into numbered sections and clauses with anchors, and into HTML safe on any page.
 
-The grammar is Python-Markdown's; :class:`Numbering` adds what an agreement needs and Markdown lacks: a line that
-begins with a number begins a unit of its own. Units cut the text into pieces that join to it again, byte for byte:
+The grammar is that of Python-Markdown. :class:`Numbering` adds what an agreement needs and Markdown lacks: a line that
+begins with a number begins a new unit. The units are consecutive pieces of the text. Joined in order, they give the
+text again, byte for byte. These are the kinds of units:
 
 =========== ======================= ===========================================================================
-kind        begins with             number, in both languages alike
+kind        begins with             number, the same in both languages
 =========== ======================= ===========================================================================
 title       the first line          none
-section     ``1. CAPITALS``,        ``1``; small letters will do in a heading, if ``1.1`` follows, or for the next
-                                    number after sections with clauses (``7. Реквизиты сторон``)
+section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if it is the
+                                    next number after sections with clauses (``7. Реквизиты сторон``)
 clause      ``1.1.`` ``1.1``        ``1.1``
 subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1
-item        ``а)``                  ``1.1-b``, ``1.1-2b``: the letter's place, as Kazakh а ә б is Russian а б в
+item        ``а)``                  ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
+                                    letter ә in Kazakh and б in Russian
 note        ``Примечание.``         none; also ``Сноска``, ``Ескерту``, ``Ескертпе``
 heading     ``#``                   none
-heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place; also ``1-ҚОСЫМША``. Where an appendix numbers anew,
-                                    its numbers follow: ``a1.1``, ``a1.1.1``, ``a1.1.1-2b``
+heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place among the appendices; also ``1-ҚОСЫМША``. If an appendix
+                                    starts its own numbering, its numbers get this prefix: ``a1.1``, ``a1.1.1-2b``
 text        anything after a title or heading
 =========== ======================= ===========================================================================
 
-A year, a date, an address (``192.168.0.1``) or a number in the middle of a wrapped sentence begins nothing. After a
-line that ends without a full stop a clause begins if its number is the next and is written as the others are.
+A year, a date, an address (``192.168.0.1``) or a number in the middle of a wrapped sentence begins no unit. If the
+line before ends without a full stop, a number begins a clause only if it is the next one, or has a capital letter
+after it and belongs to the current section. It must also be written as the other numbers are.
 
-HTML and link definitions inside an agreement are text: they are shown as they were written, never interpreted and
-never dropped, so that nothing a reader is bound by can be invisible. Paragraphs with so many brackets that
-Python-Markdown would need minutes for them are shown as written too.
+HTML and link definitions inside an agreement are text. They are displayed as written, never interpreted and never
+dropped, so that nothing that binds a reader is invisible. Paragraphs with so many brackets or emphasis marks that
+Python-Markdown would need minutes for them are displayed as written too.
 """
 
 from __future__ import annotations
@@ -80,22 +83,25 @@ LONGEST_TITLE = 255
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A unit of an agreement. ``number`` is ``""`` where it has none; ``anchor``, its ``id`` in the page, equals it."""
+    """A unit of an agreement: a title, section, clause, sub-clause, item, note, heading or text.
+
+    ``number`` is ``""`` if the unit has none. ``anchor``, the ``id`` of the unit in the page, equals ``number``.
+    """
 
     kind: Kind
     number: str
     text: str
-    """The words without number and Markdown; one line a paragraph."""
+    """The words without the number and without Markdown, one line for each paragraph."""
     label: str = ""
     """The number as it is printed: ``1.1.``, ``2)``, ``ә)``."""
     parent: str = ""
-    """The number of the unit this one belongs to."""
+    """The number of the unit that contains this one."""
     line: int = 1
-    """The source's line it begins at, from 1."""
+    """The line of the body at which the unit begins, from 1."""
     start: int = 0
-    """Where ``source`` begins in the body, in characters."""
+    """The offset of ``source`` in the body, in characters."""
     source: str = ""
-    """What stands in the body from ``start`` to the next unit, white space and all."""
+    """The part of the body from ``start`` to the next unit, including white space."""
 
     @property
     def anchor(self) -> str:
@@ -104,31 +110,32 @@ class Clause:
 
 @dataclass(frozen=True)
 class Document:
-    """One language of an edition, read."""
+    """The parsed text of an edition in one language."""
 
     title: str
     units: tuple[Clause, ...]
-    """Everything, in order: ``"".join(unit.source for unit in units)`` is the body."""
+    """All units in order: ``"".join(unit.source for unit in units)`` is the body."""
     parts: tuple[str, ...]
-    """Each unit's HTML, which is whole in itself, so that a page may put something between two of them."""
+    """The HTML of each unit. Each part is complete, so that a page may insert something between two parts."""
 
     @cached_property
     def html(self) -> str:
-        """Without the title line: a page prints it above, together with the approval."""
+        """The HTML of the text without the title line, which pages display above it, together with the approval."""
         return "".join(self.parts)
 
     @cached_property
     def clauses(self) -> tuple[Clause, ...]:
-        """The numbered units."""
+        """The units that have a number, in order."""
         return tuple(unit for unit in self.units if unit.number)
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:
+        """The numbers of the numbered units, in order. A number that is used twice occurs twice."""
         return tuple(clause.number for clause in self.clauses)
 
     @cached_property
     def labels(self) -> dict[tuple[str, str], str]:
-        """From a clause's number and the label of an item anywhere in it (``"2)"``) to the item's number."""
+        """(Number of a clause, label of an item in it) → number of the item: ``("1.1", "2)")`` → ``"1.1-2"``."""
         return _labels(self.clauses)
 
     @property
@@ -148,8 +155,10 @@ def title_line(body: str) -> str:
 @remembered
 @lru_cache(maxsize=64)
 def parse(body: str) -> Document:
-    """Read one language of an edition. Never raises on any text; the HTML holds ``TAGS`` only."""
-    # Python-Markdown drops its own two marks from a text, and with them whatever they hide.
+    """Parse the text of an edition in one language. Accepts any text without an error. The HTML contains only the tags
+    in ``TAGS``.
+    """
+    # Python-Markdown uses STX and ETX as marks. It would drop them from the text, with the words between them.
     readable = _UNREADABLE.sub("\ufffd", body).replace(STX, "\ufffd").replace(ETX, "\ufffd")
     numbering = Numbering()
     markdown = Markdown(extensions=[TableExtension(use_align_attribute=True), numbering], output_format="html")
@@ -176,7 +185,7 @@ def parse(body: str) -> Document:
 
 
 def _parts(page: str, count: int) -> tuple[str, ...]:
-    """The page cut where ``_Units`` marked that a unit begins: between two blocks, never inside one."""
+    """The HTML of each unit. ``_Units`` marked where each begins: between two blocks, never inside one."""
     parts = [""] * count
     _, *others = _CUT.split(page)
     for place, part in zip(others[::2], others[1::2], strict=True):
@@ -185,7 +194,7 @@ def _parts(page: str, count: int) -> tuple[str, ...]:
 
 
 def clean(html: str) -> str:
-    """The HTML with those tags and attributes alone that :func:`parse` may give. It is a second lock on its output."""
+    """The HTML with only the tags and attributes that :func:`parse` may produce: a second safeguard on its output."""
     return nh3.clean(
         html,
         tags=set(TAGS),
@@ -207,7 +216,7 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 
 class Numbering(Extension):
-    """Python-Markdown extension: numbers begin blocks; raw HTML, images and link definitions are off."""
+    """Extension of Python-Markdown: numbers begin blocks. Raw HTML, images and link definitions are switched off."""
 
     lines: _Lines
 
@@ -218,12 +227,12 @@ class Numbering(Extension):
         lines = self.lines = _Lines(md)
         md.preprocessors.register(lines, "agreement_units", 5)
         md.parser.blockprocessors.register(_Blocks(md.parser, lines), "agreement_units", 200)
-        # After Python-Markdown's last, which turns its escapes into letters.
+        # It runs after the last processor of Python-Markdown, which turns escapes into characters.
         md.treeprocessors.register(_Units(md, lines), "agreement_units", -10)
 
 
 class _Lines(Preprocessor):
-    """Sets each line that begins a unit apart from its neighbours, and marks it by the unit's place in ``starts``."""
+    """Puts empty lines around each line that begins a unit, and marks it with the index of the unit in ``starts``."""
 
     def __init__(self, md: Markdown) -> None:
         super().__init__(md)
@@ -261,7 +270,7 @@ def _labels(clauses: tuple[Clause, ...]) -> dict[tuple[str, str], str]:
 
 
 def _apart(lines: list[str], number: int) -> bool:
-    """Does a list or a table begin at this line, right under a paragraph? Markdown needs an empty line between."""
+    """Does a list or a table begin at this line, directly under a paragraph? Markdown needs an empty line between."""
     line, before = lines[number], lines[number - 1].rstrip() if number else ""
     if not before or line[:4].isspace():
         return False
@@ -271,7 +280,7 @@ def _apart(lines: list[str], number: int) -> bool:
 
 
 def _bounded(lines: list[str]) -> Iterator[str]:
-    """The lines with whatever would cost Python-Markdown quadratic time, or its stack, escaped to mean itself."""
+    """The lines, with those characters escaped that would cost Python-Markdown quadratic time or overflow its stack."""
     block: list[str] = []
     for line in [*lines, ""]:
         if line:
@@ -297,12 +306,12 @@ def _bounded(lines: list[str]) -> Iterator[str]:
 
 def _escape(text: str, characters: str) -> str:
     marks = [(match.start(), match.end()) for match in _MARK.finditer(text)]
-    start = marks[0][1] if marks else 0  # A mark stands at a block's very beginning.
+    start = marks[0][1] if marks else 0  # A mark is always the beginning of a block.
     return text[:start] + re.sub(characters, lambda match: f"{STX}{ord(match[0])}{ETX}", text[start:])
 
 
 class _Blocks(BlockProcessor):
-    """Makes a marked block the paragraph or heading of its unit."""
+    """Turns a marked block into the paragraph or heading of its unit."""
 
     def __init__(self, parser: BlockParser, lines: _Lines) -> None:
         super().__init__(parser)
@@ -314,13 +323,13 @@ class _Blocks(BlockProcessor):
     def run(self, parent: ET.Element, blocks: list[str]) -> None:
         block = blocks.pop(0)
         match = _MARK.match(block)
-        assert match  # noqa: S101 - test() said so
+        assert match  # noqa: S101 - test() has checked it
         start = self.lines.starts[int(match[1])]
         ET.SubElement(parent, start.tag, {"unit": match[1]}).text = block[match.end() :].strip()
 
 
 class _Units(Treeprocessor):
-    """Gives numbered blocks their anchors, units their words, references their links; takes the title line out."""
+    """Adds anchors to numbered blocks, words to units and links to references, and removes the title line."""
 
     def __init__(self, md: Markdown, lines: _Lines) -> None:
         super().__init__(md)
@@ -345,7 +354,7 @@ class _Units(Treeprocessor):
             if mark and start.kind == "title":
                 root.remove(block)
                 continue
-            # The text between two blocks names the unit that begins; ``_parts`` cuts there.
+            # The text between two blocks contains the index of the unit that begins; ``_parts`` cuts there.
             if last is None:
                 root.text = f"{STX}cut:{current}{ETX}"
             elif last[1] is not start:
@@ -366,10 +375,10 @@ class _Units(Treeprocessor):
         if not start.number:
             block.text = f"{start.label} {block.text or ''}"
             return
-        if start.number not in seen:  # A duplicate is the lint's to report; an id stands once in a page.
+        if start.number not in seen:  # An id may occur only once in a page. The lint reports duplicates.
             seen.add(start.number)
             block.set("id", start.number)
-        if not start.label:  # An appendix: its heading says which.
+        if not start.label:  # An appendix: its heading contains its number.
             return
         link = ET.Element("a", {"href": f"#{start.number}", "class": "number"})
         link.text, link.tail = start.label, f" {block.text or ''}"

@@ -1,7 +1,10 @@
 """Dates, zones and large numbers as Kazakh, Russian and English readers write them.
 
-Django has no Kazakh formats (it prints "Наурыз 1, 2026, 9 Т.Ж."), and neither language's sentence can be
-made from a nominative alone, so the month names and their cases are here.
+Django has no Kazakh formats: it prints "Наурыз 1, 2026, 9 Т.Ж.". A Kazakh or Russian sentence needs the name of the
+month in other cases than the nominative. Therefore the names and their cases are here.
+
+In all functions ``name`` is the name of a time zone, such as ``Asia/Almaty``, and ``language`` is ``kk``, ``ru`` or
+another code, which gives English.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ _KK = (
     ("қараша", "қарашадан", "қарашаға", "қарашада"),
     ("желтоқсан", "желтоқсаннан", "желтоқсанға", "желтоқсанда"),
 )
-# Russian dates stand in the genitive whatever the sentence around them says.
+# The month of a Russian date is always in the genitive.
 _RU = (
     "января",
     "февраля",
@@ -59,14 +62,16 @@ _EN = (
     "December",
 )
 _CASES: tuple[Case, ...] = ("nominative", "from", "until", "on")
-# One civil time holds in the whole country and is called by the capital's name.
+# The whole country has one civil time, which is named after the capital.
 _KAZAKHSTAN = frozenset(
     f"Asia/{city}" for city in ("Almaty", "Aqtau", "Aqtobe", "Atyrau", "Oral", "Qostanay", "Qyzylorda")
 )
 
 
 def offset(at: datetime) -> str:
-    """``UTC+5``, ``UTC+5:30``, ``UTC``: the offset valid at that instant, in the instant's own zone."""
+    """The offset of the instant in its own zone: ``UTC+5``, ``UTC+5:30``, ``UTC``. Raises ``ValueError`` if it has no
+    zone.
+    """
     delta = at.utcoffset()
     if delta is None:
         msg = f"{at!r} is naive: give it a time zone."
@@ -78,7 +83,7 @@ def offset(at: datetime) -> str:
 
 
 def utc(at: datetime) -> datetime:
-    """The instant in UTC; one beyond the calendar is the calendar's end."""
+    """The instant in UTC. An instant outside the calendar becomes the first or the last one of the calendar."""
     try:
         return at.astimezone(UTC)
     except OverflowError:
@@ -88,11 +93,12 @@ def utc(at: datetime) -> datetime:
 def first_instant(day: date, name: str) -> datetime:
     """The instant, in UTC, at which that date begins in the zone ``name``.
 
-    The first of two midnights, where clocks go back over midnight; where they skip it, or the whole day, the instant
-    of the skip. A date at either end of the calendar begins at the calendar's end.
+    If the clocks go back over midnight, it is the first of the two midnights. If they skip midnight or the whole day,
+    it is the instant of the skip. An instant outside the calendar becomes the first or the last one of the calendar.
     """
     midnight = datetime.combine(day, time.min, ZoneInfo(name))
-    # Of a time that does not exist, fold 1 lies before the skip and fold 0 after it; of one that exists, not so.
+    # If midnight is skipped, fold 1 gives an instant before the skip, and fold 0 the skip or an instant after it. If
+    # midnight exists, fold 1 is not earlier than fold 0.
     before, after = (utc(midnight.replace(fold=fold)) for fold in (1, 0))
     while before < after:
         middle = before + (after - before) // 2
@@ -104,7 +110,10 @@ def first_instant(day: date, name: str) -> datetime:
 
 
 def zone(at: datetime, language: str, name: str) -> str:
-    """The zone in words: «Астана уақыты, UTC+5», «время Астаны, UTC+5», "Astana time, UTC+5"."""
+    """The zone in words, with its offset at that instant: «Астана уақыты, UTC+5», "Astana time, UTC+5".
+
+    A zone outside Kazakhstan gives its offset alone.
+    """
     local = offset(at.astimezone(ZoneInfo(name)))
     if name not in _KAZAKHSTAN:
         return local
@@ -113,7 +122,10 @@ def zone(at: datetime, language: str, name: str) -> str:
 
 
 def day(at: datetime, language: str, name: str, case: Case = "nominative") -> str:
-    """The date alone, in the zone ``name``: «2026 жылғы 1 наурыз», «1 марта 2026 г.», "1 March 2026"."""
+    """The date in the zone ``name``: «2026 жылғы 1 наурыз», «1 марта 2026 г.», "1 March 2026".
+
+    ``case`` is the case of the Kazakh month; Russian and English dates do not depend on it.
+    """
     local = at.astimezone(ZoneInfo(name))
     if language == "kk":
         return f"{local.year} жылғы {local.day} {_KK[local.month - 1][_CASES.index(case)]}"
@@ -123,17 +135,17 @@ def day(at: datetime, language: str, name: str, case: Case = "nominative") -> st
 
 
 def clock(at: datetime, name: str) -> str:
-    """The time of day in the zone ``name``, to the minute, or to the second where there is one: ``09:00``."""
+    """The time of day in the zone ``name``: ``09:00``, or ``09:00:30`` if its seconds are not zero."""
     local = at.astimezone(ZoneInfo(name))
     return local.strftime("%H:%M:%S" if local.second else "%H:%M")
 
 
 def instant(at: datetime, language: str, name: str, case: Case = "nominative") -> str:
-    """Date, time and zone: «2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты, UTC+5)»."""
+    """The date, time and zone: «2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты, UTC+5)». ``case`` as in ``day()``."""
     hour = "сағат " if language == "kk" else ""
     return f"{day(at, language, name, case)}, {hour}{clock(at, name)} ({zone(at, language, name)})"
 
 
 def format_number(count: int, language: str) -> str:
-    """A large number with its thousands apart, which Django does not do in Kazakh: «1 000 000», "1,000,000"."""
+    """The number with separated thousands: «1 000 000», "1,000,000". Django does not separate them in Kazakh."""
     return f"{count:,}".replace(",", "," if language == "en" else "\N{NO-BREAK SPACE}")

@@ -11,6 +11,9 @@ LANGUAGES = ("kk", "ru")
 
 
 def notice_language(value: object) -> str:
-    """The language of a user's notice: ``kk``, ``ru``, or ``mul`` (ISO 639-2: several) when unknown."""
+    """The language of a notice to a user whose language is stored as ``value``, such as ``"kk"`` or ``"ru-RU"``.
+
+    Returns ``kk``, ``ru``, or ``mul`` (ISO 639-2: several languages) for any other value.
+    """
     code = str(value or "").replace("_", "-").partition("-")[0].lower()
     return code if code in LANGUAGES else "mul"

@@ -1,7 +1,7 @@
-"""Where Python-Markdown would hide or change what a reader is bound by: links, tables, lists; and the words of a block.
+"""Changes to Python-Markdown, which would hide or change words that bind a reader; and the words of a block as text.
 
-An ordered list keeps the numbers it is printed with (Markdown counts anew from 1, HTML from the first); a list that
-mixes numbers and bullets shows its numbers as text.
+The changes concern links, emphasis, tables and lists. An ordered list keeps its numbers as they are written: Markdown
+would count from 1, and HTML from the first number. A list that mixes numbers and bullets displays its numbers as text.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _COUNTED = re.compile(r"(?:0|[1-9][0-9]{0,8})\.\Z")  # What HTML can print as an
 
 def install(md: Markdown) -> None:
     """Replace the processors of Python-Markdown that would hide or change words."""
-    # An image is a request to a third party from every reader, in pages and in mails.
+    # The browser or mail program of every reader would request an image from a third party.
     for pattern in "html entity reference short_reference image_link image_reference short_image_ref".split():
         md.inlinePatterns.deregister(pattern)
     md.inlinePatterns.register(_Link(LINK_RE, md), "link", 160)
     md.inlinePatterns.register(_Code(BACKTICK_RE), "backtick", 190)
-    # ``Any``: what the registries hold differs between the versions of Python-Markdown.
+    # ``Any``: the registries contain different types in different versions of Python-Markdown.
     emphasis: Any = md.inlinePatterns["em_strong"]
     if hasattr(emphasis, "get_cached_result"):
         md.inlinePatterns.register(_Emphasis(emphasis), "em_strong", 60)
@@ -47,7 +47,7 @@ def install(md: Markdown) -> None:
 # ``handleMatch`` may return ``None`` for "no match", as Python-Markdown documents. Its stubs do not allow it, hence the
 # ignored overrides.
 class _Link(LinkInlineProcessor):
-    """A link leads somewhere and shows its words; anything else in ``[…](…)`` is text, shown as it was written."""
+    """A link needs an address and words, and no title. Anything else in ``[…](…)`` is displayed as written."""
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
         element, start, end = super().handleMatch(m, data)
@@ -60,7 +60,7 @@ class _Link(LinkInlineProcessor):
 
 
 class _Code(BacktickInlineProcessor):
-    """Keeps the spaces within the marks: without them two words may become one."""
+    """Keeps the spaces inside the backticks. Without them two words could become one."""
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
         element, start, end = super().handleMatch(m, data)
@@ -74,9 +74,10 @@ class _Code(BacktickInlineProcessor):
 
 
 class _Emphasis(InlineProcessor):
-    """Python-Markdown 3.11 finds all emphasis of a paragraph at once and then loses its place at a mark without a pair.
+    """Corrects Python-Markdown 3.11, which finds all emphasis of a paragraph at once and remembers the places.
 
-    ``**a ** b **c** * **word**`` would show "wor": what it remembers is compared with what stands there.
+    At a mark without a pair the places become wrong: ``**a ** b **c** * **word**`` would display "wor". Therefore this
+    class compares the remembered text with the text at that place. If they differ, it lets the search begin again.
     """
 
     def __init__(self, plain: Any) -> None:
@@ -97,10 +98,10 @@ class _Emphasis(InlineProcessor):
 
 
 class _Blank(InlineProcessor):
-    """Marks that stress nothing: «___» to be filled in, 20__ г., the asterisk of «Тариф*, услуга*».
+    """Asterisks and underscores that emphasise nothing: «___» to be filled in, 20__ г., «Тариф*, услуга*».
 
-    Python-Markdown would pair them over everything between and show neither. A run opens emphasis before a word,
-    closes one after a word, and four underscores are a line to write on.
+    Python-Markdown would pair two of them, emphasise everything between them and hide both. Here a mark opens emphasis
+    only before a word and closes it only after a word. Four or more underscores are a line to write on.
     """
 
     RUN = r"(?<![*_])(?:\*+|_+)(?![*_])"
@@ -122,7 +123,7 @@ class _Blank(InlineProcessor):
         return m.start() > 0 and self._AFTER.match(data, m.start() - 1) is not None
 
     def _open(self, m: re.Match[str], data: str) -> bool:
-        """Does a mark before this one wait for its pair?"""
+        """Is an earlier mark of the same character still not closed?"""
         waiting = 0
         for run in self._RUN.finditer(data, 0, m.start()):
             if run[0][0] != m[0][0]:
@@ -135,7 +136,7 @@ class _Blank(InlineProcessor):
 
 
 class _Mail(InlineProcessor):
-    """``<name@host>``: Python-Markdown's own would write the letters as numbers, and some of them wrongly."""
+    """The link of ``<name@host>``. Python-Markdown would write its letters as numeric entities, some of them wrong."""
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
         element = ET.Element("a", {"href": f"mailto:{m[1]}"})
@@ -144,7 +145,10 @@ class _Mail(InlineProcessor):
 
 
 class _Table(TableProcessor):
-    """A row with more cells than the head would lose the last ones: then it is no table, and shown as written."""
+    """A table in which no row has more cells than the head.
+
+    Python-Markdown would drop the other cells. Therefore a block with a longer row is displayed as written.
+    """
 
     def test(self, parent: ET.Element, block: str) -> bool:
         if not super().test(parent, block):
@@ -154,7 +158,7 @@ class _Table(TableProcessor):
 
 
 class _Numbered(OListProcessor):
-    """Items know the mark they were written with; :func:`number` prints it."""
+    """Stores in each item the number or bullet that it is written with; :func:`print_numbers` displays it."""
 
     def run(self, parent: ET.Element, blocks: list[str]) -> None:
         marks = [match[1] for match in map(self.CHILD_RE.match, blocks[0].split("\n")) if match]
@@ -169,11 +173,11 @@ class _Numbered(OListProcessor):
 
 
 class _Bulleted(_Numbered, UListProcessor):
-    """The same of a list that begins with a bullet."""
+    """The same for a list that begins with a bullet."""
 
 
 def print_numbers(root: ET.Element) -> None:
-    """Print the numbers of all lists as they were written."""
+    """Change all lists under this element so that they display their numbers as they are written."""
     for items in [element for element in root.iter() if element.tag in {"ol", "ul"}]:
         marks = [item.attrib.pop("value", "") for item in items]
         items.attrib.pop("start", None)
@@ -188,9 +192,9 @@ def print_numbers(root: ET.Element) -> None:
 
 
 def text_lines(block: ET.Element) -> Iterator[str]:
-    """The words of a block as a reader sees them: one line for a paragraph, a list item or a row of a table.
+    """Yield the words of a block as a reader sees them: one line for a paragraph, a list item or a row of a table.
 
-    The address of a link is part of a contract too: it stands in brackets after the words of the link.
+    The address of a link is part of the agreement too. It follows the words of the link in brackets.
     """
     if block.tag in {"ul", "ol", "blockquote", "table", "thead", "tbody"}:
         for child in block:

@@ -1,4 +1,4 @@
-"""What begins at each line of an agreement: the grammar of numbers, in one pass and without looking at Markdown."""
+"""Finds which lines of an agreement begin a unit, by the grammar of numbers. One pass, without parsing Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Literal
 Kind = Literal["title", "section", "clause", "subclause", "item", "note", "heading", "text"]
 
 _BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
-#: What may begin a unit. Four digits are a year; a leading zero is a date's; four parts are an address of some kind.
+#: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and four parts (an address).
 _NUMBERED = re.compile(
     rf"(?P<indent>{_BLANK}*+)(?P<hashes>\#{{0,6}})[ ]*+(?P<strong>\*{{1,3}}|_{{1,3}})?"
     r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,2})(?P<dot>\\?\.|)|(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі])\))"
@@ -23,7 +23,8 @@ _NOTE = re.compile(r"(?P<label>(?:Ескерту|Ескертпе|Примеча
 _HEADING = re.compile(r"(?P<hashes>\#{1,6})(?P<rest>.*)")
 _UNDERLINE = re.compile(r"(?:=+|-+) *$")
 _BULLET = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
-# «Қосымша» alone is an adjective too («Қосымша шарттар»): as an appendix it ends the line or has its number after it.
+# «Қосымша» is also an adjective («Қосымша шарттар»). It is an appendix only if the line ends after it, or if its number
+# or a punctuation mark follows.
 _APPENDIX = re.compile(
     r"(?:приложение(?:\s*(?:№|n)?\s*\d{1,2}|\s+[а-я])?(?P<of>\s+к\s.*)?"
     r"|(?P<to>\S*[гқкғ][еа]\s+)?(?:№\s*)?(?:\d{1,2}\s*[-–‑]?\s*(?:ші\s+)?)?қосымша(?:\s*(?:№\s*)?\d{1,2})?)"
@@ -32,7 +33,7 @@ _APPENDIX = re.compile(
 )
 
 _CONTENTS = re.compile(r"[1-9]\d?\.?\s")
-#: After such a line a number is being referred to, or counts something: it begins nothing.
+#: After a line that ends so, a number is a reference or counts something. It begins no unit.
 _REFERS = re.compile(
     r"(?:(?<!\w)(?:п?п\.|(?:под)?пункт\w*|раздел\w*|стать\w*|ст\.|с|по|от|до|TLS|SSL|WPA|HTTPS?|USB|ISO|DSS|v|верси\w+"
     r"|нұсқа\w*|хаттама\w*|протокол\w*)"
@@ -40,11 +41,11 @@ _REFERS = re.compile(
     re.IGNORECASE,
 )
 _ITEM_REFERS = re.compile(r"(?:\bподпункт\w*|\w(?:тың|тің|ның|нің|дың|дің))\s*$", re.IGNORECASE)
-#: After such a line a sentence goes on, or a list does.
+#: After a line that ends so, the sentence or the list continues.
 _CONTINUES = re.compile(r"(?:[,–—-]|\b(?:и|или|либо|және|мен|немесе))\s*$", re.IGNORECASE)
 _ENDED = re.compile(r"(?:[.;:!?…][»”\")*_]*|\|)\s*$")
 _ABBREVIATED = re.compile(r"(?<!\w)(?:гг?|ж|ст|гл|ч|см|стр|им|др|пр|тг|тыс|млн|млрд|руб|коп|мың)\.\s*$", re.IGNORECASE)
-#: A number without its last dot before such a word counts it.
+#: Before such a word, a number without a final dot is a quantity. It begins no unit.
 _UNIT = re.compile(
     r"(?:[%°€$₸₽]|(?:МРП|АЕК|МЗП|тыс|мың|млн|млрд|тенге|теңге|тг|руб|раз|есе|пайыз|процент|[КМГТ]?[бБ]|[KMGT]i?B|кг|к?м|га"
     r"|час|сағат|мин|день|дня|дней|күн|год|лет|жыл)(?!\w)|(?:тенге|теңге|процент|пайыз|раз|минут|час|рубл)\w{0,4}(?!\w))"
@@ -53,7 +54,11 @@ _UNIT = re.compile(
 
 @dataclass(slots=True)
 class Start:
-    """A unit that begins at ``line`` (from 0); the fields are those of ``clauses.Clause``."""
+    """A unit that begins at ``line``, counted from 0.
+
+    ``rest`` is the line without its number, ``tag`` the HTML element of the unit, and ``words`` its lines of text. The
+    other fields are those of ``clauses.Clause``.
+    """
 
     line: int
     kind: Kind
@@ -66,7 +71,7 @@ class Start:
 
 
 def outline(lines: list[str]) -> Iterator[Start]:
-    """The units that begin in these lines, in order. Linear in their length."""
+    """Yield the units that begin in these lines, in order. The time is linear in the length of the lines."""
     reading = _Reading(lines)
     for index, line in enumerate(lines):
         if start := reading.line(index, line):
@@ -74,15 +79,16 @@ def outline(lines: list[str]) -> Iterator[Start]:
 
 
 class _Reading:
-    """One reading of an agreement: what was read last decides what a number at the next line is."""
+    """One reading of an agreement. The lines read so far decide what a number at the next line means."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
-        self.current: Start | None = None  # The unit a line belongs to unless it begins one.
+        self.current: Start | None = None  # The last unit. The next line belongs to it, unless it begins a unit.
         self.in_list = self.blank = False
-        self.section = self.clause = ""  # As printed: within an appendix without its prefix.
-        self.dot = "."  # Do this text's clauses end with a dot?
-        self.scope = self.appendix = ""  # "a1." where an appendix numbers anew; "a1" until it shows whether it does.
+        self.section = self.clause = ""  # As printed: in an appendix without the prefix.
+        self.dot = "."  # What follows the number of the last clause: "." or "".
+        # ``appendix`` is "a1" until its first number decides. ``scope`` is then "a1." if it starts its own numbering.
+        self.scope = self.appendix = ""
         self.appendices = 0
         self.has_clauses = False
         self.sub = ""
@@ -90,7 +96,7 @@ class _Reading:
         self.counts: dict[str, int] = {}
 
     def line(self, index: int, line: str) -> Start | None:
-        """The unit that begins at this line."""
+        """The unit that begins at this line; ``None`` if none does."""
         bare, current = line.strip(), self.current
         if not bare:
             self.blank = True
@@ -117,7 +123,7 @@ class _Reading:
         return start
 
     def _number(self, start: Start) -> None:
-        """Give the unit its number and parent, by what stands before it."""
+        """Set the number and the parent of the unit, which depend on the units before it."""
         if start.kind == "heading" and start.number:
             self.appendix, self.scope, self.section, self.clause, self.sub = start.number, "", "", "", ""
             return
@@ -180,7 +186,7 @@ class _Reading:
         before = self.lines[index - 1].strip() if index else ""
         listed = _APPENDIX.fullmatch(before) or _APPENDIX.fullmatch(self._next(index))
         if not heads and (words[-1] in ".;,:" or listed or _REFERS.search(before[-60:])):
-            return None  # A sentence about it, or a list of appendices.
+            return None  # A sentence about an appendix, or a list of appendices.
         self.appendices += 1
         return Start(index, "heading", f"a{self.appendices}", rest=words, tag="h2")
 
@@ -214,7 +220,7 @@ class _Reading:
         return Start(index, kind, number, number + dot, rest=rest, tag="h3" if heads else "p")
 
     def _opens(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
-        """Is it a section, and not an item of a Markdown list?"""
+        """Does the number begin a section? Otherwise it may be an item of a Markdown list or part of a sentence."""
         next_in_order = int(number) == int(self.section or 0) + 1
         if not rest or (_CONTINUES.search(previous) and not next_in_order):
             return False
@@ -232,7 +238,7 @@ class _Reading:
         return self.ahead.opens(number, index) or self._stands_alone(index, number, rest, previous)
 
     def _lists(self, index: int, number: str) -> bool:
-        """Is it an item of a clause's list: the first after a colon, or the next under the one before it?"""
+        """Is the line an item of a list in a clause: the first one after a colon, or the one under the item before?"""
         if number == "1":
             before = next((line for line in reversed(self.lines[max(0, index - 3) : index]) if line.strip()), "")
             return bool(self.clause) and before.rstrip().endswith(":")
@@ -240,7 +246,7 @@ class _Reading:
         return listed and index > 0 and self.lines[index - 1].strip().startswith(f"{int(number) - 1}. ")
 
     def _stands_alone(self, index: int, number: str, rest: str, previous: str) -> bool:
-        """Is it a section without clauses after sections with them, as «7. Реквизиты сторон» is?"""
+        """Is it a section without clauses that follows sections with clauses, such as «7. Реквизиты сторон»?"""
         if self.in_list or not self.section or not self.has_clauses or len(rest) > 100 or rest[-1] in ",;:":
             return False
         return (not previous or _ENDED.search(previous) is not None) and not self.ahead.stands_again(number, index)
@@ -249,7 +255,7 @@ class _Reading:
         return next((line.strip() for line in self.lines[index + 1 : index + 4] if line.strip()), "")
 
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
-        """Is it a clause, and not a number in a sentence that was wrapped before it?"""
+        """Does the number begin a clause? Otherwise it belongs to a sentence that was wrapped before it."""
         head = number.partition(".")[0]
         follows = self._follows(number)
         if not dot and not follows:  # "2.5 МРП", "10.12.24 г.", "10.30 начало", "8.727.250 00 00" begin no clause.
@@ -267,7 +273,7 @@ class _Reading:
         return head == here and rest[0].isupper() and not _CONTINUES.search(previous)
 
     def _follows(self, number: str) -> bool:
-        """Is it the next number, at any depth?"""
+        """Is it the next number after the last clause, at any depth: after 1.1, is it 1.1.1, 1.2 or 2.1?"""
         if not self.clause:
             return number == f"{self.section or number.partition('.')[0]}.1"
         parts = [int(part) for part in self.clause.split(".")]
@@ -282,7 +288,7 @@ class _Reading:
 
 
 class _Ahead:
-    """Where numbers stand at the beginning of a line; read only if a line leaves a doubt."""
+    """The lines that begin with each number. It is made only if a line alone does not decide what it is."""
 
     _NUMBER = re.compile(rf"{_BLANK}*+#{{0,6}} *+[*_]*+([1-9]\d{{0,2}}(?:\.[1-9]\d{{0,2}}){{0,2}})(?=[.\s*_])")
 
@@ -298,21 +304,21 @@ class _Ahead:
             previous = line
 
     def stands(self, number: str, index: int) -> bool:
-        """Does the number stand further down where nothing but a clause can begin?"""
+        """Does the number begin a later line after a finished sentence or an empty line?"""
         return self._last.get(number, -1) > index
 
     def opens(self, number: str, index: int) -> bool:
-        """Does this section's first clause come, before the section's number comes again?"""
+        """Does the first clause of this section follow, before the number of the section is repeated?"""
         first, again = self._after(f"{number}.1", index), self._after(number, index)
         return first is not None and (again is None or first < again)
 
     def comes_again(self, number: str, index: int) -> bool:
-        """Does this section's number come again, before its first clause: is this a table of contents?"""
+        """Is the number of this section repeated before its first clause? Then this is a table of contents."""
         first, again = self._after(f"{number}.1", index), self._after(number, index)
         return first is not None and again is not None and again < first
 
     def stands_again(self, number: str, index: int) -> bool:
-        """Does a line further down begin with this number?"""
+        """Does a later line begin with this number?"""
         return self._after(number, index) is not None
 
     def _after(self, number: str, index: int) -> int | None:
@@ -326,8 +332,8 @@ def _is_date(number: str) -> bool:
     return day <= 31 and month <= 12 and year >= 20
 
 
-#: What is often meant for a number, and is none: 1.1.Text, 1.1.1.1., 1.1), 1. 1., (1), A), I. TEXT, Статья 1., 1-бап.,
-#: and a number after a bullet.
+#: Beginnings of lines that authors mean as numbers, but that are not recognised: 1.1.Text, 1.1.1.1., 1.1), 1. 1., (1),
+#: A), I. TEXT, Статья 1., 1-бап., and a number after a bullet.
 _ALMOST = re.compile(
     r"[\s\u200b]*+(?:[*_]{0,3}(?:"
     r"[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,3}\.[A-Z\u0400-\u052f]"
@@ -345,18 +351,22 @@ _ALMOST = re.compile(
 
 
 def resembles_number(line: str, previous: str, clause: str) -> bool:
-    """Does a line within the clause of that number begin as if it were another, though it begins nothing?"""
+    """Does the line look like the beginning of a numbered unit, although it begins none?
+
+    ``previous`` is the line before it, and ``clause`` the number of the clause that contains it.
+    """
     if not (match := _ALMOST.match(line)) or (previous.strip() and not _ENDED.search(previous[-60:])):
         return False
-    # 192.168.0.1 is an address, 1.1.1.1 within 1.1.1 is not.
+    # 192.168.0.1 is an address, but 1.1.1.1 inside clause 1.1.1 is not.
     return not match["deep"] or bool(match["dot"]) or match["deep"].startswith(f"{clause}.")
 
 
 def underlined(lines: list[str], index: int) -> bool:
+    """Is the line at that index underlined by the next one, which makes it a heading in Markdown?"""
     return index + 1 < len(lines) and lines[index + 1][:1] in ("=", "-") and bool(_UNDERLINE.match(lines[index + 1]))
 
 
 def _letter(place: int) -> str:
-    """1 → a, 26 → z, 27 → aa; after zz (702) the last stays."""
+    """The letters for a place: 1 → a, 26 → z, 27 → aa. Every place after 702 gives zz."""
     place = min(place, 702) - 1
     return (chr(96 + place // 26) if place >= 26 else "") + chr(97 + place % 26)

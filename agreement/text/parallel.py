@@ -1,4 +1,4 @@
-"""Two languages of one edition beside each other, clause by clause."""
+"""Two languages of one edition side by side, clause by clause."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from agreement.text.clauses import ATTRIBUTES, TAGS, Document
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What stands under one number in both languages; ``""`` where a language has not got it."""
+    """The text under one number in both languages. ``left`` or ``right`` is ``""`` if that language has no such number.
+
+    Both are HTML without ids. Therefore one page may contain both, and their row may have the number as its id.
+    """
 
     number: str
-    """``""`` for what stands before the first number."""
+    """``""`` for the text before the first number."""
     left: str
     right: str
-    """HTML without ids, so that both may stand in one page, and a row around them may have the number as its id."""
 
 
 def pairs(left: Document, right: Document) -> tuple[Pair, ...]:
-    """Both documents by their numbers, in the left one's order; nothing of either is left out.
+    """All text of both documents, paired by number, in the order of the left document.
 
-    What has no number stands with what it follows. A number only the right one has stands after the one before it
-    there (sealed editions are parallel; imported history may not be).
+    A unit without a number belongs to the pair of the numbered unit before it. A number that only the right document
+    has follows the number that precedes it there. (Sealed editions have the same numbers; imported history may not.)
     """
     ours, theirs = _by_number(left), _by_number(right)
     added: dict[str, list[str]] = defaultdict(list)
@@ -44,7 +46,7 @@ def _by_number(document: Document) -> dict[str, str]:
     found = {"": ""}
     number = ""
     for unit, part in zip(document.units, document.parts, strict=True):
-        # A number that occurs twice is the lint's to report; its second unit stays where it stands.
+        # If a number occurs twice, its second unit stays in its place, in the pair before it. The lint reports it.
         if unit.number and unit.number not in found:
             number = unit.number
             found[number] = ""

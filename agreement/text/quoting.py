@@ -12,19 +12,19 @@ from agreement.text.clauses import ATTRIBUTES, TAGS, Clause, Document
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A section, clause, sub-clause or item, with everything that stands in it."""
+    """A section, clause, sub-clause or item, with everything that it contains."""
 
     unit: Clause
     html: str
-    """Without ids, and with its links to other clauses made links to the agreement's own page."""
+    """The unit and everything in it. It has no ids, and its links to other clauses lead to the agreement's page."""
     quotes: tuple[Quote, ...]
-    """What stands directly in it and has a number."""
+    """The numbered units directly in it."""
 
 
 def quote(document: Document, number: str, page: str) -> Quote | None:
-    """What stands under that number, as a page elsewhere quotes it; ``page`` is the address of the agreement's own.
+    """The unit with that number, as another page quotes it; ``None`` if the document has no such number.
 
-    ``None`` where the text has no such number.
+    ``page`` is the address of the agreement's own page.
     """
     units = document.units
     place = next((place for place, unit in enumerate(units) if unit.number == number), None)

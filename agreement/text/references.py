@@ -1,10 +1,12 @@
-"""References from one clause to another, as Kazakh and Russian agreements write them, with their case endings.
+"""Finds references from one clause to another, as Kazakh and Russian agreements write them, with their case endings.
 
 Kazakh: ``3.1-тармақ``, ``3.1-ші тармақ``, ``3.1-тармақтың 2) тармақшасы``, ``2.1 және 2.2-тармақтар``,
 ``4.1 – 4.3 тармақтар``, ``2-бөлім``. Russian: ``пункт 3.1``, ``п. 3.1``, ``пп. 2.1 и 2.2``, ``пунктами 4.1–4.3``,
-``раздел 2``, ``подпункт 2) пункта 3.1``. A number without such a word (``TLS 1.2``, a date, a law's number) refers to
-nothing here, and neither does a clause of another document (``пункт 3.1 Правил``, ``Заңның 3.1-тармағы``) or of an
-appendix (``пункт 3.1 приложения 1``). Within an appendix that numbers anew a number is the appendix's own if it has it.
+``раздел 2``, ``подпункт 2) пункта 3.1``.
+
+A number without such a word (``TLS 1.2``, a date, the number of a law) is no reference. A clause of another document
+(``пункт 3.1 Правил``, ``Заңның 3.1-тармағы``) or of an appendix (``пункт 3.1 приложения 1``) is no reference either.
+In an appendix that starts its own numbering, a number means the clause of the appendix, if there is one.
 """
 
 from __future__ import annotations
@@ -16,14 +18,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 _NUMBER = r"\d{1,3}(?:\.\d{1,3}){0,2}(?![\d.]*\d)"
-# "2)" is an item, but "3.1)" the end of what stands in parentheses.
+# "2)" is an item, but the bracket of "3.1)" closes a parenthesis.
 _PLAIN = rf"(?!\d{{1,3}}\)){_NUMBER}"
 _ITEM = r"(?:(?:\d{1,3}|[а-яёәғқңөұүһі])\)|[«\"“„][а-яёәғқңөұүһі][»\"”“]\)?)"
 _AND = (
     r"(?:\s*[–—-]\s*|\s*,\s*(?:(?:и|а\s+также|және|сондай-ақ)\s+)?"
     r"|\s+(?:и|или|либо|по|до|а\s+также|және|мен|пен|бен|не|немесе|әрі|сондай-ақ)\s+)"
 )
-# Possessive, so that a long list that leads nowhere is read once.
+# The quantifiers are possessive, so that a long list which is no reference is read only once.
 _LIST = re.compile(
     rf"(?<![\w№/-])(?<!\d\.)(?<![A-Za-z№]\s)(?:(?P<numbers>{_PLAIN}(?:{_AND}{_PLAIN}(?!\w))*+)"
     rf"|(?P<items>{_ITEM}(?:{_AND}{_ITEM})*+))"
@@ -42,7 +44,7 @@ _RU = re.compile(
 )
 _RU_ITEM = re.compile(r"(?<!\w)(?:подпункт\w{0,3}|пп?\.|подп\.)\s*\Z", re.IGNORECASE)
 _RU_OF = re.compile(rf"\s+(?:пункт(?:а|ов)|п\.)\s*(?P<number>{_NUMBER})", re.IGNORECASE)
-# In the genitive: "пункт 3.1 определяет порядок" is this agreement's.
+# Only in the genitive: "пункт 3.1 определяет порядок" refers to this agreement.
 _OTHER = (
     r"(?:закон|кодекс|регламент|приказ|договор|контракт|стандарт|устав|указ)(?:а|ов)|правил|политики|порядка|методики"
     r"|(?:положени|постановлени|приложени|распоряжени)[яй]|(?:инструкци|конвенци)[ий]|стат(?:ьи|ей)|гост\w*|главы"
@@ -65,18 +67,24 @@ _LAWS_PART = re.compile(r"\d+[-‑]?(?:бап|баб)")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A place in a text that names a clause. ``number`` is empty for an item of the clause the text stands in."""
+    """A place in a text that names a clause: the characters from ``start`` to ``end``.
+
+    ``number`` is ``""`` for an item of the clause that contains the text.
+    """
 
     start: int
     end: int
     number: str
     item: str = ""
-    """``2)`` or ``б)``: the item's label."""
+    """The label of the item, ``2)`` or ``б)``; ``""`` for the clause itself."""
     outer: bool = False
-    """Does it name the agreement, so that from within an appendix too it leads there?"""
+    """Does it name the agreement? Then it never means a clause of the appendix that contains it."""
 
     def target(self, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> str:
-        """The number of the clause referred to from the clause ``here``; ``""`` if there is none."""
+        """The number of the clause that a reference in the clause ``here`` leads to; ``""`` if there is none.
+
+        ``numbers`` and ``labels`` are those of the ``Document``.
+        """
         clauses = [self.number or here.partition("-")[0]]
         if self.number and here.startswith("a") and not self.outer:
             clauses.insert(0, f"{here.partition('-')[0].partition('.')[0]}.{self.number}")
@@ -88,14 +96,14 @@ class Reference:
 
 
 def find(text: str) -> Iterator[Reference]:
-    """The references in a text, in order. Linear in its length."""
-    owner: tuple[int, str] | None = None  # Where a Kazakh "3.1-тармақтың" ended, and its number: its items may follow.
+    """Yield the references in a text, in order. The time is linear in its length."""
+    owner: tuple[int, str] | None = None  # The end and the number of a Kazakh "3.1-тармақтың": its items may follow.
     for match in _LIST.finditer(text):
         before, (start, end) = text[max(0, match.start() - 24) : match.start()], match.span()
         if match["items"]:
             number = None
             if (ru := _RU.search(before)) and ru["section"] and match["items"][:-1].isdecimal():
-                yield Reference(start, end - 1, match["items"][:-1])  # Its parenthesis was opened before "раздел".
+                yield Reference(start, end - 1, match["items"][:-1])  # A parenthesis was opened before "раздел".
             elif kk := _KK_ITEM.match(text, end):
                 number = owner[1] if owner and not text[owner[0] : start].strip() else ""
                 end = kk.end()
@@ -117,19 +125,19 @@ def find(text: str) -> Iterator[Reference]:
         last, outer = "", bool(_RU_AGREEMENT.match(text, end)) or _is_agreements(text[max(0, start - 60) : start])
         for each in _EACH_NUMBER.finditer(match["numbers"]):
             last = each[0].rstrip(".")
-            # A clause has a dot in its number: "пункт 2 статьи 8" is a law's.
+            # The number of a clause contains a dot: "пункт 2 статьи 8" refers to a law.
             if ("." in last) != section:
                 yield Reference(start + each.start(), start + each.start() + len(last), last, outer=outer)
         owner = (named, last)
 
 
 def _named(text: str, before: str, start: int, end: int) -> tuple[int, bool]:
-    """Where the word that makes a number a reference ends (0: there is none), and whether it is "section"."""
+    """The end of the word that makes the number a reference (0 if there is none), and whether it means a section."""
     if ru := _RU.search(before):
         return (0, False) if _RU_ELSEWHERE.match(text, end) else (end, bool(ru["section"]))
     if kk := _KK.match(text, end):
         if kk["ending"].startswith("ша") and text.count(".", start, end) < 2:
-            return 0, False  # Of sub-clauses only 3.1.2 has a number of its own.
+            return 0, False  # A sub-clause is found here only if it is written as 3.1.2.
         word = kk["word"].lower() + kk["ending"].lower()
         here = _is_here(text, start, owned=_OWNED.match(word) is not None)
         return (kk.end() if here else 0), word.startswith("бөлім")
@@ -137,10 +145,10 @@ def _named(text: str, before: str, start: int, end: int) -> tuple[int, bool]:
 
 
 def _is_here(text: str, start: int, *, owned: bool = True) -> bool:
-    """Does a Kazakh reference stand without another document's name before it (``Заңның 8-бабының``)?
+    """Does a Kazakh reference mean this agreement, because no other document precedes it (``Заңның 8-бабының``)?
 
-    ``owned``: does the reference belong to the word before it (``Қағиданың 3.1-тармағы``)? Otherwise that word belongs
-    to something further on (``деректердің 3.1-тармақта көрсетілген түрлері``), unless it names a law.
+    ``owned``: does the reference belong to the word before it (``Қағиданың 3.1-тармағы``)? If not, that word belongs to
+    a later word (``деректердің 3.1-тармақта көрсетілген түрлері``), unless it names a law.
     """
     before = text[max(0, start - 120) : start]
     while previous := _KK_PREVIOUS.search(before):
@@ -163,7 +171,7 @@ def _is_agreements(before: str) -> bool:
 
 
 def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> None:
-    """Turn the references in a block into links to their clauses; those that lead nowhere stay text."""
+    """Turn the references in a block of the clause ``here`` into links. References to no clause remain text."""
     for element in list(block.iter()):
         if element.tag in {"a", "code", "pre"}:
             continue

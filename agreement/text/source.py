@@ -1,17 +1,17 @@
-"""From the bytes of a file, or the text of a form, to the text of an edition, by one rule.
+"""Reads the text of an edition from the bytes of a file or from a form, by one rule.
 
-UTF-8; a byte order mark is removed; CRLF and CR become LF; NUL is refused. Nothing else changes: decomposed
-letters and odd spaces stay as the author wrote them. The body is the whole text with its title line.
+Files are UTF-8. A byte order mark is removed, CRLF and CR become LF, and NUL is refused. Nothing else changes:
+decomposed letters and odd spaces remain as the author wrote them. The body is the whole text with its title line.
 """
 
 from __future__ import annotations
 
-#: The longest text taken, in bytes; the Criminal Code of Kazakhstan has half of it.
+#: The longest text that is accepted, in bytes. The Criminal Code of Kazakhstan has half as many.
 MAX_BYTES = 2_000_000
 
 
 class SourceError(ValueError):
-    """The text can't become an edition's. ``args`` are a sentence and what to do about it."""
+    """The text can't become the text of an edition. ``args`` are a sentence and a hint that says what to do."""
 
     def __init__(self, sentence: str, hint: str) -> None:
         super().__init__(sentence, hint)
@@ -22,12 +22,15 @@ class SourceError(ValueError):
 
 
 def normalise(text: str) -> str:
-    """The text without a byte order mark and with LF alone between lines."""
+    """The text without a byte order mark, and with LF as its only line end."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def decode(content: bytes, name: str) -> str:
-    """The text of the file called ``name``. Raises :class:`SourceError`."""
+    """The normalised text of a file. ``name`` is its name in messages.
+
+    Raises :class:`SourceError` for a file that is too large, is not UTF-8, contains NUL or is empty.
+    """
     if len(content) > MAX_BYTES:
         sentence = f"{name!r} is {len(content):,} bytes long; at most {MAX_BYTES:,} are taken."
         raise SourceError(sentence, "Is it the agreement's text? Save that alone as a text file.")

@@ -1,11 +1,11 @@
-"""From a Word file (.docx) to the text of an edition: its words, its numbers as Word shows them, its tables.
+"""Reads a Word file (.docx) into the text of an edition: its words, its numbers as Word displays them, its tables.
 
-python-docx opens the file; what no library computes, the labels of automatic numbering, is computed here. What can't
-become part of an agreement is counted and reported, never dropped: comments, footnotes, pictures, hidden text.
-Changes that were tracked give two texts, one with all accepted and one with all rejected.
+python-docx opens the file. No library computes the labels of automatic numbering, so this module does. Comments,
+footnotes, pictures and hidden text can't become part of an agreement: they are counted and reported. Tracked changes
+give two texts, one with all changes accepted and one with all changes rejected.
 
-A file is hostile until checked: what is too large, packed too tightly, carries macros, an XML document type or a link
-to a part elsewhere is refused before any of its XML is read.
+A file may be hostile. Therefore it is checked before python-docx opens it. It is refused if it is too large, also when
+unpacked, or if it contains macros, an XML document type, or a link to a part elsewhere.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from django.utils.translation import gettext as _
 
 from agreement.text import source
 
-#: The largest file taken, packed and unpacked, in bytes, and the most parts in it.
+#: The largest file that is accepted, packed and unpacked, in bytes, and its largest number of parts.
 MAX_PACKED, MAX_UNPACKED, MAX_PARTS = 5_000_000, 50_000_000, 2000
-#: Tags in one part: what is read takes seconds at most.
+#: The largest number of tags in one part, so that reading takes seconds at most.
 MAX_TAGS = 500_000
-#: The most columns Word gives a table: a cell that claims to span more would fill the memory.
+#: The most columns of a table in Word. A cell that claims to span more could fill the memory.
 MAX_COLUMNS = 63
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-#: What is in a paragraph and is none of its words.
+#: Elements of a paragraph that are counted as pictures. Their words are not read.
 _PICTURES = frozenset(f"{W}{name}" for name in ("drawing", "pict", "object")) | {
     "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 }
 M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
-#: Elements whose children stand where they stand.
+#: Elements that only wrap others: their children are read in their place.
 _CONTAINERS = frozenset(f"{W}{name}" for name in ("sdt", "sdtContent", "customXml", "smartTag"))
 _UNSUPPORTED = frozenset({f"{W}sym", f"{W}altChunk", f"{M}oMath", f"{M}oMathPara"})
 _ROMAN: tuple[tuple[int, str], ...] = (
@@ -59,13 +59,14 @@ class Manuscript:
     pictures: int = 0
     hidden: int = 0
     odd: int = 0
-    """Signs of a font of their own, formulas and embedded documents."""
-    margins: list[str] = field(default_factory=list)  # Of headers and footers, but for page numbers.
+    """How many symbols of special fonts, formulas and embedded documents there are."""
+    margins: list[str] = field(default_factory=list)  # The words of headers and footers, if they contain letters.
     contents: int = 0
-    """Lines of an automatic table of contents."""
+    """How many lines of an automatic table of contents there are."""
 
     @property
     def tracked(self) -> bool:
+        """Does the file contain tracked changes?"""
         return bool(self.insertions or self.deletions)
 
 
@@ -79,7 +80,10 @@ def installed() -> bool:
 
 
 def read_manuscript(content: bytes, name: str) -> Manuscript:
-    """The manuscript in the file called ``name``. Raises ``source.SourceError``, in the active language."""
+    """The content of a Word file. ``name`` is its name in messages.
+
+    Raises ``source.SourceError``, in the active language, for a file that is dangerous, damaged or without words.
+    """
     _require_harmless(content, name)
     import docx
     from docx.opc.exceptions import OpcError
@@ -148,7 +152,7 @@ def _require_harmless(content: bytes, name: str) -> None:
 
 
 def _require_inside(xml: bytes, name: str) -> None:
-    """A link a reader may click is words; any other part that lies elsewhere would be fetched."""
+    """Raise ``source.SourceError`` if a part is elsewhere, because it would be fetched. Hyperlinks are allowed."""
     from docx.oxml import parse_xml
 
     try:
@@ -164,7 +168,7 @@ def _require_inside(xml: bytes, name: str) -> None:
 
 
 class _Reader:
-    """Reads the body once, with every tracked change accepted or every one rejected."""
+    """Reads the body once, with all tracked changes accepted or all of them rejected."""
 
     def __init__(self, document: Any, found: Manuscript, *, accept: bool) -> None:
         self.body = document.element.body
@@ -179,7 +183,7 @@ class _Reader:
         self._notes()
         lines: list[str] = []
         for place, block in enumerate(blocks):
-            # Items of one list stand together; everything else stands apart.
+            # Items of one list follow each other directly; an empty line separates everything else.
             bullets = place and block.startswith("- ") and blocks[place - 1].startswith("- ")
             lines += [] if not place or bullets else [""]
             lines.append(block)
@@ -244,7 +248,7 @@ class _Reader:
         return mark + _escaped(words, start=not mark)
 
     def _level(self, paragraph: Any, style: Any, name: str) -> int:
-        """The heading's depth in Markdown: 1 for a title, 2 for Word's first; 0 for plain words."""
+        """The level of a heading in Markdown: 1 for a title, 2 for Word's first level; 0 for an ordinary paragraph."""
         if name == "title":
             return 1
         if match := re.fullmatch(r"(?:heading|заголовок|тақырып) ([1-4])", name):
@@ -308,7 +312,7 @@ class _Reader:
         return any(self._is_excluded(mark) for mark in marks)
 
     def _notes(self) -> None:
-        """Comments, footnotes and endnotes, headers and footers, with their words."""
+        """Store the words of comments, footnotes, endnotes, headers and footers in ``found``."""
         from docx.oxml import parse_xml
 
         for relation in self.part.rels.values():
@@ -331,7 +335,7 @@ class _Reader:
 
 
 class _Numbering:
-    """The labels that Word computes and stores in no file: "1.", "1.1.", "2)", "б)"."""
+    """Computes the labels of automatic numbering, which Word stores in no file: "1.", "1.1.", "2)", "б)"."""
 
     def __init__(self, part: Any, styles: dict[str, Any]) -> None:
         self.styles = styles
@@ -362,13 +366,13 @@ class _Numbering:
         found = self.kinds.get(kind)
         if found is None:
             return []
-        # A list style of its own: the levels stand with the kind that defines it.
+        # The numbering may refer to a list style. Then its levels are in the numbering that defines the style.
         if linked := _value(found, f"{W}numStyleLink"):
             found = next((it for it in self.kinds.values() if _value(it, f"{W}styleLink") == linked), found)
         return list(found.findall(f"{W}lvl"))
 
     def label(self, paragraph: Any) -> str:
-        """What Word prints before this paragraph; called once for each, in their order."""
+        """The label that Word displays before this paragraph; ``""`` if none. Call it once for each, in their order."""
         key, depth = self._place(paragraph)
         level = self.levels.get(key, {}).get(depth)
         if level is None:
@@ -436,13 +440,13 @@ def _formatted(number: int, form: str) -> str:
 
 
 def _value(element: Any, place: str) -> str:
-    """The ``w:val`` of what stands at that place; ``""`` if nothing does."""
+    """The attribute ``w:val`` of the element at that path; ``""`` if there is none."""
     found = element.find(place) if element is not None else None
     return (found.get(f"{W}val") or "") if found is not None else ""
 
 
 def _escaped(words: str, *, start: bool = True) -> str:
-    """Words that mean themselves in Markdown too."""
+    """The words, escaped so that Markdown displays them unchanged. ``start``: do they begin their line?"""
     words = re.sub(r"([\\`*])", r"\\\1", words)
     words = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", words)
     words = re.sub(r"\[(?=[^\]\n]*\]\()", r"\\[", words)

@@ -1,4 +1,4 @@
-"""The lint's rules about letters: scripts, forms, spaces, languages and pairs of marks."""
+"""The lint's rules about characters: scripts, Unicode forms, spaces, languages and pairs of marks."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 _CYRILLIC = "\u0400-\u052f"
 UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 _TWO_SCRIPTS = re.compile(
-    # From a word's first letter alone: a long word would else be read from each of its letters.
+    # A match begins only at the first letter of a word. Otherwise a long word would be read again from each letter.
     rf"(?<![A-Za-z{_CYRILLIC}])(?:[{_CYRILLIC}]+[A-Za-z]|[A-Za-z]+[{_CYRILLIC}])[A-Za-z{_CYRILLIC}]*"
 )
-# Abbreviations of Latin letters, typed in Cyrillic ones that look the same.
+# Latin abbreviations that are typed in Cyrillic letters of the same look.
 _LATIN_WORD = re.compile(r"(?<!\w)(?:ІР|АРІ|НТТР|ТСР|РКІ|ІМЕІ|САРТСНА)(?![\w])")
 _LETTER_FOR_DIGIT = re.compile(r"^(?:[#*]|[^\S\n])*+(?:\d{1,2}\.)?([ЗзОоlIІ])\.(?=(?<=\d\.\w\.)\s|\d)", re.MULTILINE)
 _LOOK_ALIKE = {"latin": set("aceikopxyABCEHIKMOPTXYhj"), "cyrillic": set("асеікорхуАВСЕНІКМОРТХУһјЅѕ")}
 _WORDS = re.compile(r"\S+")
 _INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200d\u2060-\u2064\ufeff\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-# A no-break space is right after a number, a short word and before a dash; between two long words it is odd.
-# So is a tab after a number or a bullet, as Word writes it: then the match begins with that.
+# A no-break space is correct after a number or a short word and before a dash; between two long words it is odd. A tab
+# is correct after a number or a bullet, where Word writes it: such a match begins with the number, and _is_odd() is
+# false for it.
 _ODD_SPACE = re.compile(
     r"(?m:^[ \t]*+[#*]*+[ ]*+(?:\d[\d.]*\)?|\w\)|[•·▪◦●–—*+-])\t+)"
     r"|[\u1680\u2000-\u2008\u200a\u205f\u3000\u2028\u2029]|(?<=\S)\t+(?=\S)|(?<=[^\W\d]{4})\xa0(?=[^\W\d]{4})"
@@ -46,7 +47,10 @@ _LABEL = re.compile(r"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-zА-Яа-яЁёӘ
 
 
 def odd_characters(texts: Texts) -> Iterator[Message]:
-    """Mixed scripts, forms, invisible and odd characters, HTML: one message a line and rule."""
+    """L020, L022–L026, L028: mixed scripts, decomposed letters, invisible characters, odd spaces and HTML tags.
+
+    At most one message for each line and pattern.
+    """
     for language, body in texts.bodies.items():
         document = texts.documents[language]
         for unit, line, match in first_matches(document, body, _TWO_SCRIPTS, _foreign_letters):
@@ -73,7 +77,10 @@ def odd_characters(texts: Texts) -> Iterator[Message]:
 
 
 def foreign_paragraphs(texts: Texts) -> Iterator[Message]:
-    """Paragraphs in the other language, by Kazakh's own letters and Russian's small words."""
+    """L021: paragraphs that seem to be in another language. At most one message for each unit.
+
+    Kazakh is recognised by its own letters, Russian by its short words, and English by its Latin words.
+    """
     for language, document in texts.documents.items():
         for unit in document.units:
             for paragraph in unit.text.split("\n"):
@@ -94,7 +101,7 @@ def _is_foreign(paragraph: str, language: str) -> bool:
 
 
 def unpaired_marks(texts: Texts) -> Iterator[Message]:
-    """Quotes and brackets without their pair, unit by unit; the bracket of ``2)`` needs none."""
+    """L027: quotes and brackets without a pair, one message for each unit. The bracket of ``2)`` needs no pair."""
     for language, document in texts.documents.items():
         for unit in document.units:
             if lonely := _unpaired(unit.text):
@@ -123,7 +130,9 @@ def _unpaired(text: str) -> list[str]:
 def first_matches(
     document: Document, body: str, pattern: re.Pattern[str], counts: Callable[[str], object] | None = None
 ) -> Iterator[tuple[Clause | None, int, re.Match[str]]]:
-    """The first match that counts on each line, with its unit and line."""
+    """Yield the first match on each line, with its unit and line number. Matches for which ``counts`` is false are
+    ignored.
+    """
     seen = 0
     starts = [unit.start for unit in document.units]
     line, counted = 1, 0
@@ -144,7 +153,10 @@ def _is_decomposed(word: str) -> bool:
 
 
 def _foreign_letters(word: str) -> str:
-    """The look-alikes of the other script in a word; none if it is an abbreviation with its ending (``HTTPSті``)."""
+    """The letters of the other script in a word, if all of them look like letters of its own script; else ``""``.
+
+    Also ``""`` for a Latin abbreviation with a Cyrillic ending (``HTTPSті``).
+    """
     latin = [char for char in word if char.isascii()]
     cyrillic = [char for char in word if not char.isascii()]
     stem = "".join(latin)
@@ -161,9 +173,11 @@ def _with_code_points(characters: str) -> str:
 
 
 def character_name(char: str) -> str:
+    """The code point and the Unicode name of a character: ``U+00A0 NO-BREAK SPACE``."""
     known = "TAB" if char == "\t" else ""
     return f"U+{ord(char):04X} {unicodedata.name(char, known)}".strip()
 
 
 def excerpt(text: str) -> str:
+    """The text, shortened to 60 characters with ``…`` if it is longer."""
     return text if len(text) <= 60 else text[:59].rstrip() + "…"

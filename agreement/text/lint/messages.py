@@ -1,4 +1,4 @@
-"""The messages of the lint in Kazakh, Russian and English: a severity for each id, a sentence and a hint per language.
+"""The messages of the lint: a severity for each id, and a sentence and a hint in Kazakh, Russian and English.
 
 ``{…}`` are values of the message. The rules are in ``rules.py``. An id is never reused for another rule.
 """
@@ -24,22 +24,25 @@ LANGUAGE_NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What one rule found. ``words`` has (sentence, hint) by language; a site's own rule may give a single language."""
+    """One finding of one rule. A message of a site's own rule may have ``words`` in a single language."""
 
     id: str
     severity: Severity
     language: str
-    """Which text: ``kk``, ``ru``, or ``""`` for both."""
+    """The language of the text, ``kk`` or ``ru``; ``""`` if the message is about both texts."""
     clause: str
-    """The number of the unit, or ``""`` outside the numbered ones."""
+    """The number of the unit; ``""`` outside the numbered units."""
     line: int
-    """In the source, from 1; 0 where there is no text."""
+    """The line of the body, from 1; 0 if there is no text."""
     words: Mapping[str, tuple[str, str]] = field(hash=False)
+    """Language → (sentence, hint)."""
 
     def sentence(self, language: str) -> str:
+        """What is wrong, in that language; else in English, or in the first language that the message has."""
         return self._words(language)[0]
 
     def hint(self, language: str) -> str:
+        """What to do, in the language of the sentence."""
         return self._words(language)[1]
 
     def _words(self, language: str) -> tuple[str, str]:
@@ -324,7 +327,10 @@ MESSAGES: dict[str, MessageText] = {
 
 
 def make_message(id: str, language: str = "", unit: Clause | None = None, line: int = 0, **values: Any) -> Message:  # noqa: A002
-    """The message with that id, in all languages. Its place is that of the unit, or ``line``."""
+    """The message with that id, in all languages. Its place is that of the unit, or ``line`` if it is not 0.
+
+    ``values`` replace the ``{…}`` of its sentences. The value ``clause`` replaces the number of the unit.
+    """
     text = MESSAGES[id]
     values.update({f"in_{code}": names.get(language, language) for code, names in LANGUAGE_NAMES.items()})
     words = {

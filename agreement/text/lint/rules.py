@@ -1,11 +1,11 @@
-"""Editorial rules: what is wrong, or looks wrong, in an edition, as messages with ids ``agreement.L001``….
+"""The rules of the lint. Each yields messages about faults, or possible faults, of an edition (``agreement.L001``…).
 
-An **error** would make the edition false or unreadable (a language missing or unparallel, a number used twice, no
-text): ``Edition.publish()`` refuses it. Everything else is a **warning**, so that a real agreement, defects and all,
-can be published as it is. The lint repairs nothing. The sentences of each id are in ``messages.py``.
+An **error** would make the edition wrong or unreadable, such as a missing language, different numbers in the two
+languages, or a number that is used twice. ``Edition.publish()`` refuses it. Everything else is a **warning**, so that
+a real agreement can be published with its defects. The lint changes no text. The sentences are in ``messages.py``.
 
-A host adds rules as callables that take :class:`Texts` and give :class:`Message` objects, and silences warnings by
-their ids (``AGREEMENT["LINT_RULES"]``, ``AGREEMENT["LINT_SILENCED"]``).
+A site adds rules as callables that take :class:`Texts` and return :class:`Message` objects (``LINT_RULES``), and
+silences warnings by their ids (``LINT_SILENCED``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from agreement.text.lint.letters import (
 from agreement.text.lint.messages import Message, make_message
 from agreement.text.lint.texts import Texts
 
-#: The code of the refusal to publish that an error leads to.
+#: The code of the refusal to publish, for each error.
 CODES = {
     "agreement.L001": "missing_language",
     "agreement.L002": "missing_language",
@@ -55,8 +55,9 @@ def lint(
 ) -> tuple[Message, ...]:
     """The messages about an edition, errors first, then by language and line.
 
-    ``previous`` are the bodies of the previous edition. ``rules`` are the site's own rules. ``silenced`` are ids of
-    warnings; errors can't be silenced.
+    All texts are by language. ``previous`` are the bodies of the previous edition. Titles, summaries or previous bodies
+    that are ``None`` are not checked. ``rules`` are the site's own rules. ``silenced`` are ids of warnings; errors
+    can't be silenced.
     """
     texts = Texts(bodies, titles, summaries, previous)
     found = [message for rule in (*ERRORS, *WARNINGS, *rules) for message in rule(texts)]
@@ -67,12 +68,13 @@ def lint(
 
 
 def errors(bodies: Mapping[str, str], *, titles: Mapping[str, str] | None = None) -> tuple[Message, ...]:
-    """The errors, which forbid publication. The site's own rules can't add any."""
+    """The errors in the texts of an edition, which forbid publication. The site's own rules are not called."""
     texts = Texts(bodies, titles)
     return tuple(message for rule in ERRORS for message in rule(texts))
 
 
 def missing_texts(texts: Texts) -> Iterator[Message]:
+    """L001, L002: a text or title is missing. L008: the first line is too long for a title."""
     for language, body in texts.bodies.items():
         if not body.strip():
             yield make_message("agreement.L001", language)
@@ -84,12 +86,14 @@ def missing_texts(texts: Texts) -> Iterator[Message]:
 
 
 def unreadable_characters(texts: Texts) -> Iterator[Message]:
+    """L007: characters that can't be written to a file as UTF-8 text: NUL and lone surrogates."""
     for language, body in texts.bodies.items():
         for unit, line, match in first_matches(texts.documents[language], body, UNREADABLE):
             yield make_message("agreement.L007", language, unit, line, char=character_name(match[0]))
 
 
 def duplicate_numbers(texts: Texts) -> Iterator[Message]:
+    """L003: a number of a section or clause is used twice."""
     for language, document in texts.documents.items():
         for unit, first in _repeated_units(document):
             if "-" not in unit.number:
@@ -97,6 +101,7 @@ def duplicate_numbers(texts: Texts) -> Iterator[Message]:
 
 
 def parallel_numbers(texts: Texts) -> Iterator[Message]:
+    """L004–L006: the numbers differ between the languages: one is missing, or their count or order differs."""
     if len(texts.bodies) < 2 or not all(body.strip() for body in texts.bodies.values()):
         return
     (one, here), (two, there) = texts.documents.items()
@@ -106,7 +111,7 @@ def parallel_numbers(texts: Texts) -> Iterator[Message]:
     without_counterpart = False
     for language, document in texts.documents.items():
         for unit in document.clauses:
-            # The items of a clause that stands in one language only are missing with it.
+            # If a clause is in one language only, its items are not reported separately.
             other = counterparts[language]
             if unit.number not in other and (unit.parent in other or "-" not in unit.number):
                 without_counterpart = True
@@ -125,7 +130,7 @@ def parallel_numbers(texts: Texts) -> Iterator[Message]:
 
 
 def number_sequence(texts: Texts) -> Iterator[Message]:
-    """Gaps, and numbers out of order. A number that stands elsewhere is no gap."""
+    """L010, L011: gaps, and numbers out of order. A number that occurs elsewhere in the text is no gap."""
     for language, document in texts.documents.items():
         numbers = set(document.numbers)
         last: dict[str, int] = {}
@@ -136,7 +141,7 @@ def number_sequence(texts: Texts) -> Iterator[Message]:
                 continue
             group, number, template = _position(unit)
             if "-" in unit.number and number == 1:
-                last.pop(group, None)  # A list of its own.
+                last.pop(group, None)  # A new list begins.
             expected = last.get(group, 0) + 1
             if unit.kind in {"section", "heading"}:
                 section = unit if unit.kind == "section" else None
@@ -166,7 +171,7 @@ def _gap(language: str, missing: list[str], previous: Clause | None, unit: Claus
 
 
 def repeated_items(texts: Texts) -> Iterator[Message]:
-    """Sub-clauses with one number in one clause: ambiguous, but each has its words and its place."""
+    """L030: two sub-clauses of one clause have the same number. A reference to it leads to the first one."""
     for language, document in texts.documents.items():
         for unit, first in _repeated_units(document):
             if "-" in unit.number:
@@ -174,10 +179,10 @@ def repeated_items(texts: Texts) -> Iterator[Message]:
 
 
 def _repeated_units(document: Document) -> Iterator[tuple[Clause, int]]:
-    """The units whose number stands further up already, and in which line."""
+    """Yield each unit whose number is used earlier in the text, with the line of the earlier unit."""
     first: dict[str, int] = {}
     for unit in document.clauses:
-        # A second list "1) 2)" in one clause begins anew; it is no mistake.
+        # A second list "1) 2)" in one clause counts from 1 again. It is no mistake.
         if "-" in unit.number:
             if unit.label == "1)":
                 first = {number: line for number, line in first.items() if not number.startswith(f"{unit.parent}-")}
@@ -189,7 +194,7 @@ def _repeated_units(document: Document) -> Iterator[tuple[Clause, int]]:
 
 
 def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
-    """Lines that somebody meant for a section or a clause, and that begin none."""
+    """L029: lines that look like the beginning of a numbered unit, but are not recognised as one."""
     for language, body in texts.bodies.items():
         begun = {unit.line: unit for unit in texts.documents[language].units}
         unit, previous = None, ""
@@ -205,7 +210,7 @@ def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
 
 
 def _position(unit: Clause) -> tuple[str, int, str]:
-    """The row a number belongs to, its place there, and how its neighbours are written."""
+    """The prefix of a number, its place among the numbers with that prefix, and the format of these numbers."""
     for mark in "-.":
         head, found, tail = unit.number.rpartition(mark)
         if found:
@@ -216,12 +221,13 @@ def _position(unit: Clause) -> tuple[str, int, str]:
 
 
 def _section_number(number: str) -> str:
-    """The number of the section a number belongs to."""
+    """The number of the section that contains a number."""
     parts = number.partition("-")[0].split(".")
     return ".".join(parts[: 2 if number.startswith("a") else 1])
 
 
 def dangling_references(texts: Texts) -> Iterator[Message]:
+    """L012: references to a number that does not exist."""
     for language, document in texts.documents.items():
         numbers = set(document.numbers)
         written = {unit.number: unit.text for unit in document.clauses}
@@ -232,14 +238,14 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
                     continue
                 if reference.item:
                     clause = reference.number or here.partition("-")[0]
-                    # Reported with the clause itself; or the items run on in one paragraph.
+                    # The reference to the missing clause is reported, or the items are in the paragraph of the clause.
                     if clause not in numbers or reference.item in written.get(clause, ""):
                         continue
                 yield make_message("agreement.L012", language, unit, reference=reference)
 
 
 def stale_references(texts: Texts) -> Iterator[Message]:
-    """References that were left as they are while the clause they meant was renumbered or deleted."""
+    """L013: references that did not change although the clause that they meant was renumbered or deleted."""
     for language, pairs in texts.pairs.items():
         old, new = texts.previous_documents[language], texts.documents[language]
         new_numbers = {before.number: unit.number for before, unit in pairs if before.number}
@@ -261,7 +267,7 @@ def stale_references(texts: Texts) -> Iterator[Message]:
 
 
 def one_sided_changes(texts: Texts) -> Iterator[Message]:
-    """Clauses whose words changed since the previous edition in one language only."""
+    """L014: clauses whose words did not change in this language, but in the other one, since the previous edition."""
     if len(texts.pairs) < 2:
         return
     changed = {
@@ -278,7 +284,7 @@ def one_sided_changes(texts: Texts) -> Iterator[Message]:
 
 
 def structure(texts: Texts) -> Iterator[Message]:
-    """Empty clauses, headings without numbers, no numbers at all, no title, no summary."""
+    """L015–L019: empty clauses, headings without numbers, no summary, no numbers at all, no title."""
     for language, document in texts.documents.items():
         if not texts.bodies[language].strip():
             continue
@@ -327,7 +333,7 @@ def _references(unit: Clause) -> list[references.Reference]:
 
 
 def _printed(unit: Clause) -> str:
-    """A number as people read it: ``3.1``, ``3.1 2)``, ``3.1 2) ә)``; ``3.1 (a1)`` in an appendix."""
+    """The number of a unit as people read it: ``3.1``, ``3.1 2)``, ``3.1 2) ә)``; ``3.1 (a1)`` in an appendix."""
     return _readable(unit.number) if unit.kind != "item" else f"{_readable(unit.parent)} {unit.label}"
 
 

@@ -19,19 +19,23 @@ class Texts:
     titles: Mapping[str, str] | None = None
     """``None``: the titles are unknown and are not checked."""
     summaries: Mapping[str, str] | None = None
+    """``None``: the summaries are unknown and are not checked."""
     previous: Mapping[str, str] | None = None
+    """The bodies of the previous edition."""
 
     @cached_property
     def documents(self) -> dict[str, Document]:
+        """The parsed bodies."""
         return {language: clauses.parse(body) for language, body in self.bodies.items()}
 
     @cached_property
     def previous_documents(self) -> dict[str, Document]:
+        """The parsed bodies of the previous edition; empty if there is none."""
         return {language: clauses.parse(body) for language, body in (self.previous or {}).items()}
 
     @cached_property
     def pairs(self) -> dict[str, list[tuple[Clause, Clause]]]:
-        """Pairs of units, previous and new, that are one clause, by language."""
+        """The pairs of units, previous and new, that are the same clause, by language."""
         found = {}
         for language, new in self.documents.items():
             if old := self.previous_documents.get(language):

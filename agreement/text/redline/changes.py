@@ -1,11 +1,12 @@
 """What changed between two editions, clause by clause and word by word, as data. ``sentences.py`` writes it in words.
 
-Units are paired first (:func:`align`), then each pair is compared by words. Four facts about a pair are separate:
-its text changed, it was renumbered, it was moved, only its formatting changed; a unit without a pair was inserted or
-deleted. The word runs of all pairs restore either text byte for byte.
+The units of both editions are paired first (:func:`align`). Then each pair is compared by words. There are four
+separate facts about a pair: its text changed, it was renumbered, it was moved, or only its formatting changed. A unit
+without a pair was inserted or deleted. The runs of all changes give either text again, byte for byte.
 
-Likeness is Dice's coefficient of the words. In the real pair, in both languages, edited clauses have 0.79–0.97 and
-the best unrelated pair has 0.53; by number alone 5 of the 29 units would be compared with a stranger.
+The similarity of two units is Dice's coefficient of their words. In two real editions, in both languages, it is
+0.79–0.97 for edited clauses, and 0.53 for the most similar pair of different clauses. Pairing by number alone would
+compare 5 of the 29 units with a different clause.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from itertools import pairwise
 from agreement.text.clauses import Clause, Document
 from agreement.text.redline.words import WORD, Run, compare, longest_increasing, merged_runs, too_large
 
-#: A pair is one clause if its words, number and section are alike to this degree.
+#: Two units may be the same clause from this score on: their similarity, and what the same number and section add.
 THRESHOLD = 0.6
 SAME_NUMBER, SAME_SECTION = 0.1, 0.05
-#: Of so few words one says little: with the same number they are one clause if they share any, or hardly have any.
+#: The similarity of short units says little. Two units with the same number may be the same clause if neither has more
+#: than ``SHORT`` words and they share one, or if neither has more than ``SHORTEST``.
 SHORT, SHORTEST = 8, 3
 HEADINGS = frozenset({"title", "section", "heading"})
-#: Words as frequent as this say nothing about which clause is which.
+#: A word that more units than this contain is not used to find pairs.
 FREQUENT = 16
 
 Correction = tuple[str | None, str | None]
@@ -34,7 +36,7 @@ Correction = tuple[str | None, str | None]
 
 @dataclass(frozen=True)
 class Change:
-    """One unit of the old edition, of the new, or of both; the facts about it do not exclude each other."""
+    """One unit of the old edition, of the new one or of both, and the facts about it. Several facts may be true."""
 
     old: Clause | None
     new: Clause | None
@@ -42,27 +44,29 @@ class Change:
 
     @property
     def unit(self) -> Clause:
-        """The unit of the new edition, or of the old one where it was deleted."""
+        """The unit of the new edition, or of the old one if it was deleted."""
         unit = self.new or self.old
-        assert unit  # noqa: S101 - a change is of something
+        assert unit  # noqa: S101 - a change has at least one unit
         return unit
 
     @property
     def inserted(self) -> bool:
+        """Is the unit only in the new edition?"""
         return self.old is None
 
     @property
     def deleted(self) -> bool:
+        """Is the unit only in the old edition?"""
         return self.new is None
 
     @property
     def text_changed(self) -> bool:
-        """Do the words differ? A reference that follows a renumbering counts; numbers and Markdown do not."""
+        """Do the words differ? A changed reference is a difference; the unit's own number and Markdown are not."""
         return bool(self.old and self.new) and self._texts[0] != self._texts[1]
 
     @property
     def renumbered(self) -> bool:
-        """Does the number differ, as printed? (Two letters at one place, ә and б, are two numbers.)"""
+        """Does the number or the kind differ? Items are numbered by place: another letter there is no difference."""
         if not self.old or not self.new:
             return False
         return (self.old.number, self.old.kind) != (self.new.number, self.new.kind)
@@ -82,14 +86,14 @@ class Change:
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
-        """From the old source to the new, byte for byte."""
+        """The runs that turn the old source into the new one, byte for byte."""
         old, new = self.old.source if self.old else "", self.new.source if self.new else ""
         if old == new or not self.old or not self.new:
             return compare(old, new)
         a, b = _position(old, self._texts[0]), _position(new, self._texts[1])
         if a < 0 or b < 0:
             return compare(old, new)
-        # Plain text stands in its source as it is: the words need no second comparison.
+        # The source contains the words unchanged, so they need not be compared again.
         ends = old[a + len(self._texts[0]) :], new[b + len(self._texts[1]) :]
         runs = (*compare(old[:a], new[:b]), *self.words, *compare(*ends))
         return merged_runs(
@@ -98,13 +102,13 @@ class Change:
 
     @cached_property
     def words(self) -> tuple[Run, ...]:
-        """From the old words to the new: what a reader is shown."""
+        """The runs that turn the old words into the new ones: what readers see."""
         return compare(*self._texts)
 
     @property
     def replaced(self) -> bool:
-        """Was a part too large to be compared word by word? Then one deletion and one insertion stand for it."""
-        # Words that difflib compared hardly meet across a change: it would have kept them.
+        """Was a part too large to be compared word by word? Then it is one deletion and one insertion."""
+        # If difflib compared two parts, few of their words match: it would have kept matching words.
         return self.text_changed and any(
             deleted.kind == "delete" and inserted.kind == "insert" and too_large(deleted.text, inserted.text)
             for deleted, inserted in pairwise(self.words)
@@ -117,22 +121,23 @@ class Change:
 
 @dataclass(frozen=True)
 class Redline:
-    """All units of both editions in the new edition's order; a deleted one stands where it stood."""
+    """All units of both editions in the order of the new one. A deleted unit is at its old place."""
 
     changes: tuple[Change, ...]
 
     @cached_property
     def changed(self) -> tuple[Change, ...]:
+        """The units that changed in any way."""
         return tuple(change for change in self.changes if not change.unchanged)
 
 
 def redline(old: Document, new: Document, corrections: Iterable[Correction] = ()) -> Redline:
-    """Compare two editions of one language. ``corrections`` as in :func:`align`."""
+    """What changed from the old text to the new one, both in one language. ``corrections`` as in :func:`align`."""
     pairs = align(old.units, new.units, corrections)
     partner = {b: a for a, b in pairs}
     in_order = longest_increasing([a for _, a in sorted((b, a) for a, b in pairs)])
     deleted = set(range(len(old.units))) - {a for a, _ in pairs}
-    deleted_after: dict[int, list[int]] = defaultdict(list)  # Deleted units by the unit in order that they follow.
+    deleted_after: dict[int, list[int]] = defaultdict(list)  # Unit that kept its order → deleted units after it.
     last = -1
     for index in range(len(old.units)):
         if index in deleted:
@@ -154,11 +159,12 @@ def redline(old: Document, new: Document, corrections: Iterable[Correction] = ()
 def align(
     old: Sequence[Clause], new: Sequence[Clause], corrections: Iterable[Correction] = ()
 ) -> list[tuple[int, int]]:
-    """Pairs of places, old and new, that are one clause: each place at most once, in the old order.
+    """The pairs of indexes, old and new, of units that are the same clause, in the order of the old edition.
 
-    Equal text comes first, then the most alike, with a bonus for the same number and section. A correction is a pair
-    of numbers that are one clause, or a number and ``None``: deleted, or inserted. It wins over likeness; one that
-    names an unknown number is passed over. Costs about as much as reading both texts once.
+    Units with equal text are paired first, then the most similar ones. Each index occurs at most once. A correction is
+    a pair of numbers (old, new) that are the same clause. ``(number, None)`` was deleted, ``(None, number)`` inserted.
+    Corrections come before similarity. A correction with an unknown number is ignored. The time is about that of
+    parsing both texts once.
     """
     free_old, free_new = dict.fromkeys(range(len(old))), dict.fromkeys(range(len(new)))
     pairs: list[tuple[int, int]] = []
@@ -187,13 +193,10 @@ def align(
     return sorted(pairs)
 
 
-# Pairs
-
-
 def _equal_pairs(
     old: Sequence[Clause], new: Sequence[Clause], left: Iterable[int], right: Iterable[int]
 ) -> list[tuple[int, int]]:
-    """Pairs with the same words: at the same number if it can be, then in order."""
+    """The pairs of units with the same words: first those with the same number, then the others in order."""
     pairs: list[tuple[int, int]] = []
     left, right = dict.fromkeys(left), dict.fromkeys(right)
     for by_number in (True, False):
@@ -208,7 +211,7 @@ def _equal_pairs(
 
 
 def _identity(unit: Clause, *, by_number: bool) -> object:
-    # Without words a unit is nothing but its number.
+    # A unit without words is identified by its number.
     number = unit.number if by_number or not unit.text else ""
     return unit.text, number, unit.kind in HEADINGS
 
@@ -216,7 +219,7 @@ def _identity(unit: Clause, *, by_number: bool) -> object:
 def _scored_pairs(
     old: Sequence[Clause], new: Sequence[Clause], left: Iterable[int], right: Iterable[int]
 ) -> Iterator[tuple[float, int, int]]:
-    """(score, old, new) of every pair that may be one clause. Words that many units share do not propose pairs."""
+    """Yield (score, old, new) of each pair that may be the same clause. Pairs are found by number and by rare words."""
     bags = {b: set(WORD.findall(new[b].text.lower())) for b in right}
     where: dict[str, list[int]] = defaultdict(list)
     for b, bag in bags.items():
@@ -245,13 +248,13 @@ def _scored_pairs(
                 score += SAME_NUMBER
             if unit.number.partition(".")[0] == other.number.partition(".")[0]:
                 score += SAME_SECTION
-            # A title stays the title whatever it says; so does a heading of one section.
+            # The title of one edition is the title of the other, whatever its words.
             if score >= THRESHOLD or brief or (unit.kind == other.kind == "title"):
                 yield score, a, b
 
 
 def _section_changed(old: Clause, new: Clause, sections: dict[str, str]) -> bool:
-    """Does it stand in another section than the one its old section became?"""
+    """Is the new unit in a section other than the one that its old section became?"""
     if not old.parent or not new.parent:
         return False
     was, now = old.parent.partition(".")[0].partition("-")[0], new.parent.partition(".")[0].partition("-")[0]
@@ -259,7 +262,7 @@ def _section_changed(old: Clause, new: Clause, sections: dict[str, str]) -> bool
 
 
 def _position(source: str, text: str) -> int:
-    """Where the text stands in its source, whole and last; -1 if Markdown or line breaks are between."""
+    """The offset of the text at the end of its source; -1 if Markdown or line breaks interrupt it there."""
     place = len(source.rstrip()) - len(text)
     whole = text and source.startswith(text, max(place, 0)) and (place == 0 or source[place - 1].isspace())
     return place if whole and place >= 0 else -1

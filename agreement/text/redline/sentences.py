@@ -1,4 +1,4 @@
-"""A redline in words: the facts about a change, one line that sums all up, plain text for mail."""
+"""A redline in words: the facts about a change, a summary in one sentence, and plain text for mail."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from agreement.text.redline.changes import Change, Redline
 from agreement.text.redline.words import Run
 
-#: Facts about a unit and names of units, in each language. Mails name the facts in this order.
+#: Facts about a unit and names of kinds of units, in each language.
 PHRASES = {
     "kk": {
         "reworded": "өзгертілді",
@@ -56,7 +56,8 @@ PHRASES = {
         "none": "Nothing changed.",
     },
 }
-#: The parts of the summary: after 1, after 2–4, after 5 and more (Russian); the noun stands in the first part only.
+#: The parts of the summary, each in three forms: for 1, for 2–4, for 5 and more (Russian). Only the first part that is
+#: used contains the noun.
 _COUNTS = {
     "kk": {
         "reworded": ("{n} тармақ өзгертілді",) * 3,
@@ -89,15 +90,15 @@ _COUNTS = {
     },
 }
 
-#: Characters of unchanged text on either side of a change where a clause is quoted in part, which begins to be worth it
-#: at three times as many.
+#: How many characters of unchanged text are kept on each side of a change when a clause is shortened. Only a passage
+#: of more than three times as many is shortened.
 CONTEXT_CHARACTERS = 150
 
 _MARKS = re.compile(r"(?<=\[)(?=-)|(?<=-)(?=\])|(?<=\{)(?=\+)|(?<=\+)(?=\})")
 
 
 def facts(change: Change) -> tuple[str, ...]:
-    """The facts about a unit, as keys of ``PHRASES``: none if it is unchanged, else one or more."""
+    """The facts about a unit, as keys of ``PHRASES``; empty if it is unchanged."""
     known = {
         "inserted": change.inserted,
         "deleted": change.deleted,
@@ -111,9 +112,10 @@ def facts(change: Change) -> tuple[str, ...]:
 
 
 def summary(redline: Redline, language: str) -> str:
-    """One sentence: "4 clauses changed, 2 added, 1 deleted, 5 renumbered." ``language`` is kk, ru or en.
+    """The redline in one sentence: "4 clauses changed, 2 added, 1 deleted, 5 renumbered."
 
-    Sections and sub-clauses count as clauses. A clause counts under each of its facts.
+    ``language`` is kk, ru or en. Sections, sub-clauses and items count as clauses. A clause counts for each of its
+    facts.
     """
     counts = dict.fromkeys(("reworded", "inserted", "deleted", "renumbered", "moved", "reformatted", "outside"), 0)
     for change in redline.changed:
@@ -135,7 +137,7 @@ def summary(redline: Redline, language: str) -> str:
 
 
 def _plural(count: int, language: str) -> int:
-    """0 for one, 1 for a few, 2 for many (CLDR's Russian rule; English has 0 and 2)."""
+    """The index of the plural form: 0 for one, 1 for few, 2 for many (CLDR). Kazakh and English have only 0 and 2."""
     if language != "ru":
         return 0 if count == 1 else 2
     if count % 10 == 1 and count % 100 != 11:
@@ -144,13 +146,13 @@ def _plural(count: int, language: str) -> int:
 
 
 def describe(change: Change, fact: str, language: str) -> str:
-    """One of the ``facts`` about a change in words: "reworded", "formerly 4.1."."""
+    """One of the ``facts()`` about a change in words: "reworded", "formerly 4.1.". ``language`` is kk, ru or en."""
     number = change.old.label if change.old else ""
     return PHRASES[language]["unnumbered" if fact == "renumbered" and not number else fact].format(was=number)
 
 
 def shortened(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """The runs with ``…`` for unchanged words far from a change; where nothing changed, the first words are kept."""
+    """The runs, with ``…`` for unchanged words far from a change. If nothing changed, the first words are kept."""
     last = len(runs) - 1
     return tuple(
         Run("equal", _without_middle(run.text, head=not last or index > 0, tail=index < last))
@@ -161,7 +163,7 @@ def shortened(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 
 def _without_middle(text: str, *, head: bool, tail: bool) -> str:
-    """The text without its middle, or one of its ends, in whole words, if it is long."""
+    """A long text cut at words: its beginning (``head``), its end (``tail``), or both, with ``…`` for the rest."""
     if len(text) <= 3 * CONTEXT_CHARACTERS:
         return text
     begins = text[:CONTEXT_CHARACTERS].rpartition(" ")[0] or text[:CONTEXT_CHARACTERS]
@@ -170,10 +172,10 @@ def _without_middle(text: str, *, head: bool, tail: bool) -> str:
 
 
 def plain_text(redline: Redline, language: str, *, whole: bool = False, brief: bool = False) -> str:
-    """The redline as plain text, for mail: ``[-deleted-] {+inserted+}``, one paragraph a unit; ``brief``: each
-    ``shortened``.
+    """The redline as plain text for mail: ``[-deleted-] {+inserted+}``, one paragraph for each unit that changed.
 
-    The same signs in the texts themselves are parted by a backslash (``[\\-``), so that every mark is a mark.
+    ``whole`` includes the unchanged units. ``brief`` shortens each paragraph (:func:`shortened`). If a text contains
+    such a mark itself, a backslash separates its two characters (``[\\-``), so that it is not read as a mark.
     """
     words = PHRASES[language]
     paragraphs = []

@@ -1,4 +1,4 @@
-"""A redline laid out as the comparative table lawyers read: what changed, in its section, and what was left out."""
+"""A redline as a comparative table: the changes, the headings of their sections, and the unchanged units between."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Literal
 from agreement.text.clauses import Clause
 from agreement.text.redline.changes import Change, Redline
 
-#: What stands above clauses.
+#: The kinds of units that are headings of clauses.
 _HEADINGS = frozenset({"section", "heading"})
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A change with its place among the changes, the unchanged heading of its section, or unchanged units together."""
+    """A row: one change, the unchanged heading of a section with changes, or one or more unchanged units (``same``)."""
 
     kind: Literal["change", "heading", "same"]
     changes: tuple[Change, ...]
-    """One; of ``same`` one or more."""
+    """One; for ``same`` one or more."""
     place: int = 0
-    """1 for the first change; 0 where nothing changed."""
+    """The place among the changes, from 1; 0 for a row without a change."""
 
     @property
     def change(self) -> Change:
@@ -29,29 +29,29 @@ class Row:
 
     @property
     def unit(self) -> Clause:
-        """The unit of the new edition, or of the old one where it was deleted."""
+        """The unit of the new edition, or of the old one if it was deleted; of several units the first."""
         return self.change.unit
 
     @property
     def first(self) -> str:
-        """The number unchanged units begin with; ``""`` where none of them has one."""
+        """The first of the numbers that name these units; ``""`` if none has a number."""
         return self._numbers[0] if self._numbers else ""
 
     @property
     def last(self) -> str:
-        """The number they end with; ``""`` where that is the first."""
+        """The last of the numbers that name these units; ``""`` if there is only one."""
         return self._numbers[-1] if len(self._numbers) > 1 else ""
 
     @property
     def _numbers(self) -> list[str]:
         units = [change.unit for change in self.changes]
-        # An item is part of its clause; a section is named where nothing smaller is there.
+        # Items are not named, because they are part of a clause. A section is named only if there is no clause.
         clauses = [it.number for it in units if it.kind in {"clause", "subclause"} and "-" not in it.number]
         return clauses or [it.number for it in units if it.number]
 
 
 def rows(redline: Redline) -> tuple[Row, ...]:
-    """The redline's units in its order, each in one row."""
+    """The rows of the comparative table. Each unit of the redline is in one row, in the order of the redline."""
     return tuple(_rows(redline.changes))
 
 
@@ -76,7 +76,7 @@ def _rows(changes: tuple[Change, ...]) -> Iterator[Row]:
 
 
 def _heads(changes: Iterable[Change]) -> Iterator[int]:
-    """The places of section headings under which something changed."""
+    """Yield the indexes of the headings under which something changed."""
     head: int | None = None
     for index, change in enumerate(changes):
         if change.unit.kind in _HEADINGS:

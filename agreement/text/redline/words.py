@@ -1,22 +1,22 @@
-"""Two texts compared by whole words: equal, deleted and inserted runs, exact to the byte.
+"""Compares two texts by whole words. The result is equal, deleted and inserted runs that restore both texts exactly.
 
-**The engine** is difflib (``autojunk=False``) on the words of one pair. Measured on the real pair of editions
-(954 words) and on one ten times longer, in milliseconds, words cut included; whole text against whole text but for
-the last row:
+**The engine** is difflib (``autojunk=False``) on the words of one pair of clauses. The table contains milliseconds,
+including the time to split the text into words, for two real editions (954 words) and for texts ten times as long. The
+last row compares clause by clause; the other rows compare the whole texts:
 
 =============================================== ======= ========= =================================================
 difflib, words with their trailing space            3.2       458 exact
-difflib, words and spaces apart                     176    70,000 exact, and slower than reading the text
-RapidFuzz 3 ``Indel`` on words                      0.7        37 exact; a dependency with C++
-fast-diff-match-patch on words                      1.4        19 exact; the same, and words must become letters
+difflib, words and spaces apart                     176    70,000 exact, but slower than parsing the text
+RapidFuzz 3 ``Indel`` on words                      0.7        37 exact; a dependency in C++
+fast-diff-match-patch on words                      1.4        19 exact; a dependency; words encoded as letters
 fast-diff-match-patch on characters                 1.4        14 cuts inside words
-pair by pair, aligned, both runs (this module)      1.1        20 exact, and reads as a person would mark it
+pair by pair, aligned, both runs (this module)      1.1        20 exact, and similar to marks made by a person
 =============================================== ======= ========= =================================================
 
-So alignment, which a clause-by-clause redline needs anyway, brings difflib to the speed of the C++ engines.
+A redline by clauses needs the alignment anyway. It makes difflib as fast as the engines in C++.
 
-**The guard**: a pair whose words meet each other more than ``MOST_MEETINGS`` times is split at the words that occur
-once in both; a piece that is still too large is replaced as a whole, and ``Change.replaced`` says so.
+**The limit**: if the words of a pair match each other more than ``MAX_MATCHES`` times, the pair is split at the words
+that occur once in both texts. A piece that is still too large is replaced as a whole. ``Change.replaced`` is then true.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-#: How often words of one piece may meet words of the other: what difflib's time grows with. At worst 0.4 s.
+#: How often words of one piece may match words of the other. The time of difflib grows with it: 0.4 s at most.
 MAX_MATCHES = 20_000
 
-# A word is whole with its inner hyphens, dots and slashes: іс-әрекет, v1.2, 4.3, 01.03.2024, example.kz; so is a
-# number with its thousands and decimals: 1 000 000, 2,5.
+# A word includes its inner hyphens, dots and slashes: іс-әрекет, v1.2, 4.3, 01.03.2024, example.kz. A number includes
+# the separators of its thousands and decimals: 1 000 000, 2,5.
 _INNER = r"(?:[-‑–.’'/@:]+\w+|,(?<=\d,)\d+)*"
 _WORD = rf"(?:(?<!\w)\d{{1,3}}(?:[ \u00a0\u202f]\d{{3}}(?!\w))+{_INNER}|\w+{_INNER})"
 _TOKEN = re.compile(rf"{_WORD}\s*|[^\w\s]\s*|\s+")
@@ -50,7 +50,10 @@ class Run:
 
 
 def compare(old: str, new: str) -> tuple[Run, ...]:
-    """Runs from one text to the other, by whole words; deletion before insertion. They restore both texts exactly."""
+    """The runs that turn the old text into the new one, by whole words. A deletion comes before its insertion.
+
+    The equal and deleted runs give exactly the old text, the equal and inserted ones the new text.
+    """
     if old == new:
         return (Run("equal", old),) if old else ()
     if not old or not new:
@@ -62,7 +65,7 @@ def compare(old: str, new: str) -> tuple[Run, ...]:
 
 
 def longest_increasing(places: list[int]) -> set[int]:
-    """The places that keep their order: a longest rising subsequence (Fredman 1975), n log n."""
+    """The places that keep their order: a longest increasing subsequence (Fredman 1975), in time n log n."""
     ends: list[int] = []
     tails: list[int] = []
     previous: list[int | None] = []
@@ -83,10 +86,10 @@ def longest_increasing(places: list[int]) -> set[int]:
 
 
 def _common_ends(old: str, new: str) -> tuple[int, int]:
-    """How many characters both texts begin and end with alike, in whole words."""
+    """The lengths in characters of the beginning and of the end that both texts have in common, in whole words."""
     most = min(len(old), len(new))
     low, high = 0, most
-    while low < high:  # Slices are compared in C.
+    while low < high:  # Bisection, because Python compares slices in C.
         middle = (low + high + 1) // 2
         low, high = (middle, high) if old[:middle] == new[:middle] else (low, middle - 1)
     head = low - 1
@@ -104,7 +107,7 @@ def _common_ends(old: str, new: str) -> tuple[int, int]:
 
 
 def _is_boundary(text: str, place: int) -> bool:
-    """Is a text parted here by white space, and not by that within ``1 000``?"""
+    """Does white space end before this place, other than the space within ``1 000``?"""
     if not text[place - 1].isspace() or text[place].isspace():
         return False
     return place < 2 or not (text[place].isdigit() and text[place - 2].isdigit())
@@ -115,6 +118,7 @@ def _common(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 def too_large(old: str, new: str) -> bool:
+    """Do the words of two changed parts match so often that they were not compared word by word?"""
     return _count_matches(_TOKEN.findall(old), _TOKEN.findall(new)) > MAX_MATCHES // 2
 
 
@@ -139,7 +143,7 @@ def _blocks(a: list[str], b: list[str], *, split: bool = True) -> list[_Block]:
 
 
 def _split(a: list[str], b: list[str]) -> list[_Block]:
-    """Compare between the words that occur once in both (Cohen's patience diff)."""
+    """Split at the words that occur once in both, and compare the pieces between them (Cohen's patience diff)."""
     once = {token for token, count in Counter(b).items() if count == 1}
     once &= {token for token, count in Counter(a).items() if count == 1}
     there = {token: place for place, token in enumerate(b) if token in once}
@@ -155,7 +159,7 @@ def _split(a: list[str], b: list[str]) -> list[_Block]:
 
 
 def _merged_islands(blocks: list[_Block]) -> list[_Block]:
-    """Join neighbours, and swallow a single word left standing between two changes: nobody reads it so."""
+    """Join neighbours of one kind. Join a single equal word between two changes with them, which reads more easily."""
     tidy: list[_Block] = []
     for index, (equal, old, new) in enumerate(blocks):
         island = (
@@ -183,7 +187,7 @@ def _words_of(block: _Block) -> int:
 
 
 def _trimmed(blocks: list[_Block]) -> Iterator[_Block]:
-    """Give back what both sides of a change begin or end with: a word that only lost its comma did not change."""
+    """Separate from a change what both sides begin or end with: a word that only lost its comma did not change."""
     for equal, old, new in blocks:
         if equal or not old or not new:
             yield equal, old, new
@@ -197,6 +201,7 @@ def _trimmed(blocks: list[_Block]) -> Iterator[_Block]:
 
 
 def merged_runs(blocks: Iterable[_Block]) -> tuple[Run, ...]:
+    """The runs of these blocks. Neighbouring blocks of one kind become one run."""
     merged: list[list[str]] = []  # [equal, ""] or [deleted, inserted], in turn
     kinds: list[bool] = []
     for equal, old, new in blocks:
