@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from agreement.models import Delivery, Edition
+from agreement.models import Delivery, Edition, Notice, Progress
 from tests.benchmarks.__main__ import Result
 from tests.support import factories
 
@@ -46,13 +46,15 @@ def publish(quick: bool) -> Iterator[Result]:
 
 
 def _page(few: int, many: int, runs: int) -> Iterator[Result]:
-    """The publisher's page, which says how many will be told."""
-    draft = factories.draft(slug="page")
+    """The publisher's page, which says how many users will be notified, on a site that sent a notice before."""
+    notice, draft = factories.published(slug="earlier").notices.get(), factories.draft(slug="page")
+    Notice.objects.update(fanned_out_at=timezone.now())
     address = reverse("admin:agreement_edition_publish", args=[draft.pk])
     times: dict[int, float] = {}
     asked: dict[int, int] = {}
     for count in (few, many):
         _resize(count)
+        Progress.objects.update_or_create(notice=notice, channel="email", defaults={"sent": count})
         client = Client(SERVER_NAME="localhost")
         client.force_login(get_user_model().objects.create_superuser("desk", "desk@example.kz"))
         with connection.cursor() as cursor:
