@@ -17,7 +17,8 @@ from agreement.models import Delivery, Progress
 from agreement.notices import dispatch
 from agreement.notices.worker import DeliveryCounts
 
-#: Seconds between two calls of ``work()``, for one call of it, and after a fault that stops all work.
+#: In seconds: the pause between two calls of ``work()``, and for ``--watch`` the deadline of a call, and the pause
+#: after an error that stops all work.
 WATCH_PAUSE, WATCH_WORK, WATCH_FAULT_PAUSE = 1.0, 10.0, 10.0
 SUSPENDED = (
     'AGREEMENT["SENDING_SUSPENDED"] is set: nothing is sent.',
@@ -99,10 +100,11 @@ class Command(BaseCommand):
             counts = self.work()
             total.add(counts)
             leased_before, leased = leased, self.first_lease_end()
-            # What was recorded by this call may be what the next one waits for.
+            # One more call is needed if this call recorded anything, because other deliveries may have waited for it.
             if counts.suspended or counts.outage or (leased_before is leased is None and counts.idle):
                 break
-            if leased:  # Another worker's deliveries: it records their outcome, or it is dead and its lease ends.
+            if leased:
+                # Another worker has claimed deliveries. It records their outcomes, or it was killed and its lease ends.
                 time.sleep(min(WATCH_PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
         if counts.suspended:
             raise command_error(*SUSPENDED)
@@ -121,7 +123,7 @@ class Command(BaseCommand):
 
     @staticmethod
     def first_lease_end() -> datetime | None:
-        """When the first lease of any worker ends."""
+        """Return when the first lease of any worker ends; ``None`` if there is no lease. 1 query."""
         return Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
 
     def watch(self) -> None:
@@ -137,7 +139,7 @@ class Command(BaseCommand):
                     self.report(counts)
                 problems = [SUSPENDED[0]] if counts.suspended else [counts.outage, *counts.faults]
                 previous, problem = problem, " ".join(filter(None, problems))
-                if problem and problem != previous:  # Written once, not every second.
+                if problem and problem != previous:  # A problem is written once, not every second.
                     self.stderr.write(problem)
                 if counts.faults and counts.idle:
                     pause = WATCH_FAULT_PAUSE
@@ -158,7 +160,7 @@ class Command(BaseCommand):
             raise command_error(str(error)) from None
 
     def show_progress(self, delivery: Delivery) -> None:
-        """Draw a progress bar on a terminal, at most ten times a second. A log gets none."""
+        """Draw a progress bar, at most ten times a second, if the output is a terminal."""
         self.handled += 1
         if not self.stdout.isatty():
             return

@@ -73,7 +73,7 @@ class Command(BaseCommand):
         return edition
 
     def forecasts(self, edition: Edition, at: datetime | None) -> list[Forecast]:
-        """What to expect of each channel, computed before the publication."""
+        """Return the forecast for each channel. It must be made before the publication."""
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
         return [
             forecast(
@@ -103,7 +103,7 @@ class Command(BaseCommand):
 
 
 def how_to_pause(notice: Notice) -> str:
-    """The address of the admin page that can pause the notice, or a shell command where there is no such page."""
+    """Return the URL of the admin page on which the notice can be paused; a shell command if the site has no admin."""
     try:
         return urljoin(conf.get().BASE_URL, reverse("admin:agreement_notice_sending", args=[notice.pk]))
     except NoReverseMatch:
