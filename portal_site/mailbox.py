@@ -72,6 +72,7 @@ class Letter:
 
     @property
     def date(self) -> datetime | None:
+        """When the letter was sent; ``None`` if it has no valid date."""
         try:
             date = parsedate_to_datetime(self.header("Date"))
         except ValueError:

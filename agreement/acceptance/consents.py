@@ -40,6 +40,7 @@ class Purpose:
 
     @property
     def digest(self) -> str:
+        """The SHA-256 of the words."""
         return manifest.sha256(self.text)
 
 

@@ -224,6 +224,8 @@ class ConsentAdmin(ReadOnly, LoggedViews[Consent], UserSearch[Consent], LongList
 
 
 class LegalHoldForm(AdminForm):
+    """The form that places a legal hold on a user, an edition, a deleted account or an application."""
+
     account = forms.CharField(
         label=_("deleted account"), required=False, help_text=_("The key it had, where the account is gone.")
     )
@@ -277,6 +279,7 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
         return "—" if row.user_id is not None else ", ".join(row.pseudonyms) or "—"
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: LegalHoldForm, change: object) -> None:
+        """Place the hold, or change its end, and log it. Raises :class:`AlreadyRecorded` if the same hold exists."""
         old_end: datetime | None = None
         if change:
             # Two officers may change the end at the same time. The later change wins, and its audit entry states the

@@ -152,6 +152,7 @@ class AcceptanceRecord:
 
     @property
     def row(self) -> Acceptance:
+        """The acceptance itself."""
         return self.binding.acceptance
 
     def in_words(self, language: str) -> dict[str, Any]:

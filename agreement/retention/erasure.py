@@ -188,8 +188,8 @@ class Erasure:
     def _erase_after_closing(
         self, deliveries: QuerySet[Delivery], consents: QuerySet[Consent], held_users: Collection[UserKey]
     ) -> None:
-        """Erase the addresses of deliveries, and the consents, of existing accounts after the site was closed. The term
-        begins when the site was closed.
+        """Erase the address digests of deliveries, and the consents, of existing accounts after the site was closed.
+        The term begins when the site was closed.
 
         This is for accounts without an acceptance or a withdrawal; ``erase_people()`` handles the others.
         """

@@ -39,6 +39,7 @@ class Terms:
 
     @cached_property
     def dated(self) -> list[EditionDates]:
+        """The dates of the editions, in the order of their numbers."""
         return [EditionDates.from_edition(edition) for edition in self.editions.values()]
 
 
@@ -58,6 +59,7 @@ class Person:
 
     @property
     def rows(self) -> list[Acceptance | Withdrawal]:
+        """The acceptances and the withdrawals of this person."""
         return [*self.acceptances, *self.withdrawals]
 
     def term_ends_at(self) -> datetime | None:
@@ -118,6 +120,7 @@ class Person:
 
     @property
     def membership(self) -> Membership[Acceptance]:
+        """The rows of this person, for the rule that determines what bound them and until when."""
         return Membership(editions=self.terms.dated, acceptances=self.acceptances, withdrawals=self.withdrawals)
 
 

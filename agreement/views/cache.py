@@ -109,6 +109,7 @@ class PageCache:
         self._lock = Lock()
 
     def get(self, key: object) -> CachedResponse | None:
+        """Return the page with that key, or ``None``. It counts as used."""
         with self._lock:
             found = self._pages.get(key)
             if found:
@@ -116,6 +117,7 @@ class PageCache:
         return found
 
     def put(self, key: object, page: CachedResponse) -> None:
+        """Remember the page under that key."""
         with self._lock:
             if old := self._pages.pop(key, None):
                 self._size -= old.size
@@ -125,6 +127,7 @@ class PageCache:
                 self._size -= self._pages.popitem(last=False)[1].size
 
     def clear(self) -> None:
+        """Forget all pages."""
         with self._lock:
             self._pages.clear()
             self._size = 0

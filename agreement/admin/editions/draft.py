@@ -1,4 +1,4 @@
-"""The form and the pages for writing a draft. They prevent that a text is lost or overwritten unseen.
+"""The form and the pages for writing a draft. They prevent texts from being lost, and from being overwritten unseen.
 
 The form has a token: the fingerprint of the draft with which it was opened. If somebody else has changed the draft when
 the form is saved, the save is refused, and the differences are displayed. The form then has a new token.

@@ -43,6 +43,7 @@ class EditionView(AdminView):
         return super().render(f"edition/{template}", status=status, **context)
 
     def refuse(self, edition: Edition | None, sentence: str, hint: str, **context: Any) -> HttpResponse:
+        """Return a page that states why the action was refused; see :func:`refuse`."""
         return refuse(self.model_admin, self.request, edition, sentence, hint, **context)
 
 

@@ -62,6 +62,7 @@ class Command(BaseCommand):
             ) from None
 
     def dry_run(self) -> None:
+        """Print how many deliveries are due, and how many wait and why."""
         if conf.get().SENDING_SUSPENDED:
             raise command_error(*SUSPENDED)
         found = dispatch.pending()
@@ -79,6 +80,7 @@ class Command(BaseCommand):
         self.report_removed_channels()
 
     def report_removed_channels(self) -> None:
+        """Print how many deliveries wait for channels that the setting ``CHANNELS`` no longer names."""
         for channel, count in dispatch.removed_channels().items():
             self.stdout.write(
                 f"{count} wait for {channel!r}, which CHANNELS does not name. Put it back, or skip them:"
@@ -86,6 +88,7 @@ class Command(BaseCommand):
             )
 
     def drop(self, channel: str) -> None:
+        """Skip the deliveries of a removed channel. Raises ``CommandError`` if none wait for it."""
         waiting = dispatch.removed_channels()
         if channel not in waiting:
             raise command_error(
@@ -95,6 +98,9 @@ class Command(BaseCommand):
         self.stdout.write(f"Skipped {dispatch.drop_channel(channel)} notices.")
 
     def once(self) -> None:
+        """Work until nothing is due, and no delivery is claimed by another worker. Raises ``CommandError`` for an
+        outage, a fault, or suspended sending.
+        """
         total, leased = DeliveryCounts(), self.first_lease_end()
         while True:
             counts = self.work()
@@ -127,6 +133,9 @@ class Command(BaseCommand):
         return Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
 
     def watch(self) -> None:
+        """Work until SIGTERM or SIGINT. Errors of the database or the settings are printed, and the work is tried
+        again.
+        """
         stopped = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopped.set())
@@ -151,6 +160,7 @@ class Command(BaseCommand):
             stopped.wait(pause)
 
     def work(self, *, seconds: float | None = None) -> DeliveryCounts:
+        """Call ``dispatch.work()``, for at most this many seconds. Return its counts."""
         deadline = None if seconds is None else time.monotonic() + seconds
         try:
             return dispatch.work(deadline=deadline, on_outcome=self.show_progress)
@@ -175,6 +185,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def report(self, counts: DeliveryCounts) -> None:
+        """Print the counts, in place of the progress bar."""
         if self.stdout.isatty() and self.handled:
             self.stdout.write("\r" + " " * 60 + "\r", ending="")
         self.stdout.write(

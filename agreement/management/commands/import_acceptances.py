@@ -89,6 +89,7 @@ class Command(BaseCommand):
         return created
 
     def timeline(self, slug: str | None) -> Timeline:
+        """Return the timeline of the agreement, or of the only one. Raises ``CommandError``."""
         timelines = current_timelines().agreements
         if slug is None and len(timelines) == 1:
             return next(iter(timelines.values()))
@@ -115,6 +116,7 @@ class Command(BaseCommand):
             raise command_error(f"{file!r} can't be read: {error}.", "Give a CSV file in UTF-8.") from None
 
     def line(self, row: dict[str | None, Any], timeline: Timeline) -> ImportedAcceptance | str:
+        """Return the acceptance in a row of the file, or a sentence that states why the row is invalid."""
         if None in row or None in [row[name] for name in ("user", "edition", "at")]:
             return "it has more or fewer cells than the first line."
         edition = next((one for one in timeline.editions if str(one.number) == row["edition"].strip()), None)

@@ -45,6 +45,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def write(self, messages: tuple[Message, ...], language: str, form: str) -> None:
+        """Print the messages in that language, as ``text`` or ``json``."""
         if form == "json":
             rows = [
                 {
