@@ -1,7 +1,7 @@
-"""The mailbox of the demo: a mail backend that stores each message as a file, and what its pages read of the files.
+"""The mailbox of the demo: a mail backend that stores each message as a file, and functions that read these files.
 
-The files are a Maildir: a message is written under ``tmp`` and then moved to ``new``, so that neither a reader nor a
-kill ever leaves half a message.
+The files are a Maildir. A message is written in ``tmp`` and then moved to ``new``. Therefore nobody reads an incomplete
+message, even if the process is killed while it writes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ PAGE = 50
 
 
 class EmailBackend(BaseEmailBackend):
-    """Stores messages in a Maildir: ``file_path`` in ``MAILERS`` (Django 6.1), ``EMAIL_FILE_PATH`` before."""
+    """A mail backend that stores messages in a Maildir. Its folder is ``file_path`` in ``MAILERS`` (Django 6.1 and
+    later) or ``EMAIL_FILE_PATH``.
+    """
 
     def __init__(self, *args: Any, file_path: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,7 +46,7 @@ class EmailBackend(BaseEmailBackend):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message: its headers in order, and its text and HTML if they were read."""
+    """A message: its headers in their order, and its text and HTML if they were read."""
 
     key: str
     headers: tuple[tuple[str, str], ...]
@@ -52,6 +54,7 @@ class Letter:
     html: str = ""
 
     def header(self, name: str) -> str:
+        """Return the value of the first header with that name; ``""`` if there is none."""
         return next((value for header, value in self.headers if header.lower() == name.lower()), "")
 
     @property
@@ -64,11 +67,12 @@ class Letter:
 
     @property
     def language(self) -> str:
-        """The language of the subject: the first that a letter in several languages names."""
+        """The language of the subject. For a letter in several languages, it is the first in ``Content-Language``."""
         return self.header("Content-Language").partition(",")[0].strip()
 
     @property
     def date(self) -> datetime | None:
+        """When the letter was sent; ``None`` if it has no valid date."""
         try:
             date = parsedate_to_datetime(self.header("Date"))
         except ValueError:
@@ -77,7 +81,7 @@ class Letter:
 
 
 def folder() -> Path | None:
-    """The folder of the site's mail; ``None`` if it is sent to a server."""
+    """Return the folder of the mailbox; ``None`` if mail is sent to a server."""
     if django.VERSION >= (6, 1):
         mailer: dict[str, Any] = settings.MAILERS.get("default", {})
         backend, path = mailer.get("BACKEND"), mailer.get("OPTIONS", {}).get("file_path")
@@ -87,18 +91,20 @@ def folder() -> Path | None:
 
 
 def count() -> int:
-    """How many letters there are. It opens none."""
+    """Return how many letters there are. No letter is opened."""
     return len(_keys())
 
 
 def newest(page: int = 1) -> list[Letter]:
-    """The headers of the ``page``-th fifty letters, the newest first. It reads no others."""
+    """Return the letters of one page (``PAGE`` letters; the first page is 1), the newest first. Only their headers are
+    read.
+    """
     keys = heapq.nlargest(page * PAGE, _keys(), key=_written_at)[(page - 1) * PAGE :]
     return [letter for key in keys if (letter := _read(key, with_parts=False))]
 
 
 def get(key: str) -> Letter | None:
-    """The letter with that key, if there is one."""
+    """Return the letter with that key, or ``None``."""
     return _read(key, with_parts=True) if key in _keys() else None
 
 
@@ -111,7 +117,9 @@ def _keys() -> set[str]:
 
 
 def _written_at(key: str) -> tuple[int, ...]:
-    """When a Maildir name was made, ``1700000000.M123P45Q6.host``: second, microsecond, process, counter."""
+    """Return a sort key from a Maildir name, such as ``1700000000.M123P45Q6.host``: the second, the microsecond, the
+    process and the counter.
+    """
     second, _, rest = key.partition(".")
     unique = rest.partition(".")[0]
     return tuple(int(part) if part.isdecimal() else 0 for part in (second, *_split(unique)))

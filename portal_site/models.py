@@ -1,4 +1,4 @@
-"""The portal's own data about its users: what the agreement's notices need to know."""
+"""The portal's own data about its users. The notices of the agreement use the language."""
 
 from django.conf import settings
 from django.db import models

@@ -1,4 +1,4 @@
-"""The settings of the portal. All of them come from the environment (12-factor); see README, "Deploy"."""
+"""The settings of the portal. Every value that a deployment may change is read from an environment variable."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -71,8 +71,8 @@ TEMPLATES = [
 DATABASE_URL = env.str("DATABASE_URL", default="") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Several processes write. In WAL mode readers do not block; a transaction that begins with the write lock waits for
-    # it instead of failing later.
+    # Several processes write. In WAL mode readers and the writer do not block each other. A transaction that takes the
+    # write lock when it begins waits for it; otherwise it could fail later.
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         timeout=30,
         transaction_mode="IMMEDIATE",
@@ -88,7 +88,7 @@ TIME_ZONE = env.str("TIME_ZONE", default="Asia/Almaty")
 USE_TZ = True
 
 STATIC_URL = "static/"
-# Static files are served from their folders, so that DEBUG=0 needs no collectstatic; STATIC_ROOT is for a web server.
+# Static files are served from their folders, so that collectstatic is not needed. STATIC_ROOT is for a web server.
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -96,7 +96,8 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 
-# Mail: files that the mailbox page displays, or a server: EMAIL_URL (smtp+tls://user:password@host:587).
+# Mail is stored in files, which the mailbox page displays. With EMAIL_URL (smtp+tls://user:password@host:587) it is
+# sent to a server.
 MAILBOX = Path(env.str("MAILBOX", default=str(BASE_DIR / "var" / "mailbox")))
 EMAIL_URL = env.str("EMAIL_URL", default="")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="noreply@portal.example.kz")
@@ -105,7 +106,7 @@ _mail = (
     if EMAIL_URL
     else {"EMAIL_BACKEND": "portal_site.mailbox.EmailBackend", "EMAIL_FILE_PATH": str(MAILBOX)}
 )
-# Less than half the lease of a delivery: a server that does not answer must not stop a worker.
+# Less than half the lease of a delivery, so that no lease ends while a worker waits for a server.
 _mail["EMAIL_TIMEOUT"] = 10
 if django.VERSION >= (6, 1):
     _options = {
@@ -132,13 +133,13 @@ if django.VERSION >= (6, 1):
 else:
     globals().update(_mail)
 
-# Tasks: in the database, executed by `manage.py db_worker`, or Celery if there is a broker.
+# Tasks are stored in the database and executed by `manage.py db_worker`. If there is a broker, Celery executes them.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 if CELERY_BROKER_URL:
     INSTALLED_APPS += ["django_tasks_fennel"]
     CELERY_TASK_IGNORE_RESULT = True
     CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-    # A publisher does not wait for an unavailable broker: deliver_notices --watch finds the work.
+    # A publisher does not wait for an unavailable broker. deliver_notices --watch sends the notices.
     CELERY_TASK_PUBLISH_RETRY = False
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
     TASKS = {"default": {"BACKEND": "django_tasks_fennel.CeleryBackend"}}
@@ -178,7 +179,7 @@ AGREEMENT = {
     "TRUSTED_PROXIES": env.int("AGREEMENT_TRUSTED_PROXIES", default=0),
 }
 
-# Security: always strict for the browser; HTTPS=1 where the portal is served over TLS.
+# Security. Set HTTPS=1 if the portal is served over TLS.
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"

@@ -1,4 +1,6 @@
-"""The portal's addresses: each page under its language; an address without one leads to the reader's."""
+"""The URLs of the portal. Each page has a language prefix; a URL without one redirects to the language
+of the reader.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The portal's own pages: the front page, and in the demo the mailbox."""
+"""The portal's own pages: the front page, the materials page and, in the demo, the mailbox."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agreement.views import Visit, alternates, page
 from portal_site import mailbox
 
 MATERIALS = Path(__file__).parent / "samples" / "materials.json"
-#: A letter brings its own styles, and nothing else: no script, no image, no form, no other address.
+#: The content security policy of a letter. It allows inline styles and links, but no scripts, images or forms.
 LETTER_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
@@ -28,14 +28,16 @@ LETTER_CSP = (
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """What the portal is, and where to look. 1 query."""
+    """The front page. 1 query."""
     context = {"agreements": editions_in_force(), "mailbox": _mailbox_is_displayed()}
     return _render(request, "portal/home.html", context)
 
 
 @page()
 def materials(visit: Visit) -> HttpResponse:
-    """What the library lends, and under which clauses of the edition in force. Cached as the agreement's own pages."""
+    """The materials that the portal offers, with quotations of the clauses that apply to them. The page is remembered
+    like the pages of the agreement.
+    """
     language = text_language()
     shelf = [{**one, "words": one[language]} for one in _materials()]
     return visit.render("portal/materials.html", {"materials": shelf, "language": language})
@@ -43,14 +45,14 @@ def materials(visit: Visit) -> HttpResponse:
 
 @require_safe
 def robots(request: HttpRequest) -> HttpResponse:
-    """Search engines may read everything; the sitemap lists it."""
+    """``robots.txt``: it allows search engines to read everything, and names the sitemap."""
     address = urljoin(settings.AGREEMENT.get("BASE_URL") or request.build_absolute_uri("/"), reverse("sitemap"))
     return HttpResponse(f"User-agent: *\nDisallow:\n\nSitemap: {address}\n", content_type="text/plain; charset=utf-8")
 
 
 @require_safe
 def letters(request: HttpRequest) -> HttpResponse:
-    """The demo's letters, the newest first, fifty a page."""
+    """The list of the letters in the mailbox, the newest first, fifty on each page."""
     _require_mailbox()
     total = mailbox.count()
     pages = max(1, -(-total // mailbox.PAGE))
@@ -64,13 +66,13 @@ def letters(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def letter(request: HttpRequest, key: str) -> HttpResponse:
-    """One letter: headers and text; its HTML part stands in a frame of its own."""
+    """A letter: its headers and its text. The HTML is displayed in a frame, which :func:`letter_html` serves."""
     return _render(request, "portal/letter.html", {"letter": _letter(key)})
 
 
 @require_safe
 def letter_html(request: HttpRequest, key: str) -> HttpResponse:
-    """The HTML part of a letter, under a policy of its own."""
+    """The HTML of a letter, with a strict content security policy."""
     found = _letter(key)
     if not found.html:
         raise Http404
@@ -88,7 +90,9 @@ def _render(request: HttpRequest, template: str, context: dict[str, Any]) -> Htt
 
 
 def _mailbox_is_displayed() -> bool:
-    """Is the mailbox displayed? Everybody could read it, so only on the machine of the person who tries the demo."""
+    """Return whether the mailbox is displayed. Everyone who can open the site can read it, so it is displayed only
+    while ``DEBUG`` is on.
+    """
     return bool(settings.DEBUG) and mailbox.folder() is not None
 
 

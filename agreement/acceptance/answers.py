@@ -1,4 +1,6 @@
-"""The answers to requests that may not go on: a redirect to the page that asks, 400, 403, 409 or 503."""
+"""The responses to requests that are refused: a redirect to the acceptance page, or a response with status 400, 403,
+409 or 503.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,18 @@ from agreement.models import StaleEditionError
 logger = logging.getLogger("agreement")
 
 
-#: The types of the problems that programs are answered (RFC 9457).
+#: The types of the problem details that programs receive (RFC 9457).
 NOT_ACCEPTED, WITHDRAWN = "urn:agreement:not-accepted", "urn:agreement:withdrawn"
 UNAVAILABLE, STALE = "urn:agreement:unavailable", "urn:agreement:stale"
 
 
 def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) -> HttpResponse:
-    """A redirect to the page that asks, if the request is for a page. Else 403 with the address of that page."""
+    """Return a redirect to the page on which the user can accept, if the request opens a page by GET. Otherwise return
+    403 with the addresses of the editions and of those pages. If the user withdrew from one of the agreements, the
+    redirect leads to the withdrawal page.
+
+    ``to_accept`` must not be empty.
+    """
     withdrawn = any(one.withdrawn for one in to_accept)
     path = reverse("agreement:withdraw") if withdrawn else reverse("agreement:accept", args=[to_accept[0].slug])
     response: HttpResponse
@@ -54,7 +61,7 @@ def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) ->
 
 
 def what_to_accept(to_accept: Sequence[Requirement]) -> str:
-    """A sentence: nothing was done, and what the user must do first."""
+    """Return a translated sentence which states that nothing was done, and what the user must accept first."""
     if names := ", ".join(one.slug for one in to_accept if one.withdrawn):
         sentence = _("Nothing was done: the agreement was suspended or ended by a withdrawal: %(names)s.")
         return sentence % {"names": names}
@@ -68,7 +75,9 @@ def what_to_accept(to_accept: Sequence[Requirement]) -> str:
 
 
 def stale_edition(request: HttpRequest, error: Exception) -> HttpResponse | None:
-    """409, if the error says that another edition took effect after a form was checked; ``None`` for other errors."""
+    """Return a 409 response if the error is a :class:`StaleEditionError`: another edition took effect after the form
+    was checked. Return ``None`` for other errors.
+    """
     if not isinstance(error, StaleEditionError):
         return None
     response: HttpResponse
@@ -84,7 +93,9 @@ def stale_edition(request: HttpRequest, error: Exception) -> HttpResponse | None
 
 
 def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse | None:
-    """503, if the setting ``DATABASE_AWAY`` does not let this request go on without the database; else ``None``."""
+    """Return a 503 response, or ``None`` if the setting ``DATABASE_AWAY`` lets this request pass without the check. The
+    error is logged.
+    """
     logger.error("the gate can't ask the database: %s", error)
     passing = conf.get().DATABASE_AWAY
     if passing == "all" or (passing == "read" and request.method in requests.SAFE):
@@ -101,8 +112,8 @@ def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse
 
 
 def unknown_charset(request: HttpRequest) -> HttpResponse | None:
-    """400, if the request names a charset that Python knows but that is no charset of texts, such as ``base64``; else
-    ``None``. Django would raise an exception when the parameters of such a request are first read.
+    """Return a 400 response if the request names a Python codec that is not a character encoding, such as ``base64``;
+    else ``None``. Django would raise an exception when the parameters of such a request are first read.
     """
     try:
         b"\xd2".decode(request.encoding or "ascii", "replace")
@@ -113,7 +124,7 @@ def unknown_charset(request: HttpRequest) -> HttpResponse | None:
 
 
 def problem(*, status: int, kind: str, **members: object) -> HttpResponse:
-    """An answer to a program in the form of RFC 9457 (``application/problem+json``); ``kind`` is its type."""
+    """Return a problem details response (RFC 9457, ``application/problem+json``). ``kind`` is its ``type``."""
     return JsonResponse(
         {"type": kind, "status": status, **members},
         status=status,

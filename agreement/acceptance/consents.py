@@ -1,8 +1,9 @@
-"""Consents to the processing of data: for which purposes the site asks, in which words, and who has given them.
+"""Consents to the processing of personal data: for which purposes the site asks, in which words, and who has given
+them.
 
-The words are in ``AGREEMENT["CONSENTS"]``. A consent is bound by their SHA-256 to the words that were displayed. It
-counts for these words alone; a site that changes them asks again. A consent is given and withdrawn independently of
-any acceptance.
+The purposes and their words are in the setting ``CONSENTS``. A consent stores the SHA-256 of the words that were
+displayed, and counts only for these words. If the site changes the words, it asks its users again. A consent is given
+and withdrawn independently of any acceptance.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from agreement.text import languages
 
 
 class StaleWording(ValidationError):
-    """Nothing was recorded: these are not the words in which the site asks now. ``code`` is ``stale_wording``."""
+    """The displayed words are not those in which the site asks now, so nothing was recorded. ``code`` is
+    ``stale_wording``.
+    """
 
     def __init__(self) -> None:
         super().__init__(_("The words were changed meanwhile: read them, then answer."), code="stale_wording")
@@ -29,7 +32,7 @@ class StaleWording(ValidationError):
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """One purpose for which personal data is used, and the words of one language in which the site asks."""
+    """A purpose for which personal data is used, with the words in which the site asks for consent in one language."""
 
     name: str
     language: str
@@ -37,18 +40,19 @@ class Purpose:
 
     @property
     def digest(self) -> str:
+        """The SHA-256 of the words."""
         return manifest.sha256(self.text)
 
 
 def purposes(language: str) -> list[Purpose]:
-    """The purposes for which the site asks, in that language."""
+    """Return the purposes for which the site asks for consent, in ``kk`` or ``ru``."""
     return [Purpose(name, language, words[language]) for name, words in conf.get().CONSENTS.items()]
 
 
 def open_purposes(user_key: UserKey, language: str) -> list[Purpose]:
-    """The purposes for which that user has given no consent in today's words of either language. At most 1 query.
+    """Return the purposes for which this user has not consented to the current words, in either language.
 
-    A consent that is to end at a later moment counts as none.
+    A consent that has a withdrawal date, even a future one, does not count. At most 1 query.
     """
     wanted = purposes(language)
     if not wanted:
@@ -58,8 +62,10 @@ def open_purposes(user_key: UserKey, language: str) -> list[Purpose]:
 
 
 def give(user: SiteUser, answers: Iterable[tuple[str, str]]) -> None:
-    """Record consents: each answer is the name of a purpose and the digest of the words that were displayed. Raises
-    :class:`StaleWording`.
+    """Record consents. Each answer is the name of a purpose and the digest of the words that were displayed.
+
+    Raises :class:`StaleWording` if a digest is not that of the current words. Earlier answers are then recorded unless
+    the caller's transaction is rolled back.
     """
     for name, digest in answers:
         purpose = purpose_with_digest(name, digest)
@@ -69,16 +75,18 @@ def give(user: SiteUser, answers: Iterable[tuple[str, str]]) -> None:
 
 
 def purpose_with_digest(name: str, digest: str) -> Purpose | None:
-    """The purpose of that name in the language in which today's words have that digest."""
+    """Return the purpose with that name, in the language whose current words have that digest; ``None`` if there is
+    none.
+    """
     return next((one for one in _wordings(name) if one.digest == digest), None)
 
 
 def withdraw(user: SiteUser, name: str) -> int:
-    """Withdraw that user's consents for the purpose of that name, in all words. It returns the number of records."""
+    """Withdraw all consents of this user for the purpose with that name. Return how many were withdrawn. 1 query."""
     withdrawn: int = Consent.objects.filter(user=user.pk, purpose=name).withdraw()
     return withdrawn
 
 
 def _wordings(name: str) -> list[Purpose]:
-    """That purpose in each language."""
+    """Return the purpose with that name in each language; an empty list if the site has no such purpose."""
     return [one for language in languages.LANGUAGES for one in purposes(language) if one.name == name]

@@ -1,4 +1,4 @@
-"""Decorators for views that need an acceptance, or none."""
+"""Decorators that require an acceptance for a view, or exempt a view from the check."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from agreement.acceptance.gate import SiteView, check
 
 
 def acceptance_required(view: SiteView) -> SiteView:
-    """Check before that view. For a class: ``@method_decorator(acceptance_required, name="dispatch")``.
+    """Run the view only if the user has accepted everything that is required; otherwise return the response of
+    :func:`agreement.acceptance.gate.check`. The view may be asynchronous.
 
-    A view of Django REST framework determines its user itself, after the decorator has run. The decorator on such a
-    view raises ``ImproperlyConfigured``. Put it below ``@api_view`` or on a handler, or give the class the permission
-    :class:`agreement.permissions.HasAccepted`.
+    For a class-based view, write ``@method_decorator(acceptance_required, name="dispatch")``.
+
+    A view of Django REST framework determines its user after the decorator has run. Therefore a request to such a view
+    raises ``ImproperlyConfigured``. Put the decorator below ``@api_view`` or on a handler method, or give the class the
+    permission :class:`agreement.permissions.HasAccepted`.
     """
     view_class = _view_class(view)
 
-    # Below ``@api_view`` the request is an object of Django REST framework, which has no type here.
+    # Any: below ``@api_view`` the request is an object of Django REST framework.
     def refusal(request: Any) -> HttpResponse | None:
         if isinstance(request, HttpRequest) and hasattr(view_class, "permission_classes"):
             msg = f"{view} determines its user by itself: give it permission_classes = [HasAccepted] instead."
@@ -40,7 +43,7 @@ def acceptance_required(view: SiteView) -> SiteView:
 
 
 def _view_class(view: SiteView) -> object:
-    """The class whose view or method this is, or the instance of it that a method is bound to; ``None`` for others."""
+    """Return the class of a class-based view, or the instance to which a method is bound; ``None`` for other views."""
     wrapped: object = view
     while wrapped is not None:
         bound_to = getattr(getattr(wrapped, "func", None), "__self__", None)
@@ -52,6 +55,6 @@ def _view_class(view: SiteView) -> object:
 
 
 def acceptance_not_required(view: SiteView) -> SiteView:
-    """Exempt that view from the check of the middleware: a health check, a page for all."""
+    """Exempt the view from the check of the middleware. Use it for a health check or a page for everyone."""
     view.agreement_exempt = True  # type: ignore[attr-defined]  # A function has no such attribute by type.
     return view

@@ -1,8 +1,9 @@
 """The check that a signed-in user has accepted the editions in force.
 
-``check(request)`` gives the answer to a request that may not go on. ``pending(request)`` records the deemed acceptances
-and gives the agreements that are still to be accepted. The middleware checks the whole site. ``acceptance_required``
-and ``HasAccepted`` check one view, on a site without the middleware or for users who come by a token.
+``check(request)`` returns the response to a request that is refused. ``pending(request)`` records deemed acceptances
+and returns the agreements that the user must still accept. The middleware checks the whole site.
+``acceptance_required`` and ``HasAccepted`` check one view: on a site without the middleware, or for users who
+authenticate by a token.
 """
 
 from __future__ import annotations
@@ -23,27 +24,28 @@ from agreement.acceptance.known import Requirement, Requirements
 from agreement.models import Acceptance
 from agreement.models.fields import SiteUser
 
-#: Names of the views that users of every site need before they can accept, or to log out.
+#: The names of views that are exempt on every site, because users need them to log in, to log out or to choose a
+#: language.
 REACHABLE = frozenset({"login", "logout", "set_language", "account_login", "account_logout"})
 REACHABLE_IN_ADMIN = frozenset({"login", "logout", "jsi18n"})
 
-#: The attribute of a request that holds the user that Django's session authentication set.
+#: The name of the request attribute that stores the user object which Django's session authentication set.
 SESSION_USER = "_agreement_session_user"
 
-#: A view of the site, synchronous or not.
+#: A view of the site, synchronous or asynchronous.
 SiteView = Callable[..., Any]
 
 
 def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | None:
-    """The answer to a request that may not go on; ``None`` if it may. A ``view`` that is exempt may always go on.
+    """Return the response to a request that is refused; ``None`` if it may pass. An exempt ``view`` always passes.
 
-    It makes no query for a user who is known to have accepted everything. If the middleware has marked the user of
-    the session (``mark_session_user``), it does not load the session either. For other users it makes 1 query, and 1
-    insert for each deemed acceptance.
+    Deemed acceptances are recorded. For a user who is known to have accepted everything, the function makes no query.
+    If the middleware has called :func:`mark_session_user`, it does not load the session either. For other users it
+    makes 1 query, and 1 insert for each deemed acceptance.
     """
     session = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     if not _is_session_user(request):
-        session = None  # It can belong to another user than the one who asks.
+        session = None  # The cookie may belong to another user than ``request.user``.
     elif session is None:
         return None
     try:
@@ -59,8 +61,8 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
 
 
 def pending(request: HttpRequest) -> tuple[Requirement, ...]:
-    """The agreements that this request's user must still accept. Deemed acceptances are recorded. It costs the queries
-    of ``check``.
+    """Record the deemed acceptances of this request's user, and return the agreements that they must still accept. The
+    queries are those of :func:`check`.
     """
     return _pending(request, known.requirements(), None)
 
@@ -69,7 +71,7 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
     is_use = requests.is_use(request)
     user: SiteUser = getattr(request, "user", None)
     key = user.pk if user is not None and user.is_authenticated else None
-    if key is None:  # A session gets another key when a user logs in, so this one never belongs to a user.
+    if key is None:  # The key of a session changes at login, so this session never belongs to a user.
         known.cache.add(session, None, required)
         return ()
     if conf.get().EXEMPT_STAFF and getattr(user, "is_staff", False):
@@ -94,19 +96,20 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
 
 
 def mark_session_user(request: HttpRequest) -> None:
-    """Remember that ``request.user`` is now the user that Django's session authentication set, loaded or not.
+    """Store in the request that ``request.user`` is now the object that Django's session authentication set. The user
+    is not loaded.
 
-    Only a caller that runs directly after that authentication may say so.
+    Call it only directly after Django's ``AuthenticationMiddleware``.
     """
     setattr(request, SESSION_USER, vars(request).get("user"))
 
 
 def _is_session_user(request: HttpRequest) -> bool:
-    """Does the session alone determine the user of this request?
+    """Return whether only the session determines the user of this request.
 
-    It does if ``request.user`` is still the marked object and no credential was sent. If any code has replaced the
-    user since, or if the request is an object of another framework with a user of its own, the answer is false. The
-    comparison of the two objects does not load the user.
+    This is so if ``request.user`` is still the object that :func:`mark_session_user` stored, and the request has no
+    ``Authorization`` header. It is not so if other code has replaced the user, or if the request object belongs to
+    another framework. The comparison does not load the user.
     """
     attributes = vars(request)
     marked = attributes.get(SESSION_USER)
@@ -114,13 +117,16 @@ def _is_session_user(request: HttpRequest) -> bool:
 
 
 def is_exempt(request: HttpRequest, view: SiteView) -> bool:
-    """Is that view reachable for all users? The setting ``EXEMPT`` names further views."""
+    """Return whether the request may pass without an acceptance. Exempt are views with the decorator
+    ``acceptance_not_required``, views for login and logout, the pages of this app, static and uploaded files, and what
+    the setting ``EXEMPT`` names.
+    """
     if getattr(view, "agreement_exempt", False) or issubclass(
         getattr(view, "view_class", object), (LoginView, LogoutView)
     ):
         return True
     rules = conf.get().EXEMPT
-    # An empty setting means the root. An address with a host is on another server, and no path begins with it.
+    # An empty setting means the root and is ignored. A URL with a host is on another server; no path begins with it.
     served = (settings.STATIC_URL, settings.MEDIA_URL, *(rule for rule in rules if rule.startswith("/")))
     if any(_is_under(request, url) for url in served if url):
         return True
@@ -138,7 +144,9 @@ def is_exempt(request: HttpRequest, view: SiteView) -> bool:
 
 
 def _is_under(request: HttpRequest, url: str) -> bool:
-    """Does the request's path begin with that one, with or without the prefix under which the site is mounted?"""
+    """Return whether the request's path begins with that URL path, with or without the prefix under which the site is
+    mounted.
+    """
     prefix = request.path.removesuffix(request.path_info)
     inner = url.removeprefix(prefix)
     return inner not in {"", "/"} and request.path_info.startswith((inner, url))

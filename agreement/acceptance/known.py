@@ -1,9 +1,10 @@
 """The editions that users must accept now, and a cache of the users who are known to have accepted all of them.
 
-Each process has its own cache. Only positive answers are cached: the user of this session has accepted everything that
-was required then. The key of an answer is made of the editions whose acceptance still counts. An announcement or a
-change of wording therefore leaves every answer valid, and an edition that takes effect makes every answer invalid at
-that moment. A user who withdraws is removed from the cache.
+Each process has its own cache. Only positive answers are cached: that a user has accepted everything that was required,
+and which user a session belongs to. The key of an answer consists of the earliest edition of each agreement whose
+acceptance still counts. Therefore the announcement of an edition, or an edition that changes only the wording, leaves
+every answer valid. An edition with a material change makes every answer invalid at the moment when it takes effect. A
+user who withdraws is removed from the cache.
 """
 
 from __future__ import annotations
@@ -40,27 +41,29 @@ MAX_SESSION_KEY = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement(RequiredAcceptance):
-    """The edition of one agreement that users must accept, with the names that an answer states."""
+    """The edition of one agreement that users must accept, with the slug and the number that a response states."""
 
     slug: str
     number: int
     withdrawn: bool = False
-    """Has this user withdrawn from the agreement, and not accepted it again?"""
+    """Whether this user has withdrawn from the agreement and has not accepted it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """What every user must accept at one instant."""
+    """The editions that every user must accept at one instant."""
 
     agreements: tuple[Requirement, ...]
     key: tuple[tuple[str, bool, int], ...]
-    """If two keys are equal, a user who has accepted everything under one need not accept anything under the other."""
+    """If two requirements have equal keys, a user who fulfils one of them fulfils the other."""
     cacheable: bool
-    """False inside a transaction, because what is read there may never be committed."""
+    """False inside a transaction, because it may be rolled back."""
 
 
 def requirements() -> Requirements:
-    """What users must accept now. It reads the clock, and once per second it costs what ``timelines()`` costs."""
+    """Return the editions that users must accept now. No query, except once per second those of
+    ``current_timelines()``.
+    """
     global _current
     if (cached := _current) and time.monotonic() < cached[1]:
         return cached[0]
@@ -96,7 +99,9 @@ def _requirements(timelines: Timelines, at: datetime) -> Requirements:
 
 
 class KnownAcceptances:
-    """The user of each session, and under which requirements each user is known to have accepted everything."""
+    """A cache of two mappings: session key to user key, and user key to the key of the requirements that the user is
+    known to fulfil.
+    """
 
     def __init__(self) -> None:
         self._users: dict[str, UserKey] = {}
@@ -104,17 +109,20 @@ class KnownAcceptances:
         self._lock = Lock()
 
     def session_accepted(self, session: str, required: Requirements) -> bool:
-        """Is this the session of a user who has accepted everything, or of no user?"""
+        """Return whether this session is known to belong to a user who has accepted everything, or to no user."""
         if not required.cacheable:
             return False
         user = self._users.get(session, self)
         return user is None or self._accepted.get(user) == required.key
 
     def user_accepted(self, user: UserKey, required: Requirements) -> bool:
+        """Return whether this user is known to have accepted everything."""
         return required.cacheable and self._accepted.get(user) == required.key
 
     def add(self, session: str | None, user: UserKey, required: Requirements) -> None:
-        """That user, to whom the session belongs, has accepted everything. ``None``: the session belongs to no user."""
+        """Store that this user has accepted everything, and that the session is theirs. ``user=None`` means that the
+        session belongs to no user.
+        """
         if not required.cacheable:
             return
         with self._lock:
@@ -124,12 +132,15 @@ class KnownAcceptances:
                 _add(self._users, session, user)
 
     def remove(self, users: Iterable[UserKey] | None) -> None:
-        """Look those users up at their next request: they have withdrawn, or may have. ``None``: look up every user."""
+        """Remove users who have withdrawn; ``None`` removes all users. They are looked up again at
+        their next request.
+        """
         with self._lock:
             for user in list(self._accepted) if users is None else users:
                 self._accepted.pop(user, None)
 
     def clear(self) -> None:
+        """Remove everything."""
         with self._lock:
             self._users.clear()
             self._accepted.clear()
@@ -149,7 +160,7 @@ _current: tuple[Requirements, float] | None = None
 
 
 def clear() -> None:
-    """Look every user up at their next request."""
+    """Forget the requirements and all users. Every user is looked up again at their next request."""
     global _current
     _current = None
     cache.clear()

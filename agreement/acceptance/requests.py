@@ -1,4 +1,6 @@
-"""Where a request came from and whether a person made it. Every client can send whatever headers it likes."""
+"""Reads from the headers of a request where it came from and whether a person made it. A client can send any headers,
+so none of this is proof.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 def details(request: HttpRequest) -> RequestDetails:
-    """What the site records of a request: nothing, unless ``RECORD_IP`` or ``RECORD_USER_AGENT`` is set."""
+    """Return what the site records about a request: the IP address if ``RECORD_IP`` is set, the browser if
+    ``RECORD_USER_AGENT`` is set.
+    """
     site = conf.get()
     return RequestDetails(
         ip=ip_address(request) if site.RECORD_IP else None,
@@ -22,11 +26,11 @@ def details(request: HttpRequest) -> RequestDetails:
 
 
 def ip_address(request: HttpRequest) -> str | None:
-    """The visitor's IP address; ``None`` if it is not known.
+    """Return the IP address of the visitor; ``None`` if it is not known.
 
-    Behind ``TRUSTED_PROXIES`` proxies it is the entry of ``X-Forwarded-For`` that the outermost of them wrote: that
-    many places from the end. The entries before it were written by the visitor. A request with fewer entries did not
-    come through all of the proxies, so its address is not known.
+    If the setting ``TRUSTED_PROXIES`` is ``n`` > 0, it is the ``n``-th entry of ``X-Forwarded-For`` from the end, which
+    the outermost proxy wrote. Earlier entries may be forged by the visitor. If there are fewer entries, the request did
+    not pass through all proxies, and the address is not known.
     """
     proxies = conf.get().TRUSTED_PROXIES
     if not proxies:
@@ -36,12 +40,11 @@ def ip_address(request: HttpRequest) -> str | None:
 
 
 def is_use(request: HttpRequest) -> bool:
-    """Does a person use the site by this request? Then a deemed acceptance may be recorded.
+    """Return whether a person uses the site by this request, so that a deemed acceptance may be recorded.
 
-    A browser that sends Fetch Metadata (``Sec-Fetch-*``) says what the request is for. Opening a page in a tab and
-    sending a form are use; a frame, and whatever a script sends, is not. Without Fetch Metadata, opening a page is use,
-    and so is a request that may change something, unless it has the header of a script. ``HEAD`` and prefetches are
-    never use.
+    If the browser sends Fetch Metadata (``Sec-Fetch-*``), opening a page in a tab and sending a form are use; a frame
+    and the requests of a script are not. Without Fetch Metadata, opening a page is use, and so is any request with an
+    unsafe method that has no ``X-Requested-With`` header. ``HEAD`` and prefetches are never use.
     """
     headers = request.headers
     if (request.method in SAFE and request.method != "GET") or _is_prefetch(request):
@@ -52,7 +55,7 @@ def is_use(request: HttpRequest) -> bool:
 
 
 def opens_page(request: HttpRequest) -> bool:
-    """Is the answer displayed as a page? False for requests of programs and scripts."""
+    """Return whether the browser will display the response as a page. False for requests of programs and scripts."""
     headers = request.headers
     if mode := headers.get("Sec-Fetch-Mode"):
         return mode == "navigate"
@@ -67,7 +70,9 @@ def _is_prefetch(request: HttpRequest) -> bool:
 
 
 def _parse_ip(value: str) -> str | None:
-    """The address in the value of a header. Some proxies add a port: ``[2001:db8::1]:443``, ``192.0.2.1:80``."""
+    """Return the IP address in the value of a header; ``None`` if it contains none. A port is removed: some proxies
+    write ``[2001:db8::1]:443`` or ``192.0.2.1:80``.
+    """
     text = value.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -1,9 +1,9 @@
-"""The desk: the admin of agreements, their editions, notices, acceptances, withdrawals and audit entries.
+"""The admin of agreements, editions, notices, acceptances, withdrawals and audit entries. It is called "the desk".
 
-``base`` has what the lists and pages share, and ``rights`` says who may do what the reader may not. Each other module
-registers one or more models; ``editions``, ``acceptances`` and ``notices`` are packages. ``kazakh`` is read by
-``makemessages`` alone. Nothing is registered if modeltranslation or reversion is not installed: then the system check
-can say which line is missing from the settings.
+``base`` contains the code that the lists and pages share. ``rights`` finds the people who may do what the user may not.
+``editions``, ``acceptances`` and ``notices`` are packages. Every other module registers one or more models, except
+``kazakh``, which only ``makemessages`` reads. Nothing is registered if modeltranslation or reversion is not installed,
+so that the site starts and a system check can report the missing app.
 """
 
 from django.apps import apps

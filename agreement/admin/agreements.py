@@ -1,4 +1,4 @@
-"""Agreements: their address and zone, and the timeline of their editions."""
+"""The admin of agreements: their slug, time zone and acceptance mode, and the timeline of their editions."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from agreement.models import Agreement, AuditEntry, Edition
 from agreement.models.audit import AuditAction
 from agreement.models.succession import State
 
-#: How many editions the timeline displays, the newest first; older ones are in the list.
+#: How many editions the timeline displays, the newest first. Older ones are only in the list of editions.
 TIMELINE_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """An edition in the timeline, in the words of the page."""
+    """An edition in the timeline. Its moments are phrases in the language of the page, ``""`` if there is none."""
 
     edition: Edition
     state: State
@@ -46,7 +46,9 @@ class TimelineEntry:
 
     @classmethod
     def from_edition(cls, edition: Edition) -> TimelineEntry:
-        """No query for an edition that was read with its successor."""
+        """Make an entry from an edition. No query if the edition was read with ``with_successors()``
+        and its agreement.
+        """
         zone, state = edition.agreement.time_zone, edition.state()
         code = text_language()
         until = edition.successor_from() if state in {State.IN_FORCE, State.SUPERSEDED, State.SCHEDULED} else None
@@ -63,7 +65,9 @@ class TimelineEntry:
 
 
 class ZoneSelect(forms.Select):
-    """A list of six hundred zones, made without templates: those would take longer than the rest of the page."""
+    """A select box for the six hundred time zones. It is rendered without templates, which would take longer than the
+    rest of the page.
+    """
 
     def render(
         self,
@@ -83,12 +87,14 @@ class ZoneSelect(forms.Select):
 @remembered
 @cache
 def _zones() -> list[tuple[str, str]]:
-    """Read once a process, because each name is a look-up in the file system."""
+    """Return all time zones as choices. They are read once per process, because they are read from the file system."""
     return [(name, name) for name in sorted(available_timezones())]
 
 
 class AgreementForm(AdminForm):
-    """The zone comes from a list: every date of the agreement is computed with it."""
+    """The form of an agreement. The time zone is chosen from a list, because every date of the
+    agreement depends on it.
+    """
 
     time_zone = forms.ChoiceField(
         label=capfirst(Agreement._meta.get_field("time_zone").verbose_name),
@@ -111,7 +117,7 @@ class AgreementAdmin(SafeFilters[Agreement]):
         css = {"all": ["agreement/admin.css"]}
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
-        """With the state and the moments of the newest editions. 1 query, whatever their number."""
+        """Add the timeline of the newest editions to the page. 1 query for all of them."""
         if agreement := context["original"]:
             editions = Edition.objects.filter(agreement=agreement).with_successors().select_related("agreement")
             context["timeline"] = [
@@ -133,7 +139,9 @@ class AgreementAdmin(SafeFilters[Agreement]):
         return found
 
     def save_model(self, request: HttpRequest, obj: Agreement, form: AgreementForm, change: object) -> None:
-        """With an entry in the log that has the old and the new values: how users accept binds them."""
+        """Save the agreement and log the old and the new values, because the acceptance mode affects
+        what binds users.
+        """
         super().save_model(request, obj, form, change)
         fields = form.changed_data if change else list(form.cleaned_data)
         old = [f"{form.initial.get(name)} → " if change else "" for name in fields]

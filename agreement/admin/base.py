@@ -1,4 +1,6 @@
-"""What the lists and pages of the desk share: rights, safe filters, the search for users, logged views, page frames."""
+"""Code that the lists and pages of the admin share: permissions, filters, the search for users, logged views,
+templates.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,12 @@ from agreement.text import dates
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
-#: The long columns of an edition. Lists defer them: each is as long as the text of an agreement.
+#: The long columns of an edition, which contain its texts. Lists defer them.
 TEXT_COLUMNS = tuple(f"{name}{suffix}" for name in ("body", "summary") for suffix in ("", "_kk", "_ru"))
 
 
 class ReadOnly:
-    """Rows that no user may add, change or delete, superusers included."""
+    """Mixin for rows that no user may add, change or delete, not even a superuser."""
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
@@ -50,30 +52,38 @@ class ReadOnly:
 
 
 class SafeFilters(admin.ModelAdmin[ModelT]):
-    """A list whose filters come from the address. A value that no database can look for gives 400, not 500."""
+    """A list that answers with 400 (and not 500) if the filters in the URL have a value that the database can't
+    process.
+    """
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         try:
             return super().get_changelist_instance(request)
-        except (DataError, OverflowError, ValueError) as error:  # Too large a number, a year without dates, NUL.
+        except (DataError, OverflowError, ValueError) as error:  # A number that is too large, the year 0, NUL.
             raise BadRequest(f"The list can't be filtered by {request.GET.urlencode()!r}: {error}.") from error
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse patterns: an invalid one is a fault on SQLite, and a malicious one keeps the database busy."""
+        """Refuse regular expressions: an invalid one is an error on SQLite, and a malicious one keeps the database
+        busy.
+        """
         return not lookup.endswith("regex") and super().lookup_allowed(lookup, value, request)
 
 
 class FirstThousandPaginator(Paginator):  # type: ignore[type-arg]  # Django's class takes no type argument
-    """Reads at most a thousand keys to know how many pages there are. Filters lead to the other rows."""
+    """A paginator for the first thousand rows. It reads at most a thousand keys to count them. Users find other rows by
+    filters or the search.
+    """
 
     @cached_property
     def count(self) -> int:
-        rows: Any = self.object_list  # A queryset: the admin gives no other list.
+        rows: Any = self.object_list  # The admin always passes a queryset.
         return len(rows.values_list("pk", flat=True)[:1000])
 
 
 class LongList(SafeFilters[ModelT]):
-    """A list of a table with millions of rows: the newest first, never sorted otherwise and never counted."""
+    """A list for a table with millions of rows. It displays the newest first, can't be sorted otherwise, and is never
+    counted.
+    """
 
     list_per_page = 50
     ordering = ("-pk",)
@@ -85,9 +95,11 @@ class LongList(SafeFilters[ModelT]):
 
 
 class UserSearch(admin.ModelAdmin[ModelT]):
-    """A list of rows about users. The search takes the name or the key of a user: one index look-up for each."""
+    """A list of rows about users. The search finds rows by the name or the key of a user, which are exact look-ups in
+    an index.
+    """
 
-    search_fields = ("pk",)  # Not used by the search: ``matching_keys`` finds the rows.
+    search_fields = ("pk",)  # The search does not use it: ``matching_keys()`` finds the rows.
     search_help_text = _("The name or the key of a user, also of a deleted one.")
 
     def get_search_results(
@@ -96,18 +108,18 @@ class UserSearch(admin.ModelAdmin[ModelT]):
         return queryset.filter(pk__in=self.matching_keys(search_term)) if search_term else queryset, False
 
     def matching_keys(self, term: str) -> set[int]:
-        """The keys of the rows that match, at most a thousand of each user."""
+        """Return the keys of the matching rows, at most a thousand for each user."""
         users = get_user_model()
         keys = list(users._default_manager.filter(**{users.USERNAME_FIELD: term}).values_list("pk", flat=True))
-        with suppress(ValidationError):  # A name that is not a key.
+        with suppress(ValidationError):  # The term can't be a key.
             keys.append(users._meta.pk.to_python(term))
-        rows: Any = self.model._default_manager  # Each table about users has ``for_user_key``.
+        rows: Any = self.model._default_manager  # Each model about users has ``for_user_key()``.
         return {pk for key in keys for pk in rows.for_user_key(key).values_list("pk", flat=True)[:1000]}
 
 
 class LoggedViews(admin.ModelAdmin[ModelT]):
-    """Rows with personal data. The log gets an entry for each view of a list or a row, and for each search,
-    whatever it finds.
+    """The admin of rows with personal data. Each view of a list or a row, and each search, is recorded as an audit
+    entry, also if nothing is found.
     """
 
     class Media:
@@ -121,7 +133,8 @@ class LoggedViews(admin.ModelAdmin[ModelT]):
         try:
             with transaction.atomic():
                 return super().changelist_view(request, extra_context)
-        except BadRequest as error:  # Answered here: a site that rolls back failed requests keeps the entry.
+        except BadRequest as error:
+            # Handled here, so that a site with ATOMIC_REQUESTS does not roll back the audit entry.
             return response_for_exception(request, error)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> ModelT | None:
@@ -132,7 +145,9 @@ class LoggedViews(admin.ModelAdmin[ModelT]):
 
 
 class AlreadyRecorded(Exception):
-    """What a form asks to record is recorded already, in this row: the form was sent twice, for example."""
+    """The row that a form would add exists already, for example because the form was sent twice.
+    ``row`` is that row.
+    """
 
     def __init__(self, row: Any) -> None:  # Any: a row of the model of the admin that raises it.
         super().__init__(row)
@@ -140,8 +155,8 @@ class AlreadyRecorded(Exception):
 
 
 class RecordedOnce(admin.ModelAdmin[ModelT]):
-    """Rows of a register. If a form is sent twice, the register gets one row, and the second answer names it:
-    ``save_model()`` raises :class:`AlreadyRecorded`.
+    """The admin of a register. If ``save_model()`` raises :class:`AlreadyRecorded`, no row is added, and a message
+    names the existing row.
     """
 
     def add_view(
@@ -155,40 +170,41 @@ class RecordedOnce(admin.ModelAdmin[ModelT]):
             return self.response_post_save_add(request, error.row)
 
     def describe(self, row: ModelT) -> str:
-        """The row in words, for that answer."""
+        """Return the description of the existing row in that message."""
         return f"{self.opts.verbose_name} {row}"
 
 
 class AdminForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no type argument
-    """A form of the desk for one row."""
+    """The base class of the admin's forms for one row."""
 
     def clean(self) -> dict[str, Any]:
-        """The cleaned values, which Django's form may return or not."""
+        """Return the cleaned values. Django's method may return ``None`` instead."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         return cleaned
 
 
 class AdminView(View):
-    """A page of the desk besides Django's own. ``as_view(model_admin=…)`` gives it the admin it belongs to."""
+    """A page of the admin that Django does not have. ``as_view(model_admin=…)`` sets the admin to which it belongs."""
 
     http_method_names = ["get", "head", "post"]
     model_admin: admin.ModelAdmin[Any] = None  # type: ignore[assignment]  # as_view() takes no other argument
 
     def render(self, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
+        """Return the template as a page of this admin; see :func:`render_page`."""
         return render_page(self.model_admin, self.request, template, status=status, **context)
 
 
 def render_page(
     model_admin: admin.ModelAdmin[Any], request: HttpRequest, template: str, *, status: int = 200, **context: Any
 ) -> HttpResponse:
-    """A template of ``admin/agreement/`` in the frame of that admin."""
+    """Return a template in ``admin/agreement/`` as a page of that admin. ``template`` is the name without ``.html``."""
     frame = {"opts": model_admin.opts, "media": model_admin.media, "has_view_permission": True}
     context = {**model_admin.admin_site.each_context(request), **frame, **context}
     return TemplateResponse(request, f"admin/agreement/{template}.html", context, status=status)
 
 
 def redirect_missing(model_admin: admin.ModelAdmin[Any], request: HttpRequest, object_id: str) -> HttpResponse:
-    """To the start page, with Django's message that no row has that key."""
+    """Return a redirect to the start page, with Django's message that no row has that key."""
     message = gettext("%(name)s with ID “%(key)s” doesn’t exist. Perhaps it was deleted?")
     values = {"name": model_admin.opts.verbose_name, "key": unquote(object_id)}
     model_admin.message_user(request, message % values, messages.WARNING)
@@ -196,18 +212,24 @@ def redirect_missing(model_admin: admin.ModelAdmin[Any], request: HttpRequest, o
 
 
 def copy_row(row: models.Model, obj: models.Model) -> None:
-    """Make ``obj``, which the admin continues with, the row that a verb of the model has written."""
+    """Copy all values of ``row`` to ``obj``. A method of the model has saved ``row``; the admin goes
+    on to use ``obj``.
+    """
     obj.__dict__.update({name: value for name, value in row.__dict__.items() if name != "_state"})
     obj._state.adding = False
 
 
 def moment(at: datetime | None, zone: str, case: dates.Case = "nominative") -> str:
-    """The instant in the language of the page; a dash for ``None``."""
+    """Return the instant as a phrase in the language of the page; a dash for ``None``. ``case`` is the grammatical
+    case.
+    """
     return dates.instant(at, active_language(), zone, case) if at else "—"
 
 
 def public_address(edition: Edition) -> str | None:
-    """The public page of a published edition; ``None`` for a draft, and where the site has not mounted the pages."""
+    """Return the path of the public page of an edition; ``None`` for a draft, or if the site does not include the app's
+    URLs.
+    """
     try:
         return reverse("agreement:edition", args=[edition.agreement.slug, edition.number]) if edition.number else None
     except NoReverseMatch:
@@ -215,7 +237,9 @@ def public_address(edition: Edition) -> str | None:
 
 
 def yes_or_no(value: object) -> str:
-    """A boolean in words; a dash for ``None``. Django's own icons have English names in every language."""
+    """Return the translated word for a boolean; a dash for ``None``. The icons of Django have English names in every
+    language.
+    """
     return "—" if value is None else gettext("yes") if value else gettext("no")
 
 

@@ -1,9 +1,9 @@
-"""Messages of Django and django-reversion that the desk displays and whose Kazakh is missing or misspelt there.
+"""Messages of Django and django-reversion that the admin displays, and whose Kazakh translation is missing or wrong.
 
-They are here because ``makemessages`` reads this file: it puts them into the app's own catalogues, whose translations
-Django prefers on every site that has the app installed. Nothing imports this module. Without it, an editor with a
-Kazakh desk reads English in between. The Russian translations are the packages' own, except for mistakes of gender,
-case, quotes and plurals. A message that Django's Kazakh catalogue translates well can be removed here.
+``makemessages`` reads this file and writes the messages into the catalogues of the app. Django prefers the translations
+of an installed app to its own. Nothing imports this module. Without it, some messages of the Kazakh admin would be in
+English. The Russian translations are those of the packages, except where these have mistakes of gender, case, quotes or
+plurals. If the Kazakh catalogue of Django translates a message well, remove the message here.
 """
 
 from django.utils.translation import gettext_noop as _
@@ -178,6 +178,7 @@ DJANGO_MESSAGES = [
 
 
 def plurals(count: int) -> list[str]:
+    """The messages with a plural. ``makemessages`` only finds them in a call of ``ngettext``. Nothing calls this."""
     return [
         ngettext(
             "This password is too short. It must contain at least %d character.",

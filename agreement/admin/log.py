@@ -1,4 +1,4 @@
-"""The log of audit entries, read-only."""
+"""The admin of the audit log. It is read-only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agreement import conf
 from agreement.admin.base import LongList, ReadOnly, moment
 from agreement.models import AuditEntry
 
-#: Entries about these models contain no personal data of a user of the site.
+#: The models whose audit entries contain no personal data of the site's users.
 IMPERSONAL = ("agreement", "edition", "notice")
 
 
@@ -25,7 +25,9 @@ class AuditEntryAdmin(ReadOnly, LongList[AuditEntry]):
     fields = ["when", "action", "by", "account", "subject", "digest", "remark"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
-        """With ``agreement_remark``: empty for entries about users, unless the reader may view personal data."""
+        """Annotate each entry with ``agreement_remark``. It is the note, or ``""`` if the entry is about a user and the
+        reader may not view personal data.
+        """
         remark: Combinable = F("note")
         if not request.user.has_perm("agreement.view_acceptance"):
             impersonal = When(model__in=IMPERSONAL, then=F("note"))
@@ -34,7 +36,9 @@ class AuditEntryAdmin(ReadOnly, LongList[AuditEntry]):
         return rows
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse filters by a note the reader may not view: ``?note__startswith=`` reveals it letter by letter."""
+        """Refuse filters by the note if the reader may not view it: ``?note__startswith=`` would reveal it letter by
+        letter.
+        """
         may_view = request.user.has_perm("agreement.view_acceptance")
         return (may_view or lookup.partition("__")[0] != "note") and super().lookup_allowed(lookup, value, request)
 

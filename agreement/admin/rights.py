@@ -1,4 +1,4 @@
-"""What the reader of a page may not do with an edition or a notice, and who may."""
+"""Finds out who may do what the user of a page may not do with an edition or a notice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agreement.groups import groups_with, staff_with
 from agreement.models import Edition
 from agreement.models.succession import State
 
-#: Permission and name of each action that an edition in that state allows.
+#: The actions that an edition allows, by its state: the permission and the translated name of each.
 STATE_ACTIONS = {
     State.DRAFT: (
         ("change_edition", _("write this draft")),
@@ -25,7 +25,7 @@ STATE_ACTIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeniedAction:
-    """An action that the reader may not do, and the groups and people who may."""
+    """An action that the user may not do, with the groups and the people who may."""
 
     action: str
     groups: str
@@ -33,13 +33,15 @@ class DeniedAction:
 
 
 def denied_actions(edition: Edition, *, codenames: set[str]) -> list[DeniedAction]:
-    """Those of the denied permissions that matter in the state of that edition. 1 query each."""
+    """Return the actions on this edition that the user may not do. ``codenames`` are the permissions they lack; only
+    those that matter in the state of the edition are used. 1 query for each.
+    """
     actions = STATE_ACTIONS.get(edition.state(), ())
     return explain_denied((codename, action) for codename, action in actions if codename in codenames)
 
 
 def explain_denied(actions: Iterable[tuple[str, object]]) -> list[DeniedAction]:
-    """Who may do each of these denied actions, given as (permission, name). 1 query each."""
+    """Return who may do each of these denied actions, which are pairs of a permission and a name. 1 query for each."""
     found = []
     for codename, action in actions:
         names, more = staff_with(codename)

@@ -1,4 +1,4 @@
-"""The register of withdrawals, consents and legal holds, for privacy officers. Every view is logged."""
+"""The admin of withdrawals, consents and legal holds, for privacy officers. Every view is logged."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from agreement.notices import withdrawal_letters
 from agreement.seal import manifest
 from agreement.text import languages
 
-#: The largest scan, in bytes, and the types of file it may have, by their first bytes.
+#: The largest scan in bytes, and the allowed file types, which are recognised by their first bytes.
 MAX_SCAN_BYTES = 10 * 1024 * 1024
 SCAN_SUFFIXES = {b"%PDF-": ".pdf", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
-#: The same application, registered by the same officer within this time, is a double click.
+#: If the same officer registers the same application twice within this time, it is a double click.
 DOUBLE_CLICK = timedelta(minutes=1)
-#: What an officer writes; the register adds the rest of the entry.
+#: The fields that an officer fills in. The register fills in the others.
 APPLICATION_FIELDS = (
     *("agreement", "user", "applicant", "application_number", "received_on", "outcome", "effective_at", "ground"),
     *("may_accept_again", "language", "scan"),
@@ -52,7 +52,7 @@ APPLICATION_FIELDS = (
 
 
 class WithdrawalForm(AdminForm):
-    """A written application."""
+    """The form with which an officer registers a written application."""
 
     class Meta:
         model = Withdrawal
@@ -129,10 +129,12 @@ class WithdrawalAdmin(
         return own + super().get_urls()
 
     def save_model(self, request: HttpRequest, obj: Withdrawal, form: WithdrawalForm, change: object) -> None:
-        """Register it. The register adds number, round and consents, and sends the reply to the user."""
+        """Register the withdrawal. This gives it a number, withdraws the consents of the user, and schedules the reply
+        to them. Raises :class:`AlreadyRecorded` after a double click.
+        """
         written, by = {name: form.cleaned_data[name] for name in APPLICATION_FIELDS}, name_of(request.user)
         written["agreement"].lock()
-        # After a double click, the register would have two entries for good, and the user would get two replies.
+        # Entries are never deleted: after a double click there would be two, and the user would get two replies.
         same = {name: value for name, value in written.items() if name not in {"scan", "effective_at"}}
         twins = Withdrawal.objects.filter(**same, registered_by=by, registered_at__gt=timezone.now() - DOUBLE_CLICK)
         if twin := twins.first():
@@ -142,7 +144,7 @@ class WithdrawalAdmin(
         copy_row(row, obj)
 
     def reply_view(self, request: HttpRequest, key: int, language: str) -> HttpResponse:
-        """The reply, to be printed and signed."""
+        """A page with the reply, to be printed and signed."""
         row = self._row(request, key)
         if language not in languages.LANGUAGES:
             raise Http404
@@ -150,7 +152,7 @@ class WithdrawalAdmin(
         return render(request, "agreement/mail/withdrawal_reply_print.html", context)
 
     def scan_view(self, request: HttpRequest, key: int) -> HttpResponseBase:
-        """The scan, as a download: the browser never displays it, so nothing in it runs."""
+        """The scan as a download. The browser does not display it, so no script in it can run."""
         row = self._row(request, key)
         if not row.scan:
             raise Http404
@@ -161,7 +163,7 @@ class WithdrawalAdmin(
         return FileResponse(file, as_attachment=True, content_type="application/octet-stream")
 
     def _row(self, request: HttpRequest, key: int) -> Withdrawal:
-        row: Withdrawal | None = self.get_object(request, str(key))  # Logged as a view.
+        row: Withdrawal | None = self.get_object(request, str(key))  # get_object() logs the view.
         if row is None:
             raise Http404
         if not self.has_view_permission(request, row):
@@ -222,6 +224,8 @@ class ConsentAdmin(ReadOnly, LoggedViews[Consent], UserSearch[Consent], LongList
 
 
 class LegalHoldForm(AdminForm):
+    """The form that places a legal hold on a user, an edition, a deleted account or an application."""
+
     account = forms.CharField(
         label=_("deleted account"), required=False, help_text=_("The key it had, where the account is gone.")
     )
@@ -237,7 +241,7 @@ class LegalHoldForm(AdminForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.held_until:  # The field of the model gives it as text, which has microseconds.
+        if self.instance.held_until:  # The instance of the form has it as text with microseconds.
             self.initial["held_until"] = self.instance.held_until
 
     def clean(self) -> dict[str, Any]:
@@ -251,7 +255,7 @@ class LegalHoldForm(AdminForm):
 
 @admin.register(LegalHold)
 class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilters[LegalHold]):
-    """A legal hold is placed once. Afterwards only its end changes."""
+    """The admin of legal holds. After a hold was placed, only its end can be changed."""
 
     form = LegalHoldForm
     formfield_overrides = DATETIME_FIELDS
@@ -275,9 +279,11 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
         return "—" if row.user_id is not None else ", ".join(row.pseudonyms) or "—"
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: LegalHoldForm, change: object) -> None:
+        """Place the hold, or change its end, and log it. Raises :class:`AlreadyRecorded` if the same hold exists."""
         old_end: datetime | None = None
         if change:
-            # If two officers change the end at the same time, the later one replaces it, and its entry says so.
+            # Two officers may change the end at the same time. The later change wins, and its audit entry states the
+            # end that it replaced.
             old_end = LegalHold.objects.select_for_update().values_list("held_until", flat=True).get(pk=obj.pk)
             obj.save(update_fields=["held_until"])
         else:

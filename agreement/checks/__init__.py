@@ -1,19 +1,19 @@
-"""System checks: what an installation lacks, and the line that corrects it.
+"""The system checks of the app. Each message states a problem, and its hint states how to correct it.
 
-The package gives out ``register()``, which ``AgreementConfig.ready()`` calls, and the check functions. It uses the
-settings, the channels and the seal's triggers.
+The package provides ``register()``, which ``AgreementConfig.ready()`` calls, and the check functions. It uses the
+settings, the channels and the triggers of the seal.
 
 ``settings``: ``E001`` unknown setting · ``E002`` setting of the wrong kind · ``E004`` missing package ·
 ``E009`` channels · ``E020`` keys of pseudonyms
 
 ``site``: ``E003`` languages of modeltranslation · ``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` ·
-``E021`` order of middleware · ``W001`` no ``BASE_URL`` · ``W002`` no addresses · ``W004`` immediate tasks ·
+``E021`` order of middleware · ``W001`` no ``BASE_URL`` · ``W002`` no URLs · ``W004`` immediate tasks ·
 ``W005`` languages of the site
 
 ``seal``: ``E007`` triggers missing · ``W003`` database without triggers · ``W045`` a database role that owns the tables
 
 ``deployment`` (``check --deploy``): ``W020`` no keys of pseudonyms · ``W041`` an address without TLS · ``W042`` no
-content security policy · ``W043`` a proxy that is not named · ``W044`` the place of the data
+content security policy · ``W043`` a proxy that is not named · ``W044`` the location of the data
 """
 
 from django.core import checks

@@ -1,4 +1,4 @@
-"""Checks of a site that is open to the public (``check --deploy``), besides Django's own security checks.
+"""Checks of a public site (``check --deploy``), in addition to Django's own security checks.
 
 Django itself warns of a missing redirect to TLS (``security.W008``), of HSTS (``W004``) and of cookies without TLS
 (``W012``, ``W016``). The checks here do not repeat that.
@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's ow
 
 from agreement import conf
 
-#: Middleware that sends a content security policy → the setting that contains the policy.
+#: Maps each middleware that sends a content security policy to the setting that contains the policy.
 POLICIES = {
     "django.middleware.csp.ContentSecurityPolicyMiddleware": "SECURE_CSP",
     "csp.middleware.CSPMiddleware": "CONTENT_SECURITY_POLICY",
@@ -22,7 +22,7 @@ POLICIES = {
 
 
 def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Can the records of a deleted account be found?"""
+    """Check that the site has keys for pseudonyms. Without them the records of a deleted account can't be found."""
     if not conf.get().PSEUDONYM_KEYS:
         yield Warning(
             'AGREEMENT["PSEUDONYM_KEYS"] is empty: nothing is found of a user once the account is deleted.',
@@ -32,7 +32,7 @@ def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: obje
 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """TLS, the content security policy, proxies, and the place of the data."""
+    """Check TLS, the content security policy, the proxies, and whether the location of the data is stated."""
     now = conf.get()
     if now.BASE_URL and not now.BASE_URL.startswith("https://"):
         yield Warning(

@@ -14,7 +14,7 @@ from agreement.seal import triggers
 def check_seal(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
-    """Are the triggers in place? ``migrate`` runs this too."""
+    """Check that the triggers of the seal are installed. ``migrate`` runs this check too."""
     for alias in databases or ():
         connection = connections[alias]
         if connection.vendor not in triggers.VENDORS:
@@ -36,7 +36,7 @@ def check_seal(
 def check_role(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
-    """Can the role that the application connects as remove the triggers?"""
+    """Check that the database role of the application can't remove the triggers."""
     for alias in databases or ():
         connection = connections[alias]
         if (

@@ -25,7 +25,7 @@ from agreement.text import languages
 
 #: Settings that contain one dotted path, or several.
 DOTTED_PATHS, LISTS_OF_PATHS = ("AUDIENCE", "ENQUEUE"), ("CHANNELS", "LINT_RULES")
-#: The smallest and largest value of a number, as its column allows.
+#: The smallest and the largest value of a number. ``SMALL_INTEGER`` is what the database column can store.
 SMALL_INTEGER = (0, 32767)
 RANGES = {
     "NOTICE_DAYS": SMALL_INTEGER,
@@ -33,7 +33,7 @@ RANGES = {
     "REMINDER_DAYS": SMALL_INTEGER,
     "SENDERS": (1, 1000),
 }
-#: Former name of a setting → its name now. The nearest name by its letters would be another setting.
+#: Maps the former name of a setting to its new name. A search for similar names would suggest another setting.
 RENAMED = {"HOLD": "SENDING_SUSPENDED", "PACE": "RATE_LIMITS", "JOIN_BEFOREHAND": "ACCEPT_ANNOUNCED"}
 CHOICES = {
     "PREVAILING_LANGUAGE": (*languages.LANGUAGES, ""),
@@ -43,7 +43,9 @@ CHOICES = {
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Every setting of the app. It stops at the first dotted path that can't be imported."""
+    """Check every setting of the app. If a dotted path can't be imported, only the first one is reported, and the
+    channels are not checked.
+    """
     stored = getattr(settings, "AGREEMENT", {})
     if not isinstance(stored, dict):
         yield Error(
@@ -83,7 +85,7 @@ def _hint_for_unknown(key: str) -> str:
 
 
 def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
-    """Numbers in their range, choices, the delay, the closing date and the addresses of senders."""
+    """Check the ranges of numbers, the choices, the notice delay, the closing date and the sender addresses."""
     for key, (least, most) in RANGES.items():
         value = getattr(now, key)
         if _has_type(value, int) and not least <= value <= most:
@@ -104,7 +106,9 @@ def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
 
 
 def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
-    """The secrets of pseudonyms: not used elsewhere, too long to be guessed, with ids that fit their column."""
+    """Check that the keys of pseudonyms are not used elsewhere, that they are too long to be guessed, and that their
+    ids fit into the column.
+    """
     if not isinstance(keys, dict) or not all(isinstance(text, str) for pair in keys.items() for text in pair):
         yield _wrong("PSEUDONYM_KEYS", type(keys).__name__, "must be a dict of secrets by id")
         return
@@ -124,7 +128,7 @@ def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
 
 
 def _check_consents(consents: object) -> Iterator[CheckMessage]:
-    """The texts of consents: under a name that fits its column, in both languages."""
+    """Check that each consent has a text in both languages and a name that fits into the column."""
     if not isinstance(consents, dict):
         yield _wrong("CONSENTS", consents, 'must be like {"registration": {"kk": "…", "ru": "…"}}')
         return
@@ -144,7 +148,7 @@ def _check_base_url(url: str) -> Iterator[CheckMessage]:
 
 
 def _check_private_root(root: object) -> Iterator[CheckMessage]:
-    """The folder of scans: outside every folder whose files the web server serves."""
+    """Check that the folder of scans is outside every folder whose files the web server serves."""
     if not root:
         return
     if not isinstance(root, (str, os.PathLike)):
@@ -188,7 +192,7 @@ def _check_rate_limits(limits_by_channel: object) -> Iterator[CheckMessage]:
 
 
 def _check_dotted_paths(now: conf.Conf) -> Iterator[CheckMessage]:
-    """The first dotted path that can't be imported."""
+    """Report the first dotted path that can't be imported."""
     paths = [(key, getattr(now, key)) for key in DOTTED_PATHS if getattr(now, key)]
     for key in LISTS_OF_PATHS:
         paths += [(key, path) for path in getattr(now, key)] if _has_type(getattr(now, key), tuple) else []
@@ -201,7 +205,7 @@ def _check_dotted_paths(now: conf.Conf) -> Iterator[CheckMessage]:
 
 
 def _check_channels(paths: tuple[str, ...]) -> Iterator[CheckMessage]:
-    """What each channel reports about its settings. Two channels of one name would share their deliveries."""
+    """Report the faults of each channel, and channels with the same name, which would share their deliveries."""
     channels = [import_string(path)() for path in paths] if _has_type(paths, tuple) else []
     hint = "Correct the channel, or take it out of CHANNELS."
     for channel in channels:
@@ -213,7 +217,7 @@ def _check_channels(paths: tuple[str, ...]) -> Iterator[CheckMessage]:
 
 
 def _is_instant(text: str) -> bool:
-    """Is this an instant with its offset, or empty?"""
+    """Return whether the text is empty, or an instant with a UTC offset."""
     try:
         return not text or datetime.fromisoformat(text).tzinfo is not None
     except (TypeError, ValueError):

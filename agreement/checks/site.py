@@ -1,4 +1,4 @@
-"""Checks of the other settings of a site, as far as the app depends on them."""
+"""Checks of the site's other settings on which the app depends."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from django.urls import NoReverseMatch, reverse
 from agreement import conf
 from agreement.text import languages
 
-#: App → where it belongs in INSTALLED_APPS.
+#: Maps each required app to its place in INSTALLED_APPS.
 REQUIRED_APPS = {"modeltranslation": "before django.contrib.admin", "reversion": "anywhere"}
 
 
 def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Apps, languages, time zone support, middleware, addresses and the task engine of the site."""
+    """Check the apps, the languages, time zone support, the middleware, the URLs and the task engine of the site."""
     yield from _check_apps()
     yield from _check_languages()
     if not settings.USE_TZ:

@@ -1,8 +1,7 @@
-"""Evidence for a court or a user: bundles that anybody can check without this software.
+"""Exports evidence for a court or a user, as a bundle that anyone can check without this software.
 
-``export_editions`` and ``export_user`` write a bundle, and ``find_user_key`` finds the user that one is about; the
-module ``time_stamps`` requests time stamps on the digests of editions. The package uses the models and the dates of the
-editions (``agreement.editions``).
+``export_editions`` and ``export_user`` write a bundle. ``find_user_key`` finds the user for ``export_user``. The module
+``time_stamps`` requests time stamps on the digests of editions. The package uses the models and ``agreement.editions``.
 """
 
 from agreement.evidence.export import export_editions, export_user

@@ -1,4 +1,4 @@
-"""A bundle of evidence: a ZIP file, the digests of its files, and its tables (CSV)."""
+"""Writes a bundle of evidence: a ZIP file with its tables (CSV), its instructions and the digests of its files."""
 
 from __future__ import annotations
 
@@ -24,25 +24,26 @@ from django.utils import translation
 from agreement.seal import manifest
 from agreement.text import languages
 
-#: Languages of the bundle's own instructions.
+#: The languages of the instructions in a bundle (``README.txt``).
 README_LANGUAGES = (*languages.LANGUAGES, "en")
-#: How many lines of a CSV file are in memory at once.
+#: How many lines of a CSV file are in memory at the same time.
 CSV_ROWS = 2_000
-#: A ZIP states no time zone. The first moment that it can state is plainly not the real one.
+#: The date of every file in a ZIP: the earliest possible, because a ZIP states no time zone. It is fixed, so that two
+#: exports are equal.
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass
 class Bundle:
-    """A ZIP file that is being written, and the digest of every file in it."""
+    """A ZIP file that is being written, with the SHA-256 of each file in it by name."""
 
     archive: zipfile.ZipFile
     digests: dict[str, str] = field(default_factory=dict)
     stamped: list[tuple[str, str]] = field(default_factory=list)
-    """The name of each time-stamped manifest, and the name of its time stamp without the ending."""
+    """Pairs of names: a time-stamped manifest, and its time stamp without the extension."""
 
     def add(self, name: str, content: bytes | Iterable[bytes]) -> None:
-        """Write a file. Its content may come in chunks. No two files may have one name."""
+        """Add a file. ``content`` may be given in chunks. The name must not be in the bundle yet."""
         info = zipfile.ZipInfo(name, _NO_DATE)
         info.compress_type = zipfile.ZIP_DEFLATED
         info.create_system, info.external_attr = 3, 0o100644 << 16  # An ordinary file on every system.
@@ -54,7 +55,9 @@ class Bundle:
         self.digests[name] = digest.hexdigest()
 
     def close(self, at: datetime) -> None:
-        """Write the instructions for checking the bundle, and the digests of all files."""
+        """Add the instructions for checking the bundle (``README.txt``) and the digests of all files (``SHA256SUMS``).
+        ``at`` is the instant of the export.
+        """
         context = {"at": manifest.rfc3339(at), "stamped": self.stamped}
         parts = []
         for language in README_LANGUAGES:
@@ -67,9 +70,10 @@ class Bundle:
 
 @contextmanager
 def open_bundle(output: Path) -> Iterator[Bundle]:
-    """A bundle that is written to ``output`` when it is complete, and to no place before.
+    """Context manager: a bundle that becomes the file ``output`` when the block ends without an exception. Until then
+    it is a temporary file in the same folder.
 
-    Raises ``FileExistsError`` if that file exists.
+    Raises ``FileExistsError`` if ``output`` exists.
     """
     if output.exists():
         raise FileExistsError(output)
@@ -80,31 +84,31 @@ def open_bundle(output: Path) -> Iterator[Bundle]:
                 yield Bundle(archive)
             file.flush()
             os.fsync(file.fileno())
-        # A link, because a rename would replace a file that was made meanwhile.
+        # A hard link, because a rename would replace a file that was created in the meantime.
         os.link(name, output)
     finally:
         Path(name).unlink()
 
 
 def bundle_response(export: Callable[..., object], *, filename: str) -> FileResponse:
-    """A response with the bundle that ``export(output=…)`` writes to the path that it is given."""
+    """Return a download of the bundle that ``export`` writes. It is called with the path as the keyword ``output``."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "evidence.zip"
         export(output=output)
-        # The file is open before the folder is removed, so it exists until it is sent.
+        # The open file can still be read after the folder was removed.
         response = FileResponse(output.open("rb"), as_attachment=True, filename=filename)
     response.headers["Cache-Control"] = "private, no-store"
     return response
 
 
 def csv_table(columns: dict[str, str], rows: QuerySet[Any]) -> Iterator[bytes]:
-    """A CSV file of those rows; ``columns`` maps the names in its first line to the fields."""
+    """Return a CSV file of these rows, in chunks. ``columns`` maps each column heading to a field."""
     return csv_chunks(tuple(columns), rows.values_list(*columns.values()).iterator(chunk_size=CSV_ROWS))
 
 
 def csv_chunks(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
-    """A CSV file (RFC 4180) in chunks of ``CSV_ROWS`` lines, so that its size does not matter. Instants are written as
-    in manifests.
+    """Return a CSV file (RFC 4180) in chunks of ``CSV_ROWS`` lines, so that a large file does not fill the memory.
+    Instants are written as in manifests (RFC 3339).
     """
     lines = chain([head], rows)
     while chunk := list(islice(lines, CSV_ROWS)):
@@ -117,7 +121,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def csv_cell(value: object) -> str:
-    """The value as text that no spreadsheet executes as a formula (OWASP, CSV injection)."""
+    """Return the value as text that no spreadsheet executes as a formula (OWASP, CSV injection)."""
     if isinstance(value, datetime):
         return manifest.rfc3339(value)
     text = "" if value is None else str(value)

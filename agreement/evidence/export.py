@@ -1,8 +1,8 @@
-"""The export of evidence about editions or about one user.
+"""Exports evidence about editions or about one user.
 
-A bundle is a ZIP file that anybody can check without this software: sealed files, their digests, and pages for a court.
-The files have the names of the public addresses, ``terms/editions/2/manifest.json``, and the same bytes. Two exports
-for one instant from one database are equal, byte for byte, so they can be compared by their digests alone.
+A bundle is a ZIP file that anyone can check without this software. It contains sealed files, their digests, and pages
+for a court. A sealed file has the name of its public address (``terms/editions/2/manifest.json``) and the same bytes.
+Two exports for the same instant from the same database are equal, byte for byte, so their digests can be compared.
 """
 
 from __future__ import annotations
@@ -53,11 +53,13 @@ from agreement.text import dates, languages
 
 
 def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path, by: By = None) -> dict[str, str]:
-    """Write the evidence about those sealed editions of one agreement, as known at that instant.
+    """Write the evidence about these sealed editions of one agreement, as known at that instant, to the file
+    ``output``. Return the SHA-256 of each file in the bundle by its name.
 
-    It holds the texts and pages of each, every manifest from edition 1 to the last of them, the words of the notices
-    about them, and who had accepted them and was notified of them by then. It returns the digest of each file. Raises
-    ``FileExistsError``. The export is logged as an audit entry, with ``by`` whom.
+    The bundle contains the texts and the court pages of these editions, every manifest from edition 1 to the last of
+    them, the texts of the notices about them, and which users had accepted them and had been notified of them by then.
+    Raises ``FileExistsError`` if ``output`` exists. The export is recorded as an audit entry; ``by`` is the person who
+    exports.
     """
     timeline = _timeline(editions[0].agreement, at)
     with open_bundle(output) as bundle:
@@ -77,7 +79,9 @@ def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path, 
 
 
 def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], last: int, at: datetime) -> None:
-    """Add the manifests of one agreement up to the number ``last``, and the texts of the editions ``with_text``."""
+    """Add the manifests and time stamps of one agreement up to edition number ``last``, and the texts and court pages
+    of the editions whose keys are in ``with_text``.
+    """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     for edition in chain.iterator(chunk_size=10):
         bundle.add(f"{_folder(edition)}/manifest.json", edition.manifest())
@@ -94,14 +98,17 @@ def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], la
 
 
 def export_user(user_key: UserKey, *, at: datetime, output: Path, by: By = None) -> dict[str, str]:
-    """Write the evidence about that user, whose account may be deleted, as known at that instant.
+    """Write the evidence about this user, as known at that instant, to the file ``output``. The account may be deleted.
+    Return the SHA-256 of each file in the bundle by its name.
 
-    It holds what they accepted, consented to and withdrew, the evidence about every edition that bound them by then,
-    and the words of the notices sent to them. Raises ``LookupError`` if nothing is known of such a user,
-    ``ValidationError`` if no user can have that key, and ``FileExistsError``. Logged as the export of an edition is.
+    The bundle contains what the user accepted, consented to and withdrew, the evidence about every edition that bound
+    them by then, and the texts of the notices sent to them. Raises ``LookupError`` if there are no records of this
+    user, ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output`` exists. The export is
+    recorded as an audit entry; ``by`` is the person who exports.
     """
-    get_user_model()._meta.pk.run_validators(user_key)  # A number longer than any key never reaches the database.
-    # Only what was recorded by then: an edition that was imported later is in no timeline of that instant.
+    # Without this, the database could raise an error for a number that is too large.
+    get_user_model()._meta.pk.run_validators(user_key)
+    # Only rows recorded by then: the timeline of that instant does not contain editions that were imported later.
     recorded = Acceptance.objects.for_user_key(user_key).filter(recorded_at__lte=at)
     acceptances = recorded.select_related("edition__agreement").order_by("at", "pk")
     withdrawals = Withdrawal.objects.for_user_key(user_key).filter(registered_at__lte=at).select_related("agreement")
@@ -129,23 +136,27 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path, by: By = None)
             bundle.add(f"user/consents/{consent.pk}.{consent.language}.txt", consent.text.encode())
         bundle.add("user/deliveries.csv", _deliveries_csv(deliveries.order_by("pk"), DELIVERY_COLUMNS))
         bundle.close(at)
-    user = get_user_model()(pk=user_key)  # The account may be deleted, so the entry names its key alone.
+    user = get_user_model()(pk=user_key)  # The account may be deleted: the entry names only its key.
     AuditEntry.objects.log(AuditAction.EXPORTED, on=user, by=by, note=f"evidence, {manifest.rfc3339(at)}")
     return bundle.digests
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceRecord:
-    """An acceptance, and the editions by which it bound the user until they withdrew, or until the instant exported."""
+    """An acceptance, with the editions by which it bound the user until they withdrew, or until the instant of the
+    export.
+    """
 
     timeline: Timeline
     binding: Binding[Acceptance]
 
     @property
     def row(self) -> Acceptance:
+        """The acceptance itself."""
         return self.binding.acceptance
 
     def in_words(self, language: str) -> dict[str, Any]:
+        """Return the template context for this acceptance in ``kk`` or ``ru``."""
         row, zone = self.row, self.timeline.time_zone
         moments = (row.at, row.recorded_at, self.binding.ended_at)
         at, recorded_at, ended_at = (dates.instant(moment, language, zone) if moment else "" for moment in moments)
@@ -162,7 +173,9 @@ class AcceptanceRecord:
 def _acceptance_records(
     acceptances: QuerySet[Acceptance], timelines: dict[int, Timeline], withdrawals: QuerySet[Withdrawal], at: datetime
 ) -> Iterator[AcceptanceRecord]:
-    """Each acceptance with its own edition and with those that took effect later and changed its wording alone."""
+    """Yield each acceptance with the editions by which it bound the user: the accepted one, and later ones that changed
+    only the wording.
+    """
     by_agreement: dict[int, list[Withdrawal]] = defaultdict(list)
     for withdrawal in withdrawals:
         by_agreement[withdrawal.agreement_id].append(withdrawal)
@@ -182,7 +195,9 @@ def _add_acceptance_pages(bundle: Bundle, records: Sequence[AcceptanceRecord]) -
 
 
 def court_page(edition: Edition, timeline: Timeline, *, at: datetime, language: str) -> str:
-    """The edition on paper in one language: its text, its dates as of that instant, how to check it, and who signs."""
+    """Return an HTML page of the edition for printing, in ``kk`` or ``ru``: its text, its dates as known at that
+    instant, how to check it, and a place for the signature.
+    """
     with translation.override(language):
         if edition.cancelled_at and edition.cancelled_at > at:
             edition.cancelled_at = None
@@ -200,7 +215,9 @@ def court_page(edition: Edition, timeline: Timeline, *, at: datetime, language: 
 
 
 def _timeline(agreement: Agreement, at: datetime) -> Timeline:
-    """The agreement's dates as known at that instant, without later publications and cancellations. 1 query."""
+    """Return the dates of the agreement's editions as known at that instant, without later publications and
+    cancellations. 1 query.
+    """
     recorded = Edition.objects.published().filter(agreement=agreement, recorded_at__lte=at)
     dated = tuple(
         edition if edition.is_cancelled(at) else replace(edition, cancelled_at=None)
@@ -214,13 +231,15 @@ def _folder(edition: Edition) -> str:
 
 
 def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
-    """Add the words of the notices that were sent. The JSON file has the bytes whose digest is recorded."""
+    """Add the texts of the notices that were sent. The JSON file has the bytes from which the recorded
+    digest was made.
+    """
     deliveries = deliveries.filter(outcome=DeliveryOutcome.SENT).order_by()
     sent = set(deliveries.values_list("notice", "channel", "language", "since").distinct())
     notices = Notice.objects.with_edition().in_bulk({notice for notice, *_ in sent})
     texts = NoticeText.objects.filter(notice__in=notices)
     for text in texts.order_by("notice_id", "channel", "language", "since").iterator(chunk_size=10):
-        # Deliveries of earlier versions do not state the edition from which the changes were measured.
+        # A delivery without "since" may have been any text of its notice in its language.
         if sent.isdisjoint((text.notice_id, text.channel, text.language, since) for since in (text.since, None)):
             continue
         notice = notices[text.notice_id]
@@ -241,13 +260,17 @@ def _deliveries_csv(deliveries: QuerySet[Delivery], columns: dict[str, str]) -> 
 
 
 def _recipient(user_key: UserKey, digest: str, key: str) -> tuple[str, str]:
-    """The pseudonym of the recipient and the id of its secret: the primary secret as long as the account exists."""
+    """Return the pseudonym of the recipient, and the id of the key under which it was made. As long as the account
+    exists, that is the first key of the setting ``PSEUDONYM_KEYS``.
+    """
     pseudonym = pseudonyms.primary(user_key) if user_key is not None else pseudonyms.Pseudonym(key, digest)
     return pseudonym.digest, pseudonym.key
 
 
 def _reason(edition: Edition, at: datetime) -> str:
-    """The logged reason for an effective moment that is earlier than promised, if it was logged by then. 1 query."""
+    """Return the reason, logged by that instant, for which the edition took effect earlier than the promised notice
+    allows; ``""`` if there is none. 1 query.
+    """
     published = AuditEntry.objects.about(edition).filter(action=AuditAction.PUBLISHED, at__lte=at)
     return str(published.values_list("note", flat=True).first() or "")
 

@@ -1,8 +1,7 @@
-"""The columns of the CSV tables in a bundle: the heading of each column, and the field that it holds."""
+"""The columns of the CSV tables in a bundle. Each constant maps the heading of a column to a field of the model."""
 
 from __future__ import annotations
 
-#: The name of each column in a CSV file, and its field.
 ACCEPTANCE_COLUMNS = {
     "record": "pk",
     "agreement": "edition__agreement__slug",
@@ -21,7 +20,8 @@ ACCEPTANCE_COLUMNS = {
     "pseudonym": "pseudonym",
     "key": "pseudonym_key",
 }
-#: The table of all users proves who accepted an edition, and no more. Personal details are only in one user's bundle.
+#: The table in the bundle of an edition lists all users, so it contains no personal details. Those are only in the
+#: bundle of one user.
 EDITION_ACCEPTANCE_COLUMNS = {
     name: field
     for name, field in ACCEPTANCE_COLUMNS.items()

@@ -1,7 +1,8 @@
-"""Time stamps on manifests (RFC 3161), for a site that names an authority (the extra ``timestamp``).
+"""Requests time stamps on manifests (RFC 3161), if the setting ``TIMESTAMP_AUTHORITY`` is set. It needs the extra
+``timestamp``.
 
-Only the digest leaves the machine. A publication never waits for the authority: ``stamp_editions`` requests the missing
-stamps, and repeats the request in its next run if the authority was not available.
+Only the digest is sent to the authority. A publication never waits for it: the command ``stamp_editions`` requests the
+missing stamps. If the authority is not available, the next run of the command requests them again.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ from agreement import conf
 from agreement.models import Edition, TimeStamp
 from agreement.seal.manifest import sha256
 
-#: Seconds without an answer after which a request fails.
+#: Seconds after which a request without a response fails.
 AUTHORITY_TIMEOUT = 10
-#: An answer with its certificates has about 6,000 bytes.
+#: A longer response is rejected. A time stamp with its certificates has about 6,000 bytes.
 MAX_ANSWER_BYTES = 100_000
 
 
 class NotStamped(Exception):
-    """The authority gave no valid stamp, and none was stored. The message says why."""
+    """No time stamp was stored. The message states why."""
 
 
 def unstamped() -> QuerySet[Edition]:
-    """The sealed editions without a stamp of the site's authority, the oldest first; none if the site names none."""
+    """Return the sealed editions without a time stamp of the site's authority, the oldest first; an empty queryset if
+    the site has no authority.
+    """
     authority = conf.get().TIMESTAMP_AUTHORITY
     editions = Edition.objects.published().select_related("agreement").order_by("recorded_at", "pk")
     found: QuerySet[Edition] = editions.exclude(time_stamps__authority=authority) if authority else editions.none()
@@ -36,7 +39,9 @@ def unstamped() -> QuerySet[Edition]:
 
 
 def stamp(edition: Edition) -> TimeStamp:
-    """Request a time stamp on that edition's digest, check it and store it. Raises :class:`NotStamped`."""
+    """Request a time stamp on the digest of this edition, verify it, store it and return it. Raises :class:`NotStamped`
+    if the authority does not answer, if the stamp is not valid, or if the edition does not match its digest.
+    """
     try:
         from cryptography.x509 import load_pem_x509_certificates
         from rfc3161_client import (
@@ -76,7 +81,9 @@ def stamp(edition: Edition) -> TimeStamp:
 
 
 def _request_stamp(authority: str, query: bytes) -> bytes:
-    """The authority's answer (RFC 3161, 3.4). Raises ``OSError`` or ``HTTPException`` if there is none."""
+    """Return the response of the authority (RFC 3161 §3.4). Raises ``OSError`` or ``HTTPException`` if there is none,
+    and ``ValueError`` if it is too long or the address is not HTTP.
+    """
     if urlsplit(authority).scheme not in {"http", "https"}:
         raise ValueError(f"{authority!r} is no address of HTTP")
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked

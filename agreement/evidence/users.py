@@ -1,4 +1,4 @@
-"""How to find the user that a bundle is about, also after the account was deleted."""
+"""Finds the user that a bundle is about, by name or by key. The account may be deleted."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from agreement.models.fields import UserKey
 
 
 def find_user_key(written: str) -> UserKey:
-    """The primary key of the user with that name, or with that key; the account of a key may be deleted.
+    """Return the primary key of the user with that name or that key. The account with that key may be deleted.
 
-    ``name:…`` and ``key:…`` state which of the two it is. Raises ``ValidationError``: ``several`` users have that
-    name; ``ambiguous``: it is the name of one user and the key of another; ``nobody``: no user has either. 1 query, and
-    up to 5 for a name that could be a key.
+    The prefixes ``name:`` and ``key:`` state which of the two is meant. Raises ``ValidationError`` with one of three
+    codes: ``several`` (several users have that name), ``ambiguous`` (it is the name of one user and the key of another)
+    or ``nobody`` (no user has that name, and it can't be a key). 1 query, and up to 5 more for a name that could be a
+    key.
     """
     users = _user_model()
     prefix, _colon, rest = written.partition(":")
@@ -43,18 +44,18 @@ def find_user_key(written: str) -> UserKey:
 
 
 def _user_model() -> Any:
-    """The site's user model. The type checker does not know its fields."""
+    """Return the site's user model, untyped: the type checker does not know its fields."""
     return get_user_model()
 
 
 def _keys_with_name(name: str) -> list[UserKey]:
-    """At most two."""
+    """Return the keys of at most two users with that name. 1 query."""
     users = _user_model()
     return list(users._default_manager.filter(**{users.USERNAME_FIELD: name}).values_list("pk", flat=True)[:2])
 
 
 def _is_known(user_key: UserKey) -> bool:
-    """Does a user with that key exist, or is there a record of one?"""
+    """Return whether a user with that key exists, or the app has records about one. At most 5 queries."""
     users = _user_model()
     rows = (model.objects.for_user_key(user_key) for model in (Acceptance, Withdrawal, Consent, Delivery))
     return users._default_manager.filter(pk=user_key).exists() or any(found.exists() for found in rows)

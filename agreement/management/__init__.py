@@ -1,4 +1,4 @@
-"""What the commands share: reading typed instants and text files, and errors of one sentence and a hint."""
+"""Code that the commands share: parsing instants, reading text files, and errors with a hint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from agreement.text import source
 
 
 def command_error(problem: str | ValidationError, hint: str = "") -> CommandError:
-    """The error that ends a command with exit code 1: what is wrong, then what to do."""
+    """Return the exception that ends a command with exit code 1. Its message is the problem and a hint. The hint of a
+    ``ValidationError`` is its attribute ``hint``, if it has one.
+    """
     if isinstance(problem, ValidationError):
         hint = hint or str(getattr(problem, "hint", ""))
         problem = (
@@ -27,7 +29,9 @@ def command_error(problem: str | ValidationError, hint: str = "") -> CommandErro
 
 
 def shell_user() -> str:
-    """The name of the account that runs the command; ``""`` if the machine does not know it."""
+    """Return the name of the operating system account that runs the command, marked with "(shell)"; ``""`` if it is
+    unknown.
+    """
     try:
         return f"{getpass.getuser()} (shell)"
     except (OSError, KeyError):
@@ -35,7 +39,9 @@ def shell_user() -> str:
 
 
 def parse_instant(typed: str) -> datetime:
-    """An ISO 8601 instant. Without an offset it is naive, and the caller refuses it."""
+    """Parse an ISO 8601 instant. Without an offset the result is naive; the caller must refuse that. Raises
+    ``CommandError``.
+    """
     try:
         at = parse_datetime(typed)
     except ValueError:
@@ -46,7 +52,9 @@ def parse_instant(typed: str) -> datetime:
 
 
 def parse_past_instant(typed: str) -> datetime:
-    """An ISO 8601 instant with its offset, which must have passed: what happened until then never changes."""
+    """Parse an ISO 8601 instant with an offset. Raises ``CommandError`` if it is in the future, because the facts of a
+    future instant can still change.
+    """
     at = parse_instant(typed)
     if timezone.is_naive(at):
         raise command_error(f"{typed!r} has no time zone.", f"Add the offset, for example {typed}+05:00.")
@@ -56,7 +64,9 @@ def parse_past_instant(typed: str) -> datetime:
 
 
 def read_source(name: str, *, may_be_empty: bool = False) -> str:
-    """The text of the file called ``name``, by the rule of ``agreement.text.source``. Raises ``CommandError``."""
+    """Return the text of the file ``name``, decoded and normalised by ``agreement.text.source``. Raises
+    ``CommandError``. An empty file is an error unless ``may_be_empty``.
+    """
     try:
         with Path(name).open("rb") as file:
             content = file.read(source.MAX_BYTES + 1)

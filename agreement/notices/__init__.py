@@ -1,6 +1,7 @@
-"""Notifying users of what was published: who, in which words, by which channel, when, and with which outcome.
+"""Notifies users when an edition is published or cancelled, and mails the replies to withdrawals.
 
-The package gives out ``dispatch`` (``work``, ``fan_out``, ``deliver``, ``reconcile``), ``forecast``, ``channels`` for
-hosts, and the replies to withdrawals. It uses the models (the ledger), the reading of editions for the letters, and the
-retention terms for the replies; nobody but the task engine, the commands, the admin and the views calls it.
+The package provides ``dispatch`` (``work``, ``fan_out``, ``deliver``, ``reconcile``), ``forecast``, the ``channels``
+that hosts extend, and the replies to withdrawals. It uses the ledger (``agreement.models``), ``agreement.editions`` for
+the letters, and ``agreement.retention`` for the replies. The task engine, the commands, the admin, the views and
+``agreement.status`` call it.
 """

@@ -1,7 +1,7 @@
-"""Writes the audience of a notice into the ledger: one delivery per user and channel, written by SQL statements.
+"""Writes the audience of a notice into the ledger: one delivery for each user and channel.
 
-Several processes may do this at the same time, repeat it, or be killed at any moment: each batch of users is written in
-one transaction together with the position that it reached.
+Each SQL statement writes many users, in one transaction with the position that it reached. Therefore several processes
+may do this at the same time, repeat it, or be killed at any moment.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from agreement.text.languages import LANGUAGES, notice_language
 
 logger = logging.getLogger("agreement")
 
-#: Users whose deliveries one statement writes. It takes less than half a second, for which SQLite is locked.
+#: For how many users one statement writes deliveries. It takes less than half a second; SQLite is locked for that time.
 USERS_PER_STATEMENT = 50_000
-#: Whole hours between two moments, at most ``NEVER_ACTIVE_RANK``, in the SQL of each database.
+#: The SQL of each database for the whole hours between two moments, from 0 to ``NEVER_ACTIVE_RANK``.
 IDLE_HOURS = {
     "sqlite": "MAX(0, MIN(%(never)s, COALESCE("
     "CAST((julianday(%(end)s) - julianday(%(start)s)) * 24 AS INTEGER), %(never)s)))",
@@ -42,7 +42,9 @@ IDLE_HOURS = {
 
 
 def active_users() -> QuerySet[Model]:
-    """The default audience: the users who may log in."""
+    """Return the users who may log in (``is_active``), or all users if the model has no such field. This is the default
+    of the setting ``AUDIENCE``.
+    """
     users = get_user_model()
     everybody: QuerySet[Model] = users._default_manager.all()
     try:
@@ -53,8 +55,8 @@ def active_users() -> QuerySet[Model]:
 
 
 def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
-    """How many these users are, by the language of their notice (``kk``, ``ru``, ``mul``). 1 query, which reads all of
-    them.
+    """Return the number of these users by the language of their notice (``kk``, ``ru``, ``mul``). 1 query, which reads
+    the rows of all of them.
     """
     language, counts = conf.user_language(), dict.fromkeys((*LANGUAGES, "mul"), 0)
     rows = users.annotate(agreement_language=Value("") if language is None else language).order_by()
@@ -64,9 +66,8 @@ def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
 
 
 class IdleHours(Func):
-    """Whole hours from a moment to ``at``; ``NEVER_ACTIVE_RANK`` where there is no moment.
-
-    0 on databases other than SQLite and PostgreSQL.
+    """Whole hours from a moment to ``at``; ``NEVER_ACTIVE_RANK`` if the moment is null. 0 on databases other than
+    SQLite and PostgreSQL.
     """
 
     output_field = models.PositiveIntegerField()
@@ -91,10 +92,10 @@ class IdleHours(Func):
 
 
 def write_deliveries(notice: Notice, *, channels: Iterable[str], deadline: float | None = None) -> int:
-    """Write a delivery for every user of the audience and each of these channels; return how many were written.
+    """Write a delivery for every user of the audience and each of these channels. Return how many were written.
 
-    One ``INSERT … SELECT`` writes ``USERS_PER_STATEMENT`` users of one channel. The function returns after the
-    ``deadline`` (of ``time.monotonic()``); the next call continues.
+    One ``INSERT … SELECT`` writes up to ``USERS_PER_STATEMENT`` users of one channel. No statement begins after the
+    ``deadline`` (by ``time.monotonic()``). The next call continues where this one stopped.
     """
     channels = tuple(channels)
     for channel in channels:
@@ -110,18 +111,18 @@ def write_deliveries(notice: Notice, *, channels: Iterable[str], deadline: float
 
 
 def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
-    """Write the next users' deliveries: how many, and whether the audience is complete."""
+    """Write the deliveries of the next users. Return how many were written, and whether the audience is complete."""
     alias = router.db_for_write(Delivery)
     connection = connections[alias]
     with transaction.atomic(using=alias):
-        # The first statement is a write, as in Agreement.lock(): it locks the row, or SQLite's database.
+        # As in Agreement.lock(), the first statement is a write. It locks the row, or on SQLite the database.
         Notice.objects.filter(pk=notice.pk).update(fan_out_cursor=F("fan_out_cursor"))
         notice.refresh_from_db(using=alias, fields=["fan_out_cursor", "fanned_out_at"])
         if notice.fanned_out_at:
             return 0, True
         cancelled = Edition.objects.using(alias).filter(pk=notice.edition_id, cancelled_at__isnull=False)
         if notice.kind != NoticeKind.CANCELLED and cancelled.exists():
-            # Nobody else needs this notice; users who have it will be notified of the cancellation.
+            # No other user is notified of this edition. Users who were notified get the notice of the cancellation.
             Notice.objects.filter(pk=notice.pk).update(fanned_out_at=timezone.now())
             return 0, True
         key = get_user_model()._meta.pk
@@ -142,10 +143,10 @@ def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
 
 
 def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySet[Model]:
-    """The users that the notice concerns.
+    """Return those of the users that the notice concerns.
 
     A cancellation concerns only users who were notified of the edition: by one of its own notices, or by the letter
-    about a later edition that was written before the cancellation and covers both.
+    about a later edition, if that letter covered both editions and came before the cancellation.
     """
     if notice.kind != NoticeKind.CANCELLED:
         return users
@@ -154,8 +155,8 @@ def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySe
     perhaps = Q(outcome=outcomes.SKIPPED, reason=PERHAPS_SENT)
     notified = Q(Exists(deliveries.filter(Q(outcome=outcomes.SENT) | perhaps, notice__in=notice.other_notices())))
     if later := list(notice.covering().using(users.db)):
-        # A delivery that waits, or was found in the mail log after a restore, does not name the edition that its
-        # letter begins with.
+        # "since" is null for a delivery that waits, and for one that was found in the mail log after a restore. Both
+        # are included.
         both = deliveries.filter(notice__in=later, outcome__in=[outcomes.SENT, outcomes.WAITING])
         both = both.exclude(since__gte=notice.edition.number)
         notified |= Q(Exists(both.filter(Q(outcome_at__lt=at) | Q(notice__fanned_out_at__lt=at))))
@@ -163,7 +164,7 @@ def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySe
 
 
 def _insert(connection: BaseDatabaseWrapper, notice: Notice, users: QuerySet[Model], channel: str) -> int:
-    # All rows of a notice have the same moment, so that rank alone orders them.
+    # All rows of a notice are due at the same moment, so that they are ordered by rank alone.
     constants = {
         "notice": notice.pk,
         "channel": channel,

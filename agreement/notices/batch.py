@@ -1,4 +1,4 @@
-"""One claimed batch of deliveries: it sends each message and records the outcome before it sends the next."""
+"""Sends one claimed batch of deliveries. The outcome of each message is recorded before the next one is sent."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ from agreement.text import languages
 
 logger = logging.getLogger("agreement")
 
-#: After this many deferred messages in a row the server is at fault and not the recipients. Failures that certainly
-#: concern one recipient (``Deferred.personal``) do not count.
+#: After this many failures in a row the channel counts as unavailable. Failures that concern only one recipient
+#: (:class:`Refused` without ``doubtful``, and :class:`Deferred` with ``personal``) are not counted.
 DEFERRALS_IN_A_ROW = 10
-#: The database does not answer, or is full. The same statement may succeed later.
+#: The errors of a database that does not answer, or whose disk is full. The same statement may succeed later.
 DatabaseUnavailable = (OperationalError, InterfaceError)
 
 #: Outcomes that this process could not record yet.
@@ -55,10 +55,10 @@ def _connection() -> BaseDatabaseWrapper:
 
 
 def record_outcomes() -> None:
-    """Record the outcomes that the database did not take when they occurred. No query if there are none.
+    """Record the outcomes that could not be written to the database when they occurred. No query if there are none.
 
-    It is called before anything is sent: while the database does not answer, or its disk is full, nobody is sent the
-    same message again and again. Raises the error of the database.
+    It is called before anything is sent. Otherwise, while the database does not answer or its disk is full, users would
+    be sent the same message again and again. Raises the error of the database.
     """
     while _unrecorded:
         write = _unrecorded.popleft()
@@ -71,19 +71,20 @@ def record_outcomes() -> None:
 
 @dataclass(slots=True)
 class PreparedMessage:
-    """What one delivery of a batch is to be sent, or why it is skipped."""
+    """The message for one delivery of a batch, or the reason to skip the delivery."""
 
     delivery: Delivery
     since: int
+    """The number of the edition with which the message compares; 0 if there is none."""
     skip_reason: str = ""
     address: str = ""
     language: str = ""
     text: NoticeText | None = None
     fault: Exception | None = None
-    """What the channel raised when it checked the address."""
+    """The exception that the channel raised when it checked the address."""
 
     def columns(self) -> dict[str, Any]:
-        """What the ledger stores about a message that was sent or refused."""
+        """Return the columns that the ledger stores for a message that was sent or refused."""
         digest = pseudonyms.address_digest(self.address)
         return {"language": self.language, "since": self.since, "address_digest": digest}
 
@@ -96,24 +97,27 @@ class Batch:
     channel: Channel
     deliveries: list[Delivery]
     began_at: datetime = field(init=False)
-    #: Messages that the server was asked to take: what the rate limits count.
+    #: How many messages the channel tried to send. The rate limits count these.
     used: int = 0
     deferred: int = 0
     sent: int = 0
-    #: Keys of the deliveries that this worker still has to handle.
+    #: The keys of the deliveries that this worker still has to handle.
     remaining: set[int] = field(default_factory=set)
-    #: Has another worker taken over the lease?
+    #: Whether the last outcome was not recorded, because another worker has the lease.
     lease_lost: bool = False
-    #: The cursor that records outcomes, while the connection lasts: opening one takes half as long as the statement.
+    #: The cursor that records outcomes. It stays open, because opening one takes half as long as the statement.
+    #: ``None`` after the connection broke.
     cursor: Any = None
-    #: Recipients that the server rejected since it last took a message, with the reason. They are marked as failed only
-    #: after it takes a later message; until then the server may be rejecting every message.
+    #: Recipients that the server rejected since it last accepted a message, with the reasons. They are marked as failed
+    #: only after it accepts a later message; until then the server may be rejecting every message.
     doubtful: list[tuple[PreparedMessage, str]] = field(default_factory=list)
-    #: The recorded outcomes that may not be on the disk of the database yet.
+    #: The outcomes of this batch that the database may lose if its server crashes.
     unconfirmed: list[Callable[[], bool]] = field(default_factory=list)
 
     def deliver(self, renewer: LeaseRenewer) -> bool:
-        """Send the batch. ``False`` if the channel is unavailable."""
+        """Send the batch, record its outcomes and release what was not sent. Return ``False`` if the channel became
+        unavailable.
+        """
         lease, name, outage, self.began_at = self.deliveries[0].lease, self.channel.name, None, self.worker.clock()
         self.remaining = {delivery.pk for delivery in self.deliveries}
         try:
@@ -131,7 +135,7 @@ class Batch:
                 raise
             left = self.finish()
         except DatabaseUnavailable:
-            # The lease stays until it ends: the outcomes of sent messages may not be recorded yet.
+            # The lease is not released, because the outcomes of some sent messages may not be recorded yet.
             self.reconnect()
             raise
         if outage:
@@ -145,10 +149,13 @@ class Batch:
         return True
 
     def finish(self) -> int:
-        """Count the outcomes and release the remaining deliveries and slots; return how many deliveries remained."""
+        """Add the outcomes to the progress of the notice, and release the remaining deliveries and slots. Return how
+        many deliveries remained.
+        """
         lease, name, left = self.deliveries[0].lease, self.channel.name, 0
         if self.count_outcomes() < len(self.unconfirmed):
-            # Behind a connection pool, a database server may crash unnoticed and lose what was not on its disk.
+            # Behind a connection pool, a crash of the database server may go unnoticed. Outcomes that were not on its
+            # disk are then lost, and are recorded again here.
             for write in self.unconfirmed:
                 write()
             self.count_outcomes()
@@ -162,10 +169,12 @@ class Batch:
         return left
 
     def count_outcomes(self) -> int:
+        """Add the recorded outcomes to the progress of the notice. Return how many were added."""
         lease, at = self.deliveries[0].lease, self.worker.clock()
         return Delivery.objects.count_outcomes(lease=lease, began_at=self.began_at, at=at)
 
     def send(self) -> None:
+        """Send the messages. Postpone the recipients whose rejection did not become final."""
         try:
             self.send_messages()
         finally:
@@ -173,6 +182,7 @@ class Batch:
                 self.postpone(message.delivery, message.language, reason)
 
     def send_messages(self) -> None:
+        """Send or skip every delivery of the batch, until the deadline of the worker or the loss of the lease."""
         messages, renewed_at = self.messages(), time.monotonic()
         for message, following in zip_longest(messages, messages[1:]):
             delivery = message.delivery
@@ -194,13 +204,15 @@ class Batch:
                 self.worker.on_outcome(delivery)
 
     def renew(self, lease: str) -> bool:
-        """Renew the lease and its slots. ``False`` if the slots were given to another worker."""
+        """Renew the lease and its reserved slots. Return ``False`` if the lease of the slots had run out, so that other
+        workers count them as used.
+        """
         at, name, self.lease_lost = self.worker.clock(), self.channel.name, False
         self.remaining = Delivery.objects.renew(lease=lease, at=at)
         return not channel_state.limits_for(name) or ChannelState.objects.renew(name, lease=lease, at=at)
 
     def messages(self) -> list[PreparedMessage]:
-        """What is to be done with each delivery of the batch."""
+        """Return the message or the skip reason of each delivery of the batch."""
         recipients, since, ended = self.recipients(), self.since_by_user(), self.users_with_ended_agreement()
         prepared = []
         for delivery in self.deliveries:
@@ -223,7 +235,9 @@ class Batch:
         return prepared
 
     def skip_reason(self, delivery: Delivery, recipient: tuple[str, str] | None) -> str:
-        """Why there is no recipient, or ``""``."""
+        """Return why the delivery has no recipient; ``""`` if it has one. 1 query if the account exists, but is not in
+        the audience.
+        """
         if recipient is not None:
             return ""
         if delivery.user_id is None:
@@ -232,7 +246,10 @@ class Batch:
         return NOT_IN_AUDIENCE if getattr(user, "is_active", True) else INACTIVE
 
     def since_by_user(self) -> dict[UserKey, int]:
-        """User key → the last edition that the user was notified of by this channel. At most 3 queries."""
+        """Return, by user key, the number of the edition with which the message compares: the last one that this
+        channel notified the user of, or that the user accepted. At most 3 queries, and 1 for each edition that a user
+        missed.
+        """
         notice, name = self.deliveries[0].notice, self.channel.name
         users = {delivery.user_id for delivery in self.deliveries}
         earlier, usual, last = self.worker.comparison(notice)
@@ -240,7 +257,7 @@ class Batch:
             notice=notice, channel=name, users=users, earlier=earlier, default=usual
         )
         if behind := [user for user, number in since.items() if number < last]:
-            # A user who has accepted an edition knows it, notified or not.
+            # A user who accepted an edition knows it, even if they were not notified of it.
             accepted = Acceptance.objects.filter(edition__agreement=notice.edition.agreement_id, user__in=behind)
             accepted = accepted.filter(edition__cancelled_at=None)
             for user, number in accepted.order_by().values_list("user").annotate(Max("edition__number")):
@@ -248,8 +265,8 @@ class Batch:
         return since
 
     def users_with_ended_agreement(self) -> set[UserKey]:
-        """The users whose agreement has ended and who have not accepted it again. No query if the agreement has ended
-        for no user; otherwise 1, and 2 if there are any.
+        """Return the users for whom the agreement has ended and who have not accepted it again. No query if it has
+        ended for no user of the site. Otherwise 1 query, and 2 if a user of this batch has withdrawn.
         """
         agreement = self.deliveries[0].notice.edition.agreement_id
         if not self.worker.snapshot(self.channel).has_ended.get(agreement, True):
@@ -261,7 +278,9 @@ class Batch:
         }
 
     def send_message(self, message: PreparedMessage, text: NoticeText, following: PreparedMessage | None) -> None:
-        """Send one message and record its outcome, while the envelope of the following message is being sent."""
+        """Send one message and record its outcome. The envelope of the following message is sent before the outcome is
+        recorded. Raises ``Unavailable``.
+        """
         delivery = message.delivery
         self.used += 1
         try:
@@ -281,7 +300,8 @@ class Batch:
                 self.used -= 1
             raise
         except Exception as error:
-            # One message never stops the others. The reason names no address; the text of an exception might.
+            # A failed message does not stop the others. The text of an unknown exception may contain the address, which
+            # must not be stored.
             reason = str(error) if isinstance(error, Deferred) else type(error).__name__
             self.postpone(delivery, message.language, reason)
             if not (isinstance(error, Deferred) and error.personal):
@@ -295,24 +315,29 @@ class Batch:
                 and following.delivery.pk in self.remaining
                 and not self.worker.out_of_time()
             ):
-                with suppress(Exception):  # Whatever happens to the next message, this one was sent.
+                with suppress(Exception):  # This message was sent. An error about the next one must not change that.
                     self.channel.begin(following.address)
             self.worker.counts.sent += self.record(delivery, DeliveryOutcome.SENT, **message.columns())
             while self.doubtful:
                 self.fail(*self.doubtful.pop())
 
     def count_deferral(self, reason: str) -> None:
-        """Count a message that the server did not take. Raises ``Unavailable`` after ``DEFERRALS_IN_A_ROW``."""
+        """Count a message that the channel did not accept. Raises ``Unavailable`` if
+        ``DEFERRALS_IN_A_ROW`` is reached.
+        """
         self.deferred += 1
         if self.deferred >= DEFERRALS_IN_A_ROW:
             raise Unavailable(reason) from None
 
     def fail(self, message: PreparedMessage, reason: str) -> None:
+        """Record that a delivery failed."""
         outcome = DeliveryOutcome.FAILED
         self.worker.counts.failed += self.record(message.delivery, outcome, reason=reason, **message.columns())
 
     def record(self, delivery: Delivery, outcome: DeliveryOutcome, **columns: Any) -> bool:
-        """Record the final state, over a new connection if the old one broke. ``False`` if the lease was lost."""
+        """Record the outcome of a delivery, over a new connection if the old one broke. Return ``False`` if another
+        worker has the lease.
+        """
         write = partial(delivery.record_outcome, outcome, at=self.worker.clock(), **columns)
         self.unconfirmed.append(write)
         try:
@@ -326,16 +351,17 @@ class Batch:
         return recorded
 
     def reconnect(self) -> None:
-        """Make the next statement open a new connection if this one is unusable. The outcomes of this batch are
-        recorded again: the database server may have lost them.
+        """Close the database connection if it is unusable; the next statement opens a new one. Mark the outcomes of
+        this batch as unrecorded, because the database server may have lost them.
         """
         _unrecorded.extend(self.unconfirmed)
         self.unconfirmed.clear()
         connection = _connection()
-        if not connection.in_atomic_block:  # Inside a transaction the connection is not this app's to close.
+        if not connection.in_atomic_block:  # The caller that opened the transaction needs the connection.
             connection.close_if_unusable_or_obsolete()
 
     def postpone(self, delivery: Delivery, language: str, reason: str) -> None:
+        """Count a failed attempt and schedule the next one. After ``MAX_ATTEMPTS`` the delivery has failed."""
         logger.warning("N104 delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)
         if delivery.attempts + 1 >= MAX_ATTEMPTS:
             failed = DeliveryOutcome.FAILED
@@ -345,7 +371,9 @@ class Batch:
         self.worker.counts.postponed += delivery.postpone(due_at=due_at, reason=reason)
 
     def recipients(self) -> dict[UserKey, tuple[str, str]]:
-        """User key → address and language as they are now, so that a corrected address is used (1 query)."""
+        """Return the address and the language of each user of the batch who is in the audience, by user key. They are
+        read for each batch, so that a corrected address is used. 1 query.
+        """
         language = conf.user_language()
         rows = (
             conf.audience()

@@ -1,4 +1,4 @@
-"""Returned letters, as django-anymail reports them. The app connects to its signal where a site has installed it."""
+"""Records returned letters. django-anymail reports them by its signal, if it is installed."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from agreement.models import Delivery
 
 logger = logging.getLogger("agreement")
 
-#: The event types of anymail for a letter that came back.
+#: The event types of anymail for a returned letter.
 RETURNED_EVENTS = frozenset({"bounced", "rejected", "failed"})
 
 
 def connect() -> None:
-    """Connect to anymail's signal. ``AgreementConfig.ready()`` calls this where anymail is installed."""
+    """Connect :func:`record_bounce` to anymail's signal. ``AgreementConfig.ready()`` calls this if anymail is
+    installed.
+    """
     tracking = import_module("anymail.signals").tracking
     tracking.connect(record_bounce, dispatch_uid="agreement.bounces")
 
 
 def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
-    """Record that a notice came back. Other letters and events are ignored. ``event`` is anymail's."""
+    """Record that a notice was returned. ``event`` is an ``AnymailTrackingEvent``. Other events, and events about
+    letters that are not notices, are ignored.
+    """
     if event.event_type not in RETURNED_EVENTS:
         return
     message_id = (getattr(event, "metadata", None) or {}).get("agreement_message_id") or event.message_id or ""
-    # The reason is a code. The words of the server may quote the address.
+    # The reason is a code. The text of the reply is not stored, because it may quote the address.
     bounce = Delivery.objects.record_bounce(str(message_id), at=event.timestamp, reason=str(event.reject_reason or ""))
     if bounce:
         logger.info("N107 delivery %s came back: %s", bounce.delivery_id, bounce.reason)

@@ -1,8 +1,8 @@
-"""From a notice to a message in every user's mailbox: what is due, in which order, and who does it.
+"""Does the work that is due for notices. ``fan_out()`` writes deliveries into the ledger, and ``deliver()`` sends them.
 
-Fan-out writes the ledger, delivery works it off. Both may run in several processes at the same time, be repeated, and
-be killed at any moment, because the ledger records what is done. The outcome of a message is recorded before the next
-one is sent, so that a kill repeats one message at most, under the same ``Message-ID``.
+Several processes may do both at the same time, repeat them, or be killed at any moment, because the ledger records what
+is done. The outcome of a message is recorded before the next one is sent. Therefore a killed process causes at most one
+message to be sent twice, with the same ``Message-ID``.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ logger = logging.getLogger("agreement")
 def work(
     *, deadline: float | None = None, on_outcome: OutcomeCallback | None = None, clock: Clock = timezone.now
 ) -> DeliveryCounts:
-    """Do everything that is due now: fan out, reply to withdrawals, deliver. Stops at the ``deadline`` (of
-    ``time.monotonic()``).
+    """Do everything that is due: write deliveries, mail the replies to withdrawals, send deliveries. Return the counts.
+
+    It stops after the ``deadline`` (by ``time.monotonic()``), or when nothing more is due. It does nothing while the
+    setting ``SENDING_SUSPENDED`` is on. Raises the errors of the database; other errors are in ``faults``.
     """
     counts = DeliveryCounts()
     if conf.get().SENDING_SUSPENDED:
         counts.suspended = True
         return counts
-    # The audience is written during the notice delay, so that the publisher sees the numbers.
+    # The deliveries are written during the notice delay, so that the publisher sees how many there will be.
     for notice in Notice.objects.unfinished(clock() + conf.get().NOTICE_DELAY):
         with counts.catch_faults(notice):
             counts.written += fan_out(notice, deadline=deadline, counts=counts, at=clock())
@@ -55,16 +57,16 @@ def fan_out(
     counts: DeliveryCounts | None = None,
     at: datetime | None = None,
 ) -> int:
-    """Seal the texts of the notice, then write a delivery for every user of the audience; return how many were written.
+    """Seal the texts of the notice, then write a delivery for every user of the audience. Return how many were written.
 
-    A cancellation waits until no notice of the edition is being sent, which takes the length of a lease at most. Then
-    it is known which users were notified and get the cancellation, and which users get instead the notices that the
-    edition had overtaken.
+    The deliveries of a cancellation are written only when no other notice of the edition is being sent any more, which
+    takes at most the length of a lease. Then it is known which users were notified: they get the cancellation. The
+    other users get the earlier notices that had been skipped in favour of the cancelled edition.
     """
     names, counts = [channel.name for channel in site_channels()], counts or DeliveryCounts()
     if notice.kind == NoticeKind.CANCELLED and not notice.fan_out_cursor:
         for other in notice.other_notices().filter(fanned_out_at__isnull=True):
-            audience.write_deliveries(other, channels=names)  # The edition is cancelled: this writes no row.
+            audience.write_deliveries(other, channels=names)  # It writes no row, because the edition is cancelled.
         counts.skipped += _clean_up(at or timezone.now())
         if _in_flight(notice).exists():
             return 0
@@ -74,13 +76,15 @@ def fan_out(
 
 
 def _in_flight(notice: Notice) -> DeliveryQuerySet:
-    """Deliveries of the edition's other notices that may still be sent."""
+    """Return the waiting deliveries of the edition's other notices."""
     return Delivery.objects.primary().waiting().filter(notice__in=notice.other_notices())
 
 
 def compose_texts(notice: Notice, counts: DeliveryCounts | None = None) -> None:
-    """Compose and seal the texts for users who were notified of the edition before, for each channel. A channel that
-    fails is asked again when it sends.
+    """Compose and seal the texts of the notice in each channel, for users who know the edition before this one.
+
+    Texts for other users are composed when they are sent. If a channel raises an error, the error is recorded in the
+    faults of ``counts``, and its texts too are composed when they are sent.
     """
     since, counts = notice.base_number(), counts or DeliveryCounts()
     for channel in site_channels():
@@ -95,8 +99,11 @@ def deliver(
     counts: DeliveryCounts | None = None,
     clock: Clock = timezone.now,
 ) -> DeliveryCounts:
-    """Claim and send every delivery that is due and that the rate limits allow, and record its outcome, until the
-    ``deadline``. Several processes may call it at the same time.
+    """Claim and send the deliveries that are due, as far as the rate limits allow, and record their outcomes. Return
+    the counts.
+
+    It stops after the ``deadline`` (by ``time.monotonic()``), or when nothing more may be sent. Several processes may
+    call it at the same time. If ``counts`` is given, the numbers are added to it.
     """
     counts = counts or DeliveryCounts()
     if conf.get().SENDING_SUSPENDED:
@@ -108,7 +115,7 @@ def deliver(
         for channel in site_channels():
             while not worker.out_of_time() and (claimed := _claim(channel, worker)):
                 notice = claimed[0].notice
-                worker.faulty.add((channel.name, notice.pk))  # Removed again unless its messages fail to be prepared.
+                worker.faulty.add((channel.name, notice.pk))  # Removed below if no error occurs.
                 with counts.catch_faults(notice):
                     if not Batch(worker, channel, claimed).deliver(renewer):
                         break
@@ -117,14 +124,17 @@ def deliver(
 
 
 def reconcile(message_ids: Iterable[str], *, at: datetime | None = None) -> int:
-    """After a restore, while ``SENDING_SUSPENDED`` is set: complete the audiences that were incomplete when the backup
-    was made, and record as sent every delivery whose ``Message-ID`` is in the log of the mail server; return how many.
+    """Correct the ledger after a restore from a backup, while ``SENDING_SUSPENDED`` is on.
+
+    Write the deliveries that were not yet written when the backup was made. Then record as sent each waiting delivery
+    whose ``Message-ID`` is among ``message_ids``, which come from the log of the mail server. Return how many
+    deliveries were recorded as sent.
     """
     at, message_ids, unfinished = at or timezone.now(), list(message_ids), Notice.objects.unfinished(at)
     for notice in unfinished.exclude(kind=NoticeKind.CANCELLED):
         fan_out(notice)
     found = Delivery.objects.reconcile(message_ids, at=at)
-    # The users that a cancellation concerns, who were notified of the edition, are known only now.
+    # A cancellation concerns the users who were notified of the edition. They are known only now.
     if cancellations := list(unfinished.filter(kind=NoticeKind.CANCELLED)):
         for notice in cancellations:
             fan_out(notice)
@@ -138,16 +148,19 @@ class PendingDeliveries:
 
     due: int = 0
     later: int = 0
-    """They wait for their due time, their channel, or its rate limits."""
+    """Deliveries that wait for their due time, for an unavailable channel, or for the rate limits."""
     paused: int = 0
+    """Deliveries of paused notices."""
     overtaken: int = 0
-    """They would be skipped."""
+    """Deliveries that would be skipped."""
     unwritten: int = 0
-    """Notices whose audience is not written yet."""
+    """The number of notices whose deliveries are not all written yet."""
 
 
 def pending(at: datetime | None = None) -> PendingDeliveries:
-    """What ``work()`` would find at that instant (now). It counts the ledger: for a command, not for a page."""
+    """Return how many deliveries wait at that instant (now), and why. It counts rows of the ledger, which is too slow
+    for a page.
+    """
     at = at or timezone.now()
     found = PendingDeliveries(unwritten=Notice.objects.unfinished(at + conf.get().NOTICE_DELAY).count())
     for channel in site_channels():
@@ -170,21 +183,24 @@ def pending(at: datetime | None = None) -> PendingDeliveries:
 
 
 def removed_channels() -> dict[str, int]:
-    """Channel → how many deliveries wait for it although ``CHANNELS`` no longer names it. 1 query."""
+    """Return the number of waiting deliveries by channel, for the channels that the setting ``CHANNELS`` no longer
+    names. 1 query.
+    """
     rows = Progress.objects.filter(waiting__gt=0).exclude(channel__in=[channel.name for channel in site_channels()])
     return dict(rows.order_by("channel").values_list("channel").annotate(Sum("waiting")))
 
 
 def drop_channel(channel: str) -> int:
-    """Skip every delivery that waits for a removed channel; return how many."""
+    """Skip every delivery that waits for a removed channel. Return how many were skipped."""
     notices = Notice.objects.filter(progress__channel=channel, progress__waiting__gt=0)
     return sum(Delivery.objects.filter(channel=channel).skip(notice=notice, reason=REMOVED) for notice in notices)
 
 
 def next_due_at(at: datetime | None = None) -> datetime | None:
-    """When the next work is due: now or in the past, later, or not as things stand (``None``).
+    """Return when the next work is due. The moment is not after ``at`` (now) if work is due already. Return ``None`` if
+    nothing waits, or while the setting ``SENDING_SUSPENDED`` is on.
 
-    3 queries, 1 per cancellation that is not written, and 2 per channel and unfinished notice.
+    3 queries, 1 for each cancellation that is not written, and 2 for each channel and unfinished notice.
     """
     at = at or timezone.now()
     if conf.get().SENDING_SUSPENDED:
@@ -202,7 +218,9 @@ def next_due_at(at: datetime | None = None) -> datetime | None:
 
 
 def _fan_out_from(notice: Notice) -> datetime:
-    """From when the audience may be written: for a cancellation, when no notice of the edition is being sent."""
+    """Return from when the deliveries may be written: for a cancellation, when no other notice of the edition is being
+    sent.
+    """
     due_at = notice.due_at - conf.get().NOTICE_DELAY
     if notice.kind != NoticeKind.CANCELLED:
         return due_at
@@ -211,7 +229,7 @@ def _fan_out_from(notice: Notice) -> datetime:
 
 
 def _available_from(channel: Channel, at: datetime) -> datetime:
-    """From when the channel may be used: after its outage, and when its rate limits have a free slot."""
+    """Return from when the channel may be used: after its outage, and when its rate limits have a free slot."""
     state, limits = ChannelState.objects.filter(channel=channel.name).first(), channel_state.limits_for(channel.name)
     if state is None:
         return at
@@ -220,7 +238,9 @@ def _available_from(channel: Channel, at: datetime) -> datetime:
 
 
 def _claim(channel: Channel, worker: Worker) -> list[Delivery]:
-    """The next batch: of the oldest notice that has one, first attempts first, no larger than the rate limits allow."""
+    """Claim the next batch, no larger than the rate limits allow. Return ``[]`` if nothing may be sent in this channel
+    now.
+    """
     at, snapshot = worker.clock(), worker.snapshot(channel)
     if snapshot.outage:
         worker.counts.outage = worker.counts.outage or snapshot.outage
@@ -239,8 +259,8 @@ def _claim(channel: Channel, worker: Worker) -> list[Delivery]:
 
 
 def _clean_up(at: datetime) -> int:
-    """Record, count and release what earlier workers left, and skip overtaken notices; return how many deliveries were
-    skipped.
+    """Complete what killed workers or failed connections left, then skip overtaken notices. Return how many deliveries
+    were skipped.
     """
     record_outcomes()
     Delivery.objects.shorten(at)
@@ -250,7 +270,7 @@ def _clean_up(at: datetime) -> int:
 
 
 def _skip_overtaken(at: datetime) -> int:
-    """Skip the waiting deliveries of cancelled and overtaken notices, many rows per statement; return how many."""
+    """Skip the waiting deliveries of notices that are not to be sent any more. Return how many were skipped."""
     skipped = 0
     for notice in Notice.objects.filter(progress__waiting__gt=0).with_edition().distinct():
         if reason := notice.skip_reason(at):
@@ -261,11 +281,16 @@ def _skip_overtaken(at: datetime) -> int:
 
 
 def _claim_oldest(channel: Channel, worker: Worker, size: int, at: datetime) -> list[Delivery]:
+    """Claim up to ``size`` deliveries of one notice. First attempts come before later attempts, older notices before
+    newer ones.
+    """
     while True:
         snapshot = worker.snapshot(channel)
         notices = [notice for notice in snapshot.notices if (channel.name, notice.pk) not in worker.faulty]
         turns = [(notice, at) for notice in notices]
-        if len(turns) > 1:  # First attempts are due since their notice is: later attempts delay no other notice.
+        # First attempts are due when their notice is due, later attempts after that. First attempts of all notices come
+        # first.
+        if len(turns) > 1:
             turns = [(notice, min(at, notice.due_at)) for notice in notices] + turns
         for notice, due in turns:
             if claimed := Delivery.objects.claim(notice=notice, channel=channel.name, size=size, at=at, due=due):
@@ -273,4 +298,4 @@ def _claim_oldest(channel: Channel, worker: Worker, size: int, at: datetime) -> 
                 return claimed
         if snapshot.unclaimed:
             return []
-        worker.take_snapshot(channel)  # A snapshot that was used may be old: look once more before the end.
+        worker.take_snapshot(channel)  # The snapshot may be out of date: try once more.

@@ -1,4 +1,4 @@
-"""When a notice will have been sent, and to how many users in time. It is computed before the first message is sent."""
+"""Forecasts when the sending of a notice will end, and how many users will be notified in time."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from agreement.models.rate_limits import RateLimit
 from agreement.notices.audience import count_by_language
 from agreement.notices.channels import Channel
 
-#: Messages per second, assumed where no notice was sent yet from which the speed could be measured.
+#: Messages per second that are assumed until the speed of the channel can be measured.
 DEFAULT_SPEED = 20.0
-#: Up to so many recipients are counted; more are taken to be as many as the last notice had.
+#: Up to this many users are counted. If there are more, the forecast uses the numbers of the last notice.
 COUNTED_UP_TO = 2000
-#: The speed of a channel is measured from a notice of which at least so many messages were sent.
+#: The speed of a channel is measured from the newest notice of which at least this many messages were sent.
 MEASURABLE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """For one channel: when the last message will be sent, and how many users will be notified by two moments."""
+    """The forecast for one channel: when the last message will be sent, and how many users will be notified in time."""
 
     channel: str
     recipients: int
     ends_at: datetime
     before_effect: int
+    """How many users will be notified before the edition takes effect."""
     before_notice: int
-    """How many by the moment that leaves the days of notice which the edition in force promises."""
+    """How many users will be notified at least ``notice_days`` before the edition takes effect."""
 
 
 def forecast(
@@ -45,11 +46,13 @@ def forecast(
     agreement: int | None = None,
     at: datetime | None = None,
 ) -> Forecast:
-    """What to expect of a notice to this many users that is published at that instant (now). At most 4 queries and 1
-    per waiting notice; none of them counts the ledger.
+    """Return the forecast of a notice to this many users about an edition published at that instant (now).
 
-    Everything that waits in the channel is sent first, except paused notices, and notices about earlier editions of
-    this ``agreement`` (its key), which the new notice replaces. The rate limits count what was sent before.
+    The forecast assumes that every notice that waits in the channel is sent first. Two kinds of notices are not
+    counted: paused ones, and those about earlier editions of this ``agreement`` (its key), which the new notice
+    overtakes. The rate limits count what was sent before.
+
+    At most 4 queries, and 1 for each waiting notice; none of them counts rows of the ledger.
     """
     at = at or timezone.now()
     limits, speed = channel_state.limits_for(channel), _channel_speed(channel)
@@ -77,20 +80,21 @@ def forecast(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipients:
-    """The users to whom a channel would send a notice now."""
+    """The number of users to whom a channel would send a notice now."""
 
     total: int
     unreachable: int
-    """Users of the audience without an address to which the channel can send."""
+    """The number of users in the audience without an address to which the channel can send."""
     by_language: dict[str, int]
-    """The total by the language of the notice (``kk``, ``ru``, ``mul``); empty if it was not counted."""
+    """The total by the language of the notice (``kk``, ``ru``, ``mul``); empty if the users were not counted."""
 
 
 def recipients(channel: Channel) -> Recipients:
-    """How many users the channel would notify now: counted up to ``COUNTED_UP_TO``, and above it as many as the last
-    notice had, so that the cost does not depend on the number of users. 2 queries, or 3 if there are more users.
+    """Return how many users the channel would notify now.
 
-    A site with more users that never sent a notice counts them (2 more queries, which read all users).
+    Up to ``COUNTED_UP_TO`` users are counted. If there are more, the result is taken from the last notice that was sent
+    completely, so that the cost does not depend on the number of users. 2 queries. If there is no such notice, all
+    users are counted: 4 queries, two of which read all users.
     """
     audience = conf.audience().order_by()
     users = audience[: COUNTED_UP_TO + 1].count()
@@ -107,8 +111,9 @@ def recipients(channel: Channel) -> Recipients:
 
 
 def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:
-    """When the waiting deliveries of a notice in a channel will have been sent; those of older notices are sent first.
-    At most 4 queries, with the notice at hand, and 1 per waiting notice.
+    """Return when the waiting deliveries of a notice in a channel will be sent. Those of older notices are sent first.
+
+    At most 4 queries, if the notice of the row is loaded, and 1 for each waiting notice.
     """
     at = at or timezone.now()
     limits = channel_state.limits_for(row.channel)
@@ -119,7 +124,7 @@ def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:
 
 
 def _sendable_notices(channel: str, at: datetime) -> list[Notice]:
-    """The notices that wait in a channel and will be sent: neither paused nor overtaken."""
+    """Return the notices with deliveries that wait in a channel, without the paused and the overtaken ones."""
     return [notice for notice in Notice.objects.sendable(channel=channel) if not notice.skip_reason(at)]
 
 
@@ -134,14 +139,14 @@ def _start(channel: str, limits: Sequence[RateLimit], at: datetime) -> datetime:
 
 
 def speed(row: Progress) -> float | None:
-    """Messages per second at which a notice is sent in a channel; ``None`` if it was not measured. No query."""
-    # A rate limit lets some messages through at once: the speed is not above the limit itself.
+    """Return how many messages of a notice are sent per second; ``None`` if it was not measured. No query."""
+    # A rate limit lets some messages through at once. The measured speed can therefore exceed the limit.
     limits = [limit.count / limit.seconds for limit in channel_state.limits_for(row.channel)]
     return min([row.speed, *limits]) if row.speed else None
 
 
 def _channel_speed(channel: str) -> float:
-    """Messages per second of the newest notice that was large enough to measure it. 1 query."""
+    """Return the messages per second of the newest notice with ``MEASURABLE`` messages, else the default. 1 query."""
     last = Progress.objects.filter(channel=channel, sent__gte=MEASURABLE, sending_time__gt=timedelta()).order_by("-pk")
     measured = last.first()
     return (speed(measured) if measured else None) or DEFAULT_SPEED

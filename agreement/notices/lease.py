@@ -18,14 +18,15 @@ logger = logging.getLogger("agreement")
 
 
 class LeaseRenewer(threading.Thread):
-    """Renews a lease, and the slots reserved for it, while a message is being sent: a server may take a minute for one
-    message, and a lease is shorter.
+    """A thread that renews the lease of a batch, and the slots reserved for it, while messages are being sent. A server
+    may take a minute for one message, which is longer than a lease.
 
-    It is a thread with its own database connection. It does nothing until a batch has lasted a third of its lease, ends
-    with its process, and stops renewing a batch after ``STUCK`` seconds.
+    The thread has its own database connections, and it ends with the process. It renews a batch for the first time when
+    the batch has lasted between a sixth and a third of the lease.
     """
 
     STUCK = 3600
+    """Seconds after which a batch is no longer renewed."""
 
     def __init__(self) -> None:
         super().__init__(name="agreement-lease", daemon=True)
@@ -41,7 +42,7 @@ class LeaseRenewer(threading.Thread):
 
     @contextmanager
     def renewing(self, lease: str, channel: str) -> Iterator[None]:
-        """Renew this lease while the block runs."""
+        """Context manager: renew this lease, and the slots reserved for it in the channel, while the block runs."""
         self.lease, self.channel, self.started_at = lease, channel, time.monotonic()
         if not self.is_alive():
             self.start()

@@ -1,7 +1,7 @@
-"""The letter of a notice: what its templates are given, in one language, about one edition.
+"""The text and the HTML of the letter that a notice sends.
 
 A letter states what happened and when it takes effect, the editor's summary, the changed clauses, where to read the
-text, and the digest. It covers every edition since the last one that its reader was notified of.
+text, and the digest. It covers every edition since the last one that its reader knows.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ from agreement.text.redline import sentences
 from agreement.text.redline.changes import Change, Redline
 from agreement.text.redline.words import Run
 
-#: Mail programs cut a letter off at about 100 kB of HTML. A letter in two languages contains everything twice.
+#: Some mail programs display only about the first 100 kB of the HTML. A letter in two languages contains everything
+#: twice.
 MAX_HTML_BYTES = 95_000
-#: The limits for one language of a letter: quoted clauses and their characters (halved until the HTML is small enough),
-#: characters of the editor's summaries, and listed editions (the latest).
+#: The limits for one language of a letter: how many clauses it quotes, how many characters they have together (halved
+#: until the HTML is small enough), how many characters the summaries have together, and how many editions it lists (the
+#: latest ones).
 MAX_CLAUSES, MAX_QUOTED_CHARACTERS, MAX_SUMMARY, MAX_EDITIONS = 40, 12_000, 4_000, 20
 SEPARATOR = f"\n\n{' '.join('—' * 20)}\n\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeContent:
-    """A notice in one language: its subject, text and HTML."""
+    """The content of a message: its subject, text and HTML (``""`` if the channel has none)."""
 
     subject: str
     text: str
@@ -46,7 +48,7 @@ class NoticeContent:
 
 @dataclass(frozen=True, slots=True)
 class CoveredEdition:
-    """An edition that the letter covers: its number, from when it binds, and the editor's summary."""
+    """An edition that the letter covers: its number, when it takes effect (a phrase), and the editor's summary."""
 
     number: int | None
     effective_from: str
@@ -55,7 +57,7 @@ class CoveredEdition:
 
 @dataclass(frozen=True, slots=True)
 class QuotedClause:
-    """A changed clause: its number, what happened to it, and its words."""
+    """A changed clause: its number, a phrase for what happened to it, and its words with the changes marked."""
 
     label: str
     facts: str
@@ -63,15 +65,16 @@ class QuotedClause:
 
 
 def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
-    """The letter in ``kk``, ``ru`` or ``mul`` (both), with the changes since the edition of that number (0: since the
-    first edition).
+    """Return the letter in ``kk``, ``ru`` or ``mul`` (both), with the changes since the edition with the number
+    ``since``. 0 means that there is no such edition; the letter then quotes no changes.
 
-    It describes the moment at which it is made, or at which it is due if that is later.
+    The letter states what is in force now, or when the notice is due if that is later. Raises ``ImproperlyConfigured``
+    if the site's address is not configured, and ``ValueError`` for a notice about a draft.
     """
     now = max(notice.due_at, timezone.now())
     parts = [_part(notice, code, since, now) for code in (languages.LANGUAGES if language == "mul" else (language,))]
     subject = " / ".join(dict.fromkeys(part["subject"] for part in parts))
-    for part in parts:  # A number sign and its number stay on one line.
+    for part in parts:  # Keep a number sign and its number on one line.
         part["heading"] = part["subject"].replace("№ ", "№\N{NO-BREAK SPACE}")
     context = {"parts": parts, "language": parts[0]["language"], "title": parts[0]["subject"]}
     html, room = "", MAX_QUOTED_CHARACTERS
@@ -89,13 +92,13 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
 
 
 def _without_extra_blank_lines(text: str) -> str:
-    """The text without the blank lines that the conditions of the template leave."""
+    """Return the text without the repeated blank lines that the ``{% if %}`` tags of the template leave."""
     lines = [line.rstrip() for line in text.strip().splitlines()]
     return "\n".join(line for number, line in enumerate(lines) if line or lines[number - 1])
 
 
 def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str, Any]:
-    """What the templates are given for one language."""
+    """Return the template context for one language of the letter."""
     edition = notice.edition
     slug, zone, at = edition.agreement.slug, edition.agreement.time_zone, edition.effective_from
     if at is None or edition.number is None:
@@ -132,7 +135,9 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
 
 
 def _in_force(notice: Notice, at: datetime, now: datetime, language: str) -> dict[str, Any]:
-    """Whether the edition is in force, and which other editions are or will be."""
+    """Return the part of the context that states whether the edition is in force, and which other editions are or will
+    be in force.
+    """
     edition = notice.edition
     others = edition.agreement.editions.in_force(now).exclude(pk=edition.pk)
     return {
@@ -144,7 +149,9 @@ def _in_force(notice: Notice, at: datetime, now: datetime, language: str) -> dic
 
 
 def _covered(notice: Notice, language: str, since: int) -> dict[str, Any]:
-    """The editions that the letter covers, the latest ``MAX_EDITIONS`` of them in words."""
+    """Return the part of the context about the editions that the letter covers. It describes the latest
+    ``MAX_EDITIONS`` of them.
+    """
     edition = notice.edition
     earlier = edition.agreement.editions.binding().filter(number__gt=since, number__lt=edition.number)
     editions = [*earlier.order_by("number"), edition]
@@ -173,8 +180,9 @@ def _subject(notice: Notice, title: str, at: datetime, zone: str, language: str,
 
 
 def _upcoming(notice: Notice, now: datetime, language: str) -> list[tuple[int | None, str]]:
-    """Number and moment of the other editions that will take effect: for a new edition those before it, the latest
-    first; for a cancelled one all, the next first.
+    """Return the number and the moment of other editions that will take effect. If the notice announces an edition,
+    these are the editions before it, the latest first. If it announces a cancellation, these are all others, the next
+    first.
     """
     edition, zone = notice.edition, notice.edition.agreement.time_zone
     upcoming = edition.agreement.editions.binding().filter(effective_from__gt=now).exclude(pk=edition.pk)
@@ -196,7 +204,9 @@ def _covered_edition(edition: Edition, language: str, max_length: int) -> Covere
 
 
 def _quotations(redline: Redline | None, language: str, room: int, *, short: bool) -> dict[str, Any]:
-    """The changed clauses that ``room`` characters can hold. A short letter quotes none."""
+    """Return the part of the context with the changed clauses that fit into ``room`` characters. A short letter quotes
+    none.
+    """
     changed = redline.changed if redline and not short else ()
     reworded = [change for change in changed if not _renumbered(change)]
     quoted = _that_fit(reworded, room)
@@ -211,7 +221,9 @@ def _quotations(redline: Redline | None, language: str, room: int, *, short: boo
 
 
 def _that_fit(changes: Sequence[Change], room: int) -> list[Change]:
-    """The changed clauses that fit into ``room`` characters. A clause that is too long does not exclude later ones."""
+    """Return the changed clauses that fit into ``room`` characters. If one is too long, shorter ones after it may still
+    fit.
+    """
     fitting: list[Change] = []
     for change in changes:
         size = sum(len(run.text) for run in sentences.shortened(change.words))
@@ -222,7 +234,7 @@ def _that_fit(changes: Sequence[Change], room: int) -> list[Change]:
 
 
 def _renumbered(change: Change) -> str:
-    """``4.1 → 4.2`` if only the number of the clause changed, else ``""``."""
+    """Return ``"4.1 → 4.2"`` if only the number of the clause changed, else ``""``."""
     old, new = (unit.label.rstrip(".") if unit else "" for unit in (change.old, change.new))
     return f"{old} → {new}" if old and new and sentences.facts(change) == ("renumbered",) else ""
 
@@ -243,7 +255,7 @@ def _quoted_clause(change: Change, language: str) -> QuotedClause:
 
 
 def absolute(view: str, *args: object) -> str:
-    """The address of a page with scheme and host, in the active language.
+    """Return the absolute URL of a view of the app, in the active language.
 
     Raises ``ImproperlyConfigured`` if the site has no ``BASE_URL`` or does not include the app's URLs.
     """

@@ -1,4 +1,4 @@
-"""The reply to a user who withdrew consent: the same sentences on paper, on a page and in the mail."""
+"""The text of the reply to an application to withdraw consent. The printed reply, the page and the mail all use it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agreement.text import dates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawalReply:
-    """The reply to an application, in one language."""
+    """The reply to an application to withdraw consent, in one language."""
 
     language: str
     title: str
@@ -26,7 +26,9 @@ class WithdrawalReply:
 
 
 def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
-    """The reply to an application, in full sentences. At most 4 queries."""
+    """Return the reply to a registered application, in ``kk`` or ``ru``. At most 4 queries, if the agreement and the
+    edition of the row are loaded.
+    """
     edition = row.edition or Edition.objects.in_force(row.registered_at).filter(agreement=row.agreement_id).first()
     zone = row.agreement.time_zone
     received = datetime.combine(row.received_on, time(12), ZoneInfo(zone))
@@ -60,7 +62,9 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
 
 
 def _effect(row: Withdrawal, edition: Edition | None) -> list[str]:
-    """What a granted application does: the effect, the retention, the ground, and how to accept again."""
+    """Return the sentences about a granted application: its effect, how long the data is stored, the ground, and how to
+    accept the agreement again. The caller fills in the placeholders that are left.
+    """
     ended = row.outcome == WithdrawalOutcome.ENDED
     sentences = [
         _("“%(title)s” is ended with you from %(effective)s.")

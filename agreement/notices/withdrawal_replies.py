@@ -1,4 +1,4 @@
-"""Mails the replies to withdrawals. Each reply is claimed first, so that no two workers send the same one."""
+"""Mails the replies to withdrawals. A worker claims each reply first, so that two workers never send the same one."""
 
 from __future__ import annotations
 
@@ -22,24 +22,26 @@ logger = logging.getLogger("agreement")
 
 
 def send_due(*, clock: Clock = timezone.now) -> str:
-    """Mail every reply that is due to its user. What the mail server did not take is due again later, under the same
-    ``Message-ID``. Return what is wrong with an unavailable mail server, or ``""``.
+    """Mail the replies that are due, at most ``CLAIM_SIZE`` of them. Return why the mail server is unavailable, or
+    ``""`` if it is available.
 
-    Rate limits apply to notices only: a reply answers one person and does not wait for them. 1 query if none is due.
+    A reply that the mail server did not accept is sent again later, with the same ``Message-ID``, and is given up after
+    ``MAX_ATTEMPTS``. Rate limits apply to notices only; replies do not wait for them. 1 query if no reply is due.
     """
     rows = Withdrawal.objects.unconfirmed().filter(confirm_due_at__lte=clock()).select_related("agreement", "edition")
     with EmailChannel() as channel:
         for row in rows[:CLAIM_SIZE]:
             lease = clock() + LEASE
             if not _update(row, row.confirm_due_at, confirm_due_at=lease):
-                continue  # Another worker has it.
+                continue  # Another worker has claimed it.
             try:
                 sent = _mail(channel, row)
             except Unavailable as error:
                 _update(row, lease, confirm_due_at=clock() + retry_pause(0))
                 return str(error)
             except Exception as error:
-                # One letter never stops the others. The log names no address; the text of an exception might.
+                # A failed letter does not stop the others. The text of an exception may contain the address, which must
+                # not be logged.
                 reason = str(error) if isinstance(error, (Deferred, Refused)) else type(error).__name__
                 attempts = row.confirm_attempts + 1
                 logger.warning("N108 reply to withdrawal %s, attempt %s: %s", row.pk, attempts, reason)
@@ -52,12 +54,12 @@ def send_due(*, clock: Clock = timezone.now) -> str:
 
 
 def _update(row: Withdrawal, due_at: datetime | None, **columns: object) -> bool:
-    """Write these columns, unless another worker has changed when the reply is due."""
+    """Update these columns, unless another worker has changed the due time of the reply. Return whether it was done."""
     return bool(Withdrawal.objects.filter(pk=row.pk, confirm_due_at=due_at).update(**columns))
 
 
 def _mail(channel: EmailChannel, row: Withdrawal) -> bool:
-    """Hand the reply over. ``False`` if the user can't be reached. Raises the failures of ``Channel.send()``."""
+    """Mail the reply. Return ``False`` if the user has no valid address. Raises the failures of ``Channel.send()``."""
     users = get_user_model()._default_manager.filter(pk__in=[row.user_id])
     address = users.annotate(agreement_email=channel.address()).values_list("agreement_email", flat=True).first() or ""
     if channel.unreachable(address):

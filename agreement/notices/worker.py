@@ -1,4 +1,4 @@
-"""The state of one delivery worker: its view of the channels, prepared texts, and counts of what it did."""
+"""The state of one delivery worker: snapshots of the channels, cached texts, and counts of what it did."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from agreement.text import languages
 
 logger = logging.getLogger("agreement")
 
-#: Seconds for which a worker uses its snapshot of a channel.
+#: For how many seconds a worker uses a snapshot of a channel.
 SNAPSHOT_SECONDS = 1.0
 
-#: Called after each delivery that was sent, failed, skipped or postponed.
+#: Called with each delivery after an attempt to send it, or after it was skipped.
 OutcomeCallback = Callable[[Delivery], None]
 Clock = Callable[[], datetime]
 
 
 @dataclass(slots=True)
 class DeliveryCounts:
-    """What one call of ``dispatch.work()`` did.
+    """How many deliveries one call of ``dispatch.work()`` wrote, sent, skipped or postponed, and how many failed.
 
-    ``outage`` says what is wrong with an unavailable channel; ``faults`` need a person; ``suspended`` means that the
-    setting ``SENDING_SUSPENDED`` stopped everything.
+    ``outage`` is the reason for which a channel is unavailable, or ``""``. ``faults`` are errors that a person must
+    correct. ``suspended`` means that nothing was done because the setting ``SENDING_SUSPENDED`` is on.
     """
 
     written: int = 0
@@ -46,8 +46,8 @@ class DeliveryCounts:
 
     @contextmanager
     def catch_faults(self, notice: Notice) -> Iterator[None]:
-        """Record an error about one notice as a fault, so that the other notices are still sent. Errors of the database
-        are raised.
+        """Context manager: record an exception about one notice in ``faults``, so that the other notices are still
+        sent. Database errors are raised.
         """
         try:
             yield
@@ -59,7 +59,7 @@ class DeliveryCounts:
                 self.faults.append(fault)
 
     def add(self, other: DeliveryCounts) -> None:
-        """Add the counts of a later call; its outage and faults replace the earlier ones."""
+        """Add the counts of a later call. Its outage and its faults replace the earlier ones."""
         self.written += other.written
         self.sent += other.sent
         self.failed += other.failed
@@ -69,12 +69,16 @@ class DeliveryCounts:
 
     @property
     def idle(self) -> bool:
-        """Did nothing happen to any delivery?"""
+        """Whether no delivery was written, sent, skipped or postponed, and none failed."""
         return not any((self.written, self.sent, self.failed, self.skipped, self.postponed))
 
 
 def sealed_texts(channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
-    """The sealed texts of a notice by language. Missing texts are composed and stored."""
+    """Return the sealed texts of a notice in a channel, by language. Texts that do not exist yet are composed and
+    stored. ``since`` is the number of the edition with which they compare.
+
+    1 query if they all exist. Raises what ``channel.compose()`` raises.
+    """
     texts = {text.language: text for text in notice.texts.filter(channel=channel.name, since=since)}
     for language in (*languages.LANGUAGES, *(["mul"] if channel.bilingual else [])):
         if language not in texts:
@@ -96,47 +100,51 @@ def sealed_texts(channel: Channel, notice: Notice, since: int) -> dict[str, Noti
 
 @dataclass(slots=True)
 class ChannelSnapshot:
-    """A worker's view of a channel, used for ``SNAPSHOT_SECONDS``. Only a pause is checked again with every claim."""
+    """The state of a channel as a worker read it. It is used for ``SNAPSHOT_SECONDS``; only whether a notice is paused
+    is checked again with every claim.
+    """
 
     taken_at: float
+    """By ``time.monotonic()``."""
     outage: str
-    """Why the channel is not used now, or ``""``."""
+    """The reason for which the channel is unavailable, or ``""``."""
     notices: list[Notice]
-    """The notices that may be sent, the oldest first."""
+    """The notices to send: neither paused nor overtaken, the oldest first."""
     has_ended: dict[int, bool]
-    """Agreement → has it ended for any user?"""
+    """By the key of an agreement: whether a withdrawal has ended it for any user."""
     unclaimed: bool = True
-    """Has nothing been claimed from this snapshot?"""
+    """Whether nothing was claimed with this snapshot yet."""
     marked_available: bool = False
-    """Has the recorded outage of the channel been removed, because it takes messages again?"""
+    """Whether the recorded outage was removed after the channel accepted a message."""
 
 
 @dataclass(slots=True)
 class Worker:
-    """What a worker keeps from its first batch to its last."""
+    """The state that a worker keeps for all of its batches."""
 
     counts: DeliveryCounts
+    #: By ``time.monotonic()``.
     deadline: float | None = None
     on_outcome: OutcomeCallback | None = None
     clock: Clock = timezone.now
-    #: Channel, notice and edition compared with → language → sealed text.
+    #: Sealed texts by language, by channel, notice and the number of the edition with which they compare.
     texts: dict[tuple[str, int, int], dict[str, NoticeText]] = field(default_factory=dict)
-    #: Notice → what ``comparison()`` returns.
+    #: Results of ``comparison()`` by the key of the notice.
     comparisons: dict[int, tuple[dict[int, int], int, int]] = field(default_factory=dict)
-    #: Channel → snapshot.
+    #: Snapshots by channel.
     snapshots: dict[str, ChannelSnapshot] = field(default_factory=dict)
-    #: Channels and notices whose messages could not be prepared.
+    #: Pairs of channel and notice whose messages could not be prepared. They are not claimed again.
     faulty: set[tuple[str, int]] = field(default_factory=set)
 
     def snapshot(self, channel: Channel) -> ChannelSnapshot:
-        """The channel and its notices as they were at most ``SNAPSHOT_SECONDS`` ago."""
+        """Return the last snapshot of the channel; a new one if that is older than ``SNAPSHOT_SECONDS``."""
         snapshot = self.snapshots.get(channel.name)
         if snapshot is None or time.monotonic() - snapshot.taken_at > SNAPSHOT_SECONDS:
             return self.take_snapshot(channel)
         return snapshot
 
     def take_snapshot(self, channel: Channel) -> ChannelSnapshot:
-        """The channel and its notices as they are now: 2 queries, 1 per notice and 1 per agreement."""
+        """Return a new snapshot of the channel. 2 queries, 1 for each notice and 1 for each agreement."""
         taken_at, at = time.monotonic(), self.clock()
         outage = ChannelState.objects.away(at).filter(channel=channel.name).values_list("reason", flat=True).first()
         notices = [notice for notice in Notice.objects.sendable(channel=channel.name) if not notice.skip_reason(at)]
@@ -147,19 +155,20 @@ class Worker:
         return self.snapshots[channel.name]
 
     def out_of_time(self) -> bool:
-        """Is the deadline over?"""
+        """Return whether the deadline has passed."""
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def texts_for(self, channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
-        """The sealed texts by language. They are read or composed once."""
+        """Return ``sealed_texts()`` of these arguments. It is called once for each."""
         key = (channel.name, notice.pk, since)
         if key not in self.texts:
             self.texts[key] = sealed_texts(channel, notice, since)
         return self.texts[key]
 
     def comparison(self, notice: Notice) -> tuple[dict[int, int], int, int]:
-        """The earlier notices with their edition numbers, the edition that most users were last notified of, and the
-        last edition, whether users were notified of it or not.
+        """Return what decides with which edition a user's message compares: the earlier notices with their edition
+        numbers, and the numbers of the last edition before this one that users were notified of, and of the last one at
+        all. At most 2 queries, once for each notice.
         """
         if notice.pk not in self.comparisons:
             self.comparisons[notice.pk] = notice.earlier_numbers(), *notice.previous_numbers()

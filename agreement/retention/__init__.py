@@ -1,7 +1,7 @@
-"""When personal data may be erased, and its erasure.
+"""Computes when personal data may be erased, and erases it.
 
-``years_after`` gives the term that a withdrawal begins, and ``erase`` clears what is past its term. The package uses
-the models, which tell which edition bound whom and until when.
+``years_after`` returns for how many years data is stored after a withdrawal. ``erase`` erases the data whose retention
+term is over. The package uses the models, which determine which edition bound a user, and until when.
 """
 
 from agreement.retention.erasure import ErasureCounts, erase

@@ -1,9 +1,9 @@
-"""The erasure of personal data whose retention term is over; evidence is never erased.
+"""Erases personal data whose retention term is over. Rows are never deleted; only their personal columns are cleared.
 
-What is erased: the IP address and the browser of acceptances, the digest of the address to which notices were sent, the
-pseudonym and the link to an account, the name and the scan of an application to withdraw. What stays: that an edition
-was accepted, when and how; that a user withdrew; the editions and the words of notices. Every count therefore stays
-true.
+Erased are: the IP address and the browser of acceptances, the digest of the address to which a notice was sent, the
+pseudonym and the link to the account, and the name, the number and the scan of an application to withdraw. Preserved
+are: that an edition was accepted, when and how; that a user withdrew; the editions and the texts of notices. Therefore
+no count changes.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from agreement.retention.terms import Person, expired, years_later
 
 logger = logging.getLogger("agreement")
 
-#: How many people's rows are erased in one transaction.
+#: The rows of this many people are erased in one transaction.
 BATCH = 500
 NO_PSEUDONYM = {"pseudonym": "", "pseudonym_key": ""}
 
 
 @dataclass(slots=True, kw_only=True)
 class ErasureCounts:
-    """How many rows were erased, or would be in a dry run."""
+    """How many people and rows were erased; in a dry run, how many would be."""
 
     people: int = 0
     acceptances: int = 0
@@ -45,25 +45,29 @@ class ErasureCounts:
     consents: int = 0
     deliveries: int = 0
     under_legal_hold: int = 0
-    """People whose term is over, but whose data a legal hold preserves."""
+    """People whose term is over, but whose data is under a legal hold."""
     scan_not_deleted: int = 0
     """People about whom nothing was erased, because a scan of their application could not be deleted."""
 
 
 @dataclass(slots=True)
 class CountedRows:
-    """The rows that a dry run has counted. Its later steps must neither count them again nor treat them as stored."""
+    """The rows that a dry run has counted. A real run would have erased them, so later steps of the dry run must not
+    count them again, and must treat them as erased.
+    """
 
     by_deletion: Counter[datetime | None] = field(default_factory=Counter)
-    """How many acceptances and withdrawals, by the moment when their account was deleted."""
+    """The number of counted acceptances and withdrawals by the moment when their account was deleted."""
     acceptances: set[int] = field(default_factory=set)
+    """Their keys."""
     consents: set[int] = field(default_factory=set)
+    """Their keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class LegalHoldScope:
-    """What legal holds preserve: identifiers of people, as a :class:`~agreement.retention.terms.Person` has them, keys
-    of accounts, and keys of editions.
+    """The people and editions under legal holds: ``identifiers`` as in :class:`~agreement.retention.terms.Person`, and
+    the keys of users and of editions.
     """
 
     identifiers: set[str]
@@ -72,9 +76,10 @@ class LegalHoldScope:
 
     @classmethod
     def at(cls, at: datetime) -> LegalHoldScope:
-        """The holds in effect then, and those in effect now, because these preserve the rows that exist now. 1 query.
+        """Return the holds in effect at that instant or now. Those in effect now count too, because they preserve rows
+        that exist now. 1 query.
 
-        It is read again for each batch, because a hold can be placed during a long erasure.
+        Each batch reads it again, because a hold can be placed during a long erasure.
         """
         holds = list(LegalHold.objects.in_effect(at) | LegalHold.objects.in_effect(max(at, timezone.now())))
         users = {hold.user_id for hold in holds if hold.user_id}
@@ -82,26 +87,29 @@ class LegalHoldScope:
         return cls(identifiers, users, {hold.edition_id for hold in holds if hold.edition_id})
 
     def covers(self, person: Person) -> bool:
+        """Return whether a hold names this person, or an edition that they accepted or that bound them."""
         editions = self.editions and self.editions & person.edition_keys()
         return bool(person.identifiers & self.identifiers or editions)
 
 
 def erase(*, at: datetime | None = None, dry_run: bool = False) -> ErasureCounts:
-    """Erase the personal data whose term is over at that instant (now), one batch of people in each transaction.
+    """Erase the personal data whose retention term is over at that instant (now). Return the counts. ``dry_run`` only
+    counts.
 
-    It is safe to repeat, and to kill.
+    Each batch of people is erased in one transaction. The function may be repeated, and may be killed at any moment.
     """
     return Erasure(at or timezone.now(), dry_run=dry_run).run()
 
 
 class Erasure:
-    """One erasure, or a dry run of it."""
+    """One run of :func:`erase`."""
 
     def __init__(self, at: datetime, *, dry_run: bool) -> None:
         self.at, self.dry_run = at, dry_run
         self.counts, self.counted = ErasureCounts(), CountedRows()
 
     def run(self) -> ErasureCounts:
+        """Erase everything whose term is over, and return the counts."""
         people = expired(self.at, LegalHoldScope.at(self.at).editions)
         while batch := list(islice(people, BATCH)):
             self.erase_people(batch)
@@ -115,12 +123,15 @@ class Erasure:
         return self.counts
 
     def erase_people(self, people: list[Person]) -> None:
-        """Erase what there is about these people, in one transaction, but for those under a legal hold."""
+        """Erase the data of these people in one transaction. People under a legal hold are left out, and so are people
+        whose scan can't be deleted.
+        """
         holds = LegalHoldScope.at(self.at)
         due, people = people, [person for person in people if not holds.covers(person)]
         self.counts.under_legal_hold += len(due) - len(people)
         if not self.dry_run:
-            # Files first: rows that are marked as erased are not looked at again, and a deleted file does no harm.
+            # Files are deleted first. If the process is killed now, the next run erases the rows. In the other order it
+            # would never delete the files, because it does not read rows that are marked as erased.
             due, people = people, [person for person in people if _delete_scans(person)]
             self.counts.scan_not_deleted += len(due) - len(people)
         acceptances = [row.pk for person in people for row in person.acceptances]
@@ -145,13 +156,14 @@ class Erasure:
                 accepted.update(ip=None, user_agent="", user=None, **erased)
                 self._clear_addresses(deliveries.using(alias))
                 self._clear_consents(consents.using(alias))
-                # The withdrawal of an account that exists stays linked to it, or the gate would take it for a new user.
+                # The withdrawal stays linked to an account that exists. Otherwise the gate would treat the user as one
+                # who never withdrew.
                 withdrawn = Withdrawal.objects.using(alias).filter(pk__in=withdrawals)
                 withdrawn.update(applicant="", application_number="", scan="", **erased)
 
     def _erase_consents_of_deleted_accounts(self, consents: QuerySet[Consent]) -> None:
-        """Erase the consents of accounts that have accepted nothing and about which nothing else is stored, after the
-        longest term that any edition states.
+        """Erase the consents of deleted accounts about which no acceptance or withdrawal is stored any more. Their term
+        is the longest that any edition states; it begins with the deletion of the account.
         """
         stated = Edition.objects.published().aggregate(longest=Max("retention_years"))["longest"]
         years = conf.retention_years() if stated is None else stated
@@ -161,8 +173,8 @@ class Erasure:
                 self._clear_consents(rows.filter(account_deleted_at=moment))
 
     def _erase_deliveries_of_deleted_accounts(self, deliveries: QuerySet[Delivery]) -> None:
-        """Erase the recipients of deliveries to accounts about which nothing else is stored, after the term that the
-        edition of the notice states.
+        """Erase the recipients of deliveries to deleted accounts about which no acceptance or withdrawal is stored any
+        more. The term is that of the notice's edition; it begins with the deletion of the account.
         """
         rows = deliveries.filter(account_deleted_at__lte=self.at).exclude(address_digest="", pseudonym="")
         pairs = rows.order_by().values_list("account_deleted_at", "notice__edition").distinct()
@@ -176,9 +188,10 @@ class Erasure:
     def _erase_after_closing(
         self, deliveries: QuerySet[Delivery], consents: QuerySet[Consent], held_users: Collection[UserKey]
     ) -> None:
-        """After the site was closed: erase the same about accounts without an acceptance or a withdrawal.
+        """Erase the address digests of deliveries, and the consents, of existing accounts after the site was closed.
+        The term begins when the site was closed.
 
-        ``erase_people`` does it in the agreements that the user has accepted or withdrawn from.
+        This is for accounts without an acceptance or a withdrawal; ``erase_people()`` handles the others.
         """
         closed_at = conf.closed_at()
         if closed_at is None or closed_at > self.at:
@@ -198,11 +211,11 @@ class Erasure:
             self._clear_consents(rest.exclude(user__in=held_users))
 
     def _clear_addresses(self, deliveries: QuerySet[Delivery]) -> None:
-        """Clear the digests of the addresses of these deliveries; a dry run only counts them."""
+        """Clear the digest of the address of these deliveries. A dry run only counts them."""
         self.counts.deliveries += deliveries.count() if self.dry_run else deliveries.update(address_digest="")
 
     def _clear_consents(self, consents: QuerySet[Consent]) -> None:
-        """Clear the user and the pseudonym of these consents; a dry run only counts them."""
+        """Clear the user and the pseudonym of these consents. A dry run only counts them."""
         if not self.dry_run:
             self.counts.consents += consents.update(user=None, erased_at=self.at, **NO_PSEUDONYM)
             return
@@ -211,20 +224,22 @@ class Erasure:
         self.counts.consents += len(fresh)
 
     def _is_more_stored(self, moment: datetime) -> bool:
-        """Is any acceptance or withdrawal of an account that was deleted at that moment not erased? 2 queries."""
+        """Return whether an acceptance or a withdrawal of an account that was deleted at that moment is not erased. 2
+        queries.
+        """
         rows = (Acceptance.objects, Withdrawal.objects)
         stored = sum(one.filter(account_deleted_at=moment, erased_at=None).count() for one in rows)
         return stored > self.counted.by_deletion[moment]
 
 
 def _delete_scans(person: Person) -> bool:
-    """Delete the scans of this person's applications. False if one of them could not be deleted."""
+    """Delete the scans of this person's applications. Return ``False`` if one of them could not be deleted."""
     for row in person.withdrawals:
         if row.scan:
             storage, name = row.scan.storage, str(row.scan.name)
             try:
                 storage.delete(name)
-                if not Path(storage.path(name)).parent.is_dir():  # The folder, with the file, was moved or not mounted.
+                if not Path(storage.path(name)).parent.is_dir():  # The folder was moved, or is not mounted.
                     raise FileNotFoundError(name)
             except OSError as error:
                 logger.warning("N109 scan of withdrawal %s is not deleted: %s", row.pk, type(error).__name__)
@@ -233,9 +248,10 @@ def _delete_scans(person: Person) -> bool:
 
 
 def _deliveries_of(people: list[Person]) -> QuerySet[Delivery]:
-    """The deliveries to these people that have the digest of an address.
+    """Return the deliveries to these people that have the digest of an address.
 
-    Of each agreement only its own, because in another agreement the term of the same person may not have begun.
+    For each person these are only deliveries about their agreement, because their term in another agreement may not be
+    over.
     """
     users: dict[int, set[UserKey]] = defaultdict(set)
     for person in people:
@@ -246,7 +262,10 @@ def _deliveries_of(people: list[Person]) -> QuerySet[Delivery]:
 
 
 def _consents_of(people: list[Person], erased: Collection[int]) -> Q:
-    """The consents of those people who have no acceptance in any agreement but the ``erased`` ones. 1 query."""
+    """Return the condition of the consents that are erased with these people. They belong to the people who have no
+    acceptance in any agreement, except the ``erased`` ones (keys). If the site is not closed, the consents of existing
+    accounts must be withdrawn. 1 query.
+    """
     rows = [row for person in people for row in person.rows]
     users = {row.user_id for row in rows if row.user_id is not None}
     pseudonyms = {row.pseudonym for row in rows if row.pseudonym}

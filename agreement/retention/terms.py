@@ -1,9 +1,10 @@
-"""When personal data may be erased: the retention term of each person in each agreement.
+"""The retention term of each person in each agreement: when it begins, and when it ends. Then their data may be erased.
 
-The term begins when the agreement with the person ends: by a withdrawal that ended it and that no acceptance followed,
-by the deletion of the account, or by the closing of the site, whichever came first. It lasts as long as the longest
-term that is stated by an edition that bound the person: the editions that they accepted, unless these were cancelled,
-and the editions that changed only the wording of these while the agreement lasted. A legal hold stops the erasure.
+The term begins when the agreement with the person ends. That is the first of these moments: a withdrawal that ended the
+agreement and that no acceptance followed, the deletion of the account, and the closing of the site. The term is the
+longest one that is stated by an edition that bound the person. These are the editions that they accepted, except
+cancelled ones, and later editions that changed only the wording while the agreement lasted. A legal hold prevents the
+erasure (``agreement.retention.erasure``).
 """
 
 from __future__ import annotations
@@ -27,36 +28,44 @@ from agreement.models.succession import EditionDates
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """The editions of one agreement, which state the terms, and when the site was closed, if it was."""
+    """The sealed editions of one agreement, each of which states a retention term, and when the site was closed (or
+    ``None``).
+    """
 
     agreement: int
     editions: dict[int, Edition]
-    """By key, in the order of their numbers."""
+    """By primary key, in the order of their numbers."""
     closed_at: datetime | None
 
     @cached_property
     def dated(self) -> list[EditionDates]:
+        """The dates of the editions, in the order of their numbers."""
         return [EditionDates.from_edition(edition) for edition in self.editions.values()]
 
 
 @dataclass(slots=True)
 class Person:
-    """The rows about one person in one agreement, and the identifiers by which a legal hold can name the person."""
+    """The rows about one person in one agreement, with the identifiers by which a legal hold can name that person."""
 
     terms: Terms
     identifiers: set[str]
-    """``user:7`` while the account exists; ``id:digest`` of each pseudonym; ``withdrawal:7`` of each application."""
+    """``user:`` and the primary key, while the account exists; the id of the key, a colon and the digest, for each
+    pseudonym; ``withdrawal:`` and the primary key, for each application.
+    """
     acceptances: list[Acceptance] = field(default_factory=list)
     withdrawals: list[Withdrawal] = field(default_factory=list)
     possible_people: list[Person] = field(default_factory=list)
-    """If the rows can belong to several people, and nothing tells which row to whom: these people."""
+    """Not empty if the rows belong to several people and it is unknown which row belongs to which of them."""
 
     @property
     def rows(self) -> list[Acceptance | Withdrawal]:
+        """The acceptances and the withdrawals of this person."""
         return [*self.acceptances, *self.withdrawals]
 
     def term_ends_at(self) -> datetime | None:
-        """When the term ends, if it has begun; of several possible people, the last of these moments."""
+        """Return when the term ends; ``None`` if it has not begun. If there are several possible people, it is the
+        latest of their terms.
+        """
         if self.possible_people:
             return max((end for one in self.possible_people if (end := one.term_ends_at())), default=None)
         ended_at, editions = self.ended_at(), self.bound_by()
@@ -65,10 +74,12 @@ class Person:
         return years_later(ended_at, max(edition.retention_years for edition in editions))
 
     def bound_by(self) -> list[Edition]:
-        """The editions that bound this person. If none did: the edition that was in force when they applied."""
+        """Return the editions that bound this person. If none did, return the edition that was in force when they
+        applied to withdraw.
+        """
         if self.possible_people:
             return [edition for one in self.possible_people for edition in one.bound_by()]
-        # An edition that bound in a round that is erased already does not count.
+        # The edition of an erased withdrawal does not count, unless all are erased.
         not_erased = [row for row in self.withdrawals if row.erased_at is None] or self.withdrawals
         found = {row.edition_id for row in not_erased if row.edition_id}
         for row in self.acceptances:
@@ -77,18 +88,24 @@ class Person:
         return [self.terms.editions[pk] for pk in found] or self._in_force_at_application()
 
     def edition_keys(self) -> set[int]:
-        """The keys of the editions that this person accepted, cancelled or not, and of those that bound them."""
+        """Return the keys of the editions that this person accepted, including cancelled ones, and of those that bound
+        them.
+        """
         return {edition.pk for edition in self.bound_by()} | {row.edition_id for row in self.acceptances}
 
     def _in_force_at_application(self) -> list[Edition]:
-        """The edition that was in force when the person applied to withdraw, as the reply states."""
+        """Return the edition that was in force when the person's first application was registered, else the last
+        edition, in a list; it is empty if there are no editions.
+        """
         applied_at = min((row.registered_at for row in self.withdrawals), default=None)
         editions = [one for one in self.terms.editions.values() if not one.cancelled_at]
         earlier = [one for one in editions if applied_at and one.effective_from and one.effective_from <= applied_at]
         return (earlier or editions)[-1:]
 
     def ended_at(self) -> datetime | None:
-        """When the agreement with this person ended, if it did; never before their last acceptance."""
+        """Return when the agreement with this person ended; ``None`` if it has not ended. A withdrawal never ends it
+        before their last acceptance.
+        """
         last = self.membership.last_acceptance
         ends = [row.account_deleted_at for row in self.rows if row.account_deleted_at]
         ends += [
@@ -97,20 +114,22 @@ class Person:
             if row.outcome == WithdrawalOutcome.ENDED and row.effective_at
         ]
         if not ends and all(row.user_id is None for row in self.rows):
-            # An applicant without an account: after the reply there is no purpose for their data.
+            # An applicant without an account: after the reply the data is not needed.
             ends += [row.known_at() for row in self.withdrawals]
         return min([*ends, *([self.terms.closed_at] if self.terms.closed_at else [])], default=None)
 
     @property
     def membership(self) -> Membership[Acceptance]:
+        """The rows of this person, for the rule that determines what bound them and until when."""
         return Membership(editions=self.terms.dated, acceptances=self.acceptances, withdrawals=self.withdrawals)
 
 
 def expired(at: datetime, held_editions: Collection[int] = ()) -> Iterator[Person]:
-    """The people whose term is over at that instant and about whom there is personal data, by agreement.
+    """Yield the people whose term is over at that instant and about whom there is personal data, agreement by
+    agreement.
 
-    Users about whom nothing is left but that they were notified of an edition under legal hold (``held_editions``) are
-    not among them.
+    ``held_editions`` are the keys of editions under legal hold. A user whose only personal data is the address digest
+    of a notice about such an edition is left out.
     """
     for agreement in Agreement.objects.order_by("pk"):
         notified = _notified(agreement.pk, held_editions)
@@ -125,9 +144,9 @@ def expired(at: datetime, held_editions: Collection[int] = ()) -> Iterator[Perso
 
 
 def _notified(agreement: int, held_editions: Collection[int]) -> set[UserKey]:
-    """The users whose withdrawals are erased, while a delivery still has the digest of their address. 1 query.
+    """Return the users whose withdrawal is erased, but for whom a delivery still has an address digest. 1 query.
 
-    A legal hold kept it, and has ended since.
+    The digest was preserved by a legal hold on an edition, and that hold has ended.
     """
     erased = Withdrawal.objects.filter(agreement=agreement, erased_at__isnull=False, user__isnull=False)
     rows = Delivery.objects.filter(notice__edition__agreement=agreement, user__in=erased.order_by().values("user"))
@@ -136,10 +155,10 @@ def _notified(agreement: int, held_editions: Collection[int]) -> set[UserKey]:
 
 
 def years_after(withdrawal: Withdrawal) -> int:
-    """For how many years the user's data is stored after this withdrawal, which ended the agreement.
+    """Return for how many years the user's data is stored after this withdrawal, which must have ended the agreement.
 
-    It is the term as known when the withdrawal takes effect. A later acceptance stops the term, and another end begins
-    it again. At most 3 queries.
+    It is the term as known when the withdrawal is registered and in effect. If the user accepts again, the term stops.
+    At most 3 queries.
     """
     end = withdrawal.known_at()
     terms = agreement_terms(withdrawal.agreement_id, end)
@@ -154,7 +173,9 @@ def years_after(withdrawal: Withdrawal) -> int:
 
 
 def agreement_terms(agreement: int, at: datetime) -> Terms:
-    """1 query."""
+    """Return the sealed editions of the agreement, and when the site was closed if that was not after
+    ``at``. 1 query.
+    """
     editions = Edition.objects.published().filter(agreement=agreement).without_texts("body", "summary")
     closed_at = conf.closed_at()
     return Terms(
@@ -165,11 +186,11 @@ def agreement_terms(agreement: int, at: datetime) -> Terms:
 
 
 def _people(terms: Terms) -> Iterator[Person]:
-    """The people with whom the agreement may have ended: of deleted accounts, of accounts that withdrew, and without
-    one.
+    """Yield the people with whom the agreement may have ended: those whose account is deleted, those who withdrew, and
+    applicants without an account.
     """
     acceptances = Acceptance.objects.filter(edition__agreement=terms.agreement, erased_at=None)
-    # An erased withdrawal of an account that exists still tells after which of them the user accepted again.
+    # Erased withdrawals of existing accounts are included, because they determine which acceptances still count.
     withdrawals = Withdrawal.objects.filter(agreement=terms.agreement)
     withdrawals = withdrawals.filter(Q(erased_at=None) | Q(user__isnull=False))
     yield from _of_deleted_accounts(terms, acceptances, withdrawals)
@@ -181,7 +202,7 @@ def _people(terms: Terms) -> Iterator[Person]:
 def _of_accounts(
     terms: Terms, acceptances: QuerySet[Acceptance], withdrawals: QuerySet[Withdrawal]
 ) -> Iterator[Person]:
-    """The people with an account who have withdrawn; all who have accepted, if the site is closed."""
+    """Yield the people with an account who have withdrawn; if the site is closed, also all who have accepted."""
     users = withdrawals.values_list("user", flat=True)
     accepted = acceptances.filter(user__isnull=False) if terms.closed_at else acceptances.filter(user__in=users)
     by_user: dict[UserKey, list[Withdrawal]] = defaultdict(list)
@@ -197,7 +218,7 @@ def _of_accounts(
 def _of_deleted_accounts(
     terms: Terms, acceptances: QuerySet[Acceptance], withdrawals: QuerySet[Withdrawal]
 ) -> Iterator[Person]:
-    """The rows of a deleted account have the moment of its deletion in common."""
+    """Yield the people whose accounts were deleted. All rows of an account have the same ``account_deleted_at``."""
     deleted = Q(account_deleted_at__isnull=False)
     moments = set(acceptances.filter(deleted).values_list("account_deleted_at", flat=True).distinct())
     moments |= set(withdrawals.filter(deleted).values_list("account_deleted_at", flat=True).distinct())
@@ -207,10 +228,11 @@ def _of_deleted_accounts(
 
 
 def _deleted_together(terms: Terms, acceptances: list[Acceptance], withdrawals: list[Withdrawal]) -> Iterator[Person]:
-    """The people whose accounts were deleted at one moment.
+    """Yield the people whose accounts were deleted at the same moment.
 
-    If the secret of the pseudonyms changed while the accounts existed, or there was none, only that moment connects the
-    rows of one account. Then all rows are stored until the term of the last person ends, so that nothing goes early.
+    Usually the pseudonym states which rows belong together. If the key of the pseudonyms changed while the accounts
+    existed, or there was no key, this is unknown. Then one :class:`Person` with all rows is yielded. Its term ends when
+    the last of the possible terms ends, so that nothing is erased too early.
     """
     found: dict[tuple[str, object], tuple[list[Acceptance], list[Withdrawal]]] = defaultdict(lambda: ([], []))
     for acceptance in acceptances:
@@ -235,8 +257,8 @@ def _person(terms: Terms, acceptances: list[Acceptance], withdrawals: list[Withd
 
 
 def years_later(at: datetime, years: int) -> datetime:
-    """The same time on the same day that many years later, in the default time zone, also if its offset has changed
-    meanwhile. For 29 February it is 1 March, which is never a day too early.
+    """Return the same day and time of day that many years later, in the default time zone. For 29 February it is 1
+    March, if that year has no 29 February.
     """
     at = at.astimezone(timezone.get_default_timezone())
     try:

@@ -1,7 +1,7 @@
-"""Is all well? The state of the installation, for monitors and for the start page of the admin.
+"""The status of the installation, for monitors and for the start page of the admin.
 
-The package gives out :func:`status`, the :class:`Status` that it returns, and its :class:`Level`. It uses the models,
-the seal's triggers and what is due of the notices; nothing here changes anything.
+The package provides :func:`status`, the :class:`Status` that it returns, and its :class:`Level`. It uses the models,
+the triggers of the seal and ``agreement.notices``. It changes nothing.
 """
 
 from agreement.status.report import Level, Status, status

@@ -1,4 +1,6 @@
-"""Is all well? What a monitor asks every minute: a few queries, none of which counts the ledger."""
+"""Reports problems of the installation. A monitor may ask every minute: the queries are few, and none counts rows of
+the ledger.
+"""
 
 from __future__ import annotations
 
@@ -26,23 +28,24 @@ from agreement.models.progress import ProgressQuerySet
 from agreement.notices import dispatch
 from agreement.seal import triggers
 
-#: How long nothing may have been sent although deliveries are due before a person must look, and before they must act.
+#: If deliveries are due and nothing was sent for this long, a person must look, or must act.
 UNSENT_LOOK, UNSENT_ACT = timedelta(minutes=15), timedelta(hours=4)
-#: An old verification proves little. ``verify_editions`` should run every night; after this time a person must look.
+#: If ``verify_editions`` did not run for this long, a person must look. It should run every night.
 VERIFY_WITHIN = timedelta(days=7)
-#: A person must look if more than this share of an audience failed, and the last delivery is not older than this.
+#: If more than this share of a notice's deliveries failed, and its last batch is not older than this, a person must
+#: look.
 FAILED_SHARE, FAILED_WITHIN = 0.05, timedelta(days=7)
 
 
 class Level(IntEnum):
-    """Whether a person is needed. It is the exit code of ``agreement_status``."""
+    """Whether a person must do something: nothing, look, or act. It is the exit code of ``agreement_status``."""
 
     WELL, LOOK, ACT = 0, 1, 2
 
 
 @dataclass(slots=True)
 class Status:
-    """The level, the problems, and the facts."""
+    """The status at one instant: the level, the problems (one sentence each), and the facts."""
 
     at: datetime
     level: Level = Level.WELL
@@ -54,10 +57,12 @@ class Status:
     verified_at: datetime | None = None
 
     def add_problem(self, level: Level, sentence: str) -> None:
+        """Add a problem, and raise the level to ``level`` if it is lower."""
         self.level = max(self.level, level)
         self.problems.append(sentence)
 
     def as_dict(self) -> dict[str, object]:
+        """Return the status as values for JSON. Instants are strings in ISO 8601."""
         return {
             "level": int(self.level),
             "at": self.at.isoformat(),
@@ -70,7 +75,7 @@ class Status:
         }
 
     def lines(self) -> list[str]:
-        """The status in words, a fact per line."""
+        """Return the status as text, one fact in each line."""
         lines = [f"{self.level.name.lower()}: {'; '.join(self.problems) or 'nothing is wrong'}"]
         for facts in self.agreements:
             coming = f", next {facts['next']} from {facts['next_from']}" if facts["next"] else ""
@@ -83,7 +88,9 @@ class Status:
 
 
 def status(at: datetime | None = None) -> Status:
-    """The status at that instant (now). A database that does not answer is level 2 and never raises an error."""
+    """Return the status at that instant (now). If the database does not answer, that is a problem of the level ``ACT``;
+    no exception is raised.
+    """
     found = Status(at or timezone.now())
     try:
         _add_agreements(found)
@@ -130,7 +137,9 @@ def _add_deliveries(found: Status) -> None:
 
 
 def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
-    """Since when something is due, and since when nothing of it was sent by a channel that has a free slot."""
+    """Find since when the oldest delivery is due, and add a problem if nothing was sent for too long. Deliveries that
+    wait only for rate limits are no problem.
+    """
     idle_since = list(Notice.objects.unfinished(found.at).values_list("due_at", flat=True))
     oldest = list(idle_since)
     for row in waiting.filter(notice__paused_at__isnull=True):
@@ -155,7 +164,8 @@ def _has_free_slot(channel: str, at: datetime) -> bool:
 
 def _add_channels(found: Status) -> None:
     for row in ChannelState.objects.order_by("channel"):
-        # Paused, or waiting for its next try. An outage since which nothing was to be sent counts as over.
+        # The channel is away if it waits for its next attempt, or if its outage is recorded and there is something to
+        # send.
         trying = row.outages and Notice.objects.sendable(channel=row.channel).exists()
         away = row.away_until if trying or row.retry_at(found.at) > found.at else None
         found.channels.append({"channel": row.channel, "away_until": away and away.isoformat(), "reason": row.reason})

@@ -1,4 +1,7 @@
-"""What any page of the site may say of an agreement: ``{% load agreement %}``. README, "In your pages"."""
+"""Template tags with which the site's own pages link to, quote and announce an agreement: ``{% load agreement %}``.
+
+``slug`` may be left out if the site has one agreement.
+"""
 
 from __future__ import annotations
 
@@ -16,29 +19,35 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def agreement_url(context: Context, slug: str = "") -> str:
-    """``{% agreement_url %}``: the address of the edition in force. No query."""
+    """``{% agreement_url %}``: the path of the page of the edition in force. No query."""
     return citations.agreement_path(slug, app=_app(context))
 
 
 @register.simple_tag
 def agreement_validity(slug: str = "") -> str:
-    """``{% agreement_validity %}``: which edition binds since when, in a sentence in the page's language."""
+    """``{% agreement_validity %}``: a sentence, in the language of the page, that states which edition is in force and
+    since when.
+    """
     return citations.validity_sentence(slug)
 
 
 @register.simple_tag(takes_context=True)
 def agreement_clause(context: Context, number: str | float, slug: str = "") -> citations.Citation:
-    """``{% agreement_clause "2.3" %}``: the clause in force, quoted with its source; with ``as clause``, its parts
-    (:class:`agreement.editions.citations.Citation`).
+    """``{% agreement_clause "2.3" %}``: a quotation of the clause in force, with its source.
+
+    With ``as clause`` the parts of the quotation can be used separately: ``clause`` is a
+    :class:`agreement.editions.citations.Citation`.
     """
     return citations.cite_clause(number, slug, app=_app(context))
 
 
 @register.inclusion_tag("agreement/partials/announcements.html", takes_context=True)
 def agreement_banner(context: Context, slug: str = "", days: int = 10) -> dict[str, Any]:
-    """``{% agreement_banner days=10 %}``: the editions that are announced, or took effect within that many days.
+    """``{% agreement_banner days=10 %}``: a banner about editions that are announced, or took effect within this many
+    days.
 
-    It is the same for every visitor, so a cache may store its page. It is empty if there is no such edition.
+    Without ``slug`` it is about all agreements. It is empty if there is no such edition. It is the same for every
+    visitor, so caches may store the page.
     """
     return {"editions": citations.banner_editions(slug, days=days, app=_app(context))}
 
@@ -47,19 +56,19 @@ def agreement_banner(context: Context, slug: str = "", days: int = 10) -> dict[s
 def agreement_unread(context: Context) -> dict[str, Any]:
     """``{% agreement_unread %}``: the number of notices that the signed-in user has not opened, with a link to them.
 
-    For pages that are the user's own, because no cache may store them. 1 query, none for a visitor.
+    Caches must not store a page with this tag, because it depends on the user. 1 query; none if nobody is signed in.
     """
     user = getattr(context.get("request"), "user", None)
     if user is None or not user.is_authenticated:
         return {"unread": 0}
-    # Only as many as the page of notices displays: a user could not open the others.
-    latest: Any = Notice.objects.for_user(user)  # ``Any``: the types do not know its annotation ``read_at``.
+    # Count only the notices that the page of notices displays. The user could not open the others.
+    latest: Any = Notice.objects.for_user(user)  # Any: the annotation ``read_at`` has no type.
     read = latest.values_list("read_at", flat=True)[:USER_PAGE_NOTICES]
     return {"unread": sum(at is None for at in read), "path": citations.notices_path(app=_app(context))}
 
 
 def _app(context: Context) -> str | None:
-    """The namespace links stay in, as Django's own ``{% url %}`` finds it."""
+    """Return the instance namespace for links, found in the same way as by Django's ``{% url %}``."""
     request = context.get("request")
     match = getattr(request, "resolver_match", None)
     return getattr(request, "current_app", None) or (match.namespace if match else None)

@@ -1,4 +1,4 @@
-"""The filter of the templates of the desk: ``{% load agreement_desk %}``."""
+"""A filter for the templates of the admin: ``{% load agreement_desk %}``."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ register = template.Library()
 
 @register.filter
 def grouped(count: int) -> str:
-    """``{{ count|grouped }}``: the number with its thousands separated, as the language of the page writes it."""
+    """``{{ count|grouped }}``: the number with separated thousands, as is usual in the language of the page."""
     return dates.format_number(count, active_language())

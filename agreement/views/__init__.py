@@ -1,7 +1,7 @@
-"""The pages, files and feeds at the addresses of ``agreement.urls``.
+"""The views of the pages, files and feeds in ``agreement.urls``.
 
-The package gives out :func:`page`, :class:`Visit` and :func:`alternates`, so that a site can serve public pages of
-its own as the app serves its pages. It uses every package below it; nothing but the addresses and ``flush`` uses it.
+The package provides :func:`page`, :class:`Visit` and :func:`alternates`, with which a site can serve its own public
+pages in the same way as the app. It uses every package of a lower layer. In the app only ``agreement.urls`` uses it.
 """
 
 from agreement.views.base import Visit, alternates, page

@@ -33,21 +33,23 @@ from agreement.views.base import Visit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceQuestion:
-    """One edition that a user may accept, and the changes since the edition that they accepted last."""
+    """An edition that the page asks the user to accept, with the changes since the edition that they accepted last."""
 
     displayed: DisplayedEdition
     last: DisplayedAcceptance | None
     missed: tuple[DisplayedEdition, ...] = ()
-    """The editions after the last accepted one, in order; the edition of this question is the last of them."""
+    """The editions after the last accepted one, in the order of their numbers. The last of them is the edition of this
+    question.
+    """
     changes: Comparison | None = None
     """The changes from the last accepted edition to this one."""
     is_accepted: bool = False
-    """Has the user accepted this edition, or one from which it differs in wording alone?"""
+    """Whether the user has accepted this edition, or an earlier one from which only the wording differs."""
 
 
 @dataclass(frozen=True, slots=True)
 class PostedAnswer:
-    """What the form states about the edition that it displayed."""
+    """The fields that the form posts about an edition that it displayed."""
 
     slug: str
     number: int
@@ -57,10 +59,12 @@ class PostedAnswer:
 
 @account_page("GET", "HEAD", "POST")
 def accept(visit: Visit, slug: str) -> HttpResponse:
-    """Ask about an agreement and about all others that this user must still accept, and record the answer.
+    """The page that asks a user to accept an agreement, and all others that they must still accept by confirmation. A
+    POST records the answer.
 
-    If another edition is in force by then, or its text is another one, the answer is 409 with the new question, and
-    nothing is recorded.
+    If another edition has taken effect since the page was displayed, or the digest is not that of the edition, nothing
+    is recorded, and the response is 409 with the new question. If the user may not accept again, it is a redirect to
+    the withdrawal page. Raises ``Http404`` and ``BadRequest``.
     """
     timeline, posted = visit.timeline(slug), visit.request.POST
     if visit.request.method != "POST":
@@ -77,14 +81,14 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     except WithdrawnError:
         return _redirect_to_withdrawal(visit)
     except (StaleEditionError, consents.StaleWording):
-        # The edition may have changed since this request began, so the dates are read again.
+        # Another edition may have taken effect since this request began, so the dates are read again.
         again = Visit(visit.request, timezone.now(), fresh_timelines(), {})
         return _question_page(again, again.timeline(slug), stale=True)
     return HttpResponseRedirect(next_path(visit.request) or visit.path("record"))
 
 
 def _posted_answers(posted: QueryDict, slug: str) -> Iterable[PostedAnswer]:
-    """One answer for each edition that the form displayed. Raises ``BadRequest``."""
+    """Yield one answer for each edition that the form displayed. Raises ``BadRequest`` for invalid fields."""
     if posted.get("decision") not in {"accept", "decline"}:
         raise BadRequest("decision must be accept or decline.")
     others = sorted(name.partition(":")[2] for name in posted if name.startswith("edition:"))
@@ -96,7 +100,9 @@ def _posted_answers(posted: QueryDict, slug: str) -> Iterable[PostedAnswer]:
 
 
 def _posted_consents(posted: QueryDict) -> list[tuple[str, str]]:
-    """The ticked consents: the name of each purpose and the digest of the words beside its checkbox."""
+    """Return the consents that the user ticked: the name of each purpose, and the digest of the words beside its
+    checkbox.
+    """
     return [(name.partition(":")[2], posted.get(name, "")) for name in posted if name.startswith("consent:")]
 
 
@@ -116,7 +122,9 @@ def _record(visit: Visit, answer: PostedAnswer) -> None:
 
 
 def _question_page(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpResponse:
-    """3 queries, 2 for each edition that is asked about, and 1 if the site asks for consents to data."""
+    """Return the page with the questions; 409 if ``stale``. 3 queries, 2 for each edition that is asked about, and 1 if
+    the site asks for consents. Raises ``Http404`` if no edition can be accepted.
+    """
     accepted = user_acceptances(visit)
     wanted = _edition_to_accept(visit, timeline, accepted[timeline.key])
     if wanted is None:
@@ -146,7 +154,10 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: bool = False) -> 
 
 
 def _edition_to_accept(visit: Visit, timeline: Timeline, rows: Sequence[Acceptance]) -> EditionDates | None:
-    """The edition in force. If it is accepted and the site lets users accept an announced edition: the next one."""
+    """Return the edition that the user may accept: the one in force. If it is accepted already, or none is in force,
+    and the site lets users accept announced editions, return the next one instead. ``None`` if there is no such
+    edition.
+    """
     in_force, site = timeline.in_force(visit.at), conf.get()
     if site.ACCEPT_ANNOUNCED and site.SHOW_SCHEDULED and (in_force is None or _is_accepted(timeline, in_force, rows)):
         return timeline.announced(visit.at) or in_force
@@ -154,21 +165,23 @@ def _edition_to_accept(visit: Visit, timeline: Timeline, rows: Sequence[Acceptan
 
 
 def _is_accepted(timeline: Timeline, edition: EditionDates, rows: Sequence[Acceptance]) -> bool:
-    # Not the last acceptance alone: a user who has accepted the next edition is still bound by this one.
+    # Every acceptance is considered: a user who has accepted the next edition in advance is still bound by this one.
     counting = {dated.pk for dated in timeline.counting_editions(edition)}
     return any(row.edition_id in counting and getattr(row, "current", False) for row in rows)
 
 
 def _may_not_accept_again(visit: Visit, timeline: Timeline) -> bool:
-    """Has the user withdrawn so that only an officer may record another acceptance? A form that asked about this
-    agreement would be refused as a whole.
+    """Return whether a withdrawal is in effect after which only an officer may record another acceptance. The page must
+    not ask about such an agreement, because nothing in the form would be recorded. At most 2 queries.
     """
     withdrawal = Acceptance.objects.withdrawal_in_effect(user_key=visit.request.user.pk, agreement=timeline.key)
     return withdrawal is not None and not withdrawal.may_accept_again
 
 
 def _redirect_to_withdrawal(visit: Visit) -> HttpResponse:
-    """To the page that states the effect of the withdrawal, for a user who may not accept again on their own."""
+    """Return a redirect to the page that states the effect of the withdrawal, for a user who may not accept again
+    without an officer.
+    """
     path, following = visit.path("withdraw"), next_path(visit.request)
     return HttpResponseRedirect(f"{path}?{urlencode({'next': following})}" if following else path)
 
@@ -196,6 +209,8 @@ def _question(
 
 
 def _in_requested_language(visit: Visit, edition: DisplayedEdition) -> DisplayedEdition:
-    """The edition in the language of ``?language=``, or of the posted form; else in the language of the page."""
+    """Return the edition in the language of the posted form or of ``?language=``; else unchanged, in the language of
+    the page.
+    """
     language = visit.request.POST.get("language") or visit.request.GET.get("language")
     return replace(edition, language=language) if language in languages.LANGUAGES else edition

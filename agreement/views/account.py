@@ -1,4 +1,4 @@
-"""What the pages of a signed-in user share."""
+"""Code that the account pages share: the pages for signed-in users."""
 
 from __future__ import annotations
 
@@ -29,9 +29,11 @@ AccountView = Callable[..., HttpResponseBase]
 
 
 def account_page(*methods: str) -> Callable[[AccountView], Callable[..., HttpResponseBase]]:
-    """Turn a view that takes a :class:`Visit` into a view for a request of a signed-in user, by one of those methods.
+    """Decorator: turn a view that takes a :class:`Visit` into a Django view for signed-in users. ``methods`` are the
+    allowed HTTP methods.
 
-    No cache stores the page, and a form that another site sends is refused. A visitor is sent to the login.
+    The response forbids every cache to store it. A POST needs a CSRF token. A visitor who is not signed in is
+    redirected to the login page; their POST raises ``PermissionDenied``.
     """
 
     def decorate(view: AccountView) -> Callable[..., HttpResponseBase]:
@@ -39,7 +41,8 @@ def account_page(*methods: str) -> Callable[[AccountView], Callable[..., HttpRes
         def answer(request: HttpRequest, **arguments: object) -> HttpResponseBase:
             response: HttpResponseBase
             if request.user.is_authenticated:
-                # Cached dates can be a second old, and the answer is going to bind the user.
+                # Remembered dates can be a second old. These pages record what binds the user, so the dates are read
+                # again.
                 response = view(Visit(request, timezone.now(), fresh_timelines(), {}), **arguments)
             elif request.method == "POST":
                 raise PermissionDenied
@@ -62,11 +65,13 @@ class DisplayedAcceptance:
     edition: DisplayedEdition
     at: str
     changes: Comparison | None = None
-    """The changes since the edition that was accepted before."""
+    """The changes since the edition that the user accepted before this one."""
 
     @property
     def evidence_note(self) -> str:
-        """A sentence: what a deemed acceptance does not prove. Empty for other kinds."""
+        """For a deemed acceptance, a sentence which states that the text was not displayed, and whether a notice had
+        been sent; ``""`` for other kinds.
+        """
         acceptance = self.acceptance
         if acceptance.kind != AcceptanceKind.DEEMED:
             return ""
@@ -78,12 +83,15 @@ class DisplayedAcceptance:
 def display_acceptance(
     acceptance: Acceptance, timeline: Timeline, edition: DisplayedEdition, changes: Comparison | None = None
 ) -> DisplayedAcceptance:
+    """Return the acceptance with its moment as a phrase in the language of the page. No query."""
     at = dates.instant(acceptance.at, active_language(), timeline.time_zone)
     return DisplayedAcceptance(acceptance=acceptance, edition=edition, at=at, changes=changes)
 
 
 def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:
-    """This user's acceptances by agreement, each list in the order of the editions. 1 query."""
+    """Return this user's acceptances by the key of the agreement, each list in the order of the editions. They have the
+    attribute ``current`` (whether the acceptance still counts). 1 query.
+    """
     rows = Acceptance.objects.with_current(visit.request.user.pk).select_related("edition")
     rows = rows.order_by("edition__number", "round").defer(*text_columns("edition"))
     found: dict[int, list[Acceptance]] = defaultdict(list)
@@ -94,19 +102,23 @@ def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:
 
 
 def without_cancelled(rows: Iterable[Acceptance]) -> list[Acceptance]:
-    """The acceptances whose edition was not cancelled. An edition that was accepted when it was announced, and never
-    took effect, bound nobody.
+    """Return the acceptances whose edition was not cancelled. A user may have accepted an announced edition that was
+    cancelled later; such an edition never binds.
     """
     return [row for row in rows if row.edition.cancelled_at is None]
 
 
 def text_columns(relation: str) -> list[str]:
-    """The columns of the edition behind that relation that hold its text. Pages that do not display it defer them."""
+    """Return the names of the columns with the text of the edition, reached through ``relation``. Pages that do not
+    display the text defer them.
+    """
     return [f"{relation}__{column}" for column in ("body", "body_kk", "body_ru")]
 
 
 def next_path(request: HttpRequest) -> str:
-    """The path of this site to which the user returns after the page; empty if the request names none."""
+    """Return the path to which the user returns after the page (``next``); ``""`` if the request names none, or one
+    that is not on this site.
+    """
     path = request.POST.get("next") or request.GET.get("next") or ""
     safe = path.startswith("/") and url_has_allowed_host_and_scheme(
         path, allowed_hosts=None, require_https=request.is_secure()

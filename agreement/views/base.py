@@ -1,11 +1,11 @@
-"""How the public pages answer: the same bytes for every visitor, with a strong ETag, compressed and rendered once.
+"""The decorator and the request object of public pages, which are rendered and compressed once and then reused.
 
-A view takes a :class:`Visit` and returns a response; :func:`page` does the rest. Sites may use both for their own
-public pages. The process reuses a rendered page until an edition is published, is cancelled or takes effect, and at
-most for ``PAGE_SECONDS``, because the frame around the text is the site's own.
+A view takes a :class:`Visit` and returns a response; :func:`page` turns it into a Django view. Sites may use both for
+their own public pages. A process reuses a rendered page until an edition is published, is cancelled or takes effect. It
+reuses it for at most ``PAGE_SECONDS``, because the site's base template may change too.
 
-Each encoding has its own strong ``ETag`` (RFC 9110, 8.8.3), so that a compressing middleware changes nothing.
-Compression reveals nothing, because these pages contain no secret.
+The plain and the compressed page have their own strong ``ETag`` (RFC 9110 §8.8.3), so a compressing middleware leaves
+them unchanged. Compression is safe, because these pages contain no secret.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ from agreement.models import Edition
 from agreement.models.succession import EditionDates
 from agreement.views.cache import CachedResponse, page_cache
 
-# Django calls the language «Қазақ», which is the name of the people.
+# Django names the language «Қазақ», which is the name of the people.
 NATIVE_NAMES = {"kk": "Қазақша"}
 
 
 @dataclass(frozen=True)
 class Visit:
-    """A request for a public page, the instant of the request, and what was published by then."""
+    """A request for a page, with the instant of the request and the dates of all editions."""
 
     request: HttpRequest
     at: datetime
     timelines: Timelines
     parameters: dict[str, str]
-    """The given query parameters and headers, of those that the view reads."""
+    """The values of the query parameters and headers that the view reads, for those that the request has."""
 
     def public(self, timeline: Timeline) -> tuple[EditionDates, ...]:
-        """The public editions of that agreement, in the order of their numbers."""
+        """Return the public editions of the agreement, in the order of their numbers. No query."""
         if timeline.slug not in self._public:
             self._public[timeline.slug] = timeline.public(self.at)
         return self._public[timeline.slug]
@@ -63,30 +63,30 @@ class Visit:
         return {}
 
     def timeline(self, slug: str) -> Timeline:
-        """The timeline of an agreement that has a public edition. Raises ``Http404``."""
+        """Return the timeline of the agreement. Raises ``Http404`` if it does not exist or has no public edition."""
         timeline = self.timelines.agreements.get(slug)
         if timeline is None or not self.public(timeline):
             raise Http404
         return timeline
 
     def edition(self, timeline: Timeline, number: int) -> EditionDates:
-        """The public edition with that number. Raises ``Http404``."""
+        """Return the public edition with that number. Raises ``Http404`` if there is none."""
         for edition in self.public(timeline):
             if edition.number == number:
                 return edition
         raise Http404
 
     def display(self, timeline: Timeline, edition: EditionDates) -> DisplayedEdition:
-        """That edition with its texts. 1 query."""
+        """Return the edition with its texts. 1 query."""
         return self.display_all(timeline, edition)[0]
 
     def display_all(self, timeline: Timeline, *editions: EditionDates) -> list[DisplayedEdition]:
-        """Those editions with their texts, in that order. 1 query."""
+        """Return the editions with their texts, in the given order. 1 query."""
         rows: dict[int, Edition] = Edition.objects.select_related("agreement").in_bulk([one.pk for one in editions])
         return [DisplayedEdition.from_timeline(rows[one.pk], timeline, self.at) for one in editions]
 
     def display_without_texts(self, editions: Iterable[tuple[Timeline, EditionDates]]) -> list[DisplayedEdition]:
-        """Those editions in that order, without their long texts. 1 query, or none for no editions."""
+        """Return the editions in the given order, without their bodies. 1 query; none if there are no editions."""
         wanted = {edition.pk: timeline for timeline, edition in editions}
         if not wanted:
             return []
@@ -94,20 +94,27 @@ class Visit:
         return [DisplayedEdition.from_timeline(rows[pk], timeline, self.at) for pk, timeline in wanted.items()]
 
     def path(self, name: str, *args: object, language: str | None = None) -> str:
-        """The path of one of the app's pages in the namespace of this page, in its language or in ``language``."""
+        """Return the path of a page of the app, in the namespace of this page, in the active language or in
+        ``language``.
+        """
         with translation.override(language) if language else nullcontext():
             return reverse(f"agreement:{name}", args=args, current_app=self._namespace)
 
     def url(self, name: str, *args: object, language: str | None = None) -> str:
-        """The absolute address of one of the app's pages."""
+        """Return the absolute URL of a page of the app."""
         return self.absolute(self.path(name, *args, language=language))
 
     def absolute(self, path: str) -> str:
+        """Return the absolute URL of a path: under ``BASE_URL``, or under the host of the request if
+        that is not set.
+        """
         base = conf.get().BASE_URL
         return urljoin(base, path) if base else self.request.build_absolute_uri(path)
 
     def render(self, template: str, context: dict[str, Any], *, query: str = "") -> HttpResponse:
-        """That template as the page of this address. ``query`` is the part of the query that makes it another page."""
+        """Return the template as a page. ``query`` is the part of the query string that identifies the page, such as
+        ``?from=1``.
+        """
         context = {
             "alternates": alternates(self.request, query),
             "canonical": self.absolute(self.request.path + query),
@@ -116,14 +123,14 @@ class Visit:
         return HttpResponse(render_to_string(template, context, self.request))
 
     def refuse(self, status: int, heading: str, *sentences: str, link: tuple[str, str] | None = None) -> HttpResponse:
-        """A page that says why the request was refused. It repeats nothing of the request.
+        """Return a page with this status that states why the request was refused. It contains nothing from the request.
 
-        ``link`` is a path and its words.
+        ``link`` is a path and the text of the link.
         """
         context = {"heading": heading, "sentences": sentences, "link": link}
         response = self.render("agreement/pages/refusal.html", context | {"alternates": [], "canonical": ""})
         response.status_code = status
-        # The site's frame may be personal, and nobody repeats a wrong request.
+        # The site's base template may display personal data, and storing refusals would not help.
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -142,11 +149,14 @@ View = Callable[..., HttpResponse]
 
 
 def page(*parameters: str, headers: tuple[str, ...] = ()) -> Callable[[View], Callable[..., HttpResponseBase]]:
-    """Make a view of a :class:`Visit` and the arguments of the address into a view of a request.
+    """Decorator: turn a view that takes a :class:`Visit` and the URL arguments into a Django view of a public page.
 
-    ``parameters`` are the query parameters that the view reads, ``headers`` the request headers that it reads. Others
-    change nothing, so they make no second page. A method other than GET and HEAD gives 405, before its CSRF token is
-    checked.
+    ``parameters`` and ``headers`` name the query parameters and the request headers that the view reads. They are part
+    of the key of the remembered page; all others are ignored. A method other than GET and HEAD is answered with 405; no
+    CSRF token is needed.
+
+    A page is not remembered if it is personal, if its status is not 200, inside a transaction, or while ``DEBUG`` is
+    on.
     """
 
     def decorate(view: View) -> Callable[..., HttpResponseBase]:
@@ -170,20 +180,20 @@ def page(*parameters: str, headers: tuple[str, ...] = ()) -> Callable[[View], Ca
             return made.answer(request) or made.with_body(request)
 
         answer_safely: Callable[..., HttpResponseBase] = csrf_exempt(require_safe(answer))
-        # Inside a transaction nothing may be remembered, and a public page has nothing to roll back.
+        # Inside a transaction nothing is remembered, so ATOMIC_REQUESTS is turned off. A public page writes nothing.
         return transaction.non_atomic_requests(answer_safely)
 
     return decorate
 
 
 def _given(request: HttpRequest, parameters: tuple[str, ...], headers: tuple[str, ...]) -> dict[str, str]:
-    """Those query parameters and request headers that the request has."""
+    """Return the values of these query parameters and headers, for those that the request has."""
     given = {name: request.GET[name] for name in parameters if name in request.GET}
     return given | {name: request.headers[name] for name in headers if name in request.headers}
 
 
 def _cache_key(visit: Visit) -> tuple[object, ...]:
-    """Equal for two requests whose page has the same bytes."""
+    """Return the key of the remembered page. Requests with the same key get the same bytes."""
     request = visit.request
     return (
         *(request.path, request.scheme, request.get_host(), translation.get_language()),
@@ -195,7 +205,7 @@ def _rendered(view: View, visit: Visit, arguments: dict[str, Any]) -> HttpRespon
     try:
         return view(visit, **arguments)
     except Http404 as error:
-        # A cache may store a 404 that does not forbid it, and this edition may be published in a second.
+        # A cache may store a 404 unless the response forbids it, but the edition may be published in a second.
         response = response_for_exception(visit.request, error)
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -203,7 +213,9 @@ def _rendered(view: View, visit: Visit, arguments: dict[str, Any]) -> HttpRespon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alternate:
-    """This page in one of the site's languages."""
+    """This page in one of the site's languages: the code and the native name of the language, the path, the absolute
+    URL, and whether it is the active language.
+    """
 
     language: str
     name: str
@@ -213,7 +225,9 @@ class Alternate:
 
 
 def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
-    """This page in each language; empty where addresses hold no language (no ``i18n_patterns``)."""
+    """Return the current page in each language of the site; an empty list if all languages have the same URL (no
+    ``i18n_patterns``). ``query`` is added to each URL.
+    """
     match = request.resolver_match
     if match is None:
         return []
@@ -240,9 +254,9 @@ def _session_read(request: HttpRequest) -> bool:
 
 
 def _is_personal(request: HttpRequest) -> bool:
-    """Did the site's frame show the visitor something of their own: a name, a message, a token, a nonce?
+    """Return whether rendering used something personal: the session, a CSRF token, a message or a CSP nonce.
 
-    Then the page is for this visitor alone: no process and no cache may store it.
+    Such a page is only for this visitor, so no process and no shared cache may store it.
     """
     return (
         _session_read(request)

@@ -1,4 +1,4 @@
-"""Rendered pages that a process remembers, and how a remembered page answers a request."""
+"""The rendered pages that a process remembers, and the responses made from them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from django.utils.http import parse_etags, quote_etag
 from agreement import conf, memory
 from agreement.seal import manifest
 
-#: The total size of the pages that one process remembers.
+#: The largest total size of the pages that one process remembers.
 CACHE_BYTES = 16 * 1024 * 1024
-#: Django's GZipMiddleware compresses nothing smaller either. It would weaken the tag of a larger page.
+#: Smaller pages are not compressed. Django's GZipMiddleware has the same limit; it would weaken the ETag of a larger
+#: page.
 GZIP_MIN_BYTES = 200
 IMMUTABLE = "public, max-age=31536000, immutable"
-#: Scripts of any site may read these pages, because they are public and personal to no one.
+#: Scripts of any site may read these responses, because they are public and contain no personal data.
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 
 
 class CachedResponse:
-    """A rendered response in its encodings, with everything that can be computed before a request."""
+    """A rendered response, plain and compressed, with its headers and ETags."""
 
     __slots__ = ("body", "plain", "tags", "unmodified", "valid_until", "zipped", "zipped_body")
 
@@ -35,7 +36,7 @@ class CachedResponse:
         self.body, self.zipped_body = body, zipped
         digest = manifest.sha256(body)
         self.tags = quote_etag(digest), quote_etag(f"{digest}-gzip")
-        # A HEAD states the length of the GET.
+        # A response to HEAD states the length of the body that GET returns.
         self.plain = headers | {"ETag": self.tags[0], "Content-Length": str(len(body))}
         length = str(len(zipped or b""))
         self.zipped = headers | {"Content-Encoding": "gzip", "ETag": self.tags[1], "Content-Length": length}
@@ -45,11 +46,14 @@ class CachedResponse:
 
     @classmethod
     def from_response(cls, response: HttpResponse, *, personal: bool) -> CachedResponse:
+        """Complete the headers of the response and compress its body. Shared caches may store it
+        unless ``personal``.
+        """
         body = response.content
         if personal:
             response.headers["Cache-Control"] = "private, no-cache"
         response.headers.setdefault("Cache-Control", "public, no-cache")
-        # No browser may guess another content type from the words of an agreement.
+        # Browsers must not guess another content type from the content.
         response.headers["X-Content-Type-Options"] = "nosniff"
         zipped = gzip.compress(body, 6, mtime=0) if len(body) >= GZIP_MIN_BYTES else None
         if zipped and len(zipped) < len(body):
@@ -60,10 +64,13 @@ class CachedResponse:
 
     @property
     def size(self) -> int:
+        """The size of both bodies in bytes."""
         return len(self.body) + len(self.zipped_body or b"")
 
     def answer(self, request: HttpRequest) -> HttpResponseBase | None:
-        """The response to this request: 304 if the client has these bytes. ``None`` when the page is too old."""
+        """Return the response to this request; it is 304 if the client has the page already. Return ``None`` if the
+        page is older than ``PAGE_SECONDS``.
+        """
         if time.monotonic() > self.valid_until:
             return None
         known = request.META.get("HTTP_IF_NONE_MATCH")
@@ -76,21 +83,25 @@ class CachedResponse:
         return response
 
     def with_body(self, request: HttpRequest) -> HttpResponse:
-        """The response with its body."""
+        """Return the response with its body, compressed if the client accepts gzip."""
         if self.zipped_body is not None and _takes_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
             return HttpResponse(self.zipped_body, headers=self.zipped)
         return HttpResponse(self.body, headers=self.plain)
 
     def _matching_tag(self, known: str) -> str | None:
-        """The tag of these bytes, in any encoding, that this ``If-None-Match`` names; ``None`` if it names none."""
-        if known in self.tags:  # What browsers send.
+        """Return the ETag of this page, plain or compressed, that ``If-None-Match`` names; ``None`` if it names
+        neither.
+        """
+        if known in self.tags:  # Browsers send a single ETag.
             return known
         named = {tag.removeprefix("W/") for tag in parse_etags(known)}
         return next((tag for tag in self.tags if tag in named), self.tags[0] if "*" in named else None)
 
 
 class PageCache:
-    """Remembered pages. Above ``CACHE_BYTES`` the least recently used page is dropped first."""
+    """The remembered pages of a process. If they are larger than ``CACHE_BYTES``, the least recently
+    used are removed.
+    """
 
     def __init__(self) -> None:
         self._pages: OrderedDict[object, CachedResponse] = OrderedDict()
@@ -98,6 +109,7 @@ class PageCache:
         self._lock = Lock()
 
     def get(self, key: object) -> CachedResponse | None:
+        """Return the page with that key, or ``None``. It counts as used."""
         with self._lock:
             found = self._pages.get(key)
             if found:
@@ -105,6 +117,7 @@ class PageCache:
         return found
 
     def put(self, key: object, page: CachedResponse) -> None:
+        """Remember the page under that key."""
         with self._lock:
             if old := self._pages.pop(key, None):
                 self._size -= old.size
@@ -114,6 +127,7 @@ class PageCache:
                 self._size -= self._pages.popitem(last=False)[1].size
 
     def clear(self) -> None:
+        """Forget all pages."""
         with self._lock:
             self._pages.clear()
             self._size = 0
@@ -123,21 +137,25 @@ page_cache = PageCache()
 
 
 def clear(**_signal: Any) -> None:
-    """Render every page again. For code that changes the source of the pages under a running process."""
+    """Forget all pages, so that they are rendered again. Call it after a change that a page does not notice by itself,
+    such as of a setting.
+    """
     page_cache.clear()
 
 
-setting_changed.connect(clear)  # Sent by Django's test tools alone.
+setting_changed.connect(clear)  # Only the test tools of Django send it.
 memory.register(__name__, clear)
 
 
 def immutable_response(content: bytes, content_type: str) -> HttpResponse:
-    """Bytes that never change."""
+    """Return a public response that caches may store for ever, because its content never changes."""
     return HttpResponse(content, headers={"Content-Type": content_type, "Cache-Control": IMMUTABLE} | ANY_ORIGIN)
 
 
 def _takes_gzip(accepted: str) -> bool:
-    """RFC 9110, 12.5.3: named, or covered by ``*``, and not with weight 0."""
+    """Return whether ``Accept-Encoding`` accepts gzip: by name or by ``*``, and not with weight 0 (RFC
+    9110 §12.5.3).
+    """
     weights = {}
     for part in accepted.lower().split(","):
         coding, _, weight = part.replace(" ", "").partition(";q=")

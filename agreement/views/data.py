@@ -1,6 +1,6 @@
-"""Editions for programs: JSON that ``schema.json`` describes, and the page's JSON-LD.
+"""Editions as JSON, which ``schema.json`` describes, and the JSON-LD of a page.
 
-The JSON has both texts, so it is the same bytes at the address of every language. The Kazakh address is canonical.
+The JSON contains both texts. Therefore the URLs of all languages return the same bytes. The Kazakh URL is canonical.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ Json = dict[str, Any]
 
 
 def json_view(view: Callable[..., Json]) -> Callable[..., Any]:
-    """Make a view that returns an object into one that answers in JSON; 404 is a problem (RFC 9457)."""
+    """Decorator: turn a view that returns a dict into a public page in JSON. ``Http404`` becomes a problem details
+    response (RFC 9457).
+    """
 
     @page()
     @wraps(view)
@@ -63,7 +65,7 @@ NOT_FOUND = "No such edition is public; editions.json of an agreement names thos
 
 @json_view
 def current(visit: Visit, slug: str) -> Json:
-    """The edition in force, as ``edition`` gives it; none before the first. 1 query."""
+    """The edition in force, in the form of :func:`edition`. Raises ``Http404`` if none is in force. 1 query."""
     timeline = visit.timeline(slug)
     in_force = timeline.in_force(visit.at)
     if in_force is None:
@@ -94,18 +96,20 @@ def edition(visit: Visit, slug: str, number: int) -> Json:
 
 @page()
 def schema(visit: Visit) -> HttpResponse:
-    """The JSON Schema (2020-12) of all these answers."""
+    """The JSON Schema (2020-12) of all JSON responses. No query."""
     return HttpResponse(SCHEMA, headers={"Content-Type": "application/schema+json"} | ANY_ORIGIN)
 
 
 def canonical_language() -> str:
-    """The language whose address stands for all of them: Kazakh, unless the site has no Kazakh pages."""
+    """Return the language whose URL is canonical: Kazakh; if the site has no Kazakh pages, Russian, or else the default
+    language of the site.
+    """
     known = dict(settings.LANGUAGES)
     return next((language for language in languages.LANGUAGES if language in known), settings.LANGUAGE_CODE)
 
 
 def _edition_facts(visit: Visit, displayed: DisplayedEdition) -> Json:
-    """What is known of an edition without reading its text."""
+    """Return the facts about an edition that do not need its body."""
     edition = displayed.edition
     slug, number, zone = edition.agreement.slug, edition.number, edition.agreement.time_zone
     until = displayed.successor.effective_from if displayed.successor and displayed.state != State.CANCELLED else None
@@ -167,12 +171,16 @@ def _clause(clause: clauses.Clause) -> Json:
 
 
 def _rfc3339(at: datetime | None, zone: str) -> str | None:
-    """RFC 3339 with the offset valid then in the agreement's zone: whole minutes, as no edition is older than 1991."""
+    """Return the moment in RFC 3339, with the UTC offset of the agreement's zone at that moment. The offset has whole
+    minutes, because no edition is older than 1991.
+    """
     return at.astimezone(ZoneInfo(zone)).isoformat() if at else None
 
 
 def json_ld(visit: Visit, displayed: DisplayedEdition) -> SafeString:
-    """The edition as a ``DigitalDocument`` of schema.org, fit to stand in a ``script`` element of type JSON-LD."""
+    """Return the edition as a ``DigitalDocument`` of schema.org, escaped for a ``script`` element of the type
+    ``application/ld+json``. No query.
+    """
     edition, language = displayed.edition, displayed.language
     slug, number, zone = edition.agreement.slug, edition.number, edition.agreement.time_zone
     address = visit.url("edition", slug, number)
@@ -200,6 +208,6 @@ def json_ld(visit: Visit, displayed: DisplayedEdition) -> SafeString:
         found["isBasedOn"] = visit.url("edition", slug, displayed.predecessor.number)
     if displayed.summary:
         found["abstract"] = displayed.summary
-    # As Django's json_script: nothing in it can end the element, or begin another.
+    # As in Django's json_script, nothing in it can end the script element.
     escapes = {ord(sign): f"\\u{ord(sign):04X}" for sign in "<>&\u2028\u2029"}
     return mark_safe(json.dumps(found, ensure_ascii=False).translate(escapes))  # noqa: S308

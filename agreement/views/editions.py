@@ -1,10 +1,11 @@
-"""The public pages of editions: read-only, the same for every visitor, right at the instant of the request.
+"""The public pages of editions. They only read, and they show the state at the instant of the request.
 
-They set no cookie, read no session and vary on neither, so any cache may store them. A page is revalidated at each
-request (``no-cache``, an ``ETag``); sealed bytes may be stored for ever. Languages are addresses.
+They set no cookie and read no session, so they are the same for every visitor and any cache may store them. A cache
+must revalidate a page for each request (``no-cache`` with an ``ETag``); sealed files may be stored for ever. Each
+language has its own URLs.
 
-A docstring states the queries of a page that the process does not remember, besides 1 query for the dates, which are
-remembered for a second. A remembered page costs no query.
+The queries in a docstring are those of a page that the process does not remember. In addition, 1 query reads the dates,
+which are remembered for a second. A remembered page makes no query.
 """
 
 from __future__ import annotations
@@ -31,15 +32,17 @@ from agreement.views import data, memento
 from agreement.views.base import Visit, alternates, page
 from agreement.views.cache import immutable_response
 
-#: How the changes are laid out: by the width of the window (``""``), or as the reader chose.
+#: The layouts of the changes: by the width of the window (``""``), or as the reader chose.
 LAYOUTS = ("", "inline", "columns")
-#: The words of a link to the same clause in the other language.
+#: The text of a link to the other language.
 COUNTERPART_LABELS = {"kk": "қазақша", "ru": "по-русски"}
 
 
 @page()
 def index(visit: Visit) -> HttpResponse:
-    """The site's agreements that have an edition in force, or one announced. 1 query."""
+    """The list of the agreements that have an edition in force or, if the site displays scheduled editions, an
+    announced one. 1 query.
+    """
     agreements = sorted(visit.timelines.agreements.values(), key=lambda timeline: timeline.slug)
     binding = [(timeline, edition) for timeline in agreements if (edition := timeline.in_force(visit.at))]
     if conf.get().SHOW_SCHEDULED:
@@ -54,9 +57,10 @@ def index(visit: Visit) -> HttpResponse:
 
 @page(headers=("Accept-Datetime",))
 def current(visit: Visit, slug: str) -> HttpResponse:
-    """The edition in force, with a word about the next one; or that word alone, before the first. 1–2 queries.
+    """The page of the edition in force, with an announcement of the next one. If none is in force yet, the page has
+    only the announcement. 1–2 queries.
 
-    With ``Accept-Datetime``, the way to the edition in force then.
+    A request with ``Accept-Datetime`` is redirected to the edition that was in force at that moment.
     """
     timeline = visit.timeline(slug)
     if answer := memento.negotiate(visit, timeline):
@@ -74,7 +78,7 @@ def current(visit: Visit, slug: str) -> HttpResponse:
 
 @page()
 def editions(visit: Visit, slug: str) -> HttpResponse:
-    """Every public edition of an agreement, the newest first. 1 query."""
+    """The list of all public editions of an agreement, the newest first. 1 query."""
     timeline = visit.timeline(slug)
     public = reversed(visit.public(timeline))
     displayed = visit.display_without_texts((timeline, edition) for edition in public)
@@ -83,7 +87,9 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
 
 @page("on")
 def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The permanent page of an edition; with ``?on=`` a date, and what took effect later on that day. 1 query."""
+    """The permanent page of an edition. With a date in ``?on=``, the page also states which editions took effect later
+    on that day. 1 query.
+    """
     timeline = visit.timeline(slug)
     dated = visit.edition(timeline, number)
     try:
@@ -96,12 +102,14 @@ def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
 
 @page("from", "to", "view")
 def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """What changed since the edition before, or since any other: ``?from=1``. 1 query."""
+    """The changes from the preceding edition, or from the one with the number in ``?from=``. 1 query. Raises
+    ``BadRequest`` for invalid parameters.
+    """
     timeline = visit.timeline(slug)
     since, view = visit.parameters.get("from"), visit.parameters.get("view", "")
     if view not in LAYOUTS:
         raise BadRequest("There is no such view of the changes.")
-    if "to" in visit.parameters:  # A form can't change an address's path.
+    if "to" in visit.parameters:  # A form can only send a query, not another path.
         chosen = visit.edition(timeline, _number(visit.parameters["to"]))
         query = f"?{urlencode({'from': _number(since)})}" if since else ""
         return HttpResponseRedirect(visit.path("changes", slug, chosen.number) + query)
@@ -127,7 +135,7 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
 
 @page()
 def bilingual(visit: Visit, slug: str) -> HttpResponse:
-    """The edition in force in both languages, clause by clause. 1 query."""
+    """The page of the edition in force in both languages, clause by clause. 1 query."""
     timeline = visit.timeline(slug)
     edition = timeline.in_force(visit.at)
     if edition is None:
@@ -137,23 +145,24 @@ def bilingual(visit: Visit, slug: str) -> HttpResponse:
 
 @page()
 def edition_bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """An edition in both languages, clause by clause. 1 query."""
+    """The page of an edition in both languages, clause by clause. 1 query."""
     timeline = visit.timeline(slug)
     return _bilingual(visit, timeline, visit.edition(timeline, number))
 
 
 @page()
 def body(visit: Visit, slug: str, number: int, language: str, media: str) -> HttpResponse:
-    """The sealed text in one language, the bytes ``body_sha256`` in the manifest is of. 1 query."""
+    """The sealed text in one language as a file. Its SHA-256 is the ``body_sha256`` in the manifest. 1 query."""
     found = _edition_row(visit, slug, number)
     return immutable_response(found.text(language).body.encode(), f"text/{media}; charset=utf-8")
 
 
 @page()
 def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
-    """The edition on paper (PDF) in one language, whatever that of the address; ``Http404`` without the extra. 1 query.
+    """The edition as a PDF in ``language``, which may differ from the language of the URL. 1 query.
 
-    Rendering takes about a second and is done one at a time. The file is remembered like a page. 503 after a long wait.
+    Raises ``Http404`` if the extra ``pdf`` is not installed or the text is too long. Rendering takes about a second,
+    and a process renders one file at a time. The response is 503 after a long wait. The file is remembered like a page.
     """
     timeline = visit.timeline(slug)
     dated = visit.edition(timeline, number)
@@ -177,7 +186,7 @@ def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResp
 
 @page()
 def manifest(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The bytes the edition's digest is of. 1 query."""
+    """The manifest as a file. Its SHA-256 is the digest of the edition. 1 query."""
     return immutable_response(_edition_row(visit, slug, number).manifest(), "application/json")
 
 
@@ -188,7 +197,7 @@ def _edition_row(visit: Visit, slug: str, number: int) -> Edition:
 
 
 def _number(text: str) -> int:
-    """The number of an edition as addresses have it. Raises ``BadRequest``."""
+    """Return the edition number in a query parameter. Raises ``BadRequest`` if it is not written as in a URL."""
     if not re.fullmatch("[1-9][0-9]{0,9}", text):
         raise BadRequest("That is no edition's number.")
     return int(text)
@@ -212,7 +221,9 @@ def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dic
 
 
 def _counterpart(visit: Visit, displayed: DisplayedEdition) -> dict[str, str]:
-    """The page of the text in the other language: this page in that language, or the bilingual one if it has none."""
+    """Return the link to the text in the other language: to this page in that language, or to the bilingual page if it
+    has the same URL in both.
+    """
     language = next(one for one in languages.LANGUAGES if one != displayed.language)
     found = {one.language: one.path for one in alternates(visit.request)}
     path = found.get(language) or visit.path(

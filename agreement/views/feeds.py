@@ -1,7 +1,8 @@
-"""The Atom feed (RFC 4287) of an agreement: one entry for each publication, in the language of the address.
+"""The Atom feed (RFC 4287) of an agreement: one entry for each public edition, in the language of the URL.
 
-An entry is updated once at most: when its edition is cancelled. Its id is made of the digest and the language, so it
-outlives a move of the site, and a reader of two languages gets both.
+An entry is updated at most once: when its edition is cancelled. The id of an entry is made of the digest and the
+language. Therefore it stays the same if the site moves, and a reader who subscribes to both languages gets both
+entries.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from agreement.models.succession import State
 from agreement.views.base import Visit, page
 from agreement.views.cache import ANY_ORIGIN
 
-# XML 1.0 has no way to write them; the seal refuses its other forbidden characters.
+# XML 1.0 does not allow these two characters. A sealed text contains none of the other characters that it forbids.
 _UNWRITABLE = re.compile("[\ufffe\uffff]")
 
 
 @page()
 def feed(visit: Visit, slug: str) -> HttpResponse:
-    """Every public edition, the newest first. 1 query."""
+    """The feed of all public editions, the newest first. 1 query."""
     timeline = visit.timeline(slug)
     displayed = visit.display_without_texts((timeline, edition) for edition in reversed(visit.public(timeline)))
     home = visit.url("current", slug)
@@ -58,18 +59,18 @@ def feed(visit: Visit, slug: str) -> HttpResponse:
 
 
 def entry_id(digest: str) -> str:
-    """The id of an edition's entry in the active language."""
+    """Return the id of an edition's entry in the active language, as a URN."""
     return uuid.uuid5(uuid.NAMESPACE_URL, f"sha256:{digest}/{active_language()}").urn
 
 
 def _public_since(displayed: DisplayedEdition) -> datetime | None:
-    """When the edition became public."""
+    """Return when the edition became public."""
     edition = displayed.edition
     return edition.published_at if conf.get().SHOW_SCHEDULED else edition.effective_from
 
 
 def _summary(displayed: DisplayedEdition) -> str:
-    """HTML that stays the same whatever the day, unless the edition is cancelled."""
+    """Return the HTML of an entry. It does not depend on the date; it changes only if the edition is cancelled."""
     when = _("Effective from: %(effective)s.") % {"effective": displayed.effective}
     return format_html(
         '<p>{}</p>\n<div lang="{}">{}</div>\n<p>SHA-256: <code>{}</code></p>',

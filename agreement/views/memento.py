@@ -1,7 +1,8 @@
-"""Point in time: which edition was in force then, for people (``…/at/2026-03-01/``) and for archives (RFC 7089).
+"""Finds the edition that was in force at a point in time: for people (``…/at/2026-03-01/``) and by Memento (RFC 7089).
 
-The address of the edition in force is the *original resource* and its own *TimeGate* (pattern 1.1, 302); the permanent
-pages of the editions that took effect are its *mementos*. Each language has addresses, and so mementos, of its own.
+The page of the edition in force is the *original resource* and its own *TimeGate* (RFC 7089 §4.1.1, pattern 1.1 with a
+302 redirect). The permanent pages of the editions that took effect are its *mementos*. Each language has its own URLs,
+and therefore its own mementos.
 """
 
 from __future__ import annotations
@@ -33,21 +34,23 @@ _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} [1-9]\d{3} \d\d:\d\d
 
 
 class UnreadableInstant(ValueError):
-    """A value that is neither a date nor an instant. Its text says so in the language of the page."""
+    """The value is neither a date nor an instant. The message states this in the language of the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaterEdition:
-    """An edition that takes effect later on the requested day."""
+    """An edition that takes effect later on the requested day, with a sentence that states it."""
 
     number: int
     sentence: str
 
 
 def parse_when(text: str) -> date | datetime:
-    """A date, or an instant in UTC, in any form of ISO 8601 that names a day. Raises :class:`UnreadableInstant`.
+    """Parse a date, or an instant with a UTC offset, in any form of ISO 8601 that names a day. Return a date, or an
+    instant in UTC.
 
-    Digits beyond the microsecond are cut off: editions take effect at whole microseconds, so none begins between.
+    Digits after the microsecond are cut off, because editions take effect at whole microseconds. Raises
+    :class:`UnreadableInstant`.
     """
     match = _ISO.fullmatch(text)
     if match and match["time"] and not match["offset"]:
@@ -64,7 +67,7 @@ def parse_when(text: str) -> date | datetime:
 
 
 def parse_day(text: str) -> date:
-    """A date in any form of ISO 8601. Raises :class:`UnreadableInstant`."""
+    """Parse a date in any form of ISO 8601. Raises :class:`UnreadableInstant`."""
     day = parse_when(text)
     if isinstance(day, datetime):
         raise UnreadableInstant(_("This is neither a date nor a moment as ISO 8601 writes them."))
@@ -73,10 +76,11 @@ def parse_day(text: str) -> date:
 
 @page()
 def at(visit: Visit, slug: str, when: str) -> HttpResponse:
-    """A redirect to the permanent page of the edition in force then. No query.
+    """Redirect to the permanent page of the edition that was in force at that moment. No query.
 
-    A date means its first instant in the zone of the agreement, and that page says what changed later on that day. No
-    cache stores the redirect: a future instant may get another edition, a past one another host or address.
+    A date means its first instant in the time zone of the agreement. The page then states which editions took effect
+    later on that day. Caches do not store the redirect: another edition may be published for a future instant, and the
+    site may move to another host or path. The response is 400 for an invalid value, and 404 if no edition was in force.
     """
     timeline = visit.timeline(slug)
     try:
@@ -92,9 +96,8 @@ def at(visit: Visit, slug: str, when: str) -> HttpResponse:
 
 
 def later_editions(visit: Visit, timeline: Timeline, edition: EditionDates) -> list[LaterEdition]:
-    """The editions that take effect later on the day in ``?on=``, if this edition was in force when the day began.
-
-    Raises :class:`UnreadableInstant`.
+    """Return the editions that take effect later on the day in ``?on=``, if ``edition`` was in force when that day
+    began; else an empty list. Raises :class:`UnreadableInstant`.
     """
     if not (text := visit.parameters.get("on", "")):
         return []
@@ -122,9 +125,10 @@ def later_editions(visit: Visit, timeline: Timeline, edition: EditionDates) -> l
 
 
 def negotiate(visit: Visit, timeline: Timeline) -> HttpResponse | None:
-    """The TimeGate's answer to ``Accept-Datetime``; ``None`` without that header, or if nothing took effect yet.
+    """Return the TimeGate's response to ``Accept-Datetime``: a redirect to a memento, or 400 for an invalid date.
+    Return ``None`` without that header, or if no edition has taken effect yet.
 
-    An instant before the first memento leads to the first, one after the last to the last.
+    A moment before the first memento leads to the first one, and a moment after the last to the last one.
     """
     text = visit.parameters.get("Accept-Datetime")
     if text is None:
@@ -144,18 +148,22 @@ def negotiate(visit: Visit, timeline: Timeline) -> HttpResponse | None:
 
 
 def mementos(visit: Visit, timeline: Timeline) -> list[EditionDates]:
-    """The editions that took effect, in that order: neither announced nor cancelled ones."""
+    """Return the editions that have taken effect, in the order of their effect. Announced and cancelled editions are
+    not among them.
+    """
     return [edition for edition in _public(visit, timeline) if edition.effective_from <= visit.at]
 
 
 def memento_datetime(edition: EditionDates) -> str:
-    """``Memento-Datetime``: the first whole second at which the edition was in force."""
+    """Return the value of ``Memento-Datetime``: the first whole second at which the edition was in force."""
     at = edition.effective_from
     return http_date((at + timedelta(microseconds=-at.microsecond % 1_000_000)).timestamp())
 
 
 def add_headers(response: HttpResponse, visit: Visit, timeline: Timeline, edition: EditionDates | None) -> HttpResponse:
-    """Add ``Link`` and ``Memento-Datetime`` to the page of a memento, or, with ``None``, of the original resource."""
+    """Add ``Link`` and ``Memento-Datetime`` to the page of an edition that is a memento. With ``edition=None`` the page
+    is the original resource, which gets only ``Link``. Return the same response.
+    """
     if response.status_code == 200 and (edition is None or edition in mementos(visit, timeline)):
         response.headers["Link"] = link_header(visit, timeline, edition)
         if edition:
@@ -164,7 +172,9 @@ def add_headers(response: HttpResponse, visit: Visit, timeline: Timeline, editio
 
 
 def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> str:
-    """The value of ``Link``: original, TimeGate, TimeMap, the first and last memento, the neighbours of ``near``."""
+    """Return the value of the ``Link`` header: the original resource with its TimeGate and TimeMap, the first and the
+    last memento, ``near``, and the mementos before and after it.
+    """
     known = mementos(visit, timeline)
     relations: dict[int, list[str]] = defaultdict(list)
     if known:
@@ -187,7 +197,7 @@ def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> 
 
 @page()
 def timemap(visit: Visit, slug: str) -> HttpResponse:
-    """Every memento with its moment, as ``application/link-format`` (RFC 6690). No query."""
+    """The TimeMap: the list of all mementos with their moments, as ``application/link-format`` (RFC 6690). No query."""
     timeline = visit.timeline(slug)
     known = mementos(visit, timeline)
     span = {"from": memento_datetime(known[0]), "until": memento_datetime(known[-1])} if known else {}
@@ -218,11 +228,14 @@ def _public(visit: Visit, timeline: Timeline) -> list[EditionDates]:
 
 
 def _last(editions: list[EditionDates], moment: datetime) -> EditionDates | None:
-    """The last of these editions, which are in order of effect, to take effect by that moment."""
+    """Return the last of these editions that took effect by that moment, or ``None``. They are in the order of their
+    effect.
+    """
     return next((edition for edition in reversed(editions) if edition.effective_from <= moment), None)
 
 
 def refuse_unreadable(visit: Visit, error: UnreadableInstant) -> HttpResponse:
+    """Return the 400 page for a value that is neither a date nor an instant."""
     hint = _("Write it as %(moment)s, or the date alone: %(date)s.")
     shapes = {"moment": "2026-03-01T09:00:00+05:00", "date": "2026-03-01"}
     sentences = [str(error)] if "Accept-Datetime" in visit.parameters else [str(error), hint % shapes]
@@ -230,7 +243,7 @@ def refuse_unreadable(visit: Visit, error: UnreadableInstant) -> HttpResponse:
 
 
 def _before_the_first(visit: Visit, timeline: Timeline) -> HttpResponse:
-    """404, with the first edition and since when it is in force. 1 query."""
+    """Return a 404 page that names the first edition and states since when it is in force. At most 1 query."""
     public = _public(visit, timeline)
     heading = _("No edition was in force then")
     if not public:

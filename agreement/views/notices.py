@@ -1,4 +1,4 @@
-"""The notices to a signed-in user, and what changed since the edition that they accepted."""
+"""The page with the notices to a signed-in user, and the changes since the edition that they accepted."""
 
 from __future__ import annotations
 
@@ -28,20 +28,22 @@ class DisplayedNotice:
     displayed: DisplayedEdition
     at: str
     base_number: int | None = None
-    """The number of the edition that this user accepted, if it is an earlier one."""
+    """The number of the last edition that this user accepted, if it is an earlier one."""
     changes: Comparison | None = None
-    """The changes from that edition to this one. Only the latest notice of an agreement has them, as it covers all."""
+    """The changes from the accepted edition to this one. Only the latest notice of an agreement has them."""
 
     @property
     def is_new(self) -> bool:
-        """Has the user not opened it before?"""
+        """Whether the user opens the notice for the first time."""
         return getattr(self.notice, "read_at", None) is None
 
 
 @account_page("GET", "HEAD")
 def notices(visit: Visit) -> HttpResponse:
-    """The notices to this user, the latest first. Opening the page marks them as read. 3 queries, 2 for each agreement
-    that changed, and 1 if any notice is new.
+    """The page with the latest ``USER_PAGE_NOTICES`` notices to this user, the latest first. Opening the page marks
+    them as read.
+
+    3 queries, 2 for each agreement with changes, and 1 if a notice is new.
     """
     user = cast(AbstractBaseUser, visit.request.user)
     accepted, displayed, explained = user_acceptances(visit), [], set()
@@ -65,13 +67,15 @@ def notices(visit: Visit) -> HttpResponse:
             )
         )
     response = visit.render("agreement/account/notices.html", {"notices": displayed})
-    if requests.is_use(visit.request):  # Nobody has read a page that the browser fetched in advance.
+    if requests.is_use(visit.request):  # Not if the browser only prefetches the page.
         Notice.objects.mark_read(user, [one.notice for one in displayed if one.is_new], at=visit.at)
     return response
 
 
 def _changes(visit: Visit, timeline: Timeline, old: int, new: int) -> Comparison:
-    """The changes between the editions of those keys. 1 query, and what the redline costs."""
+    """Return the changes between the editions with these keys. 1 query, and those of the redline when
+    it is displayed.
+    """
     editions = Edition.objects.select_related("agreement").in_bulk([old, new])
     before, after = (DisplayedEdition.from_timeline(editions[key], timeline, visit.at) for key in (old, new))
     return Comparison(replace(before, language=after.language), after)

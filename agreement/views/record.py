@@ -1,4 +1,6 @@
-"""The record of a signed-in user: what they accepted, consented to and withdrew, and the notices sent to them."""
+"""The page with the record of a signed-in user: what they accepted, consented to and withdrew, and the
+notices to them.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,13 @@ Entry = TypeVar("Entry")
 
 @account_page("GET", "HEAD")
 def record(visit: Visit) -> HttpResponse:
+    """The page with the record of this user."""
     return record_page(visit)
 
 
 def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
-    """The record, the latest entries first. ``stale_wording``: the page states that a consent was not recorded because
-    its words had changed.
+    """Return the page with the record, the latest entries first. With ``stale_wording`` the page states that a consent
+    was not recorded, because its words had changed.
     """
     acceptances, more_acceptances = _acceptances(visit)
     given, more_consents = _consents(visit)
@@ -53,7 +56,7 @@ def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
 
 
 def _acceptances(visit: Visit) -> tuple[list[DisplayedAcceptance], bool]:
-    """Each with the changes since the acceptance before it. 1 query."""
+    """Return the acceptances, each with the changes since the one before it, and whether there are more. 1 query."""
     rows = Acceptance.objects.filter(user=visit.request.user.pk).select_related("edition__agreement")
     latest, more = _latest(rows.defer(*text_columns("edition")).order_by("-at", "-pk"))
     displayed: list[DisplayedAcceptance] = []
@@ -70,14 +73,18 @@ def _acceptances(visit: Visit) -> tuple[list[DisplayedAcceptance], bool]:
 
 
 def _consents(visit: Visit) -> tuple[list[tuple[Consent, str, str]], bool]:
-    """Each consent with the moments when it was given and withdrawn, in words. 1 query."""
+    """Return the consents, each with phrases for when it was given and withdrawn, and whether there
+    are more. 1 query.
+    """
     rows, more = _latest(Consent.objects.filter(user=visit.request.user.pk).order_by("-pk"))
     zone = conf.time_zone()
     return [(row, _in_words(row.given_at, zone), _in_words(row.withdrawn_at, zone)) for row in rows], more
 
 
 def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]:
-    """Each withdrawal with the moments of its registration and its effect, in words. 1 query."""
+    """Return the withdrawals, each with phrases for when it was registered and took effect, and whether there are more.
+    1 query.
+    """
     withdrawals = Withdrawal.objects.filter(user=visit.request.user.pk).select_related("agreement")
     rows, more = _latest(withdrawals.order_by("-pk"))
     zones = ((row, row.agreement.time_zone) for row in rows)
@@ -85,7 +92,9 @@ def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]
 
 
 def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str]], bool]:
-    """Each delivery to this user with its edition and the moment of its outcome, in words. 1 query."""
+    """Return the deliveries, each with its edition and a phrase for the moment of its outcome, and whether there are
+    more. 1 query.
+    """
     rows = Delivery.objects.filter(user=visit.request.user.pk).exclude(outcome=DeliveryOutcome.WAITING)
     rows = rows.select_related("notice__edition__agreement").defer(*text_columns("notice__edition"))
     latest, more = _latest(rows.order_by("-outcome_at"))
@@ -101,7 +110,7 @@ def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str]]
 
 
 def _latest(rows: Iterable[Entry]) -> tuple[list[Entry], bool]:
-    """The entries that the record displays, and whether there are more."""
+    """Return the first ``MAX_ENTRIES`` rows, and whether there are more. 1 query."""
     found = list(islice(rows, MAX_ENTRIES + 1))
     return found[:MAX_ENTRIES], len(found) > MAX_ENTRIES
 

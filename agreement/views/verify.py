@@ -1,8 +1,8 @@
 """The page that recognises the edition of a text, a file or a digest.
 
-A text does not have to leave the reader's computer: with JavaScript only its SHA-256 does. Without JavaScript the text
-is posted and hashed, and the answer is a redirect to this page with the SHA-256 in its address. Nothing is stored. The
-log of a web server can contain the digest, from which no text can be restored.
+With JavaScript, only the SHA-256 of the text is sent to the site. Without JavaScript the text is posted and hashed, and
+the response is a redirect to this page with the SHA-256 in its URL. Nothing is stored. The log of a web server may
+contain the digest, from which no text can be restored.
 """
 
 from __future__ import annotations
@@ -32,33 +32,39 @@ from agreement.text import languages, source
 from agreement.views.base import Visit, page
 
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
-#: The most that the form adds to the text, in bytes.
+#: How many bytes a posted form may have in addition to the text.
 FORM_OVERHEAD = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class HashedText:
-    """The source of a SHA-256: the text of the edition in that language, or its manifest if the language is ``""``."""
+    """The text that has a certain SHA-256: that of an edition in one language, or its manifest if the language is
+    ``""``.
+    """
 
     edition: str
     """The digest of the edition."""
     language: str
     trimmed: bool = False
-    """Is it the SHA-256 of the text without the line breaks at its end? They are easily lost in copying."""
+    """Whether the SHA-256 is that of the text without the line breaks at its end, which are easily
+    lost when copying.
+    """
 
 
 class DigestIndex:
-    """From a SHA-256 to the texts that have it, for all sealed editions. A process reads each edition once."""
+    """Finds the texts of sealed editions by their SHA-256. A process reads each edition once."""
 
     def __init__(self) -> None:
         self._known: dict[str, list[tuple[str, HashedText]]] = {}
         self._lock = Lock()
 
     def find(self, digest: str, timelines: Timelines) -> list[HashedText]:
-        """The texts with that SHA-256; several editions may have the same text. 1 query if an edition is new here."""
+        """Return the texts with that SHA-256. There may be several, because editions may have the same text. 1 query if
+        an edition was not read yet.
+        """
         editions = [edition for timeline in timelines.agreements.values() for edition in timeline.editions]
         with self._lock:
-            # Inside a transaction nothing may be remembered: it may be rolled back.
+            # Inside a transaction nothing is remembered, because it may be rolled back.
             known = self._known if may_remember() else {}
             unread = [edition.pk for edition in editions if edition.digest not in known]
             if unread:
@@ -69,6 +75,7 @@ class DigestIndex:
         return [found for sha256, found in pairs if sha256 == digest]
 
     def clear(self) -> None:
+        """Forget all texts. They are read again when they are needed."""
         with self._lock:
             self._known.clear()
 
@@ -87,13 +94,14 @@ memory.register(__name__, _index.clear)
 
 @dataclass(frozen=True, slots=True)
 class RecognisedEdition:
-    """A recognised edition, and which of its texts was recognised."""
+    """A recognised edition, with the text of it that was recognised."""
 
     displayed: DisplayedEdition
     hashed: HashedText
 
     @property
     def sentence(self) -> str:
+        """A sentence that states which text of which edition was recognised."""
         number = {"number": self.displayed.edition.number}
         return {
             "kk": _("This is the Kazakh text of edition %(number)s."),
@@ -105,13 +113,15 @@ class RecognisedEdition:
 @csrf_exempt
 @transaction.non_atomic_requests
 def verify(request: HttpRequest) -> HttpResponseBase:
-    """The form, and the answer to ``?sha256=``. A posted text is redirected to such an address."""
+    """The page with the form, and with the result for ``?sha256=``. A POST is redirected to such a URL."""
     return redirect_posted_text(request) if request.method == "POST" else answer(request)
 
 
 @page("sha256")
 def answer(visit: Visit) -> HttpResponse:
-    """200 and what is recognised, 404 if nothing is, 400 for a value that is no SHA-256. 1 query for each answer."""
+    """The page with the form, or with the recognised editions: 200 if there are any, 404 if there are none, 400 if the
+    value is not a SHA-256. 1 query for each recognised edition.
+    """
     if "sha256" not in visit.parameters:
         return visit.render("agreement/pages/verify.html", {"max_bytes": source.MAX_BYTES})
     digest = visit.parameters["sha256"].strip().lower()
@@ -131,22 +141,24 @@ def answer(visit: Visit) -> HttpResponse:
 
 
 def redirect_posted_text(request: HttpRequest) -> HttpResponse:
-    """A redirect (303) to the answer. It writes nothing, so it needs no CSRF token."""
+    """Return a redirect (303) to the result for the posted text, or a page with 400 or 413. Nothing is written, so no
+    CSRF token is needed.
+    """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
-        # Before a byte is read: too long a text is stored neither in memory nor on a disk.
+        # This is checked before the body is read, so that a text that is too long is never stored.
         if int(request.META.get("CONTENT_LENGTH") or 0) > source.MAX_BYTES + FORM_OVERHEAD:
             raise RequestDataTooBig
-        with suppress(AttributeError):  # Some middleware has read the body before.
+        with suppress(AttributeError):  # A middleware may have read the body already.
             request.upload_handlers = [MemoryUploadHandler(request)]
         file = request.FILES.get("file")
         content = file.read() if file else request.POST.get("text", "").encode()
         text = source.decode(content, "text")
     except RequestDataTooBig:
         return _refuse(visit, _("The text is too long."), 413)
-    except (source.SourceError, SuspiciousOperation, BadRequest, LookupError, ValueError):  # Or in no charset at all.
+    except (source.SourceError, SuspiciousOperation, BadRequest, LookupError, ValueError):  # Also: an unknown charset.
         return _refuse(visit, _("That is no text: it is empty, or not UTF-8."), 400)
-    # People post a digest as often as a text. sha256sum prints the name of the file after it.
+    # People also post a digest. The program sha256sum prints the name of the file after it.
     words = text.lower().split(maxsplit=1)
     digest = words[0] if len(text) < 400 and SHA256_PATTERN.fullmatch(words[0]) else manifest.sha256(text)
     address = f"{visit.path('verify')}?sha256={digest}"
@@ -154,7 +166,7 @@ def redirect_posted_text(request: HttpRequest) -> HttpResponse:
 
 
 class MemoryUploadHandler(MemoryFileUploadHandler):
-    """Stores a posted file in memory, never on a disk, whatever the site's limit for memory is."""
+    """Stores a posted file in memory and never on a disk, regardless of the site's ``FILE_UPLOAD_MAX_MEMORY_SIZE``."""
 
     def handle_raw_input(self, *args: Any, **kwargs: Any) -> None:
         self.activated = True

@@ -1,4 +1,4 @@
-"""Pages on which a signed-in user withdraws consent, sees its effect, and downloads their evidence."""
+"""The pages on which signed-in users withdraw consent, read the effect, and download their evidence."""
 
 from __future__ import annotations
 
@@ -28,21 +28,23 @@ from agreement.views.record import record_page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementEffect:
-    """An agreement, and the withdrawal that suspended or ended it for this user."""
+    """An agreement, with the withdrawal that suspended or ended it for this user, or ``None``."""
 
     displayed: DisplayedEdition
     withdrawal: Withdrawal | None
 
     @property
     def withdrawn_at(self) -> str:
-        """When the withdrawal took effect, in words of the page's language."""
+        """When the withdrawal took effect, as a phrase in the language of the page; ``""`` if there is none."""
         at = self.withdrawal and self.withdrawal.effective_at
         return dates.instant(at, active_language(), self.displayed.edition.agreement.time_zone) if at else ""
 
 
 @account_page("GET", "HEAD", "POST")
 def withdraw(visit: Visit) -> HttpResponse:
-    """The effect of withdrawals on each agreement, the replies to this user, and the form, if the site has one."""
+    """The page with the effect of withdrawals on each agreement, the replies to this user, and the form for a
+    withdrawal, if the setting ``FILE_WITHDRAWALS`` is set. A POST registers a withdrawal. Raises ``BadRequest``.
+    """
     outcome = conf.get().FILE_WITHDRAWALS
     user = visit.request.user
     if visit.request.method == "POST":
@@ -69,7 +71,9 @@ def withdraw(visit: Visit) -> HttpResponse:
 
 
 def _register(visit: Visit, outcome: str) -> None:
-    """Register the withdrawal that the form states. Nothing changes if the user has withdrawn before."""
+    """Register the withdrawal that the form states. Nothing is registered if a withdrawal is in effect already. Raises
+    ``BadRequest``.
+    """
     timeline = visit.timelines.agreements.get(visit.request.POST.get("agreement", ""))
     if timeline is None or visit.request.POST.get("confirm") != "yes":
         raise BadRequest("agreement must name one, and confirm must be yes.")
@@ -90,13 +94,15 @@ def _register(visit: Visit, outcome: str) -> None:
 
 @account_page("POST")
 def consent(visit: Visit) -> HttpResponse:
-    """Give a consent to data in the words of the posted digest, or withdraw it. Nothing else changes."""
+    """Record or withdraw a consent to the processing of data. The posted digest identifies the displayed words. If the
+    site's words have changed, nothing is recorded, and the response is 409 with the record. Raises ``BadRequest``.
+    """
     posted, user = visit.request.POST, visit.request.user
     name, decision = posted.get("purpose", ""), posted.get("decision")
     if decision not in {"give", "withdraw"}:
         raise BadRequest("decision must be give or withdraw.")
     if decision == "withdraw":
-        if "\x00" in name:  # PostgreSQL refuses a query with it.
+        if "\x00" in name:  # PostgreSQL does not accept NUL in a query.
             raise BadRequest("purpose must name one.")
         consents.withdraw(user, name)
     else:
@@ -111,7 +117,9 @@ def consent(visit: Visit) -> HttpResponse:
 
 @account_page("GET")
 def evidence_mine(visit: Visit) -> HttpResponseBase:
-    """The user's evidence, as an officer could export it now. Without any, a redirect to the record, which says so."""
+    """A download of the evidence about this user, with the same content that an officer would export now. If there is
+    none, redirect to the record, which states this.
+    """
     user = visit.request.user
     try:
         return bundle_response(partial(export_user, user.pk, at=visit.at, by=user), filename="evidence.zip")

@@ -1,1 +1,1 @@
-"""Acceptances at the desk: ``register`` lists them, ``reports`` who has not accepted, ``evidence`` exports proof."""
+"""The admin of acceptances: ``register`` lists them, ``reports`` counts them, and ``evidence`` exports evidence."""

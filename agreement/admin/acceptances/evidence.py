@@ -1,4 +1,6 @@
-"""The export of evidence about a user, deleted or not, or about an edition: a ZIP. Every export is logged."""
+"""The page that exports evidence about a user, whose account may be deleted, or about an edition. Every export is
+logged.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from agreement.models import Edition
 
 
 class EvidenceForm(forms.Form):
-    """About which user or edition, and as of when."""
+    """The form that asks for a user or an edition, and for the instant of the export."""
 
     user = forms.CharField(
         label=_("user"),
@@ -54,7 +56,7 @@ class EvidenceForm(forms.Form):
 
 
 class EvidenceView(AdminView):
-    """``…/evidence/``: asks about whom or what, and answers with the file."""
+    """``…/evidence/``: the form, and on POST the ZIP file."""
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         _require_permission(request)
@@ -78,7 +80,9 @@ def _require_permission(request: HttpRequest) -> None:
 
 
 def _export(request: HttpRequest, form: EvidenceForm) -> HttpResponseBase | None:
-    """The ZIP; ``None`` if there is no evidence, and then the form says so."""
+    """Return the ZIP file as a download; ``None`` if there is no evidence, and then the form has an error that states
+    so.
+    """
     user, edition, at = (form.cleaned_data[name] for name in ("user", "edition", "at"))
     try:
         if edition:

@@ -1,6 +1,6 @@
-"""The register of acceptances, for privacy officers.
+"""The admin of acceptances, for privacy officers.
 
-They record acceptances on paper, and change none. Every view is logged.
+Officers can record acceptances that were given on paper or orally. They can't change any. Every view is logged.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Edition, St
 from agreement.models.audit import AuditAction, name_of
 from agreement.text.languages import LANGUAGES
 
-#: What an officer writes about an acceptance on paper.
+#: The fields that an officer fills in.
 PAPER_FIELDS = ("user", "edition", "language", "reason")
 
 
 class OnBehalfForm(AdminForm):
-    """The acceptance of an edition in force by a user who accepted on paper, or orally; an officer records it."""
+    """The form with which an officer records that a user accepted an edition in force on paper or orally."""
 
     class Meta:
         model = Acceptance
@@ -52,7 +52,7 @@ class OnBehalfForm(AdminForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "edition" not in self.fields:  # The page displays an acceptance.
+        if "edition" not in self.fields:  # The page only displays an acceptance.
             return
         edition = cast("forms.ModelChoiceField[Edition]", self.fields["edition"])
         edition.queryset = Edition.objects.in_force().select_related("agreement").without_texts("body", "summary")
@@ -125,7 +125,9 @@ class AcceptanceAdmin(
         return f"{row}, {self.when(row)}"
 
     def save_model(self, request: HttpRequest, obj: Acceptance, form: OnBehalfForm, change: object) -> None:
-        """Record it as every acceptance is recorded, with an entry in the log about the officer."""
+        """Record the acceptance, and log it as an act of the officer. Raises :class:`AlreadyRecorded` and
+        ``StaleEditionError``.
+        """
         row = Acceptance.objects.record(
             **{name: form.cleaned_data[name] for name in PAPER_FIELDS},
             digest=form.cleaned_data["edition"].digest,
@@ -137,7 +139,7 @@ class AcceptanceAdmin(
         AuditEntry.objects.log(AuditAction.ACCEPTED, on=row, by=request.user, note=row.reason)
         copy_row(row, obj)
 
-    # What the list and the page display.
+    # The columns of the list and of the page.
 
     @admin.display(description=_("edition"))
     def about(self, acceptance: Acceptance) -> str:

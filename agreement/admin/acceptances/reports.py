@@ -1,4 +1,4 @@
-"""The reports of who has accepted an edition and who has not, for privacy officers. Every view and export is logged."""
+"""The reports on how many users have accepted an edition, and who has not. Every view and export is logged."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from agreement.models.audit import AuditAction
 from agreement.notices.audience import count_by_language
 from agreement.text import languages
 
-#: How many users the CSV file reads at once: this bounds its memory.
+#: How many users the export reads at once, so that a large file does not fill the memory.
 USERS_PER_CHUNK = 10_000
-#: The languages by which the users who have not accepted are counted: those of notices to them.
+#: The languages by which the users who have not accepted are counted. They are the languages of their notices.
 AUDIENCE_LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian")), ("mul", _("not known"))]
 
 
 class OfficerView(AdminView):
-    """A page about the users who have not accepted, for users who may view acceptances."""
+    """The base class of the reports. Raises ``PermissionDenied`` for users who may not view acceptances."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not self.model_admin.has_view_permission(request):
@@ -42,7 +42,7 @@ class OfficerView(AdminView):
 
 
 class ReportIndexView(OfficerView):
-    """``…/report/``: the editions that have a report."""
+    """``…/report/``: the list of the editions that have a report."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         editions = Edition.objects.published().binding().select_related("agreement").without_texts("body", "summary")
@@ -53,7 +53,7 @@ class ReportView(OfficerView):
     """``…/report/<id>/``: how many users accepted an edition, by month, kind and language, and how many did not."""
 
     def get(self, request: HttpRequest, key: int) -> HttpResponse:
-        """4 queries."""
+        """Return the report. 6 queries, one of which writes the audit entry."""
         edition, counting = _edition(key)
         AuditEntry.objects.log(AuditAction.VIEWED, on=edition, by=request.user, note="report")
         users = conf.audience()
@@ -74,9 +74,9 @@ class ReportView(OfficerView):
 
 
 class CsvView(OfficerView):
-    """``…/report/<id>/not-accepted.csv``: the users who have not accepted an edition, sent while it is written.
+    """``…/report/<id>/not-accepted.csv``: the users who have not accepted an edition, as a streamed file.
 
-    ``?language=`` selects those of one language.
+    ``?language=`` selects the users of one language (``kk``, ``ru``, ``mul``). Raises ``BadRequest`` for others.
     """
 
     def get(self, request: HttpRequest, key: int) -> StreamingHttpResponse:
@@ -94,9 +94,9 @@ class CsvView(OfficerView):
 
 
 def _edition(key: int) -> tuple[Edition, list[int]]:
-    """The edition with that key, and the keys of the editions whose acceptance counts for it.
+    """Return the edition with that key, and the keys of the editions whose acceptance counts for it.
 
-    Raises ``Http404`` for a draft and for a cancelled edition.
+    Raises ``Http404`` for a draft, for a cancelled edition, and for an unknown key. 1 query.
     """
     for timeline in current_timelines().agreements.values():
         for dated in timeline.binding:
@@ -109,15 +109,15 @@ def _edition(key: int) -> tuple[Edition, list[int]]:
 
 
 def csv_lines(counting: list[int], only: str = "") -> Iterator[bytes]:
-    """The file of the users who accepted none of these editions, in chunks; ``only``: those of one language."""
+    """Yield the CSV file of the users who accepted none of these editions, in chunks. ``only`` selects one language."""
     users = get_user_model()
     language = conf.user_language()
     names = ["pk", users.USERNAME_FIELD] + ["agreement_language"] * (language is not None)
     rows = Acceptance.objects.users_without(conf.audience(), counting).order_by("pk")
     rows = rows.annotate(agreement_language=language) if language is not None else rows
-    # Without this mark, a spreadsheet reads the file in the encoding of its own machine.
+    # Without this mark, a spreadsheet program does not read the file as UTF-8.
     yield BOM_UTF8
-    # One query, read as the file is written: a query for each chunk would join every acceptance again.
+    # One query, which is read while the file is written. A query for each chunk would join all acceptances each time.
     found: Iterator[Any] = rows.values_list(*names).iterator(chunk_size=USERS_PER_CHUNK)
     if only:
         found = (row for row in found if languages.notice_language(row[2] if len(row) > 2 else "") == only)

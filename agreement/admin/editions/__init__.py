@@ -1,6 +1,7 @@
-"""The pages of editions at the desk: how a draft begins, is written, compared, previewed, published and cancelled.
+"""The admin of editions: the pages on which a draft is started, written, compared, previewed, published and cancelled.
 
-``change`` registers the admin. Each other page is a view that is given this admin: ``start``, ``draft``, ``compare``,
-``revisions``, ``preview``, ``publish``. They use ``fields`` (what an author writes), ``page`` (what the views share),
-``forecast`` and ``accepted_chart``.
+``change`` registers the admin class. The other pages are views with the attribute ``model_admin``: ``start``,
+``draft``, ``compare``, ``preview`` and ``publish``; ``revisions`` restricts the pages of django-reversion. They use
+``fields`` (the fields that an author writes), ``page`` (code that the views share), ``forecast`` and
+``accepted_chart``.
 """

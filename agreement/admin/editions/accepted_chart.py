@@ -1,4 +1,4 @@
-"""How many users accepted an edition over time: a chart, and the same as a table."""
+"""The chart of how many users accepted an edition over time. The page displays the numbers as a table too."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from agreement.conf import active_language
 from agreement.models import Acceptance, Edition
 from agreement.text import dates
 
-#: How many acceptances of an edition the chart counts at most, the earliest first.
+#: The chart counts at most this many acceptances of an edition, the earliest ones.
 MAX_ACCEPTANCES = 100_000
-#: How many bars the chart has at most. A bar is a day; for a longer time a week, and then a month.
+#: The largest number of bars. A bar stands for a day; for longer periods it stands for a week or a month.
 MAX_BARS = 62
-#: The size of the chart, in units of its own.
+#: The size of the chart in SVG units.
 WIDTH, HEIGHT = 620, 120
 
 
 class _Hour(Func):
-    """A function of SQLite. Django's ``TruncHour`` calls Python for each row."""
+    """Truncates a moment to the hour by a function of SQLite. Django's ``TruncHour`` is slow there, because it calls
+    Python for each row.
+    """
 
     template = "strftime('%%%%Y-%%%%m-%%%%d %%%%H', %(expressions)s)"
     output_field = models.CharField()
@@ -33,7 +35,9 @@ class _Hour(Func):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartBar:
-    """A day, week or month: its first day in words, how many acceptances, and its place in the chart."""
+    """The bar of a day, week or month: its first day as a phrase, the number of acceptances, and its place in the
+    chart.
+    """
 
     day: str
     count: int
@@ -45,7 +49,7 @@ class ChartBar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceChart:
-    """The bars from the first acceptance to the last. ``complete``: no acceptance is left out."""
+    """The bars from the first acceptance to the last. ``complete`` states whether all acceptances are counted."""
 
     title: str
     bars: list[ChartBar]
@@ -56,9 +60,10 @@ class AcceptanceChart:
 
 
 def acceptance_chart(edition: Edition) -> AcceptanceChart | None:
-    """The acceptances of an edition by day in the agreement's zone; ``None`` if there are none.
+    """Return the chart of the acceptances of an edition, by day in the time zone of the agreement; ``None`` if there
+    are none.
 
-    2 queries of one range of an index, of at most ``MAX_ACCEPTANCES`` entries.
+    2 queries, each of which reads at most ``MAX_ACCEPTANCES`` entries of an index.
     """
     rows = Acceptance.objects.filter(edition=edition.pk)
     last = rows.order_by("at").values_list("at", flat=True)[MAX_ACCEPTANCES - 1 : MAX_ACCEPTANCES].first()
@@ -76,7 +81,7 @@ def acceptance_chart(edition: Edition) -> AcceptanceChart | None:
 
 def _chart(days: Counter[date], zone: str, *, complete: bool) -> AcceptanceChart:
     title, counts = _grouped(days)
-    # If there are more months than bars, the latest are displayed.
+    # If there are more than MAX_BARS months, only the latest are displayed.
     starts = sorted(counts)[-MAX_BARS:]
     highest, width = max(counts[day] for day in starts) or 1, WIDTH / max(len(starts), 10)
     bars = []
@@ -96,7 +101,7 @@ def _chart(days: Counter[date], zone: str, *, complete: bool) -> AcceptanceChart
 
 
 def _grouped(days: Counter[date]) -> tuple[str, Counter[date]]:
-    """Title of the chart, and the number of acceptances by the first day of each day, week or month."""
+    """Return the title of the chart, and the number of acceptances by the first day of each bar."""
     first, last = min(days), max(days)
     title, start = gettext("Acceptances by day"), _day
     if (last - first).days >= MAX_BARS:
@@ -105,7 +110,7 @@ def _grouped(days: Counter[date]) -> tuple[str, Counter[date]]:
             title, start = gettext("Acceptances by month"), _month
     counts: Counter[date] = Counter()
     day = first
-    while day <= last:  # Days without acceptances get a bar too.
+    while day <= last:  # Days without acceptances have a bar too.
         counts[start(day)] += days[day]
         day += timedelta(days=1)
     return title, counts

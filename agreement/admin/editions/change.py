@@ -1,7 +1,7 @@
 """The admin of editions: the list, the form of a draft, and the read-only page of a published edition.
 
-A draft is edited in both languages on one page. A published edition is displayed and never written, superusers
-included. Each other page of an edition is a view of its own, listed in :meth:`EditionAdmin.get_urls`.
+A draft is edited in both languages on one page. Nobody can change a published edition, not even a superuser. Each other
+page of an edition is a separate view, which :meth:`EditionAdmin.get_urls` lists.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ if TYPE_CHECKING:
 
 
 class SourceField(forms.CharField):
-    """A text by the rule of the import: line breaks become LF, and spaces at its ends stay."""
+    """A text field that normalises the text like an import: line breaks become LF, and spaces at the ends are
+    preserved.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs | {"strip": False})
@@ -64,14 +66,14 @@ class SourceField(forms.CharField):
 
 
 class EditionChangeList(ChangeList):
-    """Without the texts: a page of a hundred editions would read megabytes of them."""
+    """The list of editions, which does not read their texts. A page of many editions would read megabytes."""
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Edition]:
         return super().get_queryset(*args, **kwargs).defer(*TEXT_COLUMNS)
 
 
 def _text_column(name: str, code: str) -> Callable[[Edition], SafeString]:
-    """A read-only text in one language, as it was written and marked with its language."""
+    """Return a read-only column that displays a text in one language, marked with its ``lang``."""
 
     @admin.display(description=label(f"{name}_{code}"))
     def column(edition: Edition) -> SafeString:
@@ -83,7 +85,9 @@ def _text_column(name: str, code: str) -> Callable[[Edition], SafeString]:
 
 
 def _stated_column(name: str) -> Callable[[Edition], object]:
-    """A read-only column of what the edition states, in words: "none stated", not a dash."""
+    """Return a read-only column that displays one of the ``STATED_FIELDS`` in words: "none stated"
+    instead of a dash.
+    """
 
     @admin.display(description=label(name))
     def column(edition: Edition) -> object:
@@ -93,14 +97,16 @@ def _stated_column(name: str) -> Callable[[Edition], object]:
     return column
 
 
-#: The columns of each text in both languages: to be edited, and to be displayed.
+#: The columns of each text in both languages: for the form (names), and for the read-only page (functions).
 TEXT_PAIRS = {name: tuple(f"{name}_{code}" for code in languages.LANGUAGES) for name in TEXT_FIELDS}
 DISPLAYED_PAIRS = {name: tuple(_text_column(name, code) for code in languages.LANGUAGES) for name in TEXT_FIELDS}
 DISPLAYED_STATED = tuple(_stated_column(name) for name in STATED_FIELDS)
 
 
 def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = False) -> list[tuple[Any, Any]]:
-    """The sections of the page. In a form the text comes first, and has no title: its first line is the title."""
+    """Return the sections of the page. In the form the text comes first, and there is no title, because the first line
+    of the text is the title.
+    """
     pair = {"classes": ["agreement-pair"]}
     texts = [
         (_("Title and approval"), {"fields": [pairs["title"], pairs["approval"]], **pair}),
@@ -127,7 +133,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     facts = ["badge", "number", "from_moment", "until_moment", "cancelled_moment"]
     facts += ["published_moment", "published_by", "recorded_moment", "history", "digest", "previous_digest"]
     formfield_overrides = {models.TextField: {"form_class": SourceField, "widget": AdminTextareaWidget}}
-    # What one may do with a published edition is never done to many at once.
+    # There are no actions on several editions at once.
     actions = None
     history_latest_first = True
     object_history_template = "admin/agreement/edition/object_history.html"
@@ -192,11 +198,11 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     @method_decorator(require_safe)
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         edition = self.get_object(request, unquote(object_id))
-        if edition is None:  # Its revisions, if any, are in the list of deleted drafts.
+        if edition is None:  # If it had revisions, they are in the list of deleted drafts.
             return redirect_missing(self, request, object_id)
         rows = revisions.revision_rows(edition)
         context = {"revisions": rows, "restorable": self.has_change_permission(request, edition)}
-        # Django's own page: django-reversion's reads the text of each revision for a list that is not displayed.
+        # Django's own page, because that of django-reversion reads the text of every revision.
         return admin.ModelAdmin.history_view(self, request, object_id, context | (extra_context or {}))
 
     def revision_view(
@@ -213,7 +219,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
 
     @contextmanager
     def create_revision(self, request: HttpRequest) -> Iterator[None]:
-        """No revision, and no transaction, for a request that writes nothing."""
+        """Create a revision only for POST. Other requests write nothing, so they get no revision and no transaction."""
         if request.method != "POST":
             yield
         else:
@@ -221,7 +227,9 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
                 yield
 
     def _refuse_save(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
-        """Lock the draft, and refuse a user who may not write it now. The page returns the texts they wrote."""
+        """Lock the draft. Return a page that refuses the save if the user may not write the draft now; otherwise
+        ``None``. The page displays the texts that they wrote.
+        """
         edition = find_locked(self, request, object_id)
         if self.has_change_permission(request, edition):
             return None if edition else missing_draft(self, request, object_id)
@@ -237,7 +245,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         displayed = edition if self.has_view_permission(request) else None
         return refuse(self, request, displayed, sentence, hint, status=403, unsaved_texts=texts)
 
-    # What the list and the pages display.
+    # The columns of the list and of the pages.
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows: Any = super().get_queryset(request)
@@ -296,7 +304,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         return moment(edition.cancelled_at, edition.agreement.time_zone)
 
     def view_on_site(self, edition: Edition) -> str | None:
-        """The public page of a published edition, where the site has mounted it."""
+        """Return the path of the public page of a published edition, if the site has one."""
         return public_address(edition)
 
     def get_fieldsets(self, request: HttpRequest, obj: Edition | None = None) -> Any:
@@ -308,7 +316,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     def get_readonly_fields(self, request: HttpRequest, obj: Edition | None = None) -> Any:
         if obj and not self.has_change_permission(request, obj):
             return flatten_fieldsets(self.get_fieldsets(request, obj))
-        # A draft stays with its agreement: publication locks that agreement and no other.
+        # The agreement of a draft can't be changed, because publication locks only that agreement.
         return ["agreement"] if obj else []
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
@@ -321,14 +329,14 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             url_name = request.resolver_match and request.resolver_match.url_name
             if url_name and url_name != "agreement_edition_recover":
                 if not revisions.stored_draft(request):
-                    # Django's own "Change …" is ungrammatical where nouns have cases.
+                    # The title of Django, "Change …", is not grammatical in languages with cases.
                     context["title"] = gettext("Edition") if edition.published_at else gettext("Draft")
                 if self.has_change_permission(request, edition):
                     context |= writing_context(request, edition)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _edition_context(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
-        """What the reader may do with the edition, and who may do the rest."""
+        """Return the template context with what the user may do with the edition, and who may do the rest."""
         state, may_publish, may_cancel = edition.state(), may(self, request, "publish"), may(self, request, "cancel")
         able = {
             "change_edition": self.has_change_permission(request, edition),
@@ -346,7 +354,9 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         }
 
     def _published_context(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
-        """What a published edition led to: acceptances, notices, and unsaved text of the reader's that is too late."""
+        """Return the template context of a published edition: the chart of acceptances, the progress of its notices,
+        and the texts that this user had not saved when it was published.
+        """
         context: dict[str, Any] = {"chart": acceptance_chart(edition)}
         if request.user.has_perm("agreement.view_notice"):
             context["notices"] = [notice_progress(notice) for notice in edition.notices.order_by("pk")]
@@ -359,7 +369,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             ]
         return context
 
-    # Who may do what.
+    # Permissions.
 
     def has_change_permission(self, request: HttpRequest, obj: Edition | None = None) -> bool:
         return bool(super().has_change_permission(request, obj)) and not (obj and obj.published_at)
@@ -367,7 +377,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     def has_delete_permission(self, request: HttpRequest, obj: Edition | None = None) -> bool:
         return bool(super().has_delete_permission(request, obj)) and not (obj and obj.published_at)
 
-    # The form, and what a save and a deletion write.
+    # The form, saving and deletion.
 
     def get_form(  # type: ignore[override]  # the parameters of TranslationAdmin
         self, request: HttpRequest, obj: Edition | None = None, **kwargs: Any
@@ -391,7 +401,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         return field
 
     def formfield_for_choice_field(self, db_field: AnyField, request: HttpRequest, **kwargs: Any) -> Any:
-        """No choice is an answer too."""
+        """Label the empty choice "none stated", because it is a valid answer."""
         kwargs["choices"] = db_field.get_choices(blank_choice=[("", _("none stated"))])
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 
@@ -399,7 +409,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         super().save_model(request, obj, form, change)
         match = request.resolver_match
         recovered = match is not None and match.url_name == "agreement_edition_recover"
-        # A recovered draft is logged even if it is unchanged: the last entry about it says that it was deleted.
+        # A recovered draft is logged even if it is unchanged, because the last entry about it states that it was
+        # deleted.
         log_written(request, obj, previous=form.stored_fingerprint if change and not recovered else None)
 
     def delete_model(self, request: HttpRequest, obj: Edition) -> None:

@@ -1,4 +1,4 @@
-"""Differences between two wordings of an edition: in both languages, and in what the edition states."""
+"""Compares two wordings of an edition: their texts in both languages, and the other fields that an author writes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ from agreement.text.redline.changes import redline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One field that differs between two wordings of an edition. ``code`` is the language of a text, else ``""``."""
+    """A field that differs between two wordings of an edition. ``code`` is the language of a text, ``""`` for other
+    fields.
+    """
 
     name: str
     label: str
@@ -36,7 +38,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageRedline:
-    """What changed between two editions in one language: in one sentence, and as a redline."""
+    """The changes between two editions in one language: a sentence that counts them, and a redline."""
 
     code: str
     summary: str
@@ -44,7 +46,7 @@ class LanguageRedline:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
-    """From one wording to the other, field by field, as :func:`fields.values` gives them; empty if they are equal."""
+    """Return the fields that differ between two wordings, which are given as :func:`fields.values` returns them."""
     found = []
     for name in (*WRITTEN_FIELDS, *STATED_FIELDS):
         if old.get(name) != new.get(name):
@@ -55,7 +57,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Differen
 
 
 def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[LanguageRedline]:
-    """The changes of the two texts in each language; ``whole``: with the unchanged clauses."""
+    """Return the redline of two editions in each language. With ``whole`` it contains the unchanged clauses too."""
     found = []
     for code in languages.LANGUAGES:
         documents = clauses.parse(old.text(code).body), clauses.parse(new.text(code).body)
@@ -66,7 +68,7 @@ def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[Languag
 
 
 def changes_html(name: str, old: Any, new: Any) -> SafeString:
-    """One field of two wordings: deleted words struck out, inserted words underlined."""
+    """Return the HTML of the changes in one field: deleted words in ``<del>``, inserted words in ``<ins>``."""
     if name.startswith("body_"):
         return redline_html(redline(clauses.parse(old or ""), clauses.parse(new or "")), name.removeprefix("body_"))
     if name in STATED_FIELDS:
@@ -78,13 +80,14 @@ def changes_html(name: str, old: Any, new: Any) -> SafeString:
 
 
 def _safe(escaped: str) -> SafeString:
-    return mark_safe(escaped)  # noqa: S308 - every piece of text in it is escaped
+    return mark_safe(escaped)  # noqa: S308 - all texts in it are escaped
 
 
 class ChangesView(EditionView):
-    """``…/<id>/changes/``: what an edition changes.
+    """``…/<id>/changes/``: the changes of an edition.
 
-    It is compared with the edition in force, or with ``?from=`` another one; a published edition with the one before.
+    ``?from=`` is the key of the edition with which it is compared. By default a draft is compared with the edition in
+    force, and a published edition with the preceding one.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -115,7 +118,9 @@ class ChangesView(EditionView):
 
 
 class CompareRevisionsView(EditionView):
-    """``…/<id>/compare/``: two revisions of a draft, ``?old=`` and ``?new=``; without ``new``, the draft as stored."""
+    """``…/<id>/compare/``: the differences between two revisions of a draft, ``?old=`` and ``?new=``. Without ``new``
+    the older one is compared with the stored draft.
+    """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
         edition = _viewable(self, object_id)
@@ -138,7 +143,7 @@ class CompareRevisionsView(EditionView):
 
 
 def _viewable(view: EditionView, object_id: str) -> Edition:
-    """The edition of that page, for users who may view it."""
+    """Return the edition of the page. Raises ``PermissionDenied`` for users who may not view it, and ``Http404``."""
     edition = view.find(object_id)
     if not view.model_admin.has_view_or_change_permission(view.request, edition):
         raise PermissionDenied
@@ -148,7 +153,7 @@ def _viewable(view: EditionView, object_id: str) -> Edition:
 
 
 def _revision(edition: Edition, key: str) -> tuple[Version, dict[str, Any]]:
-    """The revision of the edition with that key, and its values. Raises ``Http404`` for any other key."""
+    """Return the revision of the edition with that key, and its values. Raises ``Http404`` if there is none."""
     if not (key.isascii() and key.isdecimal() and len(key) < 19):
         raise Http404
     versions = Version.objects.get_for_object_reference(Edition, edition.pk).select_related("revision")

@@ -1,7 +1,7 @@
-"""Writing a draft: no text is lost, and none is overwritten before its author has seen the other one.
+"""The form and the pages for writing a draft. They prevent texts from being lost, and from being overwritten unseen.
 
-The form has a token: the fingerprint of the draft it was opened with. If another draft is stored when it is saved, the
-save is refused, the differences are displayed, and the form continues with the new token.
+The form has a token: the fingerprint of the draft with which it was opened. If somebody else has changed the draft when
+the form is saved, the save is refused, and the differences are displayed. The form then has a new token.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ from agreement.text import clauses, dates, source
 from agreement.text.languages import LANGUAGES
 from agreement.text.lint import rules
 
-#: The longest text that is checked while it is written, in bytes: ten times a real agreement.
+#: The size in bytes of the longest text that is checked while it is written. A real agreement is a tenth of it.
 LIVE_BYTES = 400_000
-#: How many revisions are searched for the wording that a conflicting save began with.
+#: After a conflict, this many revisions are searched for the wording with which the author began.
 REVISIONS_SEARCHED = 20
 
 
 class EditionForm(AdminForm):
-    """A draft in both languages. Its titles are the first lines of its texts: a page prints them as titles."""
+    """The form of a draft in both languages. The title is the first line of the text, so it has no field."""
 
     token = forms.CharField(required=False, label="", widget=forms.HiddenInput)
 
-    #: The draft as stored, if the form begins with an older revision of it.
+    #: The stored draft, if the form is filled in with an older revision of it.
     stored_draft: Edition | None = None
-    #: The author's unsaved text, if the form begins with it.
+    #: The unsaved text of the author, if the form is filled in with it.
     autosave: Autosave | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -76,7 +76,8 @@ class EditionForm(AdminForm):
     def _require_no_conflict(self, cleaned: dict[str, Any], stored: dict[str, Any]) -> None:
         """Raise ``ValidationError`` unless the posted draft equals the stored one.
 
-        The form then has the author's words, and, in the fields they did not touch, the words that are stored.
+        The form then contains the author's values. In fields that the author did not change, it contains the stored
+        values.
         """
         posted = {name: cleaned.get(name, stored[name]) for name in stored}
         posted = {name: value or "" if name in WRITTEN_FIELDS else value for name, value in posted.items()}
@@ -89,7 +90,7 @@ class EditionForm(AdminForm):
             if base and posted[name] == base[name] != value:
                 posted[name] = value
                 data[name] = str(value)
-                if value is False:  # As a browser sends an unchecked box: not at all.
+                if value is False:  # A browser does not send an unchecked box.
                     del data[name]
         self.conflicts = differences(stored, posted)
         self.data = data
@@ -100,7 +101,9 @@ class EditionForm(AdminForm):
 
 
 def _base_values(edition: Edition, token: str) -> dict[str, Any] | None:
-    """The values with that fingerprint among the latest revisions: what both authors began with."""
+    """Return the values of the revision with that fingerprint, with which the author began; ``None`` if it is not among
+    the latest revisions.
+    """
     names = (*TEXT_FIELDS_BY_LANGUAGE, *STATED_FIELDS)
     for version in Version.objects.get_for_object_reference(Edition, edition.pk)[:REVISIONS_SEARCHED]:
         try:
@@ -114,10 +117,10 @@ def _base_values(edition: Edition, token: str) -> dict[str, Any] | None:
 
 
 class DraftView(EditionView):
-    """An address that the script of the writing page posts to."""
+    """The base class of the URLs to which the script of the writing page posts."""
 
     def find_writable(self, object_id: str) -> Edition:
-        """The draft, not locked, for users who may write it. 1 query."""
+        """Return the draft, not locked. Raises ``PermissionDenied`` if the user may not write it. 1 query."""
         edition = self.find(object_id)
         if edition is None or not self.model_admin.has_change_permission(self.request, edition):
             raise PermissionDenied
@@ -125,9 +128,10 @@ class DraftView(EditionView):
 
 
 class CheckView(DraftView):
-    """``…/<id>/check/``: the texts as readers will see them, the findings of the lint, and the changes.
+    """``…/<id>/check/``: returns as JSON how readers will see the posted texts, the findings of the lint, and the
+    changes.
 
-    It writes nothing.
+    It writes nothing. The status is 413 for a text that is longer than ``LIVE_BYTES``.
     """
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -154,21 +158,21 @@ class CheckView(DraftView):
 
 
 def _preview(body: str) -> dict[str, object]:
-    """A text as readers will see it, and the line of each numbered unit."""
+    """Return the HTML of a text, its title, and the line of each numbered unit."""
     document = clauses.parse(body)
     units = [{"number": unit.number, "label": unit.label, "line": unit.line} for unit in document.units if unit.number]
     return {"html": document.html, "title": document.title, "units": units}
 
 
 class AutosaveView(DraftView):
-    """``…/<id>/autosave/``: store the unsaved text of this author; with ``discard``, delete it."""
+    """``…/<id>/autosave/``: stores the unsaved text of this author. With ``discard`` it is deleted."""
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if "discard" in request.POST:
             return self._discard(object_id, from_page=request.POST["discard"] == "page")
         edition = self.find_writable(object_id)
         fields = {name: source.normalise(request.POST[name]) for name in WRITTEN_FIELDS if name in request.POST}
-        if "notice_days" in request.POST:  # What the edition states comes complete: an unchecked box is not sent.
+        if "notice_days" in request.POST:  # Then all fields were sent, except a box that is not checked.
             fields |= {name: request.POST.get(name, "")[:64] for name in STATED_FIELDS}
             fields["material"] = str("material" in request.POST)
         if any(len(text.encode(errors="replace")) > source.MAX_BYTES or "\0" in text for text in fields.values()):
@@ -179,13 +183,13 @@ class AutosaveView(DraftView):
         return JsonResponse({"sentence": gettext("Stored at %(time)s, not saved yet") % {"time": at}})
 
     def _discard(self, object_id: str, *, from_page: bool) -> HttpResponse:
-        """Delete the author's own unsaved text, also if the draft is published by now."""
+        """Delete the unsaved text of this author, even if the draft has been published."""
         Autosave.objects.filter(author=self.request.user.pk, edition=self.find(object_id)).delete()
         return HttpResponseRedirect("../change/") if from_page else JsonResponse({})
 
 
 def unsaved(request: HttpRequest, edition: Edition) -> Autosave | None:
-    """The author's unsaved text, if it differs from the draft."""
+    """Return the unsaved text of this user in that draft, if it differs from the draft; otherwise ``None``. 1 query."""
     autosave: Autosave | None = Autosave.objects.slot(author=request.user.pk, edition=edition)
     written = values(edition)
     differs = autosave and any(str(written[name]) != text for name, text in autosave.fields.items())
@@ -193,7 +197,7 @@ def unsaved(request: HttpRequest, edition: Edition) -> Autosave | None:
 
 
 def writing_context(request: HttpRequest, edition: Edition) -> dict[str, Any]:
-    """What the writing page displays besides the form."""
+    """Return the additional template context of the writing page. 1 query."""
     context: dict[str, Any] = {"writing": True, "has_file_field": True}
     autosave = unsaved(request, edition)
     if autosave and "autosave" not in request.GET and request.method == "GET":
@@ -203,7 +207,9 @@ def writing_context(request: HttpRequest, edition: Edition) -> dict[str, Any]:
 
 
 def log_written(request: HttpRequest, edition: Edition, *, previous: str | None) -> None:
-    """After a save: delete the unsaved text, and log who wrote, if the fingerprint is not the previous one."""
+    """After a save, delete the unsaved text of this user. Log that they wrote the draft, if its fingerprint is not
+    ``previous``.
+    """
     Autosave.objects.filter(author=request.user.pk, edition=edition).delete()
     current = fingerprint(edition)
     if current != previous:
@@ -212,7 +218,7 @@ def log_written(request: HttpRequest, edition: Edition, *, previous: str | None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A message of the lint in the language of the page. ``key`` identifies it for as long as it is true."""
+    """A message of the lint in the language of the page. ``key`` stays the same as long as the message applies."""
 
     id: str
     severity: str
@@ -226,7 +232,9 @@ class Finding:
 
 
 def lint_findings(bodies: Mapping[str, str], summaries: Mapping[str, str], binding: Edition | None) -> list[Finding]:
-    """The messages of the lint about these texts, which are to replace those of ``binding``; errors first."""
+    """Return the messages of the lint about these texts, errors first. The texts are compared with ``binding``, the
+    edition in force.
+    """
     previous = {code: binding.text(code).body for code in bodies} if binding else None
     languages = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}
     titles = {code: clauses.title_line(body) for code, body in bodies.items()}
@@ -247,7 +255,7 @@ def lint_findings(bodies: Mapping[str, str], summaries: Mapping[str, str], bindi
 
 
 def findings_summary(findings: Iterable[Finding]) -> str:
-    """Such as "2 errors, 1 warning", or that there are none."""
+    """Return a phrase such as "2 errors, 1 warning", or that there are no findings."""
     severities = [finding.severity for finding in findings]
     errors = severities.count("error")
     warnings = len(severities) - errors

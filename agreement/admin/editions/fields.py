@@ -1,4 +1,4 @@
-"""What an author writes in an edition: the names of the fields, their labels, their values, and a digest of them."""
+"""The fields of an edition that an author writes: their names, their labels, their values, and a digest of them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from agreement.text import languages
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-#: What an edition states besides its texts.
+#: The fields of an edition that are not texts.
 STATED_FIELDS = ("prevailing_language", "notice_days", "retention_years", "material")
-#: The columns of its texts, in each language.
+#: The columns of the texts in both languages.
 TEXT_FIELDS_BY_LANGUAGE = tuple(f"{name}_{code}" for name in TEXT_FIELDS for code in languages.LANGUAGES)
-#: The texts an author writes. A title is not among them: it is the first line of its text.
+#: The columns of the texts that an author writes. The title is not one of them, because it is the first line of the
+#: text.
 WRITTEN_FIELDS = tuple(
     f"{name}_{code}" for name in reversed(TEXT_FIELDS) if name != "title" for code in languages.LANGUAGES
 )
@@ -31,7 +32,7 @@ _IN_LANGUAGE = {"kk": _("{field} in Kazakh"), "ru": _("{field} in Russian")}
 
 
 def label(name: str) -> StrOrPromise:
-    """The name of a column in words: "text in Kazakh", where modeltranslation has "text [kk]"."""
+    """Return the label of a column, such as "text in Kazakh". That of modeltranslation would be "text [kk]"."""
     base, _separator, code = name.rpartition("_")
     if base not in TEXT_FIELDS:
         return label_for_field(name, Edition, return_attr=False)
@@ -39,13 +40,13 @@ def label(name: str) -> StrOrPromise:
 
 
 def values(edition: Edition) -> dict[str, Any]:
-    """Everything an author can change, by field."""
+    """Return the values of the fields that an author can change, by the name of the field."""
     texts = {name: getattr(edition, name) or "" for name in WRITTEN_FIELDS}
     return texts | {name: getattr(edition, name) for name in STATED_FIELDS}
 
 
 def stated_in_words(name: str, value: object) -> object:
-    """What an edition states in that field, in words; a number is left as it is."""
+    """Return the value of one of the ``STATED_FIELDS`` as a translated word. A number is returned unchanged."""
     if isinstance(value, bool):
         return yes_or_no(value)
     if name == "prevailing_language":
@@ -54,6 +55,6 @@ def stated_in_words(name: str, value: object) -> object:
 
 
 def fingerprint(edition: Edition) -> str:
-    """A digest of everything an author can change: two pages with the same one displayed the same draft."""
+    """Return a digest of everything that an author can change. Drafts with the same digest have the same contents."""
     texts = [getattr(edition, name) or "" for name in TEXT_FIELDS_BY_LANGUAGE]
     return manifest.sha256(json.dumps([*texts, *(getattr(edition, name) for name in STATED_FIELDS)]))

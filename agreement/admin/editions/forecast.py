@@ -1,4 +1,4 @@
-"""Before an edition is published: how many users are notified, by when, and whether that is in time."""
+"""The forecast on the publication page: how many users will be notified, until when, and whether that is in time."""
 
 from __future__ import annotations
 
@@ -17,40 +17,44 @@ from agreement.notices.forecast import forecast, recipients
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelForecast:
-    """What to expect of one channel if the draft is published now."""
+    """The forecast for one channel if the draft is published now. Moments are phrases in the language of the page."""
 
     channel: str
     languages: list[tuple[str, int]]
-    """(language, how many users); empty if the number of users is taken from the last notice."""
+    """Pairs of a language and the number of users who get the notice in it. Empty if the number of recipients is taken
+    from the last notice.
+    """
     recipients: int
     unreachable: int
-    """Users without an address that the channel can send to."""
+    """The number of users without an address for this channel."""
     ends: str
     before_effect: int
     before_notice: int
     late: bool
-    """Is sending expected to end after the edition takes effect?"""
+    """Whether the sending is expected to end after the edition takes effect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendingForecast:
-    """What to expect of all channels if the draft is published now."""
+    """The forecast for all channels if the draft is published now."""
 
     begins: str
     channels: list[ChannelForecast]
     effective: str
-    """When it takes effect, if not at once."""
+    """When the edition takes effect; ``""`` if at the moment of publication."""
     notice_days: int
     replaced: int
-    """Messages about earlier editions that are not sent yet, and that this notice replaces."""
+    """The number of waiting messages about earlier editions, which this notice overtakes."""
 
 
 def sending_forecast(edition: Edition, effective_from: datetime | None, binding: Edition | None) -> SendingForecast:
-    """1 query, and per channel at most 9 and 1 for each notice that waits. None depends on the number of users, but for
-    the first notice of a site with more than ``COUNTED_UP_TO`` users.
+    """Return the forecast of the notice about this draft, if the draft is published now.
 
-    ``effective_from`` is the moment chosen or proposed; ``None`` means at once. ``binding`` is the edition in force,
-    which promises days of notice.
+    ``effective_from`` is the chosen or proposed moment; ``None`` means the moment of publication. ``binding`` is the
+    edition in force, which promises days of notice.
+
+    1 query. For each channel at most 9 queries, and 1 for each waiting notice. Their cost does not depend on the number
+    of users, except for the first notice of a site with more than ``COUNTED_UP_TO`` users.
     """
     now, zone = timezone.now(), edition.agreement.time_zone
     languages = dict(NOTICE_LANGUAGES)

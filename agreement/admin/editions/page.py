@@ -1,4 +1,6 @@
-"""What the pages about one edition share: finding and locking it, permissions, and the page that refuses an action."""
+"""Code that the pages about one edition share: finding and locking it, permissions, and the page that refuses an
+action.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class UnsavedText(NamedTuple):
-    """A text that was not saved, on a page that says so."""
+    """A text that was not saved, as a page displays it: its language, its label, and the text."""
 
     code: str
     label: StrOrPromise
@@ -29,25 +31,27 @@ class UnsavedText(NamedTuple):
 
 
 class EditionView(AdminView):
-    """A page about one edition. Its address has the key of the edition, ``object_id``."""
+    """The base class of the pages about one edition. ``object_id`` in the URL is its key, quoted by the admin."""
 
     model_admin: admin.ModelAdmin[Edition]
 
     def find(self, object_id: str) -> Edition | None:
-        """The edition with that key, not locked. 1 query."""
+        """Return the edition with that key, or ``None``. It is not locked. 1 query."""
         return self.model_admin.get_object(self.request, unquote(object_id))
 
     def render(self, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
         return super().render(f"edition/{template}", status=status, **context)
 
     def refuse(self, edition: Edition | None, sentence: str, hint: str, **context: Any) -> HttpResponse:
+        """Return a page that states why the action was refused; see :func:`refuse`."""
         return refuse(self.model_admin, self.request, edition, sentence, hint, **context)
 
 
 def find_locked(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, object_id: str) -> Edition | None:
-    """The edition with that key. Until the transaction ends, no other user can publish or cancel in its agreement.
+    """Return the edition with that key, or ``None``, and lock its agreement until the transaction ends. Until then no
+    other user can publish or cancel an edition of it.
 
-    3 queries. What a page decides on is therefore still true when it writes.
+    Therefore what the page has read is still true when it writes. 3 queries.
     """
     edition = model_admin.get_object(request, unquote(object_id))
     if edition is None:
@@ -57,7 +61,7 @@ def find_locked(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, ob
 
 
 def may(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, action: str) -> bool:
-    """May the user publish, or cancel, editions?"""
+    """Return whether the user may perform the ``action`` (``publish`` or ``cancel``) on editions."""
     return request.user.has_perm(f"agreement.{action}_edition") and model_admin.has_view_permission(request)
 
 
@@ -71,16 +75,16 @@ def refuse(
     status: int = 409,
     **context: Any,
 ) -> HttpResponse:
-    """The page that says what was not done, and what to do instead.
+    """Return a page that states what was not done (``sentence``), and what the user can do instead (``hint``).
 
-    ``unsaved_texts`` are the texts that were posted: the page returns them, so that they are not lost.
+    If the context has ``unsaved_texts``, the page displays these texts, so that they are not lost.
     """
     context |= {"title": sentence, "hint": hint, "original": edition}
     return render_page(model_admin, request, "edition/refusal", status=status, **context)
 
 
 def posted_texts(request: HttpRequest, edition: Edition | None = None) -> list[UnsavedText]:
-    """The texts that were posted and differ from those of that edition."""
+    """Return the posted texts that are not empty and differ from those of the edition."""
     return [
         UnsavedText(code, label(f"{name}_{code}"), text)
         for name in TEXT_FIELDS
@@ -91,7 +95,9 @@ def posted_texts(request: HttpRequest, edition: Edition | None = None) -> list[U
 
 
 def missing_draft(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, object_id: str) -> HttpResponse:
-    """For a draft that does not exist, or no longer: the texts that were posted, or else a redirect."""
+    """Return the response for a draft that does not exist. If texts were posted, it is a page that displays them;
+    otherwise a redirect.
+    """
     if texts := posted_texts(request):
         sentence = gettext("This draft was deleted: nothing was saved.")
         hint = gettext("Keep what you wrote: recover the draft, or begin a new one.")
@@ -102,7 +108,7 @@ def missing_draft(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, 
 def redirect_to_edition(
     model_admin: admin.ModelAdmin[Edition], request: HttpRequest, edition: Edition, message: str
 ) -> HttpResponse:
-    """To the page of the edition, with a message of success."""
+    """Return a redirect to the page of the edition, with a message of success."""
     messages.success(request, message)
     return HttpResponseRedirect(
         reverse(f"{model_admin.admin_site.name}:agreement_edition_change", args=[quote(edition.pk)])

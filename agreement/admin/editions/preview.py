@@ -1,4 +1,4 @@
-"""A draft as its readers will get it: the notice as mail, the edition as page, and a test mail to oneself."""
+"""Previews of a draft: the notice as a mail, the edition as a page, and a test mail to the user themselves."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from agreement.notices.letters import NoticeContent, letter
 from agreement.seal import manifest
 from agreement.text import languages
 
-#: A preview is displayed in a frame: no script, no form, no links out of it. A letter has its own styles.
+#: The content security policy of a preview, which is displayed in a frame. It forbids scripts, forms and navigation.
+#: Inline styles are allowed, because a letter has them.
 POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; font-src 'self'; img-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'self'; sandbox"
@@ -36,7 +37,7 @@ POLICY = (
 
 
 def as_published(edition: Edition, effective_from: datetime | None = None) -> Edition:
-    """The draft as if it were published now: to be looked at, never saved."""
+    """Return the draft as it would be if it were published now. The object must not be saved. 2 queries."""
     now = timezone.now()
     published: Edition = Edition.objects.select_related("agreement").get(pk=edition.pk)
     last = Edition.objects.published().filter(agreement=published.agreement_id).last()
@@ -49,21 +50,25 @@ def as_published(edition: Edition, effective_from: datetime | None = None) -> Ed
 
 
 def notice_content(edition: Edition, code: str) -> NoticeContent:
-    """The notice about that edition in that language.
+    """Return the content of the notice about that edition, in ``kk`` or ``ru``.
 
-    Raises ``ImproperlyConfigured`` if the settings of the site can't make one.
+    Raises ``ImproperlyConfigured`` if the site's address is not configured.
     """
     notice = Notice(edition=edition, kind=NoticeKind.PUBLISHED, created_at=timezone.now())
     return letter(notice, code, since=notice.base_number())
 
 
 def promised_from(binding: Edition | None, now: datetime) -> datetime | None:
-    """The first moment that keeps the days of notice of the edition in force; ``None`` if it states none."""
+    """Return the first moment that gives the days of notice which the edition in force promises; ``None`` if it
+    promises none.
+    """
     return now + timedelta(days=binding.notice_days) if binding and binding.notice_days else None
 
 
 def _instant(text: str) -> datetime | None:
-    """Raises ``ValueError`` for what no edition can take effect at."""
+    """Parse the moment at which a draft is to take effect; ``None`` for ``""``. Raises ``ValueError`` for a moment
+    without an offset, or too far in the future.
+    """
     if not text:
         return None
     at = datetime.fromisoformat(text)
@@ -74,7 +79,9 @@ def _instant(text: str) -> datetime | None:
 
 @method_decorator(xframe_options_sameorigin, name="dispatch")
 class PreviewView(EditionView):
-    """``…/<id>/preview/mail/kk/``, ``…/preview/page/ru/``; ``?at=`` is the instant it takes effect, else now."""
+    """``…/<id>/preview/mail/kk/`` and ``…/preview/page/ru/``: the preview of the mail or the page in one language.
+    ``?at=`` is the instant at which the edition takes effect; the default is now.
+    """
 
     def get(self, request: HttpRequest, object_id: str, kind: str, code: str) -> HttpResponse:
         edition = self.find(object_id)
@@ -94,7 +101,7 @@ class PreviewView(EditionView):
         return HttpResponse(html, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
 
     def _page(self, edition: Edition, binding: Edition | None, code: str) -> str:
-        """The page of the edition as its permanent address will display it."""
+        """Return the HTML of the permanent page of the edition."""
         with translation.override(code):
             at = edition.published_at or timezone.now()
             state = State.SCHEDULED if edition.effective_from and edition.effective_from > at else State.IN_FORCE
@@ -119,9 +126,10 @@ class PreviewView(EditionView):
 
 
 def send_test_mail(user: AbstractBaseUser, edition: Edition, effective_from: datetime | None) -> tuple[int, str]:
-    """Mail the notice of a draft that takes effect then (now) to that user.
+    """Mail the notice of a draft to this user, in Kazakh and in Russian. ``effective_from`` is when the draft is to
+    take effect; the default is now.
 
-    Returns the level and the text of a message about it.
+    Return the level and the text of a message about the outcome.
     """
     users = get_user_model()._default_manager.filter(pk=str(user.pk))
     address = users.annotate(agreement_address=conf.user_email()).values_list("agreement_address", flat=True).get()

@@ -1,7 +1,7 @@
-"""Publishing and cancelling: a page that asks, then one verb of the edition.
+"""The pages that publish a draft and cancel a scheduled edition. Each asks first, then calls one method of the edition.
 
-On POST the agreement is locked before the edition is read. What the page decides on is therefore still true when the
-verb runs. A page that was opened before the draft or the last edition changed is refused.
+On POST the agreement is locked before the edition is read. Therefore what the page has read is still true when the
+method is called. If the draft or the last edition changed after the page was opened, the POST is refused.
 """
 
 from __future__ import annotations
@@ -38,11 +38,14 @@ from agreement.text import clauses, dates, languages
 
 
 def local_day(at: datetime, zone: str) -> date:
+    """Return the date of an instant in the time zone."""
     return at.astimezone(ZoneInfo(zone)).date()
 
 
 def local(day: date, clock: time, zone: str) -> datetime:
-    """That time of day in the zone. Raises ``ValidationError`` where clocks jump over it or show it twice."""
+    """Return the instant of a date and time of day in the time zone. Raises ``ValidationError`` if it does not exist or
+    occurs twice, because the clocks are changed.
+    """
     first, second = (datetime.combine(day, clock.replace(fold=fold), ZoneInfo(zone)) for fold in (0, 1))
     before, after = first.utcoffset() or timedelta(), second.utcoffset() or timedelta()
     if before == after:
@@ -56,7 +59,9 @@ def local(day: date, clock: time, zone: str) -> datetime:
 
 
 class PublishForm(forms.Form):
-    """When a draft is to take effect, and what the page showed when it was opened."""
+    """The form that asks when a draft is to take effect. ``draft`` and ``after`` identify the draft and the last
+    edition that the page displayed.
+    """
 
     NOW = ("now", _("at the moment of publication"))
     LATER = ("at", _("later, at the date and time below"))
@@ -101,7 +106,7 @@ class PublishForm(forms.Form):
         warnings: list[Finding],
         **kwargs: Any,
     ) -> None:
-        """``scheduled``: another edition is still to take effect, and this one can only follow it."""
+        """``scheduled`` means that another edition is scheduled, so this one can't take effect at once."""
         super().__init__(*args, **kwargs)
         if scheduled:
             choice = cast("forms.ChoiceField", self.fields["when"])
@@ -124,7 +129,7 @@ class PublishForm(forms.Form):
         elif when == "at" and not {"date", "time"} & self.errors.keys():
             self._clean_moment()
         self._require_reason(at_once=when == "now")
-        # Within the notice delay no user is notified, and there is little time to cancel.
+        # No user is notified before the notice delay is over, and then there is little time to cancel.
         soon = self.effective_from and self.effective_from <= timezone.now() + conf.get().NOTICE_DELAY
         self._require_confirmation(at_once=when == "now" or bool(soon))
 
@@ -147,7 +152,9 @@ class PublishForm(forms.Form):
                 self.add_error("time", error)
 
     def _require_reason(self, *, at_once: bool) -> None:
-        """A moment earlier than the edition in force promises needs a reason, which is stored in the log."""
+        """Require a reason if the edition takes effect earlier than the edition in force promises. The reason is
+        logged.
+        """
         promised = promised_from(self.binding, timezone.now())
         moment = timezone.now() if at_once else self.effective_from
         if promised and moment and moment < promised and not self.cleaned_data.get("reason", "").strip():
@@ -163,7 +170,9 @@ class PublishForm(forms.Form):
 
 
 class CancelForm(forms.Form):
-    """The edition that the page displayed, why it is cancelled, and a box that confirms it."""
+    """The form that asks why an edition is cancelled, with a box to confirm it. ``digest`` identifies the displayed
+    edition.
+    """
 
     reason = forms.CharField(
         label=_("Why it is not to take effect"), max_length=2000, widget=forms.Textarea(attrs={"rows": 3})
@@ -173,9 +182,9 @@ class CancelForm(forms.Form):
 
 
 class PublishQuestion:
-    """What the page asks before a draft is published, and what it displays.
+    """The facts that the publication page displays, and its form.
 
-    2 queries, those of ``as_published`` and ``sending_forecast``, and 1 if two people are needed to publish.
+    2 queries, those of :func:`as_published` and :func:`sending_forecast`, and 1 if the setting ``FOUR_EYES`` is on.
     """
 
     def __init__(self, edition: Edition) -> None:
@@ -192,7 +201,9 @@ class PublishQuestion:
 
     @property
     def proposed(self) -> datetime | None:
-        """The first midnight that keeps the promised notice, and that follows a scheduled edition; ``None``: now."""
+        """The proposed moment: the first midnight that gives the promised notice and comes after a scheduled edition.
+        ``None`` means now.
+        """
         follows = self.scheduled.effective_from if self.scheduled else None
         earliest = max((at for at in (self.promised, follows) if at), default=None)
         if earliest is None:
@@ -200,11 +211,11 @@ class PublishQuestion:
         return datetime.combine(local_day(earliest, self.zone) + timedelta(days=1), time(), ZoneInfo(self.zone))
 
     def form(self, answer: QueryDict | None = None) -> PublishForm:
-        """The form, with that answer or without one."""
+        """Return the form, bound to the posted answer if there is one."""
         return self._form(answer, initial=self._initial())
 
     def form_again(self, answer: QueryDict) -> PublishForm:
-        """The form filled in as it was posted, without errors: the question is not answered yet."""
+        """Return an unbound form with the posted values, so that it displays no errors."""
         names = ("when", "date", "time", "reason", "confirmation")
         initial = self._initial() | {name: answer.get(name, "") for name in names}
         return self._form(initial=initial | {"warnings": answer.getlist("warnings")})
@@ -226,13 +237,13 @@ class PublishQuestion:
         return {**opened, "when": "now"}
 
     def chosen(self, form: PublishForm) -> datetime | None:
-        """The moment that the answer names; ``None``: now."""
+        """Return the moment that the user chose; ``None`` means now."""
         form.is_valid()
-        # Days of notice are counted back from it: not beyond the beginning of the calendar.
+        # Days of notice are subtracted from it, and the result must be a valid date.
         return form.effective_from and max(form.effective_from, MIN_EFFECTIVE_FROM)
 
     def context(self, form: PublishForm, chosen: datetime | None, request: HttpRequest) -> dict[str, object]:
-        """What the page displays if the edition takes effect at the chosen moment."""
+        """Return the template context, for an edition that takes effect at the chosen moment (``None``: now)."""
         binding, scheduled = self.binding, self.scheduled
         return {
             "form": form,
@@ -256,7 +267,7 @@ class PublishQuestion:
         }
 
     def _problem(self, user: AbstractBaseUser) -> EditionError | None:
-        """Why this user can't publish this draft."""
+        """Return why this user can't publish this draft; ``None`` if they can."""
         try:
             self.edition.check_texts()
             if conf.get().FOUR_EYES:
@@ -266,20 +277,22 @@ class PublishQuestion:
         return None
 
     def _text_facts(self, code: str) -> tuple[str, object, int, int, int]:
-        """Language, text, number of characters, sections and clauses."""
+        """Return the language, the text, and its numbers of characters, sections and clauses."""
         text = self.edition.text(code)
         units = clauses.parse(text.body).clauses
         sections = sum(unit.kind == "section" for unit in units)
         return code, text, len(text.body), sections, len(units) - sections
 
     def _stated(self, name: str) -> object:
-        """What the draft states; where the edition in force states something else, with the difference."""
+        """Return the value of a field of the draft; if the edition in force has another value, the HTML of the
+        difference.
+        """
         value = getattr(self.edition, name)
         old = getattr(self.binding, name) if self.binding and name != "material" else value
         return stated_in_words(name, value) if old == value else changes_html(name, old, value)
 
     def _mail(self, code: str, effective_from: datetime | None) -> tuple[str, str]:
-        """Subject and text of the notice, or ``""`` and why it can't be written."""
+        """Return the subject and the text of the notice; ``""`` and the error if it can't be made."""
         try:
             content = notice_content(as_published(self.edition, effective_from), code)
         except (ImproperlyConfigured, ValueError) as error:
@@ -288,7 +301,7 @@ class PublishQuestion:
 
 
 class DecisionView(EditionView, ABC):
-    """A page that asks on GET and changes nothing, and that acts on POST."""
+    """The base class of a page that asks on GET, and performs the ``action`` on POST."""
 
     action: str
 
@@ -307,11 +320,11 @@ class DecisionView(EditionView, ABC):
 
     @abstractmethod
     def ask(self, edition: Edition) -> HttpResponse:
-        """The page with the question."""
+        """Return the page with the question."""
 
     @abstractmethod
     def carry_out(self, edition: Edition) -> HttpResponse:
-        """Do what was decided. The row of the edition is locked."""
+        """Perform the action, and return the response. The agreement is locked."""
 
     def _deny(self) -> HttpResponse:
         codename = f"{self.action}_edition"
@@ -322,12 +335,13 @@ class DecisionView(EditionView, ABC):
         return self.refuse(None, sentence, hint, status=403, denied_actions=denied)
 
     def done(self, edition: Edition, sentence: str) -> HttpResponse:
+        """Add the sentence to the history of the admin, and return a redirect to the edition."""
         self.model_admin.log_change(self.request, edition, sentence)
         return redirect_to_edition(self.model_admin, self.request, edition, sentence)
 
 
 class PublishView(DecisionView):
-    """``…/<id>/publish/``: everything about the draft on one page, with the question when it takes effect."""
+    """``…/<id>/publish/``: the page with all facts about the draft and the form that publishes it."""
 
     action = "publish"
 
@@ -361,6 +375,7 @@ class PublishView(DecisionView):
         return self.show(question, form, question.chosen(form))
 
     def show(self, question: PublishQuestion, form: PublishForm, chosen: datetime | None) -> HttpResponse:
+        """Return the page; its status is 400 if the form is bound."""
         return self.render(
             "publish",
             status=400 if form.is_bound else 200,
@@ -370,7 +385,9 @@ class PublishView(DecisionView):
         )
 
     def refuse_outdated(self, edition: Edition) -> HttpResponse | None:
-        """Refuse a page that displayed another draft, or compared it with another edition, than there is now."""
+        """Return a page that refuses the POST, if the draft or the last edition is not the one that the page displayed;
+        otherwise ``None``. 1 query.
+        """
         last = Edition.objects.published().binding().filter(agreement=edition.agreement_id).last()
         current = {"after": last.digest if last else "", "draft": fingerprint(edition)}
         if all(self.request.POST.get(name) == value for name, value in current.items()):
@@ -391,7 +408,7 @@ class PublishView(DecisionView):
 
 
 class TestMailView(PublishView):
-    """``…/<id>/test-mail/``: posted from the question. The notice goes to the user, in both languages."""
+    """``…/<id>/test-mail/``: on POST from the publication page, mails the notice to the user, in both languages."""
 
     http_method_names = ["post"]
 
@@ -409,7 +426,7 @@ class TestMailView(PublishView):
 
 
 class CancelView(DecisionView):
-    """``…/<id>/cancel/``: the question why a scheduled edition is not to take effect."""
+    """``…/<id>/cancel/``: the page with the form that cancels a scheduled edition."""
 
     action = "cancel"
 

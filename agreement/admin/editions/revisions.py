@@ -1,6 +1,7 @@
-"""The revisions of a draft: listed, viewed, restored, and recovered after deletion; never on a published edition.
+"""The revisions of a draft: they are listed, viewed and restored, and a deleted draft is recovered from them.
 
-The pages are those of django-reversion, which ``change`` calls. The functions here refuse what may not come back.
+The pages are those of django-reversion; ``change`` calls them. The functions here refuse revisions that must not be
+restored, such as those of a published edition.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from agreement.models import Agreement, Edition
 from agreement.models.audit import edition_name
 
 EditionModelAdmin = admin.ModelAdmin[Edition]
-#: A page of django-reversion, given what else its template displays.
+#: Calls a page of django-reversion. The argument is the additional template context.
 RevisionPage = Callable[[dict[str, Any]], HttpResponse]
 
 
 def revision_rows(edition: Edition) -> list[tuple[int, str, Any]]:
-    """(key, moment, revision) of each revision of that draft, without its text. 1 query."""
+    """Return the key, the moment as a phrase, and the revision, for each revision of that draft. The texts are not
+    read. 1 query.
+    """
     zone = edition.agreement.time_zone
     versions = Version.objects.get_for_object_reference(Edition, edition.pk)
     return [
@@ -41,7 +44,7 @@ def revision_rows(edition: Edition) -> list[tuple[int, str, Any]]:
 
 
 def deleted_rows() -> list[tuple[int, str, str]]:
-    """(key, moment, name) of the last revision of each deleted draft."""
+    """Return the key of the last revision, its moment as a phrase, and the name, for each deleted draft."""
     deleted = Version.objects.get_deleted(Edition).select_related("revision").order_by("-pk")
     slugs = _slugs()
     return [
@@ -51,32 +54,35 @@ def deleted_rows() -> list[tuple[int, str, str]]:
 
 
 def stored_draft(request: HttpRequest) -> Edition | None:
-    """The draft as it is stored, where the page displays an older revision of it instead."""
+    """Return the draft as it is stored, if the page displays an older revision of it; otherwise ``None``."""
     return getattr(request, "agreement_stored_draft", None)
 
 
 def show_revision(
     model_admin: EditionModelAdmin, request: HttpRequest, object_id: str, version_id: str, page: RevisionPage
 ) -> HttpResponse:
-    """The form of a draft with the words of an older revision. Saved, it replaces what is stored by then."""
+    """Return the form of a draft, filled in with an older revision. If it is saved, it replaces the stored draft.
+    Raises ``Http404``.
+    """
     if not unquote(object_id).isdecimal():
         raise Http404
     with transaction.atomic():
         if refusal := _refuse_revision(model_admin, request, version_id):
             return refusal
         draft = Edition.objects.filter(pk=unquote(object_id)).first()
-        if draft is None:  # Deleted meanwhile: it can be recovered as a deleted draft.
+        if draft is None:  # It was deleted in the meantime, and can be recovered as a deleted draft.
             return missing_draft(model_admin, request, object_id)
-        # django-reversion writes the old words into the row before it opens the form.
+        # django-reversion writes the old values into the row before it opens the form, so the stored draft is
+        # remembered.
         request.agreement_stored_draft = draft  # type: ignore[attr-defined]
         response = page({"title": gettext("An older revision: %(edition)s") % {"edition": draft}})
-        # Set here: django-reversion takes any status but 200 for a revision that it could not read.
+        # The status is set here, because django-reversion treats any other status than 200 as an unreadable revision.
         response.status_code = conflict_status(response)
         return response
 
 
 def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: str, page: RevisionPage) -> HttpResponse:
-    """The form of a deleted draft. Saved, the draft exists again."""
+    """Return the form of a deleted draft. If it is saved, the draft exists again. Raises ``Http404``."""
     with transaction.atomic():
         if refusal := _refuse_revision(model_admin, request, version_id):
             return refusal
@@ -90,18 +96,22 @@ def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: st
 
 
 def conflict_status(response: HttpResponse) -> int:
-    """409 for a form that was refused because the draft changed meanwhile; else the status of the response."""
+    """Return 409 if the form of the response was refused because of a conflict; otherwise the status
+    of the response.
+    """
     context = getattr(response, "context_data", None) or {}
     form = getattr(context.get("adminform"), "form", None)
     return 409 if form and form.is_bound and form.has_error("__all__", "conflict") else int(response.status_code)
 
 
 def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, version_id: str) -> HttpResponse | None:
-    """Refuse a revision of a published edition, or of an agreement that does not exist. Locks its agreements."""
+    """Return a page that refuses the revision if its edition is published, or if its agreement does not exist;
+    otherwise ``None``. The agreements are locked. Raises ``Http404`` and ``PermissionDenied``.
+    """
     every = Version.objects.get_for_model(Edition)
     try:
         version = get_object_or_404(every.select_related("revision"), pk=version_id)
-    except ValueError:  # More digits than Python reads.
+    except ValueError:  # The number has too many digits for Python.
         raise Http404 from None
     if not model_admin.has_view_or_change_permission(request):
         raise PermissionDenied
@@ -109,7 +119,7 @@ def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, versi
     keys = [version.object_id for version in versions]
     stored = [_fields(version) for version in versions]
     agreements = {fields["agreement_id"] for fields in stored if fields}
-    # Those of the drafts that exist and of those that come back: two people may recover one draft.
+    # Lock the agreements of existing drafts and of those to be recovered, because two people may recover one draft.
     for agreement in Agreement.objects.filter(Q(editions__in=keys) | Q(pk__in=agreements)).distinct().order_by("pk"):
         agreement.lock()
     published = Edition.objects.published().filter(pk__in=keys).first()
@@ -129,7 +139,9 @@ def _slugs() -> dict[int, str]:
 
 
 def _name(version: Version, slugs: dict[int, str]) -> str:
-    """The name of the edition in the language of the page; a revision stores it in the language of its author."""
+    """Return the name of the edition in the language of the page. The revision stores it in the
+    language of its author.
+    """
     agreement = _fields(version).get("agreement_id")
     return edition_name(slugs[agreement], None, version.object_id) if agreement in slugs else version.object_repr
 
@@ -137,5 +149,5 @@ def _name(version: Version, slugs: dict[int, str]) -> str:
 def _fields(version: Version) -> dict[str, Any]:
     try:
         return dict(version.field_dict)
-    except RevertError:  # Older than the fields of the model: the page that restores it says so.
+    except RevertError:  # It is older than the fields of the model. The page that restores it states this.
         return {}

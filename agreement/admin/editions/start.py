@@ -1,4 +1,6 @@
-"""How a draft begins: from an edition, from two files, or empty. An import is displayed before it is saved."""
+"""The page that starts a draft: from an edition, from two files, or empty. An import is displayed
+before it is saved.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +28,18 @@ from agreement.models.editions import EditionQuerySet
 from agreement.text import clauses, languages, source
 from agreement.word import reader
 
-#: What the page reports about a file besides its two texts.
+#: The fields of the signed report about a file. They are all fields except the language, the name and the two texts.
 REPORT_FIELDS = ("changed", "insertions", "deletions", "left_out")
 REPORT_SALT = "agreement.import"
-#: How many notes of one kind the page reports, and how much of each, in characters.
+#: How many notes of one kind the page displays, and how many characters of each.
 MAX_NOTES, MAX_NOTE_LENGTH = 50, 1000
-#: What the second page sends back besides the texts, in bytes.
+#: How many bytes the second page posts in addition to the texts.
 IMPORT_FORM_OVERHEAD = 20_000
 
 
 @dataclass(slots=True)
 class ImportedFile:
-    """One file as it was read: two texts, the same unless changes were tracked, and what is in neither."""
+    """An imported file: its text with all tracked changes accepted, its text with all rejected, and a report."""
 
     code: str
     name: str
@@ -47,20 +49,23 @@ class ImportedFile:
     insertions: int = 0
     deletions: int = 0
     left_out: list[tuple[str, list[str], int]] = field(default_factory=list)
-    """What is in neither text: its kind, the first ``MAX_NOTES`` of them, and how many there are."""
+    """The contents of the file that are in neither text: the kind, the first ``MAX_NOTES``, and how many there are."""
 
     @property
     def tracked(self) -> bool:
+        """Whether the file has tracked changes."""
         return self.accepted != self.rejected
 
     @property
     def report(self) -> str:
-        """What the page reports about the file, signed: it comes back with the answer."""
+        """The report about the file, signed. The second page posts it back."""
         return signing.dumps({name: getattr(self, name) for name in REPORT_FIELDS}, salt=REPORT_SALT, compress=True)
 
     @classmethod
     def from_post(cls, code: str, posted: Mapping[str, str]) -> ImportedFile:
-        """The file as the second page sends it back. The texts are not signed: an author may write any text."""
+        """Return the file from the data that the second page posts. The texts are not signed, because an author may
+        write any text.
+        """
         accepted = source.normalise(posted.get(f"accepted_{code}", ""))
         rejected = source.normalise(posted.get(f"rejected_{code}", accepted))
         try:
@@ -71,11 +76,12 @@ class ImportedFile:
 
     @property
     def units(self) -> int:
+        """How many numbered units the text has."""
         return len(clauses.parse(self.accepted).numbers)
 
 
 class StartForm(forms.Form):
-    """What the draft begins with."""
+    """The form that asks how the draft begins."""
 
     EDITION, FILES, EMPTY = "edition", "files", "empty"
     agreement = forms.ModelChoiceField(Agreement.objects.all(), label=_("User agreement"))
@@ -123,7 +129,7 @@ class StartForm(forms.Form):
             self.add_error("edition", _("It is an edition of another agreement."))
 
     def _clean_files(self) -> None:
-        """Read the files, so that each field has an :class:`ImportedFile`."""
+        """Read the files. Each field then has an :class:`ImportedFile` as its cleaned value."""
         for code in languages.LANGUAGES:
             if not self.cleaned_data.get(code):
                 self.add_error(code, _("Choose the file of this text."))
@@ -136,7 +142,9 @@ class StartForm(forms.Form):
             self._require_form_size([self.cleaned_data[code] for code in languages.LANGUAGES])
 
     def _require_form_size(self, files: list[ImportedFile]) -> None:
-        """The second page sends the texts back, and Django refuses a larger form without a page."""
+        """Add an error if the texts are too large for the second page, which posts them back. Django would refuse the
+        form without an explanation.
+        """
         texts = [text for file in files for text in {file.accepted, file.rejected}]
         size = IMPORT_FORM_OVERHEAD + sum(len(text.encode(errors="replace")) + text.count("\n") for text in texts)
         if size > (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or size):
@@ -145,7 +153,9 @@ class StartForm(forms.Form):
 
 
 class ImportForm(forms.Form):
-    """What the author decides about an import before it is saved."""
+    """The form on which the author confirms an import: whether tracked changes are accepted, and that they know what
+    was left out.
+    """
 
     TRACKED = {"accepted": _("accept all of them"), "rejected": _("reject all of them")}
     agreement = forms.ModelChoiceField(Agreement.objects.all(), widget=forms.HiddenInput)
@@ -164,7 +174,7 @@ class ImportForm(forms.Form):
 
 
 class StartView(EditionView):
-    """``…/add/``: the question what a draft begins with, and for files, a second page with what was read."""
+    """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not self.model_admin.has_add_permission(request):
@@ -194,7 +204,7 @@ class StartView(EditionView):
         return self._render_form("start", form, title=gettext("New draft"), word=reader.installed())
 
     def _begin(self, agreement: Agreement, bodies: dict[str, str], comment: str, **stated: Any) -> HttpResponse:
-        """Make the draft. Raises ``ValidationError`` for texts that no edition can have."""
+        """Create the draft, and return a redirect to it. Raises ``ValidationError`` for invalid texts."""
         editions: EditionQuerySet = Edition.objects.all()
         with transaction.atomic(), reversion.create_revision():
             reversion.set_user(self.request.user)
@@ -221,7 +231,7 @@ class StartView(EditionView):
         )
 
     def _import(self, request: HttpRequest) -> HttpResponse:
-        """The answer of the second page. The texts come back as they were displayed."""
+        """Create the draft from the texts that the second page posts, which are those that it displayed."""
         files = [ImportedFile.from_post(code, request.POST) for code in languages.LANGUAGES]
         form = ImportForm(request.POST, files=files)
         if not form.is_valid():
@@ -245,7 +255,9 @@ class StartView(EditionView):
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
-    """What the page proposes: the only agreement, its edition in force, or the edition that a link named."""
+    """Return the initial values of the form: the edition named by ``?edition=``, and its agreement; else the only
+    agreement of the site, if there is only one.
+    """
     key = request.GET.get("edition", "")
     edition = Edition.objects.filter(pk=key).first() if key.isascii() and key.isdecimal() and len(key) < 19 else None
     agreements = list(Agreement.objects.all()[:2])
@@ -257,7 +269,7 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
 
 
 def read_file(code: str, file: File[bytes]) -> ImportedFile:
-    """The file of that language, read. Raises ``ValidationError`` for one that can't be used."""
+    """Read a file with the text in that language. Raises ``ValidationError`` if the file can't be used."""
     name, content = str(file.name), file.read(max(source.MAX_BYTES, reader.MAX_PACKED) + 1)
     if not name.lower().endswith(".docx") and not content.startswith(b"PK\x03\x04"):
         return _read_plain_text(code, name, content)
@@ -283,7 +295,7 @@ def read_file(code: str, file: File[bytes]) -> ImportedFile:
 
 
 def _left_out(document: reader.Manuscript) -> list[tuple[str, list[str], int]]:
-    """What a Word document has besides its text, as :attr:`ImportedFile.left_out`."""
+    """Return the contents of a Word document that are not text, in the form of :attr:`ImportedFile.left_out`."""
     notes = [
         (gettext("Comments"), document.comments),
         (gettext("Footnotes and endnotes"), document.footnotes),
@@ -302,7 +314,7 @@ def _left_out(document: reader.Manuscript) -> list[tuple[str, list[str], int]]:
 
 
 def _read_plain_text(code: str, name: str, content: bytes) -> ImportedFile:
-    """A text file, by the rule of every import; errors are in the editor's language."""
+    """Read a text file in UTF-8. Raises ``ValidationError``, with a message in the language of the page."""
     values = {"name": name}
     if len(content) > source.MAX_BYTES:
         raise ValidationError(gettext("%(name)s is too large to be an agreement's text.") % values)

@@ -1,1 +1,1 @@
-"""Notices at the desk: ``ledger`` lists what was sent to whom, ``progress`` displays and controls the sending."""
+"""The admin of notices: ``ledger`` lists notices and deliveries, ``progress`` displays and controls the sending."""

@@ -1,4 +1,6 @@
-"""Notices and deliveries: read-only, and never counted, because the ledger has millions of rows."""
+"""The admin of notices and deliveries. It is read-only, and it never counts deliveries, because there
+may be millions.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,7 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
         return rows.defer(*(f"edition__{name}" for name in TEXT_COLUMNS))
 
     def get_fields(self, request: HttpRequest, obj: Notice | None = None) -> Any:
-        """The list of recipients is personal data: only users who may view it get the link."""
+        """Leave out the link to the recipients, which are personal data, for users who may not view them."""
         return self.fields if request.user.has_perm("agreement.view_delivery") else self.fields[:-1]
 
     @admin.display(description=_("identifier (UUID)"))

@@ -1,8 +1,8 @@
-"""How far a notice has come, and what can be done about it: pause, resume, send again to the failed.
+"""The page that displays the sending of a notice, and on which it is paused, resumed, or sent again to the failed.
 
-The page is made from the :class:`Progress` of the notice, one row per channel. It therefore costs the same for ten
-users and for ten million. A small script replaces the middle of the page while its numbers change; without the script
-there is a link.
+The page uses only the :class:`Progress` of the notice, one row for each channel. Therefore it takes the same time for
+ten users and for ten million. While the numbers change, a script replaces the middle of the page. Without the script
+the page has a link to refresh it.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ from agreement.models.notices import (
 from agreement.notices.forecast import expected_end, speed
 from agreement.text import dates
 
-#: The names of the app's own channels. A channel of the host is called by its ``name``.
+#: The labels of the app's own channels. The label of another channel is its ``name``.
 CHANNEL_LABELS = {"email": _("e-mail")}
-#: The reasons in the ledger, in words. A channel of the host gives its reasons in its own words.
+#: The labels of the reasons in the ledger. A channel of the site may have other reasons, which have no label.
 REASON_LABELS = {
     "": _("other reasons"),
     NO_ADDRESS: _("no address"),
@@ -60,7 +60,7 @@ REASON_LABELS = {
     ENDED: _("the agreement with the user has ended"),
     REMOVED: _("this channel is no longer used"),
 }
-#: Permission and name of each action on a notice.
+#: The actions on a notice: the permission and the translated name of each.
 NOTICE_ACTIONS = (
     ("pause_notice", _("pause the sending")),
     ("resume_notice", _("resume the sending")),
@@ -69,7 +69,9 @@ NOTICE_ACTIONS = (
 
 
 def reason_in_words(reason: str) -> str:
-    """A reason of the ledger in the language of the page; an unknown one as it is."""
+    """Return the label of a reason in the ledger, in the language of the page. An unknown reason is
+    returned unchanged.
+    """
     if found := re.fullmatch(r"overtaken by edition (\d+)", reason):
         return gettext("overtaken by edition %(number)s") % {"number": found[1]}
     return str(REASON_LABELS[reason]) if reason and reason in REASON_LABELS else reason
@@ -77,7 +79,7 @@ def reason_in_words(reason: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelProgress:
-    """How far a notice has come in one channel."""
+    """The progress of a notice in one channel, as the page displays it."""
 
     row: Progress
     channel: str
@@ -86,23 +88,26 @@ class ChannelProgress:
     rate: str
     ends: str
     late: bool
-    """Is sending expected to end after the edition takes effect?"""
+    """Whether the sending is expected to end after the edition takes effect."""
     unavailable: str
-    """Why the channel is unavailable now; ``""`` if it is available."""
+    """The reason for which the channel is unavailable; ``""`` if it is available."""
 
     @property
     def done(self) -> int:
+        """The number of deliveries that no longer wait."""
         return self.row.audience - self.row.waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeProgress:
-    """How far a notice has come, in the words of its page."""
+    """The progress of a notice in all channels, as the page displays it. Its moments are phrases."""
 
     notice: Notice
     channels: list[ChannelProgress]
     state: str
-    """Before the first message ``delay`` or ``delay_paused``; then ``sending``, ``paused``, ``suspended``, ``done``."""
+    """One of ``delay`` and ``delay_paused`` (before the notice is due), ``sending``, ``paused``, ``suspended`` (by the
+    setting ``SENDING_SUSPENDED``) and ``done``.
+    """
     due: str
     seconds_until_due: int
     paused: str
@@ -110,18 +115,18 @@ class NoticeProgress:
 
     @property
     def running(self) -> bool:
-        """Will its numbers change without an action?"""
+        """Whether the numbers will change without an action of the user."""
         return self.state in {"delay", "sending"}
 
     @property
     def failed(self) -> int:
-        """How many deliveries may be sent again: none, if the notice is overtaken. At most 1 query."""
+        """How many deliveries can be sent again: the failed ones; 0 if they would be skipped. At most 1 query."""
         failed = sum(channel.row.failed for channel in self.channels)
         return 0 if failed and self.notice.skip_reason() else failed
 
 
 def notice_progress(notice: Notice, *, at: datetime | None = None) -> NoticeProgress:
-    """How far a notice has come at that instant (now). 1 query, and at most 10 a channel."""
+    """Return the progress of a notice at that instant (now). 1 query, and at most 10 for each channel."""
     at, zone = at or timezone.now(), notice.edition.agreement.time_zone
     rows = list(Progress.objects.filter(notice=notice).order_by("channel"))
     state = _state(notice, rows, at)
@@ -137,7 +142,7 @@ def notice_progress(notice: Notice, *, at: datetime | None = None) -> NoticeProg
 
 
 def _state(notice: Notice, rows: list[Progress], at: datetime) -> str:
-    """As :attr:`NoticeProgress.state`."""
+    """Return the value of :attr:`NoticeProgress.state`. No query."""
     if notice.fanned_out_at is not None and not any(row.waiting for row in rows):
         return "done"
     if notice.paused_at:
@@ -166,13 +171,13 @@ def _channel_progress(row: Progress, notice: Notice, at: datetime, *, running: b
 
 
 def _reasons(row: Progress, outcome: str) -> list[tuple[str, int]]:
-    """(reason in words, how many), the most frequent first."""
+    """Return pairs of a reason's label and the number of deliveries, the most frequent first."""
     found = sorted(row.reasons.get(outcome, {}).items(), key=lambda item: -item[1])
     return [(reason_in_words(reason) or str(REASON_LABELS[""]), count) for reason, count in found]
 
 
 def _rate(row: Progress) -> str:
-    """Messages an hour; ``""`` after a single batch, which is too short to measure."""
+    """Return a phrase with the messages per hour; ``""`` if sending has not lasted long enough to measure it."""
     if not row.began_at or not row.latest_at or row.latest_at - row.began_at < timedelta(seconds=1):
         return ""
     rate = round((speed(row) or 0) * 3600)
@@ -180,16 +185,17 @@ def _rate(row: Progress) -> str:
 
 
 class NoticeView(AdminView):
-    """A page about one notice. Its address has the key of the notice, ``object_id``."""
+    """The base class of the pages about one notice. ``object_id`` in the URL is its key, quoted by the admin."""
 
     model_admin: admin.ModelAdmin[Notice]
 
     def find(self, object_id: str) -> Notice | None:
+        """Return the notice with that key, or ``None``."""
         return self.model_admin.get_object(self.request, unquote(object_id))
 
 
 class ProgressView(NoticeView):
-    """``…/<id>/sending/``: how far the notice has come; ``?part`` gives the middle of the page alone."""
+    """``…/<id>/sending/``: the progress of the notice. With ``?part`` the response is only the middle of the page."""
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
         notice = self.find(object_id)
@@ -215,7 +221,7 @@ class ProgressView(NoticeView):
 
 
 class NoticeActionView(NoticeView):
-    """``…/<id>/pause/``, ``resume/`` or ``resend/``, on POST alone; it leads back to the progress."""
+    """``…/<id>/pause/``, ``resume/`` and ``resend/``: perform the action on POST, then redirect to the progress."""
 
     action: str = ""
 
@@ -234,7 +240,7 @@ class NoticeActionView(NoticeView):
 
 
 def _pause(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
-    """Whether the notice is paused by this, and the message about it."""
+    """Pause the notice. Return whether this changed anything, and the message for the user."""
     if not notice.pause(by=by):
         return False, gettext("Nothing was changed: it is paused already, or nothing is left to send.")
     if timezone.now() >= notice.due_at:

@@ -17,7 +17,8 @@ from agreement.models import Delivery, Progress
 from agreement.notices import dispatch
 from agreement.notices.worker import DeliveryCounts
 
-#: Seconds between two calls of ``work()``, for one call of it, and after a fault that stops all work.
+#: In seconds: the pause between two calls of ``work()``, and for ``--watch`` the deadline of a call, and the pause
+#: after an error that stops all work.
 WATCH_PAUSE, WATCH_WORK, WATCH_FAULT_PAUSE = 1.0, 10.0, 10.0
 SUSPENDED = (
     'AGREEMENT["SENDING_SUSPENDED"] is set: nothing is sent.',
@@ -61,6 +62,7 @@ class Command(BaseCommand):
             ) from None
 
     def dry_run(self) -> None:
+        """Print how many deliveries are due, and how many wait and why."""
         if conf.get().SENDING_SUSPENDED:
             raise command_error(*SUSPENDED)
         found = dispatch.pending()
@@ -78,6 +80,7 @@ class Command(BaseCommand):
         self.report_removed_channels()
 
     def report_removed_channels(self) -> None:
+        """Print how many deliveries wait for channels that the setting ``CHANNELS`` no longer names."""
         for channel, count in dispatch.removed_channels().items():
             self.stdout.write(
                 f"{count} wait for {channel!r}, which CHANNELS does not name. Put it back, or skip them:"
@@ -85,6 +88,7 @@ class Command(BaseCommand):
             )
 
     def drop(self, channel: str) -> None:
+        """Skip the deliveries of a removed channel. Raises ``CommandError`` if none wait for it."""
         waiting = dispatch.removed_channels()
         if channel not in waiting:
             raise command_error(
@@ -94,15 +98,19 @@ class Command(BaseCommand):
         self.stdout.write(f"Skipped {dispatch.drop_channel(channel)} notices.")
 
     def once(self) -> None:
+        """Work until nothing is due, and no delivery is claimed by another worker. Raises ``CommandError`` for an
+        outage, a fault, or suspended sending.
+        """
         total, leased = DeliveryCounts(), self.first_lease_end()
         while True:
             counts = self.work()
             total.add(counts)
             leased_before, leased = leased, self.first_lease_end()
-            # What was recorded by this call may be what the next one waits for.
+            # One more call is needed if this call recorded anything, because other deliveries may have waited for it.
             if counts.suspended or counts.outage or (leased_before is leased is None and counts.idle):
                 break
-            if leased:  # Another worker's deliveries: it records their outcome, or it is dead and its lease ends.
+            if leased:
+                # Another worker has claimed deliveries. It records their outcomes, or it was killed and its lease ends.
                 time.sleep(min(WATCH_PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
         if counts.suspended:
             raise command_error(*SUSPENDED)
@@ -121,10 +129,13 @@ class Command(BaseCommand):
 
     @staticmethod
     def first_lease_end() -> datetime | None:
-        """When the first lease of any worker ends."""
+        """Return when the first lease of any worker ends; ``None`` if there is no lease. 1 query."""
         return Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
 
     def watch(self) -> None:
+        """Work until SIGTERM or SIGINT. Errors of the database or the settings are printed, and the work is tried
+        again.
+        """
         stopped = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopped.set())
@@ -137,7 +148,7 @@ class Command(BaseCommand):
                     self.report(counts)
                 problems = [SUSPENDED[0]] if counts.suspended else [counts.outage, *counts.faults]
                 previous, problem = problem, " ".join(filter(None, problems))
-                if problem and problem != previous:  # Written once, not every second.
+                if problem and problem != previous:  # A problem is written once, not every second.
                     self.stderr.write(problem)
                 if counts.faults and counts.idle:
                     pause = WATCH_FAULT_PAUSE
@@ -149,6 +160,7 @@ class Command(BaseCommand):
             stopped.wait(pause)
 
     def work(self, *, seconds: float | None = None) -> DeliveryCounts:
+        """Call ``dispatch.work()``, for at most this many seconds. Return its counts."""
         deadline = None if seconds is None else time.monotonic() + seconds
         try:
             return dispatch.work(deadline=deadline, on_outcome=self.show_progress)
@@ -158,7 +170,7 @@ class Command(BaseCommand):
             raise command_error(str(error)) from None
 
     def show_progress(self, delivery: Delivery) -> None:
-        """Draw a progress bar on a terminal, at most ten times a second. A log gets none."""
+        """Draw a progress bar, at most ten times a second, if the output is a terminal."""
         self.handled += 1
         if not self.stdout.isatty():
             return
@@ -173,6 +185,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def report(self, counts: DeliveryCounts) -> None:
+        """Print the counts, in place of the progress bar."""
         if self.stdout.isatty() and self.handled:
             self.stdout.write("\r" + " " * 60 + "\r", ending="")
         self.stdout.write(

@@ -46,6 +46,7 @@ class Command(BaseCommand):
         self.stdout.write("Check it anywhere: unzip it, then sha256sum -c SHA256SUMS")
 
     def user(self, name: str, at: datetime, output: Path) -> dict[str, str]:
+        """Write the evidence about a user. Return the SHA-256 of each file by name. Raises ``CommandError``."""
         try:
             return export_user(find_user_key(name), at=at, output=output, by=shell_user())
         except ValidationError as error:
@@ -55,6 +56,7 @@ class Command(BaseCommand):
             raise command_error(f"Nothing is known of a user {name!r} by {at.isoformat()}.", hint) from None
 
     def editions(self, options: dict[str, Any], at: datetime, output: Path) -> dict[str, str]:
+        """Write the evidence about editions. Return the SHA-256 of each file by name. Raises ``CommandError``."""
         slug, *numbers = options["edition"]
         editions = Edition.objects.published().filter(agreement__slug=slug, recorded_at__lte=at)
         published = {str(edition.number): edition for edition in editions.select_related("agreement")}

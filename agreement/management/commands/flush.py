@@ -1,9 +1,9 @@
-"""Django's ``flush``, adapted to a database with sealed rows.
+"""Django's command ``flush``, adapted to a database with sealed rows.
 
-The app replaces the command for a reason: Django's ``TransactionTestCase`` and pytest-django's ``transactional_db``
-empty the database by calling the *command* ``flush``. On sealed rows Django's own command fails in the middle. This one
-opens the seal on a test database, so that the tests of a site need no set-up, and refuses before it starts on any other
-database that has sealed rows.
+Django's ``TransactionTestCase`` and the ``transactional_db`` fixture of pytest-django empty the database by calling the
+*command* ``flush``. Django's own command fails halfway if there are sealed rows. Therefore the app replaces the
+command. On a test database this command opens the seal, so that the tests of a site need no set-up. On any other
+database with sealed rows it refuses to start.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Command(flush.Command):
 
 
 def has_sealed_rows(connection: BaseDatabaseWrapper) -> bool:
-    """Does this database contain rows that the seal protects, with triggers or without? At most 7 queries."""
+    """Return whether this database contains rows that the seal protects, even if it has no triggers. At most 7 queries,
+    and those that list the tables.
+    """
     tables = set(connection.introspection.table_names())
     sealed = (
         Edition.objects.published(),

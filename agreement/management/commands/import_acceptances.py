@@ -22,14 +22,14 @@ from agreement.models.fields import SiteUser
 from agreement.models.succession import EditionDates
 from agreement.text import languages
 
-#: How many bad lines are named; the others are counted.
+#: The error lists this many bad lines, and counts the others.
 MAX_NAMED = 20
 COLUMNS = ("user", "edition", "at", "language")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedAcceptance:
-    """One line of the file: an acceptance before the site had this app."""
+    """An acceptance from one line of the file."""
 
     user: SiteUser
     edition: EditionDates
@@ -70,11 +70,11 @@ class Command(BaseCommand):
         )
 
     def record(self, file: str, timeline: Timeline) -> int:
-        """Record every line, in the transaction of the caller. It returns how many were not recorded before."""
+        """Record every line in the transaction of the caller. Return how many were not recorded before."""
         created = 0
         editions = Edition.objects.select_related("agreement").in_bulk([one.pk for one in timeline.editions])
         for number, line in self.lines(file, timeline):
-            if isinstance(line, str):  # An account was deleted, or the file changed, since it was checked.
+            if isinstance(line, str):  # After the check, an account was deleted or the file changed.
                 raise command_error(f"Line {number}: {line}", "Nothing was recorded: correct the file and repeat.")
             created += Acceptance.objects.record(
                 user=line.user,
@@ -89,6 +89,7 @@ class Command(BaseCommand):
         return created
 
     def timeline(self, slug: str | None) -> Timeline:
+        """Return the timeline of the agreement, or of the only one. Raises ``CommandError``."""
         timelines = current_timelines().agreements
         if slug is None and len(timelines) == 1:
             return next(iter(timelines.values()))
@@ -98,7 +99,9 @@ class Command(BaseCommand):
         return timelines[slug]
 
     def lines(self, file: str, timeline: Timeline) -> Iterator[tuple[int, ImportedAcceptance | str]]:
-        """The number of each line after the first, and its acceptance, or a sentence that says why it is none."""
+        """Yield the number of each line after the first, with its acceptance, or with a sentence that states why the
+        line is invalid.
+        """
         try:
             with Path(file).open(encoding="utf-8-sig", newline="") as lines:
                 reader = csv.DictReader(lines, strict=True)
@@ -113,6 +116,7 @@ class Command(BaseCommand):
             raise command_error(f"{file!r} can't be read: {error}.", "Give a CSV file in UTF-8.") from None
 
     def line(self, row: dict[str | None, Any], timeline: Timeline) -> ImportedAcceptance | str:
+        """Return the acceptance in a row of the file, or a sentence that states why the row is invalid."""
         if None in row or None in [row[name] for name in ("user", "edition", "at")]:
             return "it has more or fewer cells than the first line."
         edition = next((one for one in timeline.editions if str(one.number) == row["edition"].strip()), None)
@@ -127,7 +131,7 @@ class Command(BaseCommand):
         language = (row.get("language") or "").strip()
         if language not in ("", *languages.LANGUAGES):
             return f"{language!r} is no language of the texts."
-        users: Any = get_user_model()  # The fields of a site's user model are not known to the type checker.
+        users: Any = get_user_model()  # Any: the type checker does not know the fields of the site's user model.
         name = row["user"].strip()
         try:
             user = users._default_manager.filter(pk=find_user_key(name)).first()

@@ -69,6 +69,9 @@ class Command(BaseCommand):
                 self.stdout.write(f"{message.id} {message.severity} · {place} · {message.sentence('en')}")
 
     def agreement(self, slug: str | None, *, create: bool) -> Agreement:
+        """Return the agreement with that slug; without one, the only agreement. It is created if ``create`` is true, or
+        if no slug is given and there is no agreement. Raises ``CommandError``.
+        """
         if slug is None:
             found = list(Agreement.objects.all()[:2])
             if len(found) > 1:

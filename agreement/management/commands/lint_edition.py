@@ -45,6 +45,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def write(self, messages: tuple[Message, ...], language: str, form: str) -> None:
+        """Print the messages in that language, as ``text`` or ``json``."""
         if form == "json":
             rows = [
                 {
@@ -70,12 +71,14 @@ class Command(BaseCommand):
 
 
 def read_all(files: dict[str, str]) -> dict[str, str]:
-    """The texts of those files. The lint reports an empty file."""
+    """Return the texts of these files by language. A file may be empty, because the lint reports that."""
     return {language: read_source(name, may_be_empty=True) for language, name in files.items()}
 
 
 def edition_messages(pk: int) -> tuple[Message, ...]:
-    """The messages about an edition compared with the last one published before it and not cancelled. 2 queries."""
+    """Return the messages of the lint about an edition. It is compared with the last edition before it that was
+    published and not cancelled. 2 queries.
+    """
     draft = Edition.objects.filter(pk=pk).first()
     if draft is None:
         raise command_error(f"There is no edition with id {pk}.", "import_edition prints the id of each draft.")

@@ -66,6 +66,7 @@ class Command(BaseCommand):
             )
 
     def draft(self, pk: int) -> Edition:
+        """Return the edition with that key. Raises ``CommandError`` if there is none."""
         edition: Edition | None = Edition.objects.filter(pk=pk).select_related("agreement").first()
         if edition is None:
             drafts = ", ".join(str(pk) for pk in Edition.objects.drafts().values_list("pk", flat=True)[:10])
@@ -73,7 +74,7 @@ class Command(BaseCommand):
         return edition
 
     def forecasts(self, edition: Edition, at: datetime | None) -> list[Forecast]:
-        """What to expect of each channel, computed before the publication."""
+        """Return the forecast for each channel. It must be made before the publication."""
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
         return [
             forecast(
@@ -87,6 +88,7 @@ class Command(BaseCommand):
         ]
 
     def report(self, edition: Edition, recipients: int, *, dry_run: bool) -> None:
+        """Print the facts about the published edition."""
         verb = "Would publish" if dry_run else "Published"
         self.stdout.write(f"{verb} edition {edition.number} of {edition.agreement.slug}")
         self.stdout.write(f"  effective from  {edition.effective_from.isoformat() if edition.effective_from else ''}")
@@ -94,6 +96,7 @@ class Command(BaseCommand):
         self.stdout.write(f"  recipients      {recipients}")
 
     def user(self, username: str | None) -> AbstractBaseUser | None:
+        """Return the user with that name; ``None`` without a name. Raises ``CommandError`` if there is none."""
         if username is None:
             return None
         user = get_user_model()._default_manager.filter(**{get_user_model().USERNAME_FIELD: username}).first()
@@ -103,7 +106,7 @@ class Command(BaseCommand):
 
 
 def how_to_pause(notice: Notice) -> str:
-    """The address of the admin page that can pause the notice, or a shell command where there is no such page."""
+    """Return the URL of the admin page on which the notice can be paused; a shell command if the site has no admin."""
     try:
         return urljoin(conf.get().BASE_URL, reverse("admin:agreement_notice_sending", args=[notice.pk]))
     except NoReverseMatch:

@@ -46,7 +46,9 @@ class Command(BaseCommand):
         self.stdout.write(f"{editions.count()} editions verified: every digest and the chain are correct.")
 
     def _log(self, faults: int) -> None:
-        """Record the verification for ``agreement_status``. A database role that may only read records nothing."""
+        """Record the verification, so that ``agreement_status`` can report it. A database role that may only read can't
+        record it.
+        """
         latest = Edition.objects.published().order_by("-pk").first()
         if latest is None:
             return

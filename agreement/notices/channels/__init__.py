@@ -1,8 +1,8 @@
-"""The ways in which a notice reaches a user.
+"""The channels through which notices are sent to users.
 
-The package gives out :class:`Channel`, which a host extends and names in ``CHANNELS``; the three failures that a
-channel raises; and :class:`EmailChannel`. It uses the letter of a notice and the models, and does not know who is
-notified or when.
+The package provides :class:`Channel`, which a host extends and names in the setting ``CHANNELS``, the three failures
+that a channel raises, and :class:`EmailChannel`. It uses the letter of a notice and the models. It does not decide
+which users are notified, or when.
 """
 
 from agreement.notices.channels.base import Channel, Deferred, Refused, Unavailable, site_channels

@@ -1,4 +1,4 @@
-"""What a channel is: the class that a host extends, and the three failures that a channel raises."""
+"""The base class of all channels, and the three failures that a channel raises."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from agreement.notices.letters import NoticeContent
 
 
 class Refused(Exception):
-    """The channel can't reach this recipient. Trying again does not help.
+    """The channel can't reach this recipient. Another attempt would not help.
 
-    ``doubtful=True``: the refusal may concern every recipient. The delivery is tried again until the channel takes
-    another message; then the refusal is final.
+    ``reason`` is stored in the ledger, so it must not contain the address.
+
+    ``doubtful=True`` means that the refusal may concern every recipient. It becomes final only when the channel accepts
+    a later message. Until then the delivery is tried again.
     """
 
     def __init__(self, reason: str, *, doubtful: bool = False) -> None:
@@ -29,10 +31,12 @@ class Refused(Exception):
 
 
 class Deferred(Exception):
-    """The channel did not take the message now. Trying again later may help.
+    """The channel did not accept the message. A later attempt may succeed.
 
-    ``personal=True``: the cause lies with this recipient alone. Many such failures in a row do not mark the channel as
-    unavailable.
+    ``reason`` is stored in the ledger, so it must not contain the address.
+
+    ``personal=True`` means that the cause concerns this recipient only. Such failures do not mark the channel as
+    unavailable, even if many occur in a row.
     """
 
     def __init__(self, reason: str = "", *, personal: bool = False) -> None:
@@ -41,10 +45,11 @@ class Deferred(Exception):
 
 
 class Unavailable(Exception):
-    """The channel can reach no recipient now. No delivery is to blame.
+    """The channel can reach no recipient now. Without ``tried`` no attempt is counted.
 
-    ``tried=True``: a message was being sent. It goes to the end of the queue and has one attempt more, so that a server
-    that closes the connection for one recipient alone does not delay the others.
+    ``tried=True`` means that a message was being sent when the channel failed. Its delivery is postponed and one
+    attempt is counted. Otherwise a recipient for whom the server always closes the connection would be tried first
+    every time.
     """
 
     def __init__(self, reason: str, *, tried: bool = False) -> None:
@@ -55,50 +60,60 @@ class Unavailable(Exception):
 class Channel(ABC):
     """One way to reach users. It is used as a context manager around a batch of deliveries.
 
-    A channel states what is wrong with its settings (``faults``), which addresses it can't reach (``unreachable``), and
-    of which kind a failure is: final and the recipient's (:class:`Refused`), temporary (:class:`Deferred`), or
-    everybody's (:class:`Unavailable`). The app does the rest: claims, rate limits, retries, recorded outcomes. The
-    setting ``RATE_LIMITS`` names a channel by its ``name``. ``tests/notices/test_channels.py`` contains a
-    channel for text messages.
+    A channel reports what is wrong with its settings (:meth:`faults`) and which addresses it can't reach
+    (:meth:`unreachable`). When it can't send a message, it raises one of three failures: :class:`Refused` (final, for
+    this recipient), :class:`Deferred` (temporary) or :class:`Unavailable` (for every recipient). The app claims the
+    deliveries, applies the rate limits, tries again and records the outcomes. ``tests/notices/test_channels.py``
+    contains a channel for text messages.
     """
 
     name: ClassVar[str]
-    """The name in the ledger. Never change it."""
+    """The name of the channel in the ledger and in the setting ``RATE_LIMITS``. Never change it."""
     bilingual: ClassVar[bool] = True
-    """Can one message contain both languages? If not, a user whose language is unknown is notified in Kazakh."""
+    """Whether one message can contain both languages. If not, users whose language is unknown are
+    notified in Kazakh.
+    """
 
     def faults(self) -> list[str]:
-        """What is wrong with the channel's settings, one sentence each: system check ``agreement.E009``."""
+        """Return the faults in the settings of the channel, one sentence each. System check ``agreement.E009`` reports
+        them.
+        """
         return []
 
     @abstractmethod
     def address(self) -> Combinable:
-        """An expression on the user model that gives the address for ``send()``."""
+        """Return an expression on the user model. Its value for a user is the address that ``send()`` is given."""
 
     def reachable(self, users: QuerySet[Model]) -> QuerySet[Model]:
-        """Those of the users who have an address, as far as a query can tell: for the forecast of a notice."""
+        """Return those of the users who have an address, as far as a query can tell. The forecast of a notice counts
+        them.
+        """
         address = Cast(self.address(), TextField())
         reachable: QuerySet[Model] = users.annotate(agreement_address=address).filter(agreement_address__gt="")
         return reachable
 
     @abstractmethod
     def compose(self, notice: Notice, language: str, *, since: int) -> NoticeContent:
-        """The notice in ``kk``, ``ru`` or ``mul`` (both), for users who were last notified of the edition with the
-        number ``since`` (0: of none). The result is stored and sealed; the method is called once for each of them.
+        """Return the content of the notice in ``kk``, ``ru`` or ``mul`` (both).
+
+        ``since`` is the number of the edition with which the changes are compared: the last one that the reader knows;
+        0 if there is none. The app seals the first result for each notice, language and ``since``, and sends only that.
         """
 
     def unreachable(self, address: str) -> str:
-        """Why nothing is sent to this address, or ``""``."""
+        """Return the reason for which nothing can be sent to this address; ``""`` if something can. The reason is
+        stored in the ledger.
+        """
         return ""
 
     @abstractmethod
     def send(self, delivery: Delivery, address: str, text: NoticeText) -> None:
-        """Hand over one message. Raises :class:`Refused`, :class:`Deferred` or :class:`Unavailable`."""
+        """Send one message. Raises :class:`Refused`, :class:`Deferred` or :class:`Unavailable`."""
 
     def begin(self, address: str) -> None:  # noqa: B027 - most channels have nothing to begin
-        """Prepare the next message, which goes to this address, while the outcome of the last one is recorded.
+        """Prepare the next message, which goes to this address, before the outcome of the last one is recorded.
 
-        Nothing is handed over yet. The method never raises; ``send()`` reports what is wrong.
+        Nothing may be handed over yet. An exception of this method is ignored; ``send()`` must report the error.
         """
 
     def close(self) -> None:  # noqa: B027 - most channels have nothing to close
@@ -114,5 +129,5 @@ class Channel(ABC):
 
 
 def site_channels() -> list[Channel]:
-    """New instances of the channels of the site (setting ``CHANNELS``). Each opens its own connections."""
+    """Return new instances of the site's channels (setting ``CHANNELS``). Each opens its own connections."""
     return [import_string(path)() for path in conf.get().CHANNELS]

@@ -28,19 +28,19 @@ from agreement.notices.channels.smtp import UNSAFE, Conversation, wire
 from agreement.notices.letters import NoticeContent, letter
 from agreement.text import languages
 
-#: Replies that concern the mailbox of one recipient, by the codes of RFC 5321 §4.2.3 and RFC 3463 §3.2–3.3.
+#: Replies that concern the mailbox of one recipient. The codes are those of RFC 5321 §4.2.3 and RFC 3463 §3.2–3.3.
 MAILBOX_REPLY = re.compile(r"SMTP 450|SMTP \d{3} 4\.(1\.[1-6]|2\.\d+)")
-#: Seconds to wait for a reply of the mail server: less than half a lease, so that no lease ends meanwhile.
+#: Seconds to wait for a reply of the mail server. Less than half a lease, so that no lease ends while a worker waits.
 REPLY_TIMEOUT = 10
 
 
 class EmailChannel(Channel):
-    """Notices by e-mail, over one connection that stays open for a batch."""
+    """Sends notices by e-mail, over one connection that stays open for a batch."""
 
     name = "email"
 
     def __init__(self) -> None:
-        # Any: a mail backend of any kind. Not each has the attributes "timeout" and "connection".
+        # Any: a mail backend of any kind. Some have no attributes "timeout" and "connection".
         self._connection: Any = None
         self._conversation: Conversation | None = None
         self._prepared: dict[int, bytes] = {}
@@ -77,7 +77,7 @@ class EmailChannel(Channel):
                 self._hand_over(self._message(delivery, address, text))
 
     def post(self, message: mail.EmailMessage) -> None:
-        """Hand over a letter that is not a notice, on the same connection. Raises the failures of ``send()``."""
+        """Send a letter that is not a notice, over the same connection. Raises the failures of ``send()``."""
         if self._conversation and self._conversation.under_way():
             self.close()
         self._open()
@@ -108,7 +108,7 @@ class EmailChannel(Channel):
             },
         )
         message.attach_alternative(text.html, "text/html")
-        # django-anymail defines this attribute: its services return it with a bounce. Other backends ignore it.
+        # django-anymail reads this attribute, and its services return it with a bounce. Other backends ignore it.
         message.metadata = {"agreement_message_id": self._message_id(delivery)}  # type: ignore[attr-defined]
         return message
 
@@ -116,8 +116,8 @@ class EmailChannel(Channel):
         return f"<{delivery.message_id_local_part}@{self.host}>"
 
     def _converse(self, conversation: Conversation, delivery: Delivery, address: str, text: NoticeText) -> None:
-        """Send over Django's own open connection; once more over a new one if the server closed this one between two
-        messages.
+        """Send a message over the open connection of Django's SMTP backend. If the server closed it between two
+        messages, send the message over a new connection.
         """
         message = self._wire_bytes(delivery, address, text)
         try:
@@ -132,8 +132,8 @@ class EmailChannel(Channel):
             self._conversation.send(self._sender, address, message)
 
     def _wire_bytes(self, delivery: Delivery, address: str, text: NoticeText) -> bytes:
-        """The message as it goes over the wire. What all recipients share is made once: building a message takes longer
-        than sending it.
+        """Return the bytes that SMTP transmits for a message. The part that all recipients share is built once, because
+        building a message takes longer than sending it.
         """
         if text.pk not in self._prepared:
             message = self._message(delivery, address, text).message()
@@ -145,8 +145,8 @@ class EmailChannel(Channel):
 
     @contextmanager
     def _failures(self, *, tried: bool = False) -> Iterator[None]:
-        """Convert the errors of a mail server into the failures of a channel. ``tried``: there was an attempt for this
-        recipient before.
+        """Convert the exceptions of a mail backend into the failures of a channel. ``tried`` states whether an earlier
+        attempt was made for this recipient.
         """
         try:
             yield
@@ -157,13 +157,13 @@ class EmailChannel(Channel):
                 failure.personal = tried or bool(MAILBOX_REPLY.fullmatch(str(failure)))
             raise failure from None
         except (smtplib.SMTPSenderRefused, smtplib.SMTPHeloError) as error:
-            # Every message would be refused: the fault is the site's and not the recipient's.
+            # The server would refuse every message: the cause is the sender, not the recipient.
             self.close()
             raise Unavailable(f"SMTP {error.smtp_code}: the sender is refused") from None
         except smtplib.SMTPResponseException as error:
             raise self._classify(error.smtp_code, error.smtp_error) from None
         except (smtplib.SMTPException, OSError) as error:
-            # The connection broke during this message: nobody knows whether the server took it.
+            # The connection broke during this message. Whether the server accepted it is unknown.
             self.close()
             raise Deferred(type(error).__name__) from None
 
@@ -172,7 +172,7 @@ class EmailChannel(Channel):
         self._connection = self._conversation = None
         if connection is not None:
             with suppress(smtplib.SMTPException, OSError):
-                if conversation and conversation.under_way():  # The server would read QUIT as text of a message.
+                if conversation and conversation.under_way():  # The server would read QUIT as part of a message.
                     connection.connection.close()
                 connection.close()
 
@@ -195,11 +195,12 @@ class EmailChannel(Channel):
         return self._connection
 
     def _classify(self, code: int, reply: bytes | str, *, recipient: bool = False) -> Exception:
-        """The failure that a reply of the server means.
+        """Return the failure that corresponds to a reply of the server.
 
-        5xx is final, 4xx is not (RFC 5321 §4.2.1). 421 and a missing login concern everybody. A policy (x.7.x of RFC
-        3463) is as often the site's fault as the recipient's: a refused message, whose text everybody gets, is tried
-        again; a refused ``recipient`` is doubtful. Only the codes are stored, because a reply may quote the address.
+        5xx is final, 4xx is temporary (RFC 5321 §4.2.1). 421 and a missing login concern every recipient. The cause of
+        a policy refusal (x.7.x of RFC 3463) is the site as often as the recipient. Therefore a message refused by
+        policy is tried again, because every recipient gets the same text, and a ``recipient`` refused by policy is
+        doubtful. The reason contains only the codes, because the text of a reply may quote the address.
         """
         text = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
         status = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", text)
@@ -213,8 +214,8 @@ class EmailChannel(Channel):
 
 
 def is_address(address: str) -> bool:
-    """Can mail be sent to this address? Django's validator accepts some addresses that no mail server accepts, or that
-    no message can be written to.
+    """Return whether mail can be sent to this address. This is stricter than Django's validator, which accepts some
+    addresses that can't be part of an SMTP command.
     """
     try:
         validate_email(address)
@@ -224,13 +225,15 @@ def is_address(address: str) -> bool:
 
 
 def ascii_domain(address: str) -> str:
-    """The address with its domain in ASCII, as a mail server understands it."""
+    """Return the address with its domain in ASCII (``xn--``), as SMTP requires."""
     local, _at, domain = address.rpartition("@")
     return address if domain.isascii() else f"{local}@{punycode(domain)}"
 
 
 def ascii_host(url: str) -> str:
-    """The host of a URL as a header may contain it: ``сайт.қаз`` in its ``xn--`` form."""
+    """Return the host of a URL in ASCII, as a mail header requires it: ``сайт.қаз`` in its ``xn--`` form. ``localhost``
+    if the URL has no host that can be written so.
+    """
     host = urlsplit(url).hostname or "localhost"
     try:
         return host.encode("idna").decode("ascii")
@@ -239,8 +242,8 @@ def ascii_host(url: str) -> str:
 
 
 def sender_fault() -> str:
-    """What is wrong with the sender addresses in the settings, or ``""``. It is checked before sending, so that no
-    recipient is blamed for it.
+    """Return what is wrong with the sender addresses in the settings; ``""`` if nothing is. It is checked before
+    anything is sent, so that no delivery fails because of it.
     """
     for key, value in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", conf.get().REPLY_TO)):
         if not value and key == "REPLY_TO":
@@ -251,8 +254,9 @@ def sender_fault() -> str:
 
 
 def mailer_fault() -> str:
-    """What is wrong with the mail server that the settings name for notices, or ``""``. A site may set both keys:
-    Django 6.1 reads ``MAILER``, older versions read ``MAIL_CONNECTION``.
+    """Return what is wrong with the settings of the mail server for notices; ``""`` if nothing is.
+
+    The app uses ``MAILER`` with Django 6.1 and later, and ``MAIL_CONNECTION`` with older versions.
     """
     alias, options = conf.get().MAILER, conf.get().MAIL_CONNECTION
     if not hasattr(mail, "mailers"):
@@ -266,7 +270,7 @@ def mailer_fault() -> str:
 
 
 def _is_plain_smtp(connection: object) -> bool:
-    """Is this Django's own SMTP backend, and not a subclass that sends in another way?"""
+    """Return whether this is Django's own SMTP backend, or a subclass that does not change how messages are sent."""
     return isinstance(connection, smtp.EmailBackend) and all(
         getattr(type(connection), name, None) is getattr(smtp.EmailBackend, name, None)
         for name in ("send_messages", "_send")

@@ -1,8 +1,9 @@
-"""Sends one message after another over a connection that smtplib opened, and waits for the server less often.
+"""Sends messages over a connection that smtplib opened, and waits for the server less often than smtplib does.
 
-``SMTP.sendmail()`` waits for four replies per message. Only the last of them matters: until the server has the whole
-message, nothing was handed over. Therefore the envelope of the next message can be sent while the outcome of the last
-one is recorded: the whole envelope if the server accepts commands in groups (RFC 2920), else its first line.
+``SMTP.sendmail()`` waits for four replies per message: three for the envelope (``MAIL``, ``RCPT``, ``DATA``) and one
+for the text. The server is responsible for a message only after the last of them. Therefore the envelope of the next
+message can be sent before the outcome of the last one is recorded. If the server supports pipelining (RFC 2920), the
+whole envelope is sent ahead, otherwise only ``MAIL``.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ import re
 import smtplib
 from contextlib import suppress
 
-#: Characters that would end an address or a line too early; some servers treat every control character so.
+#: Characters that would end an address or a line of a command. Some servers treat every control character this way.
 UNSAFE = re.compile(r"[\x00-\x20<>\x7f]")
-#: The commands before the text of a message, and the replies after which it may be sent (RFC 5321 §4.3.2).
+#: The commands of an envelope, and the replies that mean success (RFC 5321 §4.3.2).
 EXPECTED = {"MAIL": {250}, "RCPT": {250, 251}, "DATA": {354}}
 
 
 def wire(message: bytes) -> bytes:
-    """A message as it goes over the wire: lines end with CR LF, a dot that begins a line is doubled, a dot ends it."""
+    """Convert a message to the bytes that SMTP transmits (RFC 5321 §4.5.2): lines end with CR LF, a dot at the
+    beginning of a line is doubled, and a line with a single dot ends the message.
+    """
     lines = re.sub(rb"\r?\n", b"\r\n", message)
     return re.sub(rb"(?m)^\.", b"..", lines) + (b"" if lines.endswith(b"\r\n") else b"\r\n") + b".\r\n"
 
 
 class Conversation:
-    """The messages over one connection. Its methods raise the errors of smtplib."""
+    """Sends messages over one open SMTP connection."""
 
     def __init__(self, line: smtplib.SMTP) -> None:
         line.ehlo_or_helo_if_needed()
@@ -33,30 +36,36 @@ class Conversation:
         self._grouped = line.has_extn("pipelining")
         self._begun: tuple[str, str] | None = None
         self._taken = 0
-        #: Did the server close the connection between two messages, as many do after a few? Then it took nothing of the
-        #: last one, which may be sent over another connection.
+        #: Whether the server closed the connection between two messages, as many servers do after some number of them.
+        #: If so, the last message was not accepted, and it may be sent over another connection.
         self.worn_out = False
 
     def under_way(self, *, but: str = "") -> bool:
-        """Was an envelope sent ahead to a recipient other than ``but``? Then no other command may be sent."""
+        """Return whether an envelope was sent ahead for a recipient other than ``but``. If so, only the message to that
+        recipient may be sent next.
+        """
         return self._begun is not None and self._begun[1] != but
 
     def begin(self, sender: str, recipient: str) -> None:
-        """Send an envelope ahead. Errors are ignored: ``send()`` meets them again and raises them."""
+        """Send an envelope ahead. Errors are ignored here, because ``send()`` raises them."""
         with suppress(ValueError, OSError):
             self._begin(sender, recipient)
 
     def send(self, sender: str, recipient: str, message: bytes) -> None:
-        """Hand over a message in the form of :func:`wire`. Only its own envelope may have been sent ahead."""
+        """Send a message that :func:`wire` converted. If an envelope was sent ahead, it must be that of this message.
+
+        Raises ``smtplib.SMTPException`` or ``OSError``, and ``ValueError`` for an address that can't be part of a
+        command.
+        """
         try:
             refused, code = self._envelope(sender, recipient)
         except smtplib.SMTPServerDisconnected as error:
-            # A server that does not answer may not answer on another connection either, which costs another time-out.
+            # After a time-out a new connection would probably time out too, so it is not tried.
             self.worn_out = self._taken > 0 and not isinstance(error.__context__, TimeoutError)
             raise
         if refused and code == 421:
             self.worn_out = self._taken > 0
-        if refused and code == 354:  # The server now expects a message although it refused the recipient: end it.
+        if refused and code == 354:  # The server refused the recipient, but expects a message: send an empty one.
             self._line.send(b".\r\n")
             self._line.getreply()
         if not refused:
@@ -71,7 +80,9 @@ class Conversation:
         self._taken += 1
 
     def _envelope(self, sender: str, recipient: str) -> tuple[tuple[str, int, bytes] | None, int]:
-        """Send the rest of the envelope: the first refusal, if there is one, and the code of the last reply."""
+        """Send the rest of the envelope. Return the first refusal (command, code, reply), or ``None`` if there is none,
+        and the code of the last reply.
+        """
         if self._begun is None:
             self._begin(sender, recipient)
         refused, code = None, 0

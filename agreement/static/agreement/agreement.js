@@ -1,11 +1,11 @@
-/* What a browser adds to the agreement's pages: contents that follow the reader, find in the text, one switch for
-   all unchanged clauses. Everything is read and compared without it; it asks nobody, keeps nothing, sets nothing. */
+/* Additions to the public pages: the current section in the contents, a search in the text, and a switch for all
+   unchanged clauses. The pages work without this script. It sends no requests, and it stores nothing. */
 
 const text = document.querySelector(".agreement-text");
 const headings = [...document.querySelectorAll(".agreement-text h2[id]")];
 const quick = matchMedia("(prefers-reduced-motion: no-preference)").matches ? "smooth" : "auto";
 
-/* Contents: the section that was entered last above a line in the upper third of the window. */
+/* Contents: mark the last section that begins above a line at a third of the window's height. */
 
 const links = new Map(
   [...document.querySelectorAll(".agreement-contents a")].map((link) => [decodeURIComponent(link.hash.slice(1)), link]),
@@ -21,12 +21,12 @@ function follow() {
 }
 
 if (links.size) {
-  /* Whatever is above the line is in the box, so a jump past a heading is a change too. */
+  /* The observed box contains everything above the line, so a jump over a heading is also observed. */
   const watch = new IntersectionObserver(follow, { rootMargin: "9999999px 0px -66% 0px" });
   headings.forEach((heading) => watch.observe(heading));
 }
 
-/* The other language of the whole page, at the clause that is read. */
+/* A link to the other language leads to the clause at the top of the window. */
 
 addEventListener("click", (event) => {
   const link = event.target.closest?.(".agreement-languages a");
@@ -36,7 +36,7 @@ addEventListener("click", (event) => {
   if (read) link.hash = read.id;
 });
 
-/* Find: hits are painted, not marked up, so that no link, number or line of the text moves. */
+/* Search: matches are highlighted without changing the document, so that no link, number or line of the text moves. */
 
 const form = document.querySelector(".agreement-find");
 const LIMIT = 2000;
@@ -54,7 +54,7 @@ if (form && text && globalThis.Highlight && CSS.highlights) {
   let hits = [];
   let at = -1;
 
-  /* Length stays: a place in the folded text is a place in the page. */
+  /* The folded text has the same length, so that its positions are those of the page. */
   const fold = (string) =>
     [...string]
       .map((letter) => {
@@ -146,7 +146,7 @@ if (form && text && globalThis.Highlight && CSS.highlights) {
   form.dataset.ready = "";
 }
 
-/* The comparative table: every unchanged clause, or none. */
+/* The comparative table: show all unchanged clauses, or none. */
 
 const only = document.querySelector(".agreement-only input");
 

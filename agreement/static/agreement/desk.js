@@ -1,5 +1,5 @@
-/* The writing page: clause numbers and findings in the margin, a preview, the two texts side by side in step, and a
-   slot for what is not saved yet. Without this script the page is a form like any other of the admin. */
+/* The writing page: clause numbers and findings in the margin, a preview, two texts that scroll together, and storage
+   for unsaved text. Without this script the page is an ordinary form of the admin. */
 "use strict";
 (() => {
     const desk = document.getElementById("agreement-desk");
@@ -16,7 +16,7 @@
     const sides = {};
     let texts = {}, messages = [], checks = 0, saving = false, sure = false, dirty = false, together = true, panel = "preview";
 
-    // One text with its margin and its findings.
+    // Each text has a margin and a list of findings.
     for (const language of languages) {
         const area = document.getElementById(`id_body_${language}`);
         if (!area) return;
@@ -70,7 +70,7 @@
     }
     sides.kk.area.closest("fieldset").append(bar, shown);
 
-    // Lines and places.
+    // Line numbers and positions.
     function lineOf(area) {
         return area.value.slice(0, area.selectionStart).split("\n").length;
     }
@@ -154,7 +154,7 @@
         }
     }
 
-    // Preview and findings of the texts, from the site.
+    // Ask the site for the preview and the findings.
     function posted(extra) {
         const fields = new FormData();
         for (const [name, value] of new FormData(form)) {
@@ -171,7 +171,7 @@
         throw Object.assign(new Error(String(answer.status)), {refused: answer.status === 403});
     }
     async function renewed() {
-        // After a login in another tab, the token of this form is that of the earlier login: take the new one.
+        // After a login in another tab, the CSRF token of this form is no longer valid. Get the new one.
         const answer = await fetch(location.href, {headers: {"Accept": "text/html"}});
         const there = new DOMParser().parseFromString(await answer.text(), "text/html");
         const token = there.querySelector("[name=csrfmiddlewaretoken]");
@@ -224,14 +224,14 @@
         } else {
             target.innerHTML = texts[language].html;
             target.prepend(make("h3", "", texts[language].title));
-            // Both previews are on one page: each gets anchors of its own.
+            // Both previews are on the same page, so their anchors must differ.
             for (const element of target.querySelectorAll("[id]")) element.id = `preview-${language}-${element.id}`;
             for (const link of target.querySelectorAll("a[href^='#']")) link.hash = `preview-${language}-${link.hash.slice(1)}`;
         }
         target.scrollTop = place;
     }
 
-    // Unsaved text is stored, and the page is not closed by mistake.
+    // Store unsaved text, and warn before the page is closed.
     let soon = 0, later = 0;
     function changed() {
         dirty = true;
@@ -242,7 +242,7 @@
     function keepLater() {
         clearTimeout(later);
         later = setTimeout(async () => {
-            if (document.getElementById("agreement-slot")) { // The author decides on the stored text first.
+            if (document.getElementById("agreement-slot")) { // The author must first decide about the stored text.
                 stored.textContent = labels.undecided;
                 return;
             }
@@ -269,7 +269,7 @@
             await ask(labels.check, {});
             sure = true;
         } catch (error) {
-            sure = Boolean(error.refused); // The page that refuses returns the text.
+            sure = Boolean(error.refused); // The page that refuses the save displays the text.
         }
         if (sure) {
             form.requestSubmit(event.submitter);
@@ -288,7 +288,7 @@
             if (dirty) keepLater();
         });
     }
-    if ("unsaved" in labels) { // A save was refused: the text is on this page alone.
+    if ("unsaved" in labels) { // A save was refused, so the text is only on this page.
         dirty = true;
         keepLater();
     }

@@ -1,5 +1,5 @@
-/* The page of a notice: its middle is fetched again while its numbers change, and the notice delay is counted down.
-   Without this script there is a link that loads the page again. */
+/* The page with the progress of a notice: reloads the middle of the page while the numbers change, and counts down the
+   notice delay. Without this script the page has a link that reloads it. */
 "use strict";
 (() => {
     const SECONDS = 3;
@@ -7,7 +7,7 @@
 
     function count() {
         for (const sign of document.querySelectorAll(".agreement-countdown")) {
-            // Counted from the seconds that the site gives: the clock of the reader may be wrong.
+            // The site states the remaining seconds, because the clock of the reader may be wrong.
             sign.until ??= Date.now() + sign.dataset.seconds * 1000;
             const left = Math.max(0, Math.ceil((sign.until - Date.now()) / 1000));
             const [hours, minutes, seconds] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
@@ -25,8 +25,8 @@
         } catch {
             return true; // The site can't be reached at the moment.
         }
-        if (answer.status >= 500) return true; // Or the proxy in front of it answers.
-        // If the user is logged out, or no longer allowed, the page stays as it is. The link loads it again.
+        if (answer.status >= 500) return true; // A proxy answers because the site can't be reached.
+        // The user is logged out, or may no longer view the page. It stays as it is; the link reloads it.
         if (!answer.ok || answer.redirected) return false;
         const made = new DOMParser().parseFromString(await answer.text(), "text/html");
         if (place.innerHTML !== made.body.innerHTML) place.replaceChildren(...made.body.childNodes);

@@ -1,18 +1,18 @@
-// The digest of a text is computed here, and the text stays here. Without this file, or where the page came by plain
-// HTTP and the browser has no crypto.subtle, the form is posted.
+// The browser computes the digest, and the text is not sent to the site. Without this script, or without crypto.subtle
+// (on a page without TLS), the form posts the text.
 "use strict";
 {
   const form = document.querySelector(".agreement-verify form");
   const { text, file } = form.elements;
 
-  // As the import of an edition does: a byte order mark is left out, line ends become LF.
+  // As on import: the byte order mark is removed, and line ends become LF.
   const normalised = (written) => written.replace(/^\uFEFF/, "").replace(/\r\n?/g, "\n");
 
   const decoded = (bytes) => {
     try {
       return new TextEncoder().encode(normalised(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)));
     } catch {
-      return bytes; // Not UTF-8, so no edition's text: let it be unknown.
+      return bytes; // It is not UTF-8, so it is not the text of an edition. Its digest will be unknown.
     }
   };
 

@@ -37,20 +37,20 @@ HOST, PORT = "127.0.0.1", 8000
 SLUG = "user-agreement"
 ZONE = "Asia/Almaty"
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
-#: When the editions took effect that are older than this software. The demo publishes the one without a moment.
+#: When the sample editions took effect that are recorded as history. The demo publishes the edition that is not listed.
 HISTORY = {
     1: datetime(2024, 2, 12, 9, 0, tzinfo=ZoneInfo(ZONE)),
     2: datetime(2025, 2, 1, 9, 0, tzinfo=ZoneInfo(ZONE)),
 }
-#: Names of the readers, and the language of their letters; "" is a reader whose language is unknown.
+#: The names of the readers, and the language of their letters (``""`` if it is unknown).
 READERS = {
     f"reader-{number}": language
     for number, language in enumerate(("kk", "ru", "", "kk", "ru", "kk", "ru", "kk", ""), start=1)
 }
 ADMIN = "admin"
-#: Seconds for which a demo waits for another one that is filling the same database.
+#: Seconds to wait for another demo that is filling the same database.
 WAIT_SECONDS = 60
-#: The number of the PostgreSQL advisory lock that admits one demo at a time.
+#: The key of the PostgreSQL advisory lock. Only one demo at a time can hold it.
 ADVISORY_LOCK = 7_346_921
 
 logger = logging.getLogger("agreement")
@@ -69,7 +69,7 @@ class Command(BaseCommand):
             require_free(port)
         with links_to(port):
             with exclusive():
-                if not no_serve:  # The other demo may be served there by now.
+                if not no_serve:  # Another demo may have taken the port while this one waited.
                     require_free(port)
                 agreement, password = self.fill()
             self.report(agreement, password)
@@ -85,7 +85,9 @@ class Command(BaseCommand):
                 call_command("runserver", f"{HOST}:{port}", use_reloader=False)
 
     def fill(self) -> tuple[Agreement, str]:
-        """Create what is missing; return the agreement, and the administrator's password if it was made now."""
+        """Create the sample data that is missing. Return the agreement, and the password if the administrator was
+        created now.
+        """
         require_own_database()
         call_command("migrate", verbosity=0, interactive=False)
         password = make_people()
@@ -96,7 +98,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error} {error.hint}") from None
         try:
             call_command("deliver_notices", once=True, stdout=self.stdout)
-        except CommandError as error:  # A mailbox that can't be written does not stop the pages.
+        except CommandError as error:  # The pages work even if the mailbox can't be written.
             self.stderr.write(self.style.WARNING(str(error)))
         return agreement, password
 
@@ -131,7 +133,9 @@ class Command(BaseCommand):
 
 
 def require_demo_settings() -> None:
-    """Raises ``CommandError`` where sample readers and letters would meet real ones."""
+    """Raise ``CommandError`` if this is a real portal: if ``DEBUG`` is off, or if letters would be sent to a mail
+    server.
+    """
     if not settings.DEBUG:
         raise CommandError(
             "DEBUG=0 says that this portal is a real one: the demo would put sample readers and editions into it. "
@@ -145,16 +149,17 @@ def require_demo_settings() -> None:
 
 
 def require_own_database() -> None:
-    """Raises ``CommandError`` if the database contains users or agreements that no demo made; writes nothing.
+    """Raise ``CommandError`` if the database contains users or agreements, but was not filled by a demo. Nothing is
+    written.
 
-    What people have added to a demo since, such as an author who tries the admin, does not matter.
+    A database that was filled by a demo may contain other users and agreements too.
     """
     users = get_user_model()._default_manager.order_by("pk")
-    # A database that was never migrated completely has no such tables.
+    # The tables may be missing, if the database was never migrated completely.
     tables = connection.introspection.table_names()
     has_users, has_agreements = (model._meta.db_table in tables for model in (users.model, Agreement))
     mails = [mail(name) for name in READERS]
-    # The readers and the administrator are made together: an "admin" without readers was not made by a demo.
+    # The demo creates the readers together with the administrator. An "admin" without readers is not from a demo.
     if not has_users or users.filter(username__in=READERS, email__in=mails).exists():
         return
     if (name := users.values_list("username", flat=True).first()) is not None:
@@ -171,10 +176,11 @@ def require_own_database() -> None:
 
 @contextmanager
 def exclusive() -> Iterator[None]:
-    """Let no other demo fill this database meanwhile. Raises ``CommandError`` if another one does not end.
+    """Context manager: prevent other demos from filling this database. Raises ``CommandError`` after waiting
+    ``WAIT_SECONDS`` for another demo.
 
-    The lock is the database server's, so that it ends with its process. For SQLite it is on an empty file beside the
-    database, because a lock on the database would stop this demo too.
+    On PostgreSQL this is an advisory lock, which ends with the connection. On SQLite it is a lock on an empty file
+    beside the database, because a lock on the database itself would stop this demo too.
     """
     busy = f"Another demo has been filling this database for {WAIT_SECONDS} s. Run this one when that one has ended."
     if connection.vendor == "postgresql":
@@ -192,7 +198,7 @@ def exclusive() -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
         return
-    # Only the connection of SQLite has this method, which mypy does not know.
+    # mypy does not know this method, which only the connection to SQLite has.
     if connection.vendor != "sqlite" or connection.is_in_memory_db():  # type: ignore[attr-defined]
         yield
         return
@@ -210,7 +216,7 @@ def exclusive() -> Iterator[None]:
 
 
 def require_free(port: int) -> None:
-    """Raises ``CommandError`` before anything is written if that port can't be used."""
+    """Raise ``CommandError`` if this port can't be used. Nothing is written before this check."""
     hint = f"Name another one: python manage.py demo --port {port + 1 if 0 < port < 65535 else 8001}"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -222,7 +228,7 @@ def require_free(port: int) -> None:
 
 
 def links_to(port: int) -> AbstractContextManager[object]:
-    """Mails and pages link to the address of this demo, unless ``AGREEMENT_BASE_URL`` names another."""
+    """Return a context manager in which mails and pages link to this port, unless ``AGREEMENT_BASE_URL`` is set."""
     if os.environ.get("AGREEMENT_BASE_URL"):
         return nullcontext()
     return override_settings(
@@ -232,21 +238,25 @@ def links_to(port: int) -> AbstractContextManager[object]:
 
 
 def address(language: str, view: str, *args: object) -> str:
+    """Return the absolute URL of a view in that language."""
     with translation.override(language):
         return f"{settings.AGREEMENT['BASE_URL'].rstrip('/')}{reverse(view, args=args)}"
 
 
 def mail(name: str) -> str:
+    """Return the mail address of a sample user."""
     return f"{name}@example.kz"
 
 
 def make_people() -> str:
-    """Make the readers and the administrator who are missing; the password of all of them, if made now."""
+    """Create the readers and the administrator that are missing. Return the password of all of them if the
+    administrator was created now, else ``""``.
+    """
     users = get_user_model()._default_manager
     with transaction.atomic():
         first = not users.filter(username=ADMIN).exists()
         password = secrets.token_urlsafe(12) if first else ""
-        hashed = make_password(password or None)  # One hash for all, because hashing is slow. None can't log in.
+        hashed = make_password(password or None)  # One hash for all users: hashing is slow. None: no login.
         for name, language in READERS.items():
             user, created = users.get_or_create(username=name, defaults={"email": mail(name), "password": hashed})
             if created:
@@ -257,7 +267,7 @@ def make_people() -> str:
 
 
 def load_samples() -> Agreement:
-    """Record or publish the sample editions that are missing, each completely or not at all."""
+    """Record or publish the sample editions that are missing, each in one transaction. Return the agreement."""
     agreement, _created = Agreement.objects.get_or_create(slug=SLUG, defaults={"time_zone": ZONE})
     admin = get_user_model()._default_manager.get(username=ADMIN)
     for stated in json.loads((SAMPLES / "editions.json").read_text(encoding="utf-8")):
@@ -279,15 +289,17 @@ def load_samples() -> Agreement:
 
 
 def bodies(number: int) -> dict[str, str]:
+    """Return the texts of a sample edition by language."""
     return {language: file(number, language).read_text(encoding="utf-8") for language in languages.LANGUAGES}
 
 
 def file(number: int, language: str) -> Path:
+    """Return the file with the text of a sample edition in ``kk`` or ``ru``."""
     return SAMPLES / f"edition-{number}.{language}.md"
 
 
 def deliver_continuously() -> None:
-    """Do what ``deliver_notices --watch`` does in a deployment, in a thread that ends with the demo."""
+    """Send notices for ever, as ``deliver_notices --watch`` does in a deployment. It runs in a daemon thread."""
     while True:
         time.sleep(1)
         try:
