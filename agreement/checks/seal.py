@@ -28,7 +28,7 @@ def check_seal(
             for name in triggers.missing(connection, apps.get_model):
                 yield Error(
                     f"The trigger {name!r} that seals published editions is missing, disabled or altered.",
-                    hint="Run manage.py migrate, which reinstalls it, then manage.py verify_editions.",
+                    hint="Run manage.py migrate --skip-checks, which installs it again, and then manage.py verify_editions.",
                     id="agreement.E007",
                 )
 
@@ -47,6 +47,6 @@ def check_role(
             yield Warning(
                 f"The role {connection.settings_dict['USER']!r} of the database {alias!r} could remove the triggers"
                 " that seal published editions.",
-                hint="Connect as a role that does not own the tables: README, “Deploy”.",
+                hint="Connect as a role that does not own the tables: agreement/docs/operate.md.",
                 id="agreement.W045",
             )

@@ -9,6 +9,8 @@ import pytest
 from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import connection
 
 from agreement import conf
@@ -106,13 +108,18 @@ def test_E006_refuses_times_without_zones(settings):  # noqa: N802
 
 
 @pytest.mark.django_db
-def test_E007_names_the_trigger_that_is_missing():  # noqa: N802
+def test_E007_names_the_trigger_that_is_missing_and_the_command_that_installs_it():  # noqa: N802
     assert list(check_seal(None, ["default"])) == []
     triggers.remove(connection, apps.get_model)
     messages = list(check_seal(None, ["default"]))
     assert set(ids(messages)) == {"agreement.E007"}
     assert any("'agreement_seal_edition_" in message.msg for message in messages)
-    triggers.install(connection, apps.get_model)
+
+    assert "manage.py migrate --skip-checks," in messages[0].hint
+    with pytest.raises(SystemCheckError, match=r"agreement\.E007"):
+        call_command("migrate", skip_checks=False, verbosity=0)
+    call_command("migrate", "--skip-checks", verbosity=0)
+    assert list(check_seal(None, ["default"])) == []
 
 
 def test_W001_asks_for_the_sites_address(settings):  # noqa: N802

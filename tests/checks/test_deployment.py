@@ -1,4 +1,4 @@
-"""What ``check --deploy`` asks for, and that README's grants and web server are what they say."""
+"""What ``check --deploy`` asks for, and that the grants and the web server of the guide are what they say."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from agreement.checks import check_deployment, check_role
 from tests.support.site import ROOT, Site, database
 
 
-def readme(kind: str) -> str:
-    """The block of that kind in README, "Deploy"."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Deploy")[2]
-    return re.search(rf"```{kind}\n(.*?)```", section, re.DOTALL)[1]
+def guide(kind: str) -> str:
+    """The block of that kind in the guide to operation."""
+    text = (ROOT / "agreement/docs/operate.md").read_text(encoding="utf-8")
+    return re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)[1]
 
 
 # check --deploy
@@ -68,8 +68,8 @@ def test_W045_is_about_roles_of_postgresql(settings):  # noqa: N802
 
 
 @pytest.mark.system
-def test_the_portal_of_the_readme_passes_every_deploy_check(tmp_path):
-    """As README configures it behind its web server; Django's own checks among them."""
+def test_the_portal_of_the_guide_passes_every_deploy_check(tmp_path):
+    """As the guide configures it behind its web server; Django's own checks among them."""
     environment = Site(f"sqlite:///{tmp_path / 'portal.sqlite3'}").env | {
         "DEBUG": "0",
         "HTTPS": "1",
@@ -97,11 +97,11 @@ def test_the_portal_of_the_readme_passes_every_deploy_check(tmp_path):
 
 @pytest.mark.system
 @pytest.mark.postgresql
-def test_a_role_with_readmes_grants_runs_the_site_and_cannot_take_the_seal_off(tmp_path):
+def test_a_role_with_the_guides_grants_runs_the_site_and_cannot_take_the_seal_off(tmp_path):
     import psycopg
 
     role = f"agreement_app_{uuid.uuid4().hex[:8]}"
-    grants = readme("sql").replace("portal_app", role)
+    grants = guide("sql").replace("portal_app", role)
     with database(tmp_path) as url:
         owner = Site(url)
         server = url.partition("://")[2].rpartition("@")[2]
@@ -143,6 +143,6 @@ def test_a_role_with_readmes_grants_runs_the_site_and_cannot_take_the_seal_off(t
                 connection.execute(f"DROP ROLE {role}")
 
 
-def test_readmes_server_speaks_tls_1_2_and_newer_only():
-    (protocols,) = re.findall(r"ssl_protocols ([^;]+);", readme("nginx"))
+def test_the_guides_server_speaks_tls_1_2_and_newer_only():
+    (protocols,) = re.findall(r"ssl_protocols ([^;]+);", guide("nginx"))
     assert protocols.split() == ["TLSv1.2", "TLSv1.3"]
