@@ -28,7 +28,7 @@ def check_seal(
             for name in triggers.missing(connection, apps.get_model):
                 yield Error(
                     f"The trigger {name!r} that seals published editions is missing, disabled or altered.",
-                    hint="Run manage.py migrate --skip-checks, which installs it again, and then manage.py verify_editions.",
+                    hint="Run manage.py migrate --skip-checks, which reinstalls it, then manage.py verify_editions.",
                     id="agreement.E007",
                 )
 

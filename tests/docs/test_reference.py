@@ -187,8 +187,11 @@ def test_the_terms_are_those_of_the_catalogue(place, language):
 
 # All pages
 
+PAGES = [*sorted(DOCS.glob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "agreement/README.md"))]
+each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 
-@pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+
+@each_page
 def test_links_between_the_pages_lead_somewhere(path: Path):
     text = path.read_text(encoding="utf-8")
     prose = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
@@ -201,6 +204,14 @@ def test_links_between_the_pages_lead_somewhere(path: Path):
             assert anchor in anchors, f"{name}#{anchor}"
 
 
-@pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+@each_page
 def test_lines_are_short(path: Path):
     assert [line for line in path.read_text(encoding="utf-8").splitlines() if len(line) > 120] == []
+
+
+def test_the_readme_is_short_and_leads_to_every_page():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) <= 150
+    assert {path.name for path in PAGES if path.name != "README.md"} == {
+        Path(target).name for target in re.findall(r"\]\(([\w./-]+\.md)\)", readme)
+    } - {"README.md", "CHANGELOG.md"}

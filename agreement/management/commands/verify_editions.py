@@ -41,7 +41,7 @@ class Command(BaseCommand):
         if faults:
             raise command_error(
                 f"{faults} faults in {editions.count()} editions.",
-                "Compare with a backup and with the digests in notices; `migrate --skip-checks` installs missing triggers.",
+                "Compare with a backup and with the digests in notices. `migrate --skip-checks` installs the triggers.",
             )
         self.stdout.write(f"{editions.count()} editions verified: every digest and the chain are correct.")
 
