@@ -100,7 +100,7 @@ class UserSearch(admin.ModelAdmin[ModelT]):
     """
 
     search_fields = ("pk",)  # The search does not use it: ``matching_keys()`` finds the rows.
-    search_help_text = _("The name or the key of a user, also of a deleted one.")
+    search_help_text = _("Name or key of a user, including deleted users.")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ModelT], search_term: str

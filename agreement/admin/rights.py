@@ -15,7 +15,7 @@ from agreement.models.succession import State
 #: The actions that an edition allows, by its state: the permission and the translated name of each.
 STATE_ACTIONS = {
     State.DRAFT: (
-        ("change_edition", _("write this draft")),
+        ("change_edition", _("edit this draft")),
         ("delete_edition", _("delete this draft")),
         ("publish_edition", _("publish this draft")),
     ),

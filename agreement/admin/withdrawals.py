@@ -73,7 +73,7 @@ class WithdrawalForm(AdminForm):
         cleaned = super().clean()
         refused = cleaned.get("outcome") == WithdrawalOutcome.REFUSED
         if refused and cleaned.get("effective_at"):
-            self.add_error("effective_at", _("A refusal takes no effect."))
+            self.add_error("effective_at", _("A refused application has no effective date. Leave this field empty."))
         elif not refused and "effective_at" not in self.errors:
             cleaned["effective_at"] = cleaned.get("effective_at") or timezone.now()
         return cleaned
@@ -89,7 +89,7 @@ class WithdrawalAdmin(
     list_filter = ["outcome"]
     list_select_related = ["user", "agreement"]
     search_help_text = _(
-        "The number of the application or of its entry; the name or the key of a user, also of a deleted one."
+        "Number of the application, or its number in the register; name or key of a user, including deleted users."
     )
     raw_id_fields = ["user"]
     displayed_fields = (
@@ -227,12 +227,14 @@ class LegalHoldForm(AdminForm):
     """The form that places a legal hold on a user, an edition, a deleted account or an application."""
 
     account = forms.CharField(
-        label=_("deleted account"), required=False, help_text=_("The key it had, where the account is gone.")
+        label=_("deleted account"),
+        required=False,
+        help_text=_("The former key of the account, if the account was deleted."),
     )
     application = forms.CharField(
         label=_("application"),
         required=False,
-        help_text=_("Of somebody without an account: its number, or the number in the register."),
+        help_text=_("An application from a person without an account: its number, or its number in the register."),
     )
 
     class Meta:
@@ -274,7 +276,7 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    @admin.display(description=_("pseudonym or entry"))
+    @admin.display(description=_("pseudonym or record"))
     def pseudonym_or_entry(self, row: LegalHold) -> str:
         return "—" if row.user_id is not None else ", ".join(row.pseudonyms) or "—"
 

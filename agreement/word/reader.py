@@ -99,12 +99,12 @@ def read_manuscript(content: bytes, name: str) -> Manuscript:
     except (OpcError, ValueError, KeyError, AttributeError, SyntaxError, zipfile.BadZipFile, RecursionError) as error:
         raise _refused(name, _("it can't be read as a Word document")) from error
     if not found.accepted.strip():
-        raise _refused(name, _("it holds no words"))
+        raise _refused(name, _("it contains no text"))
     return found
 
 
 def _refused(name: str, why: str) -> source.SourceError:
-    sentence = _("%(name)s is not taken: %(why)s.") % {"name": name, "why": why}
+    sentence = _("%(name)s was not accepted: %(why)s.") % {"name": name, "why": why}
     return source.SourceError(
         sentence, _("Save the text as .docx without macros, links and pictures, or as UTF-8 text.")
     )
@@ -118,25 +118,25 @@ def _require_harmless(content: bytes, name: str) -> None:
         package = zipfile.ZipFile(io.BytesIO(content))
         parts = package.infolist()
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):  # The last: a newer form of ZIP.
-        raise _refused(name, _("it is no .docx file")) from None
+        raise _refused(name, _("it is not a .docx file")) from None
     names = [part.filename for part in parts]
     # zipfile never unpacks more of a part than its header says, so the headers bound what follows.
     if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED:
-        raise _refused(name, _("unpacked, it is too large"))
+        raise _refused(name, _("it is too large when unpacked"))
     if len(set(names)) != len(names) or any(part.flag_bits & 0x1 for part in parts):
         raise _refused(name, _("it is encrypted or damaged"))
     if "[Content_Types].xml" not in names or "word/document.xml" not in names:
-        raise _refused(name, _("it is no .docx file"))
+        raise _refused(name, _("it is not a .docx file"))
     for part in parts:
         lower = part.filename.lower()
         if "vba" in lower or lower.endswith((".bin", ".exe", ".dll")) or "activex" in lower:
-            raise _refused(name, _("it carries macros or programs"))
+            raise _refused(name, _("it contains macros or programs"))
         if not lower.endswith((".xml", ".rels")):
             continue
         try:
             xml = package.read(part)
             if xml.count(b"<") > MAX_TAGS:
-                raise _refused(name, _("unpacked, it is too large"))
+                raise _refused(name, _("it is too large when unpacked"))
         except (zipfile.BadZipFile, OSError, RuntimeError, EOFError):  # Also a compression that zipfile does not know.
             raise _refused(name, _("it is encrypted or damaged")) from None
         head = xml[:200].replace(b"\0", b"").lower()
@@ -146,7 +146,7 @@ def _require_harmless(content: bytes, name: str) -> None:
         ):
             raise _refused(name, _("its XML declares entities or an unusual encoding"))
         if lower == "[content_types].xml" and b"macroenabled" in xml.lower():
-            raise _refused(name, _("it carries macros or programs"))
+            raise _refused(name, _("it contains macros or programs"))
         if lower.endswith(".rels"):
             _require_inside(xml, name)
 
@@ -163,7 +163,7 @@ def _require_inside(xml: bytes, name: str) -> None:
         outside = relation.get("TargetMode", "").lower() == "external"
         if outside and not relation.get("Type", "").endswith("/hyperlink"):
             raise _refused(
-                name, _("it refers to a file elsewhere: %(target)s") % {"target": relation.get("Target", "")}
+                name, _("it refers to an external file: %(target)s") % {"target": relation.get("Target", "")}
             )
 
 

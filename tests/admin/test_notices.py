@@ -59,21 +59,21 @@ def over(one: Notice, **changed: Any) -> Notice:
 def test_a_notice_is_paused_with_one_click_during_the_notice_delay(publisher):
     made = notice()
     page = publisher.get(at("notice_sending", made.pk))
-    assert "Nothing was sent yet. The first message is sent" in words(page)
+    assert "Nothing has been sent yet. The first message will be sent on" in words(page)
     left = (made.due_at - timezone.now()).total_seconds()
     assert left < page.context["progress"].seconds_until_due < left + 10
     assert f'data-seconds="{page.context["progress"].seconds_until_due}"' in page.content.decode()
     assert "Pause it" in words(publisher.get(at("edition_change", made.edition_id)))
 
     done = words(publisher.post(at("notice_pause", made.pk), follow=True))
-    assert "Paused: nothing was sent yet, and nothing is sent until it is resumed." in done
+    assert "Paused. Nothing has been sent, and nothing will be sent until you resume sending." in done
     over(made)
     dispatch.work()
     assert Progress.objects.get().sent == 0
 
-    assert "Sending goes on." in words(publisher.post(at("notice_resume", made.pk), follow=True))
+    assert "Sending continues." in words(publisher.post(at("notice_resume", made.pk), follow=True))
     dispatch.work()
-    assert "All of it is done." in words(publisher.get(at("notice_sending", made.pk)))
+    assert "Sending is complete." in words(publisher.get(at("notice_sending", made.pk)))
     logged = AuditEntry.objects.about(made).values_list("action", "by")
     assert list(logged) == [("resumed", "publisher"), ("paused", "publisher")]
 
@@ -93,15 +93,15 @@ def test_the_page_counts_sent_waiting_failed_and_skipped_with_reasons(publisher)
     )
     page = words(publisher.get(at("notice_sending", made.pk)))
     for said in (
-        "Being sent.",
+        "Sending is in progress.",
         "3,657 of 4,857",
         "Sent 3,600 · of these returned: 2",
         "Waiting 1,200",
         "Failed 50 other reasons: 30 SMTP 550 5.1.1: 20",
         "Skipped 7 no address: 7",
         "Rate so far 3,600 an hour",
-        "Expected to end",
-        "Send again to the failed only (50)",
+        "Expected end",
+        "Send the failed deliveries again (50)",
     ):
         assert said in page, said
 
@@ -113,7 +113,7 @@ def test_the_failed_alone_are_sent_to_again(publisher):
     Delivery.objects.filter(pk=failed.pk).update(outcome="failed", reason="SMTP 550")
     Progress.objects.update(sent=3, failed=1, reasons={"failed": {"SMTP 550": 1}})
 
-    assert "1 delivery waits to be sent again." in words(publisher.post(at("notice_resend", made.pk), follow=True))
+    assert "1 delivery is waiting to be sent again." in words(publisher.post(at("notice_resend", made.pk), follow=True))
 
     assert list(Delivery.objects.waiting()) == [failed]
     assert Progress.objects.get().reasons == {}
@@ -125,11 +125,11 @@ def test_an_overtaken_notice_is_not_sent_again_and_its_reasons_stay(publisher):
     dispatch.work()
     Delivery.objects.update(outcome="failed", reason="SMTP 550")
     Progress.objects.update(sent=0, failed=3, reasons={"failed": {"SMTP 550": 3}})
-    assert "Send again to the failed only (3)" in words(publisher.get(at("notice_sending", made.pk)))
+    assert "Send the failed deliveries again (3)" in words(publisher.get(at("notice_sending", made.pk)))
     factories.published()
 
-    assert "Send again" not in words(publisher.get(at("notice_sending", made.pk)))
-    assert "the notice is overtaken" in words(publisher.post(at("notice_resend", made.pk), follow=True))
+    assert "Send the failed deliveries again" not in words(publisher.get(at("notice_sending", made.pk)))
+    assert "a newer notice has overtaken this one" in words(publisher.post(at("notice_resend", made.pk), follow=True))
 
     dispatch.work()
     assert Progress.objects.get(notice=made).reasons == {"failed": {"SMTP 550": 3}}
@@ -138,9 +138,9 @@ def test_an_overtaken_notice_is_not_sent_again_and_its_reasons_stay(publisher):
 
 def test_what_is_finished_is_not_paused_nor_what_runs_resumed(publisher):
     made = over(notice())
-    assert "it is not paused" in words(publisher.post(at("notice_resume", made.pk), follow=True))
+    assert "sending is not paused" in words(publisher.post(at("notice_resume", made.pk), follow=True))
     dispatch.deliver()
-    assert "nothing is left to send" in words(publisher.post(at("notice_pause", made.pk), follow=True))
+    assert "there is nothing left to send" in words(publisher.post(at("notice_pause", made.pk), follow=True))
     made.refresh_from_db()
     assert made.paused_at is None
     assert not AuditEntry.objects.filter(action__in=[AuditAction.PAUSED, AuditAction.RESUMED]).exists()
@@ -168,7 +168,8 @@ def test_a_notice_is_changed_only_with_the_permission_and_by_post(publisher, dja
     assert author.get(at("notice_sending", made.pk)).status_code == 403
     page = words(looker.get(at("notice_sending", made.pk)))
     assert "Pause it" not in page
-    assert "Not for you: to pause the sending. Who may: publishers of agreements (publisher)." in page
+    assert "You don't have permission to pause the sending." in page
+    assert "Groups that have it: publishers of agreements (publisher)." in page
     made.refresh_from_db()
     assert made.paused_at is None
     assert publisher.get(at("notice_sending", 999)).status_code == 302

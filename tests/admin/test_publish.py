@@ -65,7 +65,7 @@ def test_every_warning_is_ticked_by_its_name(publisher):
     for lacking in ([], ticks[1:]):
         answer = publisher.post(at("edition_publish", edition.pk), question(publisher, edition, warnings=lacking))
         assert answer.status_code == 400
-        assert "Tick each warning to publish in spite of it" in words(answer)
+        assert "Tick each warning that you accept" in words(answer)
     assert publisher.post(at("edition_publish", edition.pk), question(publisher, edition)).status_code == 302
 
 
@@ -115,7 +115,7 @@ def test_an_earlier_moment_needs_a_reason_that_stays_in_the_log(publisher, soon)
     there = at("edition_publish", edition.pk)
     refused = publisher.post(there, question(publisher, edition, **soon) | {"reason": "  "})
     assert refused.status_code == 400
-    assert "write why this one comes earlier" in words(refused)
+    assert "Write why this edition takes effect earlier" in words(refused)
     assert publisher.post(there, question(publisher, edition, **soon) | {"reason": "Сот шешімі."}).status_code == 302
     published = AuditEntry.objects.filter(action=AuditAction.PUBLISHED, key=str(edition.pk)).get()
     assert (published.by, published.note) == ("publisher", "Сот шешімі.")
@@ -172,16 +172,17 @@ def test_a_denied_action_names_who_may(publisher, author, django_user_model, act
     edition = factories.draft()
     for answer in (author.get(at(f"edition_{act}", edition.pk)), author.post(at(f"edition_{act}", edition.pk), {})):
         assert answer.status_code == 403
-        assert "Your permission was taken away, or never given" in words(answer)
+        assert "Your permission was removed or was never given" in words(answer)
         assert re.search(
-            "Not for you: to (publish this draft|cancel this edition). Who may: .*publisher", words(answer)
+            r"have permission to (publish this draft|cancel this edition)\. Groups that have it: .*publisher",
+            words(answer),
         )
     answer = desk(django_user_model, name="nobody").post(at(f"edition_{act}", edition.pk), {})
     assert answer.status_code == 403
-    assert "Your permission was taken away" in words(answer)
+    assert "Your permission was removed" in words(answer)
     assert str(edition) not in words(answer)
     assert "None" not in words(answer)
-    assert "Not for you" not in words(answer)
+    assert "Groups that have it" not in words(answer)
 
 
 def test_changes_against_a_scheduled_edition_are_displayed(publisher):
@@ -189,7 +190,7 @@ def test_changes_against_a_scheduled_edition_are_displayed(publisher):
     more = {"kk": factories.KK + "\n1.3. Жарияланды.\n", "ru": factories.RU + "\n1.3. Объявлено.\n"}
     announced = factories.published(effective_from=timezone.now() + timedelta(days=2), **more)
     page = publisher.get(at("edition_publish", factories.draft().pk))
-    assert f"Changes against what takes effect before it: {announced}" in words(page)
+    assert f"Changes compared with the edition that takes effect before it: {announced}" in words(page)
     assert re.search(r"(?s)<del>.{,200}Объявлено", page.content.decode())
 
 
@@ -269,7 +270,7 @@ def test_a_test_mail_goes_to_oneself_in_both_languages_and_keeps_the_answers(pub
     django_user_model.objects.update(email="publisher@example.kz")
     answer = publisher.post(there, form)
     assert answer.status_code == 200
-    assert "A test mail in Kazakh and one in Russian went to publisher@example.kz." in words(answer)
+    assert "Test mails in Kazakh and in Russian were sent to publisher@example.kz." in words(answer)
     assert answer.context["form"]["date"].value() == "2031-03-01"
     assert answer.context["form"]["reason"].value() == "Себебі бар."
     assert [message.to for message in mail.outbox] == [["publisher@example.kz"]] * 2
@@ -291,7 +292,7 @@ def test_a_test_mail_of_a_page_that_is_out_of_date_is_refused(publisher):
     Edition.objects.filter(pk=edition.pk).update(summary_ru="Иначе")
     answer = publisher.post(at("edition_test_mail", edition.pk), opened)
     assert answer.status_code == 409
-    assert "the page was older than the draft" in words(answer)
+    assert "the draft or the last edition changed after you opened the page" in words(answer)
 
 
 def test_only_a_publisher_sends_test_mails_and_only_of_drafts(publisher, author):
@@ -403,7 +404,7 @@ def test_the_page_counts_the_recipients_by_language_without_those_who_have_no_ad
     django_user_model.objects.filter(pk=users[1].pk).update(email="not an address")
     page = words(publisher.get(at("edition_publish", edition.pk)))
     assert "e-mail Kazakh 3 e-mail Russian 7 e-mail Kazakh and Russian 0" in page
-    assert "3 users have no address to which it can be sent." in page
+    assert "3 users have no address to which the notice can be sent." in page
 
 
 def test_of_many_users_the_page_takes_the_numbers_of_the_last_notice_and_counts_nobody(publisher, monkeypatch):
@@ -434,14 +435,15 @@ def test_the_page_forecasts_when_sending_begins_and_ends_and_who_is_notified_in_
     factories.users(89)
     edition = factories.draft()
     page = words(publisher.get(at("edition_publish", edition.pk)))
-    assert "Published now, the first message is sent" in page
-    assert "By e-mail, sending is expected to end" in page
-    assert "That is before it takes effect" in page
-    assert re.search(r"Notified by then: 89 of 89\. Notified a full day before: \d+ of 89\.", page)
+    assert "If you publish now, the first message will be sent" in page
+    assert "Sending by e-mail is expected to end" in page
+    assert "This is before the edition takes effect" in page
+    assert re.search(r"Users notified by then: 89 of 89\. Users notified a full day before: \d+ of 89\.", page)
     soon = (timezone.now() + timedelta(days=1, hours=1)).astimezone(ZoneInfo(edition.agreement.time_zone))
     asked = question(publisher, edition, when="at", date=soon.date().isoformat(), time=f"{soon:%H:%M}", confirmation="")
     page = words(publisher.post(at("edition_publish", edition.pk), asked))
-    assert re.search(r"Notified by then: 89 of 89\. Notified a full day before: (49|5\d) of 89\.", page), page
+    words_of_forecast = r"Users notified by then: 89 of 89\. Users notified a full day before: (49|5\d) of 89\."
+    assert re.search(words_of_forecast, page), page
 
 
 def test_the_page_counts_unsent_messages_that_the_notice_replaces(publisher):

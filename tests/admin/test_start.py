@@ -67,7 +67,7 @@ def test_a_draft_is_begun_from_the_edition_in_force_word_for_word(author, django
         assert draft.summary_kk in (None, "")
         assert draft.prevailing_language == source.prevailing_language
         assert AuditEntry.objects.last_author(draft).by == "author"
-        assert "Begun from: terms, edition" in Version.objects.get_for_object(draft).get().revision.comment
+        assert "Created from: terms, edition" in Version.objects.get_for_object(draft).get().revision.comment
 
 
 def test_nothing_is_begun_from_an_edition_that_is_not_there(author):
@@ -83,7 +83,7 @@ def test_two_files_are_shown_as_they_were_read_and_then_saved(author):
     answer = upload(author, b"\xef\xbb\xbf" + kk.encode(), ru.replace("\n", "\r\n").encode())
     page = html.unescape(answer.content.decode())
     assert "The byte order mark was removed." in page
-    assert "Line ends of Windows or old Macs became plain ones." in page
+    assert "Line ends of Windows or old Macs were replaced by plain ones." in page
     assert "1.3 stands in the Russian text only." in page
     assert not Edition.objects.exists()
 
@@ -100,7 +100,7 @@ def test_two_files_are_shown_as_they_were_read_and_then_saved(author):
         (b"  \n", "contains no text"),
         ("# А".encode("cp1251"), "is not in UTF-8"),
         (b"# A\0", "contains no text"),
-        (b"PK\x03\x04", "it is no .docx file"),
+        (b"PK\x03\x04", "it is not a .docx file"),
         (b"x" * 2_000_001, "too large"),
     ],
 )
@@ -127,7 +127,7 @@ def test_word_files_are_displayed_with_tracked_changes_and_omissions(author):
         again = author.post(at("edition_add"), form | incomplete)
         assert again.status_code == 400
         assert 'name="seen"' in again.content.decode()
-        for words in ("Заңгер: Тексеру керек", "1 tracked insertion, 1 tracked deletion", "bold and italics were not"):
+        for words in ("Заңгер: Тексеру керек", "1 tracked insertion, 1 tracked deletion", "Bold and italics were not"):
             assert words in html.unescape(again.content.decode())
         # The token and the signatures are made anew.
         assert {name for name, _value in shown(again).items() ^ form.items()} <= {"csrfmiddlewaretoken", *REPORTS}
@@ -153,9 +153,9 @@ def test_everything_that_a_word_file_holds_besides_its_text_is_named(author, mon
     )
     monkeypatch.setattr(reader, "read_manuscript", lambda _content, _name: found)
     page = html.unescape(upload(author, b"PK\x03\x04", factories.RU.encode(), suffix="docx").content.decode())
-    for words in ("Ескерту", "Сілтеме", "https://example.kz/zan", "Жоба, құпия", "table of contents was left out"):
+    for words in ("Ескерту", "Сілтеме", "https://example.kz/zan", "Жоба, құпия", "table of contents was not imported"):
         assert words in page
-    for kind in ("Pictures and drawings", "Hidden words", "Formulas, signs of special fonts, embedded documents"):
+    for kind in ("Pictures and drawings", "Hidden text", "Formulas, symbols of special fonts, embedded documents"):
         assert kind in page
 
 
@@ -168,7 +168,7 @@ def test_as_much_as_one_form_takes_comes_back_from_the_second_page(author, setti
 
     answer = upload(author, (kk * 2).encode(), ru.encode())
     assert answer.status_code == 400
-    assert "Together the texts are too large for a form of this site" in html.unescape(answer.content.decode())
+    assert "The two texts together are too large for a form of this site" in html.unescape(answer.content.decode())
 
 
 def test_a_text_no_database_takes_is_refused_on_the_second_page_too(author):

@@ -236,11 +236,11 @@ def _broken(parts):
         (_entity, "entities"),
         (_entity_utf16, "entities"),
         (_odd_encoding, "unusual encoding"),
-        (_template_elsewhere, "elsewhere: http://evil/a.dotm"),
+        (_template_elsewhere, "external file: http://evil/a.dotm"),
         (_bomb, "too large"),
         (_many, "too large"),
         (_crumbs, "too large"),
-        (_no_document, "no .docx"),
+        (_no_document, "not a .docx"),
         (_broken, "can't be read"),
     ],
 )
@@ -261,7 +261,7 @@ def test_what_is_no_word_file_is_refused(content):
 
 @pytest.mark.parametrize(
     ("local", "central", "says"),
-    [(4, 6, "it is no .docx file"), (8, 10, "it is encrypted or damaged")],
+    [(4, 6, "it is not a .docx file"), (8, 10, "it is encrypted or damaged")],
     ids=["version", "compression"],
 )
 def test_a_form_of_zip_that_python_cannot_read_is_refused(local, central, says):

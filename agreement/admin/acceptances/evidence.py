@@ -29,11 +29,14 @@ class EvidenceForm(forms.Form):
         label=_("user"),
         required=False,
         max_length=255,
-        help_text=_("The name or the key of a user, also of a deleted one."),
+        help_text=_("Name or key of a user, including deleted users."),
     )
     edition = forms.ModelChoiceField(Edition.objects.none(), label=_("edition"), required=False)
     at = forms.SplitDateTimeField(
-        label=_("as it stood then"), required=False, widget=LabelledDateTime, help_text=_("Now, if left empty.")
+        label=_("state as of"),
+        required=False,
+        widget=LabelledDateTime,
+        help_text=_("Leave this field empty for the current state."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -46,12 +49,12 @@ class EvidenceForm(forms.Form):
         at: datetime = cleaned.get("at") or timezone.now()
         cleaned["at"] = at
         if at > timezone.now():
-            self.add_error("at", _("That moment is still to come."))
+            self.add_error("at", _("This moment is in the future."))
         edition = cleaned.get("edition")
         if bool(cleaned.get("user")) == bool(edition):
-            raise ValidationError(_("Name either a user or an edition."), code="one_of_two")
+            raise ValidationError(_("Enter either a user or an edition."), code="one_of_two")
         if edition and edition.recorded_at > at:
-            self.add_error("edition", _("It was not yet recorded then."))
+            self.add_error("edition", _("This edition was not yet recorded at that moment."))
         return cleaned
 
 
@@ -93,5 +96,5 @@ def _export(request: HttpRequest, form: EvidenceForm) -> HttpResponseBase | None
     except ValidationError as error:
         form.add_error("user", error)
     except LookupError:
-        form.add_error("user", gettext("Nothing is known of such a user by then."))
+        form.add_error("user", gettext("There are no records about this user at that moment."))
     return None

@@ -48,7 +48,12 @@ class OnBehalfForm(AdminForm):
     class Meta:
         model = Acceptance
         fields = PAPER_FIELDS
-        help_texts = {"reason": _("By which paper or words, and when: “application No 5 of 1 March 2026”.")}
+        help_texts = {
+            "reason": _(
+                "The document or oral statement on which this is based, with its date: “application No 5 of 1 March"
+                " 2026”."
+            )
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -108,7 +113,7 @@ class AcceptanceAdmin(
         return [*own, *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = gettext("Acceptances, the latest thousand at most")
+        title = gettext("Acceptances (the latest, at most one thousand)")
         may_export = request.user.has_perm("agreement.export_evidence")
         return super().changelist_view(request, {"title": title, "may_export": may_export} | (extra_context or {}))
 

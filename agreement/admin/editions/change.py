@@ -238,10 +238,12 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         texts = posted_texts(request, edition)
         if edition.published_at and self.has_change_permission(request):
             sentence = gettext("%(edition)s was published: nothing was saved.") % {"edition": edition}
-            hint = gettext("A published edition never changes. Put what you wrote into a new draft.")
+            hint = gettext("A published edition never changes. Copy your text into a new draft.")
             return refuse(self, request, edition, sentence, hint, unsaved_texts=texts)
-        sentence = gettext("You may not write this draft: nothing was saved.")
-        hint = gettext("Your permission was taken away, or never given. Keep what you wrote, and ask for it.")
+        sentence = gettext("You don't have permission to edit this draft. Nothing was saved.")
+        hint = gettext(
+            "Your permission was removed or was never given. Keep a copy of your text and ask for the permission."
+        )
         displayed = edition if self.has_view_permission(request) else None
         return refuse(self, request, displayed, sentence, hint, status=403, unsaved_texts=texts)
 

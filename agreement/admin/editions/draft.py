@@ -95,7 +95,7 @@ class EditionForm(AdminForm):
         self.conflicts = differences(stored, posted)
         self.data = data
         raise ValidationError(
-            _("Somebody saved this draft while you were writing: nothing of yours was saved yet, and nothing is lost."),
+            _("Somebody saved this draft while you were writing. Your text is not saved yet, but nothing is lost."),
             code="conflict",
         )
 
@@ -138,7 +138,7 @@ class CheckView(DraftView):
         edition = self.find_writable(object_id)
         bodies = {code: source.normalise(request.POST.get(f"body_{code}", "")) for code in LANGUAGES}
         if any(len(body.encode(errors="replace")) > LIVE_BYTES for body in bodies.values()):
-            sentence = gettext("The text is too long to be checked while it is written; save it to have it checked.")
+            sentence = gettext("The text is too long to be checked while you write. Save it to check it.")
             return JsonResponse({"sentence": sentence}, status=413)
         draft = Edition(agreement=edition.agreement)
         for code, body in bodies.items():
@@ -176,11 +176,13 @@ class AutosaveView(DraftView):
             fields |= {name: request.POST.get(name, "")[:64] for name in STATED_FIELDS}
             fields["material"] = str("material" in request.POST)
         if any(len(text.encode(errors="replace")) > source.MAX_BYTES or "\0" in text for text in fields.values()):
-            return JsonResponse({"sentence": gettext("The text is too long to be stored unsaved.")}, status=413)
+            return JsonResponse({"sentence": gettext("The text is too long to be stored temporarily.")}, status=413)
         base = request.POST.get("token", "")[:64]
         autosave = Autosave.objects.store(author=request.user.pk, edition=edition, fields=fields, base=base)
         at = dates.clock(autosave.at, edition.agreement.time_zone)
-        return JsonResponse({"sentence": gettext("Stored at %(time)s, not saved yet") % {"time": at}})
+        return JsonResponse(
+            {"sentence": gettext("Stored temporarily at %(time)s; the draft is not saved yet") % {"time": at}}
+        )
 
     def _discard(self, object_id: str, *, from_page: bool) -> HttpResponse:
         """Delete the unsaved text of this author, even if the draft has been published."""

@@ -100,7 +100,7 @@ def missing_draft(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, 
     """
     if texts := posted_texts(request):
         sentence = gettext("This draft was deleted: nothing was saved.")
-        hint = gettext("Keep what you wrote: recover the draft, or begin a new one.")
+        hint = gettext("Keep a copy of your text. Then recover the draft or create a new one.")
         return refuse(model_admin, request, None, sentence, hint, unsaved_texts=texts, recoverable=True)
     return redirect_missing(model_admin, request, object_id)
 

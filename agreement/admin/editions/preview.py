@@ -139,7 +139,7 @@ def send_test_mail(user: AbstractBaseUser, edition: Edition, effective_from: dat
     try:
         with EmailChannel() as channel:
             if fault := channel.unreachable(address):
-                return messages.ERROR, gettext("Your address can't be written to: %(fault)s.") % {"fault": fault}
+                return messages.ERROR, gettext("No mail can be sent to your address: %(fault)s.") % {"fault": fault}
             for number, code in enumerate(languages.LANGUAGES):
                 content = notice_content(published, code)
                 notice = Notice(edition=published, kind=NoticeKind.PUBLISHED)
@@ -154,5 +154,5 @@ def send_test_mail(user: AbstractBaseUser, edition: Edition, effective_from: dat
                 channel.send(Delivery(pk=number, notice=notice, user=None), address, text)
     except (Refused, Deferred, Unavailable, ImproperlyConfigured) as error:
         return messages.ERROR, gettext("The test mail was not sent: %(fault)s") % {"fault": error}
-    sentence = gettext("A test mail in Kazakh and one in Russian went to %(address)s.")
+    sentence = gettext("Test mails in Kazakh and in Russian were sent to %(address)s.")
     return messages.SUCCESS, sentence % {"address": address}

@@ -52,9 +52,9 @@ def local(day: date, clock: time, zone: str) -> datetime:
         return first
     params = {"time": f"{day} {clock:%H:%M}", "zone": zone}
     if before > after:
-        message = _("%(time)s comes twice in %(zone)s, because the clocks are put back. Name another time.")
+        message = _("%(time)s occurs twice in %(zone)s, because the clocks are turned back. Choose another time.")
         raise ValidationError(message, code="ambiguous_time", params=params)
-    message = _("%(time)s does not exist in %(zone)s, because the clocks are put forward. Name another time.")
+    message = _("%(time)s does not exist in %(zone)s, because the clocks are turned forward. Choose another time.")
     raise ValidationError(message, code="nonexistent_time", params=params)
 
 
@@ -137,14 +137,14 @@ class PublishForm(forms.Form):
         answer = self.cleaned_data.get("date"), self.cleaned_data.get("time")
         proposal = self.initial.get("date"), self.initial.get("time")
         if any(answer) and answer != proposal:
-            self.add_error("when", _("A date or time is filled in as well: which of the two is meant?"))
+            self.add_error("when", _("You also entered a date or a time. Clear it, or choose the later moment."))
 
     def _clean_moment(self) -> None:
         day, clock = self.cleaned_data.get("date"), self.cleaned_data.get("time")
         if not day or clock is None:
-            self.add_error("time" if day else "date", _("Name the date and the time."))
+            self.add_error("time" if day else "date", _("Enter the date and the time."))
         elif day > timezone.now().date() + MAX_AHEAD:
-            self.add_error("date", _("Name a date within the next ten years."))
+            self.add_error("date", _("Enter a date within the next ten years."))
         else:
             try:
                 self.effective_from = local(day, clock, self.zone)
@@ -158,14 +158,17 @@ class PublishForm(forms.Form):
         promised = promised_from(self.binding, timezone.now())
         moment = timezone.now() if at_once else self.effective_from
         if promised and moment and moment < promised and not self.cleaned_data.get("reason", "").strip():
-            self.add_error("reason", _("The edition in force promises more notice: write why this one comes earlier."))
+            self.add_error(
+                "reason",
+                _("The edition in force promises a longer notice period. Write why this edition takes effect earlier."),
+            )
 
     def _require_confirmation(self, *, at_once: bool) -> None:
         if self.warning_keys - set(self.cleaned_data.get("warnings", ())):
-            self.add_error("warnings", _("Tick each warning to publish in spite of it, or go back and mend the draft."))
+            self.add_error("warnings", _("Tick each warning that you accept, or go back and correct the draft."))
         confirmed = self.cleaned_data.get("confirmation", "").strip() == self.phrase
         if (at_once or self.warning_keys) and not confirmed:
-            sentence = _("Type %(phrase)s: it binds at once, or warnings stand.")
+            sentence = _("Type %(phrase)s to confirm: the edition takes effect immediately, or it has warnings.")
             self.add_error("confirmation", ValidationError(sentence, params={"phrase": self.phrase}))
 
 
@@ -175,9 +178,9 @@ class CancelForm(forms.Form):
     """
 
     reason = forms.CharField(
-        label=_("Why it is not to take effect"), max_length=2000, widget=forms.Textarea(attrs={"rows": 3})
+        label=_("Why this edition should not take effect"), max_length=2000, widget=forms.Textarea(attrs={"rows": 3})
     )
-    confirm = forms.BooleanField(label=_("This edition is not to take effect."))
+    confirm = forms.BooleanField(label=_("This edition should not take effect."))
     digest = forms.CharField(widget=forms.HiddenInput)
 
 
@@ -330,8 +333,10 @@ class DecisionView(EditionView, ABC):
         codename = f"{self.action}_edition"
         action = next(pair for actions in STATE_ACTIONS.values() for pair in actions if pair[0] == codename)
         denied = explain_denied([action]) if self.model_admin.has_view_permission(self.request) else []
-        sentence = gettext("You may not do this: nothing was changed.")
-        hint = gettext("Your permission was taken away, or never given. Ask for it, or leave it to who has it.")
+        sentence = gettext("You don't have permission to do this. Nothing was changed.")
+        hint = gettext(
+            "Your permission was removed or was never given. Ask for it, or ask somebody who has it to do this."
+        )
         return self.refuse(None, sentence, hint, status=403, denied_actions=denied)
 
     def done(self, edition: Edition, sentence: str) -> HttpResponse:
@@ -394,8 +399,8 @@ class PublishView(DecisionView):
             return None
         return self.refuse(
             edition,
-            gettext("Nothing was published: the page was older than the draft or the last edition."),
-            gettext("Somebody edited the draft or published another edition. Read both again."),
+            gettext("Nothing was published: the draft or the last edition changed after you opened the page."),
+            gettext("Somebody edited the draft or published another edition. Read both of them again."),
         )
 
     def _refuse_published(self, edition: Edition) -> HttpResponse:

@@ -89,7 +89,7 @@ def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: st
         version = Version.objects.get(pk=version_id)
         if existing := Edition.objects.filter(pk=version.object_id).first():
             sentence = gettext("This draft is not deleted: nothing was restored.")
-            hint = gettext("Somebody may have recovered it already; its history has its older revisions.")
+            hint = gettext("Somebody may have recovered it already. Its older revisions are in its history.")
             texts = posted_texts(request, existing)
             return refuse(model_admin, request, existing, sentence, hint, unsaved_texts=texts)
         return page({"title": gettext("A deleted draft: %(edition)s") % {"edition": _name(version, _slugs())}})
@@ -125,11 +125,11 @@ def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, versi
     published = Edition.objects.published().filter(pk__in=keys).first()
     if published or any(fields.get("published_at") for fields in stored):
         sentence = gettext("This revision belongs to a published edition: nothing was restored.")
-        hint = gettext("A published edition never changes. Put the old words into a new draft.")
+        hint = gettext("A published edition never changes. Copy the old text into a new draft.")
         return refuse(model_admin, request, published, sentence, hint, status=403)
     if Agreement.objects.filter(pk__in=agreements).count() < len(agreements):
         sentence = gettext("The agreement of this draft was deleted: nothing was restored.")
-        hint = gettext("Put the words into a draft of another agreement.")
+        hint = gettext("Copy the text into a draft of another agreement.")
         return refuse(model_admin, request, None, sentence, hint)
     return None
 

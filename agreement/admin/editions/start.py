@@ -86,9 +86,9 @@ class StartForm(forms.Form):
     EDITION, FILES, EMPTY = "edition", "files", "empty"
     agreement = forms.ModelChoiceField(Agreement.objects.all(), label=_("User agreement"))
     begin = forms.ChoiceField(
-        label=_("Begin with"),
+        label=_("Start with"),
         choices=[
-            (EDITION, _("an edition: its words are copied")),
+            (EDITION, _("an edition: its text is copied")),
             (FILES, _("two files: Markdown, plain text or Word (.docx)")),
             (EMPTY, _("empty texts")),
         ],
@@ -148,7 +148,9 @@ class StartForm(forms.Form):
         texts = [text for file in files for text in {file.accepted, file.rejected}]
         size = IMPORT_FORM_OVERHEAD + sum(len(text.encode(errors="replace")) + text.count("\n") for text in texts)
         if size > (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or size):
-            sentence = _("Together the texts are too large for a form of this site: use the command import_edition.")
+            sentence = _(
+                "The two texts together are too large for a form of this site. Use the command import_edition."
+            )
             self.add_error("ru", sentence)
 
 
@@ -165,7 +167,7 @@ class ImportForm(forms.Form):
         choices=list(TRACKED.items()),
         widget=forms.RadioSelect,
     )
-    seen = forms.BooleanField(label=_("I have seen what is left out."), required=False)
+    seen = forms.BooleanField(label=_("I have read the list of what was not imported."), required=False)
 
     def __init__(self, *args: Any, files: list[ImportedFile], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -196,9 +198,9 @@ class StartView(EditionView):
         if edition := answer["edition"] if answer["begin"] == StartForm.EDITION else None:
             bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
             stated = {name: getattr(edition, name) for name in STATED_FIELDS if name != "material"}
-            comment = gettext("Begun from: %(edition)s") % {"edition": edition}
+            comment = gettext("Created from: %(edition)s") % {"edition": edition}
             return self._begin(answer["agreement"], bodies, comment, **stated)
-        return self._begin(answer["agreement"], {}, gettext("Begun empty"))
+        return self._begin(answer["agreement"], {}, gettext("Created with empty texts"))
 
     def _ask(self, form: StartForm) -> HttpResponse:
         return self._render_form("start", form, title=gettext("New draft"), word=reader.installed())
@@ -211,7 +213,7 @@ class StartView(EditionView):
             reversion.set_comment(comment)
             edition = editions.create_draft(agreement=agreement, bodies=bodies, by=self.request.user, **stated)
         self.model_admin.log_addition(self.request, edition, comment)
-        message = gettext("The draft is made: write it, then save it.")
+        message = gettext("The draft was created. Write its text, then save it.")
         return redirect_to_edition(self.model_admin, self.request, edition, message)
 
     def _show_import(
@@ -274,14 +276,14 @@ def read_file(code: str, file: File[bytes]) -> ImportedFile:
     if not name.lower().endswith(".docx") and not content.startswith(b"PK\x03\x04"):
         return _read_plain_text(code, name, content)
     if not reader.installed():
-        raise ValidationError(_("Word files are not read here: save the text as Markdown or plain text, in UTF-8."))
+        raise ValidationError(_("This site can't read Word files. Save the text as Markdown or plain text, in UTF-8."))
     try:
         document = reader.read_manuscript(content, name)
     except source.SourceError as error:
         raise ValidationError(f"{error} {error.hint}") from None
-    changed = [gettext("Word document: the words, their numbers and tables were taken, bold and italics were not.")]
+    changed = [gettext("Word document: the text, the numbers and the tables were imported. Bold and italics were not.")]
     if document.contents:
-        changed.append(gettext("The automatic table of contents was left out."))
+        changed.append(gettext("The automatic table of contents was not imported."))
     return ImportedFile(
         code=code,
         name=name,
@@ -299,13 +301,13 @@ def _left_out(document: reader.Manuscript) -> list[tuple[str, list[str], int]]:
     notes = [
         (gettext("Comments"), document.comments),
         (gettext("Footnotes and endnotes"), document.footnotes),
-        (gettext("Addresses of links, whose words were taken"), document.links),
+        (gettext("Addresses of links (the text of the links was imported)"), document.links),
         (gettext("Headers and footers"), document.margins),
     ]
     counts = [
         (gettext("Pictures and drawings"), document.pictures),
-        (gettext("Hidden words"), document.hidden),
-        (gettext("Formulas, signs of special fonts, embedded documents"), document.odd),
+        (gettext("Hidden text"), document.hidden),
+        (gettext("Formulas, symbols of special fonts, embedded documents"), document.odd),
     ]
     return [
         *((kind, [note[:MAX_NOTE_LENGTH] for note in texts[:MAX_NOTES]], len(texts)) for kind, texts in notes if texts),
@@ -322,7 +324,7 @@ def _read_plain_text(code: str, name: str, content: bytes) -> ImportedFile:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise ValidationError(
-            gettext("%(name)s is not in UTF-8: save it in UTF-8, then choose it again.") % values
+            gettext("%(name)s is not in UTF-8. Save it in UTF-8, then choose it again.") % values
         ) from None
     if "\0" in text or not text.strip():
         raise ValidationError(gettext("%(name)s contains no text.") % values)
@@ -330,6 +332,6 @@ def _read_plain_text(code: str, name: str, content: bytes) -> ImportedFile:
     if text.startswith("\ufeff"):
         changed.append(gettext("The byte order mark was removed."))
     if "\r" in text:
-        changed.append(gettext("Line ends of Windows or old Macs became plain ones."))
+        changed.append(gettext("Line ends of Windows or old Macs were replaced by plain ones."))
     text = source.normalise(text)
     return ImportedFile(code=code, name=name, accepted=text, rejected=text, changed=changed)

@@ -106,7 +106,7 @@ class DeliveryAdmin(ReadOnly, LoggedViews[Delivery], UserSearch[Delivery], LongL
     fields = ["notice", "user", "by", "language", "outcome", "why", "attempts", "due", "recorded"]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = gettext("Deliveries, the latest thousand at most")
+        title = gettext("Deliveries (the latest, at most one thousand)")
         return super().changelist_view(request, {"title": title} | (extra_context or {}))
 
     @admin.display(description=_("notice"))

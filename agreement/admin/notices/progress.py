@@ -52,7 +52,7 @@ REASON_LABELS = {
     NO_ADDRESS: _("no address"),
     INVALID_ADDRESS: _("invalid address"),
     CANCELLED: _("the edition was cancelled"),
-    PERHAPS_SENT: _("the edition was cancelled; sending had broken off, perhaps after it was sent"),
+    PERHAPS_SENT: _("the edition was cancelled; sending was interrupted, and the message may have been sent"),
     IN_EFFECT: _("the edition is in effect already"),
     NOT_IN_AUDIENCE: _("no longer in the audience"),
     ACCOUNT_GONE: _("the account was deleted"),
@@ -64,7 +64,7 @@ REASON_LABELS = {
 NOTICE_ACTIONS = (
     ("pause_notice", _("pause the sending")),
     ("resume_notice", _("resume the sending")),
-    ("resend_notice", _("send again to those not reached")),
+    ("resend_notice", _("send failed deliveries again")),
 )
 
 
@@ -242,23 +242,27 @@ class NoticeActionView(NoticeView):
 def _pause(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
     """Pause the notice. Return whether this changed anything, and the message for the user."""
     if not notice.pause(by=by):
-        return False, gettext("Nothing was changed: it is paused already, or nothing is left to send.")
+        return False, gettext("Nothing was changed: sending is paused already, or there is nothing left to send.")
     if timezone.now() >= notice.due_at:
-        return True, gettext("Paused: messages that are on their way are sent, and no others until it is resumed.")
-    return True, gettext("Paused: nothing was sent yet, and nothing is sent until it is resumed.")
+        return True, gettext(
+            "Paused. Messages that are already being sent will go out. No others will be sent until you resume sending."
+        )
+    return True, gettext("Paused. Nothing has been sent, and nothing will be sent until you resume sending.")
 
 
 def _resume(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
     if notice.resume(by=by):
-        return True, gettext("Sending goes on.")
-    return False, gettext("Nothing was changed: it is not paused.")
+        return True, gettext("Sending continues.")
+    return False, gettext("Nothing was changed: sending is not paused.")
 
 
 def _resend(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
     count = notice.resend(by=by)
     if not count:
-        return False, gettext("Nothing was changed: there is nobody to send to again, or the notice is overtaken.")
+        return False, gettext(
+            "Nothing was changed: there are no failed deliveries, or a newer notice has overtaken this one."
+        )
     sentence = ngettext(
-        "%(count)d delivery waits to be sent again.", "%(count)d deliveries wait to be sent again.", count
+        "%(count)d delivery is waiting to be sent again.", "%(count)d deliveries are waiting to be sent again.", count
     )
     return True, sentence % {"count": count}
