@@ -62,7 +62,7 @@ class AcceptanceFormMixin(forms.BaseForm):
                 label=_("I accept the terms: %(title)s, edition %(number)s")
                 % {"title": displayed.title, "number": displayed.edition.number},
                 help_text=render_to_string("agreement/partials/acceptance_field_help.html", {"displayed": displayed}),
-                error_messages={"required": gettext_lazy("Without accepting the agreement there is no account.")},
+                error_messages={"required": gettext_lazy("You must accept the agreement to create an account.")},
             )
 
         language = text_language()
@@ -91,7 +91,7 @@ class AcceptanceFormMixin(forms.BaseForm):
             self.add_error(
                 f"accept_{slug}",
                 forms.ValidationError(
-                    _("Another edition is in force now: read it, then accept it."), code="stale_edition"
+                    _("Another edition is in force now. Read it, then accept it."), code="stale_edition"
                 ),
             )
         return cleaned

@@ -63,12 +63,12 @@ def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) ->
 def what_to_accept(to_accept: Sequence[Requirement]) -> str:
     """Return a translated sentence which states that nothing was done, and what the user must accept first."""
     if names := ", ".join(one.slug for one in to_accept if one.withdrawn):
-        sentence = _("Nothing was done: the agreement was suspended or ended by a withdrawal: %(names)s.")
+        sentence = _("Nothing was done, because a withdrawal of consent suspended or ended the agreement: %(names)s.")
         return sentence % {"names": names}
     names = ", ".join(f"{one.slug} {one.number}" for one in to_accept)
     sentence = ngettext(
-        "Nothing was done: read and accept this edition first: %(names)s.",
-        "Nothing was done: read and accept these editions first: %(names)s.",
+        "Nothing was done. First read and accept this edition: %(names)s.",
+        "Nothing was done. First read and accept these editions: %(names)s.",
         len(to_accept),
     )
     return sentence % {"names": names}
@@ -103,7 +103,7 @@ def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse
     response = problem(
         status=503,
         kind=UNAVAILABLE,
-        title=_("The site can't be used for a moment."),
+        title=_("The site is temporarily unavailable."),
         detail=_("Nothing was done. Try again in a few seconds."),
     )
     response.headers["Retry-After"] = "5"
@@ -118,7 +118,7 @@ def unknown_charset(request: HttpRequest) -> HttpResponse | None:
     try:
         b"\xd2".decode(request.encoding or "ascii", "replace")
     except (LookupError, ValueError):
-        sentence = _("No text is written in the charset that the request names. Send it in UTF-8.")
+        sentence = _("The request uses an unsupported character encoding. Send the text in UTF-8.")
         return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
     return None
 

@@ -27,7 +27,7 @@ class StaleWording(ValidationError):
     """
 
     def __init__(self) -> None:
-        super().__init__(_("The words were changed meanwhile: read them, then answer."), code="stale_wording")
+        super().__init__(_("The text was changed in the meantime. Read it, then answer."), code="stale_wording")
 
 
 @dataclass(frozen=True, slots=True)

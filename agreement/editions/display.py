@@ -99,22 +99,22 @@ class DisplayedEdition:
         values = self._moment("since", edition.effective_from, "from")
         if self.state == State.CANCELLED:
             values = self._moment("on", edition.effective_from, "on")
-            return _("It was to take effect on %(on)s, %(on_clock)s (%(on_zone)s), and never did.") % values
+            return _("It was to take effect on %(on)s, %(on_clock)s (%(on_zone)s), but it was cancelled.") % values
         if self.state == State.SCHEDULED:
             values = self._moment("on", edition.effective_from, "on")
             return _("It takes effect on %(on)s, %(on_clock)s (%(on_zone)s).") % values
         if self.successor is None:
-            return _("In force since %(since)s, %(since_clock)s (%(since_zone)s).") % values
+            return _("It has been in force since %(since)s, %(since_clock)s (%(since_zone)s).") % values
         values |= self._moment("until", self.successor.effective_from, "until")
         if self.state == State.SUPERSEDED:
             pattern = _(
-                "In force from %(since)s, %(since_clock)s (%(since_zone)s),"
-                " to %(until)s, %(until_clock)s (%(until_zone)s); superseded since."
+                "It was in force from %(since)s, %(since_clock)s (%(since_zone)s), until %(until)s,"
+                " %(until_clock)s (%(until_zone)s), when it was superseded."
             )
         else:
             pattern = _(
-                "In force since %(since)s, %(since_clock)s (%(since_zone)s),"
-                " and until %(until)s, %(until_clock)s (%(until_zone)s)."
+                "It is in force from %(since)s, %(since_clock)s (%(since_zone)s), until %(until)s,"
+                " %(until_clock)s (%(until_zone)s)."
             )
         return pattern % values
 

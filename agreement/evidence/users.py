@@ -26,7 +26,9 @@ def find_user_key(written: str) -> UserKey:
     with_name = [] if prefix == "key" or "\x00" in text else _keys_with_name(text)
     if len(with_name) > 1:
         raise ValidationError(
-            _("Several users are called “%(name)s”: write key: and the key."), code="several", params={"name": text}
+            _("Several users have the name “%(name)s”. Write “key:” and then the key of the user."),
+            code="several",
+            params={"name": text},
         )
     try:
         key = users._meta.pk.to_python(text) if prefix != "name" else None
@@ -36,7 +38,9 @@ def find_user_key(written: str) -> UserKey:
     if with_name and (key is None or key == with_name[0] or not _is_known(key)):
         return with_name[0]
     if with_name:
-        message = _("“%(name)s” is one user's name and another's key: write name:%(name)s or key:%(name)s.")
+        message = _(
+            "“%(name)s” is the name of one user and the key of another user. Write name:%(name)s or key:%(name)s."
+        )
         raise ValidationError(message, code="ambiguous", params={"name": text})
     if key is None:
         raise ValidationError(_("There is no user “%(name)s”."), code="nobody", params={"name": text})

@@ -43,12 +43,15 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
     }
     with translation.override(language):
         registered = (
-            _("Application No %(application)s, received on %(received)s, is entered as No %(number)s: %(registered)s.")
+            _(
+                "Application No %(application)s, received on %(received)s, was registered as No %(number)s on"
+                " %(registered)s."
+            )
             if row.application_number
-            else _("The application received on %(received)s is entered as No %(number)s: %(registered)s.")
+            else _("The application received on %(received)s was registered as No %(number)s on %(registered)s.")
         )
         if row.outcome == WithdrawalOutcome.REFUSED:
-            decision = [_("The application is refused. Ground: %(ground)s")]
+            decision = [_("The application was refused. Ground: %(ground)s")]
         else:
             decision = _effect(row, edition)
         return WithdrawalReply(
@@ -67,22 +70,24 @@ def _effect(row: Withdrawal, edition: Edition | None) -> list[str]:
     """
     ended = row.outcome == WithdrawalOutcome.ENDED
     sentences = [
-        _("“%(title)s” is ended with you from %(effective)s.")
+        _("“%(title)s” has ended for you with effect from %(effective)s.")
         if ended
-        else _("“%(title)s” is suspended with you from %(effective)s.")
+        else _("“%(title)s” is suspended for you with effect from %(effective)s.")
     ]
     if ended and edition and not row.erased_at:
         years = years_after(row)
         kept = ngettext(
-            "Personal data are kept for %(years)s year from then on, as the agreement states, then erased.",
-            "Personal data are kept for %(years)s years from then on, as the agreement states, then erased.",
+            "As the agreement states, your personal data is stored for %(years)s year after that moment."
+            " Then it is erased.",
+            "As the agreement states, your personal data is stored for %(years)s years after that moment."
+            " Then it is erased.",
             years,
         )
         sentences.append(kept % {"years": years})
     if row.ground:
         sentences.append("%(ground)s")
     sentences.append(
-        _("The agreement can be accepted again on the site.")
+        _("You can accept the agreement again on the site.")
         if row.may_accept_again
         else _("To accept the agreement again, apply to the administration of the site.")
     )

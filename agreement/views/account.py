@@ -76,8 +76,8 @@ class DisplayedAcceptance:
         if acceptance.kind != AcceptanceKind.DEEMED:
             return ""
         if acceptance.notice_sent:
-            return _("The text was not displayed then; the notice about it had been sent.")
-        return _("The text was not displayed then, and no notice about it had been sent.")
+            return _("The text was not displayed at that moment. The notice about it had been sent.")
+        return _("The text was not displayed at that moment, and no notice about it had been sent.")
 
 
 def display_acceptance(

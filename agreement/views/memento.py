@@ -54,7 +54,7 @@ def parse_when(text: str) -> date | datetime:
     """
     match = _ISO.fullmatch(text)
     if match and match["time"] and not match["offset"]:
-        sentence = _("A time of day says which moment is meant only together with its zone's offset from UTC.")
+        sentence = _("A time of day needs its offset from UTC.")
         raise UnreadableInstant(sentence)
     try:
         if match and match["time"]:
@@ -63,14 +63,14 @@ def parse_when(text: str) -> date | datetime:
             return date.fromisoformat(text.upper())
     except ValueError:
         pass
-    raise UnreadableInstant(_("This is neither a date nor a moment as ISO 8601 writes them."))
+    raise UnreadableInstant(_("This is not a date, or a date and time, in ISO 8601 format."))
 
 
 def parse_day(text: str) -> date:
     """Parse a date in any form of ISO 8601. Raises :class:`UnreadableInstant`."""
     day = parse_when(text)
     if isinstance(day, datetime):
-        raise UnreadableInstant(_("This is neither a date nor a moment as ISO 8601 writes them."))
+        raise UnreadableInstant(_("This is not a date, or a date and time, in ISO 8601 format."))
     return day
 
 
@@ -107,7 +107,7 @@ def later_editions(visit: Visit, timeline: Timeline, edition: EditionDates) -> l
     ends = dates.first_instant(day + timedelta(days=1), zone) if day < date.max else dates.CALENDAR_END
     if _last(public, begins) != edition:
         return []
-    pattern = _("On that day, %(day)s, edition %(number)s is in force from %(clock)s (%(zone)s) on.")
+    pattern = _("On that day, %(day)s, edition %(number)s is in force from %(clock)s (%(zone)s).")
     return [
         LaterEdition(
             later.number,
@@ -137,7 +137,7 @@ def negotiate(visit: Visit, timeline: Timeline) -> HttpResponse | None:
         moment = datetime.fromtimestamp(parse_http_date(text) if _HTTP_DATE.fullmatch(text) else 1e99, UTC)
     except (ValueError, OverflowError):
         example = http_date(visit.at.timestamp())
-        sentence = _("The header Accept-Datetime holds no date such as %(example)s.") % {"example": example}
+        sentence = _("The header Accept-Datetime does not contain a date such as %(example)s.") % {"example": example}
         return refuse_unreadable(visit, UnreadableInstant(sentence))
     if not (known := mementos(visit, timeline)):
         return None
@@ -236,10 +236,10 @@ def _last(editions: list[EditionDates], moment: datetime) -> EditionDates | None
 
 def refuse_unreadable(visit: Visit, error: UnreadableInstant) -> HttpResponse:
     """Return the 400 page for a value that is neither a date nor an instant."""
-    hint = _("Write it as %(moment)s, or the date alone: %(date)s.")
+    hint = _("Write it as %(moment)s, or write only the date: %(date)s.")
     shapes = {"moment": "2026-03-01T09:00:00+05:00", "date": "2026-03-01"}
     sentences = [str(error)] if "Accept-Datetime" in visit.parameters else [str(error), hint % shapes]
-    return visit.refuse(400, _("Which moment is meant?"), *sentences)
+    return visit.refuse(400, _("Invalid date or time"), *sentences)
 
 
 def _before_the_first(visit: Visit, timeline: Timeline) -> HttpResponse:
@@ -253,6 +253,6 @@ def _before_the_first(visit: Visit, timeline: Timeline) -> HttpResponse:
     return visit.refuse(
         404,
         heading,
-        _("Edition %(number)s is the first.") % words + " " + first.interval,
+        _("Edition %(number)s is the first edition.") % words + " " + first.interval,
         link=(visit.path("edition", timeline.slug, public[0].number), _("Read edition %(number)s") % words),
     )

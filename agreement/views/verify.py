@@ -126,7 +126,7 @@ def answer(visit: Visit) -> HttpResponse:
         return visit.render("agreement/pages/verify.html", {"max_bytes": source.MAX_BYTES})
     digest = visit.parameters["sha256"].strip().lower()
     if not SHA256_PATTERN.fullmatch(digest):
-        return _refuse(visit, _("That is no SHA-256: it has 64 digits, 0–9 and a–f."), 400)
+        return _refuse(visit, _("This is not a SHA-256. A SHA-256 has 64 digits, 0–9 and a–f."), 400)
     found = [
         RecognisedEdition(visit.display(timeline, dated), hashed)
         for hashed in _index.find(digest, visit.timelines)
@@ -157,7 +157,7 @@ def redirect_posted_text(request: HttpRequest) -> HttpResponse:
     except RequestDataTooBig:
         return _refuse(visit, _("The text is too long."), 413)
     except (source.SourceError, SuspiciousOperation, BadRequest, LookupError, ValueError):  # Also: an unknown charset.
-        return _refuse(visit, _("That is no text: it is empty, or not UTF-8."), 400)
+        return _refuse(visit, _("This is not a text: it is empty, or it is not in UTF-8."), 400)
     # People also post a digest. The program sha256sum prints the name of the file after it.
     words = text.lower().split(maxsplit=1)
     digest = words[0] if len(text) < 400 and SHA256_PATTERN.fullmatch(words[0]) else manifest.sha256(text)

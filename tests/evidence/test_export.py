@@ -422,10 +422,10 @@ def test_a_name_that_is_another_users_key_is_refused_without_a_prefix(tmp_path):
             (row,) = csv.DictReader(io.StringIO(archive.read("user/acceptances.csv").decode()))
         return row["pseudonym"]
 
-    with pytest.raises(CommandError, match=f"write name:{key} or key:{key}"):
+    with pytest.raises(CommandError, match=f"Write name:{key} or key:{key}"):
         accepted(str(key))
     other.delete()
-    with pytest.raises(CommandError, match=f"write name:{key} or key:{key}"):
+    with pytest.raises(CommandError, match=f"Write name:{key} or key:{key}"):
         accepted(str(key))
     rows = Acceptance.objects.order_by("pk")
     assert [accepted(f"name:{key}"), accepted(f"key:{key}")] == [row.pseudonym for row in rows]

@@ -173,9 +173,8 @@ def test_a_line_whose_user_is_not_one_user_is_named_with_what_to_write(history, 
     users.objects.filter(pk=one.pk).update(username=str(other.pk))
     with pytest.raises(CommandError) as caught:
         run(tmp_path, f"user,edition,at\n{other.pk},1,{at(1)}\n")
-    assert f"Line 2: “{other.pk}” is one user's name and another's key: write name:{other.pk} or key:" in str(
-        caught.value
-    )
+    ambiguous = f"Line 2: “{other.pk}” is the name of one user and the key of another user."
+    assert f"{ambiguous} Write name:{other.pk} or key:" in str(caught.value)
     run(tmp_path, f"user,edition,at\nname:{other.pk},1,{at(1)}\nkey:{third.pk},1,{at(1)}\n")
     assert set(Acceptance.objects.values_list("user", flat=True)) == {one.pk, third.pk}
 
@@ -183,4 +182,4 @@ def test_a_line_whose_user_is_not_one_user_is_named_with_what_to_write(history, 
     users.objects.update(email="both@example.kz")
     with pytest.raises(CommandError) as caught:
         run(tmp_path, f"user,edition,at\nboth@example.kz,1,{at(1)}\n")
-    assert "Line 2: Several users are called “both@example.kz”: write key: and the key." in str(caught.value)
+    assert "Line 2: Several users have the name “both@example.kz”. Write “key:” and then" in str(caught.value)

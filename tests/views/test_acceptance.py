@@ -298,7 +298,7 @@ def test_a_user_who_withdrew_accepts_again_and_reads_that_they_had_withdrawn(rea
     assert link == "/ru/agreements/terms/accept/?next=%2Fru%2Fmaterials%2F"
     page = reader.get(link.replace("/ru/", "/en/", 1)).content.decode()
     assert "You accepted edition 1" in page
-    assert "It was suspended or ended since then, by a withdrawal of consent." in page
+    assert "After that, a withdrawal of consent suspended or ended the agreement with you." in page
     assert reader.post(HERE, fields(page) | {"decision": "accept"}).headers["Location"] == "/ru/materials/"
     assert "suspended or ended with you since" not in reader.get(HERE.replace("/ru/", "/en/")).content.decode()
 
@@ -373,7 +373,9 @@ def test_the_record_lists_acceptances_notices_and_the_users_redline(reader, user
     assert factories.users(1)[0].username not in page
 
 
-@pytest.mark.parametrize(("files", "words"), [("", "How to withdraw"), ("ended", "Withdraw my consent to data")])
+@pytest.mark.parametrize(
+    ("files", "words"), [("", "How to withdraw"), ("ended", "Withdraw my consent to data processing")]
+)
 def test_the_record_lists_withdrawals_and_links_to_the_form(reader, user, settings, files, words):
     settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": files}
     edition = factories.published()

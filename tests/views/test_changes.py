@@ -297,7 +297,7 @@ def test_an_edition_that_does_not_bind_leads_to_the_one_that_does(client):
     for name in ("editions/{}/", "editions/{}/bilingual/"):
         old, now, next_one = (text(client, f"/en/agreements/terms/{name.format(number)}") for number in (1, 2, 3))
         assert "This edition is no longer in force.</strong> Edition 2 is in force now." in old
-        assert "Until then edition 2 binds.</strong>" in next_one
+        assert "Until then, edition 2 is in force.</strong>" in next_one
         for page in (old, next_one):
             assert '<a href="/en/agreements/terms/">Read the edition in force</a>' in page
         assert "agreement-banner" not in now

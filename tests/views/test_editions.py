@@ -142,11 +142,11 @@ def test_a_scheduled_edition_is_announced_and_the_one_before_it_binds(client):
 
     assert 'data-state="in_force"' in current
     assert re.search(
-        r"Edition 2 is announced.</strong> It takes effect on .* Until then edition 1 binds. <a ",
+        r"Edition 2 is announced.</strong> It takes effect on .* Until then, edition 1 is in force. <a ",
         " ".join(current.split()),
     )
     assert 'data-state="scheduled"' in announced
-    assert "Until then edition 1 binds." in announced
+    assert "Until then, edition 1 is in force." in announced
     assert 'data-state="scheduled"' in text(client, f"{HERE}editions/")
 
 
@@ -189,7 +189,7 @@ def test_a_cancelled_edition_stays_public_under_its_number(client):
     page = text(client, "/en/agreements/terms/editions/2/")
 
     assert 'data-state="cancelled"' in page
-    assert re.search(r"It was to take effect on .*, and never did\.", page)
+    assert re.search(r"It was to take effect on .*, but it was cancelled\.", page)
     assert "Edition 1 is in force now." in page
     assert 'data-state="cancelled"' in text(client, f"{HERE}editions/")
     assert "is announced" not in text(client, "/en/agreements/terms/")
@@ -204,8 +204,8 @@ def test_a_superseded_edition_has_its_interval(client):
 
     assert 'data-state="superseded"' in page
     assert (
-        "In force from 12 February 2024, 09:00 (Astana time, UTC+6),"
-        " to 1 February 2025, 09:00 (Astana time, UTC+5)" in page
+        "It was in force from 12 February 2024, 09:00 (Astana time, UTC+6),"
+        " until 1 February 2025, 09:00 (Astana time, UTC+5)" in page
     )
     assert "Edition 2 is in force now." in page
     assert "Recorded as history" in page
