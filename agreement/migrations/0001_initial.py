@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 (
                     "slug",
                     models.SlugField(
-                        help_text="Part of every address; can't be changed once an edition is published.",
+                        help_text="It is part of every address. It can't be changed after an edition is published.",
                         max_length=100,
                         unique=True,
                         verbose_name="slug",
@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                     "time_zone",
                     models.CharField(
                         default=agreement.conf.time_zone,
-                        help_text="The zone this agreement's dates are shown in, such as Asia/Almaty.",
+                        help_text="The time zone in which the dates of this agreement are shown, for example Asia/Almaty.",
                         max_length=64,
                         validators=[agreement.models.fields.validate_zone],
                         verbose_name="time zone",
@@ -46,13 +46,13 @@ class Migration(migrations.Migration):
                     "acceptance_mode",
                     models.CharField(
                         choices=[
-                            ("by_use", "by use: every use of the site by a signed-in user counts"),
-                            ("by_confirmation", "by confirmation: users are asked before they go on"),
-                            ("elsewhere", "elsewhere: the site itself asks, or nobody is asked"),
+                            ("by_use", "by use: a signed-in user accepts by using the site"),
+                            ("by_confirmation", "by confirmation: users are asked before they continue"),
+                            ("elsewhere", "elsewhere: the site itself asks users, or no user is asked"),
                         ],
                         db_default="by_use",
                         default="by_use",
-                        help_text="How users accept, if the site uses the middleware.",
+                        help_text="How users accept the agreement if the site uses the middleware.",
                         max_length=16,
                         verbose_name="acceptance",
                     ),
@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                 ("channel", models.CharField(max_length=32, unique=True, verbose_name="channel")),
                 ("log", models.JSONField(blank=True, default=list)),
                 ("claims", models.JSONField(blank=True, default=dict)),
-                ("away_until", models.DateTimeField(blank=True, null=True, verbose_name="away until")),
+                ("away_until", models.DateTimeField(blank=True, null=True, verbose_name="unavailable until")),
                 ("outages", models.PositiveSmallIntegerField(default=0, verbose_name="outages in a row")),
                 ("reason", models.CharField(blank=True, max_length=255, verbose_name="reason")),
             ],
@@ -95,15 +95,15 @@ class Migration(migrations.Migration):
                     "action",
                     models.CharField(
                         choices=[
-                            ("changed", "user agreement set up or changed"),
-                            ("written", "draft written"),
+                            ("changed", "user agreement created or changed"),
+                            ("written", "draft saved"),
                             ("deleted", "draft deleted"),
                             ("published", "edition published"),
                             ("recorded", "history recorded"),
                             ("cancelled", "edition cancelled"),
                             ("paused", "sending paused"),
                             ("resumed", "sending resumed"),
-                            ("resent", "sent again to those not reached"),
+                            ("resent", "failed deliveries sent again"),
                             ("viewed", "personal data viewed"),
                             ("exported", "personal data exported"),
                             ("accepted", "acceptances recorded"),
@@ -150,7 +150,7 @@ class Migration(migrations.Migration):
                     "approval",
                     models.CharField(
                         blank=True,
-                        help_text="“Approved by order No … of …”: printed under the title.",
+                        help_text="For example “Approved by order No … of …”. It is printed under the title.",
                         max_length=255,
                         verbose_name="approval",
                     ),
@@ -159,7 +159,7 @@ class Migration(migrations.Migration):
                     "approval_kk",
                     models.CharField(
                         blank=True,
-                        help_text="“Approved by order No … of …”: printed under the title.",
+                        help_text="For example “Approved by order No … of …”. It is printed under the title.",
                         max_length=255,
                         null=True,
                         verbose_name="approval",
@@ -169,7 +169,7 @@ class Migration(migrations.Migration):
                     "approval_ru",
                     models.CharField(
                         blank=True,
-                        help_text="“Approved by order No … of …”: printed under the title.",
+                        help_text="For example “Approved by order No … of …”. It is printed under the title.",
                         max_length=255,
                         null=True,
                         verbose_name="approval",
@@ -179,7 +179,7 @@ class Migration(migrations.Migration):
                     "summary",
                     models.TextField(
                         blank=True,
-                        help_text="In plain words, for the notice every user gets.",
+                        help_text="A description in plain words. The notice to every user contains it.",
                         verbose_name="what changed",
                     ),
                 ),
@@ -187,7 +187,7 @@ class Migration(migrations.Migration):
                     "summary_kk",
                     models.TextField(
                         blank=True,
-                        help_text="In plain words, for the notice every user gets.",
+                        help_text="A description in plain words. The notice to every user contains it.",
                         null=True,
                         verbose_name="what changed",
                     ),
@@ -196,7 +196,7 @@ class Migration(migrations.Migration):
                     "summary_ru",
                     models.TextField(
                         blank=True,
-                        help_text="In plain words, for the notice every user gets.",
+                        help_text="A description in plain words. The notice to every user contains it.",
                         null=True,
                         verbose_name="what changed",
                     ),
@@ -204,14 +204,14 @@ class Migration(migrations.Migration):
                 (
                     "body",
                     models.TextField(
-                        blank=True, help_text="Markdown, with the title in its first line.", verbose_name="text"
+                        blank=True, help_text="The text in Markdown. Its first line is the title.", verbose_name="text"
                     ),
                 ),
                 (
                     "body_kk",
                     models.TextField(
                         blank=True,
-                        help_text="Markdown, with the title in its first line.",
+                        help_text="The text in Markdown. Its first line is the title.",
                         null=True,
                         verbose_name="text",
                     ),
@@ -220,7 +220,7 @@ class Migration(migrations.Migration):
                     "body_ru",
                     models.TextField(
                         blank=True,
-                        help_text="Markdown, with the title in its first line.",
+                        help_text="The text in Markdown. Its first line is the title.",
                         null=True,
                         verbose_name="text",
                     ),
@@ -231,7 +231,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         choices=[("kk", "Kazakh"), ("ru", "Russian")],
                         default=agreement.conf.prevailing_language,
-                        help_text="The text that decides where the two differ, if the edition states one.",
+                        help_text="The language of the text that prevails where the two texts differ, if the edition states one.",
                         max_length=2,
                         verbose_name="prevailing language",
                     ),
@@ -240,7 +240,7 @@ class Migration(migrations.Migration):
                     "notice_days",
                     models.PositiveSmallIntegerField(
                         default=agreement.conf.notice_days,
-                        help_text="How many days before its effect the next edition is to be published, as this one states.",
+                        help_text="This edition states that the next edition is published at least this many days before it takes effect.",
                         verbose_name="days of notice",
                     ),
                 ),
@@ -248,7 +248,7 @@ class Migration(migrations.Migration):
                     "retention_years",
                     models.PositiveSmallIntegerField(
                         default=agreement.conf.retention_years,
-                        help_text="How long personal data is stored after the agreement with a user ends, as this edition states.",
+                        help_text="This edition states that personal data is stored for this many years after the agreement with a user ends.",
                         verbose_name="years of retention",
                     ),
                 ),
@@ -256,7 +256,7 @@ class Migration(migrations.Migration):
                     "material",
                     models.BooleanField(
                         default=True,
-                        help_text="Does it change anyone's rights or duties?",
+                        help_text="Does this edition change the rights or duties of anyone?",
                         verbose_name="material change",
                     ),
                 ),
@@ -544,7 +544,9 @@ class Migration(migrations.Migration):
                 ("pseudonyms", models.JSONField(default=list, editable=False)),
                 (
                     "ground",
-                    models.TextField(help_text="Who asked for it, by which act or letter.", verbose_name="ground"),
+                    models.TextField(
+                        help_text="Who required the legal hold, and by which act or letter.", verbose_name="ground"
+                    ),
                 ),
                 ("by", models.CharField(max_length=255, verbose_name="who")),
                 (
@@ -637,7 +639,7 @@ class Migration(migrations.Migration):
                 "permissions": [
                     ("pause_notice", "Can pause the sending of notices"),
                     ("resume_notice", "Can resume the sending of notices"),
-                    ("resend_notice", "Can send notices again to those not reached"),
+                    ("resend_notice", "Can send failed deliveries again"),
                 ],
                 "constraints": [
                     models.UniqueConstraint(fields=("edition", "kind"), name="agreement_notice_once"),
@@ -881,18 +883,29 @@ class Migration(migrations.Migration):
             name="TimeStamp",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("authority", models.CharField(help_text="Its address.", max_length=255, verbose_name="authority")),
+                (
+                    "authority",
+                    models.CharField(
+                        help_text="The address of the authority.", max_length=255, verbose_name="authority"
+                    ),
+                ),
                 (
                     "stamped_at",
-                    agreement.models.fields.InstantField(help_text="By the authority's clock.", verbose_name="stamped"),
+                    agreement.models.fields.InstantField(
+                        help_text="According to the clock of the authority.", verbose_name="stamped"
+                    ),
                 ),
                 (
                     "response",
-                    models.BinaryField(help_text="As it came: DER of a TimeStampResp.", verbose_name="response"),
+                    models.BinaryField(
+                        help_text="The response as received: a TimeStampResp in DER.", verbose_name="response"
+                    ),
                 ),
                 (
                     "certificates",
-                    models.TextField(help_text="PEM of the authority's roots.", verbose_name="certificates"),
+                    models.TextField(
+                        help_text="The root certificates of the authority in PEM.", verbose_name="certificates"
+                    ),
                 ),
                 (
                     "edition",
@@ -938,7 +951,7 @@ class Migration(migrations.Migration):
                     "applicant",
                     models.CharField(
                         blank=True,
-                        help_text="Name and address, of one without an account.",
+                        help_text="Name and address of a person without an account.",
                         max_length=255,
                         verbose_name="applicant",
                     ),
@@ -961,14 +974,16 @@ class Migration(migrations.Migration):
                 (
                     "ground",
                     models.TextField(
-                        blank=True, help_text="Why it is refused, or what else the reply says.", verbose_name="ground"
+                        blank=True,
+                        help_text="Why the application is refused, or what else the reply states.",
+                        verbose_name="ground",
                     ),
                 ),
                 (
                     "may_accept_again",
                     models.BooleanField(
                         default=True,
-                        help_text="May the user accept again without asking anyone?",
+                        help_text="May the user accept again without permission?",
                         verbose_name="may accept again",
                     ),
                 ),
@@ -1024,7 +1039,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
                         to="agreement.edition",
-                        verbose_name="edition that bound the user",
+                        verbose_name="edition that the user had accepted",
                     ),
                 ),
                 (
@@ -1107,7 +1122,9 @@ class Migration(migrations.Migration):
                 (
                     "purpose",
                     models.SlugField(
-                        help_text="As the site names it: “registration”.", max_length=64, verbose_name="purpose"
+                        help_text="The name that the site uses, for example “registration”.",
+                        max_length=64,
+                        verbose_name="purpose",
                     ),
                 ),
                 (
@@ -1116,11 +1133,11 @@ class Migration(migrations.Migration):
                         choices=[("kk", "Kazakh"), ("ru", "Russian")], max_length=2, verbose_name="language"
                     ),
                 ),
-                ("text", models.TextField(default="", editable=False, verbose_name="words shown")),
+                ("text", models.TextField(default="", editable=False, verbose_name="text shown")),
                 (
                     "digest",
                     models.CharField(
-                        default="", editable=False, max_length=64, verbose_name="digest of the words (SHA-256)"
+                        default="", editable=False, max_length=64, verbose_name="digest of the text (SHA-256)"
                     ),
                 ),
                 ("given_at", agreement.models.fields.InstantField(verbose_name="given")),
@@ -1138,8 +1155,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "consent to data",
-                "verbose_name_plural": "consents to data",
+                "verbose_name": "consent to data processing",
+                "verbose_name_plural": "consents to data processing",
                 "ordering": ["-pk"],
                 "constraints": [
                     models.UniqueConstraint(

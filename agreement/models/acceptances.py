@@ -44,7 +44,7 @@ class StaleEditionError(ValidationError):
 
     def __init__(self, edition: object) -> None:
         super().__init__(
-            _("%(edition)s is not the edition in force: nothing was recorded."),
+            _("Nothing was recorded: %(edition)s is not the edition in force."),
             code="stale_edition",
             params={"edition": edition},
         )
@@ -55,7 +55,7 @@ class WithdrawnError(ValidationError):
 
     def __init__(self, withdrawal: Withdrawal) -> None:
         super().__init__(
-            _("The agreement is %(outcome)s by withdrawal %(number)s: nothing was recorded."),
+            _("Nothing was recorded: withdrawal %(number)s has %(outcome)s the agreement."),
             code="withdrawn",
             params={"outcome": withdrawal.get_outcome_display(), "number": withdrawal.reference},
         )

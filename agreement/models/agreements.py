@@ -22,9 +22,9 @@ RESERVED_SLUGS = frozenset({"notices", "record", "verify", "withdraw"})
 class AcceptanceMode(models.TextChoices):
     """How users accept an agreement."""
 
-    BY_USE = "by_use", _("by use: every use of the site by a signed-in user counts")
-    BY_CONFIRMATION = "by_confirmation", _("by confirmation: users are asked before they go on")
-    ELSEWHERE = "elsewhere", _("elsewhere: the site itself asks, or nobody is asked")
+    BY_USE = "by_use", _("by use: a signed-in user accepts by using the site")
+    BY_CONFIRMATION = "by_confirmation", _("by confirmation: users are asked before they continue")
+    ELSEWHERE = "elsewhere", _("elsewhere: the site itself asks users, or no user is asked")
 
 
 class Agreement(models.Model):
@@ -34,14 +34,14 @@ class Agreement(models.Model):
         _("slug"),
         max_length=100,
         unique=True,
-        help_text=_("Part of every address; can't be changed once an edition is published."),
+        help_text=_("It is part of every address. It can't be changed after an edition is published."),
     )
     time_zone = models.CharField(
         _("time zone"),
         max_length=64,
         default=conf.time_zone,
         validators=[validate_zone],
-        help_text=_("The zone this agreement's dates are shown in, such as Asia/Almaty."),
+        help_text=_("The time zone in which the dates of this agreement are shown, for example Asia/Almaty."),
     )
 
     acceptance_mode = models.CharField(
@@ -50,7 +50,7 @@ class Agreement(models.Model):
         choices=AcceptanceMode.choices,
         default=AcceptanceMode.BY_USE,
         db_default=AcceptanceMode.BY_USE,
-        help_text=_("How users accept, if the site uses the middleware."),
+        help_text=_("How users accept the agreement if the site uses the middleware."),
     )
 
     # Digest of the last sealed edition. If the last edition is deleted, the end of the chain has another digest.
@@ -70,7 +70,7 @@ class Agreement(models.Model):
         """Refuse a slug that is the address of a page of the app, because that page would hide the agreement."""
         super().clean()
         if self.slug in RESERVED_SLUGS:
-            message = _("%(slug)r is the address of another page; choose another one, such as %(slug)s-terms.")
+            message = _("%(slug)r is the address of another page. Choose another slug, for example %(slug)s-terms.")
             raise ValidationError({"slug": ValidationError(message, code="reserved", params={"slug": self.slug})})
 
     def lock(self, *, using: str | None = None) -> None:

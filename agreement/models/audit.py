@@ -23,15 +23,15 @@ By = AbstractBaseUser | AnonymousUser | str | None
 class AuditAction(models.TextChoices):
     """What was done."""
 
-    CHANGED = "changed", _("user agreement set up or changed")
-    WRITTEN = "written", _("draft written")
+    CHANGED = "changed", _("user agreement created or changed")
+    WRITTEN = "written", _("draft saved")
     DELETED = "deleted", _("draft deleted")
     PUBLISHED = "published", _("edition published")
     RECORDED = "recorded", _("history recorded")
     CANCELLED = "cancelled", _("edition cancelled")
     PAUSED = "paused", _("sending paused")
     RESUMED = "resumed", _("sending resumed")
-    RESENT = "resent", _("sent again to those not reached")
+    RESENT = "resent", _("failed deliveries sent again")
     VIEWED = "viewed", _("personal data viewed")
     EXPORTED = "exported", _("personal data exported")
     ACCEPTED = "accepted", _("acceptances recorded")

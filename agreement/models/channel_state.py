@@ -77,7 +77,7 @@ class ChannelState(models.Model):
     log = models.JSONField(default=list, blank=True)
     # The messages claimed and being sent: {lease: [moment of the claim or of its last renewal, number]}.
     claims = models.JSONField(default=dict, blank=True)
-    away_until = models.DateTimeField(_("away until"), null=True, blank=True)
+    away_until = models.DateTimeField(_("unavailable until"), null=True, blank=True)
     outages = models.PositiveSmallIntegerField(_("outages in a row"), default=0)
     reason = models.CharField(_("reason"), max_length=255, blank=True)
 

@@ -111,12 +111,14 @@ class Edition(models.Model):
         _("approval"),
         max_length=255,
         blank=True,
-        help_text=_("“Approved by order No … of …”: printed under the title."),
+        help_text=_("For example “Approved by order No … of …”. It is printed under the title."),
     )
     summary = models.TextField(
-        _("what changed"), blank=True, help_text=_("In plain words, for the notice every user gets.")
+        _("what changed"),
+        blank=True,
+        help_text=_("A description in plain words. The notice to every user contains it."),
     )
-    body = models.TextField(_("text"), blank=True, help_text=_("Markdown, with the title in its first line."))
+    body = models.TextField(_("text"), blank=True, help_text=_("The text in Markdown. Its first line is the title."))
 
     prevailing_language = models.CharField(
         _("prevailing language"),
@@ -124,20 +126,24 @@ class Edition(models.Model):
         blank=True,
         default=conf.prevailing_language,
         choices=[("kk", _("Kazakh")), ("ru", _("Russian"))],
-        help_text=_("The text that decides where the two differ, if the edition states one."),
+        help_text=_("The language of the text that prevails where the two texts differ, if the edition states one."),
     )
     notice_days = models.PositiveSmallIntegerField(
         _("days of notice"),
         default=conf.notice_days,
-        help_text=_("How many days before its effect the next edition is to be published, as this one states."),
+        help_text=_(
+            "This edition states that the next edition is published at least this many days before it takes effect."
+        ),
     )
     retention_years = models.PositiveSmallIntegerField(
         _("years of retention"),
         default=conf.retention_years,
-        help_text=_("How long personal data is stored after the agreement with a user ends, as this edition states."),
+        help_text=_(
+            "This edition states that personal data is stored for this many years after the agreement with a user ends."
+        ),
     )
     material = models.BooleanField(
-        _("material change"), default=True, help_text=_("Does it change anyone's rights or duties?")
+        _("material change"), default=True, help_text=_("Does this edition change the rights or duties of anyone?")
     )
 
     number = models.PositiveIntegerField(_("number"), null=True, blank=True, editable=False)
@@ -235,7 +241,10 @@ class Edition(models.Model):
             if text := getattr(self, name):
                 setattr(self, name, source.normalise(text))
                 if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
-                    raise ValidationError({name: _("NUL and half characters are not allowed.")}, code="unreadable")
+                    raise ValidationError(
+                        {name: _("The text contains an invalid character: NUL, or an incomplete Unicode character.")},
+                        code="unreadable",
+                    )
         for name, most in MAX_STATED.items():
             try:
                 MaxValueValidator(most)(getattr(self, name) or 0)
@@ -385,7 +394,10 @@ class Edition(models.Model):
             raise EditionError(
                 _("Edition %(edition)s can't be cancelled: it is %(state)s."),
                 code="not_cancellable",
-                hint=_("Only a published edition that has not taken effect can be; otherwise publish a new one."),
+                hint=_(
+                    "Only a published edition that has not taken effect can be cancelled. Otherwise publish a"
+                    " new edition."
+                ),
                 edition=self.number or self.pk,
                 state=self.state(now).label,
             )

@@ -55,7 +55,7 @@ def validate_zone(name: str) -> None:
     """Raise ``ValidationError`` if the time zone database does not contain the name, which would break many pages."""
     if name not in available_timezones():
         raise ValidationError(
-            _("%(name)r is no time zone; write it as Asia/Almaty."), code="unknown_zone", params={"name": name}
+            _("%(name)r is not a time zone. Write it like Asia/Almaty."), code="unknown_zone", params={"name": name}
         )
 
 

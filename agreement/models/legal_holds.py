@@ -87,7 +87,7 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         """
         if [user is None, edition is None, account in (None, ""), not application].count(False) != 1:
             raise ValidationError(
-                _("Name one: a user, an edition, a deleted account or an application."), code="one_of"
+                _("Enter exactly one: a user, an edition, a deleted account or an application."), code="one_of"
             )
         if application:
             return self._identifiers_of_application(application)
@@ -95,7 +95,10 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
             return []
         if not conf.get().PSEUDONYM_KEYS:
             raise ValidationError(
-                _("Without PSEUDONYM_KEYS nobody is found once the account is deleted: set a key, then hold."),
+                _(
+                    "Without PSEUDONYM_KEYS, a user can't be found after their account is deleted. Set a key,"
+                    " then place the legal hold."
+                ),
                 code="no_keys",
             )
         key = user.pk if user else self._deleted_account(account)
@@ -106,7 +109,7 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         model = get_user_model()
         key = model._meta.pk.clean(account, None)
         if model._default_manager.filter(pk=key).exists():
-            raise ValidationError(_("The account %(key)s exists: name it as the user."), params={"key": key})
+            raise ValidationError(_("The account %(key)s exists. Enter it as the user."), params={"key": key})
         remaining = (
             Acceptance.objects.for_user_key(key),
             Withdrawal.objects.for_user_key(key),
@@ -123,7 +126,7 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
             raise ValidationError(_("No application %(number)s is stored."), params={"number": number})
         if any(row.user_id is not None for row in rows):
             raise ValidationError(
-                _("Application %(number)s is of an account: name the user."), params={"number": number}
+                _("Application %(number)s belongs to an account. Enter the user."), params={"number": number}
             )
         names = [f"withdrawal:{row.pk}" for row in rows]
         return names + [f"{row.pseudonym_key}:{row.pseudonym}" for row in rows if row.pseudonym]
@@ -149,7 +152,7 @@ class LegalHold(models.Model):
     edition = models.ForeignKey(
         Edition, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("edition")
     )
-    ground = models.TextField(_("ground"), help_text=_("Who asked for it, by which act or letter."))
+    ground = models.TextField(_("ground"), help_text=_("Who required the legal hold, and by which act or letter."))
     by = models.CharField(_("who"), max_length=255)
     held_from = InstantField(_("from"), default=timezone.now)
     held_until = InstantField(_("until"), null=True, blank=True)
@@ -175,7 +178,7 @@ class LegalHold(models.Model):
         super().clean()
         begins: datetime | None = self.held_from  # None if the form has no moment.
         if self.held_until and begins and self.held_until <= begins:
-            raise ValidationError({"held_until": _("A hold ends after it began.")})
+            raise ValidationError({"held_until": _("A legal hold must end after it begins.")})
 
     def __str__(self) -> str:
         return f"{self.pk}"

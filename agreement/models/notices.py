@@ -177,7 +177,7 @@ class Notice(models.Model):
         permissions = [
             ("pause_notice", _("Can pause the sending of notices")),
             ("resume_notice", _("Can resume the sending of notices")),
-            ("resend_notice", _("Can send notices again to those not reached")),
+            ("resend_notice", _("Can send failed deliveries again")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["edition", "kind"], name="agreement_notice_once"),

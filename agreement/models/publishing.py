@@ -39,14 +39,14 @@ def require_draft(stored: Edition | None, key: object) -> Edition:
         raise EditionError(
             _("There is no draft %(id)r."),
             code="no_draft",
-            hint=_("It may have been deleted; the admin recovers deleted drafts."),
+            hint=_("It may have been deleted. You can recover deleted drafts in the admin."),
             id=key,
         )
     if stored.published_at:
         raise EditionError(
             _("Edition %(number)s is published already and can't be published again."),
             code="already_published",
-            hint=_("Make a new draft from it."),
+            hint=_("Create a new draft from it."),
             number=stored.number,
         )
     return stored
@@ -56,9 +56,9 @@ def require_clock(now: datetime, previous: Edition | None) -> None:
     """Refuse if the clock is earlier than the last recorded publication (``clock_behind``)."""
     if previous and previous.recorded_at and now < previous.recorded_at:
         raise EditionError(
-            _("The clock says %(now)s, but edition %(number)s was published at %(published_at)s."),
+            _("The clock shows %(now)s, but edition %(number)s was published at %(published_at)s."),
             code="clock_behind",
-            hint=_("Set this machine's clock right, then publish again."),
+            hint=_("Correct the clock of the server, then publish again."),
             now=now.isoformat(),
             published_at=previous.recorded_at.isoformat(),
             number=previous.number,
@@ -88,9 +88,9 @@ def require_future(at: datetime | None, now: datetime) -> datetime:
     at = _moment(at, now)
     if at < now:
         raise EditionError(
-            _("%(effective_from)s is past: an edition can't take effect before it is published."),
+            _("%(effective_from)s is in the past: an edition can't take effect before it is published."),
             code="backdated",
-            hint=_("Leave the moment out to publish with immediate effect, or name a later one."),
+            hint=_("Give a later moment. If you give no moment, the edition takes effect immediately."),
             effective_from=at.isoformat(),
         )
     return at
@@ -102,7 +102,7 @@ def require_history(at: datetime, now: datetime, previous: Edition | None) -> da
     """
     if previous and not previous.imported:
         raise EditionError(
-            _("Edition %(number)s was published here already: history can't be recorded after it."),
+            _("Edition %(number)s was already published on this site. Earlier history can't be recorded after it."),
             code="not_history",
             hint=_("Publish the text as a new edition."),
             number=previous.number,
@@ -110,9 +110,9 @@ def require_history(at: datetime, now: datetime, previous: Edition | None) -> da
     at = _moment(at, now)
     if at > now:
         raise EditionError(
-            _("%(effective_from)s is in the future: it is not history."),
+            _("%(effective_from)s is in the future, but history must be in the past."),
             code="not_history",
-            hint=_("Publish the draft with that moment instead."),
+            hint=_("Publish the draft with this moment instead."),
             effective_from=at.isoformat(),
         )
     return at
@@ -122,9 +122,9 @@ def require_notice_period(at: datetime, now: datetime, binding: Edition | None) 
     """Refuse a moment that is less than ``binding.notice_days`` after now (``short_notice``). ``binding`` binds now."""
     if binding and at < (promised := now + timedelta(days=binding.notice_days)):
         raise EditionError(
-            _("%(effective_from)s is too early: edition %(number)s promises notice until %(promised)s."),
+            _("%(effective_from)s is too early: edition %(number)s promises a notice period until %(promised)s."),
             code="short_notice",
-            hint=_("Name a later moment, or write the reason for an earlier one."),
+            hint=_("Choose a later moment, or give the reason for the earlier one."),
             effective_from=at.isoformat(),
             number=binding.number,
             promised=promised.isoformat(),
@@ -135,9 +135,9 @@ def require_after_last(at: datetime, last: Edition | None) -> None:
     """Refuse a moment that is not after that of ``last``, the last edition that binds (``not_after_last``)."""
     if last and last.effective_from and at <= last.effective_from:
         raise EditionError(
-            _("%(effective_from)s is not after %(last)s, when edition %(number)s takes effect."),
+            _("%(effective_from)s is not later than %(last)s, when edition %(number)s takes effect."),
             code="not_after_last",
-            hint=_("Name a later moment, or cancel that edition first if it has not taken effect."),
+            hint=_("Choose a later moment, or first cancel that edition if it has not taken effect."),
             effective_from=at.isoformat(),
             last=last.effective_from.isoformat(),
             number=last.number,
@@ -158,9 +158,9 @@ def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
     ]
     if empty:
         raise EditionError(
-            _("Both languages are published together, but %(fields)s is empty."),
+            _("Both languages are published together, but these fields are empty: %(fields)s."),
             code="missing_language",
-            hint=_("Write the missing text, then publish."),
+            hint=_("Write the missing texts, then publish."),
             fields=", ".join(empty),
         )
     for language, text in texts.items():
@@ -168,9 +168,12 @@ def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
             _require_readable(getattr(text, name), f"{name}_{language}")
         if text.title != clauses.title_line(text.body):
             raise EditionError(
-                _("The title %(title)r is not the first line of the text, in whose place a page prints it."),
+                _(
+                    "The title %(title)r differs from the first line of the text. A page prints the title in"
+                    " place of that line."
+                ),
                 code="title_differs",
-                hint=_("Make %(field)s and the first line of the text equal, at most 255 characters long."),
+                hint=_("Make %(field)s equal to the first line of the text. It can have at most 255 characters."),
                 title=text.title,
                 field=f"title_{language}",
             )
@@ -191,9 +194,9 @@ def _moment(at: datetime | None, now: datetime) -> datetime:
         )
     if not MIN_EFFECTIVE_FROM <= at <= now + MAX_AHEAD:
         raise EditionError(
-            _("%(at)s is out of range: not before 1991 and not in more than ten years."),
+            _("%(at)s is out of range: it must not be before 1991 or more than ten years ahead."),
             code="out_of_range",
-            hint=_("Is the year right?"),
+            hint=_("Check the year."),
             at=at.isoformat(),
         )
     return at
@@ -211,7 +214,7 @@ def _refuse(found: tuple[Message, ...]) -> None:
         raise EditionError(
             _("The Kazakh and Russian texts have different clauses: %(clauses)s."),
             code="unparallel",
-            hint=_("Give every clause of one language its counterpart in the other, with the same number."),
+            hint=_("Every clause in one language needs a clause with the same number in the other."),
             clauses=", ".join(filter(None, differ)) or gettext("a number occurs more often in one of them"),
         )
     language = active_language()
@@ -242,8 +245,8 @@ def require_second_person(edition: models.Model, by: By, *, using: str) -> None:
     if account and (last is None or last.account != account):
         return
     raise EditionError(
-        _("Two people are needed: the draft was last written by %(author)s."),
+        _("Two people are needed: %(author)s was the last to edit the draft."),
         code="four_eyes",
-        hint=_("Let somebody else read both texts and publish."),
+        hint=_("Ask another person to read both texts and publish the draft."),
         author=(last and last.by) or "—",
     )

@@ -20,10 +20,10 @@ class TimeStamp(models.Model):
     edition = models.ForeignKey(
         "agreement.Edition", on_delete=models.PROTECT, related_name="time_stamps", verbose_name=_("edition")
     )
-    authority = models.CharField(_("authority"), max_length=255, help_text=_("Its address."))
-    stamped_at = InstantField(_("stamped"), help_text=_("By the authority's clock."))
-    response = models.BinaryField(_("response"), help_text=_("As it came: DER of a TimeStampResp."))
-    certificates = models.TextField(_("certificates"), help_text=_("PEM of the authority's roots."))
+    authority = models.CharField(_("authority"), max_length=255, help_text=_("The address of the authority."))
+    stamped_at = InstantField(_("stamped"), help_text=_("According to the clock of the authority."))
+    response = models.BinaryField(_("response"), help_text=_("The response as received: a TimeStampResp in DER."))
+    certificates = models.TextField(_("certificates"), help_text=_("The root certificates of the authority in PEM."))
 
     if TYPE_CHECKING:
         edition_id: int

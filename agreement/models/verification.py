@@ -40,12 +40,12 @@ def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | 
             yield (
                 (
                     previous,
-                    gettext("Editions after it are missing: the agreement's head names another digest."),
+                    gettext("Editions after it are missing: the head of the chain contains another digest."),
                 )
                 if previous
                 else (
                     agreement,
-                    gettext("Every edition is missing, but the agreement's head names a digest."),
+                    gettext("All editions are missing, but the head of the chain contains a digest."),
                 )
             )
 
@@ -56,18 +56,18 @@ def edition_faults(edition: Edition, previous: Edition | None, last: Edition | N
     ``previous`` is the edition with the number before, and ``last`` the last edition before it that was not cancelled.
     """
     if not _matches_digest(edition):
-        yield gettext("The text, dates or number are not those its digest was made of.")
+        yield gettext("Its text, dates or number do not match its digest.")
     if edition.previous_digest != (previous.digest if previous else ""):
-        yield gettext("It does not name the edition before it: the chain is broken.")
+        yield gettext("It does not contain the digest of the previous edition: the chain is broken.")
     if edition.number != (previous.number or 0) + 1 if previous else edition.number != 1:
         yield gettext("An edition before it is missing.")
     if edition.cancelled_at and edition.cancelled_at > timezone.now():
-        yield gettext("Its moment of cancellation is in the future.")
+        yield gettext("Its cancellation date is in the future.")
     if last and edition.effective_from and last.effective_from and edition.effective_from <= last.effective_from:
-        yield gettext("It does not take effect after the edition before it.")
+        yield gettext("It does not take effect later than the previous edition.")
     # __dict__ contains the base columns as they are stored, which the descriptor of ``translation`` does not return.
     if any(edition.__dict__[name] != getattr(edition, f"{name}_kk") for name in TEXT_FIELDS):
-        yield gettext("Its base columns are not the mirror of the Kazakh text.")
+        yield gettext("Its columns without a language suffix differ from the Kazakh text.")
 
 
 def _matches_digest(edition: Edition) -> bool:

@@ -77,10 +77,12 @@ ConsentManager = models.Manager.from_queryset(ConsentQuerySet)
 class Consent(Personal):
     """One user's consent to one use of personal data, in the words that were displayed. Separate from acceptance."""
 
-    purpose = models.SlugField(_("purpose"), max_length=64, help_text=_("As the site names it: “registration”."))
+    purpose = models.SlugField(
+        _("purpose"), max_length=64, help_text=_("The name that the site uses, for example “registration”.")
+    )
     language = models.CharField(_("language"), max_length=2, choices=LANGUAGE_CHOICES)
-    text = models.TextField(_("words shown"), editable=False, default="")
-    digest = models.CharField(_("digest of the words (SHA-256)"), max_length=64, editable=False, default="")
+    text = models.TextField(_("text shown"), editable=False, default="")
+    digest = models.CharField(_("digest of the text (SHA-256)"), max_length=64, editable=False, default="")
     given_at = InstantField(_("given"))
     withdrawn_at = InstantField(_("withdrawn"), null=True, blank=True)
 
@@ -88,8 +90,8 @@ class Consent(Personal):
 
     class Meta:
         ordering = ["-pk"]
-        verbose_name = _("consent to data")
-        verbose_name_plural = _("consents to data")
+        verbose_name = _("consent to data processing")
+        verbose_name_plural = _("consents to data processing")
         constraints = [
             models.UniqueConstraint(
                 fields=["user", "purpose", "digest"],
@@ -261,7 +263,7 @@ class Withdrawal(Personal):
         null=True,
         blank=True,
         related_name="+",
-        verbose_name=_("edition that bound the user"),
+        verbose_name=_("edition that the user had accepted"),
     )
     year = models.PositiveSmallIntegerField(editable=False)
     serial = models.PositiveIntegerField(editable=False)
@@ -269,16 +271,18 @@ class Withdrawal(Personal):
         _("applicant"),
         max_length=255,
         blank=True,
-        help_text=_("Name and address, of one without an account."),
+        help_text=_("Name and address of a person without an account."),
     )
     application_number = models.CharField(_("number of the application"), max_length=64, blank=True)
     received_on = models.DateField(_("received"))
     registered_at = InstantField(_("registered"))
     effective_at = InstantField(_("effective"), null=True, blank=True)
     outcome = models.CharField(_("outcome"), max_length=9, choices=WithdrawalOutcome.choices)
-    ground = models.TextField(_("ground"), blank=True, help_text=_("Why it is refused, or what else the reply says."))
+    ground = models.TextField(
+        _("ground"), blank=True, help_text=_("Why the application is refused, or what else the reply states.")
+    )
     may_accept_again = models.BooleanField(
-        _("may accept again"), default=True, help_text=_("May the user accept again without asking anyone?")
+        _("may accept again"), default=True, help_text=_("May the user accept again without permission?")
     )
     language = models.CharField(_("language of the reply"), max_length=2, choices=LANGUAGE_CHOICES, default="kk")
     scan = models.FileField(_("scan"), storage=ScanStorage(), upload_to=scan_path, blank=True)
@@ -372,9 +376,9 @@ class Withdrawal(Personal):
         super().clean()
         wrong = {}
         if self.user_id is None and not self.applicant:
-            wrong["applicant"] = _("Name the user, or the applicant.")
+            wrong["applicant"] = _("Enter the user or the applicant.")
         if self.outcome == WithdrawalOutcome.REFUSED and not self.ground:
-            wrong["ground"] = _("State the ground of the refusal.")
+            wrong["ground"] = _("Enter the ground of the refusal.")
         if self.agreement_id is None:
             raise ValidationError(wrong)  # The other rules need the time zone of the agreement.
         zone = ZoneInfo(self.agreement.time_zone)
@@ -384,9 +388,9 @@ class Withdrawal(Personal):
         if received and received > today:
             wrong["received_on"] = _("The day of receipt is in the future.")
         elif received and self.effective_at and self.effective_at < datetime.combine(received, time(), zone):
-            wrong["effective_at"] = _("It can't take effect before it was received.")
+            wrong["effective_at"] = _("The withdrawal can't take effect before it was received.")
         if self.scan and not conf.get().PRIVATE_ROOT:
-            wrong["scan"] = _("The site has no private folder for scans (PRIVATE_ROOT).")
+            wrong["scan"] = _("The site has no private folder for scans. Set PRIVATE_ROOT.")
         if wrong:
             raise ValidationError(wrong)
 

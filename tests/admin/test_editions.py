@@ -445,7 +445,7 @@ def test_a_slug_that_is_the_address_of_another_page_is_refused(superuser, slug):
     facts = {"slug": slug, "time_zone": "Asia/Almaty", "acceptance_mode": "by_use"}
     form = superuser.post(at("agreement_add"), facts).context["adminform"].form
     (error,) = form.errors["slug"]
-    assert error == f"'{slug}' is the address of another page; choose another one, such as {slug}-terms."
+    assert error == f"'{slug}' is the address of another page. Choose another slug, for example {slug}-terms."
     assert not Agreement.objects.exists()
 
 
@@ -611,7 +611,7 @@ def next_change(month: int) -> str:
         ("Asia/Almaty", {"date": "2024-02-29", "time": "23:30"}, "occurs twice in Asia/Almaty"),
         ("Europe/Paris", {"date": next_change(10), "time": "02:30"}, "occurs twice in Europe/Paris"),
         ("Europe/Paris", {"date": next_change(3), "time": "02:30"}, "does not exist in Europe/Paris"),
-        ("Asia/Almaty", {"date": "2024-03-01", "time": "09:00"}, "2024-03-01T09:00:00+05:00 is past"),
+        ("Asia/Almaty", {"date": "2024-03-01", "time": "09:00"}, "2024-03-01T09:00:00+05:00 is in the past"),
         ("Asia/Almaty", {"date": "0001-01-01", "time": "00:00"}, "is out of range"),
         ("Pacific/Midway", {"date": "9999-12-31", "time": "23:59"}, "within the next ten years"),
         ("Asia/Almaty", {"date": "2031-02-30", "time": "09:00"}, "Enter a valid date."),
@@ -652,7 +652,7 @@ def test_while_another_edition_is_announced_only_a_later_moment_is_offered(publi
     form = question(publisher, edition, when="at", date=early, time="09:00")
     response = publisher.post(at("edition_publish", edition.pk), form)
     assert response.status_code == 400
-    assert "is not after" in response.content.decode()
+    assert "is not later than" in response.content.decode()
 
 
 # Cancelling

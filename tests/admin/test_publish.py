@@ -141,7 +141,7 @@ def test_what_can_only_follow_an_announced_edition_is_proposed_after_it(publishe
     zone = ZoneInfo(edition.agreement.time_zone)
     assert (form["when"].value(), form.initial["time"].isoformat()) == ("at", "00:00:00")
     assert form.initial["date"] - announced.effective_from.astimezone(zone).date() == timedelta(days=1)
-    assert "It binds at once" not in words(page)
+    assert "The edition takes effect immediately" not in words(page)
     answer = question(publisher, edition, when="at", date=form.initial["date"].isoformat(), time="00:00", reason="")
     assert publisher.post(at("edition_publish", edition.pk), answer).status_code == 302
 
@@ -164,7 +164,7 @@ def test_with_four_eyes_the_last_author_reads_who_else_may_publish(settings, dja
     answer = both.post(at("edition_publish", edition.pk), question(both, edition))
     assert answer.status_code == 400
     for said in (page, answer):
-        assert "Two people are needed: the draft was last written by both." in words(said)
+        assert "Two people are needed: both was the last to edit the draft." in words(said)
 
 
 @pytest.mark.parametrize("act", ["publish", "cancel"])

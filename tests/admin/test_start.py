@@ -175,7 +175,7 @@ def test_a_text_no_database_takes_is_refused_on_the_second_page_too(author):
     form = shown(upload(author, factories.KK.encode(), factories.RU.encode()))
     answer = author.post(at("edition_add"), form | {"accepted_kk": "# a\0", "rejected_kk": "# a\0"})
     assert answer.status_code == 400
-    assert "NUL and half characters are not allowed." in answer.content.decode()
+    assert "The text contains an invalid character: NUL, or an incomplete Unicode character." in answer.content.decode()
     assert not Edition.objects.exists()
 
 

@@ -149,10 +149,10 @@ def test_history_is_imported_sealed(files):
     [
         ("2020-03-01T09:00:00", "2020-03-01T09:00:00 has no time zone. Add the offset"),
         ("yesterday", "'yesterday' is not an instant. Write it as"),
-        ("0900-01-01T00:00:00+05:00", "is out of range: not before 1991"),
-        ("9999-12-31T23:59:59Z", "is out of range: not before 1991"),
+        ("0900-01-01T00:00:00+05:00", "is out of range: it must not be before 1991"),
+        ("9999-12-31T23:59:59Z", "is out of range: it must not be before 1991"),
         ("2020-13-01T09:00:00+06:00", "is not an instant."),
-        ("2035-01-01T00:00:00Z", "is in the future: it is not history."),
+        ("2035-01-01T00:00:00Z", "is in the future, but history must be in the past."),
     ],
 )
 def test_history_with_a_bad_moment_leaves_nothing(files, moment, message):
@@ -298,7 +298,7 @@ def test_verify_passes_a_whole_chain_and_names_the_edition_at_fault():
     out = io.StringIO()
     with pytest.raises(CommandError, match="faults in 2 editions"):
         call_command("verify_editions", stderr=out)
-    assert f"terms, edition 2 (id {second.pk}): The text, dates or number are not" in out.getvalue()
+    assert f"terms, edition 2 (id {second.pk}): Its text, dates or number do not match" in out.getvalue()
     assert "The trigger agreement_seal_edition_" in out.getvalue()
     Edition.objects.filter(pk=second.pk).update(body_ru=factories.RU)
     triggers.install(connection, apps.get_model)

@@ -205,7 +205,7 @@ def test_publish_refuses_a_moment_out_of_range(year):
 
 def test_publish_refuses_a_title_that_is_not_the_first_line():
     edition = factories.draft(title_kk="Басқа тақырып")
-    assert "'Басқа тақырып' is not the first line" in str(refusal("title_differs", edition.publish))
+    assert "'Басқа тақырып' differs from the first line" in str(refusal("title_differs", edition.publish))
 
 
 def test_publish_writes_to_the_database_of_the_router_wherever_the_draft_was_read():

@@ -382,7 +382,11 @@ def test_verify_names_the_edition_in_which_a_column_was_changed(world, field):
 
     found = faults()[world.scheduled]
 
-    sentence = "Its base columns are not" if field.name in TEXT_FIELDS else "The text, dates or number are not"
+    sentence = (
+        "Its columns without a language suffix differ from"
+        if field.name in TEXT_FIELDS
+        else "Its text, dates or number do not match"
+    )
     assert any(text.startswith(sentence) for text in found)
 
 
@@ -416,7 +420,7 @@ def test_verify_finds_an_edition_removed_in_the_middle_and_names_the_next(world)
     _gone(world.scheduled)
     assert faults() == {
         world.cancelled: [
-            "It does not name the edition before it: the chain is broken.",
+            "It does not contain the digest of the previous edition: the chain is broken.",
             "An edition before it is missing.",
         ]
     }
@@ -424,7 +428,9 @@ def test_verify_finds_an_edition_removed_in_the_middle_and_names_the_next(world)
 
 def test_verify_finds_the_last_edition_removed_and_names_the_one_before(world):
     _gone(world.cancelled)
-    assert faults() == {world.scheduled: ["Editions after it are missing: the agreement's head names another digest."]}
+    assert faults() == {
+        world.scheduled: ["Editions after it are missing: the head of the chain contains another digest."]
+    }
 
 
 @pytest.mark.parametrize("queryset", [Edition.objects.all, Edition.objects.published])
@@ -432,7 +438,7 @@ def test_verify_finds_every_edition_removed_and_names_the_agreement(world, query
     world.draft.delete()
     _gone(world.in_force, world.scheduled, world.cancelled)
     assert faults(queryset()) == {
-        world.in_force.agreement: ["Every edition is missing, but the agreement's head names a digest."]
+        world.in_force.agreement: ["All editions are missing, but the head of the chain contains a digest."]
     }
 
 
