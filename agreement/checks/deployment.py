@@ -25,8 +25,8 @@ def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: obje
     """Check that the site has keys for pseudonyms. Without them the records of a deleted account can't be found."""
     if not conf.get().PSEUDONYM_KEYS:
         yield Warning(
-            'AGREEMENT["PSEUDONYM_KEYS"] is empty: nothing is found of a user once the account is deleted.',
-            hint='Set it to {"2026": "<64 random characters>"}, and keep a copy apart from the database.',
+            'AGREEMENT["PSEUDONYM_KEYS"] is empty: after an account is deleted, nobody can find its records.',
+            hint='Set it to {"2026": "<64 random characters>"}, and store a copy of it apart from the database.',
             id="agreement.W020",
         )
 
@@ -37,12 +37,12 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) 
     if now.BASE_URL and not now.BASE_URL.startswith("https://"):
         yield Warning(
             f'AGREEMENT["BASE_URL"] is {now.BASE_URL!r}: links in notices and feeds lead to pages without TLS.',
-            hint='Write it with "https://", and let the web server speak TLS 1.2 or newer only.',
+            hint='Write it with "https://", and let the web server accept TLS 1.2 or newer only.',
             id="agreement.W041",
         )
     if not any(name in settings.MIDDLEWARE and getattr(settings, key, None) for name, key in POLICIES.items()):
         yield Warning(
-            "No content security policy is sent: a script that finds its way into a page would run.",
+            "The site sends no content security policy: a script that an attacker puts into a page would run.",
             hint="Set SECURE_CSP with Django's ContentSecurityPolicyMiddleware (Django 6.0), or install django-csp."
             " The app's own pages need no inline script or style.",
             id="agreement.W042",
@@ -50,8 +50,8 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) 
     yield from _check_proxies(now)
     if not now.DATA_LOCATION.strip():
         yield Warning(
-            'AGREEMENT["DATA_LOCATION"] is empty: a person must decide where personal data is stored.',
-            hint='Write where the database and its backups stand, and who decided it: "Astana; order No 12 of 2026".'
+            'AGREEMENT["DATA_LOCATION"] is empty: state where personal data is stored and who decided it.',
+            hint='Write where the database and its backups are, and who decided it: "Astana; order No 12 of 2026".'
             " The law of Kazakhstan requires them to be in Kazakhstan.",
             id="agreement.W044",
         )
@@ -61,13 +61,15 @@ def _check_proxies(now: conf.Conf) -> Iterator[CheckMessage]:
     proxied: object = settings.SECURE_PROXY_SSL_HEADER
     if settings.SECURE_SSL_REDIRECT and now.TRUSTED_PROXIES and not proxied:
         yield Warning(
-            "Requests come through a proxy, but SECURE_PROXY_SSL_HEADER is not set: each is redirected for ever.",
-            hint='Set SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https"), which the proxy must overwrite.',
+            "Requests come through a proxy, but SECURE_PROXY_SSL_HEADER is not set: every request is redirected without"
+            " end.",
+            hint='Set SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https"). The proxy must overwrite it.',
             id="agreement.W043",
         )
     if proxied and now.RECORD_IP and not now.TRUSTED_PROXIES:
         yield Warning(
-            "Requests come through a proxy, but TRUSTED_PROXIES is 0: the proxy's address is recorded as every user's.",
-            hint='Set AGREEMENT["TRUSTED_PROXIES"] to the number of proxies of one\'s own.',
+            "Requests come through a proxy, but TRUSTED_PROXIES is 0: the address of the proxy is recorded as the"
+            " address of every user.",
+            hint='Set AGREEMENT["TRUSTED_PROXIES"] to the number of your own proxies.',
             id="agreement.W043",
         )

@@ -19,8 +19,8 @@ def check_seal(
         connection = connections[alias]
         if connection.vendor not in triggers.VENDORS:
             yield Warning(
-                f"The database {alias!r} is {connection.vendor}: published editions are guarded by Python and by"
-                " their chain of digests, not by triggers.",
+                f"The database {alias!r} is {connection.vendor}: published editions are protected by Python code"
+                " and by their chain of digests, but not by triggers.",
                 hint="Use PostgreSQL or SQLite for the full guarantee.",
                 id="agreement.W003",
             )
@@ -47,6 +47,6 @@ def check_role(
             yield Warning(
                 f"The role {connection.settings_dict['USER']!r} of the database {alias!r} could remove the triggers"
                 " that seal published editions.",
-                hint="Connect as a role that does not own the tables: agreement/docs/operate.md.",
+                hint="Connect as a role that does not own the tables. agreement/docs/operate.md describes it.",
                 id="agreement.W045",
             )

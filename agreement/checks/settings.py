@@ -81,7 +81,7 @@ def _hint_for_unknown(key: str) -> str:
     if key in RENAMED:
         return f"It is called {RENAMED[key]!r} now."
     near = difflib.get_close_matches(str(key).upper(), conf.KEYS, n=1, cutoff=0.4)
-    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(conf.KEYS)}."
+    return f"Did you mean {near[0]!r}?" if near else f"The settings are: {', '.join(conf.KEYS)}."
 
 
 def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
@@ -89,11 +89,11 @@ def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
     for key, (least, most) in RANGES.items():
         value = getattr(now, key)
         if _has_type(value, int) and not least <= value <= most:
-            yield _wrong(key, value, f"must lie between {least} and {most}")
+            yield _wrong(key, value, f"must be between {least} and {most}")
     if _has_type(now.TRUSTED_PROXIES, int) and now.TRUSTED_PROXIES < 0:
         yield _wrong("TRUSTED_PROXIES", now.TRUSTED_PROXIES, "must not be negative")
     if _has_type(now.NOTICE_DELAY, timedelta) and not timedelta() <= now.NOTICE_DELAY <= timedelta(days=1):
-        yield _wrong("NOTICE_DELAY", now.NOTICE_DELAY, "must lie between no time and a day")
+        yield _wrong("NOTICE_DELAY", now.NOTICE_DELAY, "must be between 0 and 1 day")
     for key, choices in CHOICES.items():
         if getattr(now, key) not in choices:
             names = [f'"{choice}"' for choice in choices]
@@ -116,12 +116,12 @@ def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
     for name, secret in keys.items():
         if secret in used:
             problem = "is the site's SECRET_KEY"
-            hint = "The SECRET_KEY changes one day, and this key must be stored separately: make another."
+            hint = "Make another key: it must never change, and it must be stored apart from the SECRET_KEY."
         elif len(secret) < 32:
             problem = "is shorter than 32 characters"
-            hint = "Make one: python -c 'import secrets; print(secrets.token_hex())'"
+            hint = "Make a longer key: python -c 'import secrets; print(secrets.token_hex())'"
         elif not 0 < len(name) <= 32:
-            problem, hint = "has an id that is empty or longer than 32 characters", "Name it by its year."
+            problem, hint = "has an id that is empty or longer than 32 characters", "Use the year as its id."
         else:
             continue
         yield Error(f'The key {name!r} in AGREEMENT["PSEUDONYM_KEYS"] {problem}.', hint=hint, id="agreement.E020")
@@ -135,7 +135,7 @@ def _check_consents(consents: object) -> Iterator[CheckMessage]:
     for name, texts in consents.items():
         complete = isinstance(texts, dict) and set(texts) == set(languages.LANGUAGES)
         if not complete or not all(isinstance(text, str) and text.strip() for text in texts.values()):
-            yield _wrong("CONSENTS", name, "must have its words in kk and ru, and nothing else")
+            yield _wrong("CONSENTS", name, "must have one text in kk, one text in ru, and nothing else")
         elif not re.fullmatch(r"[-a-zA-Z0-9_]{1,64}", str(name)):
             yield _wrong("CONSENTS", name, "must be a name of at most 64 letters, digits, - and _")
 
@@ -159,7 +159,7 @@ def _check_private_root(root: object) -> Iterator[CheckMessage]:
     served = [("MEDIA_ROOT", settings.MEDIA_ROOT), ("STATIC_ROOT", settings.STATIC_ROOT)]
     for name, folder in [*served, *(("STATICFILES_DIRS", entry) for entry in collected)]:
         if folder and Path(root).resolve().is_relative_to(Path(folder).resolve()):
-            yield _wrong("PRIVATE_ROOT", str(root), f"lies in {name} ({str(folder)!r}), which anybody may read")
+            yield _wrong("PRIVATE_ROOT", str(root), f"is in {name} ({str(folder)!r}), which anybody can read")
 
 
 def _check_time_stamps(now: conf.Conf) -> Iterator[CheckMessage]:
@@ -168,7 +168,11 @@ def _check_time_stamps(now: conf.Conf) -> Iterator[CheckMessage]:
     if urlsplit(now.TIMESTAMP_AUTHORITY).scheme not in {"http", "https"}:
         yield _wrong("TIMESTAMP_AUTHORITY", now.TIMESTAMP_AUTHORITY, 'must be like "https://tsa.example.kz"')
     if not Path(now.TIMESTAMP_CERTIFICATES).is_file():
-        yield _wrong("TIMESTAMP_CERTIFICATES", now.TIMESTAMP_CERTIFICATES, "is no file of the authority's roots")
+        yield _wrong(
+            "TIMESTAMP_CERTIFICATES",
+            now.TIMESTAMP_CERTIFICATES,
+            "is not a file with the root certificates of the authority",
+        )
     if find_spec("rfc3161_client") is None:
         yield Error(
             "'rfc3161_client' is not installed, and TIMESTAMP_AUTHORITY needs it.",
@@ -207,7 +211,7 @@ def _check_dotted_paths(now: conf.Conf) -> Iterator[CheckMessage]:
 def _check_channels(paths: tuple[str, ...]) -> Iterator[CheckMessage]:
     """Report the faults of each channel, and channels with the same name, which would share their deliveries."""
     channels = [import_string(path)() for path in paths] if _has_type(paths, tuple) else []
-    hint = "Correct the channel, or take it out of CHANNELS."
+    hint = "Correct the channel, or remove it from CHANNELS."
     for channel in channels:
         for fault in channel.faults():
             yield Error(f"The channel {channel.name!r}: {fault}", hint=hint, id="agreement.E009")
@@ -231,4 +235,6 @@ def _has_type(value: object, kind: type) -> bool:
 
 
 def _wrong(key: str, value: object, problem: str) -> Error:
-    return Error(f'AGREEMENT["{key}"] is {value!r}, but {problem}.', hint="Correct or remove it.", id="agreement.E002")
+    return Error(
+        f'AGREEMENT["{key}"] is {value!r}, but {problem}.', hint="Correct or remove the setting.", id="agreement.E002"
+    )

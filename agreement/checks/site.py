@@ -22,7 +22,7 @@ def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Ite
     yield from _check_languages()
     if not settings.USE_TZ:
         yield Error(
-            "USE_TZ is False: a moment without a zone can't bind anyone.",
+            "USE_TZ is False: the moment at which an edition takes effect needs a time zone.",
             hint="Set USE_TZ = True.",
             id="agreement.E006",
         )
@@ -39,7 +39,7 @@ def _check_apps() -> Iterator[CheckMessage]:
     admin = "django.contrib.admin"
     if {"modeltranslation", admin} <= set(order) and order.index("modeltranslation") > order.index(admin):
         yield Error(
-            "'modeltranslation' stands after 'django.contrib.admin' in INSTALLED_APPS.",
+            "'modeltranslation' comes after 'django.contrib.admin' in INSTALLED_APPS.",
             hint='Move "modeltranslation" before "django.contrib.admin".',
             id="agreement.E005",
         )
@@ -49,14 +49,15 @@ def _check_languages() -> Iterator[CheckMessage]:
     translated = getattr(settings, "MODELTRANSLATION_LANGUAGES", None) or [code for code, _ in settings.LANGUAGES]
     if missing := [code for code in languages.LANGUAGES if code not in translated]:
         yield Error(
-            f"django-modeltranslation knows {tuple(translated)!r}, which lacks {', '.join(map(repr, missing))}.",
+            f"The languages of django-modeltranslation, {tuple(translated)!r}, do not contain"
+            f" {', '.join(map(repr, missing))}.",
             hint='Add the line MODELTRANSLATION_LANGUAGES = ("kk", "ru") to the settings.',
             id="agreement.E003",
         )
     site = {code.partition("-")[0] for code, _ in settings.LANGUAGES}
     if missing := [code for code in languages.LANGUAGES if code not in site]:
         yield Warning(
-            f"LANGUAGES lacks {', '.join(map(repr, missing))}: that text has no page.",
+            f"LANGUAGES does not contain {', '.join(map(repr, missing))}: the site has no pages in this language.",
             hint='Set LANGUAGES = [("kk", "Қазақша"), ("ru", "Русский")].',
             id="agreement.W005",
         )
@@ -66,8 +67,8 @@ def _check_middleware() -> Iterator[CheckMessage]:
     ours, theirs = "agreement.middleware.AgreementMiddleware", "django.contrib.auth.middleware.AuthenticationMiddleware"
     if ours in settings.MIDDLEWARE and theirs not in settings.MIDDLEWARE[: settings.MIDDLEWARE.index(ours)]:
         yield Error(
-            f"{ours!r} stands in MIDDLEWARE without {theirs!r} before it: it would not know the user.",
-            hint="Move it behind.",
+            f"In MIDDLEWARE, {theirs!r} does not come before {ours!r}, which needs to know the user.",
+            hint=f"Put {ours!r} after {theirs!r}.",
             id="agreement.E021",
         )
 
@@ -95,11 +96,11 @@ def _check_task_engine() -> Iterator[CheckMessage]:
     engine = getattr(settings, "TASKS", {}).get("default", {}).get("BACKEND", "immediate")
     if "immediate" not in engine.lower():
         return
-    problem = "TASKS is the immediate backend: a publisher waits until all notices are sent."
+    problem = "TASKS uses the immediate backend: a publisher waits until all notices are sent."
     if delay := conf.get().NOTICE_DELAY:
-        problem = f"TASKS is the immediate backend: it does not send notices that wait for NOTICE_DELAY ({delay})."
+        problem = f"TASKS uses the immediate backend: it does not send notices that wait for NOTICE_DELAY ({delay})."
     yield Warning(
         problem,
-        hint='Set a backend that has workers, or AGREEMENT["ENQUEUE"] = None with deliver_notices --watch.',
+        hint='Use a backend that has workers, or set AGREEMENT["ENQUEUE"] = None and run deliver_notices --watch.',
         id="agreement.W004",
     )

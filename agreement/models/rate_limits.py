@@ -40,7 +40,7 @@ def parse(written: str) -> RateLimit:
     """
     found = re.fullmatch(r"\s*([1-9][0-9]{0,8})\s*/\s*(s|min|h|d)\s*", written)
     if found is None:
-        msg = f'{written!r} is not a rate limit; write it as "2500/h" or "20000/d" (s, min, h, d).'
+        msg = f'{written!r} is not a rate limit. Write it like "2500/h" or "20000/d"; the units are s, min, h and d.'
         raise ValueError(msg)
     return RateLimit(int(found[1]), PERIODS[found[2]])
 

@@ -251,9 +251,9 @@ def test_the_consent_of_a_deleted_account_without_acceptance_is_erased_after_the
     ("written", "says"),
     [
         ([], "must be like"),
-        ({"news": {"kk": "x"}}, "must have its words in kk and ru"),
-        ({"news": {"kk": "x", "ru": " "}}, "must have its words in kk and ru"),
-        ({"news": "x"}, "must have its words in kk and ru"),
+        ({"news": {"kk": "x"}}, "must have one text in kk, one text in ru"),
+        ({"news": {"kk": "x", "ru": " "}}, "must have one text in kk, one text in ru"),
+        ({"news": "x"}, "must have one text in kk, one text in ru"),
         ({"no news": WORDS}, "must be a name"),
     ],
 )

@@ -56,9 +56,9 @@ def test_E001_names_what_a_renamed_setting_is_called_now(settings, old, new):  #
     [
         ("NOTICE_DAYS", "ten", "'ten', but must be of type int"),
         ("NOTICE_DAYS", True, "True, but must be of type int"),
-        ("NOTICE_DAYS", -1, "-1, but must lie between 0 and 32767"),
+        ("NOTICE_DAYS", -1, "-1, but must be between 0 and 32767"),
         ("NOTICE_DELAY", 600, "600, but must be of type timedelta"),
-        ("NOTICE_DELAY", timedelta(days=-1), "but must lie between no time and a day"),
+        ("NOTICE_DELAY", timedelta(days=-1), "but must be between 0 and 1 day"),
         ("SHOW_SCHEDULED", 1, "1, but must be of type bool"),
         ("PREVAILING_LANGUAGE", "en", '\'en\', but must be "kk", "ru" or ""'),
         ("BASE_URL", "portal.example.kz", "'portal.example.kz', but must be like"),
@@ -69,13 +69,13 @@ def test_E001_names_what_a_renamed_setting_is_called_now(settings, old, new):  #
             "'agreement.notices.channels.email.Pigeon', but can't be imported",
         ),
         ("DATABASE_AWAY", "maybe", '\'maybe\', but must be "read", "all" or "none"'),
-        ("SENDERS", 0, "0, but must lie between 1 and 1000"),
+        ("SENDERS", 0, "0, but must be between 1 and 1000"),
         ("TRUSTED_PROXIES", -1, "-1, but must not be negative"),
         ("EXEMPT", "health", "'health', but must be of type tuple"),
         ("PSEUDONYM_KEYS", ["secret"], "'list', but must be a dict of secrets by id"),
         ("PRIVATE_ROOT", 7, "7, but must be a folder"),
         ("RATE_LIMITS", {"email": "2500/h"}, "{'email': '2500/h'}, but must be like"),
-        ("RATE_LIMITS", {"email": ("2500 an hour",)}, "'2500 an hour' is not a rate limit; write it as"),
+        ("RATE_LIMITS", {"email": ("2500 an hour",)}, "'2500 an hour' is not a rate limit. Write it like"),
         ("RATE_LIMITS", ("2500/h",), "('2500/h',), but must be like"),
         ("SENDING_SUSPENDED", "yes", "'yes', but must be of type bool"),
         ("AUDIENCE", "nowhere.at_all", "'nowhere.at_all', but can't be imported"),
@@ -183,7 +183,7 @@ def test_E002_names_a_private_folder_that_anybody_may_read(settings, tmp_path, n
     setattr(settings, name, [("prefix", tmp_path / "served")] if name == "STATICFILES_DIRS" else tmp_path / "served")
     message = only(check_settings(None))
     assert message.id == "agreement.E002"
-    assert f"scans', but lies in {name} ('{tmp_path}/served'), which anybody may read." in message.msg
+    assert f"scans', but is in {name} ('{tmp_path}/served'), which anybody can read." in message.msg
 
     settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path / "served-not" / "scans")}
     assert list(check_settings(None)) == []

@@ -36,7 +36,7 @@ def test_a_rate_limit_is_a_number_per_period(written, count, seconds):
 
 @pytest.mark.parametrize("written", ["2500", "0/h", "-1/h", "2500/w", "2500 per hour", "1e3/h", ""])
 def test_a_malformed_rate_limit_is_refused_with_the_right_form(written):
-    with pytest.raises(ValueError, match="write it as"):
+    with pytest.raises(ValueError, match="Write it like"):
         rate_limits.parse(written)
 
 

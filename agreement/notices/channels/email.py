@@ -261,11 +261,13 @@ def mailer_fault() -> str:
     alias, options = conf.get().MAILER, conf.get().MAIL_CONNECTION
     if not hasattr(mail, "mailers"):
         alone = alias != conf.Conf().MAILER and not options
-        return f"MAILER is {alias!r}, which needs Django 6.1: write MAIL_CONNECTION." if alone else ""
+        return f"MAILER is {alias!r}, which needs Django 6.1. Set MAIL_CONNECTION instead." if alone else ""
     if alias not in getattr(settings, "MAILERS", {conf.Conf().MAILER}):
         return f"MAILER is {alias!r}, which is not in MAILERS."
     if options and alias == conf.Conf().MAILER:
-        return "MAIL_CONNECTION is of no effect from Django 6.1 on: put its server into MAILERS, the alias into MAILER."
+        return (
+            "MAIL_CONNECTION has no effect from Django 6.1 on. Put its server into MAILERS and the alias into MAILER."
+        )
     return ""
 
 
