@@ -59,7 +59,7 @@ def parse_past_instant(typed: str) -> datetime:
     if timezone.is_naive(at):
         raise command_error(f"{typed!r} has no time zone.", f"Add the offset, for example {typed}+05:00.")
     if at > timezone.now():
-        raise command_error(f"{typed!r} is still to come.", "Name an instant that has passed, or leave it out.")
+        raise command_error(f"{typed!r} is in the future.", "Give an instant in the past, or leave it out.")
     return at
 
 
@@ -73,6 +73,8 @@ def read_source(name: str, *, may_be_empty: bool = False) -> str:
         return "" if may_be_empty and not content.strip() else source.decode(content, name)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        raise command_error(f"{name!r} can't be read: {reason}.", "Check the file's name and rights.") from None
+        raise command_error(
+            f"{name!r} can't be read: {reason}.", "Check the name and the permissions of the file."
+        ) from None
     except source.SourceError as error:
         raise command_error(str(error), error.hint) from None

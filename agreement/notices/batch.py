@@ -140,7 +140,7 @@ class Batch:
             raise
         if outage:
             self.worker.counts.postponed += left
-            logger.warning("N105 channel %s is away, %s deliveries wait: %s", name, left, outage)
+            logger.warning("N105 channel %s is unavailable, %s deliveries wait: %s", name, left, outage)
             return False
         snapshot = self.worker.snapshot(self.channel)
         if self.sent and not snapshot.marked_available:

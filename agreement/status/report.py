@@ -128,7 +128,7 @@ def _add_deliveries(found: Status) -> None:
     if paused := waiting.filter(notice__paused_at__isnull=False).values("notice").distinct().count():
         found.add_problem(Level.LOOK, f"paused notices: {paused}")
     for channel, count in removed.items():
-        found.add_problem(Level.LOOK, f"{count} deliveries wait for {channel}, which CHANNELS does not name")
+        found.add_problem(Level.LOOK, f"{count} deliveries wait for {channel}, which is not in CHANNELS")
     _add_delay(found, waiting)
     for row in Progress.objects.filter(failed__gt=0, latest_at__gt=found.at - FAILED_WITHIN).order_by("-pk")[:10]:
         if row.failed > FAILED_SHARE * row.audience:
@@ -170,7 +170,7 @@ def _add_channels(found: Status) -> None:
         away = row.away_until if trying or row.retry_at(found.at) > found.at else None
         found.channels.append({"channel": row.channel, "away_until": away and away.isoformat(), "reason": row.reason})
         if away:
-            found.add_problem(Level.LOOK, f"{row.channel} is away ({row.reason})")
+            found.add_problem(Level.LOOK, f"{row.channel} is unavailable ({row.reason})")
 
 
 def _add_verification(found: Status) -> None:

@@ -32,17 +32,19 @@ def decode(content: bytes, name: str) -> str:
     Raises :class:`SourceError` for a file that is too large, is not UTF-8, contains NUL or is empty.
     """
     if len(content) > MAX_BYTES:
-        sentence = f"{name!r} is {len(content):,} bytes long; at most {MAX_BYTES:,} are taken."
-        raise SourceError(sentence, "Is it the agreement's text? Save that alone as a text file.")
+        sentence = f"{name!r} is {len(content):,} bytes long; at most {MAX_BYTES:,} are allowed."
+        raise SourceError(sentence, "Save only the text of the agreement as a text file.")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         sentence = f"{name!r} is not UTF-8: byte {content[error.start]:#04x} at position {error.start}."
         raise SourceError(sentence, "Save the file as UTF-8 and import it again.") from None
     if "\x00" in text:
-        sentence = f"{name!r} holds a NUL character at position {text.index(chr(0))}."
-        raise SourceError(sentence, "Is it a text file? Export the agreement as Markdown or plain text, in UTF-8.")
+        sentence = f"{name!r} contains a NUL character at position {text.index(chr(0))}."
+        raise SourceError(
+            sentence, "It may not be a text file. Export the agreement as Markdown or plain text, in UTF-8."
+        )
     text = normalise(text)
     if not text.strip():
-        raise SourceError(f"{name!r} is empty.", "Write the agreement's text into it.")
+        raise SourceError(f"{name!r} is empty.", "Write the text of the agreement into it.")
     return text

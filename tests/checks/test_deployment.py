@@ -118,7 +118,7 @@ def test_a_role_with_the_guides_grants_runs_the_site_and_cannot_take_the_seal_of
             app.run("migrate", "--check")
 
             assert "Published edition 1" in published
-            assert "Sent 2 notices" in sent
+            assert "Deliveries: 2 sent" in sent
             assert "1 editions verified" in verified
             assert "could remove the triggers" not in verified
             assert "could remove the triggers" in owner.run("verify_editions")

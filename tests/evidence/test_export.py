@@ -175,11 +175,11 @@ def test_without_numbers_every_edition_is_in_the_bundle(notified):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["terms", "9"], "There is no edition '9' of 'terms'. Published by "),
+        (["terms", "9"], "There is no edition '9' of 'terms'. Editions published until "),
         (["terms", "x"], "There is no edition 'x' of 'terms'."),
         (["other"], "There is no edition of 'other'."),
         (["terms", "1", "--at", "2026-01-01T00:00:00"], "has no time zone. Add the offset"),
-        (["terms", "1", "--at", "2099-01-01T00:00:00Z"], "is still to come."),
+        (["terms", "1", "--at", "2099-01-01T00:00:00Z"], "is in the future."),
         (["terms", "1", "--at", "then"], "'then' is not an instant."),
     ],
 )
@@ -261,7 +261,7 @@ def test_history_is_evidence_from_the_moment_it_was_recorded(tmp_path):
     row = {"digest": edition.digest, "language": "ru", "kind": "imported", "at": then + timedelta(days=1)}
     Acceptance.objects.record(user=user, edition=edition, **row)
 
-    with pytest.raises(CommandError, match="Nothing is known of a user 'user0' by "):
+    with pytest.raises(CommandError, match="There are no records about a user 'user0' at "):
         export(tmp_path / "then.zip", "--user", "user0", "--at", (then + timedelta(days=2)).isoformat())
     export(tmp_path / "now.zip", "--user", "user0")
 
@@ -275,7 +275,7 @@ def test_history_is_evidence_from_the_moment_it_was_recorded(tmp_path):
     export(tmp_path / "edition.zip", "--edition", "terms", "1", "--at", before)
     with zipfile.ZipFile(tmp_path / "edition.zip") as archive:
         assert len(archive.read("terms/editions/1/acceptances.csv").splitlines()) == 1
-    with pytest.raises(CommandError, match="Nothing is known of a user 'user0' by "):
+    with pytest.raises(CommandError, match="There are no records about a user 'user0' at "):
         export(tmp_path / "before.zip", "--user", "user0", "--at", before)
 
 
@@ -429,7 +429,7 @@ def test_a_name_that_is_another_users_key_is_refused_without_a_prefix(tmp_path):
         accepted(str(key))
     rows = Acceptance.objects.order_by("pk")
     assert [accepted(f"name:{key}"), accepted(f"key:{key}")] == [row.pseudonym for row in rows]
-    with pytest.raises(CommandError, match="Nothing is known of a user '99999'"):  # A number, and nobody's key.
+    with pytest.raises(CommandError, match="There are no records about a user '99999'"):  # A number, and nobody's key.
         accepted("99999")
     for unknown in ("name:nobody", "key:x", "key:", "nobody"):
         with pytest.raises(CommandError, match="There is no user “"):

@@ -97,7 +97,9 @@ def test_an_authority_that_is_away_delays_and_blocks_nothing(authority, settings
     settings.AGREEMENT = {**settings.AGREEMENT, "TIMESTAMP_AUTHORITY": "http://127.0.0.1:9/tsa"}
     edition = factories.published()
     assert edition.published_at
-    assert "1 editions have no time stamp yet. They are published all the same; try again." in refused()
+    assert (
+        "1 editions have no time stamp yet. They are published nevertheless. Run this command again later." in refused()
+    )
     settings.AGREEMENT = {**settings.AGREEMENT, "TIMESTAMP_AUTHORITY": authority.address}
     assert "Stamped" in stamp()
 

@@ -97,10 +97,10 @@ def test_import_changes_line_ends_and_nothing_else(tmp_path, files, content, sto
             "is not UTF-8: byte 0xca at position 2. Save the file as UTF-8",
         ),
         ("# Келісім".encode("utf-16"), "is not UTF-8: byte 0xff at position 0."),
-        (b"# T\x00", "holds a NUL character at position 3."),
-        (b"", "is empty. Write the agreement's text into it."),
+        (b"# T\x00", "contains a NUL character at position 3."),
+        (b"", "is empty. Write the text of the agreement into it."),
         (b" \r\n\t\n", "is empty."),
-        (b"a" * 2_000_001, "at most 2,000,000 are taken."),
+        (b"a" * 2_000_001, "at most 2,000,000 are allowed."),
         (None, "can't be read: no such file or directory."),
     ],
     ids=["cp1251", "utf-16", "NUL", "empty", "blank", "huge", "missing"],
@@ -214,14 +214,14 @@ def test_a_dry_run_prints_what_would_be_sent_now_and_what_the_rest_waits_for(set
     Delivery.objects.filter(notice=made["early"]).update(due_at=tomorrow)
     Delivery.objects.filter(notice=made["due"], user__username="user0").update(due_at=tomorrow)
     factories.published(slug="old")
-    last = "20 wait until their notice is resumed.\nWould skip 20 that are overtaken.\n"
+    last = "20 deliveries wait until their notice is resumed.\nWould skip 20 deliveries of overtaken notices.\n"
     assert run("deliver_notices", dry_run=True) == (
-        "Would send 19 notices; the audience of 1 more is still to be written.\n"
-        f"21 wait for their due time, their channel or its rate limits.\n{last}"
+        "Would send 19 deliveries. Notices without an audience so far: 1.\n"
+        f"21 deliveries wait for their due time, their channel or its rate limits.\n{last}"
     )
     settings.AGREEMENT = {**settings.AGREEMENT, "RATE_LIMITS": {"email": ("60/h",)}}
     output = run("deliver_notices", dry_run=True)
-    assert output.startswith("Would send 11 notices; the audience of 1 more is still to be written.\n29 wait for")
+    assert output.startswith("Would send 11 deliveries. Notices without an audience so far: 1.\n29 deliveries wait for")
     settings.AGREEMENT = {**settings.AGREEMENT, "SENDING_SUSPENDED": True}
     assert 'AGREEMENT["SENDING_SUSPENDED"] is set: nothing is sent.' in refused("deliver_notices", dry_run=True)
     assert not Delivery.objects.exclude(outcome="waiting").exists()
@@ -231,15 +231,18 @@ def test_what_waits_for_a_channel_that_was_removed_is_named_and_can_be_skipped()
     factories.users(2)
     notice = factories.published().notices.get()
     audience.write_deliveries(notice, channels=["email", "sms"])
-    message = "2 wait for 'sms', which CHANNELS does not name. Put it back, or skip them: deliver_notices --drop sms\n"
+    message = (
+        "2 deliveries wait for 'sms', which is not in CHANNELS. Add it again, or skip them:"
+        " deliver_notices --drop sms\n"
+    )
 
-    assert run("deliver_notices", dry_run=True).endswith(f"still to be written.\n{message}")
-    assert run("deliver_notices") == f"Sent 2 notices, failed 0, skipped 0, postponed 0.\n{message}"
-    assert "2 deliveries wait for sms, which CHANNELS does not name" in report.status().problems
-    assert "Removed and waited for: sms." in refused("deliver_notices", drop="email")
-    assert run("deliver_notices", drop="sms") == "Skipped 2 notices.\n"
+    assert run("deliver_notices", dry_run=True).endswith(f"so far: 0.\n{message}")
+    assert run("deliver_notices") == f"Deliveries: 2 sent, 0 failed, 0 skipped, 0 postponed.\n{message}"
+    assert "2 deliveries wait for sms, which is not in CHANNELS" in report.status().problems
+    assert "Removed channels with waiting deliveries: sms." in refused("deliver_notices", drop="email")
+    assert run("deliver_notices", drop="sms") == "Skipped 2 deliveries.\n"
 
-    assert run("deliver_notices") == "Sent 0 notices, failed 0, skipped 0, postponed 0.\n"
+    assert run("deliver_notices") == "Deliveries: 0 sent, 0 failed, 0 skipped, 0 postponed.\n"
     assert set(Delivery.objects.values_list("channel", "outcome", "reason")) == {
         ("email", "sent", ""),
         ("sms", "skipped", "channel removed"),
@@ -252,18 +255,16 @@ def test_deliver_notices_prints_what_the_rate_limits_leave_for_later(settings):
     settings.AGREEMENT = {**settings.AGREEMENT, "RATE_LIMITS": {"email": ("60/h",)}}
     output = run("deliver_notices")
     assert output.startswith(
-        "Sent 11 notices, failed 0, skipped 0, postponed 0.\n2 notices wait; the next may be sent at 20"
+        "Deliveries: 11 sent, 0 failed, 0 skipped, 0 postponed.\n2 deliveries wait; the next may be sent at 20"
     )
 
 
 def test_deliver_notices_prints_what_it_did(settings):
     factories.users(2)
     factories.published()
-    assert run("deliver_notices", dry_run=True) == (
-        "Would send 0 notices; the audience of 1 more is still to be written.\n"
-    )
-    assert run("deliver_notices") == "Sent 2 notices, failed 0, skipped 0, postponed 0.\n"
-    assert run("deliver_notices", once=True) == "Sent 0 notices, failed 0, skipped 0, postponed 0.\n"
+    assert run("deliver_notices", dry_run=True) == ("Would send 0 deliveries. Notices without an audience so far: 1.\n")
+    assert run("deliver_notices") == "Deliveries: 2 sent, 0 failed, 0 skipped, 0 postponed.\n"
+    assert run("deliver_notices", once=True) == "Deliveries: 0 sent, 0 failed, 0 skipped, 0 postponed.\n"
     assert Delivery.objects.filter(outcome="sent").count() == 2
 
 

@@ -175,8 +175,8 @@ def test_flush_of_any_other_database_refuses_before_anything_is_deleted():
         call_command("flush", interactive=False, verbosity=0)
 
     assert str(caught.value) == (
-        "The database 'portal' holds published editions or audit entries, which are sealed: nothing was deleted."
-        " To begin again, make a new database; to keep these, export them first."
+        "The database 'portal' contains published editions or audit entries, which are sealed. Nothing was deleted."
+        " To start again, create a new database. To keep the records, export them first."
     )
     assert (Edition.objects.count(), Edition.objects.drafts().count()) == (2, 1)
     assert Agreement.objects.exists()
@@ -203,4 +203,4 @@ def test_the_help_of_flush_states_where_it_is_refused():
     out = StringIO()
     with mock.patch("sys.stdout", out), pytest.raises(SystemExit):
         call_command("flush", "--help")
-    assert "Refused where editions are published, except on a test database." in " ".join(out.getvalue().split())
+    assert "It refuses if editions are published, except on a test database." in " ".join(out.getvalue().split())

@@ -85,12 +85,12 @@ def test_a_dry_run_records_nothing(history, tmp_path):
         pytest.param(f"user0,3,{at(1)}", "'terms' has no edition '3'.", id="an unknown edition"),
         pytest.param(f"user0,2,{at(1)}", "edition 2 was not in force at", id="an edition to come then"),
         pytest.param(f"user0,1,{at(-1)}", "edition 1 was not in force at", id="before the first edition"),
-        pytest.param("user0,1,2100-01-01T00:00:00Z", "is still to come.", id="to come"),
+        pytest.param("user0,1,2100-01-01T00:00:00Z", "is in the future.", id="to come"),
         pytest.param("user0,1,2026-01-01T00:00:00", "has no time zone.", id="without a zone"),
         pytest.param("user0,1,yesterday", "'yesterday' is not an instant.", id="no instant"),
         pytest.param("user0,1", "it has more or fewer cells", id="a cell too few"),
         pytest.param(f"user0,1,{at(1)},kk,x", "it has more or fewer cells", id="a cell too many"),
-        pytest.param(f"user0,1,{at(1)},en", "'en' is no language of the texts.", id="no language"),
+        pytest.param(f"user0,1,{at(1)},en", "'en' is not a language of the texts.", id="no language"),
         pytest.param(f"{'9' * 40},1,{at(1)}", "There is no user", id="a key beyond every number"),
         pytest.param(f"\x00,1,{at(1)}", "Line 3: There is no user", id="a character no database keeps"),
     ],
@@ -114,7 +114,7 @@ def test_an_acceptance_after_a_final_withdrawal_is_a_bad_line(history, tmp_path)
         effective_at=START + 3 * DAY,
         may_accept_again=False,
     )
-    with pytest.raises(CommandError, match=f"Line 3: 'user0' had withdrawn .{withdrawal.reference}"):
+    with pytest.raises(CommandError, match=f"Line 3: 'user0' had withdrawn their consent .{withdrawal.reference}"):
         run(tmp_path, f"user,edition,at\nuser0,1,{at(1)}\nuser0,1,{at(4)}\n")
     assert not Acceptance.objects.exists()
 
@@ -127,9 +127,9 @@ def test_of_many_bad_lines_some_are_named_and_the_rest_counted(history, tmp_path
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "Name the columns: user,edition,at,language"),
-        ("who,edition,at\n", "Name the columns: user,edition,at,language"),
-        ("user,edition,at,reason\n", "Name the columns: user,edition,at,language"),
+        ("", "It must name the columns: user,edition,at,language"),
+        ("who,edition,at\n", "It must name the columns: user,edition,at,language"),
+        ("user,edition,at,reason\n", "It must name the columns: user,edition,at,language"),
         ('user,edition,at\n"user0,1,x\n', "can't be read"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_file_that_is_not_there_is_named():
 def test_of_several_agreements_one_is_to_be_named(history, tmp_path):
     factories.published(slug="privacy")
     lines = f"user,edition,at\nuser0,1,{at(1)}\n"
-    with pytest.raises(CommandError, match="Give --agreement: privacy, terms"):
+    with pytest.raises(CommandError, match="Agreements with published editions: privacy, terms"):
         run(tmp_path, lines)
     assert "Recorded 1" in run(tmp_path, lines, agreement="terms")
 

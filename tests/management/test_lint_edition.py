@@ -70,9 +70,9 @@ def test_the_command_compares_with_the_previous_files(files):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "Either an id, or both files."),
-        (["--kk", "kk.md"], "Either an id, or both files."),
-        (["1", "--kk", "kk.md", "--ru", "ru.md"], "Either an id, or both files."),
+        ([], "Give either an id or both files."),
+        (["--kk", "kk.md"], "Give either an id or both files."),
+        (["1", "--kk", "kk.md", "--ru", "ru.md"], "Give either an id or both files."),
         (["--kk", "nowhere.md", "--ru", "nowhere.md"], "'nowhere.md' can't be read: no such file or directory."),
     ],
 )

@@ -249,7 +249,7 @@ def test_a_server_that_is_away_costs_no_attempt_and_loses_nothing(mailbox, setti
     factories.users(3)
     factories.published()
 
-    with pytest.raises(CommandError, match="The channel is away .* 3 notices wait"):
+    with pytest.raises(CommandError, match="The channel is unavailable .* 3 deliveries wait"):
         call_command("deliver_notices", once=True)
 
     assert set(Delivery.objects.values_list("outcome", "attempts", "lease")) == {("waiting", 0, "")}

@@ -240,4 +240,4 @@ def test_a_broker_that_is_away_never_fails_a_publication(tmp_path):
         portal = replace(portal, broker_url="amqp://guest:guest@127.0.0.1:1//")
         portal.python(make_users(1))
         assert "Published edition 1" in portal.run("publish_edition", portal.draft(tmp_path))
-        assert "Sent 1 notices" in portal.run("deliver_notices", "--once")
+        assert "Deliveries: 1 sent" in portal.run("deliver_notices", "--once")

@@ -310,7 +310,7 @@ def test_the_demo_leaves_editions_alone_that_were_published_after_it(post):
 @pytest.mark.parametrize("name", ["admin", "reader-1", "editor"])
 def test_the_demo_refuses_a_database_with_users_of_its_own_and_writes_nothing(post, name):
     get_user_model().objects.create_user(name, email=f"{name}@portal.kz")
-    with pytest.raises(CommandError, match=f"contains the user '{name}', which the demo did not make: nothing"):
+    with pytest.raises(CommandError, match=f"contains the user '{name}', which the demo did not create. Nothing"):
         run_demo()
     assert get_user_model().objects.get().email == f"{name}@portal.kz"
     assert not Agreement.objects.exists()
@@ -320,7 +320,7 @@ def test_the_demo_refuses_a_database_with_users_of_its_own_and_writes_nothing(po
 @pytest.mark.parametrize("slug", ["terms", demo.SLUG])
 def test_the_demo_refuses_a_database_with_agreements_of_its_own_and_writes_nothing(post, slug):
     factories.published(slug=slug)
-    with pytest.raises(CommandError, match=f"contains the agreement '{slug}', which the demo did not make"):
+    with pytest.raises(CommandError, match=f"contains the agreement '{slug}', which the demo did not create"):
         run_demo()
     assert not get_user_model().objects.exists()
     assert Edition.objects.count() == 1
@@ -338,7 +338,7 @@ def test_the_demo_goes_on_in_a_database_that_people_worked_in_since(post):
 
 def test_the_demo_refuses_a_portal_that_is_deployed(post, settings):
     settings.DEBUG = False
-    with pytest.raises(CommandError, match=r"^DEBUG=0 says that .* Run the demo without DEBUG=0"):
+    with pytest.raises(CommandError, match=r"^DEBUG=0 means that .* Run the demo without DEBUG=0"):
         run_demo()
 
 
@@ -390,9 +390,7 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_written(post):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(
-            CommandError, match=rf"^Port {port} can't be used \(address already in use\)\. Name another"
-        ):
+        with pytest.raises(CommandError, match=rf"^Port {port} can't be used \(address already in use\)\. Use another"):
             call_command("demo", port=port)
 
 

@@ -656,7 +656,7 @@ def test_nothing_about_a_person_is_marked_erased_while_their_scan_is_there(setti
     else:
         settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": ""}
 
-    with pytest.raises(CommandError, match="Of 1 people nothing was erased"):
+    with pytest.raises(CommandError, match="The data of 1 people was not erased"):
         call_command("erase_expired", stdout=io.StringIO())
 
     row.refresh_from_db()

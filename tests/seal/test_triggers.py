@@ -184,7 +184,7 @@ def test_the_text_of_a_notice_is_verified():
     out = io.StringIO()
     with pytest.raises(CommandError, match="1 faults"):
         call_command("verify_editions", stdout=out, stderr=out)
-    assert "(email, kk): these are not the words sent." in out.getvalue()
+    assert "(email, kk): this is not the text that was sent." in out.getvalue()
 
 
 @pytest.mark.parametrize("language", ["kk", "ru", "en"])

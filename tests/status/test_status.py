@@ -92,7 +92,7 @@ def test_suspended_paused_away_or_failed_is_level_1(settings):
         "paused notices: 1",
         "SENDING_SUSPENDED is set: nothing is sent",
         f"notice {notice.pk}: 1 of 10 failed by email",
-        "email is away (SMTP 421)",
+        "email is unavailable (SMTP 421)",
     ]
     assert not Delivery.objects.exclude(outcome="waiting").exists()
 
@@ -130,7 +130,7 @@ def test_a_channel_that_was_away_when_it_was_last_tried_is_no_problem_once_nothi
     verify()
     at = timezone.now()
     ChannelState.objects.mark_away("email", at=at, reason="SMTP 421")
-    away = "email is away (SMTP 421)"
+    away = "email is unavailable (SMTP 421)"
     assert away in report.status(at).problems
     assert away in report.status(at + timedelta(minutes=1)).problems, "it is being tried"
     Delivery.objects.skip(notice=notice, reason="no longer in the audience")

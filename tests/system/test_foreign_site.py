@@ -91,7 +91,7 @@ def test_it_migrates_publishes_and_refuses_to_flush_what_is_published(languages,
     assert "published 1 by +70000000001, body body_kk body_ru, sealed" in published
     assert issues(checked) == ["agreement.W004"]
     assert "1 editions verified" in verified
-    assert "or audit entries, which are sealed: nothing was deleted. To begin again" in refused
+    assert "or audit entries, which are sealed. Nothing was deleted. To start again" in refused
     assert "1 editions, 1 people" in kept
 
 

@@ -25,9 +25,7 @@ from tests.system.test_outages import adds_up
 
 COUNT = 5_000 if FULL else 300
 # SQLite has two names for it, by the file that could not grow.
-MESSAGE = (
-    r"The database failed \(OperationalError: (database or disk is full|disk I/O error)\)\. Nothing is lost: correct it"
-)
+MESSAGE = r"The database failed \(OperationalError: (database or disk is full|disk I/O error)\)\. Nothing is lost\."
 
 pytestmark = pytest.mark.sqlite
 

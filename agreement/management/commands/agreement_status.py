@@ -10,7 +10,10 @@ from agreement.status import report
 
 
 class Command(BaseCommand):
-    help = "For monitors: editions, waiting and failed deliveries, the seal. Exit 0 well, 1 look, 2 act."
+    help = (
+        "Report the state of the installation to a monitor: editions, waiting and failed deliveries, the seal."
+        " Exit code 0: all is well; 1: look at it; 2: act."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:

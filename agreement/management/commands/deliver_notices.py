@@ -28,17 +28,17 @@ SUSPENDED = (
 
 class Command(BaseCommand):
     help = (
-        "Send every notice that is due. --once (the default) waits for the deliveries of killed workers, then ends;"
-        " --watch never ends."
+        "Send every notice that is due. --once (the default) also waits for the deliveries of killed workers, then"
+        " ends; --watch runs until it is stopped."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         mode = parser.add_mutually_exclusive_group()
         mode.add_argument("--once", action="store_true", help="end when nothing is due (the default)")
-        mode.add_argument("--watch", action="store_true", help="look for work until stopped")
-        mode.add_argument("--dry-run", action="store_true", help="say how much is due, send nothing")
+        mode.add_argument("--watch", action="store_true", help="look for work until the process is stopped")
+        mode.add_argument("--dry-run", action="store_true", help="print how much is due, and send nothing")
         mode.add_argument(
-            "--drop", metavar="CHANNEL", help="skip the deliveries of a channel that CHANNELS no longer names"
+            "--drop", metavar="CHANNEL", help="skip the deliveries of a channel that is no longer in CHANNELS"
         )
 
     @no_translations
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         except Error as error:
             raise command_error(
                 f"The database failed ({type(error).__name__}: {error}).",
-                "Nothing is lost: correct it and run this command again.",
+                "Nothing is lost. Correct the problem and run this command again.",
             ) from None
 
     def dry_run(self) -> None:
@@ -66,24 +66,24 @@ class Command(BaseCommand):
         if conf.get().SENDING_SUSPENDED:
             raise command_error(*SUSPENDED)
         found = dispatch.pending()
-        self.stdout.write(
-            f"Would send {found.due} notices; the audience of {found.unwritten} more is still to be written."
-        )
+        self.stdout.write(f"Would send {found.due} deliveries. Notices without an audience so far: {found.unwritten}.")
         if found.later:
             at = dispatch.next_due_at()
             when = f"; the next may be sent at {at.isoformat(timespec='seconds')}" if at and at > timezone.now() else ""
-            self.stdout.write(f"{found.later} wait for their due time, their channel or its rate limits{when}.")
+            self.stdout.write(
+                f"{found.later} deliveries wait for their due time, their channel or its rate limits{when}."
+            )
         if found.paused:
-            self.stdout.write(f"{found.paused} wait until their notice is resumed.")
+            self.stdout.write(f"{found.paused} deliveries wait until their notice is resumed.")
         if found.overtaken:
-            self.stdout.write(f"Would skip {found.overtaken} that are overtaken.")
+            self.stdout.write(f"Would skip {found.overtaken} deliveries of overtaken notices.")
         self.report_removed_channels()
 
     def report_removed_channels(self) -> None:
         """Print how many deliveries wait for channels that the setting ``CHANNELS`` no longer names."""
         for channel, count in dispatch.removed_channels().items():
             self.stdout.write(
-                f"{count} wait for {channel!r}, which CHANNELS does not name. Put it back, or skip them:"
+                f"{count} deliveries wait for {channel!r}, which is not in CHANNELS. Add it again, or skip them:"
                 f" deliver_notices --drop {channel}"
             )
 
@@ -92,10 +92,10 @@ class Command(BaseCommand):
         waiting = dispatch.removed_channels()
         if channel not in waiting:
             raise command_error(
-                f"Nothing waits for a channel {channel!r} that was removed from CHANNELS.",
-                f"Removed and waited for: {', '.join(waiting) or 'none'}.",
+                f"No deliveries wait for a removed channel {channel!r}.",
+                f"Removed channels with waiting deliveries: {', '.join(waiting) or 'none'}.",
             )
-        self.stdout.write(f"Skipped {dispatch.drop_channel(channel)} notices.")
+        self.stdout.write(f"Skipped {dispatch.drop_channel(channel)} deliveries.")
 
     def once(self) -> None:
         """Work until nothing is due, and no delivery is claimed by another worker. Raises ``CommandError`` for an
@@ -117,15 +117,17 @@ class Command(BaseCommand):
         self.report(total)
         self.report_removed_channels()
         if total.faults:
-            raise command_error(" ".join(total.faults), "The others were sent; correct this and run the command again.")
+            raise command_error(
+                " ".join(total.faults), "The other notices were sent. Correct this and run the command again."
+            )
         waiting = Progress.objects.total()["waiting"]
         if total.outage:
             raise command_error(
-                f"The channel is away ({total.outage}); {waiting} notices wait.",
-                "Nothing is lost: correct it and run this command again.",
+                f"The channel is unavailable ({total.outage}). {waiting} deliveries wait.",
+                "Nothing is lost. Correct the problem and run this command again.",
             )
         if waiting and (at := dispatch.next_due_at()):
-            self.stdout.write(f"{waiting} notices wait; the next may be sent at {at.isoformat(timespec='seconds')}.")
+            self.stdout.write(f"{waiting} deliveries wait; the next may be sent at {at.isoformat(timespec='seconds')}.")
 
     @staticmethod
     def first_lease_end() -> datetime | None:
@@ -189,6 +191,6 @@ class Command(BaseCommand):
         if self.stdout.isatty() and self.handled:
             self.stdout.write("\r" + " " * 60 + "\r", ending="")
         self.stdout.write(
-            f"Sent {counts.sent} notices, failed {counts.failed}, skipped {counts.skipped},"
-            f" postponed {counts.postponed}."
+            f"Deliveries: {counts.sent} sent, {counts.failed} failed, {counts.skipped} skipped,"
+            f" {counts.postponed} postponed."
         )

@@ -11,11 +11,17 @@ from agreement.retention import erase
 
 
 class Command(BaseCommand):
-    help = "Erase personal data whose term of retention is over; editions, records and counts stay."
+    help = "Erase personal data whose retention term is over. Editions, records and counts are not erased."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--at", metavar="T", help="what was over then: 2026-03-01T09:00:00+05:00; now if left out")
-        parser.add_argument("--dry-run", action="store_true", help="count exactly what would be erased, change nothing")
+        parser.add_argument(
+            "--at",
+            metavar="T",
+            help="erase what was over at this instant, such as 2026-03-01T09:00:00+05:00 (default: now)",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="count exactly what would be erased, and change nothing"
+        )
 
     @no_translations
     def handle(self, *, dry_run: bool, **options: Any) -> None:
@@ -30,6 +36,6 @@ class Command(BaseCommand):
         )
         if counts.scan_not_deleted:
             raise command_error(
-                f"Of {counts.scan_not_deleted} people nothing was erased, because a scan could not be deleted.",
-                "Let this account write into PRIVATE_ROOT, then run erase_expired again.",
+                f"The data of {counts.scan_not_deleted} people was not erased, because a scan could not be deleted.",
+                "Give this account the permission to write in PRIVATE_ROOT, then run erase_expired again.",
             )

@@ -15,20 +15,27 @@ from agreement.models import Edition
 
 
 class Command(BaseCommand):
-    help = "Write a ZIP that proves editions, or what a user accepted, to anyone with sha256sum, without this software."
+    help = (
+        "Write a ZIP file that proves editions, or what a user accepted. Anyone can verify it with sha256sum, without"
+        " this software."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         about = parser.add_mutually_exclusive_group(required=True)
         about.add_argument(
-            "--user", metavar="U", help="a username, or the key of an account, deleted ones too; name:U, key:U"
+            "--user",
+            metavar="U",
+            help="a username, or the key of an account, which may be deleted; name:U or key:U says which",
         )
         about.add_argument(
             "--edition",
             nargs="+",
             metavar=("SLUG", "N"),
-            help="an agreement and its editions' numbers; without numbers all of them",
+            help="an agreement and the numbers of its editions; without numbers, all of them",
         )
-        parser.add_argument("--at", metavar="T", help="as it stood then: 2026-03-01T09:00:00+05:00; now if left out")
+        parser.add_argument(
+            "--at", metavar="T", help="the state at this instant, such as 2026-03-01T09:00:00+05:00 (default: now)"
+        )
         parser.add_argument("--output", required=True, metavar="FILE.zip", help="a file that does not exist yet")
 
     @no_translations
@@ -38,10 +45,10 @@ class Command(BaseCommand):
         try:
             digests = self.user(options["user"], at, output) if options["user"] else self.editions(options, at, output)
         except FileExistsError:
-            raise command_error(f"{options['output']!r} exists already.", "Name a new file.") from None
+            raise command_error(f"{options['output']!r} exists already.", "Give the name of a new file.") from None
         except OSError as error:
             problem = f"{options['output']!r} can't be written: {(error.strerror or str(error)).lower()}."
-            raise command_error(problem, "Name a file in a folder into which you may write.") from None
+            raise command_error(problem, "Give the name of a file in a folder in which you may write.") from None
         self.stdout.write(f"Wrote {len(digests)} files: {options['output']}")
         self.stdout.write("Check it anywhere: unzip it, then sha256sum -c SHA256SUMS")
 
@@ -50,10 +57,10 @@ class Command(BaseCommand):
         try:
             return export_user(find_user_key(name), at=at, output=output, by=shell_user())
         except ValidationError as error:
-            raise command_error(error, "A deleted account is named by its key: key:7.") from None
+            raise command_error(error, "Give a deleted account by its key: key:7.") from None
         except LookupError:
-            hint = "Name a deleted account by its key. It is found only with the secret of PSEUDONYM_KEYS of its time."
-            raise command_error(f"Nothing is known of a user {name!r} by {at.isoformat()}.", hint) from None
+            hint = "Give a deleted account by its key. It is found only if PSEUDONYM_KEYS has the secret of its time."
+            raise command_error(f"There are no records about a user {name!r} at {at.isoformat()}.", hint) from None
 
     def editions(self, options: dict[str, Any], at: datetime, output: Path) -> dict[str, str]:
         """Write the evidence about editions. Return the SHA-256 of each file by name. Raises ``CommandError``."""
@@ -63,7 +70,7 @@ class Command(BaseCommand):
         unknown = [number for number in numbers if number not in published]
         if unknown or not published:
             missing = f"edition {unknown[0]!r}" if unknown else "edition"
-            hint = f"Published by {at.isoformat()}: {', '.join(published) or 'none'}."
+            hint = f"Editions published until {at.isoformat()}: {', '.join(published) or 'none'}."
             raise command_error(f"There is no {missing} of {slug!r}.", hint)
         wanted = [published[number] for number in dict.fromkeys(numbers or published)]
         return export_editions(wanted, at=at, output=output, by=shell_user())

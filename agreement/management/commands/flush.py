@@ -21,7 +21,7 @@ from agreement.testing import is_test_database, open_seal
 
 
 class Command(flush.Command):
-    help = f"{flush.Command.help} Refused where editions are published, except on a test database."
+    help = f"{flush.Command.help} It refuses if editions are published, except on a test database."
 
     def handle(self, **options: Any) -> None:
         using = options["database"]
@@ -32,9 +32,9 @@ class Command(flush.Command):
             return
         if has_sealed_rows(connections[using]):
             raise command_error(
-                f"The database {str(connections[using].settings_dict['NAME'])!r} holds published editions"
-                " or audit entries, which are sealed: nothing was deleted.",
-                "To begin again, make a new database; to keep these, export them first.",
+                f"The database {str(connections[using].settings_dict['NAME'])!r} contains published"
+                " editions or audit entries, which are sealed. Nothing was deleted.",
+                "To start again, create a new database. To keep the records, export them first.",
             )
         super().handle(**options)
 

@@ -40,14 +40,15 @@ class ImportedAcceptance:
 class Command(BaseCommand):
     help = (
         "Record acceptances from before the site had this app, from a CSV file with the columns user, edition, at,"
-        " language. All lines, or none: a line that can't be true is named by its number. Repeating it is harmless."
+        " language. Either all lines are recorded, or none. Each wrong line is reported by its number. The"
+        " command can be repeated."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         user = "user: a username or a key (name:U or key:U says which)"
         parser.add_argument("file", metavar="FILE.csv", help=f"UTF-8; {user}; at: 2026-03-01T09:00Z")
-        parser.add_argument("--agreement", metavar="SLUG", help="may be left out while there is one")
-        parser.add_argument("--dry-run", action="store_true", help="check every line, record nothing")
+        parser.add_argument("--agreement", metavar="SLUG", help="the agreement; may be left out if there is only one")
+        parser.add_argument("--dry-run", action="store_true", help="check every line, and record nothing")
 
     @no_translations
     def handle(self, *, file: str, agreement: str | None, dry_run: bool, **options: Any) -> None:
@@ -60,7 +61,7 @@ class Command(BaseCommand):
         if errors:
             more = [f"And {len(errors) - MAX_NAMED} more."] if len(errors) > MAX_NAMED else []
             named = "\n".join([*errors[:MAX_NAMED], *more])
-            raise command_error(named, "\nNothing was recorded: correct the file and repeat.")
+            raise command_error(named, "\nNothing was recorded. Correct the file and run the command again.")
         with transaction.atomic(using=(alias := router.db_for_write(Acceptance))):
             created = self.record(file, timeline)
             transaction.set_rollback(dry_run, using=alias)
@@ -75,7 +76,9 @@ class Command(BaseCommand):
         editions = Edition.objects.select_related("agreement").in_bulk([one.pk for one in timeline.editions])
         for number, line in self.lines(file, timeline):
             if isinstance(line, str):  # After the check, an account was deleted or the file changed.
-                raise command_error(f"Line {number}: {line}", "Nothing was recorded: correct the file and repeat.")
+                raise command_error(
+                    f"Line {number}: {line}", "Nothing was recorded. Correct the file and run the command again."
+                )
             created += Acceptance.objects.record(
                 user=line.user,
                 edition=editions[line.edition.pk],
@@ -94,8 +97,8 @@ class Command(BaseCommand):
         if slug is None and len(timelines) == 1:
             return next(iter(timelines.values()))
         if slug not in timelines:
-            problem = "Which agreement?" if slug is None else f"There is no edition of {slug!r}."
-            raise command_error(problem, f"Give --agreement: {', '.join(timelines) or 'none is published'}.")
+            problem = "The option --agreement is missing." if slug is None else f"There is no edition of {slug!r}."
+            raise command_error(problem, f"Agreements with published editions: {', '.join(timelines) or 'none'}.")
         return timelines[slug]
 
     def lines(self, file: str, timeline: Timeline) -> Iterator[tuple[int, ImportedAcceptance | str]]:
@@ -108,7 +111,7 @@ class Command(BaseCommand):
                 if not {"user", "edition", "at"} <= set(reader.fieldnames or ()) <= set(COLUMNS):
                     raise command_error(
                         f"The first line of {file!r} is {','.join(reader.fieldnames or ())!r}.",
-                        f"Name the columns: {','.join(COLUMNS)} (the last may be left out).",
+                        f"It must name the columns: {','.join(COLUMNS)} (the last may be left out).",
                     )
                 for row in reader:
                     yield reader.line_num, self.line(row, timeline)
@@ -130,7 +133,7 @@ class Command(BaseCommand):
             return f"edition {edition.number} was not in force at {at.isoformat()}."
         language = (row.get("language") or "").strip()
         if language not in ("", *languages.LANGUAGES):
-            return f"{language!r} is no language of the texts."
+            return f"{language!r} is not a language of the texts."
         users: Any = get_user_model()  # Any: the type checker does not know the fields of the site's user model.
         name = row["user"].strip()
         try:
@@ -141,5 +144,5 @@ class Command(BaseCommand):
             return f"There is no user “{name}”."
         withdrawal = Acceptance.objects.withdrawal_in_effect(user_key=user.pk, agreement=timeline.key, at=at)
         if withdrawal and not withdrawal.may_accept_again:
-            return f"{name!r} had withdrawn ({withdrawal.reference}), and was not to accept again."
+            return f"{name!r} had withdrawn their consent ({withdrawal.reference}) and was not allowed to accept again."
         return ImportedAcceptance(user, edition, at, language)

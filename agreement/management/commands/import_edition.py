@@ -17,26 +17,34 @@ DEFAULT_SLUG = "user-agreement"
 
 
 class Command(BaseCommand):
-    help = "Make a draft (or, with --imported, one edition of history) from two UTF-8 files, Kazakh and Russian."
+    help = "Create a draft (or, with --imported, an edition of history) from two UTF-8 files, Kazakh and Russian."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--kk", required=True, metavar="FILE", help="the Kazakh text, Markdown or plain")
-        parser.add_argument("--ru", required=True, metavar="FILE", help="the Russian text, Markdown or plain")
-        parser.add_argument("--agreement", metavar="SLUG", help="which agreement; may be left out if there is one")
-        parser.add_argument("--create", action="store_true", help="make the agreement if there is none of that slug")
+        parser.add_argument("--kk", required=True, metavar="FILE", help="the Kazakh text, Markdown or plain text")
+        parser.add_argument("--ru", required=True, metavar="FILE", help="the Russian text, Markdown or plain text")
+        parser.add_argument("--agreement", metavar="SLUG", help="the agreement; may be left out if there is only one")
+        parser.add_argument(
+            "--create", action="store_true", help="create the agreement if there is none with this slug"
+        )
         for language, name in (("kk", "Kazakh"), ("ru", "Russian")):
             parser.add_argument(f"--summary-{language}", default="", help=f"what changed, in {name}")
             parser.add_argument(f"--approval-{language}", default="", help=f"the order that approved it, in {name}")
-        parser.add_argument("--imported", action="store_true", help="seal it as history; needs --effective-from")
-        parser.add_argument("--effective-from", metavar="T", help="with --imported: 2020-03-01T09:00:00+06:00")
-        parser.add_argument("--dry-run", action="store_true", help="read and check everything, write nothing")
+        parser.add_argument(
+            "--imported", action="store_true", help="seal the edition as history; needs --effective-from"
+        )
+        parser.add_argument(
+            "--effective-from",
+            metavar="T",
+            help="with --imported: when it took effect, such as 2020-03-01T09:00:00+06:00",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="read and check everything, and write nothing")
 
     @no_translations
     def handle(self, *, dry_run: bool, imported: bool, effective_from: str | None, **options: Any) -> None:
         if imported != bool(effective_from):
             raise command_error(
-                "--imported and --effective-from go together.",
-                "A draft gets its moment when it is published: publish_edition ID --effective-from T.",
+                "--imported and --effective-from must be given together.",
+                "The moment of a draft is given when it is published: publish_edition ID --effective-from T.",
             )
         bodies = {language: read_source(options[language]) for language in ("kk", "ru")}
         stated = {
@@ -76,7 +84,7 @@ class Command(BaseCommand):
             found = list(Agreement.objects.all()[:2])
             if len(found) > 1:
                 slugs = ", ".join(Agreement.objects.values_list("slug", flat=True))
-                raise command_error(f"There are several agreements: {slugs}.", "Say which one: --agreement SLUG.")
+                raise command_error(f"There are several agreements: {slugs}.", "Choose one: --agreement SLUG.")
             if found:
                 return found[0]
             slug, create = DEFAULT_SLUG, True
@@ -86,7 +94,7 @@ class Command(BaseCommand):
                 known = ", ".join(Agreement.objects.values_list("slug", flat=True)) or "none"
                 raise command_error(
                     f"There is no agreement {slug!r} (known: {known}).",
-                    "Correct the slug, or add --create to make that agreement.",
+                    "Correct the slug, or add --create to create the agreement.",
                 )
             agreement = Agreement(slug=slug)
             agreement.full_clean()

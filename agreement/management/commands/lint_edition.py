@@ -17,15 +17,27 @@ from agreement.text.lint.messages import MESSAGE_LANGUAGES
 
 
 class Command(BaseCommand):
-    help = "Say what is wrong, or looks wrong, in an edition or in two files. Exit code 1 if it can't be published so."
+    help = (
+        "Report what is wrong, or looks wrong, in an edition or in two files. The exit code is 1 if there is an error,"
+        " which forbids publication."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", type=int, nargs="?", help="the edition's id; compared with the last one published")
+        parser.add_argument(
+            "id",
+            type=int,
+            nargs="?",
+            help="the id of an edition; it is compared with the last edition published before it",
+        )
         for language, name in (("kk", "Kazakh"), ("ru", "Russian")):
-            parser.add_argument(f"--{language}", metavar="FILE", help=f"instead of an id: the {name} text")
-            parser.add_argument(f"--previous-{language}", metavar="FILE", help=f"the edition before, in {name}")
+            parser.add_argument(f"--{language}", metavar="FILE", help=f"the {name} text, instead of an id")
+            parser.add_argument(
+                f"--previous-{language}", metavar="FILE", help=f"the {name} text of the previous edition"
+            )
         parser.add_argument("--format", choices=("text", "json"), default="text")
-        parser.add_argument("--language", choices=MESSAGE_LANGUAGES, help="of the messages; default: the site's")
+        parser.add_argument(
+            "--language", choices=MESSAGE_LANGUAGES, help="the language of the messages (default: that of the site)"
+        )
 
     def handle(self, *, language: str | None, **options: Any) -> None:
         files = {code: options[code] for code in languages.LANGUAGES}
@@ -35,11 +47,13 @@ class Command(BaseCommand):
             previous = {code: name for code in languages.LANGUAGES if (name := options[f"previous_{code}"])}
             if previous and len(previous) < len(files):
                 raise command_error(
-                    "The previous edition is given in one language.", "Give --previous-kk and --previous-ru."
+                    "The previous edition is given in one language only.", "Give both --previous-kk and --previous-ru."
                 )
             messages = lint(read_all(files), previous=read_all(previous) or None, **conf.lint_options())
         else:
-            raise command_error("Either an id, or both files.", "lint_edition ID, or lint_edition --kk FILE --ru FILE.")
+            raise command_error(
+                "Give either an id or both files.", "Use lint_edition ID or lint_edition --kk FILE --ru FILE."
+            )
         self.write(messages, language or active_language(), options["format"])
         if any(message.severity == "error" for message in messages):
             sys.exit(1)

@@ -21,16 +21,18 @@ from agreement.notices.forecast import Forecast, forecast, recipients
 
 
 class Command(BaseCommand):
-    help = "Publish a draft: seal it, number it and notify the users. Without --effective-from it takes effect now."
+    help = "Publish a draft: seal it, number it and notify users. Without --effective-from it takes effect immediately."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("id", type=int, help="the id of the draft, as import_edition prints it")
-        parser.add_argument("--effective-from", metavar="T", help="a future instant: 2026-03-01T09:00:00+05:00")
+        parser.add_argument(
+            "--effective-from", metavar="T", help="an instant in the future, such as 2026-03-01T09:00:00+05:00"
+        )
         parser.add_argument("--by", metavar="USERNAME", help="the publisher; recorded as a name")
-        parser.add_argument("--reason", default="", help="why it takes effect earlier than was promised")
-        parser.add_argument("--after", metavar="DIGEST", help="refuse unless this is still the last edition")
-        parser.add_argument("--no-notice", action="store_true", help="notify nobody")
-        parser.add_argument("--dry-run", action="store_true", help="check everything, change nothing")
+        parser.add_argument("--reason", default="", help="why the edition takes effect earlier than promised")
+        parser.add_argument("--after", metavar="DIGEST", help="refuse unless this is the digest of the last edition")
+        parser.add_argument("--no-notice", action="store_true", help="do not notify the users")
+        parser.add_argument("--dry-run", action="store_true", help="check everything, and change nothing")
 
     @no_translations
     def handle(self, *, dry_run: bool, no_notice: bool, **options: Any) -> None:
@@ -62,7 +64,8 @@ class Command(BaseCommand):
         for expected in forecasts:
             self.stdout.write(
                 f"  sending ends    {expected.ends_at.isoformat(timespec='seconds')} ({expected.channel};"
-                f" before effect: {expected.before_effect}, before the days of notice begin: {expected.before_notice})"
+                f" notified before it takes effect: {expected.before_effect},"
+                f" before the notice period begins: {expected.before_notice})"
             )
 
     def draft(self, pk: int) -> Edition:
@@ -101,7 +104,7 @@ class Command(BaseCommand):
             return None
         user = get_user_model()._default_manager.filter(**{get_user_model().USERNAME_FIELD: username}).first()
         if user is None:
-            raise command_error(f"There is no user {username!r}.", "Name the account that publishes.")
+            raise command_error(f"There is no user {username!r}.", "Give the username of the publisher.")
         return user
 
 

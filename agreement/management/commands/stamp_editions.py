@@ -11,16 +11,19 @@ from agreement.management import command_error
 
 
 class Command(BaseCommand):
-    help = "Have the time stamp authority stamp every edition that has no stamp yet. Exit 1 if one still has none."
+    help = (
+        "Request a time stamp from the authority for every edition that has none. The exit code is 1 if an edition"
+        " still has none."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="name the editions, request no stamp")
+        parser.add_argument("--dry-run", action="store_true", help="list the editions, and request no time stamp")
 
     @no_translations
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         if not conf.get().TIMESTAMP_AUTHORITY:
             raise command_error(
-                'AGREEMENT["TIMESTAMP_AUTHORITY"] is empty.', "Name the address of an RFC 3161 authority."
+                'AGREEMENT["TIMESTAMP_AUTHORITY"] is empty.', "Set it to the address of an RFC 3161 authority."
             )
         failed = 0
         for edition in time_stamps.unstamped():
@@ -36,5 +39,6 @@ class Command(BaseCommand):
                 self.stdout.write(f"Stamped {edition}: {stamp.stamped_at} by {stamp.authority}")
         if failed:
             raise command_error(
-                f"{failed} editions have no time stamp yet.", "They are published all the same; try again."
+                f"{failed} editions have no time stamp yet.",
+                "They are published nevertheless. Run this command again later.",
             )

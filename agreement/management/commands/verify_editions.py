@@ -11,7 +11,10 @@ from agreement.seal import triggers
 
 
 class Command(BaseCommand):
-    help = "Recompute every digest and the chain, and check that the database still protects them. Exit 1 on a fault."
+    help = (
+        "Recompute every digest and the chain, and check that the database still protects them. The exit code is 1 if"
+        " there is a fault."
+    )
 
     @no_translations
     def handle(self, **options: object) -> None:
@@ -23,10 +26,12 @@ class Command(BaseCommand):
         for text in NoticeText.objects.select_related("notice__edition__agreement").iterator(chunk_size=50):
             if not text.intact:
                 faults += 1
-                self.stderr.write(f"{text.notice} ({text.channel}, {text.language}): these are not the words sent.")
+                self.stderr.write(
+                    f"{text.notice} ({text.channel}, {text.language}): this is not the text that was sent."
+                )
         if connection.vendor not in triggers.VENDORS:
             self.stdout.write(
-                f"No triggers on {connection.vendor}: the seal consists of Python code and the chain only."
+                f"There are no triggers on {connection.vendor}: the seal consists of Python code and the chain only."
             )
         else:
             for name in triggers.missing(connection, apps.get_model):
@@ -34,8 +39,7 @@ class Command(BaseCommand):
                 self.stderr.write(f"The trigger {name} is missing, disabled or altered.")
             if triggers.removable(connection, apps.get_model):
                 self.stdout.write(
-                    "The current database role could remove the triggers; a role that does not own the tables"
-                    " could not."
+                    "The current database role could remove the triggers. A role that does not own the tables can't."
                 )
         self._log(faults)
         if faults:
@@ -57,4 +61,4 @@ class Command(BaseCommand):
             with transaction.atomic(using=router.db_for_write(AuditEntry)):
                 AuditEntry.objects.log(kind, on=latest, note=f"{faults}" if faults else "")
         except DatabaseError:
-            self.stdout.write("Not written to the log: this database role may only read.")
+            self.stdout.write("The verification was not recorded in the audit log: this database role may only read.")

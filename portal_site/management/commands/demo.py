@@ -57,11 +57,11 @@ logger = logging.getLogger("agreement")
 
 
 class Command(BaseCommand):
-    help = "Fill the portal with sample editions and readers, deliver the notices, say where to look, and serve."
+    help = "Fill the portal with sample editions and readers, deliver the notices, print the addresses, then serve."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--no-serve", action="store_true", help="end after the report")
-        parser.add_argument("--port", type=int, default=PORT, help=f"where to serve (default: {PORT})")
+        parser.add_argument("--no-serve", action="store_true", help="end after printing the addresses")
+        parser.add_argument("--port", type=int, default=PORT, help=f"the port to serve on (default: {PORT})")
 
     def handle(self, *, no_serve: bool, port: int, **options: Any) -> None:
         require_demo_settings()
@@ -75,11 +75,11 @@ class Command(BaseCommand):
             self.report(agreement, password)
             if no_serve:
                 again = "python manage.py demo" + (f" --port {port}" if port != PORT else "")
-                self.print(f"\nNothing is served now. Serve it with: {again}")
+                self.print(f"\nThe site is not served now. Serve it with: {again}")
             else:
                 delay = settings.AGREEMENT["NOTICE_DELAY"].total_seconds()
-                self.print("\nPublish an edition in the administration: its notices come to the mailbox,")
-                self.print(f"{delay:.0f} seconds later, so that they can be paused (AGREEMENT_NOTICE_DELAY).")
+                self.print("\nPublish an edition in the administration. Its notices arrive in the mailbox")
+                self.print(f"{delay:.0f} seconds later, so that you can pause them first (AGREEMENT_NOTICE_DELAY).")
                 self.print("Ctrl+C ends the demo.\n")
                 threading.Thread(target=deliver_continuously, daemon=True).start()
                 call_command("runserver", f"{HOST}:{port}", use_reloader=False)
@@ -109,7 +109,7 @@ class Command(BaseCommand):
         sent = Delivery.objects.filter(outcome=DeliveryOutcome.SENT).count()
         since = dates.instant(edition.effective_from or now, "en", agreement.time_zone)
         self.print(self.style.SUCCESS("\nThe demo is ready."))
-        self.print(f"Edition {edition.number} is in force since {since}.")
+        self.print(f"Edition {edition.number} has been in force since {since}.")
         self.print(f"Editions in the archive: {editions}. Notices sent: {sent}.\n")
         self.row("Front page", address("ru", "home"))
         self.row("Келісім (kk)", address("kk", "agreement:current", SLUG))
@@ -123,7 +123,7 @@ class Command(BaseCommand):
             "  password",
             password or f"set in the first run; to change it: python manage.py changepassword {ADMIN}",
         )
-        self.row("  readers", f"{next(iter(READERS))} and the others log in with the same one")
+        self.row("  readers", f"{next(iter(READERS))} and the others log in with the same password")
 
     def row(self, name: str, value: str) -> None:
         self.print(f"  {name:<17}{value}")
@@ -138,8 +138,8 @@ def require_demo_settings() -> None:
     """
     if not settings.DEBUG:
         raise CommandError(
-            "DEBUG=0 says that this portal is a real one: the demo would put sample readers and editions into it. "
-            "Run the demo without DEBUG=0, on a database of its own."
+            "DEBUG=0 means that this portal is a real one, and the demo would add sample readers and editions to it. "
+            "Run the demo without DEBUG=0, on a separate database."
         )
     if mailbox.folder() is None:
         raise CommandError(
@@ -169,8 +169,8 @@ def require_own_database() -> None:
     else:
         return
     raise CommandError(
-        f"This database contains {found}, which the demo did not make: nothing was written. Serve it with: "
-        "python manage.py runserver. Or name a database of the demo's own: DATABASE_URL=sqlite:///demo.sqlite3"
+        f"This database contains {found}, which the demo did not create. Nothing was written. Serve it with: "
+        "python manage.py runserver. Or use a separate database for the demo: DATABASE_URL=sqlite:///demo.sqlite3"
     )
 
 
@@ -182,7 +182,7 @@ def exclusive() -> Iterator[None]:
     On PostgreSQL this is an advisory lock, which ends with the connection. On SQLite it is a lock on an empty file
     beside the database, because a lock on the database itself would stop this demo too.
     """
-    busy = f"Another demo has been filling this database for {WAIT_SECONDS} s. Run this one when that one has ended."
+    busy = f"Another demo has been filling this database for {WAIT_SECONDS} s. Run this one again after it has ended."
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             for _attempt in range(WAIT_SECONDS):
@@ -206,7 +206,7 @@ def exclusive() -> Iterator[None]:
     try:
         lock = sqlite3.connect(beside, timeout=WAIT_SECONDS, isolation_level=None)
     except sqlite3.OperationalError as error:
-        raise CommandError(f"{beside!r} can't be written ({error}). Name a folder that can.") from None
+        raise CommandError(f"{beside!r} can't be written ({error}). Use a folder in which you may write.") from None
     with closing(lock):
         try:
             lock.execute("BEGIN EXCLUSIVE")
@@ -217,7 +217,7 @@ def exclusive() -> Iterator[None]:
 
 def require_free(port: int) -> None:
     """Raise ``CommandError`` if this port can't be used. Nothing is written before this check."""
-    hint = f"Name another one: python manage.py demo --port {port + 1 if 0 < port < 65535 else 8001}"
+    hint = f"Use another port: python manage.py demo --port {port + 1 if 0 < port < 65535 else 8001}"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
