@@ -29,7 +29,7 @@ def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     connection = connections[using]
     if not is_test_database(connection):
         msg = (
-            f"{str(connection.settings_dict['NAME'])!r} is not a test database, so its seal stays closed."
+            f"{str(connection.settings_dict['NAME'])!r} is not a test database, so its seal can't be opened."
             " Call open_seal() in a test run, on the database the run has made."
         )
         raise RuntimeError(msg)

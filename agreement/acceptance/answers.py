@@ -96,7 +96,7 @@ def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse
     """Return a 503 response, or ``None`` if the setting ``DATABASE_AWAY`` lets this request pass without the check. The
     error is logged.
     """
-    logger.error("the gate can't ask the database: %s", error)
+    logger.error("the acceptance gate can't query the database: %s", error)
     passing = conf.get().DATABASE_AWAY
     if passing == "all" or (passing == "read" and request.method in requests.SAFE):
         return None

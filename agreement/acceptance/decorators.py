@@ -27,7 +27,7 @@ def acceptance_required(view: SiteView) -> SiteView:
     # Any: below ``@api_view`` the request is an object of Django REST framework.
     def refusal(request: Any) -> HttpResponse | None:
         if isinstance(request, HttpRequest) and hasattr(view_class, "permission_classes"):
-            msg = f"{view} determines its user by itself: give it permission_classes = [HasAccepted] instead."
+            msg = f"{view} determines its user by itself. Give it permission_classes = [HasAccepted] instead."
             raise ImproperlyConfigured(msg)
         return check(request)
 

@@ -106,7 +106,7 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
     unknown agreement or clause while ``DEBUG`` is on.
     """
     if not isinstance(number, str):
-        msg = f'{number!r} is no clause: write its number in quotes, {{% agreement_clause "2.10" %}}.'
+        msg = f'{number!r} is not a string. Write the number of the clause in quotes: {{% agreement_clause "2.10" %}}.'
         raise TemplateSyntaxError(msg)
     number, at = number.strip().rstrip("."), timezone.now()
     timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}')
@@ -117,7 +117,7 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
     page = _reverse("edition", timeline.slug, dated.number, app=app)
     found = _quoted(dated, timeline.time_zone, displayed.language, number, page)
     if found is None:
-        _report(f"Edition {dated.number} of {timeline.slug!r} has no clause {number!r}, which a page cites.")
+        _report(f"A page cites clause {number!r}, which edition {dated.number} of {timeline.slug!r} does not have.")
         return _empty_citation(number, path=_reverse("current", timeline.slug, app=app), displayed=displayed)
     return _citation(found, page, displayed)
 
@@ -166,10 +166,10 @@ def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
         return public.get(slug)
     known = ", ".join(sorted(public))
     if slug:
-        _report(f"No edition of an agreement {slug!r} is published, which a page names; there are: {known}.")
+        _report(f"A page names the agreement {slug!r}, which has no published edition. These agreements do: {known}.")
         return None
     if len(public) > 1:
-        _report(f"The site has several agreements ({known}): name one, {example}.")
+        _report(f"The site has several agreements ({known}). Name one of them: {example}.")
         return None
     return next(iter(public.values()))
 

@@ -84,7 +84,7 @@ def _closed_fetcher() -> Any:
 
     class Nothing(URLFetcher):  # type: ignore[misc]  # The package has no types.
         def fetch(self, url: str, headers: object = None) -> NoReturn:
-            msg = f"{url!r} is not opened: a PDF is made of the edition's words alone."
+            msg = f"{url!r} is not opened: a PDF contains only the text of the edition."
             raise URLFetchingError(msg)
 
     return Nothing()

@@ -76,7 +76,7 @@ def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
     ``ValueError`` for a draft, whose texts may change.
     """
     if not (old.digest and new.digest):
-        msg = "Only sealed editions are compared here: a draft has no digest to be known by."
+        msg = "Only sealed editions can be compared here: a draft has no digest."
         raise ValueError(msg)
     return _cache.get(old, new, language)
 

@@ -56,7 +56,7 @@ def stamp(edition: Edition) -> TimeStamp:
     authority = conf.get().TIMESTAMP_AUTHORITY
     manifest = edition.manifest()
     if sha256(manifest) != edition.digest:
-        raise NotStamped("its digest is not that of its manifest; run verify_editions")
+        raise NotStamped("its digest does not match its manifest; run verify_editions")
     request = TimestampRequestBuilder().data(manifest).hash_algorithm(HashAlgorithm.SHA256).build()
     try:
         certificates = Path(conf.get().TIMESTAMP_CERTIFICATES).read_text(encoding="ascii")
@@ -85,7 +85,7 @@ def _request_stamp(authority: str, query: bytes) -> bytes:
     and ``ValueError`` if it is too long or the address is not HTTP.
     """
     if urlsplit(authority).scheme not in {"http", "https"}:
-        raise ValueError(f"{authority!r} is no address of HTTP")
+        raise ValueError(f"{authority!r} is not an HTTP address")
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked
         authority, query, {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
     )

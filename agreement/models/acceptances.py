@@ -164,7 +164,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         Nothing is recorded then. 5 queries, one of which locks (6 on SQLite); 1 more if the user ever withdrew.
         """
         if (at is None) == (kind == AcceptanceKind.IMPORTED) or (at and at > timezone.now()):
-            msg = f"{str(kind)!r} can't be of {at}: history names its past instant, all else is now."
+            msg = f"{str(kind)!r} can't have at={at}: imported history needs an instant in the past, other kinds None."
             raise ValueError(msg)
         alias = router.db_for_write(self.model)
         with transaction.atomic(using=alias):

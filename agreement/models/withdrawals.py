@@ -127,7 +127,7 @@ class ScanStorage(FileSystemStorage):
 
     def url(self, name: str | None) -> str:
         """Raise ``ValueError``: a scan has no address."""
-        raise ValueError("A scan has no address.")
+        raise ValueError("A scan has no URL: only the admin sends it.")
 
 
 def scan_path(_withdrawal: object, name: str) -> str:

@@ -60,7 +60,7 @@ def json_view(view: Callable[..., Json]) -> Callable[..., Any]:
     return respond
 
 
-NOT_FOUND = "No such edition is public; editions.json of an agreement names those that are."
+NOT_FOUND = "There is no such public edition. The public editions are listed in editions.json of the agreement."
 
 
 @json_view

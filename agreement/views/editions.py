@@ -108,7 +108,7 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
     timeline = visit.timeline(slug)
     since, view = visit.parameters.get("from"), visit.parameters.get("view", "")
     if view not in LAYOUTS:
-        raise BadRequest("There is no such view of the changes.")
+        raise BadRequest("view must be one of the views of the changes.")
     if "to" in visit.parameters:  # A form can only send a query, not another path.
         chosen = visit.edition(timeline, _number(visit.parameters["to"]))
         query = f"?{urlencode({'from': _number(since)})}" if since else ""
@@ -199,7 +199,7 @@ def _edition_row(visit: Visit, slug: str, number: int) -> Edition:
 def _number(text: str) -> int:
     """Return the edition number in a query parameter. Raises ``BadRequest`` if it is not written as in a URL."""
     if not re.fullmatch("[1-9][0-9]{0,9}", text):
-        raise BadRequest("That is no edition's number.")
+        raise BadRequest("This is not the number of an edition.")
     return int(text)
 
 

@@ -49,7 +49,7 @@ def withdraw(visit: Visit) -> HttpResponse:
     user = visit.request.user
     if visit.request.method == "POST":
         if not outcome:
-            raise BadRequest("This site takes written applications only.")
+            raise BadRequest("This site accepts written applications only.")
         _register(visit, outcome)
         return HttpResponseRedirect(visit.path("withdraw"))
     effects = []
@@ -76,7 +76,7 @@ def _register(visit: Visit, outcome: str) -> None:
     """
     timeline = visit.timelines.agreements.get(visit.request.POST.get("agreement", ""))
     if timeline is None or visit.request.POST.get("confirm") != "yes":
-        raise BadRequest("agreement must name one, and confirm must be yes.")
+        raise BadRequest("agreement must be the slug of an agreement, and confirm must be yes.")
     agreement = Agreement.objects.get(pk=timeline.key)
     user = visit.request.user
     with transaction.atomic():
@@ -103,7 +103,7 @@ def consent(visit: Visit) -> HttpResponse:
         raise BadRequest("decision must be give or withdraw.")
     if decision == "withdraw":
         if "\x00" in name:  # PostgreSQL does not accept NUL in a query.
-            raise BadRequest("purpose must name one.")
+            raise BadRequest("purpose must be the name of a consent.")
         consents.withdraw(user, name)
     else:
         try:

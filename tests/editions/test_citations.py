@@ -115,7 +115,9 @@ def test_the_clause_in_force_follows_a_publication():
 def test_a_missing_clause_is_an_error_to_the_author_and_a_link_to_the_reader(settings, caplog):
     factories.published(**TEXT)
     settings.DEBUG = True
-    with pytest.raises(TemplateSyntaxError, match=r"Edition 1 of 'terms' has no clause '9\.9', which a page cites\."):
+    with pytest.raises(
+        TemplateSyntaxError, match=r"A page cites clause '9\.9', which edition 1 of 'terms' does not have\."
+    ):
         show('{% agreement_clause "9.9" %}')
 
     settings.DEBUG = False
@@ -124,13 +126,13 @@ def test_a_missing_clause_is_an_error_to_the_author_and_a_link_to_the_reader(set
             shown = show('{% agreement_clause "9.9" %}{% agreement_clause "9.9" as it %}[{{ it.text }}{{ it.html }}]')
     assert shown == '<a href="/ru/agreements/terms/"><span lang="ru">Соглашение</span></a>[]'
     assert [record.message for record in caplog.records] == [
-        "Edition 1 of 'terms' has no clause '9.9', which a page cites."
+        "A page cites clause '9.9', which edition 1 of 'terms' does not have."
     ]
 
 
 def test_a_number_without_quotes_is_refused_since_2_10_would_be_2_1():
     factories.published(**TEXT)
-    with pytest.raises(TemplateSyntaxError, match=r"2\.1 is no clause: write its number in quotes"):
+    with pytest.raises(TemplateSyntaxError, match=r"2\.1 is not a string\. Write the number of the clause in quotes"):
         show("{% agreement_clause 2.10 %}")
 
 
@@ -139,7 +141,9 @@ def test_of_several_agreements_one_is_to_be_named(settings, caplog, tag):
     factories.published(slug="terms", **TEXT)
     factories.published(slug="privacy", **TEXT)
     settings.DEBUG = True
-    with pytest.raises(TemplateSyntaxError, match=r"several agreements \(privacy, terms\): name one, \{% agreement_"):
+    with pytest.raises(
+        TemplateSyntaxError, match=r"several agreements \(privacy, terms\)\. Name one of them: \{% agreement_"
+    ):
         show(tag)
     named = tag.replace(" %}", ' "privacy" %}').replace('"privacy"', 'slug="privacy"')
     assert show(named)
@@ -157,7 +161,9 @@ def test_of_several_agreements_one_is_to_be_named(settings, caplog, tag):
 def test_an_unknown_agreement_is_named_with_those_there_are(settings):
     factories.published(slug="terms", **TEXT)
     settings.DEBUG = True
-    with pytest.raises(TemplateSyntaxError, match=r"No edition of an agreement 'tems' is published.*there are: terms"):
+    with pytest.raises(
+        TemplateSyntaxError, match=r"the agreement 'tems', which has no published edition.*These agreements do: terms"
+    ):
         show('{% agreement_clause "2.1" "tems" %}')
 
 

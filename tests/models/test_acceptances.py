@@ -149,7 +149,7 @@ def test_only_history_names_its_instant_and_never_a_future_one(kind, days):
     if (days == -1) if kind == AcceptanceKind.IMPORTED else (days is None):
         assert accept(user, edition, kind=kind, at=at, **more).kind == kind
         return
-    with pytest.raises(ValueError, match="history names its past instant"):
+    with pytest.raises(ValueError, match="imported history needs an instant in the past"):
         accept(user, edition, kind=kind, at=at, **more)
     assert not Acceptance.objects.exists()
 

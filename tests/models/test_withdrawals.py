@@ -144,7 +144,7 @@ def test_a_scan_is_stored_where_no_address_leads(settings, tmp_path):
     assert "Ахметов" not in str(file)
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.parent.stat().st_mode & 0o777 == 0o700
-    with pytest.raises(ValueError, match="no address"):
+    with pytest.raises(ValueError, match="no URL"):
         _ = row.scan.url
 
 
