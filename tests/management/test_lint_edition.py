@@ -42,7 +42,10 @@ def files(tmp_path):
 
 def test_the_command_reads_two_files_without_a_database(files):
     out = run(*files(KK.replace("Бірінші ", "Бірінші  "), RU), "--language", "en")
-    assert out == "agreement.L026 · warning · kk · 1.1 · 5 · Doubled spaces: “  ”. · Leave one.\n0 errors, 1 warnings\n"
+    assert out == (
+        "agreement.L026 · warning · kk · 1.1 · 5 · The text contains several spaces in a row: “  ”. · Keep only one.\n"
+        "0 errors, 1 warnings\n"
+    )
 
 
 def test_the_command_exits_1_on_an_error_and_writes_json(files):

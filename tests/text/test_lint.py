@@ -65,8 +65,8 @@ def test_a_message_names_its_place_in_the_language_of_the_reader():
     assert (gap.id, gap.severity, gap.language, gap.clause, gap.line) == ("agreement.L010", "warning", "kk", "1.2", 7)
     assert gap.sentence("kk") == "1.2 жоқ: 1.1 нөмірінен кейін бірден 1.3 келеді."
     assert gap.sentence("ru") == "1.2 отсутствует: после 1.1 сразу идёт 1.3."
-    assert gap.sentence("en") == "1.2 is missing: 1.3 follows 1.1."
-    assert gap.hint("en") == "Check the numbering; leave it if it is meant."
+    assert gap.sentence("en") == "The numbering skips 1.2, between 1.1 and 1.3."
+    assert gap.hint("en") == "Check the numbering. If this is intended, change nothing."
 
 
 def test_the_line_of_a_character_is_its_own_and_not_its_clauses():

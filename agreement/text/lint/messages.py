@@ -63,19 +63,19 @@ MESSAGES: dict[str, MessageText] = {
         "error",
         ("{in_kk} мәтін бос.", "Мәтінді жазыңыз: редакция екі тілде қатар жарияланады."),
         ("Текст на {in_ru} языке пуст.", "Напишите текст: редакция публикуется сразу на двух языках."),
-        ("The {in_en} text is empty.", "Write it: an edition is published in both languages at once."),
+        ("The {in_en} text is empty.", "Write the text: an edition is published in both languages together."),
     ),
     "agreement.L002": MessageText(
         "error",
         ("{in_kk} атауы жоқ.", "Редакцияның атауын жазыңыз."),
         ("Нет названия на {in_ru} языке.", "Напишите название редакции."),
-        ("The {in_en} title is empty.", "Write the edition's title."),
+        ("The {in_en} title is empty.", "Write the title of the edition."),
     ),
     "agreement.L003": MessageText(
         "error",
         ("{number} нөмірі қайталанады: ол {first}-жолда да тұр.", "Екеуінің біріне басқа нөмір беріңіз."),
         ("Номер {number} повторяется: он уже стоит в строке {first}.", "Дайте одному из двух другой номер."),
-        ("The number {number} is used twice: it stands in line {first} too.", "Give one of the two another number."),
+        ("The number {number} is used twice: line {first} has it too.", "Give one of the two another number."),
     ),
     "agreement.L004": MessageText(
         "error",
@@ -87,7 +87,10 @@ MESSAGES: dict[str, MessageText] = {
             "{number} есть только в тексте на {in_ru} языке.",
             "Добавьте тот же номер и его текст на другом языке или исключите его здесь.",
         ),
-        ("{number} stands in the {in_en} text only.", "Add its counterpart with the same number, or delete it here."),
+        (
+            "{number} is in the {in_en} text only.",
+            "Add a clause with this number in the other text, or delete it here.",
+        ),
     ),
     "agreement.L005": MessageText(
         "error",
@@ -100,8 +103,8 @@ MESSAGES: dict[str, MessageText] = {
             "Сверьте тексты на двух языках пункт за пунктом.",
         ),
         (
-            "The languages differ in numbered units: {kk} in Kazakh, {ru} in Russian.",
-            "Compare the two texts unit by unit.",
+            "The number of sections and clauses differs: {kk} in Kazakh, {ru} in Russian.",
+            "Compare the two texts clause by clause.",
         ),
     ),
     "agreement.L006": MessageText(
@@ -114,13 +117,16 @@ MESSAGES: dict[str, MessageText] = {
             "Порядок различается: где на казахском языке стоит {kk}, на русском стоит {ru}.",
             "Расположите разделы и пункты на обоих языках в одном порядке.",
         ),
-        ("The order differs: {kk} in Kazakh stands where {ru} stands in Russian.", "Put both texts in one order."),
+        (
+            "The order differs: where the Kazakh text has {kk}, the Russian text has {ru}.",
+            "Put both texts in the same order.",
+        ),
     ),
     "agreement.L007": MessageText(
         "error",
         ("Мәтінде файлға жазылмайтын таңба бар: {char}.", "Таңбаны өшіріңіз."),
         ("В тексте есть символ, который нельзя записать в файл: {char}.", "Удалите символ."),
-        ("The text holds a character that no file can hold: {char}.", "Delete the character."),
+        ("The text contains a character that can't be written to a file: {char}.", "Delete the character."),
     ),
     "agreement.L008": MessageText(
         "error",
@@ -134,7 +140,7 @@ MESSAGES: dict[str, MessageText] = {
         ),
         (
             "The first line of the {in_en} text is too long for a title: {length} characters, at most {most}.",
-            "Leave the agreement's title alone in the first line, and move the rest to the next.",
+            "Keep only the title of the agreement in the first line, and move the rest to the next line.",
         ),
     ),
     "agreement.L010": MessageText(
@@ -147,7 +153,10 @@ MESSAGES: dict[str, MessageText] = {
             "{number} отсутствует: после {before} сразу идёт {after}.",
             "Проверьте нумерацию; если так задумано, оставьте.",
         ),
-        ("{number} is missing: {after} follows {before}.", "Check the numbering; leave it if it is meant."),
+        (
+            "The numbering skips {number}, between {before} and {after}.",
+            "Check the numbering. If this is intended, change nothing.",
+        ),
     ),
     "agreement.L011": MessageText(
         "warning",
@@ -156,13 +165,13 @@ MESSAGES: dict[str, MessageText] = {
             "Оны ретіне қарай орналастырыңыз немесе нөмірін өзгертіңіз.",
         ),
         ("{number} стоит не на своём месте: после {after}.", "Переставьте или перенумеруйте."),
-        ("{number} is out of order: it stands after {after}.", "Move it to its place, or renumber it."),
+        ("{number} is out of order: it comes after {after}.", "Move it to its place, or renumber it."),
     ),
     "agreement.L012": MessageText(
         "warning",
         ("Мәтінде {reference} нөміріне сілтеме бар, бірақ ондай нөмір жоқ.", "Сілтемедегі нөмірді түзетіңіз."),
         ("Текст ссылается на {reference}, но такого номера нет.", "Исправьте номер в ссылке."),
-        ("The text refers to {reference}, which does not exist.", "Correct the number."),
+        ("The text refers to {reference}, which does not exist.", "Correct the number in the reference."),
     ),
     "agreement.L013": MessageText(
         "warning",
@@ -175,8 +184,8 @@ MESSAGES: dict[str, MessageText] = {
             "Проверьте, куда должна вести ссылка.",
         ),
         (
-            "The reference still says {reference}, but what stood there is now: {now_en}.",
-            "Check what it should refer to.",
+            "The text still refers to {reference}, but that clause is now {now_en}.",
+            "Check what the text should refer to.",
         ),
     ),
     "agreement.L014": MessageText(
@@ -190,7 +199,7 @@ MESSAGES: dict[str, MessageText] = {
             "Проверьте, не нужно ли то же изменение на {in_ru} языке.",
         ),
         (
-            "Since the previous edition {number} changed in the other language only.",
+            "Since the previous edition, {number} has changed only in the other language.",
             "Check whether the {in_en} text needs the same change.",
         ),
     ),
@@ -198,13 +207,13 @@ MESSAGES: dict[str, MessageText] = {
         "warning",
         ("{number} бос: нөмірден кейін мәтін жоқ.", "Мәтінін жазыңыз немесе нөмірді алып тастаңыз."),
         ("{number} пуст: после номера нет текста.", "Напишите текст или удалите номер."),
-        ("{number} is empty: no words follow the number.", "Write its text, or delete the number."),
+        ("{number} is empty: there is no text after the number.", "Write its text, or delete the number."),
     ),
     "agreement.L016": MessageText(
         "warning",
         ("Нөмірсіз тақырып: «{text}».", "Нөмір қойыңыз, сонда оған сілтеме жасауға болады."),
         ("Заголовок без номера: «{text}».", "Дайте ему номер, чтобы на него можно было сослаться."),
-        ("A heading without a number: “{text}”.", "Number it, so that it can be referred to."),
+        ("This heading has no number: “{text}”.", "Give it a number, so that other texts can refer to it."),
     ),
     "agreement.L017": MessageText(
         "warning",
@@ -216,31 +225,31 @@ MESSAGES: dict[str, MessageText] = {
             "Нет краткого изложения на {in_ru} языке: не сказано, что изменилось.",
             "Напишите в одном-двух предложениях, что изменилось: это войдёт в уведомление.",
         ),
-        ("The {in_en} summary is empty.", "Say in a sentence or two what changed: it goes into the notice."),
+        ("The {in_en} summary is empty.", "Write in one or two sentences what changed. The notice contains them."),
     ),
     "agreement.L018": MessageText(
         "warning",
         ("Мәтінде нөмірленген бөлім де, тармақ та жоқ.", "Бөлімдер мен тармақтарды нөмірлеңіз: «1. …», «1.1. …»."),
         ("В тексте нет ни разделов, ни пунктов с номерами.", "Пронумеруйте разделы и пункты: «1. …», «1.1. …»."),
-        ("No section and no clause of the text has a number.", "Number sections and clauses: “1. …”, “1.1. …”."),
+        ("No section and no clause of the text has a number.", "Number the sections and clauses: “1. …”, “1.1. …”."),
     ),
     "agreement.L019": MessageText(
         "warning",
         ("Мәтін атаусыз басталады.", "Бірінші жолға келісімнің атауын жазыңыз."),
         ("Текст начинается без названия.", "Напишите в первой строке название соглашения."),
-        ("The text begins without a title.", "Write the agreement's title in the first line."),
+        ("The text does not begin with a title.", "Write the title of the agreement in the first line."),
     ),
     "agreement.L020": MessageText(
         "warning",
         ("«{word}» сөзінде {letters} таңбасы басқа жазудан алынған.", "Сөзді бір жазудың әріптерімен қайта теріңіз."),
         ("В слове «{word}» символы {letters} взяты из другого письма.", "Наберите слово заново буквами одного письма."),
-        ("In “{word}”, {letters} belongs to another script.", "Type the word again in letters of one script."),
+        ("The word “{word}” contains characters of another script: {letters}.", "Type the word again in one script."),
     ),
     "agreement.L021": MessageText(
         "warning",
         ("Абзац басқа тілде сияқты: «{text}».", "Мәтіннің дұрыс тілге қойылғанын тексеріңіз."),
         ("Абзац, похоже, на другом языке: «{text}».", "Проверьте, в тот ли язык он вставлен."),
-        ("A paragraph seems to be in another language: “{text}”.", "Check that it was put into the right text."),
+        ("A paragraph seems to be in another language: “{text}”.", "Check that it is in the right text."),
     ),
     "agreement.L022": MessageText(
         "warning",
@@ -252,37 +261,43 @@ MESSAGES: dict[str, MessageText] = {
             "«{word}» записано разложенными символами (не NFC).",
             "Сохраните текст в форме NFC: иначе поиск его не найдёт.",
         ),
-        ("“{word}” is not in Unicode's form NFC.", "Save the text as NFC: a search does not find it otherwise."),
+        (
+            "“{word}” is not in the Unicode form NFC.",
+            "Save the text in the form NFC. Otherwise a search does not find it.",
+        ),
     ),
     "agreement.L023": MessageText(
         "warning",
         ("Көрінбейтін таңба: {char}.", "Таңбаны өшіріңіз."),
         ("Невидимый символ: {char}.", "Удалите символ."),
-        ("An invisible character: {char}.", "Delete it."),
+        ("The text contains an invisible character: {char}.", "Delete the character."),
     ),
     "agreement.L024": MessageText(
         "warning",
         ("Мәтін бағытын өзгертетін таңба: {char}.", "Таңбаны өшіріңіз: ол сөздердің көрінетін ретін ауыстыра алады."),
         ("Символ, меняющий направление текста: {char}.", "Удалите его: он может переставить видимые слова."),
-        ("A character that turns the text's direction: {char}.", "Delete it: it can reorder the words one sees."),
+        (
+            "The text contains a character that changes its direction: {char}.",
+            "Delete it: words can appear in another order.",
+        ),
     ),
     "agreement.L025": MessageText(
         "warning",
         ("Ерекше бос орын: {char}.", "Оны кәдімгі бос орынмен ауыстырыңыз."),
         ("Необычный пробел: {char}.", "Замените его обычным пробелом."),
-        ("An odd space: {char}.", "Replace it with an ordinary space."),
+        ("The text contains an unusual space: {char}.", "Replace it with an ordinary space."),
     ),
     "agreement.L026": MessageText(
         "warning",
         ("Қатар тұрған бос орындар: «{text}».", "Біреуін ғана қалдырыңыз."),
         ("Повторяющиеся пробелы: «{text}».", "Оставьте один."),
-        ("Doubled spaces: “{text}”.", "Leave one."),
+        ("The text contains several spaces in a row: “{text}”.", "Keep only one."),
     ),
     "agreement.L027": MessageText(
         "warning",
         ("Жұбы жоқ белгі: {marks}.", "Тырнақша мен жақшаның ашылуы мен жабылуын тексеріңіз."),
         ("Знак без пары: {marks}.", "Проверьте, открыты и закрыты ли кавычки и скобки."),
-        ("A mark without its pair: {marks}.", "Check that quotes and brackets are opened and closed."),
+        ("A quote or bracket has no pair: {marks}.", "Check that quotes and brackets are opened and closed."),
     ),
     "agreement.L028": MessageText(
         "warning",
@@ -291,7 +306,10 @@ MESSAGES: dict[str, MessageText] = {
             "Оны алып тастаңыз; безендіруге Markdown қолданыңыз.",
         ),
         ("Тег HTML: {tag}. Он не сработает и будет показан как текст.", "Удалите его; для оформления служит Markdown."),
-        ("An HTML tag: {tag}. It has no effect and is shown as text.", "Delete it; use Markdown to format."),
+        (
+            "The text contains an HTML tag: {tag}. It has no effect and is shown as text.",
+            "Delete it. Use Markdown to format.",
+        ),
     ),
     "agreement.L029": MessageText(
         "warning",
@@ -304,8 +322,8 @@ MESSAGES: dict[str, MessageText] = {
             "Пишите номер в начале строки и через пробел: «1.1. Текст»; если это не номер, оставьте.",
         ),
         (
-            "The line begins as if with a number, but it is not taken for one: “{text}”.",
-            "Write the number first in the line, and a space after it: “1.1. Text”; leave it if it is no number.",
+            "The line seems to begin with a number, but it is not recognised as one: “{text}”.",
+            "Begin the line with the number and a space: “1.1. Text”. If it is not a number, change nothing.",
         ),
     ),
     "agreement.L030": MessageText(
@@ -319,7 +337,7 @@ MESSAGES: dict[str, MessageText] = {
             "Дайте одному из двух другой номер.",
         ),
         (
-            "{number} stands twice in one clause: in line {first} too, where references lead.",
+            "{number} is used twice in one clause: line {first} has it too, and references lead there.",
             "Give one of the two another number.",
         ),
     ),
