@@ -64,8 +64,8 @@ class Command(BaseCommand):
         for expected in forecasts:
             self.stdout.write(
                 f"  sending ends    {expected.ends_at.isoformat(timespec='seconds')} ({expected.channel};"
-                f" notified before it takes effect: {expected.before_effect},"
-                f" before the notice period begins: {expected.before_notice})"
+                f" before it takes effect: {expected.before_effect},"
+                f" before the notice period: {expected.before_notice})"
             )
 
     def draft(self, pk: int) -> Edition:
