@@ -420,7 +420,7 @@ def test_of_many_users_the_page_takes_the_numbers_of_the_last_notice_and_counts_
     with CaptureQueriesContext(connection) as captured:
         page = words(publisher.get(at("edition_publish", edition.pk)))
     assert "e-mail all about 9,051, as of the last notice" in page
-    assert "1,000 users have no address to which it can be sent." in page
+    assert "1,000 users have no address to which the notice can be sent." in page
     counts = [query["sql"] for query in captured if "COUNT(" in query["sql"] and "auth_user" in query["sql"]]
     assert all("LIMIT 6" in sql for sql in counts)
 
