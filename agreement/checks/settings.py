@@ -21,16 +21,16 @@ from django.utils.module_loading import import_string
 
 from agreement import conf
 from agreement.models import rate_limits
+from agreement.models.errors import MAX_STATED
 from agreement.text import languages
 
 #: Settings that contain one dotted path, or several.
 DOTTED_PATHS, LISTS_OF_PATHS = ("AUDIENCE", "ENQUEUE"), ("CHANNELS", "LINT_RULES")
-#: The smallest and the largest value of a number. ``SMALL_INTEGER`` is what the database column can store.
-SMALL_INTEGER = (0, 32767)
+#: The smallest and the largest value of a number. What a draft states has the limits of an edition.
 RANGES = {
-    "NOTICE_DAYS": SMALL_INTEGER,
-    "RETENTION_YEARS": SMALL_INTEGER,
-    "REMINDER_DAYS": SMALL_INTEGER,
+    "NOTICE_DAYS": (0, MAX_STATED["notice_days"]),
+    "RETENTION_YEARS": (0, MAX_STATED["retention_years"]),
+    "REMINDER_DAYS": (0, MAX_STATED["notice_days"]),
     "SENDERS": (1, 1000),
 }
 #: Maps the former name of a setting to its new name. A search for similar names would suggest another setting.

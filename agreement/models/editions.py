@@ -241,10 +241,8 @@ class Edition(models.Model):
             if text := getattr(self, name):
                 setattr(self, name, source.normalise(text))
                 if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
-                    raise ValidationError(
-                        {name: _("The text contains an invalid character: NUL, or an incomplete Unicode character.")},
-                        code="unreadable",
-                    )
+                    message = _("The text contains an invalid character: NUL, or an incomplete Unicode character.")
+                    raise ValidationError({name: ValidationError(message, code="unreadable")})
         for name, most in MAX_STATED.items():
             try:
                 MaxValueValidator(most)(getattr(self, name) or 0)

@@ -257,6 +257,14 @@ def test_publish_refuses_a_character_that_no_file_can_contain():
     refusal("unreadable", edition.publish)
 
 
+def test_a_character_that_can_not_be_stored_is_refused_with_its_field_and_code():
+    with pytest.raises(ValidationError) as refused:
+        Edition(agreement=factories.agreement(), body_kk="а\x00").clean()
+    assert {name: [error.code for error in errors] for name, errors in refused.value.error_dict.items()} == {
+        "body_kk": ["unreadable"]
+    }
+
+
 def test_publish_seals_the_stored_draft_and_not_the_one_in_memory():
     edition = factories.draft()
     edition.body_kk = "unsaved"
