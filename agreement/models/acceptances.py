@@ -51,7 +51,9 @@ class StaleEditionError(ValidationError):
 
 
 class WithdrawnError(ValidationError):
-    """The user withdrew, and this acceptance can't change that. Nothing was recorded. ``code`` is ``withdrawn``."""
+    """The user withdrew, and this kind of acceptance does not let them accept again. Nothing was recorded. ``code`` is
+    ``withdrawn``.
+    """
 
     def __init__(self, withdrawal: Withdrawal) -> None:
         super().__init__(
@@ -88,7 +90,9 @@ class RequiredAcceptance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NewAcceptance:
-    """A row to be written. ``at=None`` means now."""
+    """An acceptance that is to be written. ``edition`` is a primary key, and ``round`` is one more than the number of
+    the user's withdrawals before it. ``at=None`` means now.
+    """
 
     round: int
     user: AbstractBaseUser | AnonymousUser
@@ -122,8 +126,9 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def users_without(self, users: models.QuerySet[User], editions: Iterable[int]) -> models.QuerySet[User]:
         """Those of these users who accepted none of these editions, or withdrew after they did.
 
-        ``editions`` are primary keys of editions of one agreement. 1 query now, which asks whether any user withdrew.
-        The queryset itself is an anti-join on the index of the unique key. If no user withdrew, it is twice as fast.
+        ``editions`` are primary keys of editions of one agreement. The call makes 1 query, which asks whether any user
+        withdrew from that agreement. The returned queryset is not evaluated. It is an anti-join on the index of the
+        unique key. If no user withdrew, it is twice as fast.
         """
         editions = list(editions)
         withdrawals = Withdrawal.objects.in_effect().filter(user__isnull=False).order_by()
@@ -153,15 +158,17 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
 
         ``digest`` is that of the edition that was displayed, and ``language`` the language of the displayed text (for a
         deemed acceptance: the language in which the site was read). The edition must be in force. A lock stops
-        publication and cancellation until the transaction ends. ``at`` is given for imported history alone, as a past
-        instant; any other acceptance happens now.
+        publication and cancellation until the transaction ends. ``at`` is a past instant for imported history. For
+        every other kind it must be ``None``, because the user accepts now. ``reason`` and ``officer`` are required for
+        an acceptance that an officer records (``on_behalf``).
 
         A user who withdrew accepts again by this, in a new round. A deemed acceptance can't do that. If the withdrawal
-        does not let the user accept again, only an officer can record it (``on_behalf``).
+        does not let the user accept again, only an officer can record the acceptance.
 
         Raises :class:`StaleEditionError` if the edition can't be accepted at that instant, :class:`WithdrawnError` if
-        the user withdrew and this acceptance can't change that, and ``ValueError`` if ``at`` does not suit ``kind``.
-        Nothing is recorded then. 5 queries, one of which locks (6 on SQLite); 1 more if the user ever withdrew.
+        the user withdrew and this kind of acceptance does not let them accept again, and ``ValueError`` if ``at`` does
+        not suit ``kind``. Nothing is recorded then. 5 queries, one of which locks (6 on SQLite); 1 more if the user
+        ever withdrew.
         """
         if (at is None) == (kind == AcceptanceKind.IMPORTED) or (at and at > timezone.now()):
             msg = f"{str(kind)!r} can't have at={at}: imported history needs an instant in the past, other kinds None."
@@ -191,9 +198,10 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         return found
 
     def _open_round(self, user_key: UserKey, agreement: int, *, kind: str, at: datetime) -> int:
-        """The round in which that user may accept at that instant: 1 for a user who never withdrew.
+        """The round in which that user may accept at that instant: 1 plus the number of their withdrawals by then.
 
-        2 queries, 3 if the user ever withdrew. Raises :class:`WithdrawnError`.
+        Raises :class:`WithdrawnError` if the user withdrew and that kind of acceptance does not let them accept again.
+        2 queries, 3 if the user ever withdrew.
         """
         withdrawal = self.withdrawal_in_effect(user_key=user_key, agreement=agreement, at=at)
         # An officer may record any acceptance. A user, or imported history, only one that the withdrawal allows.
@@ -251,13 +259,15 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     ) -> dict[int, bool]:
         """Record the deemed acceptances of a user who uses the site.
 
-        Returns the keys of the agreements that this user has still not accepted. The value is true if the user
-        withdrew: then only an acceptance by confirmation counts.
+        Returns a dictionary: the primary key of each agreement that this user has still not accepted → whether the user
+        withdrew from it and has not accepted it since. After a withdrawal only an acceptance by confirmation counts.
 
-        An acceptance of the edition in force is recorded for each agreement that is accepted by use, if ``is_use`` is
-        true: this request is a use of the site. 1 query, which locks the agreements to be recorded, and 1 insert for
-        each. If another edition takes effect or the user withdraws at this moment, nothing is recorded; the next
-        request records it.
+        ``is_use``: is this request a use of the site? If so, an acceptance of the edition in force is recorded for each
+        agreement that is accepted by use. Otherwise nothing is recorded. If another edition takes effect or the user
+        withdraws at this moment, nothing is recorded; the next request records the acceptance.
+
+        1 query, and 1 insert for each acceptance. The query also locks the agreements that it finds, except on SQLite
+        and if nothing is to be recorded.
         """
         alias = router.db_for_write(self.model)
         required = {one.agreement: one for one in requirements}
@@ -284,7 +294,9 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def _not_accepted(
         self, user_key: UserKey, required: dict[int, RequiredAcceptance]
     ) -> models.QuerySet[Agreement, tuple[int, int, bool]]:
-        """(Key, round that the user is in, whether the user withdrew) of each agreement that they have not accepted."""
+        """(Key, round that the user is in, whether the user withdrew and has not accepted since) of each required
+        agreement of which the user has accepted no edition that counts.
+        """
         overtaking = _withdrawals(user_key).filter(agreement=models.OuterRef("edition__agreement"))
         accepted = self.filter(~overtaken(overtaking), user=user_key, edition__agreement=models.OuterRef("pk"))
         counting = accepted.filter(edition__in=[key for one in required.values() for key in one.counting])
@@ -301,7 +313,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
 
     def _insert_new(self, alias: str, new: _NewAcceptance) -> bool:
         """Write the row if that edition, with that digest, may be accepted at that instant (now) and the user is in
-        that round then. Returns whether it was written. 1 insert.
+        that round then. Returns whether the row was written. After the commit the signal is sent. 1 insert.
 
         One statement finds the edition in force, counts the withdrawals of the user and writes the row, so nothing can
         change in between.
@@ -375,7 +387,7 @@ class Acceptance(Personal):
     language = models.CharField(_("language"), max_length=16, blank=True)
     kind = models.CharField(_("kind"), max_length=9, choices=AcceptanceKind.choices)
     at = InstantField(_("when"))
-    # The same moment, except for imported history, which is recorded later than it happened.
+    # The same moment as ``at``, except for imported history, which is recorded later than it happened.
     recorded_at = InstantField(_("recorded"), default=timezone.now, editable=False)
     # A user who withdraws and accepts again begins another round.
     round = models.PositiveSmallIntegerField(_("round"), default=1, editable=False)
@@ -449,7 +461,8 @@ def _locked(agreements: models.QuerySet[Agreement, Row], alias: str) -> list[Row
     """The rows of these agreements, which are locked against publication until the transaction ends. 1 query, 2 on
     SQLite.
 
-    On PostgreSQL, transactions with this lock do not wait for each other; ``Agreement.lock()`` waits for all of them.
+    On PostgreSQL, transactions with this lock do not wait for each other. ``Agreement.lock()`` and this lock wait for
+    each other.
     """
     if connections[alias].vendor == "postgresql":
         sql, params = agreements.using(alias).query.sql_with_params()
@@ -483,7 +496,11 @@ def _columns(
 
 
 def _insert_sql(connection: BaseDatabaseWrapper, names: Iterable[str], *, deemed: bool, announced: bool) -> str:
-    """The statement that writes these fields. It contains no text from outside."""
+    """The statement that writes these fields. It contains no text from outside.
+
+    ``deemed``: does the row record whether the notice was sent? ``announced``: may the edition also be the next one to
+    take effect?
+    """
     quote = connection.ops.quote_name
     columns = [quote(str(_field(name).column)) for name in names]
     parts = {

@@ -75,7 +75,8 @@ class Agreement(models.Model):
 
     def lock(self, *, using: str | None = None) -> None:
         """Lock the agreement until the transaction ends. Meanwhile no other transaction publishes or cancels one of its
-        editions or records an acceptance (1 query).
+        editions or records an acceptance (1 query). Call it inside a transaction; outside one the lock ends
+        immediately.
 
         The lock is a write and not ``SELECT … FOR UPDATE``. On PostgreSQL a write locks the row: it excludes
         ``FOR SHARE``, but not the check of a foreign key. SQLite has no row locks; there a write locks the database.

@@ -45,9 +45,9 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
     def log(self, action: str, *, on: models.Model, by: By = None, note: str = "", digest: str = "") -> AuditEntry:
         """Add one entry to the log, and return it. 1 query.
 
-        ``on`` is the row that the action is about. ``by`` is an account, a name, or ``None`` if no person is known (for
-        example, in a command). ``note`` is what the person wrote, such as a reason. ``digest`` is
-        the digest of the edition or the fingerprint of the draft.
+        ``action`` is an :class:`AuditAction`, and ``on`` is the row that the action is about. ``by`` is an account, a
+        name, or ``None`` if no person is known (for example, in a command). ``note`` is what the person wrote, such as
+        a reason. ``digest`` is the digest of the edition or the fingerprint of the draft.
         """
         agreement = getattr(on, "agreement", on)
         return self.create(
@@ -67,12 +67,14 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
         return self.filter(model=row._meta.model_name, key=str(row.pk)).order_by("-pk")
 
     def last_verification(self) -> AuditEntry | None:
-        """The entry of the last verification of the editions, with or without faults. 1 query."""
+        """The entry of the last verification of the editions, with or without faults; ``None`` if there is none.
+        1 query.
+        """
         return self.filter(action__in=[AuditAction.VERIFIED, AuditAction.FAULTY]).order_by("-pk").first()
 
     def last_author(self, edition: models.Model) -> AuditEntry | None:
-        """The latest entry about writing the texts of the draft, which names its author; ``None`` if there is none. 1
-        query.
+        """The latest entry about writing the texts of the draft, which names the author; ``None`` if there is none.
+        1 query.
         """
         return self.about(edition).filter(action=AuditAction.WRITTEN).first()
 
@@ -127,7 +129,7 @@ class AuditEntry(models.Model):
 
 
 def name_of(by: By) -> str:
-    """The full name and user name of that person, at most 255 characters; ``""`` for ``None``."""
+    """The full name and user name of an account, or the name itself; ``""`` for ``None``. At most 255 characters."""
     if by is None or isinstance(by, str):
         return (by or "")[:255]
     username = by.get_username()

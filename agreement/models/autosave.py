@@ -19,7 +19,8 @@ class AutosaveQuerySet(models.QuerySet["Autosave"]):
     def store(self, *, author: UserKey, edition: Edition, fields: dict[str, str], base: str) -> Autosave:
         """Store what the author with that primary key typed in that draft, in place of what was stored before.
 
-        ``base`` is the fingerprint of the draft from which the author started. 2–4 queries.
+        ``fields`` maps the name of each field to its text. ``base`` is the fingerprint of the draft from which the
+        author started. 2–4 queries.
         """
         values = {"fields": fields, "base": base, "at": timezone.now()}
         slot, _created = self.update_or_create(author_id=author, edition=edition, defaults=values)

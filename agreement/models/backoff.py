@@ -15,18 +15,24 @@ FIRST_OUTAGE_PAUSE, LONGEST_OUTAGE_PAUSE = timedelta(seconds=15), timedelta(minu
 
 
 def retry_pause(attempts: int) -> timedelta:
-    """How long to wait before a delivery is tried again, after this many earlier attempts. The result is random within
-    a quarter.
+    """How long to wait before a delivery is tried again, after this many earlier attempts: about a minute after 0,
+    twice as long after each further one, and about four hours at most. The result is up to a quarter shorter or longer,
+    at random.
     """
     return _pause(attempts, first=FIRST_RETRY, longest=LONGEST_RETRY)
 
 
 def outage_pause(outages: int) -> timedelta:
-    """How long not to use a channel, after this many earlier outages in a row. Also random within a quarter."""
+    """How long not to use a channel, after this many earlier outages in a row: about 15 seconds after 0, twice as long
+    after each further one, and about ten minutes at most. The result is up to a quarter shorter or longer, at random.
+    """
     return _pause(outages, first=FIRST_OUTAGE_PAUSE, longest=LONGEST_OUTAGE_PAUSE)
 
 
 def _pause(attempts: int, *, first: timedelta, longest: timedelta) -> timedelta:
-    """Each pause is up to a quarter shorter or longer, so that several workers do not try at the same moment."""
+    """``first``, doubled for each of the ``attempts``, but not longer than ``longest``.
+
+    The result is up to a quarter shorter or longer, so that several workers do not try at the same moment.
+    """
     pause: timedelta = min(first * 2.0 ** min(attempts, 20), longest)
     return pause * random.uniform(0.75, 1.25)  # noqa: S311

@@ -21,7 +21,7 @@ from agreement.models.rate_limits import RateLimit
 class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
     def lock(self, channel: str) -> ChannelState:
         """The row of the channel, locked until the transaction ends. It is created if it is missing. 2 queries, 5 the
-        first time.
+        first time. Call it inside a transaction; outside one the row is not locked.
         """
         # The lock is a write, as in Agreement.lock(). It locks the row (on SQLite the database), never on a replica.
         primary = self.using(router.db_for_write(self.model))
@@ -31,8 +31,11 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
         return primary.get(channel=channel)
 
     def renew(self, channel: str, *, lease: str, at: datetime | None = None) -> bool:
-        """Renew the reserved slots of a worker that is still sending. Returns ``False`` if they were not reserved any
-        more. 3 queries in a transaction.
+        """Renew the slots that a worker reserved for the claim with that lease, at that instant (now). 3 queries in a
+        transaction.
+
+        Returns ``False``, and changes nothing, if the lease had run out and a later claim has already counted these
+        slots as used.
         """
         with transaction.atomic(using=router.db_for_write(ChannelState)):
             row = self.lock(channel)
@@ -40,7 +43,8 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
 
     def mark_away(self, channel: str, *, at: datetime, reason: str) -> None:
         """Record an outage that a worker met at that instant. The channel is then not used for a while, longer after
-        each outage in a row. Workers that meet the same outage count it once.
+        each outage in a row. If an outage is recorded already and its pause has not ended, nothing is changed: workers
+        that meet the same outage count it once.
         """
         row = self.get_or_create(channel=channel)[0]
         pause = outage_pause(row.outages)
@@ -66,16 +70,18 @@ ChannelStateManager = models.Manager.from_queryset(ChannelStateQuerySet)
 
 
 class ChannelState(models.Model):
-    """The state of one channel. If it has rate limits, each claim reserves its slots here, under a lock.
+    """The state of one channel: what was sent and claimed, which its rate limits count, and its outage.
 
-    A slot is the right to send one message. Therefore the limits hold for all workers and notices together, and after
-    pauses, outages and retries.
+    A slot is the place of one message under the rate limits. If the channel has rate limits, each claim reserves one
+    slot for each of its deliveries here, under a lock. Therefore the limits hold for all workers and notices together,
+    and after pauses, outages and retries.
     """
 
     channel = models.CharField(_("channel"), max_length=32, unique=True)
-    # The messages sent, in the form of models.rate_limits: [[moment, number], …].
+    # The messages sent: [[moment in seconds since 1970, number of messages], …].
     log = models.JSONField(default=list, blank=True)
-    # The messages claimed and being sent: {lease: [moment of the claim or of its last renewal, number]}.
+    # The messages claimed and being sent: {lease: [moment, number of messages]}. The moment is that of the claim or of
+    # its last renewal, in seconds since 1970.
     claims = models.JSONField(default=dict, blank=True)
     away_until = models.DateTimeField(_("unavailable until"), null=True, blank=True)
     outages = models.PositiveSmallIntegerField(_("outages in a row"), default=0)
@@ -88,34 +94,52 @@ class ChannelState(models.Model):
         verbose_name_plural = _("states of channels")
 
     def free_slots(self, limits: Sequence[RateLimit], at: datetime) -> int:
-        """How many deliveries may be claimed at that instant. ``limits`` must not be empty. 0 queries."""
+        """How many deliveries may be claimed at that instant. ``limits`` are the rate limits of this channel, at least
+        one. 0 queries.
+        """
         return rate_limits.free_slots(self._log(at), limits, at.timestamp())
 
     def next_free_at(self, limits: Sequence[RateLimit], at: datetime) -> datetime:
-        """The first moment from ``at`` on when at least one delivery may be claimed. 0 queries."""
+        """The first moment from ``at`` on when at least one delivery may be claimed. ``limits`` are the rate limits of
+        this channel. 0 queries.
+        """
         return datetime.fromtimestamp(rate_limits.next_free_at(self._log(at), limits, at.timestamp()), UTC)
 
     def retry_at(self, at: datetime) -> datetime:
-        """When the channel may be used again: ``at`` itself, unless the channel has an outage. 0 queries."""
+        """When the channel may be used again: ``at`` itself, or the end of the pause if the channel has an outage.
+        0 queries.
+        """
         until = self.away_until
         return until if until and at < until <= at + 2 * LONGEST_OUTAGE_PAUSE else at
 
     def reserve(self, limits: Sequence[RateLimit], *, lease: str, count: int, at: datetime) -> None:
-        """Reserve ``count`` slots for the claim with that lease. The row must be locked. 1 query."""
+        """Reserve ``count`` slots for the claim with that lease, from that instant on. 1 query.
+
+        ``count`` must not be more than :meth:`free_slots`, which is not checked here. ``limits`` are the rate limits of
+        this channel; messages sent too long ago to count for them are dropped from the log. The caller must have read
+        this row by ``ChannelState.objects.lock()``. Otherwise another worker could reserve the same slots.
+        """
         self.log = rate_limits.trimmed(self._past(at), limits, at.timestamp())
         self.claims = {**self._open(at), lease: [at.timestamp(), count]}
         self.save(update_fields=["log", "claims"])
 
     def renew(self, *, lease: str, at: datetime) -> bool:
-        """Renew the reserved slots of a claim; ``False`` if they already count as used. The row must be locked."""
+        """Renew the reserved slots of the claim with that lease, at that instant. At most 1 query.
+
+        Returns ``False``, and changes nothing, if the lease had run out and a later claim has already counted these
+        slots as used. The caller must have read this row by ``ChannelState.objects.lock()``.
+        """
         if renewed := lease in self.claims:
             self.claims[lease][0] = at.timestamp()
             self.save(update_fields=["claims"])
         return renewed
 
     def record_sent(self, limits: Sequence[RateLimit], *, lease: str, used: int, at: datetime) -> None:
-        """End a claim. ``used`` of its slots count as sent at that instant, even if the lease ran out; the others are
-        free again. The row must be locked. 1 query.
+        """End the claim with that lease. ``used`` of its slots count as sent at that instant, even if the lease ran
+        out; the others are free again. 1 query.
+
+        ``limits`` are the rate limits of this channel; messages sent too long ago to count for them are dropped from
+        the log. The caller must have read this row by ``ChannelState.objects.lock()``.
         """
         self.claims.pop(lease, None)
         sent = [(at.timestamp(), used)] if used else []
@@ -123,18 +147,22 @@ class ChannelState(models.Model):
         self.save(update_fields=["log", "claims"])
 
     def _log(self, at: datetime) -> list[tuple[float, int]]:
-        """The log, in which claimed messages count as sent at this moment and no message was sent later."""
+        """The messages that the limits count at that instant. Claimed messages count as sent then, and so do messages
+        whose moment is later, because the clock was put back.
+        """
         now = at.timestamp()
         claimed = [(now, count) for _moment, count in self._open(at).values()]
         return [*((min(moment, now), count) for moment, count in self._past(at)), *claimed]
 
     # A claim is a pair, which JSON stores as a list of a float and an integer.
     def _open(self, at: datetime) -> dict[str, Any]:
-        """The claims of workers whose leases have not run out."""
+        """The claims whose leases have not run out by that instant."""
         return {lease: claim for lease, claim in self.claims.items() if claim[0] >= (at - LEASE).timestamp()}
 
     def _past(self, at: datetime) -> list[tuple[float, int]]:
-        """The messages sent. All that a dead worker had claimed counts as sent at the end of its lease."""
+        """The messages sent. All messages of a claim whose lease ran out count as sent at the end of the lease, because
+        its worker may have sent them.
+        """
         dead = [claim for lease, claim in self.claims.items() if lease not in self._open(at)]
         return [*self.log, *((moment + LEASE.total_seconds(), count) for moment, count in dead)]
 
@@ -143,5 +171,7 @@ class ChannelState(models.Model):
 
 
 def limits_for(channel: str) -> tuple[RateLimit, ...]:
-    """The rate limits of a channel, the shortest window first; empty if it has none."""
+    """The rate limits of a channel, the shortest window first; empty if it has none. One more limit may be among them,
+    which spreads the fastest one evenly.
+    """
     return rate_limits.parse_all(conf.get().RATE_LIMITS.get(channel, ()))

@@ -96,11 +96,13 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     ) -> list[Delivery]:
         """Lease up to ``size`` due deliveries of a notice in a channel, and return them, the lowest rank first.
 
-        The lease begins at ``at`` (now). Deliveries that are due at ``due`` (``at``) are chosen, the longest due first,
-        and among equals those of the most recently active users. Nothing is claimed of a paused notice.
+        The lease begins at ``at`` (now) and lasts for ``LEASE``. Deliveries whose ``due_at`` is not after ``due``
+        (``None``: not after ``at``) are chosen, the longest due first, and among equals those of the most recently
+        active users. If the notice is paused, the result is empty.
 
-        2 queries. Workers on several machines need no coordination. On PostgreSQL each skips the rows that another one
-        is claiming. On SQLite the second write waits for the first, and then finds these rows claimed.
+        2 queries, 1 if nothing is due. Workers on several machines need no coordination. On PostgreSQL each skips the
+        rows that another one is claiming. On SQLite the second write waits for the first, and then finds these rows
+        claimed.
         """
         lease, at = uuid.uuid4().hex, at or timezone.now()
         primary = self.primary()
@@ -117,7 +119,12 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return claimed
 
     def renew(self, *, lease: str, at: datetime | None = None) -> set[int]:
-        """Renew a lease. Returns the primary keys of the waiting deliveries that still have it. 2 queries."""
+        """Renew a lease, so that it lasts for ``LEASE`` from that instant (now). 2 queries.
+
+        Returns the primary keys of the deliveries that wait and still have this lease. A lease that ran out is renewed
+        too, for the deliveries that no other worker has claimed meanwhile. The worker must not send the other
+        deliveries of its claim.
+        """
         leased = self.primary().waiting().filter(lease=lease)
         leased.update(due_at=(at or timezone.now()) + LEASE)
         return set(leased.values_list("pk", flat=True))
@@ -134,16 +141,17 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return ahead.update(due_at=at + LEASE) if ahead.exists() else 0
 
     def release(self, *, lease: str, due_at: datetime) -> int:
-        """Release the waiting deliveries of a lease, which are then due at ``due_at``. This does not count as an
-        attempt. Returns how many there were. 1 query.
+        """Remove this lease from the waiting deliveries that have it, which are then due at ``due_at``. This does not
+        count as an attempt. Returns how many there were. 1 query.
         """
         return self.waiting().filter(lease=lease).update(lease="", due_at=due_at)
 
     def count_outcomes(self, *, lease: str, began_at: datetime | None = None, at: datetime | None = None) -> int:
         """Add the outcomes recorded under a lease to the progress of its notice, with the time that the batch took.
 
-        ``began_at`` is when the batch began, and ``at`` when it ended (now). Each delivery is added once, however often
-        this is called and wherever a caller is killed. Returns how many were added. At most 5 queries.
+        ``began_at`` is when the batch began (``None``: no time is added), and ``at`` when it ended (now). Each delivery
+        is added once, however often this is called and wherever a caller is killed. Returns how many were added; 0 if
+        another process is adding them. At most 5 queries.
         """
         at = at or timezone.now()
         final = self.primary().final().filter(lease=lease).order_by()
@@ -191,8 +199,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """Make deliveries wait again that were skipped in favour of a newer edition which was then cancelled.
 
         ``cancelled`` is the notice of that cancellation. Users who were sent a notice of the cancelled edition are left
-        out. Call this when no delivery of the cancelled edition is claimed. It may be repeated. Returns how many
-        deliveries wait again.
+        out. Call this when no delivery of the cancelled edition is claimed, because only then it is known who was sent
+        one. It may be repeated. Returns how many deliveries wait again.
         """
         edition, primary, total = cancelled.edition, self.primary(), 0
         received = self.filter(notice__in=cancelled.other_notices(), user=OuterRef("user"), channel=OuterRef("channel"))
@@ -211,9 +219,11 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     def _change_outcome(
         self, rows: Self, notice: Notice, channel: str, *, old: str, new: str, reason: str, **columns: object
     ) -> int:
-        """Change the outcome of rows of one notice and channel, and with it their progress. Returns how many changed.
+        """Change the outcome of rows of one notice and channel from ``old`` to ``new``, and their progress with it.
+        Returns how many changed.
 
-        ``CHUNK_ROWS`` rows are changed in each transaction. ``columns`` are further columns to set.
+        ``rows`` must have the outcome ``old``. ``CHUNK_ROWS`` of them are changed in each transaction. ``reason`` is
+        stored with each, and ``columns`` are further columns to set.
         """
         rows, total = rows.filter(channel=channel).order_by(), 0
         while True:
@@ -250,8 +260,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         )
 
     def record_bounce(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
-        """Record that the mail with that ``Message-ID`` was returned, and return the record; ``None`` if this app did
-        not send that mail. A second call returns the first record.
+        """Record that the mail with that ``Message-ID`` was returned at that instant (now), and return the record;
+        ``None`` if this app did not send that mail. A second call returns the first record.
 
         This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` is a
         code such as ``"5.1.1"``. It must not contain the address.
@@ -270,10 +280,10 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return bounce
 
     def reconcile(self, message_ids: Iterable[str], *, at: datetime | None = None) -> int:
-        """Record the waiting deliveries with these ids as sent. Returns how many there were.
+        """Record the waiting deliveries with these ids as sent at that instant (now). Returns how many there were.
 
-        The ids are those of ``Message-ID`` headers in the log of the mail server. ``dispatch.reconcile()`` calls this
-        after a database was restored from a backup.
+        A delivery with a lease that has not run out is left as it is. The ids are those of ``Message-ID`` headers in
+        the log of the mail server. ``dispatch.reconcile()`` calls this after a database was restored from a backup.
         """
         at, total = at or timezone.now(), 0
         for message_id in message_ids:
@@ -297,10 +307,14 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     ) -> dict[UserKey, int]:
         """User key → number of the edition with which a notice compares the new edition for this user; 0 if none.
 
-        ``earlier`` and ``default`` are ``notice.earlier_numbers()`` and ``notice.base_number()``. A user gets the
-        default if the channel sent them the last earlier notice, or if they have no earlier delivery. Any other user
-        gets the last edition of which the channel notified them; if there is none, the edition before the first one
-        that they missed. At most 2 queries, and 1 for each edition that a user missed.
+        ``earlier`` maps the primary key of the notice that announced an earlier edition to the number of that edition
+        (``notice.earlier_numbers()``). ``default`` is the number of the last earlier edition that users know
+        (``notice.base_number()``). A user gets the default if the channel sent them the last earlier notice, or if they
+        have no earlier delivery. Any other user gets the last edition of which the channel notified them; if there is
+        none, the edition before the first one that they missed. For a notice of cancellation every user gets the
+        default.
+
+        At most 2 queries, and 1 more for each edition that is the first one that some user missed.
         """
         numbers = dict.fromkeys(users, default)
         if not earlier or notice.kind == NoticeKind.CANCELLED:
@@ -353,7 +367,8 @@ class Delivery(models.Model):
     # Whole hours from the user's last activity to the moment when the row was written. The lowest rank is sent first.
     rank = models.PositiveIntegerField(default=0, editable=False)
     language = models.CharField(_("language"), max_length=3, blank=True, choices=NOTICE_LANGUAGES)
-    # NoticeText.since: with notice, channel and language it identifies the sealed text that was sent.
+    # The number of the edition with which the sent text compares the new one (NoticeText.since). Together with notice,
+    # channel and language it identifies the sealed text.
     since = models.PositiveIntegerField(_("compared with edition"), null=True, blank=True, editable=False)
     outcome = models.CharField(
         _("outcome"), max_length=8, choices=DeliveryOutcome.choices, default=DeliveryOutcome.WAITING
@@ -418,15 +433,17 @@ class Delivery(models.Model):
         at: datetime | None = None,
         cursor: CursorWrapper | None = None,
     ) -> bool:
-        """Record the final outcome. Returns ``False``, and changes nothing, if the row no longer waits with this lease.
+        """Record the final outcome at that instant (now). Returns ``False``, and changes nothing, if the row no longer
+        waits with this lease. 1 query.
 
-        ``since`` is the ``NoticeText.since`` of the text that was sent. The row keeps its lease until the outcome is
-        counted. A caller that records many outcomes passes its ``cursor``, because opening one takes half as long as
-        the statement. 1 query.
+        ``since`` is the number of the edition with which the sent text compares the new one (``NoticeText.since``);
+        ``None`` if no text was sent. The row keeps its lease until the outcome is counted. ``cursor`` is an open
+        database cursor to use; ``None`` opens one. A caller that records many outcomes passes one, because opening a
+        cursor takes half as long as the statement.
 
         On PostgreSQL the statement does not wait for the disk. Therefore the worker must remember the outcome until
         :meth:`DeliveryQuerySet.count_outcomes`, which does wait, has counted it. If the server crashed in between, the
-        worker records it again.
+        worker records the outcome again.
         """
         return self._update(
             cursor,
@@ -445,10 +462,14 @@ class Delivery(models.Model):
         return self._update(due_at=due_at, reason=_printable(reason), attempts=self.attempts + 1, lease="")
 
     def _update(self, cursor: CursorWrapper | None = None, **columns: str | int | datetime | None) -> bool:
-        """Update the row if it still waits with this lease; return whether it did. 1 query.
+        """Set these columns of the row if it still waits with the lease of this object. Returns whether it did.
+        1 query.
 
-        It is SQL, because it runs once for each message. The ORM takes as long to compile the statement as the database
-        takes to run it.
+        If another worker has claimed the row, or its outcome is recorded, nothing is changed. The attributes of this
+        object are not set. ``cursor`` is an open database cursor to use; ``None`` opens one.
+
+        The statement is written in SQL, because it runs once for each message. The ORM takes as long to compile it as
+        the database takes to run it.
         """
         connection = connections[router.db_for_write(Delivery)]
         if cursor is None:
@@ -484,7 +505,8 @@ def _printable(reason: str) -> str:
 @remembered
 @cache
 def _claim_sql(vendor: str) -> str:
-    """The statement of a claim. It is SQL, because it runs once for every hundred messages.
+    """The statement of :meth:`DeliveryQuerySet.claim`. It is written in SQL, because it runs once for every hundred
+    messages.
 
     It evaluates the inner query once, whatever plan the database makes.
     """
@@ -500,7 +522,9 @@ def _claim_sql(vendor: str) -> str:
 @remembered
 @cache
 def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
-    """The statement that updates these columns of one row. It contains no text from outside."""
+    """The statement that sets these columns of one row, if the row still waits with a lease. It contains no text from
+    outside. Its parameters are the values, the primary key and the lease.
+    """
     assignments = ", ".join(f"{name} = %s" for name in columns)
     # "||" prevents the planner from using any index but the primary key. The index on leases contains a dead row for
     # each message of the batch. With statistics from before the audience was written, the planner could choose

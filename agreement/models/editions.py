@@ -78,8 +78,8 @@ class EditionQuerySet(models.QuerySet["Edition"]):
     def create_draft(self, *, agreement: Agreement, bodies: dict[str, str], by: By = None, **stated: object) -> Edition:
         """Save a new draft with these bodies (language → text), and return it. Its titles are the first lines.
 
-        ``by`` is the author, for the log. ``stated`` are further fields, such as ``summary_kk`` or ``notice_days``.
-        Raises ``ValidationError``.
+        ``by`` is the author, for the audit log. ``stated`` are further fields, such as ``summary_kk`` or
+        ``notice_days``. Raises ``ValidationError`` if a field has a value that it can't have. Nothing is stored then.
         """
         for language, body in bodies.items():
             stated.setdefault(f"body_{language}", body)
@@ -256,8 +256,8 @@ class Edition(models.Model):
         return EditionDates.from_edition(self).state(at or timezone.now(), self.successor_from)
 
     def successor_from(self) -> datetime | None:
-        """When the next binding edition takes (or took) effect; ``None`` if there is none. It costs as much as
-        ``state()``.
+        """When the next binding edition takes (or took) effect; ``None`` if there is none. At most 1 query, 0 after
+        ``with_successors()`` or an earlier call.
         """
         if not hasattr(self, "superseded_at"):
             later = Edition.objects.binding().filter(
@@ -267,11 +267,12 @@ class Edition(models.Model):
         return self.superseded_at
 
     def previous_numbers(self, number: int | None = None) -> tuple[int, int]:
-        """The numbers of two earlier editions: the last one that users know, and the last one; 0 if there is none.
+        """The numbers of two earlier editions: the last one that users know, and the last one; 0 for each that does not
+        exist.
 
-        Both are earlier than the edition with that number (this one), and were not cancelled. Users know the editions
-        that were announced and the imported ones; if there are none, the first edition. Therefore a notice also
-        describes the changes of editions that were published without a notice. 1 query.
+        Both are earlier than the edition ``number`` (``None``: than this edition), and were not cancelled. Users know
+        the editions that were announced and the imported ones; if there are none, the first edition. Therefore a notice
+        also describes the changes of editions that were published without a notice. 1 query.
         """
         earlier = Edition.objects.binding().filter(agreement=self.agreement_id, number__lt=number or self.number or 0)
         announced = models.Exists(Notice.objects.filter(edition=models.OuterRef("pk"), kind=NoticeKind.PUBLISHED))
@@ -318,9 +319,10 @@ class Edition(models.Model):
 
         It takes effect at ``effective_from``, a timezone-aware instant that is not past; without one, at the moment of
         publication. ``by`` is the publisher. ``compared_with`` is the digest of the edition that the draft was compared
-        with (``""``: there was none); if that is no longer the last edition, publication is refused. ``notify=False``
-        creates no notice. ``reason`` is required if the draft takes effect earlier than the edition in force promises;
-        the log and the evidence contain it. The number of queries does not depend on the number of users.
+        with (``""``: there was none); if that is no longer the last edition, publication is refused. ``None`` means
+        that the draft was not compared; this is not checked then. ``notify=False`` creates no notice. ``reason`` is
+        required if the draft takes effect earlier than the edition in force promises; the log and the evidence contain
+        it. The number of queries does not depend on the number of users.
 
         Raises :class:`EditionError` if publication is refused. Nothing is changed then.
         """
@@ -416,7 +418,11 @@ class Edition(models.Model):
         return router.db_for_write(Edition, instance=self)
 
     def _open(self, alias: str) -> tuple[datetime, Edition, Edition | None, Edition | None]:
-        """Lock the agreement, then return the time, the stored draft, the last edition and the last binding edition."""
+        """Lock the agreement, then return four values: the time, the stored draft, the last sealed edition, and the
+        last one that was not cancelled. The last two are ``None`` if there is no such edition.
+
+        Raises :class:`EditionError` if there is no such draft or if it is published.
+        """
         self.agreement.lock(using=alias)
         now = timezone.now()
         editions = Edition.objects.using(alias).filter(agreement=self.agreement_id)
@@ -427,8 +433,9 @@ class Edition(models.Model):
         return now, stored, previous, last
 
     def _binding(self, last: Edition | None, now: datetime) -> Edition | None:
-        """The edition whose promises bind now. ``last`` is the last binding edition, which may still be scheduled. At
-        most 1 query.
+        """The edition in force, whose promises bind now; ``None`` if none is in force. At most 1 query.
+
+        ``last`` is the last sealed edition that was not cancelled. It may still be scheduled.
         """
         if last is None or not last.effective_from or last.effective_from <= now:
             return last
@@ -446,9 +453,12 @@ class Edition(models.Model):
         by: By,
         imported: bool = False,
     ) -> None:
-        """Write the columns that publication determines, and copy the Kazakh texts to the base columns.
+        """Write the columns that publication determines, and copy the Kazakh texts to the base columns. No other
+        columns are written.
 
-        Only the named columns are written. Raises :class:`EditionError` for the texts or the moment of effect.
+        ``previous`` is the last sealed edition, and ``last`` the last one that was not cancelled; ``None`` if there is
+        none. Raises :class:`EditionError` if the texts can't be published or ``effective_from`` is not after that of
+        ``last``.
         """
         self.check_texts()
         publishing.require_after_last(effective_from, last)

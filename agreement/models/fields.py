@@ -126,10 +126,12 @@ ACCOUNTS_PER_STATEMENT = 100
 def PRESERVE_UNDER_PSEUDONYM(  # noqa: N802 - as above
     collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
 ) -> None:
-    """``on_delete`` as ``PRESERVE_EVIDENCE``; in addition the rows get their pseudonyms at this moment.
+    """``on_delete`` of the ledger: the row remains, its link to the user is removed, ``account_deleted_at`` is set, and
+    ``pseudonym`` and ``pseudonym_key`` get the pseudonym of the user (``""`` if the site has no keys).
 
-    There are too many rows to store a pseudonym in each in advance. 2 further updates for each hundred accounts that
-    are deleted together.
+    Rows of evidence have their pseudonyms from the beginning. The ledger has too many rows for that, so its rows get
+    them now. In addition to the updates of ``PRESERVE_EVIDENCE``, 2 updates for every 100 accounts, or fewer, that are
+    deleted together.
     """
     named: set[UserKey] = vars(collector).setdefault(f"agreement_named_{field.model._meta.model_name}", set())
     users = [user.pk for model, rows in collector.data.items() if issubclass(model, get_user_model()) for user in rows]
@@ -151,10 +153,11 @@ PRESERVE_UNDER_PSEUDONYM.lazy_sub_objs = True  # type: ignore[attr-defined]  # A
 def STORE_PSEUDONYMS(  # noqa: N802 - as above
     collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
 ) -> None:
-    """``on_delete`` of a row that must find the other rows of the user after the account is deleted.
+    """``on_delete`` of a row by which other rows of the user must be found after the account is deleted: the row
+    remains, and its link to the user is removed.
 
-    It stores the user's pseudonyms under every key of the site, because those rows may have any of them. 1 query, and
-    1 update for each row.
+    The row stores the user's pseudonyms under every key of the site, because the other rows may have any of them.
+    1 query, and 1 update for each row.
     """
     for row in sub_objs:
         names = [f"{one.key}:{one.digest}" for one in pseudonyms.candidates(getattr(row, field.attname))]

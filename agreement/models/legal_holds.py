@@ -41,12 +41,14 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         held_until: datetime | None = None,
     ) -> LegalHold:
         """Place a hold, and return it. It is on the data of a user, of all users whom an edition bound, of a deleted
-        ``account``, or of the person of an ``application``; see ``identifiers()``.
+        ``account``, or of the person of an ``application``. Exactly one of these must be given; :meth:`identifiers`
+        describes the last two.
 
         ``ground`` says who asked for it and by which letter, and ``by`` is the officer. It lasts from ``held_from``
         (now) until ``held_until``; without the latter, until an officer ends it. The same hold is placed once: a second
-        call returns the row of the first one, and its attribute ``created`` is then false. A call waits for those of
-        other processes. Raises ``ValidationError``.
+        call returns the row of the first one, and its attribute ``created`` is then false. Calls at the same time wait
+        for each other. Raises ``ValidationError`` if nothing is found or a value is missing or wrong. Nothing is stored
+        then.
         """
         row = LegalHold(
             user=user,
@@ -71,7 +73,7 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         return row
 
     def _lock_table(self, alias: str) -> None:
-        """Lock the table: no other transaction places a hold until this one ends. 1 query."""
+        """Lock the table: no other transaction places a hold until the transaction of the caller ends. 1 query."""
         if connections[alias].vendor == "postgresql":
             with connections[alias].cursor() as cursor:
                 cursor.execute(f"LOCK TABLE {self.model._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
@@ -80,10 +82,12 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
 
     def identifiers(self, *, user: SiteUser, edition: Edition | None, account: object, application: str) -> list[str]:
         """The pseudonyms or the keys of withdrawals by which the rows of the person are found, besides the account.
+        Empty for an edition.
 
         Exactly one argument must name something. ``account`` is the primary key of a deleted account. ``application``
-        is the number of an application of a person without an account: its own number, or that of the register. Raises
-        ``ValidationError`` if this is not so, or if nothing is found.
+        is the number of an application of a person without an account: the number that the application itself has, or
+        its number in the register. Raises ``ValidationError`` if not exactly one argument names something, or if
+        nothing is found.
         """
         if [user is None, edition is None, account in (None, ""), not application].count(False) != 1:
             raise ValidationError(
@@ -105,7 +109,9 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         return [f"{one.key}:{one.digest}" for one in pseudonyms.candidates(key)]
 
     def _deleted_account(self, account: object) -> UserKey:
-        """The primary key of a deleted account. Raises ``ValidationError`` if it exists or if it has no rows."""
+        """The primary key of a deleted account. Raises ``ValidationError`` if the account exists or if no row is about
+        it.
+        """
         model = get_user_model()
         key = model._meta.pk.clean(account, None)
         if model._default_manager.filter(pk=key).exists():

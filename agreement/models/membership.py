@@ -52,7 +52,7 @@ def _moments(row: object) -> AcceptanceMoments:
 def overtakes(withdrawal: Withdrawal, acceptance: AcceptanceMoments) -> bool:
     """Did the withdrawal take effect after the acceptance, or was it registered after the acceptance was recorded?
 
-    Both must be of the same user and agreement. If it did not overtake it, the user accepted after the withdrawal. A
+    Both rows must be of the same user and agreement. If the answer is no, the user accepted after the withdrawal. A
     refused withdrawal overtakes nothing.
     """
     return withdrawal.effective_at is not None and (

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 def enqueue_on_commit(*, using: str) -> None:
-    """Call the site's ``ENQUEUE`` after the commit. It may fail without a loss: the ledger contains the work."""
+    """Call the site's ``ENQUEUE`` after the commit. If ``ENQUEUE`` is ``None``, nothing is called. An error in the call
+    loses nothing, because the database contains the work.
+    """
 
     def enqueue() -> None:
         if path := conf.get().ENQUEUE:
@@ -94,7 +96,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
     def announce(self, edition: Edition, *, at: datetime) -> None:
         """Create the notice of an edition that was published at that instant, and its reminder if the site sends any.
-        At most 2 queries, in the transaction that publishes the edition.
+        An edition that takes effect so soon that the reminder would not be due after the notice gets no reminder.
+
+        At most 2 queries. Call it in the transaction that publishes the edition.
         """
         effect, site = edition.effective_from or at, conf.get()
         due_at = notice_due_at(at, effect)
@@ -106,7 +110,8 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
     def announce_cancellation(self, edition: Edition, *, at: datetime) -> None:
         """Create the notice that an edition was cancelled at that instant. It is for users who were notified of the
-        edition, directly or in the letter about a later edition. If neither was announced, nothing is created.
+        edition, directly or in the notice of a later edition. If neither this edition nor a later one was announced,
+        nothing is created. At most 2 queries.
         """
         announcing = self.filter(edition__agreement=edition.agreement_id, edition__number__gte=edition.number)
         if announcing.filter(kind=NoticeKind.PUBLISHED).exists():
@@ -120,7 +125,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         The notices that were due at that instant (now) are included, with these exceptions. If the user model records
         when the account was created (``date_joined``), editions that took effect or were cancelled before are excluded.
         A notice that was paused before it was due is excluded. For a cancelled edition only the notice of its
-        cancellation is included; that too is excluded if the first notice was paused or cancelled before it was due.
+        cancellation is included; that too is excluded if the edition's first notice was paused, or the edition
+        cancelled, before the first notice was due. If the site does not display scheduled editions
+        (``SHOW_SCHEDULED``), editions that are cancelled or have not taken effect are excluded.
         """
         at, never_sent = at or timezone.now(), Q(paused_at__lt=F("due_at"))
         found = self.filter(due_at__lte=at).exclude(~Q(kind=NoticeKind.CANCELLED), edition__cancelled_at__lte=at)
@@ -140,8 +147,8 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.filter(read_at__isnull=True)
 
     def mark_read(self, user: AbstractBaseUser, notices: Iterable[Notice], *, at: datetime | None = None) -> None:
-        """Record that the user read these notices at that instant (now). The first time counts. 1 query, 0 for no
-        notices.
+        """Record that the user read these notices at that instant (now). A notice that they read before keeps its first
+        moment. 1 query, 0 for no notices.
         """
         rows = [NoticeRead(notice=notice, user_id=user.pk, read_at=at or timezone.now()) for notice in notices]
         NoticeRead.objects.using(router.db_for_write(NoticeRead)).bulk_create(rows, ignore_conflicts=True)
@@ -160,7 +167,7 @@ class Notice(models.Model):
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     due_at = models.DateTimeField(_("due"), default=timezone.now)
-    # The key of the last user whose deliveries are written, in the form of its field's serializer.
+    # The primary key, as text, of the last user whose deliveries are written. Users are taken in the order of keys.
     fan_out_cursor = models.CharField(max_length=255, blank=True, editable=False)
     fanned_out_at = models.DateTimeField(_("deliveries written"), null=True, blank=True, editable=False)
     paused_at = models.DateTimeField(_("paused"), null=True, blank=True, editable=False)
@@ -211,8 +218,8 @@ class Notice(models.Model):
         return later.filter(edition__number__gt=self.edition.number).exclude(kind=NoticeKind.CANCELLED)
 
     def base_number(self) -> int:
-        """The number of the edition with which the letter compares the new one: the last earlier edition that users
-        know; 0 if there is none. 1 query.
+        """The number of the edition with which this notice compares its own edition: the last earlier edition that
+        users know; 0 if there is none, and for a notice of cancellation. At most 1 query.
         """
         return self.previous_numbers()[0]
 
@@ -229,12 +236,18 @@ class Notice(models.Model):
         return {key: number or 0 for key, number in rows.values_list("pk", "edition__number")}
 
     def previous_numbers(self) -> tuple[int, int]:
-        """As :meth:`Edition.previous_numbers`; (0, 0) for a cancellation, which compares nothing. 1 query."""
+        """The numbers of two editions before the edition of this notice: the last one that users know, and the last
+        one; 0 for each that does not exist. (0, 0) for a notice of cancellation, which compares nothing. At most
+        1 query.
+
+        :meth:`Edition.previous_numbers` describes which editions users know.
+        """
         return (0, 0) if self.kind == NoticeKind.CANCELLED else self.edition.previous_numbers()
 
     def pause(self, *, by: By = None, at: datetime | None = None) -> bool:
-        """Pause the notice: no deliveries are claimed until it is resumed. Claimed deliveries are still sent. Before
-        ``due_at`` nothing has been sent. Returns ``False`` if it was paused already or nothing is left to send.
+        """Pause the notice at that instant (now): no deliveries are claimed until it is resumed. Claimed deliveries are
+        still sent. Before ``due_at`` nothing has been sent. Returns ``False``, and changes nothing, if the notice was
+        paused already or nothing is left to send.
         """
         self.paused_at, alias = at or timezone.now(), router.db_for_write(Notice)
         with transaction.atomic(using=alias):
@@ -256,8 +269,8 @@ class Notice(models.Model):
         return done
 
     def resend(self, *, by: By = None, at: datetime | None = None) -> int:
-        """Let the failed deliveries be sent again, with no attempts counted. Returns how many there are. Returns 0, and
-        changes nothing, if they would be skipped.
+        """Let the failed deliveries be sent again, due at that instant (now) and with no attempts counted. Returns how
+        many there are. Returns 0, and changes nothing, if the deliveries of this notice are to be skipped.
         """
         if self.skip_reason(at):
             return 0

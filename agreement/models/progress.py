@@ -25,9 +25,10 @@ class ProgressQuerySet(models.QuerySet["Progress"]):
         return {name: sums[f"total_{name}"] for name in names}
 
     def lock(self, *, notice: Notice | int, channel: str) -> Progress:
-        """The row of a notice in a channel, locked until the transaction ends.
+        """The row of a notice in a channel, locked until the transaction ends. The row must exist.
 
-        2 queries. The first one is a write, because SQLite locks only for writes.
+        2 queries. The first one is a write, because SQLite locks only for writes. Call it inside a transaction; outside
+        one the lock ends immediately.
         """
         row = self.filter(notice=notice, channel=channel)
         row.update(waiting=F("waiting"))
@@ -86,7 +87,8 @@ class Progress(models.Model):
     def add(self, counts: Mapping[tuple[str, str], int]) -> None:
         """Add these numbers of deliveries: (outcome, reason) → how many more, or fewer if negative.
 
-        The row must be locked, and the caller saves it.
+        The caller must have read this row by ``Progress.objects.lock()``, and saves it afterwards. Otherwise numbers
+        that another process adds at the same time are lost.
         """
         for (outcome, reason), count in counts.items():
             setattr(self, outcome, getattr(self, outcome) + count)
@@ -104,7 +106,7 @@ class Progress(models.Model):
     def add_batch(self, *, began_at: datetime, at: datetime) -> None:
         """Add the time of a batch, from ``began_at`` to ``at``. Time in which several workers sent batches counts once.
 
-        The row must be locked, and the caller saves it.
+        The caller must have read this row by ``Progress.objects.lock()``, and saves it afterwards.
         """
         self.began_at = self.began_at or at
         self.sending_time += max(timedelta(), at - max(began_at, self.latest_at or began_at))

@@ -29,12 +29,14 @@ class Pseudonym:
 
 
 def primary(user_key: object) -> Pseudonym:
-    """The pseudonym for a new row of the user with that primary key."""
+    """The pseudonym for a new row of the user with that primary key, under the first key of the site."""
     return next(iter(candidates(user_key)), Pseudonym())
 
 
 def candidates(user_key: object) -> list[Pseudonym]:
-    """All pseudonyms that rows of the user with that primary key may have, one for each key of the site."""
+    """All pseudonyms that rows of the user with that primary key may have, one for each key of the site; empty if it
+    has no keys.
+    """
     pk = get_user_model()._meta.pk
     message = f"agreement user {pk.to_python(user_key)}"
     return [Pseudonym(name, _digest(key, message)) for name, key in conf.get().PSEUDONYM_KEYS.items()]

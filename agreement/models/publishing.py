@@ -53,7 +53,9 @@ def require_draft(stored: Edition | None, key: object) -> Edition:
 
 
 def require_clock(now: datetime, previous: Edition | None) -> None:
-    """Refuse if the clock is earlier than the last recorded publication (``clock_behind``)."""
+    """Refuse if ``now`` is earlier than the moment at which the last sealed edition, ``previous``, was recorded
+    (``clock_behind``). Then the clock is wrong.
+    """
     if previous and previous.recorded_at and now < previous.recorded_at:
         raise EditionError(
             _("The clock shows %(now)s, but edition %(number)s was published at %(published_at)s."),
@@ -66,7 +68,8 @@ def require_clock(now: datetime, previous: Edition | None) -> None:
 
 
 def require_current_comparison(compared_with: str | None, last: Edition | None) -> None:
-    """Refuse if the last edition does not have the digest ``compared_with`` (``stale_comparison``).
+    """Refuse if the last edition that was not cancelled, ``last``, does not have the digest ``compared_with``
+    (``stale_comparison``).
 
     ``""`` means that there was no edition. ``None`` means that the draft was not compared; then nothing is refused.
     """
@@ -82,8 +85,8 @@ def require_current_comparison(compared_with: str | None, last: Edition | None) 
 
 
 def require_future(at: datetime | None, now: datetime) -> datetime:
-    """The given moment, or now. Refuse if it is past (``backdated``), has no time zone (``naive_time``) or is
-    ``out_of_range``.
+    """The given moment; ``now`` if it is ``None``. Refuse if the moment is past (``backdated``), has no time zone
+    (``naive_time``), is before 1991 or is more than ``MAX_AHEAD`` after now (both ``out_of_range``).
     """
     at = _moment(at, now)
     if at < now:
@@ -97,8 +100,9 @@ def require_future(at: datetime | None, now: datetime) -> datetime:
 
 
 def require_history(at: datetime, now: datetime, previous: Edition | None) -> datetime:
-    """The given moment of history. Refuse if it is in the future, or if the previous edition is not imported history
-    (both ``not_history``), or as :func:`require_future` does (``naive_time``, ``out_of_range``).
+    """The given moment of history. Refuse if it is in the future, or if ``previous``, the last sealed edition, is not
+    imported history (both ``not_history``). Refuse also if the moment has no time zone (``naive_time``), is before 1991
+    or is more than ``MAX_AHEAD`` after now (both ``out_of_range``).
     """
     if previous and not previous.imported:
         raise EditionError(
@@ -119,7 +123,9 @@ def require_history(at: datetime, now: datetime, previous: Edition | None) -> da
 
 
 def require_notice_period(at: datetime, now: datetime, binding: Edition | None) -> None:
-    """Refuse a moment that is less than ``binding.notice_days`` after now (``short_notice``). ``binding`` binds now."""
+    """Refuse a moment that is less than ``binding.notice_days`` after now (``short_notice``). ``binding`` is the
+    edition in force; if it is ``None``, nothing is refused.
+    """
     if binding and at < (promised := now + timedelta(days=binding.notice_days)):
         raise EditionError(
             _("%(effective_from)s is too early: edition %(number)s promises a notice period until %(promised)s."),
@@ -132,7 +138,9 @@ def require_notice_period(at: datetime, now: datetime, binding: Edition | None) 
 
 
 def require_after_last(at: datetime, last: Edition | None) -> None:
-    """Refuse a moment that is not after that of ``last``, the last edition that binds (``not_after_last``)."""
+    """Refuse a moment that is not after that of ``last``, the last edition that was not cancelled (``not_after_last``).
+    If ``last`` is ``None``, nothing is refused.
+    """
     if last and last.effective_from and at <= last.effective_from:
         raise EditionError(
             _("%(effective_from)s is not later than %(last)s, when edition %(number)s takes effect."),
@@ -182,7 +190,9 @@ def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
 
 
 def _moment(at: datetime | None, now: datetime) -> datetime:
-    """The given moment, or now. Refuse if it has no time zone (``naive_time``) or is ``out_of_range``."""
+    """The given moment; ``now`` if it is ``None``. Refuse if the moment has no time zone (``naive_time``), is before
+    ``MIN_EFFECTIVE_FROM`` or is more than ``MAX_AHEAD`` after now (both ``out_of_range``).
+    """
     if at is None:
         return now
     if timezone.is_naive(at):
@@ -222,8 +232,11 @@ def _refuse(found: tuple[Message, ...]) -> None:
 
 
 def _require_readable(text: str, name: str) -> None:
-    """Refuse NUL, which PostgreSQL can't store, lone surrogates, which UTF-8 can't encode, and, except in a body, other
-    control characters, which programs write in different ways in a manifest.
+    """Refuse a text with a character that can't be stored, or that programs write in different ways (``unreadable``).
+    ``name`` is the name of its field.
+
+    These characters are NUL, which PostgreSQL can't store, lone surrogates, which UTF-8 can't encode, and, except in a
+    body, other control characters. Programs write those in different ways in a manifest.
     """
     short = not name.startswith(("summary", "body"))
     for char in text:
@@ -239,7 +252,7 @@ def _require_readable(text: str, name: str) -> None:
 
 
 def require_second_person(edition: models.Model, by: By, *, using: str) -> None:
-    """Refuse if the publisher ``by`` is the last author of the draft, or is no account (``four_eyes``). 1 query."""
+    """Refuse if the publisher ``by`` is the last author of the draft, or is not an account (``four_eyes``). 1 query."""
     last = AuditEntry.objects.using(using).last_author(edition)
     account = "" if by is None or isinstance(by, str) else str(by.pk or "")
     if account and (last is None or last.account != account):

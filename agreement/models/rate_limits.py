@@ -46,7 +46,8 @@ def parse(written: str) -> RateLimit:
 
 
 def parse_all(written: Iterable[str]) -> tuple[RateLimit, ...]:
-    """These limits, and one more that spreads the fastest of them over small steps, the shortest window first.
+    """These limits, the shortest window first; empty if there are none. If the fastest of them allows more messages
+    than one small step, there is one more limit, which spreads the fastest over such steps.
 
     Raises ``ValueError`` for a text that is not a limit.
     """
@@ -82,8 +83,8 @@ def next_free_at(log: Log, limits: Iterable[RateLimit], now: float) -> float:
 
 
 def trimmed(log: Log, limits: Iterable[RateLimit], now: float) -> list[tuple[float, int]]:
-    """The same log with fewer entries. Entries that are older than every window are dropped; moments close to each
-    other become one, the latest.
+    """The same log with fewer entries. Entries that are older than every window of ``limits`` and than ``LOG_SECONDS``
+    are dropped; moments close to each other become one, the latest.
 
     A moment in the future means that the clock was put back. It counts as now.
     """
@@ -102,8 +103,8 @@ def trimmed(log: Log, limits: Iterable[RateLimit], now: float) -> list[tuple[flo
 
 
 def sending_seconds(count: int, limits: Sequence[RateLimit], speed: float) -> float:
-    """How many seconds it takes to send ``count`` messages, starting with an empty log. ``speed`` is the speed without
-    limits.
+    """How many seconds it takes to send ``count`` messages under the limits, starting with an empty log. ``speed`` is
+    the speed without limits.
     """
     if not (effective := _effective_limits(limits, speed)):
         return count / speed
@@ -113,7 +114,9 @@ def sending_seconds(count: int, limits: Sequence[RateLimit], speed: float) -> fl
 
 
 def sent_after(seconds: float, limits: Sequence[RateLimit], speed: float) -> int:
-    """How many messages are sent after that many seconds: the inverse of :func:`sending_seconds`."""
+    """How many messages are sent after that many seconds, starting with an empty log: the inverse of
+    :func:`sending_seconds`. ``speed`` is the speed without limits.
+    """
     if seconds <= 0:
         return 0
     if not (effective := _effective_limits(limits, speed)):

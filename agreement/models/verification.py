@@ -15,11 +15,12 @@ from agreement.seal.manifest import sha256
 
 
 def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | Agreement, str]]:
-    """Recompute the digests and chains of the agreements of these editions (of all editions), and yield each fault.
+    """Recompute the digests and chains of the agreements of these editions (``None``: of all editions), and yield each
+    fault.
 
     A fault is a pair: the edition, and a sentence in the active language. An agreement that has lost all its editions
     is always checked, because no queryset of editions contains it; its fault has the agreement in place of an edition.
-    Editions are read in chunks of 50, however many there are. 1 query, and 2 for each agreement.
+    Editions are read in chunks of 50, however many there are. 1 query, and 2 more for each agreement.
     """
     editions = Edition.objects.all() if editions is None else editions
     published = Edition.objects.published().filter(agreement=OuterRef("pk"))

@@ -42,10 +42,12 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
         return self.filter(given_at__lte=at).exclude(withdrawn_at__lte=at)
 
     def give(self, *, user: SiteUser, purpose: str, language: str, text: str, at: datetime | None = None) -> Consent:
-        """Record that this user consented to the collection and use of personal data for that purpose, in these words.
+        """Record that this user consented, at that instant (now), to the collection and use of personal data for that
+        purpose, and return the row. ``text`` contains the words that were displayed, and ``language`` is their
+        language.
 
-        If they gave this consent before and did not withdraw it, the row of that consent is returned. 1 query, 2 for a
-        new consent.
+        If the user gave this consent in the same words before and did not withdraw it, the row of that consent is
+        returned. 1 query, and 1 insert for a new consent.
         """
         pseudonym = pseudonyms.primary(user.pk)
         consent, _created = self.get_or_create(
@@ -110,8 +112,8 @@ class Consent(Personal):
 
 @deconstructible
 class ScanStorage(FileSystemStorage):
-    """Stores scans in the folder ``PRIVATE_ROOT``. They have no address, and only the account of the server can read
-    them.
+    """Stores scans in the folder ``PRIVATE_ROOT``. They have no address. Only the operating system account of the
+    server process can read them.
     """
 
     def __init__(self) -> None:
@@ -184,10 +186,12 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
     ) -> Withdrawal:
         """Register an application to withdraw consent, with the next number of the year, and return the row.
 
-        It is about a user, or about an ``applicant`` without an account. It takes effect at ``effective_at`` (now). A
-        refused application does not take effect, and must have a ``ground``. The consents of the user are withdrawn
-        unless the application is refused. The reply to the user is mailed later, by ``deliver_notices``. ``by`` is the
-        name of the officer, or ``""`` if the user filed the application on the site.
+        It is about a user, or about an ``applicant`` without an account. It was received on the day ``received_on``,
+        and takes effect at ``effective_at`` (now). A refused application does not take effect, and must have a
+        ``ground``. ``may_accept_again``: may the user accept again without an officer? ``language`` is that of the
+        reply. The consents of the user are withdrawn unless the application is refused. The reply to the user is mailed
+        later, by ``deliver_notices``. ``by`` is the name of the officer, or ``""`` if the user filed the application on
+        the site.
 
         Raises ``ValidationError`` if a value is missing or wrong. Nothing is changed then.
         """
@@ -230,7 +234,7 @@ class _AcceptedEdition(NamedTuple):
 
 def _bound_by(user_key: UserKey, agreement: Agreement, alias: str, at: datetime) -> Edition | None:
     """The edition that binds that user at that instant; else the last one that bound them; else the first edition that
-    they accepted; else ``None``. 3 queries.
+    they accepted; ``None`` if they accepted none. 3 queries.
     """
     sealed = Edition.objects.using(alias).published().filter(agreement=agreement).order_by("number")
     columns = ("pk", "acceptances__at", "acceptances__recorded_at", "acceptances__round")
@@ -336,7 +340,8 @@ class Withdrawal(Personal):
 
     def complete(self, *, using: str) -> None:
         """Set the columns that the register determines: the number, the moments, the pseudonym, and the edition that
-        bound the user. The caller must have locked the agreement, and saves the row. At most 4 queries.
+        bound the user. The caller must have locked the agreement, so that no other withdrawal gets the same number, and
+        saves the row afterwards. At most 4 queries.
         """
         now = timezone.now()
         self.year = now.astimezone(ZoneInfo(self.agreement.time_zone)).year

@@ -62,7 +62,9 @@ def rfc3339(at: datetime) -> str:
 
 
 def notice_digest(subject: str, text: str, html: str) -> str:
-    """The digest of a notice: the SHA-256 of the JSON list of its three parts, in the form of a manifest."""
+    """The digest of the text of a notice: the SHA-256 of the JSON list of these three parts, in UTF-8, without white
+    space and with only the escapes that JSON demands.
+    """
     return sha256(json.dumps([subject, text, html], ensure_ascii=False, separators=(",", ":")))
 
 
@@ -83,7 +85,8 @@ def edition_manifest(
 ) -> bytes:
     """The canonical bytes whose SHA-256 is the edition's digest.
 
-    ``previous`` is the digest of the previous edition, ``""`` for edition 1. ``texts`` are by language.
+    ``previous`` is the digest of the previous edition, ``""`` for edition 1. ``prevailing_language`` is ``""`` if none
+    is stated. ``texts`` maps each language to its texts.
     """
     content = {
         "format": FORMAT,

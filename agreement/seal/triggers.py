@@ -34,9 +34,9 @@ GetModel = Callable[[str, str], type[models.Model]]
 class Seal:
     """What is sealed in one table.
 
-    ``sealed`` is the condition of a sealed row, in SQL that both databases understand. A sealed row can't be deleted.
-    Only its ``mutable`` columns can change; if ``frozen`` is not empty, all columns but the ``frozen`` ones. A change
-    for which the condition ``forbidden`` is true is refused too.
+    ``model`` is the name of the model in lower case. ``sealed`` is the condition of a sealed row, in SQL that both
+    databases understand. A sealed row can't be deleted. Only its ``mutable`` columns can change; if ``frozen`` is not
+    empty, all columns but the ``frozen`` ones. A change for which the condition ``forbidden`` is true is refused too.
 
     ``keys`` are the unique keys by which SQLite's ``REPLACE`` would delete a sealed row. Each has a further condition
     on the two rows, ``stored`` and ``NEW``; ``""`` is none. A test compares the keys with the model's constraints.
@@ -51,11 +51,13 @@ class Seal:
 
     @property
     def name(self) -> str:
-        """The beginning of the names of its triggers."""
+        """The beginning of the names of the triggers of this table."""
         return f"agreement_seal_{self.model}"
 
     def where(self, row: str) -> str:
-        """The condition that the row with that name, such as ``OLD``, is sealed."""
+        """The condition, in SQL, that a row is sealed. ``row`` is the name of the row in the statement, such as
+        ``OLD``.
+        """
         return self.sealed.format(row=row)
 
 
@@ -168,7 +170,10 @@ SEALS = (
 
 
 def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
-    """Create all triggers, and replace those that exist. ``get_model(app_label, name)`` returns the sealed models."""
+    """Create all triggers, and replace those that exist. Nothing is created for a table that does not exist.
+
+    ``get_model(app_label, name)`` returns a model, as ``apps.get_model`` does.
+    """
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for seal, model in _present(connection, get_model):
             for sql in (*_drop(connection.vendor, seal, model), *_create(connection.vendor, seal, model)):
@@ -204,7 +209,10 @@ def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[Non
 
 
 def missing(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
-    """The names of triggers that are absent, disabled or not as :func:`install` writes them (2 queries)."""
+    """The names of triggers that are absent, disabled or not as :func:`install` writes them (2 queries).
+
+    Empty on a database that is not in ``VENDORS``, because it has no triggers.
+    """
     if connection.vendor not in VENDORS:
         return []
     installed = _installed(connection)
@@ -215,7 +223,9 @@ def missing(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
 
 
 def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
-    """Could the current database role drop the triggers? On SQLite everyone who may write the file can (1 query)."""
+    """Could the current database role drop the triggers? 1 query on PostgreSQL. On SQLite always true, because everyone
+    who may write the file can drop them.
+    """
     if connection.vendor != "postgresql":
         return True
     table = get_model("agreement", "edition")._meta.db_table
@@ -230,7 +240,9 @@ def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
 
 
 def any_installed(connection: BaseDatabaseWrapper) -> bool:
-    """Is any trigger of the seal installed, whether it is correct or not (1 query)?"""
+    """Is any trigger of the seal installed, whether it is correct or not? 1 query. Always false on a database that is
+    not in ``VENDORS``.
+    """
     return connection.vendor in VENDORS and bool(_installed(connection))
 
 
@@ -296,7 +308,11 @@ def _events(seal: Seal) -> dict[str, tuple[str, str, int]]:
 
 
 def _wanted(vendor: str, seal: Seal, model: type[models.Model]) -> dict[str, str]:
-    """Trigger name → what :func:`_installed` finds in the database if the trigger is correct."""
+    """Trigger name → what :func:`_installed` finds in the database if the trigger is correct.
+
+    This is the statement that creates the trigger on SQLite. On PostgreSQL it is one text of the table, the type of the
+    trigger, the ``search_path`` and the body of the function.
+    """
     table = model._meta.db_table
     if vendor == "sqlite":
         # Sorted, because the model of a migration may have its columns in another order.

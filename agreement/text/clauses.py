@@ -93,9 +93,9 @@ class Clause:
     text: str
     """The words without the number and without Markdown, one line for each paragraph."""
     label: str = ""
-    """The number as it is printed: ``1.1.``, ``2)``, ``ә)``."""
+    """The number as it is printed: ``1.1.``, ``2)``, ``ә)``; of a note its first word, such as ``Примечание.``."""
     parent: str = ""
-    """The number of the unit that contains this one."""
+    """The number of the unit that contains this one; ``""`` if none does."""
     line: int = 1
     """The line of the body at which the unit begins, from 1."""
     start: int = 0
@@ -116,7 +116,7 @@ class Document:
     units: tuple[Clause, ...]
     """All units in order: ``"".join(unit.source for unit in units)`` is the body."""
     parts: tuple[str, ...]
-    """The HTML of each unit. Each part is complete, so that a page may insert something between two parts."""
+    """The HTML of each unit. No element continues in the next part, so a page may insert something between parts."""
 
     @cached_property
     def html(self) -> str:
@@ -185,7 +185,10 @@ def parse(body: str) -> Document:
 
 
 def _parts(page: str, count: int) -> tuple[str, ...]:
-    """The HTML of each unit. ``_Units`` marked where each begins: between two blocks, never inside one."""
+    """The HTML of each unit. ``page`` is the HTML of all units, and ``count`` is their number.
+
+    ``_Units`` marked in the page where each unit begins: between two blocks, never inside one.
+    """
     parts = [""] * count
     _, *others = _CUT.split(page)
     for place, part in zip(others[::2], others[1::2], strict=True):
@@ -270,7 +273,9 @@ def _labels(clauses: tuple[Clause, ...]) -> dict[tuple[str, str], str]:
 
 
 def _apart(lines: list[str], number: int) -> bool:
-    """Does a list or a table begin at this line, directly under a paragraph? Markdown needs an empty line between."""
+    """Does a list or a table begin at ``lines[number]``, directly under a paragraph? Markdown needs an empty line
+    between them.
+    """
     line, before = lines[number], lines[number - 1].rstrip() if number else ""
     if not before or line[:4].isspace():
         return False

@@ -4,7 +4,7 @@ Django has no Kazakh formats: it prints "Наурыз 1, 2026, 9 Т.Ж.". A Kaza
 month in other cases than the nominative. Therefore the names and their cases are here.
 
 In all functions ``name`` is the name of a time zone, such as ``Asia/Almaty``, and ``language`` is ``kk``, ``ru`` or
-another code, which gives English.
+another code, which gives English (in :func:`format_number` only ``en`` does).
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ _KAZAKHSTAN = frozenset(
 
 
 def offset(at: datetime) -> str:
-    """The offset of the instant in its own zone: ``UTC+5``, ``UTC+5:30``, ``UTC``. Raises ``ValueError`` if it has no
-    zone.
+    """The offset of the instant in its own zone: ``UTC+5``, ``UTC+5:30``, ``UTC``. Raises ``ValueError`` for an instant
+    without a zone.
     """
     delta = at.utcoffset()
     if delta is None:
@@ -124,7 +124,8 @@ def zone(at: datetime, language: str, name: str) -> str:
 def day(at: datetime, language: str, name: str, case: Case = "nominative") -> str:
     """The date in the zone ``name``: «2026 жылғы 1 наурыз», «1 марта 2026 г.», "1 March 2026".
 
-    ``case`` is the case of the Kazakh month; Russian and English dates do not depend on it.
+    ``case`` is the case of the Kazakh month: ``"from"`` gives «2026 жылғы 1 наурыздан». Russian and English dates do
+    not depend on it.
     """
     local = at.astimezone(ZoneInfo(name))
     if language == "kk":
@@ -141,11 +142,16 @@ def clock(at: datetime, name: str) -> str:
 
 
 def instant(at: datetime, language: str, name: str, case: Case = "nominative") -> str:
-    """The date, time and zone: «2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты, UTC+5)». ``case`` as in ``day()``."""
+    """The date, time and zone: «2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты, UTC+5)».
+
+    ``case`` is the case of the Kazakh month; Russian and English do not depend on it.
+    """
     hour = "сағат " if language == "kk" else ""
     return f"{day(at, language, name, case)}, {hour}{clock(at, name)} ({zone(at, language, name)})"
 
 
 def format_number(count: int, language: str) -> str:
-    """The number with separated thousands: «1 000 000», "1,000,000". Django does not separate them in Kazakh."""
+    """The number with separated thousands: "1,000,000" for ``en``, «1 000 000» with no-break spaces for any other
+    language. Django does not separate them in Kazakh.
+    """
     return f"{count:,}".replace(",", "," if language == "en" else "\N{NO-BREAK SPACE}")

@@ -173,7 +173,7 @@ class _Numbered(OListProcessor):
 
 
 class _Bulleted(_Numbered, UListProcessor):
-    """The same for a list that begins with a bullet."""
+    """Stores the number or bullet of each item, as ``_Numbered`` does, in a list that begins with a bullet."""
 
 
 def print_numbers(root: ET.Element) -> None:

@@ -45,7 +45,7 @@ _ITEM_REFERS = re.compile(r"(?:\bподпункт\w*|\w(?:тың|тің|ның|�
 _CONTINUES = re.compile(r"(?:[,–—-]|\b(?:и|или|либо|және|мен|немесе))\s*$", re.IGNORECASE)
 _ENDED = re.compile(r"(?:[.;:!?…][»”\")*_]*|\|)\s*$")
 _ABBREVIATED = re.compile(r"(?<!\w)(?:гг?|ж|ст|гл|ч|см|стр|им|др|пр|тг|тыс|млн|млрд|руб|коп|мың)\.\s*$", re.IGNORECASE)
-#: Before such a word, a number without a final dot is a quantity. It begins no unit.
+#: Before such a unit of measurement, a number without a final dot is a quantity. It begins no unit of the text.
 _UNIT = re.compile(
     r"(?:[%°€$₸₽]|(?:МРП|АЕК|МЗП|тыс|мың|млн|млрд|тенге|теңге|тг|руб|раз|есе|пайыз|процент|[КМГТ]?[бБ]|[KMGT]i?B|кг|к?м|га"
     r"|час|сағат|мин|день|дня|дней|күн|год|лет|жыл)(?!\w)|(?:тенге|теңге|процент|пайыз|раз|минут|час|рубл)\w{0,4}(?!\w))"
@@ -56,8 +56,9 @@ _UNIT = re.compile(
 class Start:
     """A unit that begins at ``line``, counted from 0.
 
-    ``rest`` is the line without its number, ``tag`` the HTML element of the unit, and ``words`` its lines of text. The
-    other fields are those of ``clauses.Clause``.
+    ``number`` is ``""`` if the unit has none. ``label`` is the number as it is printed, and ``parent`` the number of
+    the unit that contains this one. ``rest`` is the line without its number, ``tag`` the HTML element of the unit, and
+    ``words`` its lines of text.
     """
 
     line: int
@@ -96,7 +97,7 @@ class _Reading:
         self.counts: dict[str, int] = {}
 
     def line(self, index: int, line: str) -> Start | None:
-        """The unit that begins at this line; ``None`` if none does."""
+        """The unit that begins at this line; ``None`` if none does. Call it once for each line, in order."""
         bare, current = line.strip(), self.current
         if not bare:
             self.blank = True
@@ -152,11 +153,15 @@ class _Reading:
             start.parent = self.sub or here
 
     def _here(self) -> str:
-        """The number of the clause, section or appendix that is being read."""
+        """The number of the clause, section or appendix that is being read; ``""`` before the first one."""
         local = self.clause or self.section
         return self.scope + local if local else self.scope.rstrip(".") or self.appendix
 
     def _begin(self, index: int, bare: str, *, separate: bool) -> Start | None:
+        """The unit that begins at this line, before ``_number`` completes its number; ``None`` if none begins.
+
+        ``separate``: is the line the first one, or does it follow an empty line, a title or a heading?
+        """
         lines, first = self.lines, bare[0]
         start: Start | None = None
         if "осымша" in bare or "ОСЫМША" in bare or bare.lstrip("#*_ ")[:10].lower() == "приложение":
@@ -220,7 +225,11 @@ class _Reading:
         return Start(index, kind, number, number + dot, rest=rest, tag="h3" if heads else "p")
 
     def _opens(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
-        """Does the number begin a section? Otherwise it may be an item of a Markdown list or part of a sentence."""
+        """Does the number begin a section? Otherwise it may be an item of a Markdown list or part of a sentence.
+
+        ``dot`` is the dot after the number or ``""``, and ``rest`` the text after it. ``previous`` is the end of the
+        line before, ``""`` if that line does not belong to the same paragraph.
+        """
         next_in_order = int(number) == int(self.section or 0) + 1
         if not rest or (_CONTINUES.search(previous) and not next_in_order):
             return False
@@ -238,7 +247,9 @@ class _Reading:
         return self.ahead.opens(number, index) or self._stands_alone(index, number, rest, previous)
 
     def _lists(self, index: int, number: str) -> bool:
-        """Is the line an item of a list in a clause: the first one after a colon, or the one under the item before?"""
+        """Is the line an item of a list in a clause: the first item after a colon, or an item directly under the one
+        before it?
+        """
         if number == "1":
             before = next((line for line in reversed(self.lines[max(0, index - 3) : index]) if line.strip()), "")
             return bool(self.clause) and before.rstrip().endswith(":")
@@ -246,7 +257,7 @@ class _Reading:
         return listed and index > 0 and self.lines[index - 1].strip().startswith(f"{int(number) - 1}. ")
 
     def _stands_alone(self, index: int, number: str, rest: str, previous: str) -> bool:
-        """Is it a section without clauses that follows sections with clauses, such as «7. Реквизиты сторон»?"""
+        """Is the line a section without clauses that follows sections with clauses, such as «7. Реквизиты сторон»?"""
         if self.in_list or not self.section or not self.has_clauses or len(rest) > 100 or rest[-1] in ",;:":
             return False
         return (not previous or _ENDED.search(previous) is not None) and not self.ahead.stands_again(number, index)
@@ -255,7 +266,11 @@ class _Reading:
         return next((line.strip() for line in self.lines[index + 1 : index + 4] if line.strip()), "")
 
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
-        """Does the number begin a clause? Otherwise it belongs to a sentence that was wrapped before it."""
+        """Does the number begin a clause? Otherwise it belongs to a sentence that was wrapped before it.
+
+        ``dot`` is the dot after the number or ``""``, and ``rest`` the text after it. ``previous`` is the end of the
+        line before, ``""`` if that line does not belong to the same paragraph.
+        """
         head = number.partition(".")[0]
         follows = self._follows(number)
         if not dot and not follows:  # "2.5 МРП", "10.12.24 г.", "10.30 начало", "8.727.250 00 00" begin no clause.
@@ -273,7 +288,7 @@ class _Reading:
         return head == here and rest[0].isupper() and not _CONTINUES.search(previous)
 
     def _follows(self, number: str) -> bool:
-        """Is it the next number after the last clause, at any depth: after 1.1, is it 1.1.1, 1.2 or 2.1?"""
+        """Is this the next number after that of the last clause, at any depth: after 1.1, is it 1.1.1, 1.2 or 2.1?"""
         if not self.clause:
             return number == f"{self.section or number.partition('.')[0]}.1"
         parts = [int(part) for part in self.clause.split(".")]
@@ -288,7 +303,9 @@ class _Reading:
 
 
 class _Ahead:
-    """The lines that begin with each number. It is made only if a line alone does not decide what it is."""
+    """The indexes of the lines that begin with each number. They are collected only if a line alone does not show
+    whether it begins a unit.
+    """
 
     _NUMBER = re.compile(rf"{_BLANK}*+#{{0,6}} *+[*_]*+([1-9]\d{{0,2}}(?:\.[1-9]\d{{0,2}}){{0,2}})(?=[.\s*_])")
 
@@ -304,21 +321,25 @@ class _Ahead:
             previous = line
 
     def stands(self, number: str, index: int) -> bool:
-        """Does the number begin a later line after a finished sentence or an empty line?"""
+        """Does the number begin a line after ``index`` that follows a finished sentence or an empty line?"""
         return self._last.get(number, -1) > index
 
     def opens(self, number: str, index: int) -> bool:
-        """Does the first clause of this section follow, before the number of the section is repeated?"""
+        """Does the first clause of the section with this number follow after ``index``, before this number occurs again
+        as the beginning of a line?
+        """
         first, again = self._after(f"{number}.1", index), self._after(number, index)
         return first is not None and (again is None or first < again)
 
     def comes_again(self, number: str, index: int) -> bool:
-        """Is the number of this section repeated before its first clause? Then this is a table of contents."""
+        """Is this number of a section repeated after ``index``, before its first clause? Then the line at ``index`` is
+        in a table of contents.
+        """
         first, again = self._after(f"{number}.1", index), self._after(number, index)
         return first is not None and again is not None and again < first
 
     def stands_again(self, number: str, index: int) -> bool:
-        """Does a later line begin with this number?"""
+        """Does a line after ``index`` begin with this number?"""
         return self._after(number, index) is not None
 
     def _after(self, number: str, index: int) -> int | None:

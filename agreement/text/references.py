@@ -78,12 +78,14 @@ class Reference:
     item: str = ""
     """The label of the item, ``2)`` or ``б)``; ``""`` for the clause itself."""
     outer: bool = False
-    """Does it name the agreement? Then it never means a clause of the appendix that contains it."""
+    """Does the reference name the agreement (``пункт 3.1 Соглашения``)? Then it never means a clause of the appendix
+    that contains the text."""
 
     def target(self, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> str:
         """The number of the clause that a reference in the clause ``here`` leads to; ``""`` if there is none.
 
-        ``numbers`` and ``labels`` are those of the ``Document``.
+        ``numbers`` are all numbers of the document. ``labels`` maps the number of a clause and the label of an item in
+        it to the number of the item.
         """
         clauses = [self.number or here.partition("-")[0]]
         if self.number and here.startswith("a") and not self.outer:
@@ -132,7 +134,11 @@ def find(text: str) -> Iterator[Reference]:
 
 
 def _named(text: str, before: str, start: int, end: int) -> tuple[int, bool]:
-    """The end of the word that makes the number a reference (0 if there is none), and whether it means a section."""
+    """The end of the reference, with the Kazakh word after its number, and whether it means a section. The end is 0 if
+    no word makes the number a reference.
+
+    ``start`` and ``end`` are the place of the number in the text, and ``before`` is the text directly before it.
+    """
     if ru := _RU.search(before):
         return (0, False) if _RU_ELSEWHERE.match(text, end) else (end, bool(ru["section"]))
     if kk := _KK.match(text, end):
@@ -171,7 +177,11 @@ def _is_agreements(before: str) -> bool:
 
 
 def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> None:
-    """Turn the references in a block of the clause ``here`` into links. References to no clause remain text."""
+    """Turn the references in a block of the clause ``here`` into links. References to no clause remain text.
+
+    ``numbers`` are all numbers of the document. ``labels`` maps the number of a clause and the label of an item in it
+    to the number of the item.
+    """
     for element in list(block.iter()):
         if element.tag in {"a", "code", "pre"}:
             continue

@@ -27,9 +27,9 @@ def normalise(text: str) -> str:
 
 
 def decode(content: bytes, name: str) -> str:
-    """The normalised text of a file. ``name`` is its name in messages.
+    """The normalised text of a file. ``name`` is the name of the file in messages.
 
-    Raises :class:`SourceError` for a file that is too large, is not UTF-8, contains NUL or is empty.
+    Raises :class:`SourceError` for a file that is larger than ``MAX_BYTES``, is not UTF-8, contains NUL or is empty.
     """
     if len(content) > MAX_BYTES:
         sentence = f"{name!r} is {len(content):,} bytes long; at most {MAX_BYTES:,} are allowed."

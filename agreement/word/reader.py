@@ -47,7 +47,12 @@ _RUSSIAN = "абвгдежзиклмнопрстуфхцчшщэюя"
 
 @dataclass(slots=True)
 class Manuscript:
-    """The content of a Word file: two texts, equal if no change was tracked, and what is in neither text."""
+    """The content of a Word file: two texts, and what is in neither text.
+
+    ``accepted`` is the text with all tracked changes accepted, and ``rejected`` the text with all of them rejected.
+    They are equal if no change was tracked. Each integer is a count: of insertions, deletions, pictures, hidden
+    passages.
+    """
 
     accepted: str = ""
     rejected: str = ""
@@ -80,9 +85,11 @@ def installed() -> bool:
 
 
 def read_manuscript(content: bytes, name: str) -> Manuscript:
-    """The content of a Word file. ``name`` is its name in messages.
+    """The content of the Word file with these bytes. ``name`` is the name of the file in messages.
 
-    Raises ``source.SourceError``, in the active language, for a file that is dangerous, damaged or without words.
+    Raises ``source.SourceError`` if the file is too large or damaged, contains macros, an XML document type or a link
+    to a part elsewhere, or has no words. Its sentence and hint are in the active language. Raises ``ImportError`` if
+    the extra ``docx`` is not installed.
     """
     _require_harmless(content, name)
     import docx
@@ -152,7 +159,9 @@ def _require_harmless(content: bytes, name: str) -> None:
 
 
 def _require_inside(xml: bytes, name: str) -> None:
-    """Raise ``source.SourceError`` if a part is elsewhere, because it would be fetched. Hyperlinks are allowed."""
+    """Raise ``source.SourceError`` if a relation in ``xml``, the text of a ``.rels`` part, leads out of the file. A
+    program that opens the file would fetch its target. Hyperlinks are allowed.
+    """
     from docx.oxml import parse_xml
 
     try:
@@ -168,7 +177,10 @@ def _require_inside(xml: bytes, name: str) -> None:
 
 
 class _Reader:
-    """Reads the body once, with all tracked changes accepted or all of them rejected."""
+    """Reads the body once, with all tracked changes accepted or all of them rejected.
+
+    What is in neither text is stored in ``found``.
+    """
 
     def __init__(self, document: Any, found: Manuscript, *, accept: bool) -> None:
         self.body = document.element.body
@@ -220,7 +232,9 @@ class _Reader:
         return element.tag in ({f"{W}del", f"{W}moveFrom"} if self.accept else {f"{W}ins", f"{W}moveTo"})
 
     def _continues(self, paragraph: Any) -> bool:
-        """Does the paragraph continue in the next one, because its end is an excluded change?"""
+        """Does the paragraph continue in the next one, because the mark of its end belongs to a change that is left
+        out?
+        """
         marks = paragraph.findall(f"{W}pPr/{W}rPr/{W}ins") + paragraph.findall(f"{W}pPr/{W}rPr/{W}del")
         for mark in marks:
             self._count(mark)
@@ -372,7 +386,9 @@ class _Numbering:
         return list(found.findall(f"{W}lvl"))
 
     def label(self, paragraph: Any) -> str:
-        """The label that Word displays before this paragraph; ``""`` if none. Call it once for each, in their order."""
+        """The label that Word displays before this paragraph; ``""`` if none. It counts the paragraph: call it once for
+        each paragraph, in the order of the file.
+        """
         key, depth = self._place(paragraph)
         level = self.levels.get(key, {}).get(depth)
         if level is None:

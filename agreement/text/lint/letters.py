@@ -130,8 +130,9 @@ def _unpaired(text: str) -> list[str]:
 def first_matches(
     document: Document, body: str, pattern: re.Pattern[str], counts: Callable[[str], object] | None = None
 ) -> Iterator[tuple[Clause | None, int, re.Match[str]]]:
-    """Yield the first match on each line, with its unit and line number. Matches for which ``counts`` is false are
-    ignored.
+    """Yield the first match on each line, with its unit and line number. The unit is ``None`` if the text has no units.
+
+    ``counts`` is called with the text of a match. A match for which it returns a false value is ignored.
     """
     seen = 0
     starts = [unit.start for unit in document.units]
@@ -153,7 +154,9 @@ def _is_decomposed(word: str) -> bool:
 
 
 def _foreign_letters(word: str) -> str:
-    """The letters of the other script in a word, if all of them look like letters of its own script; else ``""``.
+    """The letters of one script in a word of two scripts, with their code points, if each of them looks like a letter
+    of the other script; else ``""``. If this is true for both scripts, they are the letters of the script with fewer
+    letters.
 
     Also ``""`` for a Latin abbreviation with a Cyrillic ending (``HTTPSті``).
     """

@@ -31,9 +31,9 @@ class Message:
     language: str
     """The language of the text, ``kk`` or ``ru``; ``""`` if the message is about both texts."""
     clause: str
-    """The number of the unit; ``""`` outside the numbered units."""
+    """The number of the unit, or of the unit that contains it; ``""`` if there is none."""
     line: int
-    """The line of the body, from 1; 0 if there is no text."""
+    """The line of the body, from 1; 0 if the message is about no particular line."""
     words: Mapping[str, tuple[str, str]] = field(hash=False)
     """Language → (sentence, hint)."""
 
@@ -345,9 +345,10 @@ MESSAGES: dict[str, MessageText] = {
 
 
 def make_message(id: str, language: str = "", unit: Clause | None = None, line: int = 0, **values: Any) -> Message:  # noqa: A002
-    """The message with that id, in all languages. Its place is that of the unit, or ``line`` if it is not 0.
+    """The message with that id, in all languages. ``language`` is that of the text; ``""`` if it is about both texts.
 
-    ``values`` replace the ``{…}`` of its sentences. The value ``clause`` replaces the number of the unit.
+    The message has the number and the line of ``unit``. A ``line`` other than 0 replaces the line. ``values`` replace
+    the ``{…}`` of the sentences. The value ``clause`` replaces the number of the unit.
     """
     text = MESSAGES[id]
     values.update({f"in_{code}": names.get(language, language) for code, names in LANGUAGE_NAMES.items()})

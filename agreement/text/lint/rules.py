@@ -55,9 +55,9 @@ def lint(
 ) -> tuple[Message, ...]:
     """The messages about an edition, errors first, then by language and line.
 
-    All texts are by language. ``previous`` are the bodies of the previous edition. Titles, summaries or previous bodies
-    that are ``None`` are not checked. ``rules`` are the site's own rules. ``silenced`` are ids of warnings; errors
-    can't be silenced.
+    The keys of the mappings are the codes of the languages. ``previous`` are the bodies of the previous edition.
+    Titles, summaries or previous bodies that are ``None`` are not checked. ``rules`` are the site's own rules.
+    ``silenced`` are ids of warnings; errors can't be silenced.
     """
     texts = Texts(bodies, titles, summaries, previous)
     found = [message for rule in (*ERRORS, *WARNINGS, *rules) for message in rule(texts)]
@@ -68,7 +68,9 @@ def lint(
 
 
 def errors(bodies: Mapping[str, str], *, titles: Mapping[str, str] | None = None) -> tuple[Message, ...]:
-    """The errors in the texts of an edition, which forbid publication. The site's own rules are not called."""
+    """The errors in the texts of an edition, which forbid publication. Titles that are ``None`` are not checked. The
+    site's own rules are not called.
+    """
     texts = Texts(bodies, titles)
     return tuple(message for rule in ERRORS for message in rule(texts))
 
@@ -101,7 +103,9 @@ def duplicate_numbers(texts: Texts) -> Iterator[Message]:
 
 
 def parallel_numbers(texts: Texts) -> Iterator[Message]:
-    """L004–L006: the numbers differ between the languages: one is missing, or their count or order differs."""
+    """L004–L006: the numbers differ between the languages. A number is in one language only (L004), or all are in both
+    languages, but their count (L005) or order (L006) differs.
+    """
     if len(texts.bodies) < 2 or not all(body.strip() for body in texts.bodies.values()):
         return
     (one, here), (two, there) = texts.documents.items()
@@ -221,7 +225,7 @@ def _position(unit: Clause) -> tuple[str, int, str]:
 
 
 def _section_number(number: str) -> str:
-    """The number of the section that contains a number."""
+    """The number of the section that contains a number: ``1`` for ``1.2-3``, ``a1.2`` for ``a1.2.3``."""
     parts = number.partition("-")[0].split(".")
     return ".".join(parts[: 2 if number.startswith("a") else 1])
 

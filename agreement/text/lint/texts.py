@@ -21,7 +21,7 @@ class Texts:
     summaries: Mapping[str, str] | None = None
     """``None``: the summaries are unknown and are not checked."""
     previous: Mapping[str, str] | None = None
-    """The bodies of the previous edition."""
+    """The bodies of the previous edition; ``None`` if there is none."""
 
     @cached_property
     def documents(self) -> dict[str, Document]:
@@ -35,7 +35,9 @@ class Texts:
 
     @cached_property
     def pairs(self) -> dict[str, list[tuple[Clause, Clause]]]:
-        """The pairs of units, previous and new, that are the same clause, by language."""
+        """The pairs of units, previous and new, that are the same clause, by language; empty if there is no previous
+        edition.
+        """
         found = {}
         for language, new in self.documents.items():
             if old := self.previous_documents.get(language):

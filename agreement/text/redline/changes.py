@@ -36,7 +36,10 @@ Correction = tuple[str | None, str | None]
 
 @dataclass(frozen=True)
 class Change:
-    """One unit of the old edition, of the new one or of both, and the facts about it. Several facts may be true."""
+    """One unit of the old edition, of the new one or of both, and the facts about it. Several facts may be true.
+
+    ``moved``: is the unit in another order among the units of both editions, or in another section?
+    """
 
     old: Clause | None
     new: Clause | None
@@ -121,7 +124,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Redline:
-    """All units of both editions in the order of the new one. A deleted unit is at its old place."""
+    """All units of both editions in the order of the new one. A deleted unit follows the nearest unit before it in the
+    old edition that is in both editions and kept its order.
+    """
 
     changes: tuple[Change, ...]
 
@@ -132,7 +137,11 @@ class Redline:
 
 
 def redline(old: Document, new: Document, corrections: Iterable[Correction] = ()) -> Redline:
-    """What changed from the old text to the new one, both in one language. ``corrections`` as in :func:`align`."""
+    """What changed from the old text to the new one, both in one language.
+
+    ``corrections`` are the pairs of numbers (old, new) of units that are the same clause, whatever their words;
+    ``None`` in place of a number means that the clause was deleted or inserted. :func:`align` describes them.
+    """
     pairs = align(old.units, new.units, corrections)
     partner = {b: a for a, b in pairs}
     in_order = longest_increasing([a for _, a in sorted((b, a) for a, b in pairs)])
@@ -159,12 +168,16 @@ def redline(old: Document, new: Document, corrections: Iterable[Correction] = ()
 def align(
     old: Sequence[Clause], new: Sequence[Clause], corrections: Iterable[Correction] = ()
 ) -> list[tuple[int, int]]:
-    """The pairs of indexes, old and new, of units that are the same clause, in the order of the old edition.
+    """The pairs of units that are the same clause, as indexes (in ``old``, in ``new``), in the order of the old
+    edition.
 
-    Units with equal text are paired first, then the most similar ones. Each index occurs at most once. A correction is
-    a pair of numbers (old, new) that are the same clause. ``(number, None)`` was deleted, ``(None, number)`` inserted.
-    Corrections come before similarity. A correction with an unknown number is ignored. The time is about that of
-    parsing both texts once.
+    Each index occurs at most once. A unit in no pair was deleted or inserted. Units with equal text are paired first,
+    then the most similar ones.
+
+    ``corrections`` are applied before that, so they also override equal text. ``("3.1", "3.2")`` means that clause 3.1
+    of the old edition and clause 3.2 of the new one are the same clause. ``("3.1", None)`` means that clause 3.1 was
+    deleted, and ``(None, "3.2")`` that clause 3.2 was inserted: these units are in no pair. A correction with an
+    unknown number is ignored. The time is about that of parsing both texts once.
     """
     free_old, free_new = dict.fromkeys(range(len(old))), dict.fromkeys(range(len(new)))
     pairs: list[tuple[int, int]] = []
@@ -196,7 +209,10 @@ def align(
 def _equal_pairs(
     old: Sequence[Clause], new: Sequence[Clause], left: Iterable[int], right: Iterable[int]
 ) -> list[tuple[int, int]]:
-    """The pairs of units with the same words: first those with the same number, then the others in order."""
+    """The pairs of units with the same words: first those with the same number, then the others in order.
+
+    ``left`` and ``right`` are the indexes in ``old`` and ``new`` that may be paired.
+    """
     pairs: list[tuple[int, int]] = []
     left, right = dict.fromkeys(left), dict.fromkeys(right)
     for by_number in (True, False):
@@ -219,7 +235,10 @@ def _identity(unit: Clause, *, by_number: bool) -> object:
 def _scored_pairs(
     old: Sequence[Clause], new: Sequence[Clause], left: Iterable[int], right: Iterable[int]
 ) -> Iterator[tuple[float, int, int]]:
-    """Yield (score, old, new) of each pair that may be the same clause. Pairs are found by number and by rare words."""
+    """Yield (score, index in ``old``, index in ``new``) of each pair that may be the same clause.
+
+    Pairs are found by number and by rare words. ``left`` and ``right`` are the indexes that may be paired.
+    """
     bags = {b: set(WORD.findall(new[b].text.lower())) for b in right}
     where: dict[str, list[int]] = defaultdict(list)
     for b, bag in bags.items():
@@ -254,7 +273,11 @@ def _scored_pairs(
 
 
 def _section_changed(old: Clause, new: Clause, sections: dict[str, str]) -> bool:
-    """Is the new unit in a section other than the one that its old section became?"""
+    """Is the new unit in a section other than the one that its old section became?
+
+    ``sections`` maps the number of each old section to its number in the new edition. A section that it does not
+    contain has the same number in both.
+    """
     if not old.parent or not new.parent:
         return False
     was, now = old.parent.partition(".")[0].partition("-")[0], new.parent.partition(".")[0].partition("-")[0]
@@ -262,7 +285,9 @@ def _section_changed(old: Clause, new: Clause, sections: dict[str, str]) -> bool
 
 
 def _position(source: str, text: str) -> int:
-    """The offset of the text at the end of its source; -1 if Markdown or line breaks interrupt it there."""
+    """The offset at which the words begin in their source, if the source ends with them; -1 if Markdown or line breaks
+    interrupt them.
+    """
     place = len(source.rstrip()) - len(text)
     whole = text and source.startswith(text, max(place, 0)) and (place == 0 or source[place - 1].isspace())
     return place if whole and place >= 0 else -1
