@@ -1,4 +1,4 @@
-"""The portal's own data about its users. The notices of the agreement use the language."""
+"""The portal's own data about its users. Notices are written in the language of the profile."""
 
 from django.conf import settings
 from django.db import models

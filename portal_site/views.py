@@ -35,8 +35,8 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @page()
 def materials(visit: Visit) -> HttpResponse:
-    """The materials that the portal offers, with quotations of the clauses that apply to them. The page is remembered
-    like the pages of the agreement.
+    """The materials that the portal offers, with quotations of the clauses that apply to them. The page is cached like
+    the pages of the agreement.
     """
     language = text_language()
     shelf = [{**one, "words": one[language]} for one in _materials()]
@@ -90,8 +90,8 @@ def _render(request: HttpRequest, template: str, context: dict[str, Any]) -> Htt
 
 
 def _mailbox_is_displayed() -> bool:
-    """Return whether the mailbox is displayed. Everyone who can open the site can read it, so it is displayed only
-    while ``DEBUG`` is on.
+    """Return whether the mailbox is displayed: only while ``DEBUG`` is on, because everyone who can open the site can
+    read it, and only if mail is stored in files.
     """
     return bool(settings.DEBUG) and mailbox.folder() is not None
 

@@ -33,7 +33,9 @@ TIMELINE_LENGTH = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """An edition in the timeline. Its moments are phrases in the language of the page, ``""`` if there is none."""
+    """An edition in the timeline. Its moments are phrases in the language of the page, ``""`` if there is none.
+    ``code`` is the language of the title.
+    """
 
     edition: Edition
     state: State

@@ -170,7 +170,7 @@ class RecordedOnce(admin.ModelAdmin[ModelT]):
             return self.response_post_save_add(request, error.row)
 
     def describe(self, row: ModelT) -> str:
-        """Return the description of the existing row in that message."""
+        """Return the description of the existing row in the message that nothing was recorded."""
         return f"{self.opts.verbose_name} {row}"
 
 
@@ -190,7 +190,9 @@ class AdminView(View):
     model_admin: admin.ModelAdmin[Any] = None  # type: ignore[assignment]  # as_view() takes no other argument
 
     def render(self, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
-        """Return the template as a page of this admin; see :func:`render_page`."""
+        """Return the template as a page of this admin. ``template`` is the name in ``admin/agreement/`` without
+        ``.html``.
+        """
         return render_page(self.model_admin, self.request, template, status=status, **context)
 
 
@@ -204,7 +206,7 @@ def render_page(
 
 
 def redirect_missing(model_admin: admin.ModelAdmin[Any], request: HttpRequest, object_id: str) -> HttpResponse:
-    """Return a redirect to the start page, with Django's message that no row has that key."""
+    """Return a redirect to the start page of the admin, with Django's message that no row has that key."""
     message = gettext("%(name)s with ID “%(key)s” doesn’t exist. Perhaps it was deleted?")
     values = {"name": model_admin.opts.verbose_name, "key": unquote(object_id)}
     model_admin.message_user(request, message % values, messages.WARNING)
@@ -212,16 +214,16 @@ def redirect_missing(model_admin: admin.ModelAdmin[Any], request: HttpRequest, o
 
 
 def copy_row(row: models.Model, obj: models.Model) -> None:
-    """Copy all values of ``row`` to ``obj``. A method of the model has saved ``row``; the admin goes
-    on to use ``obj``.
+    """Copy all values of ``row`` to ``obj``. In ``save_model()``, ``obj`` is the unsaved row that the form made, and
+    ``row`` is the row that a method of the model saved in its place. The admin continues with ``obj``.
     """
     obj.__dict__.update({name: value for name, value in row.__dict__.items() if name != "_state"})
     obj._state.adding = False
 
 
 def moment(at: datetime | None, zone: str, case: dates.Case = "nominative") -> str:
-    """Return the instant as a phrase in the language of the page; a dash for ``None``. ``case`` is the grammatical
-    case.
+    """Return the instant as a phrase in the language of the page; a dash for ``None``. ``zone`` is the name of a time
+    zone. ``case`` is the grammatical case of the phrase.
     """
     return dates.instant(at, active_language(), zone, case) if at else "—"
 

@@ -33,15 +33,17 @@ class DeniedAction:
 
 
 def denied_actions(edition: Edition, *, codenames: set[str]) -> list[DeniedAction]:
-    """Return the actions on this edition that the user may not do. ``codenames`` are the permissions they lack; only
-    those that matter in the state of the edition are used. 1 query for each.
+    """Return the actions on this edition that the user may not do. ``codenames`` are the permissions they lack; those
+    without a use in the state of the edition are ignored. 1 query for each returned action.
     """
     actions = STATE_ACTIONS.get(edition.state(), ())
     return explain_denied((codename, action) for codename, action in actions if codename in codenames)
 
 
 def explain_denied(actions: Iterable[tuple[str, object]]) -> list[DeniedAction]:
-    """Return who may do each of these denied actions, which are pairs of a permission and a name. 1 query for each."""
+    """Return who may do each of these denied actions, which are pairs of a permission's codename and a translated name.
+    1 query for each action.
+    """
     found = []
     for codename, action in actions:
         names, more = staff_with(codename)

@@ -129,8 +129,9 @@ class WithdrawalAdmin(
         return own + super().get_urls()
 
     def save_model(self, request: HttpRequest, obj: Withdrawal, form: WithdrawalForm, change: object) -> None:
-        """Register the withdrawal. This gives it a number, withdraws the consents of the user, and schedules the reply
-        to them. Raises :class:`AlreadyRecorded` after a double click.
+        """Register the withdrawal. This gives it a reference number, withdraws the consents of the user, and schedules
+        the reply to them. Raises :class:`AlreadyRecorded` if this officer registered the same application within
+        ``DOUBLE_CLICK``.
         """
         written, by = {name: form.cleaned_data[name] for name in APPLICATION_FIELDS}, name_of(request.user)
         written["agreement"].lock()

@@ -1,4 +1,6 @@
-"""Checks of the triggers that seal published editions, on the databases that the command names (``--database``)."""
+"""Checks of the triggers that seal published editions, on the databases that the command names (``--database``). A
+command that names none, such as a plain ``check``, checks no database.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from agreement.seal import triggers
 def check_seal(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
-    """Check that the triggers of the seal are installed. ``migrate`` runs this check too."""
+    """Check that the triggers of the seal are installed in these databases, which are given by alias. ``migrate`` runs
+    this check too, on its database.
+    """
     for alias in databases or ():
         connection = connections[alias]
         if connection.vendor not in triggers.VENDORS:
@@ -36,7 +40,9 @@ def check_seal(
 def check_role(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
-    """Check that the database role of the application can't remove the triggers."""
+    """Check that the database role of the application can't remove the triggers. This check is for PostgreSQL only; for
+    other databases it reports nothing.
+    """
     for alias in databases or ():
         connection = connections[alias]
         if (

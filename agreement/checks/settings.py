@@ -43,8 +43,8 @@ CHOICES = {
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Check every setting of the app. If a dotted path can't be imported, only the first one is reported, and the
-    channels are not checked.
+    """Check every setting of the app. If ``settings.AGREEMENT`` is not a dict, nothing else is checked. If a dotted
+    path can't be imported, only the first one is reported, and the channels are not checked.
     """
     stored = getattr(settings, "AGREEMENT", {})
     if not isinstance(stored, dict):
@@ -106,8 +106,8 @@ def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
 
 
 def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
-    """Check that the keys of pseudonyms are not used elsewhere, that they are too long to be guessed, and that their
-    ids fit into the column.
+    """Check that no key of pseudonyms is a present or former ``SECRET_KEY``, that the keys are too long to be guessed,
+    and that their ids fit into the database column.
     """
     if not isinstance(keys, dict) or not all(isinstance(text, str) for pair in keys.items() for text in pair):
         yield _wrong("PSEUDONYM_KEYS", type(keys).__name__, "must be a dict of secrets by id")
@@ -128,7 +128,9 @@ def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
 
 
 def _check_consents(consents: object) -> Iterator[CheckMessage]:
-    """Check that each consent has a text in both languages and a name that fits into the column."""
+    """Check that each consent has a text in both languages, and a name of letters, digits, hyphens and underscores that
+    fits into the database column.
+    """
     if not isinstance(consents, dict):
         yield _wrong("CONSENTS", consents, 'must be like {"registration": {"kk": "…", "ru": "…"}}')
         return

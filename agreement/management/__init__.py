@@ -40,7 +40,7 @@ def shell_user() -> str:
 
 def parse_instant(typed: str) -> datetime:
     """Parse an ISO 8601 instant. Without an offset the result is naive; the caller must refuse that. Raises
-    ``CommandError``.
+    ``CommandError`` for a text that is not an instant.
     """
     try:
         at = parse_datetime(typed)
@@ -52,8 +52,8 @@ def parse_instant(typed: str) -> datetime:
 
 
 def parse_past_instant(typed: str) -> datetime:
-    """Parse an ISO 8601 instant with an offset. Raises ``CommandError`` if it is in the future, because the facts of a
-    future instant can still change.
+    """Parse an ISO 8601 instant with an offset. Raises ``CommandError`` for a text that is not an instant, for an
+    instant without an offset, and for an instant in the future, because the facts of a future instant can still change.
     """
     at = parse_instant(typed)
     if timezone.is_naive(at):
@@ -65,7 +65,8 @@ def parse_past_instant(typed: str) -> datetime:
 
 def read_source(name: str, *, may_be_empty: bool = False) -> str:
     """Return the text of the file ``name``, decoded and normalised by ``agreement.text.source``. Raises
-    ``CommandError``. An empty file is an error unless ``may_be_empty``.
+    ``CommandError`` if the file can't be read, or can't be the text of an edition. An empty file is an error too,
+    unless ``may_be_empty``.
     """
     try:
         with Path(name).open("rb") as file:

@@ -1,7 +1,8 @@
 """Writes the audience of a notice into the ledger: one delivery for each user and channel.
 
-Each SQL statement writes many users, in one transaction with the position that it reached. Therefore several processes
-may do this at the same time, repeat it, or be killed at any moment.
+Each transaction writes the deliveries of many users, with one SQL statement for each channel, and stores the primary
+key of the last of these users. Therefore several processes may write the same audience at the same time, and any of
+them may be killed and begin again.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from agreement.text.languages import LANGUAGES, notice_language
 
 logger = logging.getLogger("agreement")
 
-#: For how many users one statement writes deliveries. It takes less than half a second; SQLite is locked for that time.
+#: For how many users one statement writes deliveries. The statement takes less than half a second, for which SQLite is
+#: locked.
 USERS_PER_STATEMENT = 50_000
 #: The SQL of each database for the whole hours between two moments, from 0 to ``NEVER_ACTIVE_RANK``.
 IDLE_HOURS = {
@@ -55,8 +57,8 @@ def active_users() -> QuerySet[Model]:
 
 
 def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
-    """Return the number of these users by the language of their notice (``kk``, ``ru``, ``mul``). 1 query, which reads
-    the rows of all of them.
+    """Return the number of these users by the language of their notice: ``kk``, ``ru``, or ``mul`` (both languages) if
+    the language of a user is not known. 1 query, which reads the rows of all of them.
     """
     language, counts = conf.user_language(), dict.fromkeys((*LANGUAGES, "mul"), 0)
     rows = users.annotate(agreement_language=Value("") if language is None else language).order_by()
@@ -66,8 +68,8 @@ def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
 
 
 class IdleHours(Func):
-    """Whole hours from a moment to ``at``; ``NEVER_ACTIVE_RANK`` if the moment is null. 0 on databases other than
-    SQLite and PostgreSQL.
+    """The number of whole hours from a moment to ``at``, at least 0 and at most ``NEVER_ACTIVE_RANK``. A null moment
+    gives ``NEVER_ACTIVE_RANK``. On databases other than SQLite and PostgreSQL the number is always 0.
     """
 
     output_field = models.PositiveIntegerField()
@@ -92,10 +94,13 @@ class IdleHours(Func):
 
 
 def write_deliveries(notice: Notice, *, channels: Iterable[str], deadline: float | None = None) -> int:
-    """Write a delivery for every user of the audience and each of these channels. Return how many were written.
+    """Write a delivery for every user of the audience and each of these channels, which are given by name. Return how
+    many this call wrote.
 
-    One ``INSERT … SELECT`` writes up to ``USERS_PER_STATEMENT`` users of one channel. No statement begins after the
-    ``deadline`` (by ``time.monotonic()``). The next call continues where this one stopped.
+    One transaction writes up to ``USERS_PER_STATEMENT`` users, with one ``INSERT … SELECT`` for each channel. No
+    transaction begins after the ``deadline``, which is a value of ``time.monotonic()``; ``None`` means that there is no
+    deadline. The next call continues where this one stopped. If the edition was cancelled, nothing more is written for
+    its other notices: only the notice of the cancellation gets deliveries.
     """
     channels = tuple(channels)
     for channel in channels:
@@ -111,18 +116,21 @@ def write_deliveries(notice: Notice, *, channels: Iterable[str], deadline: float
 
 
 def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
-    """Write the deliveries of the next users. Return how many were written, and whether the audience is complete."""
+    """Write the deliveries of the next ``USERS_PER_STATEMENT`` users, in the order of their primary keys. Return how
+    many were written, and whether all deliveries of the notice are written now.
+    """
     alias = router.db_for_write(Delivery)
     connection = connections[alias]
     with transaction.atomic(using=alias):
-        # As in Agreement.lock(), the first statement is a write. It locks the row, or on SQLite the database.
+        # As in Agreement.lock(), the first statement is a write. It locks the row of the notice, or on SQLite the
+        # database.
         Notice.objects.filter(pk=notice.pk).update(fan_out_cursor=F("fan_out_cursor"))
         notice.refresh_from_db(using=alias, fields=["fan_out_cursor", "fanned_out_at"])
         if notice.fanned_out_at:
             return 0, True
         cancelled = Edition.objects.using(alias).filter(pk=notice.edition_id, cancelled_at__isnull=False)
         if notice.kind != NoticeKind.CANCELLED and cancelled.exists():
-            # No other user is notified of this edition. Users who were notified get the notice of the cancellation.
+            # No more users are notified of this edition. Those who were notified get the notice of the cancellation.
             Notice.objects.filter(pk=notice.pk).update(fanned_out_at=timezone.now())
             return 0, True
         key = get_user_model()._meta.pk
@@ -143,10 +151,13 @@ def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
 
 
 def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySet[Model]:
-    """Return those of the users that the notice concerns.
+    """Return those of the users whom the notice concerns in this channel. The notice of a cancellation concerns the
+    users whom the channel notified of the cancelled edition. Every other notice concerns all of the users.
 
-    A cancellation concerns only users who were notified of the edition: by one of its own notices, or by the letter
-    about a later edition, if that letter covered both editions and came before the cancellation.
+    A user counts as notified if another notice of the cancelled edition was sent to them, or was perhaps sent (the
+    reason ``PERHAPS_SENT``). They also count as notified if a notice about a later edition covers the cancelled edition
+    too, and their delivery of that notice was sent before the cancellation. A delivery that is sent later, or still
+    waits, counts if all deliveries of that later notice were written before the cancellation.
     """
     if notice.kind != NoticeKind.CANCELLED:
         return users

@@ -58,7 +58,8 @@ def record_outcomes() -> None:
     """Record the outcomes that could not be written to the database when they occurred. No query if there are none.
 
     It is called before anything is sent. Otherwise, while the database does not answer or its disk is full, users would
-    be sent the same message again and again. Raises the error of the database.
+    be sent the same message again and again. If the database still does not answer, its error is raised, and the
+    outcomes remain to be recorded.
     """
     while _unrecorded:
         write = _unrecorded.popleft()
@@ -75,7 +76,7 @@ class PreparedMessage:
 
     delivery: Delivery
     since: int
-    """The number of the edition with which the message compares; 0 if there is none."""
+    """The number of the edition with which the message compares the new one; 0 if there is none."""
     skip_reason: str = ""
     address: str = ""
     language: str = ""
@@ -116,7 +117,7 @@ class Batch:
 
     def deliver(self, renewer: LeaseRenewer) -> bool:
         """Send the batch, record its outcomes and release what was not sent. Return ``False`` if the channel became
-        unavailable.
+        unavailable. Raises the errors of the database; if it does not answer, the lease of the batch is not released.
         """
         lease, name, outage, self.began_at = self.deliveries[0].lease, self.channel.name, None, self.worker.clock()
         self.remaining = {delivery.pk for delivery in self.deliveries}
@@ -149,8 +150,8 @@ class Batch:
         return True
 
     def finish(self) -> int:
-        """Add the outcomes to the progress of the notice, and release the remaining deliveries and slots. Return how
-        many deliveries remained.
+        """Add the outcomes to the progress of the notice. Release the deliveries that were not handled, and the slots
+        (reserved places under the rate limits) that were not used. Return how many deliveries were released.
         """
         lease, name, left = self.deliveries[0].lease, self.channel.name, 0
         if self.count_outcomes() < len(self.unconfirmed):
@@ -204,8 +205,9 @@ class Batch:
                 self.worker.on_outcome(delivery)
 
     def renew(self, lease: str) -> bool:
-        """Renew the lease and its reserved slots. Return ``False`` if the lease of the slots had run out, so that other
-        workers count them as used.
+        """Renew the lease of the deliveries, and the slots (places under the rate limits) reserved for them.
+        ``remaining`` then contains the deliveries that still have the lease. Return ``False`` if the reservation of the
+        slots had run out: other workers then count them as used, so nothing more of this batch may be sent.
         """
         at, name, self.lease_lost = self.worker.clock(), self.channel.name, False
         self.remaining = Delivery.objects.renew(lease=lease, at=at)
@@ -235,8 +237,9 @@ class Batch:
         return prepared
 
     def skip_reason(self, delivery: Delivery, recipient: tuple[str, str] | None) -> str:
-        """Return why the delivery has no recipient; ``""`` if it has one. 1 query if the account exists, but is not in
-        the audience.
+        """Return why the delivery has no recipient; ``""`` if it has one. ``recipient`` is the address and the language
+        of the user, or ``None`` if they are not in the audience. 1 query if the user is not in the audience, but the
+        delivery still has a user.
         """
         if recipient is not None:
             return ""
@@ -246,9 +249,11 @@ class Batch:
         return NOT_IN_AUDIENCE if getattr(user, "is_active", True) else INACTIVE
 
     def since_by_user(self) -> dict[UserKey, int]:
-        """Return, by user key, the number of the edition with which the message compares: the last one that this
-        channel notified the user of, or that the user accepted. At most 3 queries, and 1 for each edition that a user
-        missed.
+        """Return, by user key, the number of the edition with which the message compares the new one: the last edition
+        of which this channel notified the user, or the last that the user accepted if it is later; 0 if there is none.
+
+        At most 3 queries, and 1 for each edition that a user of the batch missed. In addition at most 2 for the first
+        batch of a notice.
         """
         notice, name = self.deliveries[0].notice, self.channel.name
         users = {delivery.user_id for delivery in self.deliveries}
@@ -278,8 +283,8 @@ class Batch:
         }
 
     def send_message(self, message: PreparedMessage, text: NoticeText, following: PreparedMessage | None) -> None:
-        """Send one message and record its outcome. The envelope of the following message is sent before the outcome is
-        recorded. Raises ``Unavailable``.
+        """Send one message and record its outcome. The envelope of the ``following`` message (``None``: this is the
+        last one) is sent before the outcome is recorded. Raises ``Unavailable`` if the channel can reach no recipient.
         """
         delivery = message.delivery
         self.used += 1
@@ -322,8 +327,8 @@ class Batch:
                 self.fail(*self.doubtful.pop())
 
     def count_deferral(self, reason: str) -> None:
-        """Count a message that the channel did not accept. Raises ``Unavailable`` if
-        ``DEFERRALS_IN_A_ROW`` is reached.
+        """Count a message that the channel did not accept. Raises ``Unavailable`` if ``DEFERRALS_IN_A_ROW`` messages in
+        a row were not accepted.
         """
         self.deferred += 1
         if self.deferred >= DEFERRALS_IN_A_ROW:
@@ -335,8 +340,9 @@ class Batch:
         self.worker.counts.failed += self.record(message.delivery, outcome, reason=reason, **message.columns())
 
     def record(self, delivery: Delivery, outcome: DeliveryOutcome, **columns: Any) -> bool:
-        """Record the outcome of a delivery, over a new connection if the old one broke. Return ``False`` if another
-        worker has the lease.
+        """Record the outcome of a delivery, over a new connection if the old one broke. Return ``False``, and record
+        nothing, if another worker has the lease of the delivery. Raises the error of the database if the new connection
+        fails too; ``record_outcomes()`` then records the outcome later.
         """
         write = partial(delivery.record_outcome, outcome, at=self.worker.clock(), **columns)
         self.unconfirmed.append(write)
@@ -361,7 +367,9 @@ class Batch:
             connection.close_if_unusable_or_obsolete()
 
     def postpone(self, delivery: Delivery, language: str, reason: str) -> None:
-        """Count a failed attempt and schedule the next one. After ``MAX_ATTEMPTS`` the delivery has failed."""
+        """Count a failed attempt and schedule the next one. If this was attempt number ``MAX_ATTEMPTS``, record that
+        the delivery failed, with this language and reason.
+        """
         logger.warning("N104 delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)
         if delivery.attempts + 1 >= MAX_ATTEMPTS:
             failed = DeliveryOutcome.FAILED
@@ -371,8 +379,8 @@ class Batch:
         self.worker.counts.postponed += delivery.postpone(due_at=due_at, reason=reason)
 
     def recipients(self) -> dict[UserKey, tuple[str, str]]:
-        """Return the address and the language of each user of the batch who is in the audience, by user key. They are
-        read for each batch, so that a corrected address is used. 1 query.
+        """Return the address and the language (``kk``, ``ru`` or ``mul``) of each user of the batch who is in the
+        audience, by user key. They are read for each batch, so that a corrected address is used. 1 query.
         """
         language = conf.user_language()
         rows = (

@@ -23,8 +23,8 @@ def connect() -> None:
 
 
 def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
-    """Record that a notice was returned. ``event`` is an ``AnymailTrackingEvent``. Other events, and events about
-    letters that are not notices, are ignored.
+    """Record that a notice was returned. ``event`` is an ``AnymailTrackingEvent``. Events of types other than
+    ``RETURNED_EVENTS``, and events about letters that are not notices, are ignored.
     """
     if event.event_type not in RETURNED_EVENTS:
         return

@@ -35,8 +35,10 @@ def work(
 ) -> DeliveryCounts:
     """Do everything that is due: write deliveries, mail the replies to withdrawals, send deliveries. Return the counts.
 
-    It stops after the ``deadline`` (by ``time.monotonic()``), or when nothing more is due. It does nothing while the
-    setting ``SENDING_SUSPENDED`` is on. Raises the errors of the database; other errors are in ``faults``.
+    It stops after the ``deadline`` (a value of ``time.monotonic()``; ``None``: no deadline), or when nothing more is
+    due. ``on_outcome`` is called with each delivery after an attempt to send it, or after it was skipped. ``clock``
+    returns the present moment. Nothing is done while the setting ``SENDING_SUSPENDED`` is on. Raises the errors of the
+    database. An error about one notice is added to ``faults`` of the counts, and the other notices are still sent.
     """
     counts = DeliveryCounts()
     if conf.get().SENDING_SUSPENDED:
@@ -59,9 +61,13 @@ def fan_out(
 ) -> int:
     """Seal the texts of the notice, then write a delivery for every user of the audience. Return how many were written.
 
-    The deliveries of a cancellation are written only when no other notice of the edition is being sent any more, which
-    takes at most the length of a lease. Then it is known which users were notified: they get the cancellation. The
-    other users get the earlier notices that had been skipped in favour of the cancelled edition.
+    The deliveries of a cancellation are written only after every claimed delivery of the edition's other notices has an
+    outcome; if a worker was killed, this is when its lease ends. Until then this function returns 0. Afterwards it is
+    known which users were notified of the edition: they get the notice of the cancellation. For the other users, the
+    earlier notices that had been skipped in favour of the cancelled edition wait again.
+
+    ``deadline`` is a value of ``time.monotonic()``; the next call continues where this one stopped. ``at`` is the
+    present moment. If ``counts`` is given, skipped deliveries and faults are added to it.
     """
     names, counts = [channel.name for channel in site_channels()], counts or DeliveryCounts()
     if notice.kind == NoticeKind.CANCELLED and not notice.fan_out_cursor:
@@ -76,15 +82,16 @@ def fan_out(
 
 
 def _in_flight(notice: Notice) -> DeliveryQuerySet:
-    """Return the waiting deliveries of the edition's other notices."""
+    """Return the waiting deliveries of the other notices about the edition of this notice."""
     return Delivery.objects.primary().waiting().filter(notice__in=notice.other_notices())
 
 
 def compose_texts(notice: Notice, counts: DeliveryCounts | None = None) -> None:
-    """Compose and seal the texts of the notice in each channel, for users who know the edition before this one.
+    """Compose and seal the texts of the notice in each channel, for users who know the last earlier edition that was
+    announced or imported. These texts compare the new edition with that one.
 
-    Texts for other users are composed when they are sent. If a channel raises an error, the error is recorded in the
-    faults of ``counts``, and its texts too are composed when they are sent.
+    The texts for other users are composed when they are sent. If a channel raises an error, the error is added to the
+    faults of ``counts``, and the texts of that channel are composed when they are sent.
     """
     since, counts = notice.base_number(), counts or DeliveryCounts()
     for channel in site_channels():
@@ -102,8 +109,10 @@ def deliver(
     """Claim and send the deliveries that are due, as far as the rate limits allow, and record their outcomes. Return
     the counts.
 
-    It stops after the ``deadline`` (by ``time.monotonic()``), or when nothing more may be sent. Several processes may
-    call it at the same time. If ``counts`` is given, the numbers are added to it.
+    It stops after the ``deadline`` (a value of ``time.monotonic()``; ``None``: no deadline), or when nothing more may
+    be sent. ``on_outcome`` is called with each delivery after an attempt to send it, or after it was skipped. ``clock``
+    returns the present moment. If ``counts`` is given, the numbers are added to it. Several processes may call this at
+    the same time. Nothing is sent while the setting ``SENDING_SUSPENDED`` is on.
     """
     counts = counts or DeliveryCounts()
     if conf.get().SENDING_SUSPENDED:
@@ -124,7 +133,8 @@ def deliver(
 
 
 def reconcile(message_ids: Iterable[str], *, at: datetime | None = None) -> int:
-    """Correct the ledger after a restore from a backup, while ``SENDING_SUSPENDED`` is on.
+    """Correct the ledger after a restore from a backup, while ``SENDING_SUSPENDED`` is on. ``at`` is the present
+    moment.
 
     Write the deliveries that were not yet written when the backup was made. Then record as sent each waiting delivery
     whose ``Message-ID`` is among ``message_ids``, which come from the log of the mail server. Return how many
@@ -152,14 +162,16 @@ class PendingDeliveries:
     paused: int = 0
     """Deliveries of paused notices."""
     overtaken: int = 0
-    """Deliveries that would be skipped."""
+    """Deliveries that would be skipped, because a newer notice has overtaken theirs, the edition was cancelled, or the
+    edition of a reminder is in effect already.
+    """
     unwritten: int = 0
     """The number of notices whose deliveries are not all written yet."""
 
 
 def pending(at: datetime | None = None) -> PendingDeliveries:
-    """Return how many deliveries wait at that instant (now), and why. It counts rows of the ledger, which is too slow
-    for a page.
+    """Return how many deliveries wait, and why. ``at`` is the present moment. The function counts rows of the ledger,
+    which is too slow for a page.
     """
     at = at or timezone.now()
     found = PendingDeliveries(unwritten=Notice.objects.unfinished(at + conf.get().NOTICE_DELAY).count())
@@ -197,10 +209,11 @@ def drop_channel(channel: str) -> int:
 
 
 def next_due_at(at: datetime | None = None) -> datetime | None:
-    """Return when the next work is due. The moment is not after ``at`` (now) if work is due already. Return ``None`` if
-    nothing waits, or while the setting ``SENDING_SUSPENDED`` is on.
+    """Return when the next work is due; ``None`` if nothing waits, or while the setting ``SENDING_SUSPENDED`` is on.
+    The moment is not after ``at``, the present moment, if work is due already.
 
-    3 queries, 1 for each cancellation that is not written, and 2 for each channel and unfinished notice.
+    2 queries, and 1 for each cancellation whose deliveries are not all written. In addition, for each channel, at most
+    2 queries, and 1 for each notice with deliveries that wait in that channel.
     """
     at = at or timezone.now()
     if conf.get().SENDING_SUSPENDED:
@@ -218,8 +231,11 @@ def next_due_at(at: datetime | None = None) -> datetime | None:
 
 
 def _fan_out_from(notice: Notice) -> datetime:
-    """Return from when the deliveries may be written: for a cancellation, when no other notice of the edition is being
-    sent.
+    """Return the moment from which the deliveries of this notice may be written: ``NOTICE_DELAY`` before the notice is
+    due.
+
+    A cancellation may have to wait longer. If workers have claimed deliveries of the edition's other notices, the
+    moment is not before the end of the first of their leases.
     """
     due_at = notice.due_at - conf.get().NOTICE_DELAY
     if notice.kind != NoticeKind.CANCELLED:
@@ -229,7 +245,9 @@ def _fan_out_from(notice: Notice) -> datetime:
 
 
 def _available_from(channel: Channel, at: datetime) -> datetime:
-    """Return from when the channel may be used: after its outage, and when its rate limits have a free slot."""
+    """Return the first moment, ``at`` (the present moment) or later, at which the channel has no outage and its rate
+    limits allow at least one message.
+    """
     state, limits = ChannelState.objects.filter(channel=channel.name).first(), channel_state.limits_for(channel.name)
     if state is None:
         return at
@@ -238,8 +256,8 @@ def _available_from(channel: Channel, at: datetime) -> datetime:
 
 
 def _claim(channel: Channel, worker: Worker) -> list[Delivery]:
-    """Claim the next batch, no larger than the rate limits allow. Return ``[]`` if nothing may be sent in this channel
-    now.
+    """Claim the next batch of deliveries in this channel, no larger than the rate limits allow. Return ``[]`` if no
+    delivery is due, the channel is unavailable, or the rate limits allow no message now.
     """
     at, snapshot = worker.clock(), worker.snapshot(channel)
     if snapshot.outage:
@@ -259,8 +277,8 @@ def _claim(channel: Channel, worker: Worker) -> list[Delivery]:
 
 
 def _clean_up(at: datetime) -> int:
-    """Complete what killed workers or failed connections left, then skip overtaken notices. Return how many deliveries
-    were skipped.
+    """Record and count the outcomes that failed connections or killed workers left, then skip the deliveries that are
+    not to be sent any more. Return how many deliveries were skipped. ``at`` is the present moment.
     """
     record_outcomes()
     Delivery.objects.shorten(at)
@@ -270,7 +288,9 @@ def _clean_up(at: datetime) -> int:
 
 
 def _skip_overtaken(at: datetime) -> int:
-    """Skip the waiting deliveries of notices that are not to be sent any more. Return how many were skipped."""
+    """Skip the waiting deliveries of notices that are not to be sent any more: a newer notice has overtaken them, the
+    edition was cancelled, or the edition of a reminder is in effect. Return how many were skipped.
+    """
     skipped = 0
     for notice in Notice.objects.filter(progress__waiting__gt=0).with_edition().distinct():
         if reason := notice.skip_reason(at):
@@ -281,8 +301,9 @@ def _skip_overtaken(at: datetime) -> int:
 
 
 def _claim_oldest(channel: Channel, worker: Worker, size: int, at: datetime) -> list[Delivery]:
-    """Claim up to ``size`` deliveries of one notice. First attempts come before later attempts, older notices before
-    newer ones.
+    """Claim up to ``size`` deliveries of one notice, and return them; ``[]`` if none is due at ``at``, the present
+    moment. First attempts come before later attempts, and older notices before newer ones. Notices whose messages could
+    not be prepared in this channel are left out.
     """
     while True:
         snapshot = worker.snapshot(channel)

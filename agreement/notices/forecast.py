@@ -46,13 +46,16 @@ def forecast(
     agreement: int | None = None,
     at: datetime | None = None,
 ) -> Forecast:
-    """Return the forecast of a notice to this many users about an edition published at that instant (now).
+    """Return the forecast of the notice about an edition that is published at ``at`` (now) and takes effect at
+    ``effective_from``. ``recipients`` is the number of users whom the channel notifies.
 
-    The forecast assumes that every notice that waits in the channel is sent first. Two kinds of notices are not
-    counted: paused ones, and those about earlier editions of this ``agreement`` (its key), which the new notice
-    overtakes. The rate limits count what was sent before.
+    The forecast assumes that every notice that waits in the channel is sent first, with two exceptions: paused notices,
+    and notices about earlier editions of the agreement with the primary key ``agreement``, which the new notice
+    overtakes. If ``agreement`` is ``None``, no notice is overtaken. The rate limits also count the messages that were
+    sent before. ``notice_days`` is used for :attr:`Forecast.before_notice` only.
 
-    At most 4 queries, and 1 for each waiting notice; none of them counts rows of the ledger.
+    At most 4 queries, and 1 for each notice with deliveries that wait in the channel. None of them counts rows of the
+    ledger.
     """
     at = at or timezone.now()
     limits, speed = channel_state.limits_for(channel), _channel_speed(channel)
@@ -92,9 +95,9 @@ class Recipients:
 def recipients(channel: Channel) -> Recipients:
     """Return how many users the channel would notify now.
 
-    Up to ``COUNTED_UP_TO`` users are counted. If there are more, the result is taken from the last notice that was sent
-    completely, so that the cost does not depend on the number of users. 2 queries. If there is no such notice, all
-    users are counted: 4 queries, two of which read all users.
+    Up to ``COUNTED_UP_TO`` users are counted. If there are more, the numbers are those of the last notice of a new
+    edition that was sent completely in this channel, so that the cost does not depend on the number of users. 2 queries
+    in both cases. If there is no such notice yet, all users are counted: 4 queries, two of which read all users.
     """
     audience = conf.audience().order_by()
     users = audience[: COUNTED_UP_TO + 1].count()
@@ -111,9 +114,11 @@ def recipients(channel: Channel) -> Recipients:
 
 
 def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:
-    """Return when the waiting deliveries of a notice in a channel will be sent. Those of older notices are sent first.
+    """Return when the waiting deliveries of a notice in a channel will be sent, as estimated at ``at`` (now). ``row``
+    is the progress of the notice in that channel. The deliveries of older notices are sent first.
 
-    At most 4 queries, if the notice of the row is loaded, and 1 for each waiting notice.
+    At most 4 queries, if the notice of the row is loaded, and 1 for each notice with deliveries that wait in the
+    channel.
     """
     at = at or timezone.now()
     limits = channel_state.limits_for(row.channel)
@@ -124,7 +129,9 @@ def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:
 
 
 def _sendable_notices(channel: str, at: datetime) -> list[Notice]:
-    """Return the notices with deliveries that wait in a channel, without the paused and the overtaken ones."""
+    """Return the notices with deliveries that wait in the channel. Notices that are paused, or whose deliveries would
+    be skipped at that instant, are left out.
+    """
     return [notice for notice in Notice.objects.sendable(channel=channel) if not notice.skip_reason(at)]
 
 
@@ -139,14 +146,18 @@ def _start(channel: str, limits: Sequence[RateLimit], at: datetime) -> datetime:
 
 
 def speed(row: Progress) -> float | None:
-    """Return how many messages of a notice are sent per second; ``None`` if it was not measured. No query."""
+    """Return how many messages of a notice are sent per second, at most what the rate limits of the channel allow;
+    ``None`` if it was not measured. ``row`` is the progress of the notice in one channel. No query.
+    """
     # A rate limit lets some messages through at once. The measured speed can therefore exceed the limit.
     limits = [limit.count / limit.seconds for limit in channel_state.limits_for(row.channel)]
     return min([row.speed, *limits]) if row.speed else None
 
 
 def _channel_speed(channel: str) -> float:
-    """Return the messages per second of the newest notice with ``MEASURABLE`` messages, else the default. 1 query."""
+    """Return how many messages per second the channel sends, as measured with the newest notice of which it sent at
+    least ``MEASURABLE`` messages. If there is none, return ``DEFAULT_SPEED``. 1 query.
+    """
     last = Progress.objects.filter(channel=channel, sent__gte=MEASURABLE, sending_time__gt=timedelta()).order_by("-pk")
     measured = last.first()
     return (speed(measured) if measured else None) or DEFAULT_SPEED

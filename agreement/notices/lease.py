@@ -1,4 +1,8 @@
-"""Renews the lease of a batch, and its reserved slots, while a worker waits for a mail server."""
+"""Renews the lease of a batch, and its reserved slots, while a worker waits for a mail server.
+
+The lease is the time for which claimed deliveries belong to one worker. A slot is the place of one message under the
+rate limits.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ class LeaseRenewer(threading.Thread):
     """
 
     STUCK = 3600
-    """Seconds after which a batch is no longer renewed."""
+    """Seconds after which a batch is no longer renewed, so that other workers may claim its deliveries."""
 
     def __init__(self) -> None:
         super().__init__(name="agreement-lease", daemon=True)
@@ -42,7 +46,9 @@ class LeaseRenewer(threading.Thread):
 
     @contextmanager
     def renewing(self, lease: str, channel: str) -> Iterator[None]:
-        """Context manager: renew this lease, and the slots reserved for it in the channel, while the block runs."""
+        """Context manager: renew this lease, and the slots reserved for it in the channel with that name, while the
+        block runs.
+        """
         self.lease, self.channel, self.started_at = lease, channel, time.monotonic()
         if not self.is_alive():
             self.start()

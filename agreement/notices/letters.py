@@ -98,7 +98,10 @@ def _without_extra_blank_lines(text: str) -> str:
 
 
 def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str, Any]:
-    """Return the template context for one language of the letter."""
+    """Return the template context for one language of the letter. ``since`` is the number of the edition with which the
+    letter compares the new one (0: there is none), and ``now`` the moment for which the letter is written. Raises
+    ``ValueError`` for a notice about a draft.
+    """
     edition = notice.edition
     slug, zone, at = edition.agreement.slug, edition.agreement.time_zone, edition.effective_from
     if at is None or edition.number is None:
@@ -136,7 +139,7 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
 
 def _in_force(notice: Notice, at: datetime, now: datetime, language: str) -> dict[str, Any]:
     """Return the part of the context that states whether the edition is in force, and which other editions are or will
-    be in force.
+    be in force. ``at`` is when the edition takes effect, and ``now`` the moment for which the letter is written.
     """
     edition = notice.edition
     others = edition.agreement.editions.in_force(now).exclude(pk=edition.pk)
@@ -149,8 +152,8 @@ def _in_force(notice: Notice, at: datetime, now: datetime, language: str) -> dic
 
 
 def _covered(notice: Notice, language: str, since: int) -> dict[str, Any]:
-    """Return the part of the context about the editions that the letter covers. It describes the latest
-    ``MAX_EDITIONS`` of them.
+    """Return the part of the context about the editions that the letter covers: those after the edition with the number
+    ``since``, up to the edition of the notice. It describes the latest ``MAX_EDITIONS`` of them.
     """
     edition = notice.edition
     earlier = edition.agreement.editions.binding().filter(number__gt=since, number__lt=edition.number)
@@ -180,9 +183,9 @@ def _subject(notice: Notice, title: str, at: datetime, zone: str, language: str,
 
 
 def _upcoming(notice: Notice, now: datetime, language: str) -> list[tuple[int | None, str]]:
-    """Return the number and the moment of other editions that will take effect. If the notice announces an edition,
-    these are the editions before it, the latest first. If it announces a cancellation, these are all others, the next
-    first.
+    """Return the number and the moment, as a phrase, of other editions of the agreement that take effect after ``now``.
+    In a letter about a cancellation, these are all others, in the order in which they take effect. In any other letter,
+    these are the editions with a lower number, in the opposite order.
     """
     edition, zone = notice.edition, notice.edition.agreement.time_zone
     upcoming = edition.agreement.editions.binding().filter(effective_from__gt=now).exclude(pk=edition.pk)
@@ -204,8 +207,8 @@ def _covered_edition(edition: Edition, language: str, max_length: int) -> Covere
 
 
 def _quotations(redline: Redline | None, language: str, room: int, *, short: bool) -> dict[str, Any]:
-    """Return the part of the context with the changed clauses that fit into ``room`` characters. A short letter quotes
-    none.
+    """Return the part of the context with the changed clauses that fit into ``room`` characters. A ``short`` letter,
+    which is about corrections of the wording, quotes none.
     """
     changed = redline.changed if redline and not short else ()
     reworded = [change for change in changed if not _renumbered(change)]
@@ -221,8 +224,8 @@ def _quotations(redline: Redline | None, language: str, room: int, *, short: boo
 
 
 def _that_fit(changes: Sequence[Change], room: int) -> list[Change]:
-    """Return the changed clauses that fit into ``room`` characters. If one is too long, shorter ones after it may still
-    fit.
+    """Return the changed clauses that fit into ``room`` characters, at most ``MAX_CLAUSES`` of them. If one clause is
+    too long, shorter ones after it may still fit.
     """
     fitting: list[Change] = []
     for change in changes:

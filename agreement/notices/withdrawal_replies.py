@@ -1,4 +1,6 @@
-"""Mails the replies to withdrawals. A worker claims each reply first, so that two workers never send the same one."""
+"""Mails the replies to withdrawals. Before a worker sends a reply, it moves the due time of the reply into the future
+by the length of a lease. Therefore two workers do not send the same reply at the same time.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,11 @@ logger = logging.getLogger("agreement")
 
 def send_due(*, clock: Clock = timezone.now) -> str:
     """Mail the replies that are due, at most ``CLAIM_SIZE`` of them. Return why the mail server is unavailable, or
-    ``""`` if it is available.
+    ``""`` if it is available. ``clock`` returns the present moment.
 
-    A reply that the mail server did not accept is sent again later, with the same ``Message-ID``, and is given up after
-    ``MAX_ATTEMPTS``. Rate limits apply to notices only; replies do not wait for them. 1 query if no reply is due.
+    A reply that the mail server did not accept is sent again later, with the same ``Message-ID``. It is given up after
+    ``MAX_ATTEMPTS`` attempts, or at once if the failure is ``Refused``. Rate limits apply to notices only; replies do
+    not wait for them. 1 query if no reply is due.
     """
     rows = Withdrawal.objects.unconfirmed().filter(confirm_due_at__lte=clock()).select_related("agreement", "edition")
     with EmailChannel() as channel:
@@ -54,12 +57,16 @@ def send_due(*, clock: Clock = timezone.now) -> str:
 
 
 def _update(row: Withdrawal, due_at: datetime | None, **columns: object) -> bool:
-    """Update these columns, unless another worker has changed the due time of the reply. Return whether it was done."""
+    """Update these columns of the withdrawal and return ``True``, if its ``confirm_due_at`` is still ``due_at``.
+    Otherwise another worker has claimed the reply: change nothing and return ``False``.
+    """
     return bool(Withdrawal.objects.filter(pk=row.pk, confirm_due_at=due_at).update(**columns))
 
 
 def _mail(channel: EmailChannel, row: Withdrawal) -> bool:
-    """Mail the reply. Return ``False`` if the user has no valid address. Raises the failures of ``Channel.send()``."""
+    """Mail the reply and return ``True``. If the user has no valid address, send nothing and return ``False``. Raises
+    ``Refused``, ``Deferred`` or ``Unavailable`` if the mail server does not accept the reply.
+    """
     users = get_user_model()._default_manager.filter(pk__in=[row.user_id])
     address = users.annotate(agreement_email=channel.address()).values_list("agreement_email", flat=True).first() or ""
     if channel.unreachable(address):

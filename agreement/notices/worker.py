@@ -75,7 +75,7 @@ class DeliveryCounts:
 
 def sealed_texts(channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
     """Return the sealed texts of a notice in a channel, by language. Texts that do not exist yet are composed and
-    stored. ``since`` is the number of the edition with which they compare.
+    stored. ``since`` is the number of the edition with which they compare the new one; 0 if there is none.
 
     1 query if they all exist. Raises what ``channel.compose()`` raises.
     """
@@ -105,7 +105,7 @@ class ChannelSnapshot:
     """
 
     taken_at: float
-    """By ``time.monotonic()``."""
+    """A value of ``time.monotonic()``."""
     outage: str
     """The reason for which the channel is unavailable, or ``""``."""
     notices: list[Notice]
@@ -123,13 +123,14 @@ class Worker:
     """The state that a worker keeps for all of its batches."""
 
     counts: DeliveryCounts
-    #: By ``time.monotonic()``.
+    #: A value of ``time.monotonic()``; ``None``: there is no deadline.
     deadline: float | None = None
     on_outcome: OutcomeCallback | None = None
     clock: Clock = timezone.now
     #: Sealed texts by language, by channel, notice and the number of the edition with which they compare.
     texts: dict[tuple[str, int, int], dict[str, NoticeText]] = field(default_factory=dict)
-    #: Results of ``comparison()`` by the key of the notice.
+    #: With which edition the messages of a notice compare, by the key of the notice; :meth:`comparison` describes the
+    #: three values.
     comparisons: dict[int, tuple[dict[int, int], int, int]] = field(default_factory=dict)
     #: Snapshots by channel.
     snapshots: dict[str, ChannelSnapshot] = field(default_factory=dict)
@@ -137,14 +138,18 @@ class Worker:
     faulty: set[tuple[str, int]] = field(default_factory=set)
 
     def snapshot(self, channel: Channel) -> ChannelSnapshot:
-        """Return the last snapshot of the channel; a new one if that is older than ``SNAPSHOT_SECONDS``."""
+        """Return the last snapshot of the channel. If there is none, or if it is older than ``SNAPSHOT_SECONDS``,
+        return a new one.
+        """
         snapshot = self.snapshots.get(channel.name)
         if snapshot is None or time.monotonic() - snapshot.taken_at > SNAPSHOT_SECONDS:
             return self.take_snapshot(channel)
         return snapshot
 
     def take_snapshot(self, channel: Channel) -> ChannelSnapshot:
-        """Return a new snapshot of the channel. 2 queries, 1 for each notice and 1 for each agreement."""
+        """Return a new snapshot of the channel. 2 queries, 1 for each notice with deliveries that wait in the channel,
+        and 1 for each agreement of these notices.
+        """
         taken_at, at = time.monotonic(), self.clock()
         outage = ChannelState.objects.away(at).filter(channel=channel.name).values_list("reason", flat=True).first()
         notices = [notice for notice in Notice.objects.sendable(channel=channel.name) if not notice.skip_reason(at)]
@@ -159,16 +164,22 @@ class Worker:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def texts_for(self, channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
-        """Return ``sealed_texts()`` of these arguments. It is called once for each."""
+        """Return the sealed texts of the notice in the channel, by language, as :func:`sealed_texts` returns them. The
+        worker remembers them, so that it reads them once for each notice, channel and ``since``.
+        """
         key = (channel.name, notice.pk, since)
         if key not in self.texts:
             self.texts[key] = sealed_texts(channel, notice, since)
         return self.texts[key]
 
     def comparison(self, notice: Notice) -> tuple[dict[int, int], int, int]:
-        """Return what decides with which edition a user's message compares: the earlier notices with their edition
-        numbers, and the numbers of the last edition before this one that users were notified of, and of the last one at
-        all. At most 2 queries, once for each notice.
+        """Return three values that decide with which edition a user's message compares the new one.
+
+        The first maps the primary keys of the notices that announced earlier editions to the numbers of these editions.
+        The second is the number of the last earlier edition that was announced or imported, or of the first edition if
+        there was none. The third is the number of the last earlier edition. The numbers are 0 if there is no earlier
+        edition, or if the notice announces a cancellation. Cancelled editions are left out. At most 2 queries, once for
+        each notice.
         """
         if notice.pk not in self.comparisons:
             self.comparisons[notice.pk] = notice.earlier_numbers(), *notice.previous_numbers()

@@ -1,4 +1,4 @@
-"""The status of the installation, for monitors and for the start page of the admin.
+"""The status of the installation, for monitors. The command ``agreement_status`` prints it.
 
 The package provides :func:`status`, the :class:`Status` that it returns, and its :class:`Level`. It uses the models,
 the triggers of the seal and ``agreement.notices``. It changes nothing.

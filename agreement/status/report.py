@@ -38,7 +38,9 @@ FAILED_SHARE, FAILED_WITHIN = 0.05, timedelta(days=7)
 
 
 class Level(IntEnum):
-    """Whether a person must do something: nothing, look, or act. It is the exit code of ``agreement_status``."""
+    """Whether a person must do something: nothing (``WELL``), look at the problem (``LOOK``), or act (``ACT``). It is
+    the exit code of ``agreement_status``.
+    """
 
     WELL, LOOK, ACT = 0, 1, 2
 
@@ -88,8 +90,8 @@ class Status:
 
 
 def status(at: datetime | None = None) -> Status:
-    """Return the status at that instant (now). If the database does not answer, that is a problem of the level ``ACT``;
-    no exception is raised.
+    """Return the status. ``at`` is the present moment. If the database does not answer, that is a problem of the level
+    ``ACT``; no exception is raised.
     """
     found = Status(at or timezone.now())
     try:
@@ -137,8 +139,8 @@ def _add_deliveries(found: Status) -> None:
 
 
 def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
-    """Find since when the oldest delivery is due, and add a problem if nothing was sent for too long. Deliveries that
-    wait only for rate limits are no problem.
+    """Find the moment since which the oldest delivery is due. Add a problem if nothing was sent for longer than
+    ``UNSENT_LOOK``. Deliveries that wait only for rate limits are no problem.
     """
     idle_since = list(Notice.objects.unfinished(found.at).values_list("due_at", flat=True))
     oldest = list(idle_since)
@@ -158,6 +160,9 @@ def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
 
 
 def _has_free_slot(channel: str, at: datetime) -> bool:
+    """Return whether the rate limits of the channel allow a message at that instant; ``True`` if the channel has no
+    rate limits.
+    """
     limits, row = channel_state.limits_for(channel), ChannelState.objects.filter(channel=channel).first()
     return not (limits and row) or row.free_slots(limits, at) > 0
 

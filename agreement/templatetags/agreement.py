@@ -1,6 +1,7 @@
 """Template tags with which the site's own pages link to, quote and announce an agreement: ``{% load agreement %}``.
 
-``slug`` may be left out if the site has one agreement.
+``slug`` may be left out if the site has one agreement. If it has several, ``agreement_url``, ``agreement_validity`` and
+``agreement_clause`` without ``slug`` raise ``TemplateSyntaxError`` while ``DEBUG`` is on, and otherwise log a warning.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def agreement_url(context: Context, slug: str = "") -> str:
-    """``{% agreement_url %}``: the path of the page of the edition in force. No query."""
+    """``{% agreement_url %}``: the path of the page of the edition in force; the path of the list of agreements, if
+    ``slug`` is missing and the site does not have exactly one agreement. No query.
+    """
     return citations.agreement_path(slug, app=_app(context))
 
 
 @register.simple_tag
 def agreement_validity(slug: str = "") -> str:
-    """``{% agreement_validity %}``: a sentence, in the language of the page, that states which edition is in force and
-    since when.
+    """``{% agreement_validity %}``: sentences, in the language of the page, that state the number of the edition in
+    force and since when it is in force. If no edition is in force, they are about the announced edition; if there is
+    none either, the result is ``""``.
     """
     return citations.validity_sentence(slug)
 
@@ -36,7 +40,9 @@ def agreement_clause(context: Context, number: str | float, slug: str = "") -> c
     """``{% agreement_clause "2.3" %}``: a quotation of the clause in force, with its source.
 
     With ``as clause`` the parts of the quotation can be used separately: ``clause`` is a
-    :class:`agreement.editions.citations.Citation`.
+    :class:`agreement.editions.citations.Citation`. If the edition in force has no clause with that number,
+    ``TemplateSyntaxError`` is raised while ``DEBUG`` is on. Otherwise the quotation is empty, and its path leads to the
+    edition in force.
     """
     return citations.cite_clause(number, slug, app=_app(context))
 
@@ -56,7 +62,8 @@ def agreement_banner(context: Context, slug: str = "", days: int = 10) -> dict[s
 def agreement_unread(context: Context) -> dict[str, Any]:
     """``{% agreement_unread %}``: the number of notices that the signed-in user has not opened, with a link to them.
 
-    Caches must not store a page with this tag, because it depends on the user. 1 query; none if nobody is signed in.
+    Only the notices that the page of notices lists are counted: the latest ``USER_PAGE_NOTICES``. Caches must not store
+    a page with this tag, because it depends on the user. 1 query; none if nobody is signed in.
     """
     user = getattr(context.get("request"), "user", None)
     if user is None or not user.is_authenticated:

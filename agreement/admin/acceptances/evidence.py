@@ -23,7 +23,7 @@ from agreement.models import Edition
 
 
 class EvidenceForm(forms.Form):
-    """The form that asks for a user or an edition, and for the instant of the export."""
+    """The form that asks for a user or an edition, and for the instant whose state is exported."""
 
     user = forms.CharField(
         label=_("user"),
@@ -83,8 +83,8 @@ def _require_permission(request: HttpRequest) -> None:
 
 
 def _export(request: HttpRequest, form: EvidenceForm) -> HttpResponseBase | None:
-    """Return the ZIP file as a download; ``None`` if there is no evidence, and then the form has an error that states
-    so.
+    """Return the ZIP file as a download. If there is no evidence, or the name of the user is not clear, return ``None``
+    and add an error to the form.
     """
     user, edition, at = (form.cleaned_data[name] for name in ("user", "edition", "at"))
     try:

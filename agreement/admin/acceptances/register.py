@@ -130,8 +130,8 @@ class AcceptanceAdmin(
         return f"{row}, {self.when(row)}"
 
     def save_model(self, request: HttpRequest, obj: Acceptance, form: OnBehalfForm, change: object) -> None:
-        """Record the acceptance, and log it as an act of the officer. Raises :class:`AlreadyRecorded` and
-        ``StaleEditionError``.
+        """Record the acceptance, and log it as an act of the officer. Raises :class:`AlreadyRecorded` if the user has
+        accepted the edition already, and ``StaleEditionError`` if the edition is no longer in force.
         """
         row = Acceptance.objects.record(
             **{name: form.cleaned_data[name] for name in PAPER_FIELDS},

@@ -76,7 +76,8 @@ class ReportView(OfficerView):
 class CsvView(OfficerView):
     """``…/report/<id>/not-accepted.csv``: the users who have not accepted an edition, as a streamed file.
 
-    ``?language=`` selects the users of one language (``kk``, ``ru``, ``mul``). Raises ``BadRequest`` for others.
+    ``?language=`` selects the users with one language of notices (``kk``, ``ru``, or ``mul``: not known); without it,
+    all users are exported. Raises ``BadRequest`` for any other value.
     """
 
     def get(self, request: HttpRequest, key: int) -> StreamingHttpResponse:
@@ -94,7 +95,8 @@ class CsvView(OfficerView):
 
 
 def _edition(key: int) -> tuple[Edition, list[int]]:
-    """Return the edition with that key, and the keys of the editions whose acceptance counts for it.
+    """Return the edition with that key, and the keys of the editions whose acceptance counts for it: itself, and
+    earlier ones that differ only in wording.
 
     Raises ``Http404`` for a draft, for a cancelled edition, and for an unknown key. 1 query.
     """
@@ -109,7 +111,9 @@ def _edition(key: int) -> tuple[Edition, list[int]]:
 
 
 def csv_lines(counting: list[int], only: str = "") -> Iterator[bytes]:
-    """Yield the CSV file of the users who accepted none of these editions, in chunks. ``only`` selects one language."""
+    """Yield the CSV file of the users who accepted none of the editions with these keys, in chunks. ``only`` selects
+    the users with one language of notices (``kk``, ``ru``, ``mul``); ``""`` selects all.
+    """
     users = get_user_model()
     language = conf.user_language()
     names = ["pk", users.USERNAME_FIELD] + ["agreement_language"] * (language is not None)

@@ -35,8 +35,8 @@ class _Hour(Func):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartBar:
-    """The bar of a day, week or month: its first day as a phrase, the number of acceptances, and its place in the
-    chart.
+    """The bar of a day, week or month: its first day as a phrase, the number of acceptances, and its place and size in
+    the chart, in SVG units.
     """
 
     day: str
@@ -80,6 +80,7 @@ def acceptance_chart(edition: Edition) -> AcceptanceChart | None:
 
 
 def _chart(days: Counter[date], zone: str, *, complete: bool) -> AcceptanceChart:
+    """Return the chart of these numbers of acceptances by day. ``zone`` is the name of the agreement's time zone."""
     title, counts = _grouped(days)
     # If there are more than MAX_BARS months, only the latest are displayed.
     starts = sorted(counts)[-MAX_BARS:]

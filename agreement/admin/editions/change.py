@@ -105,7 +105,8 @@ DISPLAYED_STATED = tuple(_stated_column(name) for name in STATED_FIELDS)
 
 def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = False) -> list[tuple[Any, Any]]:
     """Return the sections of the page. In the form the text comes first, and there is no title, because the first line
-    of the text is the title.
+    of the text is the title. ``pairs`` contains the Kazakh and the Russian column of each text, and ``stated`` the
+    columns of the other fields.
     """
     pair = {"classes": ["agreement-pair"]}
     texts = [
@@ -227,8 +228,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
                 yield
 
     def _refuse_save(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
-        """Lock the draft. Return a page that refuses the save if the user may not write the draft now; otherwise
-        ``None``. The page displays the texts that they wrote.
+        """Lock the agreement of the draft. Return a page that refuses the save if the user may not write the draft now;
+        otherwise ``None``. The page displays the texts that they wrote.
         """
         edition = find_locked(self, request, object_id)
         if self.has_change_permission(request, edition):

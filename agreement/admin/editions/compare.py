@@ -46,7 +46,9 @@ class LanguageRedline:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
-    """Return the fields that differ between two wordings, which are given as :func:`fields.values` returns them."""
+    """Return the fields that differ between two wordings. Each wording maps the names of the ``WRITTEN_FIELDS`` and the
+    ``STATED_FIELDS`` to their values, as :func:`fields.values` does.
+    """
     found = []
     for name in (*WRITTEN_FIELDS, *STATED_FIELDS):
         if old.get(name) != new.get(name):
@@ -87,7 +89,8 @@ class ChangesView(EditionView):
     """``…/<id>/changes/``: the changes of an edition.
 
     ``?from=`` is the key of the edition with which it is compared. By default a draft is compared with the edition in
-    force, and a published edition with the preceding one.
+    force, and a published edition with the preceding one. With ``?whole`` the unchanged clauses are displayed too.
+    Raises ``Http404`` for a key that is not that of another edition of the agreement.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -118,8 +121,8 @@ class ChangesView(EditionView):
 
 
 class CompareRevisionsView(EditionView):
-    """``…/<id>/compare/``: the differences between two revisions of a draft, ``?old=`` and ``?new=``. Without ``new``
-    the older one is compared with the stored draft.
+    """``…/<id>/compare/``: the differences between two revisions of a draft, whose keys are ``?old=`` and ``?new=``.
+    Without ``new`` the older one is compared with the stored draft.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -143,7 +146,9 @@ class CompareRevisionsView(EditionView):
 
 
 def _viewable(view: EditionView, object_id: str) -> Edition:
-    """Return the edition of the page. Raises ``PermissionDenied`` for users who may not view it, and ``Http404``."""
+    """Return the edition with that key. Raises ``PermissionDenied`` if the user may not view editions, and ``Http404``
+    if there is no such edition.
+    """
     edition = view.find(object_id)
     if not view.model_admin.has_view_or_change_permission(view.request, edition):
         raise PermissionDenied
@@ -153,7 +158,9 @@ def _viewable(view: EditionView, object_id: str) -> Edition:
 
 
 def _revision(edition: Edition, key: str) -> tuple[Version, dict[str, Any]]:
-    """Return the revision of the edition with that key, and its values. Raises ``Http404`` if there is none."""
+    """Return the revision of the edition with that key, and its values by the name of the field. Raises ``Http404`` if
+    there is none, or if django-reversion can't read it.
+    """
     if not (key.isascii() and key.isdecimal() and len(key) < 19):
         raise Http404
     versions = Version.objects.get_for_object_reference(Edition, edition.pk).select_related("revision")

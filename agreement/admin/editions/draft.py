@@ -74,9 +74,9 @@ class EditionForm(AdminForm):
         return cleaned
 
     def _require_no_conflict(self, cleaned: dict[str, Any], stored: dict[str, Any]) -> None:
-        """Raise ``ValidationError`` unless the posted draft equals the stored one.
+        """Raise ``ValidationError`` unless the posted draft equals the stored one, whose values are ``stored``.
 
-        The form then contains the author's values. In fields that the author did not change, it contains the stored
+        The refused form contains the author's values. In fields that the author did not change, it contains the stored
         values.
         """
         posted = {name: cleaned.get(name, stored[name]) for name in stored}
@@ -101,8 +101,8 @@ class EditionForm(AdminForm):
 
 
 def _base_values(edition: Edition, token: str) -> dict[str, Any] | None:
-    """Return the values of the revision with that fingerprint, with which the author began; ``None`` if it is not among
-    the latest revisions.
+    """Return the values of the revision whose fingerprint is ``token``. This is the draft with which the author began.
+    Return ``None`` if it is not among the latest ``REVISIONS_SEARCHED`` revisions.
     """
     names = (*TEXT_FIELDS_BY_LANGUAGE, *STATED_FIELDS)
     for version in Version.objects.get_for_object_reference(Edition, edition.pk)[:REVISIONS_SEARCHED]:
@@ -120,7 +120,9 @@ class DraftView(EditionView):
     """The base class of the URLs to which the script of the writing page posts."""
 
     def find_writable(self, object_id: str) -> Edition:
-        """Return the draft, not locked. Raises ``PermissionDenied`` if the user may not write it. 1 query."""
+        """Return the draft with that key, not locked. Raises ``PermissionDenied`` if the user may not write it, or if
+        it does not exist. 1 query.
+        """
         edition = self.find(object_id)
         if edition is None or not self.model_admin.has_change_permission(self.request, edition):
             raise PermissionDenied
@@ -158,14 +160,18 @@ class CheckView(DraftView):
 
 
 def _preview(body: str) -> dict[str, object]:
-    """Return the HTML of a text, its title, and the line of each numbered unit."""
+    """Return the HTML of a text, its title, and the number, the label and the line of each numbered section, clause and
+    sub-clause.
+    """
     document = clauses.parse(body)
     units = [{"number": unit.number, "label": unit.label, "line": unit.line} for unit in document.units if unit.number]
     return {"html": document.html, "title": document.title, "units": units}
 
 
 class AutosaveView(DraftView):
-    """``…/<id>/autosave/``: stores the unsaved text of this author. With ``discard`` it is deleted."""
+    """``…/<id>/autosave/``: stores the unsaved text of this author in that draft, in place of the text that was stored
+    before. If ``discard`` is posted, the stored text is deleted instead.
+    """
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if "discard" in request.POST:
@@ -185,7 +191,10 @@ class AutosaveView(DraftView):
         )
 
     def _discard(self, object_id: str, *, from_page: bool) -> HttpResponse:
-        """Delete the unsaved text of this author, even if the draft has been published."""
+        """Delete the unsaved text of this author, even if the draft has been published. With ``from_page`` a form of
+        the page was sent, and the response is a redirect to the page; otherwise the script sent it, and the response is
+        empty JSON.
+        """
         Autosave.objects.filter(author=self.request.user.pk, edition=self.find(object_id)).delete()
         return HttpResponseRedirect("../change/") if from_page else JsonResponse({})
 
@@ -209,8 +218,9 @@ def writing_context(request: HttpRequest, edition: Edition) -> dict[str, Any]:
 
 
 def log_written(request: HttpRequest, edition: Edition, *, previous: str | None) -> None:
-    """After a save, delete the unsaved text of this user. Log that they wrote the draft, if its fingerprint is not
-    ``previous``.
+    """After a save, delete the unsaved text of this user, and log that they wrote the draft. ``previous`` is the
+    fingerprint of the draft before the save: if the draft did not change, nothing is logged. With ``None`` the save is
+    always logged.
     """
     Autosave.objects.filter(author=request.user.pk, edition=edition).delete()
     current = fingerprint(edition)
@@ -220,7 +230,9 @@ def log_written(request: HttpRequest, edition: Edition, *, previous: str | None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A message of the lint in the language of the page. ``key`` stays the same as long as the message applies."""
+    """A message of the lint in the language of the page. ``place`` is a phrase with the language and the clause.
+    ``key`` identifies the message when a form is sent; it stays the same as long as the message applies.
+    """
 
     id: str
     severity: str
@@ -234,8 +246,9 @@ class Finding:
 
 
 def lint_findings(bodies: Mapping[str, str], summaries: Mapping[str, str], binding: Edition | None) -> list[Finding]:
-    """Return the messages of the lint about these texts, errors first. The texts are compared with ``binding``, the
-    edition in force.
+    """Return the messages of the lint about these texts, errors first. The texts and the summaries are given by
+    language. The texts are compared with ``binding``, the edition in force; with ``None`` they are compared with
+    nothing.
     """
     previous = {code: binding.text(code).body for code in bodies} if binding else None
     languages = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}

@@ -29,20 +29,26 @@ class ChannelForecast:
     """The number of users without an address for this channel."""
     ends: str
     before_effect: int
+    """How many users will be notified before the edition takes effect."""
     before_notice: int
+    """How many users will be notified at least ``SendingForecast.notice_days`` before the edition takes effect."""
     late: bool
     """Whether the sending is expected to end after the edition takes effect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendingForecast:
-    """The forecast for all channels if the draft is published now."""
+    """The forecast for all channels if the draft is published now. Moments are phrases in the language of the page."""
 
     begins: str
+    """When the first message is due."""
     channels: list[ChannelForecast]
     effective: str
-    """When the edition takes effect; ``""`` if at the moment of publication."""
+    """When the edition takes effect; ``""`` if it does so at the moment of publication."""
     notice_days: int
+    """The days of notice that the edition in force promises; 0 if it promises none, or if the draft takes effect at the
+    moment of publication.
+    """
     replaced: int
     """The number of waiting messages about earlier editions, which this notice overtakes."""
 
@@ -51,10 +57,11 @@ def sending_forecast(edition: Edition, effective_from: datetime | None, binding:
     """Return the forecast of the notice about this draft, if the draft is published now.
 
     ``effective_from`` is the chosen or proposed moment; ``None`` means the moment of publication. ``binding`` is the
-    edition in force, which promises days of notice.
+    edition in force, which may promise days of notice; ``None`` means that no edition is in force.
 
-    1 query. For each channel at most 9 queries, and 1 for each waiting notice. Their cost does not depend on the number
-    of users, except for the first notice of a site with more than ``COUNTED_UP_TO`` users.
+    1 query for all channels together. In addition, for each channel, at most 8 queries, and 1 for each notice with
+    deliveries that wait in that channel. The cost does not grow with the number of users beyond ``COUNTED_UP_TO``,
+    except on a site that has not sent a notice completely yet: there all users are counted.
     """
     now, zone = timezone.now(), edition.agreement.time_zone
     languages = dict(NOTICE_LANGUAGES)

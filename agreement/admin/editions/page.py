@@ -43,15 +43,18 @@ class EditionView(AdminView):
         return super().render(f"edition/{template}", status=status, **context)
 
     def refuse(self, edition: Edition | None, sentence: str, hint: str, **context: Any) -> HttpResponse:
-        """Return a page that states why the action was refused; see :func:`refuse`."""
+        """Return a page that states what was not done (``sentence``), and what the user can do instead (``hint``). Its
+        status is 409, unless the context contains another ``status``.
+        """
         return refuse(self.model_admin, self.request, edition, sentence, hint, **context)
 
 
 def find_locked(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, object_id: str) -> Edition | None:
-    """Return the edition with that key, or ``None``, and lock its agreement until the transaction ends. Until then no
-    other user can publish or cancel an edition of it.
+    """Return the edition with that key, or ``None``, and lock its agreement until the transaction of the caller ends.
+    Until then no other user can publish or cancel an edition of the agreement.
 
-    Therefore what the page has read is still true when it writes. 3 queries.
+    Therefore what the page has read is still true when it writes. 3 queries. Without a transaction the lock ends at
+    once.
     """
     edition = model_admin.get_object(request, unquote(object_id))
     if edition is None:
@@ -61,7 +64,9 @@ def find_locked(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, ob
 
 
 def may(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, action: str) -> bool:
-    """Return whether the user may perform the ``action`` (``publish`` or ``cancel``) on editions."""
+    """Return whether the user may perform the ``action`` (``publish`` or ``cancel``) on editions, and may view
+    editions.
+    """
     return request.user.has_perm(f"agreement.{action}_edition") and model_admin.has_view_permission(request)
 
 

@@ -37,7 +37,9 @@ POLICY = (
 
 
 def as_published(edition: Edition, effective_from: datetime | None = None) -> Edition:
-    """Return the draft as it would be if it were published now. The object must not be saved. 2 queries."""
+    """Return the draft as it would be if it were published now and took effect at ``effective_from``; ``None``, or a
+    moment in the past, means now. The object must not be saved. 2 queries.
+    """
     now = timezone.now()
     published: Edition = Edition.objects.select_related("agreement").get(pk=edition.pk)
     last = Edition.objects.published().filter(agreement=published.agreement_id).last()
@@ -50,7 +52,8 @@ def as_published(edition: Edition, effective_from: datetime | None = None) -> Ed
 
 
 def notice_content(edition: Edition, code: str) -> NoticeContent:
-    """Return the content of the notice about that edition, in ``kk`` or ``ru``.
+    """Return the content of the notice about that edition, in ``kk`` or ``ru``. It compares the edition with the last
+    earlier one that users know.
 
     Raises ``ImproperlyConfigured`` if the site's address is not configured.
     """
@@ -59,15 +62,15 @@ def notice_content(edition: Edition, code: str) -> NoticeContent:
 
 
 def promised_from(binding: Edition | None, now: datetime) -> datetime | None:
-    """Return the first moment that gives the days of notice which the edition in force promises; ``None`` if it
-    promises none.
+    """Return the first moment that gives the days of notice which the edition in force (``binding``) promises, if the
+    draft is published at ``now``. Return ``None`` if it promises none, or if no edition is in force.
     """
     return now + timedelta(days=binding.notice_days) if binding and binding.notice_days else None
 
 
 def _instant(text: str) -> datetime | None:
-    """Parse the moment at which a draft is to take effect; ``None`` for ``""``. Raises ``ValueError`` for a moment
-    without an offset, or too far in the future.
+    """Parse the moment at which a draft is to take effect; ``None`` for ``""``. Raises ``ValueError`` for a text that
+    is not a moment, for a moment without an offset, and for a moment further in the future than ``MAX_AHEAD``.
     """
     if not text:
         return None
@@ -101,7 +104,9 @@ class PreviewView(EditionView):
         return HttpResponse(html, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
 
     def _page(self, edition: Edition, binding: Edition | None, code: str) -> str:
-        """Return the HTML of the permanent page of the edition."""
+        """Return the HTML of the permanent page of the edition. The changes since ``binding``, the edition in force,
+        are marked; with ``None`` nothing is marked.
+        """
         with translation.override(code):
             at = edition.published_at or timezone.now()
             state = State.SCHEDULED if edition.effective_from and edition.effective_from > at else State.IN_FORCE

@@ -59,8 +59,8 @@ def local(day: date, clock: time, zone: str) -> datetime:
 
 
 class PublishForm(forms.Form):
-    """The form that asks when a draft is to take effect. ``draft`` and ``after`` identify the draft and the last
-    edition that the page displayed.
+    """The form that asks when a draft is to take effect. Two hidden fields identify what the page displayed: ``draft``
+    is the fingerprint of the draft, and ``after`` is the digest of the last edition (``""``: there is none).
     """
 
     NOW = ("now", _("at the moment of publication"))
@@ -106,7 +106,9 @@ class PublishForm(forms.Form):
         warnings: list[Finding],
         **kwargs: Any,
     ) -> None:
-        """``scheduled`` means that another edition is scheduled, so this one can't take effect at once."""
+        """``binding`` is the edition in force; ``None`` if there is none. ``scheduled`` means that another edition is
+        scheduled, so this one can't take effect at once. ``warnings`` are the findings that the publisher must tick.
+        """
         super().__init__(*args, **kwargs)
         if scheduled:
             choice = cast("forms.ChoiceField", self.fields["when"])
@@ -153,7 +155,7 @@ class PublishForm(forms.Form):
 
     def _require_reason(self, *, at_once: bool) -> None:
         """Require a reason if the edition takes effect earlier than the edition in force promises. The reason is
-        logged.
+        logged. With ``at_once`` it takes effect now, otherwise at the moment that the form contains.
         """
         promised = promised_from(self.binding, timezone.now())
         moment = timezone.now() if at_once else self.effective_from
@@ -173,8 +175,8 @@ class PublishForm(forms.Form):
 
 
 class CancelForm(forms.Form):
-    """The form that asks why an edition is cancelled, with a box to confirm it. ``digest`` identifies the displayed
-    edition.
+    """The form that asks why an edition is cancelled, with a box to confirm it. ``digest`` is the digest of the edition
+    that the page displayed.
     """
 
     reason = forms.CharField(
@@ -187,7 +189,8 @@ class CancelForm(forms.Form):
 class PublishQuestion:
     """The facts that the publication page displays, and its form.
 
-    2 queries, those of :func:`as_published` and :func:`sending_forecast`, and 1 if the setting ``FOUR_EYES`` is on.
+    Creating an object takes 2 queries. ``context()`` takes those of the forecast, those of composing the notice in each
+    language, and 1 if the setting ``FOUR_EYES`` is on.
     """
 
     def __init__(self, edition: Edition) -> None:
@@ -204,8 +207,8 @@ class PublishQuestion:
 
     @property
     def proposed(self) -> datetime | None:
-        """The proposed moment: the first midnight that gives the promised notice and comes after a scheduled edition.
-        ``None`` means now.
+        """The proposed moment: the first midnight, in the time zone of the agreement, that gives the promised notice
+        and comes after a scheduled edition takes effect. ``None`` means now.
         """
         follows = self.scheduled.effective_from if self.scheduled else None
         earliest = max((at for at in (self.promised, follows) if at), default=None)
@@ -240,7 +243,7 @@ class PublishQuestion:
         return {**opened, "when": "now"}
 
     def chosen(self, form: PublishForm) -> datetime | None:
-        """Return the moment that the user chose; ``None`` means now."""
+        """Return the moment that the user chose. ``None`` means now, or that the form contains no valid moment."""
         form.is_valid()
         # Days of notice are subtracted from it, and the result must be a valid date.
         return form.effective_from and max(form.effective_from, MIN_EFFECTIVE_FROM)
@@ -270,7 +273,9 @@ class PublishQuestion:
         }
 
     def _problem(self, user: AbstractBaseUser) -> EditionError | None:
-        """Return why this user can't publish this draft; ``None`` if they can."""
+        """Return why this user can't publish this draft: its texts are refused, or ``FOUR_EYES`` requires another
+        person. ``None`` if they can.
+        """
         try:
             self.edition.check_texts()
             if conf.get().FOUR_EYES:
@@ -287,15 +292,17 @@ class PublishQuestion:
         return code, text, len(text.body), sections, len(units) - sections
 
     def _stated(self, name: str) -> object:
-        """Return the value of a field of the draft; if the edition in force has another value, the HTML of the
-        difference.
+        """Return the value of a field of the draft in words. If the edition in force has another value, return the HTML
+        of the difference; ``material`` is never compared.
         """
         value = getattr(self.edition, name)
         old = getattr(self.binding, name) if self.binding and name != "material" else value
         return stated_in_words(name, value) if old == value else changes_html(name, old, value)
 
     def _mail(self, code: str, effective_from: datetime | None) -> tuple[str, str]:
-        """Return the subject and the text of the notice; ``""`` and the error if it can't be made."""
+        """Return the subject and the text of the notice in ``kk`` or ``ru``, if the edition takes effect at
+        ``effective_from`` (``None``: now). If the notice can't be composed, return ``""`` and the error.
+        """
         try:
             content = notice_content(as_published(self.edition, effective_from), code)
         except (ImproperlyConfigured, ValueError) as error:
@@ -327,7 +334,7 @@ class DecisionView(EditionView, ABC):
 
     @abstractmethod
     def carry_out(self, edition: Edition) -> HttpResponse:
-        """Perform the action, and return the response. The agreement is locked."""
+        """Perform the action on the edition, whose agreement is locked, and return the response."""
 
     def _deny(self) -> HttpResponse:
         codename = f"{self.action}_edition"
@@ -380,7 +387,9 @@ class PublishView(DecisionView):
         return self.show(question, form, question.chosen(form))
 
     def show(self, question: PublishQuestion, form: PublishForm, chosen: datetime | None) -> HttpResponse:
-        """Return the page; its status is 400 if the form is bound."""
+        """Return the page for an edition that takes effect at the ``chosen`` moment (``None``: now). The status is 400
+        if the form is bound, because a bound form is displayed only if it was refused.
+        """
         return self.render(
             "publish",
             status=400 if form.is_bound else 200,

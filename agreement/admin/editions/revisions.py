@@ -61,8 +61,8 @@ def stored_draft(request: HttpRequest) -> Edition | None:
 def show_revision(
     model_admin: EditionModelAdmin, request: HttpRequest, object_id: str, version_id: str, page: RevisionPage
 ) -> HttpResponse:
-    """Return the form of a draft, filled in with an older revision. If it is saved, it replaces the stored draft.
-    Raises ``Http404``.
+    """Return the form of a draft, filled in with an older revision. If the form is saved, its contents replace the
+    stored draft. ``page`` calls the page of django-reversion. Raises ``Http404`` if there is no such revision.
     """
     if not unquote(object_id).isdecimal():
         raise Http404
@@ -82,7 +82,9 @@ def show_revision(
 
 
 def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: str, page: RevisionPage) -> HttpResponse:
-    """Return the form of a deleted draft. If it is saved, the draft exists again. Raises ``Http404``."""
+    """Return the form of a deleted draft. If the form is saved, the draft exists again. ``page`` calls the page of
+    django-reversion. Raises ``Http404`` if there is no such revision.
+    """
     with transaction.atomic():
         if refusal := _refuse_revision(model_admin, request, version_id):
             return refusal
@@ -106,7 +108,8 @@ def conflict_status(response: HttpResponse) -> int:
 
 def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, version_id: str) -> HttpResponse | None:
     """Return a page that refuses the revision if its edition is published, or if its agreement does not exist;
-    otherwise ``None``. The agreements are locked. Raises ``Http404`` and ``PermissionDenied``.
+    otherwise ``None``. The agreements of the drafts in the revision are locked until the transaction of the caller
+    ends. Raises ``Http404`` if there is no such revision, and ``PermissionDenied`` if the user may not view editions.
     """
     every = Version.objects.get_for_model(Edition)
     try:

@@ -31,15 +31,19 @@ from agreement.word import reader
 #: The fields of the signed report about a file. They are all fields except the language, the name and the two texts.
 REPORT_FIELDS = ("changed", "insertions", "deletions", "left_out")
 REPORT_SALT = "agreement.import"
-#: How many notes of one kind the page displays, and how many characters of each.
+#: How many notes of one kind (such as comments or footnotes) the page displays, and how many characters of each.
 MAX_NOTES, MAX_NOTE_LENGTH = 50, 1000
-#: How many bytes the second page posts in addition to the texts.
+#: How many bytes the second page, which displays what was read, posts in addition to the texts.
 IMPORT_FORM_OVERHEAD = 20_000
 
 
 @dataclass(slots=True)
 class ImportedFile:
-    """An imported file: its text with all tracked changes accepted, its text with all rejected, and a report."""
+    """An imported file: its text with all tracked changes accepted, its text with all rejected, and a report.
+
+    ``code`` is the language of the text. ``changed`` are sentences about what the import changed. ``insertions`` and
+    ``deletions`` are the numbers of tracked changes.
+    """
 
     code: str
     name: str
@@ -49,7 +53,9 @@ class ImportedFile:
     insertions: int = 0
     deletions: int = 0
     left_out: list[tuple[str, list[str], int]] = field(default_factory=list)
-    """The contents of the file that are in neither text: the kind, the first ``MAX_NOTES``, and how many there are."""
+    """The contents of the file that are in neither text: for each kind, its label, up to ``MAX_NOTES`` notes (comments,
+    footnotes, addresses or headers), and how many there are. Pictures, hidden text and formulas are only counted.
+    """
 
     @property
     def tracked(self) -> bool:
@@ -58,13 +64,13 @@ class ImportedFile:
 
     @property
     def report(self) -> str:
-        """The report about the file, signed. The second page posts it back."""
+        """The report about the file, signed. The page that displays the import posts it back."""
         return signing.dumps({name: getattr(self, name) for name in REPORT_FIELDS}, salt=REPORT_SALT, compress=True)
 
     @classmethod
     def from_post(cls, code: str, posted: Mapping[str, str]) -> ImportedFile:
         """Return the file from the data that the second page posts. The texts are not signed, because an author may
-        write any text.
+        write any text. If the signature of the report is wrong, the report is empty.
         """
         accepted = source.normalise(posted.get(f"accepted_{code}", ""))
         rejected = source.normalise(posted.get(f"rejected_{code}", accepted))
@@ -76,7 +82,7 @@ class ImportedFile:
 
     @property
     def units(self) -> int:
-        """How many numbered units the text has."""
+        """How many numbered sections, clauses and sub-clauses the text has."""
         return len(clauses.parse(self.accepted).numbers)
 
 
@@ -271,7 +277,7 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
 
 
 def read_file(code: str, file: File[bytes]) -> ImportedFile:
-    """Read a file with the text in that language. Raises ``ValidationError`` if the file can't be used."""
+    """Read a file with the text in the language ``code``. Raises ``ValidationError`` if the file can't be used."""
     name, content = str(file.name), file.read(max(source.MAX_BYTES, reader.MAX_PACKED) + 1)
     if not name.lower().endswith(".docx") and not content.startswith(b"PK\x03\x04"):
         return _read_plain_text(code, name, content)
@@ -297,7 +303,12 @@ def read_file(code: str, file: File[bytes]) -> ImportedFile:
 
 
 def _left_out(document: reader.Manuscript) -> list[tuple[str, list[str], int]]:
-    """Return the contents of a Word document that are not text, in the form of :attr:`ImportedFile.left_out`."""
+    """Return the contents of a Word document that were not imported: one tuple for each kind that the document has.
+
+    A tuple contains the label of the kind, a list of notes, and how many there are. Comments, footnotes, addresses of
+    links, and headers and footers have notes: up to ``MAX_NOTES``, of at most ``MAX_NOTE_LENGTH`` characters each.
+    Pictures, hidden text and formulas are only counted, so their list is empty.
+    """
     notes = [
         (gettext("Comments"), document.comments),
         (gettext("Footnotes and endnotes"), document.footnotes),
@@ -316,7 +327,9 @@ def _left_out(document: reader.Manuscript) -> list[tuple[str, list[str], int]]:
 
 
 def _read_plain_text(code: str, name: str, content: bytes) -> ImportedFile:
-    """Read a text file in UTF-8. Raises ``ValidationError``, with a message in the language of the page."""
+    """Read a text file in UTF-8. Raises ``ValidationError`` if the file is too large, is not UTF-8, contains no text,
+    or contains a NUL character. The message is in the language of the page.
+    """
     values = {"name": name}
     if len(content) > source.MAX_BYTES:
         raise ValidationError(gettext("%(name)s is too large to be an agreement's text.") % values)

@@ -1,8 +1,9 @@
-"""The page that displays the sending of a notice, and on which it is paused, resumed, or sent again to the failed.
+"""The page that displays the sending of a notice. On this page the sending is paused and resumed, and failed deliveries
+are sent again.
 
-The page uses only the :class:`Progress` of the notice, one row for each channel. Therefore it takes the same time for
-ten users and for ten million. While the numbers change, a script replaces the middle of the page. Without the script
-the page has a link to refresh it.
+The page never counts deliveries: it uses the :class:`Progress` of the notice, one row for each channel. Therefore it
+takes the same time for ten users and for ten million. While the numbers change, a script replaces the middle of the
+page. Without the script the page has a link to refresh it.
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ def reason_in_words(reason: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelProgress:
-    """The progress of a notice in one channel, as the page displays it."""
+    """The progress of a notice in one channel, as the page displays it. ``rate`` and ``ends`` are phrases, ``""`` if
+    there is none. ``failed`` and ``skipped`` are pairs of the label of a reason and the number of deliveries.
+    """
 
     row: Progress
     channel: str
@@ -120,13 +123,17 @@ class NoticeProgress:
 
     @property
     def failed(self) -> int:
-        """How many deliveries can be sent again: the failed ones; 0 if they would be skipped. At most 1 query."""
+        """How many failed deliveries can be sent again. It is 0 if they would be skipped, because a newer notice has
+        overtaken this one, for example. At most 1 query.
+        """
         failed = sum(channel.row.failed for channel in self.channels)
         return 0 if failed and self.notice.skip_reason() else failed
 
 
 def notice_progress(notice: Notice, *, at: datetime | None = None) -> NoticeProgress:
-    """Return the progress of a notice at that instant (now). 1 query, and at most 10 for each channel."""
+    """Return the progress of a notice. ``at`` is the present moment. 1 query. While the notice waits for its due time
+    or is being sent, also at most 5 for each channel, and 1 for each notice with deliveries that wait in that channel.
+    """
     at, zone = at or timezone.now(), notice.edition.agreement.time_zone
     rows = list(Progress.objects.filter(notice=notice).order_by("channel"))
     state = _state(notice, rows, at)
@@ -171,7 +178,9 @@ def _channel_progress(row: Progress, notice: Notice, at: datetime, *, running: b
 
 
 def _reasons(row: Progress, outcome: str) -> list[tuple[str, int]]:
-    """Return pairs of a reason's label and the number of deliveries, the most frequent first."""
+    """Return pairs of a reason's label and the number of deliveries, the most frequent first. ``outcome`` is ``failed``
+    or ``skipped``.
+    """
     found = sorted(row.reasons.get(outcome, {}).items(), key=lambda item: -item[1])
     return [(reason_in_words(reason) or str(REASON_LABELS[""]), count) for reason, count in found]
 

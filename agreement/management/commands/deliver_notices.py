@@ -131,7 +131,9 @@ class Command(BaseCommand):
 
     @staticmethod
     def first_lease_end() -> datetime | None:
-        """Return when the first lease of any worker ends; ``None`` if there is no lease. 1 query."""
+        """Return when the first lease of any worker ends, which may be in the past; ``None`` if there is no lease. 1
+        query.
+        """
         return Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
 
     def watch(self) -> None:
@@ -162,7 +164,9 @@ class Command(BaseCommand):
             stopped.wait(pause)
 
     def work(self, *, seconds: float | None = None) -> DeliveryCounts:
-        """Call ``dispatch.work()``, for at most this many seconds. Return its counts."""
+        """Call ``dispatch.work()`` for at most this many seconds (``None``: until nothing is due), and return its
+        counts. A wrong setting raises ``ImproperlyConfigured`` if ``seconds`` is given, otherwise ``CommandError``.
+        """
         deadline = None if seconds is None else time.monotonic() + seconds
         try:
             return dispatch.work(deadline=deadline, on_outcome=self.show_progress)

@@ -53,7 +53,9 @@ class Command(BaseCommand):
         self.stdout.write("Check it anywhere: unzip it, then sha256sum -c SHA256SUMS")
 
     def user(self, name: str, at: datetime, output: Path) -> dict[str, str]:
-        """Write the evidence about a user. Return the SHA-256 of each file by name. Raises ``CommandError``."""
+        """Write the evidence about a user. Return the SHA-256 of each file by name. Raises ``CommandError`` if the name
+        is not clear, or if there are no records about the user.
+        """
         try:
             return export_user(find_user_key(name), at=at, output=output, by=shell_user())
         except ValidationError as error:
@@ -63,7 +65,9 @@ class Command(BaseCommand):
             raise command_error(f"There are no records about a user {name!r} at {at.isoformat()}.", hint) from None
 
     def editions(self, options: dict[str, Any], at: datetime, output: Path) -> dict[str, str]:
-        """Write the evidence about editions. Return the SHA-256 of each file by name. Raises ``CommandError``."""
+        """Write the evidence about editions. Return the SHA-256 of each file by name. Raises ``CommandError`` if one of
+        the editions was not yet recorded at that instant.
+        """
         slug, *numbers = options["edition"]
         editions = Edition.objects.published().filter(agreement__slug=slug, recorded_at__lte=at)
         published = {str(edition.number): edition for edition in editions.select_related("agreement")}

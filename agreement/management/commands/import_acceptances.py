@@ -71,7 +71,9 @@ class Command(BaseCommand):
         )
 
     def record(self, file: str, timeline: Timeline) -> int:
-        """Record every line in the transaction of the caller. Return how many were not recorded before."""
+        """Record every line in the transaction of the caller. Return how many were not recorded before. Raises
+        ``CommandError`` if a line is no longer valid.
+        """
         created = 0
         editions = Edition.objects.select_related("agreement").in_bulk([one.pk for one in timeline.editions])
         for number, line in self.lines(file, timeline):
@@ -92,7 +94,10 @@ class Command(BaseCommand):
         return created
 
     def timeline(self, slug: str | None) -> Timeline:
-        """Return the timeline of the agreement, or of the only one. Raises ``CommandError``."""
+        """Return the timeline of the agreement with that slug; without a slug, that of the only agreement. Raises
+        ``CommandError`` if the agreement has no published edition, or if there is no slug and not exactly one
+        agreement.
+        """
         timelines = current_timelines().agreements
         if slug is None and len(timelines) == 1:
             return next(iter(timelines.values()))
@@ -103,7 +108,7 @@ class Command(BaseCommand):
 
     def lines(self, file: str, timeline: Timeline) -> Iterator[tuple[int, ImportedAcceptance | str]]:
         """Yield the number of each line after the first, with its acceptance, or with a sentence that states why the
-        line is invalid.
+        line is invalid. Raises ``CommandError`` if the file can't be read or its first line is wrong.
         """
         try:
             with Path(file).open(encoding="utf-8-sig", newline="") as lines:

@@ -78,7 +78,8 @@ class Command(BaseCommand):
 
     def agreement(self, slug: str | None, *, create: bool) -> Agreement:
         """Return the agreement with that slug; without one, the only agreement. It is created if ``create`` is true, or
-        if no slug is given and there is no agreement. Raises ``CommandError``.
+        if no slug is given and there is no agreement. Raises ``CommandError`` if there is no agreement with that slug,
+        or if no slug is given and there are several agreements.
         """
         if slug is None:
             found = list(Agreement.objects.all()[:2])

@@ -85,13 +85,15 @@ class Command(BaseCommand):
 
 
 def read_all(files: dict[str, str]) -> dict[str, str]:
-    """Return the texts of these files by language. A file may be empty, because the lint reports that."""
+    """Return the texts of these files by language. ``files`` maps each language to the name of its file. A file may be
+    empty, because the lint reports that.
+    """
     return {language: read_source(name, may_be_empty=True) for language, name in files.items()}
 
 
 def edition_messages(pk: int) -> tuple[Message, ...]:
-    """Return the messages of the lint about an edition. It is compared with the last edition before it that was
-    published and not cancelled. 2 queries.
+    """Return the messages of the lint about the edition with that key. It is compared with the last edition before it
+    that was published and not cancelled. Raises ``CommandError`` if there is no such edition. 2 queries.
     """
     draft = Edition.objects.filter(pk=pk).first()
     if draft is None:

@@ -77,7 +77,9 @@ class Command(BaseCommand):
         return edition
 
     def forecasts(self, edition: Edition, at: datetime | None) -> list[Forecast]:
-        """Return the forecast for each channel. It must be made before the publication."""
+        """Return the forecast for each channel, for an edition that takes effect at ``at`` (``None``: now). It must be
+        made before the publication, because after it the new notice would count as a waiting notice.
+        """
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
         return [
             forecast(

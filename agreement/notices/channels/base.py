@@ -97,7 +97,8 @@ class Channel(ABC):
         """Return the content of the notice in ``kk``, ``ru`` or ``mul`` (both).
 
         ``since`` is the number of the edition with which the changes are compared: the last one that the reader knows;
-        0 if there is none. The app seals the first result for each notice, language and ``since``, and sends only that.
+        0 if there is none. The app seals the first result for each notice, channel, language and ``since``, and sends
+        only that result.
         """
 
     def unreachable(self, address: str) -> str:

@@ -77,7 +77,9 @@ class EmailChannel(Channel):
                 self._hand_over(self._message(delivery, address, text))
 
     def post(self, message: mail.EmailMessage) -> None:
-        """Send a letter that is not a notice, over the same connection. Raises the failures of ``send()``."""
+        """Send a letter that is not a notice, over the same connection. Raises ``Refused``, ``Deferred`` or
+        ``Unavailable``.
+        """
         if self._conversation and self._conversation.under_way():
             self.close()
         self._open()
@@ -146,7 +148,8 @@ class EmailChannel(Channel):
     @contextmanager
     def _failures(self, *, tried: bool = False) -> Iterator[None]:
         """Convert the exceptions of a mail backend into the failures of a channel. ``tried`` states whether an earlier
-        attempt was made for this recipient.
+        attempt was made for this recipient: if the server then rejects the recipient temporarily again, the failure
+        concerns this recipient only.
         """
         try:
             yield
@@ -195,11 +198,12 @@ class EmailChannel(Channel):
         return self._connection
 
     def _classify(self, code: int, reply: bytes | str, *, recipient: bool = False) -> Exception:
-        """Return the failure that corresponds to a reply of the server.
+        """Return the failure that corresponds to a reply of the server. ``recipient=True`` means that the server
+        replied to the address of the recipient, and not to the message.
 
         5xx is final, 4xx is temporary (RFC 5321 §4.2.1). 421 and a missing login concern every recipient. The cause of
         a policy refusal (x.7.x of RFC 3463) is the site as often as the recipient. Therefore a message refused by
-        policy is tried again, because every recipient gets the same text, and a ``recipient`` refused by policy is
+        policy is tried again, because every recipient gets the same text, and a recipient refused by policy is
         doubtful. The reason contains only the codes, because the text of a reply may quote the address.
         """
         text = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
@@ -242,8 +246,8 @@ def ascii_host(url: str) -> str:
 
 
 def sender_fault() -> str:
-    """Return what is wrong with the sender addresses in the settings; ``""`` if nothing is. It is checked before
-    anything is sent, so that no delivery fails because of it.
+    """Return what is wrong with the sender addresses in the settings; ``""`` if nothing is. The channel calls this
+    before it opens a connection, so that no delivery fails because of a wrong setting.
     """
     for key, value in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", conf.get().REPLY_TO)):
         if not value and key == "REPLY_TO":

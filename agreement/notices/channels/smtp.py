@@ -80,8 +80,8 @@ class Conversation:
         self._taken += 1
 
     def _envelope(self, sender: str, recipient: str) -> tuple[tuple[str, int, bytes] | None, int]:
-        """Send the rest of the envelope. Return the first refusal (command, code, reply), or ``None`` if there is none,
-        and the code of the last reply.
+        """Send the commands of the envelope that were not sent ahead, and read the replies. Return the first refusal
+        (command, code, reply), or ``None`` if there is none, and the code of the last reply.
         """
         if self._begun is None:
             self._begin(sender, recipient)

@@ -152,7 +152,8 @@ def require_own_database() -> None:
     """Raise ``CommandError`` if the database contains users or agreements, but was not filled by a demo. Nothing is
     written.
 
-    A database that was filled by a demo may contain other users and agreements too.
+    A database that was filled by a demo contains at least one of the readers. It may contain other users and agreements
+    too.
     """
     users = get_user_model()._default_manager.order_by("pk")
     # The tables may be missing, if the database was never migrated completely.
@@ -180,7 +181,8 @@ def exclusive() -> Iterator[None]:
     ``WAIT_SECONDS`` for another demo.
 
     On PostgreSQL this is an advisory lock, which ends with the connection. On SQLite it is a lock on an empty file
-    beside the database, because a lock on the database itself would stop this demo too.
+    beside the database, because a lock on the database itself would stop this demo too. On other databases, and on an
+    SQLite database in memory, nothing is locked.
     """
     busy = f"Another demo has been filling this database for {WAIT_SECONDS} s. Run this one again after it has ended."
     if connection.vendor == "postgresql":
@@ -228,7 +230,9 @@ def require_free(port: int) -> None:
 
 
 def links_to(port: int) -> AbstractContextManager[object]:
-    """Return a context manager in which mails and pages link to this port, unless ``AGREEMENT_BASE_URL`` is set."""
+    """Return a context manager in which mails and pages link to this port. If ``AGREEMENT_BASE_URL`` is set, they link
+    to that address instead.
+    """
     if os.environ.get("AGREEMENT_BASE_URL"):
         return nullcontext()
     return override_settings(
@@ -238,7 +242,7 @@ def links_to(port: int) -> AbstractContextManager[object]:
 
 
 def address(language: str, view: str, *args: object) -> str:
-    """Return the absolute URL of a view in that language."""
+    """Return the absolute URL of a view in that language. ``args`` are the arguments of the view."""
     with translation.override(language):
         return f"{settings.AGREEMENT['BASE_URL'].rstrip('/')}{reverse(view, args=args)}"
 
