@@ -73,8 +73,8 @@ class ComparisonRow:
     source: table.Row
     anchor: str
     """The id of the row in the page: the number of its unit, or ``was-`` and the number if the unit was deleted.
-    ``""`` for a row without an id: the unit has no number, an earlier row has the same id, or the row stands for
-    several unchanged units.
+    ``""`` for a row without an id: the unit has no number, an earlier row has the same id, or the row is of
+    the kind ``same``.
     """
 
     @classmethod
