@@ -33,9 +33,10 @@ class AgreementConfig(AppConfig):
 
 
 def reinstall_seal(*, using: str, **kwargs: Any) -> None:
-    """After every ``migrate``, install the triggers of the seal if any is missing.
+    """After every ``migrate``, install the triggers of the seal if any of them is missing or not as this version
+    installs it. ``using`` is the alias of the migrated database.
 
-    SQLite drops the triggers of a table that it rebuilds.
+    This is needed because SQLite drops the triggers of a table that it rebuilds.
     """
     from agreement.seal import triggers
 
@@ -45,7 +46,7 @@ def reinstall_seal(*, using: str, **kwargs: Any) -> None:
 
 
 def make_groups(*, using: str, **kwargs: Any) -> None:
-    """After every ``migrate``, create the ready groups with their permissions."""
+    """After every ``migrate``, create the missing groups of the app, and add their missing permissions."""
     from agreement import groups
 
     groups.make_groups(using=using)

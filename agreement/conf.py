@@ -65,8 +65,8 @@ class Conf:
     the ledger with the mail server's log (``agreement.notices.dispatch.reconcile()``)."""
 
     ENQUEUE: str | None = "agreement.tasks.enqueue"
-    """Dotted path of the callable that is called after the commit that created notices. ``None``: nothing is called,
-    and ``deliver_notices --watch`` finds the work."""
+    """Dotted path of a callable without arguments. It is called after each commit that created notices, and starts the
+    sending. ``None``: nothing is called, and ``deliver_notices --watch`` finds the work."""
 
     SENDERS: int = 1
     """How many tasks send at the same time. Set it to the number of free workers of the task engine."""
@@ -175,7 +175,9 @@ KEYS = tuple(one.name for one in fields(Conf))
 
 
 def stored() -> Mapping[str, Any]:
-    """``settings.AGREEMENT`` as it is written. Any value but a mapping counts as empty; a system check reports it."""
+    """``settings.AGREEMENT`` as it is written, without defaults. Empty if it is not set or is not a mapping; a system
+    check reports the latter.
+    """
     value = getattr(settings, "AGREEMENT", {})
     return value if isinstance(value, Mapping) else {}
 
@@ -183,7 +185,8 @@ def stored() -> Mapping[str, Any]:
 def get() -> Conf:
     """The present settings. Unknown keys are ignored: ``agreement.E001`` names them.
 
-    The result is cached until ``AGREEMENT`` changes, because it is read several times per request and once per letter.
+    The result is cached until ``AGREEMENT`` changes, because it is read several times for each request and once for
+    each message.
     """
     global _last
     value, last = stored(), _last
@@ -204,7 +207,9 @@ memory.register(__name__, _clear)
 
 
 def lint_options() -> dict[str, Any]:
-    """The arguments for ``lint()`` that add the rules of the site and silence warnings."""
+    """The keyword arguments ``rules`` and ``silenced`` for ``lint()``, from the settings ``LINT_RULES`` and
+    ``LINT_SILENCED``.
+    """
     return {"rules": [import_string(path) for path in get().LINT_RULES], "silenced": get().LINT_SILENCED}
 
 
@@ -233,7 +238,9 @@ def audience() -> QuerySet[Model]:
 
 
 def user_email() -> Combinable:
-    """An expression on the user model for the mail address."""
+    """An expression on the user model for the mail address: ``USER_EMAIL`` or, if it is empty, the field that the user
+    model names as its ``EMAIL_FIELD``.
+    """
     source = get().USER_EMAIL or getattr(get_user_model(), "EMAIL_FIELD", "") or "email"
     return F(source) if isinstance(source, str) else source
 
@@ -253,12 +260,12 @@ def user_active_at() -> Combinable | None:
 
 
 def from_email() -> str:
-    """The ``From`` address of notices."""
+    """The ``From`` address of notices: ``FROM_EMAIL`` or, if it is empty, Django's ``DEFAULT_FROM_EMAIL``."""
     return get().FROM_EMAIL or settings.DEFAULT_FROM_EMAIL
 
 
 def time_zone() -> str:
-    """The name of the time zone of a new agreement."""
+    """The name of the time zone of a new agreement: that of the app's settings or, if it is empty, Django's setting."""
     return get().TIME_ZONE or settings.TIME_ZONE
 
 
@@ -278,6 +285,6 @@ def retention_years() -> int:
 
 
 def closed_at() -> datetime | None:
-    """When the site was closed permanently; ``None`` if it was not."""
+    """When the site was or will be closed permanently; ``None`` if ``CLOSED_AT`` is empty."""
     text = get().CLOSED_AT
     return datetime.fromisoformat(text) if text else None

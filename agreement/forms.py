@@ -27,14 +27,18 @@ class AcceptanceFormMixin(forms.BaseForm):
     """Adds acceptance to a form that creates a user: ``class SignUp(AcceptanceFormMixin, UserCreationForm)``.
 
     The form asks about every agreement in force that users accept on this site, or about those of ``agreements``
-    (slugs). It also asks for each consent of ``CONSENTS``, by a checkbox of its own. The answers are recorded in the
-    transaction that saves the user. If another edition is in force by then, the form has an error and displays the new
-    text, unticked. The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth.
-    After ``save(commit=False)``, call ``accept(user)`` yourself.
+    (slugs). It also asks for each consent of the setting ``CONSENTS``, by a checkbox of its own. The answers are
+    recorded in the transaction that saves the user. If another edition is in force when the form is posted, the form
+    has an error and displays the new edition, with the checkbox unticked. If an edition takes effect after this check,
+    ``save()`` raises :class:`~agreement.models.StaleEditionError`, and nothing is saved.
+
+    The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth. After
+    ``save(commit=False)``, call ``accept(user)`` yourself.
     """
 
+    #: The slugs of the agreements that the form asks about. Empty: all that users accept on this site.
     agreements: tuple[str, ...] = ()
-    #: The request of the form. If it is set, the IP address and the browser are recorded, if the site records them.
+    #: The request of the form. Set it if the site records the IP address and the browser; without it they are empty.
     request: HttpRequest | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -97,7 +101,9 @@ class AcceptanceFormMixin(forms.BaseForm):
         return cleaned
 
     def _check_consents(self) -> None:
-        """If the words of a consent have changed, the form has an error and displays the new words, unticked."""
+        """Add an error for each ticked consent whose words have changed since the form was displayed. The form then
+        displays the new words, with the checkbox unticked.
+        """
         for name in conf.get().CONSENTS:
             tick, digest = self.add_prefix(f"consent_{name}"), self.add_prefix(f"consent_digest_{name}")
             if self.data.get(tick) and not consents.purpose_with_digest(name, str(self.data.get(digest))):
@@ -114,8 +120,8 @@ class AcceptanceFormMixin(forms.BaseForm):
     def accept(self, user: SiteUser) -> None:
         """Record that the user accepted the displayed editions and gave the consents that they ticked.
 
-        Raises :class:`~agreement.models.StaleEditionError` if another edition took effect meanwhile. The middleware
-        answers it with status 409.
+        Raises :class:`~agreement.models.StaleEditionError` if another edition took effect after the form was checked.
+        The middleware turns this error into a response with the status 409.
         """
         for displayed in self.editions.values():
             Acceptance.objects.record(
@@ -130,8 +136,10 @@ class AcceptanceFormMixin(forms.BaseForm):
         consents.give(user, [(name, self.data[self.add_prefix(f"consent_digest_{name}")]) for name in ticked])
 
     def _replace_posted(self, checkbox: str, hidden: dict[str, Any]) -> None:
-        """Untick that checkbox, and fill the hidden fields with what the form displays now."""
-        data: Any = self.data.copy() if isinstance(self.data, QueryDict) else dict(self.data)  # Also a test's dict.
+        """Change the posted data: untick that checkbox, and set the hidden fields to the values in ``hidden``, which
+        belong to what the form displays now. All names are with the prefix of the form.
+        """
+        data: Any = self.data.copy() if isinstance(self.data, QueryDict) else dict(self.data)  # A test may post a dict.
         data.pop(checkbox, None)
         for name, value in hidden.items():
             data[name] = value

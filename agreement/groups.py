@@ -33,7 +33,7 @@ GROUP_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "export_evidence",
     ),
 }
-#: The name of each group in the reader's language.
+#: The name of each group for a page, translated.
 GROUP_NAMES = {
     AUTHORS: _("authors of agreements"),
     PUBLISHERS: _("publishers of agreements"),
@@ -44,7 +44,9 @@ MAX_NAMES = 5
 
 
 def make_groups(*, using: str) -> None:
-    """Make the three groups and give them their permissions. It is harmless to repeat."""
+    """Make the three groups, unless they exist, and give them their missing permissions. ``using`` is the alias of the
+    database. Nothing is done if the database routers keep groups out of it.
+    """
     if not all(router.allow_migrate_model(using, model) for model in (Group, Permission)):
         return
     # This receiver of post_migrate may run before the one of django.contrib.auth, which creates the permissions.
@@ -59,9 +61,11 @@ def make_groups(*, using: str) -> None:
 
 
 def staff_with(codename: str) -> tuple[list[str], bool]:
-    """The names of active staff with that permission of this app, and whether there are more of them. 1 query.
+    """The names of at most ``MAX_NAMES`` active staff with that permission of this app, and whether there are more of
+    them. ``codename`` is such as ``publish_edition``. 1 query.
 
-    Empty if the site's user model has no ``with_perm`` or no ``is_staff``; then only the groups can be named.
+    If the site's user manager has no ``with_perm`` or its user model no ``is_staff``, no query is made and the list is
+    empty.
     """
     users = get_user_model()
     manager: Any = users._default_manager  # A site's manager may lack with_perm.
@@ -80,5 +84,5 @@ def staff_with(codename: str) -> tuple[list[str], bool]:
 
 
 def groups_with(codename: str) -> list[str]:
-    """The ready groups with that permission, in the reader's language."""
+    """The names, in the active language, of the ready groups that have that permission by default. No query."""
     return [str(GROUP_NAMES[name]) for name, codenames in GROUP_PERMISSIONS.items() if codename in codenames]

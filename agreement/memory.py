@@ -1,8 +1,9 @@
 """The registry of what a process remembers between requests. Every cache of the app is registered here.
 
-``agreement/README.md`` lists the caches, each with its key, its size and for how long an entry is right. The command
-``flush`` empties all of them, because it deletes rows under a running process. A forked process begins with empty
-caches, because it may use another database.
+Each process has its own caches. ``agreement/README.md`` lists them, each with its key, its size and for how long an
+entry is valid. The command ``flush`` deletes the rows from which caches were filled. On a test database it then empties
+the caches of its own process, because tests call it in the process in which they run. It can't empty the caches of
+other running processes. A forked process begins with empty caches, because it may use another database.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ _caches: dict[str, Callable[[], None]] = {}
 
 
 def register(module: str, clear: Callable[[], None]) -> None:
-    """Register the function that empties the cache of a module: ``register(__name__, clear)``."""
+    """Register ``clear``, the function that empties the cache of a module: ``register(__name__, clear)``."""
     _caches[module.removeprefix("agreement.")] = clear
 
 
 def remembered(function: Function) -> Function:
-    """Register the cache of a function that ``functools.cache`` or ``lru_cache`` decorates. Returns the function."""
+    """Decorator above ``functools.cache`` or ``lru_cache``: register the function's cache. Returns the function."""
     register(f"{function.__module__}.{function.__qualname__}", function.cache_clear)
     return function
 
 
 def names() -> frozenset[str]:
-    """The names of the caches in the modules that this process has imported."""
+    """The names of the registered caches: those of the modules that this process has imported."""
     return frozenset(_caches)
 
 

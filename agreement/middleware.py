@@ -14,7 +14,9 @@ AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 
 class AgreementMiddleware:
-    """Records the deemed acceptances of signed-in users, and asks those who must still accept by confirmation."""
+    """Records the deemed acceptances of signed-in users. Refuses the requests of users who must still accept by
+    confirmation: with a redirect to the page on which they can accept or, for a program, with the status 403.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -42,8 +44,10 @@ class AgreementMiddleware:
     def _follows_authentication(cls, middleware: Sequence[str]) -> bool:
         """When this middleware gets a request, has only Django's session authentication set ``request.user``?
 
-        Yes, if there is no middleware between the two, or only middleware of Django that sets no user. Other middleware
-        could set a user from another source. Then the user is loaded for each request, which costs more.
+        Yes, if there is no middleware between Django's ``AuthenticationMiddleware`` and this one, or only middleware of
+        Django that sets no user. Other middleware could set a user from another source. If the answer is no, the
+        session and the user are loaded for each request, which costs more. ``middleware`` is the setting
+        ``MIDDLEWARE``.
         """
         own = f"{cls.__module__}.{cls.__qualname__}"
         before = list(middleware)[: middleware.index(own)] if own in middleware else []

@@ -9,10 +9,11 @@ from agreement.acceptance.gate import pending
 
 
 class HasAccepted:
-    """A permission for class-based views of APIs, in the form that Django REST framework's permissions have.
+    """A permission for the views of Django REST framework: ``permission_classes = [HasAccepted]``. It has the methods
+    and attributes that the framework expects of a permission, without importing the framework.
 
-    With ``permission_classes = [HasAccepted]``, the answer to a user who has not accepted everything has status 403.
-    ``message`` names what they must accept.
+    Deemed acceptances are recorded. If the user must still accept an edition, the view does not run, and the response
+    has the status 403. Its ``message`` names what they must accept. A visitor who is not signed in may use the view.
     """
 
     message = ""

@@ -19,7 +19,7 @@ from agreement.editions.timeline import current_timelines
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page, by the name and arguments of its address, and the moment when its content last changed."""
+    """A page: the name and the arguments of its URL, and the moment when its content last changed."""
 
     name: str
     args: tuple[object, ...]
@@ -27,16 +27,17 @@ class Page:
 
 
 class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run time.
-    """The pages of each agreement: the edition in force, the archive, every public edition and its changes.
+    """The pages of each agreement: the edition in force, the same in both languages, the list of editions, every public
+    edition and its changes.
 
-    At most 1 query, that of the timelines.
+    No query, except those that read the dates of the editions: 1 or 2, at most once per second.
     """
 
     alternates = True
 
     @cached_property
     def i18n(self) -> bool:  # type: ignore[override]  # An attribute in Django, computed here.
-        """Do the addresses of the languages differ?"""
+        """Does each language of the site have its own URLs? If so, the sitemap contains each page in each language."""
         paths = set()
         for language, _name in settings.LANGUAGES:
             with translation.override(language):

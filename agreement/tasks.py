@@ -29,7 +29,9 @@ MAX_DEFER = timedelta(minutes=15)
 
 
 class _ThreadState(threading.local):
-    """Is this thread running a task, was the task enqueued again meanwhile, and is this thread enqueuing one?"""
+    """The state of this thread: is it running the task (``running``), must it run the task once more (``enqueued``),
+    and is it enqueuing a task at the moment (``enqueuing``)?
+    """
 
     running = enqueued = enqueuing = False
 
@@ -39,11 +41,12 @@ _thread = _ThreadState()
 
 @task()
 def deliver_notices() -> None:
-    """Send what is due for ``TASK_SECONDS``, then enqueue a task for the rest: now, or, if the engine can defer tasks,
-    for the moment at which the rest is due.
+    """Send what is due, for about ``TASK_SECONDS``. If work remains, enqueue another task for the moment at which it is
+    due: now, or later if the engine can defer tasks. If the database raises an error, the next task is enqueued for the
+    moment after ``FAULT_DELAY``, and the error is raised.
 
-    If the engine can't defer tasks, or if a fault of the database prevents the next task, ``deliver_notices --watch``
-    finds the work.
+    If the engine can't defer tasks and the work is due later, or if a fault of the database prevents the next task, no
+    task does the work. The command ``deliver_notices --watch`` finds it.
     """
     _thread.enqueued = True
     if _thread.running:  # The immediate engine runs a task inside the call that enqueues it: the outer call continues.
@@ -64,10 +67,10 @@ def deliver_notices() -> None:
 
 
 def _work(deadline: float, *, wait: bool) -> datetime | None:
-    """Send what is due until the deadline, a value of ``time.monotonic()``. Returns when the next work is due; ``None``
-    if there is none.
+    """Send what is due, until the deadline or until nothing is due. ``deadline`` is a value of ``time.monotonic()``.
+    Returns when the next work is due; ``None`` if there is no work.
 
-    With ``wait``, it waits for work that is due before the deadline.
+    With ``wait=True``, the function also waits for work that becomes due before the deadline, and sends it.
     """
     while True:
         counts = dispatch.work(deadline=deadline)
@@ -83,12 +86,17 @@ def _work(deadline: float, *, wait: bool) -> datetime | None:
 
 
 def enqueue(at: datetime | None = None) -> None:
-    """Enqueue ``SENDERS`` tasks that send what is due, now or at that moment."""
+    """Enqueue as many tasks as the setting ``SENDERS`` states. They run now or, with ``at``, at that moment, but at
+    most ``MAX_DEFER`` from now. If ``at`` is in the future and the engine can't defer tasks, nothing is enqueued.
+    """
     for _sender in range(conf.get().SENDERS):
         _enqueue_one(at)
 
 
 def _enqueue_one(at: datetime | None) -> None:
+    """Enqueue one task: to run now if ``at`` is ``None`` or past, else at that moment, but at most ``MAX_DEFER`` from
+    now. For a future moment nothing is enqueued if the engine can't defer tasks.
+    """
     if at is None or at <= timezone.now():
         outer, _thread.enqueuing = _thread.enqueuing, True
         try:

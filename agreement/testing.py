@@ -1,4 +1,5 @@
-"""For the tests of sites that install the app: opens the seal, but only on a test database.
+"""For the tests of sites that install the app: opens the seal, but only on a test database. The *seal* is the set of
+database triggers that refuse to change or delete published editions and the records about them.
 
 ``TransactionTestCase``, ``LiveServerTestCase``, pytest-django's ``transactional_db`` and ``manage.py flush`` do not
 need this. The app's own ``flush`` command opens the seal for them.
@@ -21,10 +22,12 @@ from agreement.seal import triggers
 
 @contextmanager
 def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Let a test change or delete sealed rows. Afterwards the triggers are always installed again.
+    """Context manager: inside the block, a test may change and delete sealed rows of the database with the alias
+    ``using``. The triggers are removed at the beginning of the block and installed again at its end, also after an
+    error. If the database has no triggers, nothing is done.
 
-    Inside a transaction, an error rolls back everything since the seal was opened. Raises ``RuntimeError`` on a
-    database that is not a test database.
+    If the block is inside a transaction and ends with an error, everything that was done in the block is rolled back.
+    Outside a transaction it is not. Raises ``RuntimeError`` if the database is not a test database.
     """
     connection = connections[using]
     if not is_test_database(connection):
@@ -42,7 +45,7 @@ def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
 
 
 def is_test_database(connection: BaseDatabaseWrapper) -> bool:
-    """Was this database made for tests? Only its name decides, because a shell does not know of a test run.
+    """Was this database made for tests? Only its name decides, because a process can't find out whether tests run.
 
     Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones (``test --parallel``), for a
     mirror of such a database, and for any name that begins with ``test_``, as Django's own names do.

@@ -23,7 +23,9 @@ from agreement.text.languages import LANGUAGES
 
 @contextmanager
 def registering_in(languages: tuple[str, ...]) -> Iterator[None]:
-    """Inside this context, the package sees only those of these languages that the site has."""
+    """Context manager: inside the block, the package knows only the languages that are both in ``languages`` and among
+    the languages of the site.
+    """
     site_languages = list(modeltranslation.AVAILABLE_LANGUAGES)
     modeltranslation.AVAILABLE_LANGUAGES[:] = [code for code in languages if code in site_languages]
     try:
@@ -41,7 +43,9 @@ with registering_in(LANGUAGES):
 
 
 class KazakhMirror(TranslationFieldDescriptor):  # type: ignore[misc]  # The package has no types.
-    """A base column, which is always the Kazakh text. Therefore no active language changes it on a save or a reload."""
+    """The descriptor of a base column. Its value is always the Kazakh text, whatever the active language is. Therefore
+    a save or a reload in another language does not change the column.
+    """
 
     def __get__(self, edition: Any, owner: Any = None) -> Any:
         if not isinstance(edition, Edition):  # The class, or the package's stand-in for a row of values().

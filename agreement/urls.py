@@ -1,6 +1,6 @@
-"""The public addresses, under any prefix: ``path("agreements/", include("agreement.urls"))``.
+"""The URLs of the app's pages, under any prefix: ``path("agreements/", include("agreement.urls"))``.
 
-They must never change, because notices and pages of other sites contain them.
+The paths must never change, because notices and pages of other sites contain them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class NumberConverter:
 
 
 class LanguageConverter:
-    """A language that editions are written in."""
+    """The code of a language that editions are written in: ``kk`` or ``ru``."""
 
     regex = "|".join(languages.LANGUAGES)
 

@@ -28,11 +28,12 @@ UNAVAILABLE, STALE = "urn:agreement:unavailable", "urn:agreement:stale"
 
 
 def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) -> HttpResponse:
-    """Return a redirect to the page on which the user can accept, if the request opens a page by GET. Otherwise return
-    403 with the addresses of the editions and of those pages. If the user withdrew from one of the agreements, the
-    redirect leads to the withdrawal page.
+    """Return the response to the request of a user who must still accept the editions in ``to_accept``, which must not
+    be empty.
 
-    ``to_accept`` must not be empty.
+    If the request opens a page by GET, the response is a redirect to the page on which the user can accept the first of
+    them. If the user withdrew from any of these agreements, it is a redirect to the withdrawal page. For other requests
+    it has status 403, with the addresses of the editions and of the pages on which the user can accept them.
     """
     withdrawn = any(one.withdrawn for one in to_accept)
     path = reverse("agreement:withdraw") if withdrawn else reverse("agreement:accept", args=[to_accept[0].slug])
@@ -61,7 +62,9 @@ def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) ->
 
 
 def what_to_accept(to_accept: Sequence[Requirement]) -> str:
-    """Return a translated sentence which states that nothing was done, and what the user must accept first."""
+    """Return a translated sentence which states that nothing was done, and what the user must accept first. If the user
+    withdrew from any of the agreements, it names only those agreements.
+    """
     if names := ", ".join(one.slug for one in to_accept if one.withdrawn):
         sentence = _("Nothing was done, because a withdrawal of consent suspended or ended the agreement: %(names)s.")
         return sentence % {"names": names}
@@ -76,7 +79,7 @@ def what_to_accept(to_accept: Sequence[Requirement]) -> str:
 
 def stale_edition(request: HttpRequest, error: Exception) -> HttpResponse | None:
     """Return a 409 response if the error is a :class:`StaleEditionError`: another edition took effect after the form
-    was checked. Return ``None`` for other errors.
+    was checked. It is a page, or problem details for a program. Return ``None`` for other errors.
     """
     if not isinstance(error, StaleEditionError):
         return None
@@ -93,8 +96,8 @@ def stale_edition(request: HttpRequest, error: Exception) -> HttpResponse | None
 
 
 def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse | None:
-    """Return a 503 response, or ``None`` if the setting ``DATABASE_AWAY`` lets this request pass without the check. The
-    error is logged.
+    """Return a 503 response; ``None`` if the setting ``DATABASE_AWAY`` lets this request pass without the check. The
+    error is logged in both cases.
     """
     logger.error("the acceptance gate can't query the database: %s", error)
     passing = conf.get().DATABASE_AWAY
@@ -124,7 +127,9 @@ def unknown_charset(request: HttpRequest) -> HttpResponse | None:
 
 
 def problem(*, status: int, kind: str, **members: object) -> HttpResponse:
-    """Return a problem details response (RFC 9457, ``application/problem+json``). ``kind`` is its ``type``."""
+    """Return a problem details response (RFC 9457, ``application/problem+json``). ``kind`` is the value of its member
+    ``type``, and ``members`` are its other members.
+    """
     return JsonResponse(
         {"type": kind, "status": status, **members},
         status=status,

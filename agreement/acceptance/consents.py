@@ -45,14 +45,15 @@ class Purpose:
 
 
 def purposes(language: str) -> list[Purpose]:
-    """Return the purposes for which the site asks for consent, in ``kk`` or ``ru``."""
+    """Return all purposes for which the site asks for consent, with their words in ``language`` (``kk`` or ``ru``)."""
     return [Purpose(name, language, words[language]) for name, words in conf.get().CONSENTS.items()]
 
 
 def open_purposes(user_key: UserKey, language: str) -> list[Purpose]:
-    """Return the purposes for which this user has not consented to the current words, in either language.
+    """Return the purposes for which the user has not consented, with their words in ``language``.
 
-    A consent that has a withdrawal date, even a future one, does not count. At most 1 query.
+    A consent counts if it was given to the current words in Kazakh or in Russian. It does not count if it has a
+    withdrawal date, even a future one. 1 query; none if the site asks for no consents.
     """
     wanted = purposes(language)
     if not wanted:
@@ -62,10 +63,12 @@ def open_purposes(user_key: UserKey, language: str) -> list[Purpose]:
 
 
 def give(user: SiteUser, answers: Iterable[tuple[str, str]]) -> None:
-    """Record consents. Each answer is the name of a purpose and the digest of the words that were displayed.
+    """Record the consents of this user. Each answer is the name of a purpose, and the digest of the words that were
+    displayed. A consent that the user has given already is not recorded again.
 
-    Raises :class:`StaleWording` if a digest is not that of the current words. Earlier answers are then recorded unless
-    the caller's transaction is rolled back.
+    Raises :class:`StaleWording` if a digest is not that of the current words in either language. The answers before it
+    stay recorded, unless the caller runs this in a transaction and rolls it back. 1 query for each answer, and 1 more
+    for each new consent.
     """
     for name, digest in answers:
         purpose = purpose_with_digest(name, digest)
@@ -82,7 +85,9 @@ def purpose_with_digest(name: str, digest: str) -> Purpose | None:
 
 
 def withdraw(user: SiteUser, name: str) -> int:
-    """Withdraw all consents of this user for the purpose with that name. Return how many were withdrawn. 1 query."""
+    """Withdraw now all consents of this user for the purpose with that name, whatever their words were. Return how many
+    were withdrawn. 1 query.
+    """
     withdrawn: int = Consent.objects.filter(user=user.pk, purpose=name).withdraw()
     return withdrawn
 

@@ -13,14 +13,15 @@ from agreement.acceptance.gate import SiteView, check
 
 
 def acceptance_required(view: SiteView) -> SiteView:
-    """Run the view only if the user has accepted everything that is required; otherwise return the response of
-    :func:`agreement.acceptance.gate.check`. The view may be asynchronous.
+    """Run the view only if the user has accepted everything that is required. Otherwise return a redirect to the page
+    on which they can accept or, for a program, a 403 response (:func:`agreement.acceptance.gate.check`). A visitor who
+    is not signed in may use the view. The view may be asynchronous.
 
     For a class-based view, write ``@method_decorator(acceptance_required, name="dispatch")``.
 
-    A view of Django REST framework determines its user after the decorator has run. Therefore a request to such a view
-    raises ``ImproperlyConfigured``. Put the decorator below ``@api_view`` or on a handler method, or give the class the
-    permission :class:`agreement.permissions.HasAccepted`.
+    A view of Django REST framework determines its user after this decorator has run. Therefore a request to a decorated
+    view of that framework raises ``ImproperlyConfigured``. Instead, put the decorator below ``@api_view`` or on a
+    handler method, or give the class the permission :class:`agreement.permissions.HasAccepted`.
     """
     view_class = _view_class(view)
 
@@ -43,7 +44,9 @@ def acceptance_required(view: SiteView) -> SiteView:
 
 
 def _view_class(view: SiteView) -> object:
-    """Return the class of a class-based view, or the instance to which a method is bound; ``None`` for other views."""
+    """Return the class of a class-based view, or the instance to which the view is bound if it is a method; ``None``
+    for other views. Decorators around the view are removed first.
+    """
     wrapped: object = view
     while wrapped is not None:
         bound_to = getattr(getattr(wrapped, "func", None), "__self__", None)

@@ -37,11 +37,17 @@ SiteView = Callable[..., Any]
 
 
 def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | None:
-    """Return the response to a request that is refused; ``None`` if it may pass. An exempt ``view`` always passes.
+    """Return the response to a request that is refused; ``None`` if it may pass. Deemed acceptances are recorded.
 
-    Deemed acceptances are recorded. For a user who is known to have accepted everything, the function makes no query.
-    If the middleware has called :func:`mark_session_user`, it does not load the session either. For other users it
-    makes 1 query, and 1 insert for each deemed acceptance.
+    A request passes if its user has accepted everything, if nobody is signed in, if its method is ``OPTIONS``, or if it
+    is exempt: by :func:`is_exempt`, which is called only if there is a ``view``, or because the user is staff and the
+    setting ``EXEMPT_STAFF`` is true. A refused request gets a redirect to the page on which the user can accept or, for
+    a program, status 403. If the database does not answer, the setting ``DATABASE_AWAY`` determines whether the request
+    passes or gets status 503.
+
+    For a user who is known to have accepted everything, the function makes no query. If the middleware has called
+    :func:`mark_session_user`, it does not load the session either. For other users it makes 1 query, and 1 insert for
+    each deemed acceptance. In addition, the dates of the editions are read once per second: 1 or 2 queries.
     """
     session = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     if not _is_session_user(request):
@@ -61,13 +67,21 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
 
 
 def pending(request: HttpRequest) -> tuple[Requirement, ...]:
-    """Record the deemed acceptances of this request's user, and return the agreements that they must still accept. The
-    queries are those of :func:`check`.
+    """Record the deemed acceptances of this request's user, and return what they must still accept. The result is empty
+    if nobody is signed in.
+
+    For a user who is known to have accepted everything, no query; otherwise 1, and 1 insert for each deemed acceptance.
+    In addition, the dates of the editions are read once per second: 1 or 2 queries. Errors of the database are raised.
     """
     return _pending(request, known.requirements(), None)
 
 
 def _pending(request: HttpRequest, required: Requirements, session: str | None) -> tuple[Requirement, ...]:
+    """Record the deemed acceptances, and return what the user must still accept of ``required``.
+
+    ``session`` is the key of the session that determines the user; ``None`` if something else may determine them. If
+    the user has accepted everything, this is cached for the user and for the session.
+    """
     is_use = requests.is_use(request)
     user: SiteUser = getattr(request, "user", None)
     key = user.pk if user is not None and user.is_authenticated else None
@@ -96,10 +110,10 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
 
 
 def mark_session_user(request: HttpRequest) -> None:
-    """Store in the request that ``request.user`` is now the object that Django's session authentication set. The user
-    is not loaded.
+    """Store in the request the present ``request.user``, as the object that Django's session authentication set. The
+    user is not loaded.
 
-    Call it only directly after Django's ``AuthenticationMiddleware``.
+    Call this function only directly after Django's ``AuthenticationMiddleware``.
     """
     setattr(request, SESSION_USER, vars(request).get("user"))
 
@@ -144,8 +158,8 @@ def is_exempt(request: HttpRequest, view: SiteView) -> bool:
 
 
 def _is_under(request: HttpRequest, url: str) -> bool:
-    """Return whether the request's path begins with that URL path, with or without the prefix under which the site is
-    mounted.
+    """Return whether the request's path begins with that URL path. ``url`` may contain the prefix under which the site
+    is mounted (``SCRIPT_NAME``) or omit it. ``False`` if ``url`` is the root of the site.
     """
     prefix = request.path.removesuffix(request.path_info)
     inner = url.removeprefix(prefix)

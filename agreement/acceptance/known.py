@@ -55,14 +55,14 @@ class Requirements:
 
     agreements: tuple[Requirement, ...]
     key: tuple[tuple[str, bool, int], ...]
-    """If two requirements have equal keys, a user who fulfils one of them fulfils the other."""
+    """If two objects of this class have equal keys, a user who fulfils one of them also fulfils the other."""
     cacheable: bool
-    """False inside a transaction, because it may be rolled back."""
+    """False if this was read inside a transaction, because the transaction may be rolled back."""
 
 
 def requirements() -> Requirements:
-    """Return the editions that users must accept now. No query, except once per second those of
-    ``current_timelines()``.
+    """Return the editions that users must accept now. Once per second the dates of the editions are read: 1 or 2
+    queries. Otherwise no query; inside a transaction 1 query at each call.
     """
     global _current
     if (cached := _current) and time.monotonic() < cached[1]:
@@ -99,8 +99,8 @@ def _requirements(timelines: Timelines, at: datetime) -> Requirements:
 
 
 class KnownAcceptances:
-    """A cache of two mappings: session key to user key, and user key to the key of the requirements that the user is
-    known to fulfil.
+    """A cache of two mappings: session key to user key, and user key to the ``key`` of the :class:`Requirements` that
+    the user is known to fulfil. Requirements that are not ``cacheable`` are neither stored nor found.
     """
 
     def __init__(self) -> None:
@@ -120,8 +120,8 @@ class KnownAcceptances:
         return required.cacheable and self._accepted.get(user) == required.key
 
     def add(self, session: str | None, user: UserKey, required: Requirements) -> None:
-        """Store that this user has accepted everything, and that the session is theirs. ``user=None`` means that the
-        session belongs to no user.
+        """Store that this user has accepted everything, and that the session with the key ``session`` is theirs.
+        ``user=None`` means that the session belongs to no user. ``session=None`` means that no session is stored.
         """
         if not required.cacheable:
             return
@@ -132,8 +132,8 @@ class KnownAcceptances:
                 _add(self._users, session, user)
 
     def remove(self, users: Iterable[UserKey] | None) -> None:
-        """Remove users who have withdrawn; ``None`` removes all users. They are looked up again at
-        their next request.
+        """Remove users who have withdrawn; ``None`` removes all users. At their next request the database is asked
+        again whether they have accepted everything.
         """
         with self._lock:
             for user in list(self._accepted) if users is None else users:
@@ -160,7 +160,9 @@ _current: tuple[Requirements, float] | None = None
 
 
 def clear() -> None:
-    """Forget the requirements and all users. Every user is looked up again at their next request."""
+    """Forget the requirements, all users and all sessions. At the next request of a user the database is asked again
+    whether they have accepted everything.
+    """
     global _current
     _current = None
     cache.clear()

@@ -15,8 +15,8 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 def details(request: HttpRequest) -> RequestDetails:
-    """Return what the site records about a request: the IP address if ``RECORD_IP`` is set, the browser if
-    ``RECORD_USER_AGENT`` is set.
+    """Return what the site records about a request: the IP address if the setting ``RECORD_IP`` is true, and the
+    ``User-Agent`` header (at most 255 characters) if ``RECORD_USER_AGENT`` is true.
     """
     site = conf.get()
     return RequestDetails(
@@ -28,9 +28,10 @@ def details(request: HttpRequest) -> RequestDetails:
 def ip_address(request: HttpRequest) -> str | None:
     """Return the IP address of the visitor; ``None`` if it is not known.
 
-    If the setting ``TRUSTED_PROXIES`` is ``n`` > 0, it is the ``n``-th entry of ``X-Forwarded-For`` from the end, which
-    the outermost proxy wrote. Earlier entries may be forged by the visitor. If there are fewer entries, the request did
-    not pass through all proxies, and the address is not known.
+    If the setting ``TRUSTED_PROXIES`` is 0, it is the address of the connection (``REMOTE_ADDR``). If it is ``n`` > 0,
+    it is the ``n``-th entry of ``X-Forwarded-For`` from the end, which the outermost proxy wrote. Earlier entries may
+    be forged by the visitor. If there are fewer entries, the request did not pass through all proxies, and the address
+    is not known.
     """
     proxies = conf.get().TRUSTED_PROXIES
     if not proxies:
@@ -70,8 +71,9 @@ def _is_prefetch(request: HttpRequest) -> bool:
 
 
 def _parse_ip(value: str) -> str | None:
-    """Return the IP address in the value of a header; ``None`` if it contains none. A port is removed: some proxies
-    write ``[2001:db8::1]:443`` or ``192.0.2.1:80``.
+    """Return the IP address in the value of a header; ``None`` if the value is not an address. A port is removed,
+    because some proxies write ``[2001:db8::1]:443`` or ``192.0.2.1:80``. An IPv4 address that is mapped to IPv6 is
+    returned as IPv4.
     """
     text = value.strip().strip('"')
     if text.startswith("["):

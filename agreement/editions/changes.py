@@ -1,4 +1,9 @@
-"""The changes between two editions as pages display them: rows of a comparative table, and marks beside clauses."""
+"""The changes between two editions as pages display them: rows of a comparative table, and marks beside clauses.
+
+A *unit* is a part of the text with a place of its own: a title, section, clause, sub-clause, item, note, heading or
+paragraph. A *run* is a piece of text that is in both editions, only in the old one (deleted), or only in the new one
+(inserted).
+"""
 
 from __future__ import annotations
 
@@ -30,7 +35,9 @@ class Comparison:
 
     @cached_property
     def redline(self) -> Redline:
-        """The redline in the language of the new edition. No query if the process remembers it."""
+        """The redline of the texts in ``new.language``. No query if the process remembers it; otherwise 1 query for
+        each text that was not read with its edition.
+        """
         return redlines.sealed_redline(self.old.edition, self.new.edition, self.new.language)
 
     @property
@@ -45,7 +52,7 @@ class Comparison:
 
     @property
     def html(self) -> SafeString:
-        """The changes as HTML, one unit below the other."""
+        """The changed units as HTML, one below the other."""
         return redline_html(self.redline, self.new.language)
 
     @cached_property
@@ -65,11 +72,16 @@ class ComparisonRow:
 
     source: table.Row
     anchor: str
-    """The id of the row in the page: the number, or ``was-`` and the number for a deleted clause; ``""`` for no id."""
+    """The id of the row in the page: the number of its unit, or ``was-`` and the number if the unit was deleted.
+    ``""`` for a row without an id: the unit has no number, an earlier row has the same id, or the row is of
+    the kind ``same``.
+    """
 
     @classmethod
     def from_row(cls, row: table.Row, taken: set[str]) -> ComparisonRow:
-        """The row, with an id that is not in ``taken``, the ids of earlier rows. The new id is added to ``taken``."""
+        """The row with its id. ``taken`` contains the ids of earlier rows; the id of this row is added to it. If the id
+        is taken already, the row gets none.
+        """
         number = row.unit.number if row.kind != "same" else ""
         anchor = f"was-{number}" if number and row.change.deleted else number
         anchor = "" if anchor in taken else anchor
@@ -88,7 +100,7 @@ class ComparisonRow:
 
     @property
     def runs(self) -> list[Run]:
-        """The runs of the number and the words, from the old edition to the new one."""
+        """The runs of the number and the words of both editions, in the order of the text."""
         change = self.source.change
         old, new = (f"{unit.label} " if unit and unit.label else "" for unit in (change.old, change.new))
         number = [Run("equal", new)] if old == new else [Run("delete", old), Run("insert", new)]
@@ -118,7 +130,7 @@ class MarkedUnit:
     """A unit of the text as the page of an edition displays it, with a mark of its change in the margin."""
 
     html: str
-    """``""`` for a deleted unit."""
+    """The HTML of the unit; ``""`` for a deleted unit."""
     number: str = ""
     """The number of a clause, which the page links to its counterpart in the other language; ``""`` for other units."""
     change: Change | None = None
@@ -142,7 +154,9 @@ class MarkedUnit:
 
     @property
     def has_details(self) -> bool:
-        """Can the reader open the mark to see a redline? Not if the unit was only added, moved or renumbered."""
+        """Can the reader open the mark to see a redline? Yes if the words of the unit changed or it was deleted. No if
+        it was added, or only moved or renumbered.
+        """
         return self.change is not None and (self.change.deleted or self.change.text_changed)
 
     @property
@@ -155,7 +169,9 @@ class MarkedUnit:
 
     @property
     def anchor(self) -> str:
-        """The id of the change in the page of changes; ``""`` if it has none."""
+        """The id of this change in the page that displays the changes: the number of the unit, or ``was-`` and the
+        number if the unit was deleted. ``""`` for an unchanged unit or one without a number.
+        """
         if self.change is None:
             return ""
         number = self.change.unit.number
@@ -171,7 +187,7 @@ def comparison_rows(redline: Redline) -> list[ComparisonRow]:
 def redline_html(redline: Redline, language: str, *, whole: bool = False) -> SafeString:
     """The redline as HTML, one unit below the other. ``language`` is that of the texts.
 
-    ``whole`` includes the unchanged units. Empty if there is nothing to display.
+    Unchanged units are left out unless ``whole`` is true. ``""`` if there is nothing to display.
     """
     context = {"rows": comparison_rows(redline), "language": language, "whole": whole}
     return SafeString(render_to_string("agreement/partials/redline.html", context).strip())
@@ -180,7 +196,7 @@ def redline_html(redline: Redline, language: str, *, whole: bool = False) -> Saf
 def marked_units(document: clauses.Document, redline: Redline | None) -> Iterator[MarkedUnit]:
     """Yield the units of the document in order, each with its change. A deleted unit is at its old place.
 
-    The new text of ``redline`` is this document. If it is ``None``, no unit is marked.
+    ``redline`` is a comparison of an earlier text with this document. If it is ``None``, no unit is marked.
     """
     parts = iter(zip(document.units, document.parts, strict=True))
     if redline is None:

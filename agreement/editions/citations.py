@@ -1,10 +1,12 @@
 """Agreements on other pages of the site: an address, a sentence of validity, a quoted clause, a banner of new editions.
 
-Sealed editions never change, so a process remembers those that pages cite. Then the functions make no query but that of
-the timelines, once per second; inside a transaction, once per call.
+Sealed editions never change, so a process remembers those that pages cite: 1 query for each. After that, the functions
+make only the queries that read the dates of the editions: at most 2 once per second, or 1 per call inside a
+transaction.
 
-A publication must not break a page. If a template names a clause that the edition in force does not have, it is an
-error while ``DEBUG`` is on. Otherwise a line is written to the log, and the page displays a link to the agreement.
+A publication must not break a page. A template may cite a clause that the edition in force does not have, name an
+agreement that is not published, or name none on a site with several agreements. While ``DEBUG`` is on, these mistakes
+raise ``TemplateSyntaxError``. Otherwise each is logged once, and the page has a link or nothing instead of the text.
 """
 
 from __future__ import annotations
@@ -38,13 +40,14 @@ logger = logging.getLogger("agreement")
 class Citation:
     """A clause of the edition in force, for another page. A template displays it as a quotation with its source.
 
-    If the edition has no such clause, ``text`` and ``html`` are empty and ``path`` leads to the agreement.
+    If no edition is in force, or it has no such clause, ``text`` and ``html`` are empty. Then ``path`` leads to the
+    page of the agreement, or to the list of agreements if it is not known which agreement is meant.
     """
 
     number: str
     """The requested number, ``"2.3"``."""
     label: str
-    """The number as it is printed: ``"2.3."``."""
+    """The number as it is printed: ``"2.3."``. For a unit that was not found: ``number``."""
     text: str
     """The words of the clause itself, without its sub-clauses and without Markdown."""
     html: SafeString
@@ -52,13 +55,13 @@ class Citation:
     path: str
     """The permanent address of the clause: that of the edition, with the anchor of the clause."""
     title: str
-    """The title of the agreement."""
+    """The title of the agreement; ``""`` if no edition is in force."""
     edition: int | None
-    """The number of the edition; ``None`` if no edition was found."""
+    """The number of the edition; ``None`` if no edition is in force."""
     language: str
-    """The language of ``text``, ``html`` and ``title``."""
+    """The language of ``text``, ``html`` and ``title``; ``""`` if no edition is in force."""
     clauses: tuple[Citation, ...] = ()
-    """The numbered units directly in the clause."""
+    """The numbered parts directly in it: the clauses of a section, the sub-clauses or items of a clause."""
 
     def __html__(self) -> str:
         return render_to_string("agreement/partials/citation.html", {"clause": self}).strip()
@@ -68,10 +71,14 @@ class Citation:
 
 
 def agreement_path(slug: str = "", *, app: str | None = None) -> str:
-    """The address of the edition in force of the agreement with that slug.
+    """The path of the page of the edition in force of the agreement with that slug.
 
-    Without a slug, it is that of the site's only agreement, or of the list of agreements. In all functions here,
-    ``app`` is the URL namespace of the page that contains the link.
+    Without a slug, it is that of the site's only agreement; if the site has none or several, the path of the list of
+    agreements. While ``DEBUG`` is on, a missing slug on a site with several agreements raises
+    ``TemplateSyntaxError``.
+
+    In all functions here, ``app`` is passed to ``reverse()`` as ``current_app``: it is the instance namespace of the
+    page that contains the link. ``None`` means the default instance of the app's URLs.
     """
     timeline = None if slug else _timeline("", timezone.now(), '{% agreement_url "SLUG" %}')
     slug = slug or (timeline.slug if timeline else "")
@@ -79,15 +86,16 @@ def agreement_path(slug: str = "", *, app: str | None = None) -> str:
 
 
 def notices_path(*, app: str | None = None) -> str:
-    """The address of the signed-in user's notices."""
+    """The path of the page with the notices to the signed-in user. No query."""
     return _reverse("notices", app=app)
 
 
 def validity_sentence(slug: str = "") -> str:
-    """The number and the validity of the edition in force, in sentences in the active language.
+    """Sentences in the active language that state the number of the edition in force, and since when it is in force.
 
-    If none is in force, those of the announced edition; ``""`` if there is none either. Without a slug: the site's only
-    agreement.
+    If no edition is in force, they are about the announced edition, if the site displays scheduled editions; ``""`` if
+    there is none either. Without a slug, the site's only agreement is meant. While ``DEBUG`` is on, an unknown slug and
+    a missing slug on a site with several agreements raise ``TemplateSyntaxError``; otherwise the result is ``""``.
     """
     at = timezone.now()
     timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}')
@@ -99,11 +107,12 @@ def validity_sentence(slug: str = "") -> str:
 
 
 def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) -> Citation:
-    """The section, clause or sub-clause with that number of the edition in force. Without a slug: the site's only
-    agreement.
+    """The section, clause or sub-clause of the edition in force that has that number, such as ``"2.3"``. Without a
+    slug, the site's only agreement is meant.
 
-    Raises ``TemplateSyntaxError`` for a number that is not a string, because ``2.10`` would be ``2.1``; and for an
-    unknown agreement or clause while ``DEBUG`` is on.
+    Raises ``TemplateSyntaxError`` for a number that is not a string, because the number ``2.10`` would be read as
+    ``2.1``. While ``DEBUG`` is on, it also raises it for an unknown agreement or clause, and for a missing slug on a
+    site with several agreements. Otherwise the citation has no text; see :class:`Citation`.
     """
     if not isinstance(number, str):
         msg = f'{number!r} is not a string. Write the number of the clause in quotes: {{% agreement_clause "2.10" %}}.'
@@ -128,15 +137,16 @@ class BannerEdition:
 
     displayed: DisplayedEdition
     path: str
-    """The address of the edition."""
+    """The path of the page of the edition."""
     changes: str
-    """The address of its changes; ``""`` for a first edition."""
+    """The path of the page with the changes from the edition before it; ``""`` for a first edition."""
 
 
 def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -> list[BannerEdition]:
-    """The announced editions, and those that replaced another edition within the last ``days``.
+    """The editions for a banner. For each agreement, it contains the edition in force if that replaced another one
+    within the last ``days`` days, and the next announced edition if the site displays scheduled editions.
 
-    They are of the agreement with that slug; without a slug, of all agreements.
+    With a slug, only that agreement is considered; the list is empty for an unknown slug.
     """
     at = timezone.now()
     agreements = current_timelines().agreements
@@ -158,8 +168,12 @@ def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -
 
 
 def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
-    """The timeline of the agreement with that slug; without a slug, of the only one. ``None`` if there is none, or if
-    there are several and no slug. ``example`` is the template tag for the message.
+    """The timeline of the agreement with that slug; without a slug, of the site's only agreement. Agreements without a
+    public edition are not considered.
+
+    ``None`` if there are no agreements. An unknown slug, and a missing slug if there are several agreements, raise
+    ``TemplateSyntaxError`` while ``DEBUG`` is on; otherwise they are logged, and the result is ``None``. ``example`` is
+    the template tag with a slug, for the message.
     """
     public = {slug: timeline for slug, timeline in current_timelines().agreements.items() if timeline.public(at)}
     if slug in public or not public:
@@ -185,7 +199,11 @@ def _display(timeline: Timeline, dated: EditionDates, at: datetime) -> Displayed
 @remembered
 @lru_cache(maxsize=16)
 def _sealed(dated: EditionDates, time_zone: str) -> Edition:
-    """The edition with these dates. The key of the cache contains its digest, so the text is always right. 1 query."""
+    """The edition with these dates, with its agreement. 1 query if it is not remembered.
+
+    The key of the cache contains the digest of the edition and the time zone of its agreement, so a remembered row is
+    never outdated. ``time_zone`` has no other use.
+    """
     found: Edition = Edition.objects.select_related("agreement").get(pk=dated.pk)
     return found
 
@@ -193,6 +211,9 @@ def _sealed(dated: EditionDates, time_zone: str) -> Edition:
 @remembered
 @lru_cache(maxsize=256)
 def _quoted(dated: EditionDates, time_zone: str, language: str, number: str, page: str) -> Quote | None:
+    """The clause with that number in ``language``; ``None`` if the edition has no such clause. ``page`` is the path of
+    the page of the edition, to which links in the quotation lead.
+    """
     return quote(clauses.parse(_sealed(dated, time_zone).text(language).body), number, page)
 
 
@@ -229,6 +250,7 @@ def _reverse(name: str, *args: object, app: str | None) -> str:
 
 
 def _report(message: str) -> None:
+    """Raise ``TemplateSyntaxError`` while ``DEBUG`` is on; otherwise log the message as a warning."""
     if settings.DEBUG:
         raise TemplateSyntaxError(message)
     _log_once(message)
@@ -237,5 +259,5 @@ def _report(message: str) -> None:
 @remembered
 @lru_cache(maxsize=64)
 def _log_once(message: str) -> None:
-    """Log a message once for each process, because a page may be requested often."""
+    """Log a message as a warning. Each process logs it once, because a page may be requested often."""
     logger.warning(message)

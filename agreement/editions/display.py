@@ -17,7 +17,9 @@ from agreement.text import clauses, dates, languages
 
 
 def text_language(prevailing: str = "") -> str:
-    """The language of the texts on the page: the active language if editions have it, else ``prevailing`` or Kazakh."""
+    """The language of the texts on the page: the active language if it is ``kk`` or ``ru``; else ``prevailing``, the
+    prevailing language of the edition; else ``kk``.
+    """
     language = active_language()
     return language if language in languages.LANGUAGES else prevailing or languages.LANGUAGES[0]
 
@@ -35,8 +37,8 @@ class DisplayedEdition:
     predecessor: EditionDates | None
     """The edition that it replaced, will replace or would have replaced; ``None`` for the first edition."""
     successor: EditionDates | None
-    """The edition that replaced it or will replace it; ``None`` if there is none, or if the site does not display it
-    yet."""
+    """The edition that replaced it or will replace it; ``None`` if there is none. If the setting ``SHOW_SCHEDULED`` is
+    false, only a superseded edition has a successor here."""
 
     @classmethod
     def from_timeline(cls, edition: Edition, timeline: Timeline, at: datetime) -> DisplayedEdition:
@@ -61,7 +63,7 @@ class DisplayedEdition:
 
     @property
     def approval(self) -> str:
-        """The approval in ``language``."""
+        """The line under the title that states who approved the edition, in ``language``."""
         return self._text("approval")
 
     @property
@@ -81,7 +83,9 @@ class DisplayedEdition:
 
     @property
     def validity(self) -> str:
-        """When the edition binds, bound or would have bound, and which edition it replaced: one or two sentences."""
+        """When the edition binds, bound or would have bound, and which edition it replaced or will replace: one or two
+        sentences.
+        """
         predecessor = self.predecessor
         replaced = {
             State.SCHEDULED: _("It will replace edition %(number)s."),
@@ -128,7 +132,9 @@ class DisplayedEdition:
 
     @property
     def foreign(self) -> str:
-        """The sentence that explains why the text is in another language than the page; ``""`` if it is not."""
+        """The sentence that explains why the text is in another language than the page; ``""`` if both are in the same
+        language.
+        """
         if self.language == active_language():
             return ""
         return {
@@ -169,8 +175,11 @@ class DisplayedEdition:
         return dates.instant(at, active_language(), self.edition.agreement.time_zone) if at else ""
 
     def _moment(self, name: str, at: datetime | None, case: dates.Case) -> dict[str, str]:
-        """The day, the clock time and the zone of a moment, as values of a sentence: ``name``, ``name_clock`` and
-        ``name_zone``. They are separate, because each language has its own order and cases.
+        """The day, the clock time and the zone of a moment, as the placeholders of a translated sentence. The keys are
+        ``name`` itself, and ``name`` with the endings ``_clock`` and ``_zone``. Empty if ``at`` is ``None``.
+
+        The three are separate, because each language has its own order of words. ``case`` is the grammatical case of
+        the day in Kazakh.
         """
         if at is None:
             return {}
@@ -183,8 +192,10 @@ class DisplayedEdition:
 
 
 def editions_in_force(at: datetime | None = None) -> list[DisplayedEdition]:
-    """The edition in force of each agreement at that instant (now), in the order of their slugs. 1 query, besides that
-    of the timelines.
+    """The edition in force of each agreement at that instant (now), in the order of the agreements' slugs. An agreement
+    without an edition in force is left out.
+
+    1 query, and at most 2 more if the dates of the editions must be read again, which is once per second.
     """
     at = at or timezone.now()
     # The timelines decide which edition is in force. A query could find a newer edition, which they do not contain yet.

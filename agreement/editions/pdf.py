@@ -22,7 +22,7 @@ logger = logging.getLogger("agreement")
 #: of long words. At these limits it is a few seconds, and no agreement is so large. A larger text has no PDF, and
 #: readers print the page. The last limit is on the sum of the squared lengths of words of more than 60 characters.
 MAX_CHARACTERS, MAX_LINES, MAX_LONG_WORDS = 100_000, 1_500, 1_000_000
-#: How long a request waits for the renderings before it.
+#: How long a request waits while PDFs for other requests are rendered.
 MAX_WAIT_SECONDS = 10.0
 STYLE = "agreement/pdf.css"
 
@@ -30,7 +30,9 @@ _one_at_a_time = Lock()
 
 
 class RendererBusy(Exception):
-    """Other PDFs are being rendered. The client should try again later."""
+    """The PDF was not made, because other PDFs were being rendered for all of ``MAX_WAIT_SECONDS``. The client should
+    try again later.
+    """
 
 
 def is_available(text: str) -> bool:
@@ -42,8 +44,10 @@ def is_available(text: str) -> bool:
 
 
 def render(page: str) -> bytes:
-    """The PDF of that HTML page. A process renders one at a time. Raises :class:`RendererBusy` after
-    ``MAX_WAIT_SECONDS`` of waiting.
+    """The PDF of an HTML page. ``page`` is the HTML itself. The last four PDFs are remembered.
+
+    A process renders one PDF at a time. Raises :class:`RendererBusy` if this one can't be started within
+    ``MAX_WAIT_SECONDS``.
     """
     if not _one_at_a_time.acquire(timeout=MAX_WAIT_SECONDS):
         raise RendererBusy
@@ -67,7 +71,9 @@ def _rendered(page: str) -> bytes:
 @remembered
 @cache
 def _weasyprint() -> Any:
-    """The library; ``None`` if it is not installed, or if it does not find Pango (which is an ``OSError``)."""
+    """The module ``weasyprint``; ``None`` if it is not installed, or if it does not find Pango (then its import raises
+    ``OSError``).
+    """
     try:
         import weasyprint
     except (ImportError, OSError) as error:
@@ -91,6 +97,8 @@ def _closed_fetcher() -> Any:
 
 
 def _style() -> str:
-    """The stylesheet of the app, or that of the site if it has one of the same name; ``""`` if there is none."""
+    """The text of the stylesheet ``STYLE``. A site replaces the app's file by one of the same name. ``""`` if the
+    staticfiles finders find no such file.
+    """
     found = finders.find(STYLE)
     return Path(found).read_text(encoding="utf-8") if found else ""

@@ -15,7 +15,8 @@ from agreement.text import clauses
 from agreement.text.redline.changes import Redline
 from agreement.text.redline.changes import redline as compare
 
-#: The most that one process remembers: redlines, and characters of the compared texts (a real one has about 10,000).
+#: The most redlines that one process remembers, and the most characters of the texts that they compare. The text of a
+#: real agreement has about 10,000. Beyond a limit, the redline that was not used for the longest time is removed.
 CACHED_PAIRS = 500
 CACHED_CHARACTERS = 5_000_000
 
@@ -23,7 +24,7 @@ _Key = tuple[str, str, str]
 
 
 class _RedlineCache:
-    """A cache of redlines by digests and language. The least recently used one is dropped first."""
+    """A cache of redlines. The key is the digest of the old edition, the digest of the new one, and the language."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -69,11 +70,12 @@ memory.register(__name__, _cache.clear)
 
 
 def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
-    """What changed from one sealed edition to another, in ``kk`` or ``ru``. Threads that need the same redline at the
-    same time compute it once.
+    """The redline from the sealed edition ``old`` to the sealed edition ``new``. ``language`` is that of the compared
+    texts, ``kk`` or ``ru``.
 
-    No query if it is remembered. Otherwise 1 query for each text that was not read with its edition. Raises
-    ``ValueError`` for a draft, whose texts may change.
+    No query if the process remembers the redline. Otherwise 1 query for each text that was not read with its edition.
+    Threads that need the same redline at the same time compute it once. Raises ``ValueError`` for a draft, because its
+    texts may change.
     """
     if not (old.digest and new.digest):
         msg = "Only sealed editions can be compared here: a draft has no digest."
@@ -82,6 +84,7 @@ def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
 
 
 def _compare(old: Edition, new: Edition, language: str) -> tuple[Redline, int]:
+    """The redline, and how many characters the two texts have together."""
     old_body, new_body = (getattr(edition, f"body_{language}") or "" for edition in (old, new))
     made = compare(clauses.parse(old_body), clauses.parse(new_body))
     for change in made.changed:  # The words of a clause are compared at their first use. This is the first use.

@@ -30,7 +30,8 @@ from agreement.models.succession import EDITION_DATES_FIELDS, EditionDates, Stat
 
 #: After this time, at the latest, a process notices a publication in another process.
 MAX_AGE_SECONDS = 1.0
-#: A withdrawal is reported for this long, because its commit may take time and the clocks of two machines may differ.
+#: A withdrawal is reported to the listeners for this long, because its commit may take time and the clocks of two
+#: machines may differ.
 COMMIT_DELAY = timedelta(seconds=60)
 
 #: Each is called when the dates are read, before they are used, with the primary keys of the users who withdrew since
@@ -70,7 +71,9 @@ class Timeline:
         return self.binding[place - 1] if place else None
 
     def announced(self, at: datetime) -> EditionDates | None:
-        """The next edition to take effect after that instant that was published by then; ``None`` if there is none."""
+        """Of the editions that were published by that instant and take effect after it, the first to take effect;
+        ``None`` if there is none.
+        """
         later = self.binding[bisect_right(self._effects, at) :]
         return next((edition for edition in later if edition.published_at <= at), None)
 
@@ -115,7 +118,9 @@ class Timelines:
 
     agreements: dict[str, Timeline]
     serial: int = field(default_factory=_serials.__next__, compare=False)
-    """A number that changes whenever an edition is published or cancelled, and stays the same for equal dates."""
+    """A number that changes whenever an edition is published or cancelled. Otherwise it stays the same in this process,
+    also when the dates are read again. Inside a transaction each reading has another number.
+    """
 
     def containing(self, edition: int) -> Timeline | None:
         """The timeline of the edition with that primary key.
@@ -136,18 +141,23 @@ class Timelines:
         return sorted(moments | {edition.cancelled_at for edition in editions if edition.cancelled_at})
 
     def version(self, at: datetime) -> tuple[int, int]:
-        """A value that stays the same as long as no edition is published or cancelled and none takes effect."""
+        """A value that stays the same as long as no edition is published, is cancelled or takes effect. Values of
+        different processes can't be compared.
+        """
         return self.serial, bisect_right(self._moments, at)
 
     def seconds_until_next(self, at: datetime) -> float:
-        """For how many seconds the version stays the same, if no edition is published or cancelled meanwhile."""
+        """For how many seconds after that instant the version stays the same, if no edition is published or cancelled
+        meanwhile; infinity if no published edition is still to take effect.
+        """
         place = bisect_right(self._moments, at)
         return (self._moments[place] - at).total_seconds() if place < len(self._moments) else float("inf")
 
 
 def current_timelines() -> Timelines:
     """The dates of all sealed editions. No query if they were read within the last second and no edition has taken
-    effect since; otherwise 1 query, and 1 more during the minute after a withdrawal.
+    effect since; otherwise 1 query, and 1 more during the minute after a withdrawal. Inside a transaction, every call
+    makes 1 query.
     """
     global _known, _read_at, _since, _valid_seconds
     if not may_remember():
@@ -169,9 +179,10 @@ def current_timelines() -> Timelines:
 
 
 def fresh_timelines() -> Timelines:
-    """The dates of all sealed editions, read from the database now. Use it if the result is about to bind a user.
+    """The dates of all sealed editions, read from the database now. Use this function if the result is about to bind a
+    user. Outside a transaction, later calls of :func:`current_timelines` use the same dates.
 
-    1 query, and 1 more during the minute after a withdrawal.
+    1 query, and 1 more during the minute after a withdrawal (not inside a transaction).
     """
     global _read_at
     _read_at = float("-inf")
@@ -206,8 +217,8 @@ _reading = threading.Lock()
 
 
 def _read(since: datetime | None = None) -> tuple[Timelines, frozenset[Any] | None]:
-    """The dates, and the primary keys of the users who withdrew since that moment (``None`` without a moment). 1 query,
-    and 1 more if there are any.
+    """The dates of all sealed editions, and the primary keys of the users who withdrew after ``since``. If ``since`` is
+    ``None``, the second value is ``None`` too. 1 query, and 1 more if any user withdrew after ``since``.
     """
     alias = router.db_for_read(Edition)
     withdrawals = Withdrawal.objects.using(alias)

@@ -43,7 +43,9 @@ class Bundle:
     """Pairs of names: a time-stamped manifest, and its time stamp without the extension."""
 
     def add(self, name: str, content: bytes | Iterable[bytes]) -> None:
-        """Add a file. ``content`` may be given in chunks. The name must not be in the bundle yet."""
+        """Add a file with that name, and record its SHA-256. ``content`` may be given in chunks. The bundle must not
+        contain the name yet.
+        """
         info = zipfile.ZipInfo(name, _NO_DATE)
         info.compress_type = zipfile.ZIP_DEFLATED
         info.create_system, info.external_attr = 3, 0o100644 << 16  # An ordinary file on every system.
@@ -55,8 +57,8 @@ class Bundle:
         self.digests[name] = digest.hexdigest()
 
     def close(self, at: datetime) -> None:
-        """Add the instructions for checking the bundle (``README.txt``) and the digests of all files (``SHA256SUMS``).
-        ``at`` is the instant of the export.
+        """Add the instructions for checking the bundle (``README.txt``) and the digests of all other files
+        (``SHA256SUMS``). The instructions state ``at`` as the instant for which the evidence was exported.
         """
         context = {"at": manifest.rfc3339(at), "stamped": self.stamped}
         parts = []
@@ -71,9 +73,9 @@ class Bundle:
 @contextmanager
 def open_bundle(output: Path) -> Iterator[Bundle]:
     """Context manager: a bundle that becomes the file ``output`` when the block ends without an exception. Until then
-    it is a temporary file in the same folder.
+    it is a temporary file in the same folder. After an exception there is no file.
 
-    Raises ``FileExistsError`` if ``output`` exists.
+    Raises ``FileExistsError`` if ``output`` exists when the block begins or ends.
     """
     if output.exists():
         raise FileExistsError(output)
@@ -91,7 +93,9 @@ def open_bundle(output: Path) -> Iterator[Bundle]:
 
 
 def bundle_response(export: Callable[..., object], *, filename: str) -> FileResponse:
-    """Return a download of the bundle that ``export`` writes. It is called with the path as the keyword ``output``."""
+    """Return a download, named ``filename``, of the bundle that ``export`` writes. It calls ``export`` with one keyword
+    argument, ``output``: the path of the file that ``export`` must write.
+    """
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "evidence.zip"
         export(output=output)
@@ -102,13 +106,15 @@ def bundle_response(export: Callable[..., object], *, filename: str) -> FileResp
 
 
 def csv_table(columns: dict[str, str], rows: QuerySet[Any]) -> Iterator[bytes]:
-    """Return a CSV file of these rows, in chunks. ``columns`` maps each column heading to a field."""
+    """Return a CSV file of these rows, in chunks of ``CSV_ROWS`` lines. ``columns`` maps each column heading to a field
+    of the model.
+    """
     return csv_chunks(tuple(columns), rows.values_list(*columns.values()).iterator(chunk_size=CSV_ROWS))
 
 
 def csv_chunks(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
     """Return a CSV file (RFC 4180) in chunks of ``CSV_ROWS`` lines, so that a large file does not fill the memory.
-    Instants are written as in manifests (RFC 3339).
+    ``head`` is its first line, the column headings. Instants are written as in RFC 3339.
     """
     lines = chain([head], rows)
     while chunk := list(islice(lines, CSV_ROWS)):
@@ -121,7 +127,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def csv_cell(value: object) -> str:
-    """Return the value as text that no spreadsheet executes as a formula (OWASP, CSV injection)."""
+    """Return the value as text that no spreadsheet executes as a formula (OWASP, CSV injection): an apostrophe is put
+    before a text that begins like one. ``None`` becomes ``""``, and an instant is written as in RFC 3339.
+    """
     if isinstance(value, datetime):
         return manifest.rfc3339(value)
     text = "" if value is None else str(value)

@@ -58,8 +58,8 @@ def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path, 
 
     The bundle contains the texts and the court pages of these editions, every manifest from edition 1 to the last of
     them, the texts of the notices about them, and which users had accepted them and had been notified of them by then.
-    Raises ``FileExistsError`` if ``output`` exists. The export is recorded as an audit entry; ``by`` is the person who
-    exports.
+    Raises ``FileExistsError`` if ``output`` exists. The export of each edition is recorded as an audit entry; ``by`` is
+    the person who exports, or ``None`` if no person is known.
     """
     timeline = _timeline(editions[0].agreement, at)
     with open_bundle(output) as bundle:
@@ -79,8 +79,8 @@ def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path, 
 
 
 def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], last: int, at: datetime) -> None:
-    """Add the manifests and time stamps of one agreement up to edition number ``last``, and the texts and court pages
-    of the editions whose keys are in ``with_text``.
+    """Add the manifests of one agreement up to edition number ``last``, with the time stamps made by that instant; and
+    the texts and court pages of those of these editions whose primary keys are in ``with_text``.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     for edition in chain.iterator(chunk_size=10):
@@ -103,8 +103,8 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path, by: By = None)
 
     The bundle contains what the user accepted, consented to and withdrew, the evidence about every edition that bound
     them by then, and the texts of the notices sent to them. Raises ``LookupError`` if there are no records of this
-    user, ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output`` exists. The export is
-    recorded as an audit entry; ``by`` is the person who exports.
+    user from that time, ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output`` exists.
+    The export is recorded as an audit entry; ``by`` is the person who exports, or ``None`` if no person is known.
     """
     # Without this, the database could raise an error for a number that is too large.
     get_user_model()._meta.pk.run_validators(user_key)
@@ -143,8 +143,8 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path, by: By = None)
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceRecord:
-    """An acceptance, with the editions by which it bound the user until they withdrew, or until the instant of the
-    export.
+    """An acceptance, with the editions by which it bound the user until the user withdrew, or until the instant of the
+    export if that is earlier.
     """
 
     timeline: Timeline
@@ -156,7 +156,7 @@ class AcceptanceRecord:
         return self.binding.acceptance
 
     def in_words(self, language: str) -> dict[str, Any]:
-        """Return the template context for this acceptance in ``kk`` or ``ru``."""
+        """Return the template context for this acceptance, with its moments in words in ``kk`` or ``ru``."""
         row, zone = self.row, self.timeline.time_zone
         moments = (row.at, row.recorded_at, self.binding.ended_at)
         at, recorded_at, ended_at = (dates.instant(moment, language, zone) if moment else "" for moment in moments)
@@ -173,8 +173,11 @@ class AcceptanceRecord:
 def _acceptance_records(
     acceptances: QuerySet[Acceptance], timelines: dict[int, Timeline], withdrawals: QuerySet[Withdrawal], at: datetime
 ) -> Iterator[AcceptanceRecord]:
-    """Yield each acceptance with the editions by which it bound the user: the accepted one, and later ones that changed
-    only the wording.
+    """Yield each acceptance with the editions by which it bound the user up to ``at``: the accepted one, and later ones
+    that changed only the wording.
+
+    ``timelines`` are by the primary key of the agreement. ``withdrawals`` are those of the user that are in effect at
+    ``at``.
     """
     by_agreement: dict[int, list[Withdrawal]] = defaultdict(list)
     for withdrawal in withdrawals:
@@ -196,7 +199,7 @@ def _add_acceptance_pages(bundle: Bundle, records: Sequence[AcceptanceRecord]) -
 
 def court_page(edition: Edition, timeline: Timeline, *, at: datetime, language: str) -> str:
     """Return an HTML page of the edition for printing, in ``kk`` or ``ru``: its text, its dates as known at that
-    instant, how to check it, and a place for the signature.
+    instant, how to check it, and a place for the signature of an officer.
     """
     with translation.override(language):
         if edition.cancelled_at and edition.cancelled_at > at:
@@ -215,8 +218,8 @@ def court_page(edition: Edition, timeline: Timeline, *, at: datetime, language: 
 
 
 def _timeline(agreement: Agreement, at: datetime) -> Timeline:
-    """Return the dates of the agreement's editions as known at that instant, without later publications and
-    cancellations. 1 query.
+    """Return the dates of the agreement's editions as known at that instant: later publications and cancellations are
+    left out. 1 query.
     """
     recorded = Edition.objects.published().filter(agreement=agreement, recorded_at__lte=at)
     dated = tuple(
@@ -231,15 +234,15 @@ def _folder(edition: Edition) -> str:
 
 
 def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
-    """Add the texts of the notices that were sent. The JSON file has the bytes from which the recorded
-    digest was made.
+    """Add the texts of the notices that were sent by these deliveries, each as JSON and as text, and as HTML if it has
+    an HTML part. The bytes of the JSON file are those whose SHA-256 is the digest of the notice text.
     """
     deliveries = deliveries.filter(outcome=DeliveryOutcome.SENT).order_by()
     sent = set(deliveries.values_list("notice", "channel", "language", "since").distinct())
     notices = Notice.objects.with_edition().in_bulk({notice for notice, *_ in sent})
     texts = NoticeText.objects.filter(notice__in=notices)
     for text in texts.order_by("notice_id", "channel", "language", "since").iterator(chunk_size=10):
-        # A delivery without "since" may have been any text of its notice in its language.
+        # If a delivery has no "since", any text of its notice in its channel and language may have been sent.
         if sent.isdisjoint((text.notice_id, text.channel, text.language, since) for since in (text.since, None)):
             continue
         notice = notices[text.notice_id]
@@ -260,16 +263,17 @@ def _deliveries_csv(deliveries: QuerySet[Delivery], columns: dict[str, str]) -> 
 
 
 def _recipient(user_key: UserKey, digest: str, key: str) -> tuple[str, str]:
-    """Return the pseudonym of the recipient, and the id of the key under which it was made. As long as the account
-    exists, that is the first key of the setting ``PSEUDONYM_KEYS``.
+    """Return the pseudonym of the recipient, and the id of the key with which it was made. If the account exists
+    (``user_key`` is not ``None``), the pseudonym is made with the first key of the setting ``PSEUDONYM_KEYS``.
+    Otherwise it is the stored one: ``digest`` and ``key``.
     """
     pseudonym = pseudonyms.primary(user_key) if user_key is not None else pseudonyms.Pseudonym(key, digest)
     return pseudonym.digest, pseudonym.key
 
 
 def _reason(edition: Edition, at: datetime) -> str:
-    """Return the reason, logged by that instant, for which the edition took effect earlier than the promised notice
-    allows; ``""`` if there is none. 1 query.
+    """Return the note of the audit entry of the publication, if it was logged by that instant: the reason why the
+    edition took effect earlier than the promised notice allows. ``""`` if there is none. 1 query.
     """
     published = AuditEntry.objects.about(edition).filter(action=AuditAction.PUBLISHED, at__lte=at)
     return str(published.values_list("note", flat=True).first() or "")

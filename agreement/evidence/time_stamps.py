@@ -39,8 +39,11 @@ def unstamped() -> QuerySet[Edition]:
 
 
 def stamp(edition: Edition) -> TimeStamp:
-    """Request a time stamp on the digest of this edition, verify it, store it and return it. Raises :class:`NotStamped`
-    if the authority does not answer, if the stamp is not valid, or if the edition does not match its digest.
+    """Request a time stamp on the digest of this edition, verify it, store it and return it. If another process has
+    stored a stamp of the same authority in the meantime, return that one.
+
+    Raises :class:`NotStamped` if the extra ``timestamp`` is not installed, if the root certificates can't be read, if
+    the authority does not answer, if the stamp is not valid, or if the edition does not match its digest.
     """
     try:
         from cryptography.x509 import load_pem_x509_certificates
@@ -81,8 +84,9 @@ def stamp(edition: Edition) -> TimeStamp:
 
 
 def _request_stamp(authority: str, query: bytes) -> bytes:
-    """Return the response of the authority (RFC 3161 §3.4). Raises ``OSError`` or ``HTTPException`` if there is none,
-    and ``ValueError`` if it is too long or the address is not HTTP.
+    """Return the response of the authority (RFC 3161 §3.4). ``authority`` is its address, and ``query`` the encoded
+    request. Raises ``OSError`` or ``HTTPException`` if there is no response within ``AUTHORITY_TIMEOUT``, and
+    ``ValueError`` if the response is longer than ``MAX_ANSWER_BYTES`` or the address is not HTTP.
     """
     if urlsplit(authority).scheme not in {"http", "https"}:
         raise ValueError(f"{authority!r} is not an HTTP address")

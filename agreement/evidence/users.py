@@ -13,12 +13,15 @@ from agreement.models.fields import UserKey
 
 
 def find_user_key(written: str) -> UserKey:
-    """Return the primary key of the user with that name or that key. The account with that key may be deleted.
+    """Return the primary key of the user whose name or key a person has written. A prefix states which of the two is
+    meant: ``name:`` or ``key:``.
 
-    The prefixes ``name:`` and ``key:`` state which of the two is meant. Raises ``ValidationError`` with one of three
-    codes: ``several`` (several users have that name), ``ambiguous`` (it is the name of one user and the key of another)
-    or ``nobody`` (no user has that name, and it can't be a key). 1 query, and up to 5 more for a name that could be a
-    key.
+    A key is returned even if no such account exists, because the account may be deleted. Raises ``ValidationError``
+    with one of three codes: ``several`` (several users have that name), ``ambiguous`` (the text is the name of one user
+    and the key of another) or ``nobody`` (no user has that name, and the text can't be a key).
+
+    1 query, and up to 5 more if a user has that name and it could also be the key of another user. No query with the
+    prefix ``key:``.
     """
     users = _user_model()
     prefix, _colon, rest = written.partition(":")
@@ -59,7 +62,9 @@ def _keys_with_name(name: str) -> list[UserKey]:
 
 
 def _is_known(user_key: UserKey) -> bool:
-    """Return whether a user with that key exists, or the app has records about one. At most 5 queries."""
+    """Return whether an account with that key exists, or the app has records about a deleted account with that key. At
+    most 5 queries.
+    """
     users = _user_model()
     rows = (model.objects.for_user_key(user_key) for model in (Acceptance, Withdrawal, Consent, Delivery))
     return users._default_manager.filter(pk=user_key).exists() or any(found.exists() for found in rows)

@@ -1,9 +1,9 @@
 """Erases personal data whose retention term is over. Rows are never deleted; only their personal columns are cleared.
 
-Erased are: the IP address and the browser of acceptances, the digest of the address to which a notice was sent, the
-pseudonym and the link to the account, and the name, the number and the scan of an application to withdraw. Preserved
-are: that an edition was accepted, when and how; that a user withdrew; the editions and the texts of notices. Therefore
-no count changes.
+The erasure clears the IP address and the browser of acceptances, the digest of the address to which a notice was sent,
+the pseudonym and the link to the account, and the name, the number and the scan of an application to withdraw. It
+preserves the facts that an edition was accepted, when and how, and that a user withdrew. It also preserves the editions
+and the texts of notices. Therefore no count changes.
 """
 
 from __future__ import annotations
@@ -59,27 +59,29 @@ class CountedRows:
     by_deletion: Counter[datetime | None] = field(default_factory=Counter)
     """The number of counted acceptances and withdrawals by the moment when their account was deleted."""
     acceptances: set[int] = field(default_factory=set)
-    """Their keys."""
+    """The primary keys of the counted acceptances."""
     consents: set[int] = field(default_factory=set)
-    """Their keys."""
+    """The primary keys of the counted consents."""
 
 
 @dataclass(frozen=True, slots=True)
 class LegalHoldScope:
-    """The people and editions under legal holds: ``identifiers`` as in :class:`~agreement.retention.terms.Person`, and
-    the keys of users and of editions.
-    """
+    """The people and editions under legal holds."""
 
     identifiers: set[str]
+    """The identifiers of people: ``user:`` and the primary key of an account; the id of the key, a colon and the digest
+    of a pseudonym; or ``withdrawal:`` and the primary key of the withdrawal of a person without an account."""
     users: set[UserKey]
+    """The primary keys of accounts."""
     editions: set[int]
+    """The primary keys of editions."""
 
     @classmethod
     def at(cls, at: datetime) -> LegalHoldScope:
-        """Return the holds in effect at that instant or now. Those in effect now count too, because they preserve rows
-        that exist now. 1 query.
+        """Return the holds in effect at that instant, and those in effect now if that is later. The latter count too,
+        because they preserve rows that exist now. 1 query.
 
-        Each batch reads it again, because a hold can be placed during a long erasure.
+        Each batch reads the holds again, because a hold can be placed during a long erasure.
         """
         holds = list(LegalHold.objects.in_effect(at) | LegalHold.objects.in_effect(max(at, timezone.now())))
         users = {hold.user_id for hold in holds if hold.user_id}
@@ -93,10 +95,10 @@ class LegalHoldScope:
 
 
 def erase(*, at: datetime | None = None, dry_run: bool = False) -> ErasureCounts:
-    """Erase the personal data whose retention term is over at that instant (now). Return the counts. ``dry_run`` only
-    counts.
+    """Erase the personal data whose retention term is over at that instant (now). Return how many people and rows were
+    erased. With ``dry_run=True`` nothing is erased; the counts are those of an erasure.
 
-    Each batch of people is erased in one transaction. The function may be repeated, and may be killed at any moment.
+    Each batch of people is erased in one transaction. If the process is killed, the next call erases the rest.
     """
     return Erasure(at or timezone.now(), dry_run=dry_run).run()
 
@@ -123,8 +125,8 @@ class Erasure:
         return self.counts
 
     def erase_people(self, people: list[Person]) -> None:
-        """Erase the data of these people in one transaction. People under a legal hold are left out, and so are people
-        whose scan can't be deleted.
+        """Erase the data of these people in one transaction, and add to the counts. People under a legal hold are left
+        out, and so are people of whom a scan can't be deleted. A dry run only counts, and deletes no scan.
         """
         holds = LegalHoldScope.at(self.at)
         due, people = people, [person for person in people if not holds.covers(person)]
@@ -162,8 +164,9 @@ class Erasure:
                 withdrawn.update(applicant="", application_number="", scan="", **erased)
 
     def _erase_consents_of_deleted_accounts(self, consents: QuerySet[Consent]) -> None:
-        """Erase the consents of deleted accounts about which no acceptance or withdrawal is stored any more. Their term
-        is the longest that any edition states; it begins with the deletion of the account.
+        """Erase those of these consents that belong to deleted accounts of which every acceptance and withdrawal is
+        erased. Their term is the longest that any edition states, or the setting ``RETENTION_YEARS`` if no edition is
+        published. It begins with the deletion of the account.
         """
         stated = Edition.objects.published().aggregate(longest=Max("retention_years"))["longest"]
         years = conf.retention_years() if stated is None else stated
@@ -173,8 +176,9 @@ class Erasure:
                 self._clear_consents(rows.filter(account_deleted_at=moment))
 
     def _erase_deliveries_of_deleted_accounts(self, deliveries: QuerySet[Delivery]) -> None:
-        """Erase the recipients of deliveries to deleted accounts about which no acceptance or withdrawal is stored any
-        more. The term is that of the notice's edition; it begins with the deletion of the account.
+        """Erase the address digest and the pseudonym of those of these deliveries that belong to deleted accounts of
+        which every acceptance and withdrawal is erased. The term is the one that the edition of the notice states. It
+        begins with the deletion of the account.
         """
         rows = deliveries.filter(account_deleted_at__lte=self.at).exclude(address_digest="", pseudonym="")
         pairs = rows.order_by().values_list("account_deleted_at", "notice__edition").distinct()
@@ -188,10 +192,13 @@ class Erasure:
     def _erase_after_closing(
         self, deliveries: QuerySet[Delivery], consents: QuerySet[Consent], held_users: Collection[UserKey]
     ) -> None:
-        """Erase the address digests of deliveries, and the consents, of existing accounts after the site was closed.
-        The term begins when the site was closed.
+        """After the site was closed, erase the address digests of those of these deliveries, and those of these
+        consents, that belong to existing accounts. If the site was not closed by ``self.at``, nothing is done.
 
-        This is for accounts without an acceptance or a withdrawal; ``erase_people()`` handles the others.
+        The term begins when the site was closed. For a delivery it is the one that the edition of its notice states,
+        and for a consent the longest one. Only accounts without an acceptance or a withdrawal are handled (for a
+        delivery: in its agreement), because ``erase_people()`` handles the others. ``held_users`` are the primary keys
+        of accounts under a legal hold, which are left out.
         """
         closed_at = conf.closed_at()
         if closed_at is None or closed_at > self.at:
@@ -224,8 +231,8 @@ class Erasure:
         self.counts.consents += len(fresh)
 
     def _is_more_stored(self, moment: datetime) -> bool:
-        """Return whether an acceptance or a withdrawal of an account that was deleted at that moment is not erased. 2
-        queries.
+        """Return whether an acceptance or a withdrawal of an account that was deleted at that moment is not erased. In
+        a dry run, the rows that it has counted are regarded as erased. 2 queries.
         """
         rows = (Acceptance.objects, Withdrawal.objects)
         stored = sum(one.filter(account_deleted_at=moment, erased_at=None).count() for one in rows)
@@ -233,7 +240,9 @@ class Erasure:
 
 
 def _delete_scans(person: Person) -> bool:
-    """Delete the scans of this person's applications. Return ``False`` if one of them could not be deleted."""
+    """Delete the scans of this person's applications. Return ``True`` if all are deleted or there are none, and
+    ``False`` if one could not be deleted. Then the scans after it are not deleted either.
+    """
     for row in person.withdrawals:
         if row.scan:
             storage, name = row.scan.storage, str(row.scan.name)
@@ -248,10 +257,10 @@ def _delete_scans(person: Person) -> bool:
 
 
 def _deliveries_of(people: list[Person]) -> QuerySet[Delivery]:
-    """Return the deliveries to these people that have the digest of an address.
+    """Return the deliveries to the existing accounts of these people that have the digest of an address.
 
-    For each person these are only deliveries about their agreement, because their term in another agreement may not be
-    over.
+    For each :class:`Person` these are only deliveries about the agreement of that object, because the term of the same
+    user in another agreement may not be over.
     """
     users: dict[int, set[UserKey]] = defaultdict(set)
     for person in people:
@@ -262,9 +271,9 @@ def _deliveries_of(people: list[Person]) -> QuerySet[Delivery]:
 
 
 def _consents_of(people: list[Person], erased: Collection[int]) -> Q:
-    """Return the condition of the consents that are erased with these people. They belong to the people who have no
-    acceptance in any agreement, except the ``erased`` ones (keys). If the site is not closed, the consents of existing
-    accounts must be withdrawn. 1 query.
+    """Return the condition of the consents that are erased with these people. A person's consents are erased if all
+    acceptances of that person, in every agreement, are erased already or are among ``erased`` (primary keys). If the
+    account exists and the site is not closed, only withdrawn consents are erased. 1 query.
     """
     rows = [row for person in people for row in person.rows]
     users = {row.user_id for row in rows if row.user_id is not None}

@@ -1,4 +1,5 @@
-"""The retention term of each person in each agreement: when it begins, and when it ends. Then their data may be erased.
+"""The retention term of each person in each agreement: when it begins, and when it ends. After its end, the data of the
+person may be erased.
 
 The term begins when the agreement with the person ends. That is the first of these moments: a withdrawal that ended the
 agreement and that no acceptance followed, the deletion of the account, and the closing of the site. The term is the
@@ -63,8 +64,8 @@ class Person:
         return [*self.acceptances, *self.withdrawals]
 
     def term_ends_at(self) -> datetime | None:
-        """Return when the term ends; ``None`` if it has not begun. If there are several possible people, it is the
-        latest of their terms.
+        """Return when the term ends; ``None`` if it has not begun, or if the agreement has no edition. If there are
+        several possible people, return the latest end of their terms.
         """
         if self.possible_people:
             return max((end for one in self.possible_people if (end := one.term_ends_at())), default=None)
@@ -74,8 +75,8 @@ class Person:
         return years_later(ended_at, max(edition.retention_years for edition in editions))
 
     def bound_by(self) -> list[Edition]:
-        """Return the editions that bound this person. If none did, return the edition that was in force when they
-        applied to withdraw.
+        """Return the editions that bound this person, and those that their withdrawals name. If there are none, return
+        the edition that was in force when they applied to withdraw or, if none was in force, the last edition.
         """
         if self.possible_people:
             return [edition for one in self.possible_people for edition in one.bound_by()]
@@ -103,8 +104,11 @@ class Person:
         return (earlier or editions)[-1:]
 
     def ended_at(self) -> datetime | None:
-        """Return when the agreement with this person ended; ``None`` if it has not ended. A withdrawal never ends it
-        before their last acceptance.
+        """Return when the agreement with this person ended; ``None`` if it has not ended.
+
+        It is the first of these moments: the effect of a withdrawal that ended the agreement (but not before the last
+        acceptance), the deletion of the account, and the closing of the site. For an applicant without an account, it
+        is the moment from which the withdrawal was both registered and in effect.
         """
         last = self.membership.last_acceptance
         ends = [row.account_deleted_at for row in self.rows if row.account_deleted_at]
@@ -125,11 +129,11 @@ class Person:
 
 
 def expired(at: datetime, held_editions: Collection[int] = ()) -> Iterator[Person]:
-    """Yield the people whose term is over at that instant and about whom there is personal data, agreement by
-    agreement.
+    """Yield the people whose term is over at that instant and of whom personal data is stored, agreement by agreement.
+    A person with two agreements can be yielded twice.
 
-    ``held_editions`` are the keys of editions under legal hold. A user whose only personal data is the address digest
-    of a notice about such an edition is left out.
+    ``held_editions`` are the primary keys of editions under legal hold. A user is left out if their only personal data
+    are the address digests of notices about such editions.
     """
     for agreement in Agreement.objects.order_by("pk"):
         notified = _notified(agreement.pk, held_editions)
@@ -144,9 +148,10 @@ def expired(at: datetime, held_editions: Collection[int] = ()) -> Iterator[Perso
 
 
 def _notified(agreement: int, held_editions: Collection[int]) -> set[UserKey]:
-    """Return the users whose withdrawal is erased, but for whom a delivery still has an address digest. 1 query.
+    """Return the primary keys of users whose withdrawal from the agreement is erased, but for whom a delivery still has
+    an address digest. Deliveries about ``held_editions`` are not considered. 1 query.
 
-    The digest was preserved by a legal hold on an edition, and that hold has ended.
+    Such a digest was preserved by a legal hold on an edition, and that hold has ended.
     """
     erased = Withdrawal.objects.filter(agreement=agreement, erased_at__isnull=False, user__isnull=False)
     rows = Delivery.objects.filter(notice__edition__agreement=agreement, user__in=erased.order_by().values("user"))
@@ -157,8 +162,8 @@ def _notified(agreement: int, held_editions: Collection[int]) -> set[UserKey]:
 def years_after(withdrawal: Withdrawal) -> int:
     """Return for how many years the user's data is stored after this withdrawal, which must have ended the agreement.
 
-    It is the term as known when the withdrawal is registered and in effect. If the user accepts again, the term stops.
-    At most 3 queries.
+    It is the term as known when the withdrawal is both registered and in effect. An acceptance after that moment is
+    not considered; it would stop the term. At most 3 queries.
     """
     end = withdrawal.known_at()
     terms = agreement_terms(withdrawal.agreement_id, end)
@@ -173,8 +178,8 @@ def years_after(withdrawal: Withdrawal) -> int:
 
 
 def agreement_terms(agreement: int, at: datetime) -> Terms:
-    """Return the sealed editions of the agreement, and when the site was closed if that was not after
-    ``at``. 1 query.
+    """Return the sealed editions of the agreement with that primary key, and when the site was closed (``None`` if it
+    was not closed by ``at``). 1 query.
     """
     editions = Edition.objects.published().filter(agreement=agreement).without_texts("body", "summary")
     closed_at = conf.closed_at()
@@ -202,7 +207,9 @@ def _people(terms: Terms) -> Iterator[Person]:
 def _of_accounts(
     terms: Terms, acceptances: QuerySet[Acceptance], withdrawals: QuerySet[Withdrawal]
 ) -> Iterator[Person]:
-    """Yield the people with an account who have withdrawn; if the site is closed, also all who have accepted."""
+    """Yield the people with an account who have withdrawn; if the site is closed, also those who have accepted and not
+    withdrawn.
+    """
     users = withdrawals.values_list("user", flat=True)
     accepted = acceptances.filter(user__isnull=False) if terms.closed_at else acceptances.filter(user__in=users)
     by_user: dict[UserKey, list[Withdrawal]] = defaultdict(list)
@@ -218,7 +225,9 @@ def _of_accounts(
 def _of_deleted_accounts(
     terms: Terms, acceptances: QuerySet[Acceptance], withdrawals: QuerySet[Withdrawal]
 ) -> Iterator[Person]:
-    """Yield the people whose accounts were deleted. All rows of an account have the same ``account_deleted_at``."""
+    """Yield the people whose accounts were deleted. They are found by ``account_deleted_at``, which is the same in all
+    rows of an account.
+    """
     deleted = Q(account_deleted_at__isnull=False)
     moments = set(acceptances.filter(deleted).values_list("account_deleted_at", flat=True).distinct())
     moments |= set(withdrawals.filter(deleted).values_list("account_deleted_at", flat=True).distinct())
@@ -257,8 +266,8 @@ def _person(terms: Terms, acceptances: list[Acceptance], withdrawals: list[Withd
 
 
 def years_later(at: datetime, years: int) -> datetime:
-    """Return the same day and time of day that many years later, in the default time zone. For 29 February it is 1
-    March, if that year has no 29 February.
+    """Return the moment with the same date and time of day that many years after ``at``, in the default time zone. For
+    29 February it is 1 March, if the later year has no 29 February.
     """
     at = at.astimezone(timezone.get_default_timezone())
     try:

@@ -37,19 +37,20 @@ class AcceptanceQuestion:
 
     displayed: DisplayedEdition
     last: DisplayedAcceptance | None
+    """The user's acceptance of the latest edition up to this one; ``None`` if they accepted none."""
     missed: tuple[DisplayedEdition, ...] = ()
     """The editions after the last accepted one, in the order of their numbers. The last of them is the edition of this
     question.
     """
     changes: Comparison | None = None
-    """The changes from the last accepted edition to this one."""
+    """The changes from the last accepted edition to this one; ``None`` if the user accepted this one, or none."""
     is_accepted: bool = False
     """Whether the user has accepted this edition, or an earlier one from which only the wording differs."""
 
 
 @dataclass(frozen=True, slots=True)
 class PostedAnswer:
-    """The fields that the form posts about an edition that it displayed."""
+    """The fields that the form posts about one edition that it displayed."""
 
     slug: str
     number: int
@@ -62,9 +63,13 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     """The page that asks a user to accept an agreement, and all others that they must still accept by confirmation. A
     POST records the answer.
 
-    If another edition has taken effect since the page was displayed, or the digest is not that of the edition, nothing
-    is recorded, and the response is 409 with the new question. If the user may not accept again, it is a redirect to
-    the withdrawal page. Raises ``Http404`` and ``BadRequest``.
+    If another edition has taken effect since the page was displayed, if the posted digest is not that of the edition,
+    or if the words of a consent have changed, nothing is recorded. Then the response is the page with the new question
+    and the status 409. If the user withdrew and may not accept again without an officer, the response is a redirect to
+    the withdrawal page. If the user declines, nothing is recorded, and the response is a page that states the effect.
+
+    Raises ``Http404`` if the agreement does not exist or has no edition that can be accepted, and ``BadRequest`` if a
+    posted field is missing or invalid.
     """
     timeline, posted = visit.timeline(slug), visit.request.POST
     if visit.request.method != "POST":
@@ -88,7 +93,9 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
 
 
 def _posted_answers(posted: QueryDict, slug: str) -> Iterable[PostedAnswer]:
-    """Yield one answer for each edition that the form displayed. Raises ``BadRequest`` for invalid fields."""
+    """Yield one answer for each edition that the form displayed. The first is about the agreement ``slug``, that of the
+    page. Raises ``BadRequest`` for missing or invalid fields.
+    """
     if posted.get("decision") not in {"accept", "decline"}:
         raise BadRequest("decision must be accept or decline.")
     others = sorted(name.partition(":")[2] for name in posted if name.startswith("edition:"))
@@ -107,6 +114,9 @@ def _posted_consents(posted: QueryDict) -> list[tuple[str, str]]:
 
 
 def _record(visit: Visit, answer: PostedAnswer) -> None:
+    """Record that the user accepts the edition in this answer. Raises ``StaleEditionError`` if the edition can't be
+    accepted now or has another digest, and ``WithdrawnError`` if the user withdrew and may not accept again.
+    """
     dated = next((one for one in visit.timeline(answer.slug).editions if one.number == answer.number), None)
     if dated is None or dated.digest != answer.digest:
         raise StaleEditionError(f"{answer.slug} {answer.number}")
@@ -122,8 +132,12 @@ def _record(visit: Visit, answer: PostedAnswer) -> None:
 
 
 def _question_page(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpResponse:
-    """Return the page with the questions; 409 if ``stale``. 3 queries, 2 for each edition that is asked about, and 1 if
-    the site asks for consents. Raises ``Http404`` if no edition can be accepted.
+    """Return the page with the questions. If ``stale`` is true, its status is 409, and it states that the text was
+    changed in the meantime. If the user withdrew from the agreement and may not accept again without an officer, return
+    a redirect to the withdrawal page. Raises ``Http404`` if no edition of the agreement can be accepted.
+
+    1 query; 2 for each edition that is asked about, and 2 more for it if the user accepted an earlier edition; 1 if the
+    site asks for consents. If the user ever withdrew from one of these agreements, 1 more for it.
     """
     accepted = user_acceptances(visit)
     wanted = _edition_to_accept(visit, timeline, accepted[timeline.key])
@@ -154,9 +168,10 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: bool = False) -> 
 
 
 def _edition_to_accept(visit: Visit, timeline: Timeline, rows: Sequence[Acceptance]) -> EditionDates | None:
-    """Return the edition that the user may accept: the one in force. If it is accepted already, or none is in force,
-    and the site lets users accept announced editions, return the next one instead. ``None`` if there is no such
-    edition.
+    """Return the edition that the page asks about: the one in force; ``None`` if none is in force.
+
+    If the site lets users accept announced editions, and the edition in force is accepted already or there is none,
+    return the announced edition instead, if there is one. ``rows`` are the user's acceptances in this agreement.
     """
     in_force, site = timeline.in_force(visit.at), conf.get()
     if site.ACCEPT_ANNOUNCED and site.SHOW_SCHEDULED and (in_force is None or _is_accepted(timeline, in_force, rows)):
@@ -165,22 +180,26 @@ def _edition_to_accept(visit: Visit, timeline: Timeline, rows: Sequence[Acceptan
 
 
 def _is_accepted(timeline: Timeline, edition: EditionDates, rows: Sequence[Acceptance]) -> bool:
+    """Return whether one of these acceptances still counts, and is of this edition or of an earlier one from which it
+    differs only in wording.
+    """
     # Every acceptance is considered: a user who has accepted the next edition in advance is still bound by this one.
     counting = {dated.pk for dated in timeline.counting_editions(edition)}
     return any(row.edition_id in counting and getattr(row, "current", False) for row in rows)
 
 
 def _may_not_accept_again(visit: Visit, timeline: Timeline) -> bool:
-    """Return whether a withdrawal is in effect after which only an officer may record another acceptance. The page must
-    not ask about such an agreement, because nothing in the form would be recorded. At most 2 queries.
+    """Return whether a withdrawal of this user is in effect after which only an officer may record another acceptance.
+    The page must not ask about such an agreement, because nothing in the form would be recorded. 1 query, 2 if the user
+    ever withdrew from the agreement.
     """
     withdrawal = Acceptance.objects.withdrawal_in_effect(user_key=visit.request.user.pk, agreement=timeline.key)
     return withdrawal is not None and not withdrawal.may_accept_again
 
 
 def _redirect_to_withdrawal(visit: Visit) -> HttpResponse:
-    """Return a redirect to the page that states the effect of the withdrawal, for a user who may not accept again
-    without an officer.
+    """Return a redirect to the withdrawal page, which states the effect of a withdrawal. The parameter ``next`` of the
+    request is preserved.
     """
     path, following = visit.path("withdraw"), next_path(visit.request)
     return HttpResponseRedirect(f"{path}?{urlencode({'next': following})}" if following else path)
@@ -189,6 +208,9 @@ def _redirect_to_withdrawal(visit: Visit) -> HttpResponse:
 def _question(
     visit: Visit, timeline: Timeline, edition: EditionDates, rows: Sequence[Acceptance]
 ) -> AcceptanceQuestion:
+    """Return the question about this edition. ``rows`` are the user's acceptances in the agreement. 1 query, 3 if the
+    user accepted an earlier edition.
+    """
     new = _in_requested_language(visit, visit.display(timeline, edition))
     is_accepted = _is_accepted(timeline, edition, rows)
     last = next((row for row in reversed(without_cancelled(rows)) if (row.edition.number or 0) <= edition.number), None)
@@ -209,8 +231,8 @@ def _question(
 
 
 def _in_requested_language(visit: Visit, edition: DisplayedEdition) -> DisplayedEdition:
-    """Return the edition in the language of the posted form or of ``?language=``; else unchanged, in the language of
-    the page.
+    """Return the edition in the language that the posted form or ``?language=`` names. If neither names Kazakh or
+    Russian, return ``edition`` unchanged.
     """
     language = visit.request.POST.get("language") or visit.request.GET.get("language")
     return replace(edition, language=language) if language in languages.LANGUAGES else edition

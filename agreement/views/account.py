@@ -1,4 +1,4 @@
-"""Code that the account pages share: the pages for signed-in users."""
+"""Code that the account pages share. An account page is a page for signed-in users."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ AccountView = Callable[..., HttpResponseBase]
 
 
 def account_page(*methods: str) -> Callable[[AccountView], Callable[..., HttpResponseBase]]:
-    """Decorator: turn a view that takes a :class:`Visit` into a Django view for signed-in users. ``methods`` are the
-    allowed HTTP methods.
+    """Decorator: turn a view that takes a :class:`Visit` and the URL arguments into a Django view for signed-in users.
+    ``methods`` are the allowed HTTP methods.
 
     The response forbids every cache to store it. A POST needs a CSRF token. A visitor who is not signed in is
-    redirected to the login page; their POST raises ``PermissionDenied``.
+    redirected to the login page; their POST raises ``PermissionDenied``. Each request reads the dates of the editions:
+    1 query, and 1 more during the minute after a withdrawal.
     """
 
     def decorate(view: AccountView) -> Callable[..., HttpResponseBase]:
@@ -64,8 +65,10 @@ class DisplayedAcceptance:
     acceptance: Acceptance
     edition: DisplayedEdition
     at: str
+    """The moment of the acceptance in words, in the language of the page."""
     changes: Comparison | None = None
-    """The changes since the edition that the user accepted before this one."""
+    """The changes since the edition that the user accepted before this one; ``None`` if there is none, or if the page
+    does not display them."""
 
     @property
     def evidence_note(self) -> str:
@@ -83,14 +86,17 @@ class DisplayedAcceptance:
 def display_acceptance(
     acceptance: Acceptance, timeline: Timeline, edition: DisplayedEdition, changes: Comparison | None = None
 ) -> DisplayedAcceptance:
-    """Return the acceptance with its moment as a phrase in the language of the page. No query."""
+    """Return the acceptance as a page displays it. ``edition`` is the accepted edition. No query."""
     at = dates.instant(acceptance.at, active_language(), timeline.time_zone)
     return DisplayedAcceptance(acceptance=acceptance, edition=edition, at=at, changes=changes)
 
 
 def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:
-    """Return this user's acceptances by the key of the agreement, each list in the order of the editions. They have the
-    attribute ``current`` (whether the acceptance still counts). 1 query.
+    """Return this user's acceptances by the primary key of the agreement, each list in the order of the editions. Each
+    has the attribute ``current``: false if the user withdrew after the acceptance. 1 query.
+
+    Their editions are without the body. An acceptance of an edition that ``visit.timelines`` does not contain yet is
+    left out.
     """
     rows = Acceptance.objects.with_current(visit.request.user.pk).select_related("edition")
     rows = rows.order_by("edition__number", "round").defer(*text_columns("edition"))
@@ -109,15 +115,15 @@ def without_cancelled(rows: Iterable[Acceptance]) -> list[Acceptance]:
 
 
 def text_columns(relation: str) -> list[str]:
-    """Return the names of the columns with the text of the edition, reached through ``relation``. Pages that do not
-    display the text defer them.
+    """Return the names of the columns with the body of an edition, for ``defer()``. ``relation`` is the path from the
+    model of the queryset to the edition, such as ``edition``.
     """
     return [f"{relation}__{column}" for column in ("body", "body_kk", "body_ru")]
 
 
 def next_path(request: HttpRequest) -> str:
-    """Return the path to which the user returns after the page (``next``); ``""`` if the request names none, or one
-    that is not on this site.
+    """Return the path to which the user returns after the page: the parameter ``next``, posted or in the URL. ``""`` if
+    the request has no such parameter, or if it is not a path on this site.
     """
     path = request.POST.get("next") or request.GET.get("next") or ""
     safe = path.startswith("/") and url_has_allowed_host_and_scheme(

@@ -53,7 +53,9 @@ class Visit:
     """The values of the query parameters and headers that the view reads, for those that the request has."""
 
     def public(self, timeline: Timeline) -> tuple[EditionDates, ...]:
-        """Return the public editions of the agreement, in the order of their numbers. No query."""
+        """Return the editions of the agreement that are public at the instant of the request, in the order of their
+        numbers. No query.
+        """
         if timeline.slug not in self._public:
             self._public[timeline.slug] = timeline.public(self.at)
         return self._public[timeline.slug]
@@ -63,14 +65,16 @@ class Visit:
         return {}
 
     def timeline(self, slug: str) -> Timeline:
-        """Return the timeline of the agreement. Raises ``Http404`` if it does not exist or has no public edition."""
+        """Return the timeline of the agreement with that slug. Raises ``Http404`` if there is no such agreement, or if
+        it has no public edition. No query.
+        """
         timeline = self.timelines.agreements.get(slug)
         if timeline is None or not self.public(timeline):
             raise Http404
         return timeline
 
     def edition(self, timeline: Timeline, number: int) -> EditionDates:
-        """Return the public edition with that number. Raises ``Http404`` if there is none."""
+        """Return the public edition with that number. Raises ``Http404`` if there is none. No query."""
         for edition in self.public(timeline):
             if edition.number == number:
                 return edition
@@ -86,7 +90,9 @@ class Visit:
         return [DisplayedEdition.from_timeline(rows[one.pk], timeline, self.at) for one in editions]
 
     def display_without_texts(self, editions: Iterable[tuple[Timeline, EditionDates]]) -> list[DisplayedEdition]:
-        """Return the editions in the given order, without their bodies. 1 query; none if there are no editions."""
+        """Return the editions in the given order, without their bodies. 1 query; none if ``editions`` is empty. A body
+        that is used later costs 1 query.
+        """
         wanted = {edition.pk: timeline for timeline, edition in editions}
         if not wanted:
             return []
@@ -94,19 +100,19 @@ class Visit:
         return [DisplayedEdition.from_timeline(rows[pk], timeline, self.at) for pk, timeline in wanted.items()]
 
     def path(self, name: str, *args: object, language: str | None = None) -> str:
-        """Return the path of a page of the app, in the namespace of this page, in the active language or in
-        ``language``.
+        """Return the path of the page of the app with that URL name and these arguments, in ``language`` or, if it is
+        ``None``, in the active language. It is in the same URL namespace as this page.
         """
         with translation.override(language) if language else nullcontext():
             return reverse(f"agreement:{name}", args=args, current_app=self._namespace)
 
     def url(self, name: str, *args: object, language: str | None = None) -> str:
-        """Return the absolute URL of a page of the app."""
+        """Return the absolute URL of the page whose path :meth:`path` returns for these arguments."""
         return self.absolute(self.path(name, *args, language=language))
 
     def absolute(self, path: str) -> str:
-        """Return the absolute URL of a path: under ``BASE_URL``, or under the host of the request if
-        that is not set.
+        """Return the absolute URL of a path: under the setting ``BASE_URL`` or, if it is empty, under the host of the
+        request.
         """
         base = conf.get().BASE_URL
         return urljoin(base, path) if base else self.request.build_absolute_uri(path)
@@ -123,9 +129,11 @@ class Visit:
         return HttpResponse(render_to_string(template, context, self.request))
 
     def refuse(self, status: int, heading: str, *sentences: str, link: tuple[str, str] | None = None) -> HttpResponse:
-        """Return a page with this status that states why the request was refused. It contains nothing from the request.
+        """Return a page with this status that states why the request was refused. It contains nothing from the request,
+        and caches may not store it.
 
-        ``link`` is a path and the text of the link.
+        The page has a heading, a paragraph for each of the sentences and, if ``link`` is given, a link. ``link`` is a
+        pair: the path, and the text of the link.
         """
         context = {"heading": heading, "sentences": sentences, "link": link}
         response = self.render("agreement/pages/refusal.html", context | {"alternates": [], "canonical": ""})
@@ -156,7 +164,8 @@ def page(*parameters: str, headers: tuple[str, ...] = ()) -> Callable[[View], Ca
     CSRF token is needed.
 
     A page is not remembered if it is personal, if its status is not 200, inside a transaction, or while ``DEBUG`` is
-    on.
+    on. A page is personal if the session was read, or if rendering used a CSRF token, a message or a CSP nonce. Shared
+    caches may not store it either.
     """
 
     def decorate(view: View) -> Callable[..., HttpResponseBase]:
@@ -187,13 +196,13 @@ def page(*parameters: str, headers: tuple[str, ...] = ()) -> Callable[[View], Ca
 
 
 def _given(request: HttpRequest, parameters: tuple[str, ...], headers: tuple[str, ...]) -> dict[str, str]:
-    """Return the values of these query parameters and headers, for those that the request has."""
+    """Return the values of those of these query parameters and headers that the request has, by their names."""
     given = {name: request.GET[name] for name in parameters if name in request.GET}
     return given | {name: request.headers[name] for name in headers if name in request.headers}
 
 
 def _cache_key(visit: Visit) -> tuple[object, ...]:
-    """Return the key of the remembered page. Requests with the same key get the same bytes."""
+    """Return the key of the remembered page. Requests with the same key get the same page."""
     request = visit.request
     return (
         *(request.path, request.scheme, request.get_host(), translation.get_language()),
@@ -202,6 +211,7 @@ def _cache_key(visit: Visit) -> tuple[object, ...]:
 
 
 def _rendered(view: View, visit: Visit, arguments: dict[str, Any]) -> HttpResponse:
+    """Return the response of the view; if the view raises ``Http404``, the site's 404 page."""
     try:
         return view(visit, **arguments)
     except Http404 as error:
@@ -225,8 +235,9 @@ class Alternate:
 
 
 def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
-    """Return the current page in each language of the site; an empty list if all languages have the same URL (no
-    ``i18n_patterns``). ``query`` is added to each URL.
+    """Return the current page in each language of the site. ``query`` is added to each path and URL, such as
+    ``?from=1``. The list is empty if all languages have the same URL (no ``i18n_patterns``), or if the request has no
+    page (no ``resolver_match``).
     """
     match = request.resolver_match
     if match is None:

@@ -19,8 +19,8 @@ from agreement.seal import manifest
 
 #: The largest total size of the pages that one process remembers.
 CACHE_BYTES = 16 * 1024 * 1024
-#: Smaller pages are not compressed. Django's GZipMiddleware has the same limit; it would weaken the ETag of a larger
-#: page.
+#: Pages of fewer bytes are not compressed. The limit is that of Django's GZipMiddleware, which would compress a larger
+#: page itself and weaken its ETag.
 GZIP_MIN_BYTES = 200
 IMMUTABLE = "public, max-age=31536000, immutable"
 #: Scripts of any site may read these responses, because they are public and contain no personal data.
@@ -46,8 +46,8 @@ class CachedResponse:
 
     @classmethod
     def from_response(cls, response: HttpResponse, *, personal: bool) -> CachedResponse:
-        """Complete the headers of the response and compress its body. Shared caches may store it
-        unless ``personal``.
+        """Return the response with its headers completed, and its body compressed if that makes it smaller. Shared
+        caches may store the response, but not if it is ``personal``.
         """
         body = response.content
         if personal:
@@ -64,12 +64,13 @@ class CachedResponse:
 
     @property
     def size(self) -> int:
-        """The size of both bodies in bytes."""
+        """The size of the plain and of the compressed body together, in bytes."""
         return len(self.body) + len(self.zipped_body or b"")
 
     def answer(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Return the response to this request; it is 304 if the client has the page already. Return ``None`` if the
-        page is older than ``PAGE_SECONDS``.
+        """Return the response to this request. Its status is 304 if the client has the page already, and 412 if
+        ``If-Match`` names another version of the page. Return ``None`` if the page is older than the setting
+        ``PAGE_SECONDS`` allows.
         """
         if time.monotonic() > self.valid_until:
             return None
@@ -89,8 +90,8 @@ class CachedResponse:
         return HttpResponse(self.body, headers=self.plain)
 
     def _matching_tag(self, known: str) -> str | None:
-        """Return the ETag of this page, plain or compressed, that ``If-None-Match`` names; ``None`` if it names
-        neither.
+        """Return the ETag of this page, plain or compressed, that ``known`` names; ``None`` if it names neither.
+        ``known`` is the value of ``If-None-Match``. For ``*`` it is the ETag of the plain page.
         """
         if known in self.tags:  # Browsers send a single ETag.
             return known
@@ -99,8 +100,8 @@ class CachedResponse:
 
 
 class PageCache:
-    """The remembered pages of a process. If they are larger than ``CACHE_BYTES``, the least recently
-    used are removed.
+    """The remembered pages of a process. If their total size exceeds ``CACHE_BYTES``, the least recently used pages are
+    removed.
     """
 
     def __init__(self) -> None:
@@ -109,7 +110,7 @@ class PageCache:
         self._lock = Lock()
 
     def get(self, key: object) -> CachedResponse | None:
-        """Return the page with that key, or ``None``. It counts as used."""
+        """Return the page with that key, or ``None``. The page becomes the most recently used one."""
         with self._lock:
             found = self._pages.get(key)
             if found:
@@ -117,7 +118,7 @@ class PageCache:
         return found
 
     def put(self, key: object, page: CachedResponse) -> None:
-        """Remember the page under that key."""
+        """Remember the page under that key, in place of an older page with the same key."""
         with self._lock:
             if old := self._pages.pop(key, None):
                 self._size -= old.size
@@ -137,13 +138,13 @@ page_cache = PageCache()
 
 
 def clear(**_signal: Any) -> None:
-    """Forget all pages, so that they are rendered again. Call it after a change that a page does not notice by itself,
-    such as of a setting.
+    """Forget all pages of this process, so that they are rendered again. Call it after a change that is not part of the
+    key of a page, such as a change of a setting or a template. A publication needs no call.
     """
     page_cache.clear()
 
 
-setting_changed.connect(clear)  # Only the test tools of Django send it.
+setting_changed.connect(clear)  # Only the test tools of Django send this signal.
 memory.register(__name__, clear)
 
 
@@ -153,7 +154,7 @@ def immutable_response(content: bytes, content_type: str) -> HttpResponse:
 
 
 def _takes_gzip(accepted: str) -> bool:
-    """Return whether ``Accept-Encoding`` accepts gzip: by name or by ``*``, and not with weight 0 (RFC
+    """Return whether the value of ``Accept-Encoding`` accepts gzip: by name or by ``*``, and not with the weight 0 (RFC
     9110 §12.5.3).
     """
     weights = {}

@@ -33,8 +33,8 @@ Json = dict[str, Any]
 
 
 def json_view(view: Callable[..., Json]) -> Callable[..., Any]:
-    """Decorator: turn a view that returns a dict into a public page in JSON. ``Http404`` becomes a problem details
-    response (RFC 9457).
+    """Decorator: turn a view that takes a :class:`Visit` and returns a dict into a Django view of a public JSON page.
+    If the view raises ``Http404``, the response is problem details (RFC 9457) with the status 404.
     """
 
     @page()
@@ -65,7 +65,7 @@ NOT_FOUND = "There is no such public edition. The public editions are listed in 
 
 @json_view
 def current(visit: Visit, slug: str) -> Json:
-    """The edition in force, in the form of :func:`edition`. Raises ``Http404`` if none is in force. 1 query."""
+    """The edition in force, with its clauses in both languages. ``Http404`` if none is in force. 1 query."""
     timeline = visit.timeline(slug)
     in_force = timeline.in_force(visit.at)
     if in_force is None:
@@ -89,7 +89,7 @@ def editions(visit: Visit, slug: str) -> Json:
 
 @json_view
 def edition(visit: Visit, slug: str, number: int) -> Json:
-    """An edition with its clauses in both languages. 1 query."""
+    """The public edition with that number, with its clauses in both languages. 1 query."""
     timeline = visit.timeline(slug)
     return _with_clauses(visit, visit.display(timeline, visit.edition(timeline, number)))
 
@@ -109,7 +109,7 @@ def canonical_language() -> str:
 
 
 def _edition_facts(visit: Visit, displayed: DisplayedEdition) -> Json:
-    """Return the facts about an edition that do not need its body."""
+    """Return the facts about an edition that do not need its body, as the JSON states them. No query."""
     edition = displayed.edition
     slug, number, zone = edition.agreement.slug, edition.number, edition.agreement.time_zone
     until = displayed.successor.effective_from if displayed.successor and displayed.state != State.CANCELLED else None
@@ -138,6 +138,7 @@ def _edition_facts(visit: Visit, displayed: DisplayedEdition) -> Json:
 
 
 def _text(visit: Visit, edition: Edition, language: str) -> Json:
+    """Return the facts about the text in one language, without its body and its clauses."""
     slug, number = edition.agreement.slug, edition.number
     base = language if language in dict(settings.LANGUAGES) else canonical_language()
     return {
@@ -171,8 +172,8 @@ def _clause(clause: clauses.Clause) -> Json:
 
 
 def _rfc3339(at: datetime | None, zone: str) -> str | None:
-    """Return the moment in RFC 3339, with the UTC offset of the agreement's zone at that moment. The offset has whole
-    minutes, because no edition is older than 1991.
+    """Return the moment as in RFC 3339, with the UTC offset of the agreement's time zone ``zone``; ``None`` for
+    ``None``. The offset has whole minutes, because no edition is older than 1991.
     """
     return at.astimezone(ZoneInfo(zone)).isoformat() if at else None
 

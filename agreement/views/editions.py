@@ -32,7 +32,7 @@ from agreement.views import data, memento
 from agreement.views.base import Visit, alternates, page
 from agreement.views.cache import immutable_response
 
-#: The layouts of the changes: by the width of the window (``""``), or as the reader chose.
+#: The values of ``?view=``, the layout of the changes. ``""``: the width of the window determines the layout.
 LAYOUTS = ("", "inline", "columns")
 #: The text of a link to the other language.
 COUNTERPART_LABELS = {"kk": "қазақша", "ru": "по-русски"}
@@ -57,10 +57,11 @@ def index(visit: Visit) -> HttpResponse:
 
 @page(headers=("Accept-Datetime",))
 def current(visit: Visit, slug: str) -> HttpResponse:
-    """The page of the edition in force, with an announcement of the next one. If none is in force yet, the page has
-    only the announcement. 1–2 queries.
+    """The page of the edition in force, with an announcement of the next one if the site displays scheduled editions.
+    If no edition is in force yet, the page has only the announcement. Raises ``Http404`` if there is neither. 1 query
+    for the edition in force, and 1 for the announced one.
 
-    A request with ``Accept-Datetime`` is redirected to the edition that was in force at that moment.
+    A request with the header ``Accept-Datetime`` is redirected to the edition that was in force at that moment.
     """
     timeline = visit.timeline(slug)
     if answer := memento.negotiate(visit, timeline):
@@ -88,7 +89,7 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
 @page("on")
 def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The permanent page of an edition. With a date in ``?on=``, the page also states which editions took effect later
-    on that day. 1 query.
+    on that day; the response is 400 if it is not a date. 1 query.
     """
     timeline = visit.timeline(slug)
     dated = visit.edition(timeline, number)
@@ -102,8 +103,10 @@ def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
 
 @page("from", "to", "view")
 def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The changes from the preceding edition, or from the one with the number in ``?from=``. 1 query. Raises
-    ``BadRequest`` for invalid parameters.
+    """The page with the changes to the edition ``number`` from the edition before it, or from the edition with the
+    number in ``?from=``. ``?view=`` is one of ``LAYOUTS``. ``?to=`` redirects to the same page of another edition.
+
+    Raises ``Http404`` for an edition that is not public, and ``BadRequest`` for other invalid parameters. 1 query.
     """
     timeline = visit.timeline(slug)
     since, view = visit.parameters.get("from"), visit.parameters.get("view", "")
@@ -135,7 +138,10 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
 
 @page()
 def bilingual(visit: Visit, slug: str) -> HttpResponse:
-    """The page of the edition in force in both languages, clause by clause. 1 query."""
+    """The page of the edition in force in both languages, clause by clause. 1 query.
+
+    Raises ``Http404`` if no edition is in force.
+    """
     timeline = visit.timeline(slug)
     edition = timeline.in_force(visit.at)
     if edition is None:
@@ -152,7 +158,9 @@ def edition_bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
 
 @page()
 def body(visit: Visit, slug: str, number: int, language: str, media: str) -> HttpResponse:
-    """The sealed text in one language as a file. Its SHA-256 is the ``body_sha256`` in the manifest. 1 query."""
+    """The sealed text in ``language`` as a file of the type ``text/`` and ``media``. Its SHA-256 is the ``body_sha256``
+    in the manifest. 1 query.
+    """
     found = _edition_row(visit, slug, number)
     return immutable_response(found.text(language).body.encode(), f"text/{media}; charset=utf-8")
 
@@ -162,7 +170,8 @@ def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResp
     """The edition as a PDF in ``language``, which may differ from the language of the URL. 1 query.
 
     Raises ``Http404`` if the extra ``pdf`` is not installed or the text is too long. Rendering takes about a second,
-    and a process renders one file at a time. The response is 503 after a long wait. The file is remembered like a page.
+    and a process renders one file at a time. If it can't begin within 10 seconds, the response is 503. The file is
+    remembered like a page.
     """
     timeline = visit.timeline(slug)
     dated = visit.edition(timeline, number)
@@ -197,13 +206,18 @@ def _edition_row(visit: Visit, slug: str, number: int) -> Edition:
 
 
 def _number(text: str) -> int:
-    """Return the edition number in a query parameter. Raises ``BadRequest`` if it is not written as in a URL."""
+    """Return the edition number in a query parameter. Raises ``BadRequest`` unless it is written as in a URL: 1 to 10
+    digits, the first of which is not 0.
+    """
     if not re.fullmatch("[1-9][0-9]{0,9}", text):
         raise BadRequest("This is not the number of an edition.")
     return int(text)
 
 
 def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dict[str, Any]) -> HttpResponse:
+    """Return the page of that edition, with the changes from the edition before it. The page also gets the variables in
+    ``context``, a dict that this function changes. 1 query.
+    """
     before = timeline.predecessor(dated)
     displayed, *others = visit.display_all(timeline, dated, *([before] if before else []))
     compared = Comparison(others[0], displayed) if others else None
@@ -221,8 +235,9 @@ def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dic
 
 
 def _counterpart(visit: Visit, displayed: DisplayedEdition) -> dict[str, str]:
-    """Return the link to the text in the other language: to this page in that language, or to the bilingual page if it
-    has the same URL in both.
+    """Return the link to the text in the other language, as its ``language``, ``path`` and ``name``. It leads to this
+    page in that language. If the site has no such page, or all languages have the same URL, it leads to the bilingual
+    page.
     """
     language = next(one for one in languages.LANGUAGES if one != displayed.language)
     found = {one.language: one.path for one in alternates(visit.request)}
@@ -233,6 +248,7 @@ def _counterpart(visit: Visit, displayed: DisplayedEdition) -> dict[str, str]:
 
 
 def _bilingual(visit: Visit, timeline: Timeline, dated: EditionDates) -> HttpResponse:
+    """Return the page of that edition in both languages, clause by clause. 1 query."""
     displayed = visit.display(timeline, dated)
     texts = {language: displayed.edition.text(language) for language in languages.LANGUAGES}
     pairs = parallel.pairs(*(clauses.parse(text.body) for text in texts.values()))

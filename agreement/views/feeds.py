@@ -64,13 +64,17 @@ def entry_id(digest: str) -> str:
 
 
 def _public_since(displayed: DisplayedEdition) -> datetime | None:
-    """Return when the edition became public."""
+    """Return when the edition became public: when it was published or, if the site does not display scheduled editions,
+    when it took effect.
+    """
     edition = displayed.edition
     return edition.published_at if conf.get().SHOW_SCHEDULED else edition.effective_from
 
 
 def _summary(displayed: DisplayedEdition) -> str:
-    """Return the HTML of an entry. It does not depend on the date; it changes only if the edition is cancelled."""
+    """Return the HTML of an entry. It does not depend on the date of the request. It changes only if the edition is
+    cancelled.
+    """
     when = _("Effective from: %(effective)s.") % {"effective": displayed.effective}
     return format_html(
         '<p>{}</p>\n<div lang="{}">{}</div>\n<p>SHA-256: <code>{}</code></p>',
@@ -82,4 +86,5 @@ def _summary(displayed: DisplayedEdition) -> str:
 
 
 def _xml_safe(text: str) -> str:
+    """Return the text with a replacement character for each character that XML does not allow."""
     return _UNWRITABLE.sub("\ufffd", text)

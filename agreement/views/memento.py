@@ -67,7 +67,7 @@ def parse_when(text: str) -> date | datetime:
 
 
 def parse_day(text: str) -> date:
-    """Parse a date in any form of ISO 8601. Raises :class:`UnreadableInstant`."""
+    """Parse a date in any form of ISO 8601 that names a day. Raises :class:`UnreadableInstant`, also for an instant."""
     day = parse_when(text)
     if isinstance(day, datetime):
         raise UnreadableInstant(_("This is not a date, or a date and time, in ISO 8601 format."))
@@ -97,7 +97,8 @@ def at(visit: Visit, slug: str, when: str) -> HttpResponse:
 
 def later_editions(visit: Visit, timeline: Timeline, edition: EditionDates) -> list[LaterEdition]:
     """Return the editions that take effect later on the day in ``?on=``, if ``edition`` was in force when that day
-    began; else an empty list. Raises :class:`UnreadableInstant`.
+    began. Otherwise, and without ``?on=``, the list is empty. Raises :class:`UnreadableInstant` if the value is not a
+    date.
     """
     if not (text := visit.parameters.get("on", "")):
         return []
@@ -148,8 +149,8 @@ def negotiate(visit: Visit, timeline: Timeline) -> HttpResponse | None:
 
 
 def mementos(visit: Visit, timeline: Timeline) -> list[EditionDates]:
-    """Return the editions that have taken effect, in the order of their effect. Announced and cancelled editions are
-    not among them.
+    """Return the editions of the agreement that have taken effect, in the order of their effect. Announced and
+    cancelled editions are not among them. No query.
     """
     return [edition for edition in _public(visit, timeline) if edition.effective_from <= visit.at]
 
@@ -161,8 +162,9 @@ def memento_datetime(edition: EditionDates) -> str:
 
 
 def add_headers(response: HttpResponse, visit: Visit, timeline: Timeline, edition: EditionDates | None) -> HttpResponse:
-    """Add ``Link`` and ``Memento-Datetime`` to the page of an edition that is a memento. With ``edition=None`` the page
-    is the original resource, which gets only ``Link``. Return the same response.
+    """Add the headers ``Link`` and ``Memento-Datetime`` to the page of ``edition`` if that edition is a memento. With
+    ``edition=None`` the page is the original resource, which gets only ``Link``. Other pages, and responses with
+    another status than 200, get neither header. Return the same response.
     """
     if response.status_code == 200 and (edition is None or edition in mementos(visit, timeline)):
         response.headers["Link"] = link_header(visit, timeline, edition)
@@ -172,8 +174,9 @@ def add_headers(response: HttpResponse, visit: Visit, timeline: Timeline, editio
 
 
 def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> str:
-    """Return the value of the ``Link`` header: the original resource with its TimeGate and TimeMap, the first and the
-    last memento, ``near``, and the mementos before and after it.
+    """Return the value of the ``Link`` header. It names the original resource with its TimeGate and TimeMap, and the
+    first and the last memento. If ``near`` is a memento, it also names ``near`` and the mementos directly before and
+    after it.
     """
     known = mementos(visit, timeline)
     relations: dict[int, list[str]] = defaultdict(list)
@@ -224,18 +227,21 @@ def _memento(visit: Visit, timeline: Timeline, edition: EditionDates, *relations
 
 
 def _public(visit: Visit, timeline: Timeline) -> list[EditionDates]:
+    """Return the public editions that were not cancelled, in the order of their effect."""
     return [edition for edition in visit.public(timeline) if edition.cancelled_at is None]
 
 
 def _last(editions: list[EditionDates], moment: datetime) -> EditionDates | None:
-    """Return the last of these editions that took effect by that moment, or ``None``. They are in the order of their
-    effect.
+    """Return the last of these editions that took effect by that moment; ``None`` if none did. ``editions`` must be in
+    the order of their effect.
     """
     return next((edition for edition in reversed(editions) if edition.effective_from <= moment), None)
 
 
 def refuse_unreadable(visit: Visit, error: UnreadableInstant) -> HttpResponse:
-    """Return the 400 page for a value that is neither a date nor an instant."""
+    """Return a page with the status 400 for a value that is neither a date nor an instant. It contains the message of
+    ``error`` and, unless the value is that of the header ``Accept-Datetime``, examples of valid values.
+    """
     hint = _("Write it as %(moment)s, or write only the date: %(date)s.")
     shapes = {"moment": "2026-03-01T09:00:00+05:00", "date": "2026-03-01"}
     sentences = [str(error)] if "Accept-Datetime" in visit.parameters else [str(error), hint % shapes]
@@ -243,7 +249,10 @@ def refuse_unreadable(visit: Visit, error: UnreadableInstant) -> HttpResponse:
 
 
 def _before_the_first(visit: Visit, timeline: Timeline) -> HttpResponse:
-    """Return a 404 page that names the first edition and states since when it is in force. At most 1 query."""
+    """Return a page with the status 404 that states that no edition was in force at the requested moment. If the
+    agreement has an edition that was not cancelled, the page names the first one, and when it was in force. At most 1
+    query.
+    """
     public = _public(visit, timeline)
     heading = _("No edition was in force then")
     if not public:

@@ -26,24 +26,29 @@ class DisplayedNotice:
 
     notice: Notice
     displayed: DisplayedEdition
+    """The edition that the notice is about."""
     at: str
+    """The moment when the notice was due, in words."""
     base_number: int | None = None
-    """The number of the last edition that this user accepted, if it is an earlier one."""
+    """The number of the last edition that this user accepted, if it is earlier than that of the notice; else ``None``.
+    """
     changes: Comparison | None = None
-    """The changes from the accepted edition to this one. Only the latest notice of an agreement has them."""
+    """The changes from the last accepted edition to that of the notice. Only the latest notice of an agreement for
+    which there is a ``base_number`` has them, and no notice of a cancelled edition."""
 
     @property
     def is_new(self) -> bool:
-        """Whether the user opens the notice for the first time."""
+        """Whether the user has not opened the notice before."""
         return getattr(self.notice, "read_at", None) is None
 
 
 @account_page("GET", "HEAD")
 def notices(visit: Visit) -> HttpResponse:
     """The page with the latest ``USER_PAGE_NOTICES`` notices to this user, the latest first. Opening the page marks
-    them as read.
+    them as read, unless the browser only prefetches it or a script requests it.
 
-    3 queries, 2 for each agreement with changes, and 1 if a notice is new.
+    3 queries, one of which reads the dates of the editions; 1 more for each agreement of which changes are displayed;
+    and 1 more if a notice is new.
     """
     user = cast(AbstractBaseUser, visit.request.user)
     accepted, displayed, explained = user_acceptances(visit), [], set()
@@ -73,9 +78,7 @@ def notices(visit: Visit) -> HttpResponse:
 
 
 def _changes(visit: Visit, timeline: Timeline, old: int, new: int) -> Comparison:
-    """Return the changes between the editions with these keys. 1 query, and those of the redline when
-    it is displayed.
-    """
+    """Return the changes from the edition with the primary key ``old`` to the one with ``new``. 1 query."""
     editions = Edition.objects.select_related("agreement").in_bulk([old, new])
     before, after = (DisplayedEdition.from_timeline(editions[key], timeline, visit.at) for key in (old, new))
     return Comparison(replace(before, language=after.language), after)

@@ -1,6 +1,4 @@
-"""The page with the record of a signed-in user: what they accepted, consented to and withdrew, and the
-notices to them.
-"""
+"""The page with a signed-in user's record: their acceptances, consents, withdrawals, and the notices to them."""
 
 from __future__ import annotations
 
@@ -29,13 +27,17 @@ Entry = TypeVar("Entry")
 
 @account_page("GET", "HEAD")
 def record(visit: Visit) -> HttpResponse:
-    """The page with the record of this user."""
+    """The page with the record of the signed-in user. Its queries are those of :func:`record_page`, and 1 for the dates
+    of the editions.
+    """
     return record_page(visit)
 
 
 def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
-    """Return the page with the record, the latest entries first. With ``stale_wording`` the page states that a consent
-    was not recorded, because its words had changed.
+    """Return the page with the record, the latest entries first. With ``stale_wording=True`` the page states that a
+    consent was not recorded, because its words had changed.
+
+    5 queries (4 if the site asks for no consents), and 1 for each text that is read for a redline.
     """
     acceptances, more_acceptances = _acceptances(visit)
     given, more_consents = _consents(visit)
@@ -56,7 +58,10 @@ def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
 
 
 def _acceptances(visit: Visit) -> tuple[list[DisplayedAcceptance], bool]:
-    """Return the acceptances, each with the changes since the one before it, and whether there are more. 1 query."""
+    """Return the latest acceptances, each with the changes since the one before it in the same agreement, and whether
+    there are more than ``MAX_ENTRIES``. 1 query. A redline that is not remembered costs 1 query for each of its texts
+    when it is displayed.
+    """
     rows = Acceptance.objects.filter(user=visit.request.user.pk).select_related("edition__agreement")
     latest, more = _latest(rows.defer(*text_columns("edition")).order_by("-at", "-pk"))
     displayed: list[DisplayedAcceptance] = []
@@ -73,8 +78,8 @@ def _acceptances(visit: Visit) -> tuple[list[DisplayedAcceptance], bool]:
 
 
 def _consents(visit: Visit) -> tuple[list[tuple[Consent, str, str]], bool]:
-    """Return the consents, each with phrases for when it was given and withdrawn, and whether there
-    are more. 1 query.
+    """Return the latest consents, each with the moments in words when it was given and withdrawn, and whether there are
+    more than ``MAX_ENTRIES``. 1 query.
     """
     rows, more = _latest(Consent.objects.filter(user=visit.request.user.pk).order_by("-pk"))
     zone = conf.time_zone()
@@ -82,8 +87,8 @@ def _consents(visit: Visit) -> tuple[list[tuple[Consent, str, str]], bool]:
 
 
 def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]:
-    """Return the withdrawals, each with phrases for when it was registered and took effect, and whether there are more.
-    1 query.
+    """Return the latest withdrawals, each with the moments in words when it was registered and took effect, and whether
+    there are more than ``MAX_ENTRIES``. 1 query.
     """
     withdrawals = Withdrawal.objects.filter(user=visit.request.user.pk).select_related("agreement")
     rows, more = _latest(withdrawals.order_by("-pk"))
@@ -92,8 +97,8 @@ def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]
 
 
 def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str]], bool]:
-    """Return the deliveries, each with its edition and a phrase for the moment of its outcome, and whether there are
-    more. 1 query.
+    """Return the latest deliveries that have an outcome, each with the edition of its notice and the moment of the
+    outcome in words, and whether there are more than ``MAX_ENTRIES``. 1 query.
     """
     rows = Delivery.objects.filter(user=visit.request.user.pk).exclude(outcome=DeliveryOutcome.WAITING)
     rows = rows.select_related("notice__edition__agreement").defer(*text_columns("notice__edition"))
@@ -116,4 +121,5 @@ def _latest(rows: Iterable[Entry]) -> tuple[list[Entry], bool]:
 
 
 def _in_words(at: datetime | None, time_zone: str) -> str:
+    """Return the moment in words in the active language; ``""`` for ``None``."""
     return dates.instant(at, active_language(), time_zone) if at else ""

@@ -38,29 +38,31 @@ FORM_OVERHEAD = 10_000
 
 @dataclass(frozen=True, slots=True)
 class HashedText:
-    """The text that has a certain SHA-256: that of an edition in one language, or its manifest if the language is
-    ``""``.
-    """
+    """A text of an edition whose SHA-256 is known: its body in one language, or its manifest."""
 
     edition: str
     """The digest of the edition."""
     language: str
+    """The language of the body; ``""`` for the manifest."""
     trimmed: bool = False
-    """Whether the SHA-256 is that of the text without the line breaks at its end, which are easily
-    lost when copying.
+    """Whether the SHA-256 is that of the body without the line breaks at its end. They are often lost when a text is
+    copied.
     """
 
 
 class DigestIndex:
-    """Finds the texts of sealed editions by their SHA-256. A process reads each edition once."""
+    """Finds the texts of sealed editions by their SHA-256. A process reads each edition once and remembers its SHA-256,
+    not its text.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, list[tuple[str, HashedText]]] = {}
         self._lock = Lock()
 
     def find(self, digest: str, timelines: Timelines) -> list[HashedText]:
-        """Return the texts with that SHA-256. There may be several, because editions may have the same text. 1 query if
-        an edition was not read yet.
+        """Return the texts of the editions in ``timelines`` that have that SHA-256. There may be several, because
+        editions may have the same text. 1 query if any of the editions was not read yet, and always inside a
+        transaction; otherwise none.
         """
         editions = [edition for timeline in timelines.agreements.values() for edition in timeline.editions]
         with self._lock:
@@ -75,12 +77,15 @@ class DigestIndex:
         return [found for sha256, found in pairs if sha256 == digest]
 
     def clear(self) -> None:
-        """Forget all texts. They are read again when they are needed."""
+        """Forget all editions. They are read again at the next call of ``find()``."""
         with self._lock:
             self._known.clear()
 
     @staticmethod
     def _read(edition: str, texts: list[str]) -> Iterator[tuple[str, HashedText]]:
+        """Yield each SHA-256 by which the edition is recognised, with what has it. ``edition`` is the digest, and
+        ``texts`` are the bodies in the order of ``LANGUAGES``.
+        """
         yield edition, HashedText(edition, "")
         for language, text in zip(languages.LANGUAGES, texts, strict=True):
             yield manifest.sha256(text), HashedText(edition, language)
@@ -94,7 +99,7 @@ memory.register(__name__, _index.clear)
 
 @dataclass(frozen=True, slots=True)
 class RecognisedEdition:
-    """A recognised edition, with the text of it that was recognised."""
+    """A recognised edition, and which of its texts was recognised."""
 
     displayed: DisplayedEdition
     hashed: HashedText
@@ -119,8 +124,8 @@ def verify(request: HttpRequest) -> HttpResponseBase:
 
 @page("sha256")
 def answer(visit: Visit) -> HttpResponse:
-    """The page with the form, or with the recognised editions: 200 if there are any, 404 if there are none, 400 if the
-    value is not a SHA-256. 1 query for each recognised edition.
+    """The page with the form or, for ``?sha256=``, with the recognised editions. Its status is 404 if there are none,
+    and 400 if the value is not a SHA-256. 1 query for each recognised text, and 1 if a sealed edition was not read yet.
     """
     if "sha256" not in visit.parameters:
         return visit.render("agreement/pages/verify.html", {"max_bytes": source.MAX_BYTES})
@@ -141,8 +146,8 @@ def answer(visit: Visit) -> HttpResponse:
 
 
 def redirect_posted_text(request: HttpRequest) -> HttpResponse:
-    """Return a redirect (303) to the result for the posted text, or a page with 400 or 413. Nothing is written, so no
-    CSRF token is needed.
+    """Return a redirect (303) to the result for the posted text or file. If it is too long, the response is a page with
+    the status 413; if it is empty or not in UTF-8, with 400. Nothing is written, so no CSRF token is needed.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
@@ -173,6 +178,7 @@ class MemoryUploadHandler(MemoryFileUploadHandler):
 
 
 def _refuse(visit: Visit, sentence: str, status: int) -> HttpResponse:
+    """Return the page with the form, with this status and the sentence that states why the request was refused."""
     response = visit.render("agreement/pages/verify.html", {"refusal": sentence, "max_bytes": source.MAX_BYTES})
     response.status_code = status
     response.headers["Cache-Control"] = "no-store"

@@ -28,22 +28,25 @@ from agreement.views.record import record_page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementEffect:
-    """An agreement, with the withdrawal that suspended or ended it for this user, or ``None``."""
+    """An agreement, with the withdrawal that suspended or ended it for this user."""
 
     displayed: DisplayedEdition
+    """The edition in force."""
     withdrawal: Withdrawal | None
+    """``None`` if no withdrawal is in effect."""
 
     @property
     def withdrawn_at(self) -> str:
-        """When the withdrawal took effect, as a phrase in the language of the page; ``""`` if there is none."""
+        """The moment when the withdrawal took effect, in words in the language of the page; ``""`` without one."""
         at = self.withdrawal and self.withdrawal.effective_at
         return dates.instant(at, active_language(), self.displayed.edition.agreement.time_zone) if at else ""
 
 
 @account_page("GET", "HEAD", "POST")
 def withdraw(visit: Visit) -> HttpResponse:
-    """The page with the effect of withdrawals on each agreement, the replies to this user, and the form for a
-    withdrawal, if the setting ``FILE_WITHDRAWALS`` is set. A POST registers a withdrawal. Raises ``BadRequest``.
+    """The page with the effect of withdrawals on each agreement, and the replies to the last 50 withdrawals of this
+    user. If the setting ``FILE_WITHDRAWALS`` is not empty, the page has a form, and a POST registers a withdrawal.
+    Raises ``BadRequest`` for a POST if the setting is empty, or if a field is missing or invalid.
     """
     outcome = conf.get().FILE_WITHDRAWALS
     user = visit.request.user
@@ -71,8 +74,9 @@ def withdraw(visit: Visit) -> HttpResponse:
 
 
 def _register(visit: Visit, outcome: str) -> None:
-    """Register the withdrawal that the form states. Nothing is registered if a withdrawal is in effect already. Raises
-    ``BadRequest``.
+    """Register the withdrawal that the form states. ``outcome`` is its effect: ``suspended`` or ``ended``. Nothing is
+    registered if a withdrawal from the same agreement is in effect already. Raises ``BadRequest`` if a field is missing
+    or invalid.
     """
     timeline = visit.timelines.agreements.get(visit.request.POST.get("agreement", ""))
     if timeline is None or visit.request.POST.get("confirm") != "yes":
@@ -94,8 +98,10 @@ def _register(visit: Visit, outcome: str) -> None:
 
 @account_page("POST")
 def consent(visit: Visit) -> HttpResponse:
-    """Record or withdraw a consent to the processing of data. The posted digest identifies the displayed words. If the
-    site's words have changed, nothing is recorded, and the response is 409 with the record. Raises ``BadRequest``.
+    """Record or withdraw a consent to the processing of personal data, and redirect to the record. The posted digest
+    identifies the displayed words. If it is not that of the site's present words, no consent is recorded, and the
+    response is the record with the status 409. Raises ``BadRequest`` if ``decision`` is neither ``give`` nor
+    ``withdraw``, or if a purpose to withdraw contains a NUL character.
     """
     posted, user = visit.request.POST, visit.request.user
     name, decision = posted.get("purpose", ""), posted.get("decision")
@@ -118,7 +124,7 @@ def consent(visit: Visit) -> HttpResponse:
 @account_page("GET")
 def evidence_mine(visit: Visit) -> HttpResponseBase:
     """A download of the evidence about this user, with the same content that an officer would export now. If there is
-    none, redirect to the record, which states this.
+    no evidence, the response is a redirect to the record.
     """
     user = visit.request.user
     try:
