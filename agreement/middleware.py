@@ -15,7 +15,8 @@ AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 class AgreementMiddleware:
     """Records the deemed acceptances of signed-in users. Refuses the requests of users who must still accept by
-    confirmation: with a redirect to the page on which they can accept or, for a program, with the status 403.
+    confirmation. A request by which a browser opens a page (``requests.opens_page()``) is redirected to the page on
+    which they can accept. Every other request gets the status 403.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -52,7 +52,9 @@ class Comparison:
 
     @property
     def html(self) -> SafeString:
-        """The changed units as HTML, one below the other."""
+        """The units that were changed, added or removed, one below the other: HTML with the old and the new words marked
+        in one text.
+        """
         return redline_html(self.redline, self.new.language)
 
     @cached_property

@@ -75,7 +75,7 @@ def agreement_path(slug: str = "", *, app: str | None = None) -> str:
 
     Without a slug, it is that of the site's only agreement; if the site has none or several, the path of the list of
     agreements. While ``DEBUG`` is on, a missing slug on a site with several agreements raises
-    ``TemplateSyntaxError``.
+    ``TemplateSyntaxError``. A slug is not checked: if no agreement has it, the page answers with the status 404.
 
     In all functions here, ``app`` is passed to ``reverse()`` as ``current_app``: it is the instance namespace of the
     page that contains the link. ``None`` means the default instance of the app's URLs.

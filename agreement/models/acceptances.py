@@ -447,7 +447,9 @@ class Acceptance(Personal):
 
 
 def _withdrawals(user_key: UserKey, at: datetime | None = None) -> WithdrawalQuerySet:
-    """The withdrawals that suspended or ended an agreement with that user by that instant (now)."""
+    """The withdrawals that suspended or ended an agreement with that user by that instant (now). Only the moment of
+    effect counts, not the moment of registration.
+    """
     return Withdrawal.objects.in_effect(at).filter(user=user_key)
 
 

@@ -104,7 +104,7 @@ def trimmed(log: Log, limits: Iterable[RateLimit], now: float) -> list[tuple[flo
 
 def sending_seconds(count: int, limits: Sequence[RateLimit], speed: float) -> float:
     """How many seconds it takes to send ``count`` messages under the limits, starting with an empty log. ``speed`` is
-    the speed without limits.
+    the number of messages per second that would be sent without limits.
     """
     if not (effective := _effective_limits(limits, speed)):
         return count / speed

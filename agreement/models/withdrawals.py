@@ -147,7 +147,7 @@ class WithdrawalOutcome(models.TextChoices):
 
 class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
     def in_effect(self, at: datetime | None = None) -> Self:
-        """Withdrawals that suspended or ended an agreement by that instant (now)."""
+        """Withdrawals that suspended or ended an agreement by that instant (now), whenever they were registered."""
         return self.exclude(outcome=WithdrawalOutcome.REFUSED).filter(effective_at__lte=at or timezone.now())
 
     def numbered(self, number: str) -> Self:

@@ -90,8 +90,8 @@ def compose_texts(notice: Notice, counts: DeliveryCounts | None = None) -> None:
     """Compose and seal the texts of the notice in each channel, for users who know the last earlier edition that was
     announced or imported. These texts compare the new edition with that one.
 
-    The texts for other users are composed when they are sent. If a channel raises an error, the error is added to the
-    faults of ``counts``, and the texts of that channel are composed when they are sent.
+    The texts for other users are composed when they are sent. If a channel raises an error, the error is logged and
+    added to the faults of ``counts``, if given; the texts of that channel are composed when they are sent.
     """
     since, counts = notice.base_number(), counts or DeliveryCounts()
     for channel in site_channels():
