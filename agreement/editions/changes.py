@@ -52,8 +52,8 @@ class Comparison:
 
     @property
     def html(self) -> SafeString:
-        """The units that were changed, added or removed, one below the other: HTML with the old and the new words marked
-        in one text.
+        """The units that were changed, added or removed, one below the other. In the HTML, the old and the new words
+        are marked in one text.
         """
         return redline_html(self.redline, self.new.language)
 
