@@ -857,9 +857,10 @@ class Migration(migrations.Migration):
                 ("failed", models.PositiveIntegerField(default=0, verbose_name="failed")),
                 ("skipped", models.PositiveIntegerField(default=0, verbose_name="skipped")),
                 ("bounced", models.PositiveIntegerField(default=0, verbose_name="returned")),
-                ("began_at", models.DateTimeField(blank=True, null=True, verbose_name="first batch")),
                 ("latest_at", models.DateTimeField(blank=True, null=True, verbose_name="latest batch")),
                 ("sending_time", models.DurationField(default=datetime.timedelta, verbose_name="time spent sending")),
+                ("sending_since", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("timed", models.PositiveIntegerField(default=0, verbose_name="sent in that time")),
                 ("reasons", models.JSONField(blank=True, default=dict, editable=False, verbose_name="reasons")),
                 (
                     "notice",

@@ -162,13 +162,17 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         for _notice, _channel, outcome, reason, count in found:
             counts[outcome, reason] += count
         with transaction.atomic(using=final.db):
-            if final.update(lease="") != (total := counts.total()):  # Another process is counting them.
+            # The progress is locked before the deliveries, as _change_outcome() does: else the two could deadlock.
+            progress = Progress.objects.using(final.db).lock(notice=found[0][0], channel=found[0][1])
+            if final.update(lease="") != (total := counts.total()):  # Another process has counted them.
                 transaction.set_rollback(True, using=final.db)
                 return 0
-            progress = Progress.objects.using(final.db).lock(notice=found[0][0], channel=found[0][1])
+            if began_at:
+                sent = sum(count for (outcome, _reason), count in counts.items() if outcome == DeliveryOutcome.SENT)
+                progress.add_batch(began_at=began_at, at=at, sent=sent)
+            progress.latest_at = progress.latest_at or at
             counts[DeliveryOutcome.WAITING, ""] -= total
             progress.add(counts)
-            progress.add_batch(began_at=began_at or at, at=at)
             progress.save()
         return total
 
@@ -230,15 +234,13 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
             with transaction.atomic(using=rows.db):
                 progress = Progress.objects.using(rows.db).lock(notice=notice, channel=channel)
                 counts: Counter[tuple[str, str]] = Counter()
-                if old in Progress.EXPLAINED:  # Few rows, which no other process changes while the lock is held.
-                    old_reasons = dict(rows.values_list("pk", "reason")[:CHUNK_ROWS])
+                # The keys are read first. As a subquery, PostgreSQL may join two scans of all waiting rows while its
+                # statistics are old. The conditions are repeated: a row may have been claimed meanwhile.
+                old_reasons = dict(rows.values_list("pk", "reason")[:CHUNK_ROWS])
+                count = rows.filter(pk__in=old_reasons).update(outcome=new, lease="", reason=reason, **columns)
+                if old in Progress.EXPLAINED:  # No other process changes these rows while the lock is held.
                     counts.subtract((old, old_reason) for old_reason in old_reasons.values())
-                    chosen = rows.filter(pk__in=old_reasons)
-                    count = chosen.update(outcome=new, lease="", reason=reason, **columns)
                 else:
-                    # The update repeats the conditions: on PostgreSQL a row may have been claimed meanwhile.
-                    chosen = rows.filter(pk__in=rows.values("pk")[:CHUNK_ROWS])
-                    count = chosen.update(outcome=new, lease="", reason=reason, **columns)
                     counts[old, ""] -= count
                 if not count:
                     return total

@@ -63,8 +63,8 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         alias = router.db_for_write(self.model)
         with transaction.atomic(using=alias):
             self._lock_table(alias)
-            columns = ("user", "edition", "pseudonyms", "ground", "by", "held_from", "held_until")
-            same = {name: getattr(row, name) for name in columns}
+            columns = ("user", "edition", "pseudonyms", "ground", "by", "held_until")
+            same = {name: getattr(row, name) for name in columns} | ({"held_from": held_from} if held_from else {})
             if found := self.using(alias).filter(**same).first():
                 row = found
             else:

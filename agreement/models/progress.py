@@ -55,10 +55,12 @@ class Progress(models.Model):
     failed = models.PositiveIntegerField(_("failed"), default=0)
     skipped = models.PositiveIntegerField(_("skipped"), default=0)
     bounced = models.PositiveIntegerField(_("returned"), default=0)
-    began_at = models.DateTimeField(_("first batch"), null=True, blank=True)
     latest_at = models.DateTimeField(_("latest batch"), null=True, blank=True)
-    # The time in which at least one batch was being sent, without pauses and waits for retries and rate limits.
+    # The time in which at least one batch was being sent, without pauses and waits for retries and rate limits, and the
+    # number of messages sent in it. The last stretch of this time is from ``sending_since`` to ``latest_at``.
     sending_time = models.DurationField(_("time spent sending"), default=timedelta)
+    sending_since = models.DateTimeField(null=True, blank=True, editable=False)
+    timed = models.PositiveIntegerField(_("sent in that time"), default=0)
     # Outcome → reason → number of deliveries.
     reasons = models.JSONField(_("reasons"), default=dict, blank=True, editable=False)
 
@@ -81,8 +83,8 @@ class Progress(models.Model):
 
     @property
     def speed(self) -> float | None:
-        """Sent messages per second of ``sending_time``; ``None`` if nothing was sent or measured."""
-        return self.sent / self.sending_time.total_seconds() if self.sent and self.sending_time else None
+        """Messages per second of ``sending_time``; ``None`` if nothing was sent or measured."""
+        return self.timed / self.sending_time.total_seconds() if self.timed and self.sending_time else None
 
     def add(self, counts: Mapping[tuple[str, str], int]) -> None:
         """Add these numbers of deliveries: (outcome, reason) → how many more, or fewer if negative.
@@ -95,7 +97,7 @@ class Progress(models.Model):
             if outcome in self.EXPLAINED:
                 known = self.reasons.setdefault(outcome, {})
                 # The row must not grow if all reasons of a channel differ. The rest is counted under "".
-                key = reason if reason in known or len(known) < MAX_REASONS else ""
+                key = reason if reason in known or (count > 0 and len(known) < MAX_REASONS) else ""
                 known[key] = known.get(key, 0) + count
         self.reasons = {
             outcome: positive
@@ -103,14 +105,21 @@ class Progress(models.Model):
             if (positive := {reason: count for reason, count in known.items() if count > 0})
         }
 
-    def add_batch(self, *, began_at: datetime, at: datetime) -> None:
-        """Add the time of a batch, from ``began_at`` to ``at``. Time in which several workers sent batches counts once.
+    def add_batch(self, *, began_at: datetime, at: datetime, sent: int) -> None:
+        """Add a batch in which so many messages were sent from ``began_at`` to ``at``. Time in which several workers
+        sent batches counts once.
 
         The caller must have read this row by ``Progress.objects.lock()``, and saves it afterwards.
         """
-        self.began_at = self.began_at or at
-        self.sending_time += max(timedelta(), at - max(began_at, self.latest_at or began_at))
-        self.latest_at = at
+        latest, since = self.latest_at, self.sending_since
+        if latest is None or since is None or began_at > latest:
+            self.sending_time += at - began_at
+            self.sending_since = began_at
+        else:  # The batch overlaps the last stretch, which grows at one end or at both.
+            self.sending_time += max(timedelta(), at - latest) + max(timedelta(), since - began_at)
+            self.sending_since = min(since, began_at)
+        self.latest_at = max(latest or at, at)
+        self.timed += sent
 
     def __str__(self) -> str:
         return f"{self.notice_id}, {self.channel}: {self.audience - self.waiting}/{self.audience}"

@@ -291,6 +291,7 @@ class Batch:
         try:
             if message.fault:
                 raise message.fault
+            columns = message.columns()  # Nothing may fail between sending and recording.
             self.channel.send(delivery, message.address, text)
         except Refused as error:
             if error.doubtful:
@@ -322,7 +323,7 @@ class Batch:
             ):
                 with suppress(Exception):  # This message was sent. An error about the next one must not change that.
                     self.channel.begin(following.address)
-            self.worker.counts.sent += self.record(delivery, DeliveryOutcome.SENT, **message.columns())
+            self.worker.counts.sent += self.record(delivery, DeliveryOutcome.SENT, **columns)
             while self.doubtful:
                 self.fail(*self.doubtful.pop())
 
@@ -392,4 +393,6 @@ class Batch:
             )
             .values_list("pk", "agreement_address", "agreement_language")
         )
-        return {key: (address or "", languages.notice_language(code)) for key, address, code in rows}
+        # An address need not be text: a channel of the host may send to a number.
+        found = {key: ("" if address is None else str(address), code) for key, address, code in rows}
+        return {key: (address, languages.notice_language(code)) for key, (address, code) in found.items()}

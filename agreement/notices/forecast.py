@@ -102,8 +102,9 @@ def recipients(channel: Channel) -> Recipients:
     audience = conf.audience().order_by()
     users = audience[: COUNTED_UP_TO + 1].count()
     if users > COUNTED_UP_TO:
-        last = Progress.objects.filter(channel=channel.name, notice__kind=NoticeKind.PUBLISHED, waiting=0, sent__gt=0)
-        if row := last.order_by("-notice").first():
+        complete = {"notice__fanned_out_at__isnull": False, "notice__edition__cancelled_at": None, "waiting": 0}
+        last = Progress.objects.filter(channel=channel.name, notice__kind=NoticeKind.PUBLISHED, sent__gt=0, **complete)
+        if row := last.order_by("-notice_id").first():
             skipped: dict[str, int] = row.reasons.get("skipped", {})
             unreachable = skipped.get(NO_ADDRESS, 0) + skipped.get(INVALID_ADDRESS, 0)
             return Recipients(total=row.audience - unreachable, unreachable=unreachable, by_language={})
@@ -158,6 +159,6 @@ def _channel_speed(channel: str) -> float:
     """Return how many messages per second the channel sends, as measured with the newest notice of which it sent at
     least ``MEASURABLE`` messages. If there is none, return ``DEFAULT_SPEED``. 1 query.
     """
-    last = Progress.objects.filter(channel=channel, sent__gte=MEASURABLE, sending_time__gt=timedelta()).order_by("-pk")
+    last = Progress.objects.filter(channel=channel, timed__gte=MEASURABLE, sending_time__gt=timedelta()).order_by("-pk")
     measured = last.first()
     return (speed(measured) if measured else None) or DEFAULT_SPEED

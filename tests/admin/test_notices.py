@@ -86,7 +86,7 @@ def test_the_page_counts_sent_waiting_failed_and_skipped_with_reasons(publisher)
         failed=50,
         skipped=7,
         bounced=2,
-        began_at=timezone.now() - timedelta(hours=1),
+        timed=3_600,
         latest_at=timezone.now(),
         sending_time=timedelta(hours=1),
         reasons={"failed": {"SMTP 550 5.1.1": 20, "": 30}, "skipped": {"no address": 7}},

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from reversion.models import Version
 
-from agreement.models import AuditEntry, Edition
+from agreement.models import AuditEntry, Edition, Notice
 from agreement.models.audit import AuditAction
 from agreement.models.succession import State
 from tests.admin.test_editions import AUTHOR, PUBLISHER, at, desk, question, written
@@ -414,7 +414,15 @@ def test_of_many_users_the_page_takes_the_numbers_of_the_last_notice_and_counts_
     page = words(publisher.get(at("edition_publish", edition.pk)))
     assert "e-mail Kazakh 3 e-mail Russian 3 e-mail Kazakh and Russian 3" in page, "there is no last notice"
 
-    last = factories.published(slug="other").notices.get()
+    for slug, sent in (("first", 100), ("unwritten", 7), ("cancelled", 8)):
+        notice = factories.published(slug=slug, effective_from=timezone.now() + timedelta(days=30)).notices.get()
+        notice.progress.create(channel="email", sent=sent)
+        Notice.objects.filter(pk=notice.pk).update(fanned_out_at=None if slug == "unwritten" else timezone.now())
+        if slug == "first":
+            last = factories.published(slug="other").notices.get()
+            Notice.objects.filter(pk=last.pk).update(fanned_out_at=timezone.now())
+        if slug == "cancelled":
+            notice.edition.cancel()
     reasons = {"skipped": {"no address": 900, "invalid address": 100, "inactive": 50}}
     last.progress.create(channel="email", sent=9_000, failed=1, skipped=1_050, reasons=reasons)
     with CaptureQueriesContext(connection) as captured:

@@ -123,7 +123,7 @@ def _fill(users: int, editions: int, notices: int) -> None:
             Delivery,
             sent | {"attempts": 0, "rank": 0, "due_at": now, "lease": "", "address_digest": "", "outcome_at": now},
         )
-        notice.progress.create(channel="email", sent=users, latest_at=now, sending_time=timedelta(hours=1))
+        notice.progress.create(channel="email", sent=users, latest_at=now, timed=users, sending_time=timedelta(hours=1))
     accepted = {"edition_id": sealed[-1].pk, "digest": sealed[-1].digest, "language": "kk", "kind": "explicit"}
     empty = dict.fromkeys(("pseudonym", "pseudonym_key", "reason", "officer", "user_agent"), "")
     for day in range(50):  # They accepted one after the other.

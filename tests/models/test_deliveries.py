@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agreement.models import Delivery, DeliveryOutcome
@@ -32,3 +33,22 @@ def test_an_outcome_is_recorded_by_the_primary_key_whatever_the_statistics_say(a
 
     assert "agreement_delivery_pkey" in plan or "USING INTEGER PRIMARY KEY" in plan, plan
     assert "agreement_delivery_next" not in plan
+
+
+@pytest.mark.django_db
+def test_outcomes_change_by_keys_that_were_read_first_and_with_the_progress_locked_before_them():
+    """A subquery may become a join of two scans of all that waits, and two orders of locks may deadlock."""
+    factories.users(3)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    (delivery,) = Delivery.objects.claim(notice=notice, channel="email", size=1, at=notice.due_at)
+    delivery.record_outcome(DeliveryOutcome.SENT)
+    for change in (
+        lambda: Delivery.objects.count_outcomes(lease=delivery.lease),
+        lambda: Delivery.objects.skip(notice=notice, reason="paused"),
+    ):
+        with CaptureQueriesContext(connection) as captured:
+            assert change() > 0
+        updates = [query["sql"] for query in captured if query["sql"].startswith("UPDATE")]
+        assert [sql.split('"')[1] for sql in updates[:2]] == ["agreement_progress", "agreement_delivery"]
+        assert not any("SELECT" in sql for sql in updates)

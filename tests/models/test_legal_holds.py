@@ -23,6 +23,8 @@ def test_the_same_hold_is_placed_once_and_another_beside_it():
     other = LegalHold.objects.place(**same | {"by": "another officer"})
     assert (first.created, again.created, other.created) == (True, False, True)
     assert first == again != other
+    from_now_on = [LegalHold.objects.place(user=user, ground="Court order 8", by="officer") for _twice in range(2)]
+    assert [hold.created for hold in from_now_on] == [True, False]
 
 
 @pytest.mark.postgresql

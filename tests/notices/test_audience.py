@@ -84,7 +84,7 @@ def test_progress_adds_up_batch_by_batch(monkeypatch):
     assert progress() == {"waiting": 0, "sent": 4, "failed": 0, "skipped": 1}
     row = Progress.objects.get(notice=notice)
     assert row.audience == 5
-    assert row.began_at <= row.latest_at
+    assert row.sending_since <= row.latest_at
 
 
 @pytest.mark.django_db

@@ -16,6 +16,7 @@ from agreement.checks import check_settings
 from agreement.models import Delivery, Notice, NoticeText, Progress
 from agreement.notices import dispatch
 from agreement.notices.channels import Channel, Deferred, NoticeContent, Refused, Unavailable
+from agreement.notices.forecast import recipients
 from tests.support import factories
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -212,3 +213,27 @@ def test_every_line_about_notices_in_the_log_has_an_id_of_its_own():
                 line = ast.literal_eval(node.args[0]) if isinstance(node.args[0], ast.Constant) else ""
                 ids += re.findall(r"^N\d+", line)
     assert len(ids) == len(set(ids)) > 0
+
+
+class KeyChannel(SmsChannel):
+    """A channel that sends to the key of the user, which is a number."""
+
+    name = "keys"
+
+    def address(self) -> Combinable:
+        return F("pk")
+
+    def unreachable(self, address: str) -> str:
+        return ""
+
+
+@pytest.mark.django_db
+def test_an_address_may_be_a_number_and_each_user_is_notified_once(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "CHANNELS": ("tests.notices.test_channels.KeyChannel",)}
+    users = factories.users(3)
+    factories.published()
+    assert recipients(KeyChannel()).total == 3
+    for _again in range(2):
+        dispatch.work()
+    assert sorted(number for number, _text in Gateway.taken) == sorted(str(user.pk) for user in users)
+    assert Progress.objects.get().sent == 3

@@ -835,7 +835,7 @@ def forget(notice: Notice, *, but: int = 0) -> None:
     written_pks = list(written.values_list("pk", flat=True)[:but])
     notice.deliveries.exclude(pk__in=written_pks).delete()
     notice.deliveries.update(outcome="waiting", outcome_at=None, language="", since=None)
-    notice.progress.update(waiting=len(written_pks), sent=0, began_at=None, latest_at=None)
+    notice.progress.update(waiting=len(written_pks), sent=0, sending_since=None, latest_at=None)
     last = written.values_list("user_id", flat=True).last()
     Notice.objects.filter(pk=notice.pk).update(fanned_out_at=None, fan_out_cursor=str(last or ""))
 

@@ -17,7 +17,16 @@ from django.db.models import F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agreement.models import ChannelState, Delivery, Notice, Progress, channel_state, rate_limits
+from agreement.models import (
+    ChannelState,
+    Delivery,
+    DeliveryOutcome,
+    Notice,
+    Progress,
+    channel_state,
+    message_ids,
+    rate_limits,
+)
 from agreement.notices import batch, dispatch
 from agreement.notices.channels import Channel, NoticeContent, Unavailable
 from agreement.notices.forecast import expected_end, forecast, speed
@@ -414,8 +423,8 @@ def sent_progress(**columns: Any) -> Progress:
 
 
 def test_without_rate_limits_the_speed_is_measured_from_the_last_large_notice(db):
-    sent_progress(sent=36_000, sending_time=timedelta(hours=1))
-    sent_progress(sent=20, sending_time=timedelta(hours=1))
+    sent_progress(sent=36_000, timed=36_000, sending_time=timedelta(hours=1))
+    sent_progress(sent=20, timed=20, sending_time=timedelta(hours=1))
     expected = forecast(channel="email", recipients=72_000, effective_from=START, at=START)
     assert (expected.ends_at - START) / timedelta(hours=2) == pytest.approx(1, rel=0.01)
 
@@ -432,16 +441,41 @@ def test_neither_a_pause_nor_retries_days_later_lower_the_measured_speed(simulat
     assert notice.progress.get().speed == pytest.approx(2, rel=0.1)
 
 
-def test_batches_sent_at_the_same_time_count_their_time_once():
-    row = Progress(sent=200)
-    row.add_batch(began_at=START, at=START + timedelta(seconds=10))
-    row.add_batch(began_at=START + timedelta(seconds=5), at=START + timedelta(seconds=20))
-    row.add_batch(began_at=START + timedelta(seconds=1), at=START + timedelta(seconds=20))
-    row.add_batch(began_at=START + timedelta(days=1), at=START + timedelta(days=1, seconds=20))
-    assert row.speed == 5
+@pytest.mark.parametrize(
+    ("batches", "seconds"),
+    [
+        ([(0, 10), (5, 20), (1, 20)], 20),
+        ([(8, 9), (0, 10)], 10),
+        ([(2, 3), (0, 4), (100, 120)], 24),
+        ([(0, 10), (86_400, 86_420)], 30),
+    ],
+    ids=["in turn", "one inside another", "apart after that", "a day later"],
+)
+def test_time_in_which_several_workers_send_counts_once(batches, seconds):
+    row = Progress()
+    for began, ended in batches:
+        row.add_batch(began_at=START + timedelta(seconds=began), at=START + timedelta(seconds=ended), sent=100)
+    assert row.sending_time == timedelta(seconds=seconds)
+    assert row.speed == 100 * len(batches) / seconds
+
+
+@pytest.mark.django_db
+def test_messages_that_were_counted_without_their_time_do_not_raise_the_measured_speed():
+    users = factories.users(150)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    mine, killed = (Delivery.objects.claim(notice=notice, channel="email", size=50, at=notice.due_at) for _ in range(2))
+    for delivery in (*mine, *killed):
+        delivery.record_outcome(DeliveryOutcome.SENT)
+    Delivery.objects.count_outcomes(lease=killed[0].lease, at=START + timedelta(seconds=4))
+    Delivery.objects.count_outcomes(lease=mine[0].lease, began_at=START, at=START + timedelta(seconds=5))
+    found = [message_ids.local_part(notice.uuid, "email", user.pk) + "@portal" for user in users]
+    assert dispatch.reconcile(f"<{message_id}>" for message_id in found) == 50
+    row = notice.progress.get()
+    assert (row.sent, row.speed) == (150, 10)
 
 
 def test_the_speed_is_not_above_the_rate_limit(db, settings):
     settings.AGREEMENT = {**settings.AGREEMENT, "RATE_LIMITS": {"email": ("3600/h",)}}
-    assert speed(sent_progress(sent=20, sending_time=timedelta(seconds=1))) == 1
+    assert speed(sent_progress(sent=20, timed=20, sending_time=timedelta(seconds=1))) == 1
     assert speed(Progress(channel="sms", sent=5)) is None

@@ -187,7 +187,7 @@ def _reasons(row: Progress, outcome: str) -> list[tuple[str, int]]:
 
 def _rate(row: Progress) -> str:
     """Return a phrase with the messages per hour; ``""`` if sending has not lasted long enough to measure it."""
-    if not row.began_at or not row.latest_at or row.latest_at - row.began_at < timedelta(seconds=1):
+    if row.sending_time < timedelta(seconds=1):
         return ""
     rate = round((speed(row) or 0) * 3600)
     return gettext("%(count)s an hour") % {"count": dates.format_number(rate, active_language())} if rate else ""
