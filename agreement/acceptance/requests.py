@@ -44,8 +44,9 @@ def is_use(request: HttpRequest) -> bool:
     """Return whether a person uses the site by this request, so that a deemed acceptance may be recorded.
 
     If the browser sends Fetch Metadata (``Sec-Fetch-*``), opening a page in a tab and sending a form are use; a frame
-    and the requests of a script are not. Without Fetch Metadata, opening a page is use, and so is any request with an
-    unsafe method that has no ``X-Requested-With`` header. ``HEAD`` and prefetches are never use.
+    and the requests of a script are not. Without Fetch Metadata, a ``GET`` that accepts HTML is use, and so is any
+    request with an unsafe method; neither is if it has an ``X-Requested-With`` header. ``HEAD`` and prefetches are
+    never use.
     """
     headers = request.headers
     if (request.method in SAFE and request.method != "GET") or _is_prefetch(request):

@@ -313,7 +313,8 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
 
     def _insert_new(self, alias: str, new: _NewAcceptance) -> bool:
         """Write the row if that edition, with that digest, may be accepted at that instant (now) and the user is in
-        that round then. Returns whether the row was written. After the commit the signal is sent. 1 insert.
+        that round then. Returns whether the row was written: not if the user has accepted the edition in that round
+        already. After the commit the signal is sent. 1 insert.
 
         One statement finds the edition in force, counts the withdrawals of the user and writes the row, so nothing can
         change in between.

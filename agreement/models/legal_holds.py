@@ -81,8 +81,9 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
             self.using(alias).filter(pk=0).update(by=models.F("by"))
 
     def identifiers(self, *, user: SiteUser, edition: Edition | None, account: object, application: str) -> list[str]:
-        """The pseudonyms or the keys of withdrawals by which the rows of the person are found, besides the account.
-        Empty for an edition.
+        """The strings by which the rows of the person are found, besides the account. For a user and for a deleted
+        account, they are the pseudonyms under every key of the site. For an application, they are ``"withdrawal:"``
+        with the key of the withdrawal, and its pseudonym if it has one. Empty for an edition.
 
         Exactly one argument must name something. ``account`` is the primary key of a deleted account. ``application``
         is the number of an application of a person without an account: the number that the application itself has, or

@@ -184,6 +184,7 @@ def _subject(notice: Notice, title: str, at: datetime, zone: str, language: str,
 
 def _upcoming(notice: Notice, now: datetime, language: str) -> list[tuple[int | None, str]]:
     """Return the number and the moment, as a phrase, of other editions of the agreement that take effect after ``now``.
+    The number is never ``None``, because published editions have one.
     In a letter about a cancellation, these are all others, in the order in which they take effect. In any other letter,
     these are the editions with a lower number, in the opposite order.
     """

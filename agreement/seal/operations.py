@@ -13,7 +13,11 @@ from agreement.seal.triggers import VENDORS, GetModel, install, remove
 
 
 class CloseSeal(Operation):
-    """Migration operation that installs the triggers for the models at that point. Its reverse drops them."""
+    """Migration operation that installs all triggers for the models at that point. Its reverse drops them.
+
+    It is the last operation of a migration that changes a sealed table, and ``OpenSeal`` is the first. The migration
+    that installs the triggers for the first time has only this operation.
+    """
 
     reversible = True
     reduces_to_sql = False
