@@ -315,17 +315,16 @@ class Batch:
         else:
             self.deferred = 0
             self.sent += 1
-            if (
-                following
-                and following.text
-                and following.delivery.pk in self.remaining
-                and not self.worker.out_of_time()
-            ):
-                with suppress(Exception):  # This message was sent. An error about the next one must not change that.
-                    self.channel.begin(following.address)
+            self.begin(following)
             self.worker.counts.sent += self.record(delivery, DeliveryOutcome.SENT, **columns)
             while self.doubtful:
                 self.fail(*self.doubtful.pop())
+
+    def begin(self, message: PreparedMessage | None) -> None:
+        """Send the envelope of this message ahead, if the message will be sent by this worker."""
+        if message and message.text and message.delivery.pk in self.remaining and not self.worker.out_of_time():
+            with suppress(Exception):  # The message before it was sent. An error about this one must not change that.
+                self.channel.begin(message.address)
 
     def count_deferral(self, reason: str) -> None:
         """Count a message that the channel did not accept. Raises ``Unavailable`` if ``DEFERRALS_IN_A_ROW`` messages in
