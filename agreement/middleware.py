@@ -14,9 +14,9 @@ AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 
 class AgreementMiddleware:
-    """Records the deemed acceptances of signed-in users. Refuses the requests of users who must still accept by
-    confirmation. A request by which a browser opens a page (``requests.opens_page()``) is redirected to the page on
-    which they can accept. Every other request gets the status 403.
+    """Records the deemed acceptances of signed-in users, and refuses the requests of users who must still accept by
+    confirmation or who withdrew. :func:`agreement.acceptance.gate.check` says which requests pass, and what the others
+    are answered: a page is redirected, everything else gets the status 403.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -13,9 +13,9 @@ from agreement.acceptance.gate import SiteView, check
 
 
 def acceptance_required(view: SiteView) -> SiteView:
-    """Run the view only if the user has accepted everything that is required. Otherwise return a redirect to the page
-    on which they can accept or, for a program, a 403 response (:func:`agreement.acceptance.gate.check`). A visitor who
-    is not signed in may use the view. The view may be asynchronous.
+    """Run the view only if the request may pass, which :func:`agreement.acceptance.gate.check` decides: above all, if
+    the user has accepted everything that is required, or nobody is signed in. Otherwise return the response of that
+    function. The view may be asynchronous.
 
     For a class-based view, write ``@method_decorator(acceptance_required, name="dispatch")``.
 

@@ -41,9 +41,10 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
 
     A request passes if its user has accepted everything, if nobody is signed in, if its method is ``OPTIONS``, or if it
     is exempt: by :func:`is_exempt`, which is called only if there is a ``view``, or because the user is staff and the
-    setting ``EXEMPT_STAFF`` is true. A refused request gets a redirect to the page on which the user can accept or, for
-    a program, status 403. If the database does not answer, the setting ``DATABASE_AWAY`` determines whether the request
-    passes or gets status 503.
+    setting ``EXEMPT_STAFF`` is true. A refused ``GET`` by which a browser opens a page is redirected: to the page on
+    which the user can accept or, if they withdrew, to the withdrawal page. Every other refused request gets the status
+    403, also a form that a browser sends. If the database does not answer, the setting ``DATABASE_AWAY`` determines
+    whether the request passes or gets status 503.
 
     For a user who is known to have accepted everything, the function makes no query. If the middleware has called
     :func:`mark_session_user`, it does not load the session either. For other users it makes 1 query, and 1 insert for

@@ -61,8 +61,11 @@ class Requirements:
 
 
 def requirements() -> Requirements:
-    """Return the editions that users must accept now. Once per second the dates of the editions are read: 1 or 2
-    queries. Otherwise no query; inside a transaction 1 query at each call.
+    """Return the editions that users must accept now.
+
+    The result is used again for at most a second, and not beyond the moment when an edition takes effect: then a call
+    makes no query, inside a transaction too. Otherwise the dates of the editions are read: 1 or 2 queries. A result
+    that was read inside a transaction is not used again.
     """
     global _current
     if (cached := _current) and time.monotonic() < cached[1]:

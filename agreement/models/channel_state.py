@@ -116,7 +116,8 @@ class ChannelState(models.Model):
         """Reserve ``count`` slots for the claim with that lease, from that instant on. 1 query.
 
         ``count`` must not be more than :meth:`free_slots`, which is not checked here. ``limits`` are the rate limits of
-        this channel; messages sent too long ago to count for them are dropped from the log. The caller must have read
+        this channel. Messages that were sent more than a day ago, and too long ago to count for the limits, are dropped
+        from the log. The caller must have read
         this row by ``ChannelState.objects.lock()``. Otherwise another worker could reserve the same slots.
         """
         self.log = rate_limits.trimmed(self._past(at), limits, at.timestamp())
@@ -135,11 +136,13 @@ class ChannelState(models.Model):
         return renewed
 
     def record_sent(self, limits: Sequence[RateLimit], *, lease: str, used: int, at: datetime) -> None:
-        """End the claim with that lease. ``used`` of its slots count as sent at that instant, even if the lease ran
-        out; the others are free again. 1 query.
+        """End the claim with that lease. ``used`` messages count as sent at that instant, and the other slots of the
+        claim are free again. If the lease ran out and another worker has claimed since, all slots of the claim already
+        count as sent, and ``used`` is added. 1 query.
 
-        ``limits`` are the rate limits of this channel; messages sent too long ago to count for them are dropped from
-        the log. The caller must have read this row by ``ChannelState.objects.lock()``.
+        ``limits`` are the rate limits of this channel. Messages that were sent more than a day ago, and too long ago to
+        count for the limits, are dropped from the log. The caller must have read this row by
+        ``ChannelState.objects.lock()``.
         """
         self.claims.pop(lease, None)
         sent = [(at.timestamp(), used)] if used else []

@@ -70,7 +70,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return self.filter(outcome=DeliveryOutcome.WAITING)
 
     def final(self) -> Self:
-        """Deliveries with a final state."""
+        """Deliveries with a recorded outcome: sent, failed or skipped. ``resend()`` can make failed ones wait again,
+        and ``revive()`` skipped ones.
+        """
         return self.exclude(outcome=DeliveryOutcome.WAITING)
 
     def due(self, at: datetime | None = None) -> Self:

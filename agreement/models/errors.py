@@ -1,4 +1,4 @@
-"""The error of every refused operation on an edition, and the limits of what an edition may state."""
+"""The error of every refused operation on an edition, its text fields, and the largest numbers it may state."""
 
 from __future__ import annotations
 

@@ -132,7 +132,9 @@ class Membership(Generic[Row]):
         return Binding(acceptance=acceptance, editions=tuple(editions), ended_at=ended_at, withdrawal=withdrawal)
 
     def bindings(self, *, until: datetime) -> list[Binding[Row]]:
-        """The effects of all acceptances up to that instant, in the order of the acceptances."""
+        """What each acceptance in ``acceptances`` bound the user to, up to that instant, in their order. An acceptance
+        that a withdrawal ended has one too.
+        """
         return [self.binding(acceptance, until=until) for acceptance in self.acceptances]
 
     def bound_by(self, at: datetime) -> tuple[EditionDates, Binding[Row]] | None:

@@ -21,7 +21,10 @@ def local_part(notice: uuid.UUID, channel: str, user_key: object) -> str:
 
 
 def parse(message_id: str) -> tuple[uuid.UUID, str, Any] | None:
-    """The UUID of the notice, the channel and the primary key of the user; ``None`` for an id of another program."""
+    """The UUID of the notice, the channel and the primary key of the user; ``None`` for an id of another form.
+
+    Only the form is checked: the host may be any, and the notice and the user need not exist.
+    """
     found = re.fullmatch(r"<?([0-9a-f]{32})\.([^.@<>]+)\.([^.@<>]+)@[^<>]*>?", message_id.strip())
     if found is None or not (written := unquote(found[3])).isprintable():
         return None

@@ -369,7 +369,9 @@ class Withdrawal(Personal):
             enqueue_on_commit(using=using)
 
     def known_at(self) -> datetime:
-        """The moment from which the withdrawal was both registered and effective."""
+        """The moment from which the withdrawal was both registered and effective. For a refused application, which is
+        never effective, it is the moment of registration. The row must be registered.
+        """
         return max(at for at in (self.effective_at, self.registered_at) if at)
 
     def strictness(self) -> tuple[bool, bool, int]:

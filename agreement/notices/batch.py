@@ -249,8 +249,12 @@ class Batch:
         return NOT_IN_AUDIENCE if getattr(user, "is_active", True) else INACTIVE
 
     def since_by_user(self) -> dict[UserKey, int]:
-        """Return, by user key, the number of the edition with which the message compares the new one: the last edition
-        of which this channel notified the user, or the last that the user accepted if it is later; 0 if there is none.
+        """Return, by user key, the number of the edition with which the message compares the new one.
+
+        It is the last edition of which this channel notified the user. If the user has no earlier delivery, it is the
+        last earlier edition that was announced or imported. If every earlier delivery was missed, it is the edition
+        before the first one missed. If the user accepted a later edition than that, it is the accepted one, at most the
+        last earlier edition. It is 0 if there is no such edition, and for a notice of cancellation.
 
         At most 3 queries, and 1 for each edition that a user of the batch missed. In addition at most 2 for the first
         batch of a notice.

@@ -240,8 +240,8 @@ def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
 
 
 def any_installed(connection: BaseDatabaseWrapper) -> bool:
-    """Is any trigger of the seal installed, whether it is correct or not? 1 query. Always false on a database that is
-    not in ``VENDORS``.
+    """Is any trigger of the seal installed, whatever its function does? On PostgreSQL a trigger that is disabled or has
+    a condition does not count. 1 query. On a database that is not in ``VENDORS`` it is false without a query.
     """
     return connection.vendor in VENDORS and bool(_installed(connection))
 

@@ -37,7 +37,8 @@ def agreement_validity(slug: str = "") -> str:
 
 @register.simple_tag(takes_context=True)
 def agreement_clause(context: Context, number: str | float, slug: str = "") -> citations.Citation:
-    """``{% agreement_clause "2.3" %}``: a quotation of the clause in force, with its source.
+    """``{% agreement_clause "2.3" %}``: a quotation of the clause in force, with its source. A number without quotation
+    marks always raises ``TemplateSyntaxError``, because ``2.10`` would become ``2.1``.
 
     With ``as clause`` the parts of the quotation can be used separately: ``clause`` is a
     :class:`agreement.editions.citations.Citation`. If the edition in force has no clause with that number,

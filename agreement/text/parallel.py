@@ -27,7 +27,8 @@ def pairs(left: Document, right: Document) -> tuple[Pair, ...]:
     """All text of both documents, paired by number, in the order of the left document.
 
     A unit without a number belongs to the pair of the numbered unit before it. A number that only the right document
-    has follows the number that precedes it there. (Sealed editions have the same numbers; imported history may not.)
+    has follows the number that precedes it there. The documents are usually the two languages of one edition: they have
+    the same numbers, except in imported history.
     """
     ours, theirs = _by_number(left), _by_number(right)
     added: dict[str, list[str]] = defaultdict(list)

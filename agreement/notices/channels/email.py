@@ -203,8 +203,9 @@ class EmailChannel(Channel):
 
         5xx is final, 4xx is temporary (RFC 5321 §4.2.1). 421 and a missing login concern every recipient. The cause of
         a policy refusal (x.7.x of RFC 3463) is the site as often as the recipient. Therefore a message refused by
-        policy is tried again, because every recipient gets the same text, and a recipient refused by policy is
-        doubtful. The reason contains only the codes, because the text of a reply may quote the address.
+        policy is tried again, because every recipient gets the same text. A recipient refused by policy is doubtful:
+        the delivery fails only after the server has accepted another message. The reason contains
+        only the codes, because the text of a reply may quote the address.
         """
         text = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
         status = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", text)
