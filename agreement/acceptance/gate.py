@@ -39,12 +39,12 @@ SiteView = Callable[..., Any]
 def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | None:
     """Return the response to a request that is refused; ``None`` if it may pass. Deemed acceptances are recorded.
 
-    A request passes if its user has accepted everything, if nobody is signed in, if its method is ``OPTIONS``, or if it
-    is exempt: by :func:`is_exempt`, which is called only if there is a ``view``, or because the user is staff and the
-    setting ``EXEMPT_STAFF`` is true. A refused ``GET`` by which a browser opens a page is redirected: to the page on
-    which the user can accept or, if they withdrew, to the withdrawal page. Every other refused request gets the status
-    403, also a form that a browser sends. If the database does not answer, the setting ``DATABASE_AWAY`` determines
-    whether the request passes or gets status 503.
+    A request passes, whatever its method is, if its user has accepted everything, if nobody is signed in, or if it is
+    exempt: by :func:`is_exempt`, which is called only if there is a ``view``, or because the user is staff and the
+    setting ``EXEMPT_STAFF`` is true. A CORS preflight carries no session, so nobody is signed in. A refused ``GET`` by
+    which a browser opens a page is redirected: to the page on which the user can accept or, if they withdrew, to the
+    withdrawal page. Every other refused request gets the status 403, also a form that a browser sends. If the database
+    does not answer, the setting ``DATABASE_AWAY`` determines whether the request passes or gets status 503.
 
     For a user who is known to have accepted everything, the function makes no query. If the middleware has called
     :func:`mark_session_user`, it does not load the session either. For other users it makes 1 query, and 1 insert for
@@ -59,7 +59,7 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
         required = known.requirements()
         if not required.agreements or (session is not None and known.cache.session_accepted(session, required)):
             return None
-        if request.method == "OPTIONS" or (view is not None and is_exempt(request, view)):
+        if view is not None and is_exempt(request, view):
             return None
         to_accept = _pending(request, required, session)
     except (OperationalError, InterfaceError) as error:
@@ -86,8 +86,7 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
     is_use = requests.is_use(request)
     user: SiteUser = getattr(request, "user", None)
     key = user.pk if user is not None and user.is_authenticated else None
-    if key is None:  # The key of a session changes at login, so this session never belongs to a user.
-        known.cache.add(session, None, required)
+    if key is None:  # Not cached: the account of this session may only be inactive for the moment.
         return ()
     if conf.get().EXEMPT_STAFF and getattr(user, "is_staff", False):
         return ()

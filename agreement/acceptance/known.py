@@ -1,10 +1,14 @@
 """The editions that users must accept now, and a cache of the users who are known to have accepted all of them.
 
 Each process has its own cache. Only positive answers are cached: that a user has accepted everything that was required,
-and which user a session belongs to. The key of an answer consists of the earliest edition of each agreement whose
-acceptance still counts. Therefore the announcement of an edition, or an edition that changes only the wording, leaves
-every answer valid. An edition with a material change makes every answer invalid at the moment when it takes effect. A
-user who withdraws is removed from the cache.
+and which user a session belongs to. That a session belongs to nobody is never cached, because it may belong to a user
+at its next request: an account was inactive for a while, or an authentication backend did not find it once. Every
+answer ends after ``KNOWN_SECONDS``.
+
+The key of an answer consists of the earliest edition of each agreement whose acceptance still counts. Therefore the
+announcement of an edition, or an edition that changes only the wording, leaves every answer valid. An edition with a
+material change makes every answer invalid at the moment when it takes effect. A user who withdraws is removed from the
+cache.
 """
 
 from __future__ import annotations
@@ -37,6 +41,8 @@ Value = TypeVar("Value")
 MAX_KNOWN = 50_000
 #: A session key of Django has 32 characters. A longer cookie can be sent by anyone and is not cached.
 MAX_SESSION_KEY = 128
+#: How long an answer is used, in seconds. Then the site or the database is asked again.
+KNOWN_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,29 +113,29 @@ class KnownAcceptances:
     """
 
     def __init__(self) -> None:
-        self._users: dict[str, UserKey] = {}
-        self._accepted: dict[UserKey, object] = {}
+        # Each value is stored with the moment of the monotonic clock at which it ends.
+        self._users: dict[str, tuple[UserKey, float]] = {}
+        self._accepted: dict[UserKey, tuple[object, float]] = {}
         self._lock = Lock()
 
     def session_accepted(self, session: str, required: Requirements) -> bool:
-        """Return whether this session is known to belong to a user who has accepted everything, or to no user."""
-        if not required.cacheable:
-            return False
-        user = self._users.get(session, self)
-        return user is None or self._accepted.get(user) == required.key
+        """Return whether this session is known to belong to a user who is known to have accepted everything."""
+        user, until = self._users.get(session, (None, 0.0))
+        return time.monotonic() < until and self.user_accepted(user, required)
 
     def user_accepted(self, user: UserKey, required: Requirements) -> bool:
         """Return whether this user is known to have accepted everything."""
-        return required.cacheable and self._accepted.get(user) == required.key
+        key, until = self._accepted.get(user, (None, 0.0))
+        return required.cacheable and key == required.key and time.monotonic() < until
 
     def add(self, session: str | None, user: UserKey, required: Requirements) -> None:
-        """Store that this user has accepted everything, and that the session with the key ``session`` is theirs.
-        ``user=None`` means that the session belongs to no user. ``session=None`` means that no session is stored.
+        """Store that the session with the key ``session`` is that of this user. ``session=None`` means that no session
+        is stored. Store also that the user has accepted everything, unless that is known already.
         """
         if not required.cacheable:
             return
         with self._lock:
-            if user is not None:
+            if not self.user_accepted(user, required):
                 _add(self._accepted, user, required.key)
             if session and len(session) <= MAX_SESSION_KEY:
                 _add(self._users, session, user)
@@ -149,9 +155,9 @@ class KnownAcceptances:
             self._accepted.clear()
 
 
-def _add(entries: dict[Key, Value], key: Key, value: Value) -> None:
+def _add(entries: dict[Key, tuple[Value, float]], key: Key, value: Value) -> None:
     entries.pop(key, None)
-    entries[key] = value
+    entries[key] = value, time.monotonic() + KNOWN_SECONDS
     if len(entries) > MAX_KNOWN:
         del entries[next(iter(entries))]
 
