@@ -1,4 +1,5 @@
-"""The admin of editions: the pages on which a draft is started, written, compared, previewed, published and cancelled.
+"""The admin of editions: the pages on which a draft is started, written, compared, previewed and published, and a
+scheduled edition is cancelled.
 
 ``change`` registers the admin class. The other pages are views with the attribute ``model_admin``: ``start``,
 ``draft``, ``compare``, ``preview`` and ``publish``; ``revisions`` restricts the pages of django-reversion. They use

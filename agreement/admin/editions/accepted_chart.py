@@ -1,4 +1,4 @@
-"""The chart of how many users accepted an edition over time. The page displays the numbers as a table too."""
+"""The chart of the acceptances of an edition over time. The page displays the numbers as a table too."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agreement.conf import active_language
 from agreement.models import Acceptance, Edition
 from agreement.text import dates
 
-#: The chart counts at most this many acceptances of an edition, the earliest ones.
+#: The chart counts this many acceptances of an edition, the earliest, and any others at the moment of the last of them.
 MAX_ACCEPTANCES = 100_000
 #: The largest number of bars. A bar stands for a day; for longer periods it stands for a week or a month.
 MAX_BARS = 62
@@ -25,8 +25,8 @@ WIDTH, HEIGHT = 620, 120
 
 
 class _Hour(Func):
-    """Truncates a moment to the hour by a function of SQLite. Django's ``TruncHour`` is slow there, because it calls
-    Python for each row.
+    """Truncates a moment to the hour by a function of SQLite. The value is a text in UTC, such as ``2026-03-01 18``.
+    Django's ``TruncHour`` is slow there, because it calls Python for each row.
     """
 
     template = "strftime('%%%%Y-%%%%m-%%%%d %%%%H', %(expressions)s)"
@@ -49,7 +49,9 @@ class ChartBar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceChart:
-    """The bars from the first acceptance to the last. ``complete`` states whether all acceptances are counted."""
+    """The bars from the first counted acceptance to the last, at most the latest ``MAX_BARS``. ``complete`` is true if
+    the edition has fewer than ``limit`` acceptances; then all of them are counted.
+    """
 
     title: str
     bars: list[ChartBar]
@@ -60,10 +62,11 @@ class AcceptanceChart:
 
 
 def acceptance_chart(edition: Edition) -> AcceptanceChart | None:
-    """Return the chart of the acceptances of an edition, by day in the time zone of the agreement; ``None`` if there
-    are none.
+    """Return the chart of the acceptances of an edition, by day, week or month in the time zone of the agreement;
+    ``None`` if there are none. An acceptance belongs to the day on which its hour in UTC begins.
 
-    2 queries, each of which reads at most ``MAX_ACCEPTANCES`` entries of an index.
+    If there are more than ``MAX_ACCEPTANCES``, only the earliest are counted: that many, and any others at the same
+    moment as the last of them. 2 queries, if the agreement of the edition is loaded.
     """
     rows = Acceptance.objects.filter(edition=edition.pk)
     last = rows.order_by("at").values_list("at", flat=True)[MAX_ACCEPTANCES - 1 : MAX_ACCEPTANCES].first()
@@ -80,9 +83,11 @@ def acceptance_chart(edition: Edition) -> AcceptanceChart | None:
 
 
 def _chart(days: Counter[date], zone: str, *, complete: bool) -> AcceptanceChart:
-    """Return the chart of these numbers of acceptances by day. ``zone`` is the name of the agreement's time zone."""
+    """Return the chart of these numbers of acceptances by day, of which there must be at least one. ``zone`` is the
+    name of the agreement's time zone.
+    """
     title, counts = _grouped(days)
-    # If there are more than MAX_BARS months, only the latest are displayed.
+    # If there are more than MAX_BARS weeks or months, only the latest are displayed.
     starts = sorted(counts)[-MAX_BARS:]
     highest, width = max(counts[day] for day in starts) or 1, WIDTH / max(len(starts), 10)
     bars = []
@@ -102,7 +107,10 @@ def _chart(days: Counter[date], zone: str, *, complete: bool) -> AcceptanceChart
 
 
 def _grouped(days: Counter[date]) -> tuple[str, Counter[date]]:
-    """Return the title of the chart, and the number of acceptances by the first day of each bar."""
+    """Return the title of the chart, and the number of acceptances by the first day of each bar: the day itself, the
+    Monday of the week, or the first of the month. A bar without acceptances has the number 0. ``days`` must not be
+    empty.
+    """
     first, last = min(days), max(days)
     title, start = gettext("Acceptances by day"), _day
     if (last - first).days >= MAX_BARS:

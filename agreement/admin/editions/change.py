@@ -1,7 +1,8 @@
 """The admin of editions: the list, the form of a draft, and the read-only page of a published edition.
 
-A draft is edited in both languages on one page. Nobody can change a published edition, not even a superuser. Each other
-page of an edition is a separate view, which :meth:`EditionAdmin.get_urls` lists.
+A draft is edited in both languages on one page. Nobody can edit or delete a published edition here, not even a
+superuser. The other pages that the app adds are separate views: :meth:`EditionAdmin.get_urls` lists them, except
+``StartView``, which takes the place of Django's page that adds a row.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ if TYPE_CHECKING:
 
 
 class SourceField(forms.CharField):
-    """A text field that normalises the text like an import: line breaks become LF, and spaces at the ends are
-    preserved.
+    """A text field that normalises the text like an import: line breaks become LF, and a byte order mark is removed.
+    Spaces at the ends are preserved.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -66,14 +67,18 @@ class SourceField(forms.CharField):
 
 
 class EditionChangeList(ChangeList):
-    """The list of editions, which does not read their texts. A page of many editions would read megabytes."""
+    """The list of editions, which does not read their bodies and summaries. A page of many editions would read
+    megabytes.
+    """
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Edition]:
         return super().get_queryset(*args, **kwargs).defer(*TEXT_COLUMNS)
 
 
 def _text_column(name: str, code: str) -> Callable[[Edition], SafeString]:
-    """Return a read-only column that displays a text in one language, marked with its ``lang``."""
+    """Return a read-only column that displays a text in one language, marked with its ``lang``; a dash for an empty
+    text.
+    """
 
     @admin.display(description=label(f"{name}_{code}"))
     def column(edition: Edition) -> SafeString:
@@ -85,8 +90,8 @@ def _text_column(name: str, code: str) -> Callable[[Edition], SafeString]:
 
 
 def _stated_column(name: str) -> Callable[[Edition], object]:
-    """Return a read-only column that displays one of the ``STATED_FIELDS`` in words: "none stated"
-    instead of a dash.
+    """Return a read-only column that displays one of the ``STATED_FIELDS`` in words: for an empty prevailing language
+    "none stated" instead of a dash.
     """
 
     @admin.display(description=label(name))
@@ -104,9 +109,9 @@ DISPLAYED_STATED = tuple(_stated_column(name) for name in STATED_FIELDS)
 
 
 def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = False) -> list[tuple[Any, Any]]:
-    """Return the sections of the page. In the form the text comes first, and there is no title, because the first line
-    of the text is the title. ``pairs`` contains the Kazakh and the Russian column of each text, and ``stated`` the
-    columns of the other fields.
+    """Return the sections of the page. ``pairs`` contains the Kazakh and the Russian column of each text, and
+    ``stated`` the columns of the other fields. ``editable`` means that it is the form of a draft. There the text comes
+    first, and there is no title, because the first line of the text is the title.
     """
     pair = {"classes": ["agreement-pair"]}
     texts = [
@@ -220,7 +225,9 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
 
     @contextmanager
     def create_revision(self, request: HttpRequest) -> Iterator[None]:
-        """Create a revision only for POST. Other requests write nothing, so they get no revision and no transaction."""
+        """Context manager: create a revision, in a transaction, only for POST. Other requests save nothing, so they get
+        no revision, and no transaction from here.
+        """
         if request.method != "POST":
             yield
         else:
@@ -228,8 +235,13 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
                 yield
 
     def _refuse_save(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
-        """Lock the agreement of the draft. Return a page that refuses the save if the user may not write the draft now;
-        otherwise ``None``. The page displays the texts that they wrote.
+        """Lock the agreement of the draft. Return the response that refuses the save; ``None`` if it is not refused
+        here.
+
+        The save is refused if the draft was published (status 409), or if the user may not change drafts (403, also for
+        a published edition). The response is a page that displays the posted texts that differ from the stored ones. If
+        the draft does not exist, the response is that of :func:`missing_draft`; ``None`` for a user who may not change
+        drafts, because Django then refuses the request.
         """
         edition = find_locked(self, request, object_id)
         if self.has_change_permission(request, edition):
@@ -307,7 +319,9 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         return moment(edition.cancelled_at, edition.agreement.time_zone)
 
     def view_on_site(self, edition: Edition) -> str | None:
-        """Return the path of the public page of a published edition, if the site has one."""
+        """Return the path of the public page of a published edition; ``None`` for a draft, or if the site has no such
+        page.
+        """
         return public_address(edition)
 
     def get_fieldsets(self, request: HttpRequest, obj: Edition | None = None) -> Any:
@@ -339,7 +353,9 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _edition_context(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
-        """Return the template context with what the user may do with the edition, and who may do the rest."""
+        """Return the template context with what the user may do with the edition now, and who may do what the state of
+        the edition allows and the user may not. ``correctable`` means that the edition is in force.
+        """
         state, may_publish, may_cancel = edition.state(), may(self, request, "publish"), may(self, request, "cancel")
         able = {
             "change_edition": self.has_change_permission(request, edition),
@@ -357,8 +373,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         }
 
     def _published_context(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
-        """Return the template context of a published edition: the chart of acceptances, the progress of its notices,
-        and the texts that this user had not saved when it was published.
+        """Return the template context of a published edition: the chart of acceptances, the progress of its notices if
+        the user may view notices, and the texts that this user had not saved when it was published.
         """
         context: dict[str, Any] = {"chart": acceptance_chart(edition)}
         if request.user.has_perm("agreement.view_notice"):

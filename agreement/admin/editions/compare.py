@@ -1,4 +1,6 @@
-"""Compares two wordings of an edition: their texts in both languages, and the other fields that an author writes."""
+"""Compares two editions, or two revisions of a draft: their texts in both languages, and the other fields that an
+author writes.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from agreement.text.redline.changes import redline
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """A field that differs between two wordings of an edition. ``code`` is the language of a text, ``""`` for other
-    fields.
+    fields. ``html`` displays the change, as :func:`changes_html` describes.
     """
 
     name: str
@@ -38,7 +40,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageRedline:
-    """The changes between two editions in one language: a sentence that counts them, and a redline."""
+    """The changes between the bodies of two editions in one language: a sentence that counts them, and a redline.
+    ``code`` is the language of the bodies. The sentence is in the language of the page.
+    """
 
     code: str
     summary: str
@@ -46,8 +50,8 @@ class LanguageRedline:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
-    """Return the fields that differ between two wordings. Each wording maps the names of the ``WRITTEN_FIELDS`` and the
-    ``STATED_FIELDS`` to their values, as :func:`fields.values` does.
+    """Return the fields that differ between two wordings, in the order of ``WRITTEN_FIELDS``, then of
+    ``STATED_FIELDS``. Each wording maps the names of these fields to their values, as :func:`fields.values` does.
     """
     found = []
     for name in (*WRITTEN_FIELDS, *STATED_FIELDS):
@@ -59,7 +63,9 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Differen
 
 
 def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[LanguageRedline]:
-    """Return the redline of two editions in each language. With ``whole`` it contains the unchanged clauses too."""
+    """Return the redline from the body of ``old`` to the body of ``new`` in each language. It contains the changed
+    clauses, and with ``whole`` the unchanged ones too. Either edition may be a draft.
+    """
     found = []
     for code in languages.LANGUAGES:
         documents = clauses.parse(old.text(code).body), clauses.parse(new.text(code).body)
@@ -70,7 +76,12 @@ def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[Languag
 
 
 def changes_html(name: str, old: Any, new: Any) -> SafeString:
-    """Return the HTML of the changes in one field: deleted words in ``<del>``, inserted words in ``<ins>``."""
+    """Return the HTML of the changes in one field. ``name`` is the name of its column.
+
+    For a body, it is the redline of the changed clauses; ``""`` if there are none. For another text, it is the whole
+    text. In both, deleted words are in ``<del>``, and inserted words in ``<ins>``. For one of the ``STATED_FIELDS``, it
+    is the old value in ``<del>`` and the new value in ``<ins>``, both in words.
+    """
     if name.startswith("body_"):
         return redline_html(redline(clauses.parse(old or ""), clauses.parse(new or "")), name.removeprefix("body_"))
     if name in STATED_FIELDS:
@@ -86,11 +97,12 @@ def _safe(escaped: str) -> SafeString:
 
 
 class ChangesView(EditionView):
-    """``…/<id>/changes/``: the changes of an edition.
+    """``…/<id>/changes/``: the changes of an edition or draft since another edition or draft of its agreement.
 
-    ``?from=`` is the key of the edition with which it is compared. By default a draft is compared with the edition in
-    force, and a published edition with the preceding one. With ``?whole`` the unchanged clauses are displayed too.
-    Raises ``Http404`` for a key that is not that of another edition of the agreement.
+    ``?from=`` is the primary key of that other one. By default a draft is compared with the edition in force, and a
+    published edition with the published edition before it, even if that was cancelled. If there is no such edition, no
+    changes are displayed. With ``?whole`` the unchanged clauses are displayed too. Raises ``Http404`` for a key that is
+    not that of another edition or draft of the agreement.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -122,7 +134,8 @@ class ChangesView(EditionView):
 
 class CompareRevisionsView(EditionView):
     """``…/<id>/compare/``: the differences between two revisions of a draft, whose keys are ``?old=`` and ``?new=``.
-    Without ``new`` the older one is compared with the stored draft.
+    Without ``new`` the older one is compared with the stored draft. Raises ``Http404`` if ``old`` is missing, or if a
+    key is not that of a readable revision of the draft.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -146,8 +159,8 @@ class CompareRevisionsView(EditionView):
 
 
 def _viewable(view: EditionView, object_id: str) -> Edition:
-    """Return the edition with that key. Raises ``PermissionDenied`` if the user may not view editions, and ``Http404``
-    if there is no such edition.
+    """Return the edition or draft with that key. Raises ``PermissionDenied`` if the user may not view editions.
+    Otherwise raises ``Http404`` if there is no such edition.
     """
     edition = view.find(object_id)
     if not view.model_admin.has_view_or_change_permission(view.request, edition):
@@ -158,8 +171,9 @@ def _viewable(view: EditionView, object_id: str) -> Edition:
 
 
 def _revision(edition: Edition, key: str) -> tuple[Version, dict[str, Any]]:
-    """Return the revision of the edition with that key, and its values by the name of the field. Raises ``Http404`` if
-    there is none, or if django-reversion can't read it.
+    """Return the revision with that key, if it is one of the edition, and its values by the name of the field: the
+    ``WRITTEN_FIELDS``, with ``""`` for an empty text, and the ``STATED_FIELDS``. Raises ``Http404`` if there is none,
+    or if django-reversion can't read it.
     """
     if not (key.isascii() and key.isdecimal() and len(key) < 19):
         raise Http404

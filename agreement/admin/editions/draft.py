@@ -1,7 +1,8 @@
 """The form and the pages for writing a draft. They prevent texts from being lost, and from being overwritten unseen.
 
-The form has a token: the fingerprint of the draft with which it was opened. If somebody else has changed the draft when
-the form is saved, the save is refused, and the differences are displayed. The form then has a new token.
+The form has a token: the fingerprint of the draft with which it was opened. If the stored draft has changed when the
+form is saved, and differs from what is posted, the save is refused, and the differences are displayed. The form then
+has a new token.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ REVISIONS_SEARCHED = 20
 
 
 class EditionForm(AdminForm):
-    """The form of a draft in both languages. The title is the first line of the text, so it has no field."""
+    """The form of a draft in both languages. The title is the first line of the text, so it has no field: the form sets
+    it, cut to 255 characters. ``token`` is the fingerprint of the draft with which the form was opened.
+    """
 
     token = forms.CharField(required=False, label="", widget=forms.HiddenInput)
 
@@ -74,10 +77,12 @@ class EditionForm(AdminForm):
         return cleaned
 
     def _require_no_conflict(self, cleaned: dict[str, Any], stored: dict[str, Any]) -> None:
-        """Raise ``ValidationError`` unless the posted draft equals the stored one, whose values are ``stored``.
+        """Raise ``ValidationError`` (``conflict``) unless the posted draft equals the stored one, whose values are
+        ``stored``.
 
-        The refused form contains the author's values. In fields that the author did not change, it contains the stored
-        values.
+        The refused form gets the fingerprint of the stored draft as its token, and contains the author's values. If the
+        wording with which the author began is found, the fields that they did not change contain the stored values
+        instead. ``conflicts`` then lists the fields in which the form differs from the stored draft.
         """
         posted = {name: cleaned.get(name, stored[name]) for name in stored}
         posted = {name: value or "" if name in WRITTEN_FIELDS else value for name, value in posted.items()}
@@ -102,7 +107,8 @@ class EditionForm(AdminForm):
 
 def _base_values(edition: Edition, token: str) -> dict[str, Any] | None:
     """Return the values of the revision whose fingerprint is ``token``. This is the draft with which the author began.
-    Return ``None`` if it is not among the latest ``REVISIONS_SEARCHED`` revisions.
+    Return ``None`` if it is not among the latest ``REVISIONS_SEARCHED`` revisions of that edition. Revisions that
+    django-reversion can't read are ignored.
     """
     names = (*TEXT_FIELDS_BY_LANGUAGE, *STATED_FIELDS)
     for version in Version.objects.get_for_object_reference(Edition, edition.pk)[:REVISIONS_SEARCHED]:
@@ -117,11 +123,11 @@ def _base_values(edition: Edition, token: str) -> dict[str, Any] | None:
 
 
 class DraftView(EditionView):
-    """The base class of the URLs to which the script of the writing page posts."""
+    """The base class of the views to which the writing page posts while the draft is written."""
 
     def find_writable(self, object_id: str) -> Edition:
-        """Return the draft with that key, not locked. Raises ``PermissionDenied`` if the user may not write it, or if
-        it does not exist. 1 query.
+        """Return the draft with that key, not locked. Raises ``PermissionDenied`` if the user may not write it, if it
+        is published, or if it does not exist.
         """
         edition = self.find(object_id)
         if edition is None or not self.model_admin.has_change_permission(self.request, edition):
@@ -130,10 +136,11 @@ class DraftView(EditionView):
 
 
 class CheckView(DraftView):
-    """``…/<id>/check/``: returns as JSON how readers will see the posted texts, the findings of the lint, and the
-    changes.
+    """``…/<id>/check/``: on POST, returns as JSON how readers will see the posted texts, the findings of the lint, and,
+    if ``changes`` is posted, the changes since the edition in force.
 
-    It writes nothing. The status is 413 for a text that is longer than ``LIVE_BYTES``.
+    It writes nothing. The status is 413 for a text that is longer than ``LIVE_BYTES``. Raises ``PermissionDenied`` if
+    the user may not write the draft.
     """
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -160,8 +167,8 @@ class CheckView(DraftView):
 
 
 def _preview(body: str) -> dict[str, object]:
-    """Return the HTML of a text, its title, and the number, the label and the line of each numbered section, clause and
-    sub-clause.
+    """Return the HTML of a text, its title, and the number, the label and the line of each numbered unit: sections,
+    clauses, sub-clauses, items and appendices.
     """
     document = clauses.parse(body)
     units = [{"number": unit.number, "label": unit.label, "line": unit.line} for unit in document.units if unit.number]
@@ -169,8 +176,12 @@ def _preview(body: str) -> dict[str, object]:
 
 
 class AutosaveView(DraftView):
-    """``…/<id>/autosave/``: stores the unsaved text of this author in that draft, in place of the text that was stored
-    before. If ``discard`` is posted, the stored text is deleted instead.
+    """``…/<id>/autosave/``: on POST, stores the unsaved text of this author in that draft, in place of the text that
+    was stored before. The draft itself is not changed. If ``discard`` is posted, the stored text is deleted instead.
+
+    After the text is stored, the response is JSON with a sentence. The status is 413, and nothing is stored, if a text
+    is longer than ``source.MAX_BYTES`` or contains NUL. Raises ``PermissionDenied`` if the user may not write the
+    draft; they may always discard.
     """
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -191,16 +202,18 @@ class AutosaveView(DraftView):
         )
 
     def _discard(self, object_id: str, *, from_page: bool) -> HttpResponse:
-        """Delete the unsaved text of this author, even if the draft has been published. With ``from_page`` a form of
-        the page was sent, and the response is a redirect to the page; otherwise the script sent it, and the response is
-        empty JSON.
+        """Delete the unsaved text of this author, even if the draft has been published. No permission is needed. With
+        ``from_page`` a form of the page was sent, and the response is a redirect to the page; otherwise the script sent
+        it, and the response is empty JSON.
         """
         Autosave.objects.filter(author=self.request.user.pk, edition=self.find(object_id)).delete()
         return HttpResponseRedirect("../change/") if from_page else JsonResponse({})
 
 
 def unsaved(request: HttpRequest, edition: Edition) -> Autosave | None:
-    """Return the unsaved text of this user in that draft, if it differs from the draft; otherwise ``None``. 1 query."""
+    """Return the unsaved text of this user in that draft, if it differs from the draft; otherwise, and if there is
+    none, ``None``. 1 query.
+    """
     autosave: Autosave | None = Autosave.objects.slot(author=request.user.pk, edition=edition)
     written = values(edition)
     differs = autosave and any(str(written[name]) != text for name, text in autosave.fields.items())
@@ -208,7 +221,10 @@ def unsaved(request: HttpRequest, edition: Edition) -> Autosave | None:
 
 
 def writing_context(request: HttpRequest, edition: Edition) -> dict[str, Any]:
-    """Return the additional template context of the writing page. 1 query."""
+    """Return the additional template context of the writing page. On GET it contains the unsaved text of this user, if
+    there is one that differs from the draft, so that the page offers it. With ``?autosave`` it does not, because the
+    form is then filled in with that text. 1 query, if the agreement of the draft is loaded.
+    """
     context: dict[str, Any] = {"writing": True, "has_file_field": True}
     autosave = unsaved(request, edition)
     if autosave and "autosave" not in request.GET and request.method == "GET":
@@ -218,9 +234,9 @@ def writing_context(request: HttpRequest, edition: Edition) -> dict[str, Any]:
 
 
 def log_written(request: HttpRequest, edition: Edition, *, previous: str | None) -> None:
-    """After a save, delete the unsaved text of this user, and log that they wrote the draft. ``previous`` is the
-    fingerprint of the draft before the save: if the draft did not change, nothing is logged. With ``None`` the save is
-    always logged.
+    """After a save, delete the unsaved text of this user, and add an audit entry that they wrote the draft.
+    ``previous`` is the fingerprint of the draft before the save: if the draft did not change, no entry is added. With
+    ``None`` the entry is always added.
     """
     Autosave.objects.filter(author=request.user.pk, edition=edition).delete()
     current = fingerprint(edition)
@@ -230,8 +246,9 @@ def log_written(request: HttpRequest, edition: Edition, *, previous: str | None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A message of the lint in the language of the page. ``place`` is a phrase with the language and the clause.
-    ``key`` identifies the message when a form is sent; it stays the same as long as the message applies.
+    """A message of the lint in the language of the page. ``place`` is a phrase with the language and the clause; ``""``
+    if the message names neither. ``key`` identifies the message when a form is sent. It depends on the id, the
+    language, the line and the sentence of the message, but not on the language of the page.
     """
 
     id: str
@@ -246,9 +263,10 @@ class Finding:
 
 
 def lint_findings(bodies: Mapping[str, str], summaries: Mapping[str, str], binding: Edition | None) -> list[Finding]:
-    """Return the messages of the lint about these texts, errors first. The texts and the summaries are given by
-    language. The texts are compared with ``binding``, the edition in force; with ``None`` they are compared with
-    nothing.
+    """Return the messages of the lint about these texts, errors first, then by language and line. The bodies and the
+    summaries are given by language. The titles are the first lines of the bodies. The texts are compared with
+    ``binding``, the edition in force; with ``None`` they are compared with nothing. The settings ``LINT_RULES`` and
+    ``LINT_SILENCED`` apply.
     """
     previous = {code: binding.text(code).body for code in bodies} if binding else None
     languages = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}
@@ -270,7 +288,7 @@ def lint_findings(bodies: Mapping[str, str], summaries: Mapping[str, str], bindi
 
 
 def findings_summary(findings: Iterable[Finding]) -> str:
-    """Return a phrase such as "2 errors, 1 warning", or that there are no findings."""
+    """Return a phrase such as "2 errors, 1 warning", or that there are no findings, in the language of the page."""
     severities = [finding.severity for finding in findings]
     errors = severities.count("error")
     warnings = len(severities) - errors

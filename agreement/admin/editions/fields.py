@@ -18,7 +18,7 @@ from agreement.text import languages
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-#: The fields of an edition that are not texts.
+#: The fields that an author writes and that are not texts.
 STATED_FIELDS = ("prevailing_language", "notice_days", "retention_years", "material")
 #: The columns of the texts in both languages.
 TEXT_FIELDS_BY_LANGUAGE = tuple(f"{name}_{code}" for name in TEXT_FIELDS for code in languages.LANGUAGES)
@@ -32,7 +32,9 @@ _IN_LANGUAGE = {"kk": _("{field} in Kazakh"), "ru": _("{field} in Russian")}
 
 
 def label(name: str) -> StrOrPromise:
-    """Return the label of a column, such as "text in Kazakh". That of modeltranslation would be "text [kk]"."""
+    """Return the label of a column, such as "text in Kazakh". That of modeltranslation would be "text [kk]". A column
+    without a language, such as ``notice_days``, has its ordinary label.
+    """
     base, _separator, code = name.rpartition("_")
     if base not in TEXT_FIELDS:
         return label_for_field(name, Edition, return_attr=False)
@@ -40,13 +42,18 @@ def label(name: str) -> StrOrPromise:
 
 
 def values(edition: Edition) -> dict[str, Any]:
-    """Return the values of the fields that an author can change, by the name of the field."""
+    """Return the values of the fields that an author can change, by the name of the field: the ``WRITTEN_FIELDS``, with
+    ``""`` for an empty text, and the ``STATED_FIELDS``. The titles are left out, because the texts contain them.
+    """
     texts = {name: getattr(edition, name) or "" for name in WRITTEN_FIELDS}
     return texts | {name: getattr(edition, name) for name in STATED_FIELDS}
 
 
 def stated_in_words(name: str, value: object) -> object:
-    """Return the value of one of the ``STATED_FIELDS`` as a translated word. A number is returned unchanged."""
+    """Return a value as a page displays it. A boolean becomes the translated "yes" or "no". The prevailing language
+    (``name`` is ``prevailing_language``) becomes its translated name, or "none stated". Any other value, such as a
+    number, is returned unchanged.
+    """
     if isinstance(value, bool):
         return yes_or_no(value)
     if name == "prevailing_language":
@@ -55,6 +62,8 @@ def stated_in_words(name: str, value: object) -> object:
 
 
 def fingerprint(edition: Edition) -> str:
-    """Return a digest of everything that an author can change. Drafts with the same digest have the same contents."""
+    """Return a digest of everything that an author can change: all texts with their titles, and the ``STATED_FIELDS``.
+    Drafts with the same digest have the same contents. They may belong to different agreements.
+    """
     texts = [getattr(edition, name) or "" for name in TEXT_FIELDS_BY_LANGUAGE]
     return manifest.sha256(json.dumps([*texts, *(getattr(edition, name) for name in STATED_FIELDS)]))

@@ -21,12 +21,12 @@ class ChannelForecast:
 
     channel: str
     languages: list[tuple[str, int]]
-    """Pairs of a language and the number of users who get the notice in it. Empty if the number of recipients is taken
-    from the last notice.
+    """Pairs of a language and the number of users who get the notice in it, which may be 0. Empty if the number of
+    recipients is taken from the last notice.
     """
     recipients: int
     unreachable: int
-    """The number of users without an address for this channel."""
+    """The number of users without an address to which this channel can send. They are not among the recipients."""
     ends: str
     before_effect: int
     """How many users will be notified before the edition takes effect."""
@@ -46,11 +46,11 @@ class SendingForecast:
     effective: str
     """When the edition takes effect; ``""`` if it does so at the moment of publication."""
     notice_days: int
-    """The days of notice that the edition in force promises; 0 if it promises none, or if the draft takes effect at the
-    moment of publication.
+    """The days of notice that the edition in force promises. 0 if it promises none, if no edition is in force, or if
+    the draft takes effect at the moment of publication.
     """
     replaced: int
-    """The number of waiting messages about earlier editions, which this notice overtakes."""
+    """The number of deliveries that wait for notices and reminders of earlier editions, which this notice overtakes."""
 
 
 def sending_forecast(edition: Edition, effective_from: datetime | None, binding: Edition | None) -> SendingForecast:
@@ -59,9 +59,10 @@ def sending_forecast(edition: Edition, effective_from: datetime | None, binding:
     ``effective_from`` is the chosen or proposed moment; ``None`` means the moment of publication. ``binding`` is the
     edition in force, which may promise days of notice; ``None`` means that no edition is in force.
 
-    1 query for all channels together. In addition, for each channel, at most 8 queries, and 1 for each notice with
-    deliveries that wait in that channel. The cost does not grow with the number of users beyond ``COUNTED_UP_TO``,
-    except on a site that has not sent a notice completely yet: there all users are counted.
+    1 query for all channels together, if the agreement of the draft is loaded. In addition, for each channel, at most 8
+    queries, and at most 1 for each notice with deliveries that wait in that channel. The cost does not grow with the
+    number of users beyond ``COUNTED_UP_TO``, except for a channel that has not sent the notice of a new edition
+    completely yet (cancelled editions do not count): there all users are counted.
     """
     now, zone = timezone.now(), edition.agreement.time_zone
     languages = dict(NOTICE_LANGUAGES)

@@ -31,30 +31,36 @@ class UnsavedText(NamedTuple):
 
 
 class EditionView(AdminView):
-    """The base class of the pages about one edition. ``object_id`` in the URL is its key, quoted by the admin."""
+    """The base class of the app's own views of editions and drafts. If the URL contains ``object_id``, it is the
+    primary key of the edition, quoted by the admin.
+    """
 
     model_admin: admin.ModelAdmin[Edition]
 
     def find(self, object_id: str) -> Edition | None:
-        """Return the edition with that key, or ``None``. It is not locked. 1 query."""
+        """Return the edition or draft whose primary key, quoted by the admin, is ``object_id``; ``None`` if there is
+        none, or if it is not a valid key. Nothing is locked, and no permission is checked. At most 1 query.
+        """
         return self.model_admin.get_object(self.request, unquote(object_id))
 
     def render(self, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
         return super().render(f"edition/{template}", status=status, **context)
 
     def refuse(self, edition: Edition | None, sentence: str, hint: str, **context: Any) -> HttpResponse:
-        """Return a page that states what was not done (``sentence``), and what the user can do instead (``hint``). Its
-        status is 409, unless the context contains another ``status``.
+        """Return a page that states what was not done (``sentence``), and what the user can do instead (``hint``). The
+        page links to ``edition``, unless it is ``None``. Its status is 409, unless the context contains another
+        ``status``.
         """
         return refuse(self.model_admin, self.request, edition, sentence, hint, **context)
 
 
 def find_locked(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, object_id: str) -> Edition | None:
-    """Return the edition with that key, or ``None``, and lock its agreement until the transaction of the caller ends.
-    Until then no other user can publish or cancel an edition of the agreement.
+    """Return the edition or draft whose primary key, quoted by the admin, is ``object_id``, and lock its agreement
+    until the transaction of the caller ends. Return ``None`` if there is no such edition.
 
-    Therefore what the page has read is still true when it writes. 3 queries. Without a transaction the lock ends at
-    once.
+    The edition is read again after the lock. Until the lock ends, no other transaction can publish or cancel an edition
+    of the agreement, and nobody else can save or delete one of its existing drafts in the admin. At most 3 queries.
+    Without a transaction the lock ends at once.
     """
     edition = model_admin.get_object(request, unquote(object_id))
     if edition is None:
@@ -64,8 +70,8 @@ def find_locked(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, ob
 
 
 def may(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, action: str) -> bool:
-    """Return whether the user may perform the ``action`` (``publish`` or ``cancel``) on editions, and may view
-    editions.
+    """Return whether the user has the permission for the ``action`` (``publish`` or ``cancel``) on editions, and may
+    view editions. The state of an edition is not checked.
     """
     return request.user.has_perm(f"agreement.{action}_edition") and model_admin.has_view_permission(request)
 
@@ -82,14 +88,17 @@ def refuse(
 ) -> HttpResponse:
     """Return a page that states what was not done (``sentence``), and what the user can do instead (``hint``).
 
-    If the context has ``unsaved_texts``, the page displays these texts, so that they are not lost.
+    The page links to ``edition``, unless it is ``None``. If the context has ``unsaved_texts``, the page displays these
+    texts, so that they are not lost.
     """
     context |= {"title": sentence, "hint": hint, "original": edition}
     return render_page(model_admin, request, "edition/refusal", status=status, **context)
 
 
 def posted_texts(request: HttpRequest, edition: Edition | None = None) -> list[UnsavedText]:
-    """Return the posted texts that are not empty and differ from those of the edition."""
+    """Return the posted texts that are not empty and differ from those of the edition; with ``None``, all posted texts
+    that are not empty. Before the comparison, line breaks become LF and a byte order mark is removed.
+    """
     return [
         UnsavedText(code, label(f"{name}_{code}"), text)
         for name in TEXT_FIELDS
@@ -100,8 +109,8 @@ def posted_texts(request: HttpRequest, edition: Edition | None = None) -> list[U
 
 
 def missing_draft(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, object_id: str) -> HttpResponse:
-    """Return the response for a draft that does not exist. If texts were posted, it is a page that displays them;
-    otherwise a redirect.
+    """Return the response for a draft that does not exist. If texts that are not empty were posted, it is a page with
+    the status 409 that displays them. Otherwise it is a redirect to the start page of the admin, with a warning.
     """
     if texts := posted_texts(request):
         sentence = gettext("This draft was deleted: nothing was saved.")

@@ -38,7 +38,10 @@ POLICY = (
 
 def as_published(edition: Edition, effective_from: datetime | None = None) -> Edition:
     """Return the draft as it would be if it were published now and took effect at ``effective_from``; ``None``, or a
-    moment in the past, means now. The object must not be saved. 2 queries.
+    moment in the past, means now.
+
+    The draft is read again, and whether it can be published is not checked. The returned object must not be saved. 2
+    queries.
     """
     now = timezone.now()
     published: Edition = Edition.objects.select_related("agreement").get(pk=edition.pk)
@@ -52,10 +55,14 @@ def as_published(edition: Edition, effective_from: datetime | None = None) -> Ed
 
 
 def notice_content(edition: Edition, code: str) -> NoticeContent:
-    """Return the content of the notice about that edition, in ``kk`` or ``ru``. It compares the edition with the last
-    earlier one that users know.
+    """Return the content of the notice that announces that edition, in ``kk`` or ``ru``. The edition is published, or
+    is a result of :func:`as_published`. No notice is saved.
 
-    Raises ``ImproperlyConfigured`` if the site's address is not configured.
+    The notice compares the edition with the last earlier one that users know. They know the editions that were
+    announced or imported, and not cancelled; if there are none, the first earlier edition that was not cancelled.
+
+    Raises ``ImproperlyConfigured`` if the site's address is not configured, or if the site does not include the app's
+    URLs. Raises ``ValueError`` for a draft.
     """
     notice = Notice(edition=edition, kind=NoticeKind.PUBLISHED, created_at=timezone.now())
     return letter(notice, code, since=notice.base_number())
@@ -69,8 +76,9 @@ def promised_from(binding: Edition | None, now: datetime) -> datetime | None:
 
 
 def _instant(text: str) -> datetime | None:
-    """Parse the moment at which a draft is to take effect; ``None`` for ``""``. Raises ``ValueError`` for a text that
-    is not a moment, for a moment without an offset, and for a moment further in the future than ``MAX_AHEAD``.
+    """Parse the moment (ISO 8601) at which a draft is to take effect; ``None`` for ``""``. A moment in the past is
+    accepted. Raises ``ValueError`` for a text that is not a moment, for a moment without an offset, and for a moment
+    further in the future than ``MAX_AHEAD``.
     """
     if not text:
         return None
@@ -82,8 +90,13 @@ def _instant(text: str) -> datetime | None:
 
 @method_decorator(xframe_options_sameorigin, name="dispatch")
 class PreviewView(EditionView):
-    """``…/<id>/preview/mail/kk/`` and ``…/preview/page/ru/``: the preview of the mail or the page in one language.
-    ``?at=`` is the instant at which the edition takes effect; the default is now.
+    """``…/<id>/preview/mail/kk/`` and ``…/preview/page/ru/``: the preview of the mail or the page of a draft in one
+    language. ``?at=`` is the instant at which the edition takes effect. Without it, and for an instant in the past, the
+    edition takes effect now.
+
+    Raises ``PermissionDenied`` if the user may not view editions. Raises ``Http404`` if there is no such draft, or for
+    a published edition, another kind or language, or an invalid instant. If the site lacks a setting or a URL that the
+    preview needs, the response is the error as plain text, with the status 409.
     """
 
     def get(self, request: HttpRequest, object_id: str, kind: str, code: str) -> HttpResponse:
@@ -104,8 +117,9 @@ class PreviewView(EditionView):
         return HttpResponse(html, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
 
     def _page(self, edition: Edition, binding: Edition | None, code: str) -> str:
-        """Return the HTML of the permanent page of the edition. The changes since ``binding``, the edition in force,
-        are marked; with ``None`` nothing is marked.
+        """Return the HTML of the permanent page of the edition, in the language ``code``. ``edition`` is a result of
+        :func:`as_published`. The changes since ``binding``, the edition in force, are marked; with ``None`` nothing is
+        marked.
         """
         with translation.override(code):
             at = edition.published_at or timezone.now()
@@ -131,10 +145,11 @@ class PreviewView(EditionView):
 
 
 def send_test_mail(user: AbstractBaseUser, edition: Edition, effective_from: datetime | None) -> tuple[int, str]:
-    """Mail the notice of a draft to this user, in Kazakh and in Russian. ``effective_from`` is when the draft is to
-    take effect; the default is now.
+    """Mail the notice of a draft to this user: one mail in Kazakh, and one in Russian. ``effective_from`` is when the
+    draft is to take effect; ``None``, or a moment in the past, means now. Nothing is recorded in the ledger.
 
-    Return the level and the text of a message about the outcome.
+    Return the level and the text of a message about the outcome. It is an error if the user has no usable address, or
+    if one of the mails can't be sent; then the first mail may have been sent.
     """
     users = get_user_model()._default_manager.filter(pk=str(user.pk))
     address = users.annotate(agreement_address=conf.user_email()).values_list("agreement_address", flat=True).get()

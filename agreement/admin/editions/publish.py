@@ -1,7 +1,9 @@
 """The pages that publish a draft and cancel a scheduled edition. Each asks first, then calls one method of the edition.
+A third view sends a test mail, and changes no edition.
 
-On POST the agreement is locked before the edition is read. Therefore what the page has read is still true when the
-method is called. If the draft or the last edition changed after the page was opened, the POST is refused.
+When a form that publishes or cancels is posted, the agreement is locked before the edition is read. Therefore what the
+page has read is still true when the method is called. If the draft or the last edition that was not cancelled has
+changed since the publication page was opened, nothing is published.
 """
 
 from __future__ import annotations
@@ -59,8 +61,16 @@ def local(day: date, clock: time, zone: str) -> datetime:
 
 
 class PublishForm(forms.Form):
-    """The form that asks when a draft is to take effect. Two hidden fields identify what the page displayed: ``draft``
-    is the fingerprint of the draft, and ``after`` is the digest of the last edition (``""``: there is none).
+    """The form that asks when a draft is to take effect. After validation, ``effective_from`` is the chosen moment;
+    ``None`` if the answer is "now", or if there is no valid moment.
+
+    Every warning must be ticked. A reason is required if the draft takes effect earlier than the edition in force
+    promises. The slug of the agreement must be typed as the confirmation if the draft has warnings, or takes effect now
+    or within the notice delay.
+
+    Two hidden fields identify what the page displayed: ``draft`` is the fingerprint of the draft, and ``after`` is the
+    digest of the last edition that was not cancelled (``""``: there is none). The form does not compare them with the
+    database; the view does.
     """
 
     NOW = ("now", _("at the moment of publication"))
@@ -106,8 +116,9 @@ class PublishForm(forms.Form):
         warnings: list[Finding],
         **kwargs: Any,
     ) -> None:
-        """``binding`` is the edition in force; ``None`` if there is none. ``scheduled`` means that another edition is
-        scheduled, so this one can't take effect at once. ``warnings`` are the findings that the publisher must tick.
+        """``edition`` is the draft. ``binding`` is the edition in force; ``None`` if there is none. ``scheduled`` means
+        that another edition is scheduled, so this one can't take effect at once. ``warnings`` are the findings that the
+        publisher must tick.
         """
         super().__init__(*args, **kwargs)
         if scheduled:
@@ -154,8 +165,9 @@ class PublishForm(forms.Form):
                 self.add_error("time", error)
 
     def _require_reason(self, *, at_once: bool) -> None:
-        """Require a reason if the edition takes effect earlier than the edition in force promises. The reason is
-        logged. With ``at_once`` it takes effect now, otherwise at the moment that the form contains.
+        """Add an error if there is no reason, although the edition takes effect earlier than the edition in force
+        promises. With ``at_once`` it takes effect now, otherwise at the moment that the form contains. If the form
+        contains no valid moment, no error is added.
         """
         promised = promised_from(self.binding, timezone.now())
         moment = timezone.now() if at_once else self.effective_from
@@ -175,8 +187,8 @@ class PublishForm(forms.Form):
 
 
 class CancelForm(forms.Form):
-    """The form that asks why an edition is cancelled, with a box to confirm it. ``digest`` is the digest of the edition
-    that the page displayed.
+    """The form that asks why an edition is cancelled, with a box to confirm it. Both are required. ``digest`` is the
+    digest of the edition that the page displayed; the view compares it.
     """
 
     reason = forms.CharField(
@@ -189,8 +201,12 @@ class CancelForm(forms.Form):
 class PublishQuestion:
     """The facts that the publication page displays, and its form.
 
-    Creating an object takes 2 queries. ``context()`` takes those of the forecast, those of composing the notice in each
-    language, and 1 if the setting ``FOUR_EYES`` is on.
+    ``last`` is the last published edition that was not cancelled, ``binding`` the edition in force, and ``scheduled``
+    is ``last`` if it is not in force yet; each is ``None`` if there is none. ``findings`` are those of the lint, and
+    ``warnings`` those of them that are not errors. ``promised`` is the end of the promised notice period, counted from
+    now; ``None`` if none is promised.
+
+    Creating an object takes 2 queries, if the agreement of the draft is loaded.
     """
 
     def __init__(self, edition: Edition) -> None:
@@ -207,8 +223,9 @@ class PublishQuestion:
 
     @property
     def proposed(self) -> datetime | None:
-        """The proposed moment: the first midnight, in the time zone of the agreement, that gives the promised notice
-        and comes after a scheduled edition takes effect. ``None`` means now.
+        """The proposed moment: the first midnight, in the time zone of the agreement, that comes after the promised
+        notice period and after a scheduled edition takes effect. ``None``, which means now, if no notice is promised
+        and no edition is scheduled.
         """
         follows = self.scheduled.effective_from if self.scheduled else None
         earliest = max((at for at in (self.promised, follows) if at), default=None)
@@ -217,11 +234,13 @@ class PublishQuestion:
         return datetime.combine(local_day(earliest, self.zone) + timedelta(days=1), time(), ZoneInfo(self.zone))
 
     def form(self, answer: QueryDict | None = None) -> PublishForm:
-        """Return the form, bound to the posted answer if there is one."""
+        """Return the form, bound to the posted answer if there is one. An unbound form contains the proposed moment."""
         return self._form(answer, initial=self._initial())
 
     def form_again(self, answer: QueryDict) -> PublishForm:
-        """Return an unbound form with the posted values, so that it displays no errors."""
+        """Return an unbound form with the posted values, so that it displays no errors. The two hidden fields get the
+        present values instead.
+        """
         names = ("when", "date", "time", "reason", "confirmation")
         initial = self._initial() | {name: answer.get(name, "") for name in names}
         return self._form(initial=initial | {"warnings": answer.getlist("warnings")})
@@ -243,7 +262,9 @@ class PublishQuestion:
         return {**opened, "when": "now"}
 
     def chosen(self, form: PublishForm) -> datetime | None:
-        """Return the moment that the user chose. ``None`` means now, or that the form contains no valid moment."""
+        """Return the moment that the user chose, even if other fields of the form are invalid. ``None`` means now, or
+        that the form contains no valid moment. A moment before ``MIN_EFFECTIVE_FROM`` is replaced by that.
+        """
         form.is_valid()
         # Days of notice are subtracted from it, and the result must be a valid date.
         return form.effective_from and max(form.effective_from, MIN_EFFECTIVE_FROM)
@@ -274,7 +295,7 @@ class PublishQuestion:
 
     def _problem(self, user: AbstractBaseUser) -> EditionError | None:
         """Return why this user can't publish this draft: its texts are refused, or ``FOUR_EYES`` requires another
-        person. ``None`` if they can.
+        person. If both are true, it is about the texts. ``None`` if neither is; other reasons are not checked.
         """
         try:
             self.edition.check_texts()
@@ -285,7 +306,9 @@ class PublishQuestion:
         return None
 
     def _text_facts(self, code: str) -> tuple[str, object, int, int, int]:
-        """Return the language, the text, and its numbers of characters, sections and clauses."""
+        """Return the language, the texts of the draft in it, the number of characters of the body, its number of
+        sections, and its number of other numbered units: clauses, sub-clauses, items and appendices.
+        """
         text = self.edition.text(code)
         units = clauses.parse(text.body).clauses
         sections = sum(unit.kind == "section" for unit in units)
@@ -300,8 +323,9 @@ class PublishQuestion:
         return stated_in_words(name, value) if old == value else changes_html(name, old, value)
 
     def _mail(self, code: str, effective_from: datetime | None) -> tuple[str, str]:
-        """Return the subject and the text of the notice in ``kk`` or ``ru``, if the edition takes effect at
-        ``effective_from`` (``None``: now). If the notice can't be composed, return ``""`` and the error.
+        """Return the subject and the plain text of the notice in ``kk`` or ``ru``, if the edition takes effect at
+        ``effective_from``; ``None``, or a moment in the past, means now. If the notice can't be composed, return ``""``
+        and the message of the error.
         """
         try:
             content = notice_content(as_published(self.edition, effective_from), code)
@@ -311,7 +335,10 @@ class PublishQuestion:
 
 
 class DecisionView(EditionView, ABC):
-    """The base class of a page that asks on GET, and performs the ``action`` on POST."""
+    """The base class of a page that asks on GET, and performs the ``action`` (``publish`` or ``cancel``) on POST. If
+    the user may not perform it, the response is a page with the status 403. If there is no such edition, the response
+    is a redirect to the start page of the admin.
+    """
 
     action: str
 
@@ -330,11 +357,16 @@ class DecisionView(EditionView, ABC):
 
     @abstractmethod
     def ask(self, edition: Edition) -> HttpResponse:
-        """Return the page with the question."""
+        """Return the page with the question, or a page that refuses if the state of the edition does not allow the
+        action. Nothing is locked.
+        """
 
     @abstractmethod
     def carry_out(self, edition: Edition) -> HttpResponse:
-        """Perform the action on the edition, whose agreement is locked, and return the response."""
+        """Perform the action on the edition, whose agreement is locked, and return the response. If the answer is not
+        valid, or the action is refused, nothing is changed, and the response is the question again or a page that
+        refuses.
+        """
 
     def _deny(self) -> HttpResponse:
         codename = f"{self.action}_edition"
@@ -347,13 +379,19 @@ class DecisionView(EditionView, ABC):
         return self.refuse(None, sentence, hint, status=403, denied_actions=denied)
 
     def done(self, edition: Edition, sentence: str) -> HttpResponse:
-        """Add the sentence to the history of the admin, and return a redirect to the edition."""
+        """Add the sentence to the history of the admin, and return a redirect to the edition, with the sentence as a
+        message of success.
+        """
         self.model_admin.log_change(self.request, edition, sentence)
         return redirect_to_edition(self.model_admin, self.request, edition, sentence)
 
 
 class PublishView(DecisionView):
-    """``…/<id>/publish/``: the page with all facts about the draft and the form that publishes it."""
+    """``…/<id>/publish/``: the page with all facts about the draft and the form that publishes it. If the edition is
+    published already, the page refuses with the status 409. A POST is refused in the same way if the draft or the last
+    edition has changed since the page was opened. If the form is not valid, or the publication is refused, it is
+    displayed again with the status 400.
+    """
 
     action = "publish"
 
@@ -399,8 +437,8 @@ class PublishView(DecisionView):
         )
 
     def refuse_outdated(self, edition: Edition) -> HttpResponse | None:
-        """Return a page that refuses the POST, if the draft or the last edition is not the one that the page displayed;
-        otherwise ``None``. 1 query.
+        """Return a page that refuses the POST, if the contents of the draft, or the last edition that was not
+        cancelled, are not what the page displayed; otherwise ``None``.
         """
         last = Edition.objects.published().binding().filter(agreement=edition.agreement_id).last()
         current = {"after": last.digest if last else "", "draft": fingerprint(edition)}
@@ -422,7 +460,13 @@ class PublishView(DecisionView):
 
 
 class TestMailView(PublishView):
-    """``…/<id>/test-mail/``: on POST from the publication page, mails the notice to the user, in both languages."""
+    """``…/<id>/test-mail/``: on POST from the publication page, mails the notice to the user, in both languages. Then
+    it displays the publication page again, with the answers and a message about the outcome.
+
+    A GET is not allowed. Raises ``PermissionDenied`` if there is no such draft, or if the user may not publish. If the
+    draft or the last edition has changed since the page was opened, nothing is sent, and the response is a page that
+    refuses.
+    """
 
     http_method_names = ["post"]
 
@@ -440,7 +484,10 @@ class TestMailView(PublishView):
 
 
 class CancelView(DecisionView):
-    """``…/<id>/cancel/``: the page with the form that cancels a scheduled edition."""
+    """``…/<id>/cancel/``: the page with the form that cancels a scheduled edition. For an edition in another state, the
+    page refuses with the status 409. If the form is not valid, or was opened for another digest, it is displayed again
+    with the status 400.
+    """
 
     action = "cancel"
 

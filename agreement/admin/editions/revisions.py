@@ -1,7 +1,7 @@
 """The revisions of a draft: they are listed, viewed and restored, and a deleted draft is recovered from them.
 
-The pages are those of django-reversion; ``change`` calls them. The functions here refuse revisions that must not be
-restored, such as those of a published edition.
+The pages that restore a revision or recover a draft are those of django-reversion; ``change`` calls them. The functions
+here refuse revisions that must not be restored, such as those of a published edition.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ RevisionPage = Callable[[dict[str, Any]], HttpResponse]
 
 
 def revision_rows(edition: Edition) -> list[tuple[int, str, Any]]:
-    """Return the key, the moment as a phrase, and the revision, for each revision of that draft. The texts are not
-    read. 1 query.
+    """Return three values for each revision of that edition, the latest first: the key of the version, the moment as a
+    phrase, and the revision. The texts are not read, and the number of queries does not depend on the number of
+    revisions.
     """
     zone = edition.agreement.time_zone
     versions = Version.objects.get_for_object_reference(Edition, edition.pk)
@@ -44,7 +45,9 @@ def revision_rows(edition: Edition) -> list[tuple[int, str, Any]]:
 
 
 def deleted_rows() -> list[tuple[int, str, str]]:
-    """Return the key of the last revision, its moment as a phrase, and the name, for each deleted draft."""
+    """Return three values for each deleted draft: the key of its last version, the moment of that version as a phrase
+    in the time zone of the site, and the name of the draft. The draft with the latest version comes first.
+    """
     deleted = Version.objects.get_deleted(Edition).select_related("revision").order_by("-pk")
     slugs = _slugs()
     return [
@@ -54,15 +57,22 @@ def deleted_rows() -> list[tuple[int, str, str]]:
 
 
 def stored_draft(request: HttpRequest) -> Edition | None:
-    """Return the draft as it is stored, if the page displays an older revision of it; otherwise ``None``."""
+    """Return the draft as it is stored, if this request displays or restores an older revision of it; otherwise
+    ``None``. :func:`show_revision` remembers the draft in the request. No query.
+    """
     return getattr(request, "agreement_stored_draft", None)
 
 
 def show_revision(
     model_admin: EditionModelAdmin, request: HttpRequest, object_id: str, version_id: str, page: RevisionPage
 ) -> HttpResponse:
-    """Return the form of a draft, filled in with an older revision. If the form is saved, its contents replace the
-    stored draft. ``page`` calls the page of django-reversion. Raises ``Http404`` if there is no such revision.
+    """Return the page with the form of a draft, filled in with an older revision. If the form is posted and valid, its
+    contents replace the stored draft. ``page`` calls the page of django-reversion.
+
+    If the draft is published or its agreement was deleted, the response is a page that refuses. If the draft was
+    deleted, it is that of :func:`missing_draft`. If the stored draft was changed after the form was opened, and differs
+    from what is posted, nothing is saved, and the form is displayed again with the status 409. Raises ``Http404`` if
+    there is no such revision, and ``PermissionDenied`` if the user may not view editions.
     """
     if not unquote(object_id).isdecimal():
         raise Http404
@@ -82,8 +92,11 @@ def show_revision(
 
 
 def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: str, page: RevisionPage) -> HttpResponse:
-    """Return the form of a deleted draft. If the form is saved, the draft exists again. ``page`` calls the page of
-    django-reversion. Raises ``Http404`` if there is no such revision.
+    """Return the page with the form of a deleted draft. If the form is posted and valid, the draft exists again.
+    ``page`` calls the page of django-reversion.
+
+    If the draft exists or is published, or its agreement was deleted, the response is a page that refuses. Raises
+    ``Http404`` if there is no such revision, and ``PermissionDenied`` unless the user may view and add editions.
     """
     with transaction.atomic():
         if refusal := _refuse_revision(model_admin, request, version_id):
@@ -107,9 +120,11 @@ def conflict_status(response: HttpResponse) -> int:
 
 
 def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, version_id: str) -> HttpResponse | None:
-    """Return a page that refuses the revision if its edition is published, or if its agreement does not exist;
-    otherwise ``None``. The agreements of the drafts in the revision are locked until the transaction of the caller
-    ends. Raises ``Http404`` if there is no such revision, and ``PermissionDenied`` if the user may not view editions.
+    """Return a page that refuses the revision; ``None`` if nothing is to be refused. Its status is 403 if an edition in
+    the revision is published, now or in the revision itself, and 409 if the agreement of one was deleted.
+
+    The agreements of the editions in the revision are locked until the transaction of the caller ends. Raises
+    ``Http404`` if there is no such revision, and ``PermissionDenied`` if the user may not view editions.
     """
     every = Version.objects.get_for_model(Edition)
     try:
@@ -142,8 +157,9 @@ def _slugs() -> dict[int, str]:
 
 
 def _name(version: Version, slugs: dict[int, str]) -> str:
-    """Return the name of the edition in the language of the page. The revision stores it in the
-    language of its author.
+    """Return the name of the draft in the language of the page. If its agreement is not in ``slugs``, or the version
+    can't be read, return the stored name, which is in the language of its author. ``slugs`` maps the keys of agreements
+    to their slugs.
     """
     agreement = _fields(version).get("agreement_id")
     return edition_name(slugs[agreement], None, version.object_id) if agreement in slugs else version.object_repr

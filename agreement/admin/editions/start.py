@@ -39,10 +39,11 @@ IMPORT_FORM_OVERHEAD = 20_000
 
 @dataclass(slots=True)
 class ImportedFile:
-    """An imported file: its text with all tracked changes accepted, its text with all rejected, and a report.
+    """An imported file: its text with all tracked changes accepted, its text with all rejected, and a report. The two
+    texts are equal if no change was tracked.
 
-    ``code`` is the language of the text. ``changed`` are sentences about what the import changed. ``insertions`` and
-    ``deletions`` are the numbers of tracked changes.
+    ``code`` is the language of the text, and ``name`` the name of the file. ``changed`` are sentences about what the
+    import changed. ``insertions`` and ``deletions`` are the numbers of tracked changes.
     """
 
     code: str
@@ -59,18 +60,21 @@ class ImportedFile:
 
     @property
     def tracked(self) -> bool:
-        """Whether the file has tracked changes."""
+        """Whether the text with the tracked changes accepted differs from the text with them rejected."""
         return self.accepted != self.rejected
 
     @property
     def report(self) -> str:
-        """The report about the file, signed. The page that displays the import posts it back."""
+        """The fields of the report about the file (``REPORT_FIELDS``), signed. The page that displays the import posts
+        it back.
+        """
         return signing.dumps({name: getattr(self, name) for name in REPORT_FIELDS}, salt=REPORT_SALT, compress=True)
 
     @classmethod
     def from_post(cls, code: str, posted: Mapping[str, str]) -> ImportedFile:
         """Return the file from the data that the second page posts. The texts are not signed, because an author may
-        write any text. If the signature of the report is wrong, the report is empty.
+        write any text. If the signature of the report is missing or wrong, the report is empty. A missing accepted text
+        is ``""``, and a missing rejected text equals the accepted one.
         """
         accepted = source.normalise(posted.get(f"accepted_{code}", ""))
         rejected = source.normalise(posted.get(f"rejected_{code}", accepted))
@@ -82,12 +86,15 @@ class ImportedFile:
 
     @property
     def units(self) -> int:
-        """How many numbered sections, clauses and sub-clauses the text has."""
+        """How many numbered units the accepted text has: sections, clauses, sub-clauses, items and appendices."""
         return len(clauses.parse(self.accepted).numbers)
 
 
 class StartForm(forms.Form):
-    """The form that asks how the draft begins."""
+    """The form that asks how the draft begins. In a valid form that begins with an edition, the cleaned ``edition`` is
+    the edition or draft that the user chose; if they chose none, it is the edition in force. In one that begins with
+    files, the cleaned ``kk`` and ``ru`` are objects of :class:`ImportedFile`.
+    """
 
     EDITION, FILES, EMPTY = "edition", "files", "empty"
     agreement = forms.ModelChoiceField(Agreement.objects.all(), label=_("User agreement"))
@@ -135,7 +142,9 @@ class StartForm(forms.Form):
             self.add_error("edition", _("It is an edition of another agreement."))
 
     def _clean_files(self) -> None:
-        """Read the files. Each field then has an :class:`ImportedFile` as its cleaned value."""
+        """Read the files. The cleaned value of each field is then an :class:`ImportedFile`. If a file is missing or
+        can't be used, its field gets an error instead.
+        """
         for code in languages.LANGUAGES:
             if not self.cleaned_data.get(code):
                 self.add_error(code, _("Choose the file of this text."))
@@ -148,8 +157,9 @@ class StartForm(forms.Form):
             self._require_form_size([self.cleaned_data[code] for code in languages.LANGUAGES])
 
     def _require_form_size(self, files: list[ImportedFile]) -> None:
-        """Add an error if the texts are too large for the second page, which posts them back. Django would refuse the
-        form without an explanation.
+        """Add an error if the texts are too large for the second page, which posts them back. The limit is Django's
+        setting ``DATA_UPLOAD_MAX_MEMORY_SIZE``, and ``None`` means no limit. Django would refuse the form without an
+        explanation.
         """
         texts = [text for file in files for text in {file.accepted, file.rejected}]
         size = IMPORT_FORM_OVERHEAD + sum(len(text.encode(errors="replace")) + text.count("\n") for text in texts)
@@ -161,8 +171,8 @@ class StartForm(forms.Form):
 
 
 class ImportForm(forms.Form):
-    """The form on which the author confirms an import: whether tracked changes are accepted, and that they know what
-    was left out.
+    """The form on which the author confirms an import: whether tracked changes are accepted (required if a file has
+    any), and that they know what was left out (required if something was).
     """
 
     TRACKED = {"accepted": _("accept all of them"), "rejected": _("reject all of them")}
@@ -182,7 +192,10 @@ class ImportForm(forms.Form):
 
 
 class StartView(EditionView):
-    """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read."""
+    """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read, and the draft
+    is created when that page is posted. From an edition, the bodies and the ``STATED_FIELDS`` except ``material`` are
+    copied, but not the summaries and approvals. Raises ``PermissionDenied`` if the user may not add editions.
+    """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not self.model_admin.has_add_permission(request):
@@ -212,7 +225,10 @@ class StartView(EditionView):
         return self._render_form("start", form, title=gettext("New draft"), word=reader.installed())
 
     def _begin(self, agreement: Agreement, bodies: dict[str, str], comment: str, **stated: Any) -> HttpResponse:
-        """Create the draft, and return a redirect to it. Raises ``ValidationError`` for invalid texts."""
+        """Create the draft, its first revision, an audit entry and an entry in the history of the admin. Return a
+        redirect to the draft. ``stated`` are further fields of the draft, and ``comment`` describes its origin. Raises
+        ``ValidationError`` for invalid texts, and then creates nothing.
+        """
         editions: EditionQuerySet = Edition.objects.all()
         with transaction.atomic(), reversion.create_revision():
             reversion.set_user(self.request.user)
@@ -239,7 +255,10 @@ class StartView(EditionView):
         )
 
     def _import(self, request: HttpRequest) -> HttpResponse:
-        """Create the draft from the texts that the second page posts, which are those that it displayed."""
+        """Create the draft from the texts that the second page posts, and return a redirect to it. If the form is not
+        valid, or the texts are refused, return the second page with the errors. Raises ``PermissionDenied`` if no
+        existing agreement is posted.
+        """
         files = [ImportedFile.from_post(code, request.POST) for code in languages.LANGUAGES]
         form = ImportForm(request.POST, files=files)
         if not form.is_valid():
@@ -263,8 +282,10 @@ class StartView(EditionView):
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
-    """Return the initial values of the form: the edition named by ``?edition=``, and its agreement; else the only
-    agreement of the site, if there is only one.
+    """Return the initial values of the form. ``edition`` is the key of the edition named by ``?edition=``; ``None`` if
+    there is no such edition. ``agreement`` is the key of its agreement; else that of the only agreement of the site;
+    ``None`` if the site has none or several. ``begin`` is ``EDITION`` if an edition is named, or if one is in force (of
+    that agreement, if there is one); else ``EMPTY``.
     """
     key = request.GET.get("edition", "")
     edition = Edition.objects.filter(pk=key).first() if key.isascii() and key.isdecimal() and len(key) < 19 else None
@@ -277,7 +298,10 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
 
 
 def read_file(code: str, file: File[bytes]) -> ImportedFile:
-    """Read a file with the text in the language ``code``. Raises ``ValidationError`` if the file can't be used."""
+    """Read a file with the text in the language ``code``. It is read as a Word document if its name ends with ``.docx``
+    or its content begins like a ZIP archive; otherwise as plain text. Raises ``ValidationError`` if the file can't be
+    used.
+    """
     name, content = str(file.name), file.read(max(source.MAX_BYTES, reader.MAX_PACKED) + 1)
     if not name.lower().endswith(".docx") and not content.startswith(b"PK\x03\x04"):
         return _read_plain_text(code, name, content)
@@ -327,8 +351,9 @@ def _left_out(document: reader.Manuscript) -> list[tuple[str, list[str], int]]:
 
 
 def _read_plain_text(code: str, name: str, content: bytes) -> ImportedFile:
-    """Read a text file in UTF-8. Raises ``ValidationError`` if the file is too large, is not UTF-8, contains no text,
-    or contains a NUL character. The message is in the language of the page.
+    """Read the content of a text file in UTF-8. A byte order mark is removed, and line breaks become LF; ``changed``
+    then states this. Raises ``ValidationError`` if the content is larger than ``source.MAX_BYTES``, is not UTF-8, is
+    empty or only white space, or contains a NUL character. The message is in the language of the page.
     """
     values = {"name": name}
     if len(content) > source.MAX_BYTES:
