@@ -1,4 +1,5 @@
-"""The admin of agreements, editions, notices, acceptances, withdrawals and audit entries. It is called "the desk".
+"""The admin of agreements, editions, notices, deliveries, acceptances, withdrawals, consents, legal holds and audit
+entries. It is called "the desk".
 
 ``base`` contains the code that the lists and pages share. ``rights`` finds the people who may do what the user may not.
 ``editions``, ``acceptances`` and ``notices`` are packages. Every other module registers one or more models, except

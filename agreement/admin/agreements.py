@@ -33,8 +33,13 @@ TIMELINE_LENGTH = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """An edition in the timeline. Its moments are phrases in the language of the page, ``""`` if there is none.
-    ``code`` is the language of the title.
+    """An edition in the timeline of its agreement.
+
+    ``state`` is its present state. ``title`` is its title in the language ``code``: the language of the page if that is
+    ``kk`` or ``ru``, otherwise ``kk``. ``published``, ``effective``, ``until`` and ``cancelled`` are moments, as
+    phrases in the language of the page and the time zone of the agreement; ``""`` if there is none. ``until`` is the
+    moment at which the next edition that is not cancelled takes (or took) effect. It is ``""`` for a draft and for a
+    cancelled edition.
     """
 
     edition: Edition
@@ -48,8 +53,8 @@ class TimelineEntry:
 
     @classmethod
     def from_edition(cls, edition: Edition) -> TimelineEntry:
-        """Make an entry from an edition. No query if the edition was read with ``with_successors()``
-        and its agreement.
+        """Return the entry for an edition, with its state now. No query if the edition was read with its titles, its
+        agreement and ``with_successors()``.
         """
         zone, state = edition.agreement.time_zone, edition.state()
         code = text_language()
@@ -67,8 +72,8 @@ class TimelineEntry:
 
 
 class ZoneSelect(forms.Select):
-    """A select box for the six hundred time zones. It is rendered without templates, which would take longer than the
-    rest of the page.
+    """A select box for about six hundred time zones. It is rendered without templates, which would take longer than the
+    rest of the page. If the value is none of the choices, no option is marked as selected.
     """
 
     def render(
@@ -89,13 +94,16 @@ class ZoneSelect(forms.Select):
 @remembered
 @cache
 def _zones() -> list[tuple[str, str]]:
-    """Return all time zones as choices. They are read once per process, because they are read from the file system."""
+    """Return all time zones, in the order of their names, as choices: pairs of the name and the same name. The list is
+    cached in the process, because it is read from the file system.
+    """
     return [(name, name) for name in sorted(available_timezones())]
 
 
 class AgreementForm(AdminForm):
-    """The form of an agreement. The time zone is chosen from a list, because every date of the
-    agreement depends on it.
+    """The form of an agreement. The time zone is chosen from the list of all time zones, because every date of the
+    agreement depends on it. For a new agreement, the time zone of the settings (``conf.time_zone()``) is selected
+    first.
     """
 
     time_zone = forms.ChoiceField(
@@ -119,7 +127,10 @@ class AgreementAdmin(SafeFilters[Agreement]):
         css = {"all": ["agreement/admin.css"]}
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
-        """Add the timeline of the newest editions to the page. 1 query for all of them."""
+        """Add the timeline to the page of an existing agreement: drafts first, then the editions with the highest
+        numbers, together at most ``TIMELINE_LENGTH``. 1 query for all of them. The page also gets ``may_begin``:
+        whether the user may add editions. The page for a new agreement gets neither.
+        """
         if agreement := context["original"]:
             editions = Edition.objects.filter(agreement=agreement).with_successors().select_related("agreement")
             context["timeline"] = [
@@ -141,8 +152,9 @@ class AgreementAdmin(SafeFilters[Agreement]):
         return found
 
     def save_model(self, request: HttpRequest, obj: Agreement, form: AgreementForm, change: object) -> None:
-        """Save the agreement and log the old and the new values, because the acceptance mode affects
-        what binds users.
+        """Save the agreement and add an audit entry, because the acceptance mode affects what binds users. Its note has
+        the old and the new value of each changed field; for a new agreement, the value of every field. If no field was
+        changed, there is no audit entry.
         """
         super().save_model(request, obj, form, change)
         fields = form.changed_data if change else list(form.cleaned_data)

@@ -1,4 +1,4 @@
-"""Code that the lists and pages of the admin share: permissions, filters, the search for users, logged views,
+"""Code that the lists, forms and pages of the admin share: permissions, filters, the search for users, logged views,
 templates.
 """
 
@@ -39,7 +39,9 @@ TEXT_COLUMNS = tuple(f"{name}{suffix}" for name in ("body", "summary") for suffi
 
 
 class ReadOnly:
-    """Mixin for rows that no user may add, change or delete, not even a superuser."""
+    """Mixin for an admin whose rows no user may add, change or delete there, not even a superuser. Who may view them is
+    not changed. A subclass may override one of the methods, for example to let officers add rows.
+    """
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
@@ -52,8 +54,9 @@ class ReadOnly:
 
 
 class SafeFilters(admin.ModelAdmin[ModelT]):
-    """A list that answers with 400 (and not 500) if the filters in the URL have a value that the database can't
-    process.
+    """An admin whose list raises ``BadRequest`` (status 400, and not 500) if the filters in the URL have a value that
+    the database can't process. A value that Django itself rejects is handled by Django, which redirects to the list
+    without filters. Filters by regular expressions are refused.
     """
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
@@ -63,15 +66,15 @@ class SafeFilters(admin.ModelAdmin[ModelT]):
             raise BadRequest(f"The list can't be filtered by {request.GET.urlencode()!r}: {error}.") from error
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse regular expressions: an invalid one is an error on SQLite, and a malicious one keeps the database
-        busy.
+        """Return whether the URL may have this filter: what Django allows, except regular expressions. An invalid
+        regular expression is an error on SQLite, and a malicious one keeps the database busy.
         """
         return not lookup.endswith("regex") and super().lookup_allowed(lookup, value, request)
 
 
 class FirstThousandPaginator(Paginator):  # type: ignore[type-arg]  # Django's class takes no type argument
-    """A paginator for the first thousand rows. It reads at most a thousand keys to count them. Users find other rows by
-    filters or the search.
+    """A paginator for the first thousand rows of a list. Its ``count`` is at most 1000, for which it reads at most a
+    thousand keys. Users find other rows by filters or the search.
     """
 
     @cached_property
@@ -81,8 +84,9 @@ class FirstThousandPaginator(Paginator):  # type: ignore[type-arg]  # Django's c
 
 
 class LongList(SafeFilters[ModelT]):
-    """A list for a table with millions of rows. It displays the newest first, can't be sorted otherwise, and is never
-    counted.
+    """An admin whose list is for a table with millions of rows. The list displays the first thousand rows that match,
+    the highest primary key first, on pages of 50. Its headings offer no other order. Rows are counted up to a thousand
+    only. The list has no actions on several rows.
     """
 
     list_per_page = 50
@@ -95,8 +99,9 @@ class LongList(SafeFilters[ModelT]):
 
 
 class UserSearch(admin.ModelAdmin[ModelT]):
-    """A list of rows about users. The search finds rows by the name or the key of a user, which are exact look-ups in
-    an index.
+    """An admin whose list has rows about users. The search finds the rows by the complete name (``USERNAME_FIELD``) or
+    the primary key of a user, who may be deleted. An empty search finds all rows. No part of a name is searched for,
+    because exact look-ups are fast.
     """
 
     search_fields = ("pk",)  # The search does not use it: ``matching_keys()`` finds the rows.
@@ -108,7 +113,10 @@ class UserSearch(admin.ModelAdmin[ModelT]):
         return queryset.filter(pk__in=self.matching_keys(search_term)) if search_term else queryset, False
 
     def matching_keys(self, term: str) -> set[int]:
-        """Return the keys of the matching rows, at most a thousand for each user."""
+        """Return the keys of the rows about each user whose name or primary key is ``term``, at most a thousand rows
+        for each user. Rows of a deleted account are found by its primary key, if the site still has the key of their
+        pseudonym. The set is empty if nothing is found.
+        """
         users = get_user_model()
         keys = list(users._default_manager.filter(**{users.USERNAME_FIELD: term}).values_list("pk", flat=True))
         with suppress(ValidationError):  # The term can't be a key.
@@ -118,8 +126,12 @@ class UserSearch(admin.ModelAdmin[ModelT]):
 
 
 class LoggedViews(admin.ModelAdmin[ModelT]):
-    """The admin of rows with personal data. Each view of a list or a row, and each search, is recorded as an audit
-    entry, also if nothing is found.
+    """The admin of rows with personal data, which records views as audit entries.
+
+    Each request for the list is recorded, also one with a search that finds nothing; the note is the query string of
+    the URL. Each time ``get_object()`` finds a row, for example for its page, the view of this row is recorded. A
+    request for a row that does not exist is not recorded. Nothing is recorded for a user who may neither view nor
+    change the rows.
     """
 
     class Media:
@@ -155,8 +167,8 @@ class AlreadyRecorded(Exception):
 
 
 class RecordedOnce(admin.ModelAdmin[ModelT]):
-    """The admin of a register. If ``save_model()`` raises :class:`AlreadyRecorded`, no row is added, and a message
-    names the existing row.
+    """The admin of a register. If ``save_model()`` raises :class:`AlreadyRecorded` while a row is added, no row is
+    added, a warning names the existing row, and the user is redirected as after an addition.
     """
 
     def add_view(
@@ -170,7 +182,9 @@ class RecordedOnce(admin.ModelAdmin[ModelT]):
             return self.response_post_save_add(request, error.row)
 
     def describe(self, row: ModelT) -> str:
-        """Return the description of the existing row in the message that nothing was recorded."""
+        """Return the words for the existing row in the warning that nothing was recorded: the name of the model and the
+        row as text. A subclass may override this.
+        """
         return f"{self.opts.verbose_name} {row}"
 
 
@@ -184,14 +198,16 @@ class AdminForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class ta
 
 
 class AdminView(View):
-    """A page of the admin that Django does not have. ``as_view(model_admin=…)`` sets the admin to which it belongs."""
+    """The base class of the pages of the admin that Django does not have. ``as_view(model_admin=…)`` sets the admin to
+    which the page belongs. This class checks no permission.
+    """
 
     http_method_names = ["get", "head", "post"]
-    model_admin: admin.ModelAdmin[Any] = None  # type: ignore[assignment]  # as_view() takes no other argument
+    model_admin: admin.ModelAdmin[Any] = None  # type: ignore[assignment]  # as_view() takes only attributes
 
     def render(self, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
         """Return the template as a page of this admin. ``template`` is the name in ``admin/agreement/`` without
-        ``.html``.
+        ``.html``. ``context`` is added to the context that every page has, and replaces values with the same name.
         """
         return render_page(self.model_admin, self.request, template, status=status, **context)
 
@@ -199,14 +215,19 @@ class AdminView(View):
 def render_page(
     model_admin: admin.ModelAdmin[Any], request: HttpRequest, template: str, *, status: int = 200, **context: Any
 ) -> HttpResponse:
-    """Return a template in ``admin/agreement/`` as a page of that admin. ``template`` is the name without ``.html``."""
+    """Return a template in ``admin/agreement/`` as a page of that admin. ``template`` is the name without ``.html``.
+    ``context`` is added to the context that every page has, and replaces values with the same name. No permission is
+    checked.
+    """
     frame = {"opts": model_admin.opts, "media": model_admin.media, "has_view_permission": True}
     context = {**model_admin.admin_site.each_context(request), **frame, **context}
     return TemplateResponse(request, f"admin/agreement/{template}.html", context, status=status)
 
 
 def redirect_missing(model_admin: admin.ModelAdmin[Any], request: HttpRequest, object_id: str) -> HttpResponse:
-    """Return a redirect to the start page of the admin, with Django's message that no row has that key."""
+    """Return a redirect to the start page of the admin, with Django's warning that no row has that key. ``object_id``
+    is the key as it is quoted in the URL.
+    """
     message = gettext("%(name)s with ID “%(key)s” doesn’t exist. Perhaps it was deleted?")
     values = {"name": model_admin.opts.verbose_name, "key": unquote(object_id)}
     model_admin.message_user(request, message % values, messages.WARNING)
@@ -214,23 +235,25 @@ def redirect_missing(model_admin: admin.ModelAdmin[Any], request: HttpRequest, o
 
 
 def copy_row(row: models.Model, obj: models.Model) -> None:
-    """Copy all values of ``row`` to ``obj``. In ``save_model()``, ``obj`` is the unsaved row that the form made, and
-    ``row`` is the row that a method of the model saved in its place. The admin continues with ``obj``.
+    """Copy all values of ``row`` to ``obj``, which then counts as saved. Nothing is written to the database. In
+    ``save_model()``, ``obj`` is the unsaved row that the form made, and ``row`` is the row that a method of the manager
+    saved in its place. The admin continues with ``obj``.
     """
     obj.__dict__.update({name: value for name, value in row.__dict__.items() if name != "_state"})
     obj._state.adding = False
 
 
 def moment(at: datetime | None, zone: str, case: dates.Case = "nominative") -> str:
-    """Return the instant as a phrase in the language of the page; a dash for ``None``. ``zone`` is the name of a time
-    zone. ``case`` is the grammatical case of the phrase.
+    """Return the date, time and zone of an instant as a phrase in the language of the page; a dash for ``None``.
+    ``zone`` is the name of the time zone. ``case`` is the grammatical case of the month in Kazakh; other languages
+    ignore it.
     """
     return dates.instant(at, active_language(), zone, case) if at else "—"
 
 
 def public_address(edition: Edition) -> str | None:
     """Return the path of the public page of an edition; ``None`` for a draft, or if the site does not include the app's
-    URLs.
+    URLs. Whether anyone may read the page now is not checked.
     """
     try:
         return reverse("agreement:edition", args=[edition.agreement.slug, edition.number]) if edition.number else None
@@ -239,14 +262,16 @@ def public_address(edition: Edition) -> str | None:
 
 
 def yes_or_no(value: object) -> str:
-    """Return the translated word for a boolean; a dash for ``None``. The icons of Django have English names in every
-    language.
+    """Return the word "yes" or "no" in the language of the page, by the truth of the value; a dash for ``None``. It is
+    used in place of Django's icons, which have English names in every language.
     """
     return "—" if value is None else gettext("yes") if value else gettext("no")
 
 
 class LabelledDateTime(AdminSplitDateTime):
-    """Django's widget with a label for each of its two inputs, for screen readers."""
+    """Django's widget for a date and a time, with a translated label (``aria-label``) for each of its two inputs, for
+    screen readers.
+    """
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)

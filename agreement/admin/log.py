@@ -1,4 +1,4 @@
-"""The admin of the audit log. It is read-only."""
+"""The admin of the audit log. It is read-only: entries can only be viewed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ class AuditEntryAdmin(ReadOnly, LongList[AuditEntry]):
     fields = ["when", "action", "by", "account", "subject", "digest", "remark"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
-        """Annotate each entry with ``agreement_remark``. It is the note, or ``""`` if the entry is about a user and the
-        reader may not view personal data.
+        """Annotate each entry with ``agreement_remark``. It is the note. If the reader lacks the permission
+        ``view_acceptance``, it is ``""`` for each entry whose model is not one of ``IMPERSONAL``, because the note may
+        contain personal data.
         """
         remark: Combinable = F("note")
         if not request.user.has_perm("agreement.view_acceptance"):
@@ -36,8 +37,8 @@ class AuditEntryAdmin(ReadOnly, LongList[AuditEntry]):
         return rows
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse filters by the note if the reader may not view it: ``?note__startswith=`` would reveal it letter by
-        letter.
+        """Return whether the URL may have this filter. Filters by the note are refused if the reader lacks the
+        permission ``view_acceptance``: ``?note__startswith=`` would reveal a note letter by letter.
         """
         may_view = request.user.has_perm("agreement.view_acceptance")
         return (may_view or lookup.partition("__")[0] != "note") and super().lookup_allowed(lookup, value, request)

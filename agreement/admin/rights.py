@@ -1,4 +1,4 @@
-"""Finds out who may do what the user of a page may not do with an edition or a notice."""
+"""Finds out who may do what the user of a page may not do with an edition or a notice. No permission is changed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ STATE_ACTIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeniedAction:
-    """An action that the user may not do, with the groups and the people who may."""
+    """An action that the user may not do, with those who may, in the language of the page.
+
+    ``groups`` names the ready groups that have the permission by default. ``people`` names some of the active staff who
+    have the permission, superusers too, and adds "and others" if there are more. Both are ``""`` if there are none.
+    """
 
     action: str
     groups: str
@@ -33,16 +37,18 @@ class DeniedAction:
 
 
 def denied_actions(edition: Edition, *, codenames: set[str]) -> list[DeniedAction]:
-    """Return the actions on this edition that the user may not do. ``codenames`` are the permissions they lack; those
-    without a use in the state of the edition are ignored. 1 query for each returned action.
+    """Return the actions that the present state of this edition allows, but not to the user. ``codenames`` are the
+    permissions that the user lacks; those without a use in that state are ignored. The list is empty for an edition
+    that is neither a draft nor scheduled. At most 1 query for each returned action, and 1 for the state of an edition
+    that was not read with ``with_successors()``.
     """
     actions = STATE_ACTIONS.get(edition.state(), ())
     return explain_denied((codename, action) for codename, action in actions if codename in codenames)
 
 
 def explain_denied(actions: Iterable[tuple[str, object]]) -> list[DeniedAction]:
-    """Return who may do each of these denied actions, which are pairs of a permission's codename and a translated name.
-    1 query for each action.
+    """Return who may do each of these denied actions, in the same order. The actions are pairs of a permission's
+    codename and a translated name. At most 1 query for each action.
     """
     found = []
     for codename, action in actions:

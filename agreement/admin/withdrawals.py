@@ -1,4 +1,4 @@
-"""The admin of withdrawals, consents and legal holds, for privacy officers. Every view is logged."""
+"""The admin of withdrawals, consents and legal holds, for privacy officers. Every view of a list or a row is logged."""
 
 from __future__ import annotations
 
@@ -52,7 +52,13 @@ APPLICATION_FIELDS = (
 
 
 class WithdrawalForm(AdminForm):
-    """The form with which an officer registers a written application."""
+    """The form with which an officer registers a written application to withdraw consent.
+
+    If no effective date is entered, an application that is not refused takes effect now. A refused one must have no
+    effective date. A scan must be a PDF, JPEG or PNG of at most ``MAX_SCAN_BYTES``; its first bytes decide the type,
+    and its name is replaced. On the page of a registered withdrawal the form has no fields, because nothing can be
+    changed.
+    """
 
     class Meta:
         model = Withdrawal
@@ -129,9 +135,12 @@ class WithdrawalAdmin(
         return own + super().get_urls()
 
     def save_model(self, request: HttpRequest, obj: Withdrawal, form: WithdrawalForm, change: object) -> None:
-        """Register the withdrawal. This gives it a reference number, withdraws the consents of the user, and schedules
-        the reply to them. Raises :class:`AlreadyRecorded` if this officer registered the same application within
-        ``DOUBLE_CLICK``.
+        """Register the withdrawal with the next reference number, and log it. This withdraws the consents of the user,
+        unless the application is refused, and schedules the reply by mail; for an applicant without an account, it does
+        neither.
+
+        Raises :class:`AlreadyRecorded`, and registers nothing, if this officer registered an application with the same
+        values within the last ``DOUBLE_CLICK``. The scan and the effective date are not compared.
         """
         written, by = {name: form.cleaned_data[name] for name in APPLICATION_FIELDS}, name_of(request.user)
         written["agreement"].lock()
@@ -145,7 +154,10 @@ class WithdrawalAdmin(
         copy_row(row, obj)
 
     def reply_view(self, request: HttpRequest, key: int, language: str) -> HttpResponse:
-        """A page with the reply, to be printed and signed."""
+        """Return a page with the reply in that language, to be printed and signed. The view is logged. Raises
+        ``Http404`` if there is no withdrawal with that key or the language is not ``kk`` or ``ru``, and
+        ``PermissionDenied`` for users who may not view withdrawals.
+        """
         row = self._row(request, key)
         if language not in languages.LANGUAGES:
             raise Http404
@@ -153,7 +165,10 @@ class WithdrawalAdmin(
         return render(request, "agreement/mail/withdrawal_reply_print.html", context)
 
     def scan_view(self, request: HttpRequest, key: int) -> HttpResponseBase:
-        """The scan as a download. The browser does not display it, so no script in it can run."""
+        """Return the scan as a download. The browser does not display it, so no script in it can run. The view is
+        logged. Raises ``Http404`` if there is no withdrawal with that key, if it has no scan, or if the file is
+        missing, and ``PermissionDenied`` for users who may not view withdrawals.
+        """
         row = self._row(request, key)
         if not row.scan:
             raise Http404
@@ -225,7 +240,9 @@ class ConsentAdmin(ReadOnly, LoggedViews[Consent], UserSearch[Consent], LongList
 
 
 class LegalHoldForm(AdminForm):
-    """The form that places a legal hold on a user, an edition, a deleted account or an application."""
+    """The form that places a legal hold on exactly one of these: a user, an edition, a deleted account or an
+    application of a person without an account. On the page of an existing hold only its end can be changed.
+    """
 
     account = forms.CharField(
         label=_("deleted account"),
@@ -258,7 +275,9 @@ class LegalHoldForm(AdminForm):
 
 @admin.register(LegalHold)
 class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilters[LegalHold]):
-    """The admin of legal holds. After a hold was placed, only its end can be changed."""
+    """The admin of legal holds. After a hold was placed, only its end can be changed. No hold can be deleted. Every
+    view of the list or of a hold is logged.
+    """
 
     form = LegalHoldForm
     formfield_overrides = DATETIME_FIELDS
@@ -282,7 +301,10 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
         return "—" if row.user_id is not None else ", ".join(row.pseudonyms) or "—"
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: LegalHoldForm, change: object) -> None:
-        """Place the hold, or change its end, and log it. Raises :class:`AlreadyRecorded` if the same hold exists."""
+        """Place a new hold, or save the end of an existing one, and log it. The audit entry states the old and the new
+        end, and the ground. Raises :class:`AlreadyRecorded`, and places and logs nothing, if a new hold is the same as
+        one that exists.
+        """
         old_end: datetime | None = None
         if change:
             # Two officers may change the end at the same time. The later change wins, and its audit entry states the

@@ -1,4 +1,4 @@
-"""Code that the commands share: parsing instants, reading text files, and errors with a hint."""
+"""Code that the commands share: parsing instants, reading text files, the user of the shell, and errors with a hint."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from agreement.text import source
 
 
 def command_error(problem: str | ValidationError, hint: str = "") -> CommandError:
-    """Return the exception that ends a command with exit code 1. Its message is the problem and a hint. The hint of a
-    ``ValidationError`` is its attribute ``hint``, if it has one.
+    """Return (not raise) the exception that ends a command with exit code 1. Its message is the problem and the hint.
+    The problem of a ``ValidationError`` is all its messages, with the names of their fields if it has any. If no hint
+    is given, the hint is the attribute ``hint`` of the ``ValidationError``, if it has one.
     """
     if isinstance(problem, ValidationError):
         hint = hint or str(getattr(problem, "hint", ""))
@@ -29,8 +30,8 @@ def command_error(problem: str | ValidationError, hint: str = "") -> CommandErro
 
 
 def shell_user() -> str:
-    """Return the name of the operating system account that runs the command, marked with "(shell)"; ``""`` if it is
-    unknown.
+    """Return the name of the operating system account that runs the command, followed by "(shell)"; ``""`` if it is
+    unknown. Environment variables such as ``LOGNAME`` take precedence, as in ``getpass.getuser()``.
     """
     try:
         return f"{getpass.getuser()} (shell)"
@@ -39,8 +40,8 @@ def shell_user() -> str:
 
 
 def parse_instant(typed: str) -> datetime:
-    """Parse an ISO 8601 instant. Without an offset the result is naive; the caller must refuse that. Raises
-    ``CommandError`` for a text that is not an instant.
+    """Parse an ISO 8601 instant, as Django's ``parse_datetime`` does. A date alone is its midnight. Without an offset
+    the result is naive; the caller must refuse that. Raises ``CommandError`` for a text that is not an instant.
     """
     try:
         at = parse_datetime(typed)
@@ -52,8 +53,9 @@ def parse_instant(typed: str) -> datetime:
 
 
 def parse_past_instant(typed: str) -> datetime:
-    """Parse an ISO 8601 instant with an offset. Raises ``CommandError`` for a text that is not an instant, for an
-    instant without an offset, and for an instant in the future, because the facts of a future instant can still change.
+    """Parse an ISO 8601 instant with an offset, and return it with that offset. Raises ``CommandError`` for a text that
+    is not an instant, for an instant without an offset, and for an instant in the future, because the facts of a future
+    instant can still change.
     """
     at = parse_instant(typed)
     if timezone.is_naive(at):
@@ -65,8 +67,9 @@ def parse_past_instant(typed: str) -> datetime:
 
 def read_source(name: str, *, may_be_empty: bool = False) -> str:
     """Return the text of the file ``name``, decoded and normalised by ``agreement.text.source``. Raises
-    ``CommandError`` if the file can't be read, or can't be the text of an edition. An empty file is an error too,
-    unless ``may_be_empty``.
+    ``CommandError`` if the file can't be read, or can't be the text of an edition: it is larger than
+    ``source.MAX_BYTES``, is not UTF-8, contains NUL, or contains only white space. With ``may_be_empty``, the result
+    for a file without any byte but ASCII white space is ``""``.
     """
     try:
         with Path(name).open("rb") as file:

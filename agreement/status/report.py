@@ -1,5 +1,5 @@
-"""Reports problems of the installation. A monitor may ask every minute: the queries are few, and none counts rows of
-the ledger.
+"""Reports the status and the problems of the installation. A monitor may ask every minute: no query counts rows of the
+ledger.
 """
 
 from __future__ import annotations
@@ -47,7 +47,16 @@ class Level(IntEnum):
 
 @dataclass(slots=True)
 class Status:
-    """The status at one instant: the level, the problems (one sentence each), and the facts."""
+    """The status at one instant: the level, the problems (one sentence each), and the facts.
+
+    ``level`` is the highest level of the problems. ``agreements`` has a dictionary for each agreement with an edition
+    in force or scheduled: its slug (``agreement``), the number of the edition in force (``in_force``), and the number
+    and moment of the next one to take effect (``next``, ``next_from``); ``None`` for what does not exist.
+    ``deliveries`` are numbers by outcome. ``oldest_due`` is the moment since which the oldest work on a notice is due;
+    ``None`` if none is. ``channels`` has a dictionary for each channel whose state is stored: its name (``channel``),
+    until when it is unavailable (``away_until``, ``None`` if it is available), and why (``reason``). ``verified_at`` is
+    when ``verify_editions`` last ran; ``None`` if never.
+    """
 
     at: datetime
     level: Level = Level.WELL
@@ -59,12 +68,14 @@ class Status:
     verified_at: datetime | None = None
 
     def add_problem(self, level: Level, sentence: str) -> None:
-        """Add a problem, and raise the level to ``level`` if it is lower."""
+        """Add a problem. If the level of the status is lower than ``level``, raise it to ``level``."""
         self.level = max(self.level, level)
         self.problems.append(sentence)
 
     def as_dict(self) -> dict[str, object]:
-        """Return the status as values for JSON. Instants are strings in ISO 8601."""
+        """Return all values of the status as a dictionary for JSON. The level is a number. Instants are strings in ISO
+        8601, and ``None`` stays ``None``.
+        """
         return {
             "level": int(self.level),
             "at": self.at.isoformat(),
@@ -77,7 +88,10 @@ class Status:
         }
 
     def lines(self) -> list[str]:
-        """Return the status as text, one fact in each line."""
+        """Return the status as lines of text in English: the level with all problems, each agreement, the numbers of
+        deliveries, the oldest due delivery if there is one, and the last verification. Channels are named only in
+        problems.
+        """
         lines = [f"{self.level.name.lower()}: {'; '.join(self.problems) or 'nothing is wrong'}"]
         for facts in self.agreements:
             coming = f", next {facts['next']} from {facts['next_from']}" if facts["next"] else ""
@@ -90,8 +104,9 @@ class Status:
 
 
 def status(at: datetime | None = None) -> Status:
-    """Return the status. ``at`` is the present moment. If the database does not answer, that is a problem of the level
-    ``ACT``; no exception is raised.
+    """Return the status. ``at`` is the present moment (``None``: the clock is read). If a query raises
+    ``DatabaseError``, that is a problem of the level ``ACT``, and the facts that were not yet read are missing from the
+    status. Any other exception is raised.
     """
     found = Status(at or timezone.now())
     try:
@@ -139,8 +154,13 @@ def _add_deliveries(found: Status) -> None:
 
 
 def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
-    """Find the moment since which the oldest delivery is due. Add a problem if nothing was sent for longer than
-    ``UNSENT_LOOK``. Deliveries that wait only for rate limits are no problem.
+    """Set ``oldest_due``: since when the oldest delivery is due, or the oldest notice whose deliveries are not all
+    written; ``None`` if nothing is due. ``waiting`` are the rows of progress with waiting deliveries. Those of paused
+    notices are left out.
+
+    Add a problem if sending is suspended. Otherwise add one if any of this work has waited for longer than
+    ``UNSENT_LOOK`` (level ``ACT`` after ``UNSENT_ACT``) since it was due, or since the last batch of the same notice
+    and channel if that was later. Deliveries that wait only for rate limits are no problem.
     """
     idle_since = list(Notice.objects.unfinished(found.at).values_list("due_at", flat=True))
     oldest = list(idle_since)
@@ -161,7 +181,7 @@ def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
 
 def _has_free_slot(channel: str, at: datetime) -> bool:
     """Return whether the rate limits of the channel allow a message at that instant; ``True`` if the channel has no
-    rate limits.
+    rate limits, or if no state of it is stored yet.
     """
     limits, row = channel_state.limits_for(channel), ChannelState.objects.filter(channel=channel).first()
     return not (limits and row) or row.free_slots(limits, at) > 0

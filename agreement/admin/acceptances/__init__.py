@@ -1,1 +1,3 @@
-"""The admin of acceptances: ``register`` lists them, ``reports`` counts them, and ``evidence`` exports evidence."""
+"""The admin of acceptances: ``register`` lists and records them, ``reports`` counts them, and ``evidence`` exports
+evidence.
+"""

@@ -23,7 +23,12 @@ from agreement.models import Edition
 
 
 class EvidenceForm(forms.Form):
-    """The form that asks for a user or an edition, and for the instant whose state is exported."""
+    """The form that asks for a user or a published edition (cancelled ones too), and for the instant whose state is
+    exported.
+
+    Exactly one of ``user`` and ``edition`` must be given. ``at`` must not be in the future, and the edition must have
+    been recorded by then. If ``at`` is left empty, it is the present moment.
+    """
 
     user = forms.CharField(
         label=_("user"),
@@ -59,7 +64,10 @@ class EvidenceForm(forms.Form):
 
 
 class EvidenceView(AdminView):
-    """``…/evidence/``: the form, and on POST the ZIP file."""
+    """``…/evidence/``: the form, and on POST the ZIP file. If the form has an error or there is no evidence, the
+    response to POST is the form with the errors. ``?user=`` fills in the user. Raises ``PermissionDenied`` for users
+    without the permission ``export_evidence``.
+    """
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         _require_permission(request)
@@ -83,8 +91,9 @@ def _require_permission(request: HttpRequest) -> None:
 
 
 def _export(request: HttpRequest, form: EvidenceForm) -> HttpResponseBase | None:
-    """Return the ZIP file as a download. If there is no evidence, or the name of the user is not clear, return ``None``
-    and add an error to the form.
+    """Return the ZIP file about the user or the edition of a valid form, as a download, and log the export. If the user
+    is not found, their name is not clear, or nothing was stored about them by that instant, return ``None`` and add an
+    error to the form; nothing is logged then.
     """
     user, edition, at = (form.cleaned_data[name] for name in ("user", "edition", "at"))
     try:

@@ -1,6 +1,7 @@
 """The admin of acceptances, for privacy officers.
 
-Officers can record acceptances that were given on paper or orally. They can't change any. Every view is logged.
+Officers can record acceptances that were given on paper or orally. They can't change or delete any. Every view is
+logged.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ PAPER_FIELDS = ("user", "edition", "language", "reason")
 
 
 class OnBehalfForm(AdminForm):
-    """The form with which an officer records that a user accepted an edition in force on paper or orally."""
+    """The form with which an officer records that a user accepted an edition in force on paper or orally. All its
+    fields are required. On the page of a recorded acceptance the form has no fields, because nothing can be changed.
+    """
 
     class Meta:
         model = Acceptance
@@ -130,8 +133,11 @@ class AcceptanceAdmin(
         return f"{row}, {self.when(row)}"
 
     def save_model(self, request: HttpRequest, obj: Acceptance, form: OnBehalfForm, change: object) -> None:
-        """Record the acceptance, and log it as an act of the officer. Raises :class:`AlreadyRecorded` if the user has
-        accepted the edition already, and ``StaleEditionError`` if the edition is no longer in force.
+        """Record the acceptance of the kind ``on_behalf``, and log it as an act of the officer. It is recorded also for
+        a user who withdrew, whatever the withdrawal permits.
+
+        Raises :class:`AlreadyRecorded` if the user has accepted the edition already and has not withdrawn since, and
+        ``StaleEditionError`` if the edition is no longer in force. Nothing is logged then.
         """
         row = Acceptance.objects.record(
             **{name: form.cleaned_data[name] for name in PAPER_FIELDS},

@@ -1,4 +1,6 @@
-"""The reports on how many users have accepted an edition, and who has not. Every view and export is logged."""
+"""The reports on how many users have accepted an edition, and who has not. Every view of a report and every export is
+logged; a view of the list of reports is not.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ AUDIENCE_LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian")), ("mul", _("not 
 
 
 class OfficerView(AdminView):
-    """The base class of the reports. Raises ``PermissionDenied`` for users who may not view acceptances."""
+    """The base class of the pages of the reports. Each request raises ``PermissionDenied`` for users who may not view
+    acceptances.
+    """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not self.model_admin.has_view_permission(request):
@@ -42,7 +46,9 @@ class OfficerView(AdminView):
 
 
 class ReportIndexView(OfficerView):
-    """``…/report/``: the list of the editions that have a report."""
+    """``…/report/``: the list of the editions that have a report. These are all published editions that were not
+    cancelled, also those that have not taken effect.
+    """
 
     def get(self, request: HttpRequest) -> HttpResponse:
         editions = Edition.objects.published().binding().select_related("agreement").without_texts("body", "summary")
@@ -50,10 +56,18 @@ class ReportIndexView(OfficerView):
 
 
 class ReportView(OfficerView):
-    """``…/report/<id>/``: how many users accepted an edition, by month, kind and language, and how many did not."""
+    """``…/report/<id>/``: how many users accepted an edition, and how many did not.
+
+    An acceptance of an earlier edition that differs from it only in wording counts too. The users are those of the
+    audience; a user who withdrew after they accepted counts as one who has not accepted. A table counts the acceptances
+    of these editions by month, kind and language. It leaves out deleted accounts, but counts users outside the audience
+    and acceptances before a withdrawal.
+    """
 
     def get(self, request: HttpRequest, key: int) -> HttpResponse:
-        """Return the report. 6 queries, one of which writes the audit entry."""
+        """Return the report, and log the view. Raises ``Http404`` for a draft, for a cancelled edition, and for an
+        unknown key. The number of queries does not depend on the number of users.
+        """
         edition, counting = _edition(key)
         AuditEntry.objects.log(AuditAction.VIEWED, on=edition, by=request.user, note="report")
         users = conf.audience()
@@ -74,10 +88,12 @@ class ReportView(OfficerView):
 
 
 class CsvView(OfficerView):
-    """``…/report/<id>/not-accepted.csv``: the users who have not accepted an edition, as a streamed file.
+    """``…/report/<id>/not-accepted.csv``: the users of the audience who have not accepted an edition, or withdrew after
+    they did, as a streamed file. The export is logged.
 
-    ``?language=`` selects the users with one language of notices (``kk``, ``ru``, or ``mul``: not known); without it,
-    all users are exported. Raises ``BadRequest`` for any other value.
+    ``?language=`` selects those of them with one language of notices (``kk``, ``ru``, or ``mul``: not known); without
+    it, or if it is empty, all of them are exported. Raises ``BadRequest`` for any other value, and ``Http404`` for a
+    draft, for a cancelled edition, and for an unknown key.
     """
 
     def get(self, request: HttpRequest, key: int) -> StreamingHttpResponse:
@@ -96,9 +112,10 @@ class CsvView(OfficerView):
 
 def _edition(key: int) -> tuple[Edition, list[int]]:
     """Return the edition with that key, and the keys of the editions whose acceptance counts for it: itself, and
-    earlier ones that differ only in wording.
+    earlier ones that differ from it only in wording.
 
-    Raises ``Http404`` for a draft, for a cancelled edition, and for an unknown key. 1 query.
+    Raises ``Http404`` for a draft, for a cancelled edition, and for an unknown key. 1 query, and those of
+    ``current_timelines()``.
     """
     for timeline in current_timelines().agreements.values():
         for dated in timeline.binding:
@@ -111,8 +128,12 @@ def _edition(key: int) -> tuple[Edition, list[int]]:
 
 
 def csv_lines(counting: list[int], only: str = "") -> Iterator[bytes]:
-    """Yield the CSV file of the users who accepted none of the editions with these keys, in chunks. ``only`` selects
-    the users with one language of notices (``kk``, ``ru``, ``mul``); ``""`` selects all.
+    """Yield the bytes, in chunks, of the CSV file of the users of the audience who accepted none of the editions with
+    these keys, or withdrew after they did, in the order of their primary keys.
+
+    The columns are the primary key, the name and the stored language of the user; if the site stores no language, the
+    rows have only the first two cells. ``only`` selects the users with one language of notices (``kk``, ``ru``,
+    ``mul``); ``""`` selects all. Nothing is logged here.
     """
     users = get_user_model()
     language = conf.user_language()

@@ -1,5 +1,5 @@
-"""The admin of notices and deliveries. It is read-only, and it never counts deliveries, because there
-may be millions.
+"""The admin of notices and deliveries. No row can be added, changed or deleted here; ``progress`` has the actions on a
+notice. The list of deliveries displays and counts at most a thousand of them, because there may be millions.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
         return rows.defer(*(f"edition__{name}" for name in TEXT_COLUMNS))
 
     def get_fields(self, request: HttpRequest, obj: Notice | None = None) -> Any:
-        """Leave out the link to the recipients, which are personal data, for users who may not view them."""
+        """Return the fields of the page of a notice. The link to the list of recipients, which are personal data, is
+        left out for users without the permission ``view_delivery``.
+        """
         return self.fields if request.user.has_perm("agreement.view_delivery") else self.fields[:-1]
 
     @admin.display(description=_("identifier (UUID)"))

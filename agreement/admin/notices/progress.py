@@ -70,7 +70,7 @@ NOTICE_ACTIONS = (
 
 
 def reason_in_words(reason: str) -> str:
-    """Return the label of a reason in the ledger, in the language of the page. An unknown reason is
+    """Return the label of a reason in the ledger, in the language of the page. An unknown reason and ``""`` are
     returned unchanged.
     """
     if found := re.fullmatch(r"overtaken by edition (\d+)", reason):
@@ -80,8 +80,13 @@ def reason_in_words(reason: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelProgress:
-    """The progress of a notice in one channel, as the page displays it. ``rate`` and ``ends`` are phrases, ``""`` if
-    there is none. ``failed`` and ``skipped`` are pairs of the label of a reason and the number of deliveries.
+    """The progress of a notice in one channel, as the page displays it.
+
+    ``row`` has the numbers, and ``channel`` is the label of the channel. ``failed`` and ``skipped`` are pairs of the
+    label of a reason and the number of deliveries, the most frequent first. ``rate`` and ``ends`` are phrases: the
+    messages sent per hour so far, and the expected end of the sending; each is ``""`` if it is not known. ``ends``,
+    ``late`` and ``unavailable`` are set only if deliveries wait, and the notice waits for its due time or is being
+    sent.
     """
 
     row: Progress
@@ -91,25 +96,30 @@ class ChannelProgress:
     rate: str
     ends: str
     late: bool
-    """Whether the sending is expected to end after the edition takes effect."""
+    """Whether the sending is expected to end after the edition takes effect. False if the edition was to take effect
+    when the notice became due, or before."""
     unavailable: str
-    """The reason for which the channel is unavailable; ``""`` if it is available."""
+    """The reason for which the channel is unavailable because of an outage; ``""`` if it is available."""
 
     @property
     def done(self) -> int:
-        """The number of deliveries that no longer wait."""
+        """The number of deliveries that no longer wait: they were sent, failed or were skipped."""
         return self.row.audience - self.row.waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeProgress:
-    """The progress of a notice in all channels, as the page displays it. Its moments are phrases."""
+    """The progress of a notice in all channels, as the page displays it. ``due``, ``paused`` and ``effective`` are
+    moments as phrases in the time zone of the agreement, or a dash if there is none. ``seconds_until_due`` is 0 if the
+    notice is due.
+    """
 
     notice: Notice
     channels: list[ChannelProgress]
     state: str
-    """One of ``delay`` and ``delay_paused`` (before the notice is due), ``sending``, ``paused``, ``suspended`` (by the
-    setting ``SENDING_SUSPENDED``) and ``done``.
+    """The first of these that applies: ``done`` (all deliveries are written, and none waits), ``delay_paused`` (paused,
+    and not due yet), ``paused``, ``suspended`` (by the setting ``SENDING_SUSPENDED``), ``delay`` (not due yet) and
+    ``sending``.
     """
     due: str
     seconds_until_due: int
@@ -118,21 +128,27 @@ class NoticeProgress:
 
     @property
     def running(self) -> bool:
-        """Whether the numbers will change without an action of the user."""
+        """Whether the notice waits for its due time or is being sent. Then the numbers can change without an action of
+        the user.
+        """
         return self.state in {"delay", "sending"}
 
     @property
     def failed(self) -> int:
-        """How many failed deliveries can be sent again. It is 0 if they would be skipped, because a newer notice has
-        overtaken this one, for example. At most 1 query.
+        """The number of failed deliveries, in all channels, that can be sent again. It is 0 if they would be skipped,
+        because a newer notice has overtaken this one, for example. At most 1 query, if the edition of the notice is
+        loaded.
         """
         failed = sum(channel.row.failed for channel in self.channels)
         return 0 if failed and self.notice.skip_reason() else failed
 
 
 def notice_progress(notice: Notice, *, at: datetime | None = None) -> NoticeProgress:
-    """Return the progress of a notice. ``at`` is the present moment. 1 query. While the notice waits for its due time
-    or is being sent, also at most 5 for each channel, and 1 for each notice with deliveries that wait in that channel.
+    """Return the progress of a notice, with its channels in the order of their names. ``at`` is the present moment.
+
+    1 query, if the notice was read with its edition and agreement. While the notice waits for its due time or is being
+    sent, also at most 5 for each channel in which its deliveries wait, and 1 for each notice that has deliveries
+    waiting in such a channel.
     """
     at, zone = at or timezone.now(), notice.edition.agreement.time_zone
     rows = list(Progress.objects.filter(notice=notice).order_by("channel"))
@@ -149,7 +165,11 @@ def notice_progress(notice: Notice, *, at: datetime | None = None) -> NoticeProg
 
 
 def _state(notice: Notice, rows: list[Progress], at: datetime) -> str:
-    """Return the value of :attr:`NoticeProgress.state`. No query."""
+    """Return the value of :attr:`NoticeProgress.state` at that instant: ``done`` if all deliveries are written and none
+    waits, otherwise ``delay_paused`` or ``paused`` if the notice is paused, otherwise ``suspended`` if the setting
+    ``SENDING_SUSPENDED`` is on, otherwise ``delay`` before the notice is due, and ``sending`` from then on. ``rows`` is
+    the progress in each channel. No query.
+    """
     if notice.fanned_out_at is not None and not any(row.waiting for row in rows):
         return "done"
     if notice.paused_at:
@@ -179,14 +199,16 @@ def _channel_progress(row: Progress, notice: Notice, at: datetime, *, running: b
 
 def _reasons(row: Progress, outcome: str) -> list[tuple[str, int]]:
     """Return pairs of a reason's label and the number of deliveries, the most frequent first. ``outcome`` is ``failed``
-    or ``skipped``.
+    or ``skipped``. The reason ``""`` has the label "other reasons", in the language of the page.
     """
     found = sorted(row.reasons.get(outcome, {}).items(), key=lambda item: -item[1])
     return [(reason_in_words(reason) or str(REASON_LABELS[""]), count) for reason, count in found]
 
 
 def _rate(row: Progress) -> str:
-    """Return a phrase with the messages per hour; ``""`` if sending has not lasted long enough to measure it."""
+    """Return a phrase with the messages sent per hour so far, at most what the rate limits of the channel allow; ``""``
+    if sending has lasted less than a second, or if the number is 0.
+    """
     if row.sending_time < timedelta(seconds=1):
         return ""
     rate = round((speed(row) or 0) * 3600)
@@ -194,17 +216,25 @@ def _rate(row: Progress) -> str:
 
 
 class NoticeView(AdminView):
-    """The base class of the pages about one notice. ``object_id`` in the URL is its key, quoted by the admin."""
+    """The base class of the pages about one notice. ``object_id`` in the URL is its key, quoted by the admin. This
+    class checks no permission.
+    """
 
     model_admin: admin.ModelAdmin[Notice]
 
     def find(self, object_id: str) -> Notice | None:
-        """Return the notice with that key, or ``None``."""
+        """Return the notice with that key; ``None`` if there is none. ``object_id`` is quoted by the admin. No
+        permission is checked.
+        """
         return self.model_admin.get_object(self.request, unquote(object_id))
 
 
 class ProgressView(NoticeView):
-    """``…/<id>/sending/``: the progress of the notice. With ``?part`` the response is only the middle of the page."""
+    """``…/<id>/sending/``: the progress of the notice. With ``?part`` the response is only the middle of the page.
+
+    Raises ``PermissionDenied`` for users who may not view notices. If there is no notice with that key, the response is
+    a redirect to the start page of the admin, with a warning.
+    """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
         notice = self.find(object_id)
@@ -230,7 +260,13 @@ class ProgressView(NoticeView):
 
 
 class NoticeActionView(NoticeView):
-    """``…/<id>/pause/``, ``resume/`` and ``resend/``: perform the action on POST, then redirect to the progress."""
+    """``…/<id>/pause/``, ``resume/`` and ``resend/``: perform the action on POST, then redirect to the progress, with a
+    message that states what was done or, as a warning, why nothing was changed. GET is not allowed (status 405).
+
+    Raises ``PermissionDenied`` for users who lack the permission for the action (``pause_notice``, ``resume_notice`` or
+    ``resend_notice``) or may not view notices. If there is no notice with that key, the response is a redirect to the
+    start page of the admin, with a warning.
+    """
 
     action: str = ""
 
@@ -249,7 +285,9 @@ class NoticeActionView(NoticeView):
 
 
 def _pause(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
-    """Pause the notice. Return whether this changed anything, and the message for the user."""
+    """Pause the sending of the notice. Return whether this changed anything, and the message for the user. Nothing is
+    changed if the notice is paused already or nothing is left to send.
+    """
     if not notice.pause(by=by):
         return False, gettext("Nothing was changed: sending is paused already, or there is nothing left to send.")
     if timezone.now() >= notice.due_at:

@@ -62,7 +62,9 @@ class Command(BaseCommand):
             ) from None
 
     def dry_run(self) -> None:
-        """Print how many deliveries are due, and how many wait and why."""
+        """Print how many deliveries are due, how many wait and why, and how many would be skipped. Nothing is changed.
+        Raises ``CommandError`` if sending is suspended.
+        """
         if conf.get().SENDING_SUSPENDED:
             raise command_error(*SUSPENDED)
         found = dispatch.pending()
@@ -80,7 +82,9 @@ class Command(BaseCommand):
         self.report_removed_channels()
 
     def report_removed_channels(self) -> None:
-        """Print how many deliveries wait for channels that the setting ``CHANNELS`` no longer names."""
+        """Print how many deliveries wait for each channel that the setting ``CHANNELS`` no longer names; nothing if
+        there are none.
+        """
         for channel, count in dispatch.removed_channels().items():
             self.stdout.write(
                 f"{count} deliveries wait for {channel!r}, which is not in CHANNELS. Add it again, or skip them:"
@@ -88,7 +92,9 @@ class Command(BaseCommand):
             )
 
     def drop(self, channel: str) -> None:
-        """Skip the deliveries of a removed channel. Raises ``CommandError`` if none wait for it."""
+        """Skip the deliveries that wait for a removed channel, and print how many. Raises ``CommandError`` if none wait
+        for it, or if the setting ``CHANNELS`` still names it.
+        """
         waiting = dispatch.removed_channels()
         if channel not in waiting:
             raise command_error(
@@ -98,8 +104,11 @@ class Command(BaseCommand):
         self.stdout.write(f"Skipped {dispatch.drop_channel(channel)} deliveries.")
 
     def once(self) -> None:
-        """Work until nothing is due, and no delivery is claimed by another worker. Raises ``CommandError`` for an
-        outage, a fault, or suspended sending.
+        """Work until nothing is due and no delivery is claimed by another worker, or until a channel is unavailable;
+        then print the counts. Deliveries that are due later, or wait for rate limits, are not waited for.
+
+        Raises ``CommandError`` at the end for an outage or for a fault of a notice (the others are sent first), and at
+        once for suspended sending or a wrong setting. Errors of the database are raised.
         """
         total, leased = DeliveryCounts(), self.first_lease_end()
         while True:
@@ -131,14 +140,15 @@ class Command(BaseCommand):
 
     @staticmethod
     def first_lease_end() -> datetime | None:
-        """Return when the first lease of any worker ends, which may be in the past; ``None`` if there is no lease. 1
-        query.
+        """Return when the first lease of any worker ends, which may be in the past; ``None`` if no delivery has a
+        lease. 1 query.
         """
         return Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
 
     def watch(self) -> None:
-        """Work until SIGTERM or SIGINT. Errors of the database or the settings are printed, and the work is tried
-        again.
+        """Work until SIGTERM or SIGINT; the present call of ``work()`` is finished first. Errors of the database or the
+        settings are printed, and the work is tried again after ``WATCH_FAULT_PAUSE``. Outages, faults of notices and
+        suspended sending do not end it either; each is printed when it begins or changes.
         """
         stopped = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -164,8 +174,9 @@ class Command(BaseCommand):
             stopped.wait(pause)
 
     def work(self, *, seconds: float | None = None) -> DeliveryCounts:
-        """Call ``dispatch.work()`` for at most this many seconds (``None``: until nothing is due), and return its
-        counts. A wrong setting raises ``ImproperlyConfigured`` if ``seconds`` is given, otherwise ``CommandError``.
+        """Call ``dispatch.work()`` once, and return its counts. It works until nothing more can be sent now, and sends
+        no further batch after ``seconds`` (``None``: no limit). A wrong setting raises ``ImproperlyConfigured`` if
+        ``seconds`` is given, otherwise ``CommandError``.
         """
         deadline = None if seconds is None else time.monotonic() + seconds
         try:
@@ -176,7 +187,9 @@ class Command(BaseCommand):
             raise command_error(str(error)) from None
 
     def show_progress(self, delivery: Delivery) -> None:
-        """Draw a progress bar, at most ten times a second, if the output is a terminal."""
+        """Count the delivery as handled and, if the output is a terminal, draw a progress bar, at most ten times a
+        second.
+        """
         self.handled += 1
         if not self.stdout.isatty():
             return
@@ -191,7 +204,9 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def report(self, counts: DeliveryCounts) -> None:
-        """Print the counts, in place of the progress bar."""
+        """Print how many deliveries were sent, failed, were skipped and were postponed, in place of the progress bar if
+        there is one.
+        """
         if self.stdout.isatty() and self.handled:
             self.stdout.write("\r" + " " * 60 + "\r", ending="")
         self.stdout.write(

@@ -53,8 +53,11 @@ class Command(BaseCommand):
         self.stdout.write("Check it anywhere: unzip it, then sha256sum -c SHA256SUMS")
 
     def user(self, name: str, at: datetime, output: Path) -> dict[str, str]:
-        """Write the evidence about a user. Return the SHA-256 of each file by name. Raises ``CommandError`` if the name
-        is not clear, or if there are no records about the user.
+        """Write the evidence about a user at that instant to the new file ``output``. Return the SHA-256 of each file
+        in it by name. ``name`` is a username or the key of an account, which may be deleted.
+
+        Raises ``CommandError`` if no user is found, if several users could be meant, or if there are no records about
+        the user at that instant, and ``FileExistsError`` if ``output`` exists.
         """
         try:
             return export_user(find_user_key(name), at=at, output=output, by=shell_user())
@@ -65,8 +68,12 @@ class Command(BaseCommand):
             raise command_error(f"There are no records about a user {name!r} at {at.isoformat()}.", hint) from None
 
     def editions(self, options: dict[str, Any], at: datetime, output: Path) -> dict[str, str]:
-        """Write the evidence about editions. Return the SHA-256 of each file by name. Raises ``CommandError`` if one of
-        the editions was not yet recorded at that instant.
+        """Write the evidence about editions at that instant to the new file ``output``. Return the SHA-256 of each file
+        in it by name. The option ``edition`` is the slug of an agreement and the numbers of its editions; without
+        numbers, all editions that were recorded by that instant are meant.
+
+        Raises ``CommandError`` if one of the editions does not exist or was not yet recorded at that instant, or if the
+        agreement had no edition, and ``FileExistsError`` if ``output`` exists.
         """
         slug, *numbers = options["edition"]
         editions = Edition.objects.published().filter(agreement__slug=slug, recorded_at__lte=at)

@@ -2,8 +2,8 @@
 
 Django's ``TransactionTestCase`` and the ``transactional_db`` fixture of pytest-django empty the database by calling the
 *command* ``flush``. Django's own command fails halfway if there are sealed rows. Therefore the app replaces the
-command. On a test database this command opens the seal, so that the tests of a site need no set-up. On any other
-database with sealed rows it refuses to start.
+command. On a test database this command opens the seal, so that the tests of a site need no set-up, and then empties
+the caches of the process. On any other database it refuses to start if :func:`has_sealed_rows` finds a row.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ class Command(flush.Command):
 
 
 def has_sealed_rows(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether this database contains rows that the seal protects, even if it has no triggers. At most 7 queries,
-    and those that list the tables.
+    """Return whether this database contains a published edition, an agreement with a head of its chain, the text of a
+    notice, an acceptance, a time stamp, a withdrawal or an audit entry, even if it has no triggers. Consents are not
+    looked for. Tables that do not exist are passed over. At most 7 queries, and those that list the tables.
     """
     tables = set(connection.introspection.table_names())
     sealed = (

@@ -29,7 +29,9 @@ COLUMNS = ("user", "edition", "at", "language")
 
 @dataclass(frozen=True, slots=True)
 class ImportedAcceptance:
-    """An acceptance from one line of the file."""
+    """A valid acceptance from one row of the file, which is not recorded yet. ``language`` is ``kk``, ``ru``, or ``""``
+    if the file does not state it.
+    """
 
     user: SiteUser
     edition: EditionDates
@@ -71,8 +73,9 @@ class Command(BaseCommand):
         )
 
     def record(self, file: str, timeline: Timeline) -> int:
-        """Record every line in the transaction of the caller. Return how many were not recorded before. Raises
-        ``CommandError`` if a line is no longer valid.
+        """Record every acceptance of the file, and one audit entry for all of them, in the transaction of the caller.
+        Return how many acceptances were not recorded before. Those that were recorded before are not changed. The file
+        is read and checked again; raises ``CommandError`` if a row is no longer valid.
         """
         created = 0
         editions = Edition.objects.select_related("agreement").in_bulk([one.pk for one in timeline.editions])
@@ -94,9 +97,9 @@ class Command(BaseCommand):
         return created
 
     def timeline(self, slug: str | None) -> Timeline:
-        """Return the timeline of the agreement with that slug; without a slug, that of the only agreement. Raises
-        ``CommandError`` if the agreement has no published edition, or if there is no slug and not exactly one
-        agreement.
+        """Return the timeline of the agreement with that slug; without a slug, that of the only agreement. Agreements
+        without a published edition are ignored. Raises ``CommandError`` if there is no agreement with that slug, or if
+        no slug is given and there is not exactly one agreement.
         """
         timelines = current_timelines().agreements
         if slug is None and len(timelines) == 1:
@@ -107,8 +110,10 @@ class Command(BaseCommand):
         return timelines[slug]
 
     def lines(self, file: str, timeline: Timeline) -> Iterator[tuple[int, ImportedAcceptance | str]]:
-        """Yield the number of each line after the first, with its acceptance, or with a sentence that states why the
-        line is invalid. Raises ``CommandError`` if the file can't be read or its first line is wrong.
+        """Yield a pair for each row after the first line: its line number, and its acceptance or a sentence that states
+        why the row is invalid. Empty lines are left out. The number of a row of several lines is that of its last line.
+        Raises ``CommandError`` if the file can't be read, is not UTF-8 or CSV, or if its first line does not name the
+        columns. This may happen after some rows.
         """
         try:
             with Path(file).open(encoding="utf-8-sig", newline="") as lines:
@@ -124,7 +129,13 @@ class Command(BaseCommand):
             raise command_error(f"{file!r} can't be read: {error}.", "Give a CSV file in UTF-8.") from None
 
     def line(self, row: dict[str | None, Any], timeline: Timeline) -> ImportedAcceptance | str:
-        """Return the acceptance in a row of the file, or a sentence that states why the row is invalid."""
+        """Return the acceptance in a row of the file, or a sentence that states why the row is invalid.
+
+        A row is valid if all of these are true. It has as many cells as the first line; the language may be missing.
+        Its instant is past and has an offset, and the edition, which is given by its number, was in force then. The
+        language is ``kk``, ``ru`` or empty. The name or key is that of one user whose account exists. No withdrawal in
+        effect at that instant forbids the user to accept again. Nothing is recorded here.
+        """
         if None in row or None in [row[name] for name in ("user", "edition", "at")]:
             return "it has more or fewer cells than the first line."
         edition = next((one for one in timeline.editions if str(one.number) == row["edition"].strip()), None)

@@ -77,9 +77,12 @@ class Command(BaseCommand):
                 self.stdout.write(f"{message.id} {message.severity} · {place} · {message.sentence('en')}")
 
     def agreement(self, slug: str | None, *, create: bool) -> Agreement:
-        """Return the agreement with that slug; without one, the only agreement. It is created if ``create`` is true, or
-        if no slug is given and there is no agreement. Raises ``CommandError`` if there is no agreement with that slug,
-        or if no slug is given and there are several agreements.
+        """Return the agreement with that slug; if no slug is given, the only agreement.
+
+        If there is no agreement with that slug, it is created if ``create`` is true; otherwise ``CommandError`` is
+        raised. If no slug is given, and there is no agreement at all, one with the slug ``DEFAULT_SLUG`` is created; if
+        there are several, ``CommandError`` is raised. Raises ``ValidationError`` if the new agreement can't have that
+        slug.
         """
         if slug is None:
             found = list(Agreement.objects.all()[:2])

@@ -59,7 +59,9 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def write(self, messages: tuple[Message, ...], language: str, form: str) -> None:
-        """Print the messages in that language, as ``text`` or ``json``."""
+        """Print the messages in that language. ``form`` is ``json`` (a list) or ``text`` (one line for each message,
+        and a last line with the numbers of errors and warnings).
+        """
         if form == "json":
             rows = [
                 {
@@ -85,15 +87,18 @@ class Command(BaseCommand):
 
 
 def read_all(files: dict[str, str]) -> dict[str, str]:
-    """Return the texts of these files by language. ``files`` maps each language to the name of its file. A file may be
-    empty, because the lint reports that.
+    """Return the texts of these files by language. ``files`` maps each language to the name of its file; the result is
+    empty if it is empty. A file may be empty, because the lint reports that. Raises ``CommandError`` if a file can't be
+    read or can't be the text of an edition.
     """
     return {language: read_source(name, may_be_empty=True) for language, name in files.items()}
 
 
 def edition_messages(pk: int) -> tuple[Message, ...]:
-    """Return the messages of the lint about the edition with that key. It is compared with the last edition before it
-    that was published and not cancelled. Raises ``CommandError`` if there is no such edition. 2 queries.
+    """Return the messages of the lint about the edition with that primary key, a draft or a published one. It is
+    compared with the edition with the next lower number that was not cancelled; a draft with the last published one
+    that was not cancelled. If there is none, the lint gets no previous texts. Raises ``CommandError`` if no edition has
+    that key. 2 queries.
     """
     draft = Edition.objects.filter(pk=pk).first()
     if draft is None:

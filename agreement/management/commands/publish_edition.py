@@ -69,7 +69,9 @@ class Command(BaseCommand):
             )
 
     def draft(self, pk: int) -> Edition:
-        """Return the edition with that key. Raises ``CommandError`` if there is none."""
+        """Return the edition with that primary key. Raises ``CommandError`` if there is none. An edition that is
+        published already is returned too; ``publish()`` refuses it later.
+        """
         edition: Edition | None = Edition.objects.filter(pk=pk).select_related("agreement").first()
         if edition is None:
             drafts = ", ".join(str(pk) for pk in Edition.objects.drafts().values_list("pk", flat=True)[:10])
@@ -77,8 +79,9 @@ class Command(BaseCommand):
         return edition
 
     def forecasts(self, edition: Edition, at: datetime | None) -> list[Forecast]:
-        """Return the forecast for each channel, for an edition that takes effect at ``at`` (``None``: now). It must be
-        made before the publication, because after it the new notice would count as a waiting notice.
+        """Return the forecast for each channel of the site, for an edition that takes effect at ``at`` (``None``, or an
+        instant without an offset: now). The notice period is that of the edition in force. Therefore the forecast must
+        be made before the publication, after which the published edition may itself be in force.
         """
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
         return [
@@ -93,7 +96,9 @@ class Command(BaseCommand):
         ]
 
     def report(self, edition: Edition, recipients: int, *, dry_run: bool) -> None:
-        """Print the facts about the published edition."""
+        """Print the facts about the published edition: its number and agreement, when it takes effect, its digest, and
+        the number of recipients. With ``dry_run`` the words are "Would publish".
+        """
         verb = "Would publish" if dry_run else "Published"
         self.stdout.write(f"{verb} edition {edition.number} of {edition.agreement.slug}")
         self.stdout.write(f"  effective from  {edition.effective_from.isoformat() if edition.effective_from else ''}")
@@ -101,7 +106,9 @@ class Command(BaseCommand):
         self.stdout.write(f"  recipients      {recipients}")
 
     def user(self, username: str | None) -> AbstractBaseUser | None:
-        """Return the user with that name; ``None`` without a name. Raises ``CommandError`` if there is none."""
+        """Return the user with that name (``USERNAME_FIELD``); ``None`` if ``username`` is ``None``. Raises
+        ``CommandError`` if no user has that name.
+        """
         if username is None:
             return None
         user = get_user_model()._default_manager.filter(**{get_user_model().USERNAME_FIELD: username}).first()
@@ -111,7 +118,9 @@ class Command(BaseCommand):
 
 
 def how_to_pause(notice: Notice) -> str:
-    """Return the URL of the admin page on which the notice can be paused; a shell command if the site has no admin."""
+    """Return the URL of the admin page on which the notice can be paused; a shell command that pauses it if the site
+    does not include the pages of the admin. If the setting ``BASE_URL`` is empty, the URL is a path without a host.
+    """
     try:
         return urljoin(conf.get().BASE_URL, reverse("admin:agreement_notice_sending", args=[notice.pk]))
     except NoReverseMatch:

@@ -50,8 +50,9 @@ class Command(BaseCommand):
         self.stdout.write(f"{editions.count()} editions verified: every digest and the chain are correct.")
 
     def _log(self, faults: int) -> None:
-        """Record the verification, so that ``agreement_status`` can report it. A database role that may only read can't
-        record it.
+        """Record the verification as an audit entry, so that ``agreement_status`` can report it. ``faults`` is the
+        number of faults that were found. Nothing is recorded if there is no published edition. If the database refuses
+        the entry, for example because its role may only read, a sentence is printed and no exception is raised.
         """
         latest = Edition.objects.published().order_by("-pk").first()
         if latest is None:
