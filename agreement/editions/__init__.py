@@ -2,7 +2,7 @@
 
 Sites may use :func:`editions_in_force`, :class:`DisplayedEdition` and :func:`text_language`. For the app, the package
 also provides timelines, remembered redlines, comparisons, citations and PDF files. It uses the models and the pure
-functions of ``text``, and writes nothing.
+functions of ``text``, and writes nothing to the database.
 """
 
 from agreement.editions.display import DisplayedEdition, editions_in_force, text_language

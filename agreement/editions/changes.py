@@ -28,15 +28,18 @@ from agreement.text.redline.words import Run
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sealed editions compared in the language in which the new one is displayed."""
+    """Two editions compared in the language in which the new one is displayed. Both must have a digest: an edition is
+    sealed, or it is a draft that is previewed as if it were published.
+    """
 
     old: DisplayedEdition
     new: DisplayedEdition
 
     @cached_property
     def redline(self) -> Redline:
-        """The redline of the texts in ``new.language``. No query if the process remembers it; otherwise 1 query for
-        each text that was not read with its edition.
+        """The redline of the texts in ``new.language``. No query if the process remembers it; a call that computes it
+        makes 1 query for each text that was not read with its edition. Raises ``ValueError`` if an edition has no
+        digest, which a draft does not have.
         """
         return redlines.sealed_redline(self.old.edition, self.new.edition, self.new.language)
 
@@ -47,30 +50,36 @@ class Comparison:
 
     @property
     def summary(self) -> str:
-        """The changes in one sentence in the language of the page, such as "4 clauses changed, 2 added"."""
+        """The changes in one sentence in the language of the page, such as "4 clauses changed, 2 added."; "Nothing
+        changed." if there are none. It is in English if the page is not in Kazakh, Russian or English.
+        """
         return sentences.summary(self.redline, message_language())
 
     @property
     def html(self) -> SafeString:
-        """The units that were changed, added or removed, one below the other. In the HTML, the old and the new words
-        are marked in one text.
+        """The units that changed in any way, one below the other; also those that were only moved, renumbered or
+        reformatted. In the HTML, the old and the new words are marked in one text. ``""`` if nothing changed.
         """
         return redline_html(self.redline, self.new.language)
 
     @cached_property
     def rows(self) -> list[ComparisonRow]:
-        """The rows of the comparative table."""
+        """The rows of the comparative table, in the order of the text. They contain every unit, also unchanged ones."""
         return comparison_rows(self.redline)
 
     @property
     def has_unchanged_rows(self) -> bool:
-        """Does the table have rows of unchanged units? They are collapsed until the reader opens them."""
+        """Does the table have rows of the kind ``same``, which contain unchanged units? The page collapses these rows
+        until the reader opens them. The unchanged heading of a section with changes is a row of another kind.
+        """
         return any(row.source.kind == "same" for row in self.rows)
 
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """A row of the comparative table."""
+    """A row of the comparative table: one change, the unchanged heading of a section with changes, or one or more
+    unchanged units (the kind ``same``).
+    """
 
     source: table.Row
     anchor: str
@@ -92,17 +101,21 @@ class ComparisonRow:
 
     @property
     def name(self) -> str:
-        """The name of the unit at the beginning of a sentence: "Clause 2.3"."""
+        """The name of the unit at the beginning of a sentence: "Clause 2.3". For several unchanged units, it is the
+        name of the first.
+        """
         return capfirst(unit_name(self.source.unit))
 
     @property
     def facts(self) -> list[str]:
-        """The facts about the unit in words, such as "reworded" and "formerly 4.1"."""
+        """The facts about the unit in words, such as "reworded" and "formerly 4.1"; empty if it is unchanged."""
         return [_fact_in_words(self.source.change, fact) for fact in sentences.facts(self.source.change)]
 
     @property
     def runs(self) -> list[Run]:
-        """The runs of the number and the words of both editions, in the order of the text."""
+        """The runs of the printed number and of the words of the unit in both editions, in the order of the text: equal
+        and deleted ones give the old unit, equal and inserted ones the new unit. No run is empty.
+        """
         change = self.source.change
         old, new = (f"{unit.label} " if unit and unit.label else "" for unit in (change.old, change.new))
         number = [Run("equal", new)] if old == new else [Run("delete", old), Run("insert", new)]
@@ -110,12 +123,17 @@ class ComparisonRow:
 
     @property
     def old_runs(self) -> list[Run]:
-        """The runs that give the number and the words of the old edition."""
+        """The runs that give the number and the words of the old edition: ``runs`` without the inserted ones. Empty if
+        the unit was added.
+        """
         return [run for run in self.runs if run.kind != "insert"]
 
     @property
     def unchanged_sentence(self) -> str:
-        """The sentence of a row of unchanged units, which names them: "Clauses 1.1–1.4: unchanged"."""
+        """The sentence of a row of unchanged units. It names the first and the last numbered unit, "Clauses 1.1–1.4:
+        unchanged", or the only one, "Clause 1.1: unchanged". Items and sections count only if there is no clause. If no
+        unit has a number, it is "Text without a number: unchanged" for several units, and names a single one by kind.
+        """
         first, last = self.source.first, self.source.last
         if last:
             return _("Clauses %(first)s–%(last)s: unchanged") % {"first": first, "last": last}
@@ -134,13 +152,17 @@ class MarkedUnit:
     html: str
     """The HTML of the unit; ``""`` for a deleted unit."""
     number: str = ""
-    """The number of a clause, which the page links to its counterpart in the other language; ``""`` for other units."""
+    """The number of a clause, which the page links to its counterpart in the other language; ``""`` for units of other
+    kinds and for a deleted clause."""
     change: Change | None = None
     """``None`` if the unit is unchanged or changes are not marked."""
 
     @property
     def mark(self) -> str:
-        """The text of the mark, such as "changed" or "formerly 4.1"; ``""`` for no mark."""
+        """The text of the mark. It states one fact, the first of these that is true: "deleted: clause 2.3", "added",
+        "changed" (the words), "formerly 4.1", "moved". ``""`` if none is true: the unit is unchanged, or only its
+        formatting changed.
+        """
         change = self.change
         if change is None:
             return ""
@@ -156,14 +178,16 @@ class MarkedUnit:
 
     @property
     def has_details(self) -> bool:
-        """Can the reader open the mark to see a redline? Yes if the words of the unit changed or it was deleted. No if
-        it was added, or only moved or renumbered.
+        """Can the reader open the mark to see a redline? Yes if the words of the unit changed or it was deleted. No for
+        any other change, and for an unchanged unit.
         """
         return self.change is not None and (self.change.deleted or self.change.text_changed)
 
     @property
     def other_facts(self) -> str:
-        """If the words of the unit changed, the other facts about it, such as "formerly 4.1"; else ``""``."""
+        """If the words of the unit changed, the other facts about it, such as "formerly 4.1; moved". ``""`` if there
+        are none, and if the words did not change.
+        """
         if self.change is None or not self.change.text_changed:
             return ""
         others = [fact for fact in sentences.facts(self.change) if fact not in {"reworded", "reformatted"}]
@@ -181,13 +205,14 @@ class MarkedUnit:
 
 
 def comparison_rows(redline: Redline) -> list[ComparisonRow]:
-    """The rows of the comparative table of a redline."""
+    """The rows of the comparative table of a redline, in its order, each with its id. Every unit is in one row."""
     taken: set[str] = set()
     return [ComparisonRow.from_row(row, taken) for row in table.rows(redline)]
 
 
 def redline_html(redline: Redline, language: str, *, whole: bool = False) -> SafeString:
-    """The redline as HTML, one unit below the other. ``language`` is that of the texts.
+    """The redline as HTML, one unit below the other. ``language`` is that of the texts. The names of the units and the
+    facts about them are in the active language.
 
     Unchanged units are left out unless ``whole`` is true. ``""`` if there is nothing to display.
     """
@@ -196,9 +221,11 @@ def redline_html(redline: Redline, language: str, *, whole: bool = False) -> Saf
 
 
 def marked_units(document: clauses.Document, redline: Redline | None) -> Iterator[MarkedUnit]:
-    """Yield the units of the document in order, each with its change. A deleted unit is at its old place.
+    """Yield the units of the document in order, each with its change; the change is ``None`` for an unchanged unit. The
+    deleted units are yielded between them, at their old places and without HTML.
 
-    ``redline`` is a comparison of an earlier text with this document. If it is ``None``, no unit is marked.
+    ``redline`` is a comparison of an earlier text with this document. If it is ``None``, no unit is marked and no
+    deleted unit is yielded.
     """
     parts = iter(zip(document.units, document.parts, strict=True))
     if redline is None:
@@ -214,7 +241,9 @@ def marked_units(document: clauses.Document, redline: Redline | None) -> Iterato
 
 
 def unit_name(unit: clauses.Clause) -> str:
-    """The name of a unit in a sentence, in the active language: "clause 2.3", «подпункт 2) пункта 1.1»."""
+    """The name of a unit in a sentence, in the active language: "clause 2.3", «подпункт 2) пункта 1.1». A title, text,
+    note or heading is named by its kind alone, also a heading with a number.
+    """
     whole, _dash, item = unit.number.partition("-")
     if unit.kind in {"section", "clause", "subclause"} and whole and not item:
         pattern = {
@@ -241,7 +270,9 @@ def _clause_number(unit: clauses.Clause) -> str:
 
 
 def message_language() -> str:
-    """The language of messages about redlines: the active language if it is ``kk``, ``ru`` or ``en``, else ``en``."""
+    """The language of messages about redlines: the active language without its region if that is ``kk``, ``ru`` or
+    ``en``, else ``en``.
+    """
     return active_language() if active_language() in sentences.PHRASES else "en"
 
 

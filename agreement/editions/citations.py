@@ -1,12 +1,13 @@
 """Agreements on other pages of the site: an address, a sentence of validity, a quoted clause, a banner of new editions.
 
-Sealed editions never change, so a process remembers those that pages cite: 1 query for each. After that, the functions
-make only the queries that read the dates of the editions: at most 2 once per second, or 1 per call inside a
-transaction.
+Sealed editions never change, so a process remembers the 16 that were used last; another one costs 1 query. Apart from
+these, the functions make only the queries of :func:`agreement.editions.timeline.current_timelines`: none while the
+dates of the editions are remembered, otherwise 1 or 2, and 1 per call inside a transaction.
 
 A publication must not break a page. A template may cite a clause that the edition in force does not have, name an
-agreement that is not published, or name none on a site with several agreements. While ``DEBUG`` is on, these mistakes
-raise ``TemplateSyntaxError``. Otherwise each is logged once, and the page has a link or nothing instead of the text.
+agreement that has no public edition, or name none on a site with several agreements. While ``DEBUG`` is on, these
+mistakes raise ``TemplateSyntaxError``; the functions describe the exceptions. Otherwise they are logged,
+but not at every request, and the page has a link or nothing instead of the text.
 """
 
 from __future__ import annotations
@@ -40,22 +41,25 @@ logger = logging.getLogger("agreement")
 class Citation:
     """A clause of the edition in force, for another page. A template displays it as a quotation with its source.
 
-    If no edition is in force, or it has no such clause, ``text`` and ``html`` are empty. Then ``path`` leads to the
-    page of the agreement, or to the list of agreements if it is not known which agreement is meant.
+    If no edition is in force, or it has no such clause, ``text`` and ``html`` are empty, and a template displays a link
+    to ``path``. Then ``path`` leads to the page of the agreement. It leads to the list of agreements if no slug was
+    given and the site has no agreement, has several, or has only one of which no edition is in force.
     """
 
     number: str
-    """The requested number, ``"2.3"``."""
+    """The number of the unit, ``"2.3"``. For a unit that was not found: the requested number, without its last dots."""
     label: str
-    """The number as it is printed: ``"2.3."``. For a unit that was not found: ``number``."""
+    """The number as it is printed: ``"2.3."``. For a unit that was not found, or has no printed number: ``number``."""
     text: str
     """The words of the clause itself, without its sub-clauses and without Markdown."""
     html: SafeString
-    """The clause with its sub-clauses, without ids; its links lead to the page of the agreement."""
+    """The clause with its sub-clauses and the notes in it, without ids. Its links to clauses lead to the page of the
+    edition."""
     path: str
-    """The permanent address of the clause: that of the edition, with the anchor of the clause."""
+    """The permanent path of the clause: that of the edition, with the anchor of the clause. See above for a unit that
+    was not found."""
     title: str
-    """The title of the agreement; ``""`` if no edition is in force."""
+    """The title of the edition; ``""`` if no edition is in force."""
     edition: int | None
     """The number of the edition; ``None`` if no edition is in force."""
     language: str
@@ -73,9 +77,10 @@ class Citation:
 def agreement_path(slug: str = "", *, app: str | None = None) -> str:
     """The path of the page of the edition in force of the agreement with that slug.
 
-    Without a slug, it is that of the site's only agreement; if the site has none or several, the path of the list of
-    agreements. While ``DEBUG`` is on, a missing slug on a site with several agreements raises
-    ``TemplateSyntaxError``. A slug is not checked: if no agreement has it, the page answers with the status 404.
+    Without a slug, it is that of the site's only agreement with a public edition; if the site has none or several, the
+    path of the list of agreements. While ``DEBUG`` is on, a missing slug on a site with several agreements raises
+    ``TemplateSyntaxError``; otherwise it is logged. A slug is not looked up: if no agreement has it, the page answers
+    with the status 404.
 
     In all functions here, ``app`` is passed to ``reverse()`` as ``current_app``: it is the instance namespace of the
     page that contains the link. ``None`` means the default instance of the app's URLs.
@@ -91,11 +96,15 @@ def notices_path(*, app: str | None = None) -> str:
 
 
 def validity_sentence(slug: str = "") -> str:
-    """Sentences in the active language that state the number of the edition in force, and since when it is in force.
+    """Sentences in the active language: the number of the edition in force, and its
+    :attr:`~agreement.editions.display.DisplayedEdition.validity`. That says since when the edition is in force, until
+    when if its successor is displayed, and which edition it replaced.
 
     If no edition is in force, they are about the announced edition, if the site displays scheduled editions; ``""`` if
-    there is none either. Without a slug, the site's only agreement is meant. While ``DEBUG`` is on, an unknown slug and
-    a missing slug on a site with several agreements raise ``TemplateSyntaxError``; otherwise the result is ``""``.
+    there is none either. Without a slug, the site's only agreement is meant. Agreements without a public edition are
+    not considered. While ``DEBUG`` is on, an unknown slug and a missing slug on a site with several agreements raise
+    ``TemplateSyntaxError``. Otherwise they are logged, and the result is ``""``. On a site without a public edition,
+    the result is always ``""``.
     """
     at = timezone.now()
     timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}')
@@ -107,12 +116,16 @@ def validity_sentence(slug: str = "") -> str:
 
 
 def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) -> Citation:
-    """The section, clause or sub-clause of the edition in force that has that number, such as ``"2.3"``. Without a
-    slug, the site's only agreement is meant.
+    """The unit of the edition in force that has that number, such as ``"2.3"``: a section, clause, sub-clause, item or
+    appendix, in the language of :func:`agreement.editions.display.text_language`. White space around the number, and
+    dots at its end, are ignored. Without a slug, the site's only agreement is meant.
 
-    Raises ``TemplateSyntaxError`` for a number that is not a string, because the number ``2.10`` would be read as
-    ``2.1``. While ``DEBUG`` is on, it also raises it for an unknown agreement or clause, and for a missing slug on a
-    site with several agreements. Otherwise the citation has no text; see :class:`Citation`.
+    Always raises ``TemplateSyntaxError`` for a number that is not a string, because the number ``2.10`` would be read
+    as ``2.1``. While ``DEBUG`` is on, it also raises it for a clause that the edition in force does not have, for the
+    slug of an agreement without a public edition, and for a missing slug if several agreements have a public edition.
+    While ``DEBUG`` is off, these are logged, and the citation has no text; see :class:`Citation`. If the agreement is
+    found but none of its editions is in force, or if the site has no public edition at all, the citation has no text,
+    nothing is raised, and nothing is logged.
     """
     if not isinstance(number, str):
         msg = f'{number!r} is not a string. Write the number of the clause in quotes: {{% agreement_clause "2.10" %}}.'
@@ -139,14 +152,17 @@ class BannerEdition:
     path: str
     """The path of the page of the edition."""
     changes: str
-    """The path of the page with the changes from the edition before it; ``""`` for a first edition."""
+    """The path of the page with the changes from the edition that it replaced or will replace; ``""`` if there is none.
+    """
 
 
 def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -> list[BannerEdition]:
-    """The editions for a banner. For each agreement, it contains the edition in force if that replaced another one
-    within the last ``days`` days, and the next announced edition if the site displays scheduled editions.
+    """The editions for a banner. For each agreement, the list contains the edition in force if that replaced another
+    one less than ``days`` days (of 24 hours) ago, and after it the next announced edition if the site displays
+    scheduled editions. An announced edition is contained also if it is the first one.
 
-    With a slug, only that agreement is considered; the list is empty for an unknown slug.
+    The agreements are in the order of their slugs. With a slug, only that agreement is considered. For an unknown slug
+    the list is empty; nothing is raised or logged.
     """
     at = timezone.now()
     agreements = current_timelines().agreements
@@ -168,12 +184,12 @@ def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -
 
 
 def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
-    """The timeline of the agreement with that slug; without a slug, of the site's only agreement. Agreements without a
-    public edition are not considered.
+    """The timeline of the agreement with that slug; without a slug, of the site's only agreement. Agreements that have
+    no public edition at the instant ``at`` are not considered.
 
-    ``None`` if there are no agreements. An unknown slug, and a missing slug if there are several agreements, raise
-    ``TemplateSyntaxError`` while ``DEBUG`` is on; otherwise they are logged, and the result is ``None``. ``example`` is
-    the template tag with a slug, for the message.
+    ``None``, without a message, if there are no agreements. Otherwise an unknown slug, and a missing slug if there are
+    several agreements, raise ``TemplateSyntaxError`` while ``DEBUG`` is on. While it is off, they are logged, and the
+    result is ``None``. ``example`` is the template tag with a slug, for the message.
     """
     public = {slug: timeline for slug, timeline in current_timelines().agreements.items() if timeline.public(at)}
     if slug in public or not public:
@@ -199,10 +215,11 @@ def _display(timeline: Timeline, dated: EditionDates, at: datetime) -> Displayed
 @remembered
 @lru_cache(maxsize=16)
 def _sealed(dated: EditionDates, time_zone: str) -> Edition:
-    """The edition with these dates, with its agreement. 1 query if it is not remembered.
+    """The edition with these dates, with its agreement. 1 query if it is not remembered; the 16 that were used last are
+    remembered.
 
-    The key of the cache contains the digest of the edition and the time zone of its agreement, so a remembered row is
-    never outdated. ``time_zone`` has no other use.
+    The key of the cache contains the dates and the digest of the edition and the time zone of its agreement, so these
+    are never outdated in a remembered row. ``time_zone`` has no other use.
     """
     found: Edition = Edition.objects.select_related("agreement").get(pk=dated.pk)
     return found
@@ -211,8 +228,8 @@ def _sealed(dated: EditionDates, time_zone: str) -> Edition:
 @remembered
 @lru_cache(maxsize=256)
 def _quoted(dated: EditionDates, time_zone: str, language: str, number: str, page: str) -> Quote | None:
-    """The clause with that number in ``language``; ``None`` if the edition has no such clause. ``page`` is the path of
-    the page of the edition, to which links in the quotation lead.
+    """The unit with that number in ``language`` (the first, if several have it); ``None`` if the edition has none.
+    ``page`` is the path of the page of the edition, to which links to clauses in the quotation lead.
     """
     return quote(clauses.parse(_sealed(dated, time_zone).text(language).body), number, page)
 
@@ -250,7 +267,9 @@ def _reverse(name: str, *args: object, app: str | None) -> str:
 
 
 def _report(message: str) -> None:
-    """Raise ``TemplateSyntaxError`` while ``DEBUG`` is on; otherwise log the message as a warning."""
+    """Raise ``TemplateSyntaxError`` while ``DEBUG`` is on; otherwise log the message as a warning, as :func:`_log_once`
+    does.
+    """
     if settings.DEBUG:
         raise TemplateSyntaxError(message)
     _log_once(message)
@@ -259,5 +278,7 @@ def _report(message: str) -> None:
 @remembered
 @lru_cache(maxsize=64)
 def _log_once(message: str) -> None:
-    """Log a message as a warning. Each process logs it once, because a page may be requested often."""
+    """Log a message as a warning. A process does not log it again while it is among the 64 messages that were used
+    last, because a page may be requested often.
+    """
     logger.warning(message)

@@ -1,4 +1,4 @@
-"""Editions as pages display them: the texts, the state and the sentence of validity, in the language of the page."""
+"""Editions as pages display them: the texts in Kazakh or Russian, the state, and sentences in the active language."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from agreement.text import clauses, dates, languages
 
 
 def text_language(prevailing: str = "") -> str:
-    """The language of the texts on the page: the active language if it is ``kk`` or ``ru``; else ``prevailing``, the
-    prevailing language of the edition; else ``kk``.
+    """The language of the texts on the page: the active language without its region if that is ``kk`` or ``ru``; else
+    ``prevailing``, the prevailing language of the edition; else, if ``prevailing`` is empty, ``kk``.
     """
     language = active_language()
     return language if language in languages.LANGUAGES else prevailing or languages.LANGUAGES[0]
@@ -26,7 +26,9 @@ def text_language(prevailing: str = "") -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayedEdition:
-    """An edition as a page displays it at one instant. Its sentences and moments are in the active language."""
+    """An edition as a page displays it at one instant. Its sentences and moments are in the active language, and its
+    texts in ``language``. The moments are in the time zone of the agreement.
+    """
 
     edition: Edition
     at: datetime
@@ -35,14 +37,18 @@ class DisplayedEdition:
     language: str
     """The language of the text, ``kk`` or ``ru``: see :func:`text_language`."""
     predecessor: EditionDates | None
-    """The edition that it replaced, will replace or would have replaced; ``None`` for the first edition."""
+    """The edition that it replaced, will replace or would have replaced: see :meth:`Timeline.predecessor`. ``None`` if
+    there is none."""
     successor: EditionDates | None
-    """The edition that replaced it or will replace it; ``None`` if there is none. If the setting ``SHOW_SCHEDULED`` is
-    false, only a superseded edition has a successor here."""
+    """The edition that replaced it or will replace it; ``None`` if there is none. For a cancelled edition, it is the
+    next edition that was not cancelled. If the setting ``SHOW_SCHEDULED`` is false, only a superseded edition has a
+    successor here."""
 
     @classmethod
     def from_timeline(cls, edition: Edition, timeline: Timeline, at: datetime) -> DisplayedEdition:
-        """The edition as it is displayed at that instant. ``edition`` must be in the timeline. No query."""
+        """The edition as it is displayed at that instant. ``edition`` must be in the timeline, which determines its
+        state, its predecessor and its successor. ``language`` is chosen by the language that is active now. No query.
+        """
         dated = next(dated for dated in timeline.editions if dated.pk == edition.pk)
         state, successor = timeline.state(dated, at), timeline.successor(dated)
         if successor and state != State.SUPERSEDED and not conf.get().SHOW_SCHEDULED:
@@ -78,13 +84,15 @@ class DisplayedEdition:
 
     @property
     def sections(self) -> list[clauses.Clause]:
-        """The sections of the text, for a table of contents."""
+        """The numbered sections of the text in order, for a table of contents. Headings are left out, also those of
+        appendices.
+        """
         return [clause for clause in self.document.clauses if clause.kind == "section"]
 
     @property
     def validity(self) -> str:
-        """When the edition binds, bound or would have bound, and which edition it replaced or will replace: one or two
-        sentences.
+        """One or two sentences: ``interval`` and, if there is a predecessor, the number of the edition that it replaced
+        or will replace. For a cancelled edition, it is ``interval`` alone.
         """
         predecessor = self.predecessor
         replaced = {
@@ -98,7 +106,9 @@ class DisplayedEdition:
 
     @property
     def interval(self) -> str:
-        """When the edition binds, bound or would have bound, in a sentence."""
+        """When the edition binds, bound or would have bound, in a sentence. For an edition in force, it states an end
+        only if there is a successor. For a cancelled edition, it states that the edition was cancelled, but not when.
+        """
         edition = self.edition
         values = self._moment("since", edition.effective_from, "from")
         if self.state == State.CANCELLED:
@@ -124,7 +134,7 @@ class DisplayedEdition:
 
     @property
     def prevails(self) -> str:
-        """The sentence that names the prevailing language; ``""`` if the edition states none."""
+        """The sentence in the active language that names the prevailing one; ``""`` if the edition states none."""
         return {
             "kk": _("Where the texts differ, the Kazakh text prevails."),
             "ru": _("Where the texts differ, the Russian text prevails."),
@@ -132,8 +142,8 @@ class DisplayedEdition:
 
     @property
     def foreign(self) -> str:
-        """The sentence that explains why the text is in another language than the page; ``""`` if both are in the same
-        language.
+        """The sentence that says in which languages the agreement is written, and which of them this text is in, for a
+        page in another language. ``""`` if the text is in the active language.
         """
         if self.language == active_language():
             return ""
@@ -144,28 +154,32 @@ class DisplayedEdition:
 
     @property
     def effective(self) -> str:
-        """The moment of effect in words."""
+        """The moment of effect in words: the date, the time and the zone. ``""`` if the edition has none."""
         return self._instant(self.edition.effective_from)
 
     @property
     def since(self) -> str:
-        """The day of effect in words."""
+        """The day of effect in words, without the time; ``""`` if the edition has no moment of effect."""
         at = self.edition.effective_from
         return dates.day(at, active_language(), self.edition.agreement.time_zone) if at else ""
 
     @property
     def published(self) -> str:
-        """The moment of publication in words."""
+        """The moment of publication in words: the date, the time and the zone. For imported history, it is the moment
+        of effect. ``""`` if the edition is not published.
+        """
         return self._instant(self.edition.published_at)
 
     @property
     def recorded(self) -> str:
-        """The moment when the edition was sealed, in words."""
+        """The moment when the edition was sealed, in words: the date, the time and the zone. For imported history, it
+        is the moment of the import. ``""`` if the edition is not sealed.
+        """
         return self._instant(self.edition.recorded_at)
 
     @property
     def cancelled(self) -> str:
-        """The moment of cancellation in words; ``""`` if it was not cancelled."""
+        """The moment of cancellation in words: the date, the time and the zone; ``""`` if it was not cancelled."""
         return self._instant(self.edition.cancelled_at)
 
     def _text(self, name: str) -> str:
@@ -193,9 +207,11 @@ class DisplayedEdition:
 
 def editions_in_force(at: datetime | None = None) -> list[DisplayedEdition]:
     """The edition in force of each agreement at that instant (now), in the order of the agreements' slugs. An agreement
-    without an edition in force is left out.
+    without an edition in force is left out. For a future instant, announced editions are considered too, also if the
+    setting ``SHOW_SCHEDULED`` is false.
 
-    1 query, and at most 2 more if the dates of the editions must be read again, which is once per second.
+    1 query for the texts (none if the list is empty), and at most 2 more if the dates of the editions must be read
+    again: see :func:`agreement.editions.timeline.current_timelines`.
     """
     at = at or timezone.now()
     # The timelines decide which edition is in force. A query could find a newer edition, which they do not contain yet.

@@ -1,7 +1,8 @@
 """An edition as a PDF, if the site has the extra ``pdf`` (WeasyPrint) and the system library Pango.
 
-The renderer gets an HTML page and one stylesheet. It can open no address and no file. The PDF depends only on the page,
-the stylesheet and the fonts of the machine, so every process of a site makes the same bytes.
+The renderer gets an HTML page and one stylesheet. It can open no address and no file that these name. The PDF depends
+only on the page, the stylesheet, the fonts of the machine and the versions of WeasyPrint and its libraries. Processes
+for which these are the same make the same bytes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class RendererBusy(Exception):
 
 
 def is_available(text: str) -> bool:
-    """Can an edition with this text have a PDF: is the text within the limits, and is the renderer installed?"""
+    """Can an edition with this text have a PDF: is the text within the limits ``MAX_CHARACTERS``, ``MAX_LINES`` and
+    ``MAX_LONG_WORDS`` (each included), and are WeasyPrint and Pango installed? ``text`` is the body in one language.
+    """
     if len(text) > MAX_CHARACTERS or text.count("\n") > MAX_LINES:
         return False
     long = sum(len(word) ** 2 for word in text.split() if len(word) > 60)
@@ -44,10 +47,11 @@ def is_available(text: str) -> bool:
 
 
 def render(page: str) -> bytes:
-    """The PDF of an HTML page. ``page`` is the HTML itself. The last four PDFs are remembered.
+    """The PDF of an HTML page. ``page`` is the HTML itself. The four PDFs that were used last are remembered.
 
-    A process renders one PDF at a time. Raises :class:`RendererBusy` if this one can't be started within
-    ``MAX_WAIT_SECONDS``.
+    A process renders one PDF at a time. Raises :class:`RendererBusy` if this call can't start within
+    ``MAX_WAIT_SECONDS``, also if its PDF is remembered. The limits on the text are not checked. Call
+    :func:`is_available` first: if WeasyPrint can't be imported, this fails with ``ImportError`` or ``OSError``.
     """
     if not _one_at_a_time.acquire(timeout=MAX_WAIT_SECONDS):
         raise RendererBusy

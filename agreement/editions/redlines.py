@@ -1,4 +1,4 @@
-"""Redlines of sealed editions. Each is computed once for two editions and a language, and remembered by the process.
+"""Redlines of sealed editions. A process remembers the redlines that it used last, within the two limits below.
 
 The digest of an edition covers its texts. Two digests always mean the same two texts, so no entry becomes outdated.
 """
@@ -24,7 +24,11 @@ _Key = tuple[str, str, str]
 
 
 class _RedlineCache:
-    """A cache of redlines. The key is the digest of the old edition, the digest of the new one, and the language."""
+    """A cache of redlines. The key is the digest of the old edition, the digest of the new one, and the language.
+
+    While a limit is exceeded, the redline that was not used for the longest time is removed. The last one that was
+    added stays, even if its texts alone exceed ``CACHED_CHARACTERS``.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -73,9 +77,9 @@ def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
     """The redline from the sealed edition ``old`` to the sealed edition ``new``. ``language`` is that of the compared
     texts, ``kk`` or ``ru``.
 
-    No query if the process remembers the redline. Otherwise 1 query for each text that was not read with its edition.
-    Threads that need the same redline at the same time compute it once. Raises ``ValueError`` for a draft, because its
-    texts may change.
+    No query if the process remembers the redline. A call that computes it makes 1 query for each text that was not read
+    with its edition. Threads that need the same redline at the same time compute it once; the others wait. Raises
+    ``ValueError`` if either edition has no digest, which a draft does not have, because its texts may change.
     """
     if not (old.digest and new.digest):
         msg = "Only sealed editions can be compared here: a draft has no digest."
@@ -84,7 +88,9 @@ def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
 
 
 def _compare(old: Edition, new: Edition, language: str) -> tuple[Redline, int]:
-    """The redline, and how many characters the two texts have together."""
+    """The redline, in which the words of all clauses are compared already, and how many characters the two texts have
+    together.
+    """
     old_body, new_body = (getattr(edition, f"body_{language}") or "" for edition in (old, new))
     made = compare(clauses.parse(old_body), clauses.parse(new_body))
     for change in made.changed:  # The words of a clause are compared at their first use. This is the first use.

@@ -5,6 +5,7 @@ dates and not states, so an announced edition takes effect to the microsecond, w
 dates, the users who withdrew since the last reading are read and passed to ``withdrawal_listeners``.
 
 Inside a transaction nothing is remembered and nothing remembered is used, because the transaction may be rolled back.
+The listeners are not called there.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ _serials = itertools.count()
 
 @dataclass(frozen=True)
 class Timeline:
-    """The sealed editions of one agreement, in the order of their numbers. ``key`` is its primary key."""
+    """The sealed editions of one agreement, cancelled ones too, in the order of their numbers. ``key`` is the primary
+    key of the agreement.
+    """
 
     key: int
     slug: str
@@ -66,42 +69,52 @@ class Timeline:
         return [edition.number for edition in self.binding]
 
     def in_force(self, at: datetime) -> EditionDates | None:
-        """The edition that binds at that instant; ``None`` before the first edition takes effect."""
+        """The edition that binds at that instant, from its moment of effect on; ``None`` before the first edition takes
+        effect.
+        """
         place = bisect_right(self._effects, at)
         return self.binding[place - 1] if place else None
 
     def announced(self, at: datetime) -> EditionDates | None:
         """Of the editions that were published by that instant and take effect after it, the first to take effect;
-        ``None`` if there is none.
+        ``None`` if there is none. Editions that were cancelled, also after that instant, are left out. The setting
+        ``SHOW_SCHEDULED`` is not considered.
         """
         later = self.binding[bisect_right(self._effects, at) :]
         return next((edition for edition in later if edition.published_at <= at), None)
 
     def predecessor(self, edition: EditionDates) -> EditionDates | None:
-        """The edition that this one replaced, will replace or, if it was cancelled, would have replaced; ``None`` for
-        the first one.
+        """The edition that this one replaced, will replace or, if it was cancelled, would have replaced: the last
+        edition with a lower number that was not cancelled. ``None`` if there is none.
         """
         # By number, because the edition after a cancelled one may take effect at the same moment or before.
         place = bisect_left(self._numbers, edition.number)
         return self.binding[place - 1] if place else None
 
     def successor(self, edition: EditionDates) -> EditionDates | None:
-        """The edition that replaced this one or will replace it; ``None`` if there is none."""
+        """The edition that replaced this one or will replace it: the first edition with a higher number that was not
+        cancelled. ``None`` if there is none. A cancelled edition can have one too.
+        """
         place = bisect_right(self._numbers, edition.number)
         return self.binding[place] if place < len(self.binding) else None
 
     def counting_editions(self, edition: EditionDates) -> tuple[EditionDates, ...]:
-        """The editions whose acceptance counts for this one: itself, and earlier ones that differ only in wording."""
+        """The editions whose acceptance counts for this one, in the order of their numbers: earlier ones that differ
+        from it only in wording, and itself.
+        """
         return succession.counting_editions(edition, self.editions)
 
     def state(self, edition: EditionDates, at: datetime) -> State:
-        """The state of that edition at that instant."""
+        """The state of that edition at that instant. It is a draft before its publication. An edition that was
+        cancelled later is scheduled.
+        """
         successor = self.successor(edition)
         return edition.state(at, lambda: successor.effective_from if successor else None)
 
     def public(self, at: datetime) -> tuple[EditionDates, ...]:
-        """The editions that anyone may read at that instant: those that took effect, and, with ``SHOW_SCHEDULED``, also
-        announced and cancelled ones.
+        """The editions that anyone may read at that instant, in the order of their numbers: those that took effect,
+        and, if the setting ``SHOW_SCHEDULED`` is true, also announced and cancelled ones. No edition is public before
+        its publication.
         """
         show_scheduled = conf.get().SHOW_SCHEDULED
         return tuple(
@@ -114,19 +127,21 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Timelines:
-    """All agreements of the site, by slug."""
+    """The timelines of all agreements that have a sealed edition, by slug."""
 
     agreements: dict[str, Timeline]
     serial: int = field(default_factory=_serials.__next__, compare=False)
-    """A number that changes whenever an edition is published or cancelled. Otherwise it stays the same in this process,
-    also when the dates are read again. Inside a transaction each reading has another number.
+    """A number that changes when a reading finds other dates: an edition was published or cancelled, or the time
+    zone or the acceptance mode of an agreement was changed. It also changes after :func:`clear`. Otherwise it
+    stays the same in this process, also when the dates are read again. Inside a transaction each reading has another
+    number.
     """
 
     def containing(self, edition: int) -> Timeline | None:
-        """The timeline of the edition with that primary key.
+        """The timeline of the edition with that primary key; ``None`` if these dates do not contain the edition.
 
-        ``None`` for an edition that another process published after these dates were read. A page that reads rows from
-        the database must leave such an edition out; it is found as soon as the dates are read again.
+        They contain no draft, and no edition that was published after they were read. A page that reads rows from the
+        database must leave such an edition out; it is found as soon as the dates are read again.
         """
         return self._by_edition.get(edition)
 
@@ -141,23 +156,28 @@ class Timelines:
         return sorted(moments | {edition.cancelled_at for edition in editions if edition.cancelled_at})
 
     def version(self, at: datetime) -> tuple[int, int]:
-        """A value that stays the same as long as no edition is published, is cancelled or takes effect. Values of
-        different processes can't be compared.
+        """A value for these dates at that instant. While it stays the same, every edition has the same state: it
+        changes when an edition is published, is cancelled or takes effect. It can also change without such an event, at
+        the moment at which a cancelled edition was to take effect, and whenever ``serial`` changes. Values of different
+        processes can't be compared.
         """
         return self.serial, bisect_right(self._moments, at)
 
     def seconds_until_next(self, at: datetime) -> float:
-        """For how many seconds after that instant the version stays the same, if no edition is published or cancelled
-        meanwhile; infinity if no published edition is still to take effect.
+        """For how many seconds after that instant the version stays the same, if the dates do not change: until the
+        next moment at which an edition takes effect, or was to take effect if it was cancelled. Publications and
+        cancellations after that instant which these dates contain count too. Infinity if there is no such moment.
         """
         place = bisect_right(self._moments, at)
         return (self._moments[place] - at).total_seconds() if place < len(self._moments) else float("inf")
 
 
 def current_timelines() -> Timelines:
-    """The dates of all sealed editions. No query if they were read within the last second and no edition has taken
-    effect since; otherwise 1 query, and 1 more during the minute after a withdrawal. Inside a transaction, every call
-    makes 1 query.
+    """The dates of all sealed editions. The process remembers them for one second, but not beyond the next moment at
+    which an edition takes effect, or was to take effect if it was cancelled. While they are remembered, a call makes no
+    query. Otherwise one thread reads them while the others wait, and calls the ``withdrawal_listeners``. It makes 1
+    query, and at most 1 more, for the users who withdrew since the last reading or in the minute before it. Inside a
+    transaction, every call reads the dates with 1 query, and calls no listener.
     """
     global _known, _read_at, _since, _valid_seconds
     if not may_remember():
@@ -179,10 +199,12 @@ def current_timelines() -> Timelines:
 
 
 def fresh_timelines() -> Timelines:
-    """The dates of all sealed editions, read from the database now. Use this function if the result is about to bind a
-    user. Outside a transaction, later calls of :func:`current_timelines` use the same dates.
+    """The dates of all sealed editions, read from the database now, also if the process still remembers them. Use this
+    function if the result is about to bind a user. Outside a transaction, the dates are then remembered, as by
+    :func:`current_timelines`.
 
-    1 query, and 1 more during the minute after a withdrawal (not inside a transaction).
+    1 query, and outside a transaction at most 1 more, for the users who withdrew since the last reading or in the
+    minute before it.
     """
     global _read_at
     _read_at = float("-inf")
@@ -190,17 +212,23 @@ def fresh_timelines() -> Timelines:
 
 
 def valid_until() -> float:
-    """The moment, by ``time.monotonic()``, from which the dates must be read again."""
+    """The moment, by ``time.monotonic()``, from which the remembered dates must be read again. The value has no meaning
+    if none are remembered.
+    """
     return _read_at + min(MAX_AGE_SECONDS, _valid_seconds)
 
 
 def may_remember() -> bool:
-    """May other requests use what is read now? Not inside a transaction, which may be rolled back."""
+    """May other requests use what is read now? No inside a transaction of the database from which editions are read,
+    because it may be rolled back; yes outside.
+    """
     return not connections[router.db_for_read(Edition)].in_atomic_block
 
 
 def clear() -> None:
-    """Forget the dates, so that the next call reads them again."""
+    """Forget the dates, so that the next call reads them again. That reading counts as the first one for the
+    ``withdrawal_listeners``.
+    """
     global _known, _since
     _known = _since = None
 
@@ -210,15 +238,16 @@ memory.register(__name__, clear)
 
 _known: Timelines | None = None
 _since: datetime | None = None
-"""Withdrawals since that moment are read with the dates; ``None`` before the first reading."""
+"""Withdrawals since that moment are read with the dates; ``None`` before the first reading and after ``clear()``."""
 _read_at = 0.0
 _valid_seconds = float("inf")
 _reading = threading.Lock()
 
 
 def _read(since: datetime | None = None) -> tuple[Timelines, frozenset[Any] | None]:
-    """The dates of all sealed editions, and the primary keys of the users who withdrew after ``since``. If ``since`` is
-    ``None``, the second value is ``None`` too. 1 query, and 1 more if any user withdrew after ``since``.
+    """The dates of all sealed editions, and the primary keys of the users whose withdrawal is in effect now and took
+    effect or was registered after ``since``. If ``since`` is ``None``, the second value is ``None`` too. 1 query, and 1
+    more if there is such a user and a sealed edition.
     """
     alias = router.db_for_read(Edition)
     withdrawals = Withdrawal.objects.using(alias)

@@ -1,9 +1,16 @@
 """Erases personal data whose retention term is over. Rows are never deleted; only their personal columns are cleared.
 
-The erasure clears the IP address and the browser of acceptances, the digest of the address to which a notice was sent,
-the pseudonym and the link to the account, and the name, the number and the scan of an application to withdraw. It
-preserves the facts that an edition was accepted, when and how, and that a user withdrew. It also preserves the editions
-and the texts of notices. Therefore no count changes.
+The erasure clears these columns:
+
+- of an acceptance: the IP address, the browser, the pseudonym and the link to the account;
+- of a withdrawal: the name, the number and the scan of the application (its file is deleted), and the pseudonym. The
+  link to an account that exists remains;
+- of a consent: the pseudonym and the link to the account;
+- of a delivery: the digest of the address to which the notice was sent, and for a deleted account the pseudonym. The
+  link to an account that exists remains.
+
+It preserves the facts that an edition was accepted, when and how, and that a user withdrew. It also preserves the
+editions and the texts of notices. Therefore no count changes.
 """
 
 from __future__ import annotations
@@ -37,7 +44,9 @@ NO_PSEUDONYM = {"pseudonym": "", "pseudonym_key": ""}
 
 @dataclass(slots=True, kw_only=True)
 class ErasureCounts:
-    """How many people and rows were erased; in a dry run, how many would be."""
+    """How many people and rows were erased; in a dry run, how many would be. A person is counted once for each
+    agreement. If it is unknown which rows belong to which of several people, these count as one.
+    """
 
     people: int = 0
     acceptances: int = 0
@@ -47,17 +56,19 @@ class ErasureCounts:
     under_legal_hold: int = 0
     """People whose term is over, but whose data is under a legal hold."""
     scan_not_deleted: int = 0
-    """People about whom nothing was erased, because a scan of their application could not be deleted."""
+    """People whose rows were not erased, because a scan of their application could not be deleted. 0 in a dry run,
+    which deletes no scan."""
 
 
 @dataclass(slots=True)
 class CountedRows:
     """The rows that a dry run has counted. A real run would have erased them, so later steps of the dry run must not
-    count them again, and must treat them as erased.
+    count them again, and must treat them as erased. Empty in a real run.
     """
 
     by_deletion: Counter[datetime | None] = field(default_factory=Counter)
-    """The number of counted acceptances and withdrawals by the moment when their account was deleted."""
+    """The number of counted acceptances and withdrawals by the moment when their account was deleted; ``None`` for
+    those without a deleted account."""
     acceptances: set[int] = field(default_factory=set)
     """The primary keys of the counted acceptances."""
     consents: set[int] = field(default_factory=set)
@@ -89,16 +100,21 @@ class LegalHoldScope:
         return cls(identifiers, users, {hold.edition_id for hold in holds if hold.edition_id})
 
     def covers(self, person: Person) -> bool:
-        """Return whether a hold names this person, or an edition that they accepted or that bound them."""
+        """Return whether a hold names this person, or one of the editions of ``Person.edition_keys()``: an edition that
+        they accepted, that bound them, or that states their term.
+        """
         editions = self.editions and self.editions & person.edition_keys()
         return bool(person.identifiers & self.identifiers or editions)
 
 
 def erase(*, at: datetime | None = None, dry_run: bool = False) -> ErasureCounts:
-    """Erase the personal data whose retention term is over at that instant (now). Return how many people and rows were
-    erased. With ``dry_run=True`` nothing is erased; the counts are those of an erasure.
+    """Erase the personal data whose retention term is over at that instant (now), except what is under a legal hold.
+    Return how many people and rows were erased. With ``dry_run=True`` nothing is erased, and no scan is deleted; the
+    counts are those of an erasure that can delete every scan.
 
-    Each batch of people is erased in one transaction. If the process is killed, the next call erases the rest.
+    The rows of each batch of at most ``BATCH`` people are erased in one transaction. After that, the remaining consents
+    and deliveries whose term is over are erased, each statement by itself. If the process is killed, the next call
+    erases the rest.
     """
     return Erasure(at or timezone.now(), dry_run=dry_run).run()
 
@@ -111,7 +127,9 @@ class Erasure:
         self.counts, self.counted = ErasureCounts(), CountedRows()
 
     def run(self) -> ErasureCounts:
-        """Erase everything whose term is over, and return the counts."""
+        """Erase everything whose term is over and that is not under a legal hold, and return the counts. A dry run only
+        counts. Call it once.
+        """
         people = expired(self.at, LegalHoldScope.at(self.at).editions)
         while batch := list(islice(people, BATCH)):
             self.erase_people(batch)
@@ -125,8 +143,13 @@ class Erasure:
         return self.counts
 
     def erase_people(self, people: list[Person]) -> None:
-        """Erase the data of these people in one transaction, and add to the counts. People under a legal hold are left
-        out, and so are people of whom a scan can't be deleted. A dry run only counts, and deletes no scan.
+        """Erase the data of these people and add to the counts: their acceptances and withdrawals, the address digests
+        of notices about the same agreements to existing accounts, and the consents of :func:`_consents_of`. The term of
+        the people is not checked.
+
+        The scans are deleted first, and then the rows are erased in one transaction. People under a legal hold are left
+        out, and so are people of whom a scan can't be deleted, and notices about editions under a legal hold. A dry run
+        only counts, and deletes no scan.
         """
         holds = LegalHoldScope.at(self.at)
         due, people = people, [person for person in people if not holds.covers(person)]
@@ -164,9 +187,10 @@ class Erasure:
                 withdrawn.update(applicant="", application_number="", scan="", **erased)
 
     def _erase_consents_of_deleted_accounts(self, consents: QuerySet[Consent]) -> None:
-        """Erase those of these consents that belong to deleted accounts of which every acceptance and withdrawal is
-        erased. Their term is the longest that any edition states, or the setting ``RETENTION_YEARS`` if no edition is
-        published. It begins with the deletion of the account.
+        """Erase those of these consents whose term is over and that belong to deleted accounts of which every
+        acceptance and withdrawal is erased. Accounts that were deleted at the same moment are treated as one. The term
+        is the longest that any sealed edition of any agreement states, or the setting ``RETENTION_YEARS`` if no edition
+        is sealed. It begins with the deletion of the account. A dry run only counts.
         """
         stated = Edition.objects.published().aggregate(longest=Max("retention_years"))["longest"]
         years = conf.retention_years() if stated is None else stated
@@ -176,9 +200,10 @@ class Erasure:
                 self._clear_consents(rows.filter(account_deleted_at=moment))
 
     def _erase_deliveries_of_deleted_accounts(self, deliveries: QuerySet[Delivery]) -> None:
-        """Erase the address digest and the pseudonym of those of these deliveries that belong to deleted accounts of
-        which every acceptance and withdrawal is erased. The term is the one that the edition of the notice states. It
-        begins with the deletion of the account.
+        """Erase the address digest and the pseudonym of those of these deliveries whose term is over and that belong to
+        deleted accounts of which every acceptance and withdrawal is erased. Accounts that were deleted at the same
+        moment are treated as one. The term is the one that the edition of the notice states. It begins with the
+        deletion of the account. A dry run only counts.
         """
         rows = deliveries.filter(account_deleted_at__lte=self.at).exclude(address_digest="", pseudonym="")
         pairs = rows.order_by().values_list("account_deleted_at", "notice__edition").distinct()
@@ -193,12 +218,14 @@ class Erasure:
         self, deliveries: QuerySet[Delivery], consents: QuerySet[Consent], held_users: Collection[UserKey]
     ) -> None:
         """After the site was closed, erase the address digests of those of these deliveries, and those of these
-        consents, that belong to existing accounts. If the site was not closed by ``self.at``, nothing is done.
+        consents, that belong to existing accounts and whose term is over. If the site was not closed by ``self.at``,
+        nothing is done.
 
-        The term begins when the site was closed. For a delivery it is the one that the edition of its notice states,
-        and for a consent the longest one. Only accounts without an acceptance or a withdrawal are handled (for a
-        delivery: in its agreement), because ``erase_people()`` handles the others. ``held_users`` are the primary keys
-        of accounts under a legal hold, which are left out.
+        The term begins when the site was closed. For a delivery it is the one that the edition of its notice states.
+        For a consent it is the longest that any sealed edition states, or ``RETENTION_YEARS`` if there is none. Only
+        accounts without an acceptance or a withdrawal that is not erased are handled (for a delivery: in its
+        agreement), because ``erase_people()`` handles the others. ``held_users`` are the primary keys of accounts under
+        a legal hold, which are left out. A dry run only counts.
         """
         closed_at = conf.closed_at()
         if closed_at is None or closed_at > self.at:
@@ -218,11 +245,13 @@ class Erasure:
             self._clear_consents(rest.exclude(user__in=held_users))
 
     def _clear_addresses(self, deliveries: QuerySet[Delivery]) -> None:
-        """Clear the digest of the address of these deliveries. A dry run only counts them."""
+        """Clear the digest of the address of these deliveries, and count them. A dry run only counts them."""
         self.counts.deliveries += deliveries.count() if self.dry_run else deliveries.update(address_digest="")
 
     def _clear_consents(self, consents: QuerySet[Consent]) -> None:
-        """Clear the user and the pseudonym of these consents. A dry run only counts them."""
+        """Clear the user and the pseudonym of these consents, mark them as erased, and count them. A dry run only
+        counts those that it has not counted before.
+        """
         if not self.dry_run:
             self.counts.consents += consents.update(user=None, erased_at=self.at, **NO_PSEUDONYM)
             return
@@ -240,8 +269,11 @@ class Erasure:
 
 
 def _delete_scans(person: Person) -> bool:
-    """Delete the scans of this person's applications. Return ``True`` if all are deleted or there are none, and
-    ``False`` if one could not be deleted. Then the scans after it are not deleted either.
+    """Delete the files of the scans of this person's applications; the rows are not changed. Return ``True`` if no file
+    is left: all are deleted, were missing, or there are none.
+
+    Return ``False``, and log a warning, if a file could not be deleted or its folder does not exist. Then the scans
+    after it are not deleted either.
     """
     for row in person.withdrawals:
         if row.scan:
@@ -271,9 +303,11 @@ def _deliveries_of(people: list[Person]) -> QuerySet[Delivery]:
 
 
 def _consents_of(people: list[Person], erased: Collection[int]) -> Q:
-    """Return the condition of the consents that are erased with these people. A person's consents are erased if all
-    acceptances of that person, in every agreement, are erased already or are among ``erased`` (primary keys). If the
-    account exists and the site is not closed, only withdrawn consents are erased. 1 query.
+    """Return the condition of the consents that are erased with these people. They are found by the account and, if it
+    was deleted, by the pseudonym. A person's consents are erased if all acceptances with that account or pseudonym, in
+    every agreement, are erased already or are among ``erased`` (primary keys). If the account exists and the setting
+    ``CLOSED_AT`` is empty, only withdrawn consents are erased. Consents that are erased already are not excluded. At
+    most 1 query.
     """
     rows = [row for person in people for row in person.rows]
     users = {row.user_id for row in rows if row.user_id is not None}

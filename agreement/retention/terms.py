@@ -2,10 +2,14 @@
 person may be erased.
 
 The term begins when the agreement with the person ends. That is the first of these moments: a withdrawal that ended the
-agreement and that no acceptance followed, the deletion of the account, and the closing of the site. The term is the
-longest one that is stated by an edition that bound the person. These are the editions that they accepted, except
-cancelled ones, and later editions that changed only the wording while the agreement lasted. A legal hold prevents the
-erasure (``agreement.retention.erasure``).
+agreement and that no acceptance followed, the deletion of the account, and the closing of the site. The application of
+a person without an account ends it too, whatever its outcome. A withdrawal that suspended the agreement of an account
+does not begin the term.
+
+The term is the longest one that is stated by an edition that bound the person, or that a withdrawal of theirs names.
+The editions that bound them are those that they accepted, except cancelled ones, and later editions that changed only
+the wording while the agreement lasted. :meth:`Person.bound_by` describes the case that there is no such edition. A
+legal hold prevents the erasure (``agreement.retention.erasure``).
 """
 
 from __future__ import annotations
@@ -29,8 +33,8 @@ from agreement.models.succession import EditionDates
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """The sealed editions of one agreement, each of which states a retention term, and when the site was closed (or
-    ``None``).
+    """The sealed editions of one agreement, each of which states a retention term, and when the site was closed
+    (``None`` if it was not closed by the instant in question). ``agreement`` is a primary key.
     """
 
     agreement: int
@@ -46,7 +50,9 @@ class Terms:
 
 @dataclass(slots=True)
 class Person:
-    """The rows about one person in one agreement, with the identifiers by which a legal hold can name that person."""
+    """The rows about one person in one agreement, with the identifiers by which a legal hold can name that person. The
+    acceptances are not erased. A withdrawal can be erased.
+    """
 
     terms: Terms
     identifiers: set[str]
@@ -64,8 +70,8 @@ class Person:
         return [*self.acceptances, *self.withdrawals]
 
     def term_ends_at(self) -> datetime | None:
-        """Return when the term ends; ``None`` if it has not begun, or if the agreement has no edition. If there are
-        several possible people, return the latest end of their terms.
+        """Return when the term ends; ``None`` if it has not begun, or if :meth:`bound_by` returns no edition. If there
+        are several possible people, return the latest end of their terms; ``None`` if no term has an end.
         """
         if self.possible_people:
             return max((end for one in self.possible_people if (end := one.term_ends_at())), default=None)
@@ -75,8 +81,13 @@ class Person:
         return years_later(ended_at, max(edition.retention_years for edition in editions))
 
     def bound_by(self) -> list[Edition]:
-        """Return the editions that bound this person, and those that their withdrawals name. If there are none, return
-        the edition that was in force when they applied to withdraw or, if none was in force, the last edition.
+        """Return the editions that bound this person, and those that their withdrawals name, in no particular order. An
+        erased withdrawal counts only if all are erased. An edition that took effect after the closing of the site or,
+        if it was not closed, after the deletion of the account, did not bind them.
+
+        If there are none, return the edition that was in force when their first application to withdraw was registered
+        or, if none was in force or they did not apply, the last edition that was not cancelled. The list is empty if
+        there is none either. If there are several possible people, return the editions of all; one can occur twice.
         """
         if self.possible_people:
             return [edition for one in self.possible_people for edition in one.bound_by()]
@@ -89,14 +100,15 @@ class Person:
         return [self.terms.editions[pk] for pk in found] or self._in_force_at_application()
 
     def edition_keys(self) -> set[int]:
-        """Return the keys of the editions that this person accepted, including cancelled ones, and of those that bound
-        them.
+        """Return the primary keys of the editions that this person accepted, including cancelled ones, and of those
+        that :meth:`bound_by` returns.
         """
         return {edition.pk for edition in self.bound_by()} | {row.edition_id for row in self.acceptances}
 
     def _in_force_at_application(self) -> list[Edition]:
-        """Return the edition that was in force when the person's first application was registered, else the last
-        edition, in a list; it is empty if there are no editions.
+        """Return, in a list, the edition that was in force when the person's first application was registered. If none
+        was in force, or there is no application, it is the last edition that was not cancelled. The list is empty if
+        there is none.
         """
         applied_at = min((row.registered_at for row in self.withdrawals), default=None)
         editions = [one for one in self.terms.editions.values() if not one.cancelled_at]
@@ -104,11 +116,12 @@ class Person:
         return (earlier or editions)[-1:]
 
     def ended_at(self) -> datetime | None:
-        """Return when the agreement with this person ended; ``None`` if it has not ended.
+        """Return when the agreement with this person ended or will end; ``None`` if no end is known.
 
-        It is the first of these moments: the effect of a withdrawal that ended the agreement (but not before the last
-        acceptance), the deletion of the account, and the closing of the site. For an applicant without an account, it
-        is the moment from which the withdrawal was both registered and in effect.
+        It is the first of these moments: the effect of a withdrawal that ended the agreement and that no acceptance
+        followed (but not before the last acceptance), the deletion of the account, and the closing of the site. A
+        withdrawal that suspended the agreement, and a refused one, do not end it. For an applicant without an account
+        they do: at the moment from which the row was registered and, unless it was refused, in effect.
         """
         last = self.membership.last_acceptance
         ends = [row.account_deleted_at for row in self.rows if row.account_deleted_at]
@@ -129,8 +142,10 @@ class Person:
 
 
 def expired(at: datetime, held_editions: Collection[int] = ()) -> Iterator[Person]:
-    """Yield the people whose term is over at that instant and of whom personal data is stored, agreement by agreement.
-    A person with two agreements can be yielded twice.
+    """Yield the people whose term ended by that instant (inclusive) and of whom personal data is stored, agreement by
+    agreement. A person with two agreements can be yielded twice. Personal data is stored if an acceptance or a
+    withdrawal is not erased, or if a withdrawal is erased but the user's address digest is stored in a delivery about
+    the agreement. Consents are not considered, and neither are legal holds on people.
 
     ``held_editions`` are the primary keys of editions under legal hold. A user is left out if their only personal data
     are the address digests of notices about such editions.
@@ -148,10 +163,11 @@ def expired(at: datetime, held_editions: Collection[int] = ()) -> Iterator[Perso
 
 
 def _notified(agreement: int, held_editions: Collection[int]) -> set[UserKey]:
-    """Return the primary keys of users whose withdrawal from the agreement is erased, but for whom a delivery still has
-    an address digest. Deliveries about ``held_editions`` are not considered. 1 query.
+    """Return the primary keys of users of whom a withdrawal from the agreement is erased, but for whom a delivery about
+    an edition of the agreement still has an address digest. Deliveries about ``held_editions`` are not considered. 1
+    query.
 
-    Such a digest was preserved by a legal hold on an edition, and that hold has ended.
+    For example, a legal hold on an edition preserved such a digest, and that hold has ended.
     """
     erased = Withdrawal.objects.filter(agreement=agreement, erased_at__isnull=False, user__isnull=False)
     rows = Delivery.objects.filter(notice__edition__agreement=agreement, user__in=erased.order_by().values("user"))
@@ -160,9 +176,11 @@ def _notified(agreement: int, held_editions: Collection[int]) -> set[UserKey]:
 
 
 def years_after(withdrawal: Withdrawal) -> int:
-    """Return for how many years the user's data is stored after this withdrawal, which must have ended the agreement.
+    """Return for how many years the user's data is stored after this withdrawal, which must have ended the agreement;
+    this is not checked.
 
-    It is the term as known when the withdrawal is both registered and in effect. An acceptance after that moment is
+    It is the longest term of the editions of :meth:`Person.bound_by`, as known when the withdrawal is both registered
+    and in effect. It is the setting ``RETENTION_YEARS`` if there is no such edition. An acceptance after that moment is
     not considered; it would stop the term. At most 3 queries.
     """
     end = withdrawal.known_at()
@@ -179,7 +197,8 @@ def years_after(withdrawal: Withdrawal) -> int:
 
 def agreement_terms(agreement: int, at: datetime) -> Terms:
     """Return the sealed editions of the agreement with that primary key, and when the site was closed (``None`` if it
-    was not closed by ``at``). 1 query.
+    was not closed by ``at``). All sealed editions are returned, also cancelled ones and those published after ``at``. 1
+    query.
     """
     editions = Edition.objects.published().filter(agreement=agreement).without_texts("body", "summary")
     closed_at = conf.closed_at()
@@ -191,8 +210,9 @@ def agreement_terms(agreement: int, at: datetime) -> Terms:
 
 
 def _people(terms: Terms) -> Iterator[Person]:
-    """Yield the people with whom the agreement may have ended: those whose account is deleted, those who withdrew, and
-    applicants without an account.
+    """Yield the people with whom the agreement may have ended: those whose account is deleted, those with an account
+    who applied to withdraw, and applicants without an account; if the site is closed, also all others with an account
+    who have accepted. People of whom every row is erased are left out, except those with an account who applied.
     """
     acceptances = Acceptance.objects.filter(edition__agreement=terms.agreement, erased_at=None)
     # Erased withdrawals of existing accounts are included, because they determine which acceptances still count.
@@ -207,8 +227,8 @@ def _people(terms: Terms) -> Iterator[Person]:
 def _of_accounts(
     terms: Terms, acceptances: QuerySet[Acceptance], withdrawals: QuerySet[Withdrawal]
 ) -> Iterator[Person]:
-    """Yield the people with an account who have withdrawn; if the site is closed, also those who have accepted and not
-    withdrawn.
+    """Yield the people with an account who have a row in ``withdrawals``, also a refused one; if the site is closed,
+    also those who have only a row in ``acceptances``.
     """
     users = withdrawals.values_list("user", flat=True)
     accepted = acceptances.filter(user__isnull=False) if terms.closed_at else acceptances.filter(user__in=users)
@@ -225,8 +245,8 @@ def _of_accounts(
 def _of_deleted_accounts(
     terms: Terms, acceptances: QuerySet[Acceptance], withdrawals: QuerySet[Withdrawal]
 ) -> Iterator[Person]:
-    """Yield the people whose accounts were deleted. They are found by ``account_deleted_at``, which is the same in all
-    rows of an account.
+    """Yield the people whose accounts were deleted, in the order of the deletion. They are found by
+    ``account_deleted_at``, which is the same in all rows of an account.
     """
     deleted = Q(account_deleted_at__isnull=False)
     moments = set(acceptances.filter(deleted).values_list("account_deleted_at", flat=True).distinct())
