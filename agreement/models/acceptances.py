@@ -1,8 +1,8 @@
 """Acceptances: which user accepted which edition, when and how. Rows are added and never deleted.
 
-A row records only what happened. For a deemed acceptance no text was displayed, and the row states this. It records the
-language in which the site was read, and whether the notice had been sent to the user by then. After the account is
-deleted, the row remains under a pseudonym.
+A row records only what happened. For a deemed acceptance no text was displayed; its kind states this. The row then
+records the language in which the site was read, and whether a notice of the edition had been sent to the user by then.
+After the account is deleted, the row remains under a pseudonym, if the site has a key for pseudonyms.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ Row = TypeVar("Row")
 
 
 class StaleEditionError(ValidationError):
-    """The edition can't be accepted now, so nothing was recorded. ``code`` is ``stale_edition``."""
+    """The edition can't be accepted at the moment of the acceptance (normally now), or it does not have the given
+    digest. Nothing was recorded. ``code`` is ``stale_edition``.
+    """
 
     def __init__(self, edition: object) -> None:
         super().__init__(
@@ -51,8 +53,8 @@ class StaleEditionError(ValidationError):
 
 
 class WithdrawnError(ValidationError):
-    """The user withdrew, and this kind of acceptance does not let them accept again. Nothing was recorded. ``code`` is
-    ``withdrawn``.
+    """The user withdrew and has not accepted since, and this kind of acceptance does not let them accept again. Nothing
+    was recorded. ``code`` is ``withdrawn``.
     """
 
     def __init__(self, withdrawal: Withdrawal) -> None:
@@ -65,7 +67,9 @@ class WithdrawnError(ValidationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDetails:
-    """The details of a request that an acceptance records. Empty if the site does not record them or if unknown."""
+    """The details of a request that an acceptance records: ``None`` or ``""`` for each that the site does not record or
+    that is not known.
+    """
 
     ip: str | None = None
     user_agent: str = ""
@@ -90,8 +94,9 @@ class RequiredAcceptance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NewAcceptance:
-    """An acceptance that is to be written. ``edition`` is a primary key, and ``round`` is one more than the number of
-    the user's withdrawals before it. ``at=None`` means now.
+    """An acceptance that is to be written. ``edition`` is a primary key. ``round`` is one more than the number of the
+    user's withdrawals from the agreement that are in effect at that moment; a refused one does not count. ``at=None``
+    means now.
     """
 
     round: int
@@ -119,16 +124,19 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def for_user_key(self, user_key: UserKey) -> Self:
         """The acceptances of the user with that primary key, the earliest first, also after the account was deleted.
 
-        Those of a deleted account are found only if the site still has the key of their pseudonym.
+        Those of a deleted account are found only if the site still has the key of their pseudonym. Acceptances of which
+        the personal data was erased are not found.
         """
         return super().for_user_key(user_key).order_by("at", "pk")
 
     def users_without(self, users: models.QuerySet[User], editions: Iterable[int]) -> models.QuerySet[User]:
-        """Those of these users who accepted none of these editions, or withdrew after they did.
+        """Those of these users who accepted none of these editions, or withdrew after they last did.
 
-        ``editions`` are primary keys of editions of one agreement. The call makes 1 query, which asks whether any user
-        withdrew from that agreement. The returned queryset is not evaluated. It is an anti-join on the index of the
-        unique key. If no user withdrew, it is twice as fast.
+        A withdrawal counts if it suspended or ended the agreement and is in effect now. It is after an acceptance if it
+        took effect or was registered after it. ``editions`` are primary keys of editions of one agreement; if there are
+        none, all of these users are returned. The call makes at most 1 query, which asks whether any user withdrew from
+        that agreement. The returned queryset is not evaluated. It is an anti-join on the index of the unique key. If no
+        user withdrew, it is twice as fast.
         """
         editions = list(editions)
         withdrawals = Withdrawal.objects.in_effect().filter(user__isnull=False).order_by()
@@ -153,22 +161,25 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         reason: str = "",
         officer: str = "",
     ) -> Acceptance:
-        """Record that this user accepts this edition, and return the row. A second call returns the row of the first
-        one; its attribute ``created`` is then false.
+        """Record that this user accepts this edition, and return the row, with the attribute ``created``. If the user
+        accepted the edition before and did not withdraw since, the row of that acceptance is returned, even if the
+        edition is not in force any more; ``created`` is then false.
 
         ``digest`` is that of the edition that was displayed, and ``language`` the language of the displayed text (for a
-        deemed acceptance: the language in which the site was read). The edition must be in force. A lock stops
-        publication and cancellation until the transaction ends. ``at`` is a past instant for imported history. For
-        every other kind it must be ``None``, because the user accepts now. ``reason`` and ``officer`` are required for
-        an acceptance that an officer records (``on_behalf``).
+        deemed acceptance: the language in which the site was read). The edition must be in force. An explicit
+        acceptance may also be of the next edition to take effect, if the setting ``ACCEPT_ANNOUNCED`` is on. A lock
+        stops publication, cancellation and withdrawal until the transaction ends. ``at`` is the moment of imported
+        history, which is not in the future. For every other kind it must be ``None``, because the user accepts now.
+        ``reason`` and ``officer`` are required for the kind ``on_behalf``, which an officer records; without them the
+        database raises ``IntegrityError``. After the commit of a new row, the signal ``acceptance_recorded`` is sent.
 
         A user who withdrew accepts again by this, in a new round. A deemed acceptance can't do that. If the withdrawal
-        does not let the user accept again, only an officer can record the acceptance.
+        does not let the user accept again, only the kind ``on_behalf`` is possible.
 
-        Raises :class:`StaleEditionError` if the edition can't be accepted at that instant, :class:`WithdrawnError` if
-        the user withdrew and this kind of acceptance does not let them accept again, and ``ValueError`` if ``at`` does
-        not suit ``kind``. Nothing is recorded then. 5 queries, one of which locks (6 on SQLite); 1 more if the user
-        ever withdrew.
+        Raises :class:`StaleEditionError` if the edition has another digest, or if it can't be accepted at that instant
+        and there is no earlier row to return. Raises :class:`WithdrawnError` if the user withdrew and this kind of
+        acceptance does not let them accept again, and ``ValueError`` if ``at`` does not suit ``kind``. Nothing is
+        recorded then. Usually 5 queries (6 on SQLite), one of which locks.
         """
         if (at is None) == (kind == AcceptanceKind.IMPORTED) or (at and at > timezone.now()):
             msg = f"{str(kind)!r} can't have at={at}: imported history needs an instant in the past, other kinds None."
@@ -198,10 +209,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         return found
 
     def _open_round(self, user_key: UserKey, agreement: int, *, kind: str, at: datetime) -> int:
-        """The round in which that user may accept at that instant: 1 plus the number of their withdrawals by then.
+        """The round in which that user may accept at that instant: 1 plus the number of their withdrawals from the
+        agreement that took effect by then. Refused ones do not count.
 
-        Raises :class:`WithdrawnError` if the user withdrew and that kind of acceptance does not let them accept again.
-        2 queries, 3 if the user ever withdrew.
+        Raises :class:`WithdrawnError` if the user withdrew, has not accepted since, and that kind of acceptance does
+        not let them accept again. At most 3 queries.
         """
         withdrawal = self.withdrawal_in_effect(user_key=user_key, agreement=agreement, at=at)
         # An officer may record any acceptance. A user, or imported history, only one that the withdrawal allows.
@@ -211,7 +223,10 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         return 1 + _withdrawals(user_key, at).filter(agreement=agreement).count()
 
     def with_current(self, user_key: UserKey) -> Self:
-        """The acceptances of that user, annotated with ``current``: false if the user withdrew after the acceptance."""
+        """The acceptances that are linked to the account of that user, annotated with ``current``. It is false if a
+        withdrawal that is in effect now took effect or was registered after the acceptance; otherwise it is true, also
+        if the edition is not in force.
+        """
         withdrawals = _withdrawals(user_key).filter(agreement=models.OuterRef("edition__agreement"))
         return self.filter(user=user_key).annotate(current=~overtaken(withdrawals))
 
@@ -219,10 +234,10 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         self, *, user_key: UserKey, agreement: int, at: datetime | None = None
     ) -> Withdrawal | None:
         """The withdrawal by which the agreement with that user is suspended or ended at that instant (now); ``None`` if
-        there is none. 1 query, 2 if the user ever withdrew.
+        the user did not withdraw or has accepted since. At most 2 queries.
 
-        If the user withdrew several times since they last accepted, it is the strictest withdrawal, because none of
-        them permits what another one forbids.
+        If the user withdrew several times since they last accepted, it is the strictest withdrawal: one that does not
+        let the user accept again goes first, then one that ended the agreement, then the one that was registered last.
         """
         (rows,) = self.withdrawals_in_effect(users=[user_key], agreement=agreement, at=at).values() or ([],)
         return max(rows, key=Withdrawal.strictness, default=None)
@@ -230,8 +245,9 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def withdrawals_in_effect(
         self, *, users: Iterable[UserKey], agreement: int, at: datetime | None = None
     ) -> dict[UserKey, list[Withdrawal]]:
-        """User key → the withdrawals since that user last accepted. It contains only those of the users with whom the
-        agreement is suspended or ended at that instant (now). 1 query, 2 if any of them ever withdrew.
+        """User key → the withdrawals since that user last accepted, the last registered first. It contains only those
+        of the users with whom the agreement is suspended or ended at that instant (now). Refused withdrawals are left
+        out. At most 2 queries.
         """
         withdrawals: dict[UserKey, list[Withdrawal]] = {}
         for row in Withdrawal.objects.in_effect(at).filter(agreement=agreement, user__in=list(users)):
@@ -259,15 +275,19 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     ) -> dict[int, bool]:
         """Record the deemed acceptances of a user who uses the site.
 
-        Returns a dictionary: the primary key of each agreement that this user has still not accepted → whether the user
-        withdrew from it and has not accepted it since. After a withdrawal only an acceptance by confirmation counts.
+        Returns a dictionary: the primary key of each required agreement that this user has not accepted, before or in
+        this call → whether the user withdrew from it and has accepted no edition of it since. The user has accepted an
+        agreement if they accepted an edition in ``counting`` of its requirement and did not withdraw since.
 
         ``is_use``: is this request a use of the site? If so, an acceptance of the edition in force is recorded for each
-        agreement that is accepted by use. Otherwise nothing is recorded. If another edition takes effect or the user
-        withdraws at this moment, nothing is recorded; the next request records the acceptance.
+        agreement that is accepted by use and that the user has not accepted, unless the value above is true: a deemed
+        acceptance does not end a withdrawal. If ``is_use`` is false, nothing is recorded. If another edition takes
+        effect, the user withdraws, or another request records the acceptance at this moment, this call does not record
+        it, and the agreement is in the result. The next call decides again.
 
-        1 query, and 1 insert for each acceptance. The query also locks the agreements that it finds, except on SQLite
-        and if nothing is to be recorded.
+        At most 1 query, and 1 insert for each acceptance. The query also locks the agreements that it finds against
+        publication and cancellation. It does not lock on SQLite, nor if ``is_use`` is false or no required agreement is
+        accepted by use. After the commit, the signal ``acceptance_recorded`` is sent for each new row.
         """
         alias = router.db_for_write(self.model)
         required = {one.agreement: one for one in requirements}
@@ -294,8 +314,9 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def _not_accepted(
         self, user_key: UserKey, required: dict[int, RequiredAcceptance]
     ) -> models.QuerySet[Agreement, tuple[int, int, bool]]:
-        """(Key, round that the user is in, whether the user withdrew and has not accepted since) of each required
-        agreement of which the user has accepted no edition that counts.
+        """(Key, round that the user is in, whether the user withdrew and has accepted no edition since) of each
+        required agreement of which the user has accepted no edition that counts. Acceptances before a withdrawal do not
+        count. In the order of the keys.
         """
         overtaking = _withdrawals(user_key).filter(agreement=models.OuterRef("edition__agreement"))
         accepted = self.filter(~overtaken(overtaking), user=user_key, edition__agreement=models.OuterRef("pk"))
@@ -314,7 +335,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def _insert_new(self, alias: str, new: _NewAcceptance) -> bool:
         """Write the row if that edition, with that digest, may be accepted at that instant (now) and the user is in
         that round then. Returns whether the row was written: not if the user has accepted the edition in that round
-        already. After the commit the signal is sent. 1 insert.
+        already. If it was written, the signal ``acceptance_recorded`` is sent after the commit. 1 insert.
 
         One statement finds the edition in force, counts the withdrawals of the user and writes the row, so nothing can
         change in between.
@@ -376,8 +397,10 @@ AcceptanceManager = models.Manager.from_queryset(AcceptanceQuerySet)
 
 
 class Acceptance(Personal):
-    """One user accepted one edition. Triggers refuse to delete a row, and to change it in any other way than by the
-    deletion of the account or the erasure of personal data (``agreement.seal``).
+    """One user accepted one edition. There is at most one row for each edition, user and round.
+
+    Triggers refuse to delete a row, and to change it in any other way than by the deletion of the account or the
+    erasure of personal data (``agreement.seal``).
     """
 
     # The index of the unique key begins with the edition, so the column needs no index of its own.
@@ -440,7 +463,7 @@ class Acceptance(Personal):
 
     @property
     def displayed(self) -> bool:
-        """Was the text displayed to the user? Only an acceptance by confirmation states this."""
+        """Was the text displayed to the user? True only for an explicit acceptance, by confirmation."""
         return self.kind == AcceptanceKind.EXPLICIT
 
     def __str__(self) -> str:
@@ -448,24 +471,24 @@ class Acceptance(Personal):
 
 
 def _withdrawals(user_key: UserKey, at: datetime | None = None) -> WithdrawalQuerySet:
-    """The withdrawals that suspended or ended an agreement with that user by that instant (now). Only the moment of
+    """The withdrawals that suspended or ended any agreement with that user by that instant (now). Only the moment of
     effect counts, not the moment of registration.
     """
     return Withdrawal.objects.in_effect(at).filter(user=user_key)
 
 
 def _count(withdrawals: WithdrawalQuerySet) -> Coalesce:
-    """An expression for the number of these withdrawals, which are all about one agreement."""
+    """An expression for the number of these withdrawals, which are all about one agreement; 0 if there are none."""
     counted = withdrawals.order_by().values("agreement").annotate(times=models.Count("pk")).values("times")
     return Coalesce(models.Subquery(counted), 0)
 
 
 def _locked(agreements: models.QuerySet[Agreement, Row], alias: str) -> list[Row]:
-    """The rows of these agreements, which are locked against publication until the transaction ends. 1 query, 2 on
-    SQLite.
+    """The rows of ``agreements``, a queryset with ``values_list()``. These agreements are locked against publication,
+    cancellation and withdrawal until the transaction ends. Call it inside a transaction. 1 query, 2 on SQLite.
 
     On PostgreSQL, transactions with this lock do not wait for each other. ``Agreement.lock()`` and this lock wait for
-    each other.
+    each other. On SQLite the lock is a write, which locks the database.
     """
     if connections[alias].vendor == "postgresql":
         sql, params = agreements.using(alias).query.sql_with_params()
@@ -479,7 +502,9 @@ def _locked(agreements: models.QuerySet[Agreement, Row], alias: str) -> list[Row
 def _columns(
     connection: BaseDatabaseWrapper, new: _NewAcceptance, *, at: datetime, recorded_at: datetime
 ) -> dict[str, Any]:  # Values of any column, as the database adapter takes them.
-    """Field → the value to be written. The statement itself computes the other fields."""
+    """Field → the value to be written. The language, the browser and the officer are cut to the length of their
+    columns. The statement itself computes the edition, the digest and ``notice_sent``.
+    """
     pseudonym = pseudonyms.primary(new.user.pk)
     values = {
         "language": new.language[:16],
@@ -499,10 +524,11 @@ def _columns(
 
 
 def _insert_sql(connection: BaseDatabaseWrapper, names: Iterable[str], *, deemed: bool, announced: bool) -> str:
-    """The statement that writes these fields. It contains no text from outside.
+    """The statement that writes the fields ``names``, and the edition, the digest and ``notice_sent``. It contains no
+    text from outside.
 
-    ``deemed``: does the row record whether the notice was sent? ``announced``: may the edition also be the next one to
-    take effect?
+    ``deemed``: does the row record whether the notice was sent? If not, ``notice_sent`` is ``NULL``. ``announced``: may
+    the edition also be the next one to take effect?
     """
     quote = connection.ops.quote_name
     columns = [quote(str(_field(name).column)) for name in names]

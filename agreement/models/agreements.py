@@ -28,7 +28,9 @@ class AcceptanceMode(models.TextChoices):
 
 
 class Agreement(models.Model):
-    """One document of the site. Its slug is in every address and manifest, so it can't change after a publication."""
+    """One document of the site, which has editions. Its slug is in the addresses of its pages and in every manifest of
+    its editions, so it can't change after an edition is published.
+    """
 
     slug = models.SlugField(
         _("slug"),
@@ -67,7 +69,9 @@ class Agreement(models.Model):
         verbose_name_plural = _("user agreements")
 
     def clean(self) -> None:
-        """Refuse a slug that is the address of a page of the app, because that page would hide the agreement."""
+        """Raise ``ValidationError`` if the slug is one of ``RESERVED_SLUGS``, with which addresses of pages of the app
+        begin: such a page would hide the agreement.
+        """
         super().clean()
         if self.slug in RESERVED_SLUGS:
             message = _("%(slug)r is the address of another page. Choose another slug, for example %(slug)s-terms.")
@@ -75,8 +79,9 @@ class Agreement(models.Model):
 
     def lock(self, *, using: str | None = None) -> None:
         """Lock the agreement until the transaction ends. Meanwhile no other transaction publishes or cancels one of its
-        editions or records an acceptance (1 query). Call it inside a transaction; outside one the lock ends
-        immediately.
+        editions, records an acceptance or registers a withdrawal (1 query). Call it inside a transaction; outside one
+        the lock ends immediately. ``using`` is the alias of the database (``None``: the one for writes). The attributes
+        of this object are not read again.
 
         The lock is a write and not ``SELECT … FOR UPDATE``. On PostgreSQL a write locks the row: it excludes
         ``FOR SHARE``, but not the check of a foreign key. SQLite has no row locks; there a write locks the database.

@@ -43,11 +43,13 @@ class AuditAction(models.TextChoices):
 
 class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
     def log(self, action: str, *, on: models.Model, by: By = None, note: str = "", digest: str = "") -> AuditEntry:
-        """Add one entry to the log, and return it. 1 query.
+        """Add one entry to the log, and return it. 1 query, and 1 more if ``on`` has an agreement that is not loaded.
 
-        ``action`` is an :class:`AuditAction`, and ``on`` is the row that the action is about. ``by`` is an account, a
-        name, or ``None`` if no person is known (for example, in a command). ``note`` is what the person wrote, such as
-        a reason. ``digest`` is the digest of the edition or the fingerprint of the draft.
+        ``action`` is an :class:`AuditAction`, and ``on`` is the stored row that the action is about. The entry copies
+        the kind and the primary key of ``on``, the slug of its agreement (``""`` if it has none) and its ``number`` (0
+        if it has none). ``by`` is an account, a name, or ``None`` if no person is known (for example, in a command).
+        ``note`` is a reason or remark. ``digest`` is the digest of the edition or the fingerprint of the draft, or
+        ``""``.
         """
         agreement = getattr(on, "agreement", on)
         return self.create(
@@ -63,18 +65,20 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
         )
 
     def about(self, row: models.Model) -> Self:
-        """The entries about that row, the latest first. 1 query."""
+        """The entries about that row, the latest first. They are found by the name of its model and its primary key.
+        1 query.
+        """
         return self.filter(model=row._meta.model_name, key=str(row.pk)).order_by("-pk")
 
     def last_verification(self) -> AuditEntry | None:
-        """The entry of the last verification of the editions, with or without faults; ``None`` if there is none.
+        """The latest entry about a verification of the editions, with or without faults; ``None`` if there is none.
         1 query.
         """
         return self.filter(action__in=[AuditAction.VERIFIED, AuditAction.FAULTY]).order_by("-pk").first()
 
     def last_author(self, edition: models.Model) -> AuditEntry | None:
-        """The latest entry about writing the texts of the draft, which names the author; ``None`` if there is none.
-        1 query.
+        """The latest entry about saving this draft (``written``), which names the author; ``None`` if there is none. It
+        is also found after the draft is published. 1 query.
         """
         return self.about(edition).filter(action=AuditAction.WRITTEN).first()
 
@@ -83,7 +87,9 @@ AuditEntryManager = models.Manager.from_queryset(AuditEntryQuerySet)
 
 
 class AuditEntry(models.Model):
-    """One action of one person. It names its row as text, without a foreign key, so it remains after a deletion."""
+    """One action. ``by`` and ``account`` say who did it. ``by`` is empty if no person is known, and ``account`` if no
+    account is known. The entry names its row as text, without a foreign key, so it remains after the row is deleted.
+    """
 
     at = InstantField(_("when"), default=timezone.now, editable=False)
     action = models.CharField(_("action"), max_length=16, choices=AuditAction.choices)
@@ -113,7 +119,10 @@ class AuditEntry(models.Model):
 
     @property
     def subject(self) -> str:
-        """The name of the row that the entry is about, in the active language."""
+        """The name of the row that the entry is about. For an agreement it is the slug. For an edition it is like
+        "terms, edition 2"; an edition that was a draft when the entry was written has the name of a draft. For any
+        other row it is the kind of row and the primary key. The words are in the active language. 0 queries.
+        """
         if self.model == "edition":
             return edition_name(self.agreement, self.number, self.key)
         if self.model == "agreement" and self.agreement:
@@ -129,7 +138,9 @@ class AuditEntry(models.Model):
 
 
 def name_of(by: By) -> str:
-    """The full name and user name of an account, or the name itself; ``""`` for ``None``. At most 255 characters."""
+    """The full name and user name of an account ("Full Name (username)"), or only the user name if it has no other full
+    name. A text is returned as it is, and ``""`` for ``None``. Cut to 255 characters.
+    """
     if by is None or isinstance(by, str):
         return (by or "")[:255]
     username = by.get_username()
@@ -138,7 +149,9 @@ def name_of(by: By) -> str:
 
 
 def edition_name(agreement: str, number: int | None, key: object) -> str:
-    """The name of an edition, in the active language: "terms, edition 2". A draft is named by its primary key."""
+    """The name of an edition, in the active language: "terms, edition 2". Without a ``number`` (``None`` or 0) it is
+    the name of a draft, by its primary key ``key``: "terms, draft 7". ``agreement`` is the slug.
+    """
     if number:
         return gettext("%(agreement)s, edition %(number)s") % {"agreement": agreement, "number": number}
     return gettext("%(agreement)s, draft %(id)s") % {"agreement": agreement, "id": key}

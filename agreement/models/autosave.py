@@ -17,17 +17,20 @@ if TYPE_CHECKING:
 
 class AutosaveQuerySet(models.QuerySet["Autosave"]):
     def store(self, *, author: UserKey, edition: Edition, fields: dict[str, str], base: str) -> Autosave:
-        """Store what the author with that primary key typed in that draft, in place of what was stored before.
+        """Store what the author with that primary key typed in that draft, in place of what was stored before, and
+        return the row.
 
         ``fields`` maps the name of each field to its text. ``base`` is the fingerprint of the draft from which the
-        author started. 2–4 queries.
+        author started. It is stored and not compared with the draft.
         """
         values = {"fields": fields, "base": base, "at": timezone.now()}
         slot, _created = self.update_or_create(author_id=author, edition=edition, defaults=values)
         return slot
 
     def slot(self, *, author: UserKey, edition: Edition) -> Autosave | None:
-        """The unsaved text of the author with that primary key in that draft; ``None`` if there is none. 1 query."""
+        """The row with the unsaved text of the author with that primary key in that draft; ``None`` if there is none.
+        1 query.
+        """
         return self.filter(author_id=author, edition=edition).first()
 
 
@@ -37,7 +40,7 @@ AutosaveManager = models.Manager.from_queryset(AutosaveQuerySet)
 class Autosave(models.Model):
     """The unsaved text of one author in one draft. It is not part of the history of the agreement.
 
-    It is deleted with its author or its draft, and when the draft is saved.
+    It is deleted with its author or its draft, and when its author saves the draft or discards the text.
     """
 
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

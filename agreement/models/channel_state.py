@@ -20,8 +20,8 @@ from agreement.models.rate_limits import RateLimit
 
 class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
     def lock(self, channel: str) -> ChannelState:
-        """The row of the channel, locked until the transaction ends. It is created if it is missing. 2 queries, 5 the
-        first time. Call it inside a transaction; outside one the row is not locked.
+        """The row of the channel with that name, locked until the transaction ends. It is created if it is missing.
+        2 queries, and more if it is created. Call it inside a transaction; outside one the row does not stay locked.
         """
         # The lock is a write, as in Agreement.lock(). It locks the row (on SQLite the database), never on a replica.
         primary = self.using(router.db_for_write(self.model))
@@ -31,11 +31,12 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
         return primary.get(channel=channel)
 
     def renew(self, channel: str, *, lease: str, at: datetime | None = None) -> bool:
-        """Renew the slots that a worker reserved for the claim with that lease, at that instant (now). 3 queries in a
-        transaction.
+        """Renew the slots that a worker reserved for the claim with that lease, at that instant (now), in a
+        transaction. Returns whether they were renewed.
 
-        Returns ``False``, and changes nothing, if the lease had run out and a later claim has already counted these
-        slots as used.
+        It returns ``False``, and renews nothing, if no slots are reserved under that lease: the claim has ended, or the
+        lease ran out and a later claim has already counted these slots as used. A lease that ran out is renewed if no
+        later claim has done so.
         """
         with transaction.atomic(using=router.db_for_write(ChannelState)):
             row = self.lock(channel)
@@ -43,8 +44,9 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
 
     def mark_away(self, channel: str, *, at: datetime, reason: str) -> None:
         """Record an outage that a worker met at that instant. The channel is then not used for a while, longer after
-        each outage in a row. If an outage is recorded already and its pause has not ended, nothing is changed: workers
-        that meet the same outage count it once.
+        each outage in a row (:func:`outage_pause`). Outages are in a row until the channel accepts a message. If an
+        outage is recorded already and its pause has not ended, nothing is changed: workers that meet the same outage
+        count it once. ``reason`` is cut to 255 characters.
         """
         row = self.get_or_create(channel=channel)[0]
         pause = outage_pause(row.outages)
@@ -52,9 +54,10 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
         available.update(away_until=at + pause, outages=F("outages") + 1, reason=reason[:255])
 
     def away(self, at: datetime) -> Self:
-        """The channels that are not to be used at that instant because of an outage.
+        """The channels that are not to be used at that instant because of an outage: its pause has not ended.
 
-        A pause longer than the longest possible one was written before the clock was put back. It is ignored.
+        A pause that ends more than twice ``LONGEST_OUTAGE_PAUSE`` after that instant was written before the clock was
+        put back. It is ignored.
         """
         return self.filter(self._is_away(at))
 
@@ -62,7 +65,9 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
         return Q(away_until__gt=at, away_until__lte=at + 2 * LONGEST_OUTAGE_PAUSE)
 
     def mark_available(self, channel: str) -> None:
-        """Record that the channel accepted a message, which ends its outage."""
+        """Record that the channel accepted a message: its outage and the number of outages in a row are removed.
+        Nothing is changed if no outage is recorded. 1 query.
+        """
         self.filter(channel=channel, outages__gt=0).update(away_until=None, outages=0, reason="")
 
 
@@ -94,20 +99,24 @@ class ChannelState(models.Model):
         verbose_name_plural = _("states of channels")
 
     def free_slots(self, limits: Sequence[RateLimit], at: datetime) -> int:
-        """How many deliveries may be claimed at that instant. ``limits`` are the rate limits of this channel, at least
-        one. 0 queries.
+        """How many deliveries the rate limits allow to be claimed at that instant, never less than 0. ``limits`` are
+        the rate limits of this channel, at least one. An outage is not considered. 0 queries.
         """
         return rate_limits.free_slots(self._log(at), limits, at.timestamp())
 
     def next_free_at(self, limits: Sequence[RateLimit], at: datetime) -> datetime:
-        """The first moment from ``at`` on when at least one delivery may be claimed. ``limits`` are the rate limits of
-        this channel. 0 queries.
+        """The first moment from ``at`` on when the rate limits allow at least one delivery to be claimed, in UTC.
+        ``limits`` are the rate limits of this channel; without any, it is ``at``. Claimed messages count as sent at
+        ``at``. An outage is not considered. 0 queries.
         """
         return datetime.fromtimestamp(rate_limits.next_free_at(self._log(at), limits, at.timestamp()), UTC)
 
     def retry_at(self, at: datetime) -> datetime:
-        """When the channel may be used again: ``at`` itself, or the end of the pause if the channel has an outage.
-        0 queries.
+        """When the channel may be used again after an outage: the end of the pause if it has not ended at ``at``,
+        otherwise ``at`` itself. Rate limits are not considered. 0 queries.
+
+        A pause that ends more than twice ``LONGEST_OUTAGE_PAUSE`` after ``at`` is ignored, as in
+        :meth:`ChannelStateQuerySet.away`.
         """
         until = self.away_until
         return until if until and at < until <= at + 2 * LONGEST_OUTAGE_PAUSE else at
@@ -116,19 +125,21 @@ class ChannelState(models.Model):
         """Reserve ``count`` slots for the claim with that lease, from that instant on. 1 query.
 
         ``count`` must not be more than :meth:`free_slots`, which is not checked here. ``limits`` are the rate limits of
-        this channel. Messages that were sent more than a day ago, and too long ago to count for the limits, are dropped
-        from the log. The caller must have read
-        this row by ``ChannelState.objects.lock()``. Otherwise another worker could reserve the same slots.
+        this channel. All messages of claims whose leases ran out by then count as sent from now on. Messages that were
+        sent more than a day ago, and too long ago to count for the limits, are dropped from the log. The caller must
+        have read this row by ``ChannelState.objects.lock()``. Otherwise another worker could reserve the same slots.
         """
         self.log = rate_limits.trimmed(self._past(at), limits, at.timestamp())
         self.claims = {**self._open(at), lease: [at.timestamp(), count]}
         self.save(update_fields=["log", "claims"])
 
     def renew(self, *, lease: str, at: datetime) -> bool:
-        """Renew the reserved slots of the claim with that lease, at that instant. At most 1 query.
+        """Renew the reserved slots of the claim with that lease, at that instant. Returns whether they were renewed. At
+        most 1 query.
 
-        Returns ``False``, and changes nothing, if the lease had run out and a later claim has already counted these
-        slots as used. The caller must have read this row by ``ChannelState.objects.lock()``.
+        It returns ``False``, and changes nothing, if no slots are reserved under that lease: the claim has ended, or
+        the lease ran out and a later claim has already counted these slots as used. The caller must have read this row
+        by ``ChannelState.objects.lock()``.
         """
         if renewed := lease in self.claims:
             self.claims[lease][0] = at.timestamp()
@@ -150,8 +161,8 @@ class ChannelState(models.Model):
         self.save(update_fields=["log", "claims"])
 
     def _log(self, at: datetime) -> list[tuple[float, int]]:
-        """The messages that the limits count at that instant. Claimed messages count as sent then, and so do messages
-        whose moment is later, because the clock was put back.
+        """The messages that the limits count at that instant, as pairs of a moment (seconds since 1970) and a number.
+        Claimed messages count as sent then, and so do messages whose moment is later, because the clock was put back.
         """
         now = at.timestamp()
         claimed = [(now, count) for _moment, count in self._open(at).values()]
@@ -159,12 +170,14 @@ class ChannelState(models.Model):
 
     # A claim is a pair, which JSON stores as a list of a float and an integer.
     def _open(self, at: datetime) -> dict[str, Any]:
-        """The claims whose leases have not run out by that instant."""
+        """The claims whose leases have not run out by that instant: lease → [moment of the claim or of its last
+        renewal, number of messages].
+        """
         return {lease: claim for lease, claim in self.claims.items() if claim[0] >= (at - LEASE).timestamp()}
 
     def _past(self, at: datetime) -> list[tuple[float, int]]:
-        """The messages sent. All messages of a claim whose lease ran out count as sent at the end of the lease, because
-        its worker may have sent them.
+        """The messages sent, as pairs of a moment (seconds since 1970) and a number. All messages of a claim whose
+        lease ran out by that instant count as sent at the end of the lease, because its worker may have sent them.
         """
         dead = [claim for lease, claim in self.claims.items() if lease not in self._open(at)]
         return [*self.log, *((moment + LEASE.total_seconds(), count) for moment, count in dead)]
@@ -174,7 +187,7 @@ class ChannelState(models.Model):
 
 
 def limits_for(channel: str) -> tuple[RateLimit, ...]:
-    """The rate limits of a channel, the shortest window first; empty if it has none. One more limit may be among them,
-    which spreads the fastest one evenly.
+    """The rate limits of the channel with that name (setting ``RATE_LIMITS``), the shortest window first; empty if it
+    has none. One more limit may be among them, which spreads the fastest one evenly.
     """
     return rate_limits.parse_all(conf.get().RATE_LIMITS.get(channel, ()))

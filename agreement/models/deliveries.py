@@ -1,13 +1,13 @@
 """The ledger: which user was notified, with one row for each notice, user and channel.
 
-The ledger is the source of truth. A row is *waiting* until its outcome is recorded, once: *sent*, *failed* or
-*skipped*. A worker claims waiting rows by a lease. While ``lease`` names a claim, ``due_at`` is the moment when the
-lease runs out. From then on any worker may claim the row. Therefore no row is lost if a worker is killed, and nothing
-has to detect its death.
+The ledger is the source of truth. A row is *waiting* until its outcome is recorded: *sent*, *failed* or *skipped*. Only
+``resend()`` and ``revive()`` make rows with an outcome wait again. A worker claims waiting rows by a lease. While
+``lease`` names a claim, ``due_at`` is the moment when the lease runs out. From then on any worker may claim the row, if
+it still waits. Therefore no row is lost if a worker is killed, and nothing has to detect its death.
 
-The rows of the ledger are never counted by a query. A row with an outcome keeps its lease until the outcome is added to
-the :class:`Progress` of its notice, once for each batch. If a worker was killed before that, its rows are found by
-their leases, which ran out.
+The :class:`Progress` of a notice contains the numbers of its rows, so that they need not be counted. A row whose
+outcome a worker recorded keeps its lease until the outcome is added to the progress, once for each batch. If a worker
+was killed before that, its rows are found by their leases, which ran out.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ NEVER_ACTIVE_RANK = 1_000_000
 
 
 class DeliveryOutcome(models.TextChoices):
-    """The state of a delivery. All but ``waiting`` are final."""
+    """The state of a delivery. All but ``waiting`` are final, but ``resend()`` can make failed deliveries wait again,
+    and ``revive()`` skipped ones.
+    """
 
     WAITING = "waiting", _("waiting")
     SENT = "sent", _("sent")
@@ -66,7 +68,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return self.using(router.db_for_write(self.model))
 
     def waiting(self) -> Self:
-        """Deliveries without a final state."""
+        """Deliveries without a recorded outcome, with or without a lease, whether due or not."""
         return self.filter(outcome=DeliveryOutcome.WAITING)
 
     def final(self) -> Self:
@@ -76,7 +78,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return self.exclude(outcome=DeliveryOutcome.WAITING)
 
     def due(self, at: datetime | None = None) -> Self:
-        """Waiting deliveries without a lease (or whose lease ran out) that are due at that instant (now)."""
+        """Waiting deliveries that are due at that instant (now) and have no lease, or whose lease ran out by then.
+        Those of paused notices are included.
+        """
         return self.waiting().filter(due_at__lte=at or timezone.now())
 
     def unleased(self, at: datetime | None = None) -> Self:
@@ -96,14 +100,16 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         at: datetime | None = None,
         due: datetime | None = None,
     ) -> list[Delivery]:
-        """Lease up to ``size`` due deliveries of a notice in a channel, and return them, the lowest rank first.
+        """Lease up to ``size`` due deliveries of a notice in a channel, and return them, the lowest rank first. All get
+        the same new lease.
 
-        The lease begins at ``at`` (now) and lasts for ``LEASE``. Deliveries whose ``due_at`` is not after ``due``
-        (``None``: not after ``at``) are chosen, the longest due first, and among equals those of the most recently
-        active users. If the notice is paused, the result is empty.
+        The lease begins at ``at`` (now) and lasts for ``LEASE``. Waiting deliveries whose ``due_at`` is not after
+        ``due`` (``None``: not after ``at``) are chosen, the longest due first, and among equals those of the most
+        recently active users. Deliveries whose earlier lease ran out by then are among them. If the notice is paused,
+        the result is empty.
 
-        2 queries, 1 if nothing is due. Workers on several machines need no coordination. On PostgreSQL each skips the
-        rows that another one is claiming. On SQLite the second write waits for the first, and then finds these rows
+        2 queries, 1 if nothing is claimed. Workers on several machines need no coordination. On PostgreSQL each skips
+        the rows that another one is claiming. On SQLite the second write waits for the first, and then finds these rows
         claimed.
         """
         lease, at = uuid.uuid4().hex, at or timezone.now()
@@ -132,11 +138,12 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return set(leased.values_list("pk", flat=True))
 
     def shorten(self, at: datetime | None = None) -> int:
-        """Shorten to one ``LEASE`` the leases that end more than three times ``LEASE`` after that instant (now).
+        """Shorten the leases that end more than three times ``LEASE`` after that instant (now), to one ``LEASE`` after
+        it.
 
         They were written before the clock was put back. The lease of a dead worker would last for as long as the clock
         was put back; a living worker renews its lease in time. Three times, because the clocks of machines may differ.
-        Returns how many were shortened. 1 query, 2 if there are any.
+        Returns how many deliveries have these leases. 1 query, 2 if there are any.
         """
         at = at or timezone.now()
         ahead = self.leased().filter(due_at__gt=at + 3 * LEASE)
@@ -149,11 +156,12 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return self.waiting().filter(lease=lease).update(lease="", due_at=due_at)
 
     def count_outcomes(self, *, lease: str, began_at: datetime | None = None, at: datetime | None = None) -> int:
-        """Add the outcomes recorded under a lease to the progress of its notice, with the time that the batch took.
+        """Add the outcomes recorded under a lease to the progress of its notice, with the time that the batch took, and
+        remove the lease from these deliveries. Deliveries that still wait are left as they are.
 
         ``began_at`` is when the batch began (``None``: no time is added), and ``at`` when it ended (now). Each delivery
         is added once, however often this is called and wherever a caller is killed. Returns how many were added; 0 if
-        another process is adding them. At most 5 queries.
+        there are none or if another process has added them meanwhile. At most 5 queries.
         """
         at = at or timezone.now()
         final = self.primary().final().filter(lease=lease).order_by()
@@ -179,12 +187,13 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return total
 
     def skip(self, *, notice: Notice, reason: str, at: datetime | None = None) -> int:
-        """Record as skipped all waiting deliveries of a notice that no worker has claimed at that instant (now).
+        """Record as skipped those of these deliveries that are of the notice, wait, and have no lease or one that ran
+        out by that instant (now). The progress of the notice is changed with them.
 
-        ``reason`` is stored with each. ``CHUNK_ROWS`` rows are changed in each transaction. If the edition was
-        cancelled, deliveries that may have been sent get the reason ``PERHAPS_SENT``. These are the first one of a dead
-        worker's lease, and those whose last attempt ended without a reply of the server (their reason is the name of an
-        exception, which contains no space). Returns how many were skipped.
+        ``reason`` is stored with each. At most ``CHUNK_ROWS`` rows are changed in each transaction. If ``reason`` is
+        ``CANCELLED``, deliveries that may have been sent get the reason ``PERHAPS_SENT`` instead. These are the first
+        one of a lease that ran out, and those whose last attempt ended without a reply of the server (their reason is
+        the name of an exception, which contains no space). Returns how many were skipped.
         """
         at = at or timezone.now()
         rows = self.primary().unleased(at).filter(notice=notice)
@@ -204,9 +213,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     def revive(self, *, cancelled: Notice) -> int:
         """Make deliveries wait again that were skipped in favour of a newer edition which was then cancelled.
 
-        ``cancelled`` is the notice of that cancellation. Users who were sent a notice of the cancelled edition are left
-        out. Call this when no delivery of the cancelled edition is claimed, because only then it is known who was sent
-        one. It may be repeated. Returns how many deliveries wait again.
+        ``cancelled`` is the notice of that cancellation. A delivery is left out if its channel sent the user a notice
+        of the cancelled edition. Call this when no delivery of the cancelled edition is claimed, because only then it
+        is known who was sent one. It may be repeated. Returns how many deliveries wait again.
         """
         edition, primary, total = cancelled.edition, self.primary(), 0
         received = self.filter(notice__in=cancelled.other_notices(), user=OuterRef("user"), channel=OuterRef("channel"))
@@ -228,8 +237,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """Change the outcome of rows of one notice and channel from ``old`` to ``new``, and their progress with it.
         Returns how many changed.
 
-        ``rows`` must have the outcome ``old``. ``CHUNK_ROWS`` of them are changed in each transaction. ``reason`` is
-        stored with each, and ``columns`` are further columns to set.
+        ``rows`` must be of that notice and have the outcome ``old``; those of other channels are left out. At most
+        ``CHUNK_ROWS`` of them are changed in each transaction. ``reason`` is stored with each, the lease is removed,
+        and ``columns`` are further columns to set.
         """
         rows, total = rows.filter(channel=channel).order_by(), 0
         while True:
@@ -252,8 +262,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
             total += count
 
     def resend(self, *, notice: Notice, at: datetime | None = None) -> int:
-        """Make the failed deliveries of a notice wait again, due at that instant (now) and with 0 attempts. Returns how
-        many there were.
+        """Make the failed deliveries of a notice wait again, due at that instant (now) and with 0 attempts. Failed
+        deliveries that are not counted yet are left as they are. Returns how many wait again.
         """
         rows = self.primary().filter(notice=notice, outcome=DeliveryOutcome.FAILED, lease="")
         failed = Progress.objects.using(rows.db).filter(notice=notice, failed__gt=0)
@@ -265,7 +275,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
     def record_bounce(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
         """Record that the mail with that ``Message-ID`` was returned at that instant (now), and return the record;
-        ``None`` if this app did not send that mail. A second call returns the first record.
+        ``None`` if no delivery has that id. The outcome of the delivery is neither checked nor changed. A second call
+        returns the first record.
 
         This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` is a
         code such as ``"5.1.1"``. It must not contain the address.
@@ -284,10 +295,11 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return bounce
 
     def reconcile(self, message_ids: Iterable[str], *, at: datetime | None = None) -> int:
-        """Record the waiting deliveries with these ids as sent at that instant (now). Returns how many there were.
+        """Record the waiting deliveries with these ids as sent at that instant (now). Returns how many were recorded.
 
-        A delivery with a lease that has not run out is left as it is. The ids are those of ``Message-ID`` headers in
-        the log of the mail server. ``dispatch.reconcile()`` calls this after a database was restored from a backup.
+        A delivery with a lease that has not run out is left as it is, and an id that no delivery has is ignored. The
+        ids are those of ``Message-ID`` headers in the log of the mail server. ``dispatch.reconcile()`` calls this after
+        a database was restored from a backup.
         """
         at, total = at or timezone.now(), 0
         for message_id in message_ids:
@@ -300,7 +312,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return total
 
     def _with_message_id(self, message_id: str) -> Self:
-        """The delivery with that ``Message-ID``, if this app sent it."""
+        """The delivery that has that ``Message-ID``, whether it was sent or not; empty if there is none."""
         if (found := message_ids.parse(message_id)) is None:
             return self.none()
         notice, channel, user_key = found
@@ -313,12 +325,14 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
         ``earlier`` maps the primary key of the notice that announced an earlier edition to the number of that edition
         (``notice.earlier_numbers()``). ``default`` is the number of the last earlier edition that users know
-        (``notice.base_number()``). A user gets the default if the channel sent them the last earlier notice, or if they
-        have no earlier delivery. Any other user gets the last edition of which the channel notified them; if there is
-        none, the edition before the first one that they missed. For a notice of cancellation every user gets the
-        default.
+        (``notice.base_number()``). Only the user's deliveries of these notices in this channel count. A user gets the
+        default if they have no such delivery, or if the one of the highest edition number was sent. Any other user
+        missed at least one edition: its delivery waits, failed or was skipped. They get the last edition whose delivery
+        was sent; if none was sent, the last edition that users know before the first one that they missed. For a notice
+        of cancellation every user gets the default, and so does ``None``, which stands for deleted accounts.
 
-        At most 2 queries, and 1 more for each edition that is the first one that some user missed.
+        At most 2 queries, and 1 more for each edition that is the first one that some user missed since they were last
+        notified.
         """
         numbers = dict.fromkeys(users, default)
         if not earlier or notice.kind == NoticeKind.CANCELLED:
@@ -342,8 +356,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return numbers | {user: notified.get(user, before[number]) for user, number in missed.items()}
 
     def uncounted_leases(self, at: datetime | None = None) -> list[str]:
-        """Leases that ran out by that instant (now) and have outcomes that are not counted, because the worker was
-        killed. At most 100. 1 query.
+        """Leases that ran out before that instant (now) and have outcomes that are not counted, for example because the
+        worker was killed. At most 100, in no particular order. 1 query.
         """
         expired = self.leased().final().filter(due_at__lt=at or timezone.now())
         return list(expired.order_by().values_list("lease", flat=True).distinct()[:100])
@@ -353,7 +367,9 @@ DeliveryManager = models.Manager.from_queryset(DeliveryQuerySet)
 
 
 class Delivery(models.Model):
-    """The copy of a notice for one user by one channel. "Sent" means only that the mail server accepted it."""
+    """The copy of a notice for one user by one channel. "Sent" means only that the channel (for mail: the mail server)
+    accepted it.
+    """
 
     # The column has no index of its own, because the indexes below begin with it.
     notice = models.ForeignKey(
@@ -438,12 +454,13 @@ class Delivery(models.Model):
         cursor: CursorWrapper | None = None,
     ) -> bool:
         """Record the final outcome at that instant (now). Returns ``False``, and changes nothing, if the row no longer
-        waits with this lease. 1 query.
+        waits with this lease. 1 query. The attributes of this object and the progress of the notice are not changed.
 
-        ``since`` is the number of the edition with which the sent text compares the new one (``NoticeText.since``);
-        ``None`` if no text was sent. The row keeps its lease until the outcome is counted. ``cursor`` is an open
-        database cursor to use; ``None`` opens one. A caller that records many outcomes passes one, because opening a
-        cursor takes half as long as the statement.
+        ``since`` is the number of the edition with which the sent or refused text compares the new one
+        (``NoticeText.since``); ``None`` if there is no such text. ``reason`` is stored without unprintable characters
+        and cut to 255. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to
+        use; ``None`` opens one. A caller that records many outcomes passes one, because opening a cursor takes half as
+        long as the statement.
 
         On PostgreSQL the statement does not wait for the disk. Therefore the worker must remember the outcome until
         :meth:`DeliveryQuerySet.count_outcomes`, which does wait, has counted it. If the server crashed in between, the
@@ -460,8 +477,9 @@ class Delivery(models.Model):
         )
 
     def postpone(self, *, due_at: datetime, reason: str) -> bool:
-        """Count a failed attempt; the delivery is tried again at ``due_at``. Returns ``False``, and changes nothing, if
-        the row no longer waits with this lease. 1 query.
+        """Count a failed attempt and remove the lease; the row still waits and is due again at ``due_at``. Returns
+        ``False``, and changes nothing, if the row no longer waits with this lease. The attributes of this object are
+        not changed. 1 query.
         """
         return self._update(due_at=due_at, reason=_printable(reason), attempts=self.attempts + 1, lease="")
 
@@ -486,12 +504,16 @@ class Delivery(models.Model):
 
     @property
     def message_id_local_part(self) -> str:
-        """The part of the mail's ``Message-ID`` before the ``@``."""
+        """The part of the mail's ``Message-ID`` before the ``@``. It is made of the notice, the channel and the key of
+        the user. After the account is deleted the row has no key, so the result is not that of the mail that was sent.
+        """
         return message_ids.local_part(self.notice.uuid, self.channel, self.user_id)
 
     @property
     def text(self) -> NoticeText | None:
-        """The sealed text that was sent to this user; ``None`` if none was sent. 1 query."""
+        """The sealed text of the message that was sent to this user, or that was refused for them; ``None`` if the row
+        records no such text, as for a skipped delivery. At most 1 query.
+        """
         texts = NoticeText.objects.filter(notice=self.notice_id, channel=self.channel, language=self.language)
         return texts.filter(since=self.since).first() if self.since is not None else None
 
@@ -500,8 +522,8 @@ class Delivery(models.Model):
 
 
 def _printable(reason: str) -> str:
-    """The reason without characters that a database may reject, at most 255 characters long. A channel may pass any
-    reply of a server.
+    """The reason without unprintable characters, which a database may reject, cut to 255 characters. A channel may pass
+    any reply of a server.
     """
     return "".join(char for char in reason if char.isprintable())[:255]
 
@@ -526,8 +548,8 @@ def _claim_sql(vendor: str) -> str:
 @remembered
 @cache
 def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
-    """The statement that sets these columns of one row, if the row still waits with a lease. It contains no text from
-    outside. Its parameters are the values, the primary key and the lease.
+    """The statement that sets these columns of one row, if the row still waits with a given lease. It contains no text
+    from outside. Its parameters are the values, the primary key and the lease.
     """
     assignments = ", ".join(f"{name} = %s" for name in columns)
     # "||" prevents the planner from using any index but the primary key. The index on leases contains a dead row for
@@ -541,7 +563,9 @@ def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
 
 
 class Bounce(models.Model):
-    """A returned mail, with the date of its return. The delivery remains *sent*, because the server did accept it."""
+    """A returned mail, with the date of its return; at most one for each delivery. The delivery remains *sent*, because
+    the server did accept it.
+    """
 
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="bounces", verbose_name=_("delivery"))
     at = models.DateTimeField(_("came back"))

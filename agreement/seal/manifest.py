@@ -26,8 +26,8 @@ The **digest** of an edition is the SHA-256 of its manifest's bytes, in lower-ca
     jq -cSj . manifest.json | sha256sum        # the digest again: the bytes are canonical
 
 Each manifest contains the digest of the edition before it, so one known digest proves every earlier text. Two facts
-are in no manifest, and only the database protects them: who published (the name of an administrator concerns only the
-operator), and a cancellation (it happens after the edition was sealed).
+about an edition are in no manifest, and only the database protects them: who published (the name of an administrator
+concerns only the operator), and a cancellation (it happens after the edition was sealed).
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def sha256(content: str | bytes) -> str:
 
 
 def rfc3339(at: datetime) -> str:
-    """The instant in UTC, with six digits after the second: ``2026-03-01T04:00:00.000000Z``."""
+    """The instant in UTC, with six digits after the second: ``2026-03-01T04:00:00.000000Z``. ``at`` must have a time
+    zone, but this is not checked.
+    """
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
@@ -83,10 +85,11 @@ def edition_manifest(
     prevailing_language: str,
     texts: Mapping[str, EditionText],
 ) -> bytes:
-    """The canonical bytes whose SHA-256 is the edition's digest.
+    """The canonical bytes whose SHA-256 is the edition's digest. No value is checked.
 
-    ``previous`` is the digest of the previous edition, ``""`` for edition 1. ``prevailing_language`` is ``""`` if none
-    is stated. ``texts`` maps each language to its texts.
+    ``previous`` is the digest of the edition ``number - 1``, ``""`` for edition 1. ``prevailing_language`` is ``""`` if
+    none is stated; both are ``null`` in the manifest then. ``texts`` maps each language to its texts. The manifest
+    contains the SHA-256 of each body in place of the body.
     """
     content = {
         "format": FORMAT,

@@ -13,7 +13,8 @@ from agreement.seal.triggers import VENDORS, GetModel, install, remove
 
 
 class CloseSeal(Operation):
-    """Migration operation that installs all triggers for the models at that point. Its reverse drops them.
+    """Migration operation that installs all triggers for the models at that point. Its reverse drops them. It does
+    nothing on a database that has no triggers (``VENDORS``), or if a router keeps the editions out of the database.
 
     It is the last operation of a migration that changes a sealed table, and ``OpenSeal`` is the first. The migration
     that installs the triggers for the first time has only this operation.
@@ -59,7 +60,9 @@ class CloseSeal(Operation):
 
 
 class OpenSeal(CloseSeal):
-    """Migration operation that drops the triggers, before the changes to a sealed table. Its reverse installs them."""
+    """Migration operation that drops the triggers, before the changes to a sealed table. Its reverse installs them. It
+    does nothing where ``CloseSeal`` does nothing.
+    """
 
     def database_forwards(
         self,

@@ -2,8 +2,9 @@
 
 They refuse every SQL statement that would do so: ``save()``, ``update()``, bulk calls, cascades, ``REPLACE``, upserts,
 ``MERGE`` and ``TRUNCATE``, also from a shell. A database role that may drop the triggers can still change the rows. The
-command ``verify_editions`` then finds the change, because the digests no longer match. The triggers work on every
-connection, because they use no function that only Django defines.
+command ``verify_editions`` then finds a change to what the manifest of an edition contains, or to the text of a notice,
+because the digest no longer matches. The triggers work on every connection, because they use no function that only
+Django defines.
 
 A migration that changes a sealed table begins with ``OpenSeal`` and ends with ``CloseSeal`` (``seal.operations``).
 SQLite alters a table by rebuilding it, and silently drops its triggers. For the same reason no trigger names a table
@@ -35,8 +36,9 @@ class Seal:
     """What is sealed in one table.
 
     ``model`` is the name of the model in lower case. ``sealed`` is the condition of a sealed row, in SQL that both
-    databases understand. A sealed row can't be deleted. Only its ``mutable`` columns can change; if ``frozen`` is not
-    empty, all columns but the ``frozen`` ones. A change for which the condition ``forbidden`` is true is refused too.
+    databases understand, with ``{row}`` in place of the name of the row. A sealed row can't be deleted. Only its
+    ``mutable`` columns can change; if ``frozen`` is not empty, all columns but the ``frozen`` ones. A change to a
+    sealed row for which the condition ``forbidden`` on ``OLD`` and ``NEW`` is true is refused too; ``""`` is none.
 
     ``keys`` are the unique keys by which SQLite's ``REPLACE`` would delete a sealed row. Each has a further condition
     on the two rows, ``stored`` and ``NEW``; ``""`` is none. A test compares the keys with the model's constraints.
@@ -51,7 +53,9 @@ class Seal:
 
     @property
     def name(self) -> str:
-        """The beginning of the names of the triggers of this table."""
+        """The beginning of the names of the triggers of this table: ``agreement_seal_`` and the name of the model. On
+        PostgreSQL it is also the name of their function.
+        """
         return f"agreement_seal_{self.model}"
 
     def where(self, row: str) -> str:
@@ -70,8 +74,9 @@ _NOW = {
 def _personal(*columns: str) -> str:
     """The condition of a forbidden change to a row about a person, in SQL.
 
-    It is forbidden to give the row to another account, to restore its link to a deleted account, and to change a
-    personal column, except when an erasure empties it. ``columns`` are the personal columns.
+    It is forbidden to give the row to another account, to restore its removed link to an account, to change the moments
+    ``account_deleted_at`` and ``erased_at`` once they are set, and to change a personal column, except to empty it in a
+    row whose ``erased_at`` is set, by the same statement or before. ``columns`` are the personal columns.
     """
     return (
         "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
@@ -170,9 +175,11 @@ SEALS = (
 
 
 def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
-    """Create all triggers, and replace those that exist. Nothing is created for a table that does not exist.
+    """Create all triggers, and replace those that exist, in one transaction. Nothing is created for a table that does
+    not exist or a model that ``get_model`` does not know.
 
-    ``get_model(app_label, name)`` returns a model, as ``apps.get_model`` does.
+    ``get_model(app_label, name)`` returns a model or raises ``LookupError``, as ``apps.get_model`` does. The database
+    must be one of ``VENDORS``; this is not checked.
     """
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for seal, model in _present(connection, get_model):
@@ -181,7 +188,9 @@ def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 
 
 def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
-    """Drop all triggers of the seal."""
+    """Drop all triggers of the seal, in one transaction. A trigger that does not exist is ignored. The arguments are
+    those of :func:`install`.
+    """
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for seal, model in _present(connection, get_model):
             for sql in _drop(connection.vendor, seal, model):
@@ -190,8 +199,8 @@ def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 
 @contextmanager
 def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[None]:
-    """Drop the triggers, and install them again afterwards, also after an error. If this runs inside a transaction, an
-    error rolls back everything that was done meanwhile.
+    """Context manager: drop the triggers, and install them again afterwards, also after an error. If this runs inside a
+    transaction, an error rolls back everything that was done meanwhile. The error is raised in either case.
     """
     if connection.in_atomic_block:
         # After a database error nothing can be installed here, but the rollback to the savepoint restores the triggers.
@@ -211,7 +220,8 @@ def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[Non
 def missing(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
     """The names of triggers that are absent, disabled or not as :func:`install` writes them (2 queries).
 
-    Empty on a database that is not in ``VENDORS``, because it has no triggers.
+    Empty on a database that is not in ``VENDORS``, because it has no triggers. The triggers of a table that does not
+    exist are not named.
     """
     if connection.vendor not in VENDORS:
         return []
@@ -223,8 +233,9 @@ def missing(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
 
 
 def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
-    """Could the current database role drop the triggers? 1 query on PostgreSQL. On SQLite always true, because everyone
-    who may write the file can drop them.
+    """Could the current database role drop the triggers? On PostgreSQL, whether it is a superuser or a member of the
+    role that owns the table of the editions; false if there is no such table (1 query). On any other database true
+    without a query; for example, everyone who may write the file of SQLite can drop them.
     """
     if connection.vendor != "postgresql":
         return True
@@ -240,15 +251,17 @@ def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
 
 
 def any_installed(connection: BaseDatabaseWrapper) -> bool:
-    """Is any trigger of the seal installed, whatever its function does? On PostgreSQL a trigger that is disabled or has
-    a condition does not count. 1 query. On a database that is not in ``VENDORS`` it is false without a query.
+    """Is any trigger of the seal installed, whatever its function does? On PostgreSQL a trigger that is disabled, has a
+    condition or is only for certain columns does not count. 1 query. On a database that is not in ``VENDORS`` it is
+    false without a query.
     """
     return connection.vendor in VENDORS and bool(_installed(connection))
 
 
 def expected(connection: BaseDatabaseWrapper) -> bool:
-    """Should the triggers be installed? Not on a database that is not in ``VENDORS``, not if a router keeps the tables
-    out of this database, and not before the migration that installs them.
+    """Should the triggers be installed? Not on a database that is not in ``VENDORS``, not if a router keeps the table
+    of the editions out of this database, and not before the migration that installs them. If the migrations of the app
+    are switched off (as in some test runs), no migration is required. It is not checked whether the triggers exist.
     """
     if connection.vendor not in VENDORS:
         return False
