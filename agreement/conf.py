@@ -27,12 +27,12 @@ class Conf:
     """``settings.AGREEMENT`` with its defaults."""
 
     BASE_URL: str = ""
-    """Scheme and host of the site, ``"https://portal.example.kz"``, for the addresses in mails. Notices are not sent
-    while it is empty."""
+    """Scheme and host of the site, ``"https://portal.example.kz"``, for absolute addresses in mails, pages, feeds and
+    the sitemap. While it is empty, notices are not mailed, and pages use the host of the request."""
 
     USER_EMAIL: str | Combinable = ""
     """Where a user's mail address is: a field path (``"profile__mail"``) or an ORM expression.
-    Default: the user model's ``EMAIL_FIELD``."""
+    Default: the user model's ``EMAIL_FIELD``, or ``email`` if the model names no such field."""
 
     USER_LANGUAGE: str | Combinable | None = None
     """Where a user's language is: a field path or an ORM expression that gives ``"kk"``, ``"ru"``, ``"kk-KZ"``…
@@ -44,14 +44,17 @@ class Conf:
     of their primary keys."""
 
     AUDIENCE: str = "agreement.notices.audience.active_users"
-    """Dotted path of a callable without arguments that returns the users to notify, as a ``QuerySet``."""
+    """Dotted path of a callable without arguments that returns the users to notify, as a ``QuerySet`` that is neither a
+    slice nor a union. Default: the users with ``is_active``."""
 
     NOTICE_DELAY: timedelta = timedelta(minutes=10)
-    """How long a notice waits after publication or cancellation, as a ``timedelta``. Until then no message is sent, and
-    a person can pause the notice. The audience is written meanwhile. ``timedelta(0)``: no delay."""
+    """How long a notice waits after publication or cancellation, as a ``timedelta``. Until then no message is sent, so
+    a person can pause the notice before the first one. The audience is written meanwhile. ``timedelta(0)``: no
+    delay."""
 
     REMINDER_DAYS: int = 0
-    """How many days before an announced edition takes effect users are reminded of it. 0: never."""
+    """How many days before an announced edition takes effect users are reminded of it. 0: never. An edition for which
+    the reminder would not be due after its first notice gets none."""
 
     CHANNELS: tuple[str, ...] = ("agreement.notices.channels.EmailChannel",)
     """Dotted paths of the channels by which every notice is sent."""
@@ -61,31 +64,35 @@ class Conf:
     rolling window of its length, over all workers and notices. Default: as fast as the server accepts messages."""
 
     SENDING_SUSPENDED: bool = False
-    """If true, nothing is sent and no audience is written. Set it for a restored database, until a person has compared
-    the ledger with the mail server's log (``agreement.notices.dispatch.reconcile()``)."""
+    """If true, nothing is sent, and workers write no audience. Set it for a restored database, until a person has
+    compared the ledger with the mail server's log by ``agreement.notices.dispatch.reconcile()``, which writes the
+    missing deliveries."""
 
     ENQUEUE: str | None = "agreement.tasks.enqueue"
-    """Dotted path of a callable without arguments. It is called after each commit that created notices, and starts the
-    sending. ``None``: nothing is called, and ``deliver_notices --watch`` finds the work."""
+    """Dotted path of a callable without arguments, which starts the sending. It is called after each commit that
+    created or resumed a notice, let failed deliveries be sent again, or registered the withdrawal of a user, whose
+    reply is mailed. ``None``: nothing is called, and ``deliver_notices --watch`` finds the work."""
 
     SENDERS: int = 1
-    """How many tasks send at the same time. Set it to the number of free workers of the task engine."""
+    """How many tasks the default ``ENQUEUE`` starts, which then send at the same time. Set it to the number of free
+    workers of the task engine."""
 
     FROM_EMAIL: str = ""
-    """The ``From`` address of notices. Default: ``DEFAULT_FROM_EMAIL``."""
+    """The ``From`` address of notices and of replies to withdrawals. Default: ``DEFAULT_FROM_EMAIL``."""
 
     REPLY_TO: str = ""
-    """The ``Reply-To`` address of notices. Default: none."""
+    """The ``Reply-To`` address of notices and of replies to withdrawals. Default: none."""
 
     MAIL_CONNECTION: Mapping[str, Any] = field(default_factory=dict)
-    """Before Django 6.1: arguments of ``get_connection()`` for a mail server that sends only notices:
-    ``{"host": …}``."""
+    """Before Django 6.1: arguments of ``get_connection()`` for the mail server of notices and of replies to
+    withdrawals, ``{"host": …}``. Empty: the mail server of the site."""
 
     MAILER: str = "default"
-    """Alias in Django's ``MAILERS`` (6.1 and later) of the mail server for notices."""
+    """Alias in Django's ``MAILERS`` (6.1 and later) of the mail server for notices and replies to withdrawals."""
 
     TIME_ZONE: str = ""
-    """The time zone of a new agreement, ``"Asia/Almaty"``. Default: the site's ``TIME_ZONE``."""
+    """The time zone of a new agreement, ``"Asia/Almaty"``, and of the moments in lists that are about several
+    agreements. Default: the site's ``TIME_ZONE``."""
 
     PREVAILING_LANGUAGE: str = ""
     """The prevailing language of a new draft: ``"kk"``, ``"ru"`` or ``""`` (none stated)."""
@@ -97,21 +104,24 @@ class Conf:
     """What a new draft states: years for which personal data is stored after the agreement with a user ends."""
 
     SHOW_SCHEDULED: bool = True
-    """Are editions public before they take effect? If so, the pages state when they take effect."""
+    """Are editions public before they take effect? If so, the pages state when they take effect. If not, cancelled
+    editions are not public either, and the notice of an edition is not due before the edition takes effect."""
 
     PAGE_SECONDS: int = 60
-    """Seconds for which a process may reuse a rendered page while nothing is published. The part of the page that comes
-    from the site's base template may be this old. 0: every page is rendered for its request."""
+    """Seconds for which a process may reuse a rendered public page while no edition is published, is cancelled or takes
+    effect. The part of the page that comes from the site's base template may be this old. 0: every page is rendered for
+    its request."""
 
     PSEUDONYM_KEYS: Mapping[str, str] = field(default_factory=dict)
-    """Secrets by id, ``{"2026": "64 random characters"}``. With them the acceptances and notices of a deleted account
-    are found, and the ledger stores a digest of each address that a notice was sent to, never the address. New rows use
-    the first secret; all secrets are tried when rows are looked up. Do not use ``SECRET_KEY``, which is changed from
-    time to time. Empty: nothing is found, and no digest is stored."""
+    """Secrets by id, ``{"2026": "64 random characters"}``. With them the acceptances, consents, withdrawals and
+    deliveries of a deleted account are found, and the ledger stores a digest of each address that a notice was sent to,
+    never the address. New rows use the first secret; all secrets are tried when rows are looked up. Do not use
+    ``SECRET_KEY``, which is changed from time to time. Empty: after an account is deleted its records are not found,
+    and no digest is stored."""
 
     CONSENTS: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Consents to data processing that users are asked for, separate from acceptance, each in both languages:
-    ``{"registration": {"kk": "…", "ru": "…"}}``. If the words change, users are asked again."""
+    ``{"registration": {"kk": "…", "ru": "…"}}``. If the words change, users who consented to them are asked again."""
 
     RECORD_IP: bool = False
     """Is the IP address of a user who accepts recorded?"""
@@ -124,21 +134,23 @@ class Conf:
     is ignored."""
 
     ACCEPT_ANNOUNCED: bool = False
-    """May users accept an announced edition before it takes effect?"""
+    """May users accept an announced edition, the next one to take effect, by confirmation before it takes effect? The
+    page offers it only if ``SHOW_SCHEDULED`` is true."""
 
     EXEMPT: tuple[str, ...] = ()
     """Pages that a user who has not accepted can reach, besides those that are always reachable: names of views
-    (``"health"``, ``"api:status"``), namespaces (``"accounts:"``) or paths (``"/healthz"``, ``"/media/"``)."""
+    (``"health"``, ``"api:status"``), namespaces (``"accounts:"``) or beginnings of paths (``"/healthz"``,
+    ``"/media/"``)."""
 
     EXEMPT_STAFF: bool = False
-    """May staff use the site without acceptance?"""
+    """May staff use the site without acceptance? If so, no deemed acceptances of staff are recorded either."""
 
     DATABASE_AWAY: str = "read"
     """Which requests the middleware lets through when the database does not answer: ``"read"`` (GET and other safe
     methods), ``"all"`` or ``"none"``."""
 
     FOUR_EYES: bool = False
-    """Must the publisher be a person other than the last author of the draft?"""
+    """Must the publisher be an account other than that of the last author of the draft?"""
 
     LINT_RULES: tuple[str, ...] = ()
     """Dotted paths of further lint rules: callables that take ``agreement.text.lint.Texts`` and return messages."""
@@ -176,14 +188,14 @@ KEYS = tuple(one.name for one in fields(Conf))
 
 def stored() -> Mapping[str, Any]:
     """``settings.AGREEMENT`` as it is written, without defaults. Empty if it is not set or is not a mapping; a system
-    check reports the latter.
+    check reports every value that is not a dict.
     """
     value = getattr(settings, "AGREEMENT", {})
     return value if isinstance(value, Mapping) else {}
 
 
 def get() -> Conf:
-    """The present settings. Unknown keys are ignored: ``agreement.E001`` names them.
+    """The present settings. Unknown keys are ignored: ``agreement.E001`` names them. Values are not checked here.
 
     The result is cached until ``AGREEMENT`` changes, because it is read several times for each request and once for
     each message.
@@ -207,15 +219,15 @@ memory.register(__name__, _clear)
 
 
 def lint_options() -> dict[str, Any]:
-    """The keyword arguments ``rules`` and ``silenced`` for ``lint()``, from the settings ``LINT_RULES`` and
-    ``LINT_SILENCED``.
+    """The keyword arguments ``rules`` (the imported callables) and ``silenced`` for ``lint()``, from the settings
+    ``LINT_RULES`` and ``LINT_SILENCED``. Raises ``ImportError`` for a path that can't be imported.
     """
     return {"rules": [import_string(path) for path in get().LINT_RULES], "silenced": get().LINT_SILENCED}
 
 
 def active_language() -> str:
     """The active language without its region: ``kk``, ``ru``, or another one, for which dates and messages of the lint
-    are in English; ``""`` if translations are off.
+    are in English; ``""`` if no language is active (``translation.deactivate_all()``).
     """
     return (get_language() or "").partition("-")[0]
 
@@ -239,20 +251,24 @@ def audience() -> QuerySet[Model]:
 
 def user_email() -> Combinable:
     """An expression on the user model for the mail address: ``USER_EMAIL`` or, if it is empty, the field that the user
-    model names as its ``EMAIL_FIELD``.
+    model names as its ``EMAIL_FIELD``; ``email`` if it names none.
     """
     source = get().USER_EMAIL or getattr(get_user_model(), "EMAIL_FIELD", "") or "email"
     return F(source) if isinstance(source, str) else source
 
 
 def user_language() -> Combinable | None:
-    """An expression on the user model for the language; ``None`` if the site does not store it."""
+    """An expression on the user model for the language; ``None`` if the setting ``USER_LANGUAGE`` is ``None`` or
+    empty.
+    """
     source = get().USER_LANGUAGE
     return F(source) if isinstance(source, str) and source else (source or None)
 
 
 def user_active_at() -> Combinable | None:
-    """An expression on the user model for the moment of the last activity; ``None`` if the site does not store it."""
+    """An expression on the user model for the moment of the last activity; ``None`` if the setting ``USER_ACTIVE_AT``
+    is ``None`` or empty, or if it names the default field and the user model lacks that field.
+    """
     source = get().USER_ACTIVE_AT
     if source == Conf().USER_ACTIVE_AT and source not in {field.name for field in get_user_model()._meta.fields}:
         return None
@@ -260,31 +276,37 @@ def user_active_at() -> Combinable | None:
 
 
 def from_email() -> str:
-    """The ``From`` address of notices: ``FROM_EMAIL`` or, if it is empty, Django's ``DEFAULT_FROM_EMAIL``."""
+    """The ``From`` address of notices and of replies to withdrawals: ``FROM_EMAIL`` or, if it is empty, Django's
+    ``DEFAULT_FROM_EMAIL``.
+    """
     return get().FROM_EMAIL or settings.DEFAULT_FROM_EMAIL
 
 
 def time_zone() -> str:
-    """The name of the time zone of a new agreement: that of the app's settings or, if it is empty, Django's setting."""
+    """The name of the time zone of a new agreement and of lists that are about several agreements: the app's setting
+    ``TIME_ZONE`` or, if it is empty, Django's setting.
+    """
     return get().TIME_ZONE or settings.TIME_ZONE
 
 
 def prevailing_language() -> str:
-    """The ``prevailing_language`` of a new draft."""
+    """The ``prevailing_language`` of a new draft: the setting ``PREVAILING_LANGUAGE``."""
     return get().PREVAILING_LANGUAGE
 
 
 def notice_days() -> int:
-    """The ``notice_days`` of a new draft."""
+    """The ``notice_days`` of a new draft: the setting ``NOTICE_DAYS``."""
     return get().NOTICE_DAYS
 
 
 def retention_years() -> int:
-    """The ``retention_years`` of a new draft."""
+    """The ``retention_years`` of a new draft: the setting ``RETENTION_YEARS``."""
     return get().RETENTION_YEARS
 
 
 def closed_at() -> datetime | None:
-    """When the site was or will be closed permanently; ``None`` if ``CLOSED_AT`` is empty."""
+    """When the site was or will be closed permanently; ``None`` if ``CLOSED_AT`` is empty. Raises ``ValueError`` if it
+    is not a moment in ISO 8601.
+    """
     text = get().CLOSED_AT
     return datetime.fromisoformat(text) if text else None

@@ -27,16 +27,20 @@ class AcceptanceFormMixin(forms.BaseForm):
     """Adds acceptance to a form that creates a user: ``class SignUp(AcceptanceFormMixin, UserCreationForm)``.
 
     The form asks about every agreement in force that users accept on this site, or about those of ``agreements``
-    (slugs). It also asks for each consent of the setting ``CONSENTS``, by a checkbox of its own. The answers are
-    recorded in the transaction that saves the user. If another edition is in force when the form is posted, the form
-    has an error and displays the new edition, with the checkbox unticked. If an edition takes effect after this check,
-    ``save()`` raises :class:`~agreement.models.StaleEditionError`, and nothing is saved.
+    (slugs) that have an edition in force. Each has a checkbox that must be ticked. The form also asks for each consent
+    of the setting ``CONSENTS``, by a checkbox of its own that may stay empty. The answers are recorded in the
+    transaction that saves the user. If another edition is in force when the form is posted, the form has an error and
+    displays the new edition, with the checkbox unticked. The same happens for a ticked consent whose words have
+    changed. If an edition takes effect after this check, ``save()`` raises
+    :class:`~agreement.models.StaleEditionError`, and nothing is saved.
 
-    The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth. After
-    ``save(commit=False)``, call ``accept(user)`` yourself.
+    The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth. If ``save()``
+    returns a user that is not stored yet, as with ``commit=False``, nothing is recorded: save the user, then call
+    ``accept(user)`` yourself.
     """
 
-    #: The slugs of the agreements that the form asks about. Empty: all that users accept on this site.
+    #: The slugs of the agreements that the form asks about. Empty: all that users accept on this site (all but those
+    #: accepted elsewhere).
     agreements: tuple[str, ...] = ()
     #: The request of the form. Set it if the site records the IP address and the browser; without it they are empty.
     request: HttpRequest | None = None
@@ -118,7 +122,9 @@ class AcceptanceFormMixin(forms.BaseForm):
         return user
 
     def accept(self, user: SiteUser) -> None:
-        """Record that the user accepted the displayed editions and gave the consents that they ticked.
+        """Record that the user, who must be stored, accepted the displayed editions by confirmation and gave the
+        consents that they ticked. The form must be valid. Call this inside a transaction, so that an error leaves
+        nothing behind.
 
         Raises :class:`~agreement.models.StaleEditionError` if another edition took effect after the form was checked.
         The middleware turns this error into a response with the status 409.

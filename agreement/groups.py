@@ -44,8 +44,9 @@ MAX_NAMES = 5
 
 
 def make_groups(*, using: str) -> None:
-    """Make the three groups, unless they exist, and give them their missing permissions. ``using`` is the alias of the
-    database. Nothing is done if the database routers keep groups out of it.
+    """Make the three groups, unless they exist, and give them their missing permissions. The permissions of the app are
+    created first, if they are missing. ``using`` is the alias of the database. Nothing is done if the database routers
+    keep groups or permissions out of it.
     """
     if not all(router.allow_migrate_model(using, model) for model in (Group, Permission)):
         return
@@ -61,11 +62,12 @@ def make_groups(*, using: str) -> None:
 
 
 def staff_with(codename: str) -> tuple[list[str], bool]:
-    """The names of at most ``MAX_NAMES`` active staff with that permission of this app, and whether there are more of
-    them. ``codename`` is such as ``publish_edition``. 1 query.
+    """The names of at most ``MAX_NAMES`` active staff with that permission of this app, in the order of their primary
+    keys, and whether there are more of them. Superusers are included. A name is the full name or, if it is empty, the
+    user name. ``codename`` is such as ``publish_edition``. 1 query.
 
-    If the site's user manager has no ``with_perm`` or its user model no ``is_staff``, no query is made and the list is
-    empty.
+    If the site's user manager has no ``with_perm`` or its user model no ``is_staff``, no query is made, the list is
+    empty, and the second value is ``False``.
     """
     users = get_user_model()
     manager: Any = users._default_manager  # A site's manager may lack with_perm.

@@ -26,7 +26,9 @@ _caches: dict[str, Callable[[], None]] = {}
 
 
 def register(module: str, clear: Callable[[], None]) -> None:
-    """Register ``clear``, the function that empties the cache of a module: ``register(__name__, clear)``."""
+    """Register ``clear``, the function that empties the cache of a module: ``register(__name__, clear)``. The cache is
+    named after the module, without ``agreement.``. A second registration under the same name replaces the first.
+    """
     _caches[module.removeprefix("agreement.")] = clear
 
 
@@ -39,7 +41,9 @@ def remembered(function: Function) -> Function:
 
 
 def names() -> frozenset[str]:
-    """The names of the registered caches: those of the modules that this process has imported."""
+    """The names of the registered caches, which are those of the modules that this process has imported. A name is that
+    of a module or of a cached function, without ``agreement.``.
+    """
     return frozenset(_caches)
 
 

@@ -1,4 +1,4 @@
-"""The middleware. In ``MIDDLEWARE`` it is directly after Django's ``AuthenticationMiddleware``."""
+"""The middleware. In ``MIDDLEWARE`` it must come after Django's ``AuthenticationMiddleware``, best directly after."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 class AgreementMiddleware:
     """Records the deemed acceptances of signed-in users, and refuses the requests of users who must still accept by
     confirmation or who withdrew. :func:`agreement.acceptance.gate.check` says which requests pass, and what the others
-    are answered: a page is redirected, everything else gets the status 403.
+    are answered: a page that a browser opens is redirected, everything else gets the status 403. If the database does
+    not answer, the setting ``DATABASE_AWAY`` determines which requests pass; the others get the status 503. A request
+    with an unsupported character encoding gets the status 400. A ``StaleEditionError`` that a view raises becomes a
+    response with the status 409.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -46,9 +49,9 @@ class AgreementMiddleware:
         """When this middleware gets a request, has only Django's session authentication set ``request.user``?
 
         Yes, if there is no middleware between Django's ``AuthenticationMiddleware`` and this one, or only middleware of
-        Django that sets no user. Other middleware could set a user from another source. If the answer is no, the
-        session and the user are loaded for each request, which costs more. ``middleware`` is the setting
-        ``MIDDLEWARE``.
+        Django that sets no user. Other middleware could set a user from another source. No, if ``middleware``, which is
+        the setting ``MIDDLEWARE``, does not contain both of them in this order. If the answer is no, the session and
+        the user are loaded for each request that is checked, which costs more.
         """
         own = f"{cls.__module__}.{cls.__qualname__}"
         before = list(middleware)[: middleware.index(own)] if own in middleware else []

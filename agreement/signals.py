@@ -1,4 +1,5 @@
 """The signals that a site may connect to. Each is sent after the commit of the change; the app itself connects to none.
+An exception in a receiver is logged and changes nothing.
 
 ======================= ============== ========================================================
 signal                  sender         argument
@@ -6,8 +7,13 @@ signal                  sender         argument
 ``edition_published``   ``Edition``    ``edition``, which was just sealed
 ``edition_cancelled``   ``Edition``    ``edition``, which was cancelled before it took effect
 ``acceptance_recorded`` ``Acceptance`` ``acceptance`` of an edition by a user
-``consent_withdrawn``   ``Withdrawal`` ``withdrawal``, which suspended or ended an agreement
+``consent_withdrawn``   ``Withdrawal`` ``withdrawal``, which suspends or ends an agreement
 ======================= ============== ========================================================
+
+``edition_published`` is not sent for imported history. ``acceptance_recorded`` is sent for acceptances of every kind,
+also imported ones, but not if the user had accepted the edition already. ``consent_withdrawn`` is sent when the
+application is registered, even if it takes effect later; it is not sent for a refused application, nor for the
+withdrawal of a consent to one purpose.
 """
 
 from django.dispatch import Signal

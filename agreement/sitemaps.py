@@ -1,4 +1,4 @@
-"""The pages of agreements in the site's ``sitemap.xml``, in each language: ``{"agreements": AgreementSitemap}``."""
+"""The pages of agreements in the site's ``sitemap.xml``: ``{"agreements": AgreementSitemap}``."""
 
 from __future__ import annotations
 
@@ -27,17 +27,20 @@ class Page:
 
 
 class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run time.
-    """The pages of each agreement: the edition in force, the same in both languages, the list of editions, every public
-    edition and its changes.
+    """The pages of each agreement that has a public edition: the edition in force, the same in both languages, the list
+    of editions, every public edition and its changes. If no edition is in force, the page in both languages is left
+    out. An edition without a public predecessor has no page of changes.
 
-    No query, except those that read the dates of the editions: 1 or 2, at most once per second.
+    The host and the scheme of the addresses are those of the setting ``BASE_URL`` or, if it is empty, what Django
+    determines. The list of pages needs no query, except those that read the dates of the editions
+    (:func:`agreement.editions.timeline.current_timelines`).
     """
 
     alternates = True
 
     @cached_property
     def i18n(self) -> bool:  # type: ignore[override]  # An attribute in Django, computed here.
-        """Does each language of the site have its own URLs? If so, the sitemap contains each page in each language."""
+        """Do the languages of the site have different URLs? If so, the sitemap contains each page in each language."""
         paths = set()
         for language, _name in settings.LANGUAGES:
             with translation.override(language):

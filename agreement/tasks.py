@@ -41,9 +41,13 @@ _thread = _ThreadState()
 
 @task()
 def deliver_notices() -> None:
-    """Send what is due, for about ``TASK_SECONDS``. If work remains, enqueue another task for the moment at which it is
-    due: now, or later if the engine can defer tasks. If the database raises an error, the next task is enqueued for the
-    moment after ``FAULT_DELAY``, and the error is raised.
+    """Do what is due, for about ``TASK_SECONDS``: write audiences, mail replies to withdrawals, and send deliveries. If
+    work remains, enqueue another task for the moment at which it is due, but at most ``MAX_DEFER`` from now: at once,
+    or later if the engine can defer tasks. If the database raises an error, the next task is enqueued for the moment
+    after ``FAULT_DELAY``, if the engine can defer tasks, and the error is raised.
+
+    If this thread runs the task already, as with an engine that runs tasks immediately, the call returns at once, and
+    the running task does the work once more.
 
     If the engine can't defer tasks and the work is due later, or if a fault of the database prevents the next task, no
     task does the work. The command ``deliver_notices --watch`` finds it.
@@ -67,10 +71,11 @@ def deliver_notices() -> None:
 
 
 def _work(deadline: float, *, wait: bool) -> datetime | None:
-    """Send what is due, until the deadline or until nothing is due. ``deadline`` is a value of ``time.monotonic()``.
-    Returns when the next work is due; ``None`` if there is no work.
+    """Do what is due, until the deadline or until nothing is due. ``deadline`` is a value of ``time.monotonic()``.
+    Returns when the next work is due, which may be a past moment; ``None`` if there is no work. If faults prevented all
+    work, it is not before ``FAULT_DELAY`` from now.
 
-    With ``wait=True``, the function also waits for work that becomes due before the deadline, and sends it.
+    With ``wait=True``, the function also waits for work that becomes due before the deadline, and does it.
     """
     while True:
         counts = dispatch.work(deadline=deadline)

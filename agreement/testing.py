@@ -24,10 +24,11 @@ from agreement.seal import triggers
 def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     """Context manager: inside the block, a test may change and delete sealed rows of the database with the alias
     ``using``. The triggers are removed at the beginning of the block and installed again at its end, also after an
-    error. If the database has no triggers, nothing is done.
+    error. If the database has no triggers, the block runs and nothing else is done.
 
     If the block is inside a transaction and ends with an error, everything that was done in the block is rolled back.
-    Outside a transaction it is not. Raises ``RuntimeError`` if the database is not a test database.
+    Outside a transaction it is not. Raises ``RuntimeError`` if the database is not a test database, with triggers or
+    without.
     """
     connection = connections[using]
     if not is_test_database(connection):
@@ -48,7 +49,8 @@ def is_test_database(connection: BaseDatabaseWrapper) -> bool:
     """Was this database made for tests? Only its name decides, because a process can't find out whether tests run.
 
     Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones (``test --parallel``), for a
-    mirror of such a database, and for any name that begins with ``test_``, as Django's own names do.
+    mirror of such a database, and for any name that begins with ``test_``, as Django's own names do. If the name is a
+    path, the name of the file must begin so.
     """
     name, test = str(connection.settings_dict["NAME"] or ""), connection.settings_dict["TEST"]
     if connection.vendor == "sqlite" and (name == ":memory:" or "mode=memory" in name):

@@ -1,5 +1,5 @@
-"""The responses to requests that are refused: a redirect to the acceptance page, or a response with status 400, 403,
-409 or 503.
+"""The responses to requests that are refused: a redirect to the acceptance page or to the withdrawal page, or a
+response with status 400, 403, 409 or 503.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ UNAVAILABLE, STALE = "urn:agreement:unavailable", "urn:agreement:stale"
 
 def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) -> HttpResponse:
     """Return the response to the request of a user who must still accept the editions in ``to_accept``, which must not
-    be empty.
+    be empty. Caches may not store the response.
 
-    If the request opens a page by GET, the response is a redirect to the page on which the user can accept the first of
-    them. If the user withdrew from any of these agreements, it is a redirect to the withdrawal page. For other requests
-    it has status 403, with the addresses of the editions and of the pages on which the user can accept them.
+    If the request opens a page by GET, the response is a redirect, with the requested path in the parameter ``next``.
+    It leads to the page on which the user can accept the first of these editions or, if the user withdrew from any of
+    these agreements, to the withdrawal page. Every other request gets problem details with the status 403. Their type
+    is ``WITHDRAWN`` if the user withdrew from any of the agreements, else ``NOT_ACCEPTED``. They contain, for each of
+    the editions, its address and that of the page on which the user can accept it.
     """
     withdrawn = any(one.withdrawn for one in to_accept)
     path = reverse("agreement:withdraw") if withdrawn else reverse("agreement:accept", args=[to_accept[0].slug])
@@ -62,8 +64,9 @@ def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) ->
 
 
 def what_to_accept(to_accept: Sequence[Requirement]) -> str:
-    """Return a translated sentence which states that nothing was done, and what the user must accept first. If the user
-    withdrew from any of the agreements, it names only those agreements.
+    """Return a translated sentence which states that nothing was done, and which editions the user must accept first:
+    the slug and the number of each. If the user withdrew from any of the agreements, it states instead that a
+    withdrawal suspended or ended the agreement, and contains only the slugs of the agreements from which they withdrew.
     """
     if names := ", ".join(one.slug for one in to_accept if one.withdrawn):
         sentence = _("Nothing was done, because a withdrawal of consent suspended or ended the agreement: %(names)s.")
@@ -79,7 +82,8 @@ def what_to_accept(to_accept: Sequence[Requirement]) -> str:
 
 def stale_edition(request: HttpRequest, error: Exception) -> HttpResponse | None:
     """Return a 409 response if the error is a :class:`StaleEditionError`: another edition took effect after the form
-    was checked. It is a page, or problem details for a program. Return ``None`` for other errors.
+    was checked. It is an HTML page if the browser will display it as a page, else problem details. Caches may not store
+    it. Return ``None`` for other errors.
     """
     if not isinstance(error, StaleEditionError):
         return None
@@ -96,8 +100,9 @@ def stale_edition(request: HttpRequest, error: Exception) -> HttpResponse | None
 
 
 def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse | None:
-    """Return a 503 response; ``None`` if the setting ``DATABASE_AWAY`` lets this request pass without the check. The
-    error is logged in both cases.
+    """Return a 503 response with problem details; ``None`` if the setting ``DATABASE_AWAY`` lets this request pass
+    without the check: ``"all"`` every request, ``"read"`` a request with a safe method such as GET. The error is logged
+    in both cases.
     """
     logger.error("the acceptance gate can't query the database: %s", error)
     passing = conf.get().DATABASE_AWAY
@@ -115,8 +120,9 @@ def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse
 
 
 def unknown_charset(request: HttpRequest) -> HttpResponse | None:
-    """Return a 400 response if the request names a Python codec that is not a character encoding, such as ``base64``;
-    else ``None``. Django would raise an exception when the parameters of such a request are first read.
+    """Return a 400 response if the request names a Python codec by which text can't be decoded, such as ``base64`` or
+    ``idna``; else ``None``. Django would raise an exception when the parameters of such a request are first read. A
+    name that Python does not know gives ``None``, because Django ignores it.
     """
     try:
         b"\xd2".decode(request.encoding or "ascii", "replace")
@@ -128,7 +134,7 @@ def unknown_charset(request: HttpRequest) -> HttpResponse | None:
 
 def problem(*, status: int, kind: str, **members: object) -> HttpResponse:
     """Return a problem details response (RFC 9457, ``application/problem+json``). ``kind`` is the value of its member
-    ``type``, and ``members`` are its other members.
+    ``type``, ``status`` is the status of the response and its member ``status``, and ``members`` are further members.
     """
     return JsonResponse(
         {"type": kind, "status": status, **members},

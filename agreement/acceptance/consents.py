@@ -1,9 +1,10 @@
 """Consents to the processing of personal data: for which purposes the site asks, in which words, and who has given
 them.
 
-The purposes and their words are in the setting ``CONSENTS``. A consent stores the SHA-256 of the words that were
-displayed, and counts only for these words. If the site changes the words, it asks its users again. A consent is given
-and withdrawn independently of any acceptance.
+The purposes and their words are in the setting ``CONSENTS``. A consent stores the words that were displayed and their
+SHA-256. It counts as long as these are the words in which the site asks, in Kazakh or in Russian. If the site changes
+them, it asks the user again. A consent is separate from any acceptance. It can be withdrawn alone, and a registered
+withdrawal from an agreement withdraws the consents of the user too, unless it was refused.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from agreement.text import languages
 
 
 class StaleWording(ValidationError):
-    """The displayed words are not those in which the site asks now, so nothing was recorded. ``code`` is
-    ``stale_wording``.
+    """The displayed words are not those in which the site asks now, or the site has no such purpose. This consent was
+    not recorded. ``code`` is ``stale_wording``.
     """
 
     def __init__(self) -> None:
@@ -40,17 +41,19 @@ class Purpose:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the words."""
+        """The SHA-256 of the words in UTF-8, in lower-case hexadecimal."""
         return manifest.sha256(self.text)
 
 
 def purposes(language: str) -> list[Purpose]:
-    """Return all purposes for which the site asks for consent, with their words in ``language`` (``kk`` or ``ru``)."""
+    """Return all purposes for which the site asks for consent, with their words in ``language`` (``kk`` or ``ru``), in
+    the order of the setting ``CONSENTS``. No query.
+    """
     return [Purpose(name, language, words[language]) for name, words in conf.get().CONSENTS.items()]
 
 
 def open_purposes(user_key: UserKey, language: str) -> list[Purpose]:
-    """Return the purposes for which the user has not consented, with their words in ``language``.
+    """Return the purposes for which the user has given no consent that counts, with their words in ``language``.
 
     A consent counts if it was given to the current words in Kazakh or in Russian. It does not count if it has a
     withdrawal date, even a future one. 1 query; none if the site asks for no consents.
@@ -63,12 +66,13 @@ def open_purposes(user_key: UserKey, language: str) -> list[Purpose]:
 
 
 def give(user: SiteUser, answers: Iterable[tuple[str, str]]) -> None:
-    """Record the consents of this user. Each answer is the name of a purpose, and the digest of the words that were
-    displayed. A consent that the user has given already is not recorded again.
+    """Record the consents of this user, given now. Each answer is the name of a purpose, and the digest of the words
+    that were displayed. If the user has given a consent in the same words and has not withdrawn it, it is not recorded
+    again.
 
-    Raises :class:`StaleWording` if a digest is not that of the current words in either language. The answers before it
-    stay recorded, unless the caller runs this in a transaction and rolls it back. 1 query for each answer, and 1 more
-    for each new consent.
+    Raises :class:`StaleWording` if the site has no such purpose, or if a digest is not that of its current words in
+    either language. The answers before it stay recorded, unless the caller runs this in a transaction and rolls it
+    back. 1 query for each answer, and 1 insert for each new consent.
     """
     for name, digest in answers:
         purpose = purpose_with_digest(name, digest)
@@ -78,15 +82,16 @@ def give(user: SiteUser, answers: Iterable[tuple[str, str]]) -> None:
 
 
 def purpose_with_digest(name: str, digest: str) -> Purpose | None:
-    """Return the purpose with that name, in the language whose current words have that digest; ``None`` if there is
-    none.
+    """Return the purpose with that name, in the language whose current words have that digest; ``None`` if the site has
+    no such purpose, or if the digest is of other words. No query.
     """
     return next((one for one in _wordings(name) if one.digest == digest), None)
 
 
 def withdraw(user: SiteUser, name: str) -> int:
     """Withdraw now all consents of this user for the purpose with that name, whatever their words were. Return how many
-    were withdrawn. 1 query.
+    were withdrawn: those that were withdrawn earlier are not changed, and a withdrawal date in the future becomes now.
+    The setting ``CONSENTS`` need not contain the purpose. 1 query.
     """
     withdrawn: int = Consent.objects.filter(user=user.pk, purpose=name).withdraw()
     return withdrawn

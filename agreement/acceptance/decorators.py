@@ -15,7 +15,8 @@ from agreement.acceptance.gate import SiteView, check
 def acceptance_required(view: SiteView) -> SiteView:
     """Run the view only if the request may pass, which :func:`agreement.acceptance.gate.check` decides: above all, if
     the user has accepted everything that is required, or nobody is signed in. Otherwise return the response of that
-    function. The view may be asynchronous.
+    function. It is called without the view, so :func:`agreement.acceptance.gate.is_exempt` and the setting ``EXEMPT``
+    have no effect here. The view may be asynchronous.
 
     For a class-based view, write ``@method_decorator(acceptance_required, name="dispatch")``.
 
@@ -44,8 +45,9 @@ def acceptance_required(view: SiteView) -> SiteView:
 
 
 def _view_class(view: SiteView) -> object:
-    """Return the class of a class-based view, or the instance to which the view is bound if it is a method; ``None``
-    for other views. Decorators around the view are removed first.
+    """Return the class of a class-based view; or, if the view is a method that Django's ``method_decorator`` passes,
+    the instance to which the method is bound; ``None`` for other views. If decorators surround the view, the views that
+    they wrap (``__wrapped__``) are searched too.
     """
     wrapped: object = view
     while wrapped is not None:
@@ -58,6 +60,9 @@ def _view_class(view: SiteView) -> object:
 
 
 def acceptance_not_required(view: SiteView) -> SiteView:
-    """Exempt the view from the check of the middleware. Use it for a health check or a page for everyone."""
+    """Exempt the view from the check of the middleware: every user may open it, and its requests record no deemed
+    acceptance. Use it for a health check or a page for everyone. Return the same view, which is only marked. The mark
+    has no effect on ``acceptance_required``.
+    """
     view.agreement_exempt = True  # type: ignore[attr-defined]  # A function has no such attribute by type.
     return view

@@ -1,7 +1,7 @@
 """The check that a signed-in user has accepted the editions in force.
 
-``check(request)`` returns the response to a request that is refused. ``pending(request)`` records deemed acceptances
-and returns the agreements that the user must still accept. The middleware checks the whole site.
+``check(request)`` returns the response to a request that is refused. ``pending(request)`` returns the editions because
+of which the user may not continue. Both record deemed acceptances. The middleware checks the whole site.
 ``acceptance_required`` and ``HasAccepted`` check one view: on a site without the middleware, or for users who
 authenticate by a token.
 """
@@ -37,18 +37,24 @@ SiteView = Callable[..., Any]
 
 
 def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | None:
-    """Return the response to a request that is refused; ``None`` if it may pass. Deemed acceptances are recorded.
+    """Return the response to a request that is refused; ``None`` if it may pass.
 
-    A request passes, whatever its method is, if its user has accepted everything, if nobody is signed in, or if it is
-    exempt: by :func:`is_exempt`, which is called only if there is a ``view``, or because the user is staff and the
-    setting ``EXEMPT_STAFF`` is true. A CORS preflight carries no session, so nobody is signed in. A refused ``GET`` by
-    which a browser opens a page is redirected: to the page on which the user can accept or, if they withdrew, to the
-    withdrawal page. Every other refused request gets the status 403, also a form that a browser sends. If the database
-    does not answer, the setting ``DATABASE_AWAY`` determines whether the request passes or gets status 503.
+    A request passes if nobody is signed in, or if it is exempt: by :func:`is_exempt`, which is called only if there is
+    a ``view``, or because the user is staff and the setting ``EXEMPT_STAFF`` is true. Such a request records nothing.
+    Every method is checked, also ``OPTIONS``; a CORS preflight carries no session, so nobody is signed in. Every other request is refused if its user withdrew from an agreement and has not
+    accepted it again, or if an agreement is accepted by confirmation and no acceptance of the user counts for its
+    edition in force. If an agreement is accepted by use, a use of the site is recorded as a deemed acceptance, and
+    other requests pass without one.
 
-    For a user who is known to have accepted everything, the function makes no query. If the middleware has called
-    :func:`mark_session_user`, it does not load the session either. For other users it makes 1 query, and 1 insert for
-    each deemed acceptance. In addition, the dates of the editions are read once per second: 1 or 2 queries.
+    A refused ``GET`` by which a browser opens a page is redirected: to the page on which the user can accept or, if
+    they withdrew, to the withdrawal page. Every other refused request gets the status 403, also a form that a browser
+    sends. If the database does not answer, the setting ``DATABASE_AWAY`` determines whether the request passes or gets
+    the status 503.
+
+    For a user whom the process knows to have accepted everything, the acceptances are not queried; otherwise 1 query,
+    and 1 insert for each deemed acceptance. Django's queries for the session and the user come in addition, unless the
+    process knows the session, which needs :func:`mark_session_user`. :func:`agreement.acceptance.known.requirements`
+    says when the dates of the editions are read.
     """
     session = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     if not _is_session_user(request):
@@ -68,20 +74,26 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
 
 
 def pending(request: HttpRequest) -> tuple[Requirement, ...]:
-    """Record the deemed acceptances of this request's user, and return what they must still accept. The result is empty
-    if nobody is signed in.
+    """Record the deemed acceptances of this request's user, if it is a use of the site, and return the editions because
+    of which they may not continue. These are the editions that they must still accept by confirmation, and those of
+    agreements from which they withdrew and that they have not accepted again (``withdrawn``).
 
-    For a user who is known to have accepted everything, no query; otherwise 1, and 1 insert for each deemed acceptance.
-    In addition, the dates of the editions are read once per second: 1 or 2 queries. Errors of the database are raised.
+    If nobody is signed in, or the user is staff and the setting ``EXEMPT_STAFF`` is true, the result is empty and
+    nothing is recorded. The method of the request and the setting ``EXEMPT`` have no effect. Errors of the database are
+    raised. For a user whom the process knows to have accepted everything, the acceptances are not queried; otherwise
+    1 query, and 1 insert for each deemed acceptance. :func:`agreement.acceptance.known.requirements` says when the
+    dates of the editions are read.
     """
     return _pending(request, known.requirements(), None)
 
 
 def _pending(request: HttpRequest, required: Requirements, session: str | None) -> tuple[Requirement, ...]:
-    """Record the deemed acceptances, and return what the user must still accept of ``required``.
+    """Record the deemed acceptances, and return those of ``required`` because of which the user may not continue;
+    :func:`pending` describes them.
 
     ``session`` is the key of the session that determines the user; ``None`` if something else may determine them. If
-    the user has accepted everything, this is cached for the user and for the session.
+    the user has accepted everything, this is cached for the user and for the session. If nobody is signed in, it is
+    cached that the session belongs to no user.
     """
     is_use = requests.is_use(request)
     user: SiteUser = getattr(request, "user", None)
@@ -119,7 +131,8 @@ def mark_session_user(request: HttpRequest) -> None:
 
 
 def _is_session_user(request: HttpRequest) -> bool:
-    """Return whether only the session determines the user of this request.
+    """Return whether only the session determines the user of this request. ``False`` if :func:`mark_session_user` was
+    not called for it.
 
     This is so if ``request.user`` is still the object that :func:`mark_session_user` stored, and the request has no
     ``Authorization`` header. It is not so if other code has replaced the user, or if the request object belongs to
@@ -131,9 +144,13 @@ def _is_session_user(request: HttpRequest) -> bool:
 
 
 def is_exempt(request: HttpRequest, view: SiteView) -> bool:
-    """Return whether the request may pass without an acceptance. Exempt are views with the decorator
-    ``acceptance_not_required``, views for login and logout, the pages of this app, static and uploaded files, and what
-    the setting ``EXEMPT`` names.
+    """Return whether the request may pass without an acceptance.
+
+    Exempt are views with the decorator ``acceptance_not_required``, subclasses of Django's ``LoginView`` and
+    ``LogoutView``, views that are named in ``REACHABLE`` (in any namespace) or, in the admin, in
+    ``REACHABLE_IN_ADMIN``, the pages of this app, and paths that begin with ``STATIC_URL`` or ``MEDIA_URL``. The
+    setting ``EXEMPT`` adds paths that begin with an entry such as ``"/media/"``, views whose full name begins with an
+    entry such as ``"accounts:"``, and views whose full name is an entry. ``"/"`` exempts nothing.
     """
     if getattr(view, "agreement_exempt", False) or issubclass(
         getattr(view, "view_class", object), (LoginView, LogoutView)

@@ -52,16 +52,21 @@ class Requirement(RequiredAcceptance):
     slug: str
     number: int
     withdrawn: bool = False
-    """Whether this user has withdrawn from the agreement and has not accepted it again."""
+    """Whether this user has withdrawn from the agreement and has not accepted it again. It is false as long as the
+    requirement is about no particular user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """The editions that every user must accept at one instant."""
+    """The editions that every user must accept at one instant: of each agreement the edition in force. Agreements that
+    are accepted elsewhere, and those without an edition in force, are left out.
+    """
 
     agreements: tuple[Requirement, ...]
     key: tuple[tuple[str, bool, int], ...]
-    """If two objects of this class have equal keys, a user who fulfils one of them also fulfils the other."""
+    """For each agreement its slug, whether it is accepted by use, and the primary key of the earliest edition whose
+    acceptance counts. A user who fulfilled requirements fulfils later ones with an equal key too, until they
+    withdraw."""
     cacheable: bool
     """False if this was read inside a transaction, because the transaction may be rolled back."""
 
@@ -70,8 +75,8 @@ def requirements() -> Requirements:
     """Return the editions that users must accept now.
 
     The result is used again for at most a second, and not beyond the moment when an edition takes effect: then a call
-    makes no query, inside a transaction too. Otherwise the dates of the editions are read: 1 or 2 queries. A result
-    that was read inside a transaction is not used again.
+    makes no query, inside a transaction too. Otherwise :func:`agreement.editions.timeline.current_timelines` gives the
+    dates of the editions: at most 2 queries. A result that was read inside a transaction is not used again.
     """
     global _current
     if (cached := _current) and time.monotonic() < cached[1]:
@@ -108,8 +113,9 @@ def _requirements(timelines: Timelines, at: datetime) -> Requirements:
 
 
 class KnownAcceptances:
-    """A cache of two mappings: session key to user key, and user key to the ``key`` of the :class:`Requirements` that
-    the user is known to fulfil. Requirements that are not ``cacheable`` are neither stored nor found.
+    """A cache of two mappings: session key to user key (``None``: the session belongs to no user), and user key to the
+    ``key`` of the :class:`Requirements` that the user is known to fulfil. Each mapping has at most ``MAX_KNOWN``
+    entries. For requirements that are not ``cacheable``, nothing is stored and every answer is false.
     """
 
     def __init__(self) -> None:
@@ -130,7 +136,8 @@ class KnownAcceptances:
 
     def add(self, session: str | None, user: UserKey, required: Requirements) -> None:
         """Store that the session with the key ``session`` is that of this user. ``session=None`` means that no session
-        is stored. Store also that the user has accepted everything, unless that is known already.
+        is stored, and a key longer than ``MAX_SESSION_KEY`` is not stored either. Store also that the user has accepted
+        everything, unless that is known already. Nothing is stored if ``required`` is not ``cacheable``.
         """
         if not required.cacheable:
             return
@@ -141,15 +148,15 @@ class KnownAcceptances:
                 _add(self._users, session, user)
 
     def remove(self, users: Iterable[UserKey] | None) -> None:
-        """Remove users who have withdrawn; ``None`` removes all users. At their next request the database is asked
-        again whether they have accepted everything.
+        """Remove users who have withdrawn; ``None`` removes all users. Which session belongs to which user stays
+        cached. At their next request the database is asked again whether they have accepted everything.
         """
         with self._lock:
             for user in list(self._accepted) if users is None else users:
                 self._accepted.pop(user, None)
 
     def clear(self) -> None:
-        """Remove everything."""
+        """Remove all users and all sessions."""
         with self._lock:
             self._users.clear()
             self._accepted.clear()

@@ -1,5 +1,5 @@
-"""Reads from the headers of a request where it came from and whether a person made it. A client can send any headers,
-so none of this is proof.
+"""Reads from a request where it came from and whether a person made it. Most of this is in the headers. A client can
+send any headers, so none of it is proof.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 def details(request: HttpRequest) -> RequestDetails:
-    """Return what the site records about a request: the IP address if the setting ``RECORD_IP`` is true, and the
-    ``User-Agent`` header (at most 255 characters) if ``RECORD_USER_AGENT`` is true.
+    """Return what the site records about a request: the IP address if the setting ``RECORD_IP`` is true, else ``None``;
+    and the ``User-Agent`` header if ``RECORD_USER_AGENT`` is true, else ``""``. The header is stored without
+    unprintable characters, and at most 255 characters of it.
     """
     site = conf.get()
     return RequestDetails(
@@ -26,7 +27,7 @@ def details(request: HttpRequest) -> RequestDetails:
 
 
 def ip_address(request: HttpRequest) -> str | None:
-    """Return the IP address of the visitor; ``None`` if it is not known.
+    """Return the IP address of the visitor; ``None`` if it is not known or not a valid address.
 
     If the setting ``TRUSTED_PROXIES`` is 0, it is the address of the connection (``REMOTE_ADDR``). If it is ``n`` > 0,
     it is the ``n``-th entry of ``X-Forwarded-For`` from the end, which the outermost proxy wrote. Earlier entries may
@@ -45,8 +46,8 @@ def is_use(request: HttpRequest) -> bool:
 
     If the browser sends Fetch Metadata (``Sec-Fetch-*``), opening a page in a tab and sending a form are use; a frame
     and the requests of a script are not. Without Fetch Metadata, a ``GET`` that accepts HTML is use, and so is any
-    request with an unsafe method; neither is if it has an ``X-Requested-With`` header. ``HEAD`` and prefetches are
-    never use.
+    request with an unsafe method; neither is if it has an ``X-Requested-With`` header. ``HEAD``, ``OPTIONS``, ``TRACE``
+    and prefetches are never use.
     """
     headers = request.headers
     if (request.method in SAFE and request.method != "GET") or _is_prefetch(request):
@@ -57,7 +58,10 @@ def is_use(request: HttpRequest) -> bool:
 
 
 def opens_page(request: HttpRequest) -> bool:
-    """Return whether the browser will display the response as a page. False for requests of programs and scripts."""
+    """Return whether a browser will display the response as a page, whatever the method is. If the browser sends
+    ``Sec-Fetch-Mode``, that is so for ``navigate``, also in a frame. Otherwise it is so if the request accepts HTML and
+    has no ``X-Requested-With`` header. False for other requests, which programs and scripts make.
+    """
     headers = request.headers
     if mode := headers.get("Sec-Fetch-Mode"):
         return mode == "navigate"
@@ -73,8 +77,8 @@ def _is_prefetch(request: HttpRequest) -> bool:
 
 def _parse_ip(value: str) -> str | None:
     """Return the IP address in the value of a header; ``None`` if the value is not an address. A port is removed,
-    because some proxies write ``[2001:db8::1]:443`` or ``192.0.2.1:80``. An IPv4 address that is mapped to IPv6 is
-    returned as IPv4.
+    because some proxies write ``[2001:db8::1]:443`` or ``192.0.2.1:80``. Quotes and an IPv6 zone (``%eth0``) are
+    removed too. An IPv4 address that is mapped to IPv6 is returned as IPv4.
     """
     text = value.strip().strip('"')
     if text.startswith("["):

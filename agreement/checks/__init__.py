@@ -11,6 +11,7 @@ settings, the channels and the triggers of the seal.
 ``W005`` languages of the site
 
 ``seal``: ``E007`` triggers missing · ``W003`` database without triggers · ``W045`` a database role that owns the tables
+(only with ``check --deploy``)
 
 ``deployment`` (``check --deploy``): ``W020`` no keys of pseudonyms · ``W041`` an address without TLS · ``W042`` no
 content security policy · ``W043`` a proxy that is not named · ``W044`` the location of the data

@@ -22,7 +22,9 @@ POLICIES = {
 
 
 def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Check that the site has keys for pseudonyms. Without them the records of a deleted account can't be found."""
+    """Check that the site has keys for pseudonyms, and warn if it has none. Without them the records of a deleted
+    account can't be found.
+    """
     if not conf.get().PSEUDONYM_KEYS:
         yield Warning(
             'AGREEMENT["PSEUDONYM_KEYS"] is empty: after an account is deleted, nobody can find its records.',
@@ -32,7 +34,9 @@ def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: obje
 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Check TLS, the content security policy, the proxies, and whether the location of the data is stated."""
+    """Check that ``BASE_URL`` uses TLS if it is set, that the site sends a content security policy, that the settings
+    of proxies fit together, and that the location of the data is stated. Each problem gives a warning.
+    """
     now = conf.get()
     if now.BASE_URL and not now.BASE_URL.startswith("https://"):
         yield Warning(

@@ -16,8 +16,10 @@ from agreement.seal import triggers
 def check_seal(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
-    """Check that the triggers of the seal are installed in these databases, which are given by alias. ``migrate`` runs
-    this check too, on its database.
+    """Check that the triggers of the seal are installed in these databases, which are given by alias. Each trigger that
+    is missing, disabled or altered gives an error. A database system for which the app has no triggers gives a warning.
+    A database on which the triggers are not expected, because the app is not migrated there, gives nothing. ``migrate``
+    runs this check too, on its database.
     """
     for alias in databases or ():
         connection = connections[alias]

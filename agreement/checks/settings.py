@@ -43,7 +43,7 @@ CHOICES = {
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Check every setting of the app. If ``settings.AGREEMENT`` is not a dict, nothing else is checked. If a dotted
+    """Check the settings of the app. If ``settings.AGREEMENT`` is not a dict, nothing else is checked. If a dotted
     path can't be imported, only the first one is reported, and the channels are not checked.
     """
     stored = getattr(settings, "AGREEMENT", {})
@@ -106,8 +106,8 @@ def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
 
 
 def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
-    """Check that no key of pseudonyms is a present or former ``SECRET_KEY``, that the keys are too long to be guessed,
-    and that their ids fit into the database column.
+    """Check that no key of pseudonyms is a present or former ``SECRET_KEY``, that each key has at least 32 characters,
+    and that its id is not empty and fits into the database column. For each key the first problem is reported.
     """
     if not isinstance(keys, dict) or not all(isinstance(text, str) for pair in keys.items() for text in pair):
         yield _wrong("PSEUDONYM_KEYS", type(keys).__name__, "must be a dict of secrets by id")
@@ -150,7 +150,9 @@ def _check_base_url(url: str) -> Iterator[CheckMessage]:
 
 
 def _check_private_root(root: object) -> Iterator[CheckMessage]:
-    """Check that the folder of scans is outside every folder whose files the web server serves."""
+    """Check that the folder of scans, if the site has one, is outside ``MEDIA_ROOT``, ``STATIC_ROOT`` and the folders
+    of ``STATICFILES_DIRS``, whose files the web server serves.
+    """
     if not root:
         return
     if not isinstance(root, (str, os.PathLike)):
@@ -198,7 +200,7 @@ def _check_rate_limits(limits_by_channel: object) -> Iterator[CheckMessage]:
 
 
 def _check_dotted_paths(now: conf.Conf) -> Iterator[CheckMessage]:
-    """Report the first dotted path that can't be imported."""
+    """Report the first dotted path that can't be imported; nothing if all can be."""
     paths = [(key, getattr(now, key)) for key in DOTTED_PATHS if getattr(now, key)]
     for key in LISTS_OF_PATHS:
         paths += [(key, path) for path in getattr(now, key)] if _has_type(getattr(now, key), tuple) else []
@@ -223,7 +225,7 @@ def _check_channels(paths: tuple[str, ...]) -> Iterator[CheckMessage]:
 
 
 def _is_instant(text: str) -> bool:
-    """Return whether the text is empty, or an instant with a UTC offset."""
+    """Return whether the text is empty, or an instant in ISO 8601 with a UTC offset."""
     try:
         return not text or datetime.fromisoformat(text).tzinfo is not None
     except (TypeError, ValueError):

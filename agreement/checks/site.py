@@ -17,7 +17,9 @@ REQUIRED_APPS = {"modeltranslation": "before django.contrib.admin", "reversion":
 
 
 def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Check the apps, the languages, time zone support, the middleware, the URLs and the task engine of the site."""
+    """Check the apps, the languages, time zone support, the middleware, ``BASE_URL``, the URLs and the task engine of
+    the site.
+    """
     yield from _check_apps()
     yield from _check_languages()
     if not settings.USE_TZ:

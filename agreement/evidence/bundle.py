@@ -57,8 +57,9 @@ class Bundle:
         self.digests[name] = digest.hexdigest()
 
     def close(self, at: datetime) -> None:
-        """Add the instructions for checking the bundle (``README.txt``) and the digests of all other files
-        (``SHA256SUMS``). The instructions state ``at`` as the instant for which the evidence was exported.
+        """Add the last two files: the instructions for checking the bundle (``README.txt``, in Kazakh, Russian and
+        English), and the digests of all other files (``SHA256SUMS``). The instructions state ``at`` as the instant for
+        which the evidence was exported. The ZIP file itself stays open; :func:`open_bundle` closes it.
         """
         context = {"at": manifest.rfc3339(at), "stamped": self.stamped}
         parts = []
@@ -73,9 +74,10 @@ class Bundle:
 @contextmanager
 def open_bundle(output: Path) -> Iterator[Bundle]:
     """Context manager: a bundle that becomes the file ``output`` when the block ends without an exception. Until then
-    it is a temporary file in the same folder. After an exception there is no file.
+    it is a temporary file in the same folder. After an exception the temporary file is removed, and ``output`` is not
+    created.
 
-    Raises ``FileExistsError`` if ``output`` exists when the block begins or ends.
+    Raises ``FileExistsError`` if ``output`` exists when the block begins or ends. That file is not changed.
     """
     if output.exists():
         raise FileExistsError(output)
@@ -94,7 +96,8 @@ def open_bundle(output: Path) -> Iterator[Bundle]:
 
 def bundle_response(export: Callable[..., object], *, filename: str) -> FileResponse:
     """Return a download, named ``filename``, of the bundle that ``export`` writes. It calls ``export`` with one keyword
-    argument, ``output``: the path of the file that ``export`` must write.
+    argument, ``output``: the path of the file that ``export`` must write. Its exceptions are raised. Caches may not
+    store the response. No file remains on the server.
     """
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "evidence.zip"
@@ -106,15 +109,16 @@ def bundle_response(export: Callable[..., object], *, filename: str) -> FileResp
 
 
 def csv_table(columns: dict[str, str], rows: QuerySet[Any]) -> Iterator[bytes]:
-    """Return a CSV file of these rows, in chunks of ``CSV_ROWS`` lines. ``columns`` maps each column heading to a field
-    of the model.
+    """Return a CSV file of these rows, as :func:`csv_chunks` does. ``columns`` maps each column heading to a field, a
+    look-up path or an annotation of the queryset.
     """
     return csv_chunks(tuple(columns), rows.values_list(*columns.values()).iterator(chunk_size=CSV_ROWS))
 
 
 def csv_chunks(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
-    """Return a CSV file (RFC 4180) in chunks of ``CSV_ROWS`` lines, so that a large file does not fill the memory.
-    ``head`` is its first line, the column headings. Instants are written as in RFC 3339.
+    """Yield a CSV file (RFC 4180, UTF-8) in chunks of at most ``CSV_ROWS`` lines, so that a large file does not fill
+    the memory. ``head`` is its first line, the column headings. Each cell contains the text that :func:`csv_cell`
+    returns.
     """
     lines = chain([head], rows)
     while chunk := list(islice(lines, CSV_ROWS)):
@@ -128,7 +132,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def csv_cell(value: object) -> str:
     """Return the value as text that no spreadsheet executes as a formula (OWASP, CSV injection): an apostrophe is put
-    before a text that begins like one. ``None`` becomes ``""``, and an instant is written as in RFC 3339.
+    before a text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break, also before a negative number.
+    ``None`` becomes ``""``, and an instant is written as in RFC 3339, in UTC.
     """
     if isinstance(value, datetime):
         return manifest.rfc3339(value)

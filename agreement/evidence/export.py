@@ -1,8 +1,9 @@
 """Exports evidence about editions or about one user.
 
-A bundle is a ZIP file that anyone can check without this software. It contains sealed files, their digests, and pages
-for a court. A sealed file has the name of its public address (``terms/editions/2/manifest.json``) and the same bytes.
-Two exports for the same instant from the same database are equal, byte for byte, so their digests can be compared.
+A bundle is a ZIP file that anyone can check without this software. It contains sealed files, their digests, tables
+(CSV), and pages for a court. A sealed file has the name of its public address (``terms/editions/2/manifest.json``) and
+the same bytes. Two exports for the same instant from the same data are equal, byte for byte, so their digests can be
+compared.
 """
 
 from __future__ import annotations
@@ -54,12 +55,15 @@ from agreement.text import dates, languages
 
 def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path, by: By = None) -> dict[str, str]:
     """Write the evidence about these sealed editions of one agreement, as known at that instant, to the file
-    ``output``. Return the SHA-256 of each file in the bundle by its name.
+    ``output``. Return the SHA-256 of each file in the bundle by its name. ``editions`` must not be empty, and each must
+    have been recorded by that instant.
 
     The bundle contains the texts and the court pages of these editions, every manifest from edition 1 to the last of
-    them, the texts of the notices about them, and which users had accepted them and had been notified of them by then.
-    Raises ``FileExistsError`` if ``output`` exists. The export of each edition is recorded as an audit entry; ``by`` is
-    the person who exports, or ``None`` if no person is known.
+    them with its time stamps, the texts of the notices about them that had been sent by then, a table of the
+    acceptances recorded by then, and a table of the deliveries with an outcome by then: sent, failed and skipped ones.
+    Both tables identify users by pseudonym only. Raises ``FileExistsError`` if ``output`` exists. After the file is
+    written, an audit entry is added for each edition; ``by`` is the person who exports, or ``None`` if no person is
+    known.
     """
     timeline = _timeline(editions[0].agreement, at)
     with open_bundle(output) as bundle:
@@ -101,10 +105,15 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path, by: By = None)
     """Write the evidence about this user, as known at that instant, to the file ``output``. The account may be deleted.
     Return the SHA-256 of each file in the bundle by its name.
 
-    The bundle contains what the user accepted, consented to and withdrew, the evidence about every edition that bound
-    them by then, and the texts of the notices sent to them. Raises ``LookupError`` if there are no records of this
-    user from that time, ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output`` exists.
-    The export is recorded as an audit entry; ``by`` is the person who exports, or ``None`` if no person is known.
+    The bundle contains what the user accepted, consented to and withdrew by then, a table of the deliveries to them
+    with an outcome (sent, failed or skipped), and the texts of the notices that were sent to them. It contains the
+    texts and court pages of every edition that they accepted or that bound them, and the manifests of each agreement
+    up to the last of these editions and of those they were notified of.
+
+    Raises ``LookupError`` if there are no records of this user by then (acceptances, withdrawals, consents or
+    deliveries with an outcome), ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output``
+    exists. After the file is written, an audit entry is added; ``by`` is the person who exports, or ``None`` if no
+    person is known.
     """
     # Without this, the database could raise an error for a number that is too large.
     get_user_model()._meta.pk.run_validators(user_key)
@@ -156,7 +165,10 @@ class AcceptanceRecord:
         return self.binding.acceptance
 
     def in_words(self, language: str) -> dict[str, Any]:
-        """Return the template context for this acceptance, with its moments in words in ``kk`` or ``ru``."""
+        """Return the template context for this acceptance, with its moments in words in ``language`` (``kk`` or
+        ``ru``). ``ended_at`` is ``""`` if the acceptance lasts, and ``bound_by`` is ``"—"`` if no edition bound the
+        user by it.
+        """
         row, zone = self.row, self.timeline.time_zone
         moments = (row.at, row.recorded_at, self.binding.ended_at)
         at, recorded_at, ended_at = (dates.instant(moment, language, zone) if moment else "" for moment in moments)
@@ -199,7 +211,9 @@ def _add_acceptance_pages(bundle: Bundle, records: Sequence[AcceptanceRecord]) -
 
 def court_page(edition: Edition, timeline: Timeline, *, at: datetime, language: str) -> str:
     """Return an HTML page of the edition for printing, in ``kk`` or ``ru``: its text, its dates as known at that
-    instant, how to check it, and a place for the signature of an officer.
+    instant, how to check it, and a place for the signature of an officer. ``edition`` must be in the timeline. If it
+    was cancelled after that instant, ``cancelled_at`` of the object ``edition`` is set to ``None``. 1 query if the
+    agreement of the edition is loaded.
     """
     with translation.override(language):
         if edition.cancelled_at and edition.cancelled_at > at:
@@ -235,7 +249,8 @@ def _folder(edition: Edition) -> str:
 
 def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
     """Add the texts of the notices that were sent by these deliveries, each as JSON and as text, and as HTML if it has
-    an HTML part. The bytes of the JSON file are those whose SHA-256 is the digest of the notice text.
+    an HTML part. The bytes of the JSON file are those whose SHA-256 is the digest of the notice text. A delivery whose
+    language is not recorded, because it was found in the log of the mail server after a restore, adds no text.
     """
     deliveries = deliveries.filter(outcome=DeliveryOutcome.SENT).order_by()
     sent = set(deliveries.values_list("notice", "channel", "language", "since").distinct())
@@ -272,8 +287,9 @@ def _recipient(user_key: UserKey, digest: str, key: str) -> tuple[str, str]:
 
 
 def _reason(edition: Edition, at: datetime) -> str:
-    """Return the note of the audit entry of the publication, if it was logged by that instant: the reason why the
-    edition took effect earlier than the promised notice allows. ``""`` if there is none. 1 query.
+    """Return the note of the audit entry of the publication, if it was logged by that instant: the reason that the
+    publisher gave. It is required if the edition takes effect earlier than the promised notice allows. ``""`` if there
+    is none. 1 query.
     """
     published = AuditEntry.objects.about(edition).filter(action=AuditAction.PUBLISHED, at__lte=at)
     return str(published.values_list("note", flat=True).first() or "")

@@ -18,7 +18,7 @@ from agreement import conf
 from agreement.models import Edition, TimeStamp
 from agreement.seal.manifest import sha256
 
-#: Seconds after which a request without a response fails.
+#: A request fails if the authority sends nothing for this many seconds.
 AUTHORITY_TIMEOUT = 10
 #: A longer response is rejected. A time stamp with its certificates has about 6,000 bytes.
 MAX_ANSWER_BYTES = 100_000
@@ -29,8 +29,8 @@ class NotStamped(Exception):
 
 
 def unstamped() -> QuerySet[Edition]:
-    """Return the sealed editions without a time stamp of the site's authority, the oldest first; an empty queryset if
-    the site has no authority.
+    """Return the sealed editions, cancelled ones too, without a time stamp of the site's authority, the first recorded
+    first; an empty queryset if the site has no authority.
     """
     authority = conf.get().TIMESTAMP_AUTHORITY
     editions = Edition.objects.published().select_related("agreement").order_by("recorded_at", "pk")
@@ -39,11 +39,12 @@ def unstamped() -> QuerySet[Edition]:
 
 
 def stamp(edition: Edition) -> TimeStamp:
-    """Request a time stamp on the digest of this edition, verify it, store it and return it. If another process has
-    stored a stamp of the same authority in the meantime, return that one.
+    """Request a time stamp on the digest of this edition, verify it, store it and return it. If a stamp of the same
+    authority is stored already, return that one; the new one is not stored.
 
-    Raises :class:`NotStamped` if the extra ``timestamp`` is not installed, if the root certificates can't be read, if
-    the authority does not answer, if the stamp is not valid, or if the edition does not match its digest.
+    Raises :class:`NotStamped` if the extra ``timestamp`` is not installed, if the edition does not match its digest, if
+    the root certificates can't be read, if the authority can't be reached or does not answer with a time stamp, or if
+    the stamp is not valid. Raises ``ValueError`` for a draft.
     """
     try:
         from cryptography.x509 import load_pem_x509_certificates
@@ -85,8 +86,9 @@ def stamp(edition: Edition) -> TimeStamp:
 
 def _request_stamp(authority: str, query: bytes) -> bytes:
     """Return the response of the authority (RFC 3161 §3.4). ``authority`` is its address, and ``query`` the encoded
-    request. Raises ``OSError`` or ``HTTPException`` if there is no response within ``AUTHORITY_TIMEOUT``, and
-    ``ValueError`` if the response is longer than ``MAX_ANSWER_BYTES`` or the address is not HTTP.
+    request. Raises ``OSError`` or ``HTTPException`` if the authority can't be reached, does not answer in time or
+    answers with an error, and ``ValueError`` if the response is longer than ``MAX_ANSWER_BYTES`` or the address is not
+    HTTP.
     """
     if urlsplit(authority).scheme not in {"http", "https"}:
         raise ValueError(f"{authority!r} is not an HTTP address")

@@ -13,15 +13,17 @@ from agreement.models.fields import UserKey
 
 
 def find_user_key(written: str) -> UserKey:
-    """Return the primary key of the user whose name or key a person has written. A prefix states which of the two is
-    meant: ``name:`` or ``key:``.
+    """Return the primary key of the user whose name or key a person has written. A prefix may state which of the two is
+    meant: ``name:`` or ``key:``. Without a prefix the text can be either.
 
-    A key is returned even if no such account exists, because the account may be deleted. Raises ``ValidationError``
-    with one of three codes: ``several`` (several users have that name), ``ambiguous`` (the text is the name of one user
-    and the key of another) or ``nobody`` (no user has that name, and the text can't be a key).
+    If no user has that name, a text that can be a key is returned as a key, even if no such account exists, because the
+    account may be deleted. Raises ``ValidationError`` with one of three codes: ``several`` (several users have that
+    name), ``ambiguous`` (the text is the name of one user and the key of another, and has no prefix) or ``nobody`` (the
+    text is not the name of a user, as far as it may be a name, and can't be a key, as far as it may be a key). A user
+    counts as another one if their account exists, or if the app has records of their deleted account.
 
-    1 query, and up to 5 more if a user has that name and it could also be the key of another user. No query with the
-    prefix ``key:``.
+    At most 1 query, and up to 5 more if a user has that name and it could also be the key of another user. No query
+    with the prefix ``key:``.
     """
     users = _user_model()
     prefix, _colon, rest = written.partition(":")

@@ -1,7 +1,8 @@
 """Template tags with which the site's own pages link to, quote and announce an agreement: ``{% load agreement %}``.
 
-``slug`` may be left out if the site has one agreement. If it has several, ``agreement_url``, ``agreement_validity`` and
-``agreement_clause`` without ``slug`` raise ``TemplateSyntaxError`` while ``DEBUG`` is on, and otherwise log a warning.
+``slug`` may be left out if the site has one agreement; an agreement without a public edition does not count. If it has
+several, ``agreement_url``, ``agreement_validity`` and ``agreement_clause`` without ``slug`` raise
+``TemplateSyntaxError`` while ``DEBUG`` is on. Otherwise each process logs each such warning once.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def agreement_url(context: Context, slug: str = "") -> str:
-    """``{% agreement_url %}``: the path of the page of the edition in force; the path of the list of agreements, if
-    ``slug`` is missing and the site does not have exactly one agreement. No query.
+    """``{% agreement_url %}``: the path of the page of the edition in force of the agreement ``slug`` or, without
+    ``slug``, of the site's only agreement. If ``slug`` is missing and the site does not have exactly one agreement, it
+    is the path of the list of agreements. While ``DEBUG`` is on, a missing ``slug`` on a site with several agreements
+    raises ``TemplateSyntaxError``. A ``slug`` is not checked. No query with ``slug``; without it, only those that read
+    the dates of the editions.
     """
     return citations.agreement_path(slug, app=_app(context))
 
@@ -29,8 +33,11 @@ def agreement_url(context: Context, slug: str = "") -> str:
 @register.simple_tag
 def agreement_validity(slug: str = "") -> str:
     """``{% agreement_validity %}``: sentences, in the language of the page, that state the number of the edition in
-    force and since when it is in force. If no edition is in force, they are about the announced edition; if there is
-    none either, the result is ``""``.
+    force and since when it is in force. If no edition is in force, they are about the announced edition, if the setting
+    ``SHOW_SCHEDULED`` is true; if there is none either, the result is ``""``.
+
+    Without ``slug``, the site's only agreement is meant. While ``DEBUG`` is on, an unknown ``slug`` and a missing
+    ``slug`` on a site with several agreements raise ``TemplateSyntaxError``; otherwise the result is ``""``.
     """
     return citations.validity_sentence(slug)
 
@@ -41,30 +48,36 @@ def agreement_clause(context: Context, number: str | float, slug: str = "") -> c
     marks always raises ``TemplateSyntaxError``, because ``2.10`` would become ``2.1``.
 
     With ``as clause`` the parts of the quotation can be used separately: ``clause`` is a
-    :class:`agreement.editions.citations.Citation`. If the edition in force has no clause with that number,
-    ``TemplateSyntaxError`` is raised while ``DEBUG`` is on. Otherwise the quotation is empty, and its path leads to the
-    edition in force.
+    :class:`agreement.editions.citations.Citation`. Without ``slug``, the site's only agreement is meant.
+
+    While ``DEBUG`` is on, ``TemplateSyntaxError`` is raised if the edition in force has no clause with that number, if
+    ``slug`` is unknown, or if it is missing on a site with several agreements. Otherwise, and if no edition is in
+    force, the citation has no text. It is displayed as a link to the page of the agreement or, if it is not known which
+    agreement is meant, to the list of agreements.
     """
     return citations.cite_clause(number, slug, app=_app(context))
 
 
 @register.inclusion_tag("agreement/partials/announcements.html", takes_context=True)
 def agreement_banner(context: Context, slug: str = "", days: int = 10) -> dict[str, Any]:
-    """``{% agreement_banner days=10 %}``: a banner about editions that are announced, or took effect within this many
-    days.
+    """``{% agreement_banner days=10 %}``: a banner about new editions. For each agreement, these are the edition in
+    force, if it replaced another one within the last ``days`` days, and the next announced edition, if the setting
+    ``SHOW_SCHEDULED`` is true.
 
-    Without ``slug`` it is about all agreements. It is empty if there is no such edition. It is the same for every
-    visitor, so caches may store the page.
+    Without ``slug`` it is about all agreements. It is empty if there is no such edition, or if ``slug`` is unknown. It
+    depends on the language, but is the same for every visitor, so caches may store the page.
     """
     return {"editions": citations.banner_editions(slug, days=days, app=_app(context))}
 
 
 @register.inclusion_tag("agreement/partials/unread_notices.html", takes_context=True)
 def agreement_unread(context: Context) -> dict[str, Any]:
-    """``{% agreement_unread %}``: the number of notices that the signed-in user has not opened, with a link to them.
+    """``{% agreement_unread %}``: the number of unread notices of the signed-in user, with a link to the page of
+    notices; nothing if there are none, or if nobody is signed in.
 
     Only the notices that the page of notices lists are counted: the latest ``USER_PAGE_NOTICES``. Caches must not store
-    a page with this tag, because it depends on the user. 1 query; none if nobody is signed in.
+    a page with this tag, because it depends on the user. 1 query, besides those by which Django loads the user; none if
+    nobody is signed in.
     """
     user = getattr(context.get("request"), "user", None)
     if user is None or not user.is_authenticated:
@@ -76,7 +89,9 @@ def agreement_unread(context: Context) -> dict[str, Any]:
 
 
 def _app(context: Context) -> str | None:
-    """Return the instance namespace for links, found in the same way as by Django's ``{% url %}``."""
+    """Return the instance namespace for links, found in the same way as by Django's ``{% url %}``; ``None`` if there is
+    none.
+    """
     request = context.get("request")
     match = getattr(request, "resolver_match", None)
     return getattr(request, "current_app", None) or (match.namespace if match else None)

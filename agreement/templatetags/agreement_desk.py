@@ -12,5 +12,7 @@ register = template.Library()
 
 @register.filter
 def grouped(count: int) -> str:
-    """``{{ count|grouped }}``: the number with separated thousands, as is usual in the language of the page."""
+    """``{{ count|grouped }}``: the number with separated thousands: by commas on an English page, by no-break spaces in
+    any other language.
+    """
     return dates.format_number(count, active_language())
