@@ -28,37 +28,41 @@ from agreement.text import clauses, languages, source
 
 
 class EditionQuerySet(models.QuerySet["Edition"]):
-    """Editions. ``drafts``, ``published`` and ``in_force`` cost 1 query each, on an index of a named constraint."""
+    """Editions. The methods make no query, except ``create_draft()``. The querysets that they return are evaluated
+    later.
+    """
 
     def drafts(self) -> Self:
         """Editions that are not published."""
         return self.filter(published_at__isnull=True)
 
     def published(self) -> Self:
-        """Sealed editions, cancelled ones too, in the order of their numbers."""
+        """Sealed editions, cancelled ones and imported history too, ordered by agreement and then by number."""
         return self.filter(published_at__isnull=False).order_by("agreement_id", "number")
 
     def binding(self) -> Self:
-        """Sealed editions that were not cancelled: they are, were or will be in force."""
+        """Sealed editions that were not cancelled. Each was or is in force, or will be if it is not cancelled."""
         return self.filter(effective_from__isnull=False, cancelled_at__isnull=True)
 
     def in_force(self, at: datetime | None = None) -> Self:
         """The edition of each agreement that binds at that instant (now): at most one for each agreement.
 
-        1 query, with one look-up in an index for each agreement, however many editions there are. The result is an
+        Of the editions that were not cancelled, it is the last one that took effect at that instant or earlier. 1
+        query, with one look-up in an index for each agreement, however many editions there are. The result is an
         ordinary queryset: ``Edition.objects.in_force().get(agreement__slug="terms")``.
         """
         return self.filter(effective_from__binds_at=at or timezone.now())
 
     def with_real_columns(self) -> Self:
-        """The same editions, in which ``title`` means the column ``title``. Otherwise the translation package reads it
-        as ``title_ru`` if Russian is active.
+        """The same editions. In later calls on the returned queryset, the name ``title`` means the column ``title``.
+        Otherwise the translation package reads it as ``title_ru`` if Russian is active. The same is true of the other
+        texts.
         """
         return self.rewrite(False)  # type: ignore[attr-defined, no-any-return]  # The package adds it to the class.
 
     def without_texts(self, *names: str) -> Self:
-        """The same editions, without reading these texts (such as ``"body"``) in any language. A text that is used
-        later costs 1 query.
+        """The same editions, without reading these texts (such as ``"body"``) in any language. Each column of an
+        edition that is used later costs 1 query. The returned queryset is also one ``with_real_columns()``.
         """
         columns = [
             name + suffix for name in names for suffix in ("", *(f"_{language}" for language in languages.LANGUAGES))
@@ -66,7 +70,10 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         return self.with_real_columns().defer(*columns)
 
     def with_successors(self) -> Self:
-        """Annotate ``superseded_at``: when the next binding edition takes effect; ``None`` if there is none."""
+        """Annotate ``superseded_at``: when the next edition of the agreement that was not cancelled takes effect, in
+        the past or in the future. The next one is the first that takes effect after this edition. It is ``None`` if
+        there is none, and for a draft.
+        """
         later = (
             Edition.objects.filter(agreement=models.OuterRef("agreement"), cancelled_at__isnull=True)
             .filter(effective_from__gt=models.OuterRef("effective_from"))
@@ -76,10 +83,12 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         return self.annotate(superseded_at=models.Subquery(later))
 
     def create_draft(self, *, agreement: Agreement, bodies: dict[str, str], by: By = None, **stated: object) -> Edition:
-        """Save a new draft with these bodies (language → text), and return it. Its titles are the first lines.
+        """Save a new draft with these bodies (language → text), add an audit entry, and return the draft.
 
         ``by`` is the author, for the audit log. ``stated`` are further fields, such as ``summary_kk`` or
-        ``notice_days``. Raises ``ValidationError`` if a field has a value that it can't have. Nothing is stored then.
+        ``notice_days``. A title that is not among them is the first line of the body that is not empty, without heading
+        marks and cut after 255 characters. Raises ``ValidationError`` if a field has a value that it can't have.
+        Nothing is stored then. The rules of a publication are not checked.
         """
         for language, body in bodies.items():
             stated.setdefault(f"body_{language}", body)
@@ -96,11 +105,13 @@ EditionManager = models.Manager.from_queryset(EditionQuerySet)
 
 
 class Edition(models.Model):
-    """One wording of an agreement in Kazakh and Russian: a draft, or sealed forever.
+    """One wording of an agreement in Kazakh and Russian: a draft, or sealed forever. Of a sealed edition only
+    ``cancelled_at`` can still be set, before it takes effect.
 
     Write the columns with a language (``title_kk``). The columns without a language (``title``) belong to the
-    translation package, in which they would follow the active language. Here they are a sealed copy of the Kazakh text
-    (``agreement.translation``), which no code reads.
+    translation package, in which they would follow the active language. Here they store a copy of the Kazakh text,
+    which only the verification reads. The attribute ``title`` returns the Kazakh text itself
+    (``agreement.translation``).
     """
 
     agreement = models.ForeignKey(
@@ -233,8 +244,11 @@ class Edition(models.Model):
         return EditionText(**{name: getattr(self, f"{name}_{language}") or "" for name in TEXT_FIELDS})
 
     def clean(self) -> None:
-        """Normalise the texts as an import does: CRLF becomes LF. Refuse characters that can't be stored, and numbers
-        with which no date can be computed.
+        """Normalise the texts as an import does: a byte order mark is removed, and CRLF and CR become LF. Nothing is
+        saved.
+
+        Raises ``ValidationError`` about the first field that contains NUL or a lone surrogate, which can't be stored,
+        or a number above its limit in ``MAX_STATED``, with which no date can be computed.
         """
         super().clean()
         for name in (f"{name}_{language}" for name in TEXT_FIELDS for language in languages.LANGUAGES):
@@ -250,14 +264,17 @@ class Edition(models.Model):
                 raise ValidationError({name: error}) from None
 
     def state(self, at: datetime | None = None) -> State:
-        """The state of the edition at that instant (now). At most 1 query, 0 after ``with_successors()``."""
+        """The state of the edition at that instant (now). Before its publication, a sealed edition is a draft too. At
+        most 1 query, 0 if ``superseded_at`` is known from ``with_successors()`` or an earlier call.
+        """
         if self.published_at is None:
             return State.DRAFT
         return EditionDates.from_edition(self).state(at or timezone.now(), self.successor_from)
 
     def successor_from(self) -> datetime | None:
-        """When the next binding edition takes (or took) effect; ``None`` if there is none. At most 1 query, 0 after
-        ``with_successors()`` or an earlier call.
+        """When the next edition of the agreement that was not cancelled takes (or took) effect; ``None`` if there is
+        none. The edition must be sealed. At most 1 query, 0 if ``superseded_at`` is known from ``with_successors()`` or
+        an earlier call.
         """
         if not hasattr(self, "superseded_at"):
             later = Edition.objects.binding().filter(
@@ -271,8 +288,9 @@ class Edition(models.Model):
         exist.
 
         Both are earlier than the edition ``number`` (``None``: than this edition), and were not cancelled. Users know
-        the editions that were announced and the imported ones; if there are none, the first edition. Therefore a notice
-        also describes the changes of editions that were published without a notice. 1 query.
+        the editions that were announced by a notice and the imported ones; if there are none, the first of these
+        earlier editions. Therefore a notice also describes the changes of editions that were published without a
+        notice. For a draft, ``number`` must be given; else the result is (0, 0). 1 query.
         """
         earlier = Edition.objects.binding().filter(agreement=self.agreement_id, number__lt=number or self.number or 0)
         announced = models.Exists(Notice.objects.filter(edition=models.OuterRef("pk"), kind=NoticeKind.PUBLISHED))
@@ -315,14 +333,18 @@ class Edition(models.Model):
         notify: bool = True,
         reason: str = "",
     ) -> None:
-        """Seal the draft as it is stored, number it and create the notice to the users, in one transaction.
+        """Seal the draft as it is stored, number it and create the notice to the users, in one transaction. Changes of
+        this object that are not saved are not published: it is read again afterwards.
 
-        It takes effect at ``effective_from``, a timezone-aware instant that is not past; without one, at the moment of
-        publication. ``by`` is the publisher. ``compared_with`` is the digest of the edition that the draft was compared
-        with (``""``: there was none); if that is no longer the last edition, publication is refused. ``None`` means
-        that the draft was not compared; this is not checked then. ``notify=False`` creates no notice. ``reason`` is
-        required if the draft takes effect earlier than the edition in force promises; the log and the evidence contain
-        it. The number of queries does not depend on the number of users.
+        It takes effect at ``effective_from``, a timezone-aware instant that is not past, and that is after the effect
+        of every edition that was not cancelled; without one, at the moment of publication. ``by`` is the publisher. If
+        the setting ``FOUR_EYES`` is on, it must be an account other than that of the last author. ``compared_with`` is
+        the digest of the edition that the draft was compared with (``""``: there was none); if that is no longer the
+        last edition that was not cancelled, publication is refused. ``None`` means that the draft was not compared;
+        this is not checked then. ``notify=False`` creates no notice. Otherwise the reminder is created too, if the site
+        sends any. ``reason`` is required if the draft takes effect earlier than the edition in force promises; the log
+        and the evidence contain it. The number of queries does not depend on the number of users. After the commit the
+        signal ``edition_published`` is sent.
 
         Raises :class:`EditionError` if publication is refused. Nothing is changed then.
         """
@@ -345,10 +367,13 @@ class Edition(models.Model):
         self.refresh_from_db(using=alias)
 
     def record(self, *, effective_from: datetime, by: By = None) -> None:
-        """Seal the draft as imported history: an edition that took effect before the site had this app.
+        """Seal the draft, as it is stored, as imported history: an edition that took effect before the site had this
+        app. It counts as published at ``effective_from``.
 
-        History can be recorded only before the first ordinary edition, and in the order in which the editions took
-        effect. No user is notified. Raises :class:`EditionError` if it is refused. Nothing is changed then.
+        ``effective_from`` is a timezone-aware instant that is not in the future. History can be recorded only before
+        the first ordinary edition (even if that was cancelled), and in the order in which the editions took effect.
+        ``by`` is named in the audit log. No user is notified, and no signal is sent. Raises :class:`EditionError` if it
+        is refused. Nothing is changed then.
         """
         alias = self._alias()
         with transaction.atomic(using=alias):
@@ -367,10 +392,12 @@ class Edition(models.Model):
         self.refresh_from_db(using=alias)
 
     def cancel(self, *, by: By = None, reason: str = "") -> None:
-        """Cancel a published edition before it takes effect. The log records who did it and why. Users who were
-        notified of it get a notice of the cancellation.
+        """Cancel a published edition before it takes effect. The log records who did it and why. If this edition or a
+        later one was announced, the notice of the cancellation is created; it is for the users who were notified. After
+        the commit the signal ``edition_cancelled`` is sent.
 
-        Raises :class:`EditionError` if the edition is a draft, has taken effect, or was cancelled before.
+        Raises :class:`EditionError` if the edition is a draft, has taken effect, or was cancelled before. Nothing is
+        changed then.
         """
         alias = self._alias()
         try:
@@ -409,7 +436,9 @@ class Edition(models.Model):
         fields: Iterable[str] | None = None,
         from_queryset: models.QuerySet[Self] | None = None,
     ) -> None:
-        """As in Django. Also removes the annotation of ``with_successors()``."""
+        """As in Django. Also removes ``superseded_at``, which ``with_successors()`` or ``successor_from()`` has set.
+        Django calls this method also to load a deferred column.
+        """
         self.__dict__.pop("superseded_at", None)
         super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
 
@@ -418,8 +447,9 @@ class Edition(models.Model):
         return router.db_for_write(Edition, instance=self)
 
     def _open(self, alias: str) -> tuple[datetime, Edition, Edition | None, Edition | None]:
-        """Lock the agreement, then return four values: the time, the stored draft, the last sealed edition, and the
-        last one that was not cancelled. The last two are ``None`` if there is no such edition.
+        """Lock the agreement, then return four values: the time, the stored draft, which is locked too, the last sealed
+        edition by number, cancelled or not, and the last one that was not cancelled. The last two are ``None`` if there
+        is no such edition.
 
         Raises :class:`EditionError` if there is no such draft or if it is published.
         """
@@ -433,9 +463,9 @@ class Edition(models.Model):
         return now, stored, previous, last
 
     def _binding(self, last: Edition | None, now: datetime) -> Edition | None:
-        """The edition in force, whose promises bind now; ``None`` if none is in force. At most 1 query.
+        """The edition in force at ``now``, whose promises bind; ``None`` if none is in force. At most 1 query.
 
-        ``last`` is the last sealed edition that was not cancelled. It may still be scheduled.
+        ``last`` is the last sealed edition that was not cancelled (``None``: there is none). It may still be scheduled.
         """
         if last is None or not last.effective_from or last.effective_from <= now:
             return last
@@ -453,8 +483,9 @@ class Edition(models.Model):
         by: By,
         imported: bool = False,
     ) -> None:
-        """Write the columns that publication determines, and copy the Kazakh texts to the base columns. No other
-        columns are written.
+        """Write the columns that publication determines and the texts, and copy the Kazakh texts to the base columns. A
+        text that is null becomes ``""``. Other columns are not written. The digest is also stored as the ``head`` of
+        the agreement.
 
         ``previous`` is the last sealed edition, and ``last`` the last one that was not cancelled; ``None`` if there is
         none. Raises :class:`EditionError` if the texts can't be published or ``effective_from`` is not after that of
@@ -483,7 +514,9 @@ class Edition(models.Model):
         Agreement.objects.using(alias).filter(pk=self.agreement_id).update(head=self.digest)
 
     def check_texts(self) -> None:
-        """Raise :class:`EditionError` if ``publish()`` would refuse the present texts. 0 queries."""
+        """Raise :class:`EditionError` if ``publish()`` would refuse the texts that this object has now, saved or not.
+        Nothing else is checked. 0 queries.
+        """
         publishing.require_publishable({language: self.text(language) for language in languages.LANGUAGES})
 
     def __str__(self) -> str:

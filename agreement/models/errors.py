@@ -1,4 +1,6 @@
-"""The error of every refused operation on an edition, its text fields, and the largest numbers it may state."""
+"""The error of a refusal to publish, record or cancel an edition, the text fields of an edition, and the largest
+numbers that it may state.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ MAX_STATED = {"notice_days": 3650, "retention_years": 1000}
 class EditionError(ValidationError):
     """A refusal to publish, record or cancel an edition.
 
-    ``code`` names the rule, ``params`` contains the values of the message, and ``hint`` says what to do.
+    ``code`` names the rule, ``params`` contains the values of the message, and ``hint`` says what to do (``""`` if
+    there is no hint). ``str()`` gives the message.
 
     Codes: ``already_published``, ``missing_language``, ``unparallel``, ``duplicate_number``, ``naive_time``,
     ``backdated``, ``out_of_range``, ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``,

@@ -1,6 +1,7 @@
-"""Fields, a look-up and ``on_delete`` functions.
+"""A field, a look-up, a validator and ``on_delete`` functions.
 
-They are for moments to the microsecond, for the edition that binds at a moment, and for the rows of a deleted user.
+They are for moments to the microsecond, for the edition that binds at a moment, for the names of time zones, and for
+the rows of a deleted user.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ LANGUAGE_CHOICES = [("kk", _("Kazakh")), ("ru", _("Russian"))]
 
 
 def validate_zone(name: str) -> None:
-    """Raise ``ValidationError`` if the time zone database does not contain the name, which would break many pages."""
+    """Raise ``ValidationError`` if the time zone database does not contain exactly this name. Such a name would break
+    many pages.
+    """
     if name not in available_timezones():
         raise ValidationError(
             _("%(name)r is not a time zone. Write it like Asia/Almaty."), code="unknown_zone", params={"name": name}
@@ -60,7 +63,9 @@ def validate_zone(name: str) -> None:
 
 
 class InstantField(DateTimeField[SetType, GetType]):
-    """A moment that keeps its microseconds in ``dumpdata``. Django's JSON keeps milliseconds, which breaks digests."""
+    """A ``DateTimeField`` of which ``dumpdata`` writes the moment as ISO 8601 text with its microseconds. Django's JSON
+    keeps milliseconds, which breaks digests.
+    """
 
     def value_from_object(self, obj: models.Model) -> str | None:  # type: ignore[override]  # A string for JSON.
         at: datetime | None = getattr(obj, self.attname)
@@ -72,7 +77,8 @@ class InstantField(DateTimeField[SetType, GetType]):
 
 @InstantField.register_lookup
 class BindsAt(FieldGetDbPrepValueMixin, Lookup[bool]):
-    """``effective_from__binds_at=moment`` matches the edition of each agreement that binds at that moment.
+    """``effective_from__binds_at=moment`` matches the edition of each agreement that binds at that moment: of those
+    that were not cancelled, the last one that took effect at that moment or earlier.
 
     It makes one look-up in the index of ``agreement_edition_one_in_force`` for each agreement. It is written in SQL,
     because the ORM needs three times as long to compile the same query as a complete look-up by key takes. The mixin
@@ -97,16 +103,17 @@ class BindsAt(FieldGetDbPrepValueMixin, Lookup[bool]):
 
 
 def _sibling(field: AnyForeignKey, name: str) -> models.Field[Any, Any]:
-    """The field with that name of the same model."""
+    """The field with that name of the model to which ``field`` belongs."""
     return cast("models.Field[Any, Any]", field.model._meta.get_field(name))
 
 
 def PRESERVE_EVIDENCE(  # noqa: N802 - written in capitals like Django's own
     collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
 ) -> None:
-    """``on_delete`` of evidence: the row remains, its link to the user is removed, and ``account_deleted_at`` is set.
+    """``on_delete`` of evidence: the row remains, its link to the user is removed, and ``account_deleted_at`` is set to
+    the present moment.
 
-    The retention period begins at that moment.
+    All rows of one deletion get the same moment. The retention period begins then, if it has not begun earlier.
     """
     # All tables get the same moment: nothing else connects the rows of one user under different pseudonyms.
     moment = vars(collector).setdefault("agreement_moment", timezone.now())
@@ -127,7 +134,8 @@ def PRESERVE_UNDER_PSEUDONYM(  # noqa: N802 - as above
     collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
 ) -> None:
     """``on_delete`` of the ledger: the row remains, its link to the user is removed, ``account_deleted_at`` is set, and
-    ``pseudonym`` and ``pseudonym_key`` get the pseudonym of the user (``""`` if the site has no keys).
+    ``pseudonym`` and ``pseudonym_key`` get the pseudonym of the user under the first key (``""`` if the site has no
+    keys).
 
     Rows of evidence have their pseudonyms from the beginning. The ledger has too many rows for that, so its rows get
     them now. In addition to the updates of ``PRESERVE_EVIDENCE``, 2 updates for every 100 accounts, or fewer, that are
@@ -156,8 +164,8 @@ def STORE_PSEUDONYMS(  # noqa: N802 - as above
     """``on_delete`` of a row by which other rows of the user must be found after the account is deleted: the row
     remains, and its link to the user is removed.
 
-    The row stores the user's pseudonyms under every key of the site, because the other rows may have any of them.
-    1 query, and 1 update for each row.
+    The user's pseudonyms under every key of the site are added to those that the row stores, because the other rows may
+    have any of them. If the site has no keys, none is added. ``account_deleted_at`` is not set.
     """
     for row in sub_objs:
         names = [f"{one.key}:{one.digest}" for one in pseudonyms.candidates(getattr(row, field.attname))]

@@ -1,4 +1,6 @@
-"""Legal holds. Each stops the erasure of the data of one person, or of all users whom an edition bound."""
+"""Legal holds. Each stops the erasure of the data of one person, or of all people who accepted an edition or whom it
+bound.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ from agreement.models.withdrawals import Consent, Withdrawal
 
 class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
     def in_effect(self, at: datetime | None = None) -> Self:
-        """Holds that stop erasure at that instant (now)."""
+        """Holds that stop erasure at that instant (now): those that began by then and have not ended by then."""
         at = at or timezone.now()
         return self.filter(held_from__lte=at).exclude(held_until__lte=at)
 
@@ -40,15 +42,17 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         held_from: datetime | None = None,
         held_until: datetime | None = None,
     ) -> LegalHold:
-        """Place a hold, and return it. It is on the data of a user, of all users whom an edition bound, of a deleted
-        ``account``, or of the person of an ``application``. Exactly one of these must be given; :meth:`identifiers`
-        describes the last two.
+        """Place a hold, and return it. It is on the data of a user, of all people who accepted an ``edition`` or whom
+        it bound, of a deleted ``account``, or of the person of an ``application``. Exactly one of these must be given;
+        :meth:`identifiers` describes the last two.
 
-        ``ground`` says who asked for it and by which letter, and ``by`` is the officer. It lasts from ``held_from``
-        (now) until ``held_until``; without the latter, until an officer ends it. The same hold is placed once: a second
-        call returns the row of the first one, and its attribute ``created`` is then false. Calls at the same time wait
-        for each other. Raises ``ValidationError`` if nothing is found or a value is missing or wrong. Nothing is stored
-        then.
+        ``ground`` says who asked for it and by which letter, and ``by`` is the name of the officer. It lasts from
+        ``held_from`` (now) until ``held_until``; without the latter, until an officer ends it. The same hold is placed
+        once: a second call returns the row of the first one, and its attribute ``created`` is then false. Two holds are
+        the same if the person or edition, ``ground``, ``by`` and ``held_until`` are equal, and ``held_from`` too if it
+        is given. Calls at the same time wait for each other. No audit entry is added. Raises ``ValidationError`` if
+        nothing is found, if a value is missing or wrong, or if the site has no ``PSEUDONYM_KEYS`` for a user or a
+        deleted account. Nothing is stored then.
         """
         row = LegalHold(
             user=user,
@@ -82,13 +86,16 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
 
     def identifiers(self, *, user: SiteUser, edition: Edition | None, account: object, application: str) -> list[str]:
         """The strings by which the rows of the person are found, besides the account. For a user and for a deleted
-        account, they are the pseudonyms under every key of the site. For an application, they are ``"withdrawal:"``
-        with the key of the withdrawal, and its pseudonym if it has one. Empty for an edition.
+        account, they are the pseudonyms under every key of the site: the id of the key, a colon and the digest. For an
+        application, they are ``"withdrawal:"`` with the primary key of the withdrawal, and its pseudonym if it has one.
+        If several withdrawals have that number, they are those of all of them. Empty for an edition.
 
-        Exactly one argument must name something. ``account`` is the primary key of a deleted account. ``application``
-        is the number of an application of a person without an account: the number that the application itself has, or
-        its number in the register. Raises ``ValidationError`` if not exactly one argument names something, or if
-        nothing is found.
+        Exactly one argument must name something: ``None`` and ``""`` name nothing. ``account`` is the primary key of a
+        deleted account. ``application`` is the number of an application of a person without an account: the number that
+        the application itself has, or its number in the register. An erased withdrawal is not found. Raises
+        ``ValidationError`` if not exactly one argument names something, if nothing is found, if the account of
+        ``account`` or ``application`` still exists, or if the site has no ``PSEUDONYM_KEYS`` for a user or a deleted
+        account. Nothing is written.
         """
         if [user is None, edition is None, account in (None, ""), not application].count(False) != 1:
             raise ValidationError(
@@ -110,8 +117,8 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         return [f"{one.key}:{one.digest}" for one in pseudonyms.candidates(key)]
 
     def _deleted_account(self, account: object) -> UserKey:
-        """The primary key of a deleted account. Raises ``ValidationError`` if the account exists or if no row is about
-        it.
+        """The primary key of a deleted account, converted to its type. Raises ``ValidationError`` if it can't be
+        converted, if the account exists, or if no acceptance, withdrawal, consent or delivery is about it.
         """
         model = get_user_model()
         key = model._meta.pk.clean(account, None)
@@ -143,7 +150,9 @@ LegalHoldManager = models.Manager.from_queryset(LegalHoldQuerySet)
 
 
 class LegalHold(models.Model):
-    """While a hold is in effect, the data of one person, or of all users whom an edition bound, is not erased."""
+    """While a hold is in effect, the data of one person, or of all people who accepted an edition or whom it bound, is
+    not erased.
+    """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,

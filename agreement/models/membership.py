@@ -1,14 +1,14 @@
 """Whether a user is bound by an agreement, since when, until when and by which edition.
 
-This module is the only place of the rule. An acceptance binds its user from the moment when the accepted edition takes
-effect. It also binds them to later editions that change only the wording. It ends when a withdrawal *overtakes* it: the
-withdrawal took effect or was registered after the acceptance. From then on the user is not bound until they accept
-again.
+This module is the only place of the rule. An acceptance binds its user from the moment of the acceptance, but not
+before the accepted edition takes effect. It also binds them to later editions that change only the wording. It ends
+when a withdrawal *overtakes* it: the withdrawal took effect or was registered after the acceptance. From the effect of
+the withdrawal on, the user is not bound until they accept again.
 
 :func:`overtakes` is the rule for two rows in Python, and :func:`overtaken` is the same rule in SQL. A
 :class:`Membership` applies it to all rows of one user in one agreement. The column ``round`` of an acceptance is one
-more than the number of withdrawals before it. It only allows a user to accept an edition again after a withdrawal, and
-only :mod:`agreement.models.acceptances` computes it.
+more than the number of withdrawals before it. It allows a user to accept an edition again after a withdrawal, and it
+tells which acceptance is the last. Only :mod:`agreement.models.acceptances` computes it.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def _moments(row: object) -> AcceptanceMoments:
 def overtakes(withdrawal: Withdrawal, acceptance: AcceptanceMoments) -> bool:
     """Did the withdrawal take effect after the acceptance, or was it registered after the acceptance was recorded?
 
-    Both rows must be of the same user and agreement. If the answer is no, the user accepted after the withdrawal. A
-    refused withdrawal overtakes nothing.
+    Both rows must be of the same user and agreement; this is not checked. A moment that is equal is not after. If the
+    answer is no, the user accepted after the withdrawal, or the withdrawal is refused: a refused one overtakes nothing.
     """
     return withdrawal.effective_at is not None and (
         withdrawal.effective_at > acceptance.at or withdrawal.registered_at > acceptance.recorded_at
@@ -63,7 +63,8 @@ def overtakes(withdrawal: Withdrawal, acceptance: AcceptanceMoments) -> bool:
 def overtaken(withdrawals: WithdrawalQuerySet) -> Exists:
     """The condition, for a queryset of acceptances, that one of these withdrawals of the same user overtook the row.
 
-    ``withdrawals`` are those in effect in the agreement of the row.
+    ``withdrawals`` must be those in effect in the agreement of the row. The condition itself compares only the user and
+    the moments.
     """
     after = Q(effective_at__gt=OuterRef("at")) | Q(registered_at__gt=OuterRef("recorded_at"))
     return Exists(withdrawals.filter(after, user=OuterRef("user")).order_by())
@@ -80,11 +81,13 @@ class Binding(Generic[Row]):
     ended_at: datetime | None
     """When a withdrawal ended the acceptance, never before the acceptance itself. ``None`` while it lasts."""
     withdrawal: Withdrawal | None
-    """The withdrawal that ended the acceptance."""
+    """The withdrawal that ended the acceptance; ``None`` while it lasts."""
 
     @property
     def since(self) -> datetime | None:
-        """The first moment at which the user was bound; ``None`` if this acceptance never bound them."""
+        """The first moment at which the user was bound: the acceptance, or the effect of the first edition if that is
+        later. ``None`` if ``editions`` is empty. If it equals ``ended_at``, the user was bound for no time.
+        """
         return max(_moments(self.acceptance).at, self.editions[0].effective_from) if self.editions else None
 
 
@@ -100,7 +103,9 @@ class Membership(Generic[Row]):
 
     @property
     def last_acceptance(self) -> Row | None:
-        """The latest acceptance: of those in the last round, the latest by time; ``None`` if there is none."""
+        """The latest acceptance: of those with the highest ``round``, the latest by ``at``, then by ``recorded_at``;
+        ``None`` if there is none.
+        """
 
         def order(row: Row) -> tuple[int, datetime, datetime]:
             moments = _moments(row)
@@ -110,7 +115,10 @@ class Membership(Generic[Row]):
 
     @property
     def withdrawals_in_effect(self) -> list[Withdrawal]:
-        """The withdrawals after the last acceptance. If there are any, the user is not bound."""
+        """The withdrawals that overtook the last acceptance, or all that are not refused if there is no acceptance. If
+        there are any, the user is not bound. If there are none, the user is not necessarily bound: they may have
+        accepted nothing.
+        """
         last = self.last_acceptance
         return [
             row for row in self.withdrawals if row.effective_at and (last is None or overtakes(row, _moments(last)))
@@ -124,7 +132,9 @@ class Membership(Generic[Row]):
         return min(later, key=lambda row: row.known_at(), default=None)
 
     def binding(self, acceptance: Row, *, until: datetime) -> Binding[Row]:
-        """The effect of that acceptance up to its end, or up to that instant if it has not ended by then."""
+        """The effect of that acceptance up to its end, or up to ``until`` if it has not ended by then. An edition that
+        takes effect at the last instant is included. ``editions`` of this object must contain the accepted edition.
+        """
         withdrawal, moments = self.withdrawal_of(acceptance), _moments(acceptance)
         ended_at = max(moments.at, withdrawal.effective_at) if withdrawal and withdrawal.effective_at else None
         accepted = next(edition for edition in self.editions if edition.pk == moments.edition_id)
@@ -141,7 +151,9 @@ class Membership(Generic[Row]):
         """The edition that binds the user at that instant, and the binding with its beginning and end; ``None`` if the
         user is not bound.
 
-        If several acceptances bind the user, it is the edition with the highest number.
+        It need not be the edition in force: a later edition that changes more than the wording does not bind a user who
+        did not accept it, and the earlier acceptance lasts. At the end of a binding the user is not bound any more. If
+        several acceptances bind the user, it is the edition with the highest number.
         """
         bindings = self.bindings(until=at)
         current = [one for one in bindings if one.since and one.since <= at and (not one.ended_at or at < one.ended_at)]

@@ -1,7 +1,7 @@
 """The ``Message-ID`` of a notice's mail.
 
-It is made of the notice, the channel and the user. Therefore it is the same each time this notice is sent to this user,
-even if the ledger was restored from a backup and written again.
+Its part before the ``@`` is made of the notice, the channel and the user. Therefore it is the same each time this
+notice is sent to this user, even if the ledger was restored from a backup and written again.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ from django.core.exceptions import ValidationError
 
 
 def local_part(notice: uuid.UUID, channel: str, user_key: object) -> str:
-    """The part of the ``Message-ID`` before the ``@``."""
+    """The part of the ``Message-ID`` before the ``@``: the UUID of the notice as 32 hexadecimal digits, the channel and
+    the primary key of the user, with dots between them. In the last two, special characters are percent-encoded.
+    """
     return f"{notice.hex}.{_atom(channel)}.{_atom(user_key)}"
 
 
 def parse(message_id: str) -> tuple[uuid.UUID, str, Any] | None:
-    """The UUID of the notice, the channel and the primary key of the user; ``None`` for an id of another form.
+    """The UUID of the notice, the channel and the primary key of the user, converted to its type; ``None`` for an id of
+    another form, or if the last part can't be a primary key of the user model.
 
-    Only the form is checked: the host may be any, and the notice and the user need not exist.
+    Angle brackets and white space around the id are ignored. Only the form is checked: the host may be any, and the
+    notice and the user need not exist.
     """
     found = re.fullmatch(r"<?([0-9a-f]{32})\.([^.@<>]+)\.([^.@<>]+)@[^<>]*>?", message_id.strip())
     if found is None or not (written := unquote(found[3])).isprintable():
@@ -38,6 +42,8 @@ def parse(message_id: str) -> tuple[uuid.UUID, str, Any] | None:
 
 
 def _atom(value: object) -> str:
-    """The value as it may be written between two dots (RFC 5322 §3.2.3)."""
+    """The value as it may be written between two dots (RFC 5322 §3.2.3): percent-encoded, the dot too. ASCII letters,
+    digits, ``_``, ``-`` and ``~`` remain.
+    """
     written = str(value)
     return written if written.isalnum() and written.isascii() else quote(written, safe="").replace(".", "%2E")

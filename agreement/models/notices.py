@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 
 def enqueue_on_commit(*, using: str) -> None:
-    """Call the site's ``ENQUEUE`` after the commit. If ``ENQUEUE`` is ``None``, nothing is called. An error in the call
-    loses nothing, because the database contains the work.
+    """Call the site's ``ENQUEUE`` after the commit of the transaction in the database ``using``; immediately outside a
+    transaction. If ``ENQUEUE`` is ``None``, nothing is called. An error in the call is logged and not raised. It loses
+    nothing, because the database contains the work.
     """
 
     def enqueue() -> None:
@@ -54,9 +55,11 @@ def overtaken_by(number: int) -> str:
 
 
 def notice_due_at(published_at: datetime, effective_from: datetime | None = None) -> datetime:
-    """When the first message about an edition is due that was published, or cancelled, at that instant (0 queries).
+    """When the first message about an edition is due that was published, or cancelled, at ``published_at``: the setting
+    ``NOTICE_DELAY`` later. 0 queries.
 
-    If the site does not display scheduled editions, this is not before ``effective_from``.
+    If the site does not display scheduled editions, this is not before ``effective_from``. ``None`` means no such
+    limit.
     """
     site = conf.get()
     due_at = published_at + site.NOTICE_DELAY
@@ -78,11 +81,14 @@ class NoticeKind(models.TextChoices):
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def unfinished(self, at: datetime | None = None) -> Self:
-        """Notices that are due at that instant (now) and whose deliveries are not all written yet, the oldest first."""
+        """Notices that are due at that instant (now) and whose deliveries are not all written yet, the oldest first.
+        Paused ones are included.
+        """
         return self.filter(fanned_out_at__isnull=True, due_at__lte=at or timezone.now()).order_by("pk")
 
     def sendable(self, *, channel: str) -> Self:
-        """Notices that are not paused and have deliveries waiting in that channel, the oldest first.
+        """Notices that are not paused and have deliveries waiting in that channel, whether due or not, the oldest
+        first. They are read as by ``with_edition()``.
 
         1 query, which counts no rows.
         """
@@ -98,7 +104,8 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         """Create the notice of an edition that was published at that instant, and its reminder if the site sends any.
         An edition that takes effect so soon that the reminder would not be due after the notice gets no reminder.
 
-        At most 2 queries. Call it in the transaction that publishes the edition.
+        After the commit the site's ``ENQUEUE`` is called. At most 2 queries. Call it in the transaction that publishes
+        the edition.
         """
         effect, site = edition.effective_from or at, conf.get()
         due_at = notice_due_at(at, effect)
@@ -109,9 +116,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         enqueue_on_commit(using=self.db)
 
     def announce_cancellation(self, edition: Edition, *, at: datetime) -> None:
-        """Create the notice that an edition was cancelled at that instant. It is for users who were notified of the
-        edition, directly or in the notice of a later edition. If neither this edition nor a later one was announced,
-        nothing is created. At most 2 queries.
+        """Create the notice that an edition was cancelled at that instant, and call the site's ``ENQUEUE`` after the
+        commit. It is for users who were notified of the edition, directly or in the notice of a later edition. If
+        neither this edition nor a later one was announced, nothing is created or called. At most 2 queries.
         """
         announcing = self.filter(edition__agreement=edition.agreement_id, edition__number__gte=edition.number)
         if announcing.filter(kind=NoticeKind.PUBLISHED).exists():
@@ -120,14 +127,16 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
             enqueue_on_commit(using=self.db)
 
     def for_user(self, user: AbstractBaseUser, *, at: datetime | None = None) -> Self:
-        """The notices on a user's page, the newest first, with ``read_at`` (``None`` if unread). 1 query.
+        """The notices on a user's page, the latest due first, with ``read_at`` (``None`` if this user has not read
+        it). They are read together with their editions and agreements. 1 query.
 
-        The notices that were due at that instant (now) are included, with these exceptions. If the user model records
-        when the account was created (``date_joined``), editions that took effect or were cancelled before are excluded.
-        A notice that was paused before it was due is excluded. For a cancelled edition only the notice of its
-        cancellation is included; that too is excluded if the edition's first notice was paused, or the edition
-        cancelled, before the first notice was due. If the site does not display scheduled editions
-        (``SHOW_SCHEDULED``), editions that are cancelled or have not taken effect are excluded.
+        All notices that were due at that instant (now) are included, whether or not they were sent to this user, with
+        these exceptions. If the user model records when the account was created (``date_joined``), editions that took
+        effect or were cancelled by then are excluded. A notice that is paused, and was paused before it was due, is
+        excluded. For an edition that is cancelled by that instant, only the notice of its cancellation is included.
+        That too is excluded if the notice of the edition's publication is paused, and was paused before it was due, or
+        if it was not due yet at the cancellation. If the site does not display scheduled editions (``SHOW_SCHEDULED``),
+        editions that are cancelled or have not taken effect are excluded.
         """
         at, never_sent = at or timezone.now(), Q(paused_at__lt=F("due_at"))
         found = self.filter(due_at__lte=at).exclude(~Q(kind=NoticeKind.CANCELLED), edition__cancelled_at__lte=at)
@@ -148,7 +157,7 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
     def mark_read(self, user: AbstractBaseUser, notices: Iterable[Notice], *, at: datetime | None = None) -> None:
         """Record that the user read these notices at that instant (now). A notice that they read before keeps its first
-        moment. 1 query, 0 for no notices.
+        moment. If there are no notices, no query is made.
         """
         rows = [NoticeRead(notice=notice, user_id=user.pk, read_at=at or timezone.now()) for notice in notices]
         NoticeRead.objects.using(router.db_for_write(NoticeRead)).bulk_create(rows, ignore_conflicts=True)
@@ -192,7 +201,11 @@ class Notice(models.Model):
 
     def skip_reason(self, at: datetime | None = None) -> str:
         """The reason, as the ledger stores it, why the deliveries of this notice are to be skipped at that instant
-        (now); ``""`` if they are to be sent. At most 1 query, if ``edition`` is loaded.
+        (now); ``""`` if they are to be sent. A pause is no reason. At most 1 query, if ``edition`` is loaded.
+
+        A notice of a cancellation is never skipped. Every other notice is skipped if its edition is cancelled, or if
+        the notice about the publication of a later edition, which is not cancelled, is due by then or within
+        ``NOTICE_DELAY`` after it. A reminder is also skipped if its edition has taken effect.
         """
         at, edition = at or timezone.now(), self.edition
         if self.kind == NoticeKind.CANCELLED:
@@ -219,13 +232,13 @@ class Notice(models.Model):
 
     def base_number(self) -> int:
         """The number of the edition with which this notice compares its own edition: the last earlier edition that
-        users know; 0 if there is none, and for a notice of cancellation. At most 1 query.
+        users know; 0 if there is none, and for a notice of cancellation. At most 1 query, if ``edition`` is loaded.
         """
         return self.previous_numbers()[0]
 
     def earlier_numbers(self) -> dict[int, int]:
-        """Primary key of a notice → number of its edition, for the announcements of the earlier editions of this
-        agreement that were not cancelled. 1 query.
+        """Primary key of a notice → number of its edition, for the notices of publication of the earlier editions of
+        this agreement that were not cancelled. 1 query, if ``edition`` is loaded.
         """
         rows = Notice.objects.filter(
             kind=NoticeKind.PUBLISHED,
@@ -236,18 +249,19 @@ class Notice(models.Model):
         return {key: number or 0 for key, number in rows.values_list("pk", "edition__number")}
 
     def previous_numbers(self) -> tuple[int, int]:
-        """The numbers of two editions before the edition of this notice: the last one that users know, and the last
-        one; 0 for each that does not exist. (0, 0) for a notice of cancellation, which compares nothing. At most
-        1 query.
+        """The numbers of two editions before the edition of this notice, which were not cancelled: the last one that
+        users know, and the last one; 0 for each that does not exist. (0, 0) for a notice of cancellation, which
+        compares nothing. At most 1 query, if ``edition`` is loaded.
 
         :meth:`Edition.previous_numbers` describes which editions users know.
         """
         return (0, 0) if self.kind == NoticeKind.CANCELLED else self.edition.previous_numbers()
 
     def pause(self, *, by: By = None, at: datetime | None = None) -> bool:
-        """Pause the notice at that instant (now): no deliveries are claimed until it is resumed. Claimed deliveries are
-        still sent. Before ``due_at`` nothing has been sent. Returns ``False``, and changes nothing, if the notice was
-        paused already or nothing is left to send.
+        """Pause the notice at that instant (now), and add an audit entry: no deliveries are claimed until it is
+        resumed. Claimed deliveries are still sent, and deliveries are still written. Before ``due_at`` nothing has been
+        sent. Returns ``False``, and changes nothing, if the notice was paused already or nothing is left to write or
+        send.
         """
         self.paused_at, alias = at or timezone.now(), router.db_for_write(Notice)
         with transaction.atomic(using=alias):
@@ -259,7 +273,9 @@ class Notice(models.Model):
         return done
 
     def resume(self, *, by: By = None) -> bool:
-        """Continue sending. Returns ``False`` if the notice was not paused."""
+        """Continue sending, and add an audit entry. Returns ``False``, and adds no entry, if the notice was not paused.
+        In both cases the site's ``ENQUEUE`` is called after the commit.
+        """
         self.paused_at, alias = None, router.db_for_write(Notice)
         with transaction.atomic(using=alias):
             paused = Notice.objects.using(alias).filter(pk=self.pk, paused_at__isnull=False)
@@ -269,8 +285,9 @@ class Notice(models.Model):
         return done
 
     def resend(self, *, by: By = None, at: datetime | None = None) -> int:
-        """Let the failed deliveries be sent again, due at that instant (now) and with no attempts counted. Returns how
-        many there are. Returns 0, and changes nothing, if the deliveries of this notice are to be skipped.
+        """Let the failed deliveries of all channels be sent again, due at that instant (now) and with no attempts
+        counted. Returns how many there are. If there are any, an audit entry is added. The site's ``ENQUEUE`` is called
+        after the commit. Returns 0, and does nothing, if the deliveries of this notice are to be skipped.
         """
         if self.skip_reason(at):
             return 0
@@ -286,7 +303,9 @@ class Notice(models.Model):
 
 
 class NoticeText(models.Model):
-    """The sealed text of a notice, as it is sent in one channel and language. A later template does not change it."""
+    """The sealed text of a notice, as it is sent in one channel and language to users with the same ``since``. A later
+    template does not change it.
+    """
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="texts")
     channel = models.CharField(_("channel"), max_length=32)
@@ -320,7 +339,7 @@ class NoticeText(models.Model):
 
 
 class NoticeRead(models.Model):
-    """A user read a notice on the site. An unread notice has no row."""
+    """A user read a notice on the site. An unread notice has no row. The row is deleted with the account."""
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="reads", verbose_name=_("notice"))
     user = models.ForeignKey(

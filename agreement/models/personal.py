@@ -20,13 +20,16 @@ class PersonalQuerySet(models.QuerySet[Row]):
     def for_user_key(self, user_key: UserKey) -> Self:
         """The rows of the user with that primary key, also after the account was deleted.
 
-        Those of a deleted account are found only if the site still has the key of their pseudonym.
+        Those of a deleted account are found only if the site still has the key of their pseudonym. A row from which an
+        erasure removed both the link to the account and the pseudonym is not found.
         """
         return self.filter(pseudonyms.rows_of(user_key))
 
 
 class Personal(models.Model):
-    """The columns of a row about a user: a link to the account, and a pseudonym for the time after its deletion."""
+    """The columns of a row about a user: a link to the account, and a pseudonym for the time after its deletion.
+    ``user`` is null after the deletion, after some erasures, and in a row about a person without an account.
+    """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -1,4 +1,6 @@
-"""The progress of a notice. Each batch adds its numbers, so that the rows of the ledger are never counted."""
+"""The progress of a notice in each channel. Whatever writes deliveries or changes their outcomes adds its numbers here,
+so that reading the progress counts no rows of the ledger.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,16 @@ MAX_REASONS = 40
 
 class ProgressQuerySet(models.QuerySet["Progress"]):
     def total(self) -> dict[str, int]:
-        """The sums of these rows: ``{"waiting": …, "sent": …, "failed": …, "skipped": …}``. 1 query."""
+        """The sums of these rows: ``{"waiting": …, "sent": …, "failed": …, "skipped": …}``, 0 each if there are no
+        rows. 1 query.
+        """
         names = ("waiting", *Progress.FINAL)
         sums = self.aggregate(**{f"total_{name}": Coalesce(Sum(name), 0) for name in names})
         return {name: sums[f"total_{name}"] for name in names}
 
     def lock(self, *, notice: Notice | int, channel: str) -> Progress:
-        """The row of a notice in a channel, locked until the transaction ends. The row must exist.
+        """The row of a notice in a channel, locked until the transaction ends. If there is no such row,
+        ``Progress.DoesNotExist`` is raised.
 
         2 queries. The first one is a write, because SQLite locks only for writes. Call it inside a transaction; outside
         one the lock ends immediately.
@@ -39,8 +44,9 @@ ProgressManager = models.Manager.from_queryset(ProgressQuerySet)
 
 
 class Progress(models.Model):
-    """How many deliveries of a notice in one channel have each outcome. Each batch adds its numbers, so that reading
-    the progress costs the same for any number of users.
+    """How many deliveries of a notice in one channel have each outcome. The numbers are added when they change, so that
+    reading the progress costs the same for any number of users. A delivery of a batch counts as waiting until the
+    outcomes of the batch are added.
     """
 
     #: The final outcomes. The columns have their names.
@@ -78,7 +84,9 @@ class Progress(models.Model):
 
     @property
     def audience(self) -> int:
-        """The number of deliveries written so far. When all are written, it is the number of users to notify."""
+        """The number of deliveries written so far, whatever their outcome. When all are written, it is the number of
+        users whom the notice concerns in this channel.
+        """
         return self.waiting + self.sent + self.failed + self.skipped
 
     @property
@@ -87,7 +95,9 @@ class Progress(models.Model):
         return self.timed / self.sending_time.total_seconds() if self.timed and self.sending_time else None
 
     def add(self, counts: Mapping[tuple[str, str], int]) -> None:
-        """Add these numbers of deliveries: (outcome, reason) → how many more, or fewer if negative.
+        """Add these numbers of deliveries: (outcome, reason) → how many more, or fewer if negative. For ``failed`` and
+        ``skipped`` they are also added to ``reasons``; after ``MAX_REASONS`` reasons of an outcome, all others count
+        under ``""``. For the other outcomes the reason is ignored.
 
         The caller must have read this row by ``Progress.objects.lock()``, and saves it afterwards. Otherwise numbers
         that another process adds at the same time are lost.
@@ -106,8 +116,9 @@ class Progress(models.Model):
         }
 
     def add_batch(self, *, began_at: datetime, at: datetime, sent: int) -> None:
-        """Add a batch in which so many messages were sent from ``began_at`` to ``at``. Time in which several workers
-        sent batches counts once.
+        """Add a batch in which so many messages were sent from ``began_at`` to ``at``. If it began after ``latest_at``,
+        it begins a new stretch of sending time. Otherwise it extends the last stretch at each end where it goes beyond
+        it, so that the time that it shares with the last stretch counts once.
 
         The caller must have read this row by ``Progress.objects.lock()``, and saves it afterwards.
         """

@@ -3,8 +3,8 @@ mail address.
 
 They are HMAC-SHA256 with keys of their own (``AGREEMENT["PSEUDONYM_KEYS"]``). Evidence therefore remains after an
 account is deleted, but identifies nobody to a reader without the key. New rows use the first key; rows are found under
-every key. Put a new key first, and keep an old key as long as there are rows under it. If a key is deleted, its rows
-are anonymous forever.
+every key. Put a new key first, and keep an old key as long as there are rows under it. If a key is deleted, its rows of
+deleted accounts are anonymous forever.
 """
 
 from __future__ import annotations
@@ -29,13 +29,16 @@ class Pseudonym:
 
 
 def primary(user_key: object) -> Pseudonym:
-    """The pseudonym for a new row of the user with that primary key, under the first key of the site."""
+    """The pseudonym for a new row of the user with that primary key, under the first key of the site; with two empty
+    values if the site has no keys.
+    """
     return next(iter(candidates(user_key)), Pseudonym())
 
 
 def candidates(user_key: object) -> list[Pseudonym]:
-    """All pseudonyms that rows of the user with that primary key may have, one for each key of the site; empty if it
-    has no keys.
+    """All pseudonyms by which rows of the user with that primary key can be found, one for each key of the site, in the
+    order of the keys; empty if it has no keys. The key may be given as text. Raises ``ValidationError`` if it can't be
+    a primary key of the user model.
     """
     pk = get_user_model()._meta.pk
     message = f"agreement user {pk.to_python(user_key)}"
@@ -54,14 +57,16 @@ def rows_of(user_key: object) -> Q:
 
 
 def address_digest(address: str) -> str:
-    """The digest of a mail address that the ledger stores; ``""`` if the site has no keys. It ignores the case of
-    letters.
+    """The digest of a mail address that the ledger stores, under the first key of the site; ``""`` if the site has no
+    keys. It ignores the case of letters and white space around the address.
     """
     return next(iter(address_digests(address)), "")
 
 
 def address_digests(address: str) -> list[str]:
-    """The digests of that mail address that the ledger may contain, one for each key of the site."""
+    """The digests of that mail address that the ledger may contain, one for each key of the site, in the order of the
+    keys; empty if it has no keys. They ignore the case of letters and white space around the address.
+    """
     message = f"agreement address {address.strip().casefold()}"
     return [_digest(key, message) for key in conf.get().PSEUDONYM_KEYS.values()]
 

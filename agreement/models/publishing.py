@@ -1,4 +1,6 @@
-"""What a publication requires. Each function raises :class:`EditionError`, with the code that its docstring names."""
+"""What a publication or a record of history requires. Each function whose name begins with ``require_`` raises
+:class:`EditionError`, with the code that its docstring names.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,7 @@ def require_draft(stored: Edition | None, key: object) -> Edition:
 
 def require_clock(now: datetime, previous: Edition | None) -> None:
     """Refuse if ``now`` is earlier than the moment at which the last sealed edition, ``previous``, was recorded
-    (``clock_behind``). Then the clock is wrong.
+    (``clock_behind``). Then the clock is wrong. If ``previous`` is ``None``, nothing is refused.
     """
     if previous and previous.recorded_at and now < previous.recorded_at:
         raise EditionError(
@@ -85,8 +87,8 @@ def require_current_comparison(compared_with: str | None, last: Edition | None) 
 
 
 def require_future(at: datetime | None, now: datetime) -> datetime:
-    """The given moment; ``now`` if it is ``None``. Refuse if the moment is past (``backdated``), has no time zone
-    (``naive_time``), is before 1991 or is more than ``MAX_AHEAD`` after now (both ``out_of_range``).
+    """The given moment; ``now`` if it is ``None``. Refuse if the moment is before ``now`` (``backdated``), has no time
+    zone (``naive_time``), is before 1991 or is more than ``MAX_AHEAD`` after now (both ``out_of_range``).
     """
     at = _moment(at, now)
     if at < now:
@@ -100,9 +102,10 @@ def require_future(at: datetime | None, now: datetime) -> datetime:
 
 
 def require_history(at: datetime, now: datetime, previous: Edition | None) -> datetime:
-    """The given moment of history. Refuse if it is in the future, or if ``previous``, the last sealed edition, is not
-    imported history (both ``not_history``). Refuse also if the moment has no time zone (``naive_time``), is before 1991
-    or is more than ``MAX_AHEAD`` after now (both ``out_of_range``).
+    """The given moment of history. Refuse if it is after ``now``, or if ``previous``, the last sealed edition
+    (``None``: there is none), is not imported history (both ``not_history``). Refuse also if the moment has no time
+    zone (``naive_time``), is before 1991 or is more than ``MAX_AHEAD`` after now (both ``out_of_range``). Whether it is
+    after the effect of the last edition is not checked here.
     """
     if previous and not previous.imported:
         raise EditionError(
@@ -153,8 +156,9 @@ def require_after_last(at: datetime, last: Edition | None) -> None:
 
 
 def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
-    """Refuse texts if a title or body is empty, if a text contains an unreadable character, if a title is not the first
-    line of its body, or if the lint finds errors.
+    """Refuse texts (by language) if a title or body is empty or blank, if a text contains an unreadable character, if a
+    title is not the first line of its body that is not empty (without heading marks), or if the lint finds errors.
+    Warnings and the site's own rules refuse nothing. Only the first reason is raised.
 
     The codes are ``missing_language``, ``unreadable``, ``title_differs``, ``unparallel`` and ``duplicate_number``.
     """
@@ -213,8 +217,8 @@ def _moment(at: datetime | None, now: datetime) -> datetime:
 
 
 def _refuse(found: tuple[Message, ...]) -> None:
-    """Refuse because of lint errors. One refusal names all clauses that differ between the languages; if none differ,
-    it is about the first error.
+    """Refuse because of these lint errors, at least one. If any has the code ``unparallel``, the refusal has this code
+    and names all clauses that differ between the languages. Otherwise it is about the first error and has its code.
     """
     first = found[0]
     code = rules.CODES[first.id]
@@ -235,8 +239,9 @@ def _require_readable(text: str, name: str) -> None:
     """Refuse a text with a character that can't be stored, or that programs write in different ways (``unreadable``).
     ``name`` is the name of its field.
 
-    These characters are NUL, which PostgreSQL can't store, lone surrogates, which UTF-8 can't encode, and, except in a
-    body, other control characters. Programs write those in different ways in a manifest.
+    In every text these are NUL, which PostgreSQL can't store, and lone surrogates, which UTF-8 can't encode. In a text
+    that is not a body they are also the other control characters, except a tab, and except a line feed in a summary.
+    Programs write those in different ways in a manifest.
     """
     short = not name.startswith(("summary", "body"))
     for char in text:
@@ -252,7 +257,9 @@ def _require_readable(text: str, name: str) -> None:
 
 
 def require_second_person(edition: models.Model, by: By, *, using: str) -> None:
-    """Refuse if the publisher ``by`` is the last author of the draft, or is not an account (``four_eyes``). 1 query."""
+    """Refuse if the publisher ``by`` is the account of the last author of the draft, or is not an account
+    (``four_eyes``). If the audit log names no account as the last author, every account may publish. 1 query.
+    """
     last = AuditEntry.objects.using(using).last_author(edition)
     account = "" if by is None or isinstance(by, str) else str(by.pk or "")
     if account and (last is None or last.account != account):

@@ -1,8 +1,8 @@
 """Rate limits such as ``"2500/h"`` and ``"20000/d"``. Each limit applies to every rolling window of its length.
 
 A channel keeps a **log** of what it sent: pairs of a moment (seconds since 1970) and a number of messages. More may be
-sent as long as every window that ends now has a free slot. The fastest limit is also spread evenly, so that the
-messages of an hour are not all sent in its first minute. Every function here depends only on its arguments;
+sent as long as every window that ends now has a free slot. If the fastest limit is high, it is also spread evenly, so
+that the messages of an hour are not all sent in its first minute. Every function here depends only on its arguments;
 ``ChannelState`` stores the log. ``now`` and all other moments are in seconds since 1970, and a speed is in messages per
 second.
 """
@@ -28,15 +28,17 @@ Log = Sequence[tuple[float, int]]
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most ``count`` messages in any window of ``seconds``."""
+    """At most ``count`` messages in any window of ``seconds``. A message that was sent exactly so many seconds ago is
+    not in the window any more.
+    """
 
     count: int
     seconds: float
 
 
 def parse(written: str) -> RateLimit:
-    """The limit that is written as ``"2500/h"``: a number, a slash, and s, min, h or d. Raises ``ValueError`` for any
-    other text.
+    """The limit that is written as ``"2500/h"``: a whole number from 1 to 999999999, a slash, and s, min, h or d. White
+    space around the number and the unit is ignored. Raises ``ValueError`` for any other text.
     """
     found = re.fullmatch(r"\s*([1-9][0-9]{0,8})\s*/\s*(s|min|h|d)\s*", written)
     if found is None:
@@ -46,8 +48,9 @@ def parse(written: str) -> RateLimit:
 
 
 def parse_all(written: Iterable[str]) -> tuple[RateLimit, ...]:
-    """These limits, the shortest window first; empty if there are none. If the fastest of them allows more messages
-    than one small step, there is one more limit, which spreads the fastest over such steps.
+    """These limits, the shortest window first; empty if there are none. The fastest is the one with the most messages
+    per second. If it allows more messages than one small step, there is one more limit, which spreads it over such
+    steps. A step has ``STEP_SECONDS``, or more if the limit is slow.
 
     Raises ``ValueError`` for a text that is not a limit.
     """
@@ -64,12 +67,16 @@ def parse_all(written: Iterable[str]) -> tuple[RateLimit, ...]:
 
 
 def free_slots(log: Log, limits: Iterable[RateLimit], now: float) -> int:
-    """How many messages may be sent now. ``limits`` must not be empty."""
+    """How many messages may be sent now, at least 0. ``limits`` must not be empty. A message whose moment is in the
+    future counts as in the window.
+    """
     return max(0, min(limit.count - _sent_within(log, limit, now) for limit in limits))
 
 
 def next_free_at(log: Log, limits: Iterable[RateLimit], now: float) -> float:
-    """The first moment from ``now`` on at which at least one message may be sent."""
+    """The first moment from ``now`` on at which at least one message may be sent, if nothing else is sent before. It is
+    ``now`` if a slot is free or if there are no limits.
+    """
     latest = now
     for limit in limits:
         in_window = _sent_within(log, limit, now)
@@ -83,10 +90,11 @@ def next_free_at(log: Log, limits: Iterable[RateLimit], now: float) -> float:
 
 
 def trimmed(log: Log, limits: Iterable[RateLimit], now: float) -> list[tuple[float, int]]:
-    """The same log with fewer entries. Entries that are older than every window of ``limits`` and than ``LOG_SECONDS``
-    are dropped; moments close to each other become one, the latest.
+    """The log with as few entries as it needs, sorted by moment. Entries that are older than every window of ``limits``
+    and than ``LOG_SECONDS`` are dropped; entries close to each other become one, with the latest moment and the sum of
+    the messages.
 
-    A moment in the future means that the clock was put back. It counts as now.
+    A moment in the future means that the clock was put back. It becomes ``now``.
     """
     windows = sorted({LOG_SECONDS, *(limit.seconds for limit in limits)})
     entries: dict[tuple[float, int], tuple[float, int]] = {}
@@ -103,8 +111,9 @@ def trimmed(log: Log, limits: Iterable[RateLimit], now: float) -> list[tuple[flo
 
 
 def sending_seconds(count: int, limits: Sequence[RateLimit], speed: float) -> float:
-    """How many seconds it takes to send ``count`` messages under the limits, starting with an empty log. ``speed`` is
-    the number of messages per second that would be sent without limits.
+    """How many seconds it takes to send ``count`` messages under the limits, starting with an empty log; 0 for no
+    messages. It is computed as if each limit allowed its messages at the beginning of fixed windows, one after the
+    other. ``speed`` is the number of messages per second that would be sent without limits.
     """
     if not (effective := _effective_limits(limits, speed)):
         return count / speed
@@ -114,8 +123,8 @@ def sending_seconds(count: int, limits: Sequence[RateLimit], speed: float) -> fl
 
 
 def sent_after(seconds: float, limits: Sequence[RateLimit], speed: float) -> int:
-    """How many messages are sent after that many seconds, starting with an empty log: the inverse of
-    :func:`sending_seconds`. ``speed`` is the speed without limits.
+    """How many messages are sent after that many seconds, starting with an empty log, rounded down: the inverse of
+    :func:`sending_seconds`. 0 if ``seconds`` is 0 or less. ``speed`` is the speed without limits.
     """
     if seconds <= 0:
         return 0
@@ -132,7 +141,9 @@ def _sent_within(log: Log, limit: RateLimit, now: float) -> int:
 
 
 def _effective_limits(limits: Sequence[RateLimit], speed: float) -> list[RateLimit]:
-    """The limits that slow down sending at that speed, the shortest window first."""
+    """The limits that slow down sending at that speed, the shortest window first. A limit is left out if it allows at
+    least that speed, or at least as many messages per second as one of those with shorter windows.
+    """
     effective: list[RateLimit] = []
     for limit in sorted(limits, key=lambda limit: limit.seconds):
         slowest = min([speed, *(shorter.count / shorter.seconds for shorter in effective)])

@@ -29,7 +29,9 @@ class State(TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class EditionDates:
-    """A sealed edition without its text: its digest, and the columns that determine its state at an instant."""
+    """A sealed edition without its text: its key, number, dates and digest, and whether it changed more than the
+    wording (``material``).
+    """
 
     pk: int
     number: int
@@ -41,16 +43,17 @@ class EditionDates:
 
     @classmethod
     def from_edition(cls, edition: Edition) -> Self:
-        """The dates of a sealed edition. 0 queries."""
+        """The dates of an edition, which must be sealed; this is not checked. 0 queries."""
         return cls(*(getattr(edition, name) for name in EDITION_DATES_FIELDS))
 
     def is_cancelled(self, at: datetime) -> bool:
-        """Was the edition cancelled by that instant?"""
+        """Was the edition cancelled at that instant or earlier?"""
         return self.cancelled_at is not None and self.cancelled_at <= at
 
     def state(self, at: datetime, successor_from: Callable[[], datetime | None]) -> State:
-        """The state at that instant. ``successor_from`` returns the moment at which the next binding edition takes
-        effect; it is called only for an edition that has taken effect.
+        """The state at that instant; ``DRAFT`` before the publication. ``successor_from`` returns the moment at which
+        the next edition that was not cancelled takes effect, or ``None``. It is called only for an edition that has
+        taken effect and is not cancelled.
         """
         if at < self.published_at:
             return State.DRAFT
@@ -66,10 +69,11 @@ def counting_editions(edition: EditionDates, editions: Sequence[EditionDates]) -
     """The editions whose acceptance counts for this edition, in the order of their numbers: the edition itself, and the
     earlier ones that differ from it only in wording.
 
-    ``editions`` are all sealed editions of the agreement, in the order of their numbers. ``material`` says whether an
-    edition changed more than the wording of the one before it. Editions that were already cancelled when the next one
-    was published are passed over. An edition that was cancelled later is not, because the next edition contains its
-    changes: if they are material, earlier acceptances do not count.
+    ``editions`` are all sealed editions of the agreement, in the order of their numbers; later ones are ignored.
+    ``material`` says whether an edition changed more than the wording of the one before it. Editions that were already
+    cancelled when the next edition in the result was published are passed over. An edition that was cancelled later is
+    not, because the next edition contains its changes: if they are material, acceptances of the editions before it do
+    not count.
     """
     found = [edition]
     for earlier in reversed([candidate for candidate in editions if candidate.number < edition.number]):
@@ -81,11 +85,11 @@ def counting_editions(edition: EditionDates, editions: Sequence[EditionDates]) -
 
 
 def bound_editions(accepted: EditionDates, editions: Sequence[EditionDates], until: datetime) -> Iterable[EditionDates]:
-    """Yield the editions by which an acceptance bound the user up to ``until``: the accepted edition, and later ones
-    that changed only its wording. Each binds from the moment at which it takes effect.
+    """Yield the editions by which an acceptance bound the user up to ``until``, in the order of their numbers: the
+    accepted edition, and later ones that changed only its wording. The moment of the acceptance is not considered.
 
-    ``editions`` are all sealed editions of the agreement, in the order of their numbers. Cancelled editions and those
-    that take effect after ``until`` are left out.
+    ``editions`` are all sealed editions of the agreement, in the order of their numbers. Editions that are cancelled,
+    now or later, and those that take effect after ``until`` are left out.
     """
     for edition in editions:
         effective = edition.cancelled_at is None and edition.effective_from <= until

@@ -11,10 +11,11 @@ from agreement.models.fields import InstantField
 
 
 class TimeStamp(models.Model):
-    """An RFC 3161 time stamp on the digest of an edition. It was checked when it was received, and its row is sealed.
+    """An RFC 3161 time stamp on the digest of an edition, at most one of each authority. It was checked when it was
+    received, and its row is sealed.
 
-    The certificates of the authority are stored with it, because authorities change them and evidence is needed years
-    later.
+    The root certificates of the authority are stored with it, because authorities change them and evidence is needed
+    years later.
     """
 
     edition = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""Verification: recomputes all digests and chains, to find sealed editions that were changed or deleted."""
+"""Verification: recomputes digests and chains, to find sealed editions that were changed or deleted."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from agreement.seal.manifest import sha256
 
 
 def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | Agreement, str]]:
-    """Recompute the digests and chains of the agreements of these editions (``None``: of all editions), and yield each
-    fault.
+    """Recompute the digests and chains of all sealed editions of the agreements to which these editions belong
+    (``None``: of all agreements that have editions), and yield each fault.
 
-    A fault is a pair: the edition, and a sentence in the active language. An agreement that has lost all its editions
-    is always checked, because no queryset of editions contains it; its fault has the agreement in place of an edition.
-    Editions are read in chunks of 50, however many there are. 1 query, and 2 more for each agreement.
+    A fault is a pair: the edition, and a sentence in the active language. If the editions at the end of a chain are
+    missing, it is the last edition that is stored. An agreement that has lost all its sealed editions is always
+    checked, because no queryset of editions contains it; its fault has the agreement in place of an edition. Editions
+    are read in chunks of 50, however many there are. 1 query, and 2 more for each agreement that is checked.
     """
     editions = Edition.objects.all() if editions is None else editions
     published = Edition.objects.published().filter(agreement=OuterRef("pk"))
@@ -52,9 +53,11 @@ def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | 
 
 
 def edition_faults(edition: Edition, previous: Edition | None, last: Edition | None) -> Iterator[str]:
-    """Yield the faults of one edition, as sentences in the active language. 0 queries.
+    """Yield the faults of one sealed edition, as sentences in the active language. 0 queries, if its agreement is
+    loaded.
 
-    ``previous`` is the edition with the number before, and ``last`` the last edition before it that was not cancelled.
+    ``previous`` is the stored edition with the next lower number, cancelled or not, and ``last`` the last edition
+    before this one that was not cancelled; ``None`` if there is none.
     """
     if not _matches_digest(edition):
         yield gettext("Its text, dates or number do not match its digest.")

@@ -1,4 +1,4 @@
-"""Consents to the use of personal data, which are separate from acceptance, and the register of their withdrawals.
+"""Consents to the use of personal data, which are separate from acceptance, and the register of withdrawals.
 
 A withdrawal adds a row and deletes none. If it suspends or ends the agreement, it overtakes the earlier acceptances of
 the user, by the rule in :mod:`agreement.models.membership`. The user is then not bound until they accept again.
@@ -37,7 +37,7 @@ from agreement.seal.manifest import sha256
 
 class ConsentQuerySet(PersonalQuerySet["Consent"]):
     def given(self, at: datetime | None = None) -> Self:
-        """Consents that are given and not withdrawn at that instant (now)."""
+        """Consents that were given at that instant (now) or earlier, and not withdrawn by then."""
         at = at or timezone.now()
         return self.filter(given_at__lte=at).exclude(withdrawn_at__lte=at)
 
@@ -46,8 +46,8 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
         purpose, and return the row. ``text`` contains the words that were displayed, and ``language`` is their
         language.
 
-        If the user gave this consent in the same words before and did not withdraw it, the row of that consent is
-        returned. 1 query, and 1 insert for a new consent.
+        If the user gave this consent in the same words before, and no withdrawal of it is recorded, not even for a
+        later moment, the row of that consent is returned unchanged.
         """
         pseudonym = pseudonyms.primary(user.pk)
         consent, _created = self.get_or_create(
@@ -66,8 +66,9 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
         return consent
 
     def withdraw(self, *, at: datetime | None = None) -> int:
-        """Withdraw the consents of this queryset at that instant (now), except those that are withdrawn by then.
-        Returns how many were changed. 1 query.
+        """Withdraw the consents of this queryset at that instant (now), except those that are withdrawn by then. A
+        consent whose withdrawal takes effect later is withdrawn at that instant instead. Returns how many were changed.
+        1 query. The database refuses an instant before a consent was given: ``IntegrityError``.
         """
         at = at or timezone.now()
         return self.filter(Q(withdrawn_at=None) | Q(withdrawn_at__gt=at)).update(withdrawn_at=at)
@@ -112,8 +113,8 @@ class Consent(Personal):
 
 @deconstructible
 class ScanStorage(FileSystemStorage):
-    """Stores scans in the folder ``PRIVATE_ROOT``. They have no address. Only the operating system account of the
-    server process can read them.
+    """Stores scans in the folder ``PRIVATE_ROOT``. They have no address. The files have the mode 0600, and new folders
+    0700: only the operating system account of the server process can read them.
     """
 
     def __init__(self) -> None:
@@ -133,7 +134,9 @@ class ScanStorage(FileSystemStorage):
 
 
 def scan_path(_withdrawal: object, name: str) -> str:
-    """The path of a new scan: a random name, which contains no personal data, with the suffix of ``name``."""
+    """The path of a new scan: the folder ``withdrawals``, and a random name, which contains no personal data, with the
+    suffix of ``name`` in lower case.
+    """
     return f"withdrawals/{uuid.uuid4().hex}{Path(name).suffix.lower()}"
 
 
@@ -147,11 +150,15 @@ class WithdrawalOutcome(models.TextChoices):
 
 class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
     def in_effect(self, at: datetime | None = None) -> Self:
-        """Withdrawals that suspended or ended an agreement by that instant (now), whenever they were registered."""
+        """Withdrawals that suspended or ended an agreement at that instant (now) or earlier, whenever they were
+        registered. Those after which the user accepted again are included. Refused ones are not.
+        """
         return self.exclude(outcome=WithdrawalOutcome.REFUSED).filter(effective_at__lte=at or timezone.now())
 
     def numbered(self, number: str) -> Self:
-        """The withdrawals with that number: that of the application, or that of the register (``terms/2026/3``)."""
+        """The withdrawals with that number: that of the application, or that of the register (``terms/2026/3``). There
+        may be several, because the numbers of applications are not unique.
+        """
         found = Q(application_number=number)
         if entry := re.fullmatch(r"([^/]+)/([0-9]{4})/([0-9]{1,9})", number):
             found |= Q(agreement__slug=entry[1], year=int(entry[2]), serial=int(entry[3]))
@@ -162,8 +169,8 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         return self.filter(confirm_due_at__isnull=False).order_by("confirm_due_at", "pk")
 
     def in_effect_since(self, since: datetime, at: datetime | None = None) -> Self:
-        """Withdrawals of users with an account that are in effect at that instant (now), and that took effect or were
-        registered after ``since``.
+        """Withdrawals of users with an account that are in effect at that instant (now), as in ``in_effect()``, and
+        that took effect or were registered after ``since``.
         """
         later = self.in_effect(at).filter(Q(effective_at__gt=since) | Q(registered_at__gt=since))
         return later.filter(user__isnull=False)
@@ -184,14 +191,16 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         scan: File[bytes] | None = None,
         by: str = "",
     ) -> Withdrawal:
-        """Register an application to withdraw consent, with the next number of the year, and return the row.
+        """Register an application to withdraw consent, with the next number of the agreement in the year, and return
+        the row.
 
         It is about a user, or about an ``applicant`` without an account. It was received on the day ``received_on``,
         and takes effect at ``effective_at`` (now). A refused application does not take effect, and must have a
         ``ground``. ``may_accept_again``: may the user accept again without an officer? ``language`` is that of the
-        reply. The consents of the user are withdrawn unless the application is refused. The reply to the user is mailed
-        later, by ``deliver_notices``. ``by`` is the name of the officer, or ``""`` if the user filed the application on
-        the site.
+        reply. ``scan`` is possible only if the site has a ``PRIVATE_ROOT``. All consents of the user are withdrawn
+        unless the application is refused, and after the commit the signal ``consent_withdrawn`` is then sent. The reply
+        to a user is mailed later, by ``deliver_notices``; an applicant without an account gets no mail. ``by`` is the
+        name of the officer, or ``""`` if the user filed the application on the site. No audit entry is added.
 
         Raises ``ValidationError`` if a value is missing or wrong. Nothing is changed then.
         """
@@ -233,8 +242,9 @@ class _AcceptedEdition(NamedTuple):
 
 
 def _bound_by(user_key: UserKey, agreement: Agreement, alias: str, at: datetime) -> Edition | None:
-    """The edition that binds that user at that instant; else the last one that bound them; else the first edition that
-    they accepted; ``None`` if they accepted none. 3 queries.
+    """The edition that binds that user at that instant; else the last one that bound them; else, of the editions that
+    they accepted, the one with the lowest number; ``None`` if they accepted none. Acceptances of cancelled editions are
+    not considered. 3 queries.
     """
     sealed = Edition.objects.using(alias).published().filter(agreement=agreement).order_by("number")
     columns = ("pk", "acceptances__at", "acceptances__recorded_at", "acceptances__round")
@@ -256,7 +266,9 @@ def _send_signal(row: Withdrawal) -> None:
 
 
 class Withdrawal(Personal):
-    """A registered application to withdraw consent, and its effect on the agreement with the user."""
+    """A registered application to withdraw consent, by a user or by a person without an account, and its effect on the
+    agreement with the user.
+    """
 
     agreement = models.ForeignKey(
         Agreement, on_delete=models.PROTECT, related_name="withdrawals", verbose_name=_("user agreement")
@@ -339,9 +351,10 @@ class Withdrawal(Personal):
         return f"{self.agreement.slug}/{self.year}/{self.serial}"
 
     def complete(self, *, using: str) -> None:
-        """Set the columns that the register determines: the number, the moments, the pseudonym, and the edition that
-        bound the user. The caller must have locked the agreement, so that no other withdrawal gets the same number, and
-        saves the row afterwards. At most 4 queries.
+        """Set the columns that the register determines: the number (``year`` and ``serial``), the moments of
+        registration and effect and, if there is a user, the pseudonym, the edition that bound them, and the moment from
+        which the reply is due. A refused application gets no moment of effect. The caller must have locked the
+        agreement, so that no other withdrawal gets the same number, and saves the row afterwards. At most 4 queries.
         """
         now = timezone.now()
         self.year = now.astimezone(ZoneInfo(self.agreement.time_zone)).year
@@ -356,8 +369,10 @@ class Withdrawal(Personal):
         self.effective_at = None if self.outcome == WithdrawalOutcome.REFUSED else self.effective_at or now
 
     def take_effect(self, *, using: str) -> None:
-        """Withdraw the consents of the user and send the signal, unless the application is refused. After the commit,
-        start the task engine, which mails the reply to the user. At most 1 query.
+        """Unless the application is refused, withdraw the consents of the user, at the later of the registration and
+        the effect, and send the signal ``consent_withdrawn`` after the commit. If there is a user, also call the site's
+        ``ENQUEUE`` after the commit, which starts the task engine; it mails the reply. At most 1 query before the
+        commit.
         """
         refused = self.outcome == WithdrawalOutcome.REFUSED
         if self.user_id is not None and not refused:
@@ -375,11 +390,18 @@ class Withdrawal(Personal):
         return max(at for at in (self.effective_at, self.registered_at) if at)
 
     def strictness(self) -> tuple[bool, bool, int]:
-        """A sort key. The withdrawal that forbids more is greater; of equals, the one that was registered later."""
+        """A sort key. A withdrawal that forbids the user to accept again is greater than one that does not; of equals,
+        one that ended the agreement is greater; of equals, the one that was registered later.
+        """
         return not self.may_accept_again, self.outcome == WithdrawalOutcome.ENDED, self.pk
 
     def clean(self) -> None:
-        """Refuse missing and contradictory values, with a sentence for each field."""
+        """Refuse missing and contradictory values: raise ``ValidationError`` with a sentence for each field.
+
+        It is wrong if there is neither a user nor an applicant, if a refusal has no ground, if the day of receipt is in
+        the future, if the effect is before that day, or if there is a scan although the site has no ``PRIVATE_ROOT``.
+        The last three are not checked if there is no agreement.
+        """
         super().clean()
         wrong = {}
         if self.user_id is None and not self.applicant:
