@@ -30,11 +30,12 @@ AccountView = Callable[..., HttpResponseBase]
 
 def account_page(*methods: str) -> Callable[[AccountView], Callable[..., HttpResponseBase]]:
     """Decorator: turn a view that takes a :class:`Visit` and the URL arguments into a Django view for signed-in users.
-    ``methods`` are the allowed HTTP methods.
+    ``methods`` are the allowed HTTP methods; another one is answered with 405.
 
-    The response forbids every cache to store it. A POST needs a CSRF token. A visitor who is not signed in is
-    redirected to the login page; their POST raises ``PermissionDenied``. Each request reads the dates of the editions:
-    1 query, and 1 more during the minute after a withdrawal.
+    A POST needs a CSRF token. A visitor who is not signed in is redirected to the login page; their POST raises
+    ``PermissionDenied``. The response of the view and this redirect forbid every cache to store them. Each request of a
+    signed-in user reads the dates of the editions from the database
+    (:func:`agreement.editions.timeline.fresh_timelines`).
     """
 
     def decorate(view: AccountView) -> Callable[..., HttpResponseBase]:
@@ -67,13 +68,13 @@ class DisplayedAcceptance:
     at: str
     """The moment of the acceptance in words, in the language of the page."""
     changes: Comparison | None = None
-    """The changes since the edition that the user accepted before this one; ``None`` if there is none, or if the page
-    does not display them."""
+    """The changes since the edition that the user accepted before this one; ``None`` if there is none, if it is the
+    same edition, or if the page does not display them."""
 
     @property
     def evidence_note(self) -> str:
-        """For a deemed acceptance, a sentence which states that the text was not displayed, and whether a notice had
-        been sent; ``""`` for other kinds.
+        """For a deemed acceptance, one or two sentences which state that the text was not displayed, and whether a
+        notice had been sent by then; ``""`` for other kinds.
         """
         acceptance = self.acceptance
         if acceptance.kind != AcceptanceKind.DEEMED:
@@ -86,17 +87,20 @@ class DisplayedAcceptance:
 def display_acceptance(
     acceptance: Acceptance, timeline: Timeline, edition: DisplayedEdition, changes: Comparison | None = None
 ) -> DisplayedAcceptance:
-    """Return the acceptance as a page displays it. ``edition`` is the accepted edition. No query."""
+    """Return the acceptance as a page displays it. ``edition`` is the accepted edition, and ``timeline`` that of its
+    agreement. No query.
+    """
     at = dates.instant(acceptance.at, active_language(), timeline.time_zone)
     return DisplayedAcceptance(acceptance=acceptance, edition=edition, at=at, changes=changes)
 
 
 def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:
-    """Return this user's acceptances by the primary key of the agreement, each list in the order of the editions. Each
-    has the attribute ``current``: false if the user withdrew after the acceptance. 1 query.
+    """Return this user's acceptances by the primary key of the agreement, each list in the order of the editions'
+    numbers. Each has the attribute ``current``: false if the user withdrew from the agreement after the acceptance. An
+    agreement without acceptances has an empty list. 1 query.
 
-    Their editions are without the body. An acceptance of an edition that ``visit.timelines`` does not contain yet is
-    left out.
+    Acceptances of cancelled editions are included. Their editions are without the body. An acceptance of an edition
+    that ``visit.timelines`` does not contain yet is left out.
     """
     rows = Acceptance.objects.with_current(visit.request.user.pk).select_related("edition")
     rows = rows.order_by("edition__number", "round").defer(*text_columns("edition"))
@@ -108,8 +112,8 @@ def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:
 
 
 def without_cancelled(rows: Iterable[Acceptance]) -> list[Acceptance]:
-    """Return the acceptances whose edition was not cancelled. A user may have accepted an announced edition that was
-    cancelled later; such an edition never binds.
+    """Return the acceptances whose edition was not cancelled, in the same order. A user may have accepted an announced
+    edition that was cancelled later; such an edition never binds.
     """
     return [row for row in rows if row.edition.cancelled_at is None]
 
@@ -122,8 +126,9 @@ def text_columns(relation: str) -> list[str]:
 
 
 def next_path(request: HttpRequest) -> str:
-    """Return the path to which the user returns after the page: the parameter ``next``, posted or in the URL. ``""`` if
-    the request has no such parameter, or if it is not a path on this site.
+    """Return the path to which the user returns after the page: the parameter ``next``, posted or, if it is not posted
+    or is empty, in the URL. It may contain a query. ``""`` if the request has no such parameter, or if it is not a path
+    on this site; an absolute URL is none.
     """
     path = request.POST.get("next") or request.GET.get("next") or ""
     safe = path.startswith("/") and url_has_allowed_host_and_scheme(
