@@ -23,8 +23,9 @@ def connect() -> None:
 
 
 def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
-    """Record that a notice was returned. ``event`` is an ``AnymailTrackingEvent``. Events of types other than
-    ``RETURNED_EVENTS``, and events about letters that are not notices, are ignored.
+    """Record that a notice was returned, once for each delivery; the outcome of the delivery is not changed. ``event``
+    is an ``AnymailTrackingEvent``. Events of types other than ``RETURNED_EVENTS``, and events about letters that are
+    not notices, are ignored.
     """
     if event.event_type not in RETURNED_EVENTS:
         return
