@@ -145,6 +145,11 @@ class Conf:
     EXEMPT_STAFF: bool = False
     """May staff use the site without acceptance? If so, no deemed acceptances of staff are recorded either."""
 
+    ACTING_AS: str = ""
+    """Dotted path of a callable that takes a request and returns who acts in the name of its user: an account, a name,
+    or ``True`` if that is unknown; ``None`` if users act for themselves. While somebody acts in the name of a user,
+    nothing is recorded for the user. django-hijack, django-loginas and django-impersonate are recognised without it."""
+
     DATABASE_AWAY: str = "read"
     """Which requests the middleware lets through when the database does not answer: ``"read"`` (GET and other safe
     methods), ``"all"`` or ``"none"``."""

@@ -20,6 +20,7 @@ from django.utils.translation import get_language
 
 from agreement import conf
 from agreement.acceptance import answers, known, requests
+from agreement.acceptance.impersonation import current_impersonation
 from agreement.acceptance.known import Requirement, Requirements
 from agreement.models import Acceptance
 from agreement.models.fields import SiteUser
@@ -41,10 +42,10 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
 
     A request passes if nobody is signed in, or if it is exempt: by :func:`is_exempt`, which is called only if there is
     a ``view``, or because the user is staff and the setting ``EXEMPT_STAFF`` is true. Such a request records nothing.
-    Every method is checked, also ``OPTIONS``; a CORS preflight carries no session, so nobody is signed in. Every other request is refused if its user withdrew from an agreement and has not
-    accepted it again, or if an agreement is accepted by confirmation and no acceptance of the user counts for its
-    edition in force. If an agreement is accepted by use, a use of the site is recorded as a deemed acceptance, and
-    other requests pass without one.
+    Every method is checked, also ``OPTIONS``; a CORS preflight carries no session, so nobody is signed in. Every other
+    request is refused if its user withdrew from an agreement and has not accepted it again, or if an agreement is
+    accepted by confirmation and no acceptance of the user counts for its edition in force. If an agreement is accepted
+    by use, a use of the site is recorded as a deemed acceptance, and other requests pass without one.
 
     A refused ``GET`` by which a browser opens a page is redirected: to the page on which the user can accept or, if
     they withdrew, to the withdrawal page. Every other refused request gets the status 403, also a form that a browser
@@ -92,10 +93,9 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
     :func:`pending` describes them.
 
     ``session`` is the key of the session that determines the user; ``None`` if something else may determine them. If
-    the user has accepted everything, this is cached for the user and for the session. If nobody is signed in, it is
-    cached that the session belongs to no user.
+    the user has accepted everything, this is cached for the user and for the session. If another person acts in the
+    name of the user, no acceptance is recorded, and the audit log names that person.
     """
-    is_use = requests.is_use(request)
     user: SiteUser = getattr(request, "user", None)
     key = user.pk if user is not None and user.is_authenticated else None
     if key is None:  # Not cached: the account of this session may only be inactive for the moment.
@@ -105,12 +105,15 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
     if known.cache.user_accepted(key, required):
         known.cache.add(session, key, required)
         return ()
+    acting = current_impersonation(request)
+    if acting:
+        acting.log(request)
     not_accepted = Acceptance.objects.record_deemed(
         user=user,
         requirements=required.agreements,
         language=get_language() or "",
         request_details=requests.details(request),
-        is_use=is_use,
+        is_use=acting is None and requests.is_use(request),
     )
     if not not_accepted:
         known.cache.add(session, key, required)

@@ -108,6 +108,7 @@ class Migration(migrations.Migration):
                             ("exported", "personal data exported"),
                             ("accepted", "acceptances recorded"),
                             ("withdrawn", "withdrawal of consent registered"),
+                            ("impersonated", "acted in the name of a user"),
                             ("legal_hold", "legal hold placed or ended"),
                             ("verified", "editions verified"),
                             ("faulty", "faults found in the editions"),

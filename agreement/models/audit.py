@@ -36,6 +36,7 @@ class AuditAction(models.TextChoices):
     EXPORTED = "exported", _("personal data exported")
     ACCEPTED = "accepted", _("acceptances recorded")
     WITHDRAWN = "withdrawn", _("withdrawal of consent registered")
+    IMPERSONATED = "impersonated", _("acted in the name of a user")
     LEGAL_HOLD = "legal_hold", _("legal hold placed or ended")
     VERIFIED = "verified", _("editions verified")
     FAULTY = "faulty", _("faults found in the editions")

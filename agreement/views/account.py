@@ -9,7 +9,7 @@ from functools import wraps
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from agreement.acceptance.impersonation import current_impersonation
 from agreement.conf import active_language
 from agreement.editions.changes import Comparison
 from agreement.editions.display import DisplayedEdition
@@ -28,7 +29,9 @@ from agreement.views.base import Visit
 AccountView = Callable[..., HttpResponseBase]
 
 
-def account_page(*methods: str) -> Callable[[AccountView], Callable[..., HttpResponseBase]]:
+def account_page(
+    *methods: str, of_user_alone: bool = False
+) -> Callable[[AccountView], Callable[..., HttpResponseBase]]:
     """Decorator: turn a view that takes a :class:`Visit` and the URL arguments into a Django view for signed-in users.
     ``methods`` are the allowed HTTP methods; another one is answered with 405.
 
@@ -36,6 +39,9 @@ def account_page(*methods: str) -> Callable[[AccountView], Callable[..., HttpRes
     ``PermissionDenied``. The response of the view and this redirect forbid every cache to store them. Each request of a
     signed-in user reads the dates of the editions from the database
     (:func:`agreement.editions.timeline.fresh_timelines`).
+
+    A person who acts in the name of the user can read the page, and the audit log names them. Their POST is answered
+    with the status 403, and the view does not run. With ``of_user_alone=True`` this is so for every method.
     """
 
     def decorate(view: AccountView) -> Callable[..., HttpResponseBase]:
@@ -45,7 +51,12 @@ def account_page(*methods: str) -> Callable[[AccountView], Callable[..., HttpRes
             if request.user.is_authenticated:
                 # Remembered dates can be a second old. These pages record what binds the user, so the dates are read
                 # again.
-                response = view(Visit(request, timezone.now(), fresh_timelines(), {}), **arguments)
+                acting = current_impersonation(request)
+                visit = Visit(request, timezone.now(), fresh_timelines(), {}, acting)
+                refused = acting is not None and (of_user_alone or request.method == "POST")
+                if acting:
+                    acting.log(request, refused=view.__name__ if refused else "")
+                response = _refuse_impersonation(visit) if refused else view(visit, **arguments)
             elif request.method == "POST":
                 raise PermissionDenied
             else:
@@ -57,6 +68,17 @@ def account_page(*methods: str) -> Callable[[AccountView], Callable[..., HttpRes
         return protected
 
     return decorate
+
+
+def _refuse_impersonation(visit: Visit) -> HttpResponse:
+    """Return the answer to a person who acts in the name of a user and tried what only the user may do."""
+    return visit.refuse(
+        403,
+        _("You act in the name of another user"),
+        _("Nothing was recorded. Only the user can accept, withdraw, give a consent or download their record."),
+        _("The audit log contains that you tried it."),
+        link=(visit.path("record"), _("My record")),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from agreement import conf
+from agreement.acceptance.impersonation import Impersonation
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline, Timelines, current_timelines, may_remember
 from agreement.models import Edition
@@ -54,6 +55,9 @@ class Visit:
     parameters: dict[str, str]
     """The values of the query parameters and headers that :func:`page` names, by their names. Those that the request
     does not have are left out. Empty on an account page."""
+    impersonation: Impersonation | None = None
+    """Who acts in the name of the user on an account page; ``None`` if users act for themselves, and on public pages.
+    """
 
     def public(self, timeline: Timeline) -> tuple[EditionDates, ...]:
         """Return the editions of the agreement that anyone may read at the instant of the request, in the order of
@@ -134,6 +138,7 @@ class Visit:
             "alternates": alternates(self.request, query),
             "canonical": self.absolute(self.request.path + query),
             "feed": self.path("feed", self._slug) if self._slug else "",
+            "impersonation": self.impersonation,
         } | context
         return HttpResponse(render_to_string(template, context, self.request))
 

@@ -50,7 +50,7 @@ def notices(visit: Visit) -> HttpResponse:
 
     The new ones among them are marked as read after rendering, so this page still displays them as new. They are not
     marked if the request is not a use by a person (:func:`agreement.acceptance.requests.is_use`), such as a HEAD
-    request, a prefetch or a request of a script.
+    request, a prefetch or a request of a script, or if another person acts in the name of the user.
     """
     user = cast(AbstractBaseUser, visit.request.user)
     accepted, displayed, explained = user_acceptances(visit), [], set()
@@ -74,7 +74,7 @@ def notices(visit: Visit) -> HttpResponse:
             )
         )
     response = visit.render("agreement/account/notices.html", {"notices": displayed})
-    if requests.is_use(visit.request):  # Not if the browser only prefetches the page.
+    if not visit.impersonation and requests.is_use(visit.request):  # Not if the browser only prefetches the page.
         Notice.objects.mark_read(user, [one.notice for one in displayed if one.is_new], at=visit.at)
     return response
 

@@ -134,7 +134,7 @@ def consent(visit: Visit) -> HttpResponse:
     return HttpResponseRedirect(f"{visit.path('record')}#consents")
 
 
-@account_page("GET")
+@account_page("GET", of_user_alone=True)
 def evidence_mine(visit: Visit) -> HttpResponseBase:
     """A download of the evidence about this user, ``evidence.zip``, with the same content that an officer would export
     now. The export is recorded as an audit entry by this user. If there is no evidence, nothing is recorded, and the
