@@ -139,8 +139,8 @@ class Conf:
 
     EXEMPT: tuple[str, ...] = ()
     """Pages that a user who has not accepted can reach, besides those that are always reachable: names of views
-    (``"health"``, ``"api:status"``), namespaces (``"accounts:"``) or beginnings of paths (``"/healthz"``,
-    ``"/media/"``)."""
+    (``"health"``, ``"api:status"``), namespaces (``"accounts:"``) or paths with all that is below them
+    (``"/healthz"``, ``"/media/"``)."""
 
     EXEMPT_STAFF: bool = False
     """May staff use the site without acceptance? If so, no deemed acceptances of staff are recorded either."""

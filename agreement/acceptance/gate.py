@@ -178,9 +178,12 @@ def is_exempt(request: HttpRequest, view: SiteView) -> bool:
 
 
 def _is_under(request: HttpRequest, url: str) -> bool:
-    """Return whether the request's path begins with that URL path. ``url`` may contain the prefix under which the site
-    is mounted (``SCRIPT_NAME``) or omit it. ``False`` if ``url`` is the root of the site.
+    """Return whether the request's path is that URL path or below it: ``/healthz`` is not the beginning of
+    ``/healthz-private``. ``url`` may contain the prefix under which the site is mounted (``SCRIPT_NAME``) or omit it.
+    ``False`` if ``url`` is the root of the site.
     """
     prefix = request.path.removesuffix(request.path_info)
     inner = url.removeprefix(prefix)
-    return inner not in {"", "/"} and request.path_info.startswith((inner, url))
+    return bool(inner.strip("/")) and any(
+        request.path_info == path or request.path_info.startswith(path.rstrip("/") + "/") for path in (inner, url)
+    )
