@@ -196,10 +196,10 @@ def page(*parameters: str, headers: tuple[str, ...] = ()) -> Callable[[View], Ca
             rendered = _rendered(view, visit, arguments)
             if headers:
                 patch_vary_headers(rendered, headers)
-            if rendered.status_code != 200:
-                rendered.headers.setdefault("Cache-Control", "public, no-cache")
-                return rendered
             personal = session_read or _is_personal(request)
+            if rendered.status_code != 200:
+                rendered.headers.setdefault("Cache-Control", "private, no-store" if personal else "public, no-cache")
+                return rendered
             made = CachedResponse.from_response(rendered, personal=personal)
             if not personal and may_remember() and not settings.DEBUG:
                 page_cache.put(key, made)

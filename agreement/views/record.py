@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
-from itertools import islice
 from typing import TypeVar
 
+from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 
 from agreement import conf
@@ -22,7 +21,7 @@ from agreement.views.base import Visit
 #: How many entries of each kind the record displays, the latest first.
 MAX_ENTRIES = 200
 
-Entry = TypeVar("Entry")
+Entry = TypeVar("Entry", bound=Model)
 
 
 @account_page("GET", "HEAD")
@@ -118,9 +117,9 @@ def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str]]
     return found, more
 
 
-def _latest(rows: Iterable[Entry]) -> tuple[list[Entry], bool]:
-    """Return the first ``MAX_ENTRIES`` of the rows, and whether there are more. 1 query for a queryset."""
-    found = list(islice(rows, MAX_ENTRIES + 1))
+def _latest(rows: QuerySet[Entry]) -> tuple[list[Entry], bool]:
+    """Return the first ``MAX_ENTRIES`` of the rows, and whether there are more. 1 query."""
+    found = list(rows[: MAX_ENTRIES + 1])
     return found[:MAX_ENTRIES], len(found) > MAX_ENTRIES
 
 

@@ -228,10 +228,12 @@ def test_a_page_with_something_personal_in_its_frame_is_not_cached(client, setti
     factories.published()
     client.force_login(factories.users(1)[0])
     letters = CookieStorage(RequestFactory().get("/"))
-    client.cookies["messages"] = letters._encode([Message(messages.INFO, "For user0 alone")])
-
-    own = client.get(HERE)
-    assert own["Cache-Control"] == "private, no-cache"
+    # A page that says that nothing was found has the same frame.
+    nothing = f"/ru/agreements/verify/?sha256={'0' * 64}"
+    for address, status, storing in ((HERE, 200, "private, no-cache"), (nothing, 404, "private, no-store")):
+        client.cookies["messages"] = letters._encode([Message(messages.INFO, "For user0 alone")])
+        own = client.get(address)
+        assert (own.status_code, own["Cache-Control"]) == (status, storing)
     assert "user0" not in Client().get(HERE).content.decode()
 
 
