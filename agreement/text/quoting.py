@@ -31,7 +31,7 @@ def quote(document: Document, number: str, page: str) -> Quote | None:
     own page.
     """
     units = document.units
-    place = next((place for place, unit in enumerate(units) if unit.number == number), None)
+    place = next((place for place, unit in enumerate(units) if number and unit.number == number), None)
     if place is None:
         return None
     inside = {number}

@@ -118,6 +118,25 @@ def test_its_failures_are_classified_and_harm_no_other_channel():
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("error", [Unavailable(""), Deferred()])
+def test_an_outage_without_a_reason_is_an_outage(monkeypatch, error):
+    with_numbers(9)
+    tried: list[str] = []
+
+    def send(self: Any, delivery: Delivery, address: str, text: NoticeText) -> None:
+        tried.append(address)
+        raise error
+
+    monkeypatch.setattr(SmsChannel, "send", send)
+    monkeypatch.setattr("agreement.notices.batch.DEFERRALS_IN_A_ROW", 3)
+    factories.published()
+    assert dispatch.work().outage == "the channel gave no reason"
+    count = len(tried)
+    assert dispatch.work().outage == "the channel gave no reason"
+    assert len(tried) == count, "nothing is sent during an outage"
+
+
+@pytest.mark.django_db
 def test_words_a_channel_can_not_find_for_a_notice_stop_neither_other_channels_nor_other_notices(monkeypatch):
     with_numbers(2)
     bad = factories.published(slug="bad").notices.get()

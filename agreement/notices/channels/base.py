@@ -56,7 +56,7 @@ class Unavailable(Exception):
     """
 
     def __init__(self, reason: str, *, tried: bool = False) -> None:
-        super().__init__(reason)
+        super().__init__(reason or "the channel gave no reason")
         self.tried = tried
 
 
