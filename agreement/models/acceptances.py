@@ -245,9 +245,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def withdrawals_in_effect(
         self, *, users: Iterable[UserKey], agreement: int, at: datetime | None = None
     ) -> dict[UserKey, list[Withdrawal]]:
-        """User key → the withdrawals since that user last accepted, the last registered first. It contains only those
-        of the users with whom the agreement is suspended or ended at that instant (now). Refused withdrawals are left
-        out. At most 2 queries.
+        """User key → the withdrawals because of which the agreement with that user is suspended or ended at that
+        instant (now), the last registered first. The result contains no other users.
+
+        These are the withdrawals that are in effect at that instant, and that took effect or were registered after the
+        user's last acceptance. Refused ones are left out. ``agreement`` is a primary key. At most 2 queries.
         """
         withdrawals: dict[UserKey, list[Withdrawal]] = {}
         for row in Withdrawal.objects.in_effect(at).filter(agreement=agreement, user__in=list(users)):

@@ -63,8 +63,9 @@ def validate_zone(name: str) -> None:
 
 
 class InstantField(DateTimeField[SetType, GetType]):
-    """A ``DateTimeField`` of which ``dumpdata`` writes the moment as ISO 8601 text with its microseconds. Django's JSON
-    keeps milliseconds, which breaks digests.
+    """A ``DateTimeField`` whose value is ISO 8601 text with microseconds wherever Django serialises it: in
+    ``dumpdata``, in revisions, and in the initial data of a model form. Django's JSON keeps milliseconds, which breaks
+    digests. It also has the look-up :class:`BindsAt`.
     """
 
     def value_from_object(self, obj: models.Model) -> str | None:  # type: ignore[override]  # A string for JSON.

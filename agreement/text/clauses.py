@@ -164,8 +164,8 @@ class Document:
 
 
 def title_line(body: str) -> str:
-    """The text of the first line that has more than white space and ``#``, without the white space and ``#`` at its
-    ends; ``""`` if there is none. Other Markdown remains. Lines end with LF.
+    """The first line of the text that is not empty, without the heading marks (``#``) and the white space at its ends;
+    ``""`` if there is none. A line of heading marks alone is empty. Other Markdown remains. Lines end with LF.
     """
     for line in body.split("\n"):
         if text := line.strip().strip("#").strip():

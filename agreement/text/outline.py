@@ -340,8 +340,9 @@ class _Ahead:
         return self._last.get(number, -1) > index
 
     def opens(self, number: str, index: int) -> bool:
-        """Does the first clause of the section with this number follow after ``index``, before this number occurs again
-        as the beginning of a line?
+        """Does a line after ``index`` begin with the number of the first clause of this section (``3.1`` for ``3``),
+        before another line begins with the number of the section itself? Only the beginnings of lines are compared, so
+        a reference that a line break moved there counts too.
         """
         first, again = self._after(f"{number}.1", index), self._after(number, index)
         return first is not None and (again is None or first < again)
