@@ -112,8 +112,8 @@ class _Blank(InlineProcessor):
 
     Python-Markdown would pair two of them, emphasise everything between them and hide both. Here a mark can open
     emphasis only if it is followed by neither white space nor closing punctuation, and is not alone in straight quotes.
-    It can close emphasis only if it follows neither white space nor an opening bracket or quote, and an earlier mark is
-    open. Four or more underscores are a line to write on. A mark that emphasises nothing is displayed.
+    It can close emphasis only if it follows neither white space nor ``«``, ``„``, an opening bracket or a slash, and an
+    earlier mark is open. Four or more underscores are a line to write on. A mark that emphasises nothing is displayed.
     """
 
     RUN = r"(?<![*_])(?:\*+|_+)(?![*_])"

@@ -267,7 +267,11 @@ class _Reading:
         return listed and index > 0 and self.lines[index - 1].strip().startswith(f"{int(number) - 1}. ")
 
     def _stands_alone(self, index: int, number: str, rest: str, previous: str) -> bool:
-        """Is the line a section without clauses that follows sections with clauses, such as «7. Реквизиты сторон»?"""
+        """Is the line a section without clauses that follows sections with clauses, such as «7. Реквизиты сторон»?
+
+        ``number`` and ``rest`` are the number and the other words of the line. ``previous`` is the end of the line
+        before it, ``""`` if that is not in the same paragraph.
+        """
         if self.in_list or not self.section or not self.has_clauses or len(rest) > 100 or rest[-1] in ",;:":
             return False
         return (not previous or _ENDED.search(previous) is not None) and not self.ahead.stands_again(number, index)

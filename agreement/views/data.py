@@ -69,7 +69,7 @@ NOT_FOUND = "There is no such public edition. The public editions are listed in 
 
 @json_view
 def current(visit: Visit, slug: str) -> Json:
-    """The edition in force, with its clauses in both languages. The response is 404 if none is in force. 1 query."""
+    """The edition in force, with its clauses in both languages. The response is 404 if none is in force."""
     timeline = visit.timeline(slug)
     in_force = timeline.in_force(visit.at)
     if in_force is None:
@@ -81,7 +81,6 @@ def current(visit: Visit, slug: str) -> Json:
 def editions(visit: Visit, slug: str) -> Json:
     """Every public edition without its text, the newest first; with the slug and the time zone of the agreement, and
     the number of the edition in force (``None`` if there is none). The response is 404 if there is no public edition.
-    1 query.
     """
     timeline = visit.timeline(slug)
     in_force = timeline.in_force(visit.at)
@@ -96,16 +95,14 @@ def editions(visit: Visit, slug: str) -> Json:
 
 @json_view
 def edition(visit: Visit, slug: str, number: int) -> Json:
-    """The public edition with that number, with its clauses in both languages. The response is 404 if there is none. 1
-    query.
-    """
+    """The public edition with that number, with its clauses in both languages. The response is 404 if there is none."""
     timeline = visit.timeline(slug)
     return _with_clauses(visit, visit.display(timeline, visit.edition(timeline, number)))
 
 
 @page()
 def schema(visit: Visit) -> HttpResponse:
-    """The JSON Schema (2020-12) of the responses of all views with :func:`json_view`, 404 too. No query."""
+    """The JSON Schema (2020-12) of the responses of all views with :func:`json_view`, 404 too."""
     return HttpResponse(SCHEMA, headers={"Content-Type": "application/schema+json"} | ANY_ORIGIN)
 
 

@@ -5,9 +5,10 @@ site's base template uses something personal. A cache must revalidate a page for
 ``ETag``); sealed files may be used for a year without revalidation. With ``i18n_patterns`` each language has its own
 URLs.
 
-The queries in a docstring are those of a page that the process does not remember; for a remembered page they are not
-made. In both cases the queries of :func:`agreement.editions.timeline.current_timelines` are added: it reads the dates
-of the editions, which outside a transaction are remembered for at most a second.
+A page that the process does not remember makes 1 query for the texts of its editions; ``current`` makes 2 if an edition
+is announced. A remembered page makes none. In both cases the queries of
+:func:`agreement.editions.timeline.current_timelines` are added: it reads the dates of the editions, which outside a
+transaction are remembered for at most a second.
 """
 
 from __future__ import annotations
@@ -43,8 +44,7 @@ COUNTERPART_LABELS = {"kk": "қазақша", "ru": "по-русски"}
 @page()
 def index(visit: Visit) -> HttpResponse:
     """The list of the agreements that have an edition in force, in the order of their slugs. If the site displays
-    scheduled editions, the agreements that have an announced edition and none in force come after them. 1 query; none
-    if the list is empty.
+    scheduled editions, the agreements that have an announced edition and none in force come after them.
     """
     agreements = sorted(visit.timelines.agreements.values(), key=lambda timeline: timeline.slug)
     binding = [(timeline, edition) for timeline in agreements if (edition := timeline.in_force(visit.at))]
@@ -62,7 +62,7 @@ def index(visit: Visit) -> HttpResponse:
 def current(visit: Visit, slug: str) -> HttpResponse:
     """The page of the edition in force. If the site displays scheduled editions and one is announced, the page states
     this too. If no edition is in force yet, the page has only the announcement. The response is 404 if there is
-    neither. 1 query for the edition in force, and 1 for the announced one.
+    neither.
 
     If an edition has taken effect, a request with the header ``Accept-Datetime`` is redirected to the permanent page of
     the edition that was in force at that moment; of the first edition if none was in force then; of the edition in
@@ -85,7 +85,7 @@ def current(visit: Visit, slug: str) -> HttpResponse:
 @page()
 def editions(visit: Visit, slug: str) -> HttpResponse:
     """The list of all public editions of an agreement, the newest first. The response is 404 if there is no public
-    edition. 1 query.
+    edition. For a page that the process does not remember,
     """
     timeline = visit.timeline(slug)
     public = reversed(visit.public(timeline))
@@ -95,7 +95,7 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
 
 @page("on")
 def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The permanent page of a public edition; 404 for another number. 1 query.
+    """The permanent page of a public edition; 404 for another number.
 
     With a date in ``?on=``, the page also states which editions take effect later on that day, if this edition was in
     force when the day began. The response is 400 if the value is not a date; an empty value is ignored.
@@ -118,7 +118,7 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
 
     With ``?to=`` the response is a redirect to the same page of the edition with that number, with the same ``?from=``.
     The response is 404 if a displayed edition, or the one in ``?to=``, is not public. Raises ``BadRequest`` for other
-    invalid parameters. 1 query; none for a redirect.
+    invalid parameters.
     """
     timeline = visit.timeline(slug)
     since, view = visit.parameters.get("from"), visit.parameters.get("view", "")
@@ -150,7 +150,7 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
 
 @page()
 def bilingual(visit: Visit, slug: str) -> HttpResponse:
-    """The page of the edition in force in both languages, clause by clause. 1 query.
+    """The page of the edition in force in both languages, clause by clause.
 
     The response is 404 if no edition is in force.
     """
@@ -163,7 +163,7 @@ def bilingual(visit: Visit, slug: str) -> HttpResponse:
 
 @page()
 def edition_bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The page of a public edition in both languages, clause by clause; 404 for another number. 1 query."""
+    """The page of a public edition in both languages, clause by clause; 404 for another number."""
     timeline = visit.timeline(slug)
     return _bilingual(visit, timeline, visit.edition(timeline, number))
 
@@ -172,7 +172,7 @@ def edition_bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
 def body(visit: Visit, slug: str, number: int, language: str, media: str) -> HttpResponse:
     """The sealed text in ``language`` as a file. ``media`` is ``markdown`` or ``plain``: the content type is ``text/``
     and ``media``, and the bytes are the same for both. Their SHA-256 is the ``body_sha256`` in the manifest. The
-    response is 404 if the edition is not public. 1 query.
+    response is 404 if the edition is not public.
     """
     found = _edition_row(visit, slug, number)
     return immutable_response(found.text(language).body.encode(), f"text/{media}; charset=utf-8")
@@ -180,7 +180,7 @@ def body(visit: Visit, slug: str, number: int, language: str, media: str) -> Htt
 
 @page()
 def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
-    """The edition as a PDF in ``language``, which may differ from the language of the URL. 1 query.
+    """The edition as a PDF in ``language``, which may differ from the language of the URL.
 
     The response is 404 if the edition is not public, if the renderer (the extra ``pdf`` and Pango) is not installed, or
     if the text exceeds the limits in :mod:`agreement.editions.pdf`. A process renders one file at a time. If it can't
@@ -209,7 +209,7 @@ def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResp
 @page()
 def manifest(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The manifest as a file. Its SHA-256 is the digest of the edition. The response is 404 if the edition is not
-    public. 1 query.
+    public.
     """
     return immutable_response(_edition_row(visit, slug, number).manifest(), "application/json")
 

@@ -31,9 +31,7 @@ _UNWRITABLE = re.compile("[\ufffe\uffff]")
 
 @page()
 def feed(visit: Visit, slug: str) -> HttpResponse:
-    """The feed of all public editions, cancelled ones too, the newest first. The response is 404 if there is none. 1
-    query.
-    """
+    """The feed of all public editions, cancelled ones too, the newest first. The response is 404 if there is none."""
     timeline = visit.timeline(slug)
     displayed = visit.display_without_texts((timeline, edition) for edition in reversed(visit.public(timeline)))
     home = visit.url("current", slug)

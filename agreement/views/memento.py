@@ -82,7 +82,7 @@ def parse_day(text: str) -> date:
 @page()
 def at(visit: Visit, slug: str, when: str) -> HttpResponse:
     """Redirect to the permanent page of the edition that was in force at that moment. For a future moment, it is the
-    public edition that will be in force then, as far as is known now. No query for a redirect.
+    public edition that will be in force then, as far as is known now.
 
     ``when`` is what :func:`parse_when` accepts. A date means its first instant in the time zone of the agreement. The
     page then also states which editions take effect later on that day. A cache must revalidate the redirect: another
@@ -210,7 +210,7 @@ def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> 
 @page()
 def timemap(visit: Visit, slug: str) -> HttpResponse:
     """The TimeMap: the list of all mementos with their moments, as ``application/link-format`` (RFC 6690). It contains
-    no memento if no edition has taken effect yet. The response is 404 if the agreement has no public edition. No query.
+    no memento if no edition has taken effect yet. The response is 404 if the agreement has no public edition.
     """
     timeline = visit.timeline(slug)
     known = mementos(visit, timeline)

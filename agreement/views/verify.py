@@ -134,7 +134,7 @@ def verify(request: HttpRequest) -> HttpResponseBase:
 def answer(visit: Visit) -> HttpResponse:
     """The page with the form and, for ``?sha256=``, with the recognised editions. Only public editions are recognised.
     The status is 404 if there are none, and 400 if the value is not a SHA-256. Upper-case letters and white space
-    around the value are allowed. 1 query for each recognised text, and those of :meth:`DigestIndex.find`.
+    around the value are allowed.find`.
     """
     if "sha256" not in visit.parameters:
         return visit.render("agreement/pages/verify.html", {"max_bytes": source.MAX_BYTES})
