@@ -10,6 +10,7 @@ import uuid
 import pytest
 
 from agreement.checks import check_deployment, check_role
+from agreement.editions import pdf
 from tests.support.site import ROOT, Site, database, site
 from tests.support.zone_files import zone_files
 
@@ -89,8 +90,10 @@ def test_the_portal_of_the_guide_passes_every_deploy_check(tmp_path):
         text=True,
         check=False,
     )
-    # The demo's mailbox shows letters in a frame of its own; being preloaded by browsers is a site's own wish.
-    assert set(re.findall(r"\((\w+\.[EW]\d+)\)", done.stderr)) <= {"security.W019", "security.W021"}, done.stderr
+    # The demo's mailbox shows letters in a frame of its own; being preloaded by browsers is a site's own wish. The
+    # machine of a developer may have WeasyPrint without fonts.
+    found = set(re.findall(r"\((\w+\.[EW]\d+)\)", done.stderr))
+    assert found <= {"security.W019", "security.W021"} | ({"agreement.W048"} if pdf.fault() else set()), done.stderr
 
 
 # The machine
