@@ -93,7 +93,7 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
     return visit.render("agreement/pages/editions.html", {"slug": slug, "editions": displayed})
 
 
-@page("on")
+@page(unlimited=("on",))
 def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The permanent page of a public edition; 404 for another number. 1 query.
 
