@@ -28,7 +28,8 @@ class Conf:
 
     BASE_URL: str = ""
     """Scheme and host of the site, ``"https://portal.example.kz"``, for absolute addresses in mails, pages, feeds and
-    the sitemap. While it is empty, notices are not mailed, and pages use the host of the request."""
+    the sitemap. While it is empty, notices are not mailed, editions have no PDF, and pages use the host of the request
+    and are not remembered."""
 
     USER_EMAIL: str | Combinable = ""
     """Where a user's mail address is: a field path (``"profile__mail"``) or an ORM expression.

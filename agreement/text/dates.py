@@ -82,6 +82,17 @@ def offset(at: datetime) -> str:
     return f"UTC{'-' if delta < timedelta(0) else '+'}{hours}" + (f":{minutes:02}" if minutes else "")
 
 
+def outdated_zones() -> dict[str, str]:
+    """The zones of Kazakhstan for which this process reads zone data from before 1 March 2024, when the whole country
+    changed to UTC+5. Maps each name to the wrong offset, such as ``UTC+6``. Empty if the data is right.
+
+    Python reads the files of the system first. It reads the package ``tzdata`` only for a zone that these lack.
+    """
+    after = datetime(2024, 3, 1, 12, tzinfo=UTC)
+    found = {name: offset(after.astimezone(ZoneInfo(name))) for name in sorted(_KAZAKHSTAN)}
+    return {name: wrong for name, wrong in found.items() if wrong != "UTC+5"}
+
+
 def utc(at: datetime) -> datetime:
     """The instant in UTC. An instant that is outside the years 1 to 9999 in UTC becomes ``CALENDAR_START`` or
     ``CALENDAR_END``.

@@ -170,13 +170,23 @@ class Visit:
 View = Callable[..., HttpResponse]
 
 
-def page(*parameters: str, headers: tuple[str, ...] = ()) -> Callable[[View], Callable[..., HttpResponseBase]]:
+def page(
+    *parameters: str, unlimited: tuple[str, ...] = (), headers: tuple[str, ...] = ()
+) -> Callable[[View], Callable[..., HttpResponseBase]]:
     """Decorator: turn a view that takes a :class:`Visit` and the URL arguments into a Django view of a public page.
 
-    ``parameters`` and ``headers`` name the query parameters and the request headers that the view reads. Their values
-    are in ``Visit.parameters`` and in the key of the remembered page; all others are in neither. A method other than
-    GET and HEAD is answered with 405; no CSRF token is needed. ``ATOMIC_REQUESTS`` of the default database does not
-    apply. If the view raises ``Http404``, the response is the site's 404 page, which caches may not store.
+    ``parameters`` and ``unlimited`` name the query parameters that the view reads, and ``headers`` the request headers.
+    Their values are in ``Visit.parameters``; all others are not. The values of ``parameters`` are in the key of the
+    remembered page, so the view must give a page only for a limited number of them: otherwise a visitor could fill the
+    memory with copies. A parameter with more values is named in ``unlimited``. A request with one of those, or with one
+    of the headers, gets a page that is rendered for it and not remembered.
+
+    A method other than GET and HEAD is answered with 405; no CSRF token is needed. ``ATOMIC_REQUESTS`` of the default
+    database does not apply. If the view raises ``Http404``, the response is the site's 404 page, which caches may not
+    store.
+
+    If ``BASE_URL`` is set, all hosts get the same page: it must not contain the host of the request. Otherwise no page
+    is remembered, because a visitor can name any port of the host.
 
     A response with the status 200 gets an ``ETag``, is compressed if the client accepts gzip, and becomes a 304 or 412
     if the conditions of the request (``If-None-Match``, ``If-Match``) demand it. It is remembered by the process unless
@@ -188,9 +198,10 @@ def page(*parameters: str, headers: tuple[str, ...] = ()) -> Callable[[View], Ca
     def decorate(view: View) -> Callable[..., HttpResponseBase]:
         @wraps(view)
         def answer(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
-            visit = Visit(request, timezone.now(), current_timelines(), _given(request, parameters, headers))
-            key = _cache_key(visit)
-            if (cached := page_cache.get(key)) and (response := cached.answer(request)):
+            given = _given(request, (*parameters, *unlimited), headers)
+            visit = Visit(request, timezone.now(), current_timelines(), given)
+            key = None if given.keys() & {*unlimited, *headers} else _cache_key(visit)
+            if key and (cached := page_cache.get(key)) and (response := cached.answer(request)):
                 return response
             session_read = _session_read(request)
             rendered = _rendered(view, visit, arguments)
@@ -201,7 +212,7 @@ def page(*parameters: str, headers: tuple[str, ...] = ()) -> Callable[[View], Ca
                 rendered.headers.setdefault("Cache-Control", "private, no-store" if personal else "public, no-cache")
                 return rendered
             made = CachedResponse.from_response(rendered, personal=personal)
-            if not personal and may_remember() and not settings.DEBUG:
+            if key and not personal and may_remember() and not settings.DEBUG:
                 page_cache.put(key, made)
             return made.answer(request) or made.with_body(request)
 
@@ -220,14 +231,16 @@ def _given(request: HttpRequest, parameters: tuple[str, ...], headers: tuple[str
     return given | {name: request.headers[name] for name in headers if name in request.headers}
 
 
-def _cache_key(visit: Visit) -> tuple[object, ...]:
-    """Return the key under which a page is remembered: path, scheme, host and active language, the values in
+def _cache_key(visit: Visit) -> tuple[object, ...] | None:
+    """Return the key under which a page is remembered: path, scheme, ``BASE_URL`` and active language, the values in
     ``parameters``, and the version of the dates, which changes when an edition is published, is cancelled or takes
-    effect.
+    effect. ``None`` if ``BASE_URL`` is empty.
     """
-    request = visit.request
+    request, base = visit.request, conf.get().BASE_URL
+    if not base:
+        return None
     return (
-        *(request.path, request.scheme, request.get_host(), translation.get_language()),
+        *(request.path, request.scheme, base, translation.get_language()),
         *(tuple(visit.parameters.items()), visit.timelines.version(visit.at)),
     )
 

@@ -93,7 +93,7 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
     return visit.render("agreement/pages/editions.html", {"slug": slug, "editions": displayed})
 
 
-@page("on")
+@page(unlimited=("on",))
 def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The permanent page of a public edition; 404 for another number.
 
@@ -182,9 +182,9 @@ def body(visit: Visit, slug: str, number: int, language: str, media: str) -> Htt
 def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
     """The edition as a PDF in ``language``, which may differ from the language of the URL.
 
-    The response is 404 if the edition is not public, if the renderer (the extra ``pdf`` and Pango) is not installed, or
-    if the text exceeds the limits in :mod:`agreement.editions.pdf`. A process renders one file at a time. If it can't
-    begin within 10 seconds, the response is 503. The file is remembered like a page.
+    The response is 404 if the edition is not public, or if :func:`agreement.editions.pdf.is_available` is false. A
+    process renders one file at a time. If it can't begin within 10 seconds, the response is 503. The file is remembered
+    like a page.
     """
     timeline = visit.timeline(slug)
     dated = visit.edition(timeline, number)

@@ -130,7 +130,7 @@ def verify(request: HttpRequest) -> HttpResponseBase:
     return redirect_posted_text(request) if request.method == "POST" else answer(request)
 
 
-@page("sha256")
+@page(unlimited=("sha256",))
 def answer(visit: Visit) -> HttpResponse:
     """The page with the form and, for ``?sha256=``, with the recognised editions. Only public editions are recognised.
     The status is 404 if there are none, and 400 if the value is not a SHA-256. Upper-case letters and white space
