@@ -37,7 +37,7 @@ class AcceptanceFormMixin(forms.BaseForm):
 
     The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth. If ``save()``
     returns a user that is not stored yet, as with ``commit=False``, nothing is recorded: save the user, then call
-    ``accept(user)`` yourself.
+    ``accept(user)`` yourself. Set the attribute ``request`` if the site records the IP address and the browser.
     """
 
     #: The slugs of the agreements that the form asks about. Empty: all that users accept on this site (all but those

@@ -188,8 +188,8 @@ def _acceptance_records(
     """Yield each acceptance with the editions by which it bound the user up to ``at``: the accepted one, and later ones
     that changed only the wording.
 
-    ``timelines`` are by the primary key of the agreement. ``withdrawals`` are those of the user that are in effect at
-    ``at``.
+    ``acceptances`` must be those of one user that were recorded by ``at``, and ``withdrawals`` those of the same user
+    that are in effect at ``at``. ``timelines`` are by the primary key of the agreement.
     """
     by_agreement: dict[int, list[Withdrawal]] = defaultdict(list)
     for withdrawal in withdrawals:
