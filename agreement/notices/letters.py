@@ -76,9 +76,9 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
 
     Except in a letter about a cancellation, it states since when or from when its edition is in force, as of now, or as
     of the moment when the notice is due if that is later. If its edition has not taken effect by then, it also names
-    the edition that is in force. The HTML quotes fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text quotes the same ones. Raises
-    ``ImproperlyConfigured`` if the site's address is not configured or the app's URLs are not included, and
-    ``ValueError`` for a notice about a draft.
+    the edition that is in force. The HTML quotes fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text
+    quotes the same ones. Raises ``ImproperlyConfigured`` if the site's address is not configured or the app's URLs are
+    not included, and ``ValueError`` for a notice about a draft.
     """
     now = max(notice.due_at, timezone.now())
     parts = [_part(notice, code, since, now) for code in (languages.LANGUAGES if language == "mul" else (language,))]
