@@ -18,7 +18,7 @@ if not SECRET_KEY:
     if not DEBUG:
         msg = "SECRET_KEY is empty: with DEBUG=0 the portal needs a secret of its own, 50 random characters."
         raise ImproperlyConfigured(msg)
-    SECRET_KEY = "only-for-the-demo-on-this-machine"  # noqa: S105
+    SECRET_KEY = "only-for-the-demo-on-this-machine"  # noqa: S105 - refused unless DEBUG is on
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 

@@ -538,11 +538,11 @@ def _claim_sql(vendor: str) -> str:
     """
     delivery, notice = Delivery._meta.db_table, Notice._meta.db_table
     chosen = (
-        f"SELECT id FROM {delivery} WHERE outcome = 'waiting' AND notice_id = %s AND channel = %s AND due_at <= %s"
+        f"SELECT id FROM {delivery} WHERE outcome = 'waiting' AND notice_id = %s AND channel = %s AND due_at <= %s"  # noqa: S608 - only names and constants of the app
         f" AND EXISTS (SELECT 1 FROM {notice} WHERE id = %s AND paused_at IS NULL) ORDER BY due_at, rank, id LIMIT %s"
     )
     among = f"ANY (ARRAY({chosen} FOR UPDATE SKIP LOCKED))" if vendor == "postgresql" else f"({chosen})"
-    return f"UPDATE {delivery} SET lease = %s, due_at = %s WHERE id {'=' if vendor == 'postgresql' else 'IN'} {among}"
+    return f"UPDATE {delivery} SET lease = %s, due_at = %s WHERE id {'=' if vendor == 'postgresql' else 'IN'} {among}"  # noqa: S608 - only names and constants of the app
 
 
 @remembered
@@ -556,7 +556,7 @@ def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
     # each message of the batch. With statistics from before the audience was written, the planner could choose
     # agreement_delivery_next and scan all waiting rows.
     condition = "id = %s AND lease || '' = %s AND outcome || '' = 'waiting'"
-    sql = f"UPDATE {Delivery._meta.db_table} SET {assignments} WHERE {condition}"
+    sql = f"UPDATE {Delivery._meta.db_table} SET {assignments} WHERE {condition}"  # noqa: S608 - only names and constants of the app
     # This applies only to the transaction of this statement, also with a pool of connections.
     no_wait = " RETURNING set_config('synchronous_commit', 'off', true)"
     return sql + no_wait if vendor == "postgresql" and "outcome" in columns else sql

@@ -208,7 +208,7 @@ def _insert(connection: BaseDatabaseWrapper, notice: Notice, users: QuerySet[Mod
     columns = ", ".join(quote(field.column) for field in fields.values())
     marks = ", ".join(["%s"] * len(values))
     sql = (
-        f"{verb} {quote(Delivery._meta.db_table)} ({columns})"
+        f"{verb} {quote(Delivery._meta.db_table)} ({columns})"  # noqa: S608 - Django made the SQL in it
         f" SELECT audience.agreement_user, audience.agreement_rank, {marks}"
         f" FROM ({users_sql}) AS audience WHERE 1 = 1 {suffix}"
     )

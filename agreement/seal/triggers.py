@@ -348,7 +348,7 @@ def _sqlite(seal: Seal, table: str, columns: tuple[str, ...]) -> dict[str, str]:
         # During an earlier migration, the table may lack a column of a present key.
         for key, also in ((tuple(column for column in key if column in columns), also) for key, also in seal.keys)
     )
-    collides = f'EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.where("stored")} AND ({same_key})'
+    collides = f'EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.where("stored")} AND ({same_key})'  # noqa: S608 - only names and constants of the app
     events = {
         "update": ("UPDATE", f"{seal.where('OLD')} AND ({changed})"),
         "delete": ("DELETE", seal.where("OLD")),
@@ -393,7 +393,7 @@ BEGIN
   IF {seal.where("OLD")} AND ({changed}) THEN {refuse}; END IF;
   RETURN NEW;
 END
-"""
+"""  # noqa: S608 - only names and constants of the app
 
 
 def _refusal(seal: Seal) -> str:
