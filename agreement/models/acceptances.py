@@ -447,13 +447,13 @@ class Acceptance(Personal):
                 name="agreement_acceptance_notice_sent",
             ),
             models.CheckConstraint(
-                condition=~Q(kind="on_behalf") | ~Q(reason="") & ~Q(officer=""),
+                condition=~Q(kind="on_behalf") | (~Q(reason="") | Q(erased_at__isnull=False)) & ~Q(officer=""),
                 name="agreement_acceptance_on_behalf",
             ),
             models.CheckConstraint(condition=Q(recorded_at__gte=F("at")), name="agreement_acceptance_recorded"),
             models.CheckConstraint(
                 condition=Q(erased_at__isnull=True)
-                | Q(erased_at__gte=F("at"), ip__isnull=True, user_agent="", pseudonym="", pseudonym_key=""),
+                | Q(erased_at__gte=F("at"), ip__isnull=True, user_agent="", reason="", pseudonym="", pseudonym_key=""),
                 name="agreement_acceptance_erased_complete",
             ),
         ]

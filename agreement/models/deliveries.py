@@ -12,6 +12,7 @@ was killed before that, its rows are found by their leases, which ran out.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -278,8 +279,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         ``None`` if no delivery has that id. The outcome of the delivery is neither checked nor changed. A second call
         returns the first record.
 
-        This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` is a
-        code such as ``"5.1.1"``. It must not contain the address.
+        This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` may
+        be the whole reply of a server. Only its codes are stored, because the text may quote the address
+        (:func:`bounce_code`).
         """
         alias = router.db_for_write(Bounce)
         delivery = self.using(alias)._with_message_id(message_id).first()
@@ -287,7 +289,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
             return None
         with transaction.atomic(using=alias):
             bounce, created = Bounce.objects.using(alias).get_or_create(
-                delivery=delivery, defaults={"at": at or timezone.now(), "reason": reason[:255]}
+                delivery=delivery, defaults={"at": at or timezone.now(), "reason": bounce_code(reason)}
             )
             if created:
                 progress = Progress.objects.using(alias).filter(notice=delivery.notice_id, channel=delivery.channel)
@@ -457,8 +459,8 @@ class Delivery(models.Model):
         waits with this lease. 1 query. The attributes of this object and the progress of the notice are not changed.
 
         ``since`` is the number of the edition with which the sent or refused text compares the new one
-        (``NoticeText.since``); ``None`` if there is no such text. ``reason`` is stored without unprintable characters
-        and cut to 255. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to
+        (``NoticeText.since``); ``None`` if there is no such text. ``reason`` is stored as :func:`impersonal` returns
+        it. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to
         use; ``None`` opens one. A caller that records many outcomes passes one, because opening a cursor takes half as
         long as the statement.
 
@@ -471,7 +473,7 @@ class Delivery(models.Model):
             outcome=outcome.value,
             language=language,
             since=since,
-            reason=_printable(reason),
+            reason=impersonal(reason),
             address_digest=address_digest,
             outcome_at=at or timezone.now(),
         )
@@ -481,7 +483,7 @@ class Delivery(models.Model):
         ``False``, and changes nothing, if the row no longer waits with this lease. The attributes of this object are
         not changed. 1 query.
         """
-        return self._update(due_at=due_at, reason=_printable(reason), attempts=self.attempts + 1, lease="")
+        return self._update(due_at=due_at, reason=impersonal(reason), attempts=self.attempts + 1, lease="")
 
     def _update(self, cursor: CursorWrapper | None = None, **columns: str | int | datetime | None) -> bool:
         """Set these columns of the row if it still waits with the lease of this object. Returns whether it did.
@@ -521,11 +523,30 @@ class Delivery(models.Model):
         return f"{self.pk}: {self.get_outcome_display()}"
 
 
-def _printable(reason: str) -> str:
-    """The reason without unprintable characters, which a database may reject, cut to 255 characters. A channel may pass
+#: A mail address, or a telephone number. The codes of SMTP ("550 5.1.1") are shorter than a number.
+_ADDRESS = re.compile(r"\S*@\S*|\+?\d[\d ()-]{5,}\d")
+#: The codes in the reply of a mail server: of SMTP (RFC 5321) and the enhanced one (RFC 3463).
+_CODES = re.compile(r"(?<![\w.@+-])([245]\d\d)?[ -]?([245]\.\d{1,3}\.\d{1,3})?(?![\w.@+-])")
+#: The reasons that django-anymail gives.
+_REJECT_REASONS = frozenset({"invalid", "bounced", "timed_out", "blocked", "spam", "unsubscribed", "other"})
+
+
+def impersonal(reason: str) -> str:
+    """The reason why a message was not sent, without mail addresses and telephone numbers, which are replaced by
+    ``…``, and without unprintable characters, which a database may reject. Cut to 255 characters. A channel may pass
     any reply of a server.
     """
-    return "".join(char for char in reason if char.isprintable())[:255]
+    return _ADDRESS.sub("…", "".join(char for char in reason if char.isprintable()))[:255]
+
+
+def bounce_code(reason: str) -> str:
+    """The codes in the reason of a returned mail, such as ``"550 5.1.1"``, or the reason itself if it is a word of
+    django-anymail; ``""`` if it contains no code. Other text is left out.
+    """
+    if reason in _REJECT_REASONS:
+        return reason
+    found = next((match for match in _CODES.finditer(reason) if match[0].strip(" -")), None)
+    return " ".join(filter(None, found.groups())) if found else ""
 
 
 @remembered

@@ -136,7 +136,7 @@ def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
         cancelled = Edition.objects.using(alias).filter(pk=notice.edition_id, cancelled_at__isnull=False)
         if notice.kind != NoticeKind.CANCELLED and cancelled.exists():
             # No more users are notified of this edition. Those who were notified get the notice of the cancellation.
-            Notice.objects.filter(pk=notice.pk).update(fanned_out_at=timezone.now())
+            Notice.objects.filter(pk=notice.pk).update(fan_out_cursor="", fanned_out_at=timezone.now())
             return 0, True
         key = get_user_model()._meta.pk
         users = conf.audience().using(alias).order_by("pk")
@@ -150,8 +150,10 @@ def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
             count = _insert(connection, notice, _recipients(users, notice, channel), channel)
             Progress.objects.filter(notice=notice, channel=channel).update(waiting=F("waiting") + count)
             written += count
-        progress = {"fan_out_cursor": str(last)} if last is not None else {"fanned_out_at": timezone.now()}
-        Notice.objects.filter(pk=notice.pk).update(**progress)
+        if last is not None:
+            Notice.objects.filter(pk=notice.pk).update(fan_out_cursor=str(last))
+        else:  # The key of a user is not stored longer than it is needed.
+            Notice.objects.filter(pk=notice.pk).update(fan_out_cursor="", fanned_out_at=timezone.now())
     return written, last is None
 
 

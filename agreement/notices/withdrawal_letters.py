@@ -55,7 +55,9 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
             else _("The application received on %(received)s was registered as No %(number)s on %(registered)s.")
         )
         if row.outcome == WithdrawalOutcome.REFUSED:
-            decision = [_("The application was refused. Ground: %(ground)s")]
+            # The ground is empty after the erasure.
+            refused = _("The application was refused. Ground: %(ground)s")
+            decision = [refused if row.ground else _("The application was refused.")]
         else:
             decision = _effect(row, edition)
         return WithdrawalReply(

@@ -13,20 +13,22 @@ from django.utils.module_loading import import_string
 
 from agreement import conf
 from agreement.models import Delivery, Notice, NoticeText
+from agreement.models.deliveries import impersonal
 from agreement.notices.letters import NoticeContent
 
 
 class Refused(Exception):
     """The channel can't reach this recipient. Another attempt would not help, so the delivery fails.
 
-    ``reason`` is stored in the ledger, so it must not contain the address.
+    ``reason`` is stored in the ledger and logged. Mail addresses and telephone numbers in it are replaced by ``…``; it
+    must not name the recipient in another way.
 
     ``doubtful=True`` means that the refusal may concern every recipient. The delivery fails if the channel accepts a
     later message of the same batch. Otherwise it is handled like :class:`Deferred`: it is tried again later.
     """
 
     def __init__(self, reason: str, *, doubtful: bool = False) -> None:
-        super().__init__(reason)
+        super().__init__(impersonal(reason))
         self.doubtful = doubtful
 
 
@@ -34,20 +36,22 @@ class Deferred(Exception):
     """The channel did not accept the message. A later attempt may succeed. The delivery is tried again later, and fails
     after ``MAX_ATTEMPTS`` attempts.
 
-    ``reason`` is stored in the ledger, so it must not contain the address.
+    ``reason`` is stored in the ledger and logged. Mail addresses and telephone numbers in it are replaced by ``…``; it
+    must not name the recipient in another way.
 
     Several failures in a row (``DEFERRALS_IN_A_ROW`` in ``agreement.notices.batch``) mark the channel as unavailable.
     ``personal=True`` means that the cause concerns this recipient only. Such failures are not counted for that.
     """
 
     def __init__(self, reason: str = "", *, personal: bool = False) -> None:
-        super().__init__(reason)
+        super().__init__(impersonal(reason))
         self.personal = personal
 
 
 class Unavailable(Exception):
     """The channel can reach no recipient now. The batch ends, and the channel is not used for a while. ``reason`` is
-    stored, so it must not contain an address.
+    logged, so it must not name a recipient; it may name the sender, if that is at fault. It is stored without mail
+    addresses and telephone numbers.
 
     With ``tried=False`` no attempt is counted. ``tried=True`` means that a message was being sent when the channel
     failed. Its delivery is postponed and one attempt is counted. Without this, a recipient for whom the server always
