@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -81,7 +81,9 @@ class Rule:
     states: tuple[str, ...] = EVERY_STATE
     """The states of an edition that has such a page. There is none for another state."""
     logs: str = ""
-    """The table to which a GET of these people writes."""
+    """The table to which a GET writes."""
+    logs_for: People | None = None
+    """Whose GET writes there; ``None``: that of all who read the page, or are ``watched``."""
     watched: People = NONE
     """Whose request is written there too, although they are refused."""
     refusal: str = "/kk/admin/login/?"
@@ -304,7 +306,13 @@ RULES: dict[str, Rule] = {
         # The notice is not paused, and no delivery of it failed.
         for action, write in (("pause", PUBLISHERS), ("resume", NONE), ("resend", NONE))
     },
-    **register("agreement", "auditentry", view=EDITORS),
+    **{
+        # An entry about a user shows them to those who may see personal data.
+        name: rule
+        if not name.endswith(("_change", "_history", "_delete"))
+        else replace(rule, logs="agreement_auditentry", logs_for=ROOTS)
+        for name, rule in register("agreement", "auditentry", view=EDITORS).items()
+    },
     # What is about users.
     **register("agreement", "delivery", view=ROOTS, logs="agreement_auditentry"),
     **register("agreement", "consent", view=OFFICERS, logs="agreement_auditentry"),
@@ -409,9 +417,10 @@ def faults(rule: Rule, person: str, method: str, address: Address, answer: Answe
         yield f"redirected to {place}"
     if writes and not answer.written:
         yield "changed nothing"
-    if not writes and (unexpected := answer.written - ({rule.logs} if person in rule.read | rule.watched else NONE)):
+    logged = rule.read | rule.watched if rule.logs_for is None else rule.logs_for
+    if not writes and (unexpected := answer.written - ({rule.logs} if person in logged else NONE)):
         yield f"wrote to {sorted(unexpected)}"
-    if method == "GET" and reads and rule.logs and rule.logs not in answer.written:
+    if method == "GET" and reads and person in logged and rule.logs and rule.logs not in answer.written:
         yield f"wrote nothing to {rule.logs}"
     cache = headers.get("Cache-Control", "")
     if (
