@@ -2,7 +2,8 @@
 
 The grammar is that of Python-Markdown. :class:`Numbering` adds what an agreement needs and Markdown lacks: a line that
 begins with a number begins a new unit. The units are consecutive pieces of the text. Joined in order, they give the
-text again, character for character. These are the kinds of units:
+text again, character for character. The table summarises the kinds of units; ``agreement/docs/text.md`` describes
+the conditions:
 
 =========== ======================= ===========================================================================
 kind        begins with             number, the same in both languages
@@ -17,7 +18,7 @@ subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1
 item        ``а)``                  ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
                                     letter ә in Kazakh and б in Russian
 note        ``Примечание.``         none; also ``Сноска``, ``Ескерту``, ``Ескертпе``
-heading     ``#``                   none
+heading     ``#``                   none; also a line that is underlined with ``=`` or ``-``
 heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place among the appendices; also ``1-ҚОСЫМША``. If an appendix
                                     starts its own numbering, its numbers get this prefix: ``a1.1``, ``a1.1.1-2b``
 text        what follows a title,   none; also a first line that can be no title, such as a list
@@ -27,13 +28,13 @@ text        what follows a title,   none; also a first line that can be no title
 
 A year, a date such as ``01.03.2024`` or an address (``192.168.0.1``) begins no unit. If the line directly before
 belongs to a paragraph and does not end a sentence, a number that is not in a heading begins a clause only if it is the
-next one, or has a capital letter after it and belongs to the current section. It then also needs a final dot if the
-last clause has one.
+next one, or has a capital letter after it and belongs to the current section. It then also needs a final dot, unless
+the last clause has none.
 
 HTML tags, HTML comments and link definitions inside an agreement are text. They are displayed as written, never
-interpreted and never dropped, so that nothing that binds a reader is invisible. A character reference (``&copy;``) is
-displayed as its character. Brackets or emphasis marks of a paragraph that has so many of them that Python-Markdown
-would need minutes for it are displayed as written too.
+interpreted and never dropped, so that nothing that binds a reader is invisible. A character reference (``&copy;``)
+outside code is displayed as its character. In a very long paragraph with very many marks of Markdown, and in a line
+that opens nine or more quotations and lists in one another, these marks are displayed as written too.
 """
 
 from __future__ import annotations
@@ -104,8 +105,10 @@ class Clause:
     """The number as it is printed: ``1.1.``, ``2)``, ``ә)``; of a note its first word, such as ``Примечание.``; ``""``
     for a title, text or heading, also for that of an appendix, which has a ``number``."""
     parent: str = ""
-    """The number of the unit that contains this one; ``""`` if none does; ``"0"`` for ``2)`` or ``ә)`` before the first
-    number. The number ``1.1`` has the parent ``1``, whether or not there is a section 1."""
+    """The number of the unit that contains this one; ``""`` if none does. ``2)`` before the first section, clause or
+    appendix has the parent ``"0"``, and so has ``ә)`` there if no ``2)`` precedes it. The number ``1.1`` has the parent
+    ``1``, whether or not there is a section 1. The parent of a unit without a number is the number of the last
+    appendix, section, clause or sub-clause before it."""
     line: int = 1
     """The line of the body at which the unit begins, from 1."""
     start: int = 0
@@ -211,7 +214,7 @@ def parse(body: str) -> Document:
 def _parts(page: str, count: int) -> tuple[str, ...]:
     """The HTML of each unit, ``""`` for a unit without HTML. ``page`` is the HTML of all units, ``count`` their number.
 
-    ``_Units`` marked in the page where each unit begins: between two blocks, never inside one.
+    ``_Units`` marked in the page where each unit with HTML begins: before a block, never inside one.
     """
     parts = [""] * count
     _, *others = _CUT.split(page)
@@ -221,11 +224,12 @@ def _parts(page: str, count: int) -> tuple[str, ...]:
 
 
 def clean(html: str) -> str:
-    """The HTML with only the tags and attributes that :func:`parse` may produce: a second safeguard on its output.
+    """The HTML with only the tags in ``TAGS`` and the attributes in ``ATTRIBUTES``, ``lang`` and ``title``: a second
+    safeguard on the output of :func:`parse`.
 
-    An ``id`` must be an anchor, a class one of ``CLASSES``, and ``value`` a number. The scheme of an address must be
-    http, https, mailto or tel. Links get ``rel="noopener noreferrer"``. The words inside a removed tag remain, except
-    those of ``script`` and ``style``.
+    An ``id`` must be an anchor, a class one of ``CLASSES``, and ``value`` a number. An address must be relative or have
+    the scheme http, https, mailto or tel. Any other value is removed with its attribute. Links get
+    ``rel="noopener noreferrer"``. The words inside a removed tag remain, except those of ``script`` and ``style``.
     """
     return nh3.clean(
         html,
@@ -249,7 +253,8 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 class Numbering(Extension):
     """Extension of Python-Markdown: numbers begin blocks. Raw HTML, images and link definitions are switched off, and
-    the changes of ``agreement.text.markdown`` are installed. One instance is for one text.
+    the changes of ``agreement.text.markdown`` are installed. One instance is for one text. After the conversion
+    ``lines.starts`` are the units of the text.
     """
 
     lines: _Lines
@@ -268,10 +273,10 @@ class Numbering(Extension):
 class _Lines(Preprocessor):
     """Prepares the lines for Python-Markdown, and stores the units that begin in them in ``starts``.
 
-    An empty line is put before each line that begins a unit, and one after each line that becomes a heading. In a line
-    that begins a unit other than a text, the index of the unit in ``starts`` replaces the number. The line of ``=`` or
-    ``-`` under a heading is left out. Lists and tables directly under a paragraph get an empty line before them
-    (``_apart``), and costly characters are escaped (``_bounded``).
+    An empty line is put before each line that begins a unit, and one after each line that becomes a heading. A line
+    that begins a unit other than a text becomes a mark with the index of the unit in ``starts``, followed by
+    ``Start.rest``. The line of ``=`` or ``-`` under a heading is left out. Some lists and tables directly under a
+    paragraph get an empty line before them (``_apart``), and costly characters are escaped (``_bounded``).
     """
 
     def __init__(self, md: Markdown) -> None:
@@ -313,8 +318,8 @@ def _apart(lines: list[str], number: int) -> bool:
     """Does ``lines[number]`` need an empty line before it, so that Markdown does not join it to the line above?
 
     This is true directly under a line that is not empty, for three kinds of lines: one that begins with a dot such as
-    ``•``; the first item of a list, if the line above ends with a colon; and the head of a table, if the line above
-    contains no ``|``. It is false for a line that is indented by four characters or more.
+    ``•``; an item of a list, if the line above ends with a colon; and the head of a table, if the line above contains
+    no ``|``. It is false for a line that is indented by four characters or more.
     """
     line, before = lines[number], lines[number - 1].rstrip() if number else ""
     if not before or line[:4].isspace():
@@ -326,7 +331,8 @@ def _apart(lines: list[str], number: int) -> bool:
 
 def _bounded(lines: list[str]) -> Iterator[str]:
     """Yield the lines, and an empty line after the last one. Characters that would cost Python-Markdown quadratic time
-    or overflow its stack are escaped. An indent of more than 40 characters becomes 40 spaces.
+    or overflow its stack are escaped. An indent of more than 40 characters becomes 40 spaces, except before nine or
+    more marks of quotations and lists.
     """
     block: list[str] = []
     for line in [*lines, ""]:
@@ -378,7 +384,7 @@ class _Blocks(BlockProcessor):
 class _Units(Treeprocessor):
     """Adds anchors and labels to the blocks, words to the units and links to references, and removes the title line.
 
-    Lists display their numbers as written (:func:`print_numbers`). A mark between two blocks shows where a unit begins.
+    Lists display their numbers as written (:func:`print_numbers`). A mark before a block shows where a unit begins.
     """
 
     def __init__(self, md: Markdown, lines: _Lines) -> None:

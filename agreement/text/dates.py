@@ -4,7 +4,7 @@ Django has no Kazakh formats: it prints "Наурыз 1, 2026, 9 Т.Ж.". A Kaza
 month in other cases than the nominative. Therefore the names and their cases are here.
 
 In all functions ``name`` is the name of a time zone, such as ``Asia/Almaty``, and ``language`` is ``kk``, ``ru`` or
-another code, which gives English (in :func:`format_number` only ``en`` does).
+another code, which gives English (in :func:`format_number` only ``en`` does). Instants must have a time zone.
 """
 
 from __future__ import annotations
@@ -83,8 +83,9 @@ def offset(at: datetime) -> str:
 
 
 def outdated_zones() -> dict[str, str]:
-    """The zones of Kazakhstan for which this process reads zone data from before 1 March 2024, when the whole country
-    changed to UTC+5. Maps each name to the wrong offset, such as ``UTC+6``. Empty if the data is right.
+    """The zones of Kazakhstan whose offset on 1 March 2024, after the change to UTC+5, is not ``UTC+5`` in the zone
+    data that this process reads, because the data is from before that change. Maps each name to the wrong offset, such
+    as ``UTC+6``. Zones that had UTC+5 already are not found. Empty if the data is right.
 
     Python reads the files of the system first. It reads the package ``tzdata`` only for a zone that these lack.
     """
@@ -94,8 +95,8 @@ def outdated_zones() -> dict[str, str]:
 
 
 def utc(at: datetime) -> datetime:
-    """The instant in UTC. An instant that is outside the years 1 to 9999 in UTC becomes ``CALENDAR_START`` or
-    ``CALENDAR_END``.
+    """The instant in UTC. ``at`` must have a time zone. An instant that is outside the years 1 to 9999 in UTC becomes
+    ``CALENDAR_START`` or ``CALENDAR_END``.
     """
     try:
         return at.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""The languages that every edition is written in: Kazakh and Russian, by design.
+"""The languages of the texts of each edition: Kazakh and Russian, by design.
 
 A third one would also need columns (``translation``, a migration), the words of clauses and references (``outline``,
 ``references``), pairs of clauses for more than two texts (``parallel``, ``lint.rules``), dates, and a catalogue.

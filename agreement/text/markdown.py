@@ -26,9 +26,11 @@ _COUNTED = re.compile(r"(?:0|[1-9][0-9]{0,8})\.\Z")  # What HTML can print as an
 
 
 def install(md: Markdown) -> None:
-    """Remove or replace the processors of Python-Markdown that would hide or change words.
+    """Remove or replace, in ``md``, the inline patterns and the processors of tables and lists that would hide or
+    change words.
 
-    HTML, character references, images and links by reference are removed.
+    The patterns for HTML, character references, images and links by reference are removed. HTML blocks and link
+    definitions remain on; :class:`agreement.text.clauses.Numbering` removes them.
     """
     # The browser or mail program of every reader would request an image from a third party.
     for pattern in "html entity reference short_reference image_link image_reference short_image_ref".split():
@@ -111,9 +113,10 @@ class _Blank(InlineProcessor):
     """Asterisks and underscores that emphasise nothing: «___» to be filled in, 20__ г., «Тариф*, услуга*».
 
     Python-Markdown would pair two of them, emphasise everything between them and hide both. Here a mark can open
-    emphasis only if it is followed by neither white space nor closing punctuation, and is not alone in straight quotes.
-    It can close emphasis only if it follows neither white space nor ``«``, ``„``, an opening bracket or a slash, and an
-    earlier mark is open. Four or more underscores are a line to write on. A mark that emphasises nothing is displayed.
+    emphasis only if neither white space, closing punctuation, a slash nor the end of the text follows, and if it is not
+    alone in straight quotes. It can close emphasis only if it follows neither white space nor ``«``, ``„``, an opening
+    bracket or a slash, and an earlier mark is open. Four or more underscores are a line to write on. A mark that
+    emphasises nothing is displayed.
     """
 
     RUN = r"(?<![*_])(?:\*+|_+)(?![*_])"
@@ -148,8 +151,8 @@ class _Blank(InlineProcessor):
 
 
 class _Mail(InlineProcessor):
-    """The link of ``<name@host>`` or ``<mailto:name@host>``. Python-Markdown would write its letters as numeric
-    entities, some of them wrong.
+    """The link of ``<name@example.kz>`` or ``<mailto:name@example.kz>``. The host must contain a dot. Python-Markdown
+    would write its letters as numeric entities, some of them wrong.
     """
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
@@ -212,9 +215,10 @@ def print_numbers(root: ET.Element) -> None:
 def text_lines(block: ET.Element) -> Iterator[str]:
     """Yield the words of a block as a reader sees them: one line for a paragraph, a list item or a row of a table.
 
-    A list item of several paragraphs gives several lines. Lines without words are left out. White space within a line
-    becomes single spaces, and cells are separated by ``" | "``. The address of a link is part of the agreement too. It
-    follows the words of the link in brackets, unless it is the same as the words.
+    Call it after :func:`print_numbers`, and before references become links. A list item of several paragraphs gives
+    several lines, the first with the number of the item. Empty lines are left out. White space within a line becomes
+    single spaces, and cells are separated by ``" | "``. The address of a link, without ``mailto:``, follows its words
+    in brackets, unless the words are this address or the number after ``tel:``.
     """
     if block.tag in {"ul", "ol", "blockquote", "table", "thead", "tbody"}:
         for child in block:

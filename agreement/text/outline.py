@@ -60,9 +60,10 @@ class Start:
     """A unit that begins at ``line``, counted from 0.
 
     ``kind``, ``number``, ``label`` and ``parent`` are those of ``clauses.Clause``: ``number`` is ``""`` if the unit has
-    none, ``label`` is the number as it is printed, and ``parent`` is the number of the unit that contains this one.
-    ``rest`` is the line without its label and without the marks of a heading; ``""`` for a text. ``tag`` is the HTML
-    element of the unit. ``words`` are its lines of text; :func:`outline` leaves them empty, and ``clauses`` fills them.
+    none, ``label`` is the number as it is printed or the first word of a note, and ``parent`` is the number of the unit
+    that contains this one. ``rest`` is the line without its label and without the marks of a heading; ``""`` for a
+    text. ``tag`` is the HTML element of the unit. ``words`` are its lines of text; :func:`outline` leaves them empty,
+    and ``clauses`` fills them.
     """
 
     line: int
@@ -86,7 +87,9 @@ def outline(lines: list[str]) -> Iterator[Start]:
 
 
 class _Reading:
-    """One reading of an agreement. The lines read so far decide what a number at the next line means."""
+    """One reading of an agreement. What a number at a line means depends on the lines read so far, and sometimes on
+    later lines.
+    """
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
@@ -131,8 +134,8 @@ class _Reading:
 
     def _number(self, start: Start) -> None:
         """Set the number and the parent of the unit, which depend on the units before it, and remember them for the
-        units after it. The number of an appendix is already set. ``2)`` and ``ә)`` before the first number have the
-        parent ``0``.
+        units after it. The number of an appendix is already set. ``2)`` before the first number has the parent ``0``,
+        and so has ``ә)`` if it follows no ``2)``.
         """
         if start.kind == "heading" and start.number:
             self.appendix, self.scope, self.section, self.clause, self.sub = start.number, "", "", "", ""
@@ -162,7 +165,7 @@ class _Reading:
             start.parent = self.sub or here
 
     def _here(self) -> str:
-        """The number of the clause, section or appendix that is being read; ``""`` before the first one."""
+        """The number of the last section, clause, sub-clause such as 1.1.1 or appendix; ``""`` before the first."""
         local = self.clause or self.section
         return self.scope + local if local else self.scope.rstrip(".") or self.appendix
 
@@ -170,7 +173,8 @@ class _Reading:
         """The unit that begins at this line, before ``_number`` completes its number; ``None`` if none begins. A title
         without a heading mark and a text are not found here: ``line`` begins them.
 
-        ``separate``: is the line the first one, or does it follow an empty line, a title, a section or a heading?
+        ``bare`` is the line without white space at its ends. ``separate``: is the line the first one, or does it follow
+        an empty line, a title, a section or a heading?
         """
         lines, first = self.lines, bare[0]
         start: Start | None = None
@@ -257,8 +261,8 @@ class _Reading:
         return self.ahead.opens(number, index) or self._stands_alone(index, number, rest, previous)
 
     def _lists(self, index: int, number: str) -> bool:
-        """Is the line an item of a list in a clause: the first item after a colon, or an item directly under the one
-        before it?
+        """Is the line an item of a list: ``1.`` in a clause, after a line that ends with a colon, or an item directly
+        under the one before it? The one before it must begin no unit other than a text.
         """
         if number == "1":
             before = next((line for line in reversed(self.lines[max(0, index - 3) : index]) if line.strip()), "")
@@ -280,8 +284,8 @@ class _Reading:
         return next((line.strip() for line in self.lines[index + 1 : index + 4] if line.strip()), "")
 
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
-        """Does the number begin a clause? Otherwise it is a quantity or a date, or it belongs to a sentence that was
-        wrapped before it.
+        """Does the number, of two or three parts, begin a clause or sub-clause? Otherwise it is a quantity or a date,
+        or it belongs to a sentence that was wrapped before it. Headings are not asked about.
 
         ``dot`` is the dot after the number or ``""``, and ``rest`` the text after it. ``previous`` is the end of the
         line before, ``""`` if that line does not belong to the same paragraph.
@@ -405,7 +409,7 @@ def resembles_number(line: str, previous: str, clause: str) -> bool:
 
 def underlined(lines: list[str], index: int) -> bool:
     """Is the line at that index underlined by the next one, which makes it a heading in Markdown? The next line then
-    contains only ``=`` or only ``-``, one or more, and perhaps spaces after them.
+    contains only ``=`` or only ``-``, one or more, and perhaps spaces after them. The line itself is not examined.
     """
     return index + 1 < len(lines) and lines[index + 1][:1] in ("=", "-") and bool(_UNDERLINE.match(lines[index + 1]))
 

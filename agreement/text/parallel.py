@@ -29,8 +29,7 @@ def pairs(left: Document, right: Document) -> tuple[Pair, ...]:
 
     A unit without a number belongs to the pair of the unit before it; so does a unit whose number is used earlier in
     the same document. A number that only the right document has follows the last number before it there that both
-    documents have. A pair without text is left out. The documents are usually the two languages of one edition: they
-    have the same numbers, except in imported history.
+    documents have; without one, it follows the text before the first number. A pair without text is left out.
     """
     ours, theirs = _by_number(left), _by_number(right)
     added: dict[str, list[str]] = defaultdict(list)

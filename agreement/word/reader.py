@@ -6,7 +6,7 @@ two texts, one with all changes accepted and one with all changes rejected.
 
 A file may be hostile. Therefore it is checked before python-docx opens it. It is refused if it is too large, also when
 unpacked, if it is encrypted or damaged, or if it contains macros, programs, an XML document type, an unusual encoding,
-or a link to a part elsewhere.
+or a link to a part elsewhere. Hyperlinks are allowed.
 """
 
 from __future__ import annotations
@@ -52,12 +52,13 @@ class Manuscript:
 
     ``accepted`` is the text with all tracked changes accepted, and ``rejected`` the text with all of them rejected.
     They are equal if no change was tracked. Each integer is a count: of insertions, deletions, pictures, hidden
-    passages. Moved text counts as an insertion and a deletion. Changes of the format are not counted.
+    passages, and others that are described below. Moved text counts as an insertion and a deletion. Changes of the
+    format are not counted.
 
     ``comments`` and ``footnotes`` are the words of these notes, after the name of the author if the file has it.
-    ``footnotes`` includes endnotes. ``links`` are the addresses of hyperlinks; the words of these are in the texts.
-    ``margins`` are the words of each header and footer that contains letters. The counts and ``links`` come
-    from the reading with all changes accepted.
+    ``footnotes`` includes endnotes. ``links`` are the addresses of hyperlinks, without those that are fields or that
+    lead to a place in the file; the words of all these are in the texts. ``margins`` are the words of each header and
+    footer that contains letters. The counts and ``links`` come from the reading with all changes accepted.
     """
 
     accepted: str = ""
@@ -73,11 +74,12 @@ class Manuscript:
     """How many symbols of special fonts, formulas and embedded documents there are."""
     margins: list[str] = field(default_factory=list)  # The words of headers and footers, if they contain letters.
     contents: int = 0
-    """How many lines of an automatic table of contents there are. They are not in the texts."""
+    """How many paragraphs with words have a style of an automatic table of contents, also that of its heading. They are
+    not in the texts."""
 
     @property
     def tracked(self) -> bool:
-        """Does the file contain tracked insertions or deletions?"""
+        """Does the body of the file contain tracked insertions, deletions or moved text?"""
         return bool(self.insertions or self.deletions)
 
 
@@ -95,8 +97,8 @@ def read_manuscript(content: bytes, name: str) -> Manuscript:
 
     Raises ``source.SourceError`` if the file is no .docx file, is too large, encrypted or damaged, contains macros,
     programs, an XML document type, an unusual encoding or a link to a part elsewhere (other than a hyperlink), or has
-    no words with all changes accepted. Its sentence and hint are in the active language. Raises ``ImportError`` if the
-    extra ``docx`` is not installed; the file may be refused before that.
+    no text with all changes accepted (an empty table is text). Its sentence and hint are in the active language. Raises
+    ``ImportError`` if the extra ``docx`` is not installed; the file may be refused before that.
     """
     _require_harmless(content, name)
     import docx
@@ -125,7 +127,9 @@ def _refused(name: str, why: str) -> source.SourceError:
 
 
 def _require_harmless(content: bytes, name: str) -> None:
-    """Raise ``source.SourceError`` for a file that is dangerous to open, is too large, or is no .docx file."""
+    """Raise ``source.SourceError`` for a file that is dangerous to open, too large, encrypted or damaged, or no .docx
+    file. ``name`` is the name of the file in messages. python-docx must be installed.
+    """
     if len(content) > MAX_PACKED:
         raise _refused(name, _("it is larger than %(size)s MB") % {"size": MAX_PACKED // 1_000_000})
     try:
@@ -184,9 +188,9 @@ def _require_inside(xml: bytes, name: str) -> None:
 
 
 class _Reader:
-    """Reads the body once, with all tracked changes accepted or all of them rejected.
+    """Reads the body once, with all tracked changes accepted or all of them rejected (``accept=False``).
 
-    What is in neither text is stored in ``found``.
+    ``text()`` returns the text. It stores everything else, such as the counts and comments, in ``found``.
     """
 
     def __init__(self, document: Any, found: Manuscript, *, accept: bool) -> None:
@@ -239,8 +243,8 @@ class _Reader:
         return element.tag in ({f"{W}del", f"{W}moveFrom"} if self.accept else {f"{W}ins", f"{W}moveTo"})
 
     def _continues(self, paragraph: Any) -> bool:
-        """Does the paragraph continue in the next one, because the mark of its end belongs to a change that is left
-        out? The tracked changes of the mark are counted.
+        """Does the paragraph continue in the next one, because the mark of its end belongs to an insertion or deletion
+        that is left out? The insertions and deletions of the mark are counted.
         """
         marks = paragraph.findall(f"{W}pPr/{W}rPr/{W}ins") + paragraph.findall(f"{W}pPr/{W}rPr/{W}del")
         for mark in marks:
@@ -397,8 +401,8 @@ class _Numbering:
         return list(found.findall(f"{W}lvl"))
 
     def label(self, paragraph: Any) -> str:
-        """The label that Word displays before this paragraph; ``-`` for a bullet, ``""`` if none. It counts the
-        paragraph: call it once for each paragraph, in the order of the file.
+        """The label of this paragraph; ``-`` for a bullet, ``""`` if none. A format of numbers that is not known gives
+        digits. It counts the paragraph: call it once for each paragraph, in the order of the file.
         """
         key, depth = self._place(paragraph)
         level = self.levels.get(key, {}).get(depth)
@@ -473,8 +477,9 @@ def _value(element: Any, place: str) -> str:
 
 
 def _escaped(words: str, *, start: bool = True) -> str:
-    """The words, escaped so that Markdown displays them unchanged: emphasis, code, links, and the marks of a heading,
-    quote or bullet at the beginning of a line. Numbers are not escaped. ``start``: do the words begin their line?
+    """The words with a backslash before the marks of emphasis, code and links in brackets, and before ``#``, ``>``,
+    ``+`` and ``-`` at the beginning of a line if white space, ``#`` or ``>`` follows. Nothing else is escaped, such as
+    numbers and character references. ``start``: do the words begin their line?
 
     Each line loses the white space at its ends, and several spaces become one.
     """

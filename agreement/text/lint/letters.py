@@ -47,10 +47,11 @@ _LABEL = re.compile(r"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-zА-Яа-яЁёӘ
 
 
 def odd_characters(texts: Texts) -> Iterator[Message]:
-    """L020: mixed scripts. L022: decomposed letters. L023: invisible characters. L024: characters that change the
-    direction. L025: odd spaces. L026: several spaces in a row. L028: HTML tags.
+    """L020: letters of the wrong script, in a word of two scripts, an abbreviation such as API or a number. L022:
+    decomposed letters. L023: invisible characters. L024: characters that change the direction. L025: odd spaces. L026:
+    several spaces between words. L028: HTML tags and comments.
 
-    At most one message for each line and pattern.
+    At most one message for each line and pattern. L020 has three patterns; each other id has one.
     """
     for language, body in texts.bodies.items():
         document = texts.documents[language]
@@ -135,7 +136,8 @@ def first_matches(
     document: Document, body: str, pattern: re.Pattern[str], counts: Callable[[str], object] | None = None
 ) -> Iterator[tuple[Clause | None, int, re.Match[str]]]:
     """Yield (unit, line number, match) of the first match on each line of ``body``. The unit is ``None`` if the
-    document has no units. A match belongs to the line on which it begins.
+    document has no units. A match belongs to the line on which it begins. ``document`` is the parsed ``body``, whose
+    lines end with LF.
 
     ``counts`` is called with the text of a match. A match for which it returns a false value is ignored, and a later
     one on the line may be yielded. Without ``counts`` every match counts.

@@ -34,7 +34,8 @@ class Message:
     """The number of the unit, or of the unit that contains it; ``""`` if there is none. Of a gap (L010) it is the first
     missing number."""
     line: int
-    """The line of the body, from 1; 0 if the message is about no particular line."""
+    """The line of the body, from 1; 0 if the message is about no particular line. Of L005 and L006 it is a line of the
+    second text, or 0."""
     words: Mapping[str, tuple[str, str]] = field(hash=False)
     """Language → (sentence, hint)."""
 
@@ -350,8 +351,8 @@ def make_message(id: str, language: str = "", unit: Clause | None = None, line: 
     ``""`` if it is about both texts.
 
     The message has the line of ``unit`` and its number, or the number of its parent if it has none. A ``line`` other
-    than 0 replaces the line. ``values`` replace the ``{…}`` of the sentences and hints. The value ``clause`` replaces
-    the number of the unit.
+    than 0 replaces the line. Without ``unit``, the number is ``""``. ``values`` replace the ``{…}`` of the sentences
+    and hints. The value ``clause`` replaces the number of the unit.
     """
     text = MESSAGES[id]
     values.update({f"in_{code}": names.get(language, language) for code, names in LANGUAGE_NAMES.items()})

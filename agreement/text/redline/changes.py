@@ -39,8 +39,9 @@ Correction = tuple[str | None, str | None]
 class Change:
     """One unit of the old edition, of the new one or of both, and the facts about it. Several facts may be true.
 
-    ``moved``: is the unit in another order among the units of both editions, or in another section? A section that was
-    renumbered is not another one, but an appendix that was renumbered is. An inserted or deleted unit is not moved.
+    ``moved``: is the unit in another order among the units of both editions, in another section of the agreement, or in
+    another appendix? A section that was renumbered is not another one, but an appendix that was renumbered is. The
+    sections within an appendix are not told apart. An inserted or deleted unit is not moved.
     """
 
     old: Clause | None
@@ -66,8 +67,8 @@ class Change:
 
     @property
     def text_changed(self) -> bool:
-        """Do the words differ? A changed reference is a difference; the unit's own number and Markdown are not. False
-        for an inserted or deleted unit.
+        """Do the words differ? A changed reference or address of a link is a difference; the unit's own label and other
+        Markdown are not. False for an inserted or deleted unit.
         """
         return bool(self.old and self.new) and self._texts[0] != self._texts[1]
 
@@ -82,8 +83,9 @@ class Change:
 
     @property
     def reformatted(self) -> bool:
-        """Do Markdown or white space differ, with the words the same? White space at the ends of the unit, its label
-        and the Markdown directly before its label are not compared. False for an inserted or deleted unit.
+        """Do Markdown or white space differ, with the words the same? The unit may be renumbered or moved too. White
+        space at the ends of the unit, its label and the Markdown directly before its label are not compared. False for
+        an inserted or deleted unit.
         """
         if not self.old or not self.new or self.text_changed:
             return False
@@ -185,15 +187,14 @@ def align(
     """The pairs of units that are the same clause, as indexes (in ``old``, in ``new``), in the order of the old
     edition.
 
-    Each index occurs at most once. A unit in no pair was deleted or inserted. Units with equal text are paired first,
-    then the most similar ones with a score of at least ``THRESHOLD``, short units with the same number, and titles. A
-    title, section or heading is paired only with one of these three kinds, except by a correction.
+    Each index occurs at most once. A unit in no pair was deleted or inserted. Units with equal text are paired first.
+    Then follow those with a score of at least ``THRESHOLD``, short units with the same number, and titles, in the order
+    of their scores. A title, section or heading is paired only with one of these three kinds, except by a correction.
 
     ``corrections`` are applied before that, so they also override equal text. ``("3.1", "3.2")`` means that clause 3.1
     of the old edition and clause 3.2 of the new one are the same clause. ``("3.1", None)`` means that clause 3.1 was
     deleted, and ``(None, "3.2")`` that clause 3.2 was inserted: these units are in no pair. If several units have the
-    number, the first one that no earlier correction used is meant. A correction with an unknown number is ignored. The
-    time is about that of parsing both texts once.
+    number, the first one that no earlier correction used is meant. A correction with an unknown number is ignored.
     """
     free_old, free_new = dict.fromkeys(range(len(old))), dict.fromkeys(range(len(new)))
     pairs: list[tuple[int, int]] = []
@@ -255,9 +256,10 @@ def _scored_pairs(
     """Yield (score, index in ``old``, index in ``new``) of pairs that may be the same clause, in no useful order.
 
     For each old unit, at most four new units are tried that share the most rare words with it, and at most four with
-    its number (without a number: of its kind). The score is the similarity and the additions for the same number and
-    section. A pair is yielded if the score is at least ``THRESHOLD``, both units are short and have the same number, or
-    both are titles. ``left`` and ``right`` are the indexes that may be paired.
+    its number (without a number: of its kind). The score is the similarity, and the additions for the same number and
+    for the same first part of the number, which also two units without a number have. A pair is yielded if the score is
+    at least ``THRESHOLD``, both units are short and have the same number, or both are titles. ``left`` and ``right``
+    are the indexes that may be paired.
     """
     bags = {b: set(WORD.findall(new[b].text.lower())) for b in right}
     where: dict[str, list[int]] = defaultdict(list)
@@ -294,6 +296,7 @@ def _scored_pairs(
 
 def _section_changed(old: Clause, new: Clause, sections: dict[str, str]) -> bool:
     """Is the new unit in a section other than the one that its old section became? False if either unit has no parent.
+    In an appendix that starts its own numbering, the appendix counts as the section.
 
     ``sections`` maps the number of each old section to its number in the new edition. A section that it does not
     contain has the same number in both.
@@ -305,8 +308,8 @@ def _section_changed(old: Clause, new: Clause, sections: dict[str, str]) -> bool
 
 
 def _position(source: str, text: str) -> int:
-    """The offset at which the words begin in their source, if the source ends with them (and white space); -1 if
-    Markdown or line breaks interrupt them, or if there are no words.
+    """The offset at which the words begin in their source, if the source ends with them (and white space) and white
+    space or nothing precedes them; -1 otherwise, for example if Markdown interrupts them or if there are no words.
     """
     place = len(source.rstrip()) - len(text)
     whole = text and source.startswith(text, max(place, 0)) and (place == 0 or source[place - 1].isspace())

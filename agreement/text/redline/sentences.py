@@ -153,7 +153,8 @@ def _plural(count: int, language: str) -> int:
 def describe(change: Change, fact: str, language: str) -> str:
     """One of the ``facts()`` about a change in words: "reworded", "formerly 4.1.". ``language`` is kk, ru or en.
 
-    For ``renumbered`` the words contain the old label; without an old label they are "formerly without a number".
+    For ``renumbered`` the words contain the old label; without an old label they are "formerly without a number", also
+    of an appendix.
     """
     number = change.old.label if change.old else ""
     return PHRASES[language]["unnumbered" if fact == "renumbered" and not number else fact].format(was=number)
@@ -191,8 +192,9 @@ def plain_text(redline: Redline, language: str, *, whole: bool = False, brief: b
     words follow in the next lines. The text ends with a line end. If there is no paragraph, it says that nothing
     changed. ``language`` is kk, ru or en.
 
-    ``whole`` includes the unchanged units. ``brief`` shortens each paragraph (:func:`shortened`). If a text contains
-    such a mark itself, a backslash separates its two characters (``[\\-``), so that it is not read as a mark.
+    ``whole`` includes the unchanged units. ``brief`` shortens each paragraph (:func:`shortened`). White space alone
+    gets no marks. If a text contains such a mark itself, a backslash separates its two characters (``[\\-``), so that
+    it is not read as a mark.
     """
     words = PHRASES[language]
     paragraphs = []

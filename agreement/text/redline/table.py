@@ -1,4 +1,4 @@
-"""A redline as a comparative table: the changes, the headings of their sections, and the unchanged units between."""
+"""A redline as a comparative table: the changes, the nearest headings before them, and the other unchanged units."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _HEADINGS = frozenset({"section", "heading"})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row: one change, the unchanged heading of a section with changes, or one or more unchanged units (``same``)."""
+    """A row: one change, one ``heading``, or one or more other unchanged units (``same``).
+
+    A ``heading`` is an unchanged section or heading with a change below it, before the next section or heading.
+    """
 
     kind: Literal["change", "heading", "same"]
     changes: tuple[Change, ...]

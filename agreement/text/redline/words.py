@@ -112,7 +112,7 @@ def _common_ends(old: str, new: str) -> tuple[int, int]:
 
 
 def _is_boundary(text: str, place: int) -> bool:
-    """Does white space end before this place, other than a single space between two digits, as in ``1 000``?"""
+    """Does white space end before this place, other than a single one between two digits, as in ``1 000``?"""
     if not text[place - 1].isspace() or text[place].isspace():
         return False
     return place < 2 or not (text[place].isdigit() and text[place - 2].isdigit())
