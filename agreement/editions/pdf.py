@@ -59,10 +59,12 @@ def is_installed() -> bool:
 
 
 def fault() -> str:
-    """Why this machine can't render every letter of an edition, as a clause without a full stop; ``""`` if it can.
+    """Why this machine can't render the Kazakh and Russian letters, digits and quotation marks, as a clause without a
+    full stop; ``""`` if it can.
 
-    The first call of a process tries it, which takes about a second. Other calls wait for it meanwhile. The libraries
-    of WeasyPrint end a process that has no font, so a child process tries it.
+    The first call tries it, which takes about a second, and at most ``MAX_TRIAL_SECONDS``. Other calls wait for it
+    meanwhile. The result is remembered until the process ends. The libraries of WeasyPrint end a process that has no
+    font, so a child process tries it.
     """
     with _one_trial:
         return _fault()

@@ -1,8 +1,8 @@
 """Renders an HTML page as a PDF with WeasyPrint. It uses nothing of Django or of the app.
 
-Run as a program, it tries whether this machine can render every letter of an edition. It reads the arguments of
-:func:`render` from standard input as a JSON array, and prints the characters that no font has. Without any font, the
-libraries of WeasyPrint end the process.
+Run as a program, it tries whether this machine can render a page. It reads the arguments of :func:`render` from
+standard input as a JSON array, and prints the characters of the page that no font has. The PDF is not written. Without
+any font, the libraries of WeasyPrint end the process.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 
 
 def render(page: str, style: str) -> bytes:
-    """The PDF of an HTML page with that stylesheet. It can open no address and no file that these name. Raises
-    ``ImportError`` if WeasyPrint is not installed, and ``OSError`` if it does not find Pango.
+    """The PDF of an HTML page. ``page`` is the HTML itself, and ``style`` the text of a stylesheet. No address and no
+    file that these name is opened; its content is missing from the PDF. Raises ``ImportError`` if WeasyPrint is not
+    installed, and ``OSError`` if it does not find Pango.
     """
     import weasyprint
 

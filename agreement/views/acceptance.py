@@ -35,18 +35,19 @@ from agreement.views.base import Visit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceQuestion:
-    """An edition that the page displays, with the changes since the edition that the user accepted last. The page asks
-    them to accept it unless ``is_accepted`` is true.
+    """An edition that the page displays, with the changes since the edition of ``last``. The page asks the user to
+    accept it unless ``is_accepted`` is true.
     """
 
     displayed: DisplayedEdition
     last: DisplayedAcceptance | None
-    """The user's acceptance of the latest edition up to this one. It may have been overtaken by a withdrawal.
-    Acceptances of cancelled editions are passed over. ``None`` if there is none.
+    """Of the user's acceptances in this agreement up to this edition, the one of the edition with the highest number;
+    of several, the last. It may have been overtaken by a withdrawal. Acceptances of cancelled editions are passed over.
+    ``None`` if there is none.
     """
     missed: tuple[DisplayedEdition, ...] = ()
-    """The editions after that of ``last`` that were not cancelled, in the order of their numbers. The last of them is
-    the edition of this question. Empty if ``changes`` is ``None``.
+    """The editions after that of ``last``, up to the edition of this question, in the order of their numbers. Cancelled
+    ones are left out. Empty if ``changes`` is ``None``.
     """
     changes: Comparison | None = None
     """The changes from the edition of ``last`` to this one; ``None`` if ``last`` is ``None`` or an acceptance of this
@@ -73,8 +74,8 @@ class PostedAnswer:
 
 @account_page("GET", "HEAD", "POST")
 def accept(visit: Visit, slug: str) -> HttpResponse:
-    """The page that asks a user to accept an agreement, and all others that they have not accepted and that are
-    accepted by confirmation. A POST records an acceptance of each posted edition and the ticked consents, all or
+    """The page that asks a user to accept an agreement, and the others that they have not accepted, may accept and must
+    accept by confirmation. A POST records an acceptance of each posted edition and the ticked consents, all or
     nothing, and redirects to ``next`` or, without it, to the record. What was recorded before is not recorded again.
 
     If a new acceptance is not possible now (for example, another edition has taken effect since the page was

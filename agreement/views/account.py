@@ -35,10 +35,10 @@ def account_page(
     """Decorator: turn a view that takes a :class:`Visit` and the URL arguments into a Django view for signed-in users.
     ``methods`` are the allowed HTTP methods; another one is answered with 405.
 
-    A POST needs a CSRF token. A visitor who is not signed in is redirected to the login page; their POST raises
-    ``PermissionDenied``. The response of the view and this redirect forbid every cache to store them. Each request of a
-    signed-in user reads the dates of the editions from the database
-    (:func:`agreement.editions.timeline.fresh_timelines`).
+    A POST needs a CSRF token, and so does any other unsafe method: without it, the status is 403. A visitor who is not
+    signed in is redirected to the login page; their POST raises ``PermissionDenied``. The response of the view and this
+    redirect forbid every cache to store them. Each request of a signed-in user reads the dates of the editions from the
+    database (:func:`agreement.editions.timeline.fresh_timelines`).
 
     A person who acts in the name of the user can read the page, and the audit log names them. Their POST is answered
     with the status 403, and the view does not run. With ``of_user_alone=True`` this is so for every method.
@@ -118,8 +118,9 @@ def display_acceptance(
 
 def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:
     """Return this user's acceptances by the primary key of the agreement, each list in the order of the editions'
-    numbers. Each has the attribute ``current``: false if the user withdrew from the agreement after the acceptance. An
-    agreement without acceptances has an empty list. 1 query.
+    numbers. Each has the attribute ``current``: false if a withdrawal from the agreement that is in effect now took
+    effect or was registered after the acceptance. The look-up ``[…]`` of an agreement without acceptances gives an
+    empty list. 1 query.
 
     Acceptances of cancelled editions are included. Their editions are without the body. An acceptance of an edition
     that ``visit.timelines`` does not contain yet is left out.

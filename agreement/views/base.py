@@ -1,4 +1,5 @@
-"""The decorator and the request object of public pages, which are rendered and compressed once and then reused.
+"""The decorator and the request object of public pages, which are rendered and compressed once and then reused if the
+setting ``BASE_URL`` is set.
 
 A view takes a :class:`Visit` and returns a response; :func:`page` turns it into a Django view. Sites may use both for
 their own public pages. A process reuses a rendered page for at most ``PAGE_SECONDS``, because the site's base template
@@ -7,7 +8,7 @@ cancelled.
 
 The plain and the compressed page have different strong ``ETag`` values (RFC 9110 §8.8.3). The compressed page has
 ``Content-Encoding``, so Django's ``GZipMiddleware`` does not compress it again. The app puts no secret into these
-pages, so compression is safe.
+pages, which compression could reveal.
 """
 
 from __future__ import annotations
@@ -131,8 +132,8 @@ class Visit:
         the page, such as ``?from=1``.
 
         The template gets the variables in ``context``, and ``alternates`` (this page in each language), ``canonical``
-        (its absolute URL) and ``feed`` (the path of the agreement's feed; ``""`` if the URL has no ``slug``). Those in
-        ``context`` take precedence.
+        (its absolute URL), ``feed`` (the path of the agreement's feed; ``""`` if the URL has no ``slug``) and
+        ``impersonation``. Those in ``context`` take precedence.
         """
         context = {
             "alternates": alternates(self.request, query),
@@ -188,11 +189,11 @@ def page(
     If ``BASE_URL`` is set, all hosts get the same page: it must not contain the host of the request. Otherwise no page
     is remembered, because a visitor can name any port of the host.
 
-    A response with the status 200 gets an ``ETag``, is compressed if the client accepts gzip, and becomes a 304 or 412
-    if the conditions of the request (``If-None-Match``, ``If-Match``) demand it. It is remembered by the process unless
-    it is personal, it was made inside a transaction, or ``DEBUG`` is on. It is personal if the session was read, or if
-    a CSRF token, a message or a CSP nonce was used. Shared caches may not store a personal page. Responses with another
-    status are not remembered.
+    A response with the status 200 gets an ``ETag``, loses its cookies, is compressed if the client accepts gzip and it
+    becomes smaller, and becomes a 304 or 412 if the conditions of the request (``If-None-Match``, ``If-Match``) demand
+    it. It is not remembered if it is personal, if it was made inside a transaction, or while ``DEBUG`` is on. It is
+    personal if the session was read, or if a CSRF token, a message or a CSP nonce was used. Shared caches may not store
+    a personal page. Responses with another status are not remembered.
     """
 
     def decorate(view: View) -> Callable[..., HttpResponseBase]:

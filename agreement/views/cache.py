@@ -28,8 +28,9 @@ ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 
 
 class CachedResponse:
-    """A rendered response with the status 200: its body, plain and, if that is smaller, compressed with gzip
-    (``zipped_body``, or ``None``), with its headers and ETags. It is valid for ``PAGE_SECONDS`` after it was made.
+    """A rendered response with the status 200: its body, plain and perhaps compressed with gzip (``zipped_body``, or
+    ``None``), with its headers and ETags. It is valid for ``PAGE_SECONDS`` after it was made. ``plain`` and ``zipped``
+    are the headers of the two forms, ``tags`` their two ETags, and ``unmodified`` the headers of a 304 response.
     """
 
     __slots__ = ("body", "plain", "tags", "unmodified", "valid_until", "zipped", "zipped_body")
@@ -78,8 +79,8 @@ class CachedResponse:
 
         The response has the status 200 and a body, with these exceptions. Without ``If-Match``, it is 304 if
         ``If-None-Match`` names the plain or the compressed page or is ``*``. With ``If-Match``, only the page that this
-        request would get (plain or compressed) counts: it is 412 if ``If-Match`` does not name it, and 304 if both
-        headers name it.
+        request would get (plain or compressed) counts: it is 412 if ``If-Match`` names only other ETags, otherwise 304
+        if ``If-None-Match`` names this page or is ``*``.
         """
         if time.monotonic() > self.valid_until:
             return None

@@ -37,8 +37,8 @@ def json_view(view: Callable[..., Json]) -> Callable[..., Any]:
     """Decorator: turn a view that takes a :class:`Visit` and returns a dict into a Django view of a public JSON page.
     If the view raises ``Http404``, the response is problem details (RFC 9457) with the status 404.
 
-    Every response has a ``Link`` to the schema, and scripts of any site may read it. One with the status 200 also has a
-    ``Link`` to the canonical URL.
+    A response with the status 200 or 404 has a ``Link`` to the schema, and scripts of any site may read it. One with
+    the status 200 also has a ``Link`` to the canonical URL.
     """
 
     @page()

@@ -2,13 +2,12 @@
 
 They set no cookie and read no session, so they are the same for every visitor and any cache may store them, unless the
 site's base template uses something personal. A cache must revalidate a page for each request (``no-cache`` with an
-``ETag``); sealed files may be used for a year without revalidation. With ``i18n_patterns`` each language has its own
-URLs.
+``ETag``); the sealed texts and manifests may be used for a year without revalidation. With ``i18n_patterns`` each
+language has its own URLs.
 
-A page that the process does not remember makes 1 query for the texts of its editions; ``current`` makes 2 if an edition
-is announced. A remembered page makes none. In both cases the queries of
-:func:`agreement.editions.timeline.current_timelines` are added: it reads the dates of the editions, which outside a
-transaction are remembered for at most a second.
+A page that the process does not remember makes at most 1 query for the texts of its editions, ``current`` at most 2,
+besides those of the site's base template. A remembered page makes none. In both cases the queries of
+:func:`agreement.editions.timeline.current_timelines` are added.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ def current(visit: Visit, slug: str) -> HttpResponse:
 @page()
 def editions(visit: Visit, slug: str) -> HttpResponse:
     """The list of all public editions of an agreement, the newest first. The response is 404 if there is no public
-    edition. For a page that the process does not remember,
+    edition.
     """
     timeline = visit.timeline(slug)
     public = reversed(visit.public(timeline))
@@ -113,12 +112,12 @@ def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
 @page("from", "to", "view")
 def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The page with the changes to the edition ``number`` from the last edition before it that was not cancelled, or
-    from the edition with the number in ``?from=``, which may also be a later one. The page displays no changes if there
-    is no such edition, or if both are the same. ``?view=`` is one of ``LAYOUTS``.
+    from the edition with the number in ``?from=``, which may also be a later one. The page displays no changes if
+    ``?from=`` is missing and there is no earlier edition, or if both are the same. ``?view=`` is one of ``LAYOUTS``.
 
-    With ``?to=`` the response is a redirect to the same page of the edition with that number, with the same ``?from=``.
-    The response is 404 if a displayed edition, or the one in ``?to=``, is not public. Raises ``BadRequest`` for other
-    invalid parameters.
+    With ``?to=`` the response is a redirect to the same page of the edition with that number, with the same ``?from=``
+    and without ``?view=``. The response is 404 if there is no public edition with the number in ``?to=`` or, without
+    ``?to=``, with ``number`` or the number in ``?from=``. Raises ``BadRequest`` for other invalid parameters.
     """
     timeline = visit.timeline(slug)
     since, view = visit.parameters.get("from"), visit.parameters.get("view", "")

@@ -1,8 +1,8 @@
 """Finds the edition that was in force at a point in time: for people (``…/at/2026-03-01/``) and by Memento (RFC 7089).
 
 The page of the edition in force is the *original resource* and its own *TimeGate* (RFC 7089 §4.1.1, pattern 1.1 with a
-302 redirect). The permanent pages of the editions that took effect are its *mementos*. Each language has its own URLs,
-and therefore its own mementos.
+302 redirect). The permanent pages of the editions that took effect are its *mementos*. If the languages of the site
+have different URLs, each language has its own mementos.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def parse_when(text: str) -> date | datetime:
 
     The date is written by month and day or by week and day: ``2026-03-01``, ``20260301``, ``2026-W09-7`` or
     ``2026W097``. The time follows after ``T`` or a space; minutes and seconds may be left out, but not the offset.
-    Digits after the microsecond are cut off, because editions take effect at whole microseconds. Raises
+    Digits after the microsecond are cut off, because editions take effect at whole microseconds. An instant that is
+    outside the years 1 to 9999 in UTC becomes the first or the last instant of these years. Raises
     :class:`UnreadableInstant` for any other text.
     """
     match = _ISO.fullmatch(text)
@@ -165,7 +166,7 @@ def mementos(visit: Visit, timeline: Timeline) -> list[EditionDates]:
 
 
 def memento_datetime(edition: EditionDates) -> str:
-    """Return the value of ``Memento-Datetime``: the first whole second at which the edition was in force."""
+    """Return the value of ``Memento-Datetime``: the moment of effect of the edition, rounded up to a whole second."""
     at = edition.effective_from
     return http_date((at + timedelta(microseconds=-at.microsecond % 1_000_000)).timestamp())
 
@@ -184,8 +185,8 @@ def add_headers(response: HttpResponse, visit: Visit, timeline: Timeline, editio
 
 def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> str:
     """Return the value of the ``Link`` header. It names the original resource with its TimeGate and TimeMap, and the
-    first and the last memento. If ``near`` is a memento, it also names ``near`` and the mementos directly before and
-    after it.
+    first and the last memento, if there are any. If ``near`` is a memento, it also names ``near`` and the mementos
+    directly before and after it.
     """
     known = mementos(visit, timeline)
     relations: dict[int, list[str]] = defaultdict(list)

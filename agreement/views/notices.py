@@ -28,7 +28,7 @@ class DisplayedNotice:
     displayed: DisplayedEdition
     """The edition that the notice is about."""
     at: str
-    """The moment when the notice was due, in words."""
+    """The moment when the notice was due, in words, in the language of the page."""
     base_number: int | None = None
     """The highest number of an edition that this user accepted and that was not cancelled, if it is less than that of
     the notice's edition; else ``None``. A withdrawal after the acceptance makes no difference.
@@ -39,7 +39,7 @@ class DisplayedNotice:
 
     @property
     def is_new(self) -> bool:
-        """Whether this user had not opened the notice before this page."""
+        """Whether the notice had not been marked as read for this user before this page."""
         return getattr(self.notice, "read_at", None) is None
 
 

@@ -32,8 +32,8 @@ def record(visit: Visit) -> HttpResponse:
 
 def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
     """Return the page with the record of the user: the latest ``MAX_ENTRIES`` acceptances, consents, withdrawals and
-    deliveries of notices, each the latest first, and the consents that the site still asks for. If there are more
-    entries, the page states this.
+    deliveries of notices, each the latest first, and the consents that the site still asks for. Deliveries that still
+    wait are left out. If there are more entries, the page states this.
 
     With ``stale_wording=True`` the page states that a consent was not recorded, because its words had changed; the
     status is 200 nevertheless.
@@ -79,8 +79,8 @@ def _acceptances(visit: Visit) -> tuple[list[DisplayedAcceptance], bool]:
 
 def _consents(visit: Visit) -> tuple[list[tuple[Consent, str, str]], bool]:
     """Return the latest consents, the latest first, and whether there are more than ``MAX_ENTRIES``. Withdrawn ones are
-    included. Each is with the moments in words when it was given and withdrawn; the second is ``""`` if it was not
-    withdrawn. 1 query.
+    included. Each is with the moments in words when it was given and when it was or will be withdrawn; the second is
+    ``""`` if no withdrawal is recorded. 1 query.
     """
     rows, more = _latest(Consent.objects.filter(user=visit.request.user.pk).order_by("-pk"))
     zone = conf.time_zone()

@@ -134,7 +134,7 @@ def verify(request: HttpRequest) -> HttpResponseBase:
 def answer(visit: Visit) -> HttpResponse:
     """The page with the form and, for ``?sha256=``, with the recognised editions. Only public editions are recognised.
     The status is 404 if there are none, and 400 if the value is not a SHA-256. Upper-case letters and white space
-    around the value are allowed.find`.
+    around the value are allowed.
     """
     if "sha256" not in visit.parameters:
         return visit.render("agreement/pages/verify.html", {"max_bytes": source.MAX_BYTES})
@@ -155,11 +155,11 @@ def answer(visit: Visit) -> HttpResponse:
 
 
 def redirect_posted_text(request: HttpRequest) -> HttpResponse:
-    """Return a redirect (303) to the result for the posted file or, without a file, for the posted text. If a text of
-    fewer than 400 characters begins with a SHA-256, this is the SHA-256 that the redirect names; if not, it is that of
-    the normalised text. Nothing is written, so no CSRF token is needed.
+    """Return a redirect (303) to the result for the posted file or, without a file, for the posted text. If the first
+    word of a text of fewer than 400 characters is a SHA-256, the redirect names this SHA-256; if not, that of the
+    normalised text. Nothing is written, so no CSRF token is needed.
 
-    If the body of the request has more than ``MAX_BYTES + FORM_OVERHEAD`` bytes, or if it exceeds Django's
+    If the request states a length of more than ``MAX_BYTES + FORM_OVERHEAD`` bytes, or if its body exceeds Django's
     setting ``DATA_UPLOAD_MAX_MEMORY_SIZE`` without the file, the response is the page with the form and the status 413.
     If the text is empty, has only white space, is not in UTF-8, contains NUL or has more than ``MAX_BYTES`` bytes by
     itself, the status is 400.

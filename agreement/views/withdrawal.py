@@ -30,7 +30,7 @@ from agreement.views.record import record_page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementEffect:
-    """An agreement with an edition in force, and the withdrawal that suspended or ended it for this user."""
+    """An agreement with an edition in force, and the withdrawal that suspended or ended it for this user, if any."""
 
     displayed: DisplayedEdition
     """The edition in force."""
@@ -50,8 +50,9 @@ def withdraw(visit: Visit) -> HttpResponse:
     last 50 applications of this user, the latest first, refused ones too.
 
     If the setting ``FILE_WITHDRAWALS`` is not empty, the page has a form for each of these agreements from which no
-    withdrawal is in effect. A POST registers a withdrawal, unless one is in effect already, and redirects to this page.
-    Raises ``BadRequest`` for a POST if the setting is empty, or if a field is missing or invalid.
+    withdrawal is in effect, but none for a person who acts in the name of the user. A POST registers a withdrawal,
+    unless one is in effect already, and redirects to this page. Raises ``BadRequest`` for a POST if the setting is
+    empty, or if a field is missing or invalid.
     """
     outcome = conf.get().FILE_WITHDRAWALS
     user = visit.request.user
@@ -110,8 +111,8 @@ def consent(visit: Visit) -> HttpResponse:
 
     ``give``: the posted digest identifies the displayed words. If it is not that of the site's present words, or if the
     site has no such purpose, no consent is recorded, and the response is the record with the status 409. A consent that
-    the user has given already is not recorded again. ``withdraw``: all consents of the user for the purpose are
-    withdrawn, whatever their words were. If there are none, nothing is changed.
+    the user has given already in these words, and not withdrawn, is not recorded again. ``withdraw``: all consents of
+    the user for the purpose are withdrawn, whatever their words were. If there are none, nothing is changed.
 
     Raises ``BadRequest`` if ``decision`` is neither ``give`` nor ``withdraw``, or if a purpose to withdraw contains a
     NUL character.
