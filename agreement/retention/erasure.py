@@ -18,6 +18,7 @@ editions and the texts of notices. Therefore no count changes.
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -86,6 +87,8 @@ class LegalHoldScope:
     identifiers: set[str]
     """The identifiers of people: ``user:`` and the primary key of an account; the id of the key, a colon and the digest
     of a pseudonym; or ``withdrawal:`` and the primary key of the withdrawal of a person without an account."""
+    pseudonyms: set[str]
+    """The digests of the pseudonyms of people."""
     users: set[UserKey]
     """The primary keys of accounts."""
     editions: set[int]
@@ -101,7 +104,8 @@ class LegalHoldScope:
         holds = list(LegalHold.objects.in_effect(at) | LegalHold.objects.in_effect(max(at, timezone.now())))
         users = {hold.user_id for hold in holds if hold.user_id}
         identifiers = {f"user:{user}" for user in users} | {name for hold in holds for name in hold.pseudonyms}
-        return cls(identifiers, users, {hold.edition_id for hold in holds if hold.edition_id})
+        digests = {digest for hold in holds for digest in _digests(hold)}
+        return cls(identifiers, digests, users, {hold.edition_id for hold in holds if hold.edition_id})
 
     def covers(self, person: Person) -> bool:
         """Return whether a hold names this person, or one of the editions of ``Person.edition_keys()``: an edition that
@@ -138,10 +142,10 @@ class Erasure:
         while batch := list(islice(people, BATCH)):
             self.erase_people(batch)
         holds = LegalHoldScope.at(self.at)
-        pseudonyms = {one.partition(":")[2] for one in holds.identifiers if not one.startswith("user:")}
-        consents = Consent.objects.exclude(pseudonym__in=pseudonyms)
-        entries = AuditEntry.objects.exclude(pseudonym__in=pseudonyms)
-        deliveries = Delivery.objects.exclude(notice__edition__in=holds.editions).exclude(pseudonym__in=pseudonyms)
+        consents = Consent.objects.exclude(pseudonym__in=holds.pseudonyms)
+        entries = AuditEntry.objects.exclude(pseudonym__in=holds.pseudonyms)
+        deliveries = Delivery.objects.exclude(notice__edition__in=holds.editions)
+        deliveries = deliveries.exclude(pseudonym__in=holds.pseudonyms)
         self._erase_rows_of_deleted_accounts(consents, entries)
         self._erase_deliveries_of_deleted_accounts(deliveries)
         self._erase_after_closing(deliveries, consents, entries, holds.users)
@@ -173,7 +177,7 @@ class Erasure:
         self.counts.withdrawals += len(withdrawals)
         self.counted.acceptances.update(acceptances if self.dry_run else ())
         done = FullyErased.of(people, {*self.counted.acceptances, *acceptances})
-        consents = Consent.objects.filter(done.consents(), erased_at=None)
+        consents = Consent.objects.filter(done.consents(self.at), erased_at=None)
         if self.dry_run:
             rows = [row for person in people for row in person.rows if row.erased_at is None]
             self.counted.by_deletion.update(row.account_deleted_at for row in rows)
@@ -266,8 +270,8 @@ class Erasure:
         person. A dry run does nothing. 4 queries for each such hold.
         """
         for hold in LegalHold.objects.ended_by(self.at).filter(user=None) if not self.dry_run else ():
-            names = [one.partition(":")[2] for one in hold.pseudonyms]
-            withdrawals = {int(one.partition(":")[2]) for one in hold.pseudonyms if one.startswith("withdrawal:")}
+            names = _digests(hold)
+            withdrawals = {int(one.rpartition(":")[2]) for one in hold.pseudonyms if _names_withdrawal(one)}
             stored = (
                 Acceptance.objects.filter(pseudonym__in=names),
                 Withdrawal.objects.filter(Q(pseudonym__in=names) | Q(pk__in=withdrawals), erased_at=None),
@@ -312,6 +316,18 @@ class Erasure:
         rows = (Acceptance.objects, Withdrawal.objects)
         stored = sum(one.filter(account_deleted_at=moment, erased_at=None).count() for one in rows)
         return stored > self.counted.by_deletion[moment]
+
+
+def _digests(hold: LegalHold) -> list[str]:
+    """Return the digests of the pseudonyms of this hold. The id of a key may contain colons; a digest has none."""
+    return [one.rpartition(":")[2] for one in hold.pseudonyms if not _names_withdrawal(one)]
+
+
+def _names_withdrawal(identifier: str) -> bool:
+    """Return whether this identifier of a hold is ``withdrawal:`` and the primary key of a withdrawal. A key of the
+    pseudonyms may have the id ``withdrawal`` too; then a digest, which is longer than any primary key, follows.
+    """
+    return re.fullmatch(r"withdrawal:[0-9]{1,19}", identifier) is not None
 
 
 def _delete_scans(person: Person) -> bool:
@@ -378,8 +394,9 @@ class FullyErased:
         by_user = Q(user__in=self.users)
         return (by_user & of_accounts if of_accounts else by_user) | Q(pseudonym__in=self.pseudonyms, user=None)
 
-    def consents(self) -> Q:
-        """Return the condition of the consents that are erased. If the account exists and the setting ``CLOSED_AT`` is
-        empty, only withdrawn consents are erased. Consents that are erased already are not excluded.
+    def consents(self, at: datetime) -> Q:
+        """Return the condition of the consents that are erased at that instant. If the account exists and the site was
+        not closed by then, only withdrawn consents are erased. Consents that are erased already are not excluded.
         """
-        return self.rows(None if conf.closed_at() else Q(withdrawn_at__isnull=False))
+        closed_at = conf.closed_at()
+        return self.rows(None if closed_at and closed_at <= at else Q(withdrawn_at__isnull=False))

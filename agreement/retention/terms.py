@@ -82,8 +82,8 @@ class Person:
 
     def bound_by(self) -> list[Edition]:
         """Return the editions that bound this person, and those that their withdrawals name, in no particular order. An
-        erased withdrawal counts only if all are erased. An edition that took effect after the closing of the site or,
-        if it was not closed, after the deletion of the account, did not bind them.
+        erased withdrawal counts only if all are erased. An edition that took effect after the closing of the site or
+        after the deletion of the account did not bind them.
 
         If there are none, return the edition that was in force when their first application to withdraw was registered
         or, if none was in force or they did not apply, the last edition that was not cancelled. The list is empty if
@@ -95,7 +95,8 @@ class Person:
         not_erased = [row for row in self.withdrawals if row.erased_at is None] or self.withdrawals
         found = {row.edition_id for row in not_erased if row.edition_id}
         for row in self.acceptances:
-            until = self.terms.closed_at or row.account_deleted_at or datetime.max.replace(tzinfo=UTC)
+            ends = filter(None, (self.terms.closed_at, row.account_deleted_at))
+            until = min(ends, default=datetime.max.replace(tzinfo=UTC))
             found |= {edition.pk for edition in self.membership.binding(row, until=until).editions}
         return [self.terms.editions[pk] for pk in found] or self._in_force_at_application()
 

@@ -392,6 +392,33 @@ def test_a_closed_site_begins_the_term_of_users_without_acceptance_too(settings)
     assert list(Consent.objects.filter(erased_at=None).values_list("user", flat=True)) == [held.pk]
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_closing_in_the_future_erases_no_consent_that_was_not_withdrawn(settings, dry_run):
+    (user,) = factories.users(1)
+    accept(user, factories.published(retention_years=1))
+    withdrawal = withdraw(user)
+    Consent.objects.give(user=user, purpose="newsletter", language="kk", text="Келісемін.")
+    over = years(withdrawal.effective_at, 1)
+    settings.AGREEMENT = {**settings.AGREEMENT, "CLOSED_AT": (over + YEAR).isoformat()}
+
+    done = ErasureCounts(people=1, acceptances=1, withdrawals=1)
+    assert erasure.erase(at=over, dry_run=dry_run) == done
+    assert Consent.objects.get().erased_at is None
+
+
+def test_an_edition_between_the_deletion_of_an_account_and_the_closing_did_not_bind_its_user(settings):
+    (user,) = factories.users(1)
+    row = accept(user, factories.published(retention_years=1))
+    user.delete()
+    wording(retention_years=9)
+    settings.AGREEMENT = {**settings.AGREEMENT, "CLOSED_AT": NOW().isoformat()}
+    row.refresh_from_db()
+    over = years(row.account_deleted_at, 1)
+
+    assert erasure.erase(at=over - timedelta(microseconds=1)) == ErasureCounts()
+    assert erasure.erase(at=over).acceptances == 1
+
+
 @pytest.mark.parametrize("of", ["user", "deleted user", "edition"])
 def test_a_legal_hold_preserves_what_it_names_until_it_ends(of, settings):
     edition = factories.published(retention_years=1)
@@ -525,6 +552,27 @@ def test_a_legal_hold_on_a_person_preserves_the_deliveries_to_a_deleted_account(
 
     assert erasure.erase(at=NOW() + 50 * YEAR).deliveries == 1
     assert list(Delivery.objects.exclude(address_digest="")) == rows[:1]
+
+
+@pytest.mark.parametrize("key", ["2026", "user", "withdrawal", "2026:a"])
+def test_a_legal_hold_preserves_the_rows_of_a_deleted_account_whatever_the_id_of_the_key(settings, key):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {key: "k" * 64}}
+    edition, (user,) = factories.published(retention_years=1), factories.users(1)
+    row = notify(user, edition)
+    consent = Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін.")
+    entry = entry_about(user)
+    hold = LegalHold.objects.place(ground="Сот ұйғарымы № 7", by="А. Серікова", user=user)
+    user.delete()
+
+    assert erasure.erase(at=NOW() + 50 * YEAR) == ErasureCounts()
+    assert not is_erased(entry)
+    for one in (row, consent):
+        one.refresh_from_db()
+    assert row.address_digest
+    assert consent.pseudonym
+    LegalHold.objects.filter(pk=hold.pk).update(held_until=NOW())
+    assert erasure.erase(at=NOW() + 50 * YEAR) == ErasureCounts(consents=1, deliveries=1)
+    assert is_erased(hold)
 
 
 def test_a_legal_hold_follows_its_person_to_later_keys(settings):
