@@ -157,9 +157,9 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
 
     def numbered(self, number: str) -> Self:
         """The withdrawals with that number: that of the application, or that of the register (``terms/2026/3``). There
-        may be several, because the numbers of applications are not unique.
+        may be several, because the numbers of applications are not unique. None has the number ``""``.
         """
-        found = Q(application_number=number)
+        found = Q(application_number=number) & ~Q(application_number="")
         if entry := re.fullmatch(r"([^/]+)/([0-9]{4})/([0-9]{1,9})", number):
             found |= Q(agreement__slug=entry[1], year=int(entry[2]), serial=int(entry[3]))
         return self.filter(found)
@@ -243,16 +243,16 @@ class _AcceptedEdition(NamedTuple):
 
 def _bound_by(user_key: UserKey, agreement: Agreement, alias: str, at: datetime) -> Edition | None:
     """The edition that binds that user at that instant; else the last one that bound them; else, of the editions that
-    they accepted, the one with the lowest number; ``None`` if they accepted none. Acceptances of cancelled editions are
-    not considered. 3 queries.
+    they accepted, the one with the lowest number; ``None`` if they accepted none. Acceptances of cancelled editions,
+    and those after that instant, are not considered. 3 queries.
     """
     sealed = Edition.objects.using(alias).published().filter(agreement=agreement).order_by("number")
     columns = ("pk", "acceptances__at", "acceptances__recorded_at", "acceptances__round")
-    accepted = sealed.filter(acceptances__user=user_key, cancelled_at=None).values_list(*columns)
+    accepted = sealed.filter(acceptances__user=user_key, acceptances__at__lte=at, cancelled_at=None)
     editions = {edition.pk: edition for edition in sealed.without_texts("body", "summary")}
     membership = Membership(
         editions=[EditionDates.from_edition(edition) for edition in editions.values()],
-        acceptances=[_AcceptedEdition(*row) for row in accepted],
+        acceptances=[_AcceptedEdition(*row) for row in accepted.values_list(*columns)],
         withdrawals=list(Withdrawal.objects.using(alias).in_effect(at).filter(user=user_key, agreement=agreement)),
     )
     bound = membership.bound_by(at)

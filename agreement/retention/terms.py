@@ -81,7 +81,8 @@ class Person:
         return years_later(ended_at, max(edition.retention_years for edition in editions))
 
     def bound_by(self) -> list[Edition]:
-        """Return the editions that bound this person, and those that their withdrawals name, in no particular order. An
+        """Return the editions that bound this person, those that they accepted after these took effect, even if a
+        withdrawal ended the acceptance at once, and those that their withdrawals name, in no particular order. An
         erased withdrawal counts only if all are erased. An edition that took effect after the closing of the site or
         after the deletion of the account did not bind them.
 
@@ -98,6 +99,10 @@ class Person:
             ends = filter(None, (self.terms.closed_at, row.account_deleted_at))
             until = min(ends, default=datetime.max.replace(tzinfo=UTC))
             found |= {edition.pk for edition in self.membership.binding(row, until=until).editions}
+            accepted = self.terms.editions[row.edition_id]
+            # The data was collected under this edition, even if it bound the user for no time.
+            effective_from = None if accepted.cancelled_at else accepted.effective_from
+            found |= {accepted.pk} if effective_from and effective_from <= min(row.at, until) else set()
         return [self.terms.editions[pk] for pk in found] or self._in_force_at_application()
 
     def edition_keys(self) -> set[int]:

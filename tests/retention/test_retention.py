@@ -162,6 +162,17 @@ def test_an_edition_after_the_withdrawal_bound_nobody_whatever_is_registered_lat
     assert erasure.erase(at=years(withdrawal.effective_at, 1)).people == 1
 
 
+def test_an_acceptance_that_ended_as_it_was_made_has_the_term_of_its_edition():
+    before, (user,) = NOW(), factories.users(1)
+    row = accept(user, factories.published(retention_years=5))
+    factories.published(retention_years=1)
+    withdrawal = withdraw(user, effective_at=before)
+
+    assert terms.years_after(withdrawal) == 5
+    assert erasure.erase(at=years(row.at, 5) - timedelta(microseconds=1)) == ErasureCounts()
+    assert erasure.erase(at=years(row.at, 5)).acceptances == 1
+
+
 def test_an_ending_registered_late_leaves_the_user_unbound_by_editions_after_the_registration():
     first = factories.published(retention_years=1)
     (user,) = factories.users(1)
