@@ -189,7 +189,8 @@ def _timelines(*, read_after: float) -> Timelines:
     global _known, _read_at, _since, _valid_seconds
     if not may_remember():
         return _read()[0]
-    if (known := _known) and _read_at >= read_after and time.monotonic() < valid_until():
+    # In this order: a reading stores the dates first, and then the moment when it began.
+    if _read_at >= read_after and time.monotonic() < valid_until() and (known := _known):
         return known
     with _reading:  # One thread reads the dates; the others wait and then use them.
         if not _known or _read_at < read_after or time.monotonic() >= valid_until():
