@@ -209,7 +209,7 @@ class Batch:
         ``remaining`` then contains the deliveries that still have the lease. Return ``False`` if the reservation of the
         slots had run out: other workers then count them as used, so nothing more of this batch may be sent.
         """
-        at, name, self.lease_lost = self.worker.clock(), self.channel.name, False
+        at, name, self.lease_lost = self.worker.read_clock(), self.channel.name, False
         self.remaining = Delivery.objects.renew(lease=lease, at=at)
         return not channel_state.limits_for(name) or ChannelState.objects.renew(name, lease=lease, at=at)
 

@@ -15,11 +15,10 @@ from datetime import datetime
 
 from django.db import router, transaction
 from django.db.models import Sum
-from django.utils import timezone
 
 from agreement import conf
 from agreement.models import ChannelState, Delivery, Notice, NoticeKind, Progress, Withdrawal, channel_state
-from agreement.models.deliveries import CLAIM_SIZE, DeliveryQuerySet
+from agreement.models.deliveries import CLAIM_SIZE, DeliveryQuerySet, ledger_clock, ledger_now
 from agreement.models.notices import REMOVED
 from agreement.notices import audience, withdrawal_replies
 from agreement.notices.batch import Batch, record_outcomes
@@ -31,19 +30,21 @@ logger = logging.getLogger("agreement")
 
 
 def work(
-    *, deadline: float | None = None, on_outcome: OutcomeCallback | None = None, clock: Clock = timezone.now
+    *, deadline: float | None = None, on_outcome: OutcomeCallback | None = None, clock: Clock | None = None
 ) -> DeliveryCounts:
     """Do everything that is due: write deliveries, mail the replies to withdrawals, send deliveries. Return the counts.
 
     It stops after the ``deadline`` (a value of ``time.monotonic()``; ``None``: no deadline), or when nothing more is
     due. ``on_outcome`` is called with each delivery after an attempt to send it, or after it was skipped. ``clock``
-    returns the present moment. Nothing is done while the setting ``SENDING_SUSPENDED`` is on. Raises the errors of the
-    database. An error about one notice is added to ``faults`` of the counts, and the other notices are still sent.
+    returns the present moment (``None``: the clock of the database with the ledger). Nothing is done while the setting
+    ``SENDING_SUSPENDED`` is on. Raises the errors of the database. An error about one notice is added to ``faults`` of
+    the counts, and the other notices are still sent.
     """
     counts = DeliveryCounts()
     if conf.get().SENDING_SUSPENDED:
         counts.suspended = True
         return counts
+    clock = clock or ledger_clock()
     # The deliveries are written during the notice delay, so that the publisher sees how many there will be.
     for notice in Notice.objects.unfinished(clock() + conf.get().NOTICE_DELAY):
         with counts.catch_faults(notice):
@@ -73,7 +74,7 @@ def fan_out(
     if notice.kind == NoticeKind.CANCELLED and not notice.fan_out_cursor:
         for other in notice.other_notices().filter(fanned_out_at__isnull=True):
             audience.write_deliveries(other, channels=names)  # It writes no row, because the edition is cancelled.
-        counts.skipped += _clean_up(at or timezone.now())
+        counts.skipped += _clean_up(at or ledger_now())
         if _in_flight(notice).exists():
             return 0
         Delivery.objects.revive(cancelled=notice)
@@ -104,22 +105,24 @@ def deliver(
     deadline: float | None = None,
     on_outcome: OutcomeCallback | None = None,
     counts: DeliveryCounts | None = None,
-    clock: Clock = timezone.now,
+    clock: Clock | None = None,
 ) -> DeliveryCounts:
     """Claim and send the deliveries that are due, as far as the rate limits allow, and record their outcomes. Return
     the counts.
 
     It stops after the ``deadline`` (a value of ``time.monotonic()``; ``None``: no deadline), or when nothing more may
     be sent. ``on_outcome`` is called with each delivery after an attempt to send it, or after it was skipped. ``clock``
-    returns the present moment. If ``counts`` is given, the numbers are added to it. Several processes may call this at
-    the same time. Nothing is sent while the setting ``SENDING_SUSPENDED`` is on.
+    returns the present moment (``None``: the clock of the database with the ledger). If ``counts`` is given, the
+    numbers are added to it. Several processes may call this at the same time. Nothing is sent while the setting
+    ``SENDING_SUSPENDED`` is on.
     """
     counts = counts or DeliveryCounts()
     if conf.get().SENDING_SUSPENDED:
         counts.suspended = True
         return counts
+    clock = clock or ledger_clock()
     counts.skipped += _clean_up(clock())
-    worker = Worker(counts, deadline=deadline, on_outcome=on_outcome, clock=clock)
+    worker = Worker(counts, clock, deadline=deadline, on_outcome=on_outcome)
     with LeaseRenewer() as renewer:
         for channel in site_channels():
             while not worker.out_of_time() and (claimed := _claim(channel, worker)):
@@ -140,7 +143,7 @@ def reconcile(message_ids: Iterable[str], *, at: datetime | None = None) -> int:
     whose ``Message-ID`` is among ``message_ids``, which come from the log of the mail server. Return how many
     deliveries were recorded as sent.
     """
-    at, message_ids, unfinished = at or timezone.now(), list(message_ids), Notice.objects.unfinished(at)
+    at, message_ids, unfinished = at or ledger_now(), list(message_ids), Notice.objects.unfinished(at)
     for notice in unfinished.exclude(kind=NoticeKind.CANCELLED):
         fan_out(notice)
     found = Delivery.objects.reconcile(message_ids, at=at)
@@ -173,7 +176,7 @@ def pending(at: datetime | None = None) -> PendingDeliveries:
     """Return how many deliveries wait, and why. ``at`` is the present moment. The function counts rows of the ledger,
     which is too slow for a page.
     """
-    at = at or timezone.now()
+    at = at or ledger_now()
     found = PendingDeliveries(unwritten=Notice.objects.unfinished(at + conf.get().NOTICE_DELAY).count())
     for channel in site_channels():
         state, limits = (
@@ -213,9 +216,9 @@ def next_due_at(at: datetime | None = None) -> datetime | None:
     The moment is not after ``at``, the present moment, if work is due already.
 
     2 queries, and 1 for each cancellation whose deliveries are not all written. In addition, for each channel, at most
-    2 queries, and 1 for each notice with deliveries that wait in that channel.
+    2 queries, and 1 for each notice with deliveries that wait in that channel. On PostgreSQL 1 more without ``at``.
     """
-    at = at or timezone.now()
+    at = at or ledger_now()
     if conf.get().SENDING_SUSPENDED:
         return None
     moments = [_fan_out_from(notice) for notice in Notice.objects.filter(fanned_out_at__isnull=True)]
@@ -259,7 +262,7 @@ def _claim(channel: Channel, worker: Worker) -> list[Delivery]:
     """Claim the next batch of deliveries in this channel, no larger than the rate limits allow. Return ``[]`` if no
     delivery is due, the channel is unavailable, or the rate limits allow no message now.
     """
-    at, snapshot = worker.clock(), worker.snapshot(channel)
+    at, snapshot = worker.read_clock(), worker.snapshot(channel)
     if snapshot.outage:
         worker.counts.outage = worker.counts.outage or snapshot.outage
         return []
@@ -283,7 +286,7 @@ def _clean_up(at: datetime) -> int:
     record_outcomes()
     Delivery.objects.shorten(at)
     for lease in Delivery.objects.uncounted_leases(at):
-        Delivery.objects.count_outcomes(lease=lease)
+        Delivery.objects.count_outcomes(lease=lease, at=at)
     return _skip_overtaken(at)
 
 

@@ -10,12 +10,11 @@ from datetime import datetime
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.template.loader import render_to_string
-from django.utils import timezone
 
 from agreement import conf
 from agreement.models import Withdrawal
 from agreement.models.backoff import MAX_ATTEMPTS, retry_pause
-from agreement.models.deliveries import CLAIM_SIZE, LEASE
+from agreement.models.deliveries import CLAIM_SIZE, LEASE, ledger_clock
 from agreement.notices.channels import Deferred, EmailChannel, Refused, Unavailable
 from agreement.notices.withdrawal_letters import withdrawal_reply
 from agreement.notices.worker import Clock
@@ -23,14 +22,16 @@ from agreement.notices.worker import Clock
 logger = logging.getLogger("agreement")
 
 
-def send_due(*, clock: Clock = timezone.now) -> str:
+def send_due(*, clock: Clock | None = None) -> str:
     """Mail the replies that are due, at most ``CLAIM_SIZE`` of them. Return why the mail server is unavailable, or
-    ``""`` if it is available. ``clock`` returns the present moment.
+    ``""`` if it is available. ``clock`` returns the present moment
+    (``None``: the clock of the database with the ledger).
 
     A reply that the mail server did not accept is sent again later, with the same ``Message-ID``. It is given up after
     ``MAX_ATTEMPTS`` attempts, or at once if the failure is ``Refused``. Rate limits apply to notices only; replies do
     not wait for them. 1 query if no reply is due.
     """
+    clock = clock or ledger_clock()
     rows = Withdrawal.objects.unconfirmed().filter(confirm_due_at__lte=clock()).select_related("agreement", "edition")
     with EmailChannel() as channel:
         for row in rows[:CLAIM_SIZE]:

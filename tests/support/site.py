@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,17 @@ POSTGRESQL = os.environ.get("AGREEMENT_TEST_POSTGRESQL", "")
 
 @dataclass(frozen=True)
 class Site:
-    """``manage.py`` of the portal with a database and a mail server."""
+    """``manage.py`` of the portal with a database, a mail server and further variables of the environment."""
 
     database_url: str
     email_url: str = ""
     broker_url: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def env(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in {"DJANGO_SETTINGS_MODULE"}}
+        kept |= self.environment
         return kept | {
             "DATABASE_URL": self.database_url,
             "EMAIL_URL": self.email_url,
