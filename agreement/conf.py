@@ -146,8 +146,8 @@ class Conf:
     """May staff use the site without acceptance? If so, no deemed acceptances of staff are recorded either."""
 
     DATABASE_AWAY: str = "read"
-    """Which requests the middleware lets through when the database does not answer: ``"read"`` (GET and other safe
-    methods), ``"all"`` or ``"none"``."""
+    """Which requests the middleware lets through when the database is away, and not only busy: ``"read"`` (GET and
+    other safe methods), ``"all"`` or ``"none"``."""
 
     FOUR_EYES: bool = False
     """Must the publisher be an account other than that of the last author of the draft?"""

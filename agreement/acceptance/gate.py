@@ -41,15 +41,15 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
 
     A request passes if nobody is signed in, or if it is exempt: by :func:`is_exempt`, which is called only if there is
     a ``view``, or because the user is staff and the setting ``EXEMPT_STAFF`` is true. Such a request records nothing.
-    Every method is checked, also ``OPTIONS``; a CORS preflight carries no session, so nobody is signed in. Every other request is refused if its user withdrew from an agreement and has not
-    accepted it again, or if an agreement is accepted by confirmation and no acceptance of the user counts for its
-    edition in force. If an agreement is accepted by use, a use of the site is recorded as a deemed acceptance, and
-    other requests pass without one.
+    Every method is checked, also ``OPTIONS``; a CORS preflight carries no session, so nobody is signed in. Every other
+    request is refused if its user withdrew from an agreement and has not accepted it again, or if an agreement is
+    accepted by confirmation and no acceptance of the user counts for its edition in force. If an agreement is accepted
+    by use, a use of the site is recorded as a deemed acceptance, and other requests pass without one.
 
     A refused ``GET`` by which a browser opens a page is redirected: to the page on which the user can accept or, if
     they withdrew, to the withdrawal page. Every other refused request gets the status 403, also a form that a browser
-    sends. If the database does not answer, the setting ``DATABASE_AWAY`` determines whether the request passes or gets
-    the status 503.
+    sends. If the database can't be queried, the request gets the status 503. If the database is away and not only busy,
+    the setting ``DATABASE_AWAY`` determines whether the request passes.
 
     For a user whom the process knows to have accepted everything, the acceptances are not queried; otherwise 1 query,
     and 1 insert for each deemed acceptance. Django's queries for the session and the user come in addition, unless the

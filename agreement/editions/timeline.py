@@ -184,6 +184,10 @@ def current_timelines() -> Timelines:
         return _read()[0]
     if (known := _known) and time.monotonic() < valid_until():
         return known
+    connection = connections[router.db_for_read(Edition)]
+    if getattr(connection, "pool", None):
+        # Else the thread that reads could wait for a connection that is held by the threads which wait for it.
+        connection.ensure_connection()
     with _reading:  # One thread reads the dates; the others wait and then use them.
         if not _known or time.monotonic() >= valid_until():
             asked_at, at = time.monotonic(), timezone.now()
