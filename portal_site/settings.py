@@ -18,7 +18,7 @@ if not SECRET_KEY:
     if not DEBUG:
         msg = "SECRET_KEY is empty: with DEBUG=0 the portal needs a secret of its own, 50 random characters."
         raise ImproperlyConfigured(msg)
-    SECRET_KEY = "only-for-the-demo-on-this-machine"  # noqa: S105
+    SECRET_KEY = "only-for-the-demo-on-this-machine"  # noqa: S105 - refused unless DEBUG is on
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "django_tasks_db",
 ]
 MIDDLEWARE = [
+    "portal_site.middleware.HeadMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -192,10 +193,10 @@ _CSP = {
     "object-src": ["'none'"],
 }
 if django.VERSION >= (6, 0):
-    MIDDLEWARE.insert(1, "django.middleware.csp.ContentSecurityPolicyMiddleware")
+    MIDDLEWARE.insert(2, "django.middleware.csp.ContentSecurityPolicyMiddleware")
     SECURE_CSP = _CSP
 else:
-    MIDDLEWARE.insert(1, "csp.middleware.CSPMiddleware")
+    MIDDLEWARE.insert(2, "csp.middleware.CSPMiddleware")
     CONTENT_SECURITY_POLICY = {"DIRECTIVES": _CSP}
 if HTTPS:
     SECURE_SSL_REDIRECT = True

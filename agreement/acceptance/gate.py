@@ -20,6 +20,7 @@ from django.utils.translation import get_language
 
 from agreement import conf
 from agreement.acceptance import answers, known, requests
+from agreement.acceptance.impersonation import current_impersonation
 from agreement.acceptance.known import Requirement, Requirements
 from agreement.models import Acceptance
 from agreement.models.fields import SiteUser
@@ -92,10 +93,9 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
     :func:`pending` describes them.
 
     ``session`` is the key of the session that determines the user; ``None`` if something else may determine them. If
-    the user has accepted everything, this is cached for the user and for the session. If nobody is signed in, it is
-    cached that the session belongs to no user.
+    the user has accepted everything, this is cached for the user and for the session. If another person acts in the
+    name of the user, no acceptance is recorded, and the audit log names that person.
     """
-    is_use = requests.is_use(request)
     user: SiteUser = getattr(request, "user", None)
     key = user.pk if user is not None and user.is_authenticated else None
     if key is None:  # Not cached: the account of this session may only be inactive for the moment.
@@ -105,12 +105,15 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
     if known.cache.user_accepted(key, required):
         known.cache.add(session, key, required)
         return ()
+    acting = current_impersonation(request)
+    if acting:
+        acting.log(request)
     not_accepted = Acceptance.objects.record_deemed(
         user=user,
         requirements=required.agreements,
         language=get_language() or "",
         request_details=requests.details(request),
-        is_use=is_use,
+        is_use=acting is None and requests.is_use(request),
     )
     if not not_accepted:
         known.cache.add(session, key, required)
@@ -175,9 +178,12 @@ def is_exempt(request: HttpRequest, view: SiteView) -> bool:
 
 
 def _is_under(request: HttpRequest, url: str) -> bool:
-    """Return whether the request's path begins with that URL path. ``url`` may contain the prefix under which the site
-    is mounted (``SCRIPT_NAME``) or omit it. ``False`` if ``url`` is the root of the site.
+    """Return whether the request's path is that URL path or below it: ``/healthz`` is not the beginning of
+    ``/healthz-private``. ``url`` may contain the prefix under which the site is mounted (``SCRIPT_NAME``) or omit it.
+    ``False`` if ``url`` is the root of the site.
     """
     prefix = request.path.removesuffix(request.path_info)
     inner = url.removeprefix(prefix)
-    return inner not in {"", "/"} and request.path_info.startswith((inner, url))
+    return bool(inner.strip("/")) and any(
+        request.path_info == path or request.path_info.startswith(path.rstrip("/") + "/") for path in (inner, url)
+    )

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's own name
 
 from agreement import conf
+from agreement.editions import pdf
 
 #: Maps each middleware that sends a content security policy to the setting that contains the policy.
 POLICIES = {
@@ -35,7 +36,8 @@ def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: obje
 
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
     """Check that ``BASE_URL`` uses TLS if it is set, that the site sends a content security policy, that the settings
-    of proxies fit together, and that the location of the data is stated. Each problem gives a warning.
+    of proxies fit together, that the location of the data is stated, and that WeasyPrint works if it is installed. Each
+    problem gives a warning.
     """
     now = conf.get()
     if now.BASE_URL and not now.BASE_URL.startswith("https://"):
@@ -58,6 +60,13 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) 
             hint='Write where the database and its backups are, and who decided it: "Astana; order No 12 of 2026".'
             " The law of Kazakhstan requires them to be in Kazakhstan.",
             id="agreement.W044",
+        )
+    if pdf.is_installed() and (fault := pdf.fault()):
+        yield Warning(
+            f"Editions have no PDF: {fault}.",
+            hint="Install Pango and a font with every Kazakh letter, on Debian by"
+            ' "apt install libpangoft2-1.0-0 fonts-noto-core", and restart the site. Or uninstall WeasyPrint.',
+            id="agreement.W048",
         )
 
 

@@ -134,7 +134,10 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
     timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}')
     dated = timeline.in_force(at) if timeline else None
     if not timeline or not dated:
-        return _empty_citation(number, path=_reverse("current", slug, app=app) if slug else _reverse("index", app=app))
+        known = timeline.slug if timeline else slug
+        return _empty_citation(
+            number, path=_reverse("current", known, app=app) if known else _reverse("index", app=app)
+        )
     displayed = _display(timeline, dated, at)
     page = _reverse("edition", timeline.slug, dated.number, app=app)
     found = _quoted(dated, timeline.time_zone, displayed.language, number, page)

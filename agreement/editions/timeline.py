@@ -179,17 +179,24 @@ def current_timelines() -> Timelines:
     query, and at most 1 more, for the users who withdrew since the last reading or in the minute before it. Inside a
     transaction, every call reads the dates with 1 query, and calls no listener.
     """
+    return _timelines(read_after=float("-inf"))
+
+
+def _timelines(*, read_after: float) -> Timelines:
+    """The remembered dates; if a reading of them began before ``read_after``, by ``time.monotonic()``, or if they are
+    not valid any more, they are read again.
+    """
     global _known, _read_at, _since, _valid_seconds
     if not may_remember():
         return _read()[0]
-    if (known := _known) and time.monotonic() < valid_until():
+    if (known := _known) and _read_at >= read_after and time.monotonic() < valid_until():
         return known
     connection = connections[router.db_for_read(Edition)]
     if getattr(connection, "pool", None):
         # Else the thread that reads could wait for a connection that is held by the threads which wait for it.
         connection.ensure_connection()
     with _reading:  # One thread reads the dates; the others wait and then use them.
-        if not _known or time.monotonic() >= valid_until():
+        if not _known or _read_at < read_after or time.monotonic() >= valid_until():
             asked_at, at = time.monotonic(), timezone.now()
             found, withdrawn = _read(_since)
             for listener in withdrawal_listeners:
@@ -210,9 +217,7 @@ def fresh_timelines() -> Timelines:
     1 query, and outside a transaction at most 1 more, for the users who withdrew since the last reading or in the
     minute before it.
     """
-    global _read_at
-    _read_at = float("-inf")
-    return current_timelines()
+    return _timelines(read_after=time.monotonic())
 
 
 def valid_until() -> float:

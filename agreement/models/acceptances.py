@@ -245,9 +245,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def withdrawals_in_effect(
         self, *, users: Iterable[UserKey], agreement: int, at: datetime | None = None
     ) -> dict[UserKey, list[Withdrawal]]:
-        """User key → the withdrawals since that user last accepted, the last registered first. It contains only those
-        of the users with whom the agreement is suspended or ended at that instant (now). Refused withdrawals are left
-        out. At most 2 queries.
+        """User key → the withdrawals because of which the agreement with that user is suspended or ended at that
+        instant (now), the last registered first. The result contains no other users.
+
+        These are the withdrawals that are in effect at that instant, and that took effect or were registered after the
+        user's last acceptance. Refused ones are left out. ``agreement`` is a primary key. At most 2 queries.
         """
         withdrawals: dict[UserKey, list[Withdrawal]] = {}
         for row in Withdrawal.objects.in_effect(at).filter(agreement=agreement, user__in=list(users)):
@@ -445,13 +447,13 @@ class Acceptance(Personal):
                 name="agreement_acceptance_notice_sent",
             ),
             models.CheckConstraint(
-                condition=~Q(kind="on_behalf") | ~Q(reason="") & ~Q(officer=""),
+                condition=~Q(kind="on_behalf") | (~Q(reason="") | Q(erased_at__isnull=False)) & ~Q(officer=""),
                 name="agreement_acceptance_on_behalf",
             ),
             models.CheckConstraint(condition=Q(recorded_at__gte=F("at")), name="agreement_acceptance_recorded"),
             models.CheckConstraint(
                 condition=Q(erased_at__isnull=True)
-                | Q(erased_at__gte=F("at"), ip__isnull=True, user_agent="", pseudonym="", pseudonym_key=""),
+                | Q(erased_at__gte=F("at"), ip__isnull=True, user_agent="", reason="", pseudonym="", pseudonym_key=""),
                 name="agreement_acceptance_erased_complete",
             ),
         ]

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf
 from agreement.models import rate_limits
 from agreement.models.backoff import LONGEST_OUTAGE_PAUSE, outage_pause
-from agreement.models.deliveries import LEASE, ledger_now
+from agreement.models.deliveries import LEASE, impersonal, ledger_now
 from agreement.models.rate_limits import RateLimit
 
 
@@ -48,12 +48,12 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
         """Record an outage that a worker met at that instant. The channel is then not used for a while, longer after
         each outage in a row (:func:`outage_pause`). Outages are in a row until the channel accepts a message. If an
         outage is recorded already and its pause has not ended, nothing is changed: workers that meet the same outage
-        count it once. ``reason`` is cut to 255 characters.
+        count it once. ``reason`` is stored as :func:`impersonal` returns it.
         """
         row = self.get_or_create(channel=channel)[0]
         pause = outage_pause(row.outages)
         available = self.filter(Q(away_until__isnull=True) | ~self._is_away(at), channel=channel)
-        available.update(away_until=at + pause, outages=F("outages") + 1, reason=reason[:255])
+        available.update(away_until=at + pause, outages=F("outages") + 1, reason=impersonal(reason))
 
     def away(self, at: datetime) -> Self:
         """The channels that are not to be used at that instant because of an outage: its pause has not ended.

@@ -1,4 +1,6 @@
-"""The clock of the database. Several machines share it, and the application can't choose what it shows."""
+"""One clock for all processes of a site. On PostgreSQL it is that of the database server, which the machines share. On
+other databases it is the clock of the process, because the processes of a site are on one machine.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,8 @@ from django.utils import timezone
 
 
 def database_now(using: str) -> datetime:
-    """Return the present moment by the clock of that database, which is given by alias.
-
-    1 query on PostgreSQL. Other databases are not asked: the result is the clock of this process. An SQLite file is
-    used by processes of one machine, so that is the same clock.
+    """Return the moment of this call, which is not that of the start of the transaction. ``using`` is the alias of the
+    database. 1 query on PostgreSQL, which is asked; on another database no query, and the clock of this process.
     """
     connection = connections[using]
     if connection.vendor != "postgresql":

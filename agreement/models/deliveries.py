@@ -16,6 +16,7 @@ was killed before that, its rows are found by their leases, which ran out.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -293,8 +294,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         ``None`` if no delivery has that id. The outcome of the delivery is neither checked nor changed. A second call
         returns the first record.
 
-        This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` is a
-        code such as ``"5.1.1"``. It must not contain the address.
+        This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` may
+        be the whole reply of a server. Only its codes are stored, because the text may quote the address
+        (:func:`bounce_code`).
         """
         alias = router.db_for_write(Bounce)
         delivery = self.using(alias)._with_message_id(message_id).first()
@@ -302,7 +304,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
             return None
         with transaction.atomic(using=alias):
             bounce, created = Bounce.objects.using(alias).get_or_create(
-                delivery=delivery, defaults={"at": at or ledger_now(), "reason": reason[:255]}
+                delivery=delivery, defaults={"at": at or ledger_now(), "reason": bounce_code(reason)}
             )
             if created:
                 progress = Progress.objects.using(alias).filter(notice=delivery.notice_id, channel=delivery.channel)
@@ -472,8 +474,8 @@ class Delivery(models.Model):
         waits with this lease. 1 query. The attributes of this object and the progress of the notice are not changed.
 
         ``since`` is the number of the edition with which the sent or refused text compares the new one
-        (``NoticeText.since``); ``None`` if there is no such text. ``reason`` is stored without unprintable characters
-        and cut to 255. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to
+        (``NoticeText.since``); ``None`` if there is no such text. ``reason`` is stored as :func:`impersonal` returns
+        it. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to
         use; ``None`` opens one. A caller that records many outcomes passes one, because opening a cursor takes half as
         long as the statement.
 
@@ -486,7 +488,7 @@ class Delivery(models.Model):
             outcome=outcome.value,
             language=language,
             since=since,
-            reason=_printable(reason),
+            reason=impersonal(reason),
             address_digest=address_digest,
             outcome_at=at or ledger_now(),
         )
@@ -496,7 +498,7 @@ class Delivery(models.Model):
         ``False``, and changes nothing, if the row no longer waits with this lease. The attributes of this object are
         not changed. 1 query.
         """
-        return self._update(due_at=due_at, reason=_printable(reason), attempts=self.attempts + 1, lease="")
+        return self._update(due_at=due_at, reason=impersonal(reason), attempts=self.attempts + 1, lease="")
 
     def _update(self, cursor: CursorWrapper | None = None, **columns: str | int | datetime | None) -> bool:
         """Set these columns of the row if it still waits with the lease of this object. Returns whether it did.
@@ -536,11 +538,30 @@ class Delivery(models.Model):
         return f"{self.pk}: {self.get_outcome_display()}"
 
 
-def _printable(reason: str) -> str:
-    """The reason without unprintable characters, which a database may reject, cut to 255 characters. A channel may pass
+#: A mail address, or a telephone number. The codes of SMTP ("550 5.1.1") are shorter than a number.
+_ADDRESS = re.compile(r"\S*@\S*|\+?\d[\d ()-]{5,}\d")
+#: The codes in the reply of a mail server: of SMTP (RFC 5321) and the enhanced one (RFC 3463).
+_CODES = re.compile(r"(?<![\w.@+-])([245]\d\d)?[ -]?([245]\.\d{1,3}\.\d{1,3})?(?![\w.@+-])")
+#: The reasons that django-anymail gives.
+_REJECT_REASONS = frozenset({"invalid", "bounced", "timed_out", "blocked", "spam", "unsubscribed", "other"})
+
+
+def impersonal(reason: str) -> str:
+    """The reason why a message was not sent, without mail addresses and telephone numbers, which are replaced by
+    ``…``, and without unprintable characters, which a database may reject. Cut to 255 characters. A channel may pass
     any reply of a server.
     """
-    return "".join(char for char in reason if char.isprintable())[:255]
+    return _ADDRESS.sub("…", "".join(char for char in reason if char.isprintable()))[:255]
+
+
+def bounce_code(reason: str) -> str:
+    """The codes in the reason of a returned mail, such as ``"550 5.1.1"``, or the reason itself if it is a word of
+    django-anymail; ``""`` if it contains no code. Other text is left out.
+    """
+    if reason in _REJECT_REASONS:
+        return reason
+    found = next((match for match in _CODES.finditer(reason) if match[0].strip(" -")), None)
+    return " ".join(filter(None, found.groups())) if found else ""
 
 
 @remembered
@@ -553,11 +574,11 @@ def _claim_sql(vendor: str) -> str:
     """
     delivery, notice = Delivery._meta.db_table, Notice._meta.db_table
     chosen = (
-        f"SELECT id FROM {delivery} WHERE outcome = 'waiting' AND notice_id = %s AND channel = %s AND due_at <= %s"
+        f"SELECT id FROM {delivery} WHERE outcome = 'waiting' AND notice_id = %s AND channel = %s AND due_at <= %s"  # noqa: S608 - only names and constants of the app
         f" AND EXISTS (SELECT 1 FROM {notice} WHERE id = %s AND paused_at IS NULL) ORDER BY due_at, rank, id LIMIT %s"
     )
     among = f"ANY (ARRAY({chosen} FOR UPDATE SKIP LOCKED))" if vendor == "postgresql" else f"({chosen})"
-    return f"UPDATE {delivery} SET lease = %s, due_at = %s WHERE id {'=' if vendor == 'postgresql' else 'IN'} {among}"
+    return f"UPDATE {delivery} SET lease = %s, due_at = %s WHERE id {'=' if vendor == 'postgresql' else 'IN'} {among}"  # noqa: S608 - only names and constants of the app
 
 
 @remembered
@@ -571,7 +592,7 @@ def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
     # each message of the batch. With statistics from before the audience was written, the planner could choose
     # agreement_delivery_next and scan all waiting rows.
     condition = "id = %s AND lease || '' = %s AND outcome || '' = 'waiting'"
-    sql = f"UPDATE {Delivery._meta.db_table} SET {assignments} WHERE {condition}"
+    sql = f"UPDATE {Delivery._meta.db_table} SET {assignments} WHERE {condition}"  # noqa: S608 - only names and constants of the app
     # This applies only to the transaction of this statement, also with a pool of connections.
     no_wait = " RETURNING set_config('synchronous_commit', 'off', true)"
     return sql + no_wait if vendor == "postgresql" and "outcome" in columns else sql

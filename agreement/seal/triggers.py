@@ -130,9 +130,11 @@ SEALS = (
     Seal(
         model="acceptance",
         sealed="{row}.id IS NOT NULL",
-        mutable=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at"),
+        mutable=(
+            *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "reason", "erased_at"),
+        ),
         forbidden=(
-            _personal("pseudonym", "pseudonym_key", "user_agent")
+            _personal("pseudonym", "pseudonym_key", "user_agent", "reason")
             + " OR (NEW.ip IS NOT NULL AND (OLD.ip IS NULL OR NEW.ip <> OLD.ip))"
             " OR (NEW.ip IS NULL AND OLD.ip IS NOT NULL AND NEW.erased_at IS NULL)"
         ),
@@ -143,10 +145,10 @@ SEALS = (
         sealed="{row}.id IS NOT NULL",
         mutable=(
             *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
-            *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at"),
+            *("ground", "confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at"),
         ),
         forbidden=(
-            _personal("pseudonym", "pseudonym_key", "applicant", "application_number", "scan")
+            _personal("pseudonym", "pseudonym_key", "applicant", "application_number", "ground", "scan")
             + " OR (OLD.confirmed_at IS NOT NULL"
             " AND (NEW.confirmed_at IS NULL OR NEW.confirmed_at <> OLD.confirmed_at))"
         ),
@@ -169,6 +171,12 @@ SEALS = (
     Seal(
         model="auditentry",
         sealed="{row}.id IS NOT NULL",
+        mutable=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "note", "erased_at"),
+        forbidden=(  # An entry about no person can't be erased.
+            _personal("pseudonym", "pseudonym_key", "note")
+            + " OR (OLD.user_id IS NULL AND OLD.account_deleted_at IS NULL AND OLD.pseudonym = ''"
+            " AND (NEW.erased_at IS NOT NULL OR NEW.account_deleted_at IS NOT NULL))"
+        ),
         keys=((("id",), ""),),
     ),
 )
@@ -348,7 +356,7 @@ def _sqlite(seal: Seal, table: str, columns: tuple[str, ...]) -> dict[str, str]:
         # During an earlier migration, the table may lack a column of a present key.
         for key, also in ((tuple(column for column in key if column in columns), also) for key, also in seal.keys)
     )
-    collides = f'EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.where("stored")} AND ({same_key})'
+    collides = f'EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.where("stored")} AND ({same_key})'  # noqa: S608 - only names and constants of the app
     events = {
         "update": ("UPDATE", f"{seal.where('OLD')} AND ({changed})"),
         "delete": ("DELETE", seal.where("OLD")),
@@ -393,7 +401,7 @@ BEGIN
   IF {seal.where("OLD")} AND ({changed}) THEN {refuse}; END IF;
   RETURN NEW;
 END
-"""
+"""  # noqa: S608 - only names and constants of the app
 
 
 def _refusal(seal: Seal) -> str:

@@ -1,5 +1,6 @@
 """The text of an agreement: its clauses and references, redlines, the lint, and dates in words.
 
-The modules contain pure functions and values: ``clauses.parse``, ``redline.changes``, ``lint``, ``parallel``,
-``quoting``, ``source`` and ``dates``. They use Python-Markdown and nh3, but no database, settings, request or clock.
+The public functions, such as those of ``clauses``, ``redline``, ``lint``, ``parallel``, ``quoting``, ``source`` and
+``dates``, depend on their arguments alone. They use Python-Markdown and nh3, but no database, settings, request or
+clock.
 """

@@ -67,9 +67,10 @@ _LAWS_PART = re.compile(r"\d+[-‑]?(?:бап|баб)")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A place in a text that names a clause: the characters from ``start`` to ``end``.
+    """A place in a text that names a section, a clause or an item: the characters from ``start`` up to ``end``.
 
-    ``number`` is ``""`` for an item of the clause that contains the text.
+    They are the number or the label of the item, without the word before or after it. ``number`` is the number of the
+    section or clause as it is written; ``""`` for an item of the clause that contains the text.
     """
 
     start: int
@@ -82,7 +83,10 @@ class Reference:
     that contains the text."""
 
     def target(self, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> str:
-        """The number of the clause that a reference in the clause ``here`` leads to; ``""`` if there is none.
+        """The number of the unit that a reference in the unit ``here`` leads to; ``""`` if there is none.
+
+        If ``here`` is in an appendix and ``outer`` is false, a clause of the appendix with this number comes before one
+        of the agreement. A reference without a number means an item of the clause ``here``.
 
         ``numbers`` are all numbers of the document. ``labels`` maps the number of a clause and the label of an item in
         it to the number of the item.
@@ -98,7 +102,12 @@ class Reference:
 
 
 def find(text: str) -> Iterator[Reference]:
-    """Yield the references in a text, in order. The time is linear in its length."""
+    """Yield the references in a text, in order. The time is linear in its length.
+
+    Each number or item of a list gives one reference, and a range (``4.1–4.3``) gives two, its ends. ``подпункт 2)
+    пункта 3.1`` gives two: to the item and to the clause. A number without a dot is a reference only to a section, and
+    a number with a dot only to a clause. The function does not check whether the clause exists.
+    """
     owner: tuple[int, str] | None = None  # The end and the number of a Kazakh "3.1-тармақтың": its items may follow.
     for match in _LIST.finditer(text):
         before, (start, end) = text[max(0, match.start() - 24) : match.start()], match.span()
@@ -135,7 +144,7 @@ def find(text: str) -> Iterator[Reference]:
 
 def _named(text: str, before: str, start: int, end: int) -> tuple[int, bool]:
     """The end of the reference, with the Kazakh word after its number, and whether it means a section. The end is 0 if
-    no word makes the number a reference.
+    no word makes the number a reference, or if it means another document; the second value then means nothing.
 
     ``start`` and ``end`` are the place of the number in the text, and ``before`` is the text directly before it.
     """
@@ -177,7 +186,8 @@ def _is_agreements(before: str) -> bool:
 
 
 def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> None:
-    """Turn the references in a block of the clause ``here`` into links. References to no clause remain text.
+    """Turn the references in a block of the clause ``here`` into links, in place. References to no clause remain text.
+    Text directly in a link or in code remains as it is.
 
     ``numbers`` are all numbers of the document. ``labels`` maps the number of a clause and the label of an item in it
     to the number of the item.

@@ -49,6 +49,7 @@ class World:
     consent: Consent
     taken_back: Consent
     auditentry: AuditEntry
+    entry_about_a_user: AuditEntry
 
     def row(self, model: str) -> Any:
         """The row of a sealed model that the attacks aim at."""
@@ -111,6 +112,7 @@ def make_world() -> World:
         taken_back=_taken_back(user),
         consent=Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін."),
         auditentry=AuditEntry.objects.latest("pk"),
+        entry_about_a_user=AuditEntry.objects.log("viewed", on=acceptance, by="officer", note="search"),
     )
 
 
@@ -121,6 +123,7 @@ def _withdrawn(edition: Edition, user: Any) -> Withdrawal:
         user=user,
         applicant="А. Ахметов",
         application_number="7",
+        ground="Шешім",
         outcome=WithdrawalOutcome.ENDED,
         received_on=(timezone.now() - DAY).date(),
     )
@@ -235,16 +238,18 @@ FREE = {
     "agreement": {"time_zone", "head", "acceptance_mode"},
     "edition": {"cancelled_at"},
     "noticetext": set(),
-    "auditentry": set(),
+    # What may be emptied in an entry about a person.
+    "auditentry": {"user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "note", "erased_at"},
     # What may be emptied; and the kind, which by itself contradicts another column.
     "acceptance": {
         *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at", "kind"),
+        "reason",
     },
     "timestamp": set(),
     # What may be emptied or filled in once; and the outcome, as the kind above.
     "withdrawal": {
         *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
-        *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at", "outcome"),
+        *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at", "outcome", "ground"),
     },
 }
 FREE["consent"] = {"user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"}
@@ -286,6 +291,27 @@ SQL |= {
     "delete the agreement": _statements("DELETE FROM agreement_agreement"),
     "delete the text of a notice": _statements("DELETE FROM agreement_noticetext"),
     "delete an audit entry": _statements("DELETE FROM agreement_auditentry WHERE id = {auditentry}"),
+    "write another note": _statements("UPDATE agreement_auditentry SET note = 'x' WHERE id = {entry_about_a_user}"),
+    "empty a note by the way": _statements("UPDATE agreement_auditentry SET note = '' WHERE id = {entry_about_a_user}"),
+    "erase an entry about nobody": _statements(
+        "UPDATE agreement_auditentry SET note = '', erased_at = at WHERE id = {auditentry}"
+    ),
+    "say that an entry was about a deleted account": _statements(
+        "UPDATE agreement_auditentry SET account_deleted_at = at WHERE id = {auditentry}"
+    ),
+    "say that an entry was about a user": _statements(
+        "UPDATE agreement_auditentry SET user_id = (SELECT user_id FROM agreement_acceptance WHERE id = {acceptance})"
+        " WHERE id = {auditentry}"
+    ),
+    "say under a pseudonym that an entry was about a user": _statements(
+        f"UPDATE agreement_auditentry SET pseudonym = '{'f' * 64}' WHERE id = {{auditentry}}"
+    ),
+    "give an entry to another user": _statements(
+        "UPDATE agreement_auditentry SET user_id = user_id + 1000 WHERE id = {entry_about_a_user}"
+    ),
+    "give another reason for an acceptance": _statements("UPDATE agreement_acceptance SET reason = 'x'"),
+    "give another ground of a withdrawal": _statements("UPDATE agreement_withdrawal SET ground = 'x'"),
+    "empty a ground by the way": _statements("UPDATE agreement_withdrawal SET ground = ''"),
     "empty the head": _statements("UPDATE agreement_agreement SET head = ''"),
     "cancel what is in force": _statements(f"{_CANCEL} {{in_force}}"),
     "move a cancellation": _statements(f"{_CANCEL} {{cancelled}}"),

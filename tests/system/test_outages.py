@@ -149,7 +149,7 @@ def finished(portal: Site) -> int:
 def test_killed_at_random_moments_it_loses_nobody_and_repeats_one_message_a_kill_at_most(tmp_path):
     kills, count, lease = (50, 5_000, 30) if FULL else (2, 80, 3)
     deliver = ("shell", "-v0", "-c", DELIVER.format(lease=lease))
-    mailbox, chance = smtp_server.Mailbox(), random.Random(2026)
+    mailbox, chance = smtp_server.Mailbox(), random.Random(2026)  # noqa: S311 - the seed repeats the test
     share = count // (2 * kills)
     #: What the running process is killed by: after so many messages, at once or so many seconds later.
     aim: list[tuple[int, float, subprocess.Popen[str]]] = []
@@ -185,7 +185,7 @@ def test_killed_at_random_moments_it_loses_nobody_and_repeats_one_message_a_kill
 @pytest.mark.parametrize("engine", ["watch", "db_worker", pytest.param("celery", marks=pytest.mark.rabbitmq)])
 def test_cut_off_from_the_database_a_worker_goes_on_or_is_started_again(tmp_path, engine):
     cuts, count = (12, 5_000) if FULL else (4, 250)
-    mailbox, chance = smtp_server.Mailbox(), random.Random(2026)
+    mailbox, chance = smtp_server.Mailbox(), random.Random(2026)  # noqa: S311 - the seed repeats the test
     moments = sorted(chance.sample(range(1, count - count // 10), cuts))
     done: list[int] = []
 

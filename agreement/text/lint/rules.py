@@ -5,7 +5,7 @@ languages, or a number that is used twice. ``Edition.publish()`` refuses it. Eve
 a real agreement can be published with its defects. The lint changes no text. The sentences are in ``messages.py``.
 
 A site adds rules as callables that take :class:`Texts` and return :class:`Message` objects (``LINT_RULES``), and
-silences warnings by their ids (``LINT_SILENCED``).
+silences warnings by their ids (``LINT_SILENCED``). ``Edition.publish()`` does not call the rules of a site.
 """
 
 from __future__ import annotations
@@ -55,8 +55,10 @@ def lint(
 ) -> tuple[Message, ...]:
     """The messages about an edition, errors first, then by language and line.
 
-    The keys of the mappings are the codes of the languages. ``previous`` are the bodies of the previous edition.
-    Titles, summaries or previous bodies that are ``None`` are not checked. ``rules`` are the site's own rules.
+    The languages are in the order of ``bodies``, after the messages about both texts. The keys of the mappings are the
+    codes of the languages; a language that is not in ``bodies`` is not checked. ``bodies`` has at most two languages.
+    ``previous`` are the bodies of the previous edition. Titles, summaries or previous bodies that are ``None`` are not
+    checked. Summaries are checked only if there is a previous edition. ``rules`` are the site's own rules.
     ``silenced`` are ids of warnings; errors can't be silenced.
     """
     texts = Texts(bodies, titles, summaries, previous)
@@ -68,15 +70,17 @@ def lint(
 
 
 def errors(bodies: Mapping[str, str], *, titles: Mapping[str, str] | None = None) -> tuple[Message, ...]:
-    """The errors in the texts of an edition, which forbid publication. Titles that are ``None`` are not checked. The
-    site's own rules are not called.
+    """The errors in the texts of an edition, which forbid publication, in the order of the rules. Titles that are
+    ``None`` are not checked. The site's own rules are not called.
     """
     texts = Texts(bodies, titles)
     return tuple(message for rule in ERRORS for message in rule(texts))
 
 
 def missing_texts(texts: Texts) -> Iterator[Message]:
-    """L001, L002: a text or title is missing. L008: the first line is too long for a title."""
+    """L001, L002: the text or the title of a language in ``bodies`` is missing or has only white space. L008: the first
+    line that is not empty is too long for a title. L002 is checked only if the titles are known.
+    """
     for language, body in texts.bodies.items():
         if not body.strip():
             yield make_message("agreement.L001", language)
@@ -88,14 +92,18 @@ def missing_texts(texts: Texts) -> Iterator[Message]:
 
 
 def unreadable_characters(texts: Texts) -> Iterator[Message]:
-    """L007: characters that can't be written to a file as UTF-8 text: NUL and lone surrogates."""
+    """L007: characters that can't be written to a file as UTF-8 text: NUL and lone surrogates. At most one message for
+    each line.
+    """
     for language, body in texts.bodies.items():
         for unit, line, match in first_matches(texts.documents[language], body, UNREADABLE):
             yield make_message("agreement.L007", language, unit, line, char=character_name(match[0]))
 
 
 def duplicate_numbers(texts: Texts) -> Iterator[Message]:
-    """L003: a number of a section or clause is used twice."""
+    """L003: a number of a section, a clause or a sub-clause such as 1.1.1 is used twice. One message for each unit
+    whose number is used earlier. ``repeated_items`` reports a repeated ``2)``.
+    """
     for language, document in texts.documents.items():
         for unit, first in _repeated_units(document):
             if "-" not in unit.number:
@@ -103,8 +111,11 @@ def duplicate_numbers(texts: Texts) -> Iterator[Message]:
 
 
 def parallel_numbers(texts: Texts) -> Iterator[Message]:
-    """L004–L006: the numbers differ between the languages. A number is in one language only (L004), or all are in both
-    languages, but their count (L005) or order (L006) differs.
+    """L004–L006: the numbers differ between the two languages. A number is in one language only (L004, one message for
+    each). Only if there is no such message, one message says that their count (L005) or order (L006) differs.
+
+    An item is not reported if its clause is in one language only too. There is no message if there is only one text, or
+    if one is empty. Raises ``ValueError`` for three texts.
     """
     if len(texts.bodies) < 2 or not all(body.strip() for body in texts.bodies.values()):
         return
@@ -134,7 +145,9 @@ def parallel_numbers(texts: Texts) -> Iterator[Message]:
 
 
 def number_sequence(texts: Texts) -> Iterator[Message]:
-    """L010, L011: gaps, and numbers out of order. A number that occurs elsewhere in the text is no gap."""
+    """L010, L011: gaps, and numbers out of order. A number that occurs elsewhere in the text is no gap. Items with
+    letters are not checked. One message for each gap. A list in a clause may begin again at 1.
+    """
     for language, document in texts.documents.items():
         numbers = set(document.numbers)
         last: dict[str, int] = {}
@@ -175,7 +188,9 @@ def _gap(language: str, missing: list[str], previous: Clause | None, unit: Claus
 
 
 def repeated_items(texts: Texts) -> Iterator[Message]:
-    """L030: two sub-clauses of one clause have the same number. A reference to it leads to the first one."""
+    """L030: two sub-clauses ``2)`` of one clause have the same number. A reference to it leads to the first one. A list
+    that begins again at ``1)`` repeats no number.
+    """
     for language, document in texts.documents.items():
         for unit, first in _repeated_units(document):
             if "-" in unit.number:
@@ -183,7 +198,10 @@ def repeated_items(texts: Texts) -> Iterator[Message]:
 
 
 def _repeated_units(document: Document) -> Iterator[tuple[Clause, int]]:
-    """Yield each unit whose number is used earlier in the text, with the line of the earlier unit."""
+    """Yield each unit whose number is used earlier in the text, with the line of the first unit that uses it.
+
+    Items with letters are left out. After ``1)`` the earlier sub-clauses and items of the same clause no longer count.
+    """
     first: dict[str, int] = {}
     for unit in document.clauses:
         # A second list "1) 2)" in one clause counts from 1 again. It is no mistake.
@@ -231,7 +249,11 @@ def _section_number(number: str) -> str:
 
 
 def dangling_references(texts: Texts) -> Iterator[Message]:
-    """L012: references to a number that does not exist."""
+    """L012: references to a number that does not exist.
+
+    A reference to an item is not reported if its clause does not exist, or if the words of the clause contain the label
+    of the item.
+    """
     for language, document in texts.documents.items():
         numbers = set(document.numbers)
         written = {unit.number: unit.text for unit in document.clauses}
@@ -249,7 +271,11 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
 
 
 def stale_references(texts: Texts) -> Iterator[Message]:
-    """L013: references that did not change although the clause that they meant was renumbered or deleted."""
+    """L013: references that did not change although the clause that they meant was renumbered or deleted.
+
+    Only numbers that both editions use are checked (L012 reports a number that no longer exists), and only units that
+    have as many references as in the previous edition.
+    """
     for language, pairs in texts.pairs.items():
         old, new = texts.previous_documents[language], texts.documents[language]
         new_numbers = {before.number: unit.number for before, unit in pairs if before.number}
@@ -271,7 +297,9 @@ def stale_references(texts: Texts) -> Iterator[Message]:
 
 
 def one_sided_changes(texts: Texts) -> Iterator[Message]:
-    """L014: clauses whose words did not change in this language, but in the other one, since the previous edition."""
+    """L014: clauses whose words did not change in this language, but changed or are new in the other one, since the
+    previous edition. The number must be in both texts, and the previous edition must have both languages.
+    """
     if len(texts.pairs) < 2:
         return
     changed = {
@@ -288,7 +316,12 @@ def one_sided_changes(texts: Texts) -> Iterator[Message]:
 
 
 def structure(texts: Texts) -> Iterator[Message]:
-    """L015–L019: empty clauses, headings without numbers, no summary, no numbers at all, no title."""
+    """L015–L019: empty clauses, headings without numbers, no summary, no section and no clause at all, no title.
+
+    An empty clause is a unit with a number and without words. If units with numbers are in it, only a section is
+    reported. Empty texts are not checked. The summary is checked if summaries are known and there is a previous
+    edition.
+    """
     for language, document in texts.documents.items():
         if not texts.bodies[language].strip():
             continue

@@ -36,7 +36,7 @@ class Texts:
     @cached_property
     def pairs(self) -> dict[str, list[tuple[Clause, Clause]]]:
         """The pairs of units, previous and new, that are the same clause, by language; empty if there is no previous
-        edition.
+        edition. A language that the previous edition does not have is left out.
         """
         found = {}
         for language, new in self.documents.items():

@@ -34,7 +34,10 @@ class Row:
 
     @property
     def first(self) -> str:
-        """The first of the numbers that name these units; ``""`` if none has a number."""
+        """The first of the numbers that name these units; ``""`` if none has a number.
+
+        If there are clauses such as 1.1 or 1.1.1, only their numbers name the units; otherwise all numbers do.
+        """
         return self._numbers[0] if self._numbers else ""
 
     @property
@@ -76,7 +79,7 @@ def _rows(changes: tuple[Change, ...]) -> Iterator[Row]:
 
 
 def _heads(changes: Iterable[Change]) -> Iterator[int]:
-    """Yield the indexes of the headings under which something changed."""
+    """Yield the indexes of the sections and headings with a change below them, before the next section or heading."""
     head: int | None = None
     for index, change in enumerate(changes):
         if change.unit.kind in _HEADINGS:

@@ -97,7 +97,7 @@ class WithSomeAppsOnly(TransactionTestCase):
 
 class Served(Publishes, LiveServerTestCase):
     def read(self) -> str:
-        with urlopen(self.live_server_url) as answer:
+        with urlopen(self.live_server_url) as answer:  # noqa: S310 - the server of this test
             return answer.read().decode()
 
     def test_one(self) -> None:
