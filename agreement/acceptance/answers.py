@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from agreement import conf
-from agreement.acceptance import requests
+from agreement.acceptance import outage, requests
 from agreement.acceptance.known import Requirement
 from agreement.models import StaleEditionError
 
@@ -100,13 +100,14 @@ def stale_edition(request: HttpRequest, error: Exception) -> HttpResponse | None
 
 
 def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse | None:
-    """Return a 503 response with problem details; ``None`` if the setting ``DATABASE_AWAY`` lets this request pass
-    without the check: ``"all"`` every request, ``"read"`` a request with a safe method such as GET. The error is logged
-    in both cases.
+    """Return a 503 response with problem details; ``None`` if the database is away (:func:`outage.is_away`) and the
+    setting ``DATABASE_AWAY`` lets this request pass without the check: ``"all"`` every request, ``"read"`` a request
+    with a safe method such as GET. The error is logged in both cases.
     """
     logger.error("the acceptance gate can't query the database: %s", error)
     passing = conf.get().DATABASE_AWAY
-    if passing == "all" or (passing == "read" and request.method in requests.SAFE):
+    may_pass = passing == "all" or (passing == "read" and request.method in requests.SAFE)
+    if may_pass and outage.is_away(error):
         return None
     response = problem(
         status=503,
