@@ -21,7 +21,7 @@ COLUMNS = ("user", "edition", "at", "language")
 #: No valid line has more characters. Without a limit, a file without line ends would fill the memory.
 MAX_LINE = 10_000
 #: So many lines are looked up together, and recorded in one transaction. It takes a fraction of a second.
-BATCH = 2_000
+BATCH = 1_000
 
 
 def read_rows(name: str) -> Iterator[tuple[int, dict[str, str] | None]]:

@@ -12,7 +12,7 @@ from django.db import Error, close_old_connections, connections
 from django.utils import timezone
 
 from agreement import conf
-from agreement.management import command_error
+from agreement.management import command_error, quote
 from agreement.models import Delivery, Progress
 from agreement.notices import dispatch
 from agreement.notices.worker import DeliveryCounts
@@ -98,7 +98,7 @@ class Command(BaseCommand):
         waiting = dispatch.removed_channels()
         if channel not in waiting:
             raise command_error(
-                f"No deliveries wait for a removed channel {channel!r}.",
+                f"No deliveries wait for a removed channel {quote(channel)}.",
                 f"Removed channels with waiting deliveries: {', '.join(waiting) or 'none'}.",
             )
         self.stdout.write(f"Skipped {dispatch.drop_channel(channel)} deliveries.")
