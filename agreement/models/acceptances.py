@@ -254,14 +254,14 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         self, rows: Sequence[HistoricAcceptance], *, agreement: int, dry_run: bool = False
     ) -> list[bool | ValidationError]:
         """Record acceptances from before the site had this app, by the rules of :meth:`record` in the order of the
-        rows, and return the outcome of each row. ``True``: it was recorded. ``False``: the user accepted this edition
-        before, by a row of the database or an earlier one of these rows, which stays unchanged. An error states why the
-        row can't be recorded: :class:`StaleEditionError`, :class:`WithdrawnError` or :class:`ContradictionError`.
+        rows, and return the outcome of each row. ``True``: it is new. ``False``: the user accepted this edition before,
+        by a row of the database or an earlier one of these rows, which stays unchanged. An error states why the row
+        can't be recorded: :class:`StaleEditionError`, :class:`WithdrawnError` or :class:`ContradictionError`.
 
-        If any row has an error, nothing is recorded. ``agreement`` is the primary key of the agreement of all rows. All
-        new rows of one user must be in one call, because an acceptance may decide about a later one. With ``dry_run``
-        nothing is recorded or locked. Raises ``ValueError`` if a moment is in the future. After the commit, the signal
-        ``acceptance_recorded`` is sent for each new row.
+        If no row has an error, the new ones are recorded; otherwise nothing is. ``agreement`` is the primary key of the
+        agreement of all rows. All rows of one user must be in one call, because a row may contradict an earlier one or
+        be possible only after it. With ``dry_run`` nothing is recorded or locked. Raises ``ValueError`` if a moment is
+        in the future. After the commit, the signal ``acceptance_recorded`` is sent for each new row.
 
         The cost does not depend on the number of rows: 3 queries with ``dry_run``, otherwise 5 (6 on SQLite) and the
         inserts. A lock stops publication, cancellation and withdrawal until the transaction ends. A caller with many
