@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, no_translations
 from django.db import Error, close_old_connections, connections
 
 from agreement import conf
-from agreement.management import command_error
+from agreement.management import command_error, quote
 from agreement.models import Delivery, Progress
 from agreement.models.deliveries import ledger_now
 from agreement.notices import dispatch
@@ -99,7 +99,7 @@ class Command(BaseCommand):
         waiting = dispatch.removed_channels()
         if channel not in waiting:
             raise command_error(
-                f"No deliveries wait for a removed channel {channel!r}.",
+                f"No deliveries wait for a removed channel {quote(channel)}.",
                 f"Removed channels with waiting deliveries: {', '.join(waiting) or 'none'}.",
             )
         self.stdout.write(f"Skipped {dispatch.drop_channel(channel)} deliveries.")
