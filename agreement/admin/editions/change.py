@@ -31,7 +31,7 @@ from django.views.decorators.http import require_safe
 from modeltranslation.admin import TranslationAdmin
 from reversion.admin import VersionAdmin
 
-from agreement.admin.base import TEXT_COLUMNS, SafeFilters, moment, public_address, redirect_missing
+from agreement.admin.base import TEXT_COLUMNS, SafeChangeList, SafeFilters, moment, public_address, redirect_missing
 from agreement.admin.editions import revisions
 from agreement.admin.editions.accepted_chart import acceptance_chart
 from agreement.admin.editions.compare import ChangesView, CompareRevisionsView
@@ -66,7 +66,7 @@ class SourceField(forms.CharField):
         return source.normalise(super().to_python(value) or "")
 
 
-class EditionChangeList(ChangeList):
+class EditionChangeList(SafeChangeList):
     """The list of editions, which does not read their bodies and summaries. A page of many editions would read
     megabytes.
     """
