@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from agreement import conf
+from agreement import charsets, conf
 from agreement.acceptance import outage, requests
 from agreement.acceptance.known import Requirement
 from agreement.models import StaleEditionError
@@ -122,15 +122,14 @@ def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse
 
 def unknown_charset(request: HttpRequest) -> HttpResponse | None:
     """Return a 400 response if the request names a Python codec by which text can't be decoded, such as ``base64`` or
-    ``idna``; else ``None``. Django would raise an exception when the parameters of such a request are first read. A
-    name that Python does not know gives ``None``, because Django ignores it.
+    ``idna``; else ``None``. Django would raise an exception when the form of such a request is first read. A name
+    that Python does not know gives ``None``, because Django ignores it. Under WSGI, a
+    request that has a query too never gets here: :mod:`agreement.charsets` answers it.
     """
-    try:
-        b"\xd2".decode(request.encoding or "ascii", "replace")
-    except (LookupError, ValueError):
-        sentence = _("The request uses an unsupported character encoding. Send the text in UTF-8.")
-        return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
-    return None
+    if charsets.decodes_text(request.encoding or "utf-8"):
+        return None
+    sentence = _("The request uses an unsupported character encoding. Send the text in UTF-8.")
+    return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
 
 
 def problem(*, status: int, kind: str, **members: object) -> HttpResponse:
