@@ -152,8 +152,8 @@ class Conf:
     nothing is recorded for the user. django-hijack, django-loginas and django-impersonate are recognised without it."""
 
     DATABASE_AWAY: str = "read"
-    """Which requests the middleware lets through when the database does not answer: ``"read"`` (GET and other safe
-    methods), ``"all"`` or ``"none"``."""
+    """Which requests the middleware lets through when the database is away, and not only busy: ``"read"`` (GET and
+    other safe methods), ``"all"`` or ``"none"``."""
 
     FOUR_EYES: bool = False
     """Must the publisher be an account other than that of the last author of the draft?"""

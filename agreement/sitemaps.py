@@ -29,7 +29,8 @@ class Page:
 class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run time.
     """The pages of each agreement that has a public edition: the edition in force, the same in both languages, the list
     of editions, every public edition and its changes. If no edition is in force, the page in both languages is left
-    out, but not the page of the edition in force. An edition without a public predecessor is listed without changes.
+    out, and if all public editions are cancelled, the page of the edition in force too. An edition without a public
+    predecessor is listed without changes.
 
     The last change of the pages of an edition is the latest event so far: its own publication, effect or cancellation,
     or the publication or effect of its successor, if that is public. That of the other pages of the agreement is the
@@ -67,7 +68,8 @@ class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run
                 if timeline.predecessor(edition) in public:
                     pages.append(Page("changes", (slug, edition.number), changed))
             last = max(page.changed for page in pages)
-            names = ["current", *["bilingual"] * bool(timeline.in_force(at)), "editions"]
+            has_current = any(edition.cancelled_at is None for edition in public)
+            names = [*["current"] * has_current, *["bilingual"] * bool(timeline.in_force(at)), "editions"]
             found += [*(Page(name, (slug,), last) for name in names), *pages]
         return found
 

@@ -49,8 +49,8 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
 
     A refused ``GET`` by which a browser opens a page is redirected: to the page on which the user can accept or, if
     they withdrew, to the withdrawal page. Every other refused request gets the status 403, also a form that a browser
-    sends. If the database does not answer, the setting ``DATABASE_AWAY`` determines whether the request passes or gets
-    the status 503.
+    sends. If the database can't be queried, the request gets the status 503. If the database is away and not only busy,
+    the setting ``DATABASE_AWAY`` determines whether the request passes.
 
     For a user whom the process knows to have accepted everything, the acceptances are not queried; otherwise 1 query,
     and 1 insert for each deemed acceptance. Django's queries for the session and the user come in addition, unless the

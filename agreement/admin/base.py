@@ -53,11 +53,25 @@ class ReadOnly:
         return False
 
 
+class SafeChangeList(ChangeList):
+    """A list that the parameter ``o`` of the URL sorts only by the columns in ``sortable_by``. Django would sort by any
+    column, because for Django ``sortable_by`` concerns only the links in the headings.
+    """
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        if self.sortable_by is not None and field_name not in self.sortable_by:
+            return None
+        return super().get_ordering_field(field_name)
+
+
 class SafeFilters(admin.ModelAdmin[ModelT]):
     """An admin whose list raises ``BadRequest`` (status 400, and not 500) if the filters in the URL have a value that
     the database can't process. A value that Django itself rejects is handled by Django, which redirects to the list
-    without filters. Filters by regular expressions are refused.
+    without filters. Filters by regular expressions are refused. The list is a :class:`SafeChangeList`.
     """
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SafeChangeList
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         try:
@@ -85,7 +99,7 @@ class FirstThousandPaginator(Paginator):  # type: ignore[type-arg]  # Django's c
 
 class LongList(SafeFilters[ModelT]):
     """An admin whose list is for a table with millions of rows. The list displays the first thousand rows that match,
-    the highest primary key first, on pages of 50. Its headings offer no other order. Rows are counted up to a thousand
+    the highest primary key first, on pages of 50. The URL can't set another order. Rows are counted up to a thousand
     only. The list has no actions on several rows.
     """
 

@@ -14,7 +14,8 @@ settings, the channels and the triggers of the seal.
 (only with ``check --deploy``)
 
 ``deployment`` (``check --deploy``): ``W020`` no keys of pseudonyms · ``W041`` an address without TLS · ``W042`` no
-content security policy · ``W043`` a proxy that is not named · ``W044`` the location of the data · ``W048`` no PDF
+content security policy · ``W043`` a proxy that is not named · ``W044`` the location of the data ·
+``W046`` no limit on failed logins · ``W047`` no second factor · ``W048`` no PDF
 """
 
 from django.core import checks

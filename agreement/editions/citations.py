@@ -42,9 +42,9 @@ class Citation:
     """A clause of the edition in force, for another page. A template displays it as a quotation with its source.
 
     If no such clause was found, ``text`` and ``html`` are empty, and a template displays a link to ``path``. Then
-    ``path`` leads to the page of the agreement with the given slug, which is not looked up, or of the site's only
-    agreement with a public edition. It leads to the list of agreements if no slug was given and the number of
-    agreements with a public edition is not one.
+    ``path`` leads to the page of the agreement, or to the list of agreements if the agreement was not found: no
+    agreement with the given slug has a public edition, or no slug was given and the number of agreements with a public
+    edition is not one.
     """
 
     number: str
@@ -135,7 +135,7 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
     timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}')
     dated = timeline.in_force(at) if timeline else None
     if not timeline or not dated:
-        known = timeline.slug if timeline else slug
+        known = timeline.slug if timeline else ""
         return _empty_citation(
             number, path=_reverse("current", known, app=app) if known else _reverse("index", app=app)
         )

@@ -189,8 +189,13 @@ def _timelines(*, read_after: float) -> Timelines:
     global _known, _read_at, _since, _valid_seconds
     if not may_remember():
         return _read()[0]
-    if (known := _known) and _read_at >= read_after and time.monotonic() < valid_until():
+    # In this order: a reading stores the dates first, and then the moment when it began.
+    if _read_at >= read_after and time.monotonic() < valid_until() and (known := _known):
         return known
+    connection = connections[router.db_for_read(Edition)]
+    if getattr(connection, "pool", None):
+        # Else the thread that reads could wait for a connection that is held by the threads which wait for it.
+        connection.ensure_connection()
     with _reading:  # One thread reads the dates; the others wait and then use them.
         if not _known or _read_at < read_after or time.monotonic() >= valid_until():
             asked_at, at = time.monotonic(), timezone.now()

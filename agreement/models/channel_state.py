@@ -1,4 +1,7 @@
-"""The state of each sending channel: one row, with the messages that its rate limits count, and with its outage."""
+"""The state of each sending channel: one row, with the messages that its rate limits count, and with its outage.
+
+All moments here are of the clock of the database, as those of the leases (:mod:`agreement.models.deliveries`).
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,12 @@ from typing import Any, Self
 
 from django.db import models, router, transaction
 from django.db.models import F, Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
 from agreement.models import rate_limits
 from agreement.models.backoff import LONGEST_OUTAGE_PAUSE, outage_pause
-from agreement.models.deliveries import LEASE, impersonal
+from agreement.models.deliveries import LEASE, impersonal, ledger_now
 from agreement.models.rate_limits import RateLimit
 
 
@@ -40,7 +42,7 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
         """
         with transaction.atomic(using=router.db_for_write(ChannelState)):
             row = self.lock(channel)
-            return row.renew(lease=lease, at=at or timezone.now())
+            return row.renew(lease=lease, at=at or ledger_now())
 
     def mark_away(self, channel: str, *, at: datetime, reason: str) -> None:
         """Record an outage that a worker met at that instant. The channel is then not used for a while, longer after

@@ -5,6 +5,10 @@ The ledger is the source of truth. A row is *waiting* until its outcome is recor
 ``lease`` names a claim, ``due_at`` is the moment when the lease runs out. From then on any worker may claim the row, if
 it still waits. Therefore no row is lost if a worker is killed, and nothing has to detect its death.
 
+Leases are written and judged by the clock of the database, because the clocks of machines differ: to a worker whose
+clock is ahead, the leases of all others would have run out. In this module "now" is :func:`ledger_now`, and ``at`` must
+be a moment of the same clock. On PostgreSQL a method that is called without ``at`` therefore makes 1 query more.
+
 The :class:`Progress` of a notice contains the numbers of its rows, so that they need not be counted. A row whose
 outcome a worker recorded keeps its lease until the outcome is added to the progress, once for each batch. If a worker
 was killed before that, its rows are found by their leases, which ran out.
@@ -29,6 +33,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement.memory import remembered
 from agreement.models import message_ids
+from agreement.models.clock import DatabaseClock, database_now
 from agreement.models.fields import PRESERVE_UNDER_PSEUDONYM, InstantField, UserKey
 from agreement.models.notices import (
     CANCELLED,
@@ -50,6 +55,16 @@ CLAIM_SIZE = 100
 CHUNK_ROWS = 10_000
 #: The rank of a user who was never active. Such users are notified last.
 NEVER_ACTIVE_RANK = 1_000_000
+
+
+def ledger_now() -> datetime:
+    """Return the present moment by the clock of the database that contains the ledger. 1 query on PostgreSQL."""
+    return database_now(router.db_for_write(Delivery))
+
+
+def ledger_clock() -> DatabaseClock:
+    """Return the clock of the database that contains the ledger, for a worker. 1 query on PostgreSQL."""
+    return DatabaseClock(router.db_for_write(Delivery))
 
 
 class DeliveryOutcome(models.TextChoices):
@@ -82,11 +97,11 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """Waiting deliveries that are due at that instant (now) and have no lease, or whose lease ran out by then.
         Those of paused notices are included.
         """
-        return self.waiting().filter(due_at__lte=at or timezone.now())
+        return self.waiting().filter(due_at__lte=at or ledger_now())
 
     def unleased(self, at: datetime | None = None) -> Self:
         """Waiting deliveries without a lease, or whose lease ran out by that instant (now), whether due or not."""
-        return self.waiting().filter(Q(lease="") | Q(due_at__lte=at or timezone.now()))
+        return self.waiting().filter(Q(lease="") | Q(due_at__lte=at or ledger_now()))
 
     def leased(self) -> Self:
         """Deliveries with a lease, also one that ran out. They wait, or have an outcome that is not counted yet."""
@@ -113,7 +128,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         the rows that another one is claiming. On SQLite the second write waits for the first, and then finds these rows
         claimed.
         """
-        lease, at = uuid.uuid4().hex, at or timezone.now()
+        lease, at = uuid.uuid4().hex, at or ledger_now()
         primary = self.primary()
         connection = connections[primary.db]
         moment, until = map(connection.ops.adapt_datetimefield_value, (due or at, at + LEASE))
@@ -135,7 +150,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         deliveries of its claim.
         """
         leased = self.primary().waiting().filter(lease=lease)
-        leased.update(due_at=(at or timezone.now()) + LEASE)
+        leased.update(due_at=(at or ledger_now()) + LEASE)
         return set(leased.values_list("pk", flat=True))
 
     def shorten(self, at: datetime | None = None) -> int:
@@ -143,10 +158,10 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         it.
 
         They were written before the clock was put back. The lease of a dead worker would last for as long as the clock
-        was put back; a living worker renews its lease in time. Three times, because the clocks of machines may differ.
-        Returns how many deliveries have these leases. 1 query, 2 if there are any.
+        was put back; a living worker renews its lease in time. Three times, because ``at`` may have been read a while
+        before. Returns how many deliveries have these leases. 1 query, 2 if there are any.
         """
-        at = at or timezone.now()
+        at = at or ledger_now()
         ahead = self.leased().filter(due_at__gt=at + 3 * LEASE)
         return ahead.update(due_at=at + LEASE) if ahead.exists() else 0
 
@@ -164,7 +179,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         is added once, however often this is called and wherever a caller is killed. Returns how many were added; 0 if
         there are none or if another process has added them meanwhile. At most 5 queries.
         """
-        at = at or timezone.now()
+        at = at or ledger_now()
         final = self.primary().final().filter(lease=lease).order_by()
         found = list(final.values_list("notice", "channel", "outcome", "reason").annotate(Count("pk")))
         if not found:
@@ -196,7 +211,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         one of a lease that ran out, and those whose last attempt ended without a reply of the server (their reason is
         the name of an exception, which contains no space). Returns how many were skipped.
         """
-        at = at or timezone.now()
+        at = at or ledger_now()
         rows = self.primary().unleased(at).filter(notice=notice)
         groups = [(rows, reason)]
         if reason == CANCELLED:
@@ -268,7 +283,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """
         rows = self.primary().filter(notice=notice, outcome=DeliveryOutcome.FAILED, lease="")
         failed = Progress.objects.using(rows.db).filter(notice=notice, failed__gt=0)
-        fresh: dict[str, object] = {"due_at": at or timezone.now(), "outcome_at": None, "attempts": 0}
+        fresh: dict[str, object] = {"due_at": at or ledger_now(), "outcome_at": None, "attempts": 0}
         return sum(
             self._change_outcome(rows, notice, channel, old="failed", new="waiting", reason="", **fresh)
             for channel in failed.values_list("channel", flat=True)
@@ -289,7 +304,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
             return None
         with transaction.atomic(using=alias):
             bounce, created = Bounce.objects.using(alias).get_or_create(
-                delivery=delivery, defaults={"at": at or timezone.now(), "reason": bounce_code(reason)}
+                delivery=delivery, defaults={"at": at or ledger_now(), "reason": bounce_code(reason)}
             )
             if created:
                 progress = Progress.objects.using(alias).filter(notice=delivery.notice_id, channel=delivery.channel)
@@ -303,7 +318,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         ids are those of ``Message-ID`` headers in the log of the mail server. ``dispatch.reconcile()`` calls this after
         a database was restored from a backup.
         """
-        at, total = at or timezone.now(), 0
+        at, total = at or ledger_now(), 0
         for message_id in message_ids:
             rows = self.primary()._with_message_id(message_id).unleased(at)
             if delivery := rows.select_related("notice").first():
@@ -361,7 +376,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """Leases that ran out before that instant (now) and have outcomes that are not counted, for example because the
         worker was killed. At most 100, in no particular order. 1 query.
         """
-        expired = self.leased().final().filter(due_at__lt=at or timezone.now())
+        expired = self.leased().final().filter(due_at__lt=at or ledger_now())
         return list(expired.order_by().values_list("lease", flat=True).distinct()[:100])
 
 
@@ -475,7 +490,7 @@ class Delivery(models.Model):
             since=since,
             reason=impersonal(reason),
             address_digest=address_digest,
-            outcome_at=at or timezone.now(),
+            outcome_at=at or ledger_now(),
         )
 
     def postpone(self, *, due_at: datetime, reason: str) -> bool:

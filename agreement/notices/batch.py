@@ -232,7 +232,7 @@ class Batch:
         had run out and a later claim has counted the slots as used: nothing more of this batch may be sent. Otherwise,
         or if the channel has no rate limits, return ``True``.
         """
-        at, name, self.lease_lost = self.worker.clock(), self.channel.name, False
+        at, name, self.lease_lost = self.worker.read_clock(), self.channel.name, False
         self.remaining = Delivery.objects.renew(lease=lease, at=at)
         return not channel_state.limits_for(name) or ChannelState.objects.renew(name, lease=lease, at=at)
 

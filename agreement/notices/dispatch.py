@@ -16,11 +16,10 @@ from datetime import datetime
 
 from django.db import router, transaction
 from django.db.models import Sum
-from django.utils import timezone
 
 from agreement import conf
 from agreement.models import ChannelState, Delivery, Notice, NoticeKind, Progress, Withdrawal, channel_state
-from agreement.models.deliveries import CLAIM_SIZE, DeliveryQuerySet
+from agreement.models.deliveries import CLAIM_SIZE, DeliveryQuerySet, ledger_clock, ledger_now
 from agreement.models.notices import REMOVED
 from agreement.notices import audience, withdrawal_replies
 from agreement.notices.batch import Batch, record_outcomes
@@ -32,7 +31,7 @@ logger = logging.getLogger("agreement")
 
 
 def work(
-    *, deadline: float | None = None, on_outcome: OutcomeCallback | None = None, clock: Clock = timezone.now
+    *, deadline: float | None = None, on_outcome: OutcomeCallback | None = None, clock: Clock | None = None
 ) -> DeliveryCounts:
     """Do the work that is due: write deliveries, mail the replies to withdrawals, send deliveries. Return the counts.
 
@@ -43,14 +42,15 @@ def work(
 
     ``on_outcome`` is called with each claimed delivery after an attempt to send it, or after it was skipped. It is not
     called after an attempt that showed that the channel is unavailable, nor for deliveries that are skipped before they
-    are claimed. ``clock`` returns the present moment. While the setting ``SENDING_SUSPENDED`` is on, nothing is done,
-    and ``suspended`` of the counts is true. Raises the errors of the database. An error about one notice is added to
-    ``faults`` of the counts, and the other notices are still sent.
+    are claimed. ``clock`` returns the present moment (``None``: the clock of the database with the ledger). While the
+    setting ``SENDING_SUSPENDED`` is on, nothing is done, and ``suspended`` of the counts is true. Raises the errors of
+    the database. An error about one notice is added to ``faults`` of the counts, and the other notices are still sent.
     """
     counts = DeliveryCounts()
     if conf.get().SENDING_SUSPENDED:
         counts.suspended = True
         return counts
+    clock = clock or ledger_clock()
     # The deliveries are written during the notice delay, so that the publisher sees how many there will be.
     for notice in Notice.objects.unfinished(clock() + conf.get().NOTICE_DELAY):
         with counts.catch_faults(notice):
@@ -84,7 +84,7 @@ def fan_out(
     if notice.kind == NoticeKind.CANCELLED and not notice.fan_out_cursor:
         for other in notice.other_notices().filter(fanned_out_at__isnull=True):
             audience.write_deliveries(other, channels=names)  # It writes no row, because the edition is cancelled.
-        counts.skipped += _clean_up(at or timezone.now())
+        counts.skipped += _clean_up(at or ledger_now())
         if _in_flight(notice).exists():
             return 0
         Delivery.objects.revive(cancelled=notice)
@@ -120,7 +120,7 @@ def deliver(
     deadline: float | None = None,
     on_outcome: OutcomeCallback | None = None,
     counts: DeliveryCounts | None = None,
-    clock: Clock = timezone.now,
+    clock: Clock | None = None,
 ) -> DeliveryCounts:
     """Claim and send the deliveries that are due, as far as the rate limits allow, and record their outcomes. Return
     the counts.
@@ -132,16 +132,17 @@ def deliver(
 
     ``on_outcome`` is called with each claimed delivery after an attempt to send it, or after it was skipped. It is not
     called after an attempt that showed that the channel is unavailable, nor for deliveries that are skipped before they
-    are claimed. ``clock`` returns the present moment. If ``counts`` is given, the numbers are added to it, and it is
-    returned. Several processes may call this at the same time. While the setting ``SENDING_SUSPENDED`` is on, nothing
-    is done, and ``suspended`` of the counts is true.
+    are claimed. ``clock`` returns the present moment (``None``: the clock of the database with the ledger). If
+    ``counts`` is given, the numbers are added to it, and it is returned. Several processes may call this at the same
+    time. While the setting ``SENDING_SUSPENDED`` is on, nothing is done, and ``suspended`` of the counts is true.
     """
     counts = counts or DeliveryCounts()
     if conf.get().SENDING_SUSPENDED:
         counts.suspended = True
         return counts
+    clock = clock or ledger_clock()
     counts.skipped += _clean_up(clock())
-    worker = Worker(counts, deadline=deadline, on_outcome=on_outcome, clock=clock)
+    worker = Worker(counts, clock, deadline=deadline, on_outcome=on_outcome)
     with LeaseRenewer() as renewer:
         for channel in site_channels():
             while not worker.out_of_time() and (claimed := _claim(channel, worker)):
@@ -163,7 +164,7 @@ def reconcile(message_ids: Iterable[str], *, at: datetime | None = None) -> int:
     with a lease that has not run out is left as it is. Unknown ids are ignored. The deliveries of cancellations are
     written and compared last, because they depend on which users were notified.
     """
-    at, message_ids, unfinished = at or timezone.now(), list(message_ids), Notice.objects.unfinished(at)
+    at, message_ids, unfinished = at or ledger_now(), list(message_ids), Notice.objects.unfinished(at)
     for notice in unfinished.exclude(kind=NoticeKind.CANCELLED):
         fan_out(notice)
     found = Delivery.objects.reconcile(message_ids, at=at)
@@ -200,7 +201,7 @@ def pending(at: datetime | None = None) -> PendingDeliveries:
     Nothing is changed. The setting ``SENDING_SUSPENDED`` is not considered. The function counts rows of the ledger,
     which is too slow for a page.
     """
-    at = at or timezone.now()
+    at = at or ledger_now()
     found = PendingDeliveries(unwritten=Notice.objects.unfinished(at + conf.get().NOTICE_DELAY).count())
     for channel in site_channels():
         state, limits = (
@@ -246,9 +247,10 @@ def next_due_at(at: datetime | None = None) -> datetime | None:
     notices, and deliveries of removed channels, are not considered.
 
     At most 2 queries, and 1 for each cancellation whose deliveries are not all written. In addition, for each channel,
-    at most 2 queries, and 1 for each notice with deliveries that wait in that channel.
+    at most 2 queries, and 1 for each notice with deliveries that wait in that channel. On PostgreSQL 1 more without
+    ``at``.
     """
-    at = at or timezone.now()
+    at = at or ledger_now()
     if conf.get().SENDING_SUSPENDED:
         return None
     moments = [_fan_out_from(notice) for notice in Notice.objects.filter(fanned_out_at__isnull=True)]
@@ -296,7 +298,7 @@ def _claim(channel: Channel, worker: Worker) -> list[Delivery]:
     Return ``[]`` if no delivery can be claimed, the channel has an outage, or the rate limits allow no message now. The
     reason of an outage is stored in the counts of the worker, unless they contain one already.
     """
-    at, snapshot = worker.clock(), worker.snapshot(channel)
+    at, snapshot = worker.read_clock(), worker.snapshot(channel)
     if snapshot.outage:
         worker.counts.outage = worker.counts.outage or snapshot.outage
         return []
@@ -321,7 +323,7 @@ def _clean_up(at: datetime) -> int:
     record_outcomes()
     Delivery.objects.shorten(at)
     for lease in Delivery.objects.uncounted_leases(at):
-        Delivery.objects.count_outcomes(lease=lease)
+        Delivery.objects.count_outcomes(lease=lease, at=at)
     return _skip_overtaken(at)
 
 

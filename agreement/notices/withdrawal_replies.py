@@ -10,12 +10,11 @@ from datetime import datetime
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.template.loader import render_to_string
-from django.utils import timezone
 
 from agreement import conf
 from agreement.models import Withdrawal
 from agreement.models.backoff import MAX_ATTEMPTS, retry_pause
-from agreement.models.deliveries import CLAIM_SIZE, LEASE
+from agreement.models.deliveries import CLAIM_SIZE, LEASE, ledger_clock
 from agreement.notices.channels import Deferred, EmailChannel, Refused, Unavailable
 from agreement.notices.withdrawal_letters import withdrawal_reply
 from agreement.notices.worker import Clock
@@ -23,9 +22,10 @@ from agreement.notices.worker import Clock
 logger = logging.getLogger("agreement")
 
 
-def send_due(*, clock: Clock = timezone.now) -> str:
+def send_due(*, clock: Clock | None = None) -> str:
     """Mail the replies that are due, at most ``CLAIM_SIZE`` of them. Return the reason if the mail server was found to
-    be unavailable, else ``""``. ``clock`` returns the present moment.
+    be unavailable, else ``""``. ``clock`` returns the present moment (``None``: the clock of the
+    database with the ledger).
 
     If the server is unavailable, the call ends, no attempt is counted, and the replies are tried again later. A reply
     that the mail server did not accept for another reason is sent again later, with the same ``Message-ID``. It is
@@ -35,6 +35,7 @@ def send_due(*, clock: Clock = timezone.now) -> str:
     Replies are sent by ``EmailChannel`` even if the setting ``CHANNELS`` does not name it. Rate limits, a recorded
     outage of the channel and the setting ``SENDING_SUSPENDED`` are not considered here. 1 query if no reply is due.
     """
+    clock = clock or ledger_clock()
     rows = Withdrawal.objects.unconfirmed().filter(confirm_due_at__lte=clock()).select_related("agreement", "edition")
     with EmailChannel() as channel:
         for row in rows[:CLAIM_SIZE]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import Error
-from django.utils import timezone
 
 from agreement.models import ChannelState, Delivery, Notice, NoticeText, Withdrawal, WithdrawalOutcome
+from agreement.models.clock import DatabaseClock
 from agreement.notices.channels import Channel
 from agreement.seal import manifest
 from agreement.text import languages
@@ -27,6 +27,7 @@ SNAPSHOT_SECONDS = 1.0
 #: Called with each claimed delivery after an attempt to send it, or after it was skipped. Not called after an attempt
 #: that showed that the channel is unavailable.
 OutcomeCallback = Callable[[Delivery], None]
+#: Returns the present moment: a :class:`DatabaseClock`, or the clock of a test.
 Clock = Callable[[], datetime]
 
 
@@ -137,10 +138,10 @@ class Worker:
     """The state that a worker keeps for all of its batches. One call of ``dispatch.deliver()`` is one worker."""
 
     counts: DeliveryCounts
+    clock: Clock
     #: A value of ``time.monotonic()``; ``None``: there is no deadline.
     deadline: float | None = None
     on_outcome: OutcomeCallback | None = None
-    clock: Clock = timezone.now
     #: Sealed texts by language, by channel, notice and the number of the edition with which they compare.
     texts: dict[tuple[str, int, int], dict[str, NoticeText]] = field(default_factory=dict)
     #: With which edition the messages of a notice compare, by the key of the notice; :meth:`comparison` describes the
@@ -151,6 +152,13 @@ class Worker:
     #: The name of a channel and the primary key of a notice, in pairs. Their deliveries are not claimed: an error
     #: occurred, or a batch of them is being sent at the moment.
     faulty: set[tuple[str, int]] = field(default_factory=set)
+
+    def read_clock(self) -> datetime:
+        """Return the present moment. The clock of the database is read again: 1 query on PostgreSQL. Leases and slots
+        are written and judged by such a reading, so that what the monotonic clock misses, for example while the machine
+        was suspended, does not count.
+        """
+        return self.clock.read() if isinstance(self.clock, DatabaseClock) else self.clock()
 
     def snapshot(self, channel: Channel) -> ChannelSnapshot:
         """Return the last snapshot of the channel. If there is none, or if it is older than ``SNAPSHOT_SECONDS``, take

@@ -63,6 +63,51 @@ def test_W042_asks_for_a_policy(settings):  # noqa: N802
     assert [message.id for message in check_deployment(None)] == ["agreement.W042"]
 
 
+def without(settings, *names: str) -> None:
+    settings.INSTALLED_APPS = [name for name in settings.INSTALLED_APPS if not name.startswith(names)]
+
+
+def sound(settings) -> None:
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_PROXY_SSL_HEADER = True, PROXIED
+    settings.AGREEMENT = SOUND
+
+
+def test_W046_asks_for_a_limit_on_failed_logins(settings):  # noqa: N802
+    sound(settings)
+    without(settings, "axes")
+    (message,) = check_deployment(None)
+    assert (message.id, "django-axes" in message.hint) == ("agreement.W046", True)
+
+
+def test_W046_sees_that_the_limit_of_axes_is_off(settings):  # noqa: N802
+    sound(settings)
+    settings.AXES_ENABLED = False
+    assert [message.id for message in check_deployment(None)] == ["agreement.W046"]
+
+
+def test_W046_sees_that_the_limits_of_allauth_are_off(settings):  # noqa: N802
+    sound(settings)
+    without(settings, "axes")
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "allauth.account.middleware.AccountMiddleware"]
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "allauth", "allauth.account"]
+    assert list(check_deployment(None)) == []
+    settings.ACCOUNT_RATE_LIMITS = False
+    assert [message.id for message in check_deployment(None)] == ["agreement.W046"]
+
+
+def test_W047_asks_for_a_second_factor(settings):  # noqa: N802
+    sound(settings)
+    without(settings, "django_otp")
+    (message,) = check_deployment(None)
+    assert (message.id, "django-otp" in message.hint) == ("agreement.W047", True)
+
+
+def test_W047_is_about_sites_whose_publishers_use_the_admin(settings):  # noqa: N802
+    sound(settings)
+    without(settings, "django_otp", "portal_site")
+    assert list(check_deployment(None)) == []
+
+
 @pytest.mark.django_db
 def test_W045_is_about_roles_of_postgresql(settings):  # noqa: N802
     found = [message.id for message in check_role(None, ["default"])]

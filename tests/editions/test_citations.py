@@ -130,6 +130,11 @@ def test_a_missing_clause_is_an_error_to_the_author_and_a_link_to_the_reader(set
     ]
 
 
+def test_a_clause_of_an_unknown_agreement_leads_to_the_list_and_breaks_no_page():
+    for slug in ("unknown", "no slug"):
+        assert 'href="/ru/agreements/"' in show(f'{{% agreement_clause "2.1" slug="{slug}" %}}')
+
+
 @pytest.mark.parametrize("number", ["", ".", " "])
 def test_an_empty_number_is_no_clause(settings, number):
     """The title and every other unit without a number have an empty number."""

@@ -265,11 +265,11 @@ def test_unused_slots_are_released(simulated, settings):
 def test_the_slots_of_a_killed_worker_count_to_the_end_of_its_lease(simulated):
     written(50)
     limits = channel_state.limits_for("simulated")
-    claimed = dispatch._claim(Simulated(), Worker(DeliveryCounts(), clock=lambda: START))
+    claimed = dispatch._claim(Simulated(), Worker(DeliveryCounts(), lambda: START))
     assert len(claimed) == 11
     assert ChannelState.objects.get().free_slots(limits, START) == 0
     later = START + timedelta(minutes=10)
-    dispatch._claim(Simulated(), Worker(DeliveryCounts(), clock=lambda: later))
+    dispatch._claim(Simulated(), Worker(DeliveryCounts(), lambda: later))
     assert ChannelState.objects.get().log == [[(START + timedelta(seconds=30)).timestamp(), len(claimed)]]
 
 

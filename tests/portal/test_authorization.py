@@ -67,7 +67,7 @@ class Rule:
 
     - ``site``: a page of the portal, for visitors and for users who have accepted;
     - ``public``: a page of the app for everyone, which sets no cookie;
-    - ``login``: a page of Django for everyone;
+    - ``login``: a page of Django for everyone; if not for visitors, it redirects them to the login page;
     - ``account``: a page of the app for signed-in users, whether they have accepted or not;
     - ``desk``: a page of the admin;
     - ``desk exempt``: the same for staff who have not accepted.
@@ -167,6 +167,7 @@ RULES: dict[str, Rule] = {
     "letter_html": Rule(kind="site"),
     "login": Rule(kind="login", read=EVERYONE),
     "logout": Rule(kind="login", read=EVERYONE, status=(405,)),
+    "second_factor": Rule(kind="login", read=SIGNED_IN),
     # The public pages. No address displays a draft.
     "agreement:index": public(),
     "agreement:verify": public(),
@@ -226,6 +227,8 @@ RULES: dict[str, Rule] = {
     "admin:app_list agreement": Rule(kind="desk", read=DESK - {STAFF}),
     "admin:app_list auth": Rule(kind="desk", read=ROOTS),
     "admin:app_list django_tasks_database": Rule(kind="desk", read=ROOTS),
+    "admin:app_list otp_static": Rule(kind="desk", read=ROOTS),
+    "admin:app_list otp_totp": Rule(kind="desk", read=ROOTS),
     "admin:login": Rule(kind="login", read=EVERYONE, status=(200, 302)),  # Staff are redirected to the desk.
     "admin:logout": Rule(kind="desk exempt", read=DESK | {UNDECIDED}, status=(405,), refusal="/kk/admin/"),
     "admin:jsi18n": Rule(kind="desk exempt", read=DESK | {UNDECIDED}),
@@ -361,6 +364,10 @@ RULES: dict[str, Rule] = {
     "admin:auth_user_password_change": Rule(kind="desk", read=ROOTS),
     **register("auth", "group", view=ROOTS, add=ROOTS, change=ROOTS, delete=ROOTS),
     **register("django_tasks_database", "dbtaskresult", view=ROOTS),
+    **register("otp_static", "staticdevice", view=ROOTS, add=ROOTS, change=ROOTS, delete=ROOTS),
+    **register("otp_totp", "totpdevice", view=ROOTS, add=ROOTS, change=ROOTS, delete=ROOTS),
+    "admin:otp_totp_totpdevice_config": Rule(kind="desk", read=ROOTS),
+    "admin:otp_totp_totpdevice_qrcode": Rule(kind="desk", read=ROOTS),
 }
 
 
@@ -404,6 +411,23 @@ def test_everyone_gets_what_the_rules_say_and_nothing_else(world: World, method:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_without_their_second_factor_publishers_and_superusers_get_no_page_of_the_admin(
+    world: World, settings: LazySettings, method: str
+):
+    settings.SECOND_FACTOR = True
+    # They log out of the admin, and its scripts are translated for everyone.
+    pages = [one for one in world.addresses() if one.path.startswith("/kk/admin/")]
+    pages = [one for one in pages if one.name not in {"admin:login", "admin:logout", "admin:jsi18n"}]
+    for address in pages:
+        body = RULES[address.name].body(world, address.row) if method == "POST" else None
+        for person in PUBLISHERS:
+            answer = world.request(person, method, address, body, undo=True)
+            assert (answer.response.status_code, answer.written) == (302, frozenset()), address
+            assert answer.response["Location"].startswith("/kk/admin/login/?"), address
+    assert len(pages) > 80
+
+
 def faults(rule: Rule, person: str, method: str, address: Address, answer: Answer) -> Iterator[str]:
     """Yield what is wrong with an answer."""
     status, headers = answer.response.status_code, answer.response.headers
@@ -443,6 +467,8 @@ def statuses(rule: Rule, person: str, method: str, *, reads: bool, writes: bool)
         return {302} if method == "GET" else {403}
     if rule.kind in {"desk", "desk exempt"} and person in VISITORS | USERS:
         return {302}
+    if rule.kind == "login" and person not in rule.read:
+        return {302}
     if rule.kind == "account" and person in VISITORS:
         return {302, 405} if method in {"GET", "HEAD"} else {403, 405}
     if writes:
@@ -461,4 +487,4 @@ def refused_to(rule: Rule, person: str) -> str:
     """Return the path to which that person is redirected."""
     if person == UNDECIDED:
         return "/kk/agreements/terms/accept/?"
-    return "/kk/accounts/login/?" if rule.kind == "account" else rule.refusal
+    return "/kk/accounts/login/?" if rule.kind in {"account", "login"} else rule.refusal

@@ -25,6 +25,8 @@ from django.test import Client, RequestFactory
 from django.test.client import ClientHandler
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone, translation
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from django_tasks_db.models import DBTaskResult
 from reversion.models import Version
 
@@ -182,6 +184,8 @@ class World:
             "user": user,
             "group": Group.objects.first(),
             "dbtaskresult": DBTaskResult.objects.get(pk=tasks.deliver_notices.enqueue().id),
+            "staticdevice": StaticDevice.objects.create(user=self.users[ROOT], name="Paper"),
+            "totpdevice": TOTPDevice.objects.create(user=self.users[ROOT], name="Phone"),
         }
 
     def request(self, person: str, method: str, address: Address, body: dict[str, Any] | None, *, undo: bool) -> Answer:
@@ -223,7 +227,7 @@ class World:
         with translation.override("kk"):
             for name, route in patterns(get_resolver()):
                 if name == "admin:app_list":
-                    for label in ("agreement", "auth", "django_tasks_database"):
+                    for label in ("agreement", "auth", "django_tasks_database", "otp_static", "otp_totp"):
                         yield Address(f"{name} {label}", _path(route, {"app_label": label}))
                     continue
                 for row in self._rows(route):
@@ -255,7 +259,7 @@ class World:
             one = edition if row else self.rows.get(model[1])
             if one is None and "<" in route:
                 raise LookupError(f"Add a row of the model {model[1]!r} to World.rows, for the address {route!r}.")
-            known |= dict.fromkeys(("object_id", "key", "id"), one and one.pk)
+            known |= dict.fromkeys(("object_id", "key", "id", "pk"), one and one.pk)
         else:
             known["key"] = "letter"
         return known
