@@ -436,10 +436,11 @@ class Edition(models.Model):
         fields: Iterable[str] | None = None,
         from_queryset: models.QuerySet[Self] | None = None,
     ) -> None:
-        """As in Django. Also removes ``superseded_at``, which ``with_successors()`` or ``successor_from()`` has set.
-        Django calls this method also to load a deferred column.
+        """As in Django. Unless only some ``fields`` are read, also removes ``superseded_at``, which
+        ``with_successors()`` or ``successor_from()`` has set. Django reads a deferred column by this method.
         """
-        self.__dict__.pop("superseded_at", None)
+        if fields is None:
+            self.__dict__.pop("superseded_at", None)
         super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
 
     def _alias(self) -> str:

@@ -95,10 +95,11 @@ class BindsAt(FieldGetDbPrepValueMixin, Lookup[bool]):
         model = self.lhs.target.model
         edition = quote(model._meta.db_table)
         agreement = quote(model._meta.get_field("agreement").related_model._meta.db_table)
+        # COALESCE, because an agreement may have no such edition: NOT IN is never true if the list contains NULL.
         sql = (
-            f"{key} IN (SELECT (SELECT latest.id FROM {edition} latest WHERE latest.agreement_id = terms.id"  # noqa: S608 - only names and constants of the app
+            f"{key} IN (SELECT COALESCE((SELECT latest.id FROM {edition} latest WHERE latest.agreement_id = terms.id"  # noqa: S608 - only names and constants of the app
             f" AND latest.cancelled_at IS NULL AND latest.effective_from <= {at}"
-            f" ORDER BY latest.effective_from DESC LIMIT 1) FROM {agreement} terms)"
+            f" ORDER BY latest.effective_from DESC LIMIT 1), 0) FROM {agreement} terms)"
         )
         return sql, tuple(params)
 

@@ -313,6 +313,29 @@ def test_in_force_is_one_query_and_state_none_with_successors(django_assert_num_
         assert edition.state() == State.SUPERSEDED
 
 
+def test_the_editions_that_are_not_in_force_are_all_the_others():
+    first, second = factories.published(), factories.published()
+    announced = factories.published(slug="rules", effective_from=timezone.now() + timedelta(days=1))
+    draft = factories.draft(slug="library")
+    others = Edition.objects.exclude(pk__in=Edition.objects.in_force())
+    assert set(Edition.objects.exclude(effective_from__binds_at=timezone.now())) == {first, announced, draft}
+    assert set(others) == {first, announced, draft}
+    assert set(Edition.objects.in_force()) == {second}
+
+
+def test_reading_a_text_that_was_left_out_does_not_forget_the_successor(django_assert_num_queries):
+    factories.published()
+    second = factories.published()
+    edition = Edition.objects.with_successors().without_texts("body").get(number=1)
+    assert edition.body_kk
+    with django_assert_num_queries(0):
+        assert edition.superseded_at == edition.successor_from() == second.effective_from
+    edition.refresh_from_db(fields=["number"])
+    assert edition.superseded_at == second.effective_from
+    edition.refresh_from_db()
+    assert not hasattr(edition, "superseded_at")
+
+
 def test_publishing_costs_as_many_queries_for_many_users_as_for_none():
     def cost() -> int:
         draft = factories.draft()
