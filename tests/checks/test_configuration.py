@@ -62,6 +62,7 @@ def test_E001_names_what_a_renamed_setting_is_called_now(settings, old, new):  #
         ("SHOW_SCHEDULED", 1, "1, but must be of type bool"),
         ("PREVAILING_LANGUAGE", "en", '\'en\', but must be "kk", "ru" or ""'),
         ("BASE_URL", "portal.example.kz", "'portal.example.kz', but must be like"),
+        ("BASE_URL", "https://[2001:db8::1", "'https://[2001:db8::1', but must be like"),
         ("CHANNELS", "agreement.notices.channels.EmailChannel", "but must be of type tuple"),
         (
             "CHANNELS",
