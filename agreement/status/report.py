@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 from django.apps import apps
-from django.db import DatabaseError, connections, router
+from django.db import Error, connections, router
 from django.utils import timezone
 
 from agreement import conf
@@ -106,8 +106,8 @@ class Status:
 
 def status(at: datetime | None = None) -> Status:
     """Return the status. ``at`` is the present moment (``None``: the clock is read). If a query raises
-    ``DatabaseError``, that is a problem of the level ``ACT``, and the facts that were not yet read are missing from the
-    status. Any other exception is raised.
+    an error of the database, or the connection does, that is a problem of the level ``ACT``, and the facts that were
+    not yet read are missing from the status. Any other exception is raised.
     """
     found = Status(at or timezone.now())
     for name, wrong in dates.outdated_zones().items():
@@ -118,7 +118,7 @@ def status(at: datetime | None = None) -> Status:
         _add_channels(found)
         _add_verification(found)
         _add_triggers(found)
-    except DatabaseError as error:
+    except Error as error:
         found.add_problem(Level.ACT, f"the database does not answer ({type(error).__name__})")
     return found
 
