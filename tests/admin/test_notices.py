@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agreement import groups
-from agreement.models import AuditEntry, Delivery, Notice, Progress
+from agreement.models import AuditEntry, ChannelState, Delivery, Notice, Progress
 from agreement.models.audit import AuditAction
 from agreement.notices import dispatch
 from tests.admin.test_editions import at, desk
@@ -104,6 +104,15 @@ def test_the_page_counts_sent_waiting_failed_and_skipped_with_reasons(publisher)
         "Send the failed deliveries again (50)",
     ):
         assert said in page, said
+
+
+@pytest.mark.parametrize(("until", "displayed"), [(timedelta(minutes=5), True), (timedelta(days=30), False)])
+def test_the_page_names_an_outage_but_none_from_before_the_clock_was_put_back(publisher, until, displayed):
+    made = over(notice())
+    ChannelState.objects.create(
+        channel="email", away_until=timezone.now() + until, outages=1, reason="ConnectionRefusedError: 111"
+    )
+    assert ("ConnectionRefusedError" in words(publisher.get(at("notice_sending", made.pk)))) == displayed
 
 
 def test_the_failed_alone_are_sent_to_again(publisher):
