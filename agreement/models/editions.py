@@ -86,13 +86,13 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         """Save a new draft with these bodies (language → text), add an audit entry, and return the draft.
 
         ``by`` is the author, for the audit log. ``stated`` are further fields, such as ``summary_kk`` or
-        ``notice_days``. A title that is not among them is the first line of the body that is not empty, without heading
-        marks and cut after 255 characters. Raises ``ValidationError`` if a field has a value that it can't have.
-        Nothing is stored then. The rules of a publication are not checked.
+        ``notice_days``. A title that is not among them is the first line of the normalised body that is not empty,
+        without heading marks and cut after 255 characters. Raises ``ValidationError`` if a field has a value that it
+        can't have. Nothing is stored then. The rules of a publication are not checked.
         """
         for language, body in bodies.items():
             stated.setdefault(f"body_{language}", body)
-            stated.setdefault(f"title_{language}", clauses.title_line(body)[:255])
+            stated.setdefault(f"title_{language}", clauses.title_line(source.normalise(body))[:255])
         edition = self.model(agreement=agreement, **stated)
         edition.full_clean()
         with transaction.atomic(using=router.db_for_write(self.model)):

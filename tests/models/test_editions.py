@@ -15,6 +15,7 @@ from agreement.models import Edition, EditionError, verification
 from agreement.models.succession import State
 from agreement.seal import manifest
 from tests.support import factories
+from tests.support.site import KK, RU
 
 pytestmark = pytest.mark.django_db
 
@@ -206,6 +207,13 @@ def test_publish_refuses_a_moment_out_of_range(year):
 def test_publish_refuses_a_title_that_is_not_the_first_line():
     edition = factories.draft(title_kk="Басқа тақырып")
     assert "'Басқа тақырып' differs from the first line" in str(refusal("title_differs", edition.publish))
+
+
+@pytest.mark.parametrize("begin", ["\ufeff", "\ufeff\r", "\r\r", "\r\n"])
+def test_a_draft_gets_the_title_of_its_normalised_text(begin):
+    edition = factories.draft(kk=begin + KK.replace("\n", "\r"), ru=begin + RU)
+    assert (edition.title_kk, edition.title_ru) == ("Пайдаланушы келісімі", "Пользовательское соглашение")
+    edition.publish()
 
 
 def test_publish_writes_to_the_database_of_the_router_wherever_the_draft_was_read():
