@@ -529,8 +529,10 @@ class Delivery(models.Model):
     @property
     def text(self) -> NoticeText | None:
         """The sealed text of the message that was sent to this user, or that was refused for them; ``None`` if the row
-        records no such text, as for a skipped delivery. At most 1 query.
+        records no such text, as for a delivery that waits, also again, or is skipped. At most 1 query.
         """
+        if self.outcome not in {DeliveryOutcome.SENT, DeliveryOutcome.FAILED}:
+            return None
         texts = NoticeText.objects.filter(notice=self.notice_id, channel=self.channel, language=self.language)
         return texts.filter(since=self.since).first() if self.since is not None else None
 
