@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.deletion import Collector
+from django.db.models.expressions import Col
 from django.db.models.lookups import FieldGetDbPrepValueMixin
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
@@ -91,8 +92,9 @@ class BindsAt(FieldGetDbPrepValueMixin, Lookup[bool]):
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
         at, params = self.process_rhs(compiler, connection)
         quote = connection.ops.quote_name
-        key = f"{quote(self.lhs.alias)}.{quote('id')}"
         model = self.lhs.target.model
+        # The compiler knows which aliases are quoted: in a subquery they are not.
+        key, _params = compiler.compile(Col(self.lhs.alias, model._meta.pk))
         edition = quote(model._meta.db_table)
         agreement = quote(model._meta.get_field("agreement").related_model._meta.db_table)
         # COALESCE, because an agreement may have no such edition: NOT IN is never true if the list contains NULL.
