@@ -23,7 +23,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import islice
 from operator import or_
 from pathlib import Path
@@ -177,7 +177,7 @@ class Erasure:
         self.counts.withdrawals += len(withdrawals)
         self.counted.acceptances.update(acceptances if self.dry_run else ())
         done = FullyErased.of(people, {*self.counted.acceptances, *acceptances})
-        consents = Consent.objects.filter(done.consents(self.at), erased_at=None)
+        consents = Consent.objects.filter(done.consents(of_all=self._is_over_after_closing()), erased_at=None)
         if self.dry_run:
             rows = [row for person in people for row in person.rows if row.erased_at is None]
             self.counted.by_deletion.update(row.account_deleted_at for row in rows)
@@ -204,8 +204,7 @@ class Erasure:
         one. The term is the longest that any sealed edition of any agreement states, or the setting ``RETENTION_YEARS``
         if no edition is sealed. It begins with the deletion of the account. A dry run only counts the consents.
         """
-        stated = Edition.objects.published().aggregate(longest=Max("retention_years"))["longest"]
-        years = conf.retention_years() if stated is None else stated
+        years = self.longest_term
         expired_rows = Q(account_deleted_at__lte=self.at, erased_at=None)
         consents, entries = consents.filter(expired_rows), entries.filter(expired_rows)
         moments = set(consents.order_by().values_list("account_deleted_at", flat=True).distinct())
@@ -259,11 +258,23 @@ class Erasure:
                 rows = rows.filter(~Exists(withdrawals.filter(agreement=agreement)), notice__edition=edition)
                 rows = rows.filter(user__isnull=False).exclude(user__in=held_users)
                 self._clear_addresses(rows.exclude(address_digest=""))
-        longest = max((years for *_edition, years in stated), default=conf.retention_years())
-        if years_later(closed_at, longest) <= self.at:
+        if self._is_over_after_closing():
             rest = (~Exists(acceptances), ~Exists(withdrawals), Q(user__isnull=False, erased_at=None))
             self._clear_consents(consents.filter(*rest).exclude(user__in=held_users))
             self._clear_entries(entries.filter(*rest).exclude(user__in=held_users))
+
+    @cached_property
+    def longest_term(self) -> int:
+        """The longest term, in years, that any sealed edition of any agreement states; the setting ``RETENTION_YEARS``
+        if no edition is sealed. 1 query, the first time.
+        """
+        stated: int | None = Edition.objects.published().aggregate(longest=Max("retention_years"))["longest"]
+        return conf.retention_years() if stated is None else stated
+
+    def _is_over_after_closing(self) -> bool:
+        """Return whether the site was closed, and :attr:`longest_term` since then is over."""
+        closed_at = conf.closed_at()
+        return closed_at is not None and years_later(closed_at, self.longest_term) <= self.at
 
     def _erase_legal_holds_of_deleted_accounts(self) -> None:
         """Erase the legal holds that have ended and whose person has no account, if nothing else is stored about the
@@ -394,9 +405,8 @@ class FullyErased:
         by_user = Q(user__in=self.users)
         return (by_user & of_accounts if of_accounts else by_user) | Q(pseudonym__in=self.pseudonyms, user=None)
 
-    def consents(self, at: datetime) -> Q:
-        """Return the condition of the consents that are erased at that instant. If the account exists and the site was
-        not closed by then, only withdrawn consents are erased. Consents that are erased already are not excluded.
+    def consents(self, *, of_all: bool) -> Q:
+        """Return the condition of the consents that are erased. If the account exists, only withdrawn consents are
+        erased, unless ``of_all`` is true. Consents that are erased already are not excluded.
         """
-        closed_at = conf.closed_at()
-        return self.rows(None if closed_at and closed_at <= at else Q(withdrawn_at__isnull=False))
+        return self.rows(None if of_all else Q(withdrawn_at__isnull=False))

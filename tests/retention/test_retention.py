@@ -417,6 +417,22 @@ def test_a_closing_in_the_future_erases_no_consent_that_was_not_withdrawn(settin
     assert Consent.objects.get().erased_at is None
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_consent_that_was_given_after_a_withdrawal_stays_for_the_term_after_the_closing(settings, dry_run):
+    (user,) = factories.users(1)
+    accept(user, factories.published(retention_years=1))
+    withdrawal = withdraw(user)
+    Consent.objects.give(user=user, purpose="newsletter", language="kk", text="Келісемін.")
+    closed = withdrawal.effective_at + 3 * YEAR
+    settings.AGREEMENT = {**settings.AGREEMENT, "CLOSED_AT": closed.isoformat()}
+
+    before = erasure.erase(at=years(closed, 1) - timedelta(microseconds=1), dry_run=True)
+    assert before == ErasureCounts(people=1, acceptances=1, withdrawals=1)
+    done = erasure.erase(at=years(closed, 1), dry_run=dry_run)
+    assert done == ErasureCounts(people=1, acceptances=1, withdrawals=1, consents=1)
+    assert bool(Consent.objects.get().erased_at) != dry_run
+
+
 def test_an_edition_between_the_deletion_of_an_account_and_the_closing_did_not_bind_its_user(settings):
     (user,) = factories.users(1)
     row = accept(user, factories.published(retention_years=1))
