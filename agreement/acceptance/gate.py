@@ -195,7 +195,7 @@ def _raw_url(name: str) -> str:
     ``settings.MEDIA_URL`` is not used: Django adds the prefix (``SCRIPT_NAME``) of the request during which it is first
     read, and keeps it. A client that can name a prefix could so choose what is exempt from then on.
     """
-    url: str = getattr(settings._wrapped, name) or ""
+    url: str = getattr(settings._wrapped, name) or ""  # type: ignore[misc]  # The stubs know the public names alone.
     return url if not url or url.startswith(("/", "http://", "https://")) else f"/{url}"
 
 

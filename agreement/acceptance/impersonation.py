@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user_model
-from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature, TimestampSigner
@@ -135,4 +135,13 @@ def carry_officer(sender: object, request: HttpRequest | None, user: SiteUser, *
         request.session[CARRIED] = found.officer_key
 
 
+def note_officer(sender: object, request: HttpRequest | None, **kwargs: object) -> None:
+    """Receiver of ``user_logged_out``, which Django sends before it empties the session: look who acts, so that
+    :func:`carry_officer` knows it if another user is logged in by the same request.
+    """
+    if request is not None:
+        current_impersonation(request)
+
+
 user_logged_in.connect(carry_officer, dispatch_uid="agreement.impersonation")
+user_logged_out.connect(note_officer, dispatch_uid="agreement.impersonation")
