@@ -36,7 +36,6 @@ from agreement.models.withdrawals import Withdrawal, WithdrawalQuerySet
 from agreement.text import languages
 
 User = TypeVar("User", bound=models.Model)
-Row = TypeVar("Row")
 
 
 class StaleEditionError(ValidationError):
@@ -95,8 +94,8 @@ class RequiredAcceptance:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NewAcceptance:
     """An acceptance that is to be written. ``edition`` is a primary key. ``round`` is one more than the number of the
-    user's withdrawals from the agreement that are in effect at that moment; a refused one does not count. ``at=None``
-    means now.
+    user's withdrawals from the agreement that are in effect at that moment; a refused one does not count.
+    ``recorded_at`` is the present moment by the clock of the database.
     """
 
     round: int
@@ -106,7 +105,8 @@ class _NewAcceptance:
     language: str
     kind: str
     request_details: RequestDetails
-    at: datetime | None = None
+    at: datetime
+    recorded_at: datetime
     reason: str = ""
     officer: str = ""
 
@@ -186,8 +186,9 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
             raise ValueError(msg)
         alias = router.db_for_write(self.model)
         with transaction.atomic(using=alias):
-            _locked(Agreement.objects.filter(pk=edition.agreement_id).values_list("pk"), alias)
-            at = at or timezone.now()
+            locked = _locked(Agreement.objects.filter(pk=edition.agreement_id).values_list("pk"), alias)
+            now = locked[0][-1] if locked else timezone.now()
+            at = at or now
             new = _NewAcceptance(
                 round=self._open_round(user.pk, edition.agreement_id, kind=kind, at=at),
                 user=user,
@@ -197,6 +198,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
                 kind=kind,
                 request_details=request_details or RequestDetails(),
                 at=at,
+                recorded_at=now,
                 reason=reason,
                 officer=officer,
             )
@@ -297,7 +299,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         open_agreements: dict[int, bool] = {}
         with transaction.atomic(using=alias) if locks else nullcontext():
             rows = self._not_accepted(user.pk, required)
-            for key, round_, withdrawn in _locked(rows, alias) if locks else rows.using(alias):
+            for key, round_, withdrawn, now in _locked(rows, alias) if locks else _with_clock(rows.using(alias)):
                 new = _NewAcceptance(
                     round=round_,
                     user=user,
@@ -306,6 +308,8 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
                     language=language,
                     kind=AcceptanceKind.DEEMED,
                     request_details=request_details or RequestDetails(),
+                    at=now,
+                    recorded_at=now,
                 )
                 if not (key in by_use and not withdrawn and self._insert_new(alias, new)):
                     open_agreements[key] = bool(withdrawn)  # SQLite gives an integer.
@@ -340,12 +344,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         One statement finds the edition in force, counts the withdrawals of the user and writes the row, so nothing can
         change in between.
         """
-        connection, now = connections[alias], timezone.now()
-        at = new.at or now
+        connection = connections[alias]
         # The edition that takes effect next may be accepted in advance, if the site allows it.
         announced = conf.get().ACCEPT_ANNOUNCED and new.kind == AcceptanceKind.EXPLICIT
         deemed = new.kind == AcceptanceKind.DEEMED
-        columns = _columns(connection, new, at=at, recorded_at=now if new.kind == AcceptanceKind.IMPORTED else at)
+        columns = _columns(connection, new)
         user, moment = columns["user"], columns["at"]
         params = [
             *columns.values(),
@@ -483,8 +486,9 @@ def _count(withdrawals: WithdrawalQuerySet) -> Coalesce:
     return Coalesce(models.Subquery(counted), 0)
 
 
-def _locked(agreements: models.QuerySet[Agreement, Row], alias: str) -> list[Row]:
-    """The rows of ``agreements``, a queryset with ``values_list()``. These agreements are locked against publication,
+def _locked(agreements: models.QuerySet[Agreement, tuple[Any, ...]], alias: str) -> list[tuple[Any, ...]]:
+    """The rows of ``agreements``, a queryset with ``values_list()``, each with one more value: the present moment by
+    the clock of the database, which is read after the lock. These agreements are locked against publication,
     cancellation and withdrawal until the transaction ends. Call it inside a transaction. 1 query, 2 on SQLite.
 
     On PostgreSQL, transactions with this lock do not wait for each other. ``Agreement.lock()`` and this lock wait for
@@ -493,14 +497,20 @@ def _locked(agreements: models.QuerySet[Agreement, Row], alias: str) -> list[Row
     if connections[alias].vendor == "postgresql":
         sql, params = agreements.using(alias).query.sql_with_params()
         with connections[alias].cursor() as cursor:
-            cursor.execute(f"{sql} FOR SHARE OF agreement_agreement", params)
-            return cast("list[Row]", cursor.fetchall())
+            locked = f"{sql} FOR SHARE OF agreement_agreement"
+            cursor.execute(f"SELECT locked.*, clock_timestamp() FROM ({locked}) AS locked", params)
+            return cursor.fetchall()
     agreements.using(alias).update(slug=F("slug"))
-    return list(agreements.using(alias))
+    return _with_clock(agreements.using(alias))
+
+
+def _with_clock(agreements: models.QuerySet[Agreement, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows of ``agreements``, each with the present moment by the clock of this process as one more value."""
+    return [(*row, timezone.now()) for row in agreements]
 
 
 def _columns(
-    connection: BaseDatabaseWrapper, new: _NewAcceptance, *, at: datetime, recorded_at: datetime
+    connection: BaseDatabaseWrapper, new: _NewAcceptance
 ) -> dict[str, Any]:  # Values of any column, as the database adapter takes them.
     """Field → the value to be written. The language, the browser and the officer are cut to the length of their
     columns. The statement itself computes the edition, the digest and ``notice_sent``.
@@ -509,8 +519,8 @@ def _columns(
     values = {
         "language": new.language[:16],
         "kind": str(new.kind),
-        "at": at,
-        "recorded_at": recorded_at,
+        "at": new.at,
+        "recorded_at": new.recorded_at,
         "user": new.user.pk,
         "pseudonym": pseudonym.digest,
         "pseudonym_key": pseudonym.key,

@@ -10,7 +10,8 @@ from typing import Self
 
 from django.apps import apps
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import models
+from django.db import connections, models
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -32,6 +33,7 @@ class AuditAction(models.TextChoices):
     PAUSED = "paused", _("sending paused")
     RESUMED = "resumed", _("sending resumed")
     RESENT = "resent", _("failed deliveries sent again")
+    REVIVED = "revived", _("skipped deliveries wait again")
     VIEWED = "viewed", _("personal data viewed")
     EXPORTED = "exported", _("personal data exported")
     ACCEPTED = "accepted", _("acceptances recorded")
@@ -43,7 +45,7 @@ class AuditAction(models.TextChoices):
 
 class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
     def log(self, action: str, *, on: models.Model, by: By = None, note: str = "", digest: str = "") -> AuditEntry:
-        """Add one entry to the log, and return it. 1 query, and 1 more if ``on`` has an agreement that is not loaded.
+        """Add one entry to the log, and return it. Its attribute ``at`` may be an expression. 1 query, and 1 more if ``on`` has an agreement that is not loaded.
 
         ``action`` is an :class:`AuditAction`, and ``on`` is the stored row that the action is about. The entry copies
         the kind and the primary key of ``on``, the slug of its agreement (``""`` if it has none) and its ``number`` (0
@@ -52,7 +54,11 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
         ``""``.
         """
         agreement = getattr(on, "agreement", on)
+        # The database compares the moment with its own clock. On PostgreSQL the statement itself reads that clock, so
+        # that no entry is refused because the clock of this machine is wrong.
+        now = Now() if connections[self.db].vendor == "postgresql" else timezone.now()
         return self.create(
+            at=now,
             action=action,
             by=name_of(by),
             account="" if by is None or isinstance(by, str) else str(by.pk or ""),

@@ -32,6 +32,7 @@ from django.utils import timezone
 
 from agreement import conf
 from agreement.models import Acceptance, Consent, Delivery, Edition, LegalHold, Withdrawal
+from agreement.models.clock import database_now
 from agreement.models.fields import UserKey
 from agreement.retention.terms import Person, expired, years_later
 
@@ -175,7 +176,8 @@ class Erasure:
             self._clear_consents(consents)
         elif people:
             alias = router.db_for_write(Acceptance)
-            erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": self.at}
+            # The moment of the erasure itself, which the database compares with its clock.
+            erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": database_now(alias)}
             with transaction.atomic(using=alias):
                 accepted = Acceptance.objects.using(alias).filter(pk__in=acceptances)
                 accepted.update(ip=None, user_agent="", user=None, **erased)
@@ -253,7 +255,8 @@ class Erasure:
         counts those that it has not counted before.
         """
         if not self.dry_run:
-            self.counts.consents += consents.update(user=None, erased_at=self.at, **NO_PSEUDONYM)
+            erased_at = database_now(consents.db)
+            self.counts.consents += consents.update(user=None, erased_at=erased_at, **NO_PSEUDONYM)
             return
         fresh = set(consents.values_list("pk", flat=True)) - self.counted.consents
         self.counted.consents |= fresh

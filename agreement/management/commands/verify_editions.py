@@ -7,7 +7,7 @@ from django.db import DatabaseError, connections, router, transaction
 from agreement.management import command_error
 from agreement.models import AuditEntry, Edition, NoticeText, verification
 from agreement.models.audit import AuditAction
-from agreement.seal import triggers
+from agreement.seal import inspection, triggers
 
 
 class Command(BaseCommand):
@@ -34,9 +34,9 @@ class Command(BaseCommand):
                 f"There are no triggers on {connection.vendor}: the seal consists of Python code and the chain only."
             )
         else:
-            for name in triggers.missing(connection, apps.get_model):
+            for sentence in inspection.differences(connection, apps.get_model):
                 faults += 1
-                self.stderr.write(f"The trigger {name} is missing, disabled or altered.")
+                self.stderr.write(sentence)
             if triggers.removable(connection, apps.get_model):
                 self.stdout.write(
                     "The current database role could remove the triggers. A role that does not own the tables can't."
