@@ -33,8 +33,9 @@ class AgreementConfig(AppConfig):
 
 
 def reinstall_seal(*, using: str, **kwargs: Any) -> None:
-    """After every ``migrate``, install all triggers of the seal if anything differs from what this version installs. ``using`` is the alias of the migrated database. Nothing is done on a database that should have no
-    triggers (:func:`agreement.seal.triggers.expected`).
+    """After every ``migrate``, install all triggers of the seal if anything differs from what this version installs.
+    ``using`` is the alias of the migrated database. Nothing is done on a database that should have no triggers
+    (:func:`agreement.seal.triggers.expected`).
 
     This is needed because SQLite drops the triggers of a table that it rebuilds.
     """

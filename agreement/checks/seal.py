@@ -17,9 +17,9 @@ def check_seal(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
     """Check that the seal is installed in these databases, which are given by alias. Each difference that
-    :func:`agreement.seal.inspection.differences` finds gives an error. A database system for which the app has no triggers gives a warning.
-    A database on which the triggers are not expected, because the app is not migrated there, gives nothing. ``migrate``
-    runs this check too, on its database.
+    :func:`agreement.seal.inspection.differences` finds gives an error. A database system for which the app has no
+    triggers gives a warning. A database on which the triggers are not expected, because the app is not migrated there,
+    gives nothing. ``migrate`` runs this check too, on its database.
     """
     for alias in databases or ():
         connection = connections[alias]

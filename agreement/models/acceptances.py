@@ -499,7 +499,7 @@ def _locked(agreements: models.QuerySet[Agreement, tuple[Any, ...]], alias: str)
         with connections[alias].cursor() as cursor:
             locked = f"{sql} FOR SHARE OF agreement_agreement"
             cursor.execute(f"SELECT locked.*, clock_timestamp() FROM ({locked}) AS locked", params)
-            return cursor.fetchall()
+            return cast("list[tuple[Any, ...]]", cursor.fetchall())
     agreements.using(alias).update(slug=F("slug"))
     return _with_clock(agreements.using(alias))
 

@@ -45,7 +45,8 @@ class AuditAction(models.TextChoices):
 
 class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
     def log(self, action: str, *, on: models.Model, by: By = None, note: str = "", digest: str = "") -> AuditEntry:
-        """Add one entry to the log, and return it. Its attribute ``at`` may be an expression. 1 query, and 1 more if ``on`` has an agreement that is not loaded.
+        """Add one entry to the log, and return it. Its attribute ``at`` may be an expression. 1 query, and 1 more if
+        ``on`` has an agreement that is not loaded.
 
         ``action`` is an :class:`AuditAction`, and ``on`` is the stored row that the action is about. The entry copies
         the kind and the primary key of ``on``, the slug of its agreement (``""`` if it has none) and its ``number`` (0

@@ -11,7 +11,7 @@ import uuid
 from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
@@ -50,7 +50,8 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
         If the user gave this consent in the same words before, and no withdrawal of it is recorded, not even for a
         later moment, the row of that consent is returned unchanged.
         """
-        pseudonym, alias = pseudonyms.primary(user.pk), router.db_for_write(Consent)
+        pseudonym = pseudonyms.primary(user.pk)
+        now: Any = partial(database_now, router.db_for_write(Consent))  # Called only if the row is created.
         consent, _created = self.get_or_create(
             user=user,
             purpose=purpose,
@@ -59,7 +60,7 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
             defaults={
                 "language": language,
                 "text": text,
-                "given_at": at or partial(database_now, alias),
+                "given_at": at or now,
                 "pseudonym": pseudonym.digest,
                 "pseudonym_key": pseudonym.key,
             },
@@ -69,7 +70,8 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
     def withdraw(self, *, at: datetime | None = None) -> int:
         """Withdraw the consents of this queryset at that instant (now), except those that are withdrawn by then. A
         consent whose withdrawal takes effect later is withdrawn at that instant instead. Returns how many were changed.
-        1 query; 2 on PostgreSQL without ``at``. The database refuses an instant before a consent was given: ``IntegrityError``.
+        1 query; 2 on PostgreSQL without ``at``. The database refuses an instant before a consent was given:
+        ``IntegrityError``.
         """
         at = at or database_now(self.db)
         return self.filter(Q(withdrawn_at=None) | Q(withdrawn_at__gt=at)).update(withdrawn_at=at)

@@ -143,17 +143,23 @@ _DELIVERY = (
         for column in ("pseudonym", "pseudonym_key")
     ),
     # Only a resending, which an audit entry records, makes a failed or skipped delivery wait again.
-    "(COALESCE(NEW.reopened_by_id, 0) <> COALESCE(OLD.reopened_by_id, 0)"
-    " AND (OLD.outcome = 'waiting' OR NEW.outcome <> 'waiting'))",
+    (
+        "(COALESCE(NEW.reopened_by_id, 0) <> COALESCE(OLD.reopened_by_id, 0)"
+        " AND (OLD.outcome = 'waiting' OR NEW.outcome <> 'waiting'))"
+    ),
 )
 _FINAL_DELIVERY = (
     "NEW.language <> OLD.language OR COALESCE(NEW.since, -1) <> COALESCE(OLD.since, -1)",
     "(NEW.address_digest <> OLD.address_digest AND NEW.address_digest <> '')",
     "(NEW.lease <> OLD.lease AND NEW.lease <> '')",
-    "(NEW.outcome = OLD.outcome AND (NEW.reason <> OLD.reason OR NEW.attempts <> OLD.attempts"
-    " OR NEW.outcome_at <> OLD.outcome_at OR (NEW.due_at <> OLD.due_at AND OLD.lease = '')))",
-    "(NEW.outcome <> OLD.outcome AND (OLD.outcome = 'sent' OR NEW.outcome <> 'waiting'"
-    " OR COALESCE(NEW.reopened_by_id, 0) <= COALESCE(OLD.reopened_by_id, 0)))",
+    (
+        "(NEW.outcome = OLD.outcome AND (NEW.reason <> OLD.reason OR NEW.attempts <> OLD.attempts"
+        " OR NEW.outcome_at <> OLD.outcome_at OR (NEW.due_at <> OLD.due_at AND OLD.lease = '')))"
+    ),
+    (
+        "(NEW.outcome <> OLD.outcome AND (OLD.outcome = 'sent' OR NEW.outcome <> 'waiting'"
+        " OR COALESCE(NEW.reopened_by_id, 0) <= COALESCE(OLD.reopened_by_id, 0)))"
+    ),
 )
 
 #: The setting of each function on PostgreSQL.
@@ -248,8 +254,9 @@ SEALS = (
     Seal(
         model="consent",
         mutable=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"),
-        forbidden=(  # A withdrawal in the future may be moved to an earlier moment.
+        forbidden=(  # A withdrawal in the future may be moved to an earlier moment that is not past.
             _personal("pseudonym", "pseudonym_key") + " OR NEW.withdrawn_at > OLD.withdrawn_at"
+            " OR (NEW.withdrawn_at < {earliest} AND (OLD.withdrawn_at IS NULL OR NEW.withdrawn_at <> OLD.withdrawn_at))"
             " OR (OLD.withdrawn_at IS NOT NULL AND (NEW.withdrawn_at IS NULL"
             " OR (NEW.withdrawn_at <> OLD.withdrawn_at AND OLD.withdrawn_at <= {now})))"
         ),

@@ -1,4 +1,4 @@
-"""The inspection: whatever the owner of the tables removes, replaces, alters or adds is named, and the command fails."""
+"""The inspection: what the owner of the tables removes, replaces, alters or adds is named, and the command fails."""
 
 from __future__ import annotations
 
@@ -72,6 +72,10 @@ def test_a_sealed_table_that_is_gone_is_named(seal):
         _change(f"DROP TABLE {table} CASCADE")
 
     assert f"The table {table} does not exist." in differences()
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="faults in"):
+        call_command("verify_editions", stdout=out, stderr=out)
+    assert f"The table {table} does not exist." in out.getvalue().splitlines()
 
 
 def test_a_table_that_is_gone_is_said_by_the_command_the_check_and_the_status():
@@ -156,7 +160,8 @@ _EDITION = "The table agreement_edition"
     [
         (
             ["CREATE ROLE fort_other", "ALTER TABLE agreement_edition OWNER TO fort_other"],
-            "The trigger agreement_seal_edition_row is missing, disabled or altered.",  # Its function has another owner.
+            # Its function has another owner.
+            "The trigger agreement_seal_edition_row is missing, disabled or altered.",
         ),
         (
             [
@@ -198,8 +203,10 @@ _EDITION = "The table agreement_edition"
         (
             [
                 "ALTER TABLE agreement_edition DROP CONSTRAINT agreement_edition_not_backdated",
-                "ALTER TABLE agreement_edition ADD CONSTRAINT agreement_edition_not_backdated"
-                " CHECK (effective_from >= published_at) NOT VALID",
+                (
+                    "ALTER TABLE agreement_edition ADD CONSTRAINT agreement_edition_not_backdated"
+                    " CHECK (effective_from >= published_at) NOT VALID"
+                ),
             ],
             "The constraint agreement_edition_not_backdated of the table agreement_edition is missing or not valid.",
         ),
@@ -213,9 +220,11 @@ _EDITION = "The table agreement_edition"
         ),
         (
             [
-                "DO $$ DECLARE name text; BEGIN SELECT conname INTO name FROM pg_constraint"
-                " WHERE conrelid = 'agreement_bounce'::regclass AND contype = 'f';"
-                " EXECUTE format('ALTER TABLE agreement_bounce DROP CONSTRAINT %%I', name); END $$"
+                (
+                    "DO $$ DECLARE name text; BEGIN SELECT conname INTO name FROM pg_constraint"
+                    " WHERE conrelid = 'agreement_bounce'::regclass AND contype = 'f';"
+                    " EXECUTE format('ALTER TABLE agreement_bounce DROP CONSTRAINT %%I', name); END $$"
+                )
             ],
             "The foreign key of the column delivery_id of the table agreement_bounce is missing or not valid.",
         ),

@@ -15,6 +15,7 @@ from django.utils import timezone
 from agreement.models import (
     Acceptance,
     AcceptanceKind,
+    AuditAction,
     AuditEntry,
     Bounce,
     Consent,
@@ -31,6 +32,7 @@ from agreement.models import (
 )
 from agreement.models.acceptances import RequestDetails
 from agreement.seal import triggers
+from agreement.seal.manifest import notice_digest
 from agreement.testing import open_seal
 from tests.support import factories
 
@@ -54,6 +56,7 @@ class World:
     withdrawal: Withdrawal
     consent: Consent
     taken_back: Consent
+    old_consent: Consent
     auditentry: AuditEntry
     notice: Notice
     delivery: Delivery
@@ -96,6 +99,16 @@ def make_world() -> World:
             recorded_at=now - 3 * DAY,
             by="Редактор",
         )
+        AuditEntry.objects.create(
+            action=AuditAction.PUBLISHED,
+            by="Редактор",
+            model="edition",
+            key=str(in_force.pk),
+            agreement="terms",
+            number=1,
+            digest=in_force.digest,
+            at=now - 3 * DAY,
+        )
     scheduled = factories.published(effective_from=now + 10 * DAY)
     cancelled = factories.published(effective_from=now + 20 * DAY)
     cancelled.cancel()
@@ -107,7 +120,7 @@ def make_world() -> World:
         subject="Жаңа редакция",
         text="Мәтін",
         html="<p>Мәтін</p>",
-        digest="a" * 64,
+        digest=notice_digest("Жаңа редакция", "Мәтін", "<p>Мәтін</p>"),
     )
     in_force = Edition.objects.get(pk=in_force.pk)
     user, *others = factories.users(4)
@@ -142,10 +155,15 @@ def make_world() -> World:
         text=text,
         acceptance=acceptance,
         timestamp=TimeStamp.objects.create(
-            edition=in_force, authority="https://tsa.example.kz", stamped_at=now, response=b"0", certificates="PEM"
+            edition=in_force,
+            authority="https://tsa.example.kz",
+            stamped_at=now,
+            response=bytes.fromhex(in_force.digest),
+            certificates="PEM",
         ),
         withdrawal=_withdrawn(in_force, user),
         taken_back=_taken_back(user),
+        old_consent=_old_consent(user),
         consent=Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін."),
         auditentry=AuditEntry.objects.latest("pk"),
         notice=notice,
@@ -184,6 +202,14 @@ def _taken_back(user: Any) -> Consent:
     Consent.objects.withdraw()
     consent.refresh_from_db()
     return consent
+
+
+def _old_consent(user: Any) -> Consent:
+    """A consent of last month, which is not withdrawn."""
+    with open_seal():
+        at = timezone.now() - 30 * DAY
+        consent: Consent = Consent.objects.give(user=user, purpose="old", language="kk", text="Келісемін.", at=at)
+        return consent
 
 
 def sealed_rows() -> dict[str, list[Any]]:
@@ -501,6 +527,9 @@ SQL |= {
         "acceptance", round="9", at=_PAST, recorded_at=_PAST, kind="'imported'", notice_sent="NULL"
     ),
     "add a withdrawal of 2024": _copied("withdrawal", serial="9", registered_at=_PAST),
+    "withdraw a consent in the past": _statements(
+        "UPDATE agreement_consent SET withdrawn_at = given_at WHERE id = {old_consent}"
+    ),
     "add a consent of 2024": _copied("consent", digest=f"'{'c' * 64}'", given_at=_PAST),
     "add an audit entry of 2024": _copied("auditentry", at=_PAST),
     "add a published edition of 2024": _copied("edition", **_BACKDATED, published_at=_PAST, recorded_at=_PAST),
