@@ -22,6 +22,12 @@ from tests.support import factories
 SQLITE, POSTGRESQL = "django.db.backends.sqlite3", "django.db.backends.postgresql"
 
 
+REFUSED = (
+    "The database 'portal' contains published editions or audit entries, which are sealed. Nothing was deleted."
+    " To start again, create a new database. To keep the records, export them first."
+)
+
+
 def missing() -> list[str]:
     return inspection.differences(connection, apps.get_model)
 
@@ -174,10 +180,7 @@ def test_flush_of_any_other_database_refuses_before_anything_is_deleted():
     with elsewhere("portal"), pytest.raises(CommandError) as caught:
         call_command("flush", interactive=False, verbosity=0)
 
-    assert str(caught.value) == (
-        "The database 'portal' contains published editions or audit entries, which are sealed. Nothing was deleted."
-        " To start again, create a new database. To keep the records, export them first."
-    )
+    assert str(caught.value) == REFUSED
     assert (Edition.objects.count(), Edition.objects.drafts().count()) == (2, 1)
     assert Agreement.objects.exists()
     assert missing() == []
@@ -198,6 +201,29 @@ def test_flush_of_a_database_without_our_tables_asks_nothing_of_them():
     other = TableInfo("auth_user", "t")
     with elsewhere(), mock.patch.object(connection.introspection, "get_table_list", return_value=[other]):
         loss.refuse_loss(connection, apps.get_model)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("target", ["zero", "0001"])
+def test_a_migration_that_would_drop_sealed_rows_is_refused_like_flush(target):
+    factories.published()
+
+    with elsewhere("portal"), pytest.raises(CommandError) as caught:
+        call_command("migrate", "agreement", target, verbosity=0)
+
+    assert str(caught.value) == REFUSED
+    assert Edition.objects.published().exists()
+    assert missing() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_without_sealed_rows_is_migrated_back():
+    with mock.patch.object(loss, "is_test_database", return_value=False):
+        call_command("migrate", "agreement", "0001", verbosity=0)
+    assert not triggers.any_installed(connection)
+
+    call_command("migrate", verbosity=0)
+    assert missing() == []
 
 
 def test_the_help_of_flush_states_where_it_is_refused():

@@ -43,8 +43,8 @@ from agreement.notices import dispatch
 from agreement.notices.channels import Deferred, EmailChannel
 from agreement.notices.channels.email import ascii_domain
 from agreement.notices.letters import letter
-from agreement.text import dates
 from agreement.testing import open_seal
+from agreement.text import dates
 from tests.support import factories
 from tests.support.site import KK, RU
 
