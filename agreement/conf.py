@@ -28,7 +28,8 @@ class Conf:
 
     BASE_URL: str = ""
     """Scheme and host of the site, ``"https://portal.example.kz"``, for absolute addresses in mails, pages, feeds and
-    the sitemap. While it is empty, notices are not mailed, and pages use the host of the request."""
+    the sitemap. While it is empty, notices are not mailed, editions have no PDF, and pages use the host of the request
+    and are not remembered."""
 
     USER_EMAIL: str | Combinable = ""
     """Where a user's mail address is: a field path (``"profile__mail"``) or an ORM expression.
@@ -139,15 +140,20 @@ class Conf:
 
     EXEMPT: tuple[str, ...] = ()
     """Pages that a user who has not accepted can reach, besides those that are always reachable: names of views
-    (``"health"``, ``"api:status"``), namespaces (``"accounts:"``) or beginnings of paths (``"/healthz"``,
-    ``"/media/"``)."""
+    (``"health"``, ``"api:status"``), namespaces (``"accounts:"``) or paths with all that is below them
+    (``"/healthz"``, ``"/media/"``)."""
 
     EXEMPT_STAFF: bool = False
     """May staff use the site without acceptance? If so, no deemed acceptances of staff are recorded either."""
 
+    ACTING_AS: str = ""
+    """Dotted path of a callable that takes a request and returns who acts in the name of its user: an account, a name,
+    or ``True`` if that is unknown; ``None`` if users act for themselves. While somebody acts in the name of a user,
+    nothing is recorded for the user. django-hijack, django-loginas and django-impersonate are recognised without it."""
+
     DATABASE_AWAY: str = "read"
-    """Which requests the middleware lets through when the database does not answer: ``"read"`` (GET and other safe
-    methods), ``"all"`` or ``"none"``."""
+    """Which requests the middleware lets through when the database is away, and not only busy: ``"read"`` (GET and
+    other safe methods), ``"all"`` or ``"none"``."""
 
     FOUR_EYES: bool = False
     """Must the publisher be an account other than that of the last author of the draft?"""

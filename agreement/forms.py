@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from agreement import conf
 from agreement.acceptance import consents, requests
+from agreement.acceptance.impersonation import current_impersonation
 from agreement.editions import timeline
 from agreement.editions.display import DisplayedEdition, text_language
 from agreement.models import Acceptance, AcceptanceKind, AcceptanceMode, Edition
@@ -36,13 +37,14 @@ class AcceptanceFormMixin(forms.BaseForm):
 
     The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth. If ``save()``
     returns a user that is not stored yet, as with ``commit=False``, nothing is recorded: save the user, then call
-    ``accept(user)`` yourself.
+    ``accept(user)`` yourself. Set the attribute ``request`` if the site records the IP address and the browser.
     """
 
     #: The slugs of the agreements that the form asks about. Empty: all that users accept on this site (all but those
     #: accepted elsewhere).
     agreements: tuple[str, ...] = ()
     #: The request of the form. Set it if the site records the IP address and the browser; without it they are empty.
+    #: Set it before the form is checked if officers can act in the name of a user; the form then has an error.
     request: HttpRequest | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -82,6 +84,9 @@ class AcceptanceFormMixin(forms.BaseForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
+        if self.request and current_impersonation(self.request):
+            sentence = _("You act in the name of another user. Only the user can accept an agreement.")
+            self.add_error(None, forms.ValidationError(sentence, code="impersonation"))
         self._check_consents()
         for slug, displayed in self.editions.items():
             names = {name: self.add_prefix(f"{name}_{slug}") for name in ("accept", "edition", "digest", "language")}

@@ -3,7 +3,8 @@
 Each process has its own caches. ``agreement/README.md`` lists them, each with its key, its size and for how long an
 entry is valid. The command ``flush`` deletes the rows from which caches were filled. On a test database it then empties
 the caches of its own process, because tests call it in the process in which they run. It can't empty the caches of
-other running processes. A forked process begins with empty caches, because it may use another database.
+other running processes. A forked process begins with empty caches, because it may use another database. What depends on
+the machine alone stays.
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ def remembered(function: Function) -> Function:
     return function
 
 
+def remembered_for_machine(function: Function) -> Function:
+    """Decorator above ``functools.cache``: register the function's cache, which ``clear()`` does not empty, because its
+    results depend on the machine alone. Returns the function.
+    """
+    register(f"{function.__module__}.{function.__qualname__}", lambda: None)
+    return function
+
+
 def names() -> frozenset[str]:
     """The names of the registered caches, which are those of the modules that this process has imported. A name is that
     of a module or of a cached function, without ``agreement.``.
@@ -48,7 +57,7 @@ def names() -> frozenset[str]:
 
 
 def clear() -> None:
-    """Empty every cache of this process."""
+    """Empty every cache of this process whose entries do not depend on the machine alone."""
     for empty in _caches.values():
         empty()
 

@@ -19,7 +19,7 @@ from agreement.editions.timeline import current_timelines
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: the name and the arguments of its URL, and the moment when its content last changed."""
+    """A page: the name and the arguments of its URL, and the moment that the sitemap states as its last change."""
 
     name: str
     args: tuple[object, ...]
@@ -29,7 +29,12 @@ class Page:
 class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run time.
     """The pages of each agreement that has a public edition: the edition in force, the same in both languages, the list
     of editions, every public edition and its changes. If no edition is in force, the page in both languages is left
-    out. An edition without a public predecessor has no page of changes.
+    out, and if all public editions are cancelled, the page of the edition in force too. An edition without a public
+    predecessor is listed without changes.
+
+    The last change of the pages of an edition is the latest event so far: its own publication, effect or cancellation,
+    or the publication or effect of its successor, if that is public. That of the other pages of the agreement is the
+    latest of these.
 
     The host and the scheme of the addresses are those of the setting ``BASE_URL`` or, if it is empty, what Django
     determines. The list of pages needs no query, except those that read the dates of the editions
@@ -63,7 +68,8 @@ class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run
                 if timeline.predecessor(edition) in public:
                     pages.append(Page("changes", (slug, edition.number), changed))
             last = max(page.changed for page in pages)
-            names = ["current", *["bilingual"] * bool(timeline.in_force(at)), "editions"]
+            has_current = any(edition.cancelled_at is None for edition in public)
+            names = [*["current"] * has_current, *["bilingual"] * bool(timeline.in_force(at)), "editions"]
             found += [*(Page(name, (slug,), last) for name in names), *pages]
         return found
 

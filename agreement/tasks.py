@@ -17,6 +17,7 @@ except ImportError:
     from django_tasks import task  # type: ignore[no-redef]
 
 from agreement import conf
+from agreement.models.deliveries import ledger_now
 from agreement.notices import dispatch
 
 #: Seconds that one task works before it enqueues the next, so that no worker of the engine is busy for hours.
@@ -72,22 +73,24 @@ def deliver_notices() -> None:
 
 def _work(deadline: float, *, wait: bool) -> datetime | None:
     """Do what is due, until the deadline or until nothing is due. ``deadline`` is a value of ``time.monotonic()``.
-    Returns when the next work is due, which may be a past moment; ``None`` if there is no work. If faults prevented all
-    work, it is not before ``FAULT_DELAY`` from now.
+    Returns when the next work is due, now at the earliest; ``None`` if there is no work. If faults prevented all work,
+    it is not before ``FAULT_DELAY`` from now. The moment is one of this machine's clock, which the engine uses; how
+    long it is until then is judged by the clock of the database.
 
     With ``wait=True``, the function also waits for work that becomes due before the deadline, and does it.
     """
     while True:
         counts = dispatch.work(deadline=deadline)
-        at = dispatch.next_due_at()
-        if (
-            at and counts.faults and counts.idle
-        ):  # What is due can't be written. Trying again immediately does not help.
-            at = max(at, timezone.now() + FAULT_DELAY)
-        pause = max(0.0, (at - timezone.now()).total_seconds()) if at else 0.0
-        if at is None or (pause and not wait) or time.monotonic() + pause >= deadline:
-            return at
-        time.sleep(pause)
+        now = ledger_now()
+        at = dispatch.next_due_at(now)
+        if at is None:
+            return None
+        pause = max(timedelta(), at - now)
+        if counts.faults and counts.idle:  # What is due can't be written. Trying again immediately does not help.
+            pause = max(pause, FAULT_DELAY)
+        if (pause and not wait) or time.monotonic() + pause.total_seconds() >= deadline:
+            return timezone.now() + pause
+        time.sleep(pause.total_seconds())
 
 
 def enqueue(at: datetime | None = None) -> None:

@@ -1,8 +1,9 @@
 """For the tests of sites that install the app: opens the seal, but only on a test database. The *seal* is the set of
 database triggers that refuse to change or delete published editions and the records about them.
 
-``TransactionTestCase``, ``LiveServerTestCase``, pytest-django's ``transactional_db`` and ``manage.py flush`` do not
-need this. The app's own ``flush`` command opens the seal for them.
+A test that itself changes or deletes a sealed row needs :func:`open_seal`. To empty the test database,
+``TransactionTestCase``, ``LiveServerTestCase`` and pytest-django's ``transactional_db`` call the app's own command
+``flush``, which opens the seal on a test database by itself.
 """
 
 from __future__ import annotations

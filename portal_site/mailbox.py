@@ -38,7 +38,9 @@ class EmailBackend(BaseEmailBackend):
         self.file_path = file_path or getattr(settings, "EMAIL_FILE_PATH", "")
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        Path(self.file_path).parent.mkdir(parents=True, exist_ok=True)
+        # Maildir makes these folders only if it makes their parent, which may be a mounted volume.
+        for name in ("tmp", "new", "cur"):
+            Path(self.file_path, name).mkdir(parents=True, exist_ok=True)
         box = Maildir(self.file_path)
         written = [box.add(message.message().as_bytes()) for message in email_messages if message.recipients()]
         return len(written)

@@ -18,7 +18,7 @@ if not SECRET_KEY:
     if not DEBUG:
         msg = "SECRET_KEY is empty: with DEBUG=0 the portal needs a secret of its own, 50 random characters."
         raise ImproperlyConfigured(msg)
-    SECRET_KEY = "only-for-the-demo-on-this-machine"  # noqa: S105
+    SECRET_KEY = "only-for-the-demo-on-this-machine"  # noqa: S105 - refused unless DEBUG is on
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -28,7 +28,7 @@ INSTALLED_APPS = [
     "modeltranslation",
     "reversion",
     "portal_site",
-    "django.contrib.admin",
+    "portal_site.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -37,8 +37,13 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_tasks_db",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
 ]
 MIDDLEWARE = [
+    "portal_site.middleware.HeadMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -49,6 +54,7 @@ MIDDLEWARE = [
     "agreement.middleware.AgreementMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "portal_site.urls"
 WSGI_APPLICATION = "portal_site.wsgi.application"
@@ -95,6 +101,24 @@ WHITENOISE_AUTOREFRESH = DEBUG
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
+
+# Failed logins. An account or an address is locked for 15 minutes after ten of them. An attempt during the lock does
+# not prolong it, so that nobody can lock a publisher out for good. A success deletes no failures: an attacker could log
+# in to an account of their own between two attempts. Successes are not recorded, because that personal data has no use.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "agreement.acceptance.requests.ip_address"
+AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+# Whoever may publish needs a second factor in the admin.
+SECOND_FACTOR = env.bool("SECOND_FACTOR", default=not DEBUG)
+OTP_TOTP_ISSUER = env.str("OTP_TOTP_ISSUER", default="Portal")
 
 # Mail is stored in files, which the mailbox page displays. With EMAIL_URL (smtp+tls://user:password@host:587) it is
 # sent to a server.
@@ -192,10 +216,10 @@ _CSP = {
     "object-src": ["'none'"],
 }
 if django.VERSION >= (6, 0):
-    MIDDLEWARE.insert(1, "django.middleware.csp.ContentSecurityPolicyMiddleware")
+    MIDDLEWARE.insert(2, "django.middleware.csp.ContentSecurityPolicyMiddleware")
     SECURE_CSP = _CSP
 else:
-    MIDDLEWARE.insert(1, "csp.middleware.CSPMiddleware")
+    MIDDLEWARE.insert(2, "csp.middleware.CSPMiddleware")
     CONTENT_SECURITY_POLICY = {"DIRECTIVES": _CSP}
 if HTTPS:
     SECURE_SSL_REDIRECT = True

@@ -19,6 +19,7 @@ urlpatterns = [
     *i18n_patterns(
         path("", views.home, name="home"),
         path("accounts/login/", LoginView.as_view(), name="login"),
+        path("accounts/second-factor/", views.SecondFactorView.as_view(), name="second_factor"),
         path("accounts/logout/", LogoutView.as_view(), name="logout"),
         path("agreements/", include("agreement.urls")),
         path("materials/", views.materials, name="materials"),

@@ -1,4 +1,4 @@
-"""The portal's own pages: the front page, the materials page and, in the demo, the mailbox."""
+"""The portal's own pages: the front page, the materials page, the second factor and, in the demo, the mailbox."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+import django_otp
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.views import LoginView
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -17,6 +20,7 @@ from django.views.decorators.http import require_safe
 from agreement.editions import editions_in_force, text_language
 from agreement.views import Visit, alternates, page
 from portal_site import mailbox
+from portal_site.forms import SecondFactorForm
 
 MATERIALS = Path(__file__).parent / "samples" / "materials.json"
 #: The content security policy of a letter. It allows inline styles and links, but no scripts, images or forms.
@@ -48,6 +52,22 @@ def robots(request: HttpRequest) -> HttpResponse:
     """``robots.txt``: it allows search engines to read everything, and names the sitemap."""
     address = urljoin(settings.AGREEMENT.get("BASE_URL") or request.build_absolute_uri("/"), reverse("sitemap"))
     return HttpResponse(f"User-agent: *\nDisallow:\n\nSitemap: {address}\n", content_type="text/plain; charset=utf-8")
+
+
+class SecondFactorView(LoginRequiredMixin, LoginView):
+    """The page on which a user who is logged in enters the code of their second factor. The session then has a new key,
+    because it has more rights.
+    """
+
+    template_name = "registration/second_factor.html"
+
+    def get_form(self, form_class: object = None) -> Any:
+        return SecondFactorForm(self.request.user, **self.get_form_kwargs())
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        self.request.session.cycle_key()
+        django_otp.login(self.request, form.get_user().otp_device)
+        return HttpResponseRedirect(self.get_success_url())
 
 
 @require_safe

@@ -14,8 +14,8 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from agreement import conf
-from agreement.acceptance import requests
+from agreement import charsets, conf
+from agreement.acceptance import outage, requests
 from agreement.acceptance.known import Requirement
 from agreement.models import StaleEditionError
 
@@ -100,13 +100,14 @@ def stale_edition(request: HttpRequest, error: Exception) -> HttpResponse | None
 
 
 def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse | None:
-    """Return a 503 response with problem details; ``None`` if the setting ``DATABASE_AWAY`` lets this request pass
-    without the check: ``"all"`` every request, ``"read"`` a request with a safe method such as GET. The error is logged
-    in both cases.
+    """Return a 503 response with problem details; ``None`` if the database is away (:func:`outage.is_away`) and the
+    setting ``DATABASE_AWAY`` lets this request pass without the check: ``"all"`` every request, ``"read"`` a request
+    with a safe method such as GET. The error is logged in both cases.
     """
     logger.error("the acceptance gate can't query the database: %s", error)
     passing = conf.get().DATABASE_AWAY
-    if passing == "all" or (passing == "read" and request.method in requests.SAFE):
+    may_pass = passing == "all" or (passing == "read" and request.method in requests.SAFE)
+    if may_pass and outage.is_away(error):
         return None
     response = problem(
         status=503,
@@ -121,15 +122,14 @@ def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse
 
 def unknown_charset(request: HttpRequest) -> HttpResponse | None:
     """Return a 400 response if the request names a Python codec by which text can't be decoded, such as ``base64`` or
-    ``idna``; else ``None``. Django would raise an exception when the parameters of such a request are first read. A
-    name that Python does not know gives ``None``, because Django ignores it.
+    ``idna``; else ``None``. Django would raise an exception when the form of such a request is first read. A name
+    that Python does not know gives ``None``, because Django ignores it. Under WSGI, a
+    request that has a query too never gets here: :mod:`agreement.charsets` answers it.
     """
-    try:
-        b"\xd2".decode(request.encoding or "ascii", "replace")
-    except (LookupError, ValueError):
-        sentence = _("The request uses an unsupported character encoding. Send the text in UTF-8.")
-        return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
-    return None
+    if charsets.decodes_text(request.encoding or "utf-8"):
+        return None
+    sentence = _("The request uses an unsupported character encoding. Send the text in UTF-8.")
+    return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
 
 
 def problem(*, status: int, kind: str, **members: object) -> HttpResponse:

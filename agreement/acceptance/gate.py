@@ -20,6 +20,7 @@ from django.utils.translation import get_language
 
 from agreement import conf
 from agreement.acceptance import answers, known, requests
+from agreement.acceptance.impersonation import current_impersonation
 from agreement.acceptance.known import Requirement, Requirements
 from agreement.models import Acceptance
 from agreement.models.fields import SiteUser
@@ -41,15 +42,15 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
 
     A request passes if nobody is signed in, or if it is exempt: by :func:`is_exempt`, which is called only if there is
     a ``view``, or because the user is staff and the setting ``EXEMPT_STAFF`` is true. Such a request records nothing.
-    Every method is checked, also ``OPTIONS``; a CORS preflight carries no session, so nobody is signed in. Every other request is refused if its user withdrew from an agreement and has not
-    accepted it again, or if an agreement is accepted by confirmation and no acceptance of the user counts for its
-    edition in force. If an agreement is accepted by use, a use of the site is recorded as a deemed acceptance, and
-    other requests pass without one.
+    Every method is checked, also ``OPTIONS``; a CORS preflight carries no session, so nobody is signed in. Every other
+    request is refused if its user withdrew from an agreement and has not accepted it again, or if an agreement is
+    accepted by confirmation and no acceptance of the user counts for its edition in force. If an agreement is accepted
+    by use, a use of the site is recorded as a deemed acceptance, and other requests pass without one.
 
     A refused ``GET`` by which a browser opens a page is redirected: to the page on which the user can accept or, if
     they withdrew, to the withdrawal page. Every other refused request gets the status 403, also a form that a browser
-    sends. If the database does not answer, the setting ``DATABASE_AWAY`` determines whether the request passes or gets
-    the status 503.
+    sends. If the database can't be queried, the request gets the status 503. If the database is away and not only busy,
+    the setting ``DATABASE_AWAY`` determines whether the request passes.
 
     For a user whom the process knows to have accepted everything, the acceptances are not queried; otherwise 1 query,
     and 1 insert for each deemed acceptance. Django's queries for the session and the user come in addition, unless the
@@ -92,10 +93,9 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
     :func:`pending` describes them.
 
     ``session`` is the key of the session that determines the user; ``None`` if something else may determine them. If
-    the user has accepted everything, this is cached for the user and for the session. If nobody is signed in, it is
-    cached that the session belongs to no user.
+    the user has accepted everything, this is cached for the user and for the session. If another person acts in the
+    name of the user, no acceptance is recorded, and the audit log names that person.
     """
-    is_use = requests.is_use(request)
     user: SiteUser = getattr(request, "user", None)
     key = user.pk if user is not None and user.is_authenticated else None
     if key is None:  # Not cached: the account of this session may only be inactive for the moment.
@@ -105,12 +105,15 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
     if known.cache.user_accepted(key, required):
         known.cache.add(session, key, required)
         return ()
+    acting = current_impersonation(request)
+    if acting:
+        acting.log(request)
     not_accepted = Acceptance.objects.record_deemed(
         user=user,
         requirements=required.agreements,
         language=get_language() or "",
         request_details=requests.details(request),
-        is_use=is_use,
+        is_use=acting is None and requests.is_use(request),
     )
     if not not_accepted:
         known.cache.add(session, key, required)
@@ -175,9 +178,12 @@ def is_exempt(request: HttpRequest, view: SiteView) -> bool:
 
 
 def _is_under(request: HttpRequest, url: str) -> bool:
-    """Return whether the request's path begins with that URL path. ``url`` may contain the prefix under which the site
-    is mounted (``SCRIPT_NAME``) or omit it. ``False`` if ``url`` is the root of the site.
+    """Return whether the request's path is that URL path or below it: ``/healthz`` is not the beginning of
+    ``/healthz-private``. ``url`` may contain the prefix under which the site is mounted (``SCRIPT_NAME``) or omit it.
+    ``False`` if ``url`` is the root of the site.
     """
     prefix = request.path.removesuffix(request.path_info)
     inner = url.removeprefix(prefix)
-    return inner not in {"", "/"} and request.path_info.startswith((inner, url))
+    return bool(inner.strip("/")) and any(
+        request.path_info == path or request.path_info.startswith(path.rstrip("/") + "/") for path in (inner, url)
+    )

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.contrib.auth import get_user_model
 from django.core.exceptions import BadRequest, ValidationError
@@ -53,11 +53,25 @@ class ReadOnly:
         return False
 
 
+class SafeChangeList(ChangeList):
+    """A list that the parameter ``o`` of the URL sorts only by the columns in ``sortable_by``. Django would sort by any
+    column, because for Django ``sortable_by`` concerns only the links in the headings.
+    """
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        if self.sortable_by is not None and field_name not in self.sortable_by:
+            return None
+        return super().get_ordering_field(field_name)
+
+
 class SafeFilters(admin.ModelAdmin[ModelT]):
     """An admin whose list raises ``BadRequest`` (status 400, and not 500) if the filters in the URL have a value that
     the database can't process. A value that Django itself rejects is handled by Django, which redirects to the list
-    without filters. Filters by regular expressions are refused.
+    without filters. Filters by regular expressions are refused. The list is a :class:`SafeChangeList`.
     """
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SafeChangeList
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         try:
@@ -85,7 +99,7 @@ class FirstThousandPaginator(Paginator):  # type: ignore[type-arg]  # Django's c
 
 class LongList(SafeFilters[ModelT]):
     """An admin whose list is for a table with millions of rows. The list displays the first thousand rows that match,
-    the highest primary key first, on pages of 50. Its headings offer no other order. Rows are counted up to a thousand
+    the highest primary key first, on pages of 50. The URL can't set another order. Rows are counted up to a thousand
     only. The list has no actions on several rows.
     """
 
@@ -128,10 +142,10 @@ class UserSearch(admin.ModelAdmin[ModelT]):
 class LoggedViews(admin.ModelAdmin[ModelT]):
     """The admin of rows with personal data, which records views as audit entries.
 
-    Each request for the list is recorded, also one with a search that finds nothing; the note is the query string of
-    the URL. Each time ``get_object()`` finds a row, for example for its page, the view of this row is recorded. A
-    request for a row that does not exist is not recorded. Nothing is recorded for a user who may neither view nor
-    change the rows.
+    Each request for the list is recorded, also one with a search that finds nothing. The note is the result of
+    :func:`parameter_names`. Each time ``get_object()`` finds a row, for example for its page, the view of this row is
+    recorded. A request for a row that does not exist is not recorded. Nothing is recorded for a user who may neither
+    view nor change the rows.
     """
 
     class Media:
@@ -141,7 +155,7 @@ class LoggedViews(admin.ModelAdmin[ModelT]):
         if self.has_view_or_change_permission(request):
             viewed = self.model()
             viewed.pk = ""
-            AuditEntry.objects.log(AuditAction.VIEWED, on=viewed, by=request.user, note=request.GET.urlencode())
+            AuditEntry.objects.log(AuditAction.VIEWED, on=viewed, by=request.user, note=parameter_names(self, request))
         try:
             with transaction.atomic():
                 return super().changelist_view(request, extra_context)
@@ -154,6 +168,15 @@ class LoggedViews(admin.ModelAdmin[ModelT]):
         if row is not None and self.has_view_or_change_permission(request, row):
             AuditEntry.objects.log(AuditAction.VIEWED, on=row, by=request.user)
         return row
+
+
+def parameter_names(model_admin: admin.ModelAdmin[Any], request: HttpRequest) -> str:
+    """Return the columns by which the list of that admin is filtered, and ``search`` if the URL has a search, like
+    ``"kind, search"``; ``""`` if neither. The values and unknown names are left out, because they may name a user.
+    """
+    names = {field.name for field in model_admin.opts.get_fields()}
+    columns = [name for name in dict.fromkeys(one.partition("__")[0] for one in request.GET) if name in names]
+    return ", ".join([*columns, *(["search"] if request.GET.get(SEARCH_VAR) else [])])
 
 
 class AlreadyRecorded(Exception):

@@ -275,8 +275,8 @@ class LegalHoldForm(AdminForm):
 
 @admin.register(LegalHold)
 class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilters[LegalHold]):
-    """The admin of legal holds. After a hold was placed, only its end can be changed. No hold can be deleted. Every
-    view of the list or of a hold is logged.
+    """The admin of legal holds. After a hold was placed, only its end can be changed, and nothing after it was erased.
+    No hold can be deleted. Every view of the list or of a hold is logged.
     """
 
     form = LegalHoldForm
@@ -293,6 +293,9 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
         facts = ("pseudonym_or_entry", "ground", "by") if obj else ("account", "application", "ground")
         return ("user", "edition", *facts, "held_from", "held_until")
 
+    def has_change_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not (obj and obj.erased_at)
+
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
@@ -302,7 +305,7 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: LegalHoldForm, change: object) -> None:
         """Place a new hold, or save the end of an existing one, and log it. The audit entry states the old and the new
-        end, and the ground. Raises :class:`AlreadyRecorded`, and places and logs nothing, if a new hold is the same as
+        end. Raises :class:`AlreadyRecorded`, and places and logs nothing, if a new hold is the same as
         one that exists.
         """
         old_end: datetime | None = None
@@ -317,6 +320,4 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
                 raise AlreadyRecorded(row)
             copy_row(row, obj)
         ends = " → ".join(manifest.rfc3339(at) if at else "—" for at in (old_end, obj.held_until))
-        AuditEntry.objects.log(
-            AuditAction.LEGAL_HOLD, on=obj, by=request.user, note=f"held_until: {ends}; {obj.ground[:255]}"
-        )
+        AuditEntry.objects.log(AuditAction.LEGAL_HOLD, on=obj, by=request.user, note=f"held_until: {ends}")

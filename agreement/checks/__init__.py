@@ -7,14 +7,15 @@ settings, the channels and the triggers of the seal.
 ``E009`` channels · ``E020`` keys of pseudonyms
 
 ``site``: ``E003`` languages of modeltranslation · ``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` ·
-``E021`` order of middleware · ``W001`` no ``BASE_URL`` · ``W002`` no URLs · ``W004`` immediate tasks ·
-``W005`` languages of the site
+``E021`` order of middleware · ``E022`` old time zone data · ``W001`` no ``BASE_URL`` · ``W002`` no URLs ·
+``W004`` immediate tasks · ``W005`` languages of the site
 
 ``seal``: ``E007`` triggers missing · ``W003`` database without triggers · ``W045`` a database role that owns the tables
 (only with ``check --deploy``)
 
 ``deployment`` (``check --deploy``): ``W020`` no keys of pseudonyms · ``W041`` an address without TLS · ``W042`` no
-content security policy · ``W043`` a proxy that is not named · ``W044`` the location of the data
+content security policy · ``W043`` a proxy that is not named · ``W044`` the location of the data ·
+``W046`` no limit on failed logins · ``W047`` no second factor · ``W048`` no PDF
 """
 
 from django.core import checks

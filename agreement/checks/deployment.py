@@ -8,17 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's own name
 
 from agreement import conf
+from agreement.editions import pdf
 
 #: Maps each middleware that sends a content security policy to the setting that contains the policy.
 POLICIES = {
     "django.middleware.csp.ContentSecurityPolicyMiddleware": "SECURE_CSP",
     "csp.middleware.CSPMiddleware": "CONTENT_SECURITY_POLICY",
 }
+
+#: Maps each app that limits failed logins to the setting that turns its limits off.
+LOGIN_LIMITS = {
+    "axes": "AXES_ENABLED",
+    "defender": "DEFENDER_LOGIN_FAILURE_LIMIT",
+    "allauth.account": "ACCOUNT_RATE_LIMITS",
+}
+#: Apps that ask for a second factor. django-two-factor-auth uses the first one.
+SECOND_FACTORS = ("django_otp", "allauth.mfa", "mfa")
 
 
 def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
@@ -35,7 +45,8 @@ def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: obje
 
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
     """Check that ``BASE_URL`` uses TLS if it is set, that the site sends a content security policy, that the settings
-    of proxies fit together, and that the location of the data is stated. Each problem gives a warning.
+    of proxies fit together, that the location of the data is stated, that WeasyPrint works if it is installed, that
+    failed logins are limited, and that a second factor is possible for the publishers. Each problem gives a warning.
     """
     now = conf.get()
     if now.BASE_URL and not now.BASE_URL.startswith("https://"):
@@ -58,6 +69,30 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) 
             hint='Write where the database and its backups are, and who decided it: "Astana; order No 12 of 2026".'
             " The law of Kazakhstan requires them to be in Kazakhstan.",
             id="agreement.W044",
+        )
+    if pdf.is_installed() and (fault := pdf.fault()):
+        yield Warning(
+            f"Editions have no PDF: {fault}.",
+            hint="Install Pango and a font with every Kazakh letter, on Debian by"
+            ' "apt install libpangoft2-1.0-0 fonts-noto-core", and restart the site. Or uninstall WeasyPrint.',
+            id="agreement.W048",
+        )
+    yield from _check_logins()
+
+
+def _check_logins() -> Iterator[CheckMessage]:
+    if not any(apps.is_installed(name) and getattr(settings, key, True) for name, key in LOGIN_LIMITS.items()):
+        yield Warning(
+            "No known app limits failed logins: an attacker may try any number of passwords.",
+            hint="Install django-axes. If another app or server limits them, silence this warning.",
+            id="agreement.W046",
+        )
+    if apps.is_installed("django.contrib.admin") and not any(map(apps.is_installed, SECOND_FACTORS)):
+        yield Warning(
+            "No known app asks for a second factor: whoever knows the password of a publisher can publish an edition.",
+            hint="Install django-otp or allauth.mfa, and require a second factor of publishers and superusers."
+            " portal_site/admin.py shows it. If an identity provider requires it, silence this warning.",
+            id="agreement.W047",
         )
 
 

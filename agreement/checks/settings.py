@@ -25,7 +25,7 @@ from agreement.models.errors import MAX_STATED
 from agreement.text import languages
 
 #: Settings that contain one dotted path, or several.
-DOTTED_PATHS, LISTS_OF_PATHS = ("AUDIENCE", "ENQUEUE"), ("CHANNELS", "LINT_RULES")
+DOTTED_PATHS, LISTS_OF_PATHS = ("ACTING_AS", "AUDIENCE", "ENQUEUE"), ("CHANNELS", "LINT_RULES")
 #: The smallest and the largest value of a number. What a draft states has the limits of an edition.
 RANGES = {
     "NOTICE_DAYS": (0, MAX_STATED["notice_days"]),

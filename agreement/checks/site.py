@@ -10,15 +10,15 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django.urls import NoReverseMatch, reverse
 
 from agreement import conf
-from agreement.text import languages
+from agreement.text import dates, languages
 
 #: Maps each required app to its place in INSTALLED_APPS.
 REQUIRED_APPS = {"modeltranslation": "before django.contrib.admin", "reversion": "anywhere"}
 
 
 def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Check the apps, the languages, time zone support, the middleware, ``BASE_URL``, the URLs and the task engine of
-    the site.
+    """Check the apps, the languages, time zone support and data, the middleware, ``BASE_URL``, the URLs and the task
+    engine of the site.
     """
     yield from _check_apps()
     yield from _check_languages()
@@ -28,6 +28,7 @@ def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Ite
             hint="Set USE_TZ = True.",
             id="agreement.E006",
         )
+    yield from _check_zone_data()
     yield from _check_middleware()
     yield from _check_addresses()
     yield from _check_task_engine()
@@ -62,6 +63,17 @@ def _check_languages() -> Iterator[CheckMessage]:
             f"LANGUAGES does not contain {', '.join(map(repr, missing))}: the site has no pages in this language.",
             hint='Set LANGUAGES = [("kk", "Қазақша"), ("ru", "Русский")].',
             id="agreement.W005",
+        )
+
+
+def _check_zone_data() -> Iterator[CheckMessage]:
+    if outdated := dates.outdated_zones():
+        yield Error(
+            "The time zone data that Python reads is older than 2024: after 1 March 2024 it gives"
+            f" {', '.join(f'{name!r} {wrong}' for name, wrong in outdated.items())}, but Kazakhstan has UTC+5.",
+            hint="Update the package tzdata of the system. Or set the environment variable PYTHONTZPATH to an empty"
+            " value for every process: Python then reads the zones from PyPI's package tzdata.",
+            id="agreement.E022",
         )
 
 

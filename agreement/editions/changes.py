@@ -39,7 +39,7 @@ class Comparison:
     def redline(self) -> Redline:
         """The redline of the texts in ``new.language``. No query if the process remembers it; a call that computes it
         makes 1 query for each text that was not read with its edition. Raises ``ValueError`` if an edition has no
-        digest, which a draft does not have.
+        digest.
         """
         return redlines.sealed_redline(self.old.edition, self.new.edition, self.new.language)
 
@@ -64,28 +64,29 @@ class Comparison:
 
     @cached_property
     def rows(self) -> list[ComparisonRow]:
-        """The rows of the comparative table, in the order of the text. They contain every unit, also unchanged ones."""
+        """The rows of the comparative table, in the order of ``redline``, with every unit, also unchanged ones."""
         return comparison_rows(self.redline)
 
     @property
     def has_unchanged_rows(self) -> bool:
-        """Does the table have rows of the kind ``same``, which contain unchanged units? The page collapses these rows
-        until the reader opens them. The unchanged heading of a section with changes is a row of another kind.
+        """Does the table have rows of the kind ``same``, which contain unchanged units? An unchanged heading that is a
+        row of the kind ``heading`` does not count.
         """
         return any(row.source.kind == "same" for row in self.rows)
 
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """A row of the comparative table: one change, the unchanged heading of a section with changes, or one or more
-    unchanged units (the kind ``same``).
+    """A row of the comparative table: one change, one unchanged section or heading (the kind ``heading``), or one or
+    more unchanged units (the kind ``same``). An unchanged section or heading has a row of the kind ``heading`` if a
+    change follows before the next section or heading.
     """
 
     source: table.Row
     anchor: str
-    """The id of the row in the page: the number of its unit, or ``was-`` and the number if the unit was deleted.
-    ``""`` for a row without an id: the unit has no number, an earlier row has the same id, or the row is of
-    the kind ``same``.
+    """An id that no other row of the table has: the number of its unit, or ``was-`` and the number if the unit was
+    deleted. ``""`` if the unit has no number, an earlier row has the same id, or the row is of the kind ``same``. The
+    page uses only the ids of changes.
     """
 
     @classmethod
@@ -113,8 +114,9 @@ class ComparisonRow:
 
     @property
     def runs(self) -> list[Run]:
-        """The runs of the printed number and of the words of the unit in both editions, in the order of the text: equal
-        and deleted ones give the old unit, equal and inserted ones the new unit. No run is empty.
+        """The runs of the printed number and of the words of the unit (of several units, the first) in both editions,
+        in the order of the text: equal and deleted ones give the old unit, equal and inserted ones the new unit. No run
+        is empty.
         """
         change = self.source.change
         old, new = (f"{unit.label} " if unit and unit.label else "" for unit in (change.old, change.new))
@@ -131,8 +133,9 @@ class ComparisonRow:
     @property
     def unchanged_sentence(self) -> str:
         """The sentence of a row of unchanged units. It names the first and the last numbered unit, "Clauses 1.1–1.4:
-        unchanged", or the only one, "Clause 1.1: unchanged". Items and sections count only if there is no clause. If no
-        unit has a number, it is "Text without a number: unchanged" for several units, and names a single one by kind.
+        unchanged", or the only one, "Clause 1.1: unchanged". If there are clauses such as 1.1 and 1.1.1, only these
+        count. If no unit has a number, it is "Text without a number: unchanged" for several units, and names a single
+        one by kind.
         """
         first, last = self.source.first, self.source.last
         if last:
@@ -150,7 +153,7 @@ class MarkedUnit:
     """A unit of the text as the page of an edition displays it, with a mark of its change in the margin."""
 
     html: str
-    """The HTML of the unit; ``""`` for a deleted unit."""
+    """The HTML of the unit; ``""`` for a deleted unit, and for a unit without HTML, such as the title."""
     number: str = ""
     """The number of a clause, which the page links to its counterpart in the other language; ``""`` for units of other
     kinds and for a deleted clause."""
@@ -160,8 +163,8 @@ class MarkedUnit:
     @property
     def mark(self) -> str:
         """The text of the mark. It states one fact, the first of these that is true: "deleted: clause 2.3", "added",
-        "changed" (the words), "formerly 4.1", "moved". ``""`` if none is true: the unit is unchanged, or only its
-        formatting changed.
+        "changed" (the words), "formerly 4.1", "moved". ``""`` if none is true: the unit is unchanged, only its
+        formatting changed, or changes are not marked.
         """
         change = self.change
         if change is None:
@@ -185,8 +188,8 @@ class MarkedUnit:
 
     @property
     def other_facts(self) -> str:
-        """If the words of the unit changed, the other facts about it, such as "formerly 4.1; moved". ``""`` if there
-        are none, and if the words did not change.
+        """If the words of the unit changed, the other facts about it, such as "formerly 4.1; moved", also that the text
+        was replaced as a whole. ``""`` if there are none, and if the words did not change.
         """
         if self.change is None or not self.change.text_changed:
             return ""
@@ -195,8 +198,9 @@ class MarkedUnit:
 
     @property
     def anchor(self) -> str:
-        """The id of this change in the page that displays the changes: the number of the unit, or ``was-`` and the
-        number if the unit was deleted. ``""`` for an unchanged unit or one without a number.
+        """The id of this change in the page that displays the changes, unless an earlier row there has the same: the
+        number of the unit, or ``was-`` and the number if the unit was deleted. ``""`` for an unchanged unit or one
+        without a number.
         """
         if self.change is None:
             return ""
@@ -205,7 +209,7 @@ class MarkedUnit:
 
 
 def comparison_rows(redline: Redline) -> list[ComparisonRow]:
-    """The rows of the comparative table of a redline, in its order, each with its id. Every unit is in one row."""
+    """The rows of the comparative table of a redline, in its order, with their ids. Every unit is in one row."""
     taken: set[str] = set()
     return [ComparisonRow.from_row(row, taken) for row in table.rows(redline)]
 

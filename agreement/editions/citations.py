@@ -1,13 +1,13 @@
 """Agreements on other pages of the site: an address, a sentence of validity, a quoted clause, a banner of new editions.
 
-Sealed editions never change, so a process remembers the 16 that were used last; another one costs 1 query. Apart from
-these, the functions make only the queries of :func:`agreement.editions.timeline.current_timelines`: none while the
-dates of the editions are remembered, otherwise 1 or 2, and 1 per call inside a transaction.
+The texts of sealed editions never change, so a process remembers the 16 editions that were used last; another one costs
+1 query. Apart from these, the functions make only the queries of
+:func:`agreement.editions.timeline.current_timelines`.
 
 A publication must not break a page. A template may cite a clause that the edition in force does not have, name an
-agreement that has no public edition, or name none on a site with several agreements. While ``DEBUG`` is on, these
-mistakes raise ``TemplateSyntaxError``; the functions describe the exceptions. Otherwise they are logged,
-but not at every request, and the page has a link or nothing instead of the text.
+agreement that has no public edition, or name none on a site with several agreements. While ``DEBUG`` is on, the
+functions that report such a mistake raise ``TemplateSyntaxError``. While it is off, they log it, but not at every
+request, and the page has a link or nothing instead of the text. The docstring of each function says what it reports.
 """
 
 from __future__ import annotations
@@ -41,29 +41,30 @@ logger = logging.getLogger("agreement")
 class Citation:
     """A clause of the edition in force, for another page. A template displays it as a quotation with its source.
 
-    If no edition is in force, or it has no such clause, ``text`` and ``html`` are empty, and a template displays a link
-    to ``path``. Then ``path`` leads to the page of the agreement. It leads to the list of agreements if no slug was
-    given and the site has no agreement, has several, or has only one of which no edition is in force.
+    If no such clause was found, ``text`` and ``html`` are empty, and a template displays a link to ``path``. Then
+    ``path`` leads to the page of the agreement, or to the list of agreements if the agreement was not found: no
+    agreement with the given slug has a public edition, or no slug was given and the number of agreements with a public
+    edition is not one.
     """
 
     number: str
-    """The number of the unit, ``"2.3"``. For a unit that was not found: the requested number, without its last dots."""
+    """The number of the unit, ``"2.3"``. For a unit that was not found: the requested number without its last dots."""
     label: str
     """The number as it is printed: ``"2.3."``. For a unit that was not found, or has no printed number: ``number``."""
     text: str
     """The words of the clause itself, without its sub-clauses and without Markdown."""
     html: SafeString
-    """The clause with its sub-clauses and the notes in it, without ids. Its links to clauses lead to the page of the
-    edition."""
+    """The clause with its sub-clauses, and the notes and the text among them, without ids. Its links to clauses lead to
+    the page of the edition."""
     path: str
     """The permanent path of the clause: that of the edition, with the anchor of the clause. See above for a unit that
     was not found."""
     title: str
-    """The title of the edition; ``""`` if no edition is in force."""
+    """The title of the edition; ``""`` if no edition in force was found."""
     edition: int | None
-    """The number of the edition; ``None`` if no edition is in force."""
+    """The number of the edition; ``None`` if no edition in force was found."""
     language: str
-    """The language of ``text``, ``html`` and ``title``; ``""`` if no edition is in force."""
+    """The language of ``text``, ``html`` and ``title``; ``""`` if no edition in force was found."""
     clauses: tuple[Citation, ...] = ()
     """The numbered parts directly in it: the clauses of a section, the sub-clauses or items of a clause."""
 
@@ -78,9 +79,9 @@ def agreement_path(slug: str = "", *, app: str | None = None) -> str:
     """The path of the page of the edition in force of the agreement with that slug.
 
     Without a slug, it is that of the site's only agreement with a public edition; if the site has none or several, the
-    path of the list of agreements. While ``DEBUG`` is on, a missing slug on a site with several agreements raises
-    ``TemplateSyntaxError``; otherwise it is logged. A slug is not looked up: if no agreement has it, the page answers
-    with the status 404.
+    path of the list of agreements. While ``DEBUG`` is on, a missing slug raises ``TemplateSyntaxError`` if several
+    agreements have a public edition; while it is off, this is logged. A slug is not looked up: if no agreement has it,
+    the page answers with the status 404. Raises ``NoReverseMatch`` if the URL can't contain it.
 
     In all functions here, ``app`` is passed to ``reverse()`` as ``current_app``: it is the instance namespace of the
     page that contains the link. ``None`` means the default instance of the app's URLs.
@@ -98,7 +99,7 @@ def notices_path(*, app: str | None = None) -> str:
 def validity_sentence(slug: str = "") -> str:
     """Sentences in the active language: the number of the edition in force, and its
     :attr:`~agreement.editions.display.DisplayedEdition.validity`. That says since when the edition is in force, until
-    when if its successor is displayed, and which edition it replaced.
+    when if its successor is displayed, and which edition it replaced, if any.
 
     If no edition is in force, they are about the announced edition, if the site displays scheduled editions; ``""`` if
     there is none either. Without a slug, the site's only agreement is meant. Agreements without a public edition are
@@ -134,7 +135,10 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
     timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}')
     dated = timeline.in_force(at) if timeline else None
     if not timeline or not dated:
-        return _empty_citation(number, path=_reverse("current", slug, app=app) if slug else _reverse("index", app=app))
+        known = timeline.slug if timeline else ""
+        return _empty_citation(
+            number, path=_reverse("current", known, app=app) if known else _reverse("index", app=app)
+        )
     displayed = _display(timeline, dated, at)
     page = _reverse("edition", timeline.slug, dated.number, app=app)
     found = _quoted(dated, timeline.time_zone, displayed.language, number, page)

@@ -32,7 +32,7 @@ class DisplayedEdition:
 
     edition: Edition
     at: datetime
-    """The instant at which the page is displayed."""
+    """The instant at which the edition has this ``state``; normally that of the request."""
     state: State
     language: str
     """The language of the text, ``kk`` or ``ru``: see :func:`text_language`."""
@@ -47,7 +47,8 @@ class DisplayedEdition:
     @classmethod
     def from_timeline(cls, edition: Edition, timeline: Timeline, at: datetime) -> DisplayedEdition:
         """The edition as it is displayed at that instant. ``edition`` must be in the timeline, which determines its
-        state, its predecessor and its successor. ``language`` is chosen by the language that is active now. No query.
+        state, its predecessor and its successor. ``language`` is the result of :func:`text_language` at this call. No
+        query.
         """
         dated = next(dated for dated in timeline.editions if dated.pk == edition.pk)
         state, successor = timeline.state(dated, at), timeline.successor(dated)
@@ -106,8 +107,9 @@ class DisplayedEdition:
 
     @property
     def interval(self) -> str:
-        """When the edition binds, bound or would have bound, in a sentence. For an edition in force, it states an end
-        only if there is a successor. For a cancelled edition, it states that the edition was cancelled, but not when.
+        """A sentence that states from when the edition is or was in force, or when it takes effect. It states the end
+        for a superseded edition, and for an edition in force that has a ``successor``. For a cancelled edition, it
+        states when that was to take effect and that it was cancelled, but not when it was cancelled.
         """
         edition = self.edition
         values = self._moment("since", edition.effective_from, "from")

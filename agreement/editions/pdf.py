@@ -1,4 +1,5 @@
-"""An edition as a PDF, if the site has the extra ``pdf`` (WeasyPrint) and the system library Pango.
+"""An edition as a PDF, if the site has the extra ``pdf`` (WeasyPrint), and the machine has the library Pango and a font
+for every letter.
 
 The renderer gets an HTML page and one stylesheet. It can open no address and no file that these name. The PDF depends
 only on the page, the stylesheet, the fonts of the machine and the versions of WeasyPrint and its libraries. Processes
@@ -7,15 +8,22 @@ for which these are the same make the same bytes.
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import signal
+import subprocess
+import sys
 from functools import cache, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import Any, NoReturn
 
 from django.contrib.staticfiles import finders
 
-from agreement.memory import remembered
+from agreement import conf
+from agreement.editions import pdf_renderer
+from agreement.memory import remembered, remembered_for_machine
 
 logger = logging.getLogger("agreement")
 
@@ -25,9 +33,18 @@ logger = logging.getLogger("agreement")
 MAX_CHARACTERS, MAX_LINES, MAX_LONG_WORDS = 100_000, 1_500, 1_000_000
 #: How long a request waits while PDFs for other requests are rendered.
 MAX_WAIT_SECONDS = 10.0
+#: How long the trial may take. It takes about a second; more if the system has to build its cache of fonts.
+MAX_TRIAL_SECONDS = 30.0
 STYLE = "agreement/pdf.css"
+#: The Kazakh alphabet, which contains the Russian one.
+ALPHABET = "аәбвгғдеёжзийкқлмнңоөпрстуұүфхһцчшщъыіьэюя"
+_LETTERS = f"{ALPHABET} {ALPHABET.upper()} 0123456789 «»№"
+_TRIAL_PAGE = (
+    f'<!doctype html><html lang="kk"><title>{_LETTERS}</title><h1>{_LETTERS}</h1>'
+    f"<p>{_LETTERS} <em>{_LETTERS} <strong>{_LETTERS}</strong></em> <code>{_LETTERS}</code></p>"
+)
 
-_one_at_a_time = Lock()
+_one_at_a_time, _one_trial = Lock(), Lock()
 
 
 class RendererBusy(Exception):
@@ -36,22 +53,43 @@ class RendererBusy(Exception):
     """
 
 
+def is_installed() -> bool:
+    """Is WeasyPrint installed? Whether it works on this machine, :func:`fault` says."""
+    return find_spec("weasyprint") is not None
+
+
+def fault() -> str:
+    """Why this machine can't render the Kazakh and Russian letters, digits and quotation marks, as a clause without a
+    full stop; ``""`` if it can.
+
+    The first call tries it, which takes about a second, and at most ``MAX_TRIAL_SECONDS``. Other calls wait for it
+    meanwhile. The result is remembered until the process ends. The libraries of WeasyPrint end a process that has no
+    font, so a child process tries it.
+    """
+    with _one_trial:
+        return _fault()
+
+
 def is_available(text: str) -> bool:
     """Can an edition with this text have a PDF: is the text within the limits ``MAX_CHARACTERS``, ``MAX_LINES`` and
-    ``MAX_LONG_WORDS`` (each included), and are WeasyPrint and Pango installed? ``text`` is the body in one language.
+    ``MAX_LONG_WORDS`` (each included), does the site have a ``BASE_URL``, is WeasyPrint installed, and does it work
+    here (:func:`fault`)? ``text`` is the body in one language.
+
+    A PDF contains its permanent address. Without ``BASE_URL`` a request could name any host, and each would need a PDF
+    of its own.
     """
     if len(text) > MAX_CHARACTERS or text.count("\n") > MAX_LINES:
         return False
     long = sum(len(word) ** 2 for word in text.split() if len(word) > 60)
-    return long <= MAX_LONG_WORDS and _weasyprint() is not None
+    return long <= MAX_LONG_WORDS and bool(conf.get().BASE_URL) and is_installed() and not fault()
 
 
 def render(page: str) -> bytes:
-    """The PDF of an HTML page. ``page`` is the HTML itself. The four PDFs that were used last are remembered.
+    """The PDF of an HTML page. ``page`` is the HTML itself. The 32 PDFs that were used last are remembered.
 
     A process renders one PDF at a time. Raises :class:`RendererBusy` if this call can't start within
-    ``MAX_WAIT_SECONDS``, also if its PDF is remembered. The limits on the text are not checked. Call
-    :func:`is_available` first: if WeasyPrint can't be imported, this fails with ``ImportError`` or ``OSError``.
+    ``MAX_WAIT_SECONDS``, also if its PDF is remembered. Call :func:`is_available` first: nothing is checked here, and
+    without a font the process ends.
     """
     if not _one_at_a_time.acquire(timeout=MAX_WAIT_SECONDS):
         raise RendererBusy
@@ -62,42 +100,45 @@ def render(page: str) -> bytes:
 
 
 @remembered
-@lru_cache(maxsize=4)  # A request that waited for the same page finds its PDF here.
+@lru_cache(maxsize=32)  # A request that waited for the same page finds its PDF here.
 def _rendered(page: str) -> bytes:
-    weasyprint = _weasyprint()
-    nothing = _closed_fetcher()
-    style = weasyprint.CSS(string=_style(), url_fetcher=nothing)
-    document = weasyprint.HTML(string=page, url_fetcher=nothing)
-    made: bytes = document.write_pdf(stylesheets=[style], pdf_variant="pdf/ua-1")
-    return made
+    return pdf_renderer.render(page, _style())
 
 
-@remembered
+@remembered_for_machine
 @cache
-def _weasyprint() -> Any:
-    """The module ``weasyprint``; ``None`` if it is not installed, or if it does not find Pango (then its import raises
-    ``OSError``).
-    """
+def _fault() -> str:
+    command = [sys.executable, "-X", "utf8", pdf_renderer.__file__]
+    # The child must find the same modules as this process, and not those beside the program.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
     try:
-        import weasyprint
-    except (ImportError, OSError) as error:
-        logger.debug("Editions have no PDF: %s", error)
-        return None
-    return weasyprint
+        trial = subprocess.run(  # noqa: S603 - No part of the command comes from a request.
+            command,
+            input=json.dumps([_TRIAL_PAGE, _style()]),
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=MAX_TRIAL_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        found = f"WeasyPrint can't be tried ({error})"
+    else:
+        found = _reason(trial)
+    if found:
+        logger.warning("editions have no PDF: %s", found)
+    return found
 
 
-@remembered
-@cache
-def _closed_fetcher() -> Any:
-    """A fetcher for WeasyPrint that refuses to open any address."""
-    from weasyprint.urls import URLFetcher, URLFetchingError
-
-    class Nothing(URLFetcher):  # type: ignore[misc]  # The package has no types.
-        def fetch(self, url: str, headers: object = None) -> NoReturn:
-            msg = f"{url!r} is not opened: a PDF contains only the text of the edition."
-            raise URLFetchingError(msg)
-
-    return Nothing()
+def _reason(trial: subprocess.CompletedProcess[str]) -> str:
+    """The result of the trial as :func:`fault` returns it."""
+    if trial.returncode < 0:
+        name = signal.Signals(-trial.returncode).name
+        return f"WeasyPrint ended its process ({name}), as it does without any font"
+    if trial.returncode:
+        return f"WeasyPrint failed ({(trial.stderr.strip() or 'no message').splitlines()[-1]})"
+    return f"no font has the letters {trial.stdout}" if trial.stdout else ""
 
 
 def _style() -> str:

@@ -79,7 +79,7 @@ def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
 
     No query if the process remembers the redline. A call that computes it makes 1 query for each text that was not read
     with its edition. Threads that need the same redline at the same time compute it once; the others wait. Raises
-    ``ValueError`` if either edition has no digest, which a draft does not have, because its texts may change.
+    ``ValueError`` if either edition has no digest. A draft has none, unless it is previewed as if it were published.
     """
     if not (old.digest and new.digest):
         msg = "Only sealed editions can be compared here: a draft has no digest."
@@ -88,8 +88,8 @@ def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
 
 
 def _compare(old: Edition, new: Edition, language: str) -> tuple[Redline, int]:
-    """The redline, in which the words of all clauses are compared already, and how many characters the two texts have
-    together.
+    """The redline, in which the words of all changed units are compared already, and how many characters the two texts
+    have together.
     """
     old_body, new_body = (getattr(edition, f"body_{language}") or "" for edition in (old, new))
     made = compare(clauses.parse(old_body), clauses.parse(new_body))

@@ -131,10 +131,10 @@ class Timelines:
 
     agreements: dict[str, Timeline]
     serial: int = field(default_factory=_serials.__next__, compare=False)
-    """A number that changes when a reading finds other dates: an edition was published or cancelled, or the time
-    zone or the acceptance mode of an agreement was changed. It also changes after :func:`clear`. Otherwise it
-    stays the same in this process, also when the dates are read again. Inside a transaction each reading has another
-    number.
+    """A number that changes when a reading finds something else: an edition was published or cancelled, or the slug,
+    the time zone or the acceptance mode of an agreement was changed. It also changes after :func:`clear`. Otherwise
+    it stays the same in this process, also when the dates are read again. Inside a transaction each reading has
+    another number.
     """
 
     def containing(self, edition: int) -> Timeline | None:
@@ -156,10 +156,10 @@ class Timelines:
         return sorted(moments | {edition.cancelled_at for edition in editions if edition.cancelled_at})
 
     def version(self, at: datetime) -> tuple[int, int]:
-        """A value for these dates at that instant. While it stays the same, every edition has the same state: it
-        changes when an edition is published, is cancelled or takes effect. It can also change without such an event, at
-        the moment at which a cancelled edition was to take effect, and whenever ``serial`` changes. Values of different
-        processes can't be compared.
+        """A value for these dates at that instant. If two values of one process are equal, there are the same editions
+        with the same states at both instants. Values may differ without such a difference: before and after the moment
+        at which a cancelled edition was to take effect, or if ``serial`` differs. Values of different processes can't
+        be compared.
         """
         return self.serial, bisect_right(self._moments, at)
 
@@ -179,13 +179,25 @@ def current_timelines() -> Timelines:
     query, and at most 1 more, for the users who withdrew since the last reading or in the minute before it. Inside a
     transaction, every call reads the dates with 1 query, and calls no listener.
     """
+    return _timelines(read_after=float("-inf"))
+
+
+def _timelines(*, read_after: float) -> Timelines:
+    """The remembered dates. They are read again if their reading began before ``read_after``, by ``time.monotonic()``,
+    or if they are not valid any more. Inside a transaction, they are read and not remembered.
+    """
     global _known, _read_at, _since, _valid_seconds
     if not may_remember():
         return _read()[0]
-    if (known := _known) and time.monotonic() < valid_until():
+    # In this order: a reading stores the dates first, and then the moment when it began.
+    if _read_at >= read_after and time.monotonic() < valid_until() and (known := _known):
         return known
+    connection = connections[router.db_for_read(Edition)]
+    if getattr(connection, "pool", None):
+        # Else the thread that reads could wait for a connection that is held by the threads which wait for it.
+        connection.ensure_connection()
     with _reading:  # One thread reads the dates; the others wait and then use them.
-        if not _known or time.monotonic() >= valid_until():
+        if not _known or _read_at < read_after or time.monotonic() >= valid_until():
             asked_at, at = time.monotonic(), timezone.now()
             found, withdrawn = _read(_since)
             for listener in withdrawal_listeners:
@@ -199,16 +211,11 @@ def current_timelines() -> Timelines:
 
 
 def fresh_timelines() -> Timelines:
-    """The dates of all sealed editions, read from the database now, also if the process still remembers them. Use this
-    function if the result is about to bind a user. Outside a transaction, the dates are then remembered, as by
-    :func:`current_timelines`.
-
-    1 query, and outside a transaction at most 1 more, for the users who withdrew since the last reading or in the
-    minute before it.
+    """The dates of all sealed editions, by a reading that began after this call, also if the process still remembers
+    earlier ones. Use this function if the result is about to bind a user. Outside a transaction, the dates are then
+    remembered, and the ``withdrawal_listeners`` called, as by :func:`current_timelines`. At most 2 queries.
     """
-    global _read_at
-    _read_at = float("-inf")
-    return current_timelines()
+    return _timelines(read_after=time.monotonic())
 
 
 def valid_until() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -127,15 +128,24 @@ def csv_chunks(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterato
         yield buffer.getvalue().encode()
 
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+#: A place at which a spreadsheet program may begin a cell, and the sign that would make this cell a formula. A cell
+#: begins at the start of a text and after each character that separates cells or lines in some country's settings:
+#: a program set to Russian or Kazakh separates by semicolons and reads no quotation marks in the middle of a cell. The
+#: sign is optional, so that the separators before other text are not tried one by one.
+_FORMULA = re.compile(r"""((?:^|[,;|\t\r\n])[\s",;|]*+)([=+\-@＝＋－＠]?)""")
 
 
 def csv_cell(value: object) -> str:
-    """Return the value as text that no spreadsheet executes as a formula (OWASP, CSV injection): an apostrophe is put
-    before a text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break, also before a negative number.
-    ``None`` becomes ``""``, and an instant is written as in RFC 3339, in UTC.
+    """Return the value as text that no spreadsheet executes as a formula (OWASP, CSV injection), whatever separator it
+    is set to: an apostrophe is put before ``=``, ``+``, ``-`` and ``@``, also full-width, at the start of the text and
+    after a comma, semicolon, vertical bar, tab or line break, with or without spaces and quotation marks between. This
+    includes negative numbers. ``None`` becomes ``""``, and an instant is written as in RFC 3339, in UTC.
     """
     if isinstance(value, datetime):
         return manifest.rfc3339(value)
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return "" if value is None else _FORMULA.sub(_mark_sign, str(value))
+
+
+def _mark_sign(found: re.Match[str]) -> str:
+    before, sign = found.groups()
+    return f"{before}'{sign}" if sign else before

@@ -124,7 +124,8 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path, by: By = None)
     withdrawn_at = Case(When(withdrawn_at__lte=at, then="withdrawn_at"))
     consents = Consent.objects.for_user_key(user_key).filter(given_at__lte=at).annotate(withdrawn_by_then=withdrawn_at)
     deliveries = Delivery.objects.for_user_key(user_key).filter(outcome_at__lte=at)
-    if not any(rows.exists() for rows in (acceptances, withdrawals, consents, deliveries)):
+    found = (rows.first() for rows in (recorded, withdrawals, consents, deliveries))
+    if (person := next((row for row in found if row is not None), None)) is None:
         raise LookupError(user_key)
     timelines = {agreement.pk: _timeline(agreement, at) for agreement in Agreement.objects.order_by("slug")}
     records = list(_acceptance_records(acceptances, timelines, withdrawals.in_effect(at), at))
@@ -145,8 +146,9 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path, by: By = None)
             bundle.add(f"user/consents/{consent.pk}.{consent.language}.txt", consent.text.encode())
         bundle.add("user/deliveries.csv", _deliveries_csv(deliveries.order_by("pk"), DELIVERY_COLUMNS))
         bundle.close(at)
-    user = get_user_model()(pk=user_key)  # The account may be deleted: the entry names only its key.
-    AuditEntry.objects.log(AuditAction.EXPORTED, on=user, by=by, note=f"evidence, {manifest.rfc3339(at)}")
+    # The account may be deleted, so the entry finds the person by one of these rows.
+    user, note = get_user_model()(pk=user_key), f"evidence, {manifest.rfc3339(at)}"
+    AuditEntry.objects.log(AuditAction.EXPORTED, on=user, by=by, note=note, person=person)
     return bundle.digests
 
 
@@ -188,8 +190,8 @@ def _acceptance_records(
     """Yield each acceptance with the editions by which it bound the user up to ``at``: the accepted one, and later ones
     that changed only the wording.
 
-    ``timelines`` are by the primary key of the agreement. ``withdrawals`` are those of the user that are in effect at
-    ``at``.
+    ``acceptances`` must be those of one user that were recorded by ``at``, and ``withdrawals`` those of the same user
+    that are in effect at ``at``. ``timelines`` are by the primary key of the agreement.
     """
     by_agreement: dict[int, list[Withdrawal]] = defaultdict(list)
     for withdrawal in withdrawals:

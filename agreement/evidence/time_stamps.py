@@ -95,7 +95,7 @@ def _request_stamp(authority: str, query: bytes) -> bytes:
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked
         authority, query, {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
     )
-    with urllib.request.urlopen(request, timeout=AUTHORITY_TIMEOUT) as response:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=AUTHORITY_TIMEOUT) as response:  # noqa: S310 - as above
         answer: bytes = response.read(MAX_ANSWER_BYTES + 1)
     if len(answer) > MAX_ANSWER_BYTES:
         raise ValueError("the answer is too long to be a time stamp")

@@ -1,20 +1,27 @@
-"""Finds the user that a bundle is about, by name or by key. The account may be deleted."""
+"""Finds the users that a bundle or a file is about, by name or by key. The account may be deleted."""
 
 from __future__ import annotations
 
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from agreement.models import Acceptance, Consent, Delivery, Withdrawal
+from agreement.models import Acceptance, Consent, Delivery, Withdrawal, pseudonyms
 from agreement.models.fields import UserKey
+
+#: A message contains this many characters of a name.
+MAX_QUOTED = 150
 
 
 def find_user_key(written: str) -> UserKey:
     """Return the primary key of the user whose name or key a person has written. A prefix may state which of the two is
-    meant: ``name:`` or ``key:``. Without a prefix the text can be either.
+    meant: ``name:`` or ``key:``. Without a prefix the text can be either. A key has the one form in which the site
+    prints it: no other digits than ASCII, no sign, space or leading zero. The hyphens of a UUID may be missing.
 
     If no user has that name, a text that can be a key is returned as a key, even if no such account exists, because the
     account may be deleted. Raises ``ValidationError`` with one of three codes: ``several`` (several users have that
@@ -25,31 +32,56 @@ def find_user_key(written: str) -> UserKey:
     At most 1 query, and up to 5 more if a user has that name and it could also be the key of another user. No query
     with the prefix ``key:``.
     """
-    users = _user_model()
-    prefix, _colon, rest = written.partition(":")
-    prefix, text = (prefix, rest) if prefix in {"name", "key"} else ("", written)
-    with_name = [] if prefix == "key" or "\x00" in text else _keys_with_name(text)
+    found = find_user_keys([written])[written]
+    if isinstance(found, ValidationError):
+        raise found
+    return found
+
+
+def find_user_keys(written: Iterable[str]) -> dict[str, UserKey | ValidationError]:
+    """Return, for each of these texts, the primary key that :func:`find_user_key` would return, or the error that it
+    would raise. The number of queries is the same, however many texts there are, unless the database may compare names
+    in another way than letter by letter; there is then 1 query for each name.
+    """
+    parts = {whole: _split(whole) for whole in written}
+    named = _keys_with_names({text for prefix, text in parts.values() if prefix != "key" and _can_be_stored(text)})
+    meanings = {
+        whole: (named.get(text, []) if prefix != "key" else [], _parse_key(text) if prefix != "name" else None)
+        for whole, (prefix, text) in parts.items()
+    }
+    known = _known({key for with_name, key in meanings.values() if with_name and key not in (None, with_name[0])})
+    return {whole: _choose(parts[whole][1], with_name, key, known) for whole, (with_name, key) in meanings.items()}
+
+
+def _choose(text: str, with_name: list[UserKey], key: UserKey, known: set[UserKey]) -> UserKey | ValidationError:
+    """Return the key that is meant by a text without its prefix, or an error. ``with_name`` are the keys of the users
+    with that name, ``key`` is the key that the text can be, and ``known`` contains it if it is that of a known user.
+    """
+    params = {"name": text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"}
     if len(with_name) > 1:
-        raise ValidationError(
-            _("Several users have the name “%(name)s”. Write “key:” and then the key of the user."),
-            code="several",
-            params={"name": text},
-        )
-    try:
-        key = users._meta.pk.to_python(text) if prefix != "name" else None
-        users._meta.pk.run_validators(key)
-    except ValidationError:
-        key = None
-    if with_name and (key is None or key == with_name[0] or not _is_known(key)):
+        message = _("Several users have the name “%(name)s”. Write “key:” and then the key of the user.")
+        return ValidationError(message, code="several", params=params)
+    if with_name and (key is None or key == with_name[0] or key not in known):
         return with_name[0]
     if with_name:
         message = _(
             "“%(name)s” is the name of one user and the key of another user. Write name:%(name)s or key:%(name)s."
         )
-        raise ValidationError(message, code="ambiguous", params={"name": text})
+        return ValidationError(message, code="ambiguous", params=params)
     if key is None:
-        raise ValidationError(_("There is no user “%(name)s”."), code="nobody", params={"name": text})
+        return ValidationError(_("There is no user “%(name)s”."), code="nobody", params=params)
     return key
+
+
+def _split(written: str) -> tuple[str, str]:
+    """Return the prefix, ``name``, ``key`` or ``""``, and the rest of the text."""
+    prefix, _colon, rest = written.partition(":")
+    return (prefix, rest) if prefix in {"name", "key"} else ("", written)
+
+
+def _can_be_stored(text: str) -> bool:
+    """Return whether a database can contain the text: it has no NUL and no byte that was not UTF-8."""
+    return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text)
 
 
 def _user_model() -> Any:
@@ -57,16 +89,45 @@ def _user_model() -> Any:
     return get_user_model()
 
 
-def _keys_with_name(name: str) -> list[UserKey]:
-    """Return the keys of at most two users with that name. 1 query."""
+def _parse_key(text: str) -> UserKey | None:
+    """Return the primary key of which this is the exact form; ``None`` if there can't be one."""
+    pk = _user_model()._meta.pk
+    try:
+        key = pk.to_python(text)
+        pk.run_validators(key)
+    except ValidationError:
+        return None
+    forms = {str(key), key.hex} if isinstance(key, uuid.UUID) else {str(key)}
+    return key if (text.lower() if isinstance(key, uuid.UUID) else text) in forms and _can_be_stored(text) else None
+
+
+def _keys_with_names(names: set[str]) -> dict[str, list[UserKey]]:
+    """Return name → the keys of the users with that name, at most two if it is the only name. A name that no user has
+    may be absent, and the empty name has no user. 1 query; more only if the database may ignore the case of letters,
+    because two of the names differ in nothing else or another name is found: then 1 more for each name.
+    """
+    names = names - {""}
     users = _user_model()
-    return list(users._default_manager.filter(**{users.USERNAME_FIELD: name}).values_list("pk", flat=True)[:2])
+    rows = users._default_manager.order_by().values_list(users.USERNAME_FIELD, "pk")
+    if len(names) > 1:
+        found: dict[str, list[UserKey]] = defaultdict(list)
+        for name, key in rows.filter(**{f"{users.USERNAME_FIELD}__in": names}):
+            found[name].append(key)
+        if found.keys() <= names and len({name.casefold() for name in names}) == len(names):
+            return found
+    return {name: [key for _name, key in rows.filter(**{users.USERNAME_FIELD: name})[:2]] for name in names}
 
 
-def _is_known(user_key: UserKey) -> bool:
-    """Return whether an account with that key exists, or the app has records about a deleted account with that key. At
+def _known(user_keys: set[UserKey]) -> set[UserKey]:
+    """Return those of these keys that belong to an account, or to a deleted account about which the app has records. At
     most 5 queries.
     """
-    users = _user_model()
-    rows = (model.objects.for_user_key(user_key) for model in (Acceptance, Withdrawal, Consent, Delivery))
-    return users._default_manager.filter(pk=user_key).exists() or any(found.exists() for found in rows)
+    if not user_keys:
+        return set()
+    known = set(_user_model()._default_manager.filter(pk__in=user_keys).values_list("pk", flat=True))
+    names = {(one.key, one.digest): key for key in user_keys - known for one in pseudonyms.candidates(key)}
+    for model in (Acceptance, Withdrawal, Consent, Delivery) if names else ():
+        rows = model.objects.filter(pseudonym__in=[digest for _key, digest in names]).order_by()
+        found = rows.values_list("pseudonym_key", "pseudonym").distinct()
+        known |= {names[name] for name in found if name in names}
+    return known

@@ -109,6 +109,7 @@ class Migration(migrations.Migration):
                             ("exported", "personal data exported"),
                             ("accepted", "acceptances recorded"),
                             ("withdrawn", "withdrawal of consent registered"),
+                            ("impersonated", "acted in the name of a user"),
                             ("legal_hold", "legal hold placed or ended"),
                             ("verified", "editions verified"),
                             ("faulty", "faults found in the editions"),
@@ -125,13 +126,54 @@ class Migration(migrations.Migration):
                 ("number", models.PositiveIntegerField(default=0, verbose_name="edition")),
                 ("digest", models.CharField(blank=True, max_length=64, verbose_name="digest (SHA-256)")),
                 ("note", models.TextField(blank=True, verbose_name="reason or remark")),
+                ("pseudonym", models.CharField(blank=True, editable=False, max_length=64, verbose_name="pseudonym")),
+                (
+                    "pseudonym_key",
+                    models.CharField(blank=True, editable=False, max_length=32, verbose_name="key of the pseudonym"),
+                ),
+                (
+                    "account_deleted_at",
+                    agreement.models.fields.InstantField(
+                        blank=True, editable=False, null=True, verbose_name="account deleted"
+                    ),
+                ),
+                (
+                    "erased_at",
+                    agreement.models.fields.InstantField(blank=True, editable=False, null=True, verbose_name="erased"),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=agreement.models.fields.PRESERVE_EVIDENCE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "audit entry",
                 "verbose_name_plural": "audit log",
                 "ordering": ["-pk"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("erased_at__isnull", True),
+                            models.Q(("note", ""), ("pseudonym", ""), ("pseudonym_key", ""), ("user", None)),
+                            _connector="OR",
+                        ),
+                        name="agreement_auditentry_erased_complete",
+                    ),
+                ],
                 "indexes": [
                     models.Index(fields=["model", "key"], name="agreement_auditentry_about"),
+                    models.Index(
+                        condition=models.Q(("pseudonym", ""), _negated=True),
+                        fields=["pseudonym"],
+                        name="agreement_auditentry_pseudonym",
+                    ),
                     models.Index(
                         condition=models.Q(("action__in", ["verified", "faulty"])),
                         fields=["id"],
@@ -513,7 +555,14 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(
                             models.Q(("kind", "on_behalf"), _negated=True),
-                            models.Q(models.Q(("reason", ""), _negated=True), models.Q(("officer", ""), _negated=True)),
+                            models.Q(
+                                models.Q(
+                                    models.Q(("reason", ""), _negated=True),
+                                    ("erased_at__isnull", False),
+                                    _connector="OR",
+                                ),
+                                models.Q(("officer", ""), _negated=True),
+                            ),
                             _connector="OR",
                         ),
                         name="agreement_acceptance_on_behalf",
@@ -529,6 +578,7 @@ class Migration(migrations.Migration):
                                 ("ip__isnull", True),
                                 ("pseudonym", ""),
                                 ("pseudonym_key", ""),
+                                ("reason", ""),
                                 ("user_agent", ""),
                             ),
                             _connector="OR",
@@ -546,7 +596,8 @@ class Migration(migrations.Migration):
                 (
                     "ground",
                     models.TextField(
-                        help_text="Who required the legal hold, and by which act or letter.", verbose_name="ground"
+                        help_text="Who required the legal hold, and by which act or letter. Do not name users if the legal hold is on an edition, because this text then stays.",
+                        verbose_name="ground",
                     ),
                 ),
                 ("by", models.CharField(max_length=255, verbose_name="who")),
@@ -555,6 +606,10 @@ class Migration(migrations.Migration):
                     agreement.models.fields.InstantField(default=django.utils.timezone.now, verbose_name="from"),
                 ),
                 ("held_until", agreement.models.fields.InstantField(blank=True, null=True, verbose_name="until")),
+                (
+                    "erased_at",
+                    agreement.models.fields.InstantField(blank=True, editable=False, null=True, verbose_name="erased"),
+                ),
                 (
                     "edition",
                     models.ForeignKey(
@@ -584,7 +639,12 @@ class Migration(migrations.Migration):
                 "ordering": ["-pk"],
                 "constraints": [
                     models.CheckConstraint(
-                        condition=models.Q(("ground", ""), _negated=True), name="agreement_legalhold_has_a_ground"
+                        condition=models.Q(
+                            models.Q(("erased_at__isnull", True), models.Q(("ground", ""), _negated=True)),
+                            models.Q(("erased_at__isnull", False), ("ground", ""), ("user__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="agreement_legalhold_has_a_ground",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
@@ -1102,7 +1162,11 @@ class Migration(migrations.Migration):
                             models.Q(
                                 ("effective_at__isnull", True),
                                 ("outcome", "refused"),
-                                models.Q(("ground", ""), _negated=True),
+                                models.Q(
+                                    models.Q(("ground", ""), _negated=True),
+                                    ("erased_at__isnull", False),
+                                    _connector="OR",
+                                ),
                             ),
                             models.Q(("effective_at__isnull", False), ("outcome__in", ["suspended", "ended"])),
                             _connector="OR",
@@ -1115,6 +1179,7 @@ class Migration(migrations.Migration):
                             models.Q(
                                 ("applicant", ""),
                                 ("application_number", ""),
+                                ("ground", ""),
                                 ("pseudonym", ""),
                                 ("pseudonym_key", ""),
                                 ("scan", ""),

@@ -6,7 +6,14 @@ notices, and editions use publishing, notices and the audit log. Publishing and 
 checking, and the audit log does not import them.
 """
 
-from agreement.models.acceptances import Acceptance, AcceptanceKind, StaleEditionError, WithdrawnError
+from agreement.models.acceptances import (
+    Acceptance,
+    AcceptanceKind,
+    ContradictionError,
+    HistoricAcceptance,
+    StaleEditionError,
+    WithdrawnError,
+)
 from agreement.models.agreements import AcceptanceMode, Agreement
 from agreement.models.audit import AuditAction, AuditEntry
 from agreement.models.autosave import Autosave
@@ -31,10 +38,12 @@ __all__ = [
     "Bounce",
     "ChannelState",
     "Consent",
+    "ContradictionError",
     "Delivery",
     "DeliveryOutcome",
     "Edition",
     "EditionError",
+    "HistoricAcceptance",
     "LegalHold",
     "Notice",
     "NoticeKind",

@@ -7,12 +7,14 @@ After the account is deleted, the row remains under a pseudonym, if the site has
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from functools import cached_property, partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import ValidationError
@@ -32,6 +34,7 @@ from agreement.models.fields import InstantField, UserKey
 from agreement.models.membership import Membership, overtaken
 from agreement.models.notices import Notice
 from agreement.models.personal import Personal, PersonalQuerySet
+from agreement.models.succession import EDITION_DATES_FIELDS, EditionDates, State
 from agreement.models.withdrawals import Withdrawal, WithdrawalQuerySet
 from agreement.text import languages
 
@@ -62,6 +65,28 @@ class WithdrawnError(ValidationError):
             code="withdrawn",
             params={"outcome": withdrawal.get_outcome_display(), "number": withdrawal.reference},
         )
+
+
+class ContradictionError(ValidationError):
+    """An earlier row states another moment or language for the acceptance of the same edition by the same user. Nothing
+    was recorded. ``earlier`` is the place of that row, counted from 0. ``code`` is ``contradiction``.
+    """
+
+    def __init__(self, earlier: int) -> None:
+        super().__init__(_("Another row states another moment or language for this acceptance."), code="contradiction")
+        self.earlier = earlier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoricAcceptance:
+    """An acceptance from before the site had this app. ``user`` and ``edition`` are primary keys. ``language`` is that
+    of the text, or ``""`` if it is not known.
+    """
+
+    user: UserKey
+    edition: int
+    language: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +124,27 @@ class _NewAcceptance:
     """
 
     round: int
-    user: AbstractBaseUser | AnonymousUser
+    user_key: UserKey
     edition: int
     digest: str
     language: str
     kind: str
-    request_details: RequestDetails
     at: datetime
     recorded_at: datetime
+    request_details: RequestDetails = RequestDetails()
     reason: str = ""
     officer: str = ""
+
+
+class _Accepted(NamedTuple):
+    """The columns of an acceptance that decide about a further one. The names are those of the columns."""
+
+    user_id: UserKey
+    edition_id: int
+    kind: str
+    round: int
+    at: datetime
+    recorded_at: datetime
 
 
 class AcceptanceKind(models.TextChoices):
@@ -163,7 +199,8 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     ) -> Acceptance:
         """Record that this user accepts this edition, and return the row, with the attribute ``created``. If the user
         accepted the edition before and did not withdraw since, the row of that acceptance is returned, even if the
-        edition is not in force any more; ``created`` is then false.
+        edition is not in force any more; ``created`` is then false. Imported history is also recognised by its moment,
+        so that it can be recorded again after a withdrawal without a second row.
 
         ``digest`` is that of the edition that was displayed, and ``language`` the language of the displayed text (for a
         deemed acceptance: the language in which the site was read). The edition must be in force. An explicit
@@ -179,7 +216,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         Raises :class:`StaleEditionError` if the edition has another digest, or if it can't be accepted at that instant
         and there is no earlier row to return. Raises :class:`WithdrawnError` if the user withdrew and this kind of
         acceptance does not let them accept again, and ``ValueError`` if ``at`` does not suit ``kind``. Nothing is
-        recorded then. Usually 5 queries (6 on SQLite), one of which locks.
+        recorded then. Usually 4 queries (5 on SQLite), one of which locks. 1 more for imported history.
         """
         if (at is None) == (kind == AcceptanceKind.IMPORTED) or (at and at > timezone.now()):
             msg = f"{str(kind)!r} can't have at={at}: imported history needs an instant in the past, other kinds None."
@@ -188,10 +225,16 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         with transaction.atomic(using=alias):
             locked = _locked(Agreement.objects.filter(pk=edition.agreement_id).values_list("pk"), alias)
             now = locked[0][-1] if locked else timezone.now()
+            of_user = self.using(alias).filter(edition=edition, digest=digest, user=user.pk)
+            if at and (known := of_user.filter(kind=AcceptanceKind.IMPORTED, at=at).first()):
+                known.created = False
+                return known
             at = at or now
+            withdrawals = list(_withdrawals(user.pk, at).using(alias).filter(agreement=edition.agreement_id))
+            acceptances = self.using(alias).filter(user=user.pk, edition__agreement=edition.agreement_id)
             new = _NewAcceptance(
-                round=self._open_round(user.pk, edition.agreement_id, kind=kind, at=at),
-                user=user,
+                round=_open_round(withdrawals, acceptances if withdrawals else [], kind=kind, at=at),
+                user_key=user.pk,
                 edition=edition.pk,
                 digest=digest,
                 language=language,
@@ -203,26 +246,101 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
                 officer=officer,
             )
             created = self._insert_new(alias, new)
-            rows = self.using(alias).filter(edition=edition, digest=digest, user=user.pk, round=new.round)
-            found = rows.first()
+            found = of_user.filter(round=new.round).first()
             if found is None:
                 raise StaleEditionError(edition)
         found.created = created
         return found
 
-    def _open_round(self, user_key: UserKey, agreement: int, *, kind: str, at: datetime) -> int:
-        """The round in which that user may accept at that instant: 1 plus the number of their withdrawals from the
-        agreement that took effect by then. Refused ones do not count.
+    def import_history(
+        self, rows: Sequence[HistoricAcceptance], *, agreement: int, dry_run: bool = False
+    ) -> list[bool | ValidationError]:
+        """Record acceptances from before the site had this app, by the rules of :meth:`record` in the order of the
+        rows, and return the outcome of each row. ``True``: it is new. ``False``: the user accepted this edition before,
+        by a row of the database or an earlier one of these rows, which stays unchanged. An error states why the row
+        can't be recorded: :class:`StaleEditionError`, :class:`WithdrawnError` or :class:`ContradictionError`.
 
-        Raises :class:`WithdrawnError` if the user withdrew, has not accepted since, and that kind of acceptance does
-        not let them accept again. At most 3 queries.
+        If no row has an error, the new ones are recorded; otherwise nothing is. ``agreement`` is the primary key of the
+        agreement of all rows. All rows of one user must be in one call, because a row may contradict an earlier one or
+        be possible only after it. With ``dry_run`` nothing is recorded or locked. Raises ``ValueError`` if a moment is
+        in the future. After the commit, the signal ``acceptance_recorded`` is sent for each new row.
+
+        The cost does not depend on the number of rows: 3 queries with ``dry_run``, otherwise 5 (6 on SQLite) and the
+        inserts. A lock stops publication, cancellation and withdrawal until the transaction ends. A caller with many
+        rows therefore divides them into several calls, each with a transaction of its own.
         """
-        withdrawal = self.withdrawal_in_effect(user_key=user_key, agreement=agreement, at=at)
-        # An officer may record any acceptance. A user, or imported history, only one that the withdrawal allows.
-        allowed = kind != AcceptanceKind.DEEMED and (withdrawal is None or withdrawal.may_accept_again)
-        if withdrawal and not allowed and kind != AcceptanceKind.ON_BEHALF:
-            raise WithdrawnError(withdrawal)
-        return 1 + _withdrawals(user_key, at).filter(agreement=agreement).count()
+        alias = router.db_for_write(self.model)
+        with nullcontext() if dry_run else transaction.atomic(using=alias):
+            now = timezone.now()
+            if not dry_run and (locked := _locked(Agreement.objects.filter(pk=agreement).values_list("pk"), alias)):
+                now = locked[0][-1]
+            outcomes = self._check_history(alias, rows, agreement=agreement, now=now)
+            new = [one for one in outcomes if isinstance(one, _NewAcceptance)]
+            recorded = {_key(one) for one in new}
+            if not dry_run and not any(isinstance(one, ValidationError) for one in outcomes):
+                recorded = self._insert_history(alias, new, now=now)
+        return [
+            one if isinstance(one, ValidationError) else one is not None and _key(one) in recorded for one in outcomes
+        ]
+
+    def _check_history(
+        self, alias: str, rows: Sequence[HistoricAcceptance], *, agreement: int, now: datetime
+    ) -> list[_NewAcceptance | ValidationError | None]:
+        """What is to be written for each of these rows, in their order: a new acceptance, nothing because the user has
+        accepted already, or nothing because of an error. 3 queries.
+        """
+        users = {row.user for row in rows}
+        dates = Edition.objects.using(alias).published().filter(agreement=agreement).order_by("number")
+        editions = [EditionDates(*values) for values in dates.values_list(*EDITION_DATES_FIELDS)]
+        withdrawals: dict[UserKey, list[Withdrawal]] = defaultdict(list)
+        in_effect = Withdrawal.objects.using(alias).in_effect(now).select_related("agreement")
+        for withdrawal in in_effect.filter(agreement=agreement, user__in=users):
+            withdrawals[withdrawal.user_id].append(withdrawal)
+        acceptances: dict[UserKey, list[_Accepted]] = defaultdict(list)
+        stored = self.using(alias).filter(edition__in=[edition.pk for edition in editions], user__in=users)
+        for values in stored.order_by("pk").values_list(*_Accepted._fields):
+            acceptances[values[0]].append(_Accepted(*values))
+        history = _History(
+            rows=rows, now=now, editions=editions, withdrawals=withdrawals, acceptances=acceptances, first={}
+        )
+        outcomes: list[_NewAcceptance | ValidationError | None] = []
+        for place in range(len(rows)):
+            try:
+                outcomes.append(history.accept(place))
+            except ValidationError as error:
+                outcomes.append(error)
+        return outcomes
+
+    def _insert_history(
+        self, alias: str, acceptances: Sequence[_NewAcceptance], *, now: datetime
+    ) -> set[tuple[UserKey, int, int]]:
+        """Write these acceptances, which are recorded at ``now``, and return the keys of those that were written. One
+        is not written if another transaction has recorded it since it was checked, which is not possible on SQLite.
+        After the commit, the signal ``acceptance_recorded`` is sent for each. 1 query and the inserts.
+        """
+        rows = [
+            Acceptance(
+                edition_id=new.edition,
+                digest=new.digest,
+                **{_field(name).attname: value for name, value in _values(new).items()},
+            )
+            for new in acceptances
+        ]
+        # SQLite's trigger refuses an insert that would be ignored.
+        ignore_conflicts = connections[alias].vendor == "postgresql"
+        self.using(alias).bulk_create(rows, ignore_conflicts=ignore_conflicts)
+        written = self.using(alias).filter(
+            kind=AcceptanceKind.IMPORTED,
+            recorded_at=now,
+            edition__in={new.edition for new in acceptances},
+            user__in={new.user_key for new in acceptances},
+        )
+        keys = set(written.order_by().values_list("user", "edition", "round"))
+        if signals.acceptance_recorded.has_listeners(Acceptance):
+            for user_key, edition, _round in keys:
+                send = partial(_send_signal, alias, user_key=user_key, edition=edition)
+                transaction.on_commit(send, using=alias, robust=True)
+        return keys
 
     def with_current(self, user_key: UserKey) -> Self:
         """The acceptances that are linked to the account of that user, annotated with ``current``. It is false if a
@@ -247,9 +365,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def withdrawals_in_effect(
         self, *, users: Iterable[UserKey], agreement: int, at: datetime | None = None
     ) -> dict[UserKey, list[Withdrawal]]:
-        """User key → the withdrawals since that user last accepted, the last registered first. It contains only those
-        of the users with whom the agreement is suspended or ended at that instant (now). Refused withdrawals are left
-        out. At most 2 queries.
+        """User key → the withdrawals because of which the agreement with that user is suspended or ended at that
+        instant (now), the last registered first. The result contains no other users.
+
+        These are the withdrawals that are in effect at that instant, and that took effect or were registered after the
+        user's last acceptance. Refused ones are left out. ``agreement`` is a primary key. At most 2 queries.
         """
         withdrawals: dict[UserKey, list[Withdrawal]] = {}
         for row in Withdrawal.objects.in_effect(at).filter(agreement=agreement, user__in=list(users)):
@@ -302,7 +422,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
             for key, round_, withdrawn, now in _locked(rows, alias) if locks else _with_clock(rows.using(alias)):
                 new = _NewAcceptance(
                     round=round_,
-                    user=user,
+                    user_key=user.pk,
                     edition=required[key].edition,
                     digest=required[key].digest,
                     language=language,
@@ -362,7 +482,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
             cursor.execute(_insert_sql(connection, columns, deemed=deemed, announced=announced), params)
             created = bool(cursor.rowcount > 0)
         if created and signals.acceptance_recorded.has_listeners(Acceptance):
-            send = partial(_send_signal, alias, user_key=new.user.pk, edition=new.edition)
+            send = partial(_send_signal, alias, user_key=new.user_key, edition=new.edition)
             transaction.on_commit(send, using=alias, robust=True)
         return created
 
@@ -448,13 +568,13 @@ class Acceptance(Personal):
                 name="agreement_acceptance_notice_sent",
             ),
             models.CheckConstraint(
-                condition=~Q(kind="on_behalf") | ~Q(reason="") & ~Q(officer=""),
+                condition=~Q(kind="on_behalf") | (~Q(reason="") | Q(erased_at__isnull=False)) & ~Q(officer=""),
                 name="agreement_acceptance_on_behalf",
             ),
             models.CheckConstraint(condition=Q(recorded_at__gte=F("at")), name="agreement_acceptance_recorded"),
             models.CheckConstraint(
                 condition=Q(erased_at__isnull=True)
-                | Q(erased_at__gte=F("at"), ip__isnull=True, user_agent="", pseudonym="", pseudonym_key=""),
+                | Q(erased_at__gte=F("at"), ip__isnull=True, user_agent="", reason="", pseudonym="", pseudonym_key=""),
                 name="agreement_acceptance_erased_complete",
             ),
         ]
@@ -480,6 +600,26 @@ def _withdrawals(user_key: UserKey, at: datetime | None = None) -> WithdrawalQue
     return Withdrawal.objects.in_effect(at).filter(user=user_key)
 
 
+def _open_round(
+    withdrawals: Iterable[Withdrawal], acceptances: Iterable[Acceptance | _Accepted], *, kind: str, at: datetime
+) -> int:
+    """The round in which a user may accept at that instant: 1 plus the number of their withdrawals that took effect by
+    then. The rows are those of the user in the agreement, without refused withdrawals; those after the instant are left
+    out.
+
+    Raises :class:`WithdrawnError` if the user withdrew, has not accepted since, and that kind of acceptance does not
+    let them accept again.
+    """
+    effective = [row for row in withdrawals if row.effective_at and row.effective_at <= at]
+    membership = Membership(acceptances=[row for row in acceptances if row.at <= at], withdrawals=effective)
+    withdrawal = max(membership.withdrawals_in_effect, key=Withdrawal.strictness, default=None)
+    # An officer may record any acceptance. A user, or imported history, only one that the withdrawal allows.
+    allowed = kind != AcceptanceKind.DEEMED and (withdrawal is None or withdrawal.may_accept_again)
+    if withdrawal and not allowed and kind != AcceptanceKind.ON_BEHALF:
+        raise WithdrawnError(withdrawal)
+    return 1 + len(effective)
+
+
 def _count(withdrawals: WithdrawalQuerySet) -> Coalesce:
     """An expression for the number of these withdrawals, which are all about one agreement; 0 if there are none."""
     counted = withdrawals.order_by().values("agreement").annotate(times=models.Count("pk")).values("times")
@@ -498,7 +638,7 @@ def _locked(agreements: models.QuerySet[Agreement, tuple[Any, ...]], alias: str)
         sql, params = agreements.using(alias).query.sql_with_params()
         with connections[alias].cursor() as cursor:
             locked = f"{sql} FOR SHARE OF agreement_agreement"
-            cursor.execute(f"SELECT locked.*, clock_timestamp() FROM ({locked}) AS locked", params)
+            cursor.execute(f"SELECT locked.*, clock_timestamp() FROM ({locked}) AS locked", params)  # noqa: S608 - only names and constants of the app
             return cast("list[tuple[Any, ...]]", cursor.fetchall())
     agreements.using(alias).update(slug=F("slug"))
     return _with_clock(agreements.using(alias))
@@ -509,19 +649,79 @@ def _with_clock(agreements: models.QuerySet[Agreement, tuple[Any, ...]]) -> list
     return [(*row, timezone.now()) for row in agreements]
 
 
-def _columns(
-    connection: BaseDatabaseWrapper, new: _NewAcceptance
-) -> dict[str, Any]:  # Values of any column, as the database adapter takes them.
-    """Field → the value to be written. The language, the browser and the officer are cut to the length of their
-    columns. The statement itself computes the edition, the digest and ``notice_sent``.
+@dataclass(frozen=True, kw_only=True)
+class _History:
+    """Rows of imported history of one agreement, and what the database contains about their users."""
+
+    rows: Sequence[HistoricAcceptance]
+    now: datetime
+    editions: Sequence[EditionDates]
+    """All sealed editions of the agreement, in the order of their numbers."""
+    withdrawals: dict[UserKey, list[Withdrawal]]
+    """Those that are in effect now."""
+    acceptances: dict[UserKey, list[_Accepted]]
+    """Those of the database, and those that :meth:`accept` adds. A missing user is added."""
+    first: dict[tuple[UserKey, int, int], int]
+    """User, edition and round → the place of the first row about it."""
+
+    @cached_property
+    def _editions(self) -> dict[int, tuple[EditionDates, datetime | None]]:
+        """Key → edition, and the moment at which the next one that was not cancelled takes effect."""
+        binding = [edition for edition in self.editions if edition.cancelled_at is None]
+        next_from = {one.pk: later.effective_from for one, later in pairwise(binding)}
+        return {edition.pk: (edition, next_from.get(edition.pk)) for edition in self.editions}
+
+    def accept(self, place: int) -> _NewAcceptance | None:
+        """What is to be written for the row at that place, and add it to ``acceptances``; ``None`` if the user has
+        accepted already. Call it for one row after the other. Raises :class:`StaleEditionError`,
+        :class:`WithdrawnError` or :class:`ContradictionError`, and ``ValueError`` if the moment is in the future.
+        """
+        row, kind = self.rows[place], AcceptanceKind.IMPORTED
+        if row.at > self.now:
+            msg = f"Imported history needs an instant in the past: {row}."
+            raise ValueError(msg)
+        of_user = self.acceptances[row.user]
+        of_edition = [one for one in of_user if one.edition_id == row.edition]
+        known = next((one for one in of_edition if one.kind == kind and one.at == row.at), None)
+        round_ = known.round if known else _open_round(self.withdrawals[row.user], of_user, kind=kind, at=row.at)
+        accepted = any(one.round == round_ for one in of_edition)
+        edition, next_from = self._editions.get(row.edition, (None, None))
+        if not accepted and (edition is None or edition.state(row.at, lambda: next_from) != State.IN_FORCE):
+            raise StaleEditionError(edition.number if edition else row.edition)
+        earlier = self.rows[self.first.setdefault((row.user, row.edition, round_), place)]
+        if (earlier.at, earlier.language) != (row.at, row.language):
+            raise ContradictionError(self.first[row.user, row.edition, round_])
+        if accepted or edition is None:
+            return None
+        of_user.append(_Accepted(row.user, edition.pk, kind, round_, row.at, self.now))
+        return _NewAcceptance(
+            round=round_,
+            user_key=row.user,
+            edition=edition.pk,
+            digest=edition.digest,
+            language=row.language,
+            kind=kind,
+            at=row.at,
+            recorded_at=self.now,
+        )
+
+
+def _key(new: _NewAcceptance) -> tuple[UserKey, int, int]:
+    """The unique key of the row."""
+    return new.user_key, new.edition, new.round
+
+
+def _values(new: _NewAcceptance) -> dict[str, Any]:
+    """Field → the value to be written, of any type. The language, the browser and the officer are cut to the length of
+    their columns. The edition, the digest and ``notice_sent`` are not contained.
     """
-    pseudonym = pseudonyms.primary(new.user.pk)
-    values = {
+    pseudonym = pseudonyms.primary(new.user_key)
+    return {
         "language": new.language[:16],
         "kind": str(new.kind),
         "at": new.at,
         "recorded_at": new.recorded_at,
-        "user": new.user.pk,
+        "user": new.user_key,
         "pseudonym": pseudonym.digest,
         "pseudonym_key": pseudonym.key,
         "ip": new.request_details.ip,
@@ -530,6 +730,13 @@ def _columns(
         "officer": new.officer[:255],
         "round": new.round,
     }
+
+
+def _columns(
+    connection: BaseDatabaseWrapper, new: _NewAcceptance
+) -> dict[str, Any]:  # Values of any column, as the database adapter takes them.
+    """Field → the value to be written, as in ``_values()``. The statement itself computes the other columns."""
+    values = _values(new)
     return {name: _field(name).get_db_prep_save(value, connection=connection) for name, value in values.items()}
 
 

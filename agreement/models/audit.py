@@ -1,22 +1,28 @@
-"""The audit log: who did what, when. Entries are added and never changed, and remain after an account is deleted.
+"""The audit log: who did what, when. Entries are added and never deleted, and remain after an account is deleted.
 
-Django's own admin log is deleted with its user. Here an entry stores names and keys as text, so that the accounts and
-rows which it names can be deleted. Triggers refuse to change or delete an entry.
+Django's own admin log is deleted with its user. Here an entry stores the name of an officer as text, so that the
+account can be deleted. A user of the site is not named by text: an entry about a person links to their account, and has
+their pseudonym. Triggers refuse to change an entry in any other way than by the deletion of the account or the erasure
+of personal data, which also empties its note.
 """
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import connections, models
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from agreement.models import pseudonyms
 from agreement.models.fields import InstantField
+from agreement.models.personal import Personal, PersonalQuerySet
 
 By = AbstractBaseUser | AnonymousUser | str | None
 
@@ -38,43 +44,69 @@ class AuditAction(models.TextChoices):
     EXPORTED = "exported", _("personal data exported")
     ACCEPTED = "accepted", _("acceptances recorded")
     WITHDRAWN = "withdrawn", _("withdrawal of consent registered")
+    IMPERSONATED = "impersonated", _("acted in the name of a user")
     LEGAL_HOLD = "legal_hold", _("legal hold placed or ended")
     VERIFIED = "verified", _("editions verified")
     FAULTY = "faulty", _("faults found in the editions")
 
 
-class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
-    def log(self, action: str, *, on: models.Model, by: By = None, note: str = "", digest: str = "") -> AuditEntry:
+class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
+    def log(
+        self,
+        action: str,
+        *,
+        on: models.Model,
+        by: By = None,
+        note: str = "",
+        digest: str = "",
+        person: models.Model | None = None,
+    ) -> AuditEntry:
         """Add one entry to the log, and return it. Its attribute ``at`` may be an expression. 1 query, and 1 more if
         ``on`` has an agreement that is not loaded.
 
         ``action`` is an :class:`AuditAction`, and ``on`` is the stored row that the action is about. The entry copies
         the kind and the primary key of ``on``, the slug of its agreement (``""`` if it has none) and its ``number`` (0
-        if it has none). ``by`` is an account, a name, or ``None`` if no person is known (for example, in a command).
-        ``note`` is a reason or remark. ``digest`` is the digest of the edition or the fingerprint of the draft, or
-        ``""``.
+        if it has none). ``digest`` is the digest of the edition or the fingerprint of the draft, or ``""``.
+
+        If ``on`` is an account or a row about a user, the entry is about that person. It then gets the link to the
+        account and the pseudonym. The key of an account is not copied. ``person`` is another row about the person, for
+        an ``on`` that is not stored, because the account was deleted.
+
+        ``by`` is an account, a name, or ``None`` if no person is known (for example, in a command). Accounts are named,
+        except users who are not staff and act on their own data: the entry is about them, and has no name.
+
+        ``note`` contains facts: counts, names of files and filters. Free text about a person may only be in an entry
+        about that person. Erasure empties the note of such an entry, and of no other.
         """
         agreement = getattr(on, "agreement", on)
+        is_user = isinstance(on, get_user_model())
+        about = _person_columns(person or on)
+        named = by
+        if by is not None and not isinstance(by, str) and by.pk is not None and by.pk == about.get("user_id"):
+            named = by if getattr(by, "is_staff", False) else None
         # The database compares the moment with its own clock. On PostgreSQL the statement itself reads that clock, so
         # that no entry is refused because the clock of this machine is wrong.
         now = Now() if connections[self.db].vendor == "postgresql" else timezone.now()
         return self.create(
             at=now,
             action=action,
-            by=name_of(by),
-            account="" if by is None or isinstance(by, str) else str(by.pk or ""),
+            by=name_of(named),
+            account="" if named is None or isinstance(named, str) else str(named.pk or ""),
             model=on._meta.model_name or "",
-            key=str(on.pk),
+            key="" if is_user else str(on.pk),
             agreement=getattr(agreement, "slug", ""),
             number=getattr(on, "number", None) or 0,
             digest=digest,
             note=note,
+            **about,
         )
 
     def about(self, row: models.Model) -> Self:
-        """The entries about that row, the latest first. They are found by the name of its model and its primary key.
-        1 query.
+        """The entries about that row, the latest first. They are found by the name of its model and its primary key; if
+        the row is an account, they are all entries about that user. 1 query.
         """
+        if isinstance(row, get_user_model()):
+            return self.for_user_key(row.pk).order_by("-pk")
         return self.filter(model=row._meta.model_name, key=str(row.pk)).order_by("-pk")
 
     def last_verification(self) -> AuditEntry | None:
@@ -93,9 +125,12 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
 AuditEntryManager = models.Manager.from_queryset(AuditEntryQuerySet)
 
 
-class AuditEntry(models.Model):
-    """One action. ``by`` and ``account`` say who did it. ``by`` is empty if no person is known, and ``account`` if no
-    account is known. The entry names its row as text, without a foreign key, so it remains after the row is deleted.
+class AuditEntry(Personal):
+    """One action. ``by`` and ``account`` say who did it for the site. ``by`` is empty if no person is known, and
+    ``account`` if no account is known. Both are empty if a user acted on their own data. The entry names its row as
+    text, without a foreign key, so it remains after the row is deleted.
+
+    The columns of :class:`Personal` say which person the entry is about. They are empty if it is about no person.
     """
 
     at = InstantField(_("when"), default=timezone.now, editable=False)
@@ -115,8 +150,15 @@ class AuditEntry(models.Model):
         ordering = ["-pk"]
         verbose_name = _("audit entry")
         verbose_name_plural = _("audit log")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(erased_at__isnull=True) | Q(user=None, pseudonym="", pseudonym_key="", note=""),
+                name="agreement_auditentry_erased_complete",
+            ),
+        ]
         indexes = [
             models.Index(fields=["model", "key"], name="agreement_auditentry_about"),
+            models.Index(fields=["pseudonym"], condition=~Q(pseudonym=""), name="agreement_auditentry_pseudonym"),
             models.Index(
                 fields=["id"],
                 condition=models.Q(action__in=["verified", "faulty"]),
@@ -128,20 +170,35 @@ class AuditEntry(models.Model):
     def subject(self) -> str:
         """The name of the row that the entry is about. For an agreement it is the slug. For an edition it is like
         "terms, edition 2"; an edition that was a draft when the entry was written has the name of a draft. For any
-        other row it is the kind of row and the primary key. The words are in the active language. 0 queries.
+        other row it is the kind of row and the primary key; an account has no key here. The words are in the active
+        language. 0 queries.
         """
         if self.model == "edition":
             return edition_name(self.agreement, self.number, self.key)
         if self.model == "agreement" and self.agreement:
             return self.agreement
+        users = get_user_model()._meta
         try:
-            name = apps.get_model("agreement", self.model)._meta.verbose_name
+            model = users if self.model == users.model_name else apps.get_model("agreement", self.model)._meta
+            name = model.verbose_name
         except LookupError:  # A model that was removed.
             name = self.model
         return f"{name} {self.key}".strip()
 
     def __str__(self) -> str:
         return f"{AuditAction(self.action).label}: {self.subject}"
+
+
+def _person_columns(row: models.Model) -> dict[str, Any]:  # Values of any column.
+    """The columns of :class:`Personal` for an entry about the person of that row: an account, or a row about a user,
+    whose account may be deleted. Empty if the row is about no user. 0 queries.
+    """
+    user_key = row.pk if isinstance(row, get_user_model()) else getattr(row, "user_id", None)
+    if user_key is not None:
+        pseudonym = pseudonyms.primary(user_key)
+        return {"user_id": user_key, "pseudonym": pseudonym.digest, "pseudonym_key": pseudonym.key}
+    names = ("pseudonym", "pseudonym_key", "account_deleted_at")
+    return {name: getattr(row, name) for name in names if hasattr(row, name)}
 
 
 def name_of(by: By) -> str:

@@ -39,4 +39,4 @@ def _pause(attempts: int, *, first: timedelta, longest: timedelta) -> timedelta:
     same moment. It may therefore be longer than ``longest``.
     """
     pause: timedelta = min(first * 2.0 ** min(attempts, 20), longest)
-    return pause * random.uniform(0.75, 1.25)  # noqa: S311
+    return pause * random.uniform(0.75, 1.25)  # noqa: S311 - no secret

@@ -1,4 +1,7 @@
-"""The state of each sending channel: one row, with the messages that its rate limits count, and with its outage."""
+"""The state of each sending channel: one row, with the messages that its rate limits count, and with its outage.
+
+All moments here are of the clock of the database, as those of the leases (:mod:`agreement.models.deliveries`).
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,12 @@ from typing import Any, Self
 
 from django.db import models, router, transaction
 from django.db.models import F, Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
 from agreement.models import rate_limits
 from agreement.models.backoff import LONGEST_OUTAGE_PAUSE, outage_pause
-from agreement.models.deliveries import LEASE
+from agreement.models.deliveries import LEASE, impersonal, ledger_now
 from agreement.models.rate_limits import RateLimit
 
 
@@ -40,18 +42,18 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
         """
         with transaction.atomic(using=router.db_for_write(ChannelState)):
             row = self.lock(channel)
-            return row.renew(lease=lease, at=at or timezone.now())
+            return row.renew(lease=lease, at=at or ledger_now())
 
     def mark_away(self, channel: str, *, at: datetime, reason: str) -> None:
         """Record an outage that a worker met at that instant. The channel is then not used for a while, longer after
         each outage in a row (:func:`outage_pause`). Outages are in a row until the channel accepts a message. If an
         outage is recorded already and its pause has not ended, nothing is changed: workers that meet the same outage
-        count it once. ``reason`` is cut to 255 characters.
+        count it once. ``reason`` is stored as :func:`impersonal` returns it.
         """
         row = self.get_or_create(channel=channel)[0]
         pause = outage_pause(row.outages)
         available = self.filter(Q(away_until__isnull=True) | ~self._is_away(at), channel=channel)
-        available.update(away_until=at + pause, outages=F("outages") + 1, reason=reason[:255])
+        available.update(away_until=at + pause, outages=F("outages") + 1, reason=impersonal(reason))
 
     def away(self, at: datetime) -> Self:
         """The channels that are not to be used at that instant because of an outage: its pause has not ended.

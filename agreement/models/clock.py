@@ -1,18 +1,19 @@
-"""The clock of the database. Several machines share it, and the application can't choose what it shows."""
+"""One clock for all processes of a site. On PostgreSQL it is that of the database server, which the machines share. On
+other databases it is the clock of the process, because the processes of a site are on one machine.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+import time
+from datetime import datetime, timedelta
 
 from django.db import connections
 from django.utils import timezone
 
 
 def database_now(using: str) -> datetime:
-    """Return the present moment by the clock of that database, which is given by alias.
-
-    1 query on PostgreSQL. Other databases are not asked: the result is the clock of this process. An SQLite file is
-    used by processes of one machine, so that is the same clock.
+    """Return the moment of this call, which is not that of the start of the transaction. ``using`` is the alias of the
+    database. 1 query on PostgreSQL, which is asked; on another database no query, and the clock of this process.
     """
     connection = connections[using]
     if connection.vendor != "postgresql":
@@ -22,3 +23,25 @@ def database_now(using: str) -> datetime:
         (now,) = cursor.fetchone()
     moment: datetime = now
     return moment
+
+
+class DatabaseClock:
+    """The clock of a database, for a worker that needs the present moment for each message.
+
+    ``read()`` reads it. A call returns the moment of the last reading and adds the time since then, as the monotonic
+    clock of this process measures it. A call makes no query, so it can't fail between sending a message and recording
+    it. The wall clock of this machine may be wrong, or may be corrected meanwhile.
+    """
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.read()
+
+    def read(self) -> datetime:
+        """Read the clock of the database, as :func:`database_now` does, and return what it shows."""
+        self._moment, self._read_at = database_now(self.using), time.monotonic()
+        return self._moment
+
+    def __call__(self) -> datetime:
+        """Return the present moment. 0 queries."""
+        return self._moment + timedelta(seconds=time.monotonic() - self._read_at)

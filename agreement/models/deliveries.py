@@ -6,6 +6,10 @@ entry about it. No row is ever deleted. A worker claims waiting rows by a lease.
 ``lease`` names a claim, ``due_at`` is the moment when the lease runs out. From then on any worker may claim the row, if
 it still waits. Therefore no row is lost if a worker is killed, and nothing has to detect its death.
 
+Leases are written and judged by the clock of the database, because the clocks of machines differ: to a worker whose
+clock is ahead, the leases of all others would have run out. In this module "now" is :func:`ledger_now`, and ``at`` must
+be a moment of the same clock. On PostgreSQL a method that is called without ``at`` therefore makes 1 query more.
+
 The :class:`Progress` of a notice contains the numbers of its rows, so that they need not be counted. A row whose
 outcome a worker recorded keeps its lease until the outcome is added to the progress, once for each batch. If a worker
 was killed before that, its rows are found by their leases, which ran out.
@@ -13,6 +17,7 @@ was killed before that, its rows are found by their leases, which ran out.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
@@ -30,6 +35,7 @@ from django.utils.translation import gettext_lazy as _
 from agreement.memory import remembered
 from agreement.models import message_ids
 from agreement.models.audit import AuditAction, AuditEntry, By
+from agreement.models.clock import DatabaseClock, database_now
 from agreement.models.fields import PRESERVE_UNDER_PSEUDONYM, InstantField, UserKey
 from agreement.models.notices import (
     CANCELLED,
@@ -51,6 +57,16 @@ CLAIM_SIZE = 100
 CHUNK_ROWS = 10_000
 #: The rank of a user who was never active. Such users are notified last.
 NEVER_ACTIVE_RANK = 1_000_000
+
+
+def ledger_now() -> datetime:
+    """Return the present moment by the clock of the database that contains the ledger. 1 query on PostgreSQL."""
+    return database_now(router.db_for_write(Delivery))
+
+
+def ledger_clock() -> DatabaseClock:
+    """Return the clock of the database that contains the ledger, for a worker. 1 query on PostgreSQL."""
+    return DatabaseClock(router.db_for_write(Delivery))
 
 
 class DeliveryOutcome(models.TextChoices):
@@ -83,11 +99,11 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """Waiting deliveries that are due at that instant (now) and have no lease, or whose lease ran out by then.
         Those of paused notices are included.
         """
-        return self.waiting().filter(due_at__lte=at or timezone.now())
+        return self.waiting().filter(due_at__lte=at or ledger_now())
 
     def unleased(self, at: datetime | None = None) -> Self:
         """Waiting deliveries without a lease, or whose lease ran out by that instant (now), whether due or not."""
-        return self.waiting().filter(Q(lease="") | Q(due_at__lte=at or timezone.now()))
+        return self.waiting().filter(Q(lease="") | Q(due_at__lte=at or ledger_now()))
 
     def leased(self) -> Self:
         """Deliveries with a lease, also one that ran out. They wait, or have an outcome that is not counted yet."""
@@ -114,7 +130,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         the rows that another one is claiming. On SQLite the second write waits for the first, and then finds these rows
         claimed.
         """
-        lease, at = uuid.uuid4().hex, at or timezone.now()
+        lease, at = uuid.uuid4().hex, at or ledger_now()
         primary = self.primary()
         connection = connections[primary.db]
         moment, until = map(connection.ops.adapt_datetimefield_value, (due or at, at + LEASE))
@@ -136,7 +152,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         deliveries of its claim.
         """
         leased = self.primary().waiting().filter(lease=lease)
-        leased.update(due_at=(at or timezone.now()) + LEASE)
+        leased.update(due_at=(at or ledger_now()) + LEASE)
         return set(leased.values_list("pk", flat=True))
 
     def shorten(self, at: datetime | None = None) -> int:
@@ -144,10 +160,10 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         it.
 
         They were written before the clock was put back. The lease of a dead worker would last for as long as the clock
-        was put back; a living worker renews its lease in time. Three times, because the clocks of machines may differ.
-        Returns how many deliveries have these leases. 1 query, 2 if there are any.
+        was put back; a living worker renews its lease in time. Three times, because ``at`` may have been read a while
+        before. Returns how many deliveries have these leases. 1 query, 2 if there are any.
         """
-        at = at or timezone.now()
+        at = at or ledger_now()
         ahead = self.leased().filter(due_at__gt=at + 3 * LEASE)
         return ahead.update(due_at=at + LEASE) if ahead.exists() else 0
 
@@ -165,7 +181,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         is added once, however often this is called and wherever a caller is killed. Returns how many were added; 0 if
         there are none or if another process has added them meanwhile. At most 5 queries.
         """
-        at = at or timezone.now()
+        at = at or ledger_now()
         final = self.primary().final().filter(lease=lease).order_by()
         found = list(final.values_list("notice", "channel", "outcome", "reason").annotate(Count("pk")))
         if not found:
@@ -197,7 +213,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         one of a lease that ran out, and those whose last attempt ended without a reply of the server (their reason is
         the name of an exception, which contains no space). Returns how many were skipped.
         """
-        at = at or timezone.now()
+        at = at or ledger_now()
         rows = self.primary().unleased(at).filter(notice=notice)
         groups = [(rows, reason)]
         if reason == CANCELLED:
@@ -289,7 +305,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """
         rows = self.primary().filter(notice=notice, outcome=DeliveryOutcome.FAILED, lease="")
         failed = Progress.objects.using(rows.db).filter(notice=notice, failed__gt=0)
-        fresh: dict[str, object] = {"due_at": at or timezone.now(), "outcome_at": None, "attempts": 0}
+        fresh: dict[str, object] = {"due_at": at or ledger_now(), "outcome_at": None, "attempts": 0}
         return sum(
             self._change_outcome(
                 rows,
@@ -309,8 +325,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         ``None`` if no delivery has that id. The outcome of the delivery is neither checked nor changed. A second call
         returns the first record.
 
-        This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` is a
-        code such as ``"5.1.1"``. It must not contain the address.
+        This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` may
+        be the whole reply of a server. Only its codes are stored, because the text may quote the address
+        (:func:`bounce_code`).
         """
         alias = router.db_for_write(Bounce)
         delivery = self.using(alias)._with_message_id(message_id).first()
@@ -318,7 +335,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
             return None
         with transaction.atomic(using=alias):
             bounce, created = Bounce.objects.using(alias).get_or_create(
-                delivery=delivery, defaults={"at": at or timezone.now(), "reason": reason[:255]}
+                delivery=delivery, defaults={"at": at or ledger_now(), "reason": bounce_code(reason)}
             )
             if created:
                 progress = Progress.objects.using(alias).filter(notice=delivery.notice_id, channel=delivery.channel)
@@ -332,7 +349,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         ids are those of ``Message-ID`` headers in the log of the mail server. ``dispatch.reconcile()`` calls this after
         a database was restored from a backup.
         """
-        at, total = at or timezone.now(), 0
+        at, total = at or ledger_now(), 0
         for message_id in message_ids:
             rows = self.primary()._with_message_id(message_id).unleased(at)
             if delivery := rows.select_related("notice").first():
@@ -390,7 +407,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """Leases that ran out before that instant (now) and have outcomes that are not counted, for example because the
         worker was killed. At most 100, in no particular order. 1 query.
         """
-        expired = self.leased().final().filter(due_at__lt=at or timezone.now())
+        expired = self.leased().final().filter(due_at__lt=at or ledger_now())
         return list(expired.order_by().values_list("lease", flat=True).distinct()[:100])
 
 
@@ -492,8 +509,8 @@ class Delivery(models.Model):
         waits with this lease. 1 query. The attributes of this object and the progress of the notice are not changed.
 
         ``since`` is the number of the edition with which the sent or refused text compares the new one
-        (``NoticeText.since``); ``None`` if there is no such text. ``reason`` is stored without unprintable characters
-        and cut to 255. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to
+        (``NoticeText.since``); ``None`` if there is no such text. ``reason`` is stored as :func:`impersonal` returns
+        it. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to
         use; ``None`` opens one. A caller that records many outcomes passes one, because opening a cursor takes half as
         long as the statement.
 
@@ -506,9 +523,9 @@ class Delivery(models.Model):
             outcome=outcome.value,
             language=language,
             since=since,
-            reason=_printable(reason),
+            reason=impersonal(reason),
             address_digest=address_digest,
-            outcome_at=at or timezone.now(),
+            outcome_at=at or ledger_now(),
         )
 
     def postpone(self, *, due_at: datetime, reason: str) -> bool:
@@ -516,7 +533,7 @@ class Delivery(models.Model):
         ``False``, and changes nothing, if the row no longer waits with this lease. The attributes of this object are
         not changed. 1 query.
         """
-        return self._update(due_at=due_at, reason=_printable(reason), attempts=self.attempts + 1, lease="")
+        return self._update(due_at=due_at, reason=impersonal(reason), attempts=self.attempts + 1, lease="")
 
     def _update(self, cursor: CursorWrapper | None = None, **columns: str | int | datetime | None) -> bool:
         """Set these columns of the row if it still waits with the lease of this object. Returns whether it did.
@@ -556,11 +573,30 @@ class Delivery(models.Model):
         return f"{self.pk}: {self.get_outcome_display()}"
 
 
-def _printable(reason: str) -> str:
-    """The reason without unprintable characters, which a database may reject, cut to 255 characters. A channel may pass
+#: A mail address, or a telephone number. The codes of SMTP ("550 5.1.1") are shorter than a number.
+_ADDRESS = re.compile(r"\S*@\S*|\+?\d[\d ()-]{5,}\d")
+#: The codes in the reply of a mail server: of SMTP (RFC 5321) and the enhanced one (RFC 3463).
+_CODES = re.compile(r"(?<![\w.@+-])([245]\d\d)?[ -]?([245]\.\d{1,3}\.\d{1,3})?(?![\w.@+-])")
+#: The reasons that django-anymail gives.
+_REJECT_REASONS = frozenset({"invalid", "bounced", "timed_out", "blocked", "spam", "unsubscribed", "other"})
+
+
+def impersonal(reason: str) -> str:
+    """The reason why a message was not sent, without mail addresses and telephone numbers, which are replaced by
+    ``…``, and without unprintable characters, which a database may reject. Cut to 255 characters. A channel may pass
     any reply of a server.
     """
-    return "".join(char for char in reason if char.isprintable())[:255]
+    return _ADDRESS.sub("…", "".join(char for char in reason if char.isprintable()))[:255]
+
+
+def bounce_code(reason: str) -> str:
+    """The codes in the reason of a returned mail, such as ``"550 5.1.1"``, or the reason itself if it is a word of
+    django-anymail; ``""`` if it contains no code. Other text is left out.
+    """
+    if reason in _REJECT_REASONS:
+        return reason
+    found = next((match for match in _CODES.finditer(reason) if match[0].strip(" -")), None)
+    return " ".join(filter(None, found.groups())) if found else ""
 
 
 @remembered
@@ -573,11 +609,11 @@ def _claim_sql(vendor: str) -> str:
     """
     delivery, notice = Delivery._meta.db_table, Notice._meta.db_table
     chosen = (
-        f"SELECT id FROM {delivery} WHERE outcome = 'waiting' AND notice_id = %s AND channel = %s AND due_at <= %s"
+        f"SELECT id FROM {delivery} WHERE outcome = 'waiting' AND notice_id = %s AND channel = %s AND due_at <= %s"  # noqa: S608 - only names and constants of the app
         f" AND EXISTS (SELECT 1 FROM {notice} WHERE id = %s AND paused_at IS NULL) ORDER BY due_at, rank, id LIMIT %s"
     )
     among = f"ANY (ARRAY({chosen} FOR UPDATE SKIP LOCKED))" if vendor == "postgresql" else f"({chosen})"
-    return f"UPDATE {delivery} SET lease = %s, due_at = %s WHERE id {'=' if vendor == 'postgresql' else 'IN'} {among}"
+    return f"UPDATE {delivery} SET lease = %s, due_at = %s WHERE id {'=' if vendor == 'postgresql' else 'IN'} {among}"  # noqa: S608 - only names and constants of the app
 
 
 @remembered
@@ -591,7 +627,7 @@ def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
     # each message of the batch. With statistics from before the audience was written, the planner could choose
     # agreement_delivery_next and scan all waiting rows.
     condition = "id = %s AND lease || '' = %s AND outcome || '' = 'waiting'"
-    sql = f"UPDATE {Delivery._meta.db_table} SET {assignments} WHERE {condition}"
+    sql = f"UPDATE {Delivery._meta.db_table} SET {assignments} WHERE {condition}"  # noqa: S608 - only names and constants of the app
     # This applies only to the transaction of this statement, also with a pool of connections.
     no_wait = " RETURNING set_config('synchronous_commit', 'off', true)"
     return sql + no_wait if vendor == "postgresql" and "outcome" in columns else sql

@@ -63,8 +63,9 @@ def validate_zone(name: str) -> None:
 
 
 class InstantField(DateTimeField[SetType, GetType]):
-    """A ``DateTimeField`` of which ``dumpdata`` writes the moment as ISO 8601 text with its microseconds. Django's JSON
-    keeps milliseconds, which breaks digests.
+    """A ``DateTimeField`` whose value is ISO 8601 text with microseconds wherever Django serialises it: in
+    ``dumpdata``, in revisions, and in the initial data of a model form. Django's JSON keeps milliseconds, which breaks
+    digests. It also has the look-up :class:`BindsAt`.
     """
 
     def value_from_object(self, obj: models.Model) -> str | None:  # type: ignore[override]  # A string for JSON.
@@ -94,8 +95,8 @@ class BindsAt(FieldGetDbPrepValueMixin, Lookup[bool]):
         model = self.lhs.target.model
         edition = quote(model._meta.db_table)
         agreement = quote(model._meta.get_field("agreement").related_model._meta.db_table)
-        sql = (  # It contains no text from outside.
-            f"{key} IN (SELECT (SELECT latest.id FROM {edition} latest WHERE latest.agreement_id = terms.id"
+        sql = (
+            f"{key} IN (SELECT (SELECT latest.id FROM {edition} latest WHERE latest.agreement_id = terms.id"  # noqa: S608 - only names and constants of the app
             f" AND latest.cancelled_at IS NULL AND latest.effective_from <= {at}"
             f" ORDER BY latest.effective_from DESC LIMIT 1) FROM {agreement} terms)"
         )

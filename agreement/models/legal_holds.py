@@ -26,6 +26,10 @@ from agreement.seal.triggers import CLOCK_TOLERANCE
 
 
 class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
+    def ended_by(self, at: datetime) -> Self:
+        """Holds on people that have ended by that instant and are not erased."""
+        return self.filter(edition__isnull=True, held_until__lte=at, erased_at__isnull=True)
+
     def in_effect(self, at: datetime | None = None) -> Self:
         """Holds that stop erasure at that instant (now): those that began by then and have not ended by then."""
         at = at or timezone.now()
@@ -152,7 +156,8 @@ LegalHoldManager = models.Manager.from_queryset(LegalHoldQuerySet)
 
 class LegalHold(models.Model):
     """While a hold is in effect, the data of one person, or of all people who accepted an edition or whom it bound, is
-    not erased.
+    not erased. After a hold on a person has ended, its ``user``, ``pseudonyms`` and ``ground`` are erased with the data
+    of the person.
     """
 
     user = models.ForeignKey(
@@ -169,10 +174,19 @@ class LegalHold(models.Model):
     edition = models.ForeignKey(
         Edition, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("edition")
     )
-    ground = models.TextField(_("ground"), help_text=_("Who required the legal hold, and by which act or letter."))
+    # It is empty only after the erasure.
+    ground = models.TextField(
+        _("ground"),
+        help_text=_(
+            "Who required the legal hold, and by which act or letter. Do not name users if the legal hold is on an"
+            " edition, because this text then stays."
+        ),
+    )
     by = models.CharField(_("who"), max_length=255)
     held_from = InstantField(_("from"), default=timezone.now)
     held_until = InstantField(_("until"), null=True, blank=True)
+    # When ``user``, ``pseudonyms`` and ``ground`` were emptied.
+    erased_at = InstantField(_("erased"), null=True, blank=True, editable=False)
 
     #: Was this row written by the call of ``place()`` that returned it?
     created = False
@@ -184,7 +198,11 @@ class LegalHold(models.Model):
         verbose_name = _("legal hold")
         verbose_name_plural = _("legal holds")
         constraints = [
-            models.CheckConstraint(condition=~Q(ground=""), name="agreement_legalhold_has_a_ground"),
+            models.CheckConstraint(
+                condition=Q(erased_at__isnull=True) & ~Q(ground="")
+                | Q(erased_at__isnull=False, user__isnull=True, ground=""),
+                name="agreement_legalhold_has_a_ground",
+            ),
             models.CheckConstraint(
                 condition=Q(held_until__isnull=True) | Q(held_until__gt=models.F("held_from")),
                 name="agreement_legalhold_ends_later",

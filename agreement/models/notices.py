@@ -231,8 +231,11 @@ class Notice(models.Model):
         return later.filter(edition__number__gt=self.edition.number).exclude(kind=NoticeKind.CANCELLED)
 
     def base_number(self) -> int:
-        """The number of the edition with which this notice compares its own edition: the last earlier edition that
-        users know; 0 if there is none, and for a notice of cancellation. At most 1 query, if ``edition`` is loaded.
+        """The number of the edition with which this notice compares its own edition; 0 if there is no earlier one, and
+        for a notice of cancellation. At most 1 query, if ``edition`` is loaded.
+
+        It is the last earlier edition that was announced or imported; if none was, the first earlier edition. Editions
+        that were cancelled are left out.
         """
         return self.previous_numbers()[0]
 

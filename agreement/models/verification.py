@@ -144,7 +144,7 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     """Yield the rows of this database, which is given by alias, that contradict other rows or themselves, each with a
     sentence in the active language.
 
-    Such a row can only be written by a role that opens the seal, or it was added by one that may write. 10 queries
+    Such a row can only be written by a role that opens the seal, or it was added by one that may write. 11 queries
     return only these rows. 2 more read the distinct texts of consents, and the time stamps.
     """
     for rows, sentence in _contradictions(using):
@@ -208,6 +208,7 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
     for rows, condition in (
         (acceptances.select_related("edition__agreement"), linked | unlinked & Q(erased_at__isnull=True)),
         (withdrawals, linked),
+        (AuditEntry.objects.using(using), linked),
         (Consent.objects.using(using), linked | unlinked & Q(erased_at__isnull=True)),
         (Delivery.objects.using(using), linked | unlinked),
     ):

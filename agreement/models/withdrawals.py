@@ -327,13 +327,13 @@ class Withdrawal(Personal):
         constraints = [
             models.UniqueConstraint(fields=["agreement", "year", "serial"], name="agreement_withdrawal_number"),
             models.CheckConstraint(
-                condition=Q(outcome="refused", effective_at__isnull=True) & ~Q(ground="")
+                condition=Q(outcome="refused", effective_at__isnull=True) & (~Q(ground="") | Q(erased_at__isnull=False))
                 | Q(outcome__in=["suspended", "ended"], effective_at__isnull=False),
                 name="agreement_withdrawal_outcome_complete",
             ),
             models.CheckConstraint(
                 condition=Q(erased_at__isnull=True)
-                | Q(applicant="", application_number="", scan="", pseudonym="", pseudonym_key=""),
+                | Q(applicant="", application_number="", ground="", scan="", pseudonym="", pseudonym_key=""),
                 name="agreement_withdrawal_erased_complete",
             ),
         ]

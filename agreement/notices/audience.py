@@ -1,8 +1,8 @@
 """Writes the audience of a notice into the ledger: one delivery for each user and channel.
 
 Each transaction writes the deliveries of many users, with one SQL statement for each channel, and stores the primary
-key of the last of these users. Therefore several processes may write the same audience at the same time, and any of
-them may be killed and begin again.
+key of the last of these users, or that all are written. Therefore several processes may write the same audience at the
+same time, and any of them may be killed and begin again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ IDLE_HOURS = {
 
 def active_users() -> QuerySet[Model]:
     """Return the users who may log in (``is_active``), or all users if the model has no such field. This is the default
-    of the setting ``AUDIENCE``.
+    of the setting ``AUDIENCE``. The queryset is not evaluated.
     """
     users = get_user_model()
     everybody: QuerySet[Model] = users._default_manager.all()
@@ -58,7 +58,8 @@ def active_users() -> QuerySet[Model]:
 
 def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
     """Return the number of these users by the language of their notice: ``kk``, ``ru``, or ``mul`` (both languages) if
-    the language of a user is not known. 1 query, which reads the rows of all of them.
+    the language of a user is unknown or another one. The result contains all three, also with 0. At most 1 query, which
+    reads the rows of all users.
     """
     language, counts = conf.user_language(), dict.fromkeys((*LANGUAGES, "mul"), 0)
     rows = users.annotate(agreement_language=Value("") if language is None else language).order_by()
@@ -69,7 +70,8 @@ def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
 
 class IdleHours(Func):
     """The number of whole hours from a moment to ``at``, at least 0 and at most ``NEVER_ACTIVE_RANK``. A null moment
-    gives ``NEVER_ACTIVE_RANK``. On databases other than SQLite and PostgreSQL the number is always 0.
+    gives ``NEVER_ACTIVE_RANK``, and a moment after ``at`` gives 0. On databases other than SQLite and PostgreSQL the
+    number is always 0.
     """
 
     output_field = models.PositiveIntegerField()
@@ -94,13 +96,15 @@ class IdleHours(Func):
 
 
 def write_deliveries(notice: Notice, *, channels: Iterable[str], deadline: float | None = None) -> int:
-    """Write a delivery for every user of the audience and each of these channels, which are given by name. Return how
-    many this call wrote.
+    """Write a delivery for every user whom the notice concerns and each of these channels, which are given by name.
+    Return how many this call wrote; a delivery that exists already is not counted. A notice concerns the whole
+    audience. The notice of a cancellation concerns only those of the audience whom the channel notified of the edition.
 
-    One transaction writes up to ``USERS_PER_STATEMENT`` users, with one ``INSERT … SELECT`` for each channel. No
+    One transaction writes up to ``USERS_PER_STATEMENT`` users, with one ``INSERT … SELECT`` for each channel. No such
     transaction begins after the ``deadline``, which is a value of ``time.monotonic()``; ``None`` means that there is no
-    deadline. The next call continues where this one stopped. If the edition was cancelled, nothing more is written for
-    its other notices: only the notice of the cancellation gets deliveries.
+    deadline. The next call continues where this one stopped. When all are written, ``fanned_out_at`` of the notice is
+    set, and later calls write nothing. If the edition was cancelled, its notices other than that of the cancellation
+    get no more deliveries, and count as completely written.
     """
     channels = tuple(channels)
     for channel in channels:
@@ -116,8 +120,9 @@ def write_deliveries(notice: Notice, *, channels: Iterable[str], deadline: float
 
 
 def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
-    """Write the deliveries of the next ``USERS_PER_STATEMENT`` users, in the order of their primary keys. Return how
-    many were written, and whether all deliveries of the notice are written now.
+    """Write the deliveries of up to ``USERS_PER_STATEMENT`` further users, in the order of their primary keys. Return
+    how many deliveries were written, and whether the notice is finished: all of its deliveries are written, or no more
+    are to be written because the edition was cancelled. The row of the notice is locked meanwhile.
     """
     alias = router.db_for_write(Delivery)
     connection = connections[alias]
@@ -131,7 +136,7 @@ def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
         cancelled = Edition.objects.using(alias).filter(pk=notice.edition_id, cancelled_at__isnull=False)
         if notice.kind != NoticeKind.CANCELLED and cancelled.exists():
             # No more users are notified of this edition. Those who were notified get the notice of the cancellation.
-            Notice.objects.filter(pk=notice.pk).update(fanned_out_at=timezone.now())
+            Notice.objects.filter(pk=notice.pk).update(fan_out_cursor="", fanned_out_at=timezone.now())
             return 0, True
         key = get_user_model()._meta.pk
         users = conf.audience().using(alias).order_by("pk")
@@ -145,8 +150,10 @@ def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
             count = _insert(connection, notice, _recipients(users, notice, channel), channel)
             Progress.objects.filter(notice=notice, channel=channel).update(waiting=F("waiting") + count)
             written += count
-        progress = {"fan_out_cursor": str(last)} if last is not None else {"fanned_out_at": timezone.now()}
-        Notice.objects.filter(pk=notice.pk).update(**progress)
+        if last is not None:
+            Notice.objects.filter(pk=notice.pk).update(fan_out_cursor=str(last))
+        else:  # The key of a user is not stored longer than it is needed.
+            Notice.objects.filter(pk=notice.pk).update(fan_out_cursor="", fanned_out_at=timezone.now())
     return written, last is None
 
 
@@ -157,7 +164,8 @@ def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySe
     A user counts as notified if another notice of the cancelled edition was sent to them, or was perhaps sent (the
     reason ``PERHAPS_SENT``). They also count as notified if a notice about a later edition covers the cancelled edition
     too, and their delivery of that notice was sent before the cancellation. A delivery that is sent later, or still
-    waits, counts if all deliveries of that later notice were written before the cancellation.
+    waits, counts if all deliveries of that later notice were written before the cancellation. A delivery covers the
+    cancelled edition unless its text is known to compare with that edition or a later one.
     """
     if notice.kind != NoticeKind.CANCELLED:
         return users
@@ -202,7 +210,7 @@ def _insert(connection: BaseDatabaseWrapper, notice: Notice, users: QuerySet[Mod
     columns = ", ".join(quote(field.column) for field in fields.values())
     marks = ", ".join(["%s"] * len(values))
     sql = (
-        f"{verb} {quote(Delivery._meta.db_table)} ({columns})"
+        f"{verb} {quote(Delivery._meta.db_table)} ({columns})"  # noqa: S608 - Django made the SQL in it
         f" SELECT audience.agreement_user, audience.agreement_rank, {marks}"
         f" FROM ({users_sql}) AS audience WHERE 1 = 1 {suffix}"
     )

@@ -1,4 +1,6 @@
-"""Sends one claimed batch of deliveries. The outcome of each message is recorded before the next one is sent."""
+"""Sends one claimed batch of deliveries. The outcome of each message is recorded before the next one is sent. A
+doubtful refusal is an exception: it is recorded when a later message is accepted, or at the end of the batch.
+"""
 
 from __future__ import annotations
 
@@ -55,10 +57,12 @@ def _connection() -> BaseDatabaseWrapper:
 
 
 def record_outcomes() -> None:
-    """Record the outcomes that could not be written to the database when they occurred. No query if there are none.
+    """Record the outcomes of this process that could not be written to the database when they occurred, or that the
+    database may have lost. No query if there are none. An outcome is dropped if the delivery no longer waits with the
+    lease of this process.
 
     It is called before anything is sent. Otherwise, while the database does not answer or its disk is full, users would
-    be sent the same message again and again. If the database still does not answer, its error is raised, and the
+    be sent the same message again and again. If the database raises an error again, the error is raised, and the
     outcomes remain to be recorded.
     """
     while _unrecorded:
@@ -72,7 +76,9 @@ def record_outcomes() -> None:
 
 @dataclass(slots=True)
 class PreparedMessage:
-    """The message for one delivery of a batch, or the reason to skip the delivery."""
+    """The message for one delivery of a batch, or the reason to skip the delivery. ``text`` is ``None`` if it is
+    skipped.
+    """
 
     delivery: Delivery
     since: int
@@ -82,10 +88,12 @@ class PreparedMessage:
     language: str = ""
     text: NoticeText | None = None
     fault: Exception | None = None
-    """The exception that the channel raised when it checked the address."""
+    """The exception that the channel raised when it checked the address. It counts as a failed attempt."""
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns that the ledger stores for a message that was sent or refused."""
+        """Return the columns that the ledger stores for a message that was sent or refused: the language, the number of
+        the compared edition, and the digest of the address (``""`` if the site has no keys of pseudonyms).
+        """
         digest = pseudonyms.address_digest(self.address)
         return {"language": self.language, "since": self.since, "address_digest": digest}
 
@@ -98,7 +106,7 @@ class Batch:
     channel: Channel
     deliveries: list[Delivery]
     began_at: datetime = field(init=False)
-    #: How many messages the channel tried to send. The rate limits count these.
+    #: How many attempts the rate limits count: all except those that raised ``Unavailable`` without ``tried``.
     used: int = 0
     deferred: int = 0
     sent: int = 0
@@ -109,15 +117,19 @@ class Batch:
     #: The cursor that records outcomes. It stays open, because opening one takes half as long as the statement.
     #: ``None`` after the connection broke.
     cursor: Any = None
-    #: Recipients that the server rejected since it last accepted a message, with the reasons. They are marked as failed
-    #: only after it accepts a later message; until then the server may be rejecting every message.
+    #: The messages that the channel refused doubtfully since it last accepted a message, with the reasons. They fail
+    #: when it accepts a later message; until then it may be refusing every message.
     doubtful: list[tuple[PreparedMessage, str]] = field(default_factory=list)
     #: The outcomes of this batch that the database may lose if its server crashes.
     unconfirmed: list[Callable[[], bool]] = field(default_factory=list)
 
     def deliver(self, renewer: LeaseRenewer) -> bool:
-        """Send the batch, record its outcomes and release what was not sent. Return ``False`` if the channel became
-        unavailable. Raises the errors of the database; if it does not answer, the lease of the batch is not released.
+        """Send the batch, record its outcomes and release the deliveries that were not handled. Return ``False`` if the
+        channel became unavailable, else ``True``. An outage is recorded, and the released deliveries count as
+        postponed. If a message was sent and there was no outage, an earlier outage of the channel is removed.
+
+        Raises the errors of the database; if it does not answer, the lease of the batch is not released. Any other
+        exception is raised after the lease was released.
         """
         lease, name, outage, self.began_at = self.deliveries[0].lease, self.channel.name, None, self.worker.clock()
         self.remaining = {delivery.pk for delivery in self.deliveries}
@@ -150,8 +162,9 @@ class Batch:
         return True
 
     def finish(self) -> int:
-        """Add the outcomes to the progress of the notice. Release the deliveries that were not handled, and the slots
-        (reserved places under the rate limits) that were not used. Return how many deliveries were released.
+        """Add the outcomes to the progress of the notice. Outcomes that the database lost are recorded again before.
+        Release the deliveries that were not handled, and the slots (reserved places under the rate limits) that were
+        not used. Return how many deliveries were released.
         """
         lease, name, left = self.deliveries[0].lease, self.channel.name, 0
         if self.count_outcomes() < len(self.unconfirmed):
@@ -170,12 +183,16 @@ class Batch:
         return left
 
     def count_outcomes(self) -> int:
-        """Add the recorded outcomes to the progress of the notice. Return how many were added."""
+        """Add the recorded outcomes of this batch that were not added yet to the progress of the notice, with the time
+        that the batch took. Return how many were added; 0 if another process is adding them.
+        """
         lease, at = self.deliveries[0].lease, self.worker.clock()
         return Delivery.objects.count_outcomes(lease=lease, began_at=self.began_at, at=at)
 
     def send(self) -> None:
-        """Send the messages. Postpone the recipients whose rejection did not become final."""
+        """Send the messages. At the end, also after an exception, postpone the deliveries whose doubtful refusal did
+        not become final; each counts as a failed attempt.
+        """
         try:
             self.send_messages()
         finally:
@@ -183,7 +200,12 @@ class Batch:
                 self.postpone(message.delivery, message.language, reason)
 
     def send_messages(self) -> None:
-        """Send or skip every delivery of the batch, until the deadline of the worker or the loss of the lease."""
+        """Send or skip the deliveries of the batch in their order, and call ``on_outcome`` for each. Stop at the
+        deadline of the worker, or when the slots reserved for the batch are lost. Deliveries that another worker has
+        claimed meanwhile are left out. The lease is renewed between two messages if the last renewal was more than a
+        third of a lease ago, or if an outcome was not recorded. Raises ``Unavailable`` if the channel can reach no
+        recipient.
+        """
         messages, renewed_at = self.messages(), time.monotonic()
         for message, following in zip_longest(messages, messages[1:]):
             delivery = message.delivery
@@ -206,15 +228,19 @@ class Batch:
 
     def renew(self, lease: str) -> bool:
         """Renew the lease of the deliveries, and the slots (places under the rate limits) reserved for them.
-        ``remaining`` then contains the deliveries that still have the lease. Return ``False`` if the reservation of the
-        slots had run out: other workers then count them as used, so nothing more of this batch may be sent.
+        ``remaining`` then contains the deliveries that still wait with the lease. Return ``False`` if the reservation
+        had run out and a later claim has counted the slots as used: nothing more of this batch may be sent. Otherwise,
+        or if the channel has no rate limits, return ``True``.
         """
-        at, name, self.lease_lost = self.worker.clock(), self.channel.name, False
+        at, name, self.lease_lost = self.worker.read_clock(), self.channel.name, False
         self.remaining = Delivery.objects.renew(lease=lease, at=at)
         return not channel_state.limits_for(name) or ChannelState.objects.renew(name, lease=lease, at=at)
 
     def messages(self) -> list[PreparedMessage]:
-        """Return the message or the skip reason of each delivery of the batch."""
+        """Return the message or the skip reason of each delivery of the batch, in the same order. Texts that do not
+        exist yet are composed and stored. Raises what ``channel.compose()`` raises. An exception of
+        ``channel.unreachable()`` is stored in ``fault`` of the message.
+        """
         recipients, since, ended = self.recipients(), self.since_by_user(), self.users_with_ended_agreement()
         prepared = []
         for delivery in self.deliveries:
@@ -238,8 +264,9 @@ class Batch:
 
     def skip_reason(self, delivery: Delivery, recipient: tuple[str, str] | None) -> str:
         """Return why the delivery has no recipient; ``""`` if it has one. ``recipient`` is the address and the language
-        of the user, or ``None`` if they are not in the audience. 1 query if the user is not in the audience, but the
-        delivery still has a user.
+        of the user, or ``None`` if they are not in the audience. The reason is then ``ACCOUNT_GONE`` if the delivery
+        has no user any more, ``INACTIVE`` if ``is_active`` of the user is false, else ``NOT_IN_AUDIENCE``. 1 query if
+        the user is not in the audience, but the delivery still has a user.
         """
         if recipient is not None:
             return ""
@@ -249,12 +276,15 @@ class Batch:
         return NOT_IN_AUDIENCE if getattr(user, "is_active", True) else INACTIVE
 
     def since_by_user(self) -> dict[UserKey, int]:
-        """Return, by user key, the number of the edition with which the message compares the new one.
+        """Return, by user key, the number of the edition with which the message compares the new one; 0 if there is
+        none, and for a notice of cancellation. Cancelled editions are not considered.
 
-        It is the last edition of which this channel notified the user. If the user has no earlier delivery, it is the
-        last earlier edition that was announced or imported. If every earlier delivery was missed, it is the edition
-        before the first one missed. If the user accepted a later edition than that, it is the accepted one, at most the
-        last earlier edition. It is 0 if there is no such edition, and for a notice of cancellation.
+        Normally it is the last earlier edition that was announced or imported, or the first edition if there is none. A
+        user has missed an edition if they have a delivery of its announcement in this channel that was not sent, and no
+        later announcement was sent to them. For a user who missed an edition, it is the last edition of which this
+        channel notified them. If there is none, it is the edition that users knew before the first one missed. For
+        every user who accepted a later edition than the one so determined, it is the accepted one, at most the last
+        earlier edition.
 
         At most 3 queries, and 1 for each edition that a user of the batch missed. In addition at most 2 for the first
         batch of a notice.
@@ -274,8 +304,9 @@ class Batch:
         return since
 
     def users_with_ended_agreement(self) -> set[UserKey]:
-        """Return the users for whom the agreement has ended and who have not accepted it again. No query if it has
-        ended for no user of the site. Otherwise 1 query, and 2 if a user of this batch has withdrawn.
+        """Return the keys of those users of the batch for whom the agreement has ended and who have not accepted it
+        again. Their withdrawals are not read if the snapshot of the channel says that no withdrawal has ended the
+        agreement.
         """
         agreement = self.deliveries[0].notice.edition.agreement_id
         if not self.worker.snapshot(self.channel).has_ended.get(agreement, True):
@@ -287,8 +318,13 @@ class Batch:
         }
 
     def send_message(self, message: PreparedMessage, text: NoticeText, following: PreparedMessage | None) -> None:
-        """Send one message and record its outcome. The envelope of the ``following`` message (``None``: this is the
-        last one) is sent before the outcome is recorded. Raises ``Unavailable`` if the channel can reach no recipient.
+        """Send one message and record its outcome. After a message was sent, the envelope of the ``following`` one
+        (``None``: this is the last one) is sent before the outcome is recorded, and the doubtful refusals before it
+        become final.
+
+        If the channel refuses the message, the delivery fails; a doubtful refusal is kept in :attr:`doubtful`. After
+        any other exception, the delivery is postponed. Raises ``Unavailable`` if the channel raises it, or after
+        ``DEFERRALS_IN_A_ROW`` failures in a row. If the channel raises it without ``tried``, nothing is recorded.
         """
         delivery = message.delivery
         self.used += 1
@@ -325,28 +361,31 @@ class Batch:
                 self.fail(*self.doubtful.pop())
 
     def begin(self, message: PreparedMessage | None) -> None:
-        """Send the envelope of this message ahead, if the message will be sent by this worker."""
+        """Let the channel prepare this message ahead. Nothing is done for ``None``, for a message that is to be skipped
+        or that another worker has claimed, or after the deadline. Exceptions of the channel are ignored.
+        """
         if message and message.text and message.delivery.pk in self.remaining and not self.worker.out_of_time():
             with suppress(Exception):  # The message before it was sent. An error about this one must not change that.
                 self.channel.begin(message.address)
 
     def count_deferral(self, reason: str) -> None:
-        """Count a message that the channel did not accept. Raises ``Unavailable`` if ``DEFERRALS_IN_A_ROW`` messages in
-        a row were not accepted.
+        """Count a failure that may concern every recipient. Raises ``Unavailable`` with this reason if it is at least
+        number ``DEFERRALS_IN_A_ROW`` in this batch since the channel last accepted a message.
         """
         self.deferred += 1
         if self.deferred >= DEFERRALS_IN_A_ROW:
             raise Unavailable(reason) from None
 
     def fail(self, message: PreparedMessage, reason: str) -> None:
-        """Record that a delivery failed."""
+        """Record that a delivery failed, with this reason. No further attempt is scheduled."""
         outcome = DeliveryOutcome.FAILED
         self.worker.counts.failed += self.record(message.delivery, outcome, reason=reason, **message.columns())
 
     def record(self, delivery: Delivery, outcome: DeliveryOutcome, **columns: Any) -> bool:
         """Record the outcome of a delivery, over a new connection if the old one broke. Return ``False``, and record
-        nothing, if another worker has the lease of the delivery. Raises the error of the database if the new connection
-        fails too; ``record_outcomes()`` then records the outcome later.
+        nothing, if the delivery no longer waits with this lease, because another worker has claimed it. Otherwise
+        return ``True``. If a new connection was needed, the result is ``True`` in both cases. Raises the error of the
+        database if the new connection fails too; ``record_outcomes()`` then records the outcome later.
         """
         write = partial(delivery.record_outcome, outcome, at=self.worker.clock(), **columns)
         self.unconfirmed.append(write)
@@ -361,8 +400,8 @@ class Batch:
         return recorded
 
     def reconnect(self) -> None:
-        """Close the database connection if it is unusable; the next statement opens a new one. Mark the outcomes of
-        this batch as unrecorded, because the database server may have lost them.
+        """Close the database connection if it is unusable; the next statement opens a new one. Inside a transaction it
+        is not closed. Mark the outcomes of this batch as unrecorded, because the database server may have lost them.
         """
         _unrecorded.extend(self.unconfirmed)
         self.unconfirmed.clear()
@@ -371,8 +410,9 @@ class Batch:
             connection.close_if_unusable_or_obsolete()
 
     def postpone(self, delivery: Delivery, language: str, reason: str) -> None:
-        """Count a failed attempt and schedule the next one. If this was attempt number ``MAX_ATTEMPTS``, record that
-        the delivery failed, with this language and reason.
+        """Count a failed attempt and schedule the next one, after the pause of ``retry_pause()``. If this was attempt
+        number ``MAX_ATTEMPTS``, record instead that the delivery failed, with this language and reason. If another
+        worker has claimed the delivery, nothing is changed.
         """
         logger.warning("N104 delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)
         if delivery.attempts + 1 >= MAX_ATTEMPTS:
@@ -384,7 +424,8 @@ class Batch:
 
     def recipients(self) -> dict[UserKey, tuple[str, str]]:
         """Return the address and the language (``kk``, ``ru`` or ``mul``) of each user of the batch who is in the
-        audience, by user key. They are read for each batch, so that a corrected address is used. 1 query.
+        audience, by user key. The address is ``""`` if they have none. They are read for each batch, so that a
+        corrected address is used. At most 1 query.
         """
         language = conf.user_language()
         rows = (

@@ -23,13 +23,13 @@ def connect() -> None:
 
 
 def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
-    """Record that a notice was returned. ``event`` is an ``AnymailTrackingEvent``. Events of types other than
-    ``RETURNED_EVENTS``, and events about letters that are not notices, are ignored.
+    """Record that a notice was returned, once for each delivery; the outcome of the delivery is not changed. ``event``
+    is an ``AnymailTrackingEvent``. Events of types other than ``RETURNED_EVENTS``, and events about letters that are
+    not notices, are ignored.
     """
     if event.event_type not in RETURNED_EVENTS:
         return
     message_id = (getattr(event, "metadata", None) or {}).get("agreement_message_id") or event.message_id or ""
-    # The reason is a code. The text of the reply is not stored, because it may quote the address.
     bounce = Delivery.objects.record_bounce(str(message_id), at=event.timestamp, reason=str(event.reject_reason or ""))
     if bounce:
         logger.info("N107 delivery %s came back: %s", bounce.delivery_id, bounce.reason)

@@ -1,6 +1,7 @@
 """Does the work that is due for notices. ``fan_out()`` writes deliveries into the ledger, and ``deliver()`` sends them.
+``work()`` calls both, and mails the replies to withdrawals.
 
-Several processes may do both at the same time, repeat them, or be killed at any moment, because the ledger records what
+Several processes may do this at the same time, repeat it, or be killed at any moment, because the ledger records what
 is done. The outcome of a message is recorded before the next one is sent. Therefore a killed process causes at most one
 message to be sent twice, with the same ``Message-ID``.
 """
@@ -15,11 +16,10 @@ from datetime import datetime
 
 from django.db import router, transaction
 from django.db.models import Sum
-from django.utils import timezone
 
 from agreement import conf
 from agreement.models import ChannelState, Delivery, Notice, NoticeKind, Progress, Withdrawal, channel_state
-from agreement.models.deliveries import CLAIM_SIZE, DeliveryQuerySet
+from agreement.models.deliveries import CLAIM_SIZE, DeliveryQuerySet, ledger_clock, ledger_now
 from agreement.models.notices import REMOVED
 from agreement.notices import audience, withdrawal_replies
 from agreement.notices.batch import Batch, record_outcomes
@@ -31,19 +31,26 @@ logger = logging.getLogger("agreement")
 
 
 def work(
-    *, deadline: float | None = None, on_outcome: OutcomeCallback | None = None, clock: Clock = timezone.now
+    *, deadline: float | None = None, on_outcome: OutcomeCallback | None = None, clock: Clock | None = None
 ) -> DeliveryCounts:
-    """Do everything that is due: write deliveries, mail the replies to withdrawals, send deliveries. Return the counts.
+    """Do the work that is due: write deliveries, mail the replies to withdrawals, send deliveries. Return the counts.
 
-    It stops after the ``deadline`` (a value of ``time.monotonic()``; ``None``: no deadline), or when nothing more is
-    due. ``on_outcome`` is called with each delivery after an attempt to send it, or after it was skipped. ``clock``
-    returns the present moment. Nothing is done while the setting ``SENDING_SUSPENDED`` is on. Raises the errors of the
-    database. An error about one notice is added to ``faults`` of the counts, and the other notices are still sent.
+    The deliveries of a notice are written from ``NOTICE_DELAY`` before the notice is due, and sent from its due time
+    on. Those of a paused notice are written, but not sent. One call mails at most ``CLAIM_SIZE`` replies. Deliveries
+    are written and sent until the ``deadline`` (a value of ``time.monotonic()``; ``None``: no deadline), or until
+    nothing more can be sent now. The ``deadline`` does not apply to the replies.
+
+    ``on_outcome`` is called with each claimed delivery after an attempt to send it, or after it was skipped. It is not
+    called after an attempt that showed that the channel is unavailable, nor for deliveries that are skipped before they
+    are claimed. ``clock`` returns the present moment (``None``: the clock of the database with the ledger). While the
+    setting ``SENDING_SUSPENDED`` is on, nothing is done, and ``suspended`` of the counts is true. Raises the errors of
+    the database. An error about one notice is added to ``faults`` of the counts, and the other notices are still sent.
     """
     counts = DeliveryCounts()
     if conf.get().SENDING_SUSPENDED:
         counts.suspended = True
         return counts
+    clock = clock or ledger_clock()
     # The deliveries are written during the notice delay, so that the publisher sees how many there will be.
     for notice in Notice.objects.unfinished(clock() + conf.get().NOTICE_DELAY):
         with counts.catch_faults(notice):
@@ -59,21 +66,25 @@ def fan_out(
     counts: DeliveryCounts | None = None,
     at: datetime | None = None,
 ) -> int:
-    """Seal the texts of the notice, then write a delivery for every user of the audience. Return how many were written.
+    """Seal the texts of the notice, then write a delivery for each user of the audience in each channel of the site.
+    Return how many deliveries this call wrote. It does not check whether the notice is due or paused. If the edition
+    was cancelled, only the notice of the cancellation gets deliveries.
 
-    The deliveries of a cancellation are written only after every claimed delivery of the edition's other notices has an
-    outcome; if a worker was killed, this is when its lease ends. Until then this function returns 0. Afterwards it is
-    known which users were notified of the edition: they get the notice of the cancellation. For the other users, the
-    earlier notices that had been skipped in favour of the cancelled edition wait again.
+    The deliveries of a cancellation are only for users who were notified of the edition. First, the deliveries of the
+    edition's other notices that no worker has claimed are skipped. While a worker has claimed such deliveries, this
+    function returns 0; if the worker was killed, this is until its lease ends. Afterwards it is known who was notified.
+    The deliveries about earlier editions that had been skipped in favour of the cancelled edition then wait again,
+    except those to users to whom a notice of the cancelled edition was sent.
 
-    ``deadline`` is a value of ``time.monotonic()``; the next call continues where this one stopped. ``at`` is the
-    present moment. If ``counts`` is given, skipped deliveries and faults are added to it.
+    ``deadline`` is a value of ``time.monotonic()``, after which nothing more is written; the next call continues where
+    this one stopped. ``at`` is the present moment (``None``: now). If ``counts`` is given, skipped deliveries and
+    faults are added to it. A channel that can't compose its texts is a fault; its deliveries are written nevertheless.
     """
     names, counts = [channel.name for channel in site_channels()], counts or DeliveryCounts()
     if notice.kind == NoticeKind.CANCELLED and not notice.fan_out_cursor:
         for other in notice.other_notices().filter(fanned_out_at__isnull=True):
             audience.write_deliveries(other, channels=names)  # It writes no row, because the edition is cancelled.
-        counts.skipped += _clean_up(at or timezone.now())
+        counts.skipped += _clean_up(at or ledger_now())
         if _in_flight(notice).exists():
             return 0
         Delivery.objects.revive(cancelled=notice)
@@ -82,16 +93,21 @@ def fan_out(
 
 
 def _in_flight(notice: Notice) -> DeliveryQuerySet:
-    """Return the waiting deliveries of the other notices about the edition of this notice."""
+    """Return the waiting deliveries of the other notices about the edition of this notice, claimed or not, in all
+    channels. After :func:`_clean_up` has skipped the others, these are the claimed ones.
+    """
     return Delivery.objects.primary().waiting().filter(notice__in=notice.other_notices())
 
 
 def compose_texts(notice: Notice, counts: DeliveryCounts | None = None) -> None:
-    """Compose and seal the texts of the notice in each channel, for users who know the last earlier edition that was
-    announced or imported. These texts compare the new edition with that one.
+    """Compose and seal, in each channel, the texts of the notice that compare the new edition with the one that most
+    users know: the last earlier edition that was announced or imported, or the first edition if there is none. If there
+    is no earlier edition, or for a notice of cancellation, these texts compare nothing. Texts that are sealed already
+    are kept.
 
-    The texts for other users are composed when they are sent. If a channel raises an error, the error is logged and
-    added to the faults of ``counts``, if given; the texts of that channel are composed when they are sent.
+    The texts that compare with another edition are composed when they are sent. If a channel raises an error, the error
+    is logged and added to the faults of ``counts``, if given; the missing texts of that channel are composed when they
+    are sent. Errors of the database are raised.
     """
     since, counts = notice.base_number(), counts or DeliveryCounts()
     for channel in site_channels():
@@ -104,22 +120,29 @@ def deliver(
     deadline: float | None = None,
     on_outcome: OutcomeCallback | None = None,
     counts: DeliveryCounts | None = None,
-    clock: Clock = timezone.now,
+    clock: Clock | None = None,
 ) -> DeliveryCounts:
     """Claim and send the deliveries that are due, as far as the rate limits allow, and record their outcomes. Return
     the counts.
 
-    It stops after the ``deadline`` (a value of ``time.monotonic()``; ``None``: no deadline), or when nothing more may
-    be sent. ``on_outcome`` is called with each delivery after an attempt to send it, or after it was skipped. ``clock``
-    returns the present moment. If ``counts`` is given, the numbers are added to it. Several processes may call this at
-    the same time. Nothing is sent while the setting ``SENDING_SUSPENDED`` is on.
+    First, the unclaimed deliveries that are not to be sent any more are skipped. Deliveries of paused notices are not
+    claimed. The function stops after the ``deadline`` (a value of ``time.monotonic()``; ``None``: no deadline), or when
+    nothing more can be sent now. If a channel is unavailable, the others are still used. An error about one notice is
+    added to ``faults`` of the counts; the other notices are still sent. Raises the errors of the database.
+
+    ``on_outcome`` is called with each claimed delivery after an attempt to send it, or after it was skipped. It is not
+    called after an attempt that showed that the channel is unavailable, nor for deliveries that are skipped before they
+    are claimed. ``clock`` returns the present moment (``None``: the clock of the database with the ledger). If
+    ``counts`` is given, the numbers are added to it, and it is returned. Several processes may call this at the same
+    time. While the setting ``SENDING_SUSPENDED`` is on, nothing is done, and ``suspended`` of the counts is true.
     """
     counts = counts or DeliveryCounts()
     if conf.get().SENDING_SUSPENDED:
         counts.suspended = True
         return counts
+    clock = clock or ledger_clock()
     counts.skipped += _clean_up(clock())
-    worker = Worker(counts, deadline=deadline, on_outcome=on_outcome, clock=clock)
+    worker = Worker(counts, clock, deadline=deadline, on_outcome=on_outcome)
     with LeaseRenewer() as renewer:
         for channel in site_channels():
             while not worker.out_of_time() and (claimed := _claim(channel, worker)):
@@ -133,14 +156,15 @@ def deliver(
 
 
 def reconcile(message_ids: Iterable[str], *, at: datetime | None = None) -> int:
-    """Correct the ledger after a restore from a backup, while ``SENDING_SUSPENDED`` is on. ``at`` is the present
-    moment.
+    """Correct the ledger after a restore from a backup. Return how many deliveries were recorded as sent. ``at`` is the
+    present moment (``None``: now). The setting ``SENDING_SUSPENDED`` must be on meanwhile; this is not checked.
 
-    Write the deliveries that were not yet written when the backup was made. Then record as sent each waiting delivery
-    whose ``Message-ID`` is among ``message_ids``, which come from the log of the mail server. Return how many
-    deliveries were recorded as sent.
+    First, the missing deliveries of the notices that are due are written. Then each waiting delivery whose
+    ``Message-ID`` is among ``message_ids``, which come from the log of the mail server, is recorded as sent. A delivery
+    with a lease that has not run out is left as it is. Unknown ids are ignored. The deliveries of cancellations are
+    written and compared last, because they depend on which users were notified.
     """
-    at, message_ids, unfinished = at or timezone.now(), list(message_ids), Notice.objects.unfinished(at)
+    at, message_ids, unfinished = at or ledger_now(), list(message_ids), Notice.objects.unfinished(at)
     for notice in unfinished.exclude(kind=NoticeKind.CANCELLED):
         fan_out(notice)
     found = Delivery.objects.reconcile(message_ids, at=at)
@@ -154,26 +178,30 @@ def reconcile(message_ids: Iterable[str], *, at: datetime | None = None) -> int:
 
 @dataclass(slots=True)
 class PendingDeliveries:
-    """How many deliveries ``work()`` would send, and how many wait and why."""
+    """How many deliveries wait in the site's channels, and why. ``due`` is the number that can be sent now."""
 
     due: int = 0
     later: int = 0
-    """Deliveries that wait for their due time, for an unavailable channel, or for the rate limits."""
+    """Deliveries that wait for their due time, for an unavailable channel, or for the rate limits, or that a worker has
+    claimed.
+    """
     paused: int = 0
-    """Deliveries of paused notices."""
+    """Waiting deliveries of paused notices, except those that would be skipped."""
     overtaken: int = 0
-    """Deliveries that would be skipped, because a newer notice has overtaken theirs, the edition was cancelled, or the
-    edition of a reminder is in effect already.
+    """Waiting deliveries that would be skipped, because a newer notice has overtaken theirs, the edition was cancelled,
+    or the edition of a reminder is in effect already.
     """
     unwritten: int = 0
-    """The number of notices whose deliveries are not all written yet."""
+    """The number of notices that are due already or within ``NOTICE_DELAY``, and whose deliveries are not all written.
+    """
 
 
 def pending(at: datetime | None = None) -> PendingDeliveries:
-    """Return how many deliveries wait, and why. ``at`` is the present moment. The function counts rows of the ledger,
+    """Return how many deliveries wait in the site's channels, and why. ``at`` is the present moment (``None``: now).
+    Nothing is changed. The setting ``SENDING_SUSPENDED`` is not considered. The function counts rows of the ledger,
     which is too slow for a page.
     """
-    at = at or timezone.now()
+    at = at or ledger_now()
     found = PendingDeliveries(unwritten=Notice.objects.unfinished(at + conf.get().NOTICE_DELAY).count())
     for channel in site_channels():
         state, limits = (
@@ -195,27 +223,34 @@ def pending(at: datetime | None = None) -> PendingDeliveries:
 
 
 def removed_channels() -> dict[str, int]:
-    """Return the number of waiting deliveries by channel, for the channels that the setting ``CHANNELS`` no longer
-    names. 1 query.
+    """Return the number of waiting deliveries by name of the channel, for the channels that the setting ``CHANNELS`` no
+    longer names. A channel in which none wait is left out. 1 query.
     """
     rows = Progress.objects.filter(waiting__gt=0).exclude(channel__in=[channel.name for channel in site_channels()])
     return dict(rows.order_by("channel").values_list("channel").annotate(Sum("waiting")))
 
 
 def drop_channel(channel: str) -> int:
-    """Skip every delivery that waits for a removed channel. Return how many were skipped."""
+    """Skip, with the reason ``REMOVED``, every delivery that waits in the channel with this name and that no worker has
+    claimed. Return how many were skipped. It is not checked that the channel was removed from the setting ``CHANNELS``.
+    """
     notices = Notice.objects.filter(progress__channel=channel, progress__waiting__gt=0)
     return sum(Delivery.objects.filter(channel=channel).skip(notice=notice, reason=REMOVED) for notice in notices)
 
 
 def next_due_at(at: datetime | None = None) -> datetime | None:
-    """Return when the next work is due; ``None`` if nothing waits, or while the setting ``SENDING_SUSPENDED`` is on.
-    The moment is not after ``at``, the present moment, if work is due already.
+    """Return when the next work is due; ``None`` if no work is left, or while the setting ``SENDING_SUSPENDED`` is on.
+    ``at`` is the present moment (``None``: now). The result is not after ``at`` if something can be done already.
 
-    2 queries, and 1 for each cancellation whose deliveries are not all written. In addition, for each channel, at most
-    2 queries, and 1 for each notice with deliveries that wait in that channel.
+    Work is to write the deliveries of a notice, to mail the reply to a withdrawal, and to send a delivery. A delivery
+    is sent when it is due, its channel has no outage, and the rate limits allow a message. Written deliveries of paused
+    notices, and deliveries of removed channels, are not considered.
+
+    At most 2 queries, and 1 for each cancellation whose deliveries are not all written. In addition, for each channel,
+    at most 2 queries, and 1 for each notice with deliveries that wait in that channel. On PostgreSQL 1 more without
+    ``at``.
     """
-    at = at or timezone.now()
+    at = at or ledger_now()
     if conf.get().SENDING_SUSPENDED:
         return None
     moments = [_fan_out_from(notice) for notice in Notice.objects.filter(fanned_out_at__isnull=True)]
@@ -246,7 +281,7 @@ def _fan_out_from(notice: Notice) -> datetime:
 
 def _available_from(channel: Channel, at: datetime) -> datetime:
     """Return the first moment, ``at`` (the present moment) or later, at which the channel has no outage and its rate
-    limits allow at least one message.
+    limits allow at least one message. Claimed deliveries count as sent at ``at``.
     """
     state, limits = ChannelState.objects.filter(channel=channel.name).first(), channel_state.limits_for(channel.name)
     if state is None:
@@ -256,10 +291,14 @@ def _available_from(channel: Channel, at: datetime) -> datetime:
 
 
 def _claim(channel: Channel, worker: Worker) -> list[Delivery]:
-    """Claim the next batch of deliveries in this channel, no larger than the rate limits allow. Return ``[]`` if no
-    delivery is due, the channel is unavailable, or the rate limits allow no message now.
+    """Claim the next batch in this channel: deliveries of one notice, at most ``CLAIM_SIZE``, and no more than the rate
+    limits allow. Return them. If the channel has rate limits, a slot (the place of one message under them) is reserved
+    for each.
+
+    Return ``[]`` if no delivery can be claimed, the channel has an outage, or the rate limits allow no message now. The
+    reason of an outage is stored in the counts of the worker, unless they contain one already.
     """
-    at, snapshot = worker.clock(), worker.snapshot(channel)
+    at, snapshot = worker.read_clock(), worker.snapshot(channel)
     if snapshot.outage:
         worker.counts.outage = worker.counts.outage or snapshot.outage
         return []
@@ -277,19 +316,21 @@ def _claim(channel: Channel, worker: Worker) -> list[Delivery]:
 
 
 def _clean_up(at: datetime) -> int:
-    """Record and count the outcomes that failed connections or killed workers left, then skip the deliveries that are
-    not to be sent any more. Return how many deliveries were skipped. ``at`` is the present moment.
+    """Record and count the outcomes that failed connections of this process or killed workers left. Shorten the leases
+    that end too late because the clock was put back. Then skip the unclaimed deliveries that are not to be sent any
+    more. Return how many deliveries were skipped. ``at`` is the present moment.
     """
     record_outcomes()
     Delivery.objects.shorten(at)
     for lease in Delivery.objects.uncounted_leases(at):
-        Delivery.objects.count_outcomes(lease=lease)
+        Delivery.objects.count_outcomes(lease=lease, at=at)
     return _skip_overtaken(at)
 
 
 def _skip_overtaken(at: datetime) -> int:
-    """Skip the waiting deliveries of notices that are not to be sent any more: a newer notice has overtaken them, the
-    edition was cancelled, or the edition of a reminder is in effect. Return how many were skipped.
+    """Skip the waiting deliveries, except claimed ones, of notices that are not to be sent any more: a newer notice has
+    overtaken them, the edition was cancelled, or the edition of a reminder is in effect. Return how many were skipped.
+    ``at`` is the present moment.
     """
     skipped = 0
     for notice in Notice.objects.filter(progress__waiting__gt=0).with_edition().distinct():
@@ -302,8 +343,9 @@ def _skip_overtaken(at: datetime) -> int:
 
 def _claim_oldest(channel: Channel, worker: Worker, size: int, at: datetime) -> list[Delivery]:
     """Claim up to ``size`` deliveries of one notice, and return them; ``[]`` if none is due at ``at``, the present
-    moment. First attempts come before later attempts, and older notices before newer ones. Notices whose messages could
-    not be prepared in this channel are left out.
+    moment. First attempts come before later attempts. Within each group, older notices come before newer ones. A
+    delivery whose lease ran out comes with the later attempts. Paused notices, notices whose deliveries are to be
+    skipped, and notices whose messages could not be prepared in this channel are left out.
     """
     while True:
         snapshot = worker.snapshot(channel)

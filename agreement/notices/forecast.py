@@ -1,4 +1,6 @@
-"""Forecasts when the sending of a notice will end, and how many users will be notified in time."""
+"""Forecasts when the sending of a notice will end, and how many users will be notified in time. It also counts the
+users whom a channel would notify.
+"""
 
 from __future__ import annotations
 
@@ -46,13 +48,15 @@ def forecast(
     agreement: int | None = None,
     at: datetime | None = None,
 ) -> Forecast:
-    """Return the forecast of the notice about an edition that is published at ``at`` (now) and takes effect at
-    ``effective_from``. ``recipients`` is the number of users whom the channel notifies.
+    """Return the forecast of the notice about an edition that is published at ``at`` (``None``: now) and takes effect
+    at ``effective_from``. ``recipients`` is the number of users whom the channel notifies.
 
-    The forecast assumes that every notice that waits in the channel is sent first, with two exceptions: paused notices,
-    and notices about earlier editions of the agreement with the primary key ``agreement``, which the new notice
-    overtakes. If ``agreement`` is ``None``, no notice is overtaken. The rate limits also count the messages that were
-    sent before. ``notice_days`` is used for :attr:`Forecast.before_notice` only.
+    The sending begins when the notice is due, the channel has no outage, and the rate limits, which also count the
+    messages sent before, allow a message. The forecast assumes that all deliveries that wait in the channel are sent
+    first. Not counted are those of paused notices, those that are to be skipped at ``at``, and those of notices about
+    editions of the agreement with the primary key ``agreement``, which the new notice overtakes; its notices of
+    cancellation are counted. If ``agreement`` is ``None``, no notice is overtaken. ``notice_days`` is used for
+    :attr:`Forecast.before_notice` only.
 
     At most 4 queries, and 1 for each notice with deliveries that wait in the channel. None of them counts rows of the
     ledger.
@@ -83,7 +87,9 @@ def forecast(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipients:
-    """The number of users to whom a channel would send a notice now."""
+    """The number of users to whom a channel would send a notice now. For a large audience it may be that of an earlier
+    notice.
+    """
 
     total: int
     unreachable: int
@@ -96,8 +102,9 @@ def recipients(channel: Channel) -> Recipients:
     """Return how many users the channel would notify now.
 
     Up to ``COUNTED_UP_TO`` users are counted. If there are more, the numbers are those of the last notice of a new
-    edition that was sent completely in this channel, so that the cost does not depend on the number of users. 2 queries
-    in both cases. If there is no such notice yet, all users are counted: 4 queries, two of which read all users.
+    edition that was sent completely in this channel, so that the cost does not depend on the number of users. At most 2
+    queries in both cases. Notices of editions that were cancelled are not used. If there is no such notice yet, all
+    users are counted: 4 queries, two of which read all users.
     """
     audience = conf.audience().order_by()
     users = audience[: COUNTED_UP_TO + 1].count()
@@ -115,8 +122,9 @@ def recipients(channel: Channel) -> Recipients:
 
 
 def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:
-    """Return when the waiting deliveries of a notice in a channel will be sent, as estimated at ``at`` (now). ``row``
-    is the progress of the notice in that channel. The deliveries of older notices are sent first.
+    """Return when the waiting deliveries of a notice in a channel will be sent, as estimated at ``at`` (``None``: now).
+    ``row`` is the progress of the notice in that channel. The deliveries of older notices are sent first. Deliveries of
+    paused notices, and deliveries that are to be skipped, take no time, even if they are those of this notice.
 
     At most 4 queries, if the notice of the row is loaded, and 1 for each notice with deliveries that wait in the
     channel.
@@ -130,8 +138,8 @@ def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:
 
 
 def _sendable_notices(channel: str, at: datetime) -> list[Notice]:
-    """Return the notices with deliveries that wait in the channel. Notices that are paused, or whose deliveries would
-    be skipped at that instant, are left out.
+    """Return the notices with deliveries that wait in the channel, the oldest first. Notices that are paused, or whose
+    deliveries are to be skipped at that instant, are left out.
     """
     return [notice for notice in Notice.objects.sendable(channel=channel) if not notice.skip_reason(at)]
 
@@ -157,7 +165,8 @@ def speed(row: Progress) -> float | None:
 
 def _channel_speed(channel: str) -> float:
     """Return how many messages per second the channel sends, as measured with the newest notice of which it sent at
-    least ``MEASURABLE`` messages. If there is none, return ``DEFAULT_SPEED``. 1 query.
+    least ``MEASURABLE`` messages in batches whose duration is known, and at most what its rate limits allow. If there
+    is none, return ``DEFAULT_SPEED``. 1 query.
     """
     last = Progress.objects.filter(channel=channel, timed__gte=MEASURABLE, sending_time__gt=timedelta()).order_by("-pk")
     measured = last.first()

@@ -25,12 +25,14 @@ class LeaseRenewer(threading.Thread):
     """A thread that renews the lease of a batch, and the slots reserved for it, while messages are being sent. A server
     may take a minute for one message, which is longer than a lease.
 
-    The thread has its own database connections, and it ends with the process. It renews a batch for the first time when
-    the batch has lasted between a sixth and a third of the lease.
+    It is a context manager. The thread starts with the first batch (:meth:`renewing`), and serves one batch at a time.
+    At the end of the context it is stopped; it also ends with the process. It has its own database connections. It
+    checks every sixth of a lease, and renews a batch that has lasted for at least a sixth. If the database raises an
+    error, the error is logged and the next check tries again.
     """
 
     STUCK = 3600
-    """Seconds after which a batch is no longer renewed, so that other workers may claim its deliveries."""
+    """Seconds after which the thread no longer renews a batch, so that other workers may claim its deliveries."""
 
     def __init__(self) -> None:
         super().__init__(name="agreement-lease", daemon=True)
@@ -46,8 +48,9 @@ class LeaseRenewer(threading.Thread):
 
     @contextmanager
     def renewing(self, lease: str, channel: str) -> Iterator[None]:
-        """Context manager: renew this lease, and the slots reserved for it in the channel with that name, while the
-        block runs.
+        """Context manager: let the thread renew this lease while the block runs, and the slots reserved for it if the
+        channel with that name has rate limits. After ``STUCK`` seconds it is no longer renewed. Starts the thread if it
+        is not running.
         """
         self.lease, self.channel, self.started_at = lease, channel, time.monotonic()
         if not self.is_alive():

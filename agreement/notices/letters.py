@@ -1,7 +1,8 @@
 """The text and the HTML of the letter that a notice sends.
 
-A letter states what happened and when it takes effect, the editor's summary, the changed clauses, where to read the
-text, and the digest. It covers every edition since the last one that its reader knows.
+A letter states what happened and when the edition takes effect, where to read the text, and the digest of the edition.
+A letter about a new edition, and a reminder, also contain the editor's summaries and the changed clauses. They cover
+every edition since the last one that the reader knows, except cancelled ones.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ SEPARATOR = f"\n\n{' '.join('—' * 20)}\n\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeContent:
-    """The content of a message: its subject, text and HTML (``""`` if the channel has none)."""
+    """The content of a message: its subject, plain text and HTML (``""`` if the channel has none)."""
 
     subject: str
     text: str
@@ -48,7 +49,9 @@ class NoticeContent:
 
 @dataclass(frozen=True, slots=True)
 class CoveredEdition:
-    """An edition that the letter covers: its number, when it takes effect (a phrase), and the editor's summary."""
+    """An edition that the letter covers: its number, when it takes effect (a phrase), and the editor's summary, which
+    may be shortened.
+    """
 
     number: int | None
     effective_from: str
@@ -57,7 +60,9 @@ class CoveredEdition:
 
 @dataclass(frozen=True, slots=True)
 class QuotedClause:
-    """A changed clause: its number, a phrase for what happened to it, and its words with the changes marked."""
+    """A changed clause: its number (or a name for its kind, if it has none), phrases for what happened to it, and its
+    words with the changes marked. Words far from a change may be replaced by ``…``.
+    """
 
     label: str
     facts: str
@@ -66,10 +71,14 @@ class QuotedClause:
 
 def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     """Return the letter in ``kk``, ``ru`` or ``mul`` (both), with the changes since the edition with the number
-    ``since``. 0 means that there is no such edition; the letter then quotes no changes.
+    ``since``. 0 means that there is no such edition; the letter then quotes no changes. A letter about a cancellation,
+    or about corrections of the wording only, quotes none either.
 
-    The letter states what is in force now, or when the notice is due if that is later. Raises ``ImproperlyConfigured``
-    if the site's address is not configured, and ``ValueError`` for a notice about a draft.
+    Except in a letter about a cancellation, it states since when or from when its edition is in force, as of now, or as
+    of the moment when the notice is due if that is later. If its edition has not taken effect by then, it also names
+    the edition that is in force. The HTML quotes fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text
+    quotes the same ones. Raises ``ImproperlyConfigured`` if the site's address is not configured or the app's URLs are
+    not included, and ``ValueError`` for a notice about a draft.
     """
     now = max(notice.due_at, timezone.now())
     parts = [_part(notice, code, since, now) for code in (languages.LANGUAGES if language == "mul" else (language,))]
@@ -92,15 +101,18 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
 
 
 def _without_extra_blank_lines(text: str) -> str:
-    """Return the text without the repeated blank lines that the ``{% if %}`` tags of the template leave."""
+    """Return the text with one blank line instead of several, which the ``{% if %}`` tags of the template leave. Blank
+    lines at the beginning and the end, and white space at the end of lines, are removed too.
+    """
     lines = [line.rstrip() for line in text.strip().splitlines()]
     return "\n".join(line for number, line in enumerate(lines) if line or lines[number - 1])
 
 
 def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str, Any]:
-    """Return the template context for one language of the letter. ``since`` is the number of the edition with which the
-    letter compares the new one (0: there is none), and ``now`` the moment for which the letter is written. Raises
-    ``ValueError`` for a notice about a draft.
+    """Return the template context for one language of the letter, without the quotations of clauses. ``since`` is the
+    number of the edition with which the letter compares the new one (0: there is none), and ``now`` the moment for
+    which the letter is written. Raises ``ValueError`` for a notice about a draft, and ``ImproperlyConfigured`` as
+    :func:`absolute` does.
     """
     edition = notice.edition
     slug, zone, at = edition.agreement.slug, edition.agreement.time_zone, edition.effective_from
@@ -138,8 +150,9 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
 
 
 def _in_force(notice: Notice, at: datetime, now: datetime, language: str) -> dict[str, Any]:
-    """Return the part of the context that states whether the edition is in force, and which other editions are or will
-    be in force. ``at`` is when the edition takes effect, and ``now`` the moment for which the letter is written.
+    """Return the part of the context that states whether the edition has taken effect by ``now``, the moment for which
+    the letter is written, and which other edition is in force then (``None``: no other one) or takes effect later
+    (:func:`_upcoming`). ``at`` is when the edition takes effect; whether it was cancelled is not considered.
     """
     edition = notice.edition
     others = edition.agreement.editions.in_force(now).exclude(pk=edition.pk)
@@ -152,8 +165,9 @@ def _in_force(notice: Notice, at: datetime, now: datetime, language: str) -> dic
 
 
 def _covered(notice: Notice, language: str, since: int) -> dict[str, Any]:
-    """Return the part of the context about the editions that the letter covers: those after the edition with the number
-    ``since``, up to the edition of the notice. It describes the latest ``MAX_EDITIONS`` of them.
+    """Return the part of the context about the editions that the letter covers: the edition of the notice, and those
+    before it with a higher number than ``since``, except cancelled ones. It describes the latest ``MAX_EDITIONS`` of
+    them, in the order of their numbers.
     """
     edition = notice.edition
     earlier = edition.agreement.editions.binding().filter(number__gt=since, number__lt=edition.number)
@@ -183,10 +197,10 @@ def _subject(notice: Notice, title: str, at: datetime, zone: str, language: str,
 
 
 def _upcoming(notice: Notice, now: datetime, language: str) -> list[tuple[int | None, str]]:
-    """Return the number and the moment, as a phrase, of other editions of the agreement that take effect after ``now``.
-    The number is never ``None``, because published editions have one.
-    In a letter about a cancellation, these are all others, in the order in which they take effect. In any other letter,
-    these are the editions with a lower number, in the opposite order.
+    """Return the number and the moment, as a phrase, of other editions of the agreement that take effect after ``now``
+    and were not cancelled. The number is never ``None``, because published editions have one. In a letter about a
+    cancellation, these are all others, in the order in which they take effect. In any other letter, these are the
+    editions with a lower number, in the opposite order.
     """
     edition, zone = notice.edition, notice.edition.agreement.time_zone
     upcoming = edition.agreement.editions.binding().filter(effective_from__gt=now).exclude(pk=edition.pk)
@@ -208,8 +222,10 @@ def _covered_edition(edition: Edition, language: str, max_length: int) -> Covere
 
 
 def _quotations(redline: Redline | None, language: str, room: int, *, short: bool) -> dict[str, Any]:
-    """Return the part of the context with the changed clauses that fit into ``room`` characters. A ``short`` letter,
-    which is about corrections of the wording, quotes none.
+    """Return the part of the context about the changed clauses: those that fit into ``room`` characters, the number of
+    changed clauses that are left out, and a list of clauses of which only the number changed. If no clause changed
+    otherwise, that list is empty. A ``short`` letter, which is about corrections of the wording, quotes none, and
+    neither does a letter without a redline.
     """
     changed = redline.changed if redline and not short else ()
     reworded = [change for change in changed if not _renumbered(change)]
@@ -225,8 +241,8 @@ def _quotations(redline: Redline | None, language: str, room: int, *, short: boo
 
 
 def _that_fit(changes: Sequence[Change], room: int) -> list[Change]:
-    """Return the changed clauses that fit into ``room`` characters, at most ``MAX_CLAUSES`` of them. If one clause is
-    too long, shorter ones after it may still fit.
+    """Return the changed clauses that fit into ``room`` characters after shortening, in the same order, at most
+    ``MAX_CLAUSES`` of them. If one clause is too long, shorter ones after it may still fit.
     """
     fitting: list[Change] = []
     for change in changes:
@@ -238,7 +254,9 @@ def _that_fit(changes: Sequence[Change], room: int) -> list[Change]:
 
 
 def _renumbered(change: Change) -> str:
-    """Return ``"4.1 → 4.2"`` if only the number of the clause changed, else ``""``."""
+    """Return ``"4.1 → 4.2"`` if nothing but the number of the clause changed and it has one in both editions, else
+    ``""``.
+    """
     old, new = (unit.label.rstrip(".") if unit else "" for unit in (change.old, change.new))
     return f"{old} → {new}" if old and new and sentences.facts(change) == ("renumbered",) else ""
 
@@ -259,7 +277,8 @@ def _quoted_clause(change: Change, language: str) -> QuotedClause:
 
 
 def absolute(view: str, *args: object) -> str:
-    """Return the absolute URL of a view of the app, in the active language.
+    """Return the absolute URL of a view of the app, such as ``"agreement:edition"`` with the arguments of its path, in
+    the active language.
 
     Raises ``ImproperlyConfigured`` if the site has no ``BASE_URL`` or does not include the app's URLs.
     """

@@ -17,7 +17,9 @@ from agreement.text import dates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawalReply:
-    """The reply to an application to withdraw consent, in one language."""
+    """The reply to an application to withdraw consent, in one language. ``signed_by`` is the name of the officer;
+    ``""`` if the user filed the application on the site.
+    """
 
     language: str
     title: str
@@ -26,8 +28,10 @@ class WithdrawalReply:
 
 
 def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
-    """Return the reply to a registered application, in ``kk`` or ``ru``. At most 4 queries, if the agreement and the
-    edition of the row are loaded.
+    """Return the reply to a registered application, in ``kk`` or ``ru``. It is neither stored nor sent here. Its
+    sentences state the registration, then the refusal with its ground, or the effect of the withdrawal. The title of
+    the agreement is that of the edition of the row. If there is none, it is that of the edition in force at the
+    registration, or else the slug. At most 4 queries, if the agreement and the edition of the row are loaded.
     """
     edition = row.edition or Edition.objects.in_force(row.registered_at).filter(agreement=row.agreement_id).first()
     zone = row.agreement.time_zone
@@ -51,7 +55,9 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
             else _("The application received on %(received)s was registered as No %(number)s on %(registered)s.")
         )
         if row.outcome == WithdrawalOutcome.REFUSED:
-            decision = [_("The application was refused. Ground: %(ground)s")]
+            # The ground is empty after the erasure.
+            refused = _("The application was refused. Ground: %(ground)s")
+            decision = [refused if row.ground else _("The application was refused.")]
         else:
             decision = _effect(row, edition)
         return WithdrawalReply(
@@ -66,7 +72,8 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
 
 def _effect(row: Withdrawal, edition: Edition | None) -> list[str]:
     """Return the sentences about a granted application: its effect, how long the data is stored, the ground, and how to
-    accept the agreement again. The caller fills in the placeholders that are left.
+    accept the agreement again. The storage is stated only if the agreement has ended, an edition is given and the data
+    is not erased yet. The ground is left out if it is empty. The caller fills in the placeholders that are left.
     """
     ended = row.outcome == WithdrawalOutcome.ENDED
     sentences = [

@@ -1,5 +1,5 @@
 """Mails the replies to withdrawals. Before a worker sends a reply, it moves the due time of the reply into the future
-by the length of a lease. Therefore two workers do not send the same reply at the same time.
+by the length of a lease. Until then, no other worker sends the same reply.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from datetime import datetime
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.template.loader import render_to_string
-from django.utils import timezone
 
 from agreement import conf
 from agreement.models import Withdrawal
 from agreement.models.backoff import MAX_ATTEMPTS, retry_pause
-from agreement.models.deliveries import CLAIM_SIZE, LEASE
+from agreement.models.deliveries import CLAIM_SIZE, LEASE, ledger_clock
 from agreement.notices.channels import Deferred, EmailChannel, Refused, Unavailable
 from agreement.notices.withdrawal_letters import withdrawal_reply
 from agreement.notices.worker import Clock
@@ -23,14 +22,20 @@ from agreement.notices.worker import Clock
 logger = logging.getLogger("agreement")
 
 
-def send_due(*, clock: Clock = timezone.now) -> str:
-    """Mail the replies that are due, at most ``CLAIM_SIZE`` of them. Return why the mail server is unavailable, or
-    ``""`` if it is available. ``clock`` returns the present moment.
+def send_due(*, clock: Clock | None = None) -> str:
+    """Mail the replies that are due, at most ``CLAIM_SIZE`` of them. Return the reason if the mail server was found to
+    be unavailable, else ``""``. ``clock`` returns the present moment (``None``: the clock of the
+    database with the ledger).
 
-    A reply that the mail server did not accept is sent again later, with the same ``Message-ID``. It is given up after
-    ``MAX_ATTEMPTS`` attempts, or at once if the failure is ``Refused``. Rate limits apply to notices only; replies do
-    not wait for them. 1 query if no reply is due.
+    If the server is unavailable, the call ends, no attempt is counted, and the replies are tried again later. A reply
+    that the mail server did not accept for another reason is sent again later, with the same ``Message-ID``. It is
+    given up after ``MAX_ATTEMPTS`` attempts, or at once if the failure is ``Refused``. If the user has no valid
+    address, the reply is given up without an attempt.
+
+    Replies are sent by ``EmailChannel`` even if the setting ``CHANNELS`` does not name it. Rate limits, a recorded
+    outage of the channel and the setting ``SENDING_SUSPENDED`` are not considered here. 1 query if no reply is due.
     """
+    clock = clock or ledger_clock()
     rows = Withdrawal.objects.unconfirmed().filter(confirm_due_at__lte=clock()).select_related("agreement", "edition")
     with EmailChannel() as channel:
         for row in rows[:CLAIM_SIZE]:
@@ -64,8 +69,9 @@ def _update(row: Withdrawal, due_at: datetime | None, **columns: object) -> bool
 
 
 def _mail(channel: EmailChannel, row: Withdrawal) -> bool:
-    """Mail the reply and return ``True``. If the user has no valid address, send nothing and return ``False``. Raises
-    ``Refused``, ``Deferred`` or ``Unavailable`` if the mail server does not accept the reply.
+    """Mail the reply, in the language of the row, and return ``True``. If the user has no valid address, or no longer
+    has an account, send nothing and return ``False``. Raises ``Refused``, ``Deferred`` or ``Unavailable`` if the mail
+    server does not accept the reply. The row is not changed.
     """
     users = get_user_model()._default_manager.filter(pk__in=[row.user_id])
     address = users.annotate(agreement_email=channel.address()).values_list("agreement_email", flat=True).first() or ""

@@ -1,4 +1,6 @@
-"""The state of one delivery worker: snapshots of the channels, cached texts, and counts of what it did."""
+"""The state of one delivery worker: snapshots of the channels, cached texts, and counts of what it did.
+``sealed_texts()`` composes and stores the texts of a notice.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import Error
-from django.utils import timezone
 
 from agreement.models import ChannelState, Delivery, Notice, NoticeText, Withdrawal, WithdrawalOutcome
+from agreement.models.clock import DatabaseClock
 from agreement.notices.channels import Channel
 from agreement.seal import manifest
 from agreement.text import languages
@@ -22,17 +24,22 @@ logger = logging.getLogger("agreement")
 #: For how many seconds a worker uses a snapshot of a channel.
 SNAPSHOT_SECONDS = 1.0
 
-#: Called with each delivery after an attempt to send it, or after it was skipped.
+#: Called with each claimed delivery after an attempt to send it, or after it was skipped. Not called after an attempt
+#: that showed that the channel is unavailable.
 OutcomeCallback = Callable[[Delivery], None]
+#: Returns the present moment: a :class:`DatabaseClock`, or the clock of a test.
 Clock = Callable[[], datetime]
 
 
 @dataclass(slots=True)
 class DeliveryCounts:
-    """How many deliveries one call of ``dispatch.work()`` wrote, sent, skipped or postponed, and how many failed.
+    """How many deliveries one call of ``dispatch.work()`` or ``dispatch.deliver()`` wrote, sent, skipped or postponed,
+    and how many failed. A failed delivery is tried again only if a person requests it. Postponed are failed attempts
+    after which the delivery is tried again, and claimed deliveries that were released because the channel became
+    unavailable.
 
-    ``outage`` is the reason for which a channel is unavailable, or ``""``. ``faults`` are errors that a person must
-    correct. ``suspended`` means that nothing was done because the setting ``SENDING_SUSPENDED`` is on.
+    ``outage`` is the reason for which a channel is unavailable, or ``""``. ``faults`` are messages about errors that a
+    person must correct. ``suspended`` means that nothing was done because the setting ``SENDING_SUSPENDED`` is on.
     """
 
     written: int = 0
@@ -46,8 +53,9 @@ class DeliveryCounts:
 
     @contextmanager
     def catch_faults(self, notice: Notice) -> Iterator[None]:
-        """Context manager: record an exception about one notice in ``faults``, so that the other notices are still
-        sent. Database errors are raised.
+        """Context manager: log an exception about one notice, and add its message to ``faults`` unless they contain it.
+        The exception is not raised, so that the other notices are still sent. Database errors are raised, and not
+        added.
         """
         try:
             yield
@@ -59,7 +67,9 @@ class DeliveryCounts:
                 self.faults.append(fault)
 
     def add(self, other: DeliveryCounts) -> None:
-        """Add the counts of a later call. Its outage and its faults replace the earlier ones."""
+        """Add the counts of a later call. Its outage and its faults replace the earlier ones, even if it has none.
+        ``suspended`` is not changed.
+        """
         self.written += other.written
         self.sent += other.sent
         self.failed += other.failed
@@ -74,10 +84,11 @@ class DeliveryCounts:
 
 
 def sealed_texts(channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
-    """Return the sealed texts of a notice in a channel, by language. Texts that do not exist yet are composed and
-    stored. ``since`` is the number of the edition with which they compare the new one; 0 if there is none.
+    """Return the sealed texts of a notice in a channel, by language: ``kk``, ``ru`` and, if the channel is bilingual,
+    ``mul``. Texts that do not exist yet are composed and stored. ``since`` is the number of the edition with which they
+    compare the new one; 0 if there is none.
 
-    1 query if they all exist. Raises what ``channel.compose()`` raises.
+    1 query if they all exist. Raises what ``channel.compose()`` raises; the texts composed before that remain stored.
     """
     texts = {text.language: text for text in notice.texts.filter(channel=channel.name, since=since)}
     for language in (*languages.LANGUAGES, *(["mul"] if channel.bilingual else [])):
@@ -100,8 +111,8 @@ def sealed_texts(channel: Channel, notice: Notice, since: int) -> dict[str, Noti
 
 @dataclass(slots=True)
 class ChannelSnapshot:
-    """The state of a channel as a worker read it. It is used for ``SNAPSHOT_SECONDS``; only whether a notice is paused
-    is checked again with every claim.
+    """The state of a channel as a worker read it. The worker uses it for at most ``SNAPSHOT_SECONDS``. Later changes
+    are not noticed meanwhile, except that each claim checks again whether the notice is paused.
     """
 
     taken_at: float
@@ -109,24 +120,28 @@ class ChannelSnapshot:
     outage: str
     """The reason for which the channel is unavailable, or ``""``."""
     notices: list[Notice]
-    """The notices to send: neither paused nor overtaken, the oldest first."""
+    """The notices with deliveries that wait in the channel, the oldest first. Paused notices, and notices whose
+    deliveries are to be skipped, are left out.
+    """
     has_ended: dict[int, bool]
-    """By the key of an agreement: whether a withdrawal has ended it for any user."""
+    """By the primary key of each agreement of these notices: whether a withdrawal that ended it has taken effect. An
+    acceptance after it is not considered.
+    """
     unclaimed: bool = True
     """Whether nothing was claimed with this snapshot yet."""
     marked_available: bool = False
-    """Whether the recorded outage was removed after the channel accepted a message."""
+    """Whether the channel accepted a message, and its recorded outage, if any, was removed then."""
 
 
 @dataclass(slots=True)
 class Worker:
-    """The state that a worker keeps for all of its batches."""
+    """The state that a worker keeps for all of its batches. One call of ``dispatch.deliver()`` is one worker."""
 
     counts: DeliveryCounts
+    clock: Clock
     #: A value of ``time.monotonic()``; ``None``: there is no deadline.
     deadline: float | None = None
     on_outcome: OutcomeCallback | None = None
-    clock: Clock = timezone.now
     #: Sealed texts by language, by channel, notice and the number of the edition with which they compare.
     texts: dict[tuple[str, int, int], dict[str, NoticeText]] = field(default_factory=dict)
     #: With which edition the messages of a notice compare, by the key of the notice; :meth:`comparison` describes the
@@ -134,12 +149,20 @@ class Worker:
     comparisons: dict[int, tuple[dict[int, int], int, int]] = field(default_factory=dict)
     #: Snapshots by channel.
     snapshots: dict[str, ChannelSnapshot] = field(default_factory=dict)
-    #: Pairs of channel and notice whose messages could not be prepared. They are not claimed again.
+    #: The name of a channel and the primary key of a notice, in pairs. Their deliveries are not claimed: an error
+    #: occurred, or a batch of them is being sent at the moment.
     faulty: set[tuple[str, int]] = field(default_factory=set)
 
+    def read_clock(self) -> datetime:
+        """Return the present moment. The clock of the database is read again: 1 query on PostgreSQL. Leases and slots
+        are written and judged by such a reading, so that what the monotonic clock misses, for example while the machine
+        was suspended, does not count.
+        """
+        return self.clock.read() if isinstance(self.clock, DatabaseClock) else self.clock()
+
     def snapshot(self, channel: Channel) -> ChannelSnapshot:
-        """Return the last snapshot of the channel. If there is none, or if it is older than ``SNAPSHOT_SECONDS``,
-        return a new one.
+        """Return the last snapshot of the channel. If there is none, or if it is older than ``SNAPSHOT_SECONDS``, take
+        a new one and return it.
         """
         snapshot = self.snapshots.get(channel.name)
         if snapshot is None or time.monotonic() - snapshot.taken_at > SNAPSHOT_SECONDS:
@@ -147,8 +170,8 @@ class Worker:
         return snapshot
 
     def take_snapshot(self, channel: Channel) -> ChannelSnapshot:
-        """Return a new snapshot of the channel. 2 queries, 1 for each notice with deliveries that wait in the channel,
-        and 1 for each agreement of these notices.
+        """Read the state of the channel, remember it as its last snapshot, and return it. At most 2 queries, 1 for each
+        notice with deliveries that wait in the channel, and 1 for each agreement of these notices.
         """
         taken_at, at = time.monotonic(), self.clock()
         outage = ChannelState.objects.away(at).filter(channel=channel.name).values_list("reason", flat=True).first()
@@ -160,7 +183,7 @@ class Worker:
         return self.snapshots[channel.name]
 
     def out_of_time(self) -> bool:
-        """Return whether the deadline has passed."""
+        """Return whether the deadline is reached; ``False`` if there is none."""
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def texts_for(self, channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
@@ -177,9 +200,9 @@ class Worker:
 
         The first maps the primary keys of the notices that announced earlier editions to the numbers of these editions.
         The second is the number of the last earlier edition that was announced or imported, or of the first edition if
-        there was none. The third is the number of the last earlier edition. The numbers are 0 if there is no earlier
-        edition, or if the notice announces a cancellation. Cancelled editions are left out. At most 2 queries, once for
-        each notice.
+        there was none. The third is the number of the last earlier edition. The second and the third are 0 if there is
+        no earlier edition, or if the notice announces a cancellation. Cancelled editions are left out of all three. At
+        most 2 queries, once for each notice.
         """
         if notice.pk not in self.comparisons:
             self.comparisons[notice.pk] = notice.earlier_numbers(), *notice.previous_numbers()

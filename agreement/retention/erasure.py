@@ -2,10 +2,12 @@
 
 The erasure clears these columns:
 
-- of an acceptance: the IP address, the browser, the pseudonym and the link to the account;
-- of a withdrawal: the name, the number and the scan of the application (its file is deleted), and the pseudonym. The
-  link to an account that exists remains;
+- of an acceptance: the IP address, the browser, the officer's reason, the pseudonym and the link to the account;
+- of a withdrawal: the name, the number and the scan of the application (its file is deleted), the ground, and the
+  pseudonym. The link to an account that exists remains;
 - of a consent: the pseudonym and the link to the account;
+- of an audit entry about the person: the note, the pseudonym and the link to the account;
+- of a legal hold on the person that has ended: the ground, the pseudonyms and the link to the account;
 - of a delivery: the digest of the address to which the notice was sent, and for a deleted account the pseudonym. The
   link to an account that exists remains.
 
@@ -31,9 +33,10 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from agreement import conf
-from agreement.models import Acceptance, Consent, Delivery, Edition, LegalHold, Withdrawal
+from agreement.models import Acceptance, AuditEntry, Consent, Delivery, Edition, LegalHold, Withdrawal
 from agreement.models.clock import database_now
 from agreement.models.fields import UserKey
+from agreement.models.legal_holds import LegalHoldQuerySet
 from agreement.retention.terms import Person, expired, years_later
 
 logger = logging.getLogger("agreement")
@@ -46,7 +49,8 @@ NO_PSEUDONYM = {"pseudonym": "", "pseudonym_key": ""}
 @dataclass(slots=True, kw_only=True)
 class ErasureCounts:
     """How many people and rows were erased; in a dry run, how many would be. A person is counted once for each
-    agreement. If it is unknown which rows belong to which of several people, these count as one.
+    agreement. If it is unknown which rows belong to which of several people, these count as one. Audit entries and
+    legal holds are not counted.
     """
 
     people: int = 0
@@ -137,16 +141,18 @@ class Erasure:
         holds = LegalHoldScope.at(self.at)
         pseudonyms = {one.partition(":")[2] for one in holds.identifiers if not one.startswith("user:")}
         consents = Consent.objects.exclude(pseudonym__in=pseudonyms)
+        entries = AuditEntry.objects.exclude(pseudonym__in=pseudonyms)
         deliveries = Delivery.objects.exclude(notice__edition__in=holds.editions).exclude(pseudonym__in=pseudonyms)
-        self._erase_consents_of_deleted_accounts(consents)
+        self._erase_rows_of_deleted_accounts(consents, entries)
         self._erase_deliveries_of_deleted_accounts(deliveries)
-        self._erase_after_closing(deliveries, consents, holds.users)
+        self._erase_after_closing(deliveries, consents, entries, holds.users)
+        self._erase_legal_holds_of_deleted_accounts()
         return self.counts
 
     def erase_people(self, people: list[Person]) -> None:
         """Erase the data of these people and add to the counts: their acceptances and withdrawals, the address digests
-        of notices about the same agreements to existing accounts, and the consents of :func:`_consents_of`. The term of
-        the people is not checked.
+        of notices about the same agreements to existing accounts, and the consents, audit entries and ended legal holds
+        of those of whom no agreement stores an acceptance any more. The term of the people is not checked.
 
         The scans are deleted first, and then the rows are erased in one transaction. People under a legal hold are left
         out, and so are people of whom a scan can't be deleted, and notices about editions under a legal hold. A dry run
@@ -167,8 +173,8 @@ class Erasure:
         self.counts.acceptances += len(acceptances)
         self.counts.withdrawals += len(withdrawals)
         self.counted.acceptances.update(acceptances if self.dry_run else ())
-        consents = Consent.objects.filter(_consents_of(people, {*self.counted.acceptances, *acceptances}))
-        consents = consents.filter(erased_at=None)
+        done = FullyErased.of(people, {*self.counted.acceptances, *acceptances})
+        consents = Consent.objects.filter(done.consents(), erased_at=None)
         if self.dry_run:
             rows = [row for person in people for row in person.rows if row.erased_at is None]
             self.counted.by_deletion.update(row.account_deleted_at for row in rows)
@@ -180,26 +186,32 @@ class Erasure:
             erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": database_now(alias)}
             with transaction.atomic(using=alias):
                 accepted = Acceptance.objects.using(alias).filter(pk__in=acceptances)
-                accepted.update(ip=None, user_agent="", user=None, **erased)
+                accepted.update(ip=None, user_agent="", reason="", user=None, **erased)
                 self._clear_addresses(deliveries.using(alias))
                 self._clear_consents(consents.using(alias))
+                self._clear_entries(AuditEntry.objects.using(alias).filter(done.rows()))
+                self._clear_legal_holds(LegalHold.objects.using(alias).filter(user__in=done.users))
                 # The withdrawal stays linked to an account that exists. Otherwise the gate would treat the user as one
                 # who never withdrew.
                 withdrawn = Withdrawal.objects.using(alias).filter(pk__in=withdrawals)
-                withdrawn.update(applicant="", application_number="", scan="", **erased)
+                withdrawn.update(applicant="", application_number="", ground="", scan="", **erased)
 
-    def _erase_consents_of_deleted_accounts(self, consents: QuerySet[Consent]) -> None:
-        """Erase those of these consents whose term is over and that belong to deleted accounts of which every
-        acceptance and withdrawal is erased. Accounts that were deleted at the same moment are treated as one. The term
-        is the longest that any sealed edition of any agreement states, or the setting ``RETENTION_YEARS`` if no edition
-        is sealed. It begins with the deletion of the account. A dry run only counts.
+    def _erase_rows_of_deleted_accounts(self, consents: QuerySet[Consent], entries: QuerySet[AuditEntry]) -> None:
+        """Erase those of these consents and audit entries whose term is over and that belong to deleted accounts of
+        which every acceptance and withdrawal is erased. Accounts that were deleted at the same moment are treated as
+        one. The term is the longest that any sealed edition of any agreement states, or the setting ``RETENTION_YEARS``
+        if no edition is sealed. It begins with the deletion of the account. A dry run only counts the consents.
         """
         stated = Edition.objects.published().aggregate(longest=Max("retention_years"))["longest"]
         years = conf.retention_years() if stated is None else stated
-        rows = consents.filter(account_deleted_at__lte=self.at, erased_at=None)
-        for moment in list(rows.order_by().values_list("account_deleted_at", flat=True).distinct()):
+        expired_rows = Q(account_deleted_at__lte=self.at, erased_at=None)
+        consents, entries = consents.filter(expired_rows), entries.filter(expired_rows)
+        moments = set(consents.order_by().values_list("account_deleted_at", flat=True).distinct())
+        moments |= set(entries.order_by().values_list("account_deleted_at", flat=True).distinct())
+        for moment in moments:
             if moment and years_later(moment, years) <= self.at and not self._is_more_stored(moment):
-                self._clear_consents(rows.filter(account_deleted_at=moment))
+                self._clear_consents(consents.filter(account_deleted_at=moment))
+                self._clear_entries(entries.filter(account_deleted_at=moment))
 
     def _erase_deliveries_of_deleted_accounts(self, deliveries: QuerySet[Delivery]) -> None:
         """Erase the address digest and the pseudonym of those of these deliveries whose term is over and that belong to
@@ -217,14 +229,18 @@ class Erasure:
                 self.counts.deliveries += found.count() if self.dry_run else found.update(**erased)
 
     def _erase_after_closing(
-        self, deliveries: QuerySet[Delivery], consents: QuerySet[Consent], held_users: Collection[UserKey]
+        self,
+        deliveries: QuerySet[Delivery],
+        consents: QuerySet[Consent],
+        entries: QuerySet[AuditEntry],
+        held_users: Collection[UserKey],
     ) -> None:
         """After the site was closed, erase the address digests of those of these deliveries, and those of these
-        consents, that belong to existing accounts and whose term is over. If the site was not closed by ``self.at``,
-        nothing is done.
+        consents and audit entries, that belong to existing accounts and whose term is over. If the site was not closed
+        by ``self.at``, nothing is done.
 
         The term begins when the site was closed. For a delivery it is the one that the edition of its notice states.
-        For a consent it is the longest that any sealed edition states, or ``RETENTION_YEARS`` if there is none. Only
+        For the others it is the longest that any sealed edition states, or ``RETENTION_YEARS`` if there is none. Only
         accounts without an acceptance or a withdrawal that is not erased are handled (for a delivery: in its
         agreement), because ``erase_people()`` handles the others. ``held_users`` are the primary keys of accounts under
         a legal hold, which are left out. A dry run only counts.
@@ -243,8 +259,25 @@ class Erasure:
                 self._clear_addresses(rows.exclude(address_digest=""))
         longest = max((years for *_edition, years in stated), default=conf.retention_years())
         if years_later(closed_at, longest) <= self.at:
-            rest = consents.filter(~Exists(acceptances), ~Exists(withdrawals), user__isnull=False, erased_at=None)
-            self._clear_consents(rest.exclude(user__in=held_users))
+            rest = (~Exists(acceptances), ~Exists(withdrawals), Q(user__isnull=False, erased_at=None))
+            self._clear_consents(consents.filter(*rest).exclude(user__in=held_users))
+            self._clear_entries(entries.filter(*rest).exclude(user__in=held_users))
+
+    def _erase_legal_holds_of_deleted_accounts(self) -> None:
+        """Erase the legal holds that have ended and whose person has no account, if nothing else is stored about the
+        person. A dry run does nothing. 4 queries for each such hold.
+        """
+        for hold in LegalHold.objects.ended_by(self.at).filter(user=None) if not self.dry_run else ():
+            names = [one.partition(":")[2] for one in hold.pseudonyms]
+            withdrawals = {int(one.partition(":")[2]) for one in hold.pseudonyms if one.startswith("withdrawal:")}
+            stored = (
+                Acceptance.objects.filter(pseudonym__in=names),
+                Withdrawal.objects.filter(Q(pseudonym__in=names) | Q(pk__in=withdrawals), erased_at=None),
+                Consent.objects.filter(pseudonym__in=names),
+                Delivery.objects.filter(pseudonym__in=names),
+            )
+            if not any(rows.exists() for rows in stored):
+                self._clear_legal_holds(LegalHold.objects.filter(pk=hold.pk))
 
     def _clear_addresses(self, deliveries: QuerySet[Delivery]) -> None:
         """Clear the digest of the address of these deliveries, and count them. A dry run only counts them."""
@@ -261,6 +294,21 @@ class Erasure:
         fresh = set(consents.values_list("pk", flat=True)) - self.counted.consents
         self.counted.consents |= fresh
         self.counts.consents += len(fresh)
+
+    def _clear_entries(self, entries: QuerySet[AuditEntry]) -> None:
+        """Clear the note, the user and the pseudonym of these audit entries, and mark them as erased. A dry run does
+        nothing.
+        """
+        if not self.dry_run:
+            erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": database_now(entries.db)}
+            entries.filter(erased_at=None).update(note="", user=None, **erased)
+
+    def _clear_legal_holds(self, holds: LegalHoldQuerySet) -> None:
+        """Clear the ground, the user and the pseudonyms of those of these legal holds that have ended, and mark them as
+        erased.
+        """
+        erased_at = database_now(holds.db)
+        holds.ended_by(self.at).update(ground="", user=None, pseudonyms=[], erased_at=erased_at)
 
     def _is_more_stored(self, moment: datetime) -> bool:
         """Return whether an acceptance or a withdrawal of an account that was deleted at that moment is not erased. In
@@ -305,21 +353,38 @@ def _deliveries_of(people: list[Person]) -> QuerySet[Delivery]:
     return found.exclude(address_digest="")
 
 
-def _consents_of(people: list[Person], erased: Collection[int]) -> Q:
-    """Return the condition of the consents that are erased with these people. They are found by the account and, if it
-    was deleted, by the pseudonym. A person's consents are erased if all acceptances with that account or pseudonym, in
-    every agreement, are erased already or are among ``erased`` (primary keys). If the account exists and the setting
-    ``CLOSED_AT`` is empty, only withdrawn consents are erased. Consents that are erased already are not excluded. At
-    most 1 query.
+@dataclass(frozen=True, slots=True)
+class FullyErased:
+    """Those of some people of whom no agreement stores an acceptance any more. The rows about them that belong to no
+    agreement are erased too.
     """
-    rows = [row for person in people for row in person.rows]
-    users = {row.user_id for row in rows if row.user_id is not None}
-    pseudonyms = {row.pseudonym for row in rows if row.pseudonym}
-    found = Acceptance.objects.filter(Q(user__in=users) | Q(pseudonym__in=pseudonyms), erased_at=None).order_by()
-    stored = [owner for pk, *owner in found.values_list("pk", "user", "pseudonym") if pk not in erased]
-    users -= {user for user, _pseudonym in stored}
-    pseudonyms -= {pseudonym for _user, pseudonym in stored}
-    of_accounts = Q(user__in=users)
-    if not conf.closed_at():
-        of_accounts &= Q(withdrawn_at__isnull=False)
-    return of_accounts | Q(pseudonym__in=pseudonyms, user=None)
+
+    users: set[UserKey]
+    """The primary keys of existing accounts."""
+    pseudonyms: set[str]
+    """The pseudonyms, also those of existing accounts."""
+
+    @classmethod
+    def of(cls, people: list[Person], erased: Collection[int]) -> FullyErased:
+        """Return those of these people of whom all acceptances with their account or pseudonym, in every agreement, are
+        erased already or are among ``erased`` (primary keys). At most 1 query.
+        """
+        rows = [row for person in people for row in person.rows]
+        users = {row.user_id for row in rows if row.user_id is not None}
+        pseudonyms = {row.pseudonym for row in rows if row.pseudonym}
+        found = Acceptance.objects.filter(Q(user__in=users) | Q(pseudonym__in=pseudonyms), erased_at=None).order_by()
+        stored = [owner for pk, *owner in found.values_list("pk", "user", "pseudonym") if pk not in erased]
+        return cls(users - {user for user, _ in stored}, pseudonyms - {pseudonym for _, pseudonym in stored})
+
+    def rows(self, of_accounts: Q | None = None) -> Q:
+        """Return the condition of the rows about these people: found by the account and, if it was deleted, by the
+        pseudonym. Those of existing accounts must also meet the condition ``of_accounts``.
+        """
+        by_user = Q(user__in=self.users)
+        return (by_user & of_accounts if of_accounts else by_user) | Q(pseudonym__in=self.pseudonyms, user=None)
+
+    def consents(self) -> Q:
+        """Return the condition of the consents that are erased. If the account exists and the setting ``CLOSED_AT`` is
+        empty, only withdrawn consents are erased. Consents that are erased already are not excluded.
+        """
+        return self.rows(None if conf.closed_at() else Q(withdrawn_at__isnull=False))

@@ -228,9 +228,11 @@ SEALS = (
     # An account may be deleted at any time. An erasure empties the other personal columns once and sets ``erased_at``.
     Seal(
         model="acceptance",
-        mutable=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at"),
+        mutable=(
+            *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "reason", "erased_at"),
+        ),
         forbidden=(
-            _personal("pseudonym", "pseudonym_key", "user_agent")
+            _personal("pseudonym", "pseudonym_key", "user_agent", "reason")
             + " OR (NEW.ip IS NOT NULL AND (OLD.ip IS NULL OR NEW.ip <> OLD.ip))"
             " OR (NEW.ip IS NULL AND OLD.ip IS NOT NULL AND NEW.erased_at IS NULL)"
         ),
@@ -241,10 +243,10 @@ SEALS = (
         model="withdrawal",
         mutable=(
             *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
-            *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at"),
+            *("ground", "confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at"),
         ),
         forbidden=(
-            _personal("pseudonym", "pseudonym_key", "applicant", "application_number", "scan")
+            _personal("pseudonym", "pseudonym_key", "applicant", "application_number", "ground", "scan")
             + " OR (OLD.confirmed_at IS NOT NULL"
             " AND (NEW.confirmed_at IS NULL OR NEW.confirmed_at <> OLD.confirmed_at))"
         ),
@@ -266,20 +268,37 @@ SEALS = (
             (("user_id", "purpose", "digest"), "stored.withdrawn_at IS NULL AND NEW.withdrawn_at IS NULL"),
         ),
     ),
-    # A hold ends now or later, never in the past. The names by which its person is found are only added to.
+    # A hold ends now or later, never in the past. The names by which its person is found are only added to, until the
+    # hold has ended and an erasure empties it.
     Seal(
         model="legalhold",
-        mutable=("user_id", "pseudonyms", "held_until"),
+        mutable=("user_id", "pseudonyms", "held_until", "ground", "erased_at"),
         forbidden=(
             "(NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
             " OR (OLD.held_until <= {now} AND (NEW.held_until IS NULL OR NEW.held_until <> OLD.held_until))"
             " OR (NEW.held_until < {earliest} AND (OLD.held_until IS NULL OR NEW.held_until <> OLD.held_until))"
-            " OR substr(CAST(NEW.pseudonyms AS text), 1, length(CAST(OLD.pseudonyms AS text)) - 1)"
-            " <> substr(CAST(OLD.pseudonyms AS text), 1, length(CAST(OLD.pseudonyms AS text)) - 1)"
+            " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
+            " OR (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL"
+            f" AND ({_not_now('erased_at')} OR NEW.held_until IS NULL OR NEW.held_until > {{latest}}))"
+            " OR (NEW.ground <> OLD.ground AND (NEW.ground <> '' OR NEW.erased_at IS NULL))"
+            " OR (NEW.erased_at IS NOT NULL AND CAST(NEW.pseudonyms AS text) <> '[]')"
+            " OR (NEW.erased_at IS NULL"
+            " AND substr(CAST(NEW.pseudonyms AS text), 1, length(CAST(OLD.pseudonyms AS text)) - 1)"
+            " <> substr(CAST(OLD.pseudonyms AS text), 1, length(CAST(OLD.pseudonyms AS text)) - 1))"
         ),
         keys=((("id",), ""),),
     ),
-    Seal(model="auditentry", forbidden_new=_not_now("at"), keys=((("id",), ""),)),
+    Seal(
+        model="auditentry",
+        mutable=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "note", "erased_at"),
+        forbidden=(  # An entry about no person can't be erased.
+            _personal("pseudonym", "pseudonym_key", "note")
+            + " OR (OLD.user_id IS NULL AND OLD.account_deleted_at IS NULL AND OLD.pseudonym = ''"
+            " AND (NEW.erased_at IS NOT NULL OR NEW.account_deleted_at IS NOT NULL))"
+        ),
+        forbidden_new=_not_now("at"),
+        keys=((("id",), ""),),
+    ),
 )
 
 
@@ -355,7 +374,7 @@ def any_installed(connection: BaseDatabaseWrapper) -> bool:
         return False
     catalogue, name = ("sqlite_master", "name") if connection.vendor == "sqlite" else ("pg_trigger", "tgname")
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT 1 FROM {catalogue} WHERE {name} LIKE 'agreement$_seal$_%%' ESCAPE '$' LIMIT 1", [])
+        cursor.execute(f"SELECT 1 FROM {catalogue} WHERE {name} LIKE 'agreement$_seal$_%%' ESCAPE '$' LIMIT 1", [])  # noqa: S608 - only names and constants of the app
         return cursor.fetchone() is not None
 
 
@@ -464,7 +483,7 @@ BEGIN
   END IF;{_postgresql_new(seal)}
   RETURN NEW;
 END
-"""
+"""  # noqa: S608 - only names and constants of the app
 
 
 def _postgresql_new(seal: Seal) -> str:
@@ -480,7 +499,7 @@ def _postgresql_new(seal: Seal) -> str:
         beside = f"""
     EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I.%I AS stored WHERE {condition})', TG_TABLE_SCHEMA, TG_TABLE_NAME)
       INTO found USING NEW;
-    IF found THEN {refuse}; END IF;"""
+    IF found THEN {refuse}; END IF;"""  # noqa: S608 - only names and constants of the app
     return f"""
   IF {seal.where("NEW")} THEN
     IF {forbidden} THEN {refuse}; END IF;{beside}
@@ -503,7 +522,7 @@ def sqlite_triggers(seal: Seal, model: type[models.Model]) -> dict[str, str]:
         # During an earlier migration, the table may lack a column of a present key.
         for key, also in ((tuple(column for column in key if column in columns), also) for key, also in seal.keys)
     )
-    collides = f'EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.where("stored")} AND ({same_key})'
+    collides = f'EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.where("stored")} AND ({same_key})'  # noqa: S608 - only names and constants of the app
     refuse, refuse_new = (f"RAISE(ABORT, '{refusal}')" for refusal in (_refusal(seal), _refusal_new(seal)))
     events = {"update": ("UPDATE", f"{seal.where('OLD')} AND ({changed})", refuse)}
     if not seal.deletable:
@@ -514,7 +533,7 @@ def sqlite_triggers(seal: Seal, model: type[models.Model]) -> dict[str, str]:
     if seal.forbidden_new:
         forbidden = seal.forbidden_new.format(**_CLOCK["sqlite"])
         if seal.forbidden_beside:
-            forbidden += f' OR EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.forbidden_beside})'
+            forbidden += f' OR EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.forbidden_beside})'  # noqa: S608 - only names and constants of the app
         new = f"{seal.where('NEW')} AND ({forbidden})"
         events["new"] = ("INSERT", new, refuse_new)
         if seal.sealed != EVERY:

@@ -27,6 +27,7 @@ from agreement.models import (
 from agreement.models.progress import ProgressQuerySet
 from agreement.notices import dispatch
 from agreement.seal import inspection
+from agreement.text import dates
 
 #: If deliveries are due and nothing was sent for this long, a person must look, or must act.
 UNSENT_LOOK, UNSENT_ACT = timedelta(minutes=15), timedelta(hours=4)
@@ -109,6 +110,8 @@ def status(at: datetime | None = None) -> Status:
     status. Any other exception is raised.
     """
     found = Status(at or timezone.now())
+    for name, wrong in dates.outdated_zones().items():
+        found.add_problem(Level.ACT, f"the time zone data is older than 2024: it gives {name} {wrong}")
     try:
         _add_agreements(found)
         _add_deliveries(found)

@@ -2,7 +2,7 @@
 
 ``slug`` may be left out if the site has one agreement; an agreement without a public edition does not count. If it has
 several, ``agreement_url``, ``agreement_validity`` and ``agreement_clause`` without ``slug`` raise
-``TemplateSyntaxError`` while ``DEBUG`` is on. Otherwise each process logs each such warning once.
+``TemplateSyntaxError`` while ``DEBUG`` is on. While it is off, a warning is logged, but not at every request.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ register = template.Library()
 def agreement_url(context: Context, slug: str = "") -> str:
     """``{% agreement_url %}``: the path of the page of the edition in force of the agreement ``slug`` or, without
     ``slug``, of the site's only agreement. If ``slug`` is missing and the site does not have exactly one agreement, it
-    is the path of the list of agreements. While ``DEBUG`` is on, a missing ``slug`` on a site with several agreements
-    raises ``TemplateSyntaxError``. A ``slug`` is not checked. No query with ``slug``; without it, only those that read
-    the dates of the editions.
+    is the path of the list of agreements; if it has several, ``TemplateSyntaxError`` is raised while ``DEBUG`` is on.
+    Agreements without a public edition do not count. A ``slug`` is not checked. No query with ``slug``; without it,
+    only those that read the dates of the editions.
     """
     return citations.agreement_path(slug, app=_app(context))
 
@@ -33,27 +33,30 @@ def agreement_url(context: Context, slug: str = "") -> str:
 @register.simple_tag
 def agreement_validity(slug: str = "") -> str:
     """``{% agreement_validity %}``: sentences, in the language of the page, that state the number of the edition in
-    force and since when it is in force. If no edition is in force, they are about the announced edition, if the setting
-    ``SHOW_SCHEDULED`` is true; if there is none either, the result is ``""``.
+    force, since when it is in force, until when if a later edition is displayed, and which edition it replaced, if any.
+    If no edition is in force, they are about the announced edition, if the setting ``SHOW_SCHEDULED`` is true; if there
+    is none either, the result is ``""``.
 
-    Without ``slug``, the site's only agreement is meant. While ``DEBUG`` is on, an unknown ``slug`` and a missing
-    ``slug`` on a site with several agreements raise ``TemplateSyntaxError``; otherwise the result is ``""``.
+    Without ``slug``, the site's only agreement is meant. Agreements without a public edition do not count. An unknown
+    ``slug``, and a missing ``slug`` on a site with several agreements, raise ``TemplateSyntaxError`` while ``DEBUG`` is
+    on, and give ``""`` while it is off. If no agreement has a public edition, the result is ``""``.
     """
     return citations.validity_sentence(slug)
 
 
 @register.simple_tag(takes_context=True)
 def agreement_clause(context: Context, number: str | float, slug: str = "") -> citations.Citation:
-    """``{% agreement_clause "2.3" %}``: a quotation of the clause in force, with its source. A number without quotation
-    marks always raises ``TemplateSyntaxError``, because ``2.10`` would become ``2.1``.
+    """``{% agreement_clause "2.3" %}``: a quotation of the clause in force, with its source. A number that is not a
+    string always raises ``TemplateSyntaxError``, because ``2.10`` without quotation marks would become ``2.1``.
 
     With ``as clause`` the parts of the quotation can be used separately: ``clause`` is a
-    :class:`agreement.editions.citations.Citation`. Without ``slug``, the site's only agreement is meant.
+    :class:`agreement.editions.citations.Citation`. Without ``slug``, the site's only agreement is meant. Agreements
+    without a public edition do not count.
 
     While ``DEBUG`` is on, ``TemplateSyntaxError`` is raised if the edition in force has no clause with that number, if
-    ``slug`` is unknown, or if it is missing on a site with several agreements. Otherwise, and if no edition is in
-    force, the citation has no text. It is displayed as a link to the page of the agreement or, if it is not known which
-    agreement is meant, to the list of agreements.
+    ``slug`` is unknown but the site has agreements, or if ``slug`` is missing and it has several. In these cases, while
+    ``DEBUG`` is off, and whenever no edition is in force, the citation has no text. It is displayed as a link to the
+    page of the agreement ``slug`` or of the only agreement; without either, to the list of agreements.
     """
     return citations.cite_clause(number, slug, app=_app(context))
 
@@ -65,7 +68,7 @@ def agreement_banner(context: Context, slug: str = "", days: int = 10) -> dict[s
     ``SHOW_SCHEDULED`` is true.
 
     Without ``slug`` it is about all agreements. It is empty if there is no such edition, or if ``slug`` is unknown. It
-    depends on the language, but is the same for every visitor, so caches may store the page.
+    depends on the moment and the language, but is the same for every visitor.
     """
     return {"editions": citations.banner_editions(slug, days=days, app=_app(context))}
 
@@ -73,7 +76,7 @@ def agreement_banner(context: Context, slug: str = "", days: int = 10) -> dict[s
 @register.inclusion_tag("agreement/partials/unread_notices.html", takes_context=True)
 def agreement_unread(context: Context) -> dict[str, Any]:
     """``{% agreement_unread %}``: the number of unread notices of the signed-in user, with a link to the page of
-    notices; nothing if there are none, or if nobody is signed in.
+    notices; nothing if there are none, if nobody is signed in, or if the context has no ``request``.
 
     Only the notices that the page of notices lists are counted: the latest ``USER_PAGE_NOTICES``. Caches must not store
     a page with this tag, because it depends on the user. 1 query, besides those by which Django loads the user; none if
@@ -89,8 +92,8 @@ def agreement_unread(context: Context) -> dict[str, Any]:
 
 
 def _app(context: Context) -> str | None:
-    """Return the instance namespace for links, found in the same way as by Django's ``{% url %}``; ``None`` if there is
-    none.
+    """Return the instance namespace for links: ``current_app`` of the request or, without it, the namespace of its URL.
+    ``None`` or ``""`` if there is none.
     """
     request = context.get("request")
     match = getattr(request, "resolver_match", None)

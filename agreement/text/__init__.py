@@ -1,5 +1,5 @@
 """The text of an agreement: its clauses and references, redlines, the lint, and dates in words.
 
-The modules contain pure functions and values: ``clauses.parse``, ``redline.changes``, ``lint``, ``parallel``,
-``quoting``, ``source`` and ``dates``. They use Python-Markdown and nh3, but no database, settings, request or clock.
+The modules use Python-Markdown and nh3, but no database, settings, request or clock. The results depend on the
+arguments alone; those of ``dates`` also depend on the time zone data of the machine.
 """

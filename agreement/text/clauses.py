@@ -2,12 +2,15 @@
 
 The grammar is that of Python-Markdown. :class:`Numbering` adds what an agreement needs and Markdown lacks: a line that
 begins with a number begins a new unit. The units are consecutive pieces of the text. Joined in order, they give the
-text again, byte for byte. These are the kinds of units:
+text again, character for character. The table summarises the kinds of units; ``agreement/docs/text.md`` describes
+the conditions:
 
 =========== ======================= ===========================================================================
 kind        begins with             number, the same in both languages
 =========== ======================= ===========================================================================
-title       the first line          none
+title       the first line that is  none; also the first line if it is a ``#`` heading without a number
+            not empty, unless it
+            begins another unit
 section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if it is the
                                     next number after sections with clauses (``7. Реквизиты сторон``)
 clause      ``1.1.`` ``1.1``        ``1.1``
@@ -15,19 +18,23 @@ subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1
 item        ``а)``                  ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
                                     letter ә in Kazakh and б in Russian
 note        ``Примечание.``         none; also ``Сноска``, ``Ескерту``, ``Ескертпе``
-heading     ``#``                   none
+heading     ``#``                   none; also a line that is underlined with ``=`` or ``-``
 heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place among the appendices; also ``1-ҚОСЫМША``. If an appendix
                                     starts its own numbering, its numbers get this prefix: ``a1.1``, ``a1.1.1-2b``
-text        anything after a title or heading
+text        what follows a title,   none; also a first line that can be no title, such as a list
+            section or heading and
+            begins no other unit
 =========== ======================= ===========================================================================
 
-A year, a date, an address (``192.168.0.1``) or a number in the middle of a wrapped sentence begins no unit. If the
-line before ends without a full stop, a number begins a clause only if it is the next one, or has a capital letter
-after it and belongs to the current section. It must also be written as the other numbers are.
+A year, a date such as ``01.03.2024`` or an address (``192.168.0.1``) begins no unit. If the line directly before
+belongs to a paragraph and does not end a sentence, a number that is not in a heading begins a clause only if it is the
+next one, or has a capital letter after it and belongs to the current section. It then also needs a final dot, unless
+the last clause has none.
 
-HTML and link definitions inside an agreement are text. They are displayed as written, never interpreted and never
-dropped, so that nothing that binds a reader is invisible. Paragraphs with so many brackets or emphasis marks that
-Python-Markdown would need minutes for them are displayed as written too.
+HTML tags, HTML comments and link definitions inside an agreement are text. They are displayed as written, never
+interpreted and never dropped, so that nothing that binds a reader is invisible. A character reference (``&copy;``)
+outside code is displayed as its character. In a very long paragraph with very many marks of Markdown, and in a line
+that opens nine or more quotations and lists in one another, these marks are displayed as written too.
 """
 
 from __future__ import annotations
@@ -85,23 +92,30 @@ LONGEST_TITLE = 255
 class Clause:
     """A unit of an agreement: a title, section, clause, sub-clause, item, note, heading or text.
 
-    ``number`` is ``""`` if the unit has none. ``anchor``, the ``id`` of the unit in the page, equals ``number``.
+    ``number`` is ``""`` if the unit has none. ``anchor``, the ``id`` of the unit in the page, equals ``number``. If a
+    number is used twice in a text, only the first unit with it has the ``id``.
     """
 
     kind: Kind
     number: str
     text: str
-    """The words without the number and without Markdown, one line for each paragraph."""
+    """The words without the label and without Markdown, one line for each paragraph, list item or row of a table. They
+    include the addresses of links."""
     label: str = ""
-    """The number as it is printed: ``1.1.``, ``2)``, ``ә)``; of a note its first word, such as ``Примечание.``."""
+    """The number as it is printed: ``1.1.``, ``2)``, ``ә)``; of a note its first word, such as ``Примечание.``; ``""``
+    for a title, text or heading, also for that of an appendix, which has a ``number``."""
     parent: str = ""
-    """The number of the unit that contains this one; ``""`` if none does."""
+    """The number of the unit that contains this one; ``""`` if none does. ``2)`` before the first section, clause or
+    appendix has the parent ``"0"``, and so has ``ә)`` there if no ``2)`` precedes it. The number ``1.1`` has the parent
+    ``1``, whether or not there is a section 1. The parent of a unit without a number is the number of the last
+    appendix, section, clause or sub-clause before it."""
     line: int = 1
     """The line of the body at which the unit begins, from 1."""
     start: int = 0
     """The offset of ``source`` in the body, in characters."""
     source: str = ""
-    """The part of the body from ``start`` to the next unit, including white space."""
+    """The part of the body from ``start`` to the next unit, including white space; that of the first unit begins at the
+    beginning of the body."""
 
     @property
     def anchor(self) -> str:
@@ -110,17 +124,21 @@ class Clause:
 
 @dataclass(frozen=True)
 class Document:
-    """The parsed text of an edition in one language."""
+    """The parsed text of an edition in one language.
+
+    ``title`` is the result of :func:`title_line`, also if the first unit is no title.
+    """
 
     title: str
     units: tuple[Clause, ...]
-    """All units in order: ``"".join(unit.source for unit in units)`` is the body."""
+    """All units in order: ``"".join(unit.source for unit in units)`` is the body. Empty for an empty body."""
     parts: tuple[str, ...]
-    """The HTML of each unit. No element continues in the next part, so a page may insert something between parts."""
+    """The HTML of each unit, in the order of ``units``; ``""`` for a unit without HTML, such as the title. No element
+    continues in the next part, so a page may insert something between parts."""
 
     @cached_property
     def html(self) -> str:
-        """The HTML of the text without the title line, which pages display above it, together with the approval."""
+        """The HTML of the text without the title unit, which pages display above it, together with the approval."""
         return "".join(self.parts)
 
     @cached_property
@@ -135,17 +153,23 @@ class Document:
 
     @cached_property
     def labels(self) -> dict[tuple[str, str], str]:
-        """(Number of a clause, label of an item in it) → number of the item: ``("1.1", "2)")`` → ``"1.1-2"``."""
+        """(Number of a clause, label of an item in it) → number of the item: ``("1.1", "2)")`` → ``"1.1-2"``.
+
+        Items are the units whose numbers contain a dash: ``2)`` and ``ә)``. An item ``ә)`` in ``1.1-2`` is found under
+        ``1.1-2`` and under ``1.1``. If a clause has a label twice, its first item is found.
+        """
         return _labels(self.clauses)
 
     @property
     def source(self) -> str:
-        """The body, byte for byte."""
+        """The body, character for character."""
         return "".join(unit.source for unit in self.units)
 
 
 def title_line(body: str) -> str:
-    """The text of the first line that is not empty, without Markdown's heading marks; ``""`` if there is none."""
+    """The first line of the text that is not empty, without the heading marks (``#``) and the white space at its ends;
+    ``""`` if there is none. A line of heading marks alone is empty. Other Markdown remains. Lines end with LF.
+    """
     for line in body.split("\n"):
         if text := line.strip().strip("#").strip():
             return text
@@ -157,6 +181,9 @@ def title_line(body: str) -> str:
 def parse(body: str) -> Document:
     """Parse the text of an edition in one language. Accepts any text without an error. The HTML contains only the tags
     in ``TAGS``.
+
+    In the HTML and the words, U+FFFD replaces NUL, lone surrogates, STX and ETX. The sources of the units keep them.
+    The documents of the 64 texts that were used last are cached.
     """
     # Python-Markdown uses STX and ETX as marks. It would drop them from the text, with the words between them.
     readable = _UNREADABLE.sub("\ufffd", body).replace(STX, "\ufffd").replace(ETX, "\ufffd")
@@ -185,9 +212,9 @@ def parse(body: str) -> Document:
 
 
 def _parts(page: str, count: int) -> tuple[str, ...]:
-    """The HTML of each unit. ``page`` is the HTML of all units, and ``count`` is their number.
+    """The HTML of each unit, ``""`` for a unit without HTML. ``page`` is the HTML of all units, ``count`` their number.
 
-    ``_Units`` marked in the page where each unit begins: between two blocks, never inside one.
+    ``_Units`` marked in the page where each unit with HTML begins: before a block, never inside one.
     """
     parts = [""] * count
     _, *others = _CUT.split(page)
@@ -197,7 +224,13 @@ def _parts(page: str, count: int) -> tuple[str, ...]:
 
 
 def clean(html: str) -> str:
-    """The HTML with only the tags and attributes that :func:`parse` may produce: a second safeguard on its output."""
+    """The HTML with only the tags in ``TAGS`` and the attributes in ``ATTRIBUTES``, ``lang`` and ``title``: a second
+    safeguard on the output of :func:`parse`.
+
+    An ``id`` must be an anchor, a class one of ``CLASSES``, and ``value`` a number. An address must be relative or have
+    the scheme http, https, mailto or tel. Any other value is removed with its attribute. Links get
+    ``rel="noopener noreferrer"``. The words inside a removed tag remain, except those of ``script`` and ``style``.
+    """
     return nh3.clean(
         html,
         tags=set(TAGS),
@@ -219,7 +252,10 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 
 class Numbering(Extension):
-    """Extension of Python-Markdown: numbers begin blocks. Raw HTML, images and link definitions are switched off."""
+    """Extension of Python-Markdown: numbers begin blocks. Raw HTML, images and link definitions are switched off, and
+    the changes of ``agreement.text.markdown`` are installed. One instance is for one text. After the conversion
+    ``lines.starts`` are the units of the text.
+    """
 
     lines: _Lines
 
@@ -235,7 +271,13 @@ class Numbering(Extension):
 
 
 class _Lines(Preprocessor):
-    """Puts empty lines around each line that begins a unit, and marks it with the index of the unit in ``starts``."""
+    """Prepares the lines for Python-Markdown, and stores the units that begin in them in ``starts``.
+
+    An empty line is put before each line that begins a unit, and one after each line that becomes a heading. A line
+    that begins a unit other than a text becomes a mark with the index of the unit in ``starts``, followed by
+    ``Start.rest``. The line of ``=`` or ``-`` under a heading is left out. Some lists and tables directly under a
+    paragraph get an empty line before them (``_apart``), and costly characters are escaped (``_bounded``).
+    """
 
     def __init__(self, md: Markdown) -> None:
         super().__init__(md)
@@ -273,8 +315,11 @@ def _labels(clauses: tuple[Clause, ...]) -> dict[tuple[str, str], str]:
 
 
 def _apart(lines: list[str], number: int) -> bool:
-    """Does a list or a table begin at ``lines[number]``, directly under a paragraph? Markdown needs an empty line
-    between them.
+    """Does ``lines[number]`` need an empty line before it, so that Markdown does not join it to the line above?
+
+    This is true directly under a line that is not empty, for three kinds of lines: one that begins with a dot such as
+    ``•``; an item of a list, if the line above ends with a colon; and the head of a table, if the line above contains
+    no ``|``. It is false for a line that is indented by four characters or more.
     """
     line, before = lines[number], lines[number - 1].rstrip() if number else ""
     if not before or line[:4].isspace():
@@ -285,7 +330,10 @@ def _apart(lines: list[str], number: int) -> bool:
 
 
 def _bounded(lines: list[str]) -> Iterator[str]:
-    """The lines, with those characters escaped that would cost Python-Markdown quadratic time or overflow its stack."""
+    """Yield the lines, and an empty line after the last one. Characters that would cost Python-Markdown quadratic time
+    or overflow its stack are escaped. An indent of more than 40 characters becomes 40 spaces, except before nine or
+    more marks of quotations and lists.
+    """
     block: list[str] = []
     for line in [*lines, ""]:
         if line:
@@ -334,7 +382,10 @@ class _Blocks(BlockProcessor):
 
 
 class _Units(Treeprocessor):
-    """Adds anchors to numbered blocks, words to units and links to references, and removes the title line."""
+    """Adds anchors and labels to the blocks, words to the units and links to references, and removes the title line.
+
+    Lists display their numbers as written (:func:`print_numbers`). A mark before a block shows where a unit begins.
+    """
 
     def __init__(self, md: Markdown, lines: _Lines) -> None:
         super().__init__(md)

@@ -4,7 +4,7 @@ Django has no Kazakh formats: it prints "Наурыз 1, 2026, 9 Т.Ж.". A Kaza
 month in other cases than the nominative. Therefore the names and their cases are here.
 
 In all functions ``name`` is the name of a time zone, such as ``Asia/Almaty``, and ``language`` is ``kk``, ``ru`` or
-another code, which gives English (in :func:`format_number` only ``en`` does).
+another code, which gives English (in :func:`format_number` only ``en`` does). Instants must have a time zone.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ _KAZAKHSTAN = frozenset(
 
 
 def offset(at: datetime) -> str:
-    """The offset of the instant in its own zone: ``UTC+5``, ``UTC+5:30``, ``UTC``. Raises ``ValueError`` for an instant
-    without a zone.
+    """The offset of the instant in its own zone: ``UTC+5``, ``UTC+5:30``, ``UTC``. The seconds of an offset are left
+    out. Raises ``ValueError`` for an instant without a zone.
     """
     delta = at.utcoffset()
     if delta is None:
@@ -82,8 +82,22 @@ def offset(at: datetime) -> str:
     return f"UTC{'-' if delta < timedelta(0) else '+'}{hours}" + (f":{minutes:02}" if minutes else "")
 
 
+def outdated_zones() -> dict[str, str]:
+    """The zones of Kazakhstan whose offset on 1 March 2024, after the change to UTC+5, is not ``UTC+5`` in the zone
+    data that this process reads, because the data is from before that change. Maps each name to the wrong offset, such
+    as ``UTC+6``. Zones that had UTC+5 already are not found. Empty if the data is right.
+
+    Python reads the files of the system first. It reads the package ``tzdata`` only for a zone that these lack.
+    """
+    after = datetime(2024, 3, 1, 12, tzinfo=UTC)
+    found = {name: offset(after.astimezone(ZoneInfo(name))) for name in sorted(_KAZAKHSTAN)}
+    return {name: wrong for name, wrong in found.items() if wrong != "UTC+5"}
+
+
 def utc(at: datetime) -> datetime:
-    """The instant in UTC. An instant outside the calendar becomes the first or the last one of the calendar."""
+    """The instant in UTC. ``at`` must have a time zone. An instant that is outside the years 1 to 9999 in UTC becomes
+    ``CALENDAR_START`` or ``CALENDAR_END``.
+    """
     try:
         return at.astimezone(UTC)
     except OverflowError:
@@ -94,7 +108,7 @@ def first_instant(day: date, name: str) -> datetime:
     """The instant, in UTC, at which that date begins in the zone ``name``.
 
     If the clocks go back over midnight, it is the first of the two midnights. If they skip midnight or the whole day,
-    it is the instant of the skip. An instant outside the calendar becomes the first or the last one of the calendar.
+    it is the instant of the skip. An instant outside the calendar becomes ``CALENDAR_START`` or ``CALENDAR_END``.
     """
     midnight = datetime.combine(day, time.min, ZoneInfo(name))
     # If midnight is skipped, fold 1 gives an instant before the skip, and fold 0 the skip or an instant after it. If
@@ -112,7 +126,7 @@ def first_instant(day: date, name: str) -> datetime:
 def zone(at: datetime, language: str, name: str) -> str:
     """The zone in words, with its offset at that instant: «Астана уақыты, UTC+5», "Astana time, UTC+5".
 
-    A zone outside Kazakhstan gives its offset alone.
+    A zone outside Kazakhstan gives its offset alone. All zones of Kazakhstan have the name of the capital.
     """
     local = offset(at.astimezone(ZoneInfo(name)))
     if name not in _KAZAKHSTAN:
@@ -124,8 +138,8 @@ def zone(at: datetime, language: str, name: str) -> str:
 def day(at: datetime, language: str, name: str, case: Case = "nominative") -> str:
     """The date in the zone ``name``: «2026 жылғы 1 наурыз», «1 марта 2026 г.», "1 March 2026".
 
-    ``case`` is the case of the Kazakh month: ``"from"`` gives «2026 жылғы 1 наурыздан». Russian and English dates do
-    not depend on it.
+    ``case`` is the case of the Kazakh month: ``"from"`` gives «2026 жылғы 1 наурыздан», ``"until"`` «…наурызға» and
+    ``"on"`` «…наурызда». Russian and English dates do not depend on it.
     """
     local = at.astimezone(ZoneInfo(name))
     if language == "kk":

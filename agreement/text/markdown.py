@@ -1,7 +1,8 @@
 """Changes to Python-Markdown, which would hide or change words that bind a reader; and the words of a block as text.
 
-The changes concern links, emphasis, tables and lists. An ordered list keeps its numbers as they are written: Markdown
-would count from 1, and HTML from the first number. A list that mixes numbers and bullets displays its numbers as text.
+The changes concern links, images, HTML, code, emphasis, tables and lists. An ordered list keeps its numbers as they are
+written: Markdown would count from 1, and HTML from the first number. A list that mixes numbers and bullets displays its
+numbers as text.
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ _COUNTED = re.compile(r"(?:0|[1-9][0-9]{0,8})\.\Z")  # What HTML can print as an
 
 
 def install(md: Markdown) -> None:
-    """Replace the processors of Python-Markdown that would hide or change words."""
+    """Remove or replace, in ``md``, the inline patterns and the processors of tables and lists that would hide or
+    change words.
+
+    The patterns for HTML, character references, images and links by reference are removed. HTML blocks and link
+    definitions remain on; :class:`agreement.text.clauses.Numbering` removes them.
+    """
     # The browser or mail program of every reader would request an image from a third party.
     for pattern in "html entity reference short_reference image_link image_reference short_image_ref".split():
         md.inlinePatterns.deregister(pattern)
@@ -47,7 +53,11 @@ def install(md: Markdown) -> None:
 # ``handleMatch`` may return ``None`` for "no match", as Python-Markdown documents. Its stubs do not allow it, hence the
 # ignored overrides.
 class _Link(LinkInlineProcessor):
-    """A link needs an address and words, and no title. Anything else in ``[…](…)`` is displayed as written."""
+    """A link needs an address and words, and no title. Anything else in ``[…](…)`` is displayed as written.
+
+    An address begins with ``http://``, ``https://``, ``mailto:``, ``tel:``, ``/``, ``#`` or ``.``. It contains no white
+    space.
+    """
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
         element, start, end = super().handleMatch(m, data)
@@ -60,7 +70,9 @@ class _Link(LinkInlineProcessor):
 
 
 class _Code(BacktickInlineProcessor):
-    """Keeps the spaces inside the backticks. Without them two words could become one."""
+    """Keeps one space at an end of the code if white space is inside the backticks there. Without it two words could
+    become one. Backticks around nothing but white space are displayed as written.
+    """
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
         element, start, end = super().handleMatch(m, data)
@@ -100,8 +112,11 @@ class _Emphasis(InlineProcessor):
 class _Blank(InlineProcessor):
     """Asterisks and underscores that emphasise nothing: «___» to be filled in, 20__ г., «Тариф*, услуга*».
 
-    Python-Markdown would pair two of them, emphasise everything between them and hide both. Here a mark opens emphasis
-    only before a word and closes it only after a word. Four or more underscores are a line to write on.
+    Python-Markdown would pair two of them, emphasise everything between them and hide both. Here a mark can open
+    emphasis only if neither white space, closing punctuation, a slash nor the end of the text follows, and if it is not
+    alone in straight quotes. It can close emphasis only if it follows neither white space nor ``«``, ``„``, an opening
+    bracket or a slash, and an earlier mark is open. Four or more underscores are a line to write on. A mark that
+    emphasises nothing is displayed.
     """
 
     RUN = r"(?<![*_])(?:\*+|_+)(?![*_])"
@@ -136,7 +151,9 @@ class _Blank(InlineProcessor):
 
 
 class _Mail(InlineProcessor):
-    """The link of ``<name@host>``. Python-Markdown would write its letters as numeric entities, some of them wrong."""
+    """The link of ``<name@example.kz>`` or ``<mailto:name@example.kz>``. The host must contain a dot. Python-Markdown
+    would write its letters as numeric entities, some of them wrong.
+    """
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
         element = ET.Element("a", {"href": f"mailto:{m[1]}"})
@@ -177,7 +194,11 @@ class _Bulleted(_Numbered, UListProcessor):
 
 
 def print_numbers(root: ET.Element) -> None:
-    """Change all lists under this element so that they display their numbers as they are written."""
+    """Change all lists under this element so that they display their numbers as they are written.
+
+    A list in which each item has a number of at most nine digits without leading zeros becomes ``ol``, and its items
+    get these numbers as ``value``. Any other list becomes ``ul``, and its numbers become part of the text of the items.
+    """
     for items in [element for element in root.iter() if element.tag in {"ol", "ul"}]:
         marks = [item.attrib.pop("value", "") for item in items]
         items.attrib.pop("start", None)
@@ -194,7 +215,10 @@ def print_numbers(root: ET.Element) -> None:
 def text_lines(block: ET.Element) -> Iterator[str]:
     """Yield the words of a block as a reader sees them: one line for a paragraph, a list item or a row of a table.
 
-    The address of a link is part of the agreement too. It follows the words of the link in brackets.
+    Call it after :func:`print_numbers`, and before references become links. A list item of several paragraphs gives
+    several lines, the first with the number of the item. Empty lines are left out. White space within a line becomes
+    single spaces, and cells are separated by ``" | "``. The address of a link, without ``mailto:``, follows its words
+    in brackets, unless the words are this address or the number after ``tel:``.
     """
     if block.tag in {"ul", "ol", "blockquote", "table", "thead", "tbody"}:
         for child in block:

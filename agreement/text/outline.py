@@ -1,4 +1,7 @@
-"""Finds which lines of an agreement begin a unit, by the grammar of numbers. One pass, without parsing Markdown."""
+"""Finds which lines of an agreement begin a unit, by the grammar of numbers, without parsing Markdown.
+
+The docstring of ``clauses`` describes the grammar.
+"""
 
 from __future__ import annotations
 
@@ -56,9 +59,11 @@ _UNIT = re.compile(
 class Start:
     """A unit that begins at ``line``, counted from 0.
 
-    ``number`` is ``""`` if the unit has none. ``label`` is the number as it is printed, and ``parent`` the number of
-    the unit that contains this one. ``rest`` is the line without its number, ``tag`` the HTML element of the unit, and
-    ``words`` its lines of text.
+    ``kind``, ``number``, ``label`` and ``parent`` are those of ``clauses.Clause``: ``number`` is ``""`` if the unit has
+    none, ``label`` is the number as it is printed or the first word of a note, and ``parent`` is the number of the unit
+    that contains this one. ``rest`` is the line without its label and without the marks of a heading; ``""`` for a
+    text. ``tag`` is the HTML element of the unit. ``words`` are its lines of text; :func:`outline` leaves them empty,
+    and ``clauses`` fills them.
     """
 
     line: int
@@ -72,7 +77,9 @@ class Start:
 
 
 def outline(lines: list[str]) -> Iterator[Start]:
-    """Yield the units that begin in these lines, in order. The time is linear in the length of the lines."""
+    """Yield the units that begin in these lines, in order. The lines have no line ends. The first line that is not
+    empty always begins a unit. The time is linear in the length of the lines.
+    """
     reading = _Reading(lines)
     for index, line in enumerate(lines):
         if start := reading.line(index, line):
@@ -80,7 +87,9 @@ def outline(lines: list[str]) -> Iterator[Start]:
 
 
 class _Reading:
-    """One reading of an agreement. The lines read so far decide what a number at the next line means."""
+    """One reading of an agreement. What a number at a line means depends on the lines read so far, and sometimes on
+    later lines.
+    """
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
@@ -124,7 +133,10 @@ class _Reading:
         return start
 
     def _number(self, start: Start) -> None:
-        """Set the number and the parent of the unit, which depend on the units before it."""
+        """Set the number and the parent of the unit, which depend on the units before it, and remember them for the
+        units after it. The number of an appendix is already set. ``2)`` before the first number has the parent ``0``,
+        and so has ``ә)`` if it follows no ``2)``.
+        """
         if start.kind == "heading" and start.number:
             self.appendix, self.scope, self.section, self.clause, self.sub = start.number, "", "", "", ""
             return
@@ -153,14 +165,16 @@ class _Reading:
             start.parent = self.sub or here
 
     def _here(self) -> str:
-        """The number of the clause, section or appendix that is being read; ``""`` before the first one."""
+        """The number of the last section, clause, sub-clause such as 1.1.1 or appendix; ``""`` before the first."""
         local = self.clause or self.section
         return self.scope + local if local else self.scope.rstrip(".") or self.appendix
 
     def _begin(self, index: int, bare: str, *, separate: bool) -> Start | None:
-        """The unit that begins at this line, before ``_number`` completes its number; ``None`` if none begins.
+        """The unit that begins at this line, before ``_number`` completes its number; ``None`` if none begins. A title
+        without a heading mark and a text are not found here: ``line`` begins them.
 
-        ``separate``: is the line the first one, or does it follow an empty line, a title or a heading?
+        ``bare`` is the line without white space at its ends. ``separate``: is the line the first one, or does it follow
+        an empty line, a title, a section or a heading?
         """
         lines, first = self.lines, bare[0]
         start: Start | None = None
@@ -247,8 +261,8 @@ class _Reading:
         return self.ahead.opens(number, index) or self._stands_alone(index, number, rest, previous)
 
     def _lists(self, index: int, number: str) -> bool:
-        """Is the line an item of a list in a clause: the first item after a colon, or an item directly under the one
-        before it?
+        """Is the line an item of a list: ``1.`` in a clause, after a line that ends with a colon, or an item directly
+        under the one before it? The one before it must begin no unit other than a text.
         """
         if number == "1":
             before = next((line for line in reversed(self.lines[max(0, index - 3) : index]) if line.strip()), "")
@@ -257,7 +271,11 @@ class _Reading:
         return listed and index > 0 and self.lines[index - 1].strip().startswith(f"{int(number) - 1}. ")
 
     def _stands_alone(self, index: int, number: str, rest: str, previous: str) -> bool:
-        """Is the line a section without clauses that follows sections with clauses, such as «7. Реквизиты сторон»?"""
+        """Is the line a section without clauses that follows sections with clauses, such as «7. Реквизиты сторон»?
+
+        ``number`` and ``rest`` are the number and the other words of the line. ``previous`` is the end of the line
+        before it, ``""`` if that is not in the same paragraph.
+        """
         if self.in_list or not self.section or not self.has_clauses or len(rest) > 100 or rest[-1] in ",;:":
             return False
         return (not previous or _ENDED.search(previous) is not None) and not self.ahead.stands_again(number, index)
@@ -266,7 +284,8 @@ class _Reading:
         return next((line.strip() for line in self.lines[index + 1 : index + 4] if line.strip()), "")
 
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
-        """Does the number begin a clause? Otherwise it belongs to a sentence that was wrapped before it.
+        """Does the number, of two or three parts, begin a clause or sub-clause? Otherwise it is a quantity or a date,
+        or it belongs to a sentence that was wrapped before it. Headings are not asked about.
 
         ``dot`` is the dot after the number or ``""``, and ``rest`` the text after it. ``previous`` is the end of the
         line before, ``""`` if that line does not belong to the same paragraph.
@@ -288,7 +307,11 @@ class _Reading:
         return head == here and rest[0].isupper() and not _CONTINUES.search(previous)
 
     def _follows(self, number: str) -> bool:
-        """Is this the next number after that of the last clause, at any depth: after 1.1, is it 1.1.1, 1.2 or 2.1?"""
+        """Is this the next number after that of the last clause, at any depth: after 1.1, is it 1.1.1, 1.2 or 2.1?
+
+        If the section has no clause yet: is it the first clause of the section, such as 2.1? If there is no section
+        either, the first clause of any section is the next number.
+        """
         if not self.clause:
             return number == f"{self.section or number.partition('.')[0]}.1"
         parts = [int(part) for part in self.clause.split(".")]
@@ -303,8 +326,8 @@ class _Reading:
 
 
 class _Ahead:
-    """The indexes of the lines that begin with each number. They are collected only if a line alone does not show
-    whether it begins a unit.
+    """The indexes of the lines that begin with each number. They are collected when a line alone does not show whether
+    it begins a unit, once for a text.
     """
 
     _NUMBER = re.compile(rf"{_BLANK}*+#{{0,6}} *+[*_]*+([1-9]\d{{0,2}}(?:\.[1-9]\d{{0,2}}){{0,2}})(?=[.\s*_])")
@@ -325,8 +348,9 @@ class _Ahead:
         return self._last.get(number, -1) > index
 
     def opens(self, number: str, index: int) -> bool:
-        """Does the first clause of the section with this number follow after ``index``, before this number occurs again
-        as the beginning of a line?
+        """Does a line after ``index`` begin with the number of the first clause of this section (``3.1`` for ``3``),
+        before another line begins with the number of the section itself? Only the beginnings of lines are compared, so
+        a reference that a line break moved there counts too.
         """
         first, again = self._after(f"{number}.1", index), self._after(number, index)
         return first is not None and (again is None or first < again)
@@ -372,9 +396,10 @@ _ALMOST = re.compile(
 
 
 def resembles_number(line: str, previous: str, clause: str) -> bool:
-    """Does the line look like the beginning of a numbered unit, although it begins none?
+    """Does the line begin with something like a number, written in a way that the grammar does not recognise?
 
-    ``previous`` is the line before it, and ``clause`` the number of the clause that contains it.
+    The caller asks only about lines that begin no numbered unit. ``previous`` is the line before it; the answer is no
+    if that line is not empty and does not end a sentence. ``clause`` is the number of the unit that contains the line.
     """
     if not (match := _ALMOST.match(line)) or (previous.strip() and not _ENDED.search(previous[-60:])):
         return False
@@ -383,7 +408,9 @@ def resembles_number(line: str, previous: str, clause: str) -> bool:
 
 
 def underlined(lines: list[str], index: int) -> bool:
-    """Is the line at that index underlined by the next one, which makes it a heading in Markdown?"""
+    """Is the line at that index underlined by the next one, which makes it a heading in Markdown? The next line then
+    contains only ``=`` or only ``-``, one or more, and perhaps spaces after them. The line itself is not examined.
+    """
     return index + 1 < len(lines) and lines[index + 1][:1] in ("=", "-") and bool(_UNDERLINE.match(lines[index + 1]))
 
 

@@ -12,7 +12,8 @@ from agreement.text.clauses import ATTRIBUTES, TAGS, Document
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The text under one number in both languages. ``left`` or ``right`` is ``""`` if that language has no such number.
+    """The text under one number in both languages. ``left`` or ``right`` is ``""`` if that language has no such number,
+    or no text before its first number.
 
     Both are HTML without ids. Therefore one page may contain both, and their row may have the number as its id.
     """
@@ -24,11 +25,11 @@ class Pair:
 
 
 def pairs(left: Document, right: Document) -> tuple[Pair, ...]:
-    """All text of both documents, paired by number, in the order of the left document.
+    """All text of both documents, without the titles, paired by number, in the order of the left document.
 
-    A unit without a number belongs to the pair of the numbered unit before it. A number that only the right document
-    has follows the number that precedes it there. The documents are usually the two languages of one edition: they have
-    the same numbers, except in imported history.
+    A unit without a number belongs to the pair of the unit before it; so does a unit whose number is used earlier in
+    the same document. A number that only the right document has follows the last number before it there that both
+    documents have; without one, it follows the text before the first number. A pair without text is left out.
     """
     ours, theirs = _by_number(left), _by_number(right)
     added: dict[str, list[str]] = defaultdict(list)

@@ -12,22 +12,26 @@ from agreement.text.clauses import ATTRIBUTES, TAGS, Clause, Document
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A section, clause, sub-clause or item, with everything that it contains."""
+    """A section, clause, sub-clause, item or appendix, with everything that it contains."""
 
     unit: Clause
     html: str
-    """The unit and everything in it. It has no ids, and its links to other clauses lead to the agreement's page."""
+    """The HTML of the unit and of everything in it. It has no ids. Its links to clauses, also that of its own number,
+    lead to the agreement's page."""
     quotes: tuple[Quote, ...]
-    """The numbered units directly in it."""
+    """The numbered units directly in it, in order."""
 
 
 def quote(document: Document, number: str, page: str) -> Quote | None:
-    """The unit with that number, as another page quotes it; ``None`` if the document has no such number.
+    """The unit with that number, as another page quotes it; ``None`` if the document has no such number. If several
+    units have the number, it is the first one.
 
-    ``page`` is the address of the agreement's own page.
+    The quote contains the units after it that are in it, and the text and notes among them. It ends before the first
+    numbered unit that is not in it or the first heading without a number. ``page`` is the address of the agreement's
+    own page.
     """
     units = document.units
-    place = next((place for place, unit in enumerate(units) if unit.number == number), None)
+    place = next((place for place, unit in enumerate(units) if number and unit.number == number), None)
     if place is None:
         return None
     inside = {number}

@@ -5,8 +5,9 @@ Kazakh: ``3.1-тармақ``, ``3.1-ші тармақ``, ``3.1-тармақты�
 ``раздел 2``, ``подпункт 2) пункта 3.1``.
 
 A number without such a word (``TLS 1.2``, a date, the number of a law) is no reference. A clause of another document
-(``пункт 3.1 Правил``, ``Заңның 3.1-тармағы``) or of an appendix (``пункт 3.1 приложения 1``) is no reference either.
-In an appendix that starts its own numbering, a number means the clause of the appendix, if there is one.
+(``пункт 3.1 Правил``, ``Заңның 3.1-тармағы``) or of an appendix (``пункт 3.1 приложения 1``) is no reference either. In
+Russian, only the usual names of documents are recognised. In an appendix that starts its own numbering, a number means
+the clause of the appendix, if there is one and the words do not name the agreement (``пункт 3.1 Соглашения``).
 """
 
 from __future__ import annotations
@@ -67,9 +68,10 @@ _LAWS_PART = re.compile(r"\d+[-‑]?(?:бап|баб)")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A place in a text that names a clause: the characters from ``start`` to ``end``.
+    """A place in a text that names a section, a clause or an item: the characters from ``start`` up to ``end``.
 
-    ``number`` is ``""`` for an item of the clause that contains the text.
+    They are the number, or the label of the item with its quotes, without the word before or after it. ``number`` is
+    the number of the section or clause as it is written; ``""`` for an item of the clause that contains the text.
     """
 
     start: int
@@ -79,10 +81,14 @@ class Reference:
     """The label of the item, ``2)`` or ``б)``; ``""`` for the clause itself."""
     outer: bool = False
     """Does the reference name the agreement (``пункт 3.1 Соглашения``)? Then it never means a clause of the appendix
-    that contains the text."""
+    that contains the text. Always false if there is an ``item``."""
 
     def target(self, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> str:
-        """The number of the clause that a reference in the clause ``here`` leads to; ``""`` if there is none.
+        """The number of the unit that a reference in the unit ``here`` leads to; ``""`` if there is none. ``here`` is
+        the number of the unit that contains the text, or that of its parent if it has none.
+
+        If ``here`` is in an appendix and ``outer`` is false, a clause of the appendix with this number comes before one
+        of the agreement. A reference without a number means an item of the clause ``here``.
 
         ``numbers`` are all numbers of the document. ``labels`` maps the number of a clause and the label of an item in
         it to the number of the item.
@@ -98,7 +104,13 @@ class Reference:
 
 
 def find(text: str) -> Iterator[Reference]:
-    """Yield the references in a text, in order. The time is linear in its length."""
+    """Yield the references in a text, in order. The time is linear in its length.
+
+    Each number or item of a list gives one reference, and a range (``4.1–4.3``) gives two, its ends. ``подпункт 2)
+    пункта 3.1`` gives two: to the item and to the clause. A number without a dot is a reference only to a section, and
+    a number with a dot only to a clause. A reference to another document is left out. Whether the clause exists is not
+    checked.
+    """
     owner: tuple[int, str] | None = None  # The end and the number of a Kazakh "3.1-тармақтың": its items may follow.
     for match in _LIST.finditer(text):
         before, (start, end) = text[max(0, match.start() - 24) : match.start()], match.span()
@@ -135,9 +147,11 @@ def find(text: str) -> Iterator[Reference]:
 
 def _named(text: str, before: str, start: int, end: int) -> tuple[int, bool]:
     """The end of the reference, with the Kazakh word after its number, and whether it means a section. The end is 0 if
-    no word makes the number a reference.
+    no word makes the number a reference, if it means another document, or for a Kazakh ``2-тармақша``; the second value
+    then means nothing.
 
-    ``start`` and ``end`` are the place of the number in the text, and ``before`` is the text directly before it.
+    ``start`` and ``end`` are the place of the number, or of a list of numbers, in the text. ``before`` is the text
+    directly before it.
     """
     if ru := _RU.search(before):
         return (0, False) if _RU_ELSEWHERE.match(text, end) else (end, bool(ru["section"]))
@@ -177,7 +191,9 @@ def _is_agreements(before: str) -> bool:
 
 
 def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> None:
-    """Turn the references in a block of the clause ``here`` into links. References to no clause remain text.
+    """Turn the references in a block of the unit ``here`` into links, in place. ``here`` is the number of the unit, or
+    that of its parent if it has none. References to no unit remain text. Text directly in a link or in code remains as
+    it is.
 
     ``numbers`` are all numbers of the document. ``labels`` maps the number of a clause and the label of an item in it
     to the number of the item.

@@ -1,7 +1,8 @@
 """Reads the text of an edition from the bytes of a file or from a form, by one rule.
 
-Files are UTF-8. A byte order mark is removed, CRLF and CR become LF, and NUL is refused. Nothing else changes:
-decomposed letters and odd spaces remain as the author wrote them. The body is the whole text with its title line.
+Files are UTF-8. A byte order mark is removed, and CRLF and CR become LF. Nothing else changes: decomposed letters and
+odd spaces remain as the author wrote them. The body is the whole text with its title line. :func:`decode` refuses a
+file with NUL; :func:`normalise`, which forms use, refuses nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ MAX_BYTES = 2_000_000
 
 
 class SourceError(ValueError):
-    """The text can't become the text of an edition. ``args`` are a sentence and a hint that says what to do."""
+    """The text can't become the text of an edition. ``args`` are a sentence, which ``str()`` gives, and a hint that
+    says what to do.
+    """
 
     def __init__(self, sentence: str, hint: str) -> None:
         super().__init__(sentence, hint)
@@ -22,14 +25,15 @@ class SourceError(ValueError):
 
 
 def normalise(text: str) -> str:
-    """The text without a byte order mark, and with LF as its only line end."""
+    """The text without a byte order mark at its beginning, and with LF in place of CRLF and CR."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def decode(content: bytes, name: str) -> str:
     """The normalised text of a file. ``name`` is the name of the file in messages.
 
-    Raises :class:`SourceError` for a file that is larger than ``MAX_BYTES``, is not UTF-8, contains NUL or is empty.
+    Raises :class:`SourceError` for a file that is larger than ``MAX_BYTES``, is not UTF-8, contains NUL, or contains
+    nothing but white space.
     """
     if len(content) > MAX_BYTES:
         sentence = f"{name!r} is {len(content):,} bytes long; at most {MAX_BYTES:,} are allowed."

@@ -1,7 +1,8 @@
 """The views of the pages, files and feeds in ``agreement.urls``.
 
 The package provides :func:`page`, :class:`Visit` and :func:`alternates`, with which a site can serve its own public
-pages in the same way as the app. It uses every package of a lower layer. In the app only ``agreement.urls`` uses it.
+pages in the same way as the app. It imports only packages of lower layers. In the app only ``agreement.urls`` imports
+it.
 """
 
 from agreement.views.base import Visit, alternates, page

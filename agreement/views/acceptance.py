@@ -1,4 +1,6 @@
-"""The page on which a signed-in user accepts the editions in force, or does not accept them."""
+"""The page on which a signed-in user accepts editions, or declines. They are the editions in force or, if the site
+allows it, announced ones.
+"""
 
 from __future__ import annotations
 
@@ -33,24 +35,36 @@ from agreement.views.base import Visit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceQuestion:
-    """An edition that the page asks the user to accept, with the changes since the edition that they accepted last."""
+    """An edition that the page displays, with the changes since the edition of ``last``. The page asks the user to
+    accept it unless ``is_accepted`` is true.
+    """
 
     displayed: DisplayedEdition
     last: DisplayedAcceptance | None
-    """The user's acceptance of the latest edition up to this one; ``None`` if they accepted none."""
+    """Of the user's acceptances in this agreement up to this edition, the one of the edition with the highest number;
+    of several, the last. It may have been overtaken by a withdrawal. Acceptances of cancelled editions are passed over.
+    ``None`` if there is none.
+    """
     missed: tuple[DisplayedEdition, ...] = ()
-    """The editions after the last accepted one, in the order of their numbers. The last of them is the edition of this
-    question.
+    """The editions after that of ``last``, up to the edition of this question, in the order of their numbers. Cancelled
+    ones are left out. Empty if ``changes`` is ``None``.
     """
     changes: Comparison | None = None
-    """The changes from the last accepted edition to this one; ``None`` if the user accepted this one, or none."""
+    """The changes from the edition of ``last`` to this one; ``None`` if ``last`` is ``None`` or an acceptance of this
+    edition.
+    """
     is_accepted: bool = False
-    """Whether the user has accepted this edition, or an earlier one from which only the wording differs."""
+    """Whether the user has accepted this edition, or an earlier one from which only the wording differs, and did not
+    withdraw after that.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class PostedAnswer:
-    """The fields that the form posts about one edition that it displayed."""
+    """The fields that the form posts about one edition that it displayed: the slug of the agreement, the number and the
+    digest of the edition, and the language of the displayed text (``kk`` or ``ru``). Whether such an edition exists is
+    not checked.
+    """
 
     slug: str
     number: int
@@ -60,16 +74,19 @@ class PostedAnswer:
 
 @account_page("GET", "HEAD", "POST")
 def accept(visit: Visit, slug: str) -> HttpResponse:
-    """The page that asks a user to accept an agreement, and all others that they must still accept by confirmation. A
-    POST records the answer.
+    """The page that asks a user to accept an agreement, and the others that they have not accepted, may accept and must
+    accept by confirmation. A POST records an acceptance of each posted edition and the ticked consents, all or
+    nothing, and redirects to ``next`` or, without it, to the record. What was recorded before is not recorded again.
 
-    If another edition has taken effect since the page was displayed, if the posted digest is not that of the edition,
-    or if the words of a consent have changed, nothing is recorded. Then the response is the page with the new question
-    and the status 409. If the user withdrew and may not accept again without an officer, the response is a redirect to
-    the withdrawal page. If the user declines, nothing is recorded, and the response is a page that states the effect.
+    If a new acceptance is not possible now (for example, another edition has taken effect since the page was
+    displayed), if the posted digest is not that of the edition, or if the words of a consent have changed, nothing is
+    recorded. Then the response is the page with the new question and the status 409. If the user withdrew and may not
+    accept again without an officer, nothing is recorded, and the response is a redirect to the withdrawal page. If the
+    user declines, nothing is recorded, and the response is a page that states the effect.
 
-    Raises ``Http404`` if the agreement does not exist or has no edition that can be accepted, and ``BadRequest`` if a
-    posted field is missing or invalid.
+    Raises ``Http404`` if the agreement, or another one of which an edition is accepted, does not exist or has no public
+    edition, and if a question is to be displayed but no edition can be accepted. Raises ``BadRequest`` if a posted
+    field is missing or invalid.
     """
     timeline, posted = visit.timeline(slug), visit.request.POST
     if visit.request.method != "POST":
@@ -93,8 +110,10 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
 
 
 def _posted_answers(posted: QueryDict, slug: str) -> Iterable[PostedAnswer]:
-    """Yield one answer for each edition that the form displayed. The first is about the agreement ``slug``, that of the
-    page. Raises ``BadRequest`` for missing or invalid fields.
+    """Yield one answer for each edition about which the form has fields. The first is about the agreement ``slug``,
+    that of the page; the others follow in the order of their slugs. Raises ``BadRequest`` if the decision is neither
+    ``accept`` nor ``decline``, if a number does not consist of 1 to 10 digits, or if a language is neither ``kk`` nor
+    ``ru``. The digests are not checked.
     """
     if posted.get("decision") not in {"accept", "decline"}:
         raise BadRequest("decision must be accept or decline.")
@@ -108,14 +127,18 @@ def _posted_answers(posted: QueryDict, slug: str) -> Iterable[PostedAnswer]:
 
 def _posted_consents(posted: QueryDict) -> list[tuple[str, str]]:
     """Return the consents that the user ticked: the name of each purpose, and the digest of the words beside its
-    checkbox.
+    checkbox. Neither is checked.
     """
     return [(name.partition(":")[2], posted.get(name, "")) for name in posted if name.startswith("consent:")]
 
 
 def _record(visit: Visit, answer: PostedAnswer) -> None:
-    """Record that the user accepts the edition in this answer. Raises ``StaleEditionError`` if the edition can't be
-    accepted now or has another digest, and ``WithdrawnError`` if the user withdrew and may not accept again.
+    """Record that the user accepts the edition in this answer by confirmation. If they have accepted it already and
+    did not withdraw since, nothing is recorded.
+
+    Raises ``Http404`` if the agreement does not exist or has no public edition, ``StaleEditionError`` if the edition
+    does not exist, has another digest or can't be accepted now, and ``WithdrawnError`` if the user withdrew and may not
+    accept again without an officer.
     """
     dated = next((one for one in visit.timeline(answer.slug).editions if one.number == answer.number), None)
     if dated is None or dated.digest != answer.digest:
@@ -132,12 +155,13 @@ def _record(visit: Visit, answer: PostedAnswer) -> None:
 
 
 def _question_page(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpResponse:
-    """Return the page with the questions. If ``stale`` is true, its status is 409, and it states that the text was
-    changed in the meantime. If the user withdrew from the agreement and may not accept again without an officer, return
-    a redirect to the withdrawal page. Raises ``Http404`` if no edition of the agreement can be accepted.
+    """Return the page with the questions: first the one about this agreement, also if the user has accepted it; then
+    those about the other agreements that are accepted by confirmation and that the user has not accepted. Another
+    agreement is left out if the user withdrew from it and may not accept it again without an officer.
 
-    1 query; 2 for each edition that is asked about, and 2 more for it if the user accepted an earlier edition; 1 if the
-    site asks for consents. If the user ever withdrew from one of these agreements, 1 more for it.
+    If ``stale`` is true, the status is 409, and the page states that the text was changed in the meantime. If the user
+    withdrew from this agreement and may not accept again without an officer, return a redirect to the withdrawal page.
+    Raises ``Http404`` if no edition of this agreement can be accepted.
     """
     accepted = user_acceptances(visit)
     wanted = _edition_to_accept(visit, timeline, accepted[timeline.key])
@@ -168,10 +192,12 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: bool = False) -> 
 
 
 def _edition_to_accept(visit: Visit, timeline: Timeline, rows: Sequence[Acceptance]) -> EditionDates | None:
-    """Return the edition that the page asks about: the one in force; ``None`` if none is in force.
+    """Return the edition that the page asks about: the one in force, whether or not the user has accepted it. ``None``
+    if there is none to ask about. ``rows`` are the user's acceptances in this agreement.
 
-    If the site lets users accept announced editions, and the edition in force is accepted already or there is none,
-    return the announced edition instead, if there is one. ``rows`` are the user's acceptances in this agreement.
+    If the site displays announced editions and lets users accept them (``SHOW_SCHEDULED`` and ``ACCEPT_ANNOUNCED``),
+    and the edition in force is accepted already or there is none, return the announced edition instead, if there is
+    one.
     """
     in_force, site = timeline.in_force(visit.at), conf.get()
     if site.ACCEPT_ANNOUNCED and site.SHOW_SCHEDULED and (in_force is None or _is_accepted(timeline, in_force, rows)):
@@ -180,8 +206,8 @@ def _edition_to_accept(visit: Visit, timeline: Timeline, rows: Sequence[Acceptan
 
 
 def _is_accepted(timeline: Timeline, edition: EditionDates, rows: Sequence[Acceptance]) -> bool:
-    """Return whether one of these acceptances still counts, and is of this edition or of an earlier one from which it
-    differs only in wording.
+    """Return whether one of these acceptances was not overtaken by a withdrawal, and is of this edition or of an
+    earlier one from which it differs only in wording. The acceptances must have the attribute ``current``.
     """
     # Every acceptance is considered: a user who has accepted the next edition in advance is still bound by this one.
     counting = {dated.pk for dated in timeline.counting_editions(edition)}
@@ -189,9 +215,9 @@ def _is_accepted(timeline: Timeline, edition: EditionDates, rows: Sequence[Accep
 
 
 def _may_not_accept_again(visit: Visit, timeline: Timeline) -> bool:
-    """Return whether a withdrawal of this user is in effect after which only an officer may record another acceptance.
-    The page must not ask about such an agreement, because nothing in the form would be recorded. 1 query, 2 if the user
-    ever withdrew from the agreement.
+    """Return whether a withdrawal of this user is in effect now after which only an officer may record another
+    acceptance in this agreement. The page must not ask about such an agreement, because nothing in the form would be
+    recorded. 1 query, 2 if a withdrawal of the user from the agreement ever took effect.
     """
     withdrawal = Acceptance.objects.withdrawal_in_effect(user_key=visit.request.user.pk, agreement=timeline.key)
     return withdrawal is not None and not withdrawal.may_accept_again
@@ -199,7 +225,7 @@ def _may_not_accept_again(visit: Visit, timeline: Timeline) -> bool:
 
 def _redirect_to_withdrawal(visit: Visit) -> HttpResponse:
     """Return a redirect to the withdrawal page, which states the effect of a withdrawal. The parameter ``next`` of the
-    request is preserved.
+    request is preserved if it is a path on this site.
     """
     path, following = visit.path("withdraw"), next_path(visit.request)
     return HttpResponseRedirect(f"{path}?{urlencode({'next': following})}" if following else path)
@@ -208,8 +234,8 @@ def _redirect_to_withdrawal(visit: Visit) -> HttpResponse:
 def _question(
     visit: Visit, timeline: Timeline, edition: EditionDates, rows: Sequence[Acceptance]
 ) -> AcceptanceQuestion:
-    """Return the question about this edition. ``rows`` are the user's acceptances in the agreement. 1 query, 3 if the
-    user accepted an earlier edition.
+    """Return the question about this edition. ``rows`` are the user's acceptances in the agreement, in the order of the
+    editions. 1 query, 3 if the question has ``changes``.
     """
     new = _in_requested_language(visit, visit.display(timeline, edition))
     is_accepted = _is_accepted(timeline, edition, rows)
@@ -231,8 +257,8 @@ def _question(
 
 
 def _in_requested_language(visit: Visit, edition: DisplayedEdition) -> DisplayedEdition:
-    """Return the edition in the language that the posted form or ``?language=`` names. If neither names Kazakh or
-    Russian, return ``edition`` unchanged.
+    """Return the edition in the language that the posted field ``language`` names or, if it is missing or empty, the
+    parameter ``?language=``. If that is neither ``kk`` nor ``ru``, return ``edition`` unchanged.
     """
     language = visit.request.POST.get("language") or visit.request.GET.get("language")
     return replace(edition, language=language) if language in languages.LANGUAGES else edition

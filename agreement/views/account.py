@@ -9,7 +9,7 @@ from functools import wraps
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from agreement.acceptance.impersonation import current_impersonation
 from agreement.conf import active_language
 from agreement.editions.changes import Comparison
 from agreement.editions.display import DisplayedEdition
@@ -28,13 +29,19 @@ from agreement.views.base import Visit
 AccountView = Callable[..., HttpResponseBase]
 
 
-def account_page(*methods: str) -> Callable[[AccountView], Callable[..., HttpResponseBase]]:
+def account_page(
+    *methods: str, of_user_alone: bool = False
+) -> Callable[[AccountView], Callable[..., HttpResponseBase]]:
     """Decorator: turn a view that takes a :class:`Visit` and the URL arguments into a Django view for signed-in users.
-    ``methods`` are the allowed HTTP methods.
+    ``methods`` are the allowed HTTP methods; another one is answered with 405.
 
-    The response forbids every cache to store it. A POST needs a CSRF token. A visitor who is not signed in is
-    redirected to the login page; their POST raises ``PermissionDenied``. Each request reads the dates of the editions:
-    1 query, and 1 more during the minute after a withdrawal.
+    A POST needs a CSRF token, and so does any other unsafe method: without it, the status is 403. A visitor who is not
+    signed in is redirected to the login page; their POST raises ``PermissionDenied``. The response of the view and this
+    redirect forbid every cache to store them. Each request of a signed-in user reads the dates of the editions from the
+    database (:func:`agreement.editions.timeline.fresh_timelines`).
+
+    A person who acts in the name of the user can read the page, and the audit log names them. Their POST is answered
+    with the status 403, and the view does not run. With ``of_user_alone=True`` this is so for every method.
     """
 
     def decorate(view: AccountView) -> Callable[..., HttpResponseBase]:
@@ -44,7 +51,12 @@ def account_page(*methods: str) -> Callable[[AccountView], Callable[..., HttpRes
             if request.user.is_authenticated:
                 # Remembered dates can be a second old. These pages record what binds the user, so the dates are read
                 # again.
-                response = view(Visit(request, timezone.now(), fresh_timelines(), {}), **arguments)
+                acting = current_impersonation(request)
+                visit = Visit(request, timezone.now(), fresh_timelines(), {}, acting)
+                refused = acting is not None and (of_user_alone or request.method == "POST")
+                if acting:
+                    acting.log(request, refused=view.__name__ if refused else "")
+                response = _refuse_impersonation(visit) if refused else view(visit, **arguments)
             elif request.method == "POST":
                 raise PermissionDenied
             else:
@@ -58,6 +70,17 @@ def account_page(*methods: str) -> Callable[[AccountView], Callable[..., HttpRes
     return decorate
 
 
+def _refuse_impersonation(visit: Visit) -> HttpResponse:
+    """Return the answer to a person who acts in the name of a user and tried what only the user may do."""
+    return visit.refuse(
+        403,
+        _("You act in the name of another user"),
+        _("Nothing was recorded. Only the user can accept, withdraw, give a consent or download their record."),
+        _("The audit log contains that you tried it."),
+        link=(visit.path("record"), _("My record")),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayedAcceptance:
     """An acceptance as a page displays it."""
@@ -67,13 +90,13 @@ class DisplayedAcceptance:
     at: str
     """The moment of the acceptance in words, in the language of the page."""
     changes: Comparison | None = None
-    """The changes since the edition that the user accepted before this one; ``None`` if there is none, or if the page
-    does not display them."""
+    """The changes since the edition that the user accepted before this one; ``None`` if there is none, if it is the
+    same edition, or if the page does not display them."""
 
     @property
     def evidence_note(self) -> str:
-        """For a deemed acceptance, a sentence which states that the text was not displayed, and whether a notice had
-        been sent; ``""`` for other kinds.
+        """For a deemed acceptance, one or two sentences which state that the text was not displayed, and whether a
+        notice had been sent by then; ``""`` for other kinds.
         """
         acceptance = self.acceptance
         if acceptance.kind != AcceptanceKind.DEEMED:
@@ -86,17 +109,21 @@ class DisplayedAcceptance:
 def display_acceptance(
     acceptance: Acceptance, timeline: Timeline, edition: DisplayedEdition, changes: Comparison | None = None
 ) -> DisplayedAcceptance:
-    """Return the acceptance as a page displays it. ``edition`` is the accepted edition. No query."""
+    """Return the acceptance as a page displays it. ``edition`` is the accepted edition, and ``timeline`` that of its
+    agreement. No query.
+    """
     at = dates.instant(acceptance.at, active_language(), timeline.time_zone)
     return DisplayedAcceptance(acceptance=acceptance, edition=edition, at=at, changes=changes)
 
 
 def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:
-    """Return this user's acceptances by the primary key of the agreement, each list in the order of the editions. Each
-    has the attribute ``current``: false if the user withdrew after the acceptance. 1 query.
+    """Return this user's acceptances by the primary key of the agreement, each list in the order of the editions'
+    numbers. Each has the attribute ``current``: false if a withdrawal from the agreement that is in effect now took
+    effect or was registered after the acceptance. The look-up ``[…]`` of an agreement without acceptances gives an
+    empty list. 1 query.
 
-    Their editions are without the body. An acceptance of an edition that ``visit.timelines`` does not contain yet is
-    left out.
+    Acceptances of cancelled editions are included. Their editions are without the body. An acceptance of an edition
+    that ``visit.timelines`` does not contain yet is left out.
     """
     rows = Acceptance.objects.with_current(visit.request.user.pk).select_related("edition")
     rows = rows.order_by("edition__number", "round").defer(*text_columns("edition"))
@@ -108,8 +135,8 @@ def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:
 
 
 def without_cancelled(rows: Iterable[Acceptance]) -> list[Acceptance]:
-    """Return the acceptances whose edition was not cancelled. A user may have accepted an announced edition that was
-    cancelled later; such an edition never binds.
+    """Return the acceptances whose edition was not cancelled, in the same order. A user may have accepted an announced
+    edition that was cancelled later; such an edition never binds.
     """
     return [row for row in rows if row.edition.cancelled_at is None]
 
@@ -122,8 +149,9 @@ def text_columns(relation: str) -> list[str]:
 
 
 def next_path(request: HttpRequest) -> str:
-    """Return the path to which the user returns after the page: the parameter ``next``, posted or in the URL. ``""`` if
-    the request has no such parameter, or if it is not a path on this site.
+    """Return the path to which the user returns after the page: the parameter ``next``, posted or, if it is not posted
+    or is empty, in the URL. It may contain a query. ``""`` if the request has no such parameter, or if it is not a path
+    on this site; an absolute URL is none.
     """
     path = request.POST.get("next") or request.GET.get("next") or ""
     safe = path.startswith("/") and url_has_allowed_host_and_scheme(

@@ -1,11 +1,14 @@
-"""The decorator and the request object of public pages, which are rendered and compressed once and then reused.
+"""The decorator and the request object of public pages, which are rendered and compressed once and then reused if the
+setting ``BASE_URL`` is set.
 
 A view takes a :class:`Visit` and returns a response; :func:`page` turns it into a Django view. Sites may use both for
-their own public pages. A process reuses a rendered page until an edition is published, is cancelled or takes effect. It
-reuses it for at most ``PAGE_SECONDS``, because the site's base template may change too.
+their own public pages. A process reuses a rendered page for at most ``PAGE_SECONDS``, because the site's base template
+may change too. The reuse ends earlier if an edition takes effect, or if the process reads that one was published or
+cancelled.
 
-The plain and the compressed page have their own strong ``ETag`` (RFC 9110 §8.8.3), so a compressing middleware leaves
-them unchanged. Compression is safe, because these pages contain no secret.
+The plain and the compressed page have different strong ``ETag`` values (RFC 9110 §8.8.3). The compressed page has
+``Content-Encoding``, so Django's ``GZipMiddleware`` does not compress it again. The app puts no secret into these
+pages, which compression could reveal.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from agreement import conf
+from agreement.acceptance.impersonation import Impersonation
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline, Timelines, current_timelines, may_remember
 from agreement.models import Edition
@@ -44,17 +48,21 @@ NATIVE_NAMES = {"kk": "Қазақша"}
 
 @dataclass(frozen=True)
 class Visit:
-    """A request for a page, with the instant of the request and the dates of all editions."""
+    """A request for a page, with the instant of the request and the dates of all sealed editions."""
 
     request: HttpRequest
     at: datetime
     timelines: Timelines
     parameters: dict[str, str]
-    """The values of the query parameters and headers that the view reads, for those that the request has."""
+    """The values of the query parameters and headers that :func:`page` names, by their names. Those that the request
+    does not have are left out. Empty on an account page."""
+    impersonation: Impersonation | None = None
+    """Who acts in the name of the user on an account page; ``None`` if users act for themselves, and on public pages.
+    """
 
     def public(self, timeline: Timeline) -> tuple[EditionDates, ...]:
-        """Return the editions of the agreement that are public at the instant of the request, in the order of their
-        numbers. No query.
+        """Return the editions of the agreement that anyone may read at the instant of the request, in the order of
+        their numbers: those that took effect and, with ``SHOW_SCHEDULED``, also announced and cancelled ones. No query.
         """
         if timeline.slug not in self._public:
             self._public[timeline.slug] = timeline.public(self.at)
@@ -74,7 +82,7 @@ class Visit:
         return timeline
 
     def edition(self, timeline: Timeline, number: int) -> EditionDates:
-        """Return the public edition with that number. Raises ``Http404`` if there is none. No query."""
+        """Return the agreement's public edition with that number. Raises ``Http404`` if there is none. No query."""
         for edition in self.public(timeline):
             if edition.number == number:
                 return edition
@@ -85,13 +93,14 @@ class Visit:
         return self.display_all(timeline, edition)[0]
 
     def display_all(self, timeline: Timeline, *editions: EditionDates) -> list[DisplayedEdition]:
-        """Return the editions with their texts, in the given order. 1 query."""
+        """Return the editions with their texts, in the given order. 1 query; none if no edition is given."""
         rows: dict[int, Edition] = Edition.objects.select_related("agreement").in_bulk([one.pk for one in editions])
         return [DisplayedEdition.from_timeline(rows[one.pk], timeline, self.at) for one in editions]
 
     def display_without_texts(self, editions: Iterable[tuple[Timeline, EditionDates]]) -> list[DisplayedEdition]:
-        """Return the editions in the given order, without their bodies. 1 query; none if ``editions`` is empty. A body
-        that is used later costs 1 query.
+        """Return the editions in the given order, without their bodies. An edition that is given twice is returned
+        once. 1 query; none if ``editions`` is empty. Each body (there is one for each language) that is used later
+        costs 1 query.
         """
         wanted = {edition.pk: timeline for timeline, edition in editions}
         if not wanted:
@@ -101,7 +110,8 @@ class Visit:
 
     def path(self, name: str, *args: object, language: str | None = None) -> str:
         """Return the path of the page of the app with that URL name and these arguments, in ``language`` or, if it is
-        ``None``, in the active language. It is in the same URL namespace as this page.
+        ``None``, in the active language. If the site includes the app's URLs several times, and this page is one of the
+        app, the path is in the URL namespace of this page. Raises ``NoReverseMatch`` if there is no such page.
         """
         with translation.override(language) if language else nullcontext():
             return reverse(f"agreement:{name}", args=args, current_app=self._namespace)
@@ -111,26 +121,31 @@ class Visit:
         return self.absolute(self.path(name, *args, language=language))
 
     def absolute(self, path: str) -> str:
-        """Return the absolute URL of a path: under the setting ``BASE_URL`` or, if it is empty, under the host of the
-        request.
+        """Return the absolute URL of a path: under the setting ``BASE_URL`` or, if it is empty, under the scheme and
+        host of the request.
         """
         base = conf.get().BASE_URL
         return urljoin(base, path) if base else self.request.build_absolute_uri(path)
 
     def render(self, template: str, context: dict[str, Any], *, query: str = "") -> HttpResponse:
-        """Return the template as a page. ``query`` is the part of the query string that identifies the page, such as
-        ``?from=1``.
+        """Return the template as a page with the status 200. ``query`` is the part of the query string that identifies
+        the page, such as ``?from=1``.
+
+        The template gets the variables in ``context``, and ``alternates`` (this page in each language), ``canonical``
+        (its absolute URL), ``feed`` (the path of the agreement's feed; ``""`` if the URL has no ``slug``) and
+        ``impersonation``. Those in ``context`` take precedence.
         """
         context = {
             "alternates": alternates(self.request, query),
             "canonical": self.absolute(self.request.path + query),
             "feed": self.path("feed", self._slug) if self._slug else "",
+            "impersonation": self.impersonation,
         } | context
         return HttpResponse(render_to_string(template, context, self.request))
 
     def refuse(self, status: int, heading: str, *sentences: str, link: tuple[str, str] | None = None) -> HttpResponse:
-        """Return a page with this status that states why the request was refused. It contains nothing from the request,
-        and caches may not store it.
+        """Return a page with this status that states why the request was refused. It has no canonical URL and no links
+        to other languages. Caches may not store it.
 
         The page has a heading, a paragraph for each of the sentences and, if ``link`` is given, a link. ``link`` is a
         pair: the path, and the text of the link.
@@ -156,35 +171,49 @@ class Visit:
 View = Callable[..., HttpResponse]
 
 
-def page(*parameters: str, headers: tuple[str, ...] = ()) -> Callable[[View], Callable[..., HttpResponseBase]]:
+def page(
+    *parameters: str, unlimited: tuple[str, ...] = (), headers: tuple[str, ...] = ()
+) -> Callable[[View], Callable[..., HttpResponseBase]]:
     """Decorator: turn a view that takes a :class:`Visit` and the URL arguments into a Django view of a public page.
 
-    ``parameters`` and ``headers`` name the query parameters and the request headers that the view reads. They are part
-    of the key of the remembered page; all others are ignored. A method other than GET and HEAD is answered with 405; no
-    CSRF token is needed.
+    ``parameters`` and ``unlimited`` name the query parameters that the view reads, and ``headers`` the request headers.
+    Their values are in ``Visit.parameters``; all others are not. The values of ``parameters`` are in the key of the
+    remembered page, so the view must give a page only for a limited number of them: otherwise a visitor could fill the
+    memory with copies. A parameter with more values is named in ``unlimited``. A request with one of those, or with one
+    of the headers, gets a page that is rendered for it and not remembered.
 
-    A page is not remembered if it is personal, if its status is not 200, inside a transaction, or while ``DEBUG`` is
-    on. A page is personal if the session was read, or if rendering used a CSRF token, a message or a CSP nonce. Shared
-    caches may not store it either.
+    A method other than GET and HEAD is answered with 405; no CSRF token is needed. ``ATOMIC_REQUESTS`` of the default
+    database does not apply. If the view raises ``Http404``, the response is the site's 404 page, which caches may not
+    store.
+
+    If ``BASE_URL`` is set, all hosts get the same page: it must not contain the host of the request. Otherwise no page
+    is remembered, because a visitor can name any port of the host.
+
+    A response with the status 200 gets an ``ETag``, loses its cookies, is compressed if the client accepts gzip and it
+    becomes smaller, and becomes a 304 or 412 if the conditions of the request (``If-None-Match``, ``If-Match``) demand
+    it. It is not remembered if it is personal, if it was made inside a transaction, or while ``DEBUG`` is on. It is
+    personal if the session was read, or if a CSRF token, a message or a CSP nonce was used. Shared caches may not store
+    a personal page. Responses with another status are not remembered.
     """
 
     def decorate(view: View) -> Callable[..., HttpResponseBase]:
         @wraps(view)
         def answer(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
-            visit = Visit(request, timezone.now(), current_timelines(), _given(request, parameters, headers))
-            key = _cache_key(visit)
-            if (cached := page_cache.get(key)) and (response := cached.answer(request)):
+            given = _given(request, (*parameters, *unlimited), headers)
+            visit = Visit(request, timezone.now(), current_timelines(), given)
+            key = None if given.keys() & {*unlimited, *headers} else _cache_key(visit)
+            if key and (cached := page_cache.get(key)) and (response := cached.answer(request)):
                 return response
             session_read = _session_read(request)
             rendered = _rendered(view, visit, arguments)
             if headers:
                 patch_vary_headers(rendered, headers)
-            if rendered.status_code != 200:
-                rendered.headers.setdefault("Cache-Control", "public, no-cache")
-                return rendered
             personal = session_read or _is_personal(request)
+            if rendered.status_code != 200:
+                rendered.headers.setdefault("Cache-Control", "private, no-store" if personal else "public, no-cache")
+                return rendered
             made = CachedResponse.from_response(rendered, personal=personal)
-            if not personal and may_remember() and not settings.DEBUG:
+            if key and not personal and may_remember() and not settings.DEBUG:
                 page_cache.put(key, made)
             return made.answer(request) or made.with_body(request)
 
@@ -196,22 +225,31 @@ def page(*parameters: str, headers: tuple[str, ...] = ()) -> Callable[[View], Ca
 
 
 def _given(request: HttpRequest, parameters: tuple[str, ...], headers: tuple[str, ...]) -> dict[str, str]:
-    """Return the values of those of these query parameters and headers that the request has, by their names."""
+    """Return the values of those of these query parameters and headers that the request has, by their names. If a
+    query parameter is repeated, its last value counts.
+    """
     given = {name: request.GET[name] for name in parameters if name in request.GET}
     return given | {name: request.headers[name] for name in headers if name in request.headers}
 
 
-def _cache_key(visit: Visit) -> tuple[object, ...]:
-    """Return the key of the remembered page. Requests with the same key get the same page."""
-    request = visit.request
+def _cache_key(visit: Visit) -> tuple[object, ...] | None:
+    """Return the key under which a page is remembered: path, scheme, ``BASE_URL`` and active language, the values in
+    ``parameters``, and the version of the dates, which changes when an edition is published, is cancelled or takes
+    effect. ``None`` if ``BASE_URL`` is empty.
+    """
+    request, base = visit.request, conf.get().BASE_URL
+    if not base:
+        return None
     return (
-        *(request.path, request.scheme, request.get_host(), translation.get_language()),
+        *(request.path, request.scheme, base, translation.get_language()),
         *(tuple(visit.parameters.items()), visit.timelines.version(visit.at)),
     )
 
 
 def _rendered(view: View, visit: Visit, arguments: dict[str, Any]) -> HttpResponse:
-    """Return the response of the view; if the view raises ``Http404``, the site's 404 page."""
+    """Return the response of the view; if the view raises ``Http404``, the site's 404 page, which caches may not store.
+    Other exceptions are not caught.
+    """
     try:
         return view(visit, **arguments)
     except Http404 as error:
@@ -235,9 +273,9 @@ class Alternate:
 
 
 def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
-    """Return the current page in each language of the site. ``query`` is added to each path and URL, such as
-    ``?from=1``. The list is empty if all languages have the same URL (no ``i18n_patterns``), or if the request has no
-    page (no ``resolver_match``).
+    """Return the current page in each language of the site, in the order of ``LANGUAGES``. ``query`` is added to each
+    path and URL, such as ``?from=1``. The list is empty if all languages have the same path (no ``i18n_patterns``, or
+    only one language), or if the request has no page (no ``resolver_match``).
     """
     match = request.resolver_match
     if match is None:
@@ -265,7 +303,8 @@ def _session_read(request: HttpRequest) -> bool:
 
 
 def _is_personal(request: HttpRequest) -> bool:
-    """Return whether rendering used something personal: the session, a CSRF token, a message or a CSP nonce.
+    """Return whether something personal was used for this request so far, before or during rendering: the session, a
+    CSRF token, a message or a CSP nonce.
 
     Such a page is only for this visitor, so no process and no shared cache may store it.
     """

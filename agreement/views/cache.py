@@ -28,7 +28,10 @@ ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 
 
 class CachedResponse:
-    """A rendered response, plain and compressed, with its headers and ETags."""
+    """A rendered response with the status 200: its body, plain and perhaps compressed with gzip (``zipped_body``, or
+    ``None``), with its headers and ETags. It is valid for ``PAGE_SECONDS`` after it was made. ``plain`` and ``zipped``
+    are the headers of the two forms, ``tags`` their two ETags, and ``unmodified`` the headers of a 304 response.
+    """
 
     __slots__ = ("body", "plain", "tags", "unmodified", "valid_until", "zipped", "zipped_body")
 
@@ -46,8 +49,12 @@ class CachedResponse:
 
     @classmethod
     def from_response(cls, response: HttpResponse, *, personal: bool) -> CachedResponse:
-        """Return the response with its headers completed, and its body compressed if that makes it smaller. Shared
-        caches may store the response, but not if it is ``personal``.
+        """Return the response in the form that can be remembered. Its headers are completed, in ``response`` too. The
+        body is also compressed if it has at least ``GZIP_MIN_BYTES`` and becomes smaller.
+
+        If the page is ``personal``, its ``Cache-Control`` becomes ``private, no-cache``. If not, the ``Cache-Control``
+        of the response is preserved; if it has none, it becomes ``public, no-cache``. The cookies and the status of the
+        response are not preserved.
         """
         body = response.content
         if personal:
@@ -68,9 +75,12 @@ class CachedResponse:
         return len(self.body) + len(self.zipped_body or b"")
 
     def answer(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Return the response to this request. Its status is 304 if the client has the page already, and 412 if
-        ``If-Match`` names another version of the page. Return ``None`` if the page is older than the setting
-        ``PAGE_SECONDS`` allows.
+        """Return the response to this request. Return ``None`` if the page is older than ``PAGE_SECONDS`` allows.
+
+        The response has the status 200 and a body, with these exceptions. Without ``If-Match``, it is 304 if
+        ``If-None-Match`` names the plain or the compressed page or is ``*``. With ``If-Match``, only the page that this
+        request would get (plain or compressed) counts: it is 412 if ``If-Match`` names only other ETags, otherwise 304
+        if ``If-None-Match`` names this page or is ``*``.
         """
         if time.monotonic() > self.valid_until:
             return None
@@ -84,14 +94,17 @@ class CachedResponse:
         return response
 
     def with_body(self, request: HttpRequest) -> HttpResponse:
-        """Return the response with its body, compressed if the client accepts gzip."""
+        """Return the response with its body and the status 200. The body is compressed if a compressed body exists and
+        the client accepts gzip.
+        """
         if self.zipped_body is not None and _takes_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
             return HttpResponse(self.zipped_body, headers=self.zipped)
         return HttpResponse(self.body, headers=self.plain)
 
     def _matching_tag(self, known: str) -> str | None:
         """Return the ETag of this page, plain or compressed, that ``known`` names; ``None`` if it names neither.
-        ``known`` is the value of ``If-None-Match``. For ``*`` it is the ETag of the plain page.
+        ``known`` is the value of ``If-None-Match``, in which weak ETags (``W/``) count too. If it names both or is
+        ``*``, the result is the ETag of the plain page.
         """
         if known in self.tags:  # Browsers send a single ETag.
             return known
@@ -100,8 +113,8 @@ class CachedResponse:
 
 
 class PageCache:
-    """The remembered pages of a process. If their total size exceeds ``CACHE_BYTES``, the least recently used pages are
-    removed.
+    """The remembered pages of a process. If the total size of their bodies exceeds ``CACHE_BYTES``, the least recently
+    used pages are removed.
     """
 
     def __init__(self) -> None:
@@ -110,7 +123,9 @@ class PageCache:
         self._lock = Lock()
 
     def get(self, key: object) -> CachedResponse | None:
-        """Return the page with that key, or ``None``. The page becomes the most recently used one."""
+        """Return the page with that key, or ``None``. The page becomes the most recently used one. It may be older than
+        ``PAGE_SECONDS`` allows.
+        """
         with self._lock:
             found = self._pages.get(key)
             if found:
@@ -118,7 +133,9 @@ class PageCache:
         return found
 
     def put(self, key: object, page: CachedResponse) -> None:
-        """Remember the page under that key, in place of an older page with the same key."""
+        """Remember the page under that key, in place of an older page with the same key. Then the least recently used
+        pages are removed until the rest fits into ``CACHE_BYTES``.
+        """
         with self._lock:
             if old := self._pages.pop(key, None):
                 self._size -= old.size
@@ -149,13 +166,15 @@ memory.register(__name__, clear)
 
 
 def immutable_response(content: bytes, content_type: str) -> HttpResponse:
-    """Return a public response that caches may store for ever, because its content never changes."""
+    """Return a public response that caches may use for a year without revalidation, because its content never changes.
+    Scripts of any site may read it.
+    """
     return HttpResponse(content, headers={"Content-Type": content_type, "Cache-Control": IMMUTABLE} | ANY_ORIGIN)
 
 
 def _takes_gzip(accepted: str) -> bool:
-    """Return whether the value of ``Accept-Encoding`` accepts gzip: by name or by ``*``, and not with the weight 0 (RFC
-    9110 §12.5.3).
+    """Return whether the value of ``Accept-Encoding`` accepts gzip: by name or, if it does not name gzip, by ``*``, and
+    not with the weight 0 (RFC 9110 §12.5.3). An empty value accepts nothing.
     """
     weights = {}
     for part in accepted.lower().split(","):

@@ -1,6 +1,7 @@
 """Editions as JSON, which ``schema.json`` describes, and the JSON-LD of a page.
 
-The JSON contains both texts. Therefore the URLs of all languages return the same bytes. The Kazakh URL is canonical.
+The JSON contains the facts in both languages of an edition. Therefore the URLs of all languages return the same bytes.
+The canonical URL is that of :func:`canonical_language`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ Json = dict[str, Any]
 def json_view(view: Callable[..., Json]) -> Callable[..., Any]:
     """Decorator: turn a view that takes a :class:`Visit` and returns a dict into a Django view of a public JSON page.
     If the view raises ``Http404``, the response is problem details (RFC 9457) with the status 404.
+
+    A response with the status 200 or 404 has a ``Link`` to the schema, and scripts of any site may read it. One with
+    the status 200 also has a ``Link`` to the canonical URL.
     """
 
     @page()
@@ -65,7 +69,7 @@ NOT_FOUND = "There is no such public edition. The public editions are listed in 
 
 @json_view
 def current(visit: Visit, slug: str) -> Json:
-    """The edition in force, with its clauses in both languages. ``Http404`` if none is in force. 1 query."""
+    """The edition in force, with its clauses in both languages. The response is 404 if none is in force."""
     timeline = visit.timeline(slug)
     in_force = timeline.in_force(visit.at)
     if in_force is None:
@@ -75,7 +79,9 @@ def current(visit: Visit, slug: str) -> Json:
 
 @json_view
 def editions(visit: Visit, slug: str) -> Json:
-    """Every public edition without its text, the newest first. 1 query."""
+    """Every public edition without its text, the newest first; with the slug and the time zone of the agreement, and
+    the number of the edition in force (``None`` if there is none). The response is 404 if there is no public edition.
+    """
     timeline = visit.timeline(slug)
     in_force = timeline.in_force(visit.at)
     displayed = visit.display_without_texts((timeline, edition) for edition in reversed(visit.public(timeline)))
@@ -89,14 +95,14 @@ def editions(visit: Visit, slug: str) -> Json:
 
 @json_view
 def edition(visit: Visit, slug: str, number: int) -> Json:
-    """The public edition with that number, with its clauses in both languages. 1 query."""
+    """The public edition with that number, with its clauses in both languages. The response is 404 if there is none."""
     timeline = visit.timeline(slug)
     return _with_clauses(visit, visit.display(timeline, visit.edition(timeline, number)))
 
 
 @page()
 def schema(visit: Visit) -> HttpResponse:
-    """The JSON Schema (2020-12) of all JSON responses. No query."""
+    """The JSON Schema (2020-12) of the responses of all views with :func:`json_view`, 404 too."""
     return HttpResponse(SCHEMA, headers={"Content-Type": "application/schema+json"} | ANY_ORIGIN)
 
 
@@ -138,7 +144,9 @@ def _edition_facts(visit: Visit, displayed: DisplayedEdition) -> Json:
 
 
 def _text(visit: Visit, edition: Edition, language: str) -> Json:
-    """Return the facts about the text in one language, without its body and its clauses."""
+    """Return the facts about the text in one language, without its body and its clauses. The URLs are those of that
+    language or, if the site has no pages in it, of :func:`canonical_language`.
+    """
     slug, number = edition.agreement.slug, edition.number
     base = language if language in dict(settings.LANGUAGES) else canonical_language()
     return {
@@ -179,8 +187,8 @@ def _rfc3339(at: datetime | None, zone: str) -> str | None:
 
 
 def json_ld(visit: Visit, displayed: DisplayedEdition) -> SafeString:
-    """Return the edition as a ``DigitalDocument`` of schema.org, escaped for a ``script`` element of the type
-    ``application/ld+json``. No query.
+    """Return the edition as a ``DigitalDocument`` of schema.org in the displayed language, escaped for a ``script``
+    element of the type ``application/ld+json``. No query if the edition was read with its body.
     """
     edition, language = displayed.edition, displayed.language
     slug, number, zone = edition.agreement.slug, edition.number, edition.agreement.time_zone
@@ -211,4 +219,4 @@ def json_ld(visit: Visit, displayed: DisplayedEdition) -> SafeString:
         found["abstract"] = displayed.summary
     # As in Django's json_script, nothing in it can end the script element.
     escapes = {ord(sign): f"\\u{ord(sign):04X}" for sign in "<>&\u2028\u2029"}
-    return mark_safe(json.dumps(found, ensure_ascii=False).translate(escapes))  # noqa: S308
+    return mark_safe(json.dumps(found, ensure_ascii=False).translate(escapes))  # noqa: S308 - it has just been escaped

@@ -1,11 +1,13 @@
 """The public pages of editions. They only read, and they show the state at the instant of the request.
 
-They set no cookie and read no session, so they are the same for every visitor and any cache may store them. A cache
-must revalidate a page for each request (``no-cache`` with an ``ETag``); sealed files may be stored for ever. Each
+They set no cookie and read no session, so they are the same for every visitor and any cache may store them, unless the
+site's base template uses something personal. A cache must revalidate a page for each request (``no-cache`` with an
+``ETag``); the sealed texts and manifests may be used for a year without revalidation. With ``i18n_patterns`` each
 language has its own URLs.
 
-The queries in a docstring are those of a page that the process does not remember. In addition, 1 query reads the dates,
-which are remembered for a second. A remembered page makes no query.
+A page that the process does not remember makes at most 1 query for the texts of its editions, ``current`` at most 2,
+besides those of the site's base template. A remembered page makes none. In both cases the queries of
+:func:`agreement.editions.timeline.current_timelines` are added.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ COUNTERPART_LABELS = {"kk": "қазақша", "ru": "по-русски"}
 
 @page()
 def index(visit: Visit) -> HttpResponse:
-    """The list of the agreements that have an edition in force or, if the site displays scheduled editions, an
-    announced one. 1 query.
+    """The list of the agreements that have an edition in force, in the order of their slugs. If the site displays
+    scheduled editions, the agreements that have an announced edition and none in force come after them.
     """
     agreements = sorted(visit.timelines.agreements.values(), key=lambda timeline: timeline.slug)
     binding = [(timeline, edition) for timeline in agreements if (edition := timeline.in_force(visit.at))]
@@ -57,11 +59,13 @@ def index(visit: Visit) -> HttpResponse:
 
 @page(headers=("Accept-Datetime",))
 def current(visit: Visit, slug: str) -> HttpResponse:
-    """The page of the edition in force, with an announcement of the next one if the site displays scheduled editions.
-    If no edition is in force yet, the page has only the announcement. Raises ``Http404`` if there is neither. 1 query
-    for the edition in force, and 1 for the announced one.
+    """The page of the edition in force. If the site displays scheduled editions and one is announced, the page states
+    this too. If no edition is in force yet, the page has only the announcement. The response is 404 if there is
+    neither.
 
-    A request with the header ``Accept-Datetime`` is redirected to the edition that was in force at that moment.
+    If an edition has taken effect, a request with the header ``Accept-Datetime`` is redirected to the permanent page of
+    the edition that was in force at that moment; of the first edition if none was in force then; of the edition in
+    force for a future moment. The response is 400 if the value is not an HTTP date.
     """
     timeline = visit.timeline(slug)
     if answer := memento.negotiate(visit, timeline):
@@ -79,17 +83,21 @@ def current(visit: Visit, slug: str) -> HttpResponse:
 
 @page()
 def editions(visit: Visit, slug: str) -> HttpResponse:
-    """The list of all public editions of an agreement, the newest first. 1 query."""
+    """The list of all public editions of an agreement, the newest first. The response is 404 if there is no public
+    edition.
+    """
     timeline = visit.timeline(slug)
     public = reversed(visit.public(timeline))
     displayed = visit.display_without_texts((timeline, edition) for edition in public)
     return visit.render("agreement/pages/editions.html", {"slug": slug, "editions": displayed})
 
 
-@page("on")
+@page(unlimited=("on",))
 def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The permanent page of an edition. With a date in ``?on=``, the page also states which editions took effect later
-    on that day; the response is 400 if it is not a date. 1 query.
+    """The permanent page of a public edition; 404 for another number.
+
+    With a date in ``?on=``, the page also states which editions take effect later on that day, if this edition was in
+    force when the day began. The response is 400 if the value is not a date; an empty value is ignored.
     """
     timeline = visit.timeline(slug)
     dated = visit.edition(timeline, number)
@@ -103,10 +111,13 @@ def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
 
 @page("from", "to", "view")
 def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The page with the changes to the edition ``number`` from the edition before it, or from the edition with the
-    number in ``?from=``. ``?view=`` is one of ``LAYOUTS``. ``?to=`` redirects to the same page of another edition.
+    """The page with the changes to the edition ``number`` from the last edition before it that was not cancelled, or
+    from the edition with the number in ``?from=``, which may also be a later one. The page displays no changes if
+    ``?from=`` is missing and there is no earlier edition, or if both are the same. ``?view=`` is one of ``LAYOUTS``.
 
-    Raises ``Http404`` for an edition that is not public, and ``BadRequest`` for other invalid parameters. 1 query.
+    With ``?to=`` the response is a redirect to the same page of the edition with that number, with the same ``?from=``
+    and without ``?view=``. The response is 404 if there is no public edition with the number in ``?to=`` or, without
+    ``?to=``, with ``number`` or the number in ``?from=``. Raises ``BadRequest`` for other invalid parameters.
     """
     timeline = visit.timeline(slug)
     since, view = visit.parameters.get("from"), visit.parameters.get("view", "")
@@ -138,9 +149,9 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
 
 @page()
 def bilingual(visit: Visit, slug: str) -> HttpResponse:
-    """The page of the edition in force in both languages, clause by clause. 1 query.
+    """The page of the edition in force in both languages, clause by clause.
 
-    Raises ``Http404`` if no edition is in force.
+    The response is 404 if no edition is in force.
     """
     timeline = visit.timeline(slug)
     edition = timeline.in_force(visit.at)
@@ -151,15 +162,16 @@ def bilingual(visit: Visit, slug: str) -> HttpResponse:
 
 @page()
 def edition_bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The page of an edition in both languages, clause by clause. 1 query."""
+    """The page of a public edition in both languages, clause by clause; 404 for another number."""
     timeline = visit.timeline(slug)
     return _bilingual(visit, timeline, visit.edition(timeline, number))
 
 
 @page()
 def body(visit: Visit, slug: str, number: int, language: str, media: str) -> HttpResponse:
-    """The sealed text in ``language`` as a file of the type ``text/`` and ``media``. Its SHA-256 is the ``body_sha256``
-    in the manifest. 1 query.
+    """The sealed text in ``language`` as a file. ``media`` is ``markdown`` or ``plain``: the content type is ``text/``
+    and ``media``, and the bytes are the same for both. Their SHA-256 is the ``body_sha256`` in the manifest. The
+    response is 404 if the edition is not public.
     """
     found = _edition_row(visit, slug, number)
     return immutable_response(found.text(language).body.encode(), f"text/{media}; charset=utf-8")
@@ -167,11 +179,11 @@ def body(visit: Visit, slug: str, number: int, language: str, media: str) -> Htt
 
 @page()
 def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
-    """The edition as a PDF in ``language``, which may differ from the language of the URL. 1 query.
+    """The edition as a PDF in ``language``, which may differ from the language of the URL.
 
-    Raises ``Http404`` if the extra ``pdf`` is not installed or the text is too long. Rendering takes about a second,
-    and a process renders one file at a time. If it can't begin within 10 seconds, the response is 503. The file is
-    remembered like a page.
+    The response is 404 if the edition is not public, or if :func:`agreement.editions.pdf.is_available` is false. A
+    process renders one file at a time. If it can't begin within 10 seconds, the response is 503. The file is remembered
+    like a page.
     """
     timeline = visit.timeline(slug)
     dated = visit.edition(timeline, number)
@@ -195,7 +207,9 @@ def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResp
 
 @page()
 def manifest(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The manifest as a file. Its SHA-256 is the digest of the edition. 1 query."""
+    """The manifest as a file. Its SHA-256 is the digest of the edition. The response is 404 if the edition is not
+    public.
+    """
     return immutable_response(_edition_row(visit, slug, number).manifest(), "application/json")
 
 
@@ -215,8 +229,8 @@ def _number(text: str) -> int:
 
 
 def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dict[str, Any]) -> HttpResponse:
-    """Return the page of that edition, with the changes from the edition before it. The page also gets the variables in
-    ``context``, a dict that this function changes. 1 query.
+    """Return the page of that edition, with the changes from the last edition before it that was not cancelled, if
+    there is one. The page also gets the variables in ``context``, a dict that this function changes. 1 query.
     """
     before = timeline.predecessor(dated)
     displayed, *others = visit.display_all(timeline, dated, *([before] if before else []))
@@ -235,9 +249,9 @@ def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dic
 
 
 def _counterpart(visit: Visit, displayed: DisplayedEdition) -> dict[str, str]:
-    """Return the link to the text in the other language, as its ``language``, ``path`` and ``name``. It leads to this
-    page in that language. If the site has no such page, or all languages have the same URL, it leads to the bilingual
-    page.
+    """Return the link to the text in the other one of the two languages of an edition, as its ``language``, ``path``
+    and ``name``. It leads to this page in that language. If the site has no such page, or all languages have the same
+    URL, it leads to the bilingual page of the edition.
     """
     language = next(one for one in languages.LANGUAGES if one != displayed.language)
     found = {one.language: one.path for one in alternates(visit.request)}

@@ -1,4 +1,4 @@
-"""The Atom feed (RFC 4287) of an agreement: one entry for each public edition, in the language of the URL.
+"""The Atom feed (RFC 4287) of an agreement: one entry for each public edition, in the active language.
 
 An entry is updated at most once: when its edition is cancelled. The id of an entry is made of the digest and the
 language. Therefore it stays the same if the site moves, and a reader who subscribes to both languages gets both
@@ -25,13 +25,15 @@ from agreement.models.succession import State
 from agreement.views.base import Visit, page
 from agreement.views.cache import ANY_ORIGIN
 
-# XML 1.0 does not allow these two characters. A sealed text contains none of the other characters that it forbids.
+# XML 1.0 does not allow these two characters. A sealed title or summary contains no other character that it forbids.
 _UNWRITABLE = re.compile("[\ufffe\uffff]")
 
 
 @page()
 def feed(visit: Visit, slug: str) -> HttpResponse:
-    """The feed of all public editions, the newest first. 1 query."""
+    """The feed of all public editions, the newest first; cancelled ones too if the site displays scheduled editions.
+    The response is 404 if there is none.
+    """
     timeline = visit.timeline(slug)
     displayed = visit.display_without_texts((timeline, edition) for edition in reversed(visit.public(timeline)))
     home = visit.url("current", slug)
@@ -59,21 +61,23 @@ def feed(visit: Visit, slug: str) -> HttpResponse:
 
 
 def entry_id(digest: str) -> str:
-    """Return the id of an edition's entry in the active language, as a URN."""
+    """Return the id of an edition's entry in the active language, as a URN. ``digest`` is that of the edition. Equal
+    digests give equal ids in the same language, on any site.
+    """
     return uuid.uuid5(uuid.NAMESPACE_URL, f"sha256:{digest}/{active_language()}").urn
 
 
 def _public_since(displayed: DisplayedEdition) -> datetime | None:
-    """Return when the edition became public: when it was published or, if the site does not display scheduled editions,
-    when it took effect.
+    """Return the moment that the feed states as that of publication: when the edition was published or, if the site
+    does not display scheduled editions, when it took effect. For imported history, it is the moment of effect.
     """
     edition = displayed.edition
     return edition.published_at if conf.get().SHOW_SCHEDULED else edition.effective_from
 
 
 def _summary(displayed: DisplayedEdition) -> str:
-    """Return the HTML of an entry. It does not depend on the date of the request. It changes only if the edition is
-    cancelled.
+    """Return the HTML of an entry: when the edition takes effect or, if it was cancelled, a sentence that states this;
+    the summary of its changes; and its digest. It does not depend on the date of the request.
     """
     when = _("Effective from: %(effective)s.") % {"effective": displayed.effective}
     return format_html(
@@ -86,5 +90,7 @@ def _summary(displayed: DisplayedEdition) -> str:
 
 
 def _xml_safe(text: str) -> str:
-    """Return the text with a replacement character for each character that XML does not allow."""
+    """Return the text with a replacement character for each U+FFFE and U+FFFF, the only characters of a sealed title or
+    summary that XML 1.0 does not allow.
+    """
     return _UNWRITABLE.sub("\ufffd", text)

@@ -1,8 +1,8 @@
 """Finds the edition that was in force at a point in time: for people (``…/at/2026-03-01/``) and by Memento (RFC 7089).
 
 The page of the edition in force is the *original resource* and its own *TimeGate* (RFC 7089 §4.1.1, pattern 1.1 with a
-302 redirect). The permanent pages of the editions that took effect are its *mementos*. Each language has its own URLs,
-and therefore its own mementos.
+302 redirect). The permanent pages of the editions that took effect are its *mementos*. If the languages of the site
+have different URLs, each language has its own mementos.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} [1-9]\d{3} \d\d:\d\d
 
 
 class UnreadableInstant(ValueError):
-    """The value is neither a date nor an instant. The message states this in the language of the page."""
+    """The value can't be read as what is expected: a date, or an instant with its offset from UTC. The message states
+    this in the language of the page.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,13 @@ class LaterEdition:
 
 
 def parse_when(text: str) -> date | datetime:
-    """Parse a date, or an instant with a UTC offset, in any form of ISO 8601 that names a day. Return a date, or an
-    instant in UTC.
+    """Parse a date, or an instant with a UTC offset, in ISO 8601 format. Return a date, or an instant in UTC.
 
-    Digits after the microsecond are cut off, because editions take effect at whole microseconds. Raises
-    :class:`UnreadableInstant`.
+    The date is written by month and day or by week and day: ``2026-03-01``, ``20260301``, ``2026-W09-7`` or
+    ``2026W097``. The time follows after ``T`` or a space; minutes and seconds may be left out, but not the offset.
+    Digits after the microsecond are cut off, because editions take effect at whole microseconds. An instant that is
+    outside the years 1 to 9999 in UTC becomes the first or the last instant of these years. Raises
+    :class:`UnreadableInstant` for any other text.
     """
     match = _ISO.fullmatch(text)
     if match and match["time"] and not match["offset"]:
@@ -67,7 +71,9 @@ def parse_when(text: str) -> date | datetime:
 
 
 def parse_day(text: str) -> date:
-    """Parse a date in any form of ISO 8601 that names a day. Raises :class:`UnreadableInstant`, also for an instant."""
+    """Parse a date in a form that :func:`parse_when` accepts. Raises :class:`UnreadableInstant`, also for an instant
+    with a time.
+    """
     day = parse_when(text)
     if isinstance(day, datetime):
         raise UnreadableInstant(_("This is not a date, or a date and time, in ISO 8601 format."))
@@ -76,11 +82,13 @@ def parse_day(text: str) -> date:
 
 @page()
 def at(visit: Visit, slug: str, when: str) -> HttpResponse:
-    """Redirect to the permanent page of the edition that was in force at that moment. No query.
+    """Redirect to the permanent page of the edition that was in force at that moment. For a future moment, it is the
+    public edition that will be in force then, as far as is known now.
 
-    A date means its first instant in the time zone of the agreement. The page then states which editions took effect
-    later on that day. Caches do not store the redirect: another edition may be published for a future instant, and the
-    site may move to another host or path. The response is 400 for an invalid value, and 404 if no edition was in force.
+    ``when`` is what :func:`parse_when` accepts. A date means its first instant in the time zone of the agreement. The
+    page then also states which editions take effect later on that day. A cache must revalidate the redirect: another
+    edition may be published for a future instant, and the site may move to another host or path. The response is 400
+    for an invalid value, and 404 if no edition was in force or the agreement has no public edition.
     """
     timeline = visit.timeline(slug)
     try:
@@ -96,9 +104,9 @@ def at(visit: Visit, slug: str, when: str) -> HttpResponse:
 
 
 def later_editions(visit: Visit, timeline: Timeline, edition: EditionDates) -> list[LaterEdition]:
-    """Return the editions that take effect later on the day in ``?on=``, if ``edition`` was in force when that day
-    began. Otherwise, and without ``?on=``, the list is empty. Raises :class:`UnreadableInstant` if the value is not a
-    date.
+    """Return the public editions that take effect later on the day in ``?on=``, if ``edition`` was in force when that
+    day began; if not, the list is empty. Cancelled editions are left out. Without a value in ``?on=`` the list is empty
+    too. Raises :class:`UnreadableInstant` if the value is not a date.
     """
     if not (text := visit.parameters.get("on", "")):
         return []
@@ -126,10 +134,12 @@ def later_editions(visit: Visit, timeline: Timeline, edition: EditionDates) -> l
 
 
 def negotiate(visit: Visit, timeline: Timeline) -> HttpResponse | None:
-    """Return the TimeGate's response to ``Accept-Datetime``: a redirect to a memento, or 400 for an invalid date.
-    Return ``None`` without that header, or if no edition has taken effect yet.
+    """Return the TimeGate's response to ``Accept-Datetime``: a redirect to the memento that was in force then, or 400
+    if the value is not an HTTP date. Return ``None`` without that header, or if the value is valid but no edition has
+    taken effect yet.
 
-    A moment before the first memento leads to the first one, and a moment after the last to the last one.
+    A moment before the first memento leads to the first one. A future moment leads to the last one, because announced
+    editions are not mementos.
     """
     text = visit.parameters.get("Accept-Datetime")
     if text is None:
@@ -156,7 +166,7 @@ def mementos(visit: Visit, timeline: Timeline) -> list[EditionDates]:
 
 
 def memento_datetime(edition: EditionDates) -> str:
-    """Return the value of ``Memento-Datetime``: the first whole second at which the edition was in force."""
+    """Return the value of ``Memento-Datetime``: the moment of effect of the edition, rounded up to a whole second."""
     at = edition.effective_from
     return http_date((at + timedelta(microseconds=-at.microsecond % 1_000_000)).timestamp())
 
@@ -175,8 +185,8 @@ def add_headers(response: HttpResponse, visit: Visit, timeline: Timeline, editio
 
 def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> str:
     """Return the value of the ``Link`` header. It names the original resource with its TimeGate and TimeMap, and the
-    first and the last memento. If ``near`` is a memento, it also names ``near`` and the mementos directly before and
-    after it.
+    first and the last memento, if there are any. If ``near`` is a memento, it also names ``near`` and the mementos
+    directly before and after it.
     """
     known = mementos(visit, timeline)
     relations: dict[int, list[str]] = defaultdict(list)
@@ -200,7 +210,9 @@ def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> 
 
 @page()
 def timemap(visit: Visit, slug: str) -> HttpResponse:
-    """The TimeMap: the list of all mementos with their moments, as ``application/link-format`` (RFC 6690). No query."""
+    """The TimeMap: the list of all mementos with their moments, as ``application/link-format`` (RFC 6690). It contains
+    no memento if no edition has taken effect yet. The response is 404 if the agreement has no public edition.
+    """
     timeline = visit.timeline(slug)
     known = mementos(visit, timeline)
     span = {"from": memento_datetime(known[0]), "until": memento_datetime(known[-1])} if known else {}
@@ -239,8 +251,8 @@ def _last(editions: list[EditionDates], moment: datetime) -> EditionDates | None
 
 
 def refuse_unreadable(visit: Visit, error: UnreadableInstant) -> HttpResponse:
-    """Return a page with the status 400 for a value that is neither a date nor an instant. It contains the message of
-    ``error`` and, unless the value is that of the header ``Accept-Datetime``, examples of valid values.
+    """Return a page with the status 400 for a value that can't be read as a date or an instant. It contains the message
+    of ``error`` and, unless the value is that of the header ``Accept-Datetime``, examples of valid values.
     """
     hint = _("Write it as %(moment)s, or write only the date: %(date)s.")
     shapes = {"moment": "2026-03-01T09:00:00+05:00", "date": "2026-03-01"}
@@ -250,8 +262,8 @@ def refuse_unreadable(visit: Visit, error: UnreadableInstant) -> HttpResponse:
 
 def _before_the_first(visit: Visit, timeline: Timeline) -> HttpResponse:
     """Return a page with the status 404 that states that no edition was in force at the requested moment. If the
-    agreement has an edition that was not cancelled, the page names the first one, and when it was in force. At most 1
-    query.
+    agreement has a public edition that was not cancelled, the page names the first one and links to it, and states when
+    it is, was or will be in force. At most 1 query.
     """
     public = _public(visit, timeline)
     heading = _("No edition was in force then")

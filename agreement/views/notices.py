@@ -28,27 +28,29 @@ class DisplayedNotice:
     displayed: DisplayedEdition
     """The edition that the notice is about."""
     at: str
-    """The moment when the notice was due, in words."""
+    """The moment when the notice was due, in words, in the language of the page."""
     base_number: int | None = None
-    """The number of the last edition that this user accepted, if it is earlier than that of the notice; else ``None``.
+    """The highest number of an edition that this user accepted and that was not cancelled, if it is less than that of
+    the notice's edition; else ``None``. A withdrawal after the acceptance makes no difference.
     """
     changes: Comparison | None = None
-    """The changes from the last accepted edition to that of the notice. Only the latest notice of an agreement for
-    which there is a ``base_number`` has them, and no notice of a cancelled edition."""
+    """The changes from the edition ``base_number`` to that of the notice. In each agreement, only the latest notice
+    that has a ``base_number`` and whose edition was not cancelled has them; ``None`` for the others."""
 
     @property
     def is_new(self) -> bool:
-        """Whether the user has not opened the notice before."""
+        """Whether the notice had not been marked as read for this user before this page."""
         return getattr(self.notice, "read_at", None) is None
 
 
 @account_page("GET", "HEAD")
 def notices(visit: Visit) -> HttpResponse:
-    """The page with the latest ``USER_PAGE_NOTICES`` notices to this user, the latest first. Opening the page marks
-    them as read, unless the browser only prefetches it or a script requests it.
+    """The page with the latest ``USER_PAGE_NOTICES`` notices to this user (see ``Notice.objects.for_user()``), the
+    latest first. A notice about an edition that ``visit.timelines`` does not contain yet is left out.
 
-    3 queries, one of which reads the dates of the editions; 1 more for each agreement of which changes are displayed;
-    and 1 more if a notice is new.
+    The new ones among them are marked as read after rendering, so this page still displays them as new. They are not
+    marked if the request is not a use by a person (:func:`agreement.acceptance.requests.is_use`), such as a HEAD
+    request, a prefetch or a request of a script, or if another person acts in the name of the user.
     """
     user = cast(AbstractBaseUser, visit.request.user)
     accepted, displayed, explained = user_acceptances(visit), [], set()
@@ -72,13 +74,15 @@ def notices(visit: Visit) -> HttpResponse:
             )
         )
     response = visit.render("agreement/account/notices.html", {"notices": displayed})
-    if requests.is_use(visit.request):  # Not if the browser only prefetches the page.
+    if not visit.impersonation and requests.is_use(visit.request):  # Not if the browser only prefetches the page.
         Notice.objects.mark_read(user, [one.notice for one in displayed if one.is_new], at=visit.at)
     return response
 
 
 def _changes(visit: Visit, timeline: Timeline, old: int, new: int) -> Comparison:
-    """Return the changes from the edition with the primary key ``old`` to the one with ``new``. 1 query."""
+    """Return the changes from the edition with the primary key ``old`` to the one with ``new``, in the language in
+    which the new one is displayed. 1 query.
+    """
     editions = Edition.objects.select_related("agreement").in_bulk([old, new])
     before, after = (DisplayedEdition.from_timeline(editions[key], timeline, visit.at) for key in (old, new))
     return Comparison(replace(before, language=after.language), after)

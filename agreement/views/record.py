@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
-from itertools import islice
 from typing import TypeVar
 
+from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 
 from agreement import conf
@@ -22,22 +21,22 @@ from agreement.views.base import Visit
 #: How many entries of each kind the record displays, the latest first.
 MAX_ENTRIES = 200
 
-Entry = TypeVar("Entry")
+Entry = TypeVar("Entry", bound=Model)
 
 
 @account_page("GET", "HEAD")
 def record(visit: Visit) -> HttpResponse:
-    """The page with the record of the signed-in user. Its queries are those of :func:`record_page`, and 1 for the dates
-    of the editions.
-    """
+    """The page with the record of the signed-in user: see :func:`record_page`."""
     return record_page(visit)
 
 
 def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
-    """Return the page with the record, the latest entries first. With ``stale_wording=True`` the page states that a
-    consent was not recorded, because its words had changed.
+    """Return the page with the record of the user: the latest ``MAX_ENTRIES`` acceptances, consents, withdrawals and
+    deliveries of notices, each the latest first, and the consents that the site still asks for. Deliveries that still
+    wait are left out. If there are more entries, the page states this.
 
-    5 queries (4 if the site asks for no consents), and 1 for each text that is read for a redline.
+    With ``stale_wording=True`` the page states that a consent was not recorded, because its words had changed; the
+    status is 200 nevertheless.
     """
     acceptances, more_acceptances = _acceptances(visit)
     given, more_consents = _consents(visit)
@@ -58,9 +57,10 @@ def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
 
 
 def _acceptances(visit: Visit) -> tuple[list[DisplayedAcceptance], bool]:
-    """Return the latest acceptances, each with the changes since the one before it in the same agreement, and whether
-    there are more than ``MAX_ENTRIES``. 1 query. A redline that is not remembered costs 1 query for each of its texts
-    when it is displayed.
+    """Return the latest acceptances, the latest first, and whether there are more than ``MAX_ENTRIES``. Each has the
+    changes since the one before it in the same agreement, unless both are of the same edition or the one before is not
+    among them. An acceptance of an edition that ``visit.timelines`` does not contain yet is left out. 1 query. A
+    redline that is not remembered costs at most 2 queries when it is displayed.
     """
     rows = Acceptance.objects.filter(user=visit.request.user.pk).select_related("edition__agreement")
     latest, more = _latest(rows.defer(*text_columns("edition")).order_by("-at", "-pk"))
@@ -78,8 +78,9 @@ def _acceptances(visit: Visit) -> tuple[list[DisplayedAcceptance], bool]:
 
 
 def _consents(visit: Visit) -> tuple[list[tuple[Consent, str, str]], bool]:
-    """Return the latest consents, each with the moments in words when it was given and withdrawn, and whether there are
-    more than ``MAX_ENTRIES``. 1 query.
+    """Return the latest consents, the latest first, and whether there are more than ``MAX_ENTRIES``. Withdrawn ones are
+    included. Each is with the moments in words when it was given and when it was or will be withdrawn; the second is
+    ``""`` if no withdrawal is recorded. 1 query.
     """
     rows, more = _latest(Consent.objects.filter(user=visit.request.user.pk).order_by("-pk"))
     zone = conf.time_zone()
@@ -87,8 +88,9 @@ def _consents(visit: Visit) -> tuple[list[tuple[Consent, str, str]], bool]:
 
 
 def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]:
-    """Return the latest withdrawals, each with the moments in words when it was registered and took effect, and whether
-    there are more than ``MAX_ENTRIES``. 1 query.
+    """Return the latest withdrawals, the latest first, and whether there are more than ``MAX_ENTRIES``. Refused ones
+    are included. Each is with the moments in words when it was registered and when it takes effect; the second is
+    ``""`` for a refused one. 1 query.
     """
     withdrawals = Withdrawal.objects.filter(user=visit.request.user.pk).select_related("agreement")
     rows, more = _latest(withdrawals.order_by("-pk"))
@@ -97,8 +99,9 @@ def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]
 
 
 def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str]], bool]:
-    """Return the latest deliveries that have an outcome, each with the edition of its notice and the moment of the
-    outcome in words, and whether there are more than ``MAX_ENTRIES``. 1 query.
+    """Return the latest deliveries that were sent, failed or were skipped, the latest outcome first, and whether there
+    are more than ``MAX_ENTRIES``. Each is with the edition of its notice and the moment of the outcome in words. A
+    delivery about an edition that ``visit.timelines`` does not contain yet is left out. 1 query.
     """
     rows = Delivery.objects.filter(user=visit.request.user.pk).exclude(outcome=DeliveryOutcome.WAITING)
     rows = rows.select_related("notice__edition__agreement").defer(*text_columns("notice__edition"))
@@ -114,9 +117,9 @@ def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str]]
     return found, more
 
 
-def _latest(rows: Iterable[Entry]) -> tuple[list[Entry], bool]:
-    """Return the first ``MAX_ENTRIES`` rows, and whether there are more. 1 query."""
-    found = list(islice(rows, MAX_ENTRIES + 1))
+def _latest(rows: QuerySet[Entry]) -> tuple[list[Entry], bool]:
+    """Return the first ``MAX_ENTRIES`` of the rows, and whether there are more. 1 query."""
+    found = list(rows[: MAX_ENTRIES + 1])
     return found[:MAX_ENTRIES], len(found) > MAX_ENTRIES
 
 

@@ -1,8 +1,8 @@
 """The page that recognises the edition of a text, a file or a digest.
 
-With JavaScript, only the SHA-256 of the text is sent to the site. Without JavaScript the text is posted and hashed, and
-the response is a redirect to this page with the SHA-256 in its URL. Nothing is stored. The log of a web server may
-contain the digest, from which no text can be restored.
+If the browser can compute the SHA-256 of the text (with JavaScript, on a page with TLS), only the SHA-256 is sent to
+the site. If not, the text is posted and hashed, and the response is a redirect to this page with the SHA-256 in its
+URL. The text is not stored. The log of a web server may contain the digest, from which no text can be restored.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class HashedText:
 
 
 class DigestIndex:
-    """Finds the texts of sealed editions by their SHA-256. A process reads each edition once and remembers its SHA-256,
-    not its text.
+    """Finds the texts of sealed editions by their SHA-256. Outside a transaction, each edition is read once, and its
+    SHA-256 values are remembered, not its texts. Inside a transaction nothing is remembered.
     """
 
     def __init__(self) -> None:
@@ -60,9 +60,12 @@ class DigestIndex:
         self._lock = Lock()
 
     def find(self, digest: str, timelines: Timelines) -> list[HashedText]:
-        """Return the texts of the editions in ``timelines`` that have that SHA-256. There may be several, because
-        editions may have the same text. 1 query if any of the editions was not read yet, and always inside a
-        transaction; otherwise none.
+        """Return the texts of the editions in ``timelines`` that have that SHA-256, in the order of the timelines; an
+        empty list if there are none. There may be several, because editions may have the same text. ``digest`` must be
+        in lower case. The editions need not be public.
+
+        Outside a transaction, 1 query if any of the editions was not read yet; otherwise none. Inside a transaction, 1
+        query if there are any editions.
         """
         editions = [edition for timeline in timelines.agreements.values() for edition in timeline.editions]
         with self._lock:
@@ -83,8 +86,9 @@ class DigestIndex:
 
     @staticmethod
     def _read(edition: str, texts: list[str]) -> Iterator[tuple[str, HashedText]]:
-        """Yield each SHA-256 by which the edition is recognised, with what has it. ``edition`` is the digest, and
-        ``texts`` are the bodies in the order of ``LANGUAGES``.
+        """Yield each SHA-256 by which the edition is recognised, with what has it: the manifest, each body and, if it
+        ends with line breaks, the body without them. ``edition`` is the digest, and ``texts`` are the bodies in the
+        order of ``LANGUAGES``.
         """
         yield edition, HashedText(edition, "")
         for language, text in zip(languages.LANGUAGES, texts, strict=True):
@@ -106,7 +110,9 @@ class RecognisedEdition:
 
     @property
     def sentence(self) -> str:
-        """A sentence that states which text of which edition was recognised."""
+        """A sentence, in the language of the page, that states which text was recognised, and the number of its
+        edition.
+        """
         number = {"number": self.displayed.edition.number}
         return {
             "kk": _("This is the Kazakh text of edition %(number)s."),
@@ -118,14 +124,17 @@ class RecognisedEdition:
 @csrf_exempt
 @transaction.non_atomic_requests
 def verify(request: HttpRequest) -> HttpResponseBase:
-    """The page with the form, and with the result for ``?sha256=``. A POST is redirected to such a URL."""
+    """The page with the form, and with the result for ``?sha256=``. A POST is answered by
+    :func:`redirect_posted_text`, and GET and HEAD by :func:`answer`. The response to another method is 405.
+    """
     return redirect_posted_text(request) if request.method == "POST" else answer(request)
 
 
-@page("sha256")
+@page(unlimited=("sha256",))
 def answer(visit: Visit) -> HttpResponse:
-    """The page with the form or, for ``?sha256=``, with the recognised editions. Its status is 404 if there are none,
-    and 400 if the value is not a SHA-256. 1 query for each recognised text, and 1 if a sealed edition was not read yet.
+    """The page with the form and, for ``?sha256=``, with the recognised editions. Only public editions are recognised.
+    The status is 404 if there are none, and 400 if the value is not a SHA-256. Upper-case letters and white space
+    around the value are allowed.
     """
     if "sha256" not in visit.parameters:
         return visit.render("agreement/pages/verify.html", {"max_bytes": source.MAX_BYTES})
@@ -146,8 +155,14 @@ def answer(visit: Visit) -> HttpResponse:
 
 
 def redirect_posted_text(request: HttpRequest) -> HttpResponse:
-    """Return a redirect (303) to the result for the posted text or file. If it is too long, the response is a page with
-    the status 413; if it is empty or not in UTF-8, with 400. Nothing is written, so no CSRF token is needed.
+    """Return a redirect (303) to the result for the posted file or, without a file, for the posted text. If the first
+    word of a text of fewer than 400 characters is a SHA-256, the redirect names this SHA-256; if not, that of the
+    normalised text. Nothing is written, so no CSRF token is needed.
+
+    If the request states a length of more than ``MAX_BYTES + FORM_OVERHEAD`` bytes, or if its body exceeds Django's
+    setting ``DATA_UPLOAD_MAX_MEMORY_SIZE`` without the file, the response is the page with the form and the status 413.
+    If the text is empty, has only white space, is not in UTF-8, contains NUL or has more than ``MAX_BYTES`` bytes by
+    itself, the status is 400.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
@@ -178,7 +193,9 @@ class MemoryUploadHandler(MemoryFileUploadHandler):
 
 
 def _refuse(visit: Visit, sentence: str, status: int) -> HttpResponse:
-    """Return the page with the form, with this status and the sentence that states why the request was refused."""
+    """Return the page with the form, with this status and the sentence that states why the request was refused. Caches
+    may not store it.
+    """
     response = visit.render("agreement/pages/verify.html", {"refusal": sentence, "max_bytes": source.MAX_BYTES})
     response.status_code = status
     response.headers["Cache-Control"] = "no-store"

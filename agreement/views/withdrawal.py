@@ -1,4 +1,6 @@
-"""The pages on which signed-in users withdraw consent, read the effect, and download their evidence."""
+"""The pages on which signed-in users withdraw from an agreement, give and withdraw consents to data processing, and
+download their evidence.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +30,12 @@ from agreement.views.record import record_page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementEffect:
-    """An agreement, with the withdrawal that suspended or ended it for this user."""
+    """An agreement with an edition in force, and the withdrawal that suspended or ended it for this user, if any."""
 
     displayed: DisplayedEdition
     """The edition in force."""
     withdrawal: Withdrawal | None
-    """``None`` if no withdrawal is in effect."""
+    """The strictest one, if several are in effect; ``None`` if none is."""
 
     @property
     def withdrawn_at(self) -> str:
@@ -44,9 +46,13 @@ class AgreementEffect:
 
 @account_page("GET", "HEAD", "POST")
 def withdraw(visit: Visit) -> HttpResponse:
-    """The page with the effect of withdrawals on each agreement, and the replies to the last 50 withdrawals of this
-    user. If the setting ``FILE_WITHDRAWALS`` is not empty, the page has a form, and a POST registers a withdrawal.
-    Raises ``BadRequest`` for a POST if the setting is empty, or if a field is missing or invalid.
+    """The page with the effect of withdrawals on each agreement that has an edition in force, and the replies to the
+    last 50 applications of this user, the latest first, refused ones too.
+
+    If the setting ``FILE_WITHDRAWALS`` is not empty, the page has a form for each of these agreements from which no
+    withdrawal is in effect, but none for a person who acts in the name of the user. A POST registers a withdrawal,
+    unless one is in effect already, and redirects to this page. Raises ``BadRequest`` for a POST if the setting is
+    empty, or if a field is missing or invalid.
     """
     outcome = conf.get().FILE_WITHDRAWALS
     user = visit.request.user
@@ -74,9 +80,12 @@ def withdraw(visit: Visit) -> HttpResponse:
 
 
 def _register(visit: Visit, outcome: str) -> None:
-    """Register the withdrawal that the form states. ``outcome`` is its effect: ``suspended`` or ``ended``. Nothing is
-    registered if a withdrawal from the same agreement is in effect already. Raises ``BadRequest`` if a field is missing
-    or invalid.
+    """Register the withdrawal that the form states, and withdraw the user's consents. It takes effect now, and the user
+    may accept again without an officer. ``outcome`` is its effect: ``suspended`` or ``ended``. Nothing is registered if
+    a withdrawal from the same agreement is in effect already. The agreement is locked meanwhile.
+
+    Raises ``BadRequest`` if the field ``agreement`` is not the slug of an agreement with a sealed edition, or if the
+    field ``confirm`` is not ``yes``.
     """
     timeline = visit.timelines.agreements.get(visit.request.POST.get("agreement", ""))
     if timeline is None or visit.request.POST.get("confirm") != "yes":
@@ -98,10 +107,15 @@ def _register(visit: Visit, outcome: str) -> None:
 
 @account_page("POST")
 def consent(visit: Visit) -> HttpResponse:
-    """Record or withdraw a consent to the processing of personal data, and redirect to the record. The posted digest
-    identifies the displayed words. If it is not that of the site's present words, no consent is recorded, and the
-    response is the record with the status 409. Raises ``BadRequest`` if ``decision`` is neither ``give`` nor
-    ``withdraw``, or if a purpose to withdraw contains a NUL character.
+    """Record or withdraw a consent to the processing of personal data, and redirect to the record.
+
+    ``give``: the posted digest identifies the displayed words. If it is not that of the site's present words, or if the
+    site has no such purpose, no consent is recorded, and the response is the record with the status 409. A consent that
+    the user has given already in these words, and not withdrawn, is not recorded again. ``withdraw``: all consents of
+    the user for the purpose are withdrawn, whatever their words were. If there are none, nothing is changed.
+
+    Raises ``BadRequest`` if ``decision`` is neither ``give`` nor ``withdraw``, or if a purpose to withdraw contains a
+    NUL character.
     """
     posted, user = visit.request.POST, visit.request.user
     name, decision = posted.get("purpose", ""), posted.get("decision")
@@ -121,10 +135,11 @@ def consent(visit: Visit) -> HttpResponse:
     return HttpResponseRedirect(f"{visit.path('record')}#consents")
 
 
-@account_page("GET")
+@account_page("GET", of_user_alone=True)
 def evidence_mine(visit: Visit) -> HttpResponseBase:
-    """A download of the evidence about this user, with the same content that an officer would export now. If there is
-    no evidence, the response is a redirect to the record.
+    """A download of the evidence about this user, ``evidence.zip``, with the same content that an officer would export
+    now. The export is recorded as an audit entry by this user. If there is no evidence, nothing is recorded, and the
+    response is a redirect to the record.
     """
     user = visit.request.user
     try:

@@ -1,11 +1,12 @@
 """Reads a Word file (.docx) into the text of an edition: its words, its numbers as Word displays them, its tables.
 
 python-docx opens the file. No library computes the labels of automatic numbering, so this module does. Comments,
-footnotes, pictures and hidden text can't become part of an agreement: they are counted and reported. Tracked changes
-give two texts, one with all changes accepted and one with all changes rejected.
+footnotes, pictures and hidden text can't become part of an agreement: they are counted or listed. Tracked changes give
+two texts, one with all changes accepted and one with all changes rejected.
 
 A file may be hostile. Therefore it is checked before python-docx opens it. It is refused if it is too large, also when
-unpacked, or if it contains macros, an XML document type, or a link to a part elsewhere.
+unpacked, if it is encrypted or damaged, or if it contains macros, programs, an XML document type, an unusual encoding,
+or a link to a part elsewhere. Hyperlinks are allowed.
 """
 
 from __future__ import annotations
@@ -51,7 +52,13 @@ class Manuscript:
 
     ``accepted`` is the text with all tracked changes accepted, and ``rejected`` the text with all of them rejected.
     They are equal if no change was tracked. Each integer is a count: of insertions, deletions, pictures, hidden
-    passages.
+    passages, and others that are described below. Moved text counts as an insertion and a deletion. Changes of the
+    format are not counted.
+
+    ``comments`` and ``footnotes`` are the words of these notes, after the name of the author if the file has it.
+    ``footnotes`` includes endnotes. ``links`` are the addresses of hyperlinks, without those that are fields or that
+    lead to a place in the file; the words of all these are in the texts. ``margins`` are the words of each header and
+    footer that contains letters. The counts and ``links`` come from the reading with all changes accepted.
     """
 
     accepted: str = ""
@@ -67,11 +74,12 @@ class Manuscript:
     """How many symbols of special fonts, formulas and embedded documents there are."""
     margins: list[str] = field(default_factory=list)  # The words of headers and footers, if they contain letters.
     contents: int = 0
-    """How many lines of an automatic table of contents there are."""
+    """How many paragraphs with words have a style of an automatic table of contents, also that of its heading. They are
+    not in the texts."""
 
     @property
     def tracked(self) -> bool:
-        """Does the file contain tracked changes?"""
+        """Does the body of the file contain tracked insertions, deletions or moved text?"""
         return bool(self.insertions or self.deletions)
 
 
@@ -87,9 +95,10 @@ def installed() -> bool:
 def read_manuscript(content: bytes, name: str) -> Manuscript:
     """The content of the Word file with these bytes. ``name`` is the name of the file in messages.
 
-    Raises ``source.SourceError`` if the file is too large or damaged, contains macros, an XML document type or a link
-    to a part elsewhere, or has no words. Its sentence and hint are in the active language. Raises ``ImportError`` if
-    the extra ``docx`` is not installed.
+    Raises ``source.SourceError`` if the file is no .docx file, is too large, encrypted or damaged, contains macros,
+    programs, an XML document type, an unusual encoding or a link to a part elsewhere (other than a hyperlink), or has
+    no text with all changes accepted (an empty table is text). Its sentence and hint are in the active language. Raises
+    ``ImportError`` if the extra ``docx`` is not installed; the file may be refused before that.
     """
     _require_harmless(content, name)
     import docx
@@ -118,7 +127,9 @@ def _refused(name: str, why: str) -> source.SourceError:
 
 
 def _require_harmless(content: bytes, name: str) -> None:
-    """Raise ``source.SourceError`` for a file that is dangerous to open."""
+    """Raise ``source.SourceError`` for a file that is dangerous to open, too large, encrypted or damaged, or no .docx
+    file. ``name`` is the name of the file in messages. python-docx must be installed.
+    """
     if len(content) > MAX_PACKED:
         raise _refused(name, _("it is larger than %(size)s MB") % {"size": MAX_PACKED // 1_000_000})
     try:
@@ -159,8 +170,8 @@ def _require_harmless(content: bytes, name: str) -> None:
 
 
 def _require_inside(xml: bytes, name: str) -> None:
-    """Raise ``source.SourceError`` if a relation in ``xml``, the text of a ``.rels`` part, leads out of the file. A
-    program that opens the file would fetch its target. Hyperlinks are allowed.
+    """Raise ``source.SourceError`` if a relation in ``xml``, the text of a ``.rels`` part, leads out of the file, or if
+    the text can't be parsed. A program that opens the file would fetch the target. Hyperlinks are allowed.
     """
     from docx.oxml import parse_xml
 
@@ -177,9 +188,9 @@ def _require_inside(xml: bytes, name: str) -> None:
 
 
 class _Reader:
-    """Reads the body once, with all tracked changes accepted or all of them rejected.
+    """Reads the body once, with all tracked changes accepted or all of them rejected (``accept=False``).
 
-    What is in neither text is stored in ``found``.
+    ``text()`` returns the text. It stores everything else, such as the counts and comments, in ``found``.
     """
 
     def __init__(self, document: Any, found: Manuscript, *, accept: bool) -> None:
@@ -232,8 +243,8 @@ class _Reader:
         return element.tag in ({f"{W}del", f"{W}moveFrom"} if self.accept else {f"{W}ins", f"{W}moveTo"})
 
     def _continues(self, paragraph: Any) -> bool:
-        """Does the paragraph continue in the next one, because the mark of its end belongs to a change that is left
-        out?
+        """Does the paragraph continue in the next one, because the mark of its end belongs to an insertion or deletion
+        that is left out? The insertions and deletions of the mark are counted.
         """
         marks = paragraph.findall(f"{W}pPr/{W}rPr/{W}ins") + paragraph.findall(f"{W}pPr/{W}rPr/{W}del")
         for mark in marks:
@@ -262,7 +273,9 @@ class _Reader:
         return mark + _escaped(words, start=not mark)
 
     def _level(self, paragraph: Any, style: Any, name: str) -> int:
-        """The level of a heading in Markdown: 1 for a title, 2 for Word's first level; 0 for an ordinary paragraph."""
+        """The level of a heading in Markdown: 1 for a title, 2 to 5 for the first four levels of Word; 0 for any other
+        paragraph. The name of the style decides, then the outline level of the paragraph itself.
+        """
         if name == "title":
             return 1
         if match := re.fullmatch(r"(?:heading|заголовок|тақырып) ([1-4])", name):
@@ -326,7 +339,9 @@ class _Reader:
         return any(self._is_excluded(mark) for mark in marks)
 
     def _notes(self) -> None:
-        """Store the words of comments, footnotes, endnotes, headers and footers in ``found``."""
+        """Store the words of comments, footnotes, endnotes, headers and footers in ``found``. Headers and footers
+        without letters are left out.
+        """
         from docx.oxml import parse_xml
 
         for relation in self.part.rels.values():
@@ -386,8 +401,8 @@ class _Numbering:
         return list(found.findall(f"{W}lvl"))
 
     def label(self, paragraph: Any) -> str:
-        """The label that Word displays before this paragraph; ``""`` if none. It counts the paragraph: call it once for
-        each paragraph, in the order of the file.
+        """The label of this paragraph; ``-`` for a bullet, ``""`` if none. A format of numbers that is not known gives
+        digits. It counts the paragraph: call it once for each paragraph, in the order of the file.
         """
         key, depth = self._place(paragraph)
         level = self.levels.get(key, {}).get(depth)
@@ -456,13 +471,18 @@ def _formatted(number: int, form: str) -> str:
 
 
 def _value(element: Any, place: str) -> str:
-    """The attribute ``w:val`` of the element at that path; ``""`` if there is none."""
+    """The attribute ``w:val`` of the element at that path below ``element``; ``""`` if there is none."""
     found = element.find(place) if element is not None else None
     return (found.get(f"{W}val") or "") if found is not None else ""
 
 
 def _escaped(words: str, *, start: bool = True) -> str:
-    """The words, escaped so that Markdown displays them unchanged. ``start``: do they begin their line?"""
+    """The words with a backslash before the marks of emphasis, code and links in brackets, and before ``#``, ``>``,
+    ``+`` and ``-`` at the beginning of a line if white space, ``#`` or ``>`` follows. Nothing else is escaped, such as
+    numbers and character references. ``start``: do the words begin their line?
+
+    Each line loses the white space at its ends, and several spaces become one.
+    """
     words = re.sub(r"([\\`*])", r"\\\1", words)
     words = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", words)
     words = re.sub(r"\[(?=[^\]\n]*\]\()", r"\\[", words)

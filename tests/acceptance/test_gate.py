@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import resource
+import socket
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 
@@ -25,11 +29,12 @@ from django.utils.functional import SimpleLazyObject
 from django.views import View
 
 from agreement import permissions
-from agreement.acceptance import acceptance_not_required, acceptance_required, gate, known
+from agreement.acceptance import acceptance_not_required, acceptance_required, gate, known, outage
 from agreement.editions import timeline
 from agreement.models import Acceptance, Edition, Withdrawal
 from agreement.models.agreements import AcceptanceMode
 from tests.support import factories
+from tests.support.site import POSTGRESQL
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -103,6 +108,7 @@ def _site(settings):
     settings.ROOT_URLCONF = __name__
     timeline.clear()
     known.clear()
+    outage.clear()
     yield
     known.clear()
 
@@ -213,7 +219,8 @@ def test_a_user_who_has_accepted_costs_no_query_and_no_session(reader, settings,
     """Directly after the authentication, or with other middleware of Django between the two."""
     if last:
         ours = "agreement.middleware.AgreementMiddleware"
-        settings.MIDDLEWARE = [*(name for name in settings.MIDDLEWARE if name != ours), ours]
+        settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith(("agreement.", "axes."))]
+        settings.MIDDLEWARE += [ours]
     factories.published()
     reader.get("/plain/", **PAGE)
     response = reader.get("/plain/", **PAGE)
@@ -627,11 +634,12 @@ def test_a_user_set_by_other_middleware_is_checked_in_place_of_the_sessions_user
 def test_without_its_database_it_fails_as_configured(reader, settings, monkeypatch, passes, reads, writes):
     settings.AGREEMENT = {**settings.AGREEMENT, "DATABASE_AWAY": passes}
     factories.published()
-
-    def unavailable(*_since):
-        raise OperationalError("the server is gone")
-
-    monkeypatch.setattr(timeline, "_read", unavailable)
+    with socket.create_server(("127.0.0.1", 0)) as free:  # Nobody listens there afterwards.
+        port = free.getsockname()[1]
+    lost = {"HOST": "127.0.0.1", "PORT": port} if POSTGRESQL else {"NAME": "/nowhere/at/all.sqlite3"}
+    for key, value in lost.items():
+        monkeypatch.setitem(connection.settings_dict, key, value)
+    connection.close()
     expire_caches(read=False)
 
     assert reader.get("/plain/", **PAGE).status_code == reads
@@ -640,6 +648,59 @@ def test_without_its_database_it_fails_as_configured(reader, settings, monkeypat
     if writes == 503:
         assert response["Retry-After"] == "5"
         assert "kept" not in response.content.decode()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("statement", ["SELECT pg_sleep(60)", "SELECT pg_terminate_backend(pg_backend_pid())"])
+def test_an_error_of_a_database_that_answers_lets_nobody_through(reader, settings, monkeypatch, statement):
+    """A statement takes too long, or a connection is ended. ``tests/system/test_asgi.py`` has too many connections."""
+    settings.AGREEMENT = {**settings.AGREEMENT, "DATABASE_AWAY": "all"}
+    factories.published()
+
+    def failing(*_since):
+        with connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = 10")
+            cursor.execute(statement)
+
+    monkeypatch.setattr(timeline, "_read", failing)
+    expire_caches(read=False)
+    assert reader.get("/plain/", **PAGE).status_code == 503
+    connection.close()
+
+
+@pytest.mark.sqlite
+def test_a_file_that_another_process_has_locked_lets_nobody_through(reader, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "DATABASE_AWAY": "all"}
+    factories.published()
+    with closing(sqlite3.connect(connection.settings_dict["NAME"])) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 0")
+        assert reader.get("/plain/", **PAGE).status_code == 503
+    connection.close()
+    assert reader.get("/plain/", **PAGE).status_code == 200
+
+
+@pytest.mark.postgresql
+def test_only_a_server_that_refuses_a_connection_is_away(monkeypatch):
+    """A server that accepts a connection and says nothing may be busy, and so may a process that can't open one."""
+    import psycopg
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+        monkeypatch.setitem(connection.settings_dict, "PORT", silent.getsockname()[1])
+        error = OperationalError("no connection")
+        error.__cause__ = psycopg.OperationalError("no connection")
+        assert not outage.is_away(error)
+    assert not outage.is_away(error)  # It was busy, so it is not asked again.
+    outage.clear()
+    assert outage.is_away(error)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, most[1]))
+    try:
+        assert not outage.is_away(error)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, most)
 
 
 def test_a_fault_of_the_site_is_not_swallowed(reader, monkeypatch):

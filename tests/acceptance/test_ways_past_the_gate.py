@@ -29,6 +29,9 @@ urlpatterns = [
     path("agreements/", include("agreement.urls")),
     path("static-pages/<path:rest>", secret),
     path("secret/", secret, name="secret"),
+    path("open-to-nobody/", secret),
+    path("health", secret),
+    path("healthy", secret),
     re_path(r"^any/(?P<rest>.*)$", secret),
 ]
 
@@ -46,7 +49,7 @@ class Forgetful(ModelBackend):
 def _site(settings):
     settings.ROOT_URLCONF = __name__
     settings.AUTHENTICATION_BACKENDS = [f"{__name__}.Forgetful"]
-    settings.AGREEMENT = {**settings.AGREEMENT, "EXEMPT": ("/open/",)}
+    settings.AGREEMENT = {**settings.AGREEMENT, "EXEMPT": ("/open/", "/health", "//", "")}
     factories.agreement()
     factories.Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
     factories.published()
@@ -101,6 +104,8 @@ PATHS = [
     "/any/login/",
     "/any/;/static/",
     "/static-pages/x",
+    "/open-to-nobody/",
+    "/healthy",
 ]
 COOKIES = [
     "{name}={key}; {name}=",
@@ -133,6 +138,10 @@ def test_no_method_and_no_header_is_a_way_past(reader, method, headers):
 @pytest.mark.parametrize("address", PATHS)
 def test_no_path_is_a_way_past(reader, address):
     assert_asked(reader.get(address, headers={"Accept": "text/html"}))
+
+
+def test_an_exempt_path_is_one_whole_path(reader):
+    assert reader.get("/health").content == SECRET
 
 
 @pytest.mark.parametrize("cookies", COOKIES)

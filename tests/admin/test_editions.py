@@ -230,6 +230,39 @@ def test_no_revision_is_written_to_a_published_edition(superuser, page, method):
     assert at("edition_revision", edition.pk, version.pk) not in history
 
 
+def test_a_restoration_by_who_may_not_edit_drafts_is_refused_and_their_text_is_returned(publisher):
+    with reversion.create_revision():
+        edition = factories.draft()
+    before, there = columns(edition), at("edition_revision", edition.pk, Version.objects.get().pk)
+    assert publisher.get(there).status_code == 200
+
+    answer = publisher.post(there, written(edition, body_ru="# Моя большая работа"))
+
+    assert answer.status_code == 403
+    assert "have permission to edit this draft. Nothing was saved." in answer.content.decode()
+    assert "# Моя большая работа" in answer.content.decode()
+    assert columns(edition) == before
+    assert Version.objects.count() == 1
+
+
+@pytest.mark.parametrize("lacking", ["add_edition", "change_edition"])
+def test_a_recovery_by_who_may_not_add_and_edit_drafts_is_refused_and_their_text_is_returned(
+    django_user_model, lacking
+):
+    with reversion.create_revision():
+        edition = factories.draft()
+    there, form = at("edition_recover", Version.objects.get().pk), written(edition, body_ru="# Моя большая работа")
+    edition.delete()
+    client = desk(django_user_model, *(name for name in AUTHOR if name != lacking))
+
+    answer = client.post(there, form)
+
+    assert answer.status_code == 403
+    assert "have permission to edit this draft. Nothing was saved." in answer.content.decode()
+    assert "# Моя большая работа" in answer.content.decode()
+    assert not Edition.objects.exists()
+
+
 def test_no_revision_publishes_what_was_never_published_here(superuser):
     with reversion.create_revision():
         edition = factories.draft()

@@ -21,7 +21,7 @@ from agreement.models.audit import AuditAction
 from agreement.models.succession import State
 from tests.admin.test_editions import AUTHOR, PUBLISHER, at, desk, question, written
 from tests.support import factories
-from tests.support.smtp_server import mail_by
+from tests.support.smtp_server import mail_by, server
 
 pytestmark = pytest.mark.django_db
 
@@ -261,20 +261,24 @@ def test_previews_are_of_drafts_and_for_those_who_see_them(publisher, django_use
 
 
 def test_a_test_mail_goes_to_oneself_in_both_languages_and_keeps_the_answers(publisher, django_user_model, settings):
-    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
     edition = factories.draft()
     there = at("edition_test_mail", edition.pk)
     form = question(publisher, edition, when="at", date="2031-03-01", time="09:00", reason="Себебі бар.")
     assert "no e-mail address" in words(publisher.post(there, form))
 
     django_user_model.objects.update(email="publisher@example.kz")
-    answer = publisher.post(there, form)
+    with server() as mailbox:
+        mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=mailbox.port)
+        answer = publisher.post(there, form)
     assert answer.status_code == 200
     assert "Test mails in Kazakh and in Russian were sent to publisher@example.kz." in words(answer)
     assert answer.context["form"]["date"].value() == "2031-03-01"
     assert answer.context["form"]["reason"].value() == "Себебі бар."
-    assert [message.to for message in mail.outbox] == [["publisher@example.kz"]] * 2
-    assert all(message.subject.startswith("[") for message in mail.outbox)
+    assert [message["To"] for message in mailbox.messages] == ["publisher@example.kz"] * 2
+    assert [message["Content-Language"] for message in mailbox.messages] == ["kk", "ru"]
+    assert all(message["Subject"].strip().startswith("[") for message in mailbox.messages)
+    assert len({message["Subject"] for message in mailbox.messages}) == 2
+    assert len({message.get_body(("plain",)).get_content() for message in mailbox.messages}) == 2
     assert Edition.objects.drafts().exists()
 
 

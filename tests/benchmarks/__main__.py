@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-NAMES = "publish in_force parse redline lint page fan_out deliver whole admin gate accepted".split()
+NAMES = "publish in_force parse redline lint page fan_out deliver whole admin gate accepted import".split()
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def benchmark(name: str, *, peers: bool) -> Callable[[bool], Iterator[Result]]:
-    from tests.benchmarks import accepted, admin, editions, gate, notices, page, text, whole
+    from tests.benchmarks import accepted, admin, editions, gate, imports, notices, page, text, whole
 
     known: dict[str, Callable[[bool], Iterator[Result]]] = {
         "publish": editions.publish,
@@ -71,6 +71,7 @@ def benchmark(name: str, *, peers: bool) -> Callable[[bool], Iterator[Result]]:
         "admin": admin.admin,
         "gate": partial(gate.gate, peers=peers),
         "accepted": accepted.accepted,
+        "import": imports.imports,
     }
     return known[name]
 

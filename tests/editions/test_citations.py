@@ -130,6 +130,25 @@ def test_a_missing_clause_is_an_error_to_the_author_and_a_link_to_the_reader(set
     ]
 
 
+def test_a_clause_of_an_unknown_agreement_leads_to_the_list_and_breaks_no_page():
+    for slug in ("unknown", "no slug"):
+        assert 'href="/ru/agreements/"' in show(f'{{% agreement_clause "2.1" slug="{slug}" %}}')
+
+
+@pytest.mark.parametrize("number", ["", ".", " "])
+def test_an_empty_number_is_no_clause(settings, number):
+    """The title and every other unit without a number have an empty number."""
+    factories.published(**TEXT)
+    settings.DEBUG = True
+    with pytest.raises(TemplateSyntaxError, match="cites clause ''"):
+        show(f'{{% agreement_clause "{number}" %}}')
+
+
+def test_a_clause_of_the_only_agreement_that_is_announced_leads_to_it():
+    factories.published(effective_from=timezone.now() + timedelta(days=3), **TEXT)
+    assert 'href="/ru/agreements/terms/"' in show('{% agreement_clause "2.1" %}')
+
+
 def test_a_number_without_quotes_is_refused_since_2_10_would_be_2_1():
     factories.published(**TEXT)
     with pytest.raises(TemplateSyntaxError, match=r"2\.1 is not a string\. Write the number of the clause in quotes"):

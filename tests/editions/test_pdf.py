@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import builtins
 import io
 import re
 import socket
+import sys
 import threading
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from agreement import memory
 from agreement.editions import pdf, timeline
 from agreement.views import cache
 from tests.support import factories
@@ -22,7 +23,7 @@ HERE = "/kk/agreements/terms/"
 LETTERS = "ӘҒҚҢӨҰҮҺІәғқңөұүһі"
 
 with_renderer = pytest.mark.skipif(
-    pdf._weasyprint() is None, reason="needs the extra pdf: WeasyPrint, and Pango of the system"
+    not pdf.is_available(""), reason="needs the extra pdf: WeasyPrint, and Pango and fonts of the system"
 )
 
 
@@ -191,7 +192,9 @@ def test_a_long_wait_for_the_renderer_gives_503(client, monkeypatch):
     "more", ["сөз " * 30_000, "- сөз\n" * 2_000, "ұ" * 2_000], ids=["long", "many lines", "an endless word"]
 )
 def test_a_text_too_long_to_render_has_no_pdf(client, more, monkeypatch):
-    monkeypatch.setattr(pdf, "_weasyprint", object)  # Whether it is installed here or not.
+    # Whether it is installed here or not.
+    monkeypatch.setattr(pdf, "is_installed", lambda: True)
+    monkeypatch.setattr(pdf, "fault", str)
     assert pdf.is_available(factories.KK)
     texts = {"kk": f"{factories.KK}\n\n{more}", "ru": f"{factories.RU}\n\n{more}"}
     factories.published(**texts)
@@ -210,18 +213,76 @@ def test_the_page_offers_the_pdf_of_its_text(client):
     assert client.get(f"{HERE}editions/1.en.pdf").status_code == 404
 
 
+@pytest.fixture
+def weasyprint(tmp_path, monkeypatch):
+    """Puts a module with that source in the place of WeasyPrint, also in child processes."""
+
+    def replace(source: str) -> None:
+        (tmp_path / "weasyprint.py").write_text(source, encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "weasyprint", raising=False)
+
+    pdf._fault.cache_clear()
+    yield replace
+    pdf._fault.cache_clear()
+
+
 @pytest.mark.django_db
-@pytest.mark.parametrize("fault", [ImportError("No module named 'weasyprint'"), OSError("cannot load libpango")])
-def test_without_the_renderer_there_is_no_pdf_and_no_button(client, monkeypatch, fault):
-    imported = builtins.__import__
-
-    def without(name: str, *arguments: object, **keywords: object) -> object:
-        if name == "weasyprint":
-            raise fault
-        return imported(name, *arguments, **keywords)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    monkeypatch.setattr(pdf, "_weasyprint", pdf._weasyprint.__wrapped__)
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("raise ImportError('No module named cffi')", "WeasyPrint failed (ImportError: No module named cffi)"),
+        ("raise OSError('cannot load libpango')", "WeasyPrint failed (OSError: cannot load libpango)"),
+        ("import os; os.abort()", "WeasyPrint ended its process (SIGABRT), as it does without any font"),
+        ("import time; time.sleep(60)", "WeasyPrint can't be tried"),
+    ],
+)
+def test_with_a_renderer_that_fails_there_is_no_pdf_and_no_link(
+    client, monkeypatch, caplog, weasyprint, source, reason
+):
+    monkeypatch.setattr(pdf, "MAX_TRIAL_SECONDS", 0.5 if "sleep" in source else pdf.MAX_TRIAL_SECONDS)
+    weasyprint(source)
     factories.published()
+    assert client.get(f"{HERE}editions/1.kk.pdf").status_code == 404
+    assert ".pdf" not in client.get(HERE).content.decode()
+    assert pdf.fault().startswith(reason)
+    assert caplog.text.count("editions have no PDF: WeasyPrint") == 1
+
+
+@pytest.mark.django_db
+def test_without_the_renderer_there_is_no_pdf_and_no_link(client, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    factories.published()
+    assert client.get(f"{HERE}editions/1.kk.pdf").status_code == 404
+    assert ".pdf" not in client.get(HERE).content.decode()
+    assert "PDF" not in caplog.text
+
+
+def test_many_requests_at_once_try_the_renderer_once(tmp_path, weasyprint):
+    weasyprint(f"open({str(tmp_path / 'trials')!r}, 'a').write('.')\nraise ImportError('no more')")
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(pdf.fault())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["WeasyPrint failed (ImportError: no more)"] * 4
+    assert (tmp_path / "trials").read_text() == "."
+
+
+def test_a_flushed_database_or_a_fork_does_not_make_the_trial_run_again(weasyprint):
+    weasyprint("raise ImportError('no more')")
+    found = pdf.fault()
+    memory.clear()
+    assert pdf.fault() == found
+    assert pdf._fault.cache_info().misses == 1
+
+
+@with_renderer
+@pytest.mark.django_db
+def test_without_a_base_url_there_is_no_pdf_whose_address_a_request_could_choose(client, settings):
+    factories.published()
+    assert client.get(f"{HERE}editions/1.kk.pdf").status_code == 200
+    settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": ""}
     assert client.get(f"{HERE}editions/1.kk.pdf").status_code == 404
     assert ".pdf" not in client.get(HERE).content.decode()

@@ -165,6 +165,45 @@ def test_fresh_timelines_are_read_again_and_equal_dates_keep_their_serial():
 
 
 @pytest.mark.django_db(transaction=True)
+def test_fresh_timelines_are_not_those_of_a_reading_that_began_before(monkeypatch):
+    """Another thread has read the dates, and is about to remember them, when an edition is published."""
+    factories.published()
+    clear()
+    has_read, may_end = threading.Event(), threading.Event()
+    read = timeline_module._read
+
+    def read_slowly(since):
+        found = read(since)
+        if not has_read.is_set():
+            has_read.set()
+            assert may_end.wait(10)
+        return found
+
+    monkeypatch.setattr(timeline_module, "_read", read_slowly)
+    slow = threading.Thread(target=_read_and_hang_up)
+    slow.start()
+    assert has_read.wait(10)
+    factories.published()
+    found: list[int] = []
+    fresh = threading.Thread(target=_read_and_hang_up, args=[found])
+    fresh.start()
+    fresh.join(0.2)  # It waits for the first reading, or has begun one of its own.
+    may_end.set()
+    for thread in (slow, fresh):
+        thread.join(10)
+    assert found == [2]
+
+
+def _read_and_hang_up(found: list[int] | None = None) -> None:
+    try:
+        timelines = current_timelines() if found is None else fresh_timelines()
+        if found is not None:
+            found.append(timelines.agreements["terms"].in_force(timezone.now()).number)
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_publication_elsewhere_is_known_within_a_second():
     factories.published()
     assert terms().in_force(timezone.now()).number == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +16,11 @@ from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 from reversion.models import Version
 
+from agreement.management import printable
 from agreement.management.commands import deliver_notices
 from agreement.models import Agreement, Delivery, Edition, Notice
 from agreement.models.succession import State
@@ -305,3 +309,54 @@ def test_verify_passes_a_whole_chain_and_names_the_edition_at_fault():
     assert "The trigger agreement_seal_edition_" in out.getvalue()
     Edition.objects.filter(pk=second.pk).update(body_ru=factories.RU)
     triggers.install(connection, apps.get_model)
+
+
+HOSTILE = "x\x1b]0;title\x07\x9b\u202e\x7f" + "y" * 50_000
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "options"),
+    [
+        ("import_edition", [], {"kk": HOSTILE, "ru": HOSTILE}),
+        ("import_edition", [], {"agreement": HOSTILE}),
+        ("import_edition", [], {"imported": True, "effective_from": HOSTILE}),
+        ("lint_edition", [], {"kk": HOSTILE, "ru": HOSTILE}),
+        ("export_evidence", [], {"user": HOSTILE, "output": "out.zip"}),
+        ("export_evidence", [], {"user": f"key:{HOSTILE}", "output": "out.zip"}),
+        ("export_evidence", [], {"user": "1", "at": HOSTILE, "output": "out.zip"}),
+        ("export_evidence", [], {"edition": [HOSTILE], "output": "out.zip"}),
+        ("export_evidence", [], {"edition": ["terms", HOSTILE], "output": "out.zip"}),
+        ("export_evidence", [], {"edition": ["terms"], "output": HOSTILE}),
+        ("publish_edition", ["1"], {"by": HOSTILE}),
+        ("publish_edition", ["1"], {"effective_from": HOSTILE}),
+        ("erase_expired", [], {"at": HOSTILE}),
+        ("deliver_notices", [], {"drop": HOSTILE}),
+        ("import_acceptances", [HOSTILE], {}),
+        ("import_acceptances", ["none.csv"], {"agreement": HOSTILE}),
+    ],
+)
+def test_what_a_command_was_given_is_escaped_and_cut_in_its_error(files, name, arguments, options):
+    factories.published()
+    arguments = [str(factories.draft().pk)] if arguments == ["1"] else arguments
+    if name == "import_edition":
+        options = files | options
+    message = refused(name, *arguments, **options)
+    assert not set(message) & set("\x1b\x07\x9b\u202e\x7f"), message
+    assert len(message) < 1000
+
+
+def test_what_a_file_contains_is_escaped_when_it_is_printed(files):
+    text = "# T\x1b]0;x\x07 \u202e\n\n1.1. a 1.9\x9b\n"
+    for language in ("kk", "ru"):
+        Path(files[language]).write_text(text)
+    printed = run("import_edition", **files) + run("import_edition", **files, dry_run=True)
+    printed += run("lint_edition", **files)
+    assert not set(printed) & set("\x1b\x07\x9b\u202e")
+    assert r"T\x1b]0;x\x07 \u202e" in printed
+
+
+@given(st.text())
+def test_a_printed_text_contains_nothing_that_controls_a_terminal(text):
+    shown = printable(text)
+    assert all(character.isprintable() or unicodedata.category(character) == "Zs" for character in shown)
+    assert printable(shown) == shown

@@ -77,7 +77,7 @@ def test_nothing_contradicts_in_what_the_site_writes(edition, scheduled, django_
     dispatch.fan_out(edition.notices.get())
     user.delete()
 
-    with django_assert_num_queries(2 + 12):
+    with django_assert_num_queries(2 + 13):
         assert found() == []
 
 

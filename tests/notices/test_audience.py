@@ -179,3 +179,20 @@ def test_an_audience_that_is_being_written_ends_where_the_edition_was_cancelled(
     assert audience._write_next(notice, ("email",)) == (0, True)
 
     assert Delivery.objects.count() == 2
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+@pytest.mark.django_db
+def test_a_notice_names_no_user_after_its_audience_is_written(monkeypatch, cancelled):
+    monkeypatch.setattr(audience, "USERS_PER_STATEMENT", 2)
+    factories.users(4)
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    notice = edition.notices.get()
+    audience._write_next(notice, ("email",))
+    notice.refresh_from_db()
+    assert notice.fan_out_cursor
+    if cancelled:
+        edition.cancel()
+    audience.write_deliveries(notice, channels=["email"])
+    notice.refresh_from_db()
+    assert (notice.fan_out_cursor, bool(notice.fanned_out_at)) == ("", True)

@@ -13,7 +13,7 @@ from django.db.models import F
 from django.db.models.expressions import Combinable
 
 from agreement.checks import check_settings
-from agreement.models import Delivery, Notice, NoticeText, Progress
+from agreement.models import ChannelState, Delivery, Notice, NoticeText, Progress
 from agreement.notices import dispatch
 from agreement.notices.channels import Channel, Deferred, NoticeContent, Refused, Unavailable
 from agreement.notices.forecast import recipients
@@ -118,6 +118,25 @@ def test_its_failures_are_classified_and_harm_no_other_channel():
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("error", [Unavailable(""), Deferred()])
+def test_an_outage_without_a_reason_is_an_outage(monkeypatch, error):
+    with_numbers(9)
+    tried: list[str] = []
+
+    def send(self: Any, delivery: Delivery, address: str, text: NoticeText) -> None:
+        tried.append(address)
+        raise error
+
+    monkeypatch.setattr(SmsChannel, "send", send)
+    monkeypatch.setattr("agreement.notices.batch.DEFERRALS_IN_A_ROW", 3)
+    factories.published()
+    assert dispatch.work().outage == "the channel gave no reason"
+    count = len(tried)
+    assert dispatch.work().outage == "the channel gave no reason"
+    assert len(tried) == count, "nothing is sent during an outage"
+
+
+@pytest.mark.django_db
 def test_words_a_channel_can_not_find_for_a_notice_stop_neither_other_channels_nor_other_notices(monkeypatch):
     with_numbers(2)
     bad = factories.published(slug="bad").notices.get()
@@ -138,6 +157,37 @@ def test_words_a_channel_can_not_find_for_a_notice_stop_neither_other_channels_n
     assert set(left) == {(bad.pk, "sms", 0, "")}
     assert dispatch.work().sent == 2
     assert Progress.objects.total() == {"waiting": 0, "sent": 8, "failed": 0, "skipped": 0}
+
+
+@pytest.mark.parametrize("failure", [Refused, Deferred, Unavailable])
+@pytest.mark.django_db
+def test_a_reason_that_quotes_the_recipient_is_stored_and_logged_without_them(monkeypatch, caplog, failure):
+    with_numbers(1)
+    factories.published()
+
+    def careless(self: Any, delivery: Delivery, address: str, text: NoticeText) -> None:
+        raise failure(f"404 {address} (+7 (700) 000-00-00), asan@example.kz: unknown")
+
+    monkeypatch.setattr(SmsChannel, "send", careless)
+    dispatch.work()
+
+    stored = [str(list(model.objects.values())) for model in (Delivery, Progress, ChannelState)]
+    # The reason of an outage may name the sender, for whoever must correct it.
+    for place in (*stored, *([caplog.text] if failure is not Unavailable else [])):
+        assert "asan" not in place
+        assert "000-00" not in place
+        assert "+77000000000" not in place
+    assert "404 … (…), … unknown" in "".join(stored)
+
+
+@pytest.mark.django_db
+def test_a_reason_why_an_address_cannot_be_used_is_stored_without_the_address(monkeypatch):
+    with_numbers(1)
+    factories.published()
+    monkeypatch.setattr(SmsChannel, "unreachable", lambda self, address: f"{address} is no telephone number")
+    dispatch.work()
+    assert Delivery.objects.get(channel="sms").reason == "… is no telephone number"
+    assert Progress.objects.get(channel="sms").reasons == {"skipped": {"… is no telephone number": 1}}
 
 
 @pytest.mark.django_db

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -146,6 +148,7 @@ def test_the_sealed_text_is_sent_even_if_the_template_changes_later(mailbox, mon
         # Quoted, as RFC 5321 allows: nothing that could be written into a command or, on Django 6, into a header.
         ({"email": '"a b"@example.kz'}, "invalid address"),
         ({"email": '"a\x0bb"@example.kz'}, "invalid address"),
+        ({"email": '",,\b"@example.com'}, "invalid address"),
         ({"is_active": False}, "inactive"),
     ],
 )
@@ -160,6 +163,17 @@ def test_a_user_who_can_not_be_notified_is_skipped_with_the_reason(mailbox, chan
     delivery = Delivery.objects.get(user=user)
     assert (delivery.outcome, delivery.reason) == (Outcome.SKIPPED, reason)
     assert outcomes() == {Outcome.SKIPPED: 1, Outcome.SENT: 1}
+
+
+@pytest.mark.parametrize(
+    "place", ["{}a@example.kz", '"a{}b"@example.kz', '"a\\{}b"@example.kz', "a@exam{}ple.kz", "a@b.kz{}"]
+)
+def test_no_control_character_is_part_of_an_address(place):
+    channel = EmailChannel()
+    assert channel.unreachable(place.format("z")) == ""
+    control = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Cc"]
+    assert len(control) == 65
+    assert {channel.unreachable(place.format(one)) for one in control} == {"invalid address"}
 
 
 @pytest.mark.django_db

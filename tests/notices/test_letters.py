@@ -798,6 +798,31 @@ def test_a_letter_that_came_back_is_a_fact_of_its_own_and_counted_once():
     assert delivery.outcome == DeliveryOutcome.SENT
 
 
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        ("5.1.1", "5.1.1"),
+        ("550 5.1.1 <user0@example.kz> unknown", "550 5.1.1"),
+        ("smtp; 550-5.7.606 Access denied, user0", "550 5.7.606"),
+        ("host mx.example.kz[10.0.0.1] said: 421 4.7.0 later", "421 4.7.0"),
+        ("timed_out", "timed_out"),
+        ("user0@example.kz", ""),
+        ("a550@example.kz is unknown", ""),
+        ("+7 701 234-56-78", ""),
+        ("Асан", ""),
+        ("", ""),
+    ],
+)
+@pytest.mark.django_db
+def test_only_the_codes_of_a_returned_letter_are_stored(reply, code):
+    factories.users(1)
+    published()
+    dispatch.work()
+    delivery = Delivery.objects.select_related("notice").get()
+    Delivery.objects.record_bounce(f"<{delivery.message_id_local_part}@portal.example.kz>", reason=reply)
+    assert Bounce.objects.get().reason == code
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "identity",

@@ -231,7 +231,7 @@ class Broken:
         self.times = times
 
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if self.times and sql.startswith(f"UPDATE {Delivery._meta.db_table} SET outcome"):
+        if self.times and sql.startswith(f"UPDATE {Delivery._meta.db_table} SET outcome"):  # noqa: S608 - only names of tables and columns
             self.times -= 1
             raise OperationalError("database or disk is full")
         return execute(sql, params, many, context)

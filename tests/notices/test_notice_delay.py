@@ -242,4 +242,4 @@ def test_a_batch_is_counted_in_five_queries(django_assert_max_num_queries):
     for delivery in batch:
         delivery.record_outcome(DeliveryOutcome.SENT)
     with django_assert_max_num_queries(7):  # 5, and the transaction's two.
-        assert Delivery.objects.count_outcomes(lease=batch[0].lease) == 3
+        assert Delivery.objects.count_outcomes(lease=batch[0].lease, at=notice.due_at) == 3

@@ -61,7 +61,7 @@ written_limits = st.lists(
 
 @given(written_limits, st.integers(0, 2**32))
 def test_no_window_is_ever_above_its_rate_limit(written, seed):
-    chance, limits, now = random.Random(seed), rate_limits.parse_all(written), 1e9
+    chance, limits, now = random.Random(seed), rate_limits.parse_all(written), 1e9  # noqa: S311 - the seed repeats the test
     log: list[tuple[float, int]] = []
     moments: list[float] = []
     for _draw in range(150):
@@ -75,7 +75,7 @@ def test_no_window_is_ever_above_its_rate_limit(written, seed):
 
 @given(written_limits, st.integers(0, 2**32))
 def test_a_slot_is_free_at_the_computed_moment_and_not_before(written, seed):
-    chance, limits, now = random.Random(seed), rate_limits.parse_all(written), 1e9
+    chance, limits, now = random.Random(seed), rate_limits.parse_all(written), 1e9  # noqa: S311 - the seed repeats the test
     log: list[tuple[float, int]] = []
     for _draw in range(30):
         if count := rate_limits.free_slots(log, limits, now):
@@ -265,11 +265,11 @@ def test_unused_slots_are_released(simulated, settings):
 def test_the_slots_of_a_killed_worker_count_to_the_end_of_its_lease(simulated):
     written(50)
     limits = channel_state.limits_for("simulated")
-    claimed = dispatch._claim(Simulated(), Worker(DeliveryCounts(), clock=lambda: START))
+    claimed = dispatch._claim(Simulated(), Worker(DeliveryCounts(), lambda: START))
     assert len(claimed) == 11
     assert ChannelState.objects.get().free_slots(limits, START) == 0
     later = START + timedelta(minutes=10)
-    dispatch._claim(Simulated(), Worker(DeliveryCounts(), clock=lambda: later))
+    dispatch._claim(Simulated(), Worker(DeliveryCounts(), lambda: later))
     assert ChannelState.objects.get().log == [[(START + timedelta(seconds=30)).timestamp(), len(claimed)]]
 
 

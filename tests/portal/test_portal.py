@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import socket
@@ -27,6 +28,7 @@ from portal_site import mailbox
 from portal_site.management.commands import demo
 from portal_site.models import Profile
 from tests.support import factories
+from tests.support.site import served, site
 
 
 @pytest.fixture
@@ -62,6 +64,16 @@ def test_each_message_is_one_whole_file(post):
     assert list((post / "tmp").iterdir()) == []
     assert mailbox.count() == 2
     assert [found.subject for found in mailbox.newest()] == ["Екі", "Бір"]
+
+
+@pytest.mark.parametrize("names", [(), ("tmp",), ("new", "cur")])
+def test_a_folder_that_exists_already_becomes_a_mailbox(post, names):
+    """An empty volume is mounted there, or somebody deleted some of its folders."""
+    post.mkdir(parents=True)
+    for name in names:
+        (post / name).mkdir()
+    letter("Бір")
+    assert [found.subject for found in mailbox.newest()] == ["Бір"]
 
 
 def test_a_message_without_recipients_is_not_stored(post):
@@ -261,7 +273,8 @@ def test_the_demo_prints_a_password_that_works_and_never_changes_it(client, post
     password = first.split("password")[1].split()[0]
     second = run_demo()
 
-    assert client.login(username="admin", password=password)
+    answer = client.post("/en/accounts/login/", {"username": "admin", "password": password})
+    assert (answer.status_code, answer.wsgi_request.user.get_username()) == (302, "admin")
     assert "set in the first run" in second
     assert "changepassword admin" in second
     assert password not in second
@@ -398,3 +411,39 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_written(post):
 def test_a_number_that_is_no_port_is_refused(post, port):
     with pytest.raises(CommandError, match=f"Port {port} can't be used"):
         call_command("demo", port=port)
+
+
+@pytest.mark.system
+def test_head_has_the_headers_of_get_and_no_body_that_a_server_must_drop(tmp_path):
+    log = tmp_path / "log"
+    statuses = set()
+    with site(tmp_path) as portal:
+        portal.python("from tests.support.factories import published; published()")
+        with served(portal, log) as port:
+            for path in (
+                *(
+                    "/kk/",
+                    "/kk/agreements/terms/",
+                    "/kk/agreements/terms/editions/1.json",
+                    "/kk/admin/login/",
+                    "/kk/none/",
+                ),
+                *("/kk/agreements/none/", "/kk/agreements/none/current.json", "/kk/agreements/terms/at/none/"),
+                *("/kk/agreements/terms/editions/1/changes/?view=none", "/static/agreement/page.css"),
+            ):
+                get, head = (respond(port, method, path) for method in ("GET", "HEAD"))
+                assert head.status == get.status
+                assert head.getheader("Content-Length") == get.getheader("Content-Length")
+                statuses.add(head.status)
+            statuses.add(respond(port, "HEAD", "/kk/agreements/terms/", {"Host": "evil.example"}).status)
+    assert statuses == {200, 400, 404}
+    assert "body bytes" not in log.read_text()
+
+
+def respond(port: int, method: str, path: str, headers: dict[str, str] | None = None) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request(method, path, headers=headers or {})
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return response

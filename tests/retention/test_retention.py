@@ -17,6 +17,8 @@ from django.utils import timezone
 from agreement.models import (
     Acceptance,
     AcceptanceKind,
+    AuditAction,
+    AuditEntry,
     Consent,
     Delivery,
     Edition,
@@ -408,7 +410,7 @@ def test_a_legal_hold_preserves_what_it_names_until_it_ends(of, settings):
 
     assert erasure.erase(at=at) == ErasureCounts(under_legal_hold=1)
     assert_stored()
-    LegalHold.objects.filter(pk=hold.pk).update(held_until=NOW() + YEAR)
+    LegalHold.objects.filter(pk=hold.pk).update(held_until=NOW())
     assert erasure.erase(at=at).people == 1
     del other
 
@@ -827,3 +829,136 @@ def test_without_keys_a_refused_application_begins_no_term(settings):
     erasure.erase(at=years(refused.account_deleted_at, 3) - timedelta(microseconds=1))
     refused.refresh_from_db()
     assert refused.erased_at is None
+
+
+def entry_about(user: Any) -> AuditEntry:
+    return AuditEntry.objects.log(AuditAction.EXPORTED, on=user, by="А. Серікова", note="evidence")
+
+
+def ended_hold(user: Any, **stated: Any) -> LegalHold:
+    dates = {"held_from": NOW() - 2 * YEAR, "held_until": NOW() - YEAR} | stated
+    return LegalHold.objects.place(user=user, ground="Асанның арызы", by="А. Серікова", **dates)
+
+
+def is_erased(row: AuditEntry | LegalHold) -> bool:
+    """Is the row empty? If not, nothing of it may be."""
+    row.refresh_from_db()
+    personal = (
+        (row.note, row.pseudonym, row.pseudonym_key) if isinstance(row, AuditEntry) else (row.ground, *row.pseudonyms)
+    )
+    assert row.by == "А. Серікова"
+    assert any(personal) != bool(row.erased_at)
+    assert all(personal) != bool(row.erased_at)
+    assert not (row.erased_at and row.user_id)
+    return bool(row.erased_at)
+
+
+@pytest.mark.parametrize("how", ["withdrawal", "account deleted", "account deleted and another key"])
+def test_audit_entries_and_ended_legal_holds_are_erased_with_the_data_of_their_person(settings, how):
+    edition, (user, other) = factories.published(retention_years=3), factories.users(2)
+    accept(user, edition)
+    accept(other, edition)
+    if "another key" in how:
+        keys = {"newer": "n" * 64} | settings.AGREEMENT["PSEUDONYM_KEYS"]
+        settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": keys}
+    rows, of_other = [entry_about(user), ended_hold(user)], [entry_about(other), ended_hold(other)]
+    about_edition = AuditEntry.objects.log(AuditAction.CANCELLED, on=edition, by="А. Серікова", note="Қате")
+    if how == "withdrawal":
+        over = years(withdraw(user).effective_at, 3)
+    else:
+        user.delete()
+        rows[0].refresh_from_db()
+        over = years(rows[0].account_deleted_at, 3)
+
+    erasure.erase(at=over - timedelta(microseconds=1))
+    erasure.erase(at=over, dry_run=True)
+    assert [is_erased(row) for row in rows] == [False, False]
+    erasure.erase(at=over)
+    assert [is_erased(row) for row in rows] == [True, True]
+    assert [is_erased(row) for row in of_other] == [False, False]
+    about_edition.refresh_from_db()
+    assert (about_edition.note, about_edition.erased_at) == ("Қате", None)
+
+
+def test_audit_entries_and_legal_holds_stay_while_any_agreement_stores_data_of_their_person():
+    (user,) = factories.users(1)
+    _ended, held = two_agreements(user)
+    rows = [entry_about(user), ended_hold(user)]
+
+    assert erasure.erase(at=years(NOW(), 3)).people == 1
+    assert [is_erased(row) for row in rows] == [False, False]
+    over = withdraw(user, agreement=held.agreement)
+    erasure.erase(at=years(over.effective_at, 3))
+    assert [is_erased(row) for row in rows] == [True, True]
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_audit_entries_and_earlier_legal_holds_stay_during_a_legal_hold(deleted):
+    edition, (user,) = factories.published(retention_years=0), factories.users(1)
+    accept(user, edition)
+    rows = [entry_about(user), ended_hold(user)]
+    present = LegalHold.objects.place(user=user, ground="Сот ұйғарымы № 7", by="А. Серікова")
+    if deleted:
+        user.delete()
+    else:
+        withdraw(user)
+
+    erasure.erase(at=NOW() + 50 * YEAR)
+    assert [is_erased(row) for row in (*rows, present)] == [False, False, False]
+    LegalHold.objects.filter(pk=present.pk).update(held_until=NOW())
+    erasure.erase(at=NOW() + 50 * YEAR)
+    assert [is_erased(row) for row in (*rows, present)] == [True, True, True]
+
+
+def test_audit_entries_about_users_without_any_other_record_are_erased_after_the_longest_term():
+    factories.published(retention_years=5)
+    factories.published(slug="library", retention_years=3)
+    (user,) = factories.users(1)
+    row = entry_about(user)
+    user.delete()
+    row.refresh_from_db()
+    over = years(row.account_deleted_at, 5)
+
+    erasure.erase(at=over - timedelta(microseconds=1))
+    assert not is_erased(row)
+    erasure.erase(at=over)
+    assert is_erased(row)
+
+
+def test_audit_entries_about_existing_accounts_are_erased_after_the_closing_of_the_site(settings):
+    factories.published(retention_years=5)
+    (user,) = factories.users(1)
+    row, closed_at = entry_about(user), NOW()
+    assert erasure.erase(at=closed_at + 50 * YEAR) == ErasureCounts()
+    assert not is_erased(row)
+    settings.AGREEMENT = {**settings.AGREEMENT, "CLOSED_AT": closed_at.isoformat()}
+
+    erasure.erase(at=years(closed_at, 5) - timedelta(microseconds=1))
+    assert not is_erased(row)
+    erasure.erase(at=years(closed_at, 5))
+    assert is_erased(row)
+
+
+def test_an_ended_legal_hold_on_an_edition_is_not_erased():
+    edition, (user,) = factories.published(retention_years=0), factories.users(1)
+    accept(user, edition)
+    hold = LegalHold.objects.place(
+        edition=edition, ground="Сот", by="О.", held_from=NOW() - 2 * YEAR, held_until=NOW() - YEAR
+    )
+    user.delete()
+    assert erasure.erase().people == 1
+    hold.refresh_from_db()
+    assert (hold.ground, hold.erased_at) == ("Сот", None)
+
+
+def test_what_officers_wrote_about_a_person_is_erased_with_the_rest():
+    edition, (user,) = factories.published(retention_years=0), factories.users(1)
+    row = accept(user, edition, kind=AcceptanceKind.ON_BEHALF, reason="Асанның арызы № 5", officer="А. Серікова")
+    refused = withdraw(user, outcome=WithdrawalOutcome.REFUSED, ground="Асанның қарызы бар.")
+    ended = withdraw(user, ground="Асан өтінді.")
+    erasure.erase(at=NOW())
+    for one in (row, refused, ended):
+        one.refresh_from_db()
+    assert (row.reason, row.officer, refused.ground, ended.ground) == ("", "А. Серікова", "", "")
+    reply = withdrawal_letters.withdrawal_reply(refused, "ru")
+    assert reply.sentences[1] == "В удовлетворении заявления отказано."

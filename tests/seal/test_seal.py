@@ -407,7 +407,7 @@ BY_OWNER = [
     *("add a published edition of 2024", "publish a draft in 2024", "publish a draft now, as of 2024"),
     *("record history after an edition was published", "add an acceptance of 2024", "unlink every acceptance"),
     *("add an acceptance that says it is of 2024", "add imported history recorded in 2024", "unlink every delivery"),
-    *("unlink every consent", "let a failed delivery wait again by the same entry"),
+    "unlink every consent",
 ]
 
 

@@ -63,10 +63,14 @@ class World:
     failed: Delivery
     skipped: Delivery
     waiting: Delivery
+    failed_again: Delivery
+    reopened: Delivery
+    resent: AuditEntry
     bounce: Bounce
     noticeread: NoticeRead
     legalhold: LegalHold
     ended: LegalHold
+    entry_about_a_user: AuditEntry
 
     def row(self, model: str) -> Any:
         """The row of a sealed model that the attacks aim at."""
@@ -123,7 +127,8 @@ def make_world() -> World:
         digest=notice_digest("Жаңа редакция", "Мәтін", "<p>Мәтін</p>"),
     )
     in_force = Edition.objects.get(pk=in_force.pk)
-    user, *others = factories.users(4)
+    user, *others = factories.users(6)
+    resent = AuditEntry.objects.log(AuditAction.RESENT, on=notice, by="Редактор", note="2")
     sent, *deliveries = (
         Delivery.objects.create(
             notice=notice,
@@ -136,8 +141,14 @@ def make_world() -> World:
             due_at=now,
             outcome_at=None if outcome == "waiting" else now,
             address_digest="a" * 64 if outcome == "sent" else "",
+            reopened_by=entry,
         )
-        for one, outcome in zip([user, *others], ("sent", "failed", "skipped", "waiting"), strict=True)
+        for one, outcome, entry in zip(
+            [user, *others],
+            ("sent", "failed", "skipped", "waiting", "failed", "waiting"),
+            (None, None, None, None, resent, resent),
+            strict=True,
+        )
     )
     acceptance = Acceptance.objects.record(
         user=user,
@@ -171,6 +182,9 @@ def make_world() -> World:
         failed=deliveries[0],
         skipped=deliveries[1],
         waiting=deliveries[2],
+        failed_again=deliveries[3],
+        reopened=deliveries[4],
+        resent=resent,
         bounce=Bounce.objects.create(delivery=sent, at=now, reason="5.1.1"),
         noticeread=NoticeRead.objects.create(notice=notice, user=user),
         legalhold=LegalHold.objects.create(
@@ -179,6 +193,7 @@ def make_world() -> World:
         ended=LegalHold.objects.create(
             edition=in_force, ground="Сот", by="Офицер", held_from=now - 2 * DAY, held_until=now - DAY
         ),
+        entry_about_a_user=AuditEntry.objects.log("viewed", on=acceptance, by="officer", note="search"),
     )
 
 
@@ -189,6 +204,7 @@ def _withdrawn(edition: Edition, user: Any) -> Withdrawal:
         user=user,
         applicant="А. Ахметов",
         application_number="7",
+        ground="Шешім",
         outcome=WithdrawalOutcome.ENDED,
         received_on=(timezone.now() - DAY).date(),
     )
@@ -315,16 +331,18 @@ FREE = {
     "agreement": {"time_zone", "head", "acceptance_mode"},
     "edition": {"cancelled_at"},
     "noticetext": set(),
-    "auditentry": set(),
+    # What may be emptied in an entry about a person.
+    "auditentry": {"user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "note", "erased_at"},
     # What may be emptied; and the kind, which by itself contradicts another column.
     "acceptance": {
         *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at", "kind"),
+        "reason",
     },
     "timestamp": set(),
     # What may be emptied or filled in once; and the outcome, as the kind above.
     "withdrawal": {
         *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
-        *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at", "outcome"),
+        *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at", "outcome", "ground"),
     },
 }
 # Of a sent delivery: what its deletion, erasure and counting write. Its other rules are attacked one by one below.
@@ -333,7 +351,7 @@ FREE["delivery"] = {
 }
 FREE["notice"] = {"due_at", "fan_out_cursor", "fanned_out_at", "paused_at"}
 FREE["bounce"] = FREE["noticeread"] = set()
-FREE["legalhold"] = {"user_id", "pseudonyms", "held_until", "edition_id"}
+FREE["legalhold"] = {"user_id", "pseudonyms", "held_until", "edition_id", "erased_at"}
 FREE["consent"] = {"user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"}
 
 for _name, _model in MODELS.items():
@@ -373,6 +391,27 @@ SQL |= {
     "delete the agreement": _statements("DELETE FROM agreement_agreement"),
     "delete the text of a notice": _statements("DELETE FROM agreement_noticetext"),
     "delete an audit entry": _statements("DELETE FROM agreement_auditentry WHERE id = {auditentry}"),
+    "write another note": _statements("UPDATE agreement_auditentry SET note = 'x' WHERE id = {entry_about_a_user}"),
+    "empty a note by the way": _statements("UPDATE agreement_auditentry SET note = '' WHERE id = {entry_about_a_user}"),
+    "erase an entry about nobody": _statements(
+        "UPDATE agreement_auditentry SET note = '', erased_at = at WHERE id = {auditentry}"
+    ),
+    "say that an entry was about a deleted account": _statements(
+        "UPDATE agreement_auditentry SET account_deleted_at = at WHERE id = {auditentry}"
+    ),
+    "say that an entry was about a user": _statements(
+        "UPDATE agreement_auditentry SET user_id = (SELECT user_id FROM agreement_acceptance WHERE id = {acceptance})"
+        " WHERE id = {auditentry}"
+    ),
+    "say under a pseudonym that an entry was about a user": _statements(
+        f"UPDATE agreement_auditentry SET pseudonym = '{'f' * 64}' WHERE id = {{auditentry}}"
+    ),
+    "give an entry to another user": _statements(
+        "UPDATE agreement_auditentry SET user_id = user_id + 1000 WHERE id = {entry_about_a_user}"
+    ),
+    "give another reason for an acceptance": _statements("UPDATE agreement_acceptance SET reason = 'x'"),
+    "give another ground of a withdrawal": _statements("UPDATE agreement_withdrawal SET ground = 'x'"),
+    "empty a ground by the way": _statements("UPDATE agreement_withdrawal SET ground = ''"),
     "empty the head": _statements("UPDATE agreement_agreement SET head = ''"),
     "cancel what is in force": _statements(f"{_CANCEL} {{in_force}}"),
     "move a cancellation": _statements(f"{_CANCEL} {{cancelled}}"),
@@ -415,6 +454,11 @@ SQL |= {
 # Anonymising: a row loses its account only with the account, or by an erasure, and only now.
 _PAST = "'2024-01-01 00:00:00+00'" if connection.vendor == "postgresql" else "'2024-01-01 00:00:00'"
 _NOW = "clock_timestamp()" if connection.vendor == "postgresql" else "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
+#: What a row with ``erased_at`` must have emptied too.
+_EMPTIED = {
+    "acceptance": f", at = {_PAST}, recorded_at = {_PAST}, ip = NULL, user_agent = '', reason = ''",
+    "withdrawal": ", applicant = '', application_number = '', scan = '', ground = ''",
+}
 for _name in ("acceptance", "withdrawal", "consent", "delivery"):
     _table = f"agreement_{_name}"
     SQL[f"unlink every {_name}"] = _statements(f"UPDATE {_table} SET user_id = NULL")
@@ -424,7 +468,7 @@ for _name in ("acceptance", "withdrawal", "consent", "delivery"):
     if _name != "delivery":
         SQL[f"say that a {_name} was erased long ago"] = _statements(
             f"UPDATE {_table} SET user_id = NULL, pseudonym = '', pseudonym_key = '', erased_at = {_PAST}"
-            f" WHERE id = {{{_name}}}"
+            f"{_EMPTIED.get(_name, '')} WHERE id = {{{_name}}}"
         )
 
 # The ledger and the legal holds.
@@ -453,13 +497,10 @@ SQL |= {
     "let a failed delivery wait without an entry": _statements(f"{_TO_WAITING} WHERE id = {{failed}}"),
     "let a skipped delivery wait without an entry": _statements(f"{_TO_WAITING} WHERE id = {{skipped}}"),
     "let a failed delivery wait again by the same entry": _statements(
-        f"{_TO_WAITING}, reopened_by_id = {{auditentry}} WHERE id = {{failed}}",
-        f"UPDATE agreement_delivery SET outcome = 'failed', outcome_at = {_PAST} WHERE id = {{failed}}",
-        f"{_TO_WAITING}, reopened_by_id = {{auditentry}} WHERE id = {{failed}}",
+        f"{_TO_WAITING}, reopened_by_id = {{resent}} WHERE id = {{failed_again}}"
     ),
     "forget the entry of a delivery that waits again": _statements(
-        f"{_TO_WAITING}, reopened_by_id = {{auditentry}} WHERE id = {{failed}}",
-        "UPDATE agreement_delivery SET reopened_by_id = NULL WHERE id = {failed}",
+        "UPDATE agreement_delivery SET reopened_by_id = NULL WHERE id = {reopened}"
     ),
     "explain a failure otherwise": _statements("UPDATE agreement_delivery SET reason = 'x' WHERE id = {failed}"),
     "send a waiting delivery to another user": _statements(
@@ -481,6 +522,10 @@ SQL |= {
     ),
     "continue a legal hold that ended": _statements(
         "UPDATE agreement_legalhold SET held_until = NULL WHERE id = {ended}"
+    ),
+    "erase a legal hold in effect": _statements(
+        f"UPDATE agreement_legalhold SET user_id = NULL, ground = '', pseudonyms = '[]', erased_at = {_NOW}"
+        " WHERE id = {legalhold}"
     ),
     "give a legal hold to another user": _statements(
         "UPDATE agreement_legalhold SET user_id = user_id + 1000 WHERE id = {legalhold}"

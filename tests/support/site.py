@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,17 @@ POSTGRESQL = os.environ.get("AGREEMENT_TEST_POSTGRESQL", "")
 
 @dataclass(frozen=True)
 class Site:
-    """``manage.py`` of the portal with a database and a mail server."""
+    """``manage.py`` of the portal with a database, a mail server and further variables of the environment."""
 
     database_url: str
     email_url: str = ""
     broker_url: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def env(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in {"DJANGO_SETTINGS_MODULE"}}
+        kept |= self.environment
         return kept | {
             "DATABASE_URL": self.database_url,
             "EMAIL_URL": self.email_url,
@@ -130,13 +132,19 @@ def site(folder: Path, *, email_url: str = "", vendor: str = "") -> Iterator[Sit
 
 
 @contextmanager
-def served(made: Site, log: Path, application: str = "portal_site.wsgi", **environment: str) -> Iterator[int]:
-    """The port at which gunicorn serves the portal, ``DEBUG`` off as deployed; what the server says is in ``log``."""
+def served(
+    made: Site, log: Path, application: str = "portal_site.wsgi", *, asgi: bool = False, **environment: str
+) -> Iterator[int]:
+    """The port at which gunicorn, or uvicorn with ``asgi``, serves the portal, ``DEBUG`` off as deployed; what the
+    server says is in ``log``.
+    """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     env = made.env | {"DEBUG": "0", "SECRET_KEY": "served", "AGREEMENT_BASE_URL": f"http://127.0.0.1:{port}"}
     options = ("--workers=1", "--worker-class=gthread", "--threads=4", "--keep-alive=30")
     command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", *options, application]
+    if asgi:
+        command = [sys.executable, "-m", "uvicorn", f"--port={port}", f"{application}:application"]
     with log.open("w") as out, subprocess.Popen(command, cwd=ROOT, env=env | environment, stdout=out, stderr=out) as it:
         try:
             wait_for(port, it, log)

@@ -20,7 +20,7 @@ HOST = Path(__file__).parents[1] / "host"
 PYTHON = os.environ.get("AGREEMENT_TEST_HOST_PYTHON", "")
 POSTGRESQL = os.environ.get("AGREEMENT_TEST_POSTGRESQL", "")
 #: Its own tests: in a transaction, committed, with some apps hidden, with a live server.
-TESTS = 11
+TESTS = 12
 
 #: Runs each command as ``python -m django`` would, and writes after each a NUL, its exit code and another NUL.
 COMMANDS = """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from agreement.text import dates
+from tests.support.zone_files import BEFORE_2024, zone_files
 
 ALMATY = "Asia/Almaty"
 
@@ -140,3 +142,31 @@ def test_a_day_begins_at_its_first_instant(zone, day, begins):
 def test_a_large_number_has_its_thousands_apart(language, written):
     assert dates.format_number(1_234_567, language) == written
     assert dates.format_number(999, language) == "999"
+
+
+# The zone data of the machine
+
+
+@pytest.fixture
+def zone_path(tmp_path):
+    """Makes Python read zone files that ``zic`` compiles from a source."""
+
+    def read(source: str) -> None:
+        zoneinfo.reset_tzpath(to=[zone_files(tmp_path, source)])
+        ZoneInfo.clear_cache()
+
+    before = zoneinfo.TZPATH
+    yield read
+    zoneinfo.reset_tzpath(to=before)
+    ZoneInfo.clear_cache()
+
+
+def test_zone_data_from_before_2024_is_found_for_each_zone_that_changed(zone_path):
+    assert dates.outdated_zones() == {}
+    zone_path(BEFORE_2024)
+    assert dates.outdated_zones() == {"Asia/Almaty": "UTC+6", "Asia/Qostanay": "UTC+6"}
+
+
+def test_a_zone_that_the_files_lack_is_read_from_the_package_tzdata(zone_path):
+    zone_path(BEFORE_2024.partition("Zone Asia/Qostanay")[0])
+    assert dates.outdated_zones() == {"Asia/Almaty": "UTC+6"}

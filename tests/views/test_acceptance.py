@@ -6,7 +6,9 @@ import re
 from datetime import date, timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agreement.editions import timeline
@@ -402,9 +404,11 @@ def test_a_truncated_record_says_so(reader, user, monkeypatch, latest):
         edition = changed(words)
         Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="ru", kind="explicit")
 
-    page = reader.get("/en/agreements/record/").content.decode()
+    with CaptureQueriesContext(connection) as captured:
+        page = reader.get("/en/agreements/record/").content.decode()
 
     assert page.count("<article") == latest
+    assert len([query for query in captured if query["sql"].endswith(f"LIMIT {latest + 1}")]) == 4
     assert ("Only the latest entries of each kind" in page) is (latest == 1)
 
 

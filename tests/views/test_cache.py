@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.contrib import messages
@@ -15,8 +15,10 @@ from django.template import engines
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.http import http_date
 
 from agreement.editions import timeline
+from agreement.models import Edition
 from agreement.views import cache
 from tests.support import factories
 
@@ -159,9 +161,66 @@ def test_parameters_that_mean_nothing_make_no_second_page(client):
     assert len(captured) == 0
 
 
+#: Everything of a request that a visitor can vary without end, by kind: headers and the query of request number n.
+VARIATIONS = {
+    "port": lambda number: ({"Host": f"127.0.0.1:{number + 1}"}, ""),
+    "unknown parameter": lambda number: ({}, f"?utm_source={number}"),
+    "date": lambda number: ({}, f"?on={date(2030, 1, 1) + timedelta(days=number)}"),
+    "digest in other letters": lambda number: ({}, f"?sha256={in_other_letters(number)}"),
+    "spaces before the digest": lambda number: ({}, f"?sha256={'%20' * number}{in_other_letters(0)}"),
+    "changes from": lambda number: ({}, f"?from={number}&view={('inline', 'columns')[number % 2]}"),
+    "moment": lambda number: ({"Accept-Datetime": http_date(2_000_000_000 + number)}, ""),
+    "other headers": lambda number: ({"Accept-Language": f"kk;q=0.{number}", "User-Agent": str(number)}, ""),
+}
+
+
+def in_other_letters(number: int) -> str:
+    """The digest of the edition, with upper-case letters by the bits of that number."""
+    digest = Edition.objects.latest("number").digest
+    return "".join(sign.upper() if number >> place & 1 else sign for place, sign in enumerate(digest))
+
+
 @kept
-@pytest.mark.parametrize("address", ["http://other.example", ""])
-def test_hosts_and_languages_have_pages_of_their_own(client, settings, address):
+@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("state", ["in force", "announced"])
+def test_no_visitor_can_make_the_process_remember_more_pages(client, variation, state):
+    later = timezone.now() + timedelta(days=9)
+    factories.published(**({"effective_from": later} if state == "announced" else {}))
+    addresses = ["", "terms/", "terms/editions/1/", "terms/editions/1/changes/", "terms/feed/", "verify/"]
+    answered = set()
+    for number in range(40):
+        headers, query = VARIATIONS[variation](number)
+        for address in addresses:
+            answered.add(client.get(f"/kk/agreements/{address}{query}", headers=headers).status_code)
+    assert 200 in answered
+    # The page of changes has two layouts beside its own, and one edition to compare with.
+    assert len(cache.page_cache._pages) <= len(addresses) + 2
+
+
+@kept
+def test_a_page_has_one_copy_for_every_host(client, settings):
+    settings.ALLOWED_HOSTS = ["*"]
+    factories.published()
+    first = client.get(HERE)
+    with CaptureQueriesContext(connection) as captured:
+        other = client.get(HERE, headers={"Host": "evil.example:1"})
+    assert len(captured) == 0
+    assert other.content == first.content
+
+
+@kept
+def test_without_a_base_url_nothing_that_names_the_host_of_a_request_is_remembered(client, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": ""}
+    factories.published()
+    for port in range(1, 6):
+        assert (
+            f"http://127.0.0.1:{port}/kk/" in client.get(HERE, headers={"Host": f"127.0.0.1:{port}"}).content.decode()
+        )
+    assert not cache.page_cache._pages
+
+
+@kept
+def test_hosts_and_languages_have_pages_of_their_own(client, settings):
     settings.ALLOWED_HOSTS = ["*"]
     settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": ""}
     factories.published()
@@ -228,10 +287,12 @@ def test_a_page_with_something_personal_in_its_frame_is_not_cached(client, setti
     factories.published()
     client.force_login(factories.users(1)[0])
     letters = CookieStorage(RequestFactory().get("/"))
-    client.cookies["messages"] = letters._encode([Message(messages.INFO, "For user0 alone")])
-
-    own = client.get(HERE)
-    assert own["Cache-Control"] == "private, no-cache"
+    # A page that says that nothing was found has the same frame.
+    nothing = f"/ru/agreements/verify/?sha256={'0' * 64}"
+    for address, status, storing in ((HERE, 200, "private, no-cache"), (nothing, 404, "private, no-store")):
+        client.cookies["messages"] = letters._encode([Message(messages.INFO, "For user0 alone")])
+        own = client.get(address)
+        assert (own.status_code, own["Cache-Control"]) == (status, storing)
     assert "user0" not in Client().get(HERE).content.decode()
 
 
@@ -250,7 +311,8 @@ def test_cached_pages_stay_within_their_limit(client, monkeypatch):
     factories.published()
     monkeypatch.setattr(cache, "CACHE_BYTES", 30_000)
     for number in range(40):
-        client.get(HERE, headers={"Host": "127.0.0.1" if number % 2 else "localhost"})
-        client.get(f"{HERE}editions/1/", headers={"Host": "127.0.0.1" if number % 2 else "localhost"})
+        language = ("kk", "ru", "en")[number % 3]
+        client.get(f"/{language}/agreements/terms/")
+        client.get(f"/{language}/agreements/terms/editions/1/")
     assert 0 < cache.page_cache._size <= 30_000
     assert cache.page_cache._size == sum(page.size for page in cache.page_cache._pages.values())

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 from django.utils import timezone, translation
 
+from agreement.editions import timeline
 from agreement.sitemaps import AgreementSitemap
 from agreement.views import feeds
 from portal_site.management.commands import demo
@@ -226,6 +227,14 @@ def test_the_sitemap_names_every_page_in_every_language(client):
         tail = address.partition("/agreements/")[2]
         assert alternates == {code: f"{base}/{code}/agreements/{tail}" for code in ("kk", "ru", "en")}
         assert url.findtext(f"{SITEMAP}lastmod") == timezone.localdate().isoformat()
+
+
+def test_the_sitemap_names_no_page_of_an_agreement_whose_editions_were_all_cancelled(client):
+    factories.published(effective_from=timezone.now() + LATER).cancel(reason="Қате.")
+    timeline.clear()
+    addresses = {AgreementSitemap().location(page) for page in AgreementSitemap().items()}
+    assert len(addresses) == 2
+    assert {client.get(address).status_code for address in addresses} == {200}
 
 
 def test_lastmod_is_when_the_content_of_a_page_last_changed(settings):

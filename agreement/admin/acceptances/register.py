@@ -147,7 +147,7 @@ class AcceptanceAdmin(
         )
         if not row.created:
             raise AlreadyRecorded(row)
-        AuditEntry.objects.log(AuditAction.ACCEPTED, on=row, by=request.user, note=row.reason)
+        AuditEntry.objects.log(AuditAction.ACCEPTED, on=row, by=request.user)
         copy_row(row, obj)
 
     # The columns of the list and of the page.

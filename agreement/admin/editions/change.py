@@ -31,13 +31,21 @@ from django.views.decorators.http import require_safe
 from modeltranslation.admin import TranslationAdmin
 from reversion.admin import VersionAdmin
 
-from agreement.admin.base import TEXT_COLUMNS, SafeFilters, moment, public_address, redirect_missing
+from agreement.admin.base import TEXT_COLUMNS, SafeChangeList, SafeFilters, moment, public_address, redirect_missing
 from agreement.admin.editions import revisions
 from agreement.admin.editions.accepted_chart import acceptance_chart
 from agreement.admin.editions.compare import ChangesView, CompareRevisionsView
 from agreement.admin.editions.draft import AutosaveView, CheckView, EditionForm, log_written, unsaved, writing_context
 from agreement.admin.editions.fields import STATED_FIELDS, WRITTEN_FIELDS, fingerprint, label, stated_in_words
-from agreement.admin.editions.page import UnsavedText, find_locked, may, missing_draft, posted_texts, refuse
+from agreement.admin.editions.page import (
+    UnsavedText,
+    find_locked,
+    may,
+    missing_draft,
+    posted_texts,
+    refuse,
+    refuse_edit,
+)
 from agreement.admin.editions.preview import PreviewView
 from agreement.admin.editions.publish import CancelView, PublishView, TestMailView
 from agreement.admin.editions.start import StartView
@@ -66,7 +74,7 @@ class SourceField(forms.CharField):
         return source.normalise(super().to_python(value) or "")
 
 
-class EditionChangeList(ChangeList):
+class EditionChangeList(SafeChangeList):
     """The list of editions, which does not read their bodies and summaries. A page of many editions would read
     megabytes.
     """
@@ -248,17 +256,12 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             return None if edition else missing_draft(self, request, object_id)
         if edition is None:
             return None
-        texts = posted_texts(request, edition)
         if edition.published_at and self.has_change_permission(request):
             sentence = gettext("%(edition)s was published: nothing was saved.") % {"edition": edition}
             hint = gettext("A published edition never changes. Copy your text into a new draft.")
+            texts = posted_texts(request, edition)
             return refuse(self, request, edition, sentence, hint, unsaved_texts=texts)
-        sentence = gettext("You don't have permission to edit this draft. Nothing was saved.")
-        hint = gettext(
-            "Your permission was removed or was never given. Keep a copy of your text and ask for the permission."
-        )
-        displayed = edition if self.has_view_permission(request) else None
-        return refuse(self, request, displayed, sentence, hint, status=403, unsaved_texts=texts)
+        return refuse_edit(self, request, edition)
 
     # The columns of the list and of the pages.
 

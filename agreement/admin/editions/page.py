@@ -108,6 +108,19 @@ def posted_texts(request: HttpRequest, edition: Edition | None = None) -> list[U
     ]
 
 
+def refuse_edit(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, edition: Edition | None) -> HttpResponse:
+    """Return the page for a user who may not edit drafts, with the status 403. It displays the posted texts that differ
+    from those of the draft, and links to the draft, if there is one and the user may view it.
+    """
+    sentence = gettext("You don't have permission to edit this draft. Nothing was saved.")
+    hint = gettext(
+        "Your permission was removed or was never given. Keep a copy of your text and ask for the permission."
+    )
+    displayed = edition if model_admin.has_view_permission(request) else None
+    texts = posted_texts(request, edition)
+    return refuse(model_admin, request, displayed, sentence, hint, status=403, unsaved_texts=texts)
+
+
 def missing_draft(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, object_id: str) -> HttpResponse:
     """Return the response for a draft that does not exist. If texts that are not empty were posted, it is a page with
     the status 409 that displays them. Otherwise it is a redirect to the start page of the admin, with a warning.

@@ -164,6 +164,7 @@ def send_test_mail(user: AbstractBaseUser, edition: Edition, effective_from: dat
                 content = notice_content(published, code)
                 notice = Notice(edition=published, kind=NoticeKind.PUBLISHED)
                 text = NoticeText(
+                    pk=number,  # The channel prepares each text once, by its key.
                     notice=notice,
                     channel=channel.name,
                     language=code,

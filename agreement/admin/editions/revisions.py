@@ -22,7 +22,7 @@ from reversion.models import Version
 
 from agreement import conf
 from agreement.admin.base import moment
-from agreement.admin.editions.page import missing_draft, posted_texts, refuse
+from agreement.admin.editions.page import missing_draft, posted_texts, refuse, refuse_edit
 from agreement.models import Agreement, Edition
 from agreement.models.audit import edition_name
 
@@ -70,9 +70,11 @@ def show_revision(
     contents replace the stored draft. ``page`` calls the page of django-reversion.
 
     If the draft is published or its agreement was deleted, the response is a page that refuses. If the draft was
-    deleted, it is that of :func:`missing_draft`. If the stored draft was changed after the form was opened, and differs
-    from what is posted, nothing is saved, and the form is displayed again with the status 409. Raises ``Http404`` if
-    there is no such revision, and ``PermissionDenied`` if the user may not view editions.
+    deleted, it is that of :func:`missing_draft`. If the form is posted by a user who may not edit drafts, it is that of
+    :func:`refuse_edit`, because django-reversion would only say that the revision was not found. If the stored draft
+    was changed after the form was opened, and differs from what is posted, nothing is saved, and the form is displayed
+    again with the status 409. Raises ``Http404`` if there is no such revision, and ``PermissionDenied`` if the user may
+    not view editions.
     """
     if not unquote(object_id).isdecimal():
         raise Http404
@@ -82,6 +84,8 @@ def show_revision(
         draft = Edition.objects.filter(pk=unquote(object_id)).first()
         if draft is None:  # It was deleted in the meantime, and can be recovered as a deleted draft.
             return missing_draft(model_admin, request, object_id)
+        if request.method == "POST" and not model_admin.has_change_permission(request, draft):
+            return refuse_edit(model_admin, request, draft)
         # django-reversion writes the old values into the row before it opens the form, so the stored draft is
         # remembered.
         request.agreement_stored_draft = draft  # type: ignore[attr-defined]
@@ -95,8 +99,10 @@ def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: st
     """Return the page with the form of a deleted draft. If the form is posted and valid, the draft exists again.
     ``page`` calls the page of django-reversion.
 
-    If the draft exists or is published, or its agreement was deleted, the response is a page that refuses. Raises
-    ``Http404`` if there is no such revision, and ``PermissionDenied`` unless the user may view and add editions.
+    If the draft exists or is published, or its agreement was deleted, the response is a page that refuses. If the form
+    is posted by a user who may not add and edit drafts, it is that of :func:`refuse_edit`. Raises ``Http404`` if there
+    is no such revision, and ``PermissionDenied`` if the user may not view editions, or may not add any and posts
+    nothing.
     """
     with transaction.atomic():
         if refusal := _refuse_revision(model_admin, request, version_id):
@@ -107,6 +113,9 @@ def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: st
             hint = gettext("Somebody may have recovered it already. Its older revisions are in its history.")
             texts = posted_texts(request, existing)
             return refuse(model_admin, request, existing, sentence, hint, unsaved_texts=texts)
+        permitted = model_admin.has_add_permission(request) and model_admin.has_change_permission(request)
+        if request.method == "POST" and not permitted:
+            return refuse_edit(model_admin, request, None)
         return page({"title": gettext("A deleted draft: %(edition)s") % {"edition": _name(version, _slugs())}})
 
 

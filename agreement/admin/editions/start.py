@@ -171,8 +171,9 @@ class StartForm(forms.Form):
 
 
 class ImportForm(forms.Form):
-    """The form on which the author confirms an import: whether tracked changes are accepted (required if a file has
-    any), and that they know what was left out (required if something was).
+    """The form on which the author confirms an import: whether tracked changes are accepted (required if the text
+    depends on it), and that they know what was left out (required if something was). It takes the imported files as the
+    keyword ``files``.
     """
 
     TRACKED = {"accepted": _("accept all of them"), "rejected": _("reject all of them")}

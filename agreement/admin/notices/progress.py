@@ -128,8 +128,9 @@ class NoticeProgress:
 
     @property
     def running(self) -> bool:
-        """Whether the notice waits for its due time or is being sent. Then the numbers can change without an action of
-        the user.
+        """Whether the state is ``delay`` (the notice waits for its due time) or ``sending``, so that the numbers can
+        change without an action of the user. False for a notice that is paused, also before its due time, that has no
+        delivery left, or while the site has suspended sending.
         """
         return self.state in {"delay", "sending"}
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, no_translations
 from django.db import Error, close_old_connections, connections
-from django.utils import timezone
 
 from agreement import conf
-from agreement.management import command_error
+from agreement.management import command_error, quote
 from agreement.models import Delivery, Progress
+from agreement.models.deliveries import ledger_now
 from agreement.notices import dispatch
 from agreement.notices.worker import DeliveryCounts
 
@@ -70,8 +70,9 @@ class Command(BaseCommand):
         found = dispatch.pending()
         self.stdout.write(f"Would send {found.due} deliveries. Notices without an audience so far: {found.unwritten}.")
         if found.later:
-            at = dispatch.next_due_at()
-            when = f"; the next may be sent at {at.isoformat(timespec='seconds')}" if at and at > timezone.now() else ""
+            now = ledger_now()
+            at = dispatch.next_due_at(now)
+            when = f"; the next may be sent at {at.isoformat(timespec='seconds')}" if at and at > now else ""
             self.stdout.write(
                 f"{found.later} deliveries wait for their due time, their channel or its rate limits{when}."
             )
@@ -98,7 +99,7 @@ class Command(BaseCommand):
         waiting = dispatch.removed_channels()
         if channel not in waiting:
             raise command_error(
-                f"No deliveries wait for a removed channel {channel!r}.",
+                f"No deliveries wait for a removed channel {quote(channel)}.",
                 f"Removed channels with waiting deliveries: {', '.join(waiting) or 'none'}.",
             )
         self.stdout.write(f"Skipped {dispatch.drop_channel(channel)} deliveries.")
@@ -120,7 +121,7 @@ class Command(BaseCommand):
                 break
             if leased:
                 # Another worker has claimed deliveries. It records their outcomes, or it was killed and its lease ends.
-                time.sleep(min(WATCH_PAUSE, max(0.05, (leased - timezone.now()).total_seconds())))
+                time.sleep(min(WATCH_PAUSE, max(0.05, (leased - ledger_now()).total_seconds())))
         if counts.suspended:
             raise command_error(*SUSPENDED)
         self.report(total)

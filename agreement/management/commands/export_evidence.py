@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, no_translations
 from django.utils import timezone
 
 from agreement.evidence import export_editions, export_user, find_user_key
-from agreement.management import command_error, parse_past_instant, shell_user
+from agreement.management import command_error, parse_past_instant, quote, shell_user
 from agreement.models import Edition
 
 
@@ -45,9 +45,9 @@ class Command(BaseCommand):
         try:
             digests = self.user(options["user"], at, output) if options["user"] else self.editions(options, at, output)
         except FileExistsError:
-            raise command_error(f"{options['output']!r} exists already.", "Give the name of a new file.") from None
+            raise command_error(f"{quote(options['output'])} exists already.", "Give the name of a new file.") from None
         except OSError as error:
-            problem = f"{options['output']!r} can't be written: {(error.strerror or str(error)).lower()}."
+            problem = f"{quote(options['output'])} can't be written: {(error.strerror or str(error)).lower()}."
             raise command_error(problem, "Give the name of a file in a folder in which you may write.") from None
         self.stdout.write(f"Wrote {len(digests)} files: {options['output']}")
         self.stdout.write("Check it anywhere: unzip it, then sha256sum -c SHA256SUMS")
@@ -65,7 +65,7 @@ class Command(BaseCommand):
             raise command_error(error, "Give a deleted account by its key: key:7.") from None
         except LookupError:
             hint = "Give a deleted account by its key. It is found only if PSEUDONYM_KEYS has the secret of its time."
-            raise command_error(f"There are no records about a user {name!r} at {at.isoformat()}.", hint) from None
+            raise command_error(f"There are no records about a user {quote(name)} at {at.isoformat()}.", hint) from None
 
     def editions(self, options: dict[str, Any], at: datetime, output: Path) -> dict[str, str]:
         """Write the evidence about editions at that instant to the new file ``output``. Return the SHA-256 of each file
@@ -80,8 +80,8 @@ class Command(BaseCommand):
         published = {str(edition.number): edition for edition in editions.select_related("agreement")}
         unknown = [number for number in numbers if number not in published]
         if unknown or not published:
-            missing = f"edition {unknown[0]!r}" if unknown else "edition"
+            missing = f"edition {quote(unknown[0])}" if unknown else "edition"
             hint = f"Editions published until {at.isoformat()}: {', '.join(published) or 'none'}."
-            raise command_error(f"There is no {missing} of {slug!r}.", hint)
+            raise command_error(f"There is no {missing} of {quote(slug)}.", hint)
         wanted = [published[number] for number in dict.fromkeys(numbers or published)]
         return export_editions(wanted, at=at, output=output, by=shell_user())

@@ -1,49 +1,45 @@
 from __future__ import annotations
 
-import csv
+import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, no_translations
-from django.db import router, transaction
+from django.db import IntegrityError, connections, router
 
 from agreement.editions.timeline import Timeline, current_timelines
-from agreement.evidence import find_user_key
-from agreement.management import command_error, parse_past_instant, shell_user
-from agreement.models import Acceptance, AcceptanceKind, Agreement, AuditEntry, Edition
+from agreement.evidence import find_user_keys
+from agreement.management import command_error, parse_past_instant, printable, quote, shell_user
+from agreement.management.acceptance_file import BATCH, Staging, read_rows
+from agreement.models import (
+    Acceptance,
+    Agreement,
+    AuditEntry,
+    ContradictionError,
+    HistoricAcceptance,
+    WithdrawnError,
+)
 from agreement.models.audit import AuditAction
-from agreement.models.fields import SiteUser
-from agreement.models.succession import EditionDates
+from agreement.models.fields import UserKey
 from agreement.text import languages
 
 #: The error lists this many bad lines, and counts the others.
 MAX_NAMED = 20
-COLUMNS = ("user", "edition", "at", "language")
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedAcceptance:
-    """A valid acceptance from one row of the file, which is not recorded yet. ``language`` is ``kk``, ``ru``, or ``""``
-    if the file does not state it.
-    """
-
-    user: SiteUser
-    edition: EditionDates
-    at: datetime
-    language: str
+#: The pause after each batch on SQLite. A process that waits to write tries again every tenth of a second; without a
+#: pause, it could find the database locked each time.
+SQLITE_PAUSE_SECONDS = 0.1
 
 
 class Command(BaseCommand):
     help = (
         "Record acceptances from before the site had this app, from a CSV file with the columns user, edition, at,"
-        " language. Either all lines are recorded, or none. Each wrong line is reported by its number. The"
-        " command can be repeated."
+        " language. All lines are checked first. If one is wrong, none is recorded, and each wrong line is reported by"
+        " its number. The command can be repeated, also after it was killed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -55,46 +51,21 @@ class Command(BaseCommand):
     @no_translations
     def handle(self, *, file: str, agreement: str | None, dry_run: bool, **options: Any) -> None:
         timeline = self.timeline(agreement)
-        count = 0
-        errors: list[str] = []
-        for number, line in self.lines(file, timeline):
-            count += 1
-            errors += [f"Line {number}: {line}"] if isinstance(line, str) else []
-        if errors:
-            more = [f"And {len(errors) - MAX_NAMED} more."] if len(errors) > MAX_NAMED else []
-            named = "\n".join([*errors[:MAX_NAMED], *more])
-            raise command_error(named, "\nNothing was recorded. Correct the file and run the command again.")
-        with transaction.atomic(using=(alias := router.db_for_write(Acceptance))):
-            created = self.record(file, timeline)
-            transaction.set_rollback(dry_run, using=alias)
-        rest = f" {count - created} were recorded already and stay unchanged." if created < count else ""
+        with Staging() as staging:
+            self.stage(file, timeline, staging)
+            created = self.validate(timeline, staging)
+            count, errors = staging.errors(MAX_NAMED)
+            if count:
+                more = [f"And {count - MAX_NAMED} more."] if count > MAX_NAMED else []
+                hint = "\nNothing was recorded. Correct the file and run the command again."
+                raise command_error("\n".join([*errors, *more]), hint)
+            if not dry_run:
+                created = self.record(file, timeline, staging)
+            known = staging.count() - created
+        rest = f" {known} were recorded already and stay unchanged." if known else ""
         self.stdout.write(
             f"{'Would record' if dry_run else 'Recorded'} {created} acceptances of {timeline.slug!r}.{rest}"
         )
-
-    def record(self, file: str, timeline: Timeline) -> int:
-        """Record every acceptance of the file, and one audit entry for all of them, in the transaction of the caller.
-        Return how many acceptances were not recorded before. Those that were recorded before are not changed. The file
-        is read and checked again; raises ``CommandError`` if a row is no longer valid.
-        """
-        created = 0
-        editions = Edition.objects.select_related("agreement").in_bulk([one.pk for one in timeline.editions])
-        for number, line in self.lines(file, timeline):
-            if isinstance(line, str):  # After the check, an account was deleted or the file changed.
-                raise command_error(
-                    f"Line {number}: {line}", "Nothing was recorded. Correct the file and run the command again."
-                )
-            created += Acceptance.objects.record(
-                user=line.user,
-                edition=editions[line.edition.pk],
-                digest=line.edition.digest,
-                language=line.language,
-                kind=AcceptanceKind.IMPORTED,
-                at=line.at,
-            ).created
-        agreement = Agreement.objects.get(pk=timeline.key)
-        AuditEntry.objects.log(AuditAction.ACCEPTED, on=agreement, by=shell_user(), note=Path(file).name)
-        return created
 
     def timeline(self, slug: str | None) -> Timeline:
         """Return the timeline of the agreement with that slug; without a slug, that of the only agreement. Agreements
@@ -104,61 +75,100 @@ class Command(BaseCommand):
         timelines = current_timelines().agreements
         if slug is None and len(timelines) == 1:
             return next(iter(timelines.values()))
-        if slug not in timelines:
-            problem = "The option --agreement is missing." if slug is None else f"There is no edition of {slug!r}."
+        if slug is None or slug not in timelines:
+            problem = "The option --agreement is missing." if slug is None else f"There is no edition of {quote(slug)}."
             raise command_error(problem, f"Agreements with published editions: {', '.join(timelines) or 'none'}.")
         return timelines[slug]
 
-    def lines(self, file: str, timeline: Timeline) -> Iterator[tuple[int, ImportedAcceptance | str]]:
-        """Yield a pair for each row after the first line: its line number, and its acceptance or a sentence that states
-        why the row is invalid. Empty lines are left out. The number of a row of several lines is that of its last line.
-        Raises ``CommandError`` if the file can't be read, is not UTF-8 or CSV, or if its first line does not name the
-        columns. This may happen after some rows.
+    def stage(self, file: str, timeline: Timeline, staging: Staging) -> None:
+        """Read the file, and stage each line: its acceptance, or a sentence that states why the line is wrong. Whether
+        the user may accept at that moment, and whether the lines contradict each other, is not checked here. Raises
+        ``CommandError`` if the file can't be read.
         """
-        try:
-            with Path(file).open(encoding="utf-8-sig", newline="") as lines:
-                reader = csv.DictReader(lines, strict=True)
-                if not {"user", "edition", "at"} <= set(reader.fieldnames or ()) <= set(COLUMNS):
-                    raise command_error(
-                        f"The first line of {file!r} is {','.join(reader.fieldnames or ())!r}.",
-                        f"It must name the columns: {','.join(COLUMNS)} (the last may be left out).",
-                    )
-                for row in reader:
-                    yield reader.line_num, self.line(row, timeline)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise command_error(f"{file!r} can't be read: {error}.", "Give a CSV file in UTF-8.") from None
+        rows = read_rows(file)
+        while batch := list(islice(rows, BATCH)):
+            keys = find_user_keys({row["user"] for _number, row in batch if row})
+            users: Any = get_user_model()  # Any: the type checker does not know the fields of the site's user model.
+            wanted = [key for key in keys.values() if not isinstance(key, ValidationError)]
+            accounts = set(users._default_manager.filter(pk__in=wanted).order_by().values_list("pk", flat=True))
+            lines = [(number, self.line(row, keys, accounts, timeline)) for number, row in batch]
+            staging.add((number, line) for number, line in lines if isinstance(line, HistoricAcceptance))
+            staging.add_errors((number, line) for number, line in lines if isinstance(line, str))
 
-    def line(self, row: dict[str | None, Any], timeline: Timeline) -> ImportedAcceptance | str:
-        """Return the acceptance in a row of the file, or a sentence that states why the row is invalid.
+    def line(
+        self, row: dict[str, str] | None, keys: dict[str, Any], accounts: set[UserKey], timeline: Timeline
+    ) -> HistoricAcceptance | str:
+        """Return the acceptance in a row of the file, or a sentence that states why the row is wrong. ``keys`` contains
+        what ``find_user_keys()`` returns for the user of the row, and ``accounts`` the keys of the accounts that exist.
 
         A row is valid if all of these are true. It has as many cells as the first line; the language may be missing.
         Its instant is past and has an offset, and the edition, which is given by its number, was in force then. The
-        language is ``kk``, ``ru`` or empty. The name or key is that of one user whose account exists. No withdrawal in
-        effect at that instant forbids the user to accept again. Nothing is recorded here.
+        language is ``kk``, ``ru`` or empty. The name or key is that of one user whose account exists. 0 queries.
         """
-        if None in row or None in [row[name] for name in ("user", "edition", "at")]:
+        if row is None:
             return "it has more or fewer cells than the first line."
-        edition = next((one for one in timeline.editions if str(one.number) == row["edition"].strip()), None)
+        edition = next((one for one in timeline.editions if str(one.number) == row["edition"]), None)
         if edition is None:
-            return f"{timeline.slug!r} has no edition {row['edition']!r}."
+            return f"{timeline.slug!r} has no edition {quote(row['edition'])}."
         try:
-            at = parse_past_instant(row["at"].strip())
+            at = parse_past_instant(row["at"])
         except CommandError as error:
             return str(error)
         if timeline.in_force(at) != edition:
             return f"edition {edition.number} was not in force at {at.isoformat()}."
-        language = (row.get("language") or "").strip()
-        if language not in ("", *languages.LANGUAGES):
-            return f"{language!r} is not a language of the texts."
-        users: Any = get_user_model()  # Any: the type checker does not know the fields of the site's user model.
-        name = row["user"].strip()
-        try:
-            user = users._default_manager.filter(pk=find_user_key(name)).first()
-        except ValidationError as error:
-            return " ".join(error.messages)
-        if user is None:
-            return f"There is no user “{name}”."
-        withdrawal = Acceptance.objects.withdrawal_in_effect(user_key=user.pk, agreement=timeline.key, at=at)
-        if withdrawal and not withdrawal.may_accept_again:
-            return f"{name!r} had withdrawn their consent ({withdrawal.reference}) and was not allowed to accept again."
-        return ImportedAcceptance(user, edition, at, language)
+        if row["language"] not in ("", *languages.LANGUAGES):
+            return f"{quote(row['language'])} is not a language of the texts."
+        key = keys[row["user"]]
+        if isinstance(key, ValidationError):
+            return printable(" ".join(key.messages))
+        if key not in accounts:
+            return f"There is no user “{printable(row['user'])}”."
+        return HistoricAcceptance(user=key, edition=edition.pk, language=row["language"], at=at)
+
+    def validate(self, timeline: Timeline, staging: Staging) -> int:
+        """Check the staged lines by the rules of the acceptances, and stage a sentence for each wrong line. Return how
+        many acceptances would be recorded. Nothing is written to the database.
+        """
+        created = 0
+        for numbers, rows in staging.batches():
+            outcomes = Acceptance.objects.import_history(rows, agreement=timeline.key, dry_run=True)
+            created += outcomes.count(True)
+            staging.add_errors(sentences(numbers, outcomes))
+        return created
+
+    def record(self, file: str, timeline: Timeline, staging: Staging) -> int:
+        """Record the staged acceptances in batches, each in a transaction of its own, after one audit entry for all of
+        them. Return how many were not recorded before. Those that were recorded before are not changed. Raises
+        ``CommandError`` if a line became wrong since it was checked; the batches before it stay.
+        """
+        agreement = Agreement.objects.get(pk=timeline.key)
+        AuditEntry.objects.log(AuditAction.ACCEPTED, on=agreement, by=shell_user(), note=Path(file).name)
+        on_sqlite = connections[router.db_for_write(Acceptance)].vendor == "sqlite"
+        created = 0
+        for numbers, rows in staging.batches():
+            try:
+                outcomes = Acceptance.objects.import_history(rows, agreement=timeline.key)
+                problems = [f"Line {number}: {sentence}" for number, sentence in sentences(numbers, outcomes)]
+            except IntegrityError as error:
+                problems = [f"An account was deleted meanwhile, or the database refused a line: {error}"]
+            if problems:
+                hint = f"\n{created} acceptances were recorded before this and stay. Correct the file and run it again."
+                raise command_error("\n".join(problems[:MAX_NAMED]), hint)
+            created += outcomes.count(True)
+            if on_sqlite:
+                time.sleep(SQLITE_PAUSE_SECONDS)
+        return created
+
+
+def sentences(numbers: list[int], outcomes: list[bool | ValidationError]) -> Iterator[tuple[int, str]]:
+    """Yield the number of each line that can't be recorded, and a sentence that states why. ``outcomes`` are those of
+    the lines with these numbers.
+    """
+    for number, outcome in zip(numbers, outcomes, strict=True):
+        if isinstance(outcome, ContradictionError):
+            yield number, f"line {numbers[outcome.earlier]} gives another moment or language for this user and edition."
+        elif isinstance(outcome, WithdrawnError):
+            reference = (outcome.params or {})["number"]
+            yield number, f"the user had withdrawn their consent ({reference}) and was not allowed to accept again."
+        elif isinstance(outcome, ValidationError):
+            yield number, " ".join(outcome.messages)

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, no_translations
 from django.db import transaction
 
 from agreement import conf
-from agreement.management import command_error, parse_instant, read_source
+from agreement.management import command_error, parse_instant, printable, quote, read_source
 from agreement.models import Agreement, Edition
 from agreement.text.lint import lint
 
@@ -65,16 +65,18 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise command_error(error) from None
         done = f"{edition.number} of {agreement.slug}, imported history" if imported else agreement.slug
+        titles = printable(f"{edition.title_kk} | {edition.title_ru}")
         if dry_run:
-            self.stdout.write(f"Would import {identity} of {done}: {edition.title_kk} | {edition.title_ru}")
+            self.stdout.write(f"Would import {identity} of {done}: {titles}")
         elif imported:
             self.stdout.write(f"{identity} is sealed as edition {done}, digest {edition.digest}")
         else:
-            self.stdout.write(f"{identity} of {done}: {edition.title_kk} | {edition.title_ru}")
+            self.stdout.write(f"{identity} of {done}: {titles}")
             self.stdout.write(f"Publish it with: manage.py publish_edition {edition.pk}")
             for message in lint(bodies, **conf.lint_options()):
                 place = " · ".join(filter(None, (message.language, message.clause, f"line {message.line}")))
-                self.stdout.write(f"{message.id} {message.severity} · {place} · {message.sentence('en')}")
+                sentence = printable(message.sentence("en"))
+                self.stdout.write(f"{message.id} {message.severity} · {place} · {sentence}")
 
     def agreement(self, slug: str | None, *, create: bool) -> Agreement:
         """Return the agreement with that slug; if no slug is given, the only agreement.
@@ -97,7 +99,7 @@ class Command(BaseCommand):
             if not create:
                 known = ", ".join(Agreement.objects.values_list("slug", flat=True)) or "none"
                 raise command_error(
-                    f"There is no agreement {slug!r} (known: {known}).",
+                    f"There is no agreement {quote(slug)} (known: {known}).",
                     "Correct the slug, or add --create to create the agreement.",
                 )
             agreement = Agreement(slug=slug)

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 from agreement import conf
 from agreement.conf import active_language
-from agreement.management import command_error, read_source
+from agreement.management import command_error, printable, read_source
 from agreement.models import Edition
 from agreement.text import languages
 from agreement.text.lint import Message, lint
@@ -79,9 +79,8 @@ class Command(BaseCommand):
             return
         for message in messages:
             place = " · ".join((message.language or "kk, ru", message.clause or "—", str(message.line)))
-            self.stdout.write(
-                f"{message.id} · {message.severity} · {place} · {message.sentence(language)} · {message.hint(language)}"
-            )
+            sentences = printable(f"{message.sentence(language)} · {message.hint(language)}")
+            self.stdout.write(f"{message.id} · {message.severity} · {place} · {sentences}")
         errors = sum(message.severity == "error" for message in messages)
         self.stdout.write(f"{errors} errors, {len(messages) - errors} warnings")
 

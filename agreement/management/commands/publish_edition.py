@@ -14,7 +14,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from agreement import conf
-from agreement.management import command_error, parse_instant
+from agreement.management import command_error, parse_instant, quote
 from agreement.models import Edition, Notice
 from agreement.notices.channels import site_channels
 from agreement.notices.forecast import Forecast, forecast, recipients
@@ -113,7 +113,7 @@ class Command(BaseCommand):
             return None
         user = get_user_model()._default_manager.filter(**{get_user_model().USERNAME_FIELD: username}).first()
         if user is None:
-            raise command_error(f"There is no user {username!r}.", "Give the username of the publisher.")
+            raise command_error(f"There is no user {quote(username)}.", "Give the username of the publisher.")
         return user
 
 

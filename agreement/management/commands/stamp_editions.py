@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, no_translations
 
 from agreement import conf
 from agreement.evidence import time_stamps
-from agreement.management import command_error
+from agreement.management import command_error, printable
 
 
 class Command(BaseCommand):
@@ -34,7 +34,7 @@ class Command(BaseCommand):
                 stamp = time_stamps.stamp(edition)
             except time_stamps.NotStamped as error:
                 failed += 1
-                self.stderr.write(f"{edition}: {error}")
+                self.stderr.write(printable(f"{edition}: {error}"))
             else:
                 self.stdout.write(f"Stamped {edition}: {stamp.stamped_at} by {stamp.authority}")
         if failed:

@@ -1,4 +1,4 @@
-"""The base class of all channels, and the three failures that a channel raises."""
+"""The base class of all channels, the three failures that a channel raises, and the list of the site's channels."""
 
 from __future__ import annotations
 
@@ -13,58 +13,66 @@ from django.utils.module_loading import import_string
 
 from agreement import conf
 from agreement.models import Delivery, Notice, NoticeText
+from agreement.models.deliveries import impersonal
 from agreement.notices.letters import NoticeContent
 
 
 class Refused(Exception):
-    """The channel can't reach this recipient. Another attempt would not help.
+    """The channel can't reach this recipient. Another attempt would not help, so the delivery fails.
 
-    ``reason`` is stored in the ledger, so it must not contain the address.
+    ``reason`` is stored in the ledger and logged. Mail addresses and telephone numbers in it are replaced by ``…``; it
+    must not name the recipient in another way.
 
-    ``doubtful=True`` means that the refusal may concern every recipient. It becomes final only when the channel accepts
-    a later message. Until then the delivery is tried again.
+    ``doubtful=True`` means that the refusal may concern every recipient. The delivery fails if the channel accepts a
+    later message of the same batch. Otherwise it is handled like :class:`Deferred`: it is tried again later.
     """
 
     def __init__(self, reason: str, *, doubtful: bool = False) -> None:
-        super().__init__(reason)
+        super().__init__(impersonal(reason))
         self.doubtful = doubtful
 
 
 class Deferred(Exception):
-    """The channel did not accept the message. A later attempt may succeed.
+    """The channel did not accept the message. A later attempt may succeed. The delivery is tried again later, and fails
+    after ``MAX_ATTEMPTS`` attempts.
 
-    ``reason`` is stored in the ledger, so it must not contain the address.
+    ``reason`` is stored in the ledger and logged. Mail addresses and telephone numbers in it are replaced by ``…``; it
+    must not name the recipient in another way.
 
-    ``personal=True`` means that the cause concerns this recipient only. Such failures do not mark the channel as
-    unavailable, even if many occur in a row.
+    Several failures in a row (``DEFERRALS_IN_A_ROW`` in ``agreement.notices.batch``) mark the channel as unavailable.
+    ``personal=True`` means that the cause concerns this recipient only. Such failures are not counted for that.
     """
 
     def __init__(self, reason: str = "", *, personal: bool = False) -> None:
-        super().__init__(reason)
+        super().__init__(impersonal(reason))
         self.personal = personal
 
 
 class Unavailable(Exception):
-    """The channel can reach no recipient now. Without ``tried`` no attempt is counted.
+    """The channel can reach no recipient now. The batch ends, and the channel is not used for a while. ``reason`` is
+    logged, so it must not name a recipient; it may name the sender, if that is at fault. It is stored without mail
+    addresses and telephone numbers.
 
-    ``tried=True`` means that a message was being sent when the channel failed. Its delivery is postponed and one
-    attempt is counted. Otherwise a recipient for whom the server always closes the connection would be tried first
-    every time.
+    With ``tried=False`` no attempt is counted. ``tried=True`` means that a message was being sent when the channel
+    failed. Its delivery is postponed and one attempt is counted. Without this, a recipient for whom the server always
+    closes the connection would be tried first every time. The other deliveries of the batch wait, without an attempt
+    counted.
     """
 
     def __init__(self, reason: str, *, tried: bool = False) -> None:
-        super().__init__(reason)
+        super().__init__(reason or "the channel gave no reason")
         self.tried = tried
 
 
 class Channel(ABC):
-    """One way to reach users. It is used as a context manager around a batch of deliveries.
+    """One way to reach users. It is used as a context manager around each batch of deliveries; :meth:`close` is called
+    at the end of each.
 
     A channel reports what is wrong with its settings (:meth:`faults`) and which addresses it can't reach
-    (:meth:`unreachable`). When it can't send a message, it raises one of three failures: :class:`Refused` (final, for
-    this recipient), :class:`Deferred` (temporary) or :class:`Unavailable` (for every recipient). The app claims the
-    deliveries, applies the rate limits, tries again and records the outcomes. ``tests/notices/test_channels.py``
-    contains a channel for text messages.
+    (:meth:`unreachable`). When it can't send a message, it raises one of three failures: :class:`Refused` (for this
+    recipient, final unless doubtful), :class:`Deferred` (temporary) or :class:`Unavailable` (for every recipient). Any
+    other exception counts as :class:`Deferred`. The app claims the deliveries, applies the rate limits, tries again and
+    records the outcomes. ``tests/notices/test_channels.py`` contains a channel for text messages.
     """
 
     name: ClassVar[str]
@@ -75,18 +83,20 @@ class Channel(ABC):
     """
 
     def faults(self) -> list[str]:
-        """Return the faults in the settings of the channel, one sentence each. System check ``agreement.E009`` reports
-        them.
+        """Return the faults in the settings of the channel, one sentence each; ``[]`` if there are none, as in the base
+        class. System check ``agreement.E009`` reports them.
         """
         return []
 
     @abstractmethod
     def address(self) -> Combinable:
-        """Return an expression on the user model. Its value for a user is the address that ``send()`` is given."""
+        """Return an expression on the user model. Its value for a user, as text, is the address that ``send()`` is
+        given; ``""`` for a null value.
+        """
 
     def reachable(self, users: QuerySet[Model]) -> QuerySet[Model]:
-        """Return those of the users who have an address, as far as a query can tell. The forecast of a notice counts
-        them.
+        """Return those of the users who have an address, as far as a query can tell: in the base class, one that is not
+        empty. The forecast of a notice counts them. The address is annotated as ``agreement_address``.
         """
         address = Cast(self.address(), TextField())
         reachable: QuerySet[Model] = users.annotate(agreement_address=address).filter(agreement_address__gt="")
@@ -94,31 +104,40 @@ class Channel(ABC):
 
     @abstractmethod
     def compose(self, notice: Notice, language: str, *, since: int) -> NoticeContent:
-        """Return the content of the notice in ``kk``, ``ru`` or ``mul`` (both).
+        """Return the content of the notice in ``kk``, ``ru`` or ``mul`` (both; only if the channel is
+        :attr:`bilingual`).
 
         ``since`` is the number of the edition with which the changes are compared: the last one that the reader knows;
-        0 if there is none. The app seals the first result for each notice, channel, language and ``since``, and sends
-        only that result.
+        0 if there is none, and for a notice of cancellation. The app seals the first result for each notice, channel,
+        language and ``since``, and sends only that result. If this method raises an exception, the notice is not sent,
+        and a person must correct the cause.
         """
 
     def unreachable(self, address: str) -> str:
-        """Return the reason for which nothing can be sent to this address; ``""`` if something can. The reason is
-        stored in the ledger.
+        """Return the reason for which nothing can be sent to this address; ``""`` if something can. If there is a
+        reason, the delivery is skipped, and the reason is stored in the ledger. The base class returns ``""`` for every
+        address, even an empty one.
         """
         return ""
 
     @abstractmethod
     def send(self, delivery: Delivery, address: str, text: NoticeText) -> None:
-        """Send one message. Raises :class:`Refused`, :class:`Deferred` or :class:`Unavailable`."""
+        """Send one message. If the method returns, the delivery is recorded as sent. Raises :class:`Refused`,
+        :class:`Deferred` or :class:`Unavailable`. Any other exception counts as :class:`Deferred`.
+        """
 
     def begin(self, address: str) -> None:  # noqa: B027 - most channels have nothing to begin
-        """Prepare the next message, which goes to this address, before the outcome of the last one is recorded.
+        """Prepare the next message, which goes to this address, before the outcome of the last one is recorded. The
+        base class does nothing.
 
-        Nothing may be handed over yet. An exception of this method is ignored; ``send()`` must report the error.
+        Nothing may be handed over yet, and the message may not follow after all. An exception of this method is
+        ignored; ``send()`` must report the error.
         """
 
     def close(self) -> None:  # noqa: B027 - most channels have nothing to close
-        """Close the connection of the channel."""
+        """Close the connection of the channel, if it is open. The base class does nothing. ``send()`` may be called
+        again later, and must then open a new connection.
+        """
 
     def __enter__(self) -> Self:
         return self
@@ -130,5 +149,7 @@ class Channel(ABC):
 
 
 def site_channels() -> list[Channel]:
-    """Return new instances of the site's channels (setting ``CHANNELS``). Each opens its own connections."""
+    """Return new instances of the site's channels, in the order of the setting ``CHANNELS``. Instances share no
+    connection.
+    """
     return [import_string(path)() for path in conf.get().CHANNELS]

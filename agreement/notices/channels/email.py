@@ -1,4 +1,4 @@
-"""Notices by e-mail, through the mail backend of the site."""
+"""Notices by e-mail, through a mail backend of Django. The replies to withdrawals are sent in the same way."""
 
 from __future__ import annotations
 
@@ -35,7 +35,11 @@ REPLY_TIMEOUT = 10
 
 
 class EmailChannel(Channel):
-    """Sends notices by e-mail, over one connection that stays open for a batch."""
+    """Sends notices by e-mail, over one connection that is opened for the first message and stays open for a batch. It
+    is opened again after it broke. Notices are sent over the connection of Django's own SMTP backend by
+    :class:`Conversation`; any other backend sends each message itself. If a setting is wrong (:meth:`faults`),
+    ``Unavailable`` is raised before a connection is opened.
+    """
 
     name = "email"
 
@@ -77,8 +81,8 @@ class EmailChannel(Channel):
                 self._hand_over(self._message(delivery, address, text))
 
     def post(self, message: mail.EmailMessage) -> None:
-        """Send a letter that is not a notice, over the same connection. Raises ``Refused``, ``Deferred`` or
-        ``Unavailable``.
+        """Send a letter that is not a notice, over the connection of the channel, which is opened if necessary. Raises
+        ``Refused``, ``Deferred`` or ``Unavailable`` if the mail server does not accept it.
         """
         if self._conversation and self._conversation.under_way():
             self.close()
@@ -118,8 +122,9 @@ class EmailChannel(Channel):
         return f"<{delivery.message_id_local_part}@{self.host}>"
 
     def _converse(self, conversation: Conversation, delivery: Delivery, address: str, text: NoticeText) -> None:
-        """Send a message over the open connection of Django's SMTP backend. If the server closed it between two
-        messages, send the message over a new connection.
+        """Send a message over the open connection of Django's SMTP backend. If the server ended this connection between
+        two messages, send the message once more, over a new connection. Raises the exceptions of
+        :meth:`Conversation.send`, and ``Unavailable`` if no new connection can be opened.
         """
         message = self._wire_bytes(delivery, address, text)
         try:
@@ -134,8 +139,9 @@ class EmailChannel(Channel):
             self._conversation.send(self._sender, address, message)
 
     def _wire_bytes(self, delivery: Delivery, address: str, text: NoticeText) -> bytes:
-        """Return the bytes that SMTP transmits for a message. The part that all recipients share is built once, because
-        building a message takes longer than sending it.
+        """Return the bytes that SMTP transmits for a message. The part that all recipients share is built once for each
+        text, because building a message takes longer than sending it. The headers ``To``, ``Message-ID`` and ``Date``
+        are added for each recipient.
         """
         if text.pk not in self._prepared:
             message = self._message(delivery, address, text).message()
@@ -147,9 +153,14 @@ class EmailChannel(Channel):
 
     @contextmanager
     def _failures(self, *, tried: bool = False) -> Iterator[None]:
-        """Convert the exceptions of a mail backend into the failures of a channel. ``tried`` states whether an earlier
-        attempt was made for this recipient: if the server then rejects the recipient temporarily again, the failure
-        concerns this recipient only.
+        """Context manager: convert the SMTP and network errors of a mail backend into the failures of a channel. Other
+        exceptions are not converted.
+
+        ``tried`` states whether an earlier attempt was made for this recipient. If so, a temporary rejection of the
+        recipient is ``Deferred`` with ``personal=True``. The same applies to a temporary rejection that concerns one
+        mailbox (``MAILBOX_REPLY``). A refused sender is ``Unavailable``. If the connection broke, the failure is
+        ``Deferred``. In both cases the connection is closed. :meth:`_classify` describes the failures of all other
+        replies.
         """
         try:
             yield
@@ -201,11 +212,12 @@ class EmailChannel(Channel):
         """Return the failure that corresponds to a reply of the server. ``recipient=True`` means that the server
         replied to the address of the recipient, and not to the message.
 
-        5xx is final, 4xx is temporary (RFC 5321 §4.2.1). 421 and a missing login concern every recipient. The cause of
-        a policy refusal (x.7.x of RFC 3463) is the site as often as the recipient. Therefore a message refused by
-        policy is tried again, because every recipient gets the same text. A recipient refused by policy is doubtful:
-        the delivery fails only after the server has accepted another message. The reason contains
-        only the codes, because the text of a reply may quote the address.
+        421 and a missing login (530, 535, 538) concern every recipient: the result is ``Unavailable``, and the
+        connection is closed. Any other 5xx is final (``Refused``), any other code is temporary (``Deferred``; RFC 5321
+        §4.2.1). Policy refusals (x.7.x of RFC 3463) are an exception, because their cause is the site as often as the
+        recipient. A message refused by policy is ``Deferred``, because every recipient gets the same text. A recipient
+        refused by policy with 5xx is ``Refused`` with ``doubtful=True``. The reason contains only the codes, because
+        the text of a reply may quote the address.
         """
         text = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
         status = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", text)
@@ -219,8 +231,9 @@ class EmailChannel(Channel):
 
 
 def is_address(address: str) -> bool:
-    """Return whether mail can be sent to this address. This is stricter than Django's validator, which accepts some
-    addresses that can't be part of an SMTP command.
+    """Return whether the form of the address is valid for mail. This is stricter than Django's validator: the part
+    before the ``@`` must be ASCII, and no character may be one that can't be part of an SMTP command. The domain may
+    contain other letters if it can be written in ASCII (``xn--``).
     """
     try:
         validate_email(address)
@@ -230,14 +243,16 @@ def is_address(address: str) -> bool:
 
 
 def ascii_domain(address: str) -> str:
-    """Return the address with its domain in ASCII (``xn--``), as SMTP requires."""
+    """Return the address with its domain in ASCII (``xn--``), as SMTP requires. The part before the ``@`` is not
+    changed. Raises ``UnicodeError`` if the domain can't be written so.
+    """
     local, _at, domain = address.rpartition("@")
     return address if domain.isascii() else f"{local}@{punycode(domain)}"
 
 
 def ascii_host(url: str) -> str:
-    """Return the host of a URL in ASCII, as a mail header requires it: ``сайт.қаз`` in its ``xn--`` form. ``localhost``
-    if the URL has no host that can be written so.
+    """Return the host of a URL, without its port, in ASCII, as a mail header requires it: ``сайт.қаз`` in its ``xn--``
+    form. ``localhost`` if the URL has no host that can be written so.
     """
     host = urlsplit(url).hostname or "localhost"
     try:
@@ -247,8 +262,9 @@ def ascii_host(url: str) -> str:
 
 
 def sender_fault() -> str:
-    """Return what is wrong with the sender addresses in the settings; ``""`` if nothing is. The channel calls this
-    before it opens a connection, so that no delivery fails because of a wrong setting.
+    """Return a sentence about the first sender address in the settings (the ``From`` address, then ``REPLY_TO``) whose
+    form is not valid; ``""`` if both are valid. ``REPLY_TO`` may be empty. The channel calls this before it opens a
+    connection, so that no delivery fails because of a wrong setting.
     """
     for key, value in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", conf.get().REPLY_TO)):
         if not value and key == "REPLY_TO":
@@ -261,7 +277,8 @@ def sender_fault() -> str:
 def mailer_fault() -> str:
     """Return what is wrong with the settings of the mail server for notices; ``""`` if nothing is.
 
-    The app uses ``MAILER`` with Django 6.1 and later, and ``MAIL_CONNECTION`` with older versions.
+    The app uses ``MAILER`` with Django 6.1 and later, and ``MAIL_CONNECTION`` with older versions. It is a fault if
+    only the setting that has no effect is set, or if ``MAILER``, where it is used, is not in ``MAILERS``.
     """
     alias, options = conf.get().MAILER, conf.get().MAIL_CONNECTION
     if not hasattr(mail, "mailers"):
@@ -277,7 +294,9 @@ def mailer_fault() -> str:
 
 
 def _is_plain_smtp(connection: object) -> bool:
-    """Return whether this is Django's own SMTP backend, or a subclass that does not change how messages are sent."""
+    """Return whether this is Django's own SMTP backend, or a subclass that overrides neither ``send_messages`` nor
+    ``_send``.
+    """
     return isinstance(connection, smtp.EmailBackend) and all(
         getattr(type(connection), name, None) is getattr(smtp.EmailBackend, name, None)
         for name in ("send_messages", "_send")

@@ -27,7 +27,9 @@ def wire(message: bytes) -> bytes:
 
 
 class Conversation:
-    """Sends messages over one open SMTP connection."""
+    """Sends messages over one open SMTP connection, each to one recipient. The envelope of a message is its commands
+    ``MAIL``, ``RCPT`` and ``DATA``.
+    """
 
     def __init__(self, line: smtplib.SMTP) -> None:
         line.ehlo_or_helo_if_needed()
@@ -41,21 +43,26 @@ class Conversation:
         self.worn_out = False
 
     def under_way(self, *, but: str = "") -> bool:
-        """Return whether an envelope was sent ahead for a recipient other than ``but``. If so, only the message to that
-        recipient may be sent next.
+        """Return whether an envelope was sent, ahead or by a ``send()`` that broke off, for a recipient other than
+        ``but`` (default: for any recipient). If so, no message to ``but`` may be sent next over this connection.
         """
         return self._begun is not None and self._begun[1] != but
 
     def begin(self, sender: str, recipient: str) -> None:
-        """Send an envelope ahead. Errors are ignored here, because ``send()`` raises them."""
+        """Send the envelope of the next message ahead: all of it if the server supports pipelining, otherwise only
+        ``MAIL``. No reply is read. Errors are ignored here, because ``send()`` raises them.
+        """
         with suppress(ValueError, OSError):
             self._begin(sender, recipient)
 
     def send(self, sender: str, recipient: str, message: bytes) -> None:
-        """Send a message that :func:`wire` converted. If an envelope was sent ahead, it must be that of this message.
+        """Send a message that :func:`wire` converted. The method returns when the server has accepted it. If an
+        envelope was sent ahead, it must be that of this message.
 
-        Raises ``smtplib.SMTPException`` or ``OSError``, and ``ValueError`` for an address that can't be part of a
-        command.
+        Raises ``SMTPSenderRefused``, ``SMTPRecipientsRefused`` or ``SMTPDataError`` if the server refuses the message,
+        another ``smtplib.SMTPException`` or ``OSError`` if the connection fails, and ``ValueError`` for an address that
+        can't be part of a command. After an error, :attr:`worn_out` says whether the message may be sent over another
+        connection.
         """
         try:
             refused, code = self._envelope(sender, recipient)
@@ -81,7 +88,8 @@ class Conversation:
 
     def _envelope(self, sender: str, recipient: str) -> tuple[tuple[str, int, bytes] | None, int]:
         """Send the commands of the envelope that were not sent ahead, and read the replies. Return the first refusal
-        (command, code, reply), or ``None`` if there is none, and the code of the last reply.
+        (command, code, reply), or ``None`` if there is none, and the code of the last reply that was read. Without
+        pipelining, no command is sent after a refusal. After a reply of 421 the connection is closed.
         """
         if self._begun is None:
             self._begin(sender, recipient)

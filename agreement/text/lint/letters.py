@@ -1,4 +1,4 @@
-"""The lint's rules about characters: scripts, Unicode forms, spaces, languages and pairs of marks."""
+"""The lint's rules about characters: scripts, Unicode forms, spaces, HTML tags, languages and pairs of marks."""
 
 from __future__ import annotations
 
@@ -47,9 +47,11 @@ _LABEL = re.compile(r"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-zА-Яа-яЁёӘ
 
 
 def odd_characters(texts: Texts) -> Iterator[Message]:
-    """L020, L022–L026, L028: mixed scripts, decomposed letters, invisible characters, odd spaces and HTML tags.
+    """L020: letters of the wrong script, in a word of two scripts, an abbreviation such as API or a number. L022:
+    decomposed letters. L023: invisible characters. L024: characters that change the direction. L025: odd spaces. L026:
+    several spaces between words. L028: HTML tags and comments.
 
-    At most one message for each line and pattern.
+    At most one message for each line and pattern. L020 has three patterns; each other id has one.
     """
     for language, body in texts.bodies.items():
         document = texts.documents[language]
@@ -77,9 +79,10 @@ def odd_characters(texts: Texts) -> Iterator[Message]:
 
 
 def foreign_paragraphs(texts: Texts) -> Iterator[Message]:
-    """L021: paragraphs that seem to be in another language. At most one message for each unit.
+    """L021: paragraphs of 25 characters or more that seem to be in another language. At most one message for each unit.
 
-    Kazakh is recognised by its own letters, Russian by its short words, and English by its Latin words.
+    Kazakh in a Russian text is recognised by its own letters, Russian in a Kazakh text by its short words, and English
+    by its Latin words.
     """
     for language, document in texts.documents.items():
         for unit in document.units:
@@ -101,7 +104,9 @@ def _is_foreign(paragraph: str, language: str) -> bool:
 
 
 def unpaired_marks(texts: Texts) -> Iterator[Message]:
-    """L027: quotes and brackets without a pair, one message for each unit. The bracket of ``2)`` needs no pair."""
+    """L027: quotes and brackets without a pair, at most one message for each unit. The bracket of ``2)`` needs no pair.
+    The marks of a unit are counted; their order is not checked.
+    """
     for language, document in texts.documents.items():
         for unit in document.units:
             if lonely := _unpaired(unit.text):
@@ -130,9 +135,12 @@ def _unpaired(text: str) -> list[str]:
 def first_matches(
     document: Document, body: str, pattern: re.Pattern[str], counts: Callable[[str], object] | None = None
 ) -> Iterator[tuple[Clause | None, int, re.Match[str]]]:
-    """Yield the first match on each line, with its unit and line number. The unit is ``None`` if the text has no units.
+    """Yield (unit, line number, match) of the first match on each line of ``body``. The unit is ``None`` if the
+    document has no units. A match belongs to the line on which it begins. ``document`` is the parsed ``body``, whose
+    lines end with LF.
 
-    ``counts`` is called with the text of a match. A match for which it returns a false value is ignored.
+    ``counts`` is called with the text of a match. A match for which it returns a false value is ignored, and a later
+    one on the line may be yielded. Without ``counts`` every match counts.
     """
     seen = 0
     starts = [unit.start for unit in document.units]
@@ -176,11 +184,13 @@ def _with_code_points(characters: str) -> str:
 
 
 def character_name(char: str) -> str:
-    """The code point and the Unicode name of a character: ``U+00A0 NO-BREAK SPACE``."""
+    """The code point and the Unicode name of a character: ``U+00A0 NO-BREAK SPACE``. A tab is ``U+0009 TAB``. Any other
+    character without a name gives its code point alone.
+    """
     known = "TAB" if char == "\t" else ""
     return f"U+{ord(char):04X} {unicodedata.name(char, known)}".strip()
 
 
 def excerpt(text: str) -> str:
-    """The text, shortened to 60 characters with ``…`` if it is longer."""
+    """The text, shortened to at most 60 characters, with ``…`` as the last one, if it is longer."""
     return text if len(text) <= 60 else text[:59].rstrip() + "…"

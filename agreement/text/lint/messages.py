@@ -31,9 +31,11 @@ class Message:
     language: str
     """The language of the text, ``kk`` or ``ru``; ``""`` if the message is about both texts."""
     clause: str
-    """The number of the unit, or of the unit that contains it; ``""`` if there is none."""
+    """The number of the unit, or of the unit that contains it; ``""`` if there is none. Of a gap (L010) it is the first
+    missing number."""
     line: int
-    """The line of the body, from 1; 0 if the message is about no particular line."""
+    """The line of the body, from 1; 0 if the message is about no particular line. Of L005 and L006 it is a line of the
+    second text, or 0."""
     words: Mapping[str, tuple[str, str]] = field(hash=False)
     """Language → (sentence, hint)."""
 
@@ -345,10 +347,12 @@ MESSAGES: dict[str, MessageText] = {
 
 
 def make_message(id: str, language: str = "", unit: Clause | None = None, line: int = 0, **values: Any) -> Message:  # noqa: A002
-    """The message with that id, in all languages. ``language`` is that of the text; ``""`` if it is about both texts.
+    """The message with that id in ``MESSAGES``, in Kazakh, Russian and English. ``language`` is that of the text;
+    ``""`` if it is about both texts.
 
-    The message has the number and the line of ``unit``. A ``line`` other than 0 replaces the line. ``values`` replace
-    the ``{…}`` of the sentences. The value ``clause`` replaces the number of the unit.
+    The message has the line of ``unit`` and its number, or the number of its parent if it has none. A ``line`` other
+    than 0 replaces the line. Without ``unit``, the number is ``""``. ``values`` replace the ``{…}`` of the sentences
+    and hints. The value ``clause`` replaces the number of the unit.
     """
     text = MESSAGES[id]
     values.update({f"in_{code}": names.get(language, language) for code, names in LANGUAGE_NAMES.items()})

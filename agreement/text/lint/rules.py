@@ -1,11 +1,12 @@
 """The rules of the lint. Each yields messages about faults, or possible faults, of an edition (``agreement.L001``…).
 
 An **error** would make the edition wrong or unreadable, such as a missing language, different numbers in the two
-languages, or a number that is used twice. ``Edition.publish()`` refuses it. Everything else is a **warning**, so that
-a real agreement can be published with its defects. The lint changes no text. The sentences are in ``messages.py``.
+languages, or the number of a clause that is used twice. ``Edition.publish()`` and ``Edition.record()`` refuse it. The
+other findings of these rules are **warnings**, so that a real agreement can be published with its defects. The lint
+changes no text. The sentences are in ``messages.py``.
 
 A site adds rules as callables that take :class:`Texts` and return :class:`Message` objects (``LINT_RULES``), and
-silences warnings by their ids (``LINT_SILENCED``).
+silences warnings by their ids (``LINT_SILENCED``). The two methods do not call the rules of a site.
 """
 
 from __future__ import annotations
@@ -53,11 +54,13 @@ def lint(
     rules: Iterable[Rule] = (),
     silenced: Collection[str] = (),
 ) -> tuple[Message, ...]:
-    """The messages about an edition, errors first, then by language and line.
+    """The messages about an edition, errors first, then by language, line and id.
 
-    The keys of the mappings are the codes of the languages. ``previous`` are the bodies of the previous edition.
-    Titles, summaries or previous bodies that are ``None`` are not checked. ``rules`` are the site's own rules.
-    ``silenced`` are ids of warnings; errors can't be silenced.
+    The languages are in the order of ``bodies``, after the messages about both texts. The keys of the mappings are the
+    codes of the languages; a language that is not in ``bodies`` is not checked. ``bodies`` has at most two languages.
+    ``previous`` are the bodies of the previous edition; ``None`` or an empty mapping if there is none. Then nothing is
+    compared with it, and summaries are not checked. Titles or summaries that are ``None`` are not checked. ``rules``
+    are the site's own rules. ``silenced`` are ids of warnings; errors can't be silenced.
     """
     texts = Texts(bodies, titles, summaries, previous)
     found = [message for rule in (*ERRORS, *WARNINGS, *rules) for message in rule(texts)]
@@ -68,7 +71,8 @@ def lint(
 
 
 def errors(bodies: Mapping[str, str], *, titles: Mapping[str, str] | None = None) -> tuple[Message, ...]:
-    """The errors in the texts of an edition, which forbid publication. Titles that are ``None`` are not checked. The
+    """The errors in the texts of an edition, which forbid publication, in the order of the rules. The keys of
+    ``bodies`` and ``titles`` are the codes of at most two languages. Titles that are ``None`` are not checked. The
     site's own rules are not called.
     """
     texts = Texts(bodies, titles)
@@ -76,7 +80,9 @@ def errors(bodies: Mapping[str, str], *, titles: Mapping[str, str] | None = None
 
 
 def missing_texts(texts: Texts) -> Iterator[Message]:
-    """L001, L002: a text or title is missing. L008: the first line is too long for a title."""
+    """L001, L002: the text or the title of a language in ``bodies`` is missing or has only white space. L008: the first
+    line that is not empty is too long for a title. L002 is checked only if the titles are known.
+    """
     for language, body in texts.bodies.items():
         if not body.strip():
             yield make_message("agreement.L001", language)
@@ -88,14 +94,18 @@ def missing_texts(texts: Texts) -> Iterator[Message]:
 
 
 def unreadable_characters(texts: Texts) -> Iterator[Message]:
-    """L007: characters that can't be written to a file as UTF-8 text: NUL and lone surrogates."""
+    """L007: characters that can't be written to a file as UTF-8 text: NUL and lone surrogates. At most one message for
+    each line.
+    """
     for language, body in texts.bodies.items():
         for unit, line, match in first_matches(texts.documents[language], body, UNREADABLE):
             yield make_message("agreement.L007", language, unit, line, char=character_name(match[0]))
 
 
 def duplicate_numbers(texts: Texts) -> Iterator[Message]:
-    """L003: a number of a section or clause is used twice."""
+    """L003: a number of a section, a clause or a sub-clause such as 1.1.1 is used twice. One message for each unit
+    whose number is used earlier. ``repeated_items`` reports a repeated ``2)``.
+    """
     for language, document in texts.documents.items():
         for unit, first in _repeated_units(document):
             if "-" not in unit.number:
@@ -103,8 +113,11 @@ def duplicate_numbers(texts: Texts) -> Iterator[Message]:
 
 
 def parallel_numbers(texts: Texts) -> Iterator[Message]:
-    """L004–L006: the numbers differ between the languages. A number is in one language only (L004), or all are in both
-    languages, but their count (L005) or order (L006) differs.
+    """L004–L006: the numbers differ between the two languages. A number is in one language only (L004, one message for
+    each unit). Only if there is no such message, one message says that their count (L005) or order (L006) differs.
+
+    An item gets no L004 if the unit that contains it is in one language only too, or if its parent is ``0``. There is
+    no message if there is only one text, or if one is empty. More than two texts are not supported.
     """
     if len(texts.bodies) < 2 or not all(body.strip() for body in texts.bodies.values()):
         return
@@ -134,7 +147,10 @@ def parallel_numbers(texts: Texts) -> Iterator[Message]:
 
 
 def number_sequence(texts: Texts) -> Iterator[Message]:
-    """L010, L011: gaps, and numbers out of order. A number that occurs elsewhere in the text is no gap."""
+    """L010, L011: gaps, and numbers out of order. A number that occurs elsewhere in the text is no gap. A clause in a
+    section with another number is out of order. Items with letters are not checked. One message for each gap. A list in
+    a clause may begin again at 1. A repetition of the last number is not reported here.
+    """
     for language, document in texts.documents.items():
         numbers = set(document.numbers)
         last: dict[str, int] = {}
@@ -175,7 +191,9 @@ def _gap(language: str, missing: list[str], previous: Clause | None, unit: Claus
 
 
 def repeated_items(texts: Texts) -> Iterator[Message]:
-    """L030: two sub-clauses of one clause have the same number. A reference to it leads to the first one."""
+    """L030: two sub-clauses ``2)`` of one clause have the same number. A reference to it leads to the first one. A list
+    that begins again at ``1)`` repeats no number.
+    """
     for language, document in texts.documents.items():
         for unit, first in _repeated_units(document):
             if "-" in unit.number:
@@ -183,7 +201,10 @@ def repeated_items(texts: Texts) -> Iterator[Message]:
 
 
 def _repeated_units(document: Document) -> Iterator[tuple[Clause, int]]:
-    """Yield each unit whose number is used earlier in the text, with the line of the earlier unit."""
+    """Yield each unit whose number is used earlier in the text, with the line of the first unit that uses it.
+
+    Items with letters are left out. After ``1)`` the earlier sub-clauses ``2)`` of the same clause no longer count.
+    """
     first: dict[str, int] = {}
     for unit in document.clauses:
         # A second list "1) 2)" in one clause counts from 1 again. It is no mistake.
@@ -214,7 +235,9 @@ def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
 
 
 def _position(unit: Clause) -> tuple[str, int, str]:
-    """The prefix of a number, its place among the numbers with that prefix, and the format of these numbers."""
+    """The number without its last part, the last part as an integer (0 if it has letters), and the format of the
+    numbers that differ in that part: ``("1.", 2, "1.{}")`` for ``1.2``, ``("a", 1, "a{}")`` for ``a1``.
+    """
     for mark in "-.":
         head, found, tail = unit.number.rpartition(mark)
         if found:
@@ -231,7 +254,11 @@ def _section_number(number: str) -> str:
 
 
 def dangling_references(texts: Texts) -> Iterator[Message]:
-    """L012: references to a number that does not exist."""
+    """L012: references to a number that does not exist.
+
+    A reference to an item is not reported if its clause does not exist, or if the words of the clause contain the label
+    of the item.
+    """
     for language, document in texts.documents.items():
         numbers = set(document.numbers)
         written = {unit.number: unit.text for unit in document.clauses}
@@ -249,7 +276,11 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
 
 
 def stale_references(texts: Texts) -> Iterator[Message]:
-    """L013: references that did not change although the clause that they meant was renumbered or deleted."""
+    """L013: references that did not change although the clause that they meant was renumbered or deleted.
+
+    Nothing is checked without a previous edition. Only numbers that both editions use are checked (L012 reports a
+    number that no longer exists), and only units that are in both editions and have as many references in each.
+    """
     for language, pairs in texts.pairs.items():
         old, new = texts.previous_documents[language], texts.documents[language]
         new_numbers = {before.number: unit.number for before, unit in pairs if before.number}
@@ -271,7 +302,9 @@ def stale_references(texts: Texts) -> Iterator[Message]:
 
 
 def one_sided_changes(texts: Texts) -> Iterator[Message]:
-    """L014: clauses whose words did not change in this language, but in the other one, since the previous edition."""
+    """L014: clauses whose words did not change in this language, but changed or are new in the other one, since the
+    previous edition. The number must be in both texts, and the previous edition must have both languages.
+    """
     if len(texts.pairs) < 2:
         return
     changed = {
@@ -288,7 +321,12 @@ def one_sided_changes(texts: Texts) -> Iterator[Message]:
 
 
 def structure(texts: Texts) -> Iterator[Message]:
-    """L015–L019: empty clauses, headings without numbers, no summary, no numbers at all, no title."""
+    """L015–L019: empty clauses, headings without numbers, no summary, no section and no clause at all, no title.
+
+    An empty clause is a unit with a number and without words. If units with numbers are in it, only a section is
+    reported. In an empty text, only the summary is checked. The summary is checked if summaries are known and there is
+    a previous edition.
+    """
     for language, document in texts.documents.items():
         if not texts.bodies[language].strip():
             continue

@@ -13,7 +13,7 @@ from agreement.text.redline import changes
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of an edition and, if there is one, of the previous edition, by language."""
+    """The texts of an edition and, if there is one, of the previous edition. The keys are the codes of languages."""
 
     bodies: Mapping[str, str]
     titles: Mapping[str, str] | None = None
@@ -21,7 +21,7 @@ class Texts:
     summaries: Mapping[str, str] | None = None
     """``None``: the summaries are unknown and are not checked."""
     previous: Mapping[str, str] | None = None
-    """The bodies of the previous edition; ``None`` if there is none."""
+    """The bodies of the previous edition; ``None`` or empty if there is none."""
 
     @cached_property
     def documents(self) -> dict[str, Document]:
@@ -36,7 +36,7 @@ class Texts:
     @cached_property
     def pairs(self) -> dict[str, list[tuple[Clause, Clause]]]:
         """The pairs of units, previous and new, that are the same clause, by language; empty if there is no previous
-        edition.
+        edition. A language that the previous edition does not have is left out.
         """
         found = {}
         for language, new in self.documents.items():

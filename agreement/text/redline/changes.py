@@ -2,7 +2,8 @@
 
 The units of both editions are paired first (:func:`align`). Then each pair is compared by words. There are four
 separate facts about a pair: its text changed, it was renumbered, it was moved, or only its formatting changed. A unit
-without a pair was inserted or deleted. The runs of all changes give either text again, byte for byte.
+without a pair was inserted or deleted. The runs of a change give the source of either unit again, character for
+character.
 
 The similarity of two units is Dice's coefficient of their words. In two real editions, in both languages, it is
 0.79–0.97 for edited clauses, and 0.53 for the most similar pair of different clauses. Pairing by number alone would
@@ -38,7 +39,9 @@ Correction = tuple[str | None, str | None]
 class Change:
     """One unit of the old edition, of the new one or of both, and the facts about it. Several facts may be true.
 
-    ``moved``: is the unit in another order among the units of both editions, or in another section?
+    ``moved``: is the unit in another order among the units of both editions, in another section of the agreement, or in
+    another appendix? A section that was renumbered is not another one, but an appendix that was renumbered is. The
+    sections within an appendix are not told apart. An inserted or deleted unit is not moved.
     """
 
     old: Clause | None
@@ -64,19 +67,26 @@ class Change:
 
     @property
     def text_changed(self) -> bool:
-        """Do the words differ? A changed reference is a difference; the unit's own number and Markdown are not."""
+        """Do the words differ? A changed reference or address of a link is a difference; the unit's own label and other
+        Markdown are not. False for an inserted or deleted unit.
+        """
         return bool(self.old and self.new) and self._texts[0] != self._texts[1]
 
     @property
     def renumbered(self) -> bool:
-        """Does the number or the kind differ? Items are numbered by place: another letter there is no difference."""
+        """Does the number or the kind differ? Items are numbered by place: another letter there is no difference. False
+        for an inserted or deleted unit.
+        """
         if not self.old or not self.new:
             return False
         return (self.old.number, self.old.kind) != (self.new.number, self.new.kind)
 
     @property
     def reformatted(self) -> bool:
-        """Do only Markdown and white space differ, with the words the same?"""
+        """Do Markdown or white space differ, with the words the same? The unit may be renumbered or moved too. White
+        space at the ends of the unit, its label and the Markdown directly before its label are not compared. False for
+        an inserted or deleted unit.
+        """
         if not self.old or not self.new or self.text_changed:
             return False
         return _body(self.old) != _body(self.new)
@@ -89,7 +99,9 @@ class Change:
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
-        """The runs that turn the old source into the new one, byte for byte."""
+        """The runs that turn the old source into the new one, character for character: one run for an inserted, a
+        deleted or an equal unit.
+        """
         old, new = self.old.source if self.old else "", self.new.source if self.new else ""
         if old == new or not self.old or not self.new:
             return compare(old, new)
@@ -105,12 +117,16 @@ class Change:
 
     @cached_property
     def words(self) -> tuple[Run, ...]:
-        """The runs that turn the old words into the new ones: what readers see."""
+        """The runs that turn the old words into the new ones, without the numbers: what readers see. An inserted or
+        deleted unit gives one run, or none if it has no words.
+        """
         return compare(*self._texts)
 
     @property
     def replaced(self) -> bool:
-        """Was a part too large to be compared word by word? Then it is one deletion and one insertion."""
+        """Was a part too large to be compared word by word? Then it is one deletion and one insertion. False for an
+        inserted or deleted unit.
+        """
         # If difflib compared two parts, few of their words match: it would have kept matching words.
         return self.text_changed and any(
             deleted.kind == "delete" and inserted.kind == "insert" and too_large(deleted.text, inserted.text)
@@ -125,14 +141,14 @@ class Change:
 @dataclass(frozen=True)
 class Redline:
     """All units of both editions in the order of the new one. A deleted unit follows the nearest unit before it in the
-    old edition that is in both editions and kept its order.
+    old edition that is in both editions and kept its order. If there is none, the deleted unit comes first.
     """
 
     changes: tuple[Change, ...]
 
     @cached_property
     def changed(self) -> tuple[Change, ...]:
-        """The units that changed in any way."""
+        """The changes that are not ``unchanged``: also inserted, deleted, moved, renumbered and reformatted units."""
         return tuple(change for change in self.changes if not change.unchanged)
 
 
@@ -171,13 +187,14 @@ def align(
     """The pairs of units that are the same clause, as indexes (in ``old``, in ``new``), in the order of the old
     edition.
 
-    Each index occurs at most once. A unit in no pair was deleted or inserted. Units with equal text are paired first,
-    then the most similar ones.
+    Each index occurs at most once. A unit in no pair was deleted or inserted. Units with equal text are paired first.
+    Then follow those with a score of at least ``THRESHOLD``, short units with the same number, and titles, in the order
+    of their scores. A title, section or heading is paired only with one of these three kinds, except by a correction.
 
     ``corrections`` are applied before that, so they also override equal text. ``("3.1", "3.2")`` means that clause 3.1
     of the old edition and clause 3.2 of the new one are the same clause. ``("3.1", None)`` means that clause 3.1 was
-    deleted, and ``(None, "3.2")`` that clause 3.2 was inserted: these units are in no pair. A correction with an
-    unknown number is ignored. The time is about that of parsing both texts once.
+    deleted, and ``(None, "3.2")`` that clause 3.2 was inserted: these units are in no pair. If several units have the
+    number, the first one that no earlier correction used is meant. A correction with an unknown number is ignored.
     """
     free_old, free_new = dict.fromkeys(range(len(old))), dict.fromkeys(range(len(new)))
     pairs: list[tuple[int, int]] = []
@@ -209,7 +226,8 @@ def align(
 def _equal_pairs(
     old: Sequence[Clause], new: Sequence[Clause], left: Iterable[int], right: Iterable[int]
 ) -> list[tuple[int, int]]:
-    """The pairs of units with the same words: first those with the same number, then the others in order.
+    """The pairs of units with the same words: first those with the same number, then the others in order. Units without
+    words need the same number. A title, section or heading is paired only with one of these three kinds.
 
     ``left`` and ``right`` are the indexes in ``old`` and ``new`` that may be paired.
     """
@@ -235,9 +253,13 @@ def _identity(unit: Clause, *, by_number: bool) -> object:
 def _scored_pairs(
     old: Sequence[Clause], new: Sequence[Clause], left: Iterable[int], right: Iterable[int]
 ) -> Iterator[tuple[float, int, int]]:
-    """Yield (score, index in ``old``, index in ``new``) of each pair that may be the same clause.
+    """Yield (score, index in ``old``, index in ``new``) of pairs that may be the same clause, in no useful order.
 
-    Pairs are found by number and by rare words. ``left`` and ``right`` are the indexes that may be paired.
+    For each old unit, at most four new units are tried that share the most rare words with it, and at most four with
+    its number (without a number: of its kind). The score is the similarity, and the additions for the same number and
+    for the same first part of the number, which also two units without a number have. A pair is yielded if the score is
+    at least ``THRESHOLD``, both units are short and have the same number, or both are titles. ``left`` and ``right``
+    are the indexes that may be paired.
     """
     bags = {b: set(WORD.findall(new[b].text.lower())) for b in right}
     where: dict[str, list[int]] = defaultdict(list)
@@ -273,7 +295,8 @@ def _scored_pairs(
 
 
 def _section_changed(old: Clause, new: Clause, sections: dict[str, str]) -> bool:
-    """Is the new unit in a section other than the one that its old section became?
+    """Is the new unit in a section other than the one that its old section became? False if either unit has no parent.
+    In an appendix that starts its own numbering, the appendix counts as the section.
 
     ``sections`` maps the number of each old section to its number in the new edition. A section that it does not
     contain has the same number in both.
@@ -285,8 +308,8 @@ def _section_changed(old: Clause, new: Clause, sections: dict[str, str]) -> bool
 
 
 def _position(source: str, text: str) -> int:
-    """The offset at which the words begin in their source, if the source ends with them; -1 if Markdown or line breaks
-    interrupt them.
+    """The offset at which the words begin in their source, if the source ends with them (and white space) and white
+    space or nothing precedes them; -1 otherwise, for example if Markdown interrupts them or if there are no words.
     """
     place = len(source.rstrip()) - len(text)
     whole = text and source.startswith(text, max(place, 0)) and (place == 0 or source[place - 1].isspace())

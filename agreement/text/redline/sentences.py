@@ -98,7 +98,10 @@ _MARKS = re.compile(r"(?<=\[)(?=-)|(?<=-)(?=\])|(?<=\{)(?=\+)|(?<=\+)(?=\})")
 
 
 def facts(change: Change) -> tuple[str, ...]:
-    """The facts about a unit, as keys of ``PHRASES``; empty if it is unchanged."""
+    """The facts about a unit, as keys of ``PHRASES["en"]``; empty if it is unchanged.
+
+    Several are possible, in this order: inserted, deleted, reworded or replaced, renumbered, moved, reformatted.
+    """
     known = {
         "inserted": change.inserted,
         "deleted": change.deleted,
@@ -114,8 +117,10 @@ def facts(change: Change) -> tuple[str, ...]:
 def summary(redline: Redline, language: str) -> str:
     """The redline in one sentence: "4 clauses changed, 2 added, 1 deleted, 5 renumbered."
 
-    ``language`` is kk, ru or en. Sections, sub-clauses and items count as clauses. A clause counts for each of its
-    facts.
+    ``language`` is kk, ru or en. All units with a number count as clauses: also sections, sub-clauses, items and
+    appendices. A clause counts for each of its facts; a replaced one counts as changed. Changes of units that have no
+    number in either edition are one part without a count: "text outside the clauses changed". If nothing changed, the
+    sentence says so.
     """
     counts = dict.fromkeys(("reworded", "inserted", "deleted", "renumbered", "moved", "reformatted", "outside"), 0)
     for change in redline.changed:
@@ -137,7 +142,7 @@ def summary(redline: Redline, language: str) -> str:
 
 
 def _plural(count: int, language: str) -> int:
-    """The index of the plural form: 0 for one, 1 for few, 2 for many (CLDR). Kazakh and English have only 0 and 2."""
+    """The index of the plural form: 0 for one, 1 for few, 2 for many (CLDR). Kazakh and English use only 0 and 2."""
     if language != "ru":
         return 0 if count == 1 else 2
     if count % 10 == 1 and count % 100 != 11:
@@ -146,13 +151,20 @@ def _plural(count: int, language: str) -> int:
 
 
 def describe(change: Change, fact: str, language: str) -> str:
-    """One of the ``facts()`` about a change in words: "reworded", "formerly 4.1.". ``language`` is kk, ru or en."""
+    """One of the ``facts()`` about a change in words: "reworded", "formerly 4.1.". ``language`` is kk, ru or en.
+
+    For ``renumbered`` the words contain the old label; without an old label they are "formerly without a number", also
+    of an appendix.
+    """
     number = change.old.label if change.old else ""
     return PHRASES[language]["unnumbered" if fact == "renumbered" and not number else fact].format(was=number)
 
 
 def shortened(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """The runs, with ``…`` for unchanged words far from a change. If nothing changed, the first words are kept."""
+    """The runs, with ``…`` for unchanged words far from a change. If nothing changed, the first words are kept.
+
+    Only an equal run of more than 450 characters is shortened: up to 150 characters remain next to each change.
+    """
     last = len(runs) - 1
     return tuple(
         Run("equal", _without_middle(run.text, head=not last or index > 0, tail=index < last))
@@ -163,7 +175,9 @@ def shortened(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 
 def _without_middle(text: str, *, head: bool, tail: bool) -> str:
-    """A long text cut at words: its beginning (``head``), its end (``tail``), or both, with ``…`` for the rest."""
+    """A long text cut at words: its beginning (``head``), its end (``tail``), or both, with ``…`` for the rest. A text
+    of at most three times ``CONTEXT_CHARACTERS`` is returned whole.
+    """
     if len(text) <= 3 * CONTEXT_CHARACTERS:
         return text
     begins = text[:CONTEXT_CHARACTERS].rpartition(" ")[0] or text[:CONTEXT_CHARACTERS]
@@ -174,8 +188,13 @@ def _without_middle(text: str, *, head: bool, tail: bool) -> str:
 def plain_text(redline: Redline, language: str, *, whole: bool = False, brief: bool = False) -> str:
     """The redline as plain text for mail: ``[-deleted-] {+inserted+}``, one paragraph for each unit that changed.
 
-    ``whole`` includes the unchanged units. ``brief`` shortens each paragraph (:func:`shortened`). If a text contains
-    such a mark itself, a backslash separates its two characters (``[\\-``), so that it is not read as a mark.
+    The first line of a paragraph is the label of the unit, or the name of its kind, and the facts in brackets. The
+    words follow in the next lines. The text ends with a line end. If there is no paragraph, it says that nothing
+    changed. ``language`` is kk, ru or en.
+
+    ``whole`` includes the unchanged units. ``brief`` shortens each paragraph (:func:`shortened`). White space alone
+    gets no marks. If a text contains such a mark itself, a backslash separates its two characters (``[\\-``), so that
+    it is not read as a mark.
     """
     words = PHRASES[language]
     paragraphs = []

@@ -1,4 +1,4 @@
-"""A redline as a comparative table: the changes, the headings of their sections, and the unchanged units between."""
+"""A redline as a comparative table: the changes, the nearest headings before them, and the other unchanged units."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _HEADINGS = frozenset({"section", "heading"})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row: one change, the unchanged heading of a section with changes, or one or more unchanged units (``same``)."""
+    """A row: one change, one ``heading``, or one or more other unchanged units (``same``).
+
+    A ``heading`` is an unchanged section or heading with a change below it, before the next section or heading.
+    """
 
     kind: Literal["change", "heading", "same"]
     changes: tuple[Change, ...]
@@ -34,7 +37,10 @@ class Row:
 
     @property
     def first(self) -> str:
-        """The first of the numbers that name these units; ``""`` if none has a number."""
+        """The first of the numbers that name these units; ``""`` if none has a number.
+
+        If there are clauses such as 1.1 or 1.1.1, only their numbers name the units; otherwise all numbers do.
+        """
         return self._numbers[0] if self._numbers else ""
 
     @property
@@ -76,7 +82,7 @@ def _rows(changes: tuple[Change, ...]) -> Iterator[Row]:
 
 
 def _heads(changes: Iterable[Change]) -> Iterator[int]:
-    """Yield the indexes of the headings under which something changed."""
+    """Yield the indexes of the sections and headings with a change below them, before the next section or heading."""
     head: int | None = None
     for index, change in enumerate(changes):
         if change.unit.kind in _HEADINGS:

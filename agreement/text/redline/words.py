@@ -16,7 +16,7 @@ pair by pair, aligned, both runs (this module)      1.1        20 exact, and sim
 A redline by clauses needs the alignment anyway. It makes difflib as fast as the engines in C++.
 
 **The limit**: if the words of a pair match each other more than ``MAX_MATCHES`` times, the pair is split at the words
-that occur once in both texts. A piece that is still too large is replaced as a whole. ``Change.replaced`` is then true.
+that occur once in both texts. A piece that is still too large is replaced as a whole. ``Change.replaced`` shows it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ WORD = re.compile(_WORD)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run of equal, deleted or inserted words."""
+    """A run of equal, deleted or inserted words, with the punctuation and white space between them."""
 
     kind: Literal["equal", "delete", "insert"]
     text: str
@@ -52,7 +52,8 @@ class Run:
 def compare(old: str, new: str) -> tuple[Run, ...]:
     """The runs that turn the old text into the new one, by whole words. A deletion comes before its insertion.
 
-    The equal and deleted runs give exactly the old text, the equal and inserted ones the new text.
+    The equal and deleted runs give exactly the old text, the equal and inserted ones the new text. Two empty texts give
+    no run. A single equal word between two changes may be part of both the deletion and the insertion.
     """
     if old == new:
         return (Run("equal", old),) if old else ()
@@ -65,7 +66,9 @@ def compare(old: str, new: str) -> tuple[Run, ...]:
 
 
 def longest_increasing(places: list[int]) -> set[int]:
-    """The places that keep their order: a longest increasing subsequence (Fredman 1975), in time n log n."""
+    """The set of the places that keep their order: a longest strictly increasing subsequence (Fredman 1975), in time
+    n log n.
+    """
     ends: list[int] = []
     tails: list[int] = []
     previous: list[int | None] = []
@@ -86,7 +89,9 @@ def longest_increasing(places: list[int]) -> set[int]:
 
 
 def _common_ends(old: str, new: str) -> tuple[int, int]:
-    """The lengths in characters of the beginning and of the end that both texts have in common, in whole words."""
+    """The lengths in characters of the beginning and of the end that both texts have in common, cut where white space
+    ends. The two do not overlap. 0 means that there is no such common part. The texts are not empty and differ.
+    """
     most = min(len(old), len(new))
     low, high = 0, most
     while low < high:  # Bisection, because Python compares slices in C.
@@ -107,7 +112,7 @@ def _common_ends(old: str, new: str) -> tuple[int, int]:
 
 
 def _is_boundary(text: str, place: int) -> bool:
-    """Does white space end before this place, other than the space within ``1 000``?"""
+    """Does white space end before this place, other than a single one between two digits, as in ``1 000``?"""
     if not text[place - 1].isspace() or text[place].isspace():
         return False
     return place < 2 or not (text[place].isdigit() and text[place - 2].isdigit())
@@ -118,7 +123,9 @@ def _common(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 def too_large(old: str, new: str) -> bool:
-    """Do the words of two changed parts match so often that they were not compared word by word?"""
+    """Do the words of two changed parts match so often that they were not compared word by word? True if they
+    match more than half of ``MAX_MATCHES`` times.
+    """
     return _count_matches(_TOKEN.findall(old), _TOKEN.findall(new)) > MAX_MATCHES // 2
 
 
@@ -143,7 +150,9 @@ def _blocks(a: list[str], b: list[str], *, split: bool = True) -> list[_Block]:
 
 
 def _split(a: list[str], b: list[str]) -> list[_Block]:
-    """Split at the words that occur once in both, and compare the pieces between them (Cohen's patience diff)."""
+    """Split at the words that occur once in both and keep their order, and compare the pieces between them (Cohen's
+    patience diff). A piece that is still too large is one changed block.
+    """
     once = {token for token, count in Counter(b).items() if count == 1}
     once &= {token for token, count in Counter(a).items() if count == 1}
     there = {token: place for place, token in enumerate(b) if token in once}
@@ -159,7 +168,9 @@ def _split(a: list[str], b: list[str]) -> list[_Block]:
 
 
 def _merged_islands(blocks: list[_Block]) -> list[_Block]:
-    """Join neighbours of one kind. Join a single equal word between two changes with them, which reads more easily."""
+    """Join neighbours of one kind. Join an equal block of at most one word between two changes with them, which reads
+    more easily, if the changes together delete and insert something and have more than two words.
+    """
     tidy: list[_Block] = []
     for index, (equal, old, new) in enumerate(blocks):
         island = (
@@ -201,7 +212,9 @@ def _trimmed(blocks: list[_Block]) -> Iterator[_Block]:
 
 
 def merged_runs(blocks: Iterable[_Block]) -> tuple[Run, ...]:
-    """The runs of these blocks. Neighbouring blocks of one kind become one run."""
+    """The runs of these blocks. Neighbouring equal blocks become one run. Neighbouring changed blocks become one
+    deletion and then one insertion. Empty blocks and empty runs are left out.
+    """
     merged: list[list[str]] = []  # [equal, ""] or [deleted, inserted], in turn
     kinds: list[bool] = []
     for equal, old, new in blocks:

@@ -1,16 +1,21 @@
 """The site's own tests, run by its own runner: nothing in them prepares or cleans up for the app."""
 
+import io
+import tempfile
 from urllib.request import urlopen
 
 from django.apps import apps
 from django.conf import settings
 from django.core import mail
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.test import LiveServerTestCase, TestCase, TransactionTestCase
 from django.utils import translation
 from people.models import Person, Profile
 
-from agreement.models import Agreement, Edition, Notice, verification
+from agreement.evidence import find_user_key
+from agreement.models import Acceptance, Agreement, Edition, Notice, verification
 from agreement.notices import dispatch
 
 KK = "# Ережелер\n\n## 1. ЖАЛПЫ\n\n1.1. Бірінші тармақ.\n"
@@ -74,6 +79,17 @@ class InATransaction(Publishes, TestCase):
         assert languages == {"reader@example.kz": "kk", "other@example.kz": "ru"}
         assert "https://host.example.kz/" in mail.outbox[0].body
 
+    def test_earlier_acceptances_are_imported_by_name_and_by_key(self) -> None:
+        others = [Person.objects.create(phone=f"+7000000001{number}") for number in range(3)]
+        names = [self.person.phone, *(f"key:{others[0].pk}", f"key:{others[1].pk.hex}", str(others[2].pk).upper())]
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("\n".join(["user,edition,at", *(f"{n},1,{self.edition.effective_from}" for n in names), ""]))
+            file.flush()
+            call_command("import_acceptances", file.name, verbosity=0, stdout=io.StringIO())
+        assert set(Acceptance.objects.values_list("user", flat=True)) == {self.person.pk, *(one.pk for one in others)}
+        with self.assertRaisesMessage(ValidationError, "There is no user"):
+            find_user_key(f"key:{str(self.person.pk)[:8]}")
+
 
 class Committed(Publishes, TransactionTestCase):
     def test_one(self) -> None:
@@ -97,7 +113,7 @@ class WithSomeAppsOnly(TransactionTestCase):
 
 class Served(Publishes, LiveServerTestCase):
     def read(self) -> str:
-        with urlopen(self.live_server_url) as answer:
+        with urlopen(self.live_server_url) as answer:  # noqa: S310 - the server of this test
             return answer.read().decode()
 
     def test_one(self) -> None:

@@ -1,0 +1,92 @@
+"""Tells whether the database of the gate is away, or whether it may only be busy."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from threading import Lock
+
+from django.db import connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from agreement import memory
+from agreement.models import Acceptance, Edition
+
+#: How long the server of a database has to answer, in seconds. A server that needs longer may only be busy.
+ANSWER_SECONDS = 2
+#: For how many seconds a database that was found busy is not asked again, because each question is a connection.
+BUSY_SECONDS = 5
+
+
+def is_away(error: Exception) -> bool:
+    """Return whether the database is certainly away, after a query of the gate raised this error.
+
+    Load alone must not open the gate, so the answer is no whenever the database may only be busy: it has too many
+    connections, a pool has none left, a statement took too long, a file is locked, the process has no file descriptors
+    left, or the server does not answer within ``ANSWER_SECONDS``.
+
+    PostgreSQL is away if its server refuses the connection, is starting or is shutting down. This needs psycopg 3. It
+    costs a connection, and none for ``BUSY_SECONDS`` after the answer was no. SQLite is away if its file can't be read
+    and written. Of any other database it is not known: the answer is no.
+    """
+    aliases = {router.db_for_read(Edition), router.db_for_write(Acceptance)}
+    return any(_is_away(connections[alias], error) for alias in aliases)
+
+
+def _is_away(connection: BaseDatabaseWrapper, error: Exception) -> bool:
+    if connection.vendor == "postgresql":
+        return _postgresql_is_away(connection, error)
+    name = str(connection.settings_dict["NAME"])
+    in_memory = name.startswith((":memory:", "file:"))
+    return connection.vendor == "sqlite" and not in_memory and not os.access(name, os.R_OK | os.W_OK)
+
+
+def _postgresql_is_away(connection: BaseDatabaseWrapper, error: Exception) -> bool:
+    global _busy_until
+    try:
+        from psycopg import OperationalError
+    except ImportError:
+        return False
+    # An answer of the server has a class of its own, and so has a time-out of psycopg or of its pool. What is left is
+    # that there was no connection, or that the server refused one: libpq does not pass on why.
+    if type(error.__cause__) is not OperationalError:
+        return False
+    with _asking:
+        if time.monotonic() < _busy_until:
+            return False
+        away = _refuses(connection)
+        _busy_until = 0.0 if away else time.monotonic() + BUSY_SECONDS
+    return away
+
+
+def _refuses(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the PostgreSQL server refuses connections, or is starting or shutting down."""
+    from psycopg import conninfo, pq
+
+    names = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    params = {key: value for key, value in connection.get_connection_params().items() if key in names}
+    parameters = conninfo.make_conninfo(**params | {"connect_timeout": ANSWER_SECONDS}).encode()
+    try:
+        socket.socket().close()
+    except OSError:  # This process can't open any connection.
+        return False
+    began = time.monotonic()
+    answer = pq.PGconn.ping(parameters)
+    if answer == pq.Ping.NO_RESPONSE:
+        return time.monotonic() - began < ANSWER_SECONDS
+    return answer == pq.Ping.REJECT
+
+
+_asking = Lock()
+_busy_until = 0.0
+"""Until that value of the monotonic clock, no database is asked whether it is away."""
+
+
+def clear() -> None:
+    """Forget that a database was busy."""
+    global _busy_until
+    _busy_until = 0.0
+
+
+memory.register(__name__, clear)

@@ -1,0 +1,45 @@
+"""The admin site of the portal. It requires a second factor of the people who may publish."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import AdminSite
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django_otp import DEVICE_ID_SESSION_KEY
+from django_otp.models import Device
+
+PUBLISHING = ("agreement.publish_edition", "agreement.cancel_edition")
+
+
+class PortalAdminSite(AdminSite):
+    """Django's admin site. While ``SECOND_FACTOR`` is on, a user who may publish or cancel editions, as every superuser
+    may, gets no page of it before they have entered the code of their second factor.
+    """
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return super().has_permission(request) and not _lacks_second_factor(request)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Return the login page. A user who is logged in and lacks only the second factor is redirected to its page."""
+        if super().has_permission(request) and _lacks_second_factor(request):
+            page = request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index", current_app=self.name)
+            return redirect_to_login(page, reverse("second_factor"))
+        return super().login(request, extra_context)
+
+
+def _lacks_second_factor(request: HttpRequest) -> bool:
+    """Return whether the user needs a second factor and has not used it in this session.
+
+    The middleware of django-otp would answer this too. But it replaces ``request.user``, and AgreementMiddleware would
+    then have to load the session of every request of the site.
+    """
+    if not (settings.SECOND_FACTOR and any(map(request.user.has_perm, PUBLISHING))):
+        return False
+    stored = request.session.get(DEVICE_ID_SESSION_KEY)
+    device = Device.from_persistent_id(stored) if stored else None
+    return device is None or device.user_id != request.user.pk or not device.confirmed
