@@ -33,7 +33,7 @@ def test_the_same_hold_is_placed_once_and_another_beside_it():
 def test_a_hold_ends_now_or_later_and_its_end_is_final():
     hold = LegalHold.objects.place(user=factories.users(1)[0], ground="Court order 7", by="officer", held_from=START)
     hold.held_until = timezone.now() - timedelta(hours=1)
-    with pytest.raises(ValidationError, match="A legal hold can't end in the past"), translation.override("en"):
+    with translation.override("en"), pytest.raises(ValidationError, match="A legal hold can't end in the past"):
         hold.clean()
 
     hold.held_until = timezone.now()
@@ -41,7 +41,7 @@ def test_a_hold_ends_now_or_later_and_its_end_is_final():
     hold.save()
 
     hold.held_until = None
-    with pytest.raises(ValidationError, match="This legal hold has ended"), translation.override("en"):
+    with translation.override("en"), pytest.raises(ValidationError, match="This legal hold has ended"):
         hold.clean()
     hold.ground = "Court order 8"
     hold.held_until = LegalHold.objects.get().held_until
