@@ -19,6 +19,7 @@ from agreement import conf, signals
 from agreement.models import publishing
 from agreement.models.agreements import Agreement
 from agreement.models.audit import AuditAction, AuditEntry, By, edition_name, name_of
+from agreement.models.clock import database_now
 from agreement.models.errors import MAX_STATED, TEXT_FIELDS, EditionError
 from agreement.models.fields import InstantField
 from agreement.models.notices import Notice, NoticeKind
@@ -403,7 +404,7 @@ class Edition(models.Model):
         try:
             with transaction.atomic(using=alias):
                 self.agreement.lock(using=alias)
-                now = timezone.now()
+                now = database_now(alias)
                 scheduled = (
                     Edition.objects.using(alias)
                     .with_real_columns()
@@ -415,7 +416,7 @@ class Edition(models.Model):
                     log(AuditAction.CANCELLED, on=self, by=by, note=reason, digest=self.digest)
                     Notice.objects.using(alias).announce_cancellation(self, at=now)
         except IntegrityError:  # It took effect after the clock was read, and the trigger refused.
-            now, done = timezone.now(), 0
+            now, done = database_now(alias), 0
         self.refresh_from_db(using=alias)
         if not done:
             raise EditionError(
@@ -455,7 +456,7 @@ class Edition(models.Model):
         Raises :class:`EditionError` if there is no such draft or if it is published.
         """
         self.agreement.lock(using=alias)
-        now = timezone.now()
+        now = database_now(alias)
         editions = Edition.objects.using(alias).filter(agreement=self.agreement_id)
         rows = editions.select_related("agreement").select_for_update(of=("self",))
         stored = publishing.require_draft(rows.filter(pk=self.pk).first(), self.pk)

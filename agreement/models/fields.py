@@ -18,10 +18,10 @@ from django.db.models.deletion import Collector
 from django.db.models.expressions import Col
 from django.db.models.lookups import FieldGetDbPrepValueMixin
 from django.db.models.sql.compiler import SQLCompiler
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement.models import pseudonyms
+from agreement.models.clock import database_now
 
 if TYPE_CHECKING:
     DateTimeField = models.DateTimeField
@@ -115,12 +115,14 @@ def PRESERVE_EVIDENCE(  # noqa: N802 - written in capitals like Django's own
     collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
 ) -> None:
     """``on_delete`` of evidence: the row remains, its link to the user is removed, and ``account_deleted_at`` is set to
-    the present moment.
+    the present moment by the clock of the database.
 
     All rows of one deletion get the same moment. The retention period begins then, if it has not begun earlier.
     """
     # All tables get the same moment: nothing else connects the rows of one user under different pseudonyms.
-    moment = vars(collector).setdefault("agreement_moment", timezone.now())
+    if "agreement_moment" not in vars(collector):
+        vars(collector)["agreement_moment"] = database_now(using)
+    moment = vars(collector)["agreement_moment"]
     # In this order: without the link, the rows would not be found by the user.
     collector.add_field_update(_sibling(field, "account_deleted_at"), moment, sub_objs)
     collector.add_field_update(field, None, sub_objs)

@@ -11,7 +11,7 @@ import uuid
 from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
@@ -26,6 +26,7 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf, signals
 from agreement.models import pseudonyms
 from agreement.models.agreements import Agreement
+from agreement.models.clock import database_now
 from agreement.models.editions import Edition
 from agreement.models.fields import LANGUAGE_CHOICES, InstantField, SiteUser, UserKey
 from agreement.models.membership import Membership
@@ -50,6 +51,7 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
         later moment, the row of that consent is returned unchanged.
         """
         pseudonym = pseudonyms.primary(user.pk)
+        now: Any = partial(database_now, router.db_for_write(Consent))  # Called only if the row is created.
         consent, _created = self.get_or_create(
             user=user,
             purpose=purpose,
@@ -58,7 +60,7 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
             defaults={
                 "language": language,
                 "text": text,
-                "given_at": at or timezone.now(),
+                "given_at": at or now,
                 "pseudonym": pseudonym.digest,
                 "pseudonym_key": pseudonym.key,
             },
@@ -68,9 +70,10 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
     def withdraw(self, *, at: datetime | None = None) -> int:
         """Withdraw the consents of this queryset at that instant (now), except those that are withdrawn by then. A
         consent whose withdrawal takes effect later is withdrawn at that instant instead. Returns how many were changed.
-        1 query. The database refuses an instant before a consent was given: ``IntegrityError``.
+        1 query; 2 on PostgreSQL without ``at``. The database refuses an instant before a consent was given:
+        ``IntegrityError``.
         """
-        at = at or timezone.now()
+        at = at or database_now(self.db)
         return self.filter(Q(withdrawn_at=None) | Q(withdrawn_at__gt=at)).update(withdrawn_at=at)
 
 
@@ -354,9 +357,9 @@ class Withdrawal(Personal):
         """Set the columns that the register determines: the number (``year`` and ``serial``), the moments of
         registration and effect and, if there is a user, the pseudonym, the edition that bound them, and the moment from
         which the reply is due. A refused application gets no moment of effect. The caller must have locked the
-        agreement, so that no other withdrawal gets the same number, and saves the row afterwards. At most 4 queries.
+        agreement, so that no other withdrawal gets the same number, and saves the row afterwards. At most 5 queries.
         """
-        now = timezone.now()
+        now = database_now(using)
         self.year = now.astimezone(ZoneInfo(self.agreement.time_zone)).year
         entries = Withdrawal.objects.using(using).filter(agreement=self.agreement, year=self.year)
         self.serial = (entries.aggregate(last=models.Max("serial"))["last"] or 0) + 1

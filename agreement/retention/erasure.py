@@ -35,6 +35,7 @@ from django.utils import timezone
 
 from agreement import conf
 from agreement.models import Acceptance, AuditEntry, Consent, Delivery, Edition, LegalHold, Withdrawal
+from agreement.models.clock import database_now
 from agreement.models.fields import UserKey
 from agreement.models.legal_holds import LegalHoldQuerySet
 from agreement.retention.terms import Person, expired, years_later
@@ -185,7 +186,8 @@ class Erasure:
             self._clear_consents(consents)
         elif people:
             alias = router.db_for_write(Acceptance)
-            erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": self.at}
+            # The moment of the erasure itself, which the database compares with its clock.
+            erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": database_now(alias)}
             with transaction.atomic(using=alias):
                 accepted = Acceptance.objects.using(alias).filter(pk__in=acceptances)
                 accepted.update(ip=None, user_agent="", reason="", user=None, **erased)
@@ -301,7 +303,8 @@ class Erasure:
         counts those that it has not counted before.
         """
         if not self.dry_run:
-            self.counts.consents += consents.update(user=None, erased_at=self.at, **NO_PSEUDONYM)
+            erased_at = database_now(consents.db)
+            self.counts.consents += consents.update(user=None, erased_at=erased_at, **NO_PSEUDONYM)
             return
         fresh = set(consents.values_list("pk", flat=True)) - self.counted.consents
         self.counted.consents |= fresh
@@ -312,13 +315,15 @@ class Erasure:
         nothing.
         """
         if not self.dry_run:
-            entries.filter(erased_at=None).update(note="", user=None, erased_at=self.at, **NO_PSEUDONYM)
+            erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": database_now(entries.db)}
+            entries.filter(erased_at=None).update(note="", user=None, **erased)
 
     def _clear_legal_holds(self, holds: LegalHoldQuerySet) -> None:
         """Clear the ground, the user and the pseudonyms of those of these legal holds that have ended, and mark them as
         erased.
         """
-        holds.ended_by(self.at).update(ground="", user=None, pseudonyms=[], erased_at=self.at)
+        erased_at = database_now(holds.db)
+        holds.ended_by(self.at).update(ground="", user=None, pseudonyms=[], erased_at=erased_at)
 
     def _is_more_stored(self, moment: datetime) -> bool:
         """Return whether an acceptance or a withdrawal of an account that was deleted at that moment is not erased. In

@@ -12,6 +12,7 @@ from django.utils import timezone, translation
 from agreement.admin.editions import accepted_chart
 from agreement.admin.editions.accepted_chart import acceptance_chart
 from agreement.models import Acceptance, Edition
+from agreement.testing import open_seal
 from tests.admin.test_editions import AUTHOR, at, desk
 from tests.support import factories
 
@@ -28,18 +29,19 @@ def _english() -> Any:
 
 def accept(edition: Edition, *moments: datetime) -> None:
     users = factories.users(len(moments))
-    Acceptance.objects.bulk_create(
-        Acceptance(
-            user=user,
-            edition=edition,
-            digest=edition.digest,
-            language="kk",
-            kind="explicit",
-            at=moment,
-            recorded_at=moment,
+    with open_seal():  # It refuses acceptances of another day.
+        Acceptance.objects.bulk_create(
+            Acceptance(
+                user=user,
+                edition=edition,
+                digest=edition.digest,
+                language="kk",
+                kind="explicit",
+                at=moment,
+                recorded_at=moment,
+            )
+            for user, moment in zip(users, moments, strict=True)
         )
-        for user, moment in zip(users, moments, strict=True)
-    )
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from django.utils import timezone, translation
 from agreement.models import Edition, EditionError, verification
 from agreement.models.succession import State
 from agreement.seal import manifest
+from agreement.testing import open_seal
 from tests.support import factories
 from tests.support.site import KK, RU
 
@@ -171,7 +172,8 @@ def test_publish_refuses_a_clock_earlier_than_the_last_publication(cancelled):
     values |= dict.fromkeys(("published_at", "effective_from", "recorded_at"), future)
     if cancelled:
         values |= {"cancelled_at": future, "effective_from": future + timedelta(hours=1)}
-    Edition.objects.bulk_create([Edition(**values)])
+    with open_seal():
+        Edition.objects.bulk_create([Edition(**values)])
 
     error = refusal("clock_behind", factories.draft().publish)
     assert future.isoformat() in str(error)

@@ -82,8 +82,8 @@ def test_suspended_paused_away_or_failed_is_level_1(settings):
     notice = Notice.objects.get()
     dispatch.fan_out(notice)
     notice.pause()
-    Progress.objects.update(failed=1, waiting=9, latest_at=timezone.now())
     verify()
+    Progress.objects.update(failed=1, waiting=9, latest_at=timezone.now())
     ChannelState.objects.mark_away("email", at=timezone.now(), reason="SMTP 421")
     settings.AGREEMENT = {**settings.AGREEMENT, "SENDING_SUSPENDED": True}
     code, output = run()
