@@ -27,19 +27,19 @@ from agreement.models import Agreement, AuditEntry, Edition
 from agreement.models.audit import AuditAction
 from agreement.models.succession import State
 
-#: How many editions the timeline displays, the newest first. Older ones are only in the list of editions.
+#: How many drafts and editions the timeline displays, drafts first. Others are only in the list of editions.
 TIMELINE_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """An edition in the timeline of its agreement.
+    """An edition or a draft in the timeline of its agreement.
 
-    ``state`` is its present state. ``title`` is its title in the language ``code``: the language of the page if that is
-    ``kk`` or ``ru``, otherwise ``kk``. ``published``, ``effective``, ``until`` and ``cancelled`` are moments, as
-    phrases in the language of the page and the time zone of the agreement; ``""`` if there is none. ``until`` is the
-    moment at which the next edition that is not cancelled takes (or took) effect. It is ``""`` for a draft and for a
-    cancelled edition.
+    ``state`` is its state when the entry was made. ``title`` is its title in the language ``code``: the language of the
+    page if that is ``kk`` or ``ru``, otherwise ``kk``. ``published``, ``effective``, ``until`` and ``cancelled`` are
+    moments, as phrases in the language of the page and the time zone of the agreement; ``""`` if there is none.
+    ``until`` is the moment at which the next edition that is not cancelled takes (or took) effect. It is ``""`` for a
+    draft and for a cancelled edition.
     """
 
     edition: Edition
@@ -102,8 +102,7 @@ def _zones() -> list[tuple[str, str]]:
 
 class AgreementForm(AdminForm):
     """The form of an agreement. The time zone is chosen from the list of all time zones, because every date of the
-    agreement depends on it. For a new agreement, the time zone of the settings (``conf.time_zone()``) is selected
-    first.
+    agreement depends on it. For a new agreement, the time zone of the settings (``conf.time_zone()``) is preselected.
     """
 
     time_zone = forms.ChoiceField(

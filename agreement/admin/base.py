@@ -57,8 +57,9 @@ class ReadOnly:
 
 
 class SafeChangeList(ChangeList):
-    """A list that the parameter ``o`` of the URL sorts only by the columns in ``sortable_by``. Django would sort by any
-    column, because for Django ``sortable_by`` concerns only the links in the headings.
+    """A list that the parameter ``o`` of the URL sorts only by the columns in ``sortable_by``. If the admin does not
+    set ``sortable_by``, these are all columns of the list. Django would always sort by any column, because for Django
+    ``sortable_by`` concerns only the links in the headings.
     """
 
     def get_ordering_field(self, field_name: Any) -> Any:
@@ -69,7 +70,8 @@ class SafeChangeList(ChangeList):
 
 class OwnName(admin.ModelAdmin[ModelT]):
     """An admin that refuses every request of a person who acts in the name of another user, because its records name
-    the person who is signed in. The status is 403, and the audit log names the person who acts.
+    the person who is signed in. The status is 403. Each refusal adds an audit entry, which names the person who acts,
+    if they are known.
     """
 
     @property
@@ -115,8 +117,8 @@ class SafeFilters(OwnName[ModelT]):
 
 
 class FirstThousandPaginator(Paginator):  # type: ignore[type-arg]  # Django's class takes no type argument
-    """A paginator for the first thousand rows of a list. Its ``count`` is at most 1000, for which it reads at most a
-    thousand keys. Users find other rows by filters or the search.
+    """A paginator for the first thousand rows of a queryset. Its ``count`` is at most 1000, for which it reads at most
+    a thousand keys. Users find other rows by filters or the search.
     """
 
     @cached_property
@@ -141,9 +143,10 @@ class LongList(SafeFilters[ModelT]):
 
 
 class UserSearch(admin.ModelAdmin[ModelT]):
-    """An admin whose list has rows about users. The search finds the rows by the complete name (``USERNAME_FIELD``) or
-    the primary key of a user, who may be deleted. An empty search finds all rows. No part of a name is searched for,
-    because exact look-ups are fast.
+    """An admin whose list has rows about users. The search finds the rows about a user by their complete name
+    (``USERNAME_FIELD``) or their primary key. Those of a deleted account are found by its key, not by its name. An
+    empty search finds all rows. No part of a name is searched for, because exact look-ups are fast. A subclass may
+    search for more.
     """
 
     search_fields = ("pk",)  # The search does not use it: ``matching_keys()`` finds the rows.
@@ -157,7 +160,7 @@ class UserSearch(admin.ModelAdmin[ModelT]):
     def matching_keys(self, term: str) -> set[int]:
         """Return the keys of the rows about each user whose name or primary key is ``term``, at most a thousand rows
         for each user. Rows of a deleted account are found by its primary key, if the site still has the key of their
-        pseudonym. The set is empty if nothing is found.
+        pseudonym and they are not erased. The set is empty if nothing is found.
         """
         users = get_user_model()
         keys = list(users._default_manager.filter(**{users.USERNAME_FIELD: term}).values_list("pk", flat=True))
@@ -199,8 +202,9 @@ class LoggedViews(admin.ModelAdmin[ModelT]):
 
 
 def parameter_names(model_admin: admin.ModelAdmin[Any], request: HttpRequest) -> str:
-    """Return the columns by which the list of that admin is filtered, and ``search`` if the URL has a search, like
-    ``"kind, search"``; ``""`` if neither. The values and unknown names are left out, because they may name a user.
+    """Return the fields of the admin's model that the parameters of the URL name, each once and without look-ups, and
+    then ``search`` if the URL has a search: ``"kind, search"``. ``""`` if there is neither. The values and all other
+    names are left out, because they may name a user.
     """
     names = {field.name for field in model_admin.opts.get_fields()}
     columns = [name for name in dict.fromkeys(one.partition("__")[0] for one in request.GET) if name in names]
@@ -249,8 +253,8 @@ class AdminForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class ta
 
 
 class AdminView(View):
-    """The base class of the pages of the admin that Django does not have. ``as_view(model_admin=…)`` sets the admin to
-    which the page belongs. This class checks no permission.
+    """The base class of the app's own pages in the admin. ``as_view(model_admin=…)`` sets the admin to which the page
+    belongs. This class checks no permission.
     """
 
     http_method_names = ["get", "head", "post"]

@@ -1,9 +1,10 @@
 """Messages of Django and django-reversion that the admin displays, and whose Kazakh translation is missing or wrong.
 
 ``makemessages`` reads this file and writes the messages into the catalogues of the app. Django prefers the translations
-of an installed app to its own. Nothing imports this module. Without it, some messages of the Kazakh admin would be in
-English. The Russian translations are those of the packages, except where these have mistakes of gender, case, quotes or
-plurals. If the Kazakh catalogue of Django translates a message well, remove the message here.
+of an installed app to its own, and to those of the apps that come later in ``INSTALLED_APPS``. Nothing imports this
+module. Without it, some messages of the Kazakh admin would be in English. The Russian translations are those of the
+packages, except where these have mistakes of gender, case, quotes or plurals. If the Kazakh catalogue of Django
+translates a message well, remove the message here.
 """
 
 from django.utils.translation import gettext_noop as _

@@ -28,7 +28,7 @@ class DeniedAction:
     """An action that the user may not do, with those who may, in the language of the page.
 
     ``groups`` names the ready groups that have the permission by default. ``people`` names some of the active staff who
-    have the permission, superusers too, and adds "and others" if there are more. Both are ``""`` if there are none.
+    have the permission, superusers too, and adds "and others" if there are more. Each is ``""`` if none are found.
     """
 
     action: str

@@ -135,9 +135,9 @@ class WithdrawalAdmin(
         return own + super().get_urls()
 
     def save_model(self, request: HttpRequest, obj: Withdrawal, form: WithdrawalForm, change: object) -> None:
-        """Register the withdrawal with the next reference number, and log it. This withdraws the consents of the user,
-        unless the application is refused, and schedules the reply by mail; for an applicant without an account, it does
-        neither.
+        """Register the withdrawal with the next reference number, and log it. This schedules the reply by mail and,
+        unless the application is refused, withdraws the consents of the user: now, or at the effective date if that is
+        later. For an applicant without an account, it does neither.
 
         Raises :class:`AlreadyRecorded`, and registers nothing, if this officer registered an application with the same
         values within the last ``DOUBLE_CLICK``. The scan and the effective date are not compared.
@@ -154,9 +154,10 @@ class WithdrawalAdmin(
         copy_row(row, obj)
 
     def reply_view(self, request: HttpRequest, key: int, language: str) -> HttpResponse:
-        """Return a page with the reply in that language, to be printed and signed. The view is logged. Raises
-        ``Http404`` if there is no withdrawal with that key or the language is not ``kk`` or ``ru``, and
-        ``PermissionDenied`` for users who may not view withdrawals.
+        """Return a page with the reply in that language, to be printed and signed. The view is logged. Nothing is sent.
+
+        Raises ``Http404`` if there is no withdrawal with that key; otherwise ``PermissionDenied`` if the user may not
+        view withdrawals; otherwise ``Http404`` if the language is not ``kk`` or ``ru``.
         """
         row = self._row(request, key)
         if language not in languages.LANGUAGES:
@@ -166,8 +167,10 @@ class WithdrawalAdmin(
 
     def scan_view(self, request: HttpRequest, key: int) -> HttpResponseBase:
         """Return the scan as a download. The browser does not display it, so no script in it can run. The view is
-        logged. Raises ``Http404`` if there is no withdrawal with that key, if it has no scan, or if the file is
-        missing, and ``PermissionDenied`` for users who may not view withdrawals.
+        logged.
+
+        Raises ``Http404`` if there is no withdrawal with that key; otherwise ``PermissionDenied`` if the user may not
+        view withdrawals; otherwise ``Http404`` if it has no scan or the file is missing.
         """
         row = self._row(request, key)
         if not row.scan:
@@ -241,7 +244,8 @@ class ConsentAdmin(ReadOnly, LoggedViews[Consent], UserSearch[Consent], LongList
 
 class LegalHoldForm(AdminForm):
     """The form that places a legal hold on exactly one of these: a user, an edition, a deleted account or an
-    application of a person without an account. On the page of an existing hold only its end can be changed.
+    application of a person without an account. On the page of an existing hold only its end can be changed, and nothing
+    after the hold was erased.
     """
 
     account = forms.CharField(
@@ -304,9 +308,9 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
         return "—" if row.user_id is not None else ", ".join(row.pseudonyms) or "—"
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: LegalHoldForm, change: object) -> None:
-        """Place a new hold, or save the end of an existing one, and log it. The audit entry states the old and the new
-        end. Raises :class:`AlreadyRecorded`, and places and logs nothing, if a new hold is the same as
-        one that exists.
+        """Place a new hold, or save the end of an existing one, and log it, also if the end did not change. The audit
+        entry states the old and the new end. Raises :class:`AlreadyRecorded`, and places and logs nothing, if a new
+        hold is the same as one that exists.
         """
         old_end: datetime | None = None
         if change:

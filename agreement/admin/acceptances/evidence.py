@@ -27,7 +27,8 @@ class EvidenceForm(forms.Form):
     exported.
 
     Exactly one of ``user`` and ``edition`` must be given. ``at`` must not be in the future, and the edition must have
-    been recorded by then. If ``at`` is left empty, it is the present moment.
+    been recorded by then. If ``at`` is left empty, it is the present moment. Whether the user exists is not checked
+    here.
     """
 
     user = forms.CharField(

@@ -1,7 +1,7 @@
 """The admin of acceptances, for privacy officers.
 
-Officers can record acceptances that were given on paper or orally. They can't change or delete any. Every view is
-logged.
+Officers can record acceptances that were given on paper or orally. They can't change or delete any. Every view of the
+list or of an acceptance is logged.
 """
 
 from __future__ import annotations
@@ -133,11 +133,11 @@ class AcceptanceAdmin(
         return f"{row}, {self.when(row)}"
 
     def save_model(self, request: HttpRequest, obj: Acceptance, form: OnBehalfForm, change: object) -> None:
-        """Record the acceptance of the kind ``on_behalf``, and log it as an act of the officer. It is recorded also for
-        a user who withdrew, whatever the withdrawal permits.
+        """Record the acceptance of the kind ``on_behalf``, with the present moment, and log it as an act of the
+        officer. It is recorded also for a user who withdrew, whatever the withdrawal permits.
 
-        Raises :class:`AlreadyRecorded` if the user has accepted the edition already and has not withdrawn since, and
-        ``StaleEditionError`` if the edition is no longer in force. Nothing is logged then.
+        Raises :class:`AlreadyRecorded` if the user has accepted the edition already, in any way, and has not withdrawn
+        since. Otherwise raises ``StaleEditionError`` if the edition is no longer in force. Nothing is logged then.
         """
         row = Acceptance.objects.record(
             **{name: form.cleaned_data[name] for name in PAPER_FIELDS},

@@ -60,8 +60,8 @@ class ReportView(OfficerView):
 
     An acceptance of an earlier edition that differs from it only in wording counts too. The users are those of the
     audience; a user who withdrew after they accepted counts as one who has not accepted. A table counts the acceptances
-    of these editions by month, kind and language. It leaves out deleted accounts, but counts users outside the audience
-    and acceptances before a withdrawal.
+    of these editions by month, kind and language. It leaves out those that are not linked to an account any more, but
+    counts users outside the audience and acceptances before a withdrawal.
     """
 
     def get(self, request: HttpRequest, key: int) -> HttpResponse:
@@ -88,8 +88,8 @@ class ReportView(OfficerView):
 
 
 class CsvView(OfficerView):
-    """``…/report/<id>/not-accepted.csv``: the users of the audience who have not accepted an edition, or withdrew after
-    they did, as a streamed file. The export is logged.
+    """``…/report/<id>/not-accepted.csv``: the users whom the report counts as not having accepted an edition, as a
+    streamed file. The export is logged before it begins.
 
     ``?language=`` selects those of them with one language of notices (``kk``, ``ru``, or ``mul``: not known); without
     it, or if it is empty, all of them are exported. Raises ``BadRequest`` for any other value, and ``Http404`` for a

@@ -1,8 +1,8 @@
-"""The admin of editions: the list, the form of a draft, and the read-only page of a published edition.
+"""The admin of editions: the list, the form of a draft, and the read-only page of an edition.
 
-A draft is edited in both languages on one page. Nobody can edit or delete a published edition here, not even a
-superuser. The other pages that the app adds are separate views: :meth:`EditionAdmin.get_urls` lists them, except
-``StartView``, which takes the place of Django's page that adds a row.
+A draft is edited in both languages on one page. Users who may not edit it get a read-only page too. Nobody can edit or
+delete a published edition here, not even a superuser. The other pages that the app adds are separate views:
+:meth:`EditionAdmin.get_urls` lists them, except ``StartView``, which takes the place of Django's page that adds a row.
 """
 
 from __future__ import annotations
@@ -233,8 +233,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
 
     @contextmanager
     def create_revision(self, request: HttpRequest) -> Iterator[None]:
-        """Context manager: create a revision, in a transaction, only for POST. Other requests save nothing, so they get
-        no revision, and no transaction from here.
+        """Context manager: for POST, run the block in a transaction, and store what it saves as a revision of this
+        user. Another request stores nothing, so it gets no revision, and no transaction from here.
         """
         if request.method != "POST":
             yield
@@ -377,7 +377,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
 
     def _published_context(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
         """Return the template context of a published edition: the chart of acceptances, the progress of its notices if
-        the user may view notices, and the texts that this user had not saved when it was published.
+        the user may view notices, and the unsaved texts of this user that are not empty and differ from the edition.
         """
         context: dict[str, Any] = {"chart": acceptance_chart(edition)}
         if request.user.has_perm("agreement.view_notice"):

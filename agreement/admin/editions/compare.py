@@ -64,7 +64,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Differen
 
 def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[LanguageRedline]:
     """Return the redline from the body of ``old`` to the body of ``new`` in each language. It contains the changed
-    clauses, and with ``whole`` the unchanged ones too. Either edition may be a draft.
+    clauses, and with ``whole`` the unchanged ones too; its HTML is ``""`` if it contains none. Either edition may be a
+    draft.
     """
     found = []
     for code in languages.LANGUAGES:
@@ -101,8 +102,9 @@ class ChangesView(EditionView):
 
     ``?from=`` is the primary key of that other one. By default a draft is compared with the edition in force, and a
     published edition with the published edition before it, even if that was cancelled. If there is no such edition, no
-    changes are displayed. With ``?whole`` the unchanged clauses are displayed too. Raises ``Http404`` for a key that is
-    not that of another edition or draft of the agreement.
+    changes are displayed. With ``?whole`` the unchanged clauses are displayed too. Raises ``PermissionDenied`` if the
+    user may not view editions, and ``Http404`` if there is no such edition or draft, or if ``from`` is not the key of
+    another one of the agreement.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -133,9 +135,10 @@ class ChangesView(EditionView):
 
 
 class CompareRevisionsView(EditionView):
-    """``…/<id>/compare/``: the differences between two revisions of a draft, whose keys are ``?old=`` and ``?new=``.
-    Without ``new`` the older one is compared with the stored draft. Raises ``Http404`` if ``old`` is missing, or if a
-    key is not that of a readable revision of the draft.
+    """``…/<id>/compare/``: the differences from one revision of a draft to another. ``?old=`` and ``?new=`` are their
+    keys, in any order of time. Without ``new`` the revision ``old`` is compared with the stored row, which may be
+    published. Raises ``PermissionDenied`` if the user may not view editions, and ``Http404`` if there is no such draft,
+    if ``old`` is missing, or if a key is not that of a readable revision of the draft.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -48,7 +48,8 @@ REVISIONS_SEARCHED = 20
 
 class EditionForm(AdminForm):
     """The form of a draft in both languages. The title is the first line of the text, so it has no field: the form sets
-    it, cut to 255 characters. ``token`` is the fingerprint of the draft with which the form was opened.
+    it, cut to 255 characters. ``token`` is the fingerprint of the draft with which the form was opened; if it is filled
+    in with an unsaved text, of the draft with which the author began that text.
     """
 
     token = forms.CharField(required=False, label="", widget=forms.HiddenInput)
@@ -139,8 +140,8 @@ class CheckView(DraftView):
     """``…/<id>/check/``: on POST, returns as JSON how readers will see the posted texts, the findings of the lint, and,
     if ``changes`` is posted, the changes since the edition in force.
 
-    It writes nothing. The status is 413 for a text that is longer than ``LIVE_BYTES``. Raises ``PermissionDenied`` if
-    the user may not write the draft.
+    It writes nothing. If a body is longer than ``LIVE_BYTES``, nothing is checked, and the status is 413. Raises
+    ``PermissionDenied`` if the user may not write the draft, or if it is published or does not exist.
     """
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -181,7 +182,7 @@ class AutosaveView(DraftView):
 
     After the text is stored, the response is JSON with a sentence. The status is 413, and nothing is stored, if a text
     is longer than ``source.MAX_BYTES`` or contains NUL. Raises ``PermissionDenied`` if the user may not write the
-    draft; they may always discard.
+    draft, or if it is published or does not exist; they may always discard.
     """
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -211,8 +212,8 @@ class AutosaveView(DraftView):
 
 
 def unsaved(request: HttpRequest, edition: Edition) -> Autosave | None:
-    """Return the unsaved text of this user in that draft, if it differs from the draft; otherwise, and if there is
-    none, ``None``. 1 query.
+    """Return the unsaved text of this user in that draft, which may be published by now, if any field of it differs
+    from the draft; otherwise, and if there is none, ``None``. 1 query.
     """
     autosave: Autosave | None = Autosave.objects.slot(author=request.user.pk, edition=edition)
     written = values(edition)
@@ -246,9 +247,9 @@ def log_written(request: HttpRequest, edition: Edition, *, previous: str | None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A message of the lint in the language of the page. ``place`` is a phrase with the language and the clause; ``""``
-    if the message names neither. ``key`` identifies the message when a form is sent. It depends on the id, the
-    language, the line and the sentence of the message, but not on the language of the page.
+    """A message of the lint in the language of the page. ``place`` is a phrase with the language and the clause, as far
+    as the message names them; ``""`` if it names neither. ``key`` identifies the message when a form is sent. It
+    depends on the id, the language, the line and the sentence of the message, but not on the language of the page.
     """
 
     id: str
@@ -265,8 +266,8 @@ class Finding:
 def lint_findings(bodies: Mapping[str, str], summaries: Mapping[str, str], binding: Edition | None) -> list[Finding]:
     """Return the messages of the lint about these texts, errors first, then by language and line. The bodies and the
     summaries are given by language. The titles are the first lines of the bodies. The texts are compared with
-    ``binding``, the edition in force; with ``None`` they are compared with nothing. The settings ``LINT_RULES`` and
-    ``LINT_SILENCED`` apply.
+    ``binding``, the edition in force; with ``None`` they are compared with nothing, and the summaries are not checked.
+    The settings ``LINT_RULES`` and ``LINT_SILENCED`` apply.
     """
     previous = {code: binding.text(code).body for code in bodies} if binding else None
     languages = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}

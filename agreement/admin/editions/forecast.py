@@ -50,7 +50,9 @@ class SendingForecast:
     the draft takes effect at the moment of publication.
     """
     replaced: int
-    """The number of deliveries that wait for notices and reminders of earlier editions, which this notice overtakes."""
+    """The number of waiting deliveries of notices and reminders about editions of the agreement. They are expected not
+    to be sent, because this notice overtakes them.
+    """
 
 
 def sending_forecast(edition: Edition, effective_from: datetime | None, binding: Edition | None) -> SendingForecast:
@@ -59,10 +61,8 @@ def sending_forecast(edition: Edition, effective_from: datetime | None, binding:
     ``effective_from`` is the chosen or proposed moment; ``None`` means the moment of publication. ``binding`` is the
     edition in force, which may promise days of notice; ``None`` means that no edition is in force.
 
-    1 query for all channels together, if the agreement of the draft is loaded. In addition, for each channel, at most 8
-    queries, and at most 1 for each notice with deliveries that wait in that channel. The cost does not grow with the
-    number of users beyond ``COUNTED_UP_TO``, except for a channel that has not sent the notice of a new edition
-    completely yet (cancelled editions do not count): there all users are counted.
+    The cost does not grow with the number of users beyond ``COUNTED_UP_TO``, except for a channel that has not sent the
+    notice of a new edition completely yet (cancelled editions do not count): there all users are counted.
     """
     now, zone = timezone.now(), edition.agreement.time_zone
     languages = dict(NOTICE_LANGUAGES)

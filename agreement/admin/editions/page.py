@@ -109,8 +109,8 @@ def posted_texts(request: HttpRequest, edition: Edition | None = None) -> list[U
 
 
 def refuse_edit(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, edition: Edition | None) -> HttpResponse:
-    """Return the page for a user who may not edit drafts, with the status 403. It displays the posted texts that differ
-    from those of the draft, and links to the draft, if there is one and the user may view it.
+    """Return the page for a user who may not edit drafts, with the status 403. It displays the result of
+    :func:`posted_texts`, and links to ``edition``, if it is not ``None`` and the user may view it.
     """
     sentence = gettext("You don't have permission to edit this draft. Nothing was saved.")
     hint = gettext(

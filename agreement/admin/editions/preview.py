@@ -37,11 +37,11 @@ POLICY = (
 
 
 def as_published(edition: Edition, effective_from: datetime | None = None) -> Edition:
-    """Return the draft as it would be if it were published now and took effect at ``effective_from``; ``None``, or a
-    moment in the past, means now.
+    """Return the draft with the number, the moments and the digests that it would have if it were published now and
+    took effect at ``effective_from``; ``None``, or a moment in the past, means now.
 
-    The draft is read again, and whether it can be published is not checked. The returned object must not be saved. 2
-    queries.
+    The draft is read again, so changes of the object that are not saved are ignored. Whether it can be published is not
+    checked. The returned object must not be saved. 2 queries.
     """
     now = timezone.now()
     published: Edition = Edition.objects.select_related("agreement").get(pk=edition.pk)
@@ -60,6 +60,7 @@ def notice_content(edition: Edition, code: str) -> NoticeContent:
 
     The notice compares the edition with the last earlier one that users know. They know the editions that were
     announced or imported, and not cancelled; if there are none, the first earlier edition that was not cancelled.
+    Without an earlier edition nothing is compared.
 
     Raises ``ImproperlyConfigured`` if the site's address is not configured, or if the site does not include the app's
     URLs. Raises ``ValueError`` for a draft.
@@ -117,9 +118,9 @@ class PreviewView(EditionView):
         return HttpResponse(html, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
 
     def _page(self, edition: Edition, binding: Edition | None, code: str) -> str:
-        """Return the HTML of the permanent page of the edition, in the language ``code``. ``edition`` is a result of
-        :func:`as_published`. The changes since ``binding``, the edition in force, are marked; with ``None`` nothing is
-        marked.
+        """Return the HTML of the permanent page of the edition, in the language ``code``, without what it says about
+        the editions before and after. ``edition`` is a result of :func:`as_published`. The changes since ``binding``,
+        the edition in force, are marked; with ``None`` nothing is marked.
         """
         with translation.override(code):
             at = edition.published_at or timezone.now()

@@ -1,9 +1,9 @@
 """The pages that publish a draft and cancel a scheduled edition. Each asks first, then calls one method of the edition.
 A third view sends a test mail, and changes no edition.
 
-When a form that publishes or cancels is posted, the agreement is locked before the edition is read. Therefore what the
-page has read is still true when the method is called. If the draft or the last edition that was not cancelled has
-changed since the publication page was opened, nothing is published.
+When a form that publishes or cancels is posted, the agreement is locked, and then the edition is read again. Therefore
+its state is still true when the method is called. If the draft or the last edition that was not cancelled has changed
+since the publication page was opened, nothing is published.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def local(day: date, clock: time, zone: str) -> datetime:
 
 class PublishForm(forms.Form):
     """The form that asks when a draft is to take effect. After validation, ``effective_from`` is the chosen moment;
-    ``None`` if the answer is "now", or if there is no valid moment.
+    ``None`` if the answer is "now", or if there is no valid moment. The form accepts a moment in the past, which the
+    publication then refuses.
 
     Every warning must be ticked. A reason is required if the draft takes effect earlier than the edition in force
     promises. The slug of the agreement must be typed as the confirmation if the draft has warnings, or takes effect now
@@ -234,7 +235,9 @@ class PublishQuestion:
         return datetime.combine(local_day(earliest, self.zone) + timedelta(days=1), time(), ZoneInfo(self.zone))
 
     def form(self, answer: QueryDict | None = None) -> PublishForm:
-        """Return the form, bound to the posted answer if there is one. An unbound form contains the proposed moment."""
+        """Return the form, bound to the posted answer if there is one. An unbound form contains the proposed moment, or
+        "now" if none is proposed.
+        """
         return self._form(answer, initial=self._initial())
 
     def form_again(self, answer: QueryDict) -> PublishForm:
@@ -335,9 +338,9 @@ class PublishQuestion:
 
 
 class DecisionView(EditionView, ABC):
-    """The base class of a page that asks on GET, and performs the ``action`` (``publish`` or ``cancel``) on POST. If
-    the user may not perform it, the response is a page with the status 403. If there is no such edition, the response
-    is a redirect to the start page of the admin.
+    """The base class of a page that asks on GET, and performs the ``action`` (``publish`` or ``cancel``) on POST,
+    unless it is refused. If the user may not perform it or may not view editions, the response is a page with the
+    status 403. If there is no such edition, the response is a redirect to the start page of the admin.
     """
 
     action: str
@@ -387,10 +390,12 @@ class DecisionView(EditionView, ABC):
 
 
 class PublishView(DecisionView):
-    """``…/<id>/publish/``: the page with all facts about the draft and the form that publishes it. If the edition is
-    published already, the page refuses with the status 409. A POST is refused in the same way if the draft or the last
-    edition has changed since the page was opened. If the form is not valid, or the publication is refused, it is
-    displayed again with the status 400.
+    """``…/<id>/publish/``: the page with the facts about the draft and the form that publishes it. If its texts are
+    refused, or another person must publish it, the page states this, and has no form. If the edition is published
+    already, the page refuses with the status 409. A POST is refused in the same way if the draft, or the last edition
+    that was not cancelled, has changed since the page was opened. If the form is not valid, or the publication is
+    refused, the page is displayed again with the status 400. After the publication the response is a redirect to the
+    edition.
     """
 
     action = "publish"
@@ -463,9 +468,9 @@ class TestMailView(PublishView):
     """``…/<id>/test-mail/``: on POST from the publication page, mails the notice to the user, in both languages. Then
     it displays the publication page again, with the answers and a message about the outcome.
 
-    A GET is not allowed. Raises ``PermissionDenied`` if there is no such draft, or if the user may not publish. If the
-    draft or the last edition has changed since the page was opened, nothing is sent, and the response is a page that
-    refuses.
+    A GET is not allowed. Raises ``PermissionDenied`` if there is no such draft, if it is published, or if the user may
+    not publish. If the draft, or the last edition that was not cancelled, has changed since the page was opened,
+    nothing is sent, and the response is a page that refuses.
     """
 
     http_method_names = ["post"]
@@ -484,9 +489,9 @@ class TestMailView(PublishView):
 
 
 class CancelView(DecisionView):
-    """``…/<id>/cancel/``: the page with the form that cancels a scheduled edition. For an edition in another state, the
-    page refuses with the status 409. If the form is not valid, or was opened for another digest, it is displayed again
-    with the status 400.
+    """``…/<id>/cancel/``: the page with the form that cancels a scheduled edition. For an edition in another state,
+    also a draft, the page refuses with the status 409. If the form is not valid, or was opened for another digest, it
+    is displayed again with the status 400. After the cancellation the response is a redirect to the edition.
     """
 
     action = "cancel"

@@ -45,8 +45,9 @@ def revision_rows(edition: Edition) -> list[tuple[int, str, Any]]:
 
 
 def deleted_rows() -> list[tuple[int, str, str]]:
-    """Return three values for each deleted draft: the key of its last version, the moment of that version as a phrase
-    in the time zone of the site, and the name of the draft. The draft with the latest version comes first.
+    """Return three values for each deleted draft that has revisions: the key of its last version, the moment of that
+    version as a phrase in the time zone of the site, and the name of the draft. The draft with the latest version comes
+    first.
     """
     deleted = Version.objects.get_deleted(Edition).select_related("revision").order_by("-pk")
     slugs = _slugs()
@@ -73,8 +74,9 @@ def show_revision(
     deleted, it is that of :func:`missing_draft`. If the form is posted by a user who may not edit drafts, it is that of
     :func:`refuse_edit`, because django-reversion would only say that the revision was not found. If the stored draft
     was changed after the form was opened, and differs from what is posted, nothing is saved, and the form is displayed
-    again with the status 409. Raises ``Http404`` if there is no such revision, and ``PermissionDenied`` if the user may
-    not view editions.
+    again with the status 409. If django-reversion can't read the revision, the response is a redirect to the list, with
+    an error. Raises ``Http404`` if there is no such revision, and ``PermissionDenied`` if the user may not view
+    editions.
     """
     if not unquote(object_id).isdecimal():
         raise Http404
@@ -100,9 +102,9 @@ def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: st
     ``page`` calls the page of django-reversion.
 
     If the draft exists or is published, or its agreement was deleted, the response is a page that refuses. If the form
-    is posted by a user who may not add and edit drafts, it is that of :func:`refuse_edit`. Raises ``Http404`` if there
-    is no such revision, and ``PermissionDenied`` if the user may not view editions, or may not add any and posts
-    nothing.
+    is posted by a user who may not add and edit drafts, it is that of :func:`refuse_edit`. If django-reversion can't
+    read the revision, it is a redirect to the list, with an error. Raises ``Http404`` if there is no such revision, and
+    ``PermissionDenied`` if the user may not view editions, or may not add any and posts nothing.
     """
     with transaction.atomic():
         if refusal := _refuse_revision(model_admin, request, version_id):

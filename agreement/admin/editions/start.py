@@ -33,7 +33,7 @@ REPORT_FIELDS = ("changed", "insertions", "deletions", "left_out")
 REPORT_SALT = "agreement.import"
 #: How many notes of one kind (such as comments or footnotes) the page displays, and how many characters of each.
 MAX_NOTES, MAX_NOTE_LENGTH = 50, 1000
-#: How many bytes the second page, which displays what was read, posts in addition to the texts.
+#: How many bytes are allowed for what the second page, which displays what was read, posts in addition to the texts.
 IMPORT_FORM_OVERHEAD = 20_000
 
 
@@ -73,8 +73,8 @@ class ImportedFile:
     @classmethod
     def from_post(cls, code: str, posted: Mapping[str, str]) -> ImportedFile:
         """Return the file from the data that the second page posts. The texts are not signed, because an author may
-        write any text. If the signature of the report is missing or wrong, the report is empty. A missing accepted text
-        is ``""``, and a missing rejected text equals the accepted one.
+        write any text; they are normalised as an import is. If the signature of the report is missing or wrong, the
+        report is empty. A missing accepted text is ``""``, and a missing rejected text equals the accepted one.
         """
         accepted = source.normalise(posted.get(f"accepted_{code}", ""))
         rejected = source.normalise(posted.get(f"rejected_{code}", accepted))
@@ -92,8 +92,9 @@ class ImportedFile:
 
 class StartForm(forms.Form):
     """The form that asks how the draft begins. In a valid form that begins with an edition, the cleaned ``edition`` is
-    the edition or draft that the user chose; if they chose none, it is the edition in force. In one that begins with
-    files, the cleaned ``kk`` and ``ru`` are objects of :class:`ImportedFile`.
+    the edition or draft that the user chose, which must be of the chosen agreement; if they chose none, it is the
+    edition of the agreement that is in force. In one that begins with files, the cleaned ``kk`` and ``ru`` are objects
+    of :class:`ImportedFile`.
     """
 
     EDITION, FILES, EMPTY = "edition", "files", "empty"
@@ -143,7 +144,8 @@ class StartForm(forms.Form):
 
     def _clean_files(self) -> None:
         """Read the files. The cleaned value of each field is then an :class:`ImportedFile`. If a file is missing or
-        can't be used, its field gets an error instead.
+        can't be used, its field gets an error instead. If both can be used, but are together too large for the second
+        page, the field ``ru`` gets an error.
         """
         for code in languages.LANGUAGES:
             if not self.cleaned_data.get(code):
@@ -172,8 +174,8 @@ class StartForm(forms.Form):
 
 class ImportForm(forms.Form):
     """The form on which the author confirms an import: whether tracked changes are accepted (required if the text
-    depends on it), and that they know what was left out (required if something was). It takes the imported files as the
-    keyword ``files``.
+    depends on it), and that they know what was left out (required if something was). The keyword argument ``files``,
+    the imported files, is required.
     """
 
     TRACKED = {"accepted": _("accept all of them"), "rejected": _("reject all of them")}

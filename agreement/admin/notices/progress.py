@@ -2,8 +2,8 @@
 are sent again.
 
 The page never counts deliveries: it uses the :class:`Progress` of the notice, one row for each channel. Therefore it
-takes the same time for ten users and for ten million. While the numbers change, a script replaces the middle of the
-page. Without the script the page has a link to refresh it.
+takes the same time for ten users and for ten million. While the notice waits for its due time or is being sent, a
+script replaces the middle of the page. Without the script, a link refreshes it.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ class ChannelProgress:
 
     ``row`` has the numbers, and ``channel`` is the label of the channel. ``failed`` and ``skipped`` are pairs of the
     label of a reason and the number of deliveries, the most frequent first. ``rate`` and ``ends`` are phrases: the
-    messages sent per hour so far, and the expected end of the sending; each is ``""`` if it is not known. ``ends``,
-    ``late`` and ``unavailable`` are set only if deliveries wait, and the notice waits for its due time or is being
-    sent.
+    messages sent per hour of sending so far, and the expected end of the sending; each is ``""`` if it is not known.
+    ``ends``, ``late`` and ``unavailable`` are set only if deliveries wait in the channel, and the state of the notice
+    is ``delay`` or ``sending``; otherwise they are ``""``, ``False`` and ``""``.
     """
 
     row: Progress
@@ -96,10 +96,11 @@ class ChannelProgress:
     rate: str
     ends: str
     late: bool
-    """Whether the sending is expected to end after the edition takes effect. False if the edition was to take effect
-    when the notice became due, or before."""
+    """Whether the sending is expected to end after the edition takes effect, or was to take effect before it was
+    cancelled. False if that moment is not after the notice becomes due.
+    """
     unavailable: str
-    """The reason for which the channel is unavailable because of an outage; ``""`` if it is available."""
+    """The reason of an outage for which the channel is unavailable; ``""`` if it is available."""
 
     @property
     def done(self) -> int:
@@ -128,9 +129,9 @@ class NoticeProgress:
 
     @property
     def running(self) -> bool:
-        """Whether the state is ``delay`` (the notice waits for its due time) or ``sending``, so that the numbers can
-        change without an action of the user. False for a notice that is paused, also before its due time, that has no
-        delivery left, or while the site has suspended sending.
+        """Whether the state is ``delay`` (the notice waits for its due time) or ``sending``. Only then a script
+        refreshes the numbers on the page. The numbers of a paused notice can still change: messages that were already
+        being sent go out, and deliveries are still written.
         """
         return self.state in {"delay", "sending"}
 
@@ -145,11 +146,9 @@ class NoticeProgress:
 
 
 def notice_progress(notice: Notice, *, at: datetime | None = None) -> NoticeProgress:
-    """Return the progress of a notice, with its channels in the order of their names. ``at`` is the present moment.
-
-    1 query, if the notice was read with its edition and agreement. While the notice waits for its due time or is being
-    sent, also at most 5 for each channel in which its deliveries wait, and 1 for each notice that has deliveries
-    waiting in such a channel.
+    """Return the progress of a notice, with its channels in the order of their names, as it is at the moment ``at``
+    (``None``: now). The numbers are the present ones. There are no channels before the first deliveries are being
+    written. The number of queries does not depend on the number of users.
     """
     at, zone = at or timezone.now(), notice.edition.agreement.time_zone
     rows = list(Progress.objects.filter(notice=notice).order_by("channel"))
@@ -207,8 +206,8 @@ def _reasons(row: Progress, outcome: str) -> list[tuple[str, int]]:
 
 
 def _rate(row: Progress) -> str:
-    """Return a phrase with the messages sent per hour so far, at most what the rate limits of the channel allow; ``""``
-    if sending has lasted less than a second, or if the number is 0.
+    """Return a phrase with the messages sent per hour of sending so far, at most what the rate limits of the channel
+    allow; ``""`` if sending has lasted less than a second, or if the number is 0.
     """
     if row.sending_time < timedelta(seconds=1):
         return ""
@@ -287,7 +286,7 @@ class NoticeActionView(NoticeView):
 
 def _pause(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
     """Pause the sending of the notice. Return whether this changed anything, and the message for the user. Nothing is
-    changed if the notice is paused already or nothing is left to send.
+    changed if the notice is paused already, or if nothing is left to write or send.
     """
     if not notice.pause(by=by):
         return False, gettext("Nothing was changed: sending is paused already, or there is nothing left to send.")
