@@ -33,9 +33,9 @@ class AgreementConfig(AppConfig):
 
 
 def reinstall_seal(*, using: str, **kwargs: Any) -> None:
-    """After every ``migrate``, install all triggers of the seal if anything differs from what this version installs.
-    ``using`` is the alias of the migrated database. Nothing is done on a database that should have no triggers
-    (:func:`agreement.seal.triggers.expected`).
+    """Receiver of ``post_migrate``, which Django sends after ``migrate`` and normally after ``flush``: install all
+    triggers of the seal if anything differs from what this version installs. ``using`` is the alias of the database.
+    Nothing is done on a database that should have no triggers (:func:`agreement.seal.triggers.expected`).
 
     This is needed because SQLite drops the triggers of a table that it rebuilds.
     """
@@ -47,8 +47,8 @@ def reinstall_seal(*, using: str, **kwargs: Any) -> None:
 
 
 def make_groups(*, using: str, **kwargs: Any) -> None:
-    """After every ``migrate``, create the missing groups of the app, and add their missing permissions. ``using`` is
-    the alias of the migrated database.
+    """Receiver of ``post_migrate``, which Django sends after ``migrate`` and normally after ``flush``: create the
+    missing groups of the app, and add their missing permissions. ``using`` is the alias of the database.
     """
     from agreement import groups
 

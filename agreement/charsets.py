@@ -42,7 +42,8 @@ def decodes_text(charset: str) -> bool:
 
 def is_readable(content_type: str, query: bytes | str, *, query_charset: str | None = None) -> bool:
     """Return whether Django can make a request object for this value of the header ``Content-Type``, which may be
-    empty, and this query. ``query_charset`` is the charset of the query; the default is that of the header.
+    empty, and this query. ``query_charset`` is the charset of the query; the default is that of the header. Also
+    ``False`` if the query can't be written again in its charset, as a page does that repeats it in its links.
     """
     try:
         charset = parse_header_parameters(content_type)[1].get("charset")
@@ -64,8 +65,8 @@ def _is_codec(charset: str) -> bool:
 
 
 def guard_wsgi(application: WSGIApplication) -> WSGIApplication:
-    """Return a WSGI application that answers 400 to a request for which Django can't make a request object, and
-    passes every other request to ``application``.
+    """Return a WSGI application that answers 400 to a request that :func:`is_readable` refuses, and passes every other
+    request to ``application``.
     """
 
     def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -79,8 +80,8 @@ def guard_wsgi(application: WSGIApplication) -> WSGIApplication:
 
 
 def guard_asgi(application: ASGIApplication) -> ASGIApplication:
-    """Return an ASGI application that answers 400 to an HTTP request for which Django can't make a request object, and
-    passes everything else to ``application``.
+    """Return an ASGI application that answers 400 to an HTTP request that :func:`is_readable` refuses, and passes
+    everything else to ``application``.
     """
 
     async def guarded(scope: dict[str, Any], receive: Any, send: Any) -> None:

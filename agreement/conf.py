@@ -49,8 +49,8 @@ class Conf:
     slice nor a union. Default: the users with ``is_active``."""
 
     NOTICE_DELAY: timedelta = timedelta(minutes=10)
-    """How long a notice waits after publication or cancellation, as a ``timedelta``. Until then no message is sent, so
-    a person can pause the notice before the first one. The audience is written meanwhile. ``timedelta(0)``: no
+    """How long a notice waits at least after publication or cancellation, as a ``timedelta``. Until then no message is
+    sent, so a person can pause the notice before the first one. The audience is written meanwhile. ``timedelta(0)``: no
     delay."""
 
     REMINDER_DAYS: int = 0
@@ -61,13 +61,14 @@ class Conf:
     """Dotted paths of the channels by which every notice is sent."""
 
     RATE_LIMITS: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Rate limits by channel, ``{"email": ("2500/h", "20000/d")}``: messages per s, min, h or d. Each applies to every
-    rolling window of its length, over all workers and notices. Default: as fast as the server accepts messages."""
+    """Rate limits of notices by channel, ``{"email": ("2500/h", "20000/d")}``: messages per s, min, h or d. Each
+    applies to every rolling window of its length, over all workers and notices. Default: as fast as the server accepts
+    messages."""
 
     SENDING_SUSPENDED: bool = False
-    """If true, nothing is sent, and workers write no audience. Set it for a restored database, until a person has
-    compared the ledger with the mail server's log by ``agreement.notices.dispatch.reconcile()``, which writes the
-    missing deliveries."""
+    """If true, no notices and no replies are sent, and workers write no audience. Set it for a restored database, until
+    a person has compared the ledger with the mail server's log by ``agreement.notices.dispatch.reconcile()``, which
+    writes the missing deliveries."""
 
     ENQUEUE: str | None = "agreement.tasks.enqueue"
     """Dotted path of a callable without arguments, which starts the sending. It is called after each commit that
@@ -241,7 +242,8 @@ def active_language() -> str:
 def audience() -> QuerySet[Model]:
     """The users to notify, as ``AUDIENCE`` defines them. The queryset is not evaluated.
 
-    Raises ``ImproperlyConfigured`` if ``AUDIENCE`` does not return a queryset of users, or returns a slice or a union.
+    Raises ``ImproperlyConfigured`` if ``AUDIENCE`` does not return a queryset of users, or returns a slice or a union,
+    and ``ImportError`` if it can't be imported.
     """
     path = get().AUDIENCE
     callable_: Callable[[], object] = import_string(path)
@@ -312,7 +314,7 @@ def retention_years() -> int:
 
 def closed_at() -> datetime | None:
     """When the site was or will be closed permanently; ``None`` if ``CLOSED_AT`` is empty. Raises ``ValueError`` if it
-    is not a moment in ISO 8601.
+    is not a moment in ISO 8601. Without an offset in the setting the result is naive; a system check reports that.
     """
     text = get().CLOSED_AT
     return datetime.fromisoformat(text) if text else None

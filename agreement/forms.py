@@ -35,7 +35,7 @@ class AcceptanceFormMixin(forms.BaseForm):
     of the setting ``CONSENTS``, by a checkbox of its own that may stay empty. The answers are recorded in the
     transaction that saves the user. If another edition is in force when the form is posted, the form has an error and
     displays the new edition, with the checkbox unticked. The same happens for a ticked consent whose words have
-    changed. If an edition takes effect after this check, ``save()`` raises
+    changed. If another edition takes effect after this check, ``save()`` raises
     :class:`~agreement.models.StaleEditionError`, and nothing is saved.
 
     The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth. If ``save()``
@@ -134,8 +134,9 @@ class AcceptanceFormMixin(forms.BaseForm):
         nothing behind.
 
         Raises :class:`~agreement.models.StaleEditionError` if another edition took effect after the form was checked.
-        The middleware turns this error into a response with the status 409. Raises ``PermissionDenied`` if ``request``
-        is set and somebody acts in the name of its user.
+        The middleware turns this error into a response with the status 409. Raises ``StaleWording`` if the words of a
+        ticked consent were changed after that, and ``PermissionDenied`` if ``request`` is set and somebody acts in the
+        name of its user.
         """
         if self.request and current_impersonation(self.request):
             raise PermissionDenied(NOT_IN_ANOTHERS_NAME)

@@ -10,10 +10,10 @@ signal                  sender         argument
 ``consent_withdrawn``   ``Withdrawal`` ``withdrawal``, which suspends or ends an agreement
 ======================= ============== ========================================================
 
-``edition_published`` is not sent for imported history. ``acceptance_recorded`` is sent for acceptances of every kind,
-also imported ones, but not if the user had accepted the edition already. ``consent_withdrawn`` is sent when the
-application is registered, even if it takes effect later; it is not sent for a refused application, nor for the
-withdrawal of a consent to one purpose.
+``edition_published`` is not sent for imported history. ``acceptance_recorded`` is sent for each new row, of every kind,
+also an imported one. A user who withdrew and accepts the same edition again adds a new row. ``consent_withdrawn`` is
+sent when the application is registered, even if it takes effect later, and also for an applicant without an account. It
+is not sent for a refused application, nor for the withdrawal of a consent to one purpose.
 """
 
 from django.dispatch import Signal

@@ -73,9 +73,9 @@ def deliver_notices() -> None:
 
 def _work(deadline: float, *, wait: bool) -> datetime | None:
     """Do what is due, until the deadline or until nothing is due. ``deadline`` is a value of ``time.monotonic()``.
-    Returns when the next work is due, now at the earliest; ``None`` if there is no work. If faults prevented all work,
-    it is not before ``FAULT_DELAY`` from now. The moment is one of this machine's clock, which the engine uses; how
-    long it is until then is judged by the clock of the database.
+    Returns when the next work is due, now at the earliest; ``None`` if :func:`agreement.notices.dispatch.next_due_at`
+    finds no work. If faults prevented all work, it is not before ``FAULT_DELAY`` from now. The moment is one of this
+    machine's clock, which the engine uses; how long it is until then is judged by the clock of the database.
 
     With ``wait=True``, the function also waits for work that becomes due before the deadline, and does it.
     """

@@ -81,9 +81,9 @@ def what_to_accept(to_accept: Sequence[Requirement]) -> str:
 
 
 def stale_edition(request: HttpRequest, error: Exception) -> HttpResponse | None:
-    """Return a 409 response if the error is a :class:`StaleEditionError`: another edition took effect after the form
-    was checked. It is an HTML page if the browser will display it as a page, else problem details. Caches may not store
-    it. Return ``None`` for other errors.
+    """Return a 409 response if the error is a :class:`StaleEditionError`: normally, another edition took effect after
+    the form was checked. It is an HTML page if the browser will display it as a page, else problem details. Caches may
+    not store it. Return ``None`` for other errors.
     """
     if not isinstance(error, StaleEditionError):
         return None
@@ -122,9 +122,9 @@ def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse
 
 def unknown_charset(request: HttpRequest) -> HttpResponse | None:
     """Return a 400 response if the request names a Python codec by which text can't be decoded, such as ``base64`` or
-    ``idna``; else ``None``. Django would raise an exception when the form of such a request is first read. A name
-    that Python does not know gives ``None``, because Django ignores it. Under WSGI, a
-    request that has a query too never gets here: :mod:`agreement.charsets` answers it.
+    ``idna``; else ``None``. Django would raise an exception when the form of such a request is first read. A name that
+    Python does not know gives ``None``, because Django ignores it. If the site uses :mod:`agreement.charsets`, that
+    answers such a request before it gets here.
     """
     if charsets.decodes_text(request.encoding or "utf-8"):
         return None

@@ -2,9 +2,10 @@
 them.
 
 The purposes and their words are in the setting ``CONSENTS``. A consent stores the words that were displayed and their
-SHA-256. It counts as long as these are the words in which the site asks, in Kazakh or in Russian. If the site changes
-them, it asks the user again. A consent is separate from any acceptance. It can be withdrawn alone, and a registered
-withdrawal from an agreement withdraws the consents of the user too, unless it was refused.
+SHA-256. It counts as long as it is not withdrawn and these are the words in which the site asks, in Kazakh or in
+Russian. If the site changes them, it asks the user again. A consent is separate from any acceptance. It can be
+withdrawn alone, and a registered withdrawal from an agreement withdraws the consents of the user too, unless it was
+refused.
 """
 
 from __future__ import annotations
@@ -67,12 +68,12 @@ def open_purposes(user_key: UserKey, language: str) -> list[Purpose]:
 
 def give(user: SiteUser, answers: Iterable[tuple[str, str]]) -> None:
     """Record the consents of this user, given now. Each answer is the name of a purpose, and the digest of the words
-    that were displayed. If the user has given a consent in the same words and has not withdrawn it, it is not recorded
-    again.
+    that were displayed. If the user has given a consent in the same words and no withdrawal of it is recorded, it is
+    not recorded again.
 
     Raises :class:`StaleWording` if the site has no such purpose, or if a digest is not that of its current words in
     either language. The answers before it stay recorded, unless the caller runs this in a transaction and rolls it
-    back. 1 query for each answer, and 1 insert for each new consent.
+    back.
     """
     for name, digest in answers:
         purpose = purpose_with_digest(name, digest)

@@ -62,7 +62,7 @@ def _view_class(view: SiteView) -> object:
 def acceptance_not_required(view: SiteView) -> SiteView:
     """Exempt the view from the check of the middleware: every user may open it, and its requests record no deemed
     acceptance. Use it for a health check or a page for everyone. Return the same view, which is only marked. The mark
-    has no effect on ``acceptance_required``.
+    has no effect on ``acceptance_required`` and ``HasAccepted``.
     """
     view.agreement_exempt = True  # type: ignore[attr-defined]  # A function has no such attribute by type.
     return view

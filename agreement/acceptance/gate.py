@@ -46,11 +46,13 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
     """Return the response to a request that is refused; ``None`` if it may pass.
 
     A request passes if nobody is signed in, or if it is exempt: by :func:`is_exempt`, which is called only if there is
-    a ``view``, or because the user is staff and the setting ``EXEMPT_STAFF`` is true. Such a request records nothing.
-    Every method is checked, also ``OPTIONS``; a CORS preflight carries no session, so nobody is signed in. Every other
-    request is refused if its user withdrew from an agreement and has not accepted it again, or if an agreement is
-    accepted by confirmation and no acceptance of the user counts for its edition in force. If an agreement is accepted
-    by use, a use of the site is recorded as a deemed acceptance, and other requests pass without one.
+    a ``view``, or because the user is staff and the setting ``EXEMPT_STAFF`` is true. Such a request records no
+    acceptance. Every method is checked, also ``OPTIONS``; a CORS preflight carries no session, so nobody is signed in.
+    Every other request is refused if its user withdrew from an agreement and has not accepted it again, or if an
+    agreement is accepted by confirmation and no acceptance of the user counts for its edition in force. If an agreement
+    is accepted by use, a use of the site is recorded as a deemed acceptance, and other requests pass without one. While
+    somebody acts in the name of the user, no acceptance is recorded. Agreements that are accepted elsewhere, and those
+    without an edition in force, are not considered.
 
     A refused ``GET`` by which a browser opens a page is redirected: to the page on which the user can accept or, if
     they withdrew, to the withdrawal page. Every other refused request gets the status 403, also a form that a browser
@@ -81,15 +83,15 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
 
 
 def pending(request: HttpRequest) -> tuple[Requirement, ...]:
-    """Record the deemed acceptances of this request's user, if it is a use of the site, and return the editions because
-    of which they may not continue. These are the editions that they must still accept by confirmation, and those of
-    agreements from which they withdrew and that they have not accepted again (``withdrawn``).
+    """Record the deemed acceptances of this request's user, if it is a use of the site and nobody acts in the name of
+    the user. Return the editions because of which they may not continue. These are the editions that they must still
+    accept by confirmation, and those of agreements from which they withdrew and that they have not accepted again
+    (``withdrawn``). Agreements that are accepted elsewhere, and those without an edition in force, are not considered.
 
-    If nobody is signed in, or the user is staff and the setting ``EXEMPT_STAFF`` is true, the result is empty and
-    nothing is recorded. The method of the request and the setting ``EXEMPT`` have no effect. Errors of the database are
-    raised. For a user whom the process knows to have accepted everything, the acceptances are not queried; otherwise
-    1 query, and 1 insert for each deemed acceptance. :func:`agreement.acceptance.known.requirements` says when the
-    dates of the editions are read.
+    If nobody is signed in, or the user is staff and the setting ``EXEMPT_STAFF`` is true, the result is empty and no
+    acceptance is recorded. The setting ``EXEMPT`` has no effect. Errors of the database are raised. For a user whom the
+    process knows to have accepted everything, the acceptances are not queried; otherwise 1 query, and 1 insert for each
+    deemed acceptance. :func:`agreement.acceptance.known.requirements` says when the dates of the editions are read.
     """
     return _pending(request, known.requirements(), None)
 
@@ -139,7 +141,7 @@ def mark_session_user(request: HttpRequest) -> None:
     """Store in the request the present ``request.user``, as the object that Django's session authentication set. The
     user is not loaded.
 
-    Call this function only directly after Django's ``AuthenticationMiddleware``.
+    Call this function only after Django's ``AuthenticationMiddleware``, and before other code can set the user.
     """
     setattr(request, SESSION_USER, vars(request).get("user"))
 
@@ -160,11 +162,11 @@ def _is_session_user(request: HttpRequest) -> bool:
 def is_exempt(request: HttpRequest, view: SiteView) -> bool:
     """Return whether the request may pass without an acceptance.
 
-    Exempt are views with the decorator ``acceptance_not_required``, subclasses of Django's ``LoginView`` and
-    ``LogoutView``, views that are named in ``REACHABLE`` (in any namespace) or, in the admin, in
-    ``REACHABLE_IN_ADMIN``, the pages of this app, and paths that begin with ``STATIC_URL`` or ``MEDIA_URL``. The
-    setting ``EXEMPT`` adds paths that begin with an entry such as ``"/media/"``, views whose full name begins with an
-    entry such as ``"accounts:"``, and views whose full name is an entry. ``"/"`` exempts nothing.
+    Exempt are views with the decorator ``acceptance_not_required``, Django's ``LoginView`` and ``LogoutView`` and their
+    subclasses, views that are named in ``REACHABLE`` (in any namespace), in ``STOP_ACTING`` or, in the admin, in
+    ``REACHABLE_IN_ADMIN``, the pages of this app, and paths under ``STATIC_URL`` or ``MEDIA_URL``. The setting
+    ``EXEMPT`` adds the path of an entry such as ``"/healthz"`` and the paths below it, views whose full name begins
+    with an entry such as ``"accounts:"``, and views whose full name is an entry. ``"/"`` exempts nothing.
     """
     if getattr(view, "agreement_exempt", False) or issubclass(
         getattr(view, "view_class", object), (LoginView, LogoutView)
@@ -200,9 +202,10 @@ def _raw_url(name: str) -> str:
 
 
 def _is_under(request: HttpRequest, url: str) -> bool:
-    """Return whether the request's path is that URL path or below it: ``/healthz`` is not the beginning of
-    ``/healthz-private``. ``url`` may contain the prefix under which the site is mounted (``SCRIPT_NAME``) or omit it.
-    ``False`` if ``url`` is the root of the site, and for a path with ``..``, which a view may resolve.
+    """Return whether the request's path is that URL path or below it: ``/healthz-private`` is not below ``/healthz``,
+    and ``/media`` is not below ``/media/``. ``url`` may contain the prefix under which the site is mounted
+    (``SCRIPT_NAME``) or omit it. ``False`` if ``url`` is the root of the site, and for a path with a segment ``.`` or
+    ``..``, which a view may resolve.
     """
     if {".", ".."} & {*request.path_info.replace("\\", "/").split("/")}:
         return False

@@ -44,8 +44,8 @@ class Impersonation:
         return str(getattr(self.officer, "pk", self.officer or ""))
 
     def log(self, request: HttpRequest, refused: str = "") -> None:
-        """Add an entry to the audit log: once for each session, user and officer, and once for each request that was
-        refused. ``refused`` is the name of the page that was refused; ``""`` if none was.
+        """Add an entry to the audit log. ``refused`` is the name of the page that was refused; ``""`` if none was. If
+        none was, and the last entry of this session is about the same user and officer, no entry is added.
         """
         session, pair = getattr(request, "session", None), [str(self.user.pk), self.officer_key]
         if session is not None and not refused and session.get(LOGGED) == pair:
@@ -102,7 +102,8 @@ def _officer_key(request: HttpRequest, user: SiteUser) -> str | None:
 
 def _first_officer(session: SessionBase) -> str | None:
     """Return the primary key, as text, of the person who was signed in before they became the owner of this session;
-    ``""`` if it can't be read; ``None`` if the owner signed in. Of several persons in a row, it is the first.
+    ``""`` if it can't be read; ``None`` if the session stores no such person. Of several persons in a row, it is the
+    first. What django-impersonate stores is not read here.
     """
     if carried := session.get(CARRIED):
         return str(carried)
@@ -117,7 +118,7 @@ def _first_officer(session: SessionBase) -> str | None:
 
 
 def _account(key: str) -> SiteUser:
-    """Return the account with that primary key, which is given as text; ``None`` if there is none. 1 query."""
+    """Return the account with that primary key, which is given as text; ``None`` if there is none. At most 1 query."""
     model = get_user_model()
     try:
         return model._base_manager.filter(pk=model._meta.pk.to_python(key)).first()
@@ -126,9 +127,10 @@ def _account(key: str) -> SiteUser:
 
 
 def carry_officer(sender: object, request: HttpRequest | None, user: SiteUser, **kwargs: object) -> None:
-    """Receiver of ``user_logged_in``: if somebody acts in this request, they act in the new session too, unless they
-    are its user. A login gives the session another key and can empty it, so what the packages stored there is lost when
-    an officer becomes a second user, or the user before.
+    """Receiver of ``user_logged_in``: if :func:`current_impersonation` found during this request who acts, that person
+    acts in the new session too, unless nothing is known of them or they are its user. A login gives the session another
+    key and can empty it, so what the packages stored there is lost when an officer becomes a second user, or the user
+    before.
     """
     found: Impersonation | None = getattr(request, FOUND, None)
     if request is not None and found is not None and found.officer_key not in {"", str(user.pk)}:

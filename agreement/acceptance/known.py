@@ -8,7 +8,7 @@ answer ends after ``KNOWN_SECONDS``.
 The key of an answer consists of the earliest edition of each agreement whose acceptance still counts. Therefore the
 announcement of an edition, or an edition that changes only the wording, leaves every answer valid. An edition with a
 material change makes every answer invalid at the moment when it takes effect. A user who withdraws is removed from the
-cache.
+cache when the process next reads the dates of the editions.
 """
 
 from __future__ import annotations
@@ -113,9 +113,9 @@ def _requirements(timelines: Timelines, at: datetime) -> Requirements:
 
 
 class KnownAcceptances:
-    """A cache of two mappings: session key to user key (``None``: the session belongs to no user), and user key to the
-    ``key`` of the :class:`Requirements` that the user is known to fulfil. Each mapping has at most ``MAX_KNOWN``
-    entries. For requirements that are not ``cacheable``, nothing is stored and every answer is false.
+    """A cache of two mappings: session key to user key, and user key to the ``key`` of the :class:`Requirements` that
+    the user is known to fulfil. Each mapping has at most ``MAX_KNOWN`` entries. An entry is used for ``KNOWN_SECONDS``.
+    For requirements that are not ``cacheable``, nothing is stored and every answer is false.
     """
 
     def __init__(self) -> None:

@@ -26,9 +26,9 @@ def is_away(error: Exception) -> bool:
     connections, a pool has none left, a statement took too long, a file is locked, the process has no file descriptors
     left, or the server does not answer within ``ANSWER_SECONDS``.
 
-    PostgreSQL is away if its server refuses the connection, is starting or is shutting down. This needs psycopg 3. It
-    costs a connection, and none for ``BUSY_SECONDS`` after the answer was no. SQLite is away if its file can't be read
-    and written. Of any other database it is not known: the answer is no.
+    PostgreSQL is away if its server can't be reached, refuses the connection, is starting or is shutting down. This
+    needs psycopg 3. It costs a connection, and none for ``BUSY_SECONDS`` after the answer was no. SQLite is away if its
+    file can't be read and written. Of any other database it is not known: the answer is no.
     """
     aliases = {router.db_for_read(Edition), router.db_for_write(Acceptance)}
     return any(_is_away(connections[alias], error) for alias in aliases)
@@ -61,7 +61,9 @@ def _postgresql_is_away(connection: BaseDatabaseWrapper, error: Exception) -> bo
 
 
 def _refuses(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether the PostgreSQL server refuses connections, or is starting or shutting down."""
+    """Return whether the PostgreSQL server can't be reached, refuses connections, or is starting or shutting down. If
+    it does not answer within ``ANSWER_SECONDS``, the result is ``False``.
+    """
     from psycopg import conninfo, pq
 
     names = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}

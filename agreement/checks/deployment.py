@@ -46,7 +46,8 @@ def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: obje
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
     """Check that ``BASE_URL`` uses TLS if it is set, that the site sends a content security policy, that the settings
     of proxies fit together, that the location of the data is stated, that WeasyPrint works if it is installed, that
-    failed logins are limited, and that a second factor is possible for the publishers. Each problem gives a warning.
+    failed logins are limited, and, if the admin is installed, that a second factor is possible for the publishers. Each
+    problem gives a warning. Only known middleware and apps are looked for.
     """
     now = conf.get()
     if now.BASE_URL and not now.BASE_URL.startswith("https://"):

@@ -1,4 +1,4 @@
-"""Checks of ``settings.AGREEMENT``: unknown keys, values of the wrong kind, paths that can't be imported."""
+"""Checks of ``settings.AGREEMENT``: unknown keys, wrong values, paths that can't be imported, faulty channels."""
 
 from __future__ import annotations
 
@@ -208,7 +208,9 @@ def _check_rate_limits(limits_by_channel: object) -> Iterator[CheckMessage]:
 
 
 def _check_dotted_paths(now: conf.Conf) -> Iterator[CheckMessage]:
-    """Report the first dotted path that can't be imported; nothing if all can be."""
+    """Report the first dotted path, in the settings that contain such paths, that can't be imported; nothing if all can
+    be.
+    """
     paths = [(key, getattr(now, key)) for key in DOTTED_PATHS if getattr(now, key)]
     for key in LISTS_OF_PATHS:
         paths += [(key, path) for path in getattr(now, key)] if _has_type(getattr(now, key), tuple) else []

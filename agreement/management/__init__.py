@@ -25,8 +25,9 @@ _INSTANT = re.compile(
 
 
 def printable(text: str) -> str:
-    """Return the text as a terminal may print it. Characters that can control a terminal or change the order of letters
-    are written as escapes: ESC as ``\\x1b``, U+202E as ``\\u202e``, a line break as ``\\n``. Spaces of all kinds stay.
+    """Return the text as a terminal may print it. Characters that Python counts as not printable, such as those that
+    can control a terminal or change the order of letters, are written as escapes: ESC as ``\\x1b``, U+202E as
+    ``\\u202e``, a line break as ``\\n``. Spaces (Unicode category Zs) stay.
     """
     return "".join(
         character if character.isprintable() or unicodedata.category(character) == "Zs" else repr(character)[1:-1]
@@ -35,7 +36,9 @@ def printable(text: str) -> str:
 
 
 def quote(value: str) -> str:
-    """Return the value in quotation marks, with escapes as in Python, and cut to ``MAX_QUOTED`` characters."""
+    """Return the value in quotation marks, with escapes as in Python. A value of more than ``MAX_QUOTED`` characters is
+    cut, and its length follows.
+    """
     return repr(value) if len(value) <= MAX_QUOTED else f"{value[:MAX_QUOTED]!r}… ({len(value):,} characters)"
 
 

@@ -30,8 +30,9 @@ def read_rows(name: str) -> Iterator[tuple[int, dict[str, str] | None]]:
     Empty lines are left out. The language is ``""`` if its column or its cell at the end of the row is missing. Cells
     are separated by commas, or by semicolons as Excel writes them in many countries; the first line decides.
 
-    Raises ``CommandError`` if the file can't be read, is not UTF-8 or CSV, has no row, or if its first line does not
-    name each column once. This may happen after some rows.
+    Raises ``CommandError`` if the file can't be read, is not UTF-8 or CSV, has no row or a line that is too long, or if
+    its first line does not name the columns ``COLUMNS``, each once; the language may be left out. This may happen after
+    some rows.
     """
     start = 1
     try:
@@ -77,7 +78,8 @@ class Staging:
     """The valid lines of a file, and sentences about the wrong ones, until all of them are checked.
 
     They are in a temporary database of SQLite on the disk, so that the memory does not grow with the file. The database
-    has no name, and is deleted when it is closed or the process ends. It names users only by their primary keys.
+    has no name, and is deleted when it is closed or the process ends. The valid lines name users by their primary keys;
+    a sentence about a wrong line may quote the file.
     """
 
     def __init__(self) -> None:
@@ -103,7 +105,7 @@ class Staging:
         self._database.executemany("INSERT INTO error VALUES (?, ?)", errors)
 
     def count(self) -> int:
-        """Return the number of valid lines."""
+        """Return the number of lines that :meth:`add` added, also of those for which an error was added later."""
         return self._number("SELECT COUNT(*) FROM line")
 
     def errors(self, most: int) -> tuple[int, list[str]]:
@@ -113,8 +115,8 @@ class Staging:
         return self._number("SELECT COUNT(*) FROM error"), sentences
 
     def batches(self) -> Iterator[tuple[list[int], list[HistoricAcceptance]]]:
-        """Yield the valid lines in batches, as the numbers of the lines and their acceptances. A batch has about
-        ``BATCH`` lines: all lines of a user are in one batch, in the order of the file.
+        """Yield the valid lines in batches, as the numbers of the lines and their acceptances. All lines of a user are
+        in one batch, in the order of the file. A batch ends with the user with whom it has at least ``BATCH`` lines.
         """
         to_key = get_user_model()._meta.pk.to_python
         numbers: list[int] = []

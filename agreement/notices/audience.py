@@ -104,7 +104,8 @@ def write_deliveries(notice: Notice, *, channels: Iterable[str], deadline: float
     transaction begins after the ``deadline``, which is a value of ``time.monotonic()``; ``None`` means that there is no
     deadline. The next call continues where this one stopped. When all are written, ``fanned_out_at`` of the notice is
     set, and later calls write nothing. If the edition was cancelled, its notices other than that of the cancellation
-    get no more deliveries, and count as completely written.
+    get no more deliveries, and count as completely written. The :class:`Progress` of each channel is created if it is
+    missing, and the written deliveries are added to it.
     """
     channels = tuple(channels)
     for channel in channels:

@@ -61,8 +61,8 @@ def record_outcomes() -> None:
     database may have lost. No query if there are none. An outcome is dropped if the delivery no longer waits with the
     lease of this process.
 
-    It is called before anything is sent. Otherwise, while the database does not answer or its disk is full, users would
-    be sent the same message again and again. If the database raises an error again, the error is raised, and the
+    It is called before deliveries are claimed. Otherwise, while the database does not answer or its disk is full, users
+    would be sent the same message again and again. If the database raises an error again, the error is raised, and the
     outcomes remain to be recorded.
     """
     while _unrecorded:
@@ -126,7 +126,8 @@ class Batch:
     def deliver(self, renewer: LeaseRenewer) -> bool:
         """Send the batch, record its outcomes and release the deliveries that were not handled. Return ``False`` if the
         channel became unavailable, else ``True``. An outage is recorded, and the released deliveries count as
-        postponed. If a message was sent and there was no outage, an earlier outage of the channel is removed.
+        postponed. If a message was sent and there was no outage, the recorded outage of the channel is removed, at most
+        once for each snapshot of the channel.
 
         Raises the errors of the database; if it does not answer, the lease of the batch is not released. Any other
         exception is raised after the lease was released.
@@ -162,7 +163,7 @@ class Batch:
         return True
 
     def finish(self) -> int:
-        """Add the outcomes to the progress of the notice. Outcomes that the database lost are recorded again before.
+        """Add the outcomes to the progress of the notice. If the database lost some, they are recorded again and added.
         Release the deliveries that were not handled, and the slots (reserved places under the rate limits) that were
         not used. Return how many deliveries were released.
         """
@@ -184,7 +185,7 @@ class Batch:
 
     def count_outcomes(self) -> int:
         """Add the recorded outcomes of this batch that were not added yet to the progress of the notice, with the time
-        that the batch took. Return how many were added; 0 if another process is adding them.
+        that the batch took. Return how many were added; 0 if there are none or another process has added them.
         """
         lease, at = self.deliveries[0].lease, self.worker.clock()
         return Delivery.objects.count_outcomes(lease=lease, began_at=self.began_at, at=at)
@@ -201,10 +202,10 @@ class Batch:
 
     def send_messages(self) -> None:
         """Send or skip the deliveries of the batch in their order, and call ``on_outcome`` for each. Stop at the
-        deadline of the worker, or when the slots reserved for the batch are lost. Deliveries that another worker has
-        claimed meanwhile are left out. The lease is renewed between two messages if the last renewal was more than a
-        third of a lease ago, or if an outcome was not recorded. Raises ``Unavailable`` if the channel can reach no
-        recipient.
+        deadline of the worker, or when the slots reserved for the batch are lost. The lease is renewed between two
+        messages if the last renewal by this method was more than a third of a lease ago, or if an outcome was not
+        recorded because another worker has the lease. Deliveries that are found at a renewal to be claimed by another
+        worker are left out. Raises ``Unavailable`` if the channel can reach no recipient.
         """
         messages, renewed_at = self.messages(), time.monotonic()
         for message, following in zip_longest(messages, messages[1:]):
@@ -279,10 +280,10 @@ class Batch:
         """Return, by user key, the number of the edition with which the message compares the new one; 0 if there is
         none, and for a notice of cancellation. Cancelled editions are not considered.
 
-        Normally it is the last earlier edition that was announced or imported, or the first edition if there is none. A
-        user has missed an edition if they have a delivery of its announcement in this channel that was not sent, and no
-        later announcement was sent to them. For a user who missed an edition, it is the last edition of which this
-        channel notified them. If there is none, it is the edition that users knew before the first one missed. For
+        Normally it is the last earlier edition that was announced or imported, or the first earlier edition if none
+        was. A user has missed an edition if they have a delivery of its announcement in this channel that was not sent,
+        and no later announcement was sent to them. For a user who missed an edition, it is the last edition of which
+        this channel notified them. If there is none, it is the edition that users knew before the first one missed. For
         every user who accepted a later edition than the one so determined, it is the accepted one, at most the last
         earlier edition.
 
@@ -318,13 +319,13 @@ class Batch:
         }
 
     def send_message(self, message: PreparedMessage, text: NoticeText, following: PreparedMessage | None) -> None:
-        """Send one message and record its outcome. After a message was sent, the envelope of the ``following`` one
-        (``None``: this is the last one) is sent before the outcome is recorded, and the doubtful refusals before it
-        become final.
+        """Send one message and record its outcome. ``text`` is the text of the message. After the message was sent, the
+        channel prepares the ``following`` one (``None``: this is the last one) before the outcome is recorded. Then the
+        doubtful refusals before it become final.
 
         If the channel refuses the message, the delivery fails; a doubtful refusal is kept in :attr:`doubtful`. After
-        any other exception, the delivery is postponed. Raises ``Unavailable`` if the channel raises it, or after
-        ``DEFERRALS_IN_A_ROW`` failures in a row. If the channel raises it without ``tried``, nothing is recorded.
+        any other exception, the delivery is postponed. Raises ``Unavailable`` if the channel raises it, or if
+        :meth:`count_deferral` does. If the channel raises it without ``tried``, nothing is recorded.
         """
         delivery = message.delivery
         self.used += 1

@@ -2,8 +2,8 @@
 ``work()`` calls both, and mails the replies to withdrawals.
 
 Several processes may do this at the same time, repeat it, or be killed at any moment, because the ledger records what
-is done. The outcome of a message is recorded before the next one is sent. Therefore a killed process causes at most one
-message to be sent twice, with the same ``Message-ID``.
+is done. A worker records the outcome of a message that was sent before it sends the next one. Therefore a process that
+is killed while the database works causes at most one message to be sent twice. A mail then has the same ``Message-ID``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def work(
     """Do the work that is due: write deliveries, mail the replies to withdrawals, send deliveries. Return the counts.
 
     The deliveries of a notice are written from ``NOTICE_DELAY`` before the notice is due, and sent from its due time
-    on. Those of a paused notice are written, but not sent. One call mails at most ``CLAIM_SIZE`` replies. Deliveries
+    on. Those of a paused notice are written, but not claimed. One call mails at most ``CLAIM_SIZE`` replies. Deliveries
     are written and sent until the ``deadline`` (a value of ``time.monotonic()``; ``None``: no deadline), or until
     nothing more can be sent now. The ``deadline`` does not apply to the replies.
 
@@ -68,16 +68,16 @@ def fan_out(
 ) -> int:
     """Seal the texts of the notice, then write a delivery for each user of the audience in each channel of the site.
     Return how many deliveries this call wrote. It does not check whether the notice is due or paused. If the edition
-    was cancelled, only the notice of the cancellation gets deliveries.
+    was cancelled, only the notice of the cancellation gets further deliveries.
 
     The deliveries of a cancellation are only for users who were notified of the edition. First, the deliveries of the
     edition's other notices that no worker has claimed are skipped. While a worker has claimed such deliveries, this
     function returns 0; if the worker was killed, this is until its lease ends. Afterwards it is known who was notified.
     The deliveries about earlier editions that had been skipped in favour of the cancelled edition then wait again,
-    except those to users to whom a notice of the cancelled edition was sent.
+    except those whose channel sent the user a notice of the cancelled edition.
 
-    ``deadline`` is a value of ``time.monotonic()``, after which nothing more is written; the next call continues where
-    this one stopped. ``at`` is the present moment (``None``: now). If ``counts`` is given, skipped deliveries and
+    ``deadline`` is a value of ``time.monotonic()``, after which no more deliveries are written; the next call continues
+    where this one stopped. ``at`` is the present moment (``None``: now). If ``counts`` is given, skipped deliveries and
     faults are added to it. A channel that can't compose its texts is a fault; its deliveries are written nevertheless.
     """
     names, counts = [channel.name for channel in site_channels()], counts or DeliveryCounts()
@@ -101,9 +101,9 @@ def _in_flight(notice: Notice) -> DeliveryQuerySet:
 
 def compose_texts(notice: Notice, counts: DeliveryCounts | None = None) -> None:
     """Compose and seal, in each channel, the texts of the notice that compare the new edition with the one that most
-    users know: the last earlier edition that was announced or imported, or the first edition if there is none. If there
-    is no earlier edition, or for a notice of cancellation, these texts compare nothing. Texts that are sealed already
-    are kept.
+    users know: the last earlier edition that was announced or imported, or the first earlier edition if none was.
+    Cancelled editions are left out. If there is no earlier edition, or for a notice of cancellation, these texts
+    compare nothing. Texts that are sealed already are kept.
 
     The texts that compare with another edition are composed when they are sent. If a channel raises an error, the error
     is logged and added to the faults of ``counts``, if given; the missing texts of that channel are composed when they
@@ -243,8 +243,9 @@ def next_due_at(at: datetime | None = None) -> datetime | None:
     ``at`` is the present moment (``None``: now). The result is not after ``at`` if something can be done already.
 
     Work is to write the deliveries of a notice, to mail the reply to a withdrawal, and to send a delivery. A delivery
-    is sent when it is due, its channel has no outage, and the rate limits allow a message. Written deliveries of paused
-    notices, and deliveries of removed channels, are not considered.
+    is sent when it is due, its channel has no outage, and the rate limits allow a message. A claimed delivery counts as
+    due when its lease ends. Written deliveries of paused notices, and deliveries of removed channels, are not
+    considered.
 
     At most 2 queries, and 1 for each cancellation whose deliveries are not all written. In addition, for each channel,
     at most 2 queries, and 1 for each notice with deliveries that wait in that channel. On PostgreSQL 1 more without
@@ -316,9 +317,10 @@ def _claim(channel: Channel, worker: Worker) -> list[Delivery]:
 
 
 def _clean_up(at: datetime) -> int:
-    """Record and count the outcomes that failed connections of this process or killed workers left. Shorten the leases
-    that end too late because the clock was put back. Then skip the unclaimed deliveries that are not to be sent any
-    more. Return how many deliveries were skipped. ``at`` is the present moment.
+    """Record the outcomes that this process could not record before. Shorten the leases that end too late because the
+    clock was put back. Count the outcomes whose leases ran out, such as those of killed workers. Then skip the
+    unclaimed deliveries that are not to be sent any more. Return how many deliveries were skipped. ``at`` is the
+    present moment.
     """
     record_outcomes()
     Delivery.objects.shorten(at)
@@ -345,7 +347,7 @@ def _claim_oldest(channel: Channel, worker: Worker, size: int, at: datetime) -> 
     """Claim up to ``size`` deliveries of one notice, and return them; ``[]`` if none is due at ``at``, the present
     moment. First attempts come before later attempts. Within each group, older notices come before newer ones. A
     delivery whose lease ran out comes with the later attempts. Paused notices, notices whose deliveries are to be
-    skipped, and notices whose messages could not be prepared in this channel are left out.
+    skipped, and notices about which this worker met an error in this channel are left out.
     """
     while True:
         snapshot = worker.snapshot(channel)

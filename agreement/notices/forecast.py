@@ -52,11 +52,11 @@ def forecast(
     at ``effective_from``. ``recipients`` is the number of users whom the channel notifies.
 
     The sending begins when the notice is due, the channel has no outage, and the rate limits, which also count the
-    messages sent before, allow a message. The forecast assumes that all deliveries that wait in the channel are sent
-    first. Not counted are those of paused notices, those that are to be skipped at ``at``, and those of notices about
-    editions of the agreement with the primary key ``agreement``, which the new notice overtakes; its notices of
-    cancellation are counted. If ``agreement`` is ``None``, no notice is overtaken. ``notice_days`` is used for
-    :attr:`Forecast.before_notice` only.
+    messages sent before, allow a message. The forecast assumes that the deliveries which wait in the channel now are
+    sent after that moment, and before those of the new notice. Not counted are those of paused notices, those that are
+    to be skipped at ``at``, and those of notices about editions of the agreement with the primary key ``agreement``,
+    which the new notice overtakes; its notices of cancellation are counted. If ``agreement`` is ``None``, no notice is
+    overtaken. ``notice_days`` is used for :attr:`Forecast.before_notice` only.
 
     At most 4 queries, and 1 for each notice with deliveries that wait in the channel. None of them counts rows of the
     ledger.
@@ -102,9 +102,9 @@ def recipients(channel: Channel) -> Recipients:
     """Return how many users the channel would notify now.
 
     Up to ``COUNTED_UP_TO`` users are counted. If there are more, the numbers are those of the last notice of a new
-    edition that was sent completely in this channel, so that the cost does not depend on the number of users. At most 2
-    queries in both cases. Notices of editions that were cancelled are not used. If there is no such notice yet, all
-    users are counted: 4 queries, two of which read all users.
+    edition, of any agreement, that was sent completely in this channel, so that the cost does not depend on the number
+    of users. At most 2 queries in both cases. Notices of editions that were cancelled are not used. If there is no such
+    notice yet, all users are counted: 4 queries, two of which read all users.
     """
     audience = conf.audience().order_by()
     users = audience[: COUNTED_UP_TO + 1].count()
@@ -122,9 +122,10 @@ def recipients(channel: Channel) -> Recipients:
 
 
 def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:
-    """Return when the waiting deliveries of a notice in a channel will be sent, as estimated at ``at`` (``None``: now).
-    ``row`` is the progress of the notice in that channel. The deliveries of older notices are sent first. Deliveries of
-    paused notices, and deliveries that are to be skipped, take no time, even if they are those of this notice.
+    """Return when the last waiting delivery of a notice in a channel will be sent, as estimated at ``at`` (``None``:
+    now). ``row`` is the progress of the notice in that channel. The deliveries of older notices are sent first.
+    Deliveries of paused notices, and deliveries that are to be skipped, take no time, even if they are those of this
+    notice.
 
     At most 4 queries, if the notice of the row is loaded, and 1 for each notice with deliveries that wait in the
     channel.

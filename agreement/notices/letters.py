@@ -1,8 +1,9 @@
 """The text and the HTML of the letter that a notice sends.
 
-A letter states what happened and when the edition takes effect, where to read the text, and the digest of the edition.
-A letter about a new edition, and a reminder, also contain the editor's summaries and the changed clauses. They cover
-every edition since the last one that the reader knows, except cancelled ones.
+A letter states what happened, when the edition takes or was to take effect, where to read the text, and the digest of
+the edition. A letter about a new edition, and a reminder, also contain the editor's summaries and the changed clauses,
+as far as they fit. They cover every edition since the last one that the reader knows, except cancelled ones. If these
+editions only corrected the wording, no clauses are quoted.
 """
 
 from __future__ import annotations
@@ -75,10 +76,10 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     or about corrections of the wording only, quotes none either.
 
     Except in a letter about a cancellation, it states since when or from when its edition is in force, as of now, or as
-    of the moment when the notice is due if that is later. If its edition has not taken effect by then, it also names
-    the edition that is in force. The HTML quotes fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text
-    quotes the same ones. Raises ``ImproperlyConfigured`` if the site's address is not configured or the app's URLs are
-    not included, and ``ValueError`` for a notice about a draft.
+    of the moment when the notice is due if that is later. If its edition has not taken effect by then, or was
+    cancelled, the letter also names the edition that is in force, if there is one. The HTML quotes fewer clauses if it
+    would be longer than ``MAX_HTML_BYTES``; the text quotes the same ones. Raises ``ImproperlyConfigured`` if the
+    site's address is not configured or the app's URLs are not included, and ``ValueError`` for a notice about a draft.
     """
     now = max(notice.due_at, timezone.now())
     parts = [_part(notice, code, since, now) for code in (languages.LANGUAGES if language == "mul" else (language,))]
@@ -222,10 +223,11 @@ def _covered_edition(edition: Edition, language: str, max_length: int) -> Covere
 
 
 def _quotations(redline: Redline | None, language: str, room: int, *, short: bool) -> dict[str, Any]:
-    """Return the part of the context about the changed clauses: those that fit into ``room`` characters, the number of
-    changed clauses that are left out, and a list of clauses of which only the number changed. If no clause changed
-    otherwise, that list is empty. Items that keep their label in a renumbered clause are in neither. A ``short``
-    letter, which is about corrections of the wording, quotes none, and neither does a letter without a redline.
+    """Return the part of the context about the changed clauses: those that fit into ``room`` characters, as objects and
+    as plain text, the number of changed clauses that are left out, and a line with the clauses of which only the number
+    changed. If no clause changed otherwise, that line is empty. It contains at most one clause for each 100 characters
+    of ``room``, then ``…``. Items that keep their label in a renumbered clause are in neither. A ``short`` letter,
+    which is about corrections of the wording, quotes nothing, and neither does a letter without a redline.
     """
     changed = redline.changed if redline and not short else ()
     reworded = [change for change in changed if not _renumbered(change)]

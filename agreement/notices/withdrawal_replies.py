@@ -1,5 +1,5 @@
-"""Mails the replies to withdrawals. Before a worker sends a reply, it moves the due time of the reply into the future
-by the length of a lease. Until then, no other worker sends the same reply.
+"""Mails the replies to withdrawals. Before a worker sends a reply, it moves the due time of the reply to the end of a
+lease that begins now. Until then, no other worker sends the same reply.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ logger = logging.getLogger("agreement")
 
 def send_due(*, clock: Clock | None = None) -> str:
     """Mail the replies that are due, at most ``CLAIM_SIZE`` of them. Return the reason if the mail server was found to
-    be unavailable, else ``""``. ``clock`` returns the present moment (``None``: the clock of the
-    database with the ledger).
+    be unavailable, else ``""``. ``clock`` returns the present moment (``None``: the clock of the database with the
+    ledger).
 
-    If the server is unavailable, the call ends, no attempt is counted, and the replies are tried again later. A reply
-    that the mail server did not accept for another reason is sent again later, with the same ``Message-ID``. It is
-    given up after ``MAX_ATTEMPTS`` attempts, or at once if the failure is ``Refused``. If the user has no valid
-    address, the reply is given up without an attempt.
+    If the server is unavailable, the call ends, no attempt is counted, and the reply is tried again later. After any
+    other failure the reply is tried again later, with the same ``Message-ID``. It is given up after ``MAX_ATTEMPTS``
+    attempts, or at once if the failure is ``Refused``. If the user has no valid address or their account is deleted,
+    the reply is given up without an attempt.
 
     Replies are sent by ``EmailChannel`` even if the setting ``CHANNELS`` does not name it. Rate limits, a recorded
-    outage of the channel and the setting ``SENDING_SUSPENDED`` are not considered here. 1 query if no reply is due.
+    outage of the channel and the setting ``SENDING_SUSPENDED`` are not considered here.
     """
     clock = clock or ledger_clock()
     rows = Withdrawal.objects.unconfirmed().filter(confirm_due_at__lte=clock()).select_related("agreement", "edition")

@@ -38,7 +38,7 @@ class DeliveryCounts:
     after which the delivery is tried again, and claimed deliveries that were released because the channel became
     unavailable.
 
-    ``outage`` is the reason for which a channel is unavailable, or ``""``. ``faults`` are messages about errors that a
+    ``outage`` is the reason of an outage that the call met, or ``""``. ``faults`` are messages about errors that a
     person must correct. ``suspended`` means that nothing was done because the setting ``SENDING_SUSPENDED`` is on.
     """
 
@@ -120,17 +120,17 @@ class ChannelSnapshot:
     outage: str
     """The reason for which the channel is unavailable, or ``""``."""
     notices: list[Notice]
-    """The notices with deliveries that wait in the channel, the oldest first. Paused notices, and notices whose
-    deliveries are to be skipped, are left out.
+    """The notices with deliveries that wait in the channel, due or not, the oldest first. Paused notices, and notices
+    whose deliveries are to be skipped, are left out.
     """
     has_ended: dict[int, bool]
-    """By the primary key of each agreement of these notices: whether a withdrawal that ended it has taken effect. An
-    acceptance after it is not considered.
+    """By the primary key of each agreement of these notices: whether a withdrawal that ended it for any user has taken
+    effect. An acceptance after it is not considered.
     """
     unclaimed: bool = True
     """Whether nothing was claimed with this snapshot yet."""
     marked_available: bool = False
-    """Whether the channel accepted a message, and its recorded outage, if any, was removed then."""
+    """Whether this worker removed the recorded outage of the channel, if there was any, since it took the snapshot."""
 
 
 @dataclass(slots=True)
@@ -154,9 +154,9 @@ class Worker:
     faulty: set[tuple[str, int]] = field(default_factory=set)
 
     def read_clock(self) -> datetime:
-        """Return the present moment. The clock of the database is read again: 1 query on PostgreSQL. Leases and slots
-        are written and judged by such a reading, so that what the monotonic clock misses, for example while the machine
-        was suspended, does not count.
+        """Return the present moment. If ``clock`` is a :class:`DatabaseClock`, the database is asked again: 1 query on
+        PostgreSQL. Claims and renewals use such a reading, so that what the monotonic clock misses, for example while
+        the machine was suspended, does not count.
         """
         return self.clock.read() if isinstance(self.clock, DatabaseClock) else self.clock()
 
@@ -199,10 +199,10 @@ class Worker:
         """Return three values that decide with which edition a user's message compares the new one.
 
         The first maps the primary keys of the notices that announced earlier editions to the numbers of these editions.
-        The second is the number of the last earlier edition that was announced or imported, or of the first edition if
-        there was none. The third is the number of the last earlier edition. The second and the third are 0 if there is
-        no earlier edition, or if the notice announces a cancellation. Cancelled editions are left out of all three. At
-        most 2 queries, once for each notice.
+        The second is the number of the last earlier edition that was announced or imported, or of the first earlier
+        edition if none was. The third is the number of the last earlier edition. The second and the third are 0 if
+        there is no earlier edition, or if the notice announces a cancellation. Cancelled editions are left out of all
+        three. At most 2 queries, once for each notice.
         """
         if notice.pk not in self.comparisons:
             self.comparisons[notice.pk] = notice.earlier_numbers(), *notice.previous_numbers()

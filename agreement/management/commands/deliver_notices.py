@@ -93,8 +93,8 @@ class Command(BaseCommand):
             )
 
     def drop(self, channel: str) -> None:
-        """Skip the deliveries that wait for a removed channel, and print how many. Raises ``CommandError`` if none wait
-        for it, or if the setting ``CHANNELS`` still names it.
+        """Skip the deliveries that wait for a removed channel and that no worker has claimed, and print how many.
+        Raises ``CommandError`` if none wait for it, or if the setting ``CHANNELS`` still names it.
         """
         waiting = dispatch.removed_channels()
         if channel not in waiting:
@@ -109,7 +109,7 @@ class Command(BaseCommand):
         then print the counts. Deliveries that are due later, or wait for rate limits, are not waited for.
 
         Raises ``CommandError`` at the end for an outage or for a fault of a notice (the others are sent first), and at
-        once for suspended sending or a wrong setting. Errors of the database are raised.
+        once for suspended sending. Errors of the database are raised.
         """
         total, leased = DeliveryCounts(), self.first_lease_end()
         while True:
@@ -147,9 +147,9 @@ class Command(BaseCommand):
         return Delivery.objects.leased().order_by("due_at").values_list("due_at", flat=True).first()
 
     def watch(self) -> None:
-        """Work until SIGTERM or SIGINT; the present call of ``work()`` is finished first. Errors of the database or the
-        settings are printed, and the work is tried again after ``WATCH_FAULT_PAUSE``. Outages, faults of notices and
-        suspended sending do not end it either; each is printed when it begins or changes.
+        """Work until SIGTERM or SIGINT; the present call of ``work()`` is finished first. Errors of the database and
+        ``ImproperlyConfigured`` are printed, and the work is tried again after ``WATCH_FAULT_PAUSE``. Outages, faults
+        of notices and suspended sending do not end it either; each is printed when it begins or changes.
         """
         stopped = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -175,9 +175,8 @@ class Command(BaseCommand):
             stopped.wait(pause)
 
     def work(self, *, seconds: float | None = None) -> DeliveryCounts:
-        """Call ``dispatch.work()`` once, and return its counts. It works until nothing more can be sent now, and sends
-        no further batch after ``seconds`` (``None``: no limit). A wrong setting raises ``ImproperlyConfigured`` if
-        ``seconds`` is given, otherwise ``CommandError``.
+        """Call ``dispatch.work()`` once, and return its counts. Its deadline is ``seconds`` from now (``None``: there
+        is none). ``ImproperlyConfigured`` is raised as it is if ``seconds`` is given, otherwise as a ``CommandError``.
         """
         deadline = None if seconds is None else time.monotonic() + seconds
         try:

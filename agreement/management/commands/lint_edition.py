@@ -95,9 +95,9 @@ def read_all(files: dict[str, str]) -> dict[str, str]:
 
 def edition_messages(pk: int) -> tuple[Message, ...]:
     """Return the messages of the lint about the edition with that primary key, a draft or a published one. It is
-    compared with the edition with the next lower number that was not cancelled; a draft with the last published one
-    that was not cancelled. If there is none, the lint gets no previous texts. Raises ``CommandError`` if no edition has
-    that key. 2 queries.
+    compared with the edition of the agreement with the next lower number that was not cancelled; a draft with the last
+    published one that was not cancelled. If there is none, the lint gets no previous texts. Raises ``CommandError`` if
+    no edition has that key. 2 queries.
     """
     draft = Edition.objects.filter(pk=pk).first()
     if draft is None:

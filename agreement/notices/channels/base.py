@@ -20,8 +20,8 @@ from agreement.notices.letters import NoticeContent
 class Refused(Exception):
     """The channel can't reach this recipient. Another attempt would not help, so the delivery fails.
 
-    ``reason`` is stored in the ledger and logged. Mail addresses and telephone numbers in it are replaced by ``…``; it
-    must not name the recipient in another way.
+    ``reason`` is stored in the ledger and may be logged. Mail addresses and telephone numbers in it are replaced by
+    ``…``; it must not name the recipient in another way.
 
     ``doubtful=True`` means that the refusal may concern every recipient. The delivery fails if the channel accepts a
     later message of the same batch. Otherwise it is handled like :class:`Deferred`: it is tried again later.
@@ -55,8 +55,8 @@ class Unavailable(Exception):
 
     With ``tried=False`` no attempt is counted. ``tried=True`` means that a message was being sent when the channel
     failed. Its delivery is postponed and one attempt is counted. Without this, a recipient for whom the server always
-    closes the connection would be tried first every time. The other deliveries of the batch wait, without an attempt
-    counted.
+    closes the connection would be tried first every time. The deliveries of the batch that were not tried wait, without
+    an attempt counted.
     """
 
     def __init__(self, reason: str, *, tried: bool = False) -> None:
@@ -109,8 +109,8 @@ class Channel(ABC):
 
         ``since`` is the number of the edition with which the changes are compared: the last one that the reader knows;
         0 if there is none, and for a notice of cancellation. The app seals the first result for each notice, channel,
-        language and ``since``, and sends only that result. If this method raises an exception, the notice is not sent,
-        and a person must correct the cause.
+        language and ``since``, and sends only that result. An exception of this method is a fault of the notice, which
+        a person must correct. The batch is then not sent, and later calls try again.
         """
 
     def unreachable(self, address: str) -> str:

@@ -140,8 +140,8 @@ class EmailChannel(Channel):
 
     def _wire_bytes(self, delivery: Delivery, address: str, text: NoticeText) -> bytes:
         """Return the bytes that SMTP transmits for a message. The part that all recipients share is built once for each
-        text, because building a message takes longer than sending it. The headers ``To``, ``Message-ID`` and ``Date``
-        are added for each recipient.
+        primary key of ``text``, because building a message takes longer than sending it. The headers ``To``,
+        ``Message-ID`` and ``Date`` are added for each recipient. ``address`` must be in ASCII.
         """
         if text.pk not in self._prepared:
             message = self._message(delivery, address, text).message()
@@ -158,9 +158,9 @@ class EmailChannel(Channel):
 
         ``tried`` states whether an earlier attempt was made for this recipient. If so, a temporary rejection of the
         recipient is ``Deferred`` with ``personal=True``. The same applies to a temporary rejection that concerns one
-        mailbox (``MAILBOX_REPLY``). A refused sender is ``Unavailable``. If the connection broke, the failure is
-        ``Deferred``. In both cases the connection is closed. :meth:`_classify` describes the failures of all other
-        replies.
+        mailbox (``MAILBOX_REPLY``). A refused sender or greeting is ``Unavailable``. If the connection broke, the
+        failure is ``Deferred``. In both cases the connection is closed. :meth:`_classify` describes the failures of all
+        other replies.
         """
         try:
             yield
@@ -252,7 +252,7 @@ def ascii_domain(address: str) -> str:
 
 def ascii_host(url: str) -> str:
     """Return the host of a URL, without its port, in ASCII, as a mail header requires it: ``сайт.қаз`` in its ``xn--``
-    form. ``localhost`` if the URL has no host that can be written so.
+    form. ``localhost`` if the URL has no host that can be written so. Raises ``ValueError`` if the URL can't be parsed.
     """
     try:
         return (urlsplit(url).hostname or "localhost").encode("idna").decode("ascii")
