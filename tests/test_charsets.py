@@ -31,12 +31,12 @@ def read_by_django(content_type: str, query: str) -> None:
         request.GET.urlencode()
 
 
-@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("query", QUERIES, ids=len)
-def test_django_reads_a_query_in_every_charset_that_is_not_refused(codec, query):
-    header = f"text/html; charset={codec}"
-    if charsets.is_readable(header, query.encode("latin1")):
-        read_by_django(header, query)
+def test_django_reads_a_query_in_every_charset_that_is_not_refused(query):
+    for codec in CODECS:
+        header = f"text/html; charset={codec}"
+        if charsets.is_readable(header, query.encode("latin1")):
+            read_by_django(header, query)
 
 
 @pytest.mark.parametrize("codec", ["base64", "hex", "rot13", "bz2", "uu", "quopri", "idna", "undefined", "zip"])
