@@ -146,9 +146,11 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path, by: By = None)
             bundle.add(f"user/consents/{consent.pk}.{consent.language}.txt", consent.text.encode())
         bundle.add("user/deliveries.csv", _deliveries_csv(deliveries.order_by("pk"), DELIVERY_COLUMNS))
         bundle.close(at)
-    # The account may be deleted, so the entry finds the person by one of these rows.
-    user, note = get_user_model()(pk=user_key), f"evidence, {manifest.rfc3339(at)}"
-    AuditEntry.objects.log(AuditAction.EXPORTED, on=user, by=by, note=note, person=person)
+    users, note = get_user_model(), f"evidence, {manifest.rfc3339(at)}"
+    # If the account is deleted, the entry finds the person by one of these rows.
+    exists = users._base_manager.filter(pk=user_key).exists()
+    about = None if exists else person
+    AuditEntry.objects.log(AuditAction.EXPORTED, on=users(pk=user_key), by=by, note=note, person=about)
     return bundle.digests
 
 
