@@ -73,7 +73,7 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         ``by`` is an account, a name, or ``None`` if no person is known (for example, in a command). Accounts are named,
         except users who are not staff and act on their own data: the entry is about them, and has no name.
 
-        ``note`` contains facts: counts, names of files and filters. Free text about a person may only be in an entry
+        ``note`` contains facts: counts, digests and names of filters. Free text about a person may only be in an entry
         about that person. Erasure empties the note of such an entry, and of no other.
         """
         row = on if on._meta.app_label == self.model._meta.app_label else None
