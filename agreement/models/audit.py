@@ -77,7 +77,7 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         about that person. Erasure empties the note of such an entry, and of no other.
         """
         row = on if on._meta.app_label == self.model._meta.app_label else None
-        has_user_key = _has_key_of_user(type(on))
+        has_user_key = _has_key_of_user(on._meta.model)
         about = _person_columns(person or on)
         user_key = on.pk if has_user_key else about.get("user_id")
         named = by
@@ -196,7 +196,7 @@ def _person_columns(row: models.Model) -> dict[str, Any]:  # Values of any colum
     """The columns of :class:`Personal` for an entry about the person of that row: an account, or a row about a user,
     whose account may be deleted. Empty if the row is about no user. 0 queries.
     """
-    user_key = row.pk if _has_key_of_user(type(row)) else getattr(row, "user_id", None)
+    user_key = row.pk if _has_key_of_user(row._meta.model) else getattr(row, "user_id", None)
     if user_key is not None:
         pseudonym = pseudonyms.primary(user_key)
         return {"user_id": user_key, "pseudonym": pseudonym.digest, "pseudonym_key": pseudonym.key}
