@@ -33,16 +33,16 @@ class AgreementConfig(AppConfig):
 
 
 def reinstall_seal(*, using: str, **kwargs: Any) -> None:
-    """After every ``migrate``, install all triggers of the seal if any of them is missing or not as this version
-    installs it. ``using`` is the alias of the migrated database. Nothing is done on a database that should have no
-    triggers (:func:`agreement.seal.triggers.expected`).
+    """After every ``migrate``, install all triggers of the seal if anything differs from what this version installs.
+    ``using`` is the alias of the migrated database. Nothing is done on a database that should have no triggers
+    (:func:`agreement.seal.triggers.expected`).
 
     This is needed because SQLite drops the triggers of a table that it rebuilds.
     """
-    from agreement.seal import triggers
+    from agreement.seal import inspection, triggers
 
     connection = connections[using]
-    if triggers.expected(connection) and triggers.missing(connection, apps.get_model):
+    if triggers.expected(connection) and inspection.differences(connection, apps.get_model):
         triggers.install(connection, apps.get_model)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from django import forms
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, QueryDict
 from django.template.loader import render_to_string
@@ -22,6 +23,8 @@ from agreement.models import Acceptance, AcceptanceKind, AcceptanceMode, Edition
 from agreement.models.acceptances import RequestDetails
 from agreement.models.fields import SiteUser
 from agreement.text import languages
+
+NOT_IN_ANOTHERS_NAME = gettext_lazy("You act in the name of another user. Only the user can accept an agreement.")
 
 
 class AcceptanceFormMixin(forms.BaseForm):
@@ -85,8 +88,7 @@ class AcceptanceFormMixin(forms.BaseForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         if self.request and current_impersonation(self.request):
-            sentence = _("You act in the name of another user. Only the user can accept an agreement.")
-            self.add_error(None, forms.ValidationError(sentence, code="impersonation"))
+            self.add_error(None, forms.ValidationError(NOT_IN_ANOTHERS_NAME, code="impersonation"))
         self._check_consents()
         for slug, displayed in self.editions.items():
             names = {name: self.add_prefix(f"{name}_{slug}") for name in ("accept", "edition", "digest", "language")}
@@ -132,8 +134,11 @@ class AcceptanceFormMixin(forms.BaseForm):
         nothing behind.
 
         Raises :class:`~agreement.models.StaleEditionError` if another edition took effect after the form was checked.
-        The middleware turns this error into a response with the status 409.
+        The middleware turns this error into a response with the status 409. Raises ``PermissionDenied`` if ``request``
+        is set and somebody acts in the name of its user.
         """
+        if self.request and current_impersonation(self.request):
+            raise PermissionDenied(NOT_IN_ANOTHERS_NAME)
         for displayed in self.editions.values():
             Acceptance.objects.record(
                 user=user,

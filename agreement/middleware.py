@@ -32,7 +32,7 @@ class AgreementMiddleware:
         # This is before any code that reads the parameters, such as the check of a form's CSRF token.
         response = answers.unknown_charset(request) or self.get_response(request)
         # A page without a view has not been checked yet: for example a flatpage, which replaces a 404.
-        if request.resolver_match is None and response.status_code == 200:
+        if request.resolver_match is None and response.status_code <= 300:
             return gate.check(request, self.get_response) or response
         return response
 

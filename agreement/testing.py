@@ -8,17 +8,14 @@ A test that itself changes or deletes a sealed row needs :func:`open_seal`. To e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePath
 
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 
 from agreement.seal import triggers
+from agreement.seal.loss import is_test_database
 
 
 @contextmanager
@@ -44,26 +41,3 @@ def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     # Not get_model(): a test case with available_apps may hide the app, but its triggers remain.
     with triggers.opened(connection, apps.get_registered_model):
         yield
-
-
-def is_test_database(connection: BaseDatabaseWrapper) -> bool:
-    """Was this database made for tests? Only its name decides, because a process can't find out whether tests run.
-
-    Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones (``test --parallel``), for a
-    mirror of such a database, and for any name that begins with ``test_``, as Django's own names do. If the name is a
-    path, the name of the file must begin so.
-    """
-    name, test = str(connection.settings_dict["NAME"] or ""), connection.settings_dict["TEST"]
-    if connection.vendor == "sqlite" and (name == ":memory:" or "mode=memory" in name):
-        return True
-    if PurePath(name).name.startswith(TEST_DATABASE_PREFIX):
-        return True
-    if test["MIRROR"]:
-        primary = connections[test["MIRROR"]]
-        return str(primary.settings_dict["NAME"]) == name and is_test_database(primary)
-    if not test["NAME"]:
-        return False
-    # The number of a clone is before the extension of an SQLite file, and at the end of any other name.
-    path = PurePath(str(test["NAME"]))
-    stem, suffix = (str(path.with_suffix("")), path.suffix) if connection.vendor == "sqlite" else (str(path), "")
-    return bool(re.fullmatch(rf"{re.escape(stem)}(_\d+)?{re.escape(suffix)}", name))

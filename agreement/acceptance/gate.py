@@ -13,7 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.views import LoginView, LogoutView
+from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language
@@ -28,6 +30,9 @@ from agreement.models.fields import SiteUser
 #: The names of views that are exempt on every site, because users need them to log in, to log out or to choose a
 #: language.
 REACHABLE = frozenset({"login", "logout", "set_language", "account_login", "account_logout"})
+#: The views by which an officer stops acting in the name of a user: of django-hijack, django-loginas and
+#: django-impersonate.
+STOP_ACTING = frozenset({"hijack:release", "loginas-logout", "impersonate-stop"})
 REACHABLE_IN_ADMIN = frozenset({"login", "logout", "jsi18n"})
 
 #: The name of the request attribute that stores the user object which Django's session authentication set.
@@ -57,11 +62,12 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
     process knows the session, which needs :func:`mark_session_user`. :func:`agreement.acceptance.known.requirements`
     says when the dates of the editions are read.
     """
-    session = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    if not _is_session_user(request):
-        session = None  # The cookie may belong to another user than ``request.user``.
-    elif session is None:
-        return None
+    session = None  # The session may belong to another user than ``request.user``.
+    if _is_session_user(request):
+        # This is no query. The key may come from another place than the cookie.
+        session = request.session.session_key
+        if session is None:
+            return None
     try:
         required = known.requirements()
         if not required.agreements or (session is not None and known.cache.session_accepted(session, required)):
@@ -94,20 +100,25 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
 
     ``session`` is the key of the session that determines the user; ``None`` if something else may determine them. If
     the user has accepted everything, this is cached for the user and for the session. If another person acts in the
-    name of the user, no acceptance is recorded, and the audit log names that person.
+    name of the user, no acceptance is recorded, the audit log names that person, and the session is not cached. Raises
+    ``ImproperlyConfigured`` if ``request.user`` is an object of another class than the user model.
     """
     user: SiteUser = getattr(request, "user", None)
     key = user.pk if user is not None and user.is_authenticated else None
     if key is None:  # Not cached: the account of this session may only be inactive for the moment.
         return ()
+    if not isinstance(user, get_user_model()):
+        msg = f"{type(user).__name__} is not the user model. A view with such a principal must be exempt from the gate."
+        raise ImproperlyConfigured(msg)
+    acting = current_impersonation(request)
+    if acting:
+        acting.log(request)
+        session = None  # Each request of this session is looked at.
     if conf.get().EXEMPT_STAFF and getattr(user, "is_staff", False):
         return ()
     if known.cache.user_accepted(key, required):
         known.cache.add(session, key, required)
         return ()
-    acting = current_impersonation(request)
-    if acting:
-        acting.log(request)
     not_accepted = Acceptance.objects.record_deemed(
         user=user,
         requirements=required.agreements,
@@ -161,7 +172,7 @@ def is_exempt(request: HttpRequest, view: SiteView) -> bool:
         return True
     rules = conf.get().EXEMPT
     # An empty setting means the root and is ignored. A URL with a host is on another server; no path begins with it.
-    served = (settings.STATIC_URL, settings.MEDIA_URL, *(rule for rule in rules if rule.startswith("/")))
+    served = (_raw_url("STATIC_URL"), _raw_url("MEDIA_URL"), *(rule for rule in rules if rule.startswith("/")))
     if any(_is_under(request, url) for url in served if url):
         return True
     match = request.resolver_match
@@ -171,17 +182,30 @@ def is_exempt(request: HttpRequest, view: SiteView) -> bool:
     if (
         "agreement" in namespaces
         or match.url_name in REACHABLE
+        or name in STOP_ACTING
         or ("admin" in namespaces and match.url_name in REACHABLE_IN_ADMIN)
     ):
         return True
     return any(name == rule or (rule[-1:] == ":" and name.startswith(rule)) for rule in rules)
 
 
+def _raw_url(name: str) -> str:
+    """Return the setting with that name as the site wrote it, as a path or a URL; ``""`` if it is not set.
+
+    ``settings.MEDIA_URL`` is not used: Django adds the prefix (``SCRIPT_NAME``) of the request during which it is first
+    read, and keeps it. A client that can name a prefix could so choose what is exempt from then on.
+    """
+    url: str = getattr(settings._wrapped, name) or ""  # type: ignore[misc]  # The stubs know the public names alone.
+    return url if not url or url.startswith(("/", "http://", "https://")) else f"/{url}"
+
+
 def _is_under(request: HttpRequest, url: str) -> bool:
     """Return whether the request's path is that URL path or below it: ``/healthz`` is not the beginning of
     ``/healthz-private``. ``url`` may contain the prefix under which the site is mounted (``SCRIPT_NAME``) or omit it.
-    ``False`` if ``url`` is the root of the site.
+    ``False`` if ``url`` is the root of the site, and for a path with ``..``, which a view may resolve.
     """
+    if {".", ".."} & {*request.path_info.replace("\\", "/").split("/")}:
+        return False
     prefix = request.path.removesuffix(request.path_info)
     inner = url.removeprefix(prefix)
     return bool(inner.strip("/")) and any(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest
@@ -20,8 +22,10 @@ from agreement.models import AuditEntry
 from agreement.models.audit import AuditAction, By
 from agreement.models.fields import SiteUser
 
-#: The session key under which the primary key of the user is stored whose impersonation is in the audit log.
-LOGGED = "agreement_impersonated"
+#: Session keys of this module: whose impersonation by whom is in the audit log, and who acts since before a login.
+LOGGED, CARRIED = "agreement_impersonation_logged", "agreement_impersonation_officer"
+#: The name of the request attribute that stores the impersonation which the gate found.
+FOUND = "_agreement_impersonation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,19 +35,24 @@ class Impersonation:
     user: SiteUser
     """The user in whose name the request is made: ``request.user``."""
     officer: By
-    """The account or the name of the person who makes the request; ``None`` if it is not known."""
+    """The account of the person who makes the request, or their name, or the primary key of an account that does not
+    exist any more; ``None`` if nothing is known of them."""
+
+    @property
+    def officer_key(self) -> str:
+        """The primary key of the officer's account as text, or their name; ``""`` if nothing is known of them."""
+        return str(getattr(self.officer, "pk", self.officer or ""))
 
     def log(self, request: HttpRequest, refused: str = "") -> None:
-        """Add an entry to the audit log: once for each session and user, and once for each request that was refused.
-
-        ``refused`` is the name of the page that was refused; ``""`` if none was.
+        """Add an entry to the audit log: once for each session, user and officer, and once for each request that was
+        refused. ``refused`` is the name of the page that was refused; ``""`` if none was.
         """
-        session, key = getattr(request, "session", None), str(self.user.pk)
-        if session is not None and not refused and session.get(LOGGED) == key:
+        session, pair = getattr(request, "session", None), [str(self.user.pk), self.officer_key]
+        if session is not None and not refused and session.get(LOGGED) == pair:
             return
         AuditEntry.objects.log(AuditAction.IMPERSONATED, on=self.user, by=self.officer, note=refused)
         if session is not None:
-            session[LOGGED] = key
+            session[LOGGED] = pair
 
 
 def current_impersonation(request: HttpRequest) -> Impersonation | None:
@@ -51,48 +60,88 @@ def current_impersonation(request: HttpRequest) -> Impersonation | None:
     signed in.
 
     The setting ``ACTING_AS`` is asked first. Then django-impersonate, django-hijack and django-loginas are recognised
-    by what they store in the user object or in the session. 1 query if an officer is found by the key in the session.
+    by what they store in the session. At most 1 query of the app's own, for the account of the officer.
     """
     user: SiteUser = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return None
     path = conf.get().ACTING_AS
     # The callable returns an account, a name, or ``True`` if it does not know who it is.
-    if path and (acting := import_string(path)(request)):
-        return Impersonation(user=user, officer=None if acting is True else acting)
-    if officer := getattr(user, "impersonator", None):  # django-impersonate
-        return Impersonation(user=user, officer=officer)
-    found, key = _officer_key(request, user)
-    return Impersonation(user=user, officer=_account(key)) if found else None
+    acting = import_string(path)(request) if path else None
+    if not acting:
+        key = _officer_key(request, user)
+        if key is None:
+            return None
+        acting = _account(key) or key
+    found = Impersonation(user=user, officer=None if acting is True else acting or None)
+    if isinstance(found.officer, type(user)) and found.officer.pk == user.pk:
+        return None  # Users who act for themselves.
+    setattr(request, FOUND, found)
+    return found
 
 
-def _officer_key(request: HttpRequest, user: SiteUser) -> tuple[bool, str]:
-    """Return whether the session says that another person logged in as this user, and the primary key of that person as
-    text; ``""`` if it can't be read.
+def _officer_key(request: HttpRequest, user: SiteUser) -> str | None:
+    """Return the primary key, as text, of the person who acts in the name of this user; ``""`` if it can't be read;
+    ``None`` if the session does not say that somebody does.
 
-    Only a session that belongs to this user counts. A user who is determined by a token acts for themselves, whatever
-    session the same browser has.
+    Only a session that belongs to this user, or in which this user is impersonated, counts. A user who is determined by
+    a token acts for themselves, whatever session the same browser has.
     """
     session = getattr(request, "session", None)
-    if session is None or settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        return False, ""
-    if session.get(SESSION_KEY) != user._meta.pk.value_to_string(user):
-        return False, ""
-    if history := session.get("hijack_history"):  # django-hijack. The first is the person, the last may be a user.
-        return True, str(history[0])
-    flag = getattr(settings, "LOGINAS_FROM_USER_SESSION_FLAG", "loginas_from_user")
-    if signed := session.get(flag):
+    if session is None or session.session_key is None:
+        return None
+    own_key, owner = user._meta.pk.value_to_string(user), session.get(SESSION_KEY)
+    impersonated = str(session.get("_impersonate", "")) == str(user.pk)  # django-impersonate
+    if owner != own_key and not impersonated:
+        return None
+    first = _first_officer(session)
+    if first is None and impersonated:
+        first = owner
+    return None if first == own_key else first
+
+
+def _first_officer(session: SessionBase) -> str | None:
+    """Return the primary key, as text, of the person who was signed in before they became the owner of this session;
+    ``""`` if it can't be read; ``None`` if the owner signed in. Of several persons in a row, it is the first.
+    """
+    if carried := session.get(CARRIED):
+        return str(carried)
+    if history := session.get("hijack_history"):  # django-hijack. The last one may be a user.
+        return str(history[0]) if isinstance(history, list) else ""
+    if signed := session.get(getattr(settings, "LOGINAS_FROM_USER_SESSION_FLAG", "loginas_from_user")):
         try:
-            return True, TimestampSigner().unsign(str(signed))
+            return TimestampSigner().unsign(str(signed))
         except BadSignature:
-            return True, ""
-    return False, ""
+            return ""
+    return None
 
 
 def _account(key: str) -> SiteUser:
     """Return the account with that primary key, which is given as text; ``None`` if there is none. 1 query."""
     model = get_user_model()
     try:
-        return model._default_manager.filter(pk=model._meta.pk.to_python(key)).first()
-    except (ValueError, TypeError, ValidationError):
+        return model._base_manager.filter(pk=model._meta.pk.to_python(key)).first()
+    except (ValueError, TypeError, ValidationError, OverflowError):
         return None
+
+
+def carry_officer(sender: object, request: HttpRequest | None, user: SiteUser, **kwargs: object) -> None:
+    """Receiver of ``user_logged_in``: if somebody acts in this request, they act in the new session too, unless they
+    are its user. A login gives the session another key and can empty it, so what the packages stored there is lost when
+    an officer becomes a second user, or the user before.
+    """
+    found: Impersonation | None = getattr(request, FOUND, None)
+    if request is not None and found is not None and found.officer_key not in {"", str(user.pk)}:
+        request.session[CARRIED] = found.officer_key
+
+
+def note_officer(sender: object, request: HttpRequest | None, **kwargs: object) -> None:
+    """Receiver of ``user_logged_out``, which Django sends before it empties the session: look who acts, so that
+    :func:`carry_officer` knows it if another user is logged in by the same request.
+    """
+    if request is not None:
+        current_impersonation(request)
+
+
+user_logged_in.connect(carry_officer, dispatch_uid="agreement.impersonation")
+user_logged_out.connect(note_officer, dispatch_uid="agreement.impersonation")

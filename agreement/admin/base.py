@@ -4,8 +4,10 @@ templates.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import wraps
 from typing import Any, TypeVar
 
 from django import forms
@@ -21,12 +23,13 @@ from django.db import DataError, models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, URLPattern, reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views import View
 
+from agreement.acceptance import current_impersonation
 from agreement.conf import active_language
 from agreement.models import AuditEntry, Edition
 from agreement.models.audit import AuditAction
@@ -64,7 +67,32 @@ class SafeChangeList(ChangeList):
         return super().get_ordering_field(field_name)
 
 
-class SafeFilters(admin.ModelAdmin[ModelT]):
+class OwnName(admin.ModelAdmin[ModelT]):
+    """An admin that refuses every request of a person who acts in the name of another user, because its records name
+    the person who is signed in. The status is 403, and the audit log names the person who acts.
+    """
+
+    @property
+    def urls(self) -> list[URLPattern]:
+        patterns = self.get_urls()
+        for pattern in patterns:
+            pattern.callback = self._refusing_impersonation(pattern.callback)
+        return patterns
+
+    def _refusing_impersonation(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            acting = current_impersonation(request)
+            if acting is None:
+                return view(request, *args, **kwargs)
+            acting.log(request, refused=request.resolver_match.view_name if request.resolver_match else "admin")
+            context = {**self.admin_site.each_context(request), "title": gettext("You act in the name of another user")}
+            return TemplateResponse(request, "admin/agreement/impersonation.html", context, status=403)
+
+        return checked
+
+
+class SafeFilters(OwnName[ModelT]):
     """An admin whose list raises ``BadRequest`` (status 400, and not 500) if the filters in the URL have a value that
     the database can't process. A value that Django itself rejects is handled by Django, which redirects to the list
     without filters. Filters by regular expressions are refused. The list is a :class:`SafeChangeList`.

@@ -10,16 +10,16 @@ from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.db import connections
 
-from agreement.seal import triggers
+from agreement.seal import inspection, triggers
 
 
 def check_seal(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
-    """Check that the triggers of the seal are installed in these databases, which are given by alias. Each trigger that
-    is missing, disabled or altered gives an error. A database system for which the app has no triggers gives a warning.
-    A database on which the triggers are not expected, because the app is not migrated there, gives nothing. ``migrate``
-    runs this check too, on its database.
+    """Check that the seal is installed in these databases, which are given by alias. Each difference that
+    :func:`agreement.seal.inspection.differences` finds gives an error. A database system for which the app has no
+    triggers gives a warning. A database on which the triggers are not expected, because the app is not migrated there,
+    gives nothing. ``migrate`` runs this check too, on its database.
     """
     for alias in databases or ():
         connection = connections[alias]
@@ -31,10 +31,13 @@ def check_seal(
                 id="agreement.W003",
             )
         elif triggers.expected(connection):
-            for name in triggers.missing(connection, apps.get_model):
+            for sentence in inspection.differences(connection, apps.get_model):
                 yield Error(
-                    f"The trigger {name!r} that seals published editions is missing, disabled or altered.",
-                    hint="Run manage.py migrate --skip-checks, which reinstalls it, then manage.py verify_editions.",
+                    f"The seal of published editions is broken: {sentence[:1].lower()}{sentence[1:]}",
+                    hint=(
+                        "Run manage.py migrate --skip-checks, which installs the triggers again. Undo any other change"
+                        " by hand. Then run manage.py verify_editions."
+                    ),
                     id="agreement.E007",
                 )
 

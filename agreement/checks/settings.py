@@ -143,10 +143,18 @@ def _check_consents(consents: object) -> Iterator[CheckMessage]:
 
 
 def _check_base_url(url: str) -> Iterator[CheckMessage]:
-    if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
+    if url and not _is_http_address(url):
         yield _wrong("BASE_URL", url, 'must be like "https://portal.example.kz"')
     elif urlsplit(url).path.strip("/"):
         yield _wrong("BASE_URL", url, "must end with the host: the addresses of the pages contain their own path")
+
+
+def _is_http_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # For example, the bracket after an IPv6 address is missing.
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _check_private_root(root: object) -> Iterator[CheckMessage]:
@@ -169,7 +177,7 @@ def _check_private_root(root: object) -> Iterator[CheckMessage]:
 def _check_time_stamps(now: conf.Conf) -> Iterator[CheckMessage]:
     if not now.TIMESTAMP_AUTHORITY:
         return
-    if urlsplit(now.TIMESTAMP_AUTHORITY).scheme not in {"http", "https"}:
+    if not _is_http_address(now.TIMESTAMP_AUTHORITY):
         yield _wrong("TIMESTAMP_AUTHORITY", now.TIMESTAMP_AUTHORITY, 'must be like "https://tsa.example.kz"')
     if not Path(now.TIMESTAMP_CERTIFICATES).is_file():
         yield _wrong(

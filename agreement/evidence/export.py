@@ -255,16 +255,19 @@ def _folder(edition: Edition) -> str:
 
 def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
     """Add the texts of the notices that were sent by these deliveries, each as JSON and as text, and as HTML if it has
-    an HTML part. The bytes of the JSON file are those whose SHA-256 is the digest of the notice text. A delivery whose
-    language is not recorded, because it was found in the log of the mail server after a restore, adds no text.
+    an HTML part. The bytes of the JSON file are those whose SHA-256 is the digest of the notice text. If it is not
+    recorded which text of its notice a delivery sent, because the delivery was found in the log of the mail server
+    after a restore, all texts that it may have sent are added.
     """
     deliveries = deliveries.filter(outcome=DeliveryOutcome.SENT).order_by()
     sent = set(deliveries.values_list("notice", "channel", "language", "since").distinct())
     notices = Notice.objects.with_edition().in_bulk({notice for notice, *_ in sent})
     texts = NoticeText.objects.filter(notice__in=notices)
     for text in texts.order_by("notice_id", "channel", "language", "since").iterator(chunk_size=10):
-        # If a delivery has no "since", any text of its notice in its channel and language may have been sent.
-        if sent.isdisjoint((text.notice_id, text.channel, text.language, since) for since in (text.since, None)):
+        # If a delivery has no "since", any text of its notice in its channel and language may have been sent. If it has
+        # no language either, any text in its channel may have been.
+        known = ((text.language, text.since), (text.language, None), ("", None))
+        if sent.isdisjoint((text.notice_id, text.channel, *which) for which in known):
             continue
         notice = notices[text.notice_id]
         kind = f"{notice.kind}-since-{text.since}" if text.since else notice.kind

@@ -105,7 +105,7 @@ def read_source(name: str, *, may_be_empty: bool = False) -> str:
     try:
         with Path(name).open("rb") as file:
             content = file.read(source.MAX_BYTES + 1)
-        return "" if may_be_empty and not content.strip() else source.decode(content, name)
+        return source.decode(content, name, may_be_empty=may_be_empty)
     except source.SourceError as error:
         raise command_error(str(error), error.hint) from None
     except (OSError, ValueError) as error:

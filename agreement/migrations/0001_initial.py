@@ -104,6 +104,7 @@ class Migration(migrations.Migration):
                             ("paused", "sending paused"),
                             ("resumed", "sending resumed"),
                             ("resent", "failed deliveries sent again"),
+                            ("revived", "skipped deliveries wait again"),
                             ("viewed", "personal data viewed"),
                             ("exported", "personal data exported"),
                             ("accepted", "acceptances recorded"),
@@ -673,15 +674,22 @@ class Migration(migrations.Migration):
                 ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 (
                     "created_at",
-                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created"),
+                    agreement.models.fields.InstantField(
+                        default=django.utils.timezone.now, editable=False, verbose_name="created"
+                    ),
                 ),
-                ("due_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="due")),
+                ("due_at", agreement.models.fields.InstantField(default=django.utils.timezone.now, verbose_name="due")),
                 ("fan_out_cursor", models.CharField(blank=True, editable=False, max_length=255)),
                 (
                     "fanned_out_at",
-                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="deliveries written"),
+                    agreement.models.fields.InstantField(
+                        blank=True, editable=False, null=True, verbose_name="deliveries written"
+                    ),
                 ),
-                ("paused_at", models.DateTimeField(blank=True, editable=False, null=True, verbose_name="paused")),
+                (
+                    "paused_at",
+                    agreement.models.fields.InstantField(blank=True, editable=False, null=True, verbose_name="paused"),
+                ),
                 (
                     "edition",
                     models.ForeignKey(
@@ -743,9 +751,12 @@ class Migration(migrations.Migration):
                 ),
                 ("reason", models.CharField(blank=True, max_length=255, verbose_name="reason")),
                 ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
-                ("due_at", models.DateTimeField(verbose_name="due")),
+                ("due_at", agreement.models.fields.InstantField(verbose_name="due")),
                 ("lease", models.CharField(blank=True, editable=False, max_length=32)),
-                ("outcome_at", models.DateTimeField(blank=True, null=True, verbose_name="outcome recorded")),
+                (
+                    "outcome_at",
+                    agreement.models.fields.InstantField(blank=True, null=True, verbose_name="outcome recorded"),
+                ),
                 (
                     "account_deleted_at",
                     agreement.models.fields.InstantField(
@@ -791,6 +802,17 @@ class Migration(migrations.Migration):
                         related_name="deliveries",
                         to="agreement.notice",
                         verbose_name="notice",
+                    ),
+                ),
+                (
+                    "reopened_by",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="agreement.auditentry",
                     ),
                 ),
             ],
@@ -844,7 +866,10 @@ class Migration(migrations.Migration):
             name="NoticeRead",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("read_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="read")),
+                (
+                    "read_at",
+                    agreement.models.fields.InstantField(default=django.utils.timezone.now, verbose_name="read"),
+                ),
                 (
                     "notice",
                     models.ForeignKey(
@@ -1243,10 +1268,12 @@ class Migration(migrations.Migration):
             name="Bounce",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("at", models.DateTimeField(verbose_name="came back")),
+                ("at", agreement.models.fields.InstantField(verbose_name="came back")),
                 (
                     "recorded_at",
-                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="recorded"),
+                    agreement.models.fields.InstantField(
+                        default=django.utils.timezone.now, editable=False, verbose_name="recorded"
+                    ),
                 ),
                 ("reason", models.CharField(blank=True, max_length=255, verbose_name="reason")),
                 (

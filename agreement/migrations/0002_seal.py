@@ -1,9 +1,9 @@
 from django.db import migrations
 
-from agreement.seal.operations import CloseSeal
+from agreement.seal.operations import BeginSeal
 
 
 class Migration(migrations.Migration):
     dependencies = [("agreement", "0001_initial")]
 
-    operations = [CloseSeal()]
+    operations = [BeginSeal()]

@@ -39,7 +39,6 @@ from agreement.models.withdrawals import Withdrawal, WithdrawalQuerySet
 from agreement.text import languages
 
 User = TypeVar("User", bound=models.Model)
-Row = TypeVar("Row")
 
 
 class StaleEditionError(ValidationError):
@@ -120,8 +119,8 @@ class RequiredAcceptance:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NewAcceptance:
     """An acceptance that is to be written. ``edition`` is a primary key. ``round`` is one more than the number of the
-    user's withdrawals from the agreement that are in effect at that moment; a refused one does not count. ``at=None``
-    means now.
+    user's withdrawals from the agreement that are in effect at that moment; a refused one does not count.
+    ``recorded_at`` is the present moment by the clock of the database.
     """
 
     round: int
@@ -130,8 +129,9 @@ class _NewAcceptance:
     digest: str
     language: str
     kind: str
+    at: datetime
+    recorded_at: datetime
     request_details: RequestDetails = RequestDetails()
-    at: datetime | None = None
     reason: str = ""
     officer: str = ""
 
@@ -223,12 +223,13 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
             raise ValueError(msg)
         alias = router.db_for_write(self.model)
         with transaction.atomic(using=alias):
-            _locked(Agreement.objects.filter(pk=edition.agreement_id).values_list("pk"), alias)
+            locked = _locked(Agreement.objects.filter(pk=edition.agreement_id).values_list("pk"), alias)
+            now = locked[0][-1] if locked else timezone.now()
             of_user = self.using(alias).filter(edition=edition, digest=digest, user=user.pk)
             if at and (known := of_user.filter(kind=AcceptanceKind.IMPORTED, at=at).first()):
                 known.created = False
                 return known
-            at = at or timezone.now()
+            at = at or now
             withdrawals = list(_withdrawals(user.pk, at).using(alias).filter(agreement=edition.agreement_id))
             acceptances = self.using(alias).filter(user=user.pk, edition__agreement=edition.agreement_id)
             new = _NewAcceptance(
@@ -240,6 +241,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
                 kind=kind,
                 request_details=request_details or RequestDetails(),
                 at=at,
+                recorded_at=now,
                 reason=reason,
                 officer=officer,
             )
@@ -269,9 +271,9 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         """
         alias = router.db_for_write(self.model)
         with nullcontext() if dry_run else transaction.atomic(using=alias):
-            if not dry_run:
-                _locked(Agreement.objects.filter(pk=agreement).values_list("pk"), alias)
             now = timezone.now()
+            if not dry_run and (locked := _locked(Agreement.objects.filter(pk=agreement).values_list("pk"), alias)):
+                now = locked[0][-1]
             outcomes = self._check_history(alias, rows, agreement=agreement, now=now)
             new = [one for one in outcomes if isinstance(one, _NewAcceptance)]
             recorded = {_key(one) for one in new}
@@ -320,7 +322,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
             Acceptance(
                 edition_id=new.edition,
                 digest=new.digest,
-                **{_field(name).attname: value for name, value in _values(new, at=new.at, recorded_at=now).items()},
+                **{_field(name).attname: value for name, value in _values(new).items()},
             )
             for new in acceptances
         ]
@@ -417,7 +419,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         open_agreements: dict[int, bool] = {}
         with transaction.atomic(using=alias) if locks else nullcontext():
             rows = self._not_accepted(user.pk, required)
-            for key, round_, withdrawn in _locked(rows, alias) if locks else rows.using(alias):
+            for key, round_, withdrawn, now in _locked(rows, alias) if locks else _with_clock(rows.using(alias)):
                 new = _NewAcceptance(
                     round=round_,
                     user_key=user.pk,
@@ -426,6 +428,8 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
                     language=language,
                     kind=AcceptanceKind.DEEMED,
                     request_details=request_details or RequestDetails(),
+                    at=now,
+                    recorded_at=now,
                 )
                 if not (key in by_use and not withdrawn and self._insert_new(alias, new)):
                     open_agreements[key] = bool(withdrawn)  # SQLite gives an integer.
@@ -460,12 +464,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         One statement finds the edition in force, counts the withdrawals of the user and writes the row, so nothing can
         change in between.
         """
-        connection, now = connections[alias], timezone.now()
-        at = new.at or now
+        connection = connections[alias]
         # The edition that takes effect next may be accepted in advance, if the site allows it.
         announced = conf.get().ACCEPT_ANNOUNCED and new.kind == AcceptanceKind.EXPLICIT
         deemed = new.kind == AcceptanceKind.DEEMED
-        columns = _columns(connection, new, at=at, recorded_at=now if new.kind == AcceptanceKind.IMPORTED else at)
+        columns = _columns(connection, new)
         user, moment = columns["user"], columns["at"]
         params = [
             *columns.values(),
@@ -623,8 +626,9 @@ def _count(withdrawals: WithdrawalQuerySet) -> Coalesce:
     return Coalesce(models.Subquery(counted), 0)
 
 
-def _locked(agreements: models.QuerySet[Agreement, Row], alias: str) -> list[Row]:
-    """The rows of ``agreements``, a queryset with ``values_list()``. These agreements are locked against publication,
+def _locked(agreements: models.QuerySet[Agreement, tuple[Any, ...]], alias: str) -> list[tuple[Any, ...]]:
+    """The rows of ``agreements``, a queryset with ``values_list()``, each with one more value: the present moment by
+    the clock of the database, which is read after the lock. These agreements are locked against publication,
     cancellation and withdrawal until the transaction ends. Call it inside a transaction. 1 query, 2 on SQLite.
 
     On PostgreSQL, transactions with this lock do not wait for each other. ``Agreement.lock()`` and this lock wait for
@@ -633,10 +637,16 @@ def _locked(agreements: models.QuerySet[Agreement, Row], alias: str) -> list[Row
     if connections[alias].vendor == "postgresql":
         sql, params = agreements.using(alias).query.sql_with_params()
         with connections[alias].cursor() as cursor:
-            cursor.execute(f"{sql} FOR SHARE OF agreement_agreement", params)
-            return cast("list[Row]", cursor.fetchall())
+            locked = f"{sql} FOR SHARE OF agreement_agreement"
+            cursor.execute(f"SELECT locked.*, clock_timestamp() FROM ({locked}) AS locked", params)  # noqa: S608 - only names and constants of the app
+            return cast("list[tuple[Any, ...]]", cursor.fetchall())
     agreements.using(alias).update(slug=F("slug"))
-    return list(agreements.using(alias))
+    return _with_clock(agreements.using(alias))
+
+
+def _with_clock(agreements: models.QuerySet[Agreement, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows of ``agreements``, each with the present moment by the clock of this process as one more value."""
+    return [(*row, timezone.now()) for row in agreements]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -692,6 +702,7 @@ class _History:
             language=row.language,
             kind=kind,
             at=row.at,
+            recorded_at=self.now,
         )
 
 
@@ -700,7 +711,7 @@ def _key(new: _NewAcceptance) -> tuple[UserKey, int, int]:
     return new.user_key, new.edition, new.round
 
 
-def _values(new: _NewAcceptance, *, at: datetime | None, recorded_at: datetime) -> dict[str, Any]:
+def _values(new: _NewAcceptance) -> dict[str, Any]:
     """Field → the value to be written, of any type. The language, the browser and the officer are cut to the length of
     their columns. The edition, the digest and ``notice_sent`` are not contained.
     """
@@ -708,8 +719,8 @@ def _values(new: _NewAcceptance, *, at: datetime | None, recorded_at: datetime) 
     return {
         "language": new.language[:16],
         "kind": str(new.kind),
-        "at": at,
-        "recorded_at": recorded_at,
+        "at": new.at,
+        "recorded_at": new.recorded_at,
         "user": new.user_key,
         "pseudonym": pseudonym.digest,
         "pseudonym_key": pseudonym.key,
@@ -722,10 +733,10 @@ def _values(new: _NewAcceptance, *, at: datetime | None, recorded_at: datetime) 
 
 
 def _columns(
-    connection: BaseDatabaseWrapper, new: _NewAcceptance, *, at: datetime, recorded_at: datetime
+    connection: BaseDatabaseWrapper, new: _NewAcceptance
 ) -> dict[str, Any]:  # Values of any column, as the database adapter takes them.
     """Field → the value to be written, as in ``_values()``. The statement itself computes the other columns."""
-    values = _values(new, at=at, recorded_at=recorded_at)
+    values = _values(new)
     return {name: _field(name).get_db_prep_save(value, connection=connection) for name, value in values.items()}
 
 

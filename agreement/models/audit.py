@@ -13,8 +13,9 @@ from typing import Any, Self
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import models
+from django.db import connections, models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -38,6 +39,7 @@ class AuditAction(models.TextChoices):
     PAUSED = "paused", _("sending paused")
     RESUMED = "resumed", _("sending resumed")
     RESENT = "resent", _("failed deliveries sent again")
+    REVIVED = "revived", _("skipped deliveries wait again")
     VIEWED = "viewed", _("personal data viewed")
     EXPORTED = "exported", _("personal data exported")
     ACCEPTED = "accepted", _("acceptances recorded")
@@ -59,7 +61,8 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         digest: str = "",
         person: models.Model | None = None,
     ) -> AuditEntry:
-        """Add one entry to the log, and return it. 1 query, and 1 more if ``on`` has an agreement that is not loaded.
+        """Add one entry to the log, and return it. Its attribute ``at`` may be an expression. 1 query, and 1 more if
+        ``on`` has an agreement that is not loaded.
 
         ``action`` is an :class:`AuditAction`, and ``on`` is the stored row that the action is about. The entry copies
         the kind and the primary key of ``on``. Of a row of the app it also copies the slug of its agreement (``""`` if
@@ -83,7 +86,11 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         named = by
         if by is not None and not isinstance(by, str) and by.pk is not None and by.pk == user_key:
             named = by if getattr(by, "is_staff", False) else None
+        # The database compares the moment with its own clock. On PostgreSQL the statement itself reads that clock, so
+        # that no entry is refused because the clock of this machine is wrong.
+        now = Now() if connections[self.db].vendor == "postgresql" else timezone.now()
         return self.create(
+            at=now,
             action=action,
             by=name_of(named),
             account="" if named is None or isinstance(named, str) else str(named.pk or ""),

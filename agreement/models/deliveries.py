@@ -1,7 +1,8 @@
 """The ledger: which user was notified, with one row for each notice, user and channel.
 
-The ledger is the source of truth. A row is *waiting* until its outcome is recorded: *sent*, *failed* or *skipped*. Only
-``resend()`` and ``revive()`` make rows with an outcome wait again. A worker claims waiting rows by a lease. While
+The ledger is the source of truth. A row is *waiting* until its outcome is recorded: *sent*, *failed* or *skipped*. Then
+it is sealed. Only ``resend()`` and ``revive()`` make failed and skipped rows wait again; each such row names the audit
+entry about it. No row is ever deleted. A worker claims waiting rows by a lease. While
 ``lease`` names a claim, ``due_at`` is the moment when the lease runs out. From then on any worker may claim the row, if
 it still waits. Therefore no row is lost if a worker is killed, and nothing has to detect its death.
 
@@ -19,9 +20,9 @@ from __future__ import annotations
 import re
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
@@ -33,6 +34,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement.memory import remembered
 from agreement.models import message_ids
+from agreement.models.audit import AuditAction, AuditEntry, By
 from agreement.models.clock import DatabaseClock, database_now
 from agreement.models.fields import PRESERVE_UNDER_PSEUDONYM, InstantField, UserKey
 from agreement.models.notices import (
@@ -69,7 +71,7 @@ def ledger_clock() -> DatabaseClock:
 
 class DeliveryOutcome(models.TextChoices):
     """The state of a delivery. All but ``waiting`` are final, but ``resend()`` can make failed deliveries wait again,
-    and ``revive()`` skipped ones.
+    and ``revive()`` skipped ones. The database refuses every other change of a final outcome.
     """
 
     WAITING = "waiting", _("waiting")
@@ -243,19 +245,36 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
                 notice=progress.notice, channel=progress.channel, outcome=DeliveryOutcome.SKIPPED, lease=""
             ).filter(~Exists(received), reason=overtaken_by(edition.number or 0))
             total += self._change_outcome(
-                overtaken, progress.notice, progress.channel, old="skipped", new="waiting", reason="", outcome_at=None
+                overtaken,
+                progress.notice,
+                progress.channel,
+                old="skipped",
+                new="waiting",
+                reason="",
+                reopening=partial(AuditEntry.objects.using(primary.db).log, AuditAction.REVIVED, on=progress.notice),
+                outcome_at=None,
             )
         return total
 
     def _change_outcome(
-        self, rows: Self, notice: Notice, channel: str, *, old: str, new: str, reason: str, **columns: object
+        self,
+        rows: Self,
+        notice: Notice,
+        channel: str,
+        *,
+        old: str,
+        new: str,
+        reason: str,
+        reopening: Callable[..., AuditEntry] | None = None,
+        **columns: object,
     ) -> int:
         """Change the outcome of rows of one notice and channel from ``old`` to ``new``, and their progress with it.
         Returns how many changed.
 
         ``rows`` must be of that notice and have the outcome ``old``; those of other channels are left out. At most
         ``CHUNK_ROWS`` of them are changed in each transaction. ``reason`` is stored with each, the lease is removed,
-        and ``columns`` are further columns to set.
+        and ``columns`` are further columns to set. If the rows had a final outcome and wait again, ``reopening`` adds
+        the audit entry of each transaction, which its rows name; its argument ``note`` is the number of rows.
         """
         rows, total = rows.filter(channel=channel).order_by(), 0
         while True:
@@ -265,6 +284,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
                 # The keys are read first. As a subquery, PostgreSQL may join two scans of all waiting rows while its
                 # statistics are old. The conditions are repeated: a row may have been claimed meanwhile.
                 old_reasons = dict(rows.values_list("pk", "reason")[:CHUNK_ROWS])
+                if reopening and old_reasons:
+                    columns["reopened_by"] = reopening(note=str(len(old_reasons)))
                 count = rows.filter(pk__in=old_reasons).update(outcome=new, lease="", reason=reason, **columns)
                 if old in Progress.EXPLAINED:  # No other process changes these rows while the lock is held.
                     counts.subtract((old, old_reason) for old_reason in old_reasons.values())
@@ -277,15 +298,25 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
                 progress.save()
             total += count
 
-    def resend(self, *, notice: Notice, at: datetime | None = None) -> int:
-        """Make the failed deliveries of a notice wait again, due at that instant (now) and with 0 attempts. Failed
-        deliveries that are not counted yet are left as they are. Returns how many wait again.
+    def resend(self, *, notice: Notice, by: By = None, at: datetime | None = None) -> int:
+        """Make the failed deliveries of a notice wait again, due at that instant (now) and with 0 attempts, and add an
+        audit entry for each channel (and each ``CHUNK_ROWS`` of its rows). Failed deliveries that are not counted yet
+        are left as they are. ``by`` is the person. Returns how many wait again.
         """
         rows = self.primary().filter(notice=notice, outcome=DeliveryOutcome.FAILED, lease="")
         failed = Progress.objects.using(rows.db).filter(notice=notice, failed__gt=0)
         fresh: dict[str, object] = {"due_at": at or ledger_now(), "outcome_at": None, "attempts": 0}
         return sum(
-            self._change_outcome(rows, notice, channel, old="failed", new="waiting", reason="", **fresh)
+            self._change_outcome(
+                rows,
+                notice,
+                channel,
+                old="failed",
+                new="waiting",
+                reason="",
+                reopening=partial(AuditEntry.objects.using(rows.db).log, AuditAction.RESENT, on=notice, by=by),
+                **fresh,
+            )
             for channel in failed.values_list("channel", flat=True)
         )
 
@@ -412,9 +443,13 @@ class Delivery(models.Model):
     )
     reason = models.CharField(_("reason"), max_length=255, blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    due_at = models.DateTimeField(_("due"))
+    due_at = InstantField(_("due"))
     lease = models.CharField(max_length=32, blank=True, editable=False)
-    outcome_at = models.DateTimeField(_("outcome recorded"), null=True, blank=True)
+    outcome_at = InstantField(_("outcome recorded"), null=True, blank=True)
+    # The entry about the last resending, by which the row waits or waited again. It is read only by the verification.
+    reopened_by = models.ForeignKey(
+        AuditEntry, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, editable=False
+    )
     account_deleted_at = InstantField(_("account deleted"), null=True, blank=True, editable=False)
     # Empty while the account exists. Until then the rows, of which there may be millions, are found by the user.
     pseudonym = models.CharField(_("pseudonym"), max_length=64, default="", db_default="", blank=True, editable=False)
@@ -529,8 +564,10 @@ class Delivery(models.Model):
     @property
     def text(self) -> NoticeText | None:
         """The sealed text of the message that was sent to this user, or that was refused for them; ``None`` if the row
-        records no such text, as for a skipped delivery. At most 1 query.
+        records no such text, as for a delivery that waits, also again, or is skipped. At most 1 query.
         """
+        if self.outcome not in {DeliveryOutcome.SENT, DeliveryOutcome.FAILED}:
+            return None
         texts = NoticeText.objects.filter(notice=self.notice_id, channel=self.channel, language=self.language)
         return texts.filter(since=self.since).first() if self.since is not None else None
 
@@ -604,8 +641,8 @@ class Bounce(models.Model):
     """
 
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="bounces", verbose_name=_("delivery"))
-    at = models.DateTimeField(_("came back"))
-    recorded_at = models.DateTimeField(_("recorded"), default=timezone.now, editable=False)
+    at = InstantField(_("came back"))
+    recorded_at = InstantField(_("recorded"), default=timezone.now, editable=False)
     reason = models.CharField(_("reason"), max_length=255, blank=True)
 
     if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from agreement import conf, signals
 from agreement.models import publishing
 from agreement.models.agreements import Agreement
 from agreement.models.audit import AuditAction, AuditEntry, By, edition_name, name_of
+from agreement.models.clock import database_now
 from agreement.models.errors import MAX_STATED, TEXT_FIELDS, EditionError
 from agreement.models.fields import InstantField
 from agreement.models.notices import Notice, NoticeKind
@@ -86,13 +87,13 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         """Save a new draft with these bodies (language → text), add an audit entry, and return the draft.
 
         ``by`` is the author, for the audit log. ``stated`` are further fields, such as ``summary_kk`` or
-        ``notice_days``. A title that is not among them is the first line of the body that is not empty, without heading
-        marks and cut after 255 characters. Raises ``ValidationError`` if a field has a value that it can't have.
-        Nothing is stored then. The rules of a publication are not checked.
+        ``notice_days``. A title that is not among them is the first line of the normalised body that is not empty,
+        without heading marks and cut after 255 characters. Raises ``ValidationError`` if a field has a value that it
+        can't have. Nothing is stored then. The rules of a publication are not checked.
         """
         for language, body in bodies.items():
             stated.setdefault(f"body_{language}", body)
-            stated.setdefault(f"title_{language}", clauses.title_line(body)[:255])
+            stated.setdefault(f"title_{language}", clauses.title_line(source.normalise(body))[:255])
         edition = self.model(agreement=agreement, **stated)
         edition.full_clean()
         with transaction.atomic(using=router.db_for_write(self.model)):
@@ -403,7 +404,7 @@ class Edition(models.Model):
         try:
             with transaction.atomic(using=alias):
                 self.agreement.lock(using=alias)
-                now = timezone.now()
+                now = database_now(alias)
                 scheduled = (
                     Edition.objects.using(alias)
                     .with_real_columns()
@@ -415,7 +416,7 @@ class Edition(models.Model):
                     log(AuditAction.CANCELLED, on=self, by=by, note=reason, digest=self.digest)
                     Notice.objects.using(alias).announce_cancellation(self, at=now)
         except IntegrityError:  # It took effect after the clock was read, and the trigger refused.
-            now, done = timezone.now(), 0
+            now, done = database_now(alias), 0
         self.refresh_from_db(using=alias)
         if not done:
             raise EditionError(
@@ -436,10 +437,11 @@ class Edition(models.Model):
         fields: Iterable[str] | None = None,
         from_queryset: models.QuerySet[Self] | None = None,
     ) -> None:
-        """As in Django. Also removes ``superseded_at``, which ``with_successors()`` or ``successor_from()`` has set.
-        Django calls this method also to load a deferred column.
+        """As in Django. Unless only some ``fields`` are read, also removes ``superseded_at``, which
+        ``with_successors()`` or ``successor_from()`` has set. Django reads a deferred column by this method.
         """
-        self.__dict__.pop("superseded_at", None)
+        if fields is None:
+            self.__dict__.pop("superseded_at", None)
         super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
 
     def _alias(self) -> str:
@@ -454,7 +456,7 @@ class Edition(models.Model):
         Raises :class:`EditionError` if there is no such draft or if it is published.
         """
         self.agreement.lock(using=alias)
-        now = timezone.now()
+        now = database_now(alias)
         editions = Edition.objects.using(alias).filter(agreement=self.agreement_id)
         rows = editions.select_related("agreement").select_for_update(of=("self",))
         stored = publishing.require_draft(rows.filter(pk=self.pk).first(), self.pk)

@@ -15,12 +15,13 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.deletion import Collector
+from django.db.models.expressions import Col
 from django.db.models.lookups import FieldGetDbPrepValueMixin
 from django.db.models.sql.compiler import SQLCompiler
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement.models import pseudonyms
+from agreement.models.clock import database_now
 
 if TYPE_CHECKING:
     DateTimeField = models.DateTimeField
@@ -91,14 +92,16 @@ class BindsAt(FieldGetDbPrepValueMixin, Lookup[bool]):
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
         at, params = self.process_rhs(compiler, connection)
         quote = connection.ops.quote_name
-        key = f"{quote(self.lhs.alias)}.{quote('id')}"
         model = self.lhs.target.model
+        # The compiler knows which aliases are quoted: in a subquery they are not.
+        key, _params = compiler.compile(Col(self.lhs.alias, model._meta.pk))
         edition = quote(model._meta.db_table)
         agreement = quote(model._meta.get_field("agreement").related_model._meta.db_table)
+        # COALESCE, because an agreement may have no such edition: NOT IN is never true if the list contains NULL.
         sql = (
-            f"{key} IN (SELECT (SELECT latest.id FROM {edition} latest WHERE latest.agreement_id = terms.id"  # noqa: S608 - only names and constants of the app
+            f"{key} IN (SELECT COALESCE((SELECT latest.id FROM {edition} latest WHERE latest.agreement_id = terms.id"  # noqa: S608 - only names and constants of the app
             f" AND latest.cancelled_at IS NULL AND latest.effective_from <= {at}"
-            f" ORDER BY latest.effective_from DESC LIMIT 1) FROM {agreement} terms)"
+            f" ORDER BY latest.effective_from DESC LIMIT 1), 0) FROM {agreement} terms)"
         )
         return sql, tuple(params)
 
@@ -112,12 +115,14 @@ def PRESERVE_EVIDENCE(  # noqa: N802 - written in capitals like Django's own
     collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
 ) -> None:
     """``on_delete`` of evidence: the row remains, its link to the user is removed, and ``account_deleted_at`` is set to
-    the present moment.
+    the present moment by the clock of the database.
 
     All rows of one deletion get the same moment. The retention period begins then, if it has not begun earlier.
     """
     # All tables get the same moment: nothing else connects the rows of one user under different pseudonyms.
-    moment = vars(collector).setdefault("agreement_moment", timezone.now())
+    if "agreement_moment" not in vars(collector):
+        vars(collector)["agreement_moment"] = database_now(using)
+    moment = vars(collector)["agreement_moment"]
     # In this order: without the link, the rows would not be found by the user.
     collector.add_field_update(_sibling(field, "account_deleted_at"), moment, sub_objs)
     collector.add_field_update(field, None, sub_objs)

@@ -22,6 +22,7 @@ from agreement.models.deliveries import Delivery
 from agreement.models.editions import Edition
 from agreement.models.fields import STORE_PSEUDONYMS, InstantField, SiteUser, UserKey
 from agreement.models.withdrawals import Consent, Withdrawal
+from agreement.seal.triggers import CLOCK_TOLERANCE
 
 
 class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
@@ -213,6 +214,15 @@ class LegalHold(models.Model):
         begins: datetime | None = self.held_from  # None if the form has no moment.
         if self.held_until and begins and self.held_until <= begins:
             raise ValidationError({"held_until": _("A legal hold must end after it begins.")})
+        stored = LegalHold.objects.filter(pk=self.pk).first() if self.pk else None
+        if stored is None or stored.held_until == self.held_until:
+            return
+        # The database refuses these too, but it would not name the field.
+        now = timezone.now()
+        if stored.held_until and stored.held_until <= now:
+            raise ValidationError({"held_until": _("This legal hold has ended. Place a new one.")})
+        if self.held_until and self.held_until < now - CLOCK_TOLERANCE:
+            raise ValidationError({"held_until": _("A legal hold can't end in the past. Enter a later moment.")})
 
     def __str__(self) -> str:
         return f"{self.pk}"

@@ -76,8 +76,8 @@ class Binding(Generic[Row]):
 
     acceptance: Row
     editions: tuple[EditionDates, ...]
-    """The editions that bound the user, in the order of their effect. Empty if none took effect while the acceptance
-    lasted; for example, the edition was cancelled."""
+    """The editions that bound the user, in the order of their effect. Empty if none did: the edition was cancelled or
+    took effect too late, or the acceptance ended at the moment at which it was made."""
     ended_at: datetime | None
     """When a withdrawal ended the acceptance, never before the acceptance itself. ``None`` while it lasts."""
     withdrawal: Withdrawal | None
@@ -86,7 +86,7 @@ class Binding(Generic[Row]):
     @property
     def since(self) -> datetime | None:
         """The first moment at which the user was bound: the acceptance, or the effect of the first edition if that is
-        later. ``None`` if ``editions`` is empty. If it equals ``ended_at``, the user was bound for no time.
+        later. ``None`` if ``editions`` is empty. It is before ``ended_at``.
         """
         return max(_moments(self.acceptance).at, self.editions[0].effective_from) if self.editions else None
 
@@ -133,13 +133,18 @@ class Membership(Generic[Row]):
 
     def binding(self, acceptance: Row, *, until: datetime) -> Binding[Row]:
         """The effect of that acceptance up to its end, or up to ``until`` if it has not ended by then. An edition that
-        takes effect at the last instant is included. ``editions`` of this object must contain the accepted edition.
+        takes effect at ``until`` is included, but none that takes effect at the end of the acceptance. ``editions`` of
+        this object must contain the accepted edition.
         """
         withdrawal, moments = self.withdrawal_of(acceptance), _moments(acceptance)
         ended_at = max(moments.at, withdrawal.effective_at) if withdrawal and withdrawal.effective_at else None
         accepted = next(edition for edition in self.editions if edition.pk == moments.edition_id)
-        editions = succession.bound_editions(accepted, self.editions, min(until, ended_at or until))
-        return Binding(acceptance=acceptance, editions=tuple(editions), ended_at=ended_at, withdrawal=withdrawal)
+        editions = tuple(
+            edition
+            for edition in succession.bound_editions(accepted, self.editions, until)
+            if ended_at is None or max(moments.at, edition.effective_from) < ended_at
+        )
+        return Binding(acceptance=acceptance, editions=editions, ended_at=ended_at, withdrawal=withdrawal)
 
     def bindings(self, *, until: datetime) -> list[Binding[Row]]:
         """What each acceptance in ``acceptances`` bound the user to, up to that instant, in their order. An acceptance

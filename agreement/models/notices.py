@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
 from agreement.models.audit import AuditAction, AuditEntry, By
-from agreement.models.fields import LANGUAGE_CHOICES
+from agreement.models.fields import LANGUAGE_CHOICES, InstantField
 from agreement.seal.manifest import notice_digest
 
 if TYPE_CHECKING:
@@ -174,12 +174,12 @@ class Notice(models.Model):
     )
     kind = models.CharField(_("kind"), max_length=16, choices=NoticeKind.choices)
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
-    due_at = models.DateTimeField(_("due"), default=timezone.now)
+    created_at = InstantField(_("created"), default=timezone.now, editable=False)
+    due_at = InstantField(_("due"), default=timezone.now)
     # The primary key, as text, of the last user whose deliveries are written. Users are taken in the order of keys.
     fan_out_cursor = models.CharField(max_length=255, blank=True, editable=False)
-    fanned_out_at = models.DateTimeField(_("deliveries written"), null=True, blank=True, editable=False)
-    paused_at = models.DateTimeField(_("paused"), null=True, blank=True, editable=False)
+    fanned_out_at = InstantField(_("deliveries written"), null=True, blank=True, editable=False)
+    paused_at = InstantField(_("paused"), null=True, blank=True, editable=False)
 
     if TYPE_CHECKING:
         edition_id: int
@@ -289,15 +289,13 @@ class Notice(models.Model):
 
     def resend(self, *, by: By = None, at: datetime | None = None) -> int:
         """Let the failed deliveries of all channels be sent again, due at that instant (now) and with no attempts
-        counted. Returns how many there are. If there are any, an audit entry is added. The site's ``ENQUEUE`` is called
+        counted. Returns how many there are. If there are any, audit entries are added. The site's ``ENQUEUE`` is called
         after the commit. Returns 0, and does nothing, if the deliveries of this notice are to be skipped.
         """
         if self.skip_reason(at):
             return 0
         alias = router.db_for_write(Notice)
-        count = self.deliveries.db_manager(alias).resend(notice=self, at=at)
-        if count:
-            AuditEntry.objects.using(alias).log(AuditAction.RESENT, on=self, by=by, note=str(count))
+        count = self.deliveries.db_manager(alias).resend(notice=self, by=by, at=at)
         enqueue_on_commit(using=alias)
         return count
 
@@ -348,7 +346,7 @@ class NoticeRead(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", verbose_name=_("user")
     )
-    read_at = models.DateTimeField(_("read"), default=timezone.now)
+    read_at = InstantField(_("read"), default=timezone.now)
 
     class Meta:
         verbose_name = _("read notice")

@@ -117,8 +117,9 @@ class Progress(models.Model):
 
     def add_batch(self, *, began_at: datetime, at: datetime, sent: int) -> None:
         """Add a batch in which so many messages were sent from ``began_at`` to ``at``. If it began after ``latest_at``,
-        it begins a new stretch of sending time. Otherwise it extends the last stretch at each end where it goes beyond
-        it, so that the time that it shares with the last stretch counts once.
+        it begins a new stretch of sending time. If it ended before the last stretch began, because it is added late,
+        only its own time is added. Otherwise it extends the last stretch at each end where it goes beyond it, so that
+        the time that it shares with the last stretch counts once. What it shares with earlier stretches counts twice.
 
         The caller must have read this row by ``Progress.objects.lock()``, and saves it afterwards.
         """
@@ -126,6 +127,8 @@ class Progress(models.Model):
         if latest is None or since is None or began_at > latest:
             self.sending_time += at - began_at
             self.sending_since = began_at
+        elif at < since:
+            self.sending_time += at - began_at
         else:  # The batch overlaps the last stretch, which grows at one end or at both.
             self.sending_time += max(timedelta(), at - latest) + max(timedelta(), since - began_at)
             self.sending_since = min(since, began_at)

@@ -1,17 +1,31 @@
-"""Verification: recomputes digests and chains, to find sealed editions that were changed or deleted."""
+"""Verification: finds sealed rows that were changed, added or deleted in spite of the triggers.
+
+It recomputes digests and chains, and compares the records with each other: the editions with the audit log, the
+acceptances with the editions, and the deliveries with the entries about their resending.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import CharField, Count, Exists, F, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from agreement.models.acceptances import Acceptance, AcceptanceKind
 from agreement.models.agreements import Agreement
+from agreement.models.audit import AuditAction, AuditEntry
+from agreement.models.deliveries import Delivery, DeliveryOutcome
 from agreement.models.editions import Edition, EditionQuerySet
 from agreement.models.errors import TEXT_FIELDS
+from agreement.models.notices import NoticeText
+from agreement.models.progress import Progress
+from agreement.models.time_stamps import TimeStamp
+from agreement.models.withdrawals import Consent, Withdrawal
 from agreement.seal.manifest import sha256
+from agreement.seal.triggers import CLOCK_TOLERANCE
 
 
 def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | Agreement, str]]:
@@ -65,6 +79,10 @@ def edition_faults(edition: Edition, previous: Edition | None, last: Edition | N
         yield gettext("It does not contain the digest of the previous edition: the chain is broken.")
     if edition.number != (previous.number or 0) + 1 if previous else edition.number != 1:
         yield gettext("An edition before it is missing.")
+    if previous and previous.recorded_at and edition.recorded_at and edition.recorded_at < previous.recorded_at:
+        yield gettext("It was recorded before the previous edition.")
+    if edition.imported and previous and not previous.imported:
+        yield gettext("It is imported history, but an edition was published before it was recorded.")
     if edition.cancelled_at and edition.cancelled_at > timezone.now():
         yield gettext("Its cancellation date is in the future.")
     if last and edition.effective_from and last.effective_from and edition.effective_from <= last.effective_from:
@@ -79,3 +97,122 @@ def _matches_digest(edition: Edition) -> bool:
         return sha256(edition.manifest()) == edition.digest
     except (AttributeError, TypeError, ValueError):  # A stored value does not have the type of its column.
         return False
+
+
+def log_faults(using: str) -> Iterator[tuple[Edition | AuditEntry, str]]:
+    """Compare the sealed editions of this database, which is given by alias, with the audit log, and yield each fault.
+
+    A fault is a pair: the edition, or the entry if its edition is missing, and a sentence in the active language. The
+    entry about the publication contains the digest of the edition and the name of the publisher, and the entry about
+    the cancellation its digest. Both entries have the moment of what they are about. At most 3 queries.
+    """
+    editions = list(
+        Edition.objects.using(using).published().select_related("agreement").without_texts("title", *TEXT_FIELDS)
+    )
+    entries: dict[str, list[AuditEntry]] = defaultdict(list)
+    actions = (AuditAction.PUBLISHED, AuditAction.RECORDED, AuditAction.CANCELLED)
+    for entry in AuditEntry.objects.using(using).filter(model="edition", action__in=actions):
+        entries[entry.key].append(entry)
+    for edition in editions:
+        yield from ((edition, sentence) for sentence in _edition_log_faults(edition, entries.pop(str(edition.pk), [])))
+    # An edition may have been published after the editions were read.
+    stored = Edition.objects.using(using).published().filter(pk__in=[key for key in entries if key.isdecimal()])
+    present = {str(key) for key in stored.values_list("pk", flat=True)}
+    for key, (entry, *_earlier) in entries.items():
+        if key not in present:
+            yield entry, gettext("The edition that this entry is about is missing.")
+
+
+def _edition_log_faults(edition: Edition, entries: list[AuditEntry]) -> Iterator[str]:
+    """Yield the faults of one sealed edition, as sentences. ``entries`` are those about it. 0 queries."""
+    action = AuditAction.RECORDED if edition.imported else AuditAction.PUBLISHED
+    published = [entry for entry in entries if entry.action == action and entry.digest == edition.digest]
+    cancelled = [entry for entry in entries if entry.action == AuditAction.CANCELLED]
+    recorded_at, cancelled_at = edition.recorded_at, edition.cancelled_at
+    if not any(recorded_at and abs(entry.at - recorded_at) <= CLOCK_TOLERANCE for entry in published):
+        yield gettext("The audit log has no entry about its publication with this digest and moment.")
+    if any(entry.by and entry.by != edition.published_by for entry in published):
+        yield gettext("The audit log names another publisher.")
+    if len(cancelled) != bool(cancelled_at) or any(
+        entry.digest != edition.digest or not cancelled_at or abs(entry.at - cancelled_at) > CLOCK_TOLERANCE
+        for entry in cancelled
+    ):
+        yield gettext("Its cancellation differs from the audit log.")
+
+
+def row_faults(using: str) -> Iterator[tuple[Model, str]]:
+    """Yield the rows of this database, which is given by alias, that contradict other rows or themselves, each with a
+    sentence in the active language.
+
+    Such a row can only be written by a role that opens the seal, or it was added by one that may write. 11 queries
+    return only these rows. 2 more read the distinct texts of consents, and the time stamps.
+    """
+    for rows, sentence in _contradictions(using):
+        yield from ((row, sentence) for row in rows.order_by("pk").iterator(chunk_size=500))
+    consents = Consent.objects.using(using)
+    for text, digest in consents.order_by().values_list("text", "digest").distinct().iterator():
+        if sha256(text) != digest:
+            sentence = gettext("Its text does not match its digest.")
+            yield from ((row, sentence) for row in consents.filter(text=text, digest=digest).order_by("pk"))
+    stamps = TimeStamp.objects.using(using).select_related("edition__agreement")
+    for stamp in stamps.defer(*(f"edition__{name}" for name in ("body", "body_kk", "body_ru"))).iterator(chunk_size=50):
+        if bytes.fromhex(stamp.edition.digest) not in bytes(stamp.response):
+            yield stamp, gettext("The answer of the authority does not contain the digest of the edition.")
+
+
+def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
+    acceptances = Acceptance.objects.using(using)
+    yield (
+        acceptances.exclude(digest=F("edition__digest")).select_related("edition__agreement"),
+        gettext("It does not contain the digest of its edition."),
+    )
+    early = Q(at__lt=F("edition__published_at"))
+    other = ~Q(kind=AcceptanceKind.IMPORTED) & ~Q(recorded_at=F("at"))
+    yield (
+        acceptances.filter(early | other).select_related("edition__agreement"),
+        gettext("Its moment is before the edition was published, or it was recorded at another moment."),
+    )
+    reopened = Delivery.objects.using(using).filter(reopened_by__isnull=False)
+    key = Cast("notice_id", CharField(max_length=255))
+    yield (
+        reopened.exclude(
+            reopened_by__action__in=[AuditAction.RESENT, AuditAction.REVIVED],
+            reopened_by__model="notice",
+            reopened_by__key=key,
+        ),
+        gettext("It waits or waited again, but the entry that it names is not about that."),
+    )
+    deliveries = Delivery.objects.using(using).order_by()
+    texts = NoticeText.objects.filter(**{name: OuterRef(name) for name in ("notice", "channel", "language", "since")})
+    yield (
+        deliveries.filter(outcome=DeliveryOutcome.SENT, since__isnull=False).filter(~Exists(texts)),
+        gettext("The text that was sent is missing."),
+    )
+    # A batch that is being sent is not counted yet.
+    same = deliveries.filter(notice=OuterRef("notice"), channel=OuterRef("channel"))
+    counts = same.values("notice").annotate(rows=Count("pk")).values("rows")
+    stored = {
+        f"stored_{name}": Coalesce(Subquery(counts.filter(outcome=name)), 0) for name in ("waiting", *Progress.FINAL)
+    }
+    equal = Q(**{name: F(f"stored_{name}") for name in ("waiting", *Progress.FINAL)})
+    progress = Progress.objects.using(using).filter(~Exists(same.exclude(lease="")))
+    yield progress.annotate(**stored).exclude(equal), gettext("Its numbers are not those of the deliveries.")
+    withdrawals = Withdrawal.objects.using(using).select_related("agreement")
+    earlier = Withdrawal.objects.filter(agreement=OuterRef("agreement"), year=OuterRef("year"))
+    yield (
+        withdrawals.filter(serial__gt=1).filter(~Exists(earlier.filter(serial=OuterRef("serial") - 1))),
+        gettext("The withdrawal with the number before it is missing."),
+    )
+    linked = Q(user__isnull=False, account_deleted_at__isnull=False)
+    unlinked = Q(user__isnull=True, account_deleted_at__isnull=True)
+    for rows, condition in (
+        (acceptances.select_related("edition__agreement"), linked | unlinked & Q(erased_at__isnull=True)),
+        (withdrawals, linked),
+        (AuditEntry.objects.using(using), linked),
+        (Consent.objects.using(using), linked | unlinked & Q(erased_at__isnull=True)),
+        (Delivery.objects.using(using), linked | unlinked),
+    ):
+        yield (
+            rows.filter(condition),
+            gettext("It has no account, but the account was not deleted; or it has one that was deleted."),
+        )

@@ -11,7 +11,7 @@ import uuid
 from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
@@ -26,6 +26,7 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf, signals
 from agreement.models import pseudonyms
 from agreement.models.agreements import Agreement
+from agreement.models.clock import database_now
 from agreement.models.editions import Edition
 from agreement.models.fields import LANGUAGE_CHOICES, InstantField, SiteUser, UserKey
 from agreement.models.membership import Membership
@@ -50,6 +51,7 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
         later moment, the row of that consent is returned unchanged.
         """
         pseudonym = pseudonyms.primary(user.pk)
+        now: Any = partial(database_now, router.db_for_write(Consent))  # Called only if the row is created.
         consent, _created = self.get_or_create(
             user=user,
             purpose=purpose,
@@ -58,7 +60,7 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
             defaults={
                 "language": language,
                 "text": text,
-                "given_at": at or timezone.now(),
+                "given_at": at or now,
                 "pseudonym": pseudonym.digest,
                 "pseudonym_key": pseudonym.key,
             },
@@ -68,9 +70,10 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
     def withdraw(self, *, at: datetime | None = None) -> int:
         """Withdraw the consents of this queryset at that instant (now), except those that are withdrawn by then. A
         consent whose withdrawal takes effect later is withdrawn at that instant instead. Returns how many were changed.
-        1 query. The database refuses an instant before a consent was given: ``IntegrityError``.
+        1 query; 2 on PostgreSQL without ``at``. The database refuses an instant before a consent was given:
+        ``IntegrityError``.
         """
-        at = at or timezone.now()
+        at = at or database_now(self.db)
         return self.filter(Q(withdrawn_at=None) | Q(withdrawn_at__gt=at)).update(withdrawn_at=at)
 
 
@@ -163,9 +166,9 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
 
     def numbered(self, number: str) -> Self:
         """The withdrawals with that number: that of the application, or that of the register (``terms/2026/3``). There
-        may be several, because the numbers of applications are not unique.
+        may be several, because the numbers of applications are not unique. None has the number ``""``.
         """
-        found = Q(application_number=number)
+        found = Q(application_number=number) & ~Q(application_number="")
         if entry := re.fullmatch(r"([^/]+)/([0-9]{4})/([0-9]{1,9})", number):
             found |= Q(agreement__slug=entry[1], year=int(entry[2]), serial=int(entry[3]))
         return self.filter(found)
@@ -257,16 +260,16 @@ class _AcceptedEdition(NamedTuple):
 
 def _bound_by(user_key: UserKey, agreement: Agreement, alias: str, at: datetime) -> Edition | None:
     """The edition that binds that user at that instant; else the last one that bound them; else, of the editions that
-    they accepted, the one with the lowest number; ``None`` if they accepted none. Acceptances of cancelled editions are
-    not considered. 3 queries.
+    they accepted, the one with the lowest number; ``None`` if they accepted none. Acceptances of cancelled editions,
+    and those after that instant, are not considered. 3 queries.
     """
     sealed = Edition.objects.using(alias).published().filter(agreement=agreement).order_by("number")
     columns = ("pk", "acceptances__at", "acceptances__recorded_at", "acceptances__round")
-    accepted = sealed.filter(acceptances__user=user_key, cancelled_at=None).values_list(*columns)
+    accepted = sealed.filter(acceptances__user=user_key, acceptances__at__lte=at, cancelled_at=None)
     editions = {edition.pk: edition for edition in sealed.without_texts("body", "summary")}
     membership = Membership(
         editions=[EditionDates.from_edition(edition) for edition in editions.values()],
-        acceptances=[_AcceptedEdition(*row) for row in accepted],
+        acceptances=[_AcceptedEdition(*row) for row in accepted.values_list(*columns)],
         withdrawals=list(Withdrawal.objects.using(alias).in_effect(at).filter(user=user_key, agreement=agreement)),
     )
     bound = membership.bound_by(at)
@@ -368,9 +371,9 @@ class Withdrawal(Personal):
         """Set the columns that the register determines: the number (``year`` and ``serial``), the moments of
         registration and effect and, if there is a user, the pseudonym, the edition that bound them, and the moment from
         which the reply is due. A refused application gets no moment of effect. The caller must have locked the
-        agreement, so that no other withdrawal gets the same number, and saves the row afterwards. At most 4 queries.
+        agreement, so that no other withdrawal gets the same number, and saves the row afterwards. At most 5 queries.
         """
-        now = timezone.now()
+        now = database_now(using)
         self.year = now.astimezone(ZoneInfo(self.agreement.time_zone)).year
         entries = Withdrawal.objects.using(using).filter(agreement=self.agreement, year=self.year)
         self.serial = (entries.aggregate(last=models.Max("serial"))["last"] or 0) + 1

@@ -224,13 +224,14 @@ def _covered_edition(edition: Edition, language: str, max_length: int) -> Covere
 def _quotations(redline: Redline | None, language: str, room: int, *, short: bool) -> dict[str, Any]:
     """Return the part of the context about the changed clauses: those that fit into ``room`` characters, the number of
     changed clauses that are left out, and a list of clauses of which only the number changed. If no clause changed
-    otherwise, that list is empty. A ``short`` letter, which is about corrections of the wording, quotes none, and
-    neither does a letter without a redline.
+    otherwise, that list is empty. Items that keep their label in a renumbered clause are in neither. A ``short``
+    letter, which is about corrections of the wording, quotes none, and neither does a letter without a redline.
     """
     changed = redline.changed if redline and not short else ()
     reworded = [change for change in changed if not _renumbered(change)]
     quoted = _that_fit(reworded, room)
-    renumbered = [*filter(None, map(_renumbered, changed))] if reworded else []
+    pairs = filter(None, map(_renumbered, changed)) if reworded else ()
+    renumbered = [f"{old} → {new}" for old, new in pairs if old != new]
     most = room // 100
     return {
         "quoted": [_quoted_clause(change, language) for change in quoted],
@@ -253,12 +254,12 @@ def _that_fit(changes: Sequence[Change], room: int) -> list[Change]:
     return fitting
 
 
-def _renumbered(change: Change) -> str:
-    """Return ``"4.1 → 4.2"`` if nothing but the number of the clause changed and it has one in both editions, else
-    ``""``.
+def _renumbered(change: Change) -> tuple[str, str] | None:
+    """Return the old and the new label, such as 4.1 and 4.2, if nothing but the number of the clause changed and it has
+    a label in both editions, else ``None``. They are equal for an item ``1)`` of a clause that was renumbered.
     """
     old, new = (unit.label.rstrip(".") if unit else "" for unit in (change.old, change.new))
-    return f"{old} → {new}" if old and new and sentences.facts(change) == ("renumbered",) else ""
+    return (old, new) if old and new and sentences.facts(change) == ("renumbered",) else None
 
 
 def _quoted_clause(change: Change, language: str) -> QuotedClause:

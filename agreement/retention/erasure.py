@@ -18,11 +18,12 @@ editions and the texts of notices. Therefore no count changes.
 from __future__ import annotations
 
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import islice
 from operator import or_
 from pathlib import Path
@@ -35,6 +36,7 @@ from django.utils import timezone
 
 from agreement import conf
 from agreement.models import Acceptance, AuditEntry, Consent, Delivery, Edition, LegalHold, Notice, Withdrawal
+from agreement.models.clock import database_now
 from agreement.models.fields import UserKey
 from agreement.models.legal_holds import LegalHoldQuerySet
 from agreement.models.withdrawals import SCAN_FOLDER, SCAN_NAME
@@ -98,6 +100,8 @@ class LegalHoldScope:
     identifiers: set[str]
     """The identifiers of people: ``user:`` and the primary key of an account; the id of the key, a colon and the digest
     of a pseudonym; or ``withdrawal:`` and the primary key of the withdrawal of a person without an account."""
+    pseudonyms: set[str]
+    """The digests of the pseudonyms of people."""
     users: set[UserKey]
     """The primary keys of accounts."""
     editions: set[int]
@@ -113,7 +117,8 @@ class LegalHoldScope:
         holds = list(LegalHold.objects.in_effect(at) | LegalHold.objects.in_effect(max(at, timezone.now())))
         users = {hold.user_id for hold in holds if hold.user_id}
         identifiers = {f"user:{user}" for user in users} | {name for hold in holds for name in hold.pseudonyms}
-        return cls(identifiers, users, {hold.edition_id for hold in holds if hold.edition_id})
+        digests = {digest for hold in holds for digest in _digests(hold)}
+        return cls(identifiers, digests, users, {hold.edition_id for hold in holds if hold.edition_id})
 
     def covers(self, person: Person) -> bool:
         """Return whether a hold names this person, or one of the editions of ``Person.edition_keys()``: an edition that
@@ -173,10 +178,10 @@ class Erasure:
         while batch := list(islice(people, BATCH)):
             self.erase_people(batch)
         holds = LegalHoldScope.at(self.at)
-        pseudonyms = {one.partition(":")[2] for one in holds.identifiers if not one.startswith("user:")}
-        consents = Consent.objects.exclude(pseudonym__in=pseudonyms)
-        entries = AuditEntry.objects.exclude(pseudonym__in=pseudonyms)
-        deliveries = Delivery.objects.exclude(notice__edition__in=holds.editions).exclude(pseudonym__in=pseudonyms)
+        consents = Consent.objects.exclude(pseudonym__in=holds.pseudonyms)
+        entries = AuditEntry.objects.exclude(pseudonym__in=holds.pseudonyms)
+        deliveries = Delivery.objects.exclude(notice__edition__in=holds.editions)
+        deliveries = deliveries.exclude(pseudonym__in=holds.pseudonyms)
         self._erase_rows_of_deleted_accounts(consents, entries)
         self._erase_deliveries_of_deleted_accounts(deliveries)
         self._erase_after_closing(deliveries, consents, entries, holds.users)
@@ -212,13 +217,14 @@ class Erasure:
         counted.acceptances.update(acceptances)
         counted.withdrawals.update(withdrawals)
         done = FullyErased.of(people, counted)
-        consents = Consent.objects.filter(done.consents(), erased_at=None)
+        consents = Consent.objects.filter(done.consents(of_all=self._is_over_after_closing()), erased_at=None)
         if self.dry_run:
             self._clear_addresses(deliveries)
             self._clear_consents(consents)
         elif people:
             alias = router.db_for_write(Acceptance)
-            erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": self.at}
+            # The moment of the erasure itself, which the database compares with its clock.
+            erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": database_now(alias)}
             with transaction.atomic(using=alias):
                 accepted = Acceptance.objects.using(alias).filter(pk__in=acceptances)
                 accepted.update(ip=None, user_agent="", reason="", user=None, **erased)
@@ -236,8 +242,7 @@ class Erasure:
         sealed edition of any agreement states, or the setting ``RETENTION_YEARS`` if no edition is sealed. It begins
         with the deletion of the account. A dry run only counts the consents.
         """
-        stated = Edition.objects.published().aggregate(longest=Max("retention_years"))["longest"]
-        years = conf.retention_years() if stated is None else stated
+        years = self.longest_term
         expired_rows = Q(account_deleted_at__lte=self.at, erased_at=None)
         consents, entries = consents.filter(expired_rows), entries.filter(expired_rows)
         moments = set(consents.order_by().values_list("account_deleted_at", flat=True).distinct())
@@ -292,8 +297,7 @@ class Erasure:
                 rows = rows.filter(~Exists(withdrawals.filter(agreement=agreement)), notice__edition=edition)
                 rows = rows.filter(user__isnull=False).exclude(user__in=held_users)
                 self._clear_addresses(rows.exclude(address_digest=""))
-        longest = max((years for *_edition, years in stated), default=conf.retention_years())
-        if years_later(closed_at, longest) <= self.at:
+        if self._is_over_after_closing():
             rest = (~Exists(acceptances), ~Exists(withdrawals), Q(user__isnull=False, erased_at=None))
             self._clear_consents(consents.filter(*rest).exclude(user__in=held_users))
             self._clear_entries(entries.filter(*rest).exclude(user__in=held_users))
@@ -329,13 +333,26 @@ class Erasure:
             notice = Notice.objects.filter(pk=pk, fan_out_cursor=cursor)
             notice.update(fan_out_cursor="" if last is None else str(last))
 
+    @cached_property
+    def longest_term(self) -> int:
+        """The longest term, in years, that any sealed edition of any agreement states; the setting ``RETENTION_YEARS``
+        if no edition is sealed. 1 query, the first time.
+        """
+        stated: int | None = Edition.objects.published().aggregate(longest=Max("retention_years"))["longest"]
+        return conf.retention_years() if stated is None else stated
+
+    def _is_over_after_closing(self) -> bool:
+        """Return whether the site was closed, and :attr:`longest_term` since then is over."""
+        closed_at = conf.closed_at()
+        return closed_at is not None and years_later(closed_at, self.longest_term) <= self.at
+
     def _erase_legal_holds_of_deleted_accounts(self) -> None:
         """Erase the legal holds that have ended and whose person has no account, if nothing else is stored about the
         person. A dry run does nothing. 4 queries for each such hold.
         """
         for hold in LegalHold.objects.ended_by(self.at).filter(user=None) if not self.dry_run else ():
-            names = [one.partition(":")[2] for one in hold.pseudonyms]
-            withdrawals = {int(one.partition(":")[2]) for one in hold.pseudonyms if one.startswith("withdrawal:")}
+            names = _digests(hold)
+            withdrawals = {int(one.rpartition(":")[2]) for one in hold.pseudonyms if _names_withdrawal(one)}
             stored = (
                 Acceptance.objects.filter(pseudonym__in=names),
                 Withdrawal.objects.filter(Q(pseudonym__in=names) | Q(pk__in=withdrawals), erased_at=None),
@@ -354,7 +371,8 @@ class Erasure:
         counts those that it has not counted before.
         """
         if not self.dry_run:
-            self.counts.consents += consents.update(user=None, erased_at=self.at, **NO_PSEUDONYM)
+            erased_at = database_now(consents.db)
+            self.counts.consents += consents.update(user=None, erased_at=erased_at, **NO_PSEUDONYM)
             return
         fresh = set(consents.values_list("pk", flat=True)) - self.counted.consents
         self.counted.consents |= fresh
@@ -365,13 +383,15 @@ class Erasure:
         nothing.
         """
         if not self.dry_run:
-            entries.filter(erased_at=None).update(note="", user=None, erased_at=self.at, **NO_PSEUDONYM)
+            erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": database_now(entries.db)}
+            entries.filter(erased_at=None).update(note="", user=None, **erased)
 
     def _clear_legal_holds(self, holds: LegalHoldQuerySet) -> None:
         """Clear the ground, the user and the pseudonyms of those of these legal holds that have ended, and mark them as
         erased.
         """
-        holds.ended_by(self.at).update(ground="", user=None, pseudonyms=[], erased_at=self.at)
+        erased_at = database_now(holds.db)
+        holds.ended_by(self.at).update(ground="", user=None, pseudonyms=[], erased_at=erased_at)
 
     def _of_erased_accounts(self, moment: datetime) -> Q:
         """Return the condition of the rows of the accounts that were deleted at that moment and of which every
@@ -388,6 +408,18 @@ class Erasure:
         if len(keys) > 1 or "" in keys:
             return Q(pk__in=[])
         return found & Q(pseudonym_key__in=keys) & ~Q(pseudonym__in={digest for _key, digest in stored})
+
+
+def _digests(hold: LegalHold) -> list[str]:
+    """Return the digests of the pseudonyms of this hold. The id of a key may contain colons; a digest has none."""
+    return [one.rpartition(":")[2] for one in hold.pseudonyms if not _names_withdrawal(one)]
+
+
+def _names_withdrawal(identifier: str) -> bool:
+    """Return whether this identifier of a hold is ``withdrawal:`` and the primary key of a withdrawal. A key of the
+    pseudonyms may have the id ``withdrawal`` too; then a digest, which is longer than any primary key, follows.
+    """
+    return re.fullmatch(r"withdrawal:[0-9]{1,19}", identifier) is not None
 
 
 def _delete_scans(person: Person) -> bool:
@@ -464,11 +496,11 @@ class FullyErased:
         of_deleted = Q(pseudonym__in=self.pseudonyms, user=None) | Q(account_deleted_at__in=self.moments)
         return (by_user & of_accounts if of_accounts else by_user) | of_deleted
 
-    def consents(self) -> Q:
-        """Return the condition of the consents that are erased. If the account exists and the setting ``CLOSED_AT`` is
-        empty, only withdrawn consents are erased. Consents that are erased already are not excluded.
+    def consents(self, *, of_all: bool) -> Q:
+        """Return the condition of the consents that are erased. If the account exists, only withdrawn consents are
+        erased, unless ``of_all`` is true. Consents that are erased already are not excluded.
         """
-        return self.rows(None if conf.closed_at() else Q(withdrawn_at__isnull=False))
+        return self.rows(None if of_all else Q(withdrawn_at__isnull=False))
 
 
 def _of_several_accounts(moments: Collection[datetime]) -> set[datetime]:

@@ -86,9 +86,10 @@ class Person:
         return max((edition.retention_years for edition in self.bound_by()), default=conf.retention_years())
 
     def bound_by(self) -> list[Edition]:
-        """Return the editions that bound this person, and those that their withdrawals name, in no particular order. An
-        erased withdrawal counts only if all are erased. An edition that took effect after the closing of the site or,
-        if it was not closed, after the deletion of the account, did not bind them.
+        """Return the editions that bound this person, those that they accepted after these took effect, even if a
+        withdrawal ended the acceptance at once, and those that their withdrawals name, in no particular order. An
+        erased withdrawal counts only if all are erased. An edition that took effect after the closing of the site or
+        after the deletion of the account did not bind them.
 
         If there are none, return the edition that was in force when their first application to withdraw was registered
         or, if none was in force or they did not apply, the last edition that was not cancelled. If there is none
@@ -101,11 +102,15 @@ class Person:
         not_erased = [row for row in self.withdrawals if row.erased_at is None] or self.withdrawals
         found = {row.edition_id for row in not_erased if row.edition_id}
         for row in self.acceptances:
-            until = self.terms.closed_at or row.account_deleted_at or datetime.max.replace(tzinfo=UTC)
+            ends = filter(None, (self.terms.closed_at, row.account_deleted_at))
+            until = min(ends, default=datetime.max.replace(tzinfo=UTC))
             found |= {edition.pk for edition in self.membership.binding(row, until=until).editions}
-        accepted = {row.edition_id for row in self.acceptances}
+            accepted = self.terms.editions[row.edition_id]
+            # The data was collected under this edition, even if it bound the user for no time.
+            effective_from = None if accepted.cancelled_at else accepted.effective_from
+            found |= {accepted.pk} if effective_from and effective_from <= min(row.at, until) else set()
         bound = [self.terms.editions[pk] for pk in found] or self._in_force_at_application()
-        return bound or [self.terms.editions[pk] for pk in accepted]
+        return bound or [self.terms.editions[row.edition_id] for row in self.acceptances]
 
     def edition_keys(self) -> set[int]:
         """Return the primary keys of the editions that this person accepted, including cancelled ones, and of those

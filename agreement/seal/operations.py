@@ -9,6 +9,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
+from agreement.seal.loss import refuse_loss
 from agreement.seal.triggers import VENDORS, GetModel, install, remove
 
 
@@ -16,8 +17,7 @@ class CloseSeal(Operation):
     """Migration operation that installs all triggers for the models at that point. Its reverse drops them. It does
     nothing on a database that has no triggers (``VENDORS``), or if a router keeps the editions out of the database.
 
-    It is the last operation of a migration that changes a sealed table, and ``OpenSeal`` is the first. The migration
-    that installs the triggers for the first time has only this operation.
+    It is the last operation of a migration that changes a sealed table, and ``OpenSeal`` is the first.
     """
 
     reversible = True
@@ -84,3 +84,20 @@ class OpenSeal(CloseSeal):
 
     def describe(self) -> str:
         return "Drop the triggers of the seal"
+
+
+class BeginSeal(CloseSeal):
+    """``CloseSeal`` for the migration that installs the triggers for the first time. Its reverse is the first step of
+    ``migrate agreement zero``, which drops the tables. Therefore the reverse raises ``CommandError`` if there is a
+    sealed row, except on a test database.
+    """
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        refuse_loss(schema_editor.connection, to_state.apps.get_model)
+        super().database_backwards(app_label, schema_editor, from_state, to_state)

@@ -1,10 +1,10 @@
 """The seal in the database: triggers on SQLite and PostgreSQL that refuse to change or delete what is sealed.
 
 They refuse every SQL statement that would do so: ``save()``, ``update()``, bulk calls, cascades, ``REPLACE``, upserts,
-``MERGE`` and ``TRUNCATE``, also from a shell. A database role that may drop the triggers can still change the rows. The
-command ``verify_editions`` then finds a change to what the manifest of an edition contains, or to the text of a notice,
-because the digest no longer matches. The triggers work on every connection, because they use no function that only
-Django defines.
+``MERGE`` and ``TRUNCATE``, also from a shell. They also refuse to add a row with the moment of another day: the moment
+at which a row is recorded must be that of the clock of the database. A database role that may drop the triggers can
+still change the rows; ``agreement/docs/evidence.md`` says what finds it. The triggers work on every connection, because
+they use no function that only Django defines.
 
 A migration that changes a sealed table begins with ``OpenSeal`` and ends with ``CloseSeal`` (``seal.operations``).
 SQLite alters a table by rebuilding it, and silently drops its triggers. For the same reason no trigger names a table
@@ -14,10 +14,10 @@ use the ``search_path`` of the caller. Otherwise a function or table of the call
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -27,6 +27,11 @@ from django.db.migrations.recorder import MigrationRecorder
 VENDORS = frozenset({"postgresql", "sqlite"})
 #: The migration that installs the triggers; before it there is nothing to reinstall.
 MIGRATION = "0002_seal"
+
+#: A moment that is recorded may differ by this much from the clock of the database.
+CLOCK_TOLERANCE = timedelta(seconds=60)
+#: The condition of a sealed row in a table in which all rows are sealed.
+EVERY = "{row}.id IS NOT NULL"
 
 GetModel = Callable[[str, str], type[models.Model]]
 
@@ -40,16 +45,28 @@ class Seal:
     ``mutable`` columns can change; if ``frozen`` is not empty, all columns but the ``frozen`` ones. A change to a
     sealed row for which the condition ``forbidden`` on ``OLD`` and ``NEW`` is true is refused too; ``""`` is none.
 
+    ``forbidden_new`` is the condition on ``NEW`` of a row that can't be added, and can't become sealed. A row can't be
+    added or become sealed either if the table has a row for which ``forbidden_beside`` is true; it is a condition on
+    ``stored`` and ``NEW``. ``""`` is none. If ``deletable`` is true, sealed rows can be deleted.
+
     ``keys`` are the unique keys by which SQLite's ``REPLACE`` would delete a sealed row. Each has a further condition
-    on the two rows, ``stored`` and ``NEW``; ``""`` is none. A test compares the keys with the model's constraints.
+    on the two rows, ``stored`` and ``NEW``; ``""`` is none. A test compares the keys with the model's constraints. If
+    ``skips_stored`` is true, SQLite ignores a row that is added again, instead of refusing the statement.
+
+    In ``forbidden`` and ``forbidden_new``, ``{now}`` is the clock of the database, and ``{earliest}`` and ``{latest}``
+    are ``CLOCK_TOLERANCE`` before and after it.
     """
 
     model: str
-    sealed: str
+    sealed: str = EVERY
     keys: tuple[tuple[tuple[str, ...], str], ...]
     frozen: tuple[str, ...] = ()
     mutable: tuple[str, ...] = ()
     forbidden: str = ""
+    forbidden_new: str = ""
+    forbidden_beside: str = ""
+    deletable: bool = False
+    skips_stored: bool = False
 
     @property
     def name(self) -> str:
@@ -65,24 +82,50 @@ class Seal:
         return self.sealed.format(row=row)
 
 
-_NOW = {
-    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now')",
-    "postgresql": "clock_timestamp()",
+_SECONDS = int(CLOCK_TOLERANCE.total_seconds())
+_CLOCK = {
+    "sqlite": {
+        "now": "strftime('%Y-%m-%d %H:%M:%f', 'now')",
+        "earliest": f"strftime('%Y-%m-%d %H:%M:%f', 'now', '-{_SECONDS} seconds')",
+        "latest": f"strftime('%Y-%m-%d %H:%M:%f', 'now', '+{_SECONDS} seconds')",
+    },
+    "postgresql": {
+        "now": "clock_timestamp()",
+        "earliest": f"clock_timestamp() - interval '{_SECONDS} seconds'",
+        "latest": f"clock_timestamp() + interval '{_SECONDS} seconds'",
+    },
 }
+
+
+def _not_now(column: str) -> str:
+    """The condition, in SQL, that the moment in this column of ``NEW`` is not that of the clock of the database."""
+    return f"(NEW.{column} < {{earliest}} OR NEW.{column} > {{latest}})"
+
+
+#: The condition of a forbidden change to the account of a row, in SQL. It is forbidden to give the row to another
+#: account, to restore its removed link to an account, to change ``account_deleted_at`` once it is set, and to set it to
+#: another moment than now.
+_ACCOUNT = (
+    "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
+    " OR NEW.account_deleted_at <> OLD.account_deleted_at))"
+    f" OR (OLD.account_deleted_at IS NULL AND {_not_now('account_deleted_at')})"
+    " OR (NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
+)
 
 
 def _personal(*columns: str) -> str:
     """The condition of a forbidden change to a row about a person, in SQL.
 
-    It is forbidden to give the row to another account, to restore its removed link to an account, to change the moments
-    ``account_deleted_at`` and ``erased_at`` once they are set, and to change a personal column, except to empty it in a
-    row whose ``erased_at`` is set, by the same statement or before. ``columns`` are the personal columns.
+    It is forbidden to change the account in a way that ``_ACCOUNT`` forbids, to remove the link to the account from a
+    row with neither ``account_deleted_at`` nor ``erased_at``, to change ``erased_at`` once it is set, to set it to
+    another moment than now, and to change a personal column, except to empty it in a row whose ``erased_at`` is set.
+    The moment may be set by the same statement or before. ``columns`` are the personal columns.
     """
     return (
-        "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
-        " OR NEW.account_deleted_at <> OLD.account_deleted_at))"
-        " OR (NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
+        f"{_ACCOUNT} OR (NEW.user_id IS NULL AND OLD.user_id IS NOT NULL"
+        " AND NEW.account_deleted_at IS NULL AND NEW.erased_at IS NULL)"
         " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
+        f" OR (OLD.erased_at IS NULL AND {_not_now('erased_at')})"
         + "".join(
             f" OR (NEW.{column} <> OLD.{column} AND (NEW.{column} <> '' OR NEW.erased_at IS NULL))"
             for column in columns
@@ -90,7 +133,37 @@ def _personal(*columns: str) -> str:
     )
 
 
-_SEARCH_PATH = "search_path = pg_catalog, pg_temp"
+#: The conditions of a forbidden change to a delivery, in SQL: to any delivery, and to one that has an outcome.
+_DELIVERY = (
+    f"{_ACCOUNT} OR (NEW.user_id IS NULL AND OLD.user_id IS NOT NULL AND NEW.account_deleted_at IS NULL)",
+    # A pseudonym is given before the account is deleted, and emptied once after that.
+    *(
+        f"(NEW.{column} <> OLD.{column} AND (NEW.{column} = '' AND NEW.account_deleted_at IS NULL"
+        f" OR NEW.{column} <> '' AND (OLD.{column} <> '' OR OLD.user_id IS NULL)))"
+        for column in ("pseudonym", "pseudonym_key")
+    ),
+    # Only a resending, which an audit entry records, makes a failed or skipped delivery wait again.
+    (
+        "(COALESCE(NEW.reopened_by_id, 0) <> COALESCE(OLD.reopened_by_id, 0)"
+        " AND (OLD.outcome = 'waiting' OR NEW.outcome <> 'waiting'))"
+    ),
+)
+_FINAL_DELIVERY = (
+    "NEW.language <> OLD.language OR COALESCE(NEW.since, -1) <> COALESCE(OLD.since, -1)",
+    "(NEW.address_digest <> OLD.address_digest AND NEW.address_digest <> '')",
+    "(NEW.lease <> OLD.lease AND NEW.lease <> '')",
+    (
+        "(NEW.outcome = OLD.outcome AND (NEW.reason <> OLD.reason OR NEW.attempts <> OLD.attempts"
+        " OR NEW.outcome_at <> OLD.outcome_at OR (NEW.due_at <> OLD.due_at AND OLD.lease = '')))"
+    ),
+    (
+        "(NEW.outcome <> OLD.outcome AND (OLD.outcome = 'sent' OR NEW.outcome <> 'waiting'"
+        " OR COALESCE(NEW.reopened_by_id, 0) <= COALESCE(OLD.reopened_by_id, 0)))"
+    ),
+)
+
+#: The setting of each function on PostgreSQL.
+SEARCH_PATH = "search_path = pg_catalog, pg_temp"
 
 SEALS = (
     Seal(
@@ -106,7 +179,14 @@ SEALS = (
         mutable=("cancelled_at",),
         forbidden=(
             "(OLD.cancelled_at IS NOT NULL AND (NEW.cancelled_at IS NULL OR NEW.cancelled_at <> OLD.cancelled_at))"
-            " OR (OLD.cancelled_at IS NULL AND NEW.cancelled_at IS NOT NULL AND OLD.effective_from <= {now})"
+            " OR (OLD.cancelled_at IS NULL AND NEW.cancelled_at IS NOT NULL"
+            f" AND (OLD.effective_from <= {{now}} OR {_not_now('cancelled_at')}))"
+        ),
+        # An edition is never backdated, and history is recorded only before the first ordinary edition.
+        forbidden_new=f"{_not_now('recorded_at')} OR (NOT NEW.imported AND {_not_now('published_at')})",
+        forbidden_beside=(
+            "NEW.imported AND stored.agreement_id = NEW.agreement_id AND stored.published_at IS NOT NULL"
+            " AND NOT stored.imported"
         ),
         keys=(
             (("id",), ""),
@@ -116,20 +196,38 @@ SEALS = (
             (("agreement_id", "previous_digest"), "NEW.digest <> ''"),
         ),
     ),
+    # A notice is paused and resumed. Its deliveries are written once; until then it may become due at another moment.
     Seal(
-        model="noticetext",
-        sealed="{row}.id IS NOT NULL",
-        keys=((("id",), ""), (("notice_id", "channel", "language", "since"), "")),
+        model="notice",
+        mutable=("due_at", "fan_out_cursor", "fanned_out_at", "paused_at"),
+        forbidden=(
+            "OLD.fanned_out_at IS NOT NULL AND (NEW.fanned_out_at IS NULL OR NEW.fanned_out_at <> OLD.fanned_out_at"
+            " OR NEW.fan_out_cursor <> OLD.fan_out_cursor OR NEW.due_at <> OLD.due_at)"
+        ),
+        keys=((("id",), ""), (("uuid",), ""), (("edition_id", "kind"), "")),
     ),
     Seal(
+        model="noticetext",
+        keys=((("id",), ""), (("notice_id", "channel", "language", "since"), "")),
+    ),
+    # Workers write a delivery while it waits. Its notice, user and channel never change, and a sent one never does.
+    Seal(
+        model="delivery",
+        frozen=("id", "notice_id", "channel", "rank"),
+        forbidden=" OR ".join((*_DELIVERY, f"(OLD.outcome <> 'waiting' AND ({' OR '.join(_FINAL_DELIVERY)}))")),
+        keys=((("id",), ""), (("notice_id", "user_id", "channel"), "")),
+        skips_stored=True,
+    ),
+    Seal(model="bounce", keys=((("id",), ""), (("delivery_id",), ""))),
+    # It is deleted with the account.
+    Seal(model="noticeread", keys=(), deletable=True),
+    Seal(
         model="timestamp",
-        sealed="{row}.id IS NOT NULL",
         keys=((("id",), ""), (("edition_id", "authority"), "")),
     ),
     # An account may be deleted at any time. An erasure empties the other personal columns once and sets ``erased_at``.
     Seal(
         model="acceptance",
-        sealed="{row}.id IS NOT NULL",
         mutable=(
             *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "reason", "erased_at"),
         ),
@@ -138,11 +236,11 @@ SEALS = (
             + " OR (NEW.ip IS NOT NULL AND (OLD.ip IS NULL OR NEW.ip <> OLD.ip))"
             " OR (NEW.ip IS NULL AND OLD.ip IS NOT NULL AND NEW.erased_at IS NULL)"
         ),
+        forbidden_new=f"{_not_now('recorded_at')} OR (NEW.kind <> 'imported' AND {_not_now('at')})",
         keys=((("id",), ""), (("edition_id", "user_id", "round"), "")),
     ),
     Seal(
         model="withdrawal",
-        sealed="{row}.id IS NOT NULL",
         mutable=(
             *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
             *("ground", "confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at"),
@@ -152,31 +250,53 @@ SEALS = (
             + " OR (OLD.confirmed_at IS NOT NULL"
             " AND (NEW.confirmed_at IS NULL OR NEW.confirmed_at <> OLD.confirmed_at))"
         ),
+        forbidden_new=_not_now("registered_at"),
         keys=((("id",), ""), (("agreement_id", "year", "serial"), "")),
     ),
     Seal(
         model="consent",
-        sealed="{row}.id IS NOT NULL",
         mutable=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"),
-        forbidden=(  # A withdrawal in the future may be moved to an earlier moment.
+        forbidden=(  # A withdrawal in the future may be moved to an earlier moment that is not past.
             _personal("pseudonym", "pseudonym_key") + " OR NEW.withdrawn_at > OLD.withdrawn_at"
+            " OR (NEW.withdrawn_at < {earliest} AND (OLD.withdrawn_at IS NULL OR NEW.withdrawn_at <> OLD.withdrawn_at))"
             " OR (OLD.withdrawn_at IS NOT NULL AND (NEW.withdrawn_at IS NULL"
             " OR (NEW.withdrawn_at <> OLD.withdrawn_at AND OLD.withdrawn_at <= {now})))"
         ),
+        forbidden_new=_not_now("given_at"),
         keys=(
             (("id",), ""),
             (("user_id", "purpose", "digest"), "stored.withdrawn_at IS NULL AND NEW.withdrawn_at IS NULL"),
         ),
     ),
+    # A hold ends now or later, never in the past. The names by which its person is found are only added to, until the
+    # hold has ended and an erasure empties it.
+    Seal(
+        model="legalhold",
+        mutable=("user_id", "pseudonyms", "held_until", "ground", "erased_at"),
+        forbidden=(
+            "(NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
+            " OR (OLD.held_until <= {now} AND (NEW.held_until IS NULL OR NEW.held_until <> OLD.held_until))"
+            " OR (NEW.held_until < {earliest} AND (OLD.held_until IS NULL OR NEW.held_until <> OLD.held_until))"
+            " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
+            " OR (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL"
+            f" AND ({_not_now('erased_at')} OR NEW.held_until IS NULL OR NEW.held_until > {{latest}}))"
+            " OR (NEW.ground <> OLD.ground AND (NEW.ground <> '' OR NEW.erased_at IS NULL))"
+            " OR (NEW.erased_at IS NOT NULL AND CAST(NEW.pseudonyms AS text) <> '[]')"
+            " OR (NEW.erased_at IS NULL"
+            " AND substr(CAST(NEW.pseudonyms AS text), 1, length(CAST(OLD.pseudonyms AS text)) - 1)"
+            " <> substr(CAST(OLD.pseudonyms AS text), 1, length(CAST(OLD.pseudonyms AS text)) - 1))"
+        ),
+        keys=((("id",), ""),),
+    ),
     Seal(
         model="auditentry",
-        sealed="{row}.id IS NOT NULL",
         mutable=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "note", "erased_at"),
         forbidden=(  # An entry about no person can't be erased.
             _personal("pseudonym", "pseudonym_key", "note")
             + " OR (OLD.user_id IS NULL AND OLD.account_deleted_at IS NULL AND OLD.pseudonym = ''"
             " AND (NEW.erased_at IS NOT NULL OR NEW.account_deleted_at IS NOT NULL))"
         ),
+        forbidden_new=_not_now("at"),
         keys=((("id",), ""),),
     ),
 )
@@ -190,7 +310,7 @@ def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
     must be one of ``VENDORS``; this is not checked.
     """
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        for seal, model in _present(connection, get_model):
+        for seal, model in present(connection, get_model):
             for sql in (*_drop(connection.vendor, seal, model), *_create(connection.vendor, seal, model)):
                 cursor.execute(sql)
 
@@ -200,7 +320,7 @@ def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
     those of :func:`install`.
     """
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        for seal, model in _present(connection, get_model):
+        for seal, model in present(connection, get_model):
             for sql in _drop(connection.vendor, seal, model):
                 cursor.execute(sql)
 
@@ -221,49 +341,41 @@ def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[Non
     try:
         yield
     finally:
-        if missing(connection, get_model):  # After a flush or a migrate they are installed already.
+        if not any_installed(connection):  # After a flush or a migrate they are installed already.
             install(connection, get_model)
 
 
-def missing(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
-    """The names of triggers that are absent, disabled or not as :func:`install` writes them (2 queries).
-
-    Empty on a database that is not in ``VENDORS``, because it has no triggers. The triggers of a table that does not
-    exist are not named.
-    """
-    if connection.vendor not in VENDORS:
-        return []
-    installed = _installed(connection)
-    wanted: dict[str, str] = {}
-    for seal, model in _present(connection, get_model):
-        wanted |= _wanted(connection.vendor, seal, model)
-    return [name for name, sql in wanted.items() if installed.get(name) != _normalised(sql)]
-
-
 def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
-    """Could the current database role drop the triggers? On PostgreSQL, whether it is a superuser or a member of the
-    role that owns the table of the editions; false if there is no such table (1 query). On any other database true
-    without a query; for example, everyone who may write the file of SQLite can drop them.
+    """Could the current database role drop the triggers or a sealed table? On PostgreSQL, whether it is a superuser or
+    a member of a role that owns a sealed table or its schema; false if there is no such table (1 query). On any other
+    database true without a query; for example, everyone who may write the file of SQLite can drop them.
     """
     if connection.vendor != "postgresql":
         return True
-    table = get_model("agreement", "edition")._meta.db_table
+    tables = [get_model("agreement", seal.model)._meta.db_table for seal in SEALS]
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT r.rolsuper OR pg_has_role(c.relowner, 'MEMBER') FROM pg_class c, pg_roles r"
-            " WHERE c.oid = to_regclass(%s) AND r.rolname = current_user",
-            [connection.ops.quote_name(table)],
+            "SELECT COALESCE(bool_or(r.rolsuper OR pg_has_role(c.relowner, 'MEMBER')"
+            " OR pg_has_role(n.nspowner, 'MEMBER')), FALSE)"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, pg_roles r"
+            " WHERE c.oid = ANY (SELECT to_regclass(quote_ident(name)) FROM unnest(%s::text[]) AS name)"
+            " AND r.rolname = current_user",
+            [tables],
         )
-        row = cursor.fetchone()
-    return bool(row and row[0])
+        (found,) = cursor.fetchone()
+    return bool(found)
 
 
 def any_installed(connection: BaseDatabaseWrapper) -> bool:
-    """Is any trigger of the seal installed, whatever its function does? On PostgreSQL a trigger that is disabled, has a
-    condition or is only for certain columns does not count. 1 query. On a database that is not in ``VENDORS`` it is
+    """Is any trigger of the seal installed, whatever it does? 1 query. On a database that is not in ``VENDORS`` it is
     false without a query.
     """
-    return connection.vendor in VENDORS and bool(_installed(connection))
+    if connection.vendor not in VENDORS:
+        return False
+    catalogue, name = ("sqlite_master", "name") if connection.vendor == "sqlite" else ("pg_trigger", "tgname")
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT 1 FROM {catalogue} WHERE {name} LIKE 'agreement$_seal$_%%' ESCAPE '$' LIMIT 1", [])  # noqa: S608 - only names and constants of the app
+        return cursor.fetchone() is not None
 
 
 def expected(connection: BaseDatabaseWrapper) -> bool:
@@ -283,9 +395,12 @@ def expected(connection: BaseDatabaseWrapper) -> bool:
     return ("agreement", MIGRATION) in MigrationRecorder(connection).applied_migrations()
 
 
-def _present(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[tuple[Seal, type[models.Model]]]:
-    """Yield the seals whose tables exist, with their models. A migration does not know the models of later ones."""
-    tables = set(connection.introspection.table_names())
+def present(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[tuple[Seal, type[models.Model]]]:
+    """Yield the seals whose tables exist, with their models, in the order of ``SEALS``. A migration does not know the
+    models of later ones. A view is not a table. The arguments are those of :func:`install`.
+    """
+    with connection.cursor() as cursor:
+        tables = {table.name for table in connection.introspection.get_table_list(cursor) if table.type == "t"}
     for seal in SEALS:
         try:
             model = get_model("agreement", seal.model)
@@ -297,58 +412,109 @@ def _present(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[t
 
 def _create(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:
     if vendor == "sqlite":
-        return list(_wanted(vendor, seal, model).values())
+        return list(sqlite_triggers(seal, model).values())
     table = model._meta.db_table
     function = f"{seal.name}()"
-    header = f"{function} RETURNS trigger LANGUAGE plpgsql SET {_SEARCH_PATH}"
+    header = f"{function} RETURNS trigger LANGUAGE plpgsql SET {SEARCH_PATH}"
     return [
-        f"CREATE OR REPLACE FUNCTION {header} AS $seal${_postgresql(seal)}$seal$",
+        f"CREATE OR REPLACE FUNCTION {header} AS $seal${postgresql_function(seal)}$seal$",
         *(
             f'CREATE TRIGGER {name} {event} ON "{table}" FOR EACH {each} EXECUTE FUNCTION {function}'
-            for name, (event, each, _type) in _events(seal).items()
+            for name, (event, each, _type) in postgresql_events(seal).items()
         ),
     ]
 
 
 def _drop(vendor: str, seal: Seal, model: type[models.Model]) -> list[str]:
     if vendor == "sqlite":
-        return [f"DROP TRIGGER IF EXISTS {name}" for name in _wanted(vendor, seal, model)]
+        return [f"DROP TRIGGER IF EXISTS {name}" for name in sqlite_triggers(seal, model)]
     table = model._meta.db_table
-    drops = [f'DROP TRIGGER IF EXISTS {name} ON "{table}"' for name in _events(seal)]
+    drops = [f'DROP TRIGGER IF EXISTS {name} ON "{table}"' for name in postgresql_events(seal)]
     return [*drops, f"DROP FUNCTION IF EXISTS {seal.name}() CASCADE"]
 
 
-def _events(seal: Seal) -> dict[str, tuple[str, str, int]]:
+#: Events of a row trigger, in SQL → the bits of ``pg_trigger.tgtype`` in which PostgreSQL stores them.
+_ROW_EVENTS = {"UPDATE OR DELETE": 25, "INSERT OR UPDATE OR DELETE": 29, "UPDATE": 17}
+
+
+def postgresql_events(seal: Seal) -> dict[str, tuple[str, str, int]]:
     """Trigger name → event, level, and ``pg_trigger.tgtype``, the bits in which PostgreSQL stores both."""
-    return {
-        f"{seal.name}_row": ("BEFORE UPDATE OR DELETE", "ROW", 27),
+    event = "UPDATE" if seal.deletable else "INSERT OR UPDATE OR DELETE" if seal.forbidden_new else "UPDATE OR DELETE"
+    triggers = {
+        f"{seal.name}_row": (f"BEFORE {event}", "ROW", _ROW_EVENTS[event] + 2),
         # Another trigger that fires after the first may still change the row. This one checks the result.
-        f"{seal.name}_written": ("AFTER UPDATE OR DELETE", "ROW", 25),
-        f"{seal.name}_truncate": ("BEFORE TRUNCATE", "STATEMENT", 34),
+        f"{seal.name}_written": (f"AFTER {event}", "ROW", _ROW_EVENTS[event]),
     }
+    truncate = {f"{seal.name}_truncate": ("BEFORE TRUNCATE", "STATEMENT", 34)}
+    return triggers if seal.deletable else triggers | truncate
 
 
-def _wanted(vendor: str, seal: Seal, model: type[models.Model]) -> dict[str, str]:
-    """Trigger name → what :func:`_installed` finds in the database if the trigger is correct.
+def postgresql_function(seal: Seal) -> str:
+    """The body of the function that the triggers of this table call."""
+    if seal.frozen:
+        changed = " OR ".join(f'NEW."{column}" IS DISTINCT FROM OLD."{column}"' for column in seal.frozen)
+    else:
+        # Whole rows are compared, so that a column that is added later is sealed without a change here.
+        mutable = "".join(f" - '{column}'" for column in seal.mutable)
+        changed = f"to_jsonb(NEW){mutable} IS DISTINCT FROM to_jsonb(OLD){mutable}"
+    if seal.forbidden:
+        changed += " OR " + seal.forbidden.format(**_CLOCK["postgresql"])
+    refuse = f"RAISE EXCEPTION '{_refusal(seal)}' USING ERRCODE = 'check_violation'"
+    sealed = seal.where("stored").replace("'", "''")
+    # TRUNCATE holds the lock of the table here, so a new snapshot contains every sealed row. The snapshot of another
+    # isolation level than READ COMMITTED may be older, so TRUNCATE is refused there.
+    return f"""
+DECLARE
+  found boolean;
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I.%I AS stored WHERE {sealed})', TG_TABLE_SCHEMA, TG_TABLE_NAME)
+      INTO found;
+    IF found OR current_setting('transaction_isolation') <> 'read committed' THEN {refuse}; END IF;
+    RETURN NULL;
+  ELSIF TG_OP = 'DELETE' THEN
+    IF {seal.where("OLD")} THEN {refuse}; END IF;
+    RETURN OLD;
+  ELSIF TG_OP = 'UPDATE' THEN
+    IF {seal.where("OLD")} THEN
+      IF {changed} THEN {refuse}; END IF;
+      RETURN NEW;
+    END IF;
+  END IF;{_postgresql_new(seal)}
+  RETURN NEW;
+END
+"""  # noqa: S608 - only names and constants of the app
 
-    This is the statement that creates the trigger on SQLite. On PostgreSQL it is one text of the table, the type of the
-    trigger, the ``search_path`` and the body of the function.
-    """
+
+def _postgresql_new(seal: Seal) -> str:
+    """The part of the function that refuses a row that is added or becomes sealed."""
+    if not seal.forbidden_new:
+        return ""
+    refuse = f"RAISE EXCEPTION '{_refusal_new(seal)}' USING ERRCODE = 'check_violation'"
+    forbidden = seal.forbidden_new.format(**_CLOCK["postgresql"])
+    beside = ""
+    if seal.forbidden_beside:
+        # EXECUTE, because only the trigger knows the schema of its table. $1 is the row.
+        condition = seal.forbidden_beside.replace("NEW.", "($1).").replace("'", "''")
+        beside = f"""
+    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I.%I AS stored WHERE {condition})', TG_TABLE_SCHEMA, TG_TABLE_NAME)
+      INTO found USING NEW;
+    IF found THEN {refuse}; END IF;"""  # noqa: S608 - only names and constants of the app
+    return f"""
+  IF {seal.where("NEW")} THEN
+    IF {forbidden} THEN {refuse}; END IF;{beside}
+  END IF;"""
+
+
+def sqlite_triggers(seal: Seal, model: type[models.Model]) -> dict[str, str]:
+    """Trigger name → the statement that creates it."""
     table = model._meta.db_table
-    if vendor == "sqlite":
-        # Sorted, because the model of a migration may have its columns in another order.
-        return _sqlite(seal, table, tuple(sorted(str(field.column) for field in model._meta.concrete_fields)))
-    return {
-        name: f"{table} {kind} {_SEARCH_PATH.replace(' = ', '=')} {_postgresql(seal)}"
-        for name, (_event, _each, kind) in _events(seal).items()
-    }
-
-
-def _sqlite(seal: Seal, table: str, columns: tuple[str, ...]) -> dict[str, str]:
+    # Sorted, because the model of a migration may have its columns in another order.
+    columns = sorted(str(field.column) for field in model._meta.concrete_fields)
     frozen = seal.frozen or tuple(column for column in columns if column not in seal.mutable)
     changed = " OR ".join(f'OLD."{column}" IS NOT NEW."{column}"' for column in frozen)
     if seal.forbidden:
-        changed += " OR " + seal.forbidden.format(now=_NOW["sqlite"])
+        changed += " OR " + seal.forbidden.format(**_CLOCK["sqlite"])
     same_key = " OR ".join(
         "("
         + " AND ".join([*(f'stored."{column}" = NEW."{column}"' for column in key), *([also] if also else [])])
@@ -357,74 +523,33 @@ def _sqlite(seal: Seal, table: str, columns: tuple[str, ...]) -> dict[str, str]:
         for key, also in ((tuple(column for column in key if column in columns), also) for key, also in seal.keys)
     )
     collides = f'EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.where("stored")} AND ({same_key})'  # noqa: S608 - only names and constants of the app
-    events = {
-        "update": ("UPDATE", f"{seal.where('OLD')} AND ({changed})"),
-        "delete": ("DELETE", seal.where("OLD")),
-        "insert": ("INSERT", f"{collides})"),
-        "collide": ("UPDATE", f"{collides} AND stored.id <> OLD.id)"),
-    }
+    refuse, refuse_new = (f"RAISE(ABORT, '{refusal}')" for refusal in (_refusal(seal), _refusal_new(seal)))
+    events = {"update": ("UPDATE", f"{seal.where('OLD')} AND ({changed})", refuse)}
+    if not seal.deletable:
+        events["delete"] = ("DELETE", seal.where("OLD"), refuse)
+        events["insert"] = ("INSERT", f"{collides})", "RAISE(IGNORE)" if seal.skips_stored else refuse)
+    if seal.sealed != EVERY:  # In any other table the first trigger refuses a new key.
+        events["collide"] = ("UPDATE", f"{collides} AND stored.id <> OLD.id)", refuse)
+    if seal.forbidden_new:
+        forbidden = seal.forbidden_new.format(**_CLOCK["sqlite"])
+        if seal.forbidden_beside:
+            forbidden += f' OR EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.forbidden_beside})'  # noqa: S608 - only names and constants of the app
+        new = f"{seal.where('NEW')} AND ({forbidden})"
+        events["new"] = ("INSERT", new, refuse_new)
+        if seal.sealed != EVERY:
+            events["become"] = ("UPDATE", f"NOT ({seal.where('OLD')}) AND {new}", refuse_new)
     return {
         f"{seal.name}_{event}": (
             f'CREATE TRIGGER {seal.name}_{event} BEFORE {verb} ON "{table}" FOR EACH ROW WHEN {when} '
-            f"BEGIN SELECT RAISE(ABORT, '{_refusal(seal)}'); END"
+            f"BEGIN SELECT {action}; END"
         )
-        for event, (verb, when) in events.items()
+        for event, (verb, when, action) in events.items()
     }
-
-
-def _postgresql(seal: Seal) -> str:
-    if seal.frozen:
-        changed = " OR ".join(f'NEW."{column}" IS DISTINCT FROM OLD."{column}"' for column in seal.frozen)
-    else:
-        # Whole rows are compared, so that a column that is added later is sealed without a change here.
-        mutable = "".join(f" - '{column}'" for column in seal.mutable)
-        changed = f"to_jsonb(NEW){mutable} IS DISTINCT FROM to_jsonb(OLD){mutable}"
-    if seal.forbidden:
-        changed += " OR " + seal.forbidden.format(now=_NOW["postgresql"])
-    refuse = f"RAISE EXCEPTION '{_refusal(seal)}' USING ERRCODE = 'check_violation'"
-    sealed = seal.where("stored").replace("'", "''")
-    # TRUNCATE holds the lock of the table here, so a new snapshot contains every sealed row. The snapshot of another
-    # isolation level than READ COMMITTED may be older, so TRUNCATE is refused there.
-    return f"""
-DECLARE
-  any_stored boolean;
-BEGIN
-  IF TG_OP = 'TRUNCATE' THEN
-    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I.%I AS stored WHERE {sealed})', TG_TABLE_SCHEMA, TG_TABLE_NAME)
-      INTO any_stored;
-    IF any_stored OR current_setting('transaction_isolation') <> 'read committed' THEN {refuse}; END IF;
-    RETURN NULL;
-  ELSIF TG_OP = 'DELETE' THEN
-    IF {seal.where("OLD")} THEN {refuse}; END IF;
-    RETURN OLD;
-  END IF;
-  IF {seal.where("OLD")} AND ({changed}) THEN {refuse}; END IF;
-  RETURN NEW;
-END
-"""  # noqa: S608 - only names and constants of the app
 
 
 def _refusal(seal: Seal) -> str:
     return f"agreement_{seal.model} is sealed: published words, numbers and dates never change"
 
 
-def _installed(connection: BaseDatabaseWrapper) -> dict[str, str]:
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute(
-                r"SELECT name, sql FROM sqlite_master"
-                r" WHERE type = 'trigger' AND name LIKE 'agreement\_seal%' ESCAPE '\'"
-            )
-        else:
-            cursor.execute(
-                "SELECT t.tgname, concat_ws(' ', c.relname, t.tgtype, array_to_string(p.proconfig, ' '), p.prosrc)"
-                " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid"
-                " WHERE t.tgname LIKE %s AND t.tgenabled IN ('O', 'A') AND t.tgqual IS NULL"
-                " AND t.tgattr::text = '' AND pg_table_is_visible(c.oid)",
-                ["agreement\\_seal%"],
-            )
-        return {name: _normalised(sql) for name, sql in cursor.fetchall()}
-
-
-def _normalised(sql: object) -> str:
-    return re.sub(r"\s+", " ", str(sql)).strip()
+def _refusal_new(seal: Seal) -> str:
+    return f"agreement_{seal.model} is recorded now: its moment must be that of the clock of the database"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 from django.apps import apps
-from django.db import DatabaseError, connections, router
+from django.db import Error, connections, router
 from django.utils import timezone
 
 from agreement import conf
@@ -26,7 +26,7 @@ from agreement.models import (
 )
 from agreement.models.progress import ProgressQuerySet
 from agreement.notices import dispatch
-from agreement.seal import triggers
+from agreement.seal import inspection
 from agreement.text import dates
 
 #: If deliveries are due and nothing was sent for this long, a person must look, or must act.
@@ -106,8 +106,8 @@ class Status:
 
 def status(at: datetime | None = None) -> Status:
     """Return the status. ``at`` is the present moment (``None``: the clock is read). If a query raises
-    ``DatabaseError``, that is a problem of the level ``ACT``, and the facts that were not yet read are missing from the
-    status. Any other exception is raised.
+    an error of the database, or the connection does, that is a problem of the level ``ACT``, and the facts that were
+    not yet read are missing from the status. Any other exception is raised.
     """
     found = Status(at or timezone.now())
     for name, wrong in dates.outdated_zones().items():
@@ -117,8 +117,8 @@ def status(at: datetime | None = None) -> Status:
         _add_deliveries(found)
         _add_channels(found)
         _add_verification(found)
-        _add_triggers(found)
-    except DatabaseError as error:
+        _add_seal(found)
+    except Error as error:
         found.add_problem(Level.ACT, f"the database does not answer ({type(error).__name__})")
     return found
 
@@ -213,9 +213,7 @@ def _add_verification(found: Status) -> None:
             found.add_problem(Level.LOOK, f"verify_editions last ran {ago.days} days ago")
 
 
-def _add_triggers(found: Status) -> None:
+def _add_seal(found: Status) -> None:
     connection = connections[router.db_for_write(Edition)]
-    if connection.vendor not in triggers.VENDORS:
-        return
-    for name in triggers.missing(connection, apps.get_model):
-        found.add_problem(Level.ACT, f"the trigger {name} is missing")
+    for sentence in inspection.differences(connection, apps.get_model):
+        found.add_problem(Level.ACT, sentence[:1].lower() + sentence[1:].rstrip("."))

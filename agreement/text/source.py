@@ -29,11 +29,11 @@ def normalise(text: str) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def decode(content: bytes, name: str) -> str:
+def decode(content: bytes, name: str, *, may_be_empty: bool = False) -> str:
     """The normalised text of a file. ``name`` is the name of the file in messages.
 
-    Raises :class:`SourceError` for a file that is larger than ``MAX_BYTES``, is not UTF-8, contains NUL, or contains
-    nothing but white space.
+    Raises :class:`SourceError` for a file that is larger than ``MAX_BYTES``, is not UTF-8, or contains NUL. A file that
+    contains nothing but white space raises it too, or gives ``""`` with ``may_be_empty``.
     """
     if len(content) > MAX_BYTES:
         sentence = f"{name!r} is {len(content):,} bytes long; at most {MAX_BYTES:,} are allowed."
@@ -50,5 +50,7 @@ def decode(content: bytes, name: str) -> str:
         )
     text = normalise(text)
     if not text.strip():
+        if may_be_empty:
+            return ""
         raise SourceError(f"{name!r} is empty.", "Write the text of the agreement into it.")
     return text

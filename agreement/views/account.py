@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from functools import wraps
 
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.core.handlers.exception import response_for_exception
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from agreement.acceptance.impersonation import current_impersonation
@@ -28,6 +30,9 @@ from agreement.views.base import Visit
 
 AccountView = Callable[..., HttpResponseBase]
 
+#: The exceptions of a view that Django answers with a status from 400 to 499.
+REFUSALS = (Http404, PermissionDenied, BadRequest, SuspiciousOperation, MultiPartParserError)
+
 
 def account_page(
     *methods: str, of_user_alone: bool = False
@@ -36,9 +41,9 @@ def account_page(
     ``methods`` are the allowed HTTP methods; another one is answered with 405.
 
     A POST needs a CSRF token, and so does any other unsafe method: without it, the status is 403. A visitor who is not
-    signed in is redirected to the login page; their POST raises ``PermissionDenied``. The response of the view and this
-    redirect forbid every cache to store them. Each request of a signed-in user reads the dates of the editions from the
-    database (:func:`agreement.editions.timeline.fresh_timelines`).
+    signed in is redirected to the login page; their POST is answered with 403. Every response forbids every cache to
+    store it, also the site's error pages for what the view refuses (``REFUSALS``). Each request of a signed-in user
+    reads the dates of the editions from the database (:func:`agreement.editions.timeline.fresh_timelines`).
 
     A person who acts in the name of the user can read the page, and the audit log names them. Their POST is answered
     with the status 403, and the view does not run. With ``of_user_alone=True`` this is so for every method.
@@ -61,11 +66,22 @@ def account_page(
                 raise PermissionDenied
             else:
                 response = redirect_to_login(request.get_full_path())
-            response.headers["Cache-Control"] = "private, no-store"
             return response
 
         protected: Callable[..., HttpResponseBase] = csrf_protect(require_http_methods(methods)(answer))
-        return protected
+
+        @wraps(view)
+        def never_stored(request: HttpRequest, **arguments: object) -> HttpResponseBase:
+            try:
+                response = protected(request, **arguments)
+            except REFUSALS as error:
+                response = response_for_exception(request, error)
+            response.headers["Cache-Control"] = "private, no-store"
+            return response
+
+        # The middleware of the site leaves the check of the token to ``csrf_protect``, so that the refusal passes here.
+        exempt: Callable[..., HttpResponseBase] = csrf_exempt(never_stored)
+        return exempt
 
     return decorate
 

@@ -18,6 +18,7 @@ from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOper
 from django.core.files.uploadhandler import MemoryFileUploadHandler
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -34,6 +35,8 @@ from agreement.views.base import Visit, page
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 #: How many bytes a posted form may have in addition to the text.
 FORM_OVERHEAD = 10_000
+#: The exceptions for a text that is none, and for a form that can't be read, for example in an unknown charset.
+UNREADABLE = (SuspiciousOperation, BadRequest, MultiPartParserError, LookupError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +162,10 @@ def redirect_posted_text(request: HttpRequest) -> HttpResponse:
     word of a text of fewer than 400 characters is a SHA-256, the redirect names this SHA-256; if not, that of the
     normalised text. Nothing is written, so no CSRF token is needed.
 
-    If the request states a length of more than ``MAX_BYTES + FORM_OVERHEAD`` bytes, or if its body exceeds Django's
-    setting ``DATA_UPLOAD_MAX_MEMORY_SIZE`` without the file, the response is the page with the form and the status 413.
-    If the text is empty, has only white space, is not in UTF-8, contains NUL or has more than ``MAX_BYTES`` bytes by
-    itself, the status is 400.
+    If the text has more than ``MAX_BYTES`` bytes, if the request states a length of more than ``MAX_BYTES +
+    FORM_OVERHEAD`` bytes, or if its body exceeds Django's setting ``DATA_UPLOAD_MAX_MEMORY_SIZE`` without the file, the
+    response is the page with the form and the status 413. If the text is empty, has only white space, is not in UTF-8
+    or contains NUL, or if the form can't be read, the status is 400.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
@@ -173,11 +176,13 @@ def redirect_posted_text(request: HttpRequest) -> HttpResponse:
             request.upload_handlers = [MemoryUploadHandler(request)]
         file = request.FILES.get("file")
         content = file.read() if file else request.POST.get("text", "").encode()
+        if len(content) > source.MAX_BYTES:
+            raise RequestDataTooBig
         text = source.decode(content, "text")
     except RequestDataTooBig:
         return _refuse(visit, _("The text is too long."), 413)
-    except (source.SourceError, SuspiciousOperation, BadRequest, LookupError, ValueError):  # Also: an unknown charset.
-        return _refuse(visit, _("This is not a text: it is empty, or it is not in UTF-8."), 400)
+    except UNREADABLE:
+        return _refuse(visit, _("This is not a text: it is empty, contains a NUL character, or is not in UTF-8."), 400)
     # People also post a digest. The program sha256sum prints the name of the file after it.
     words = text.lower().split(maxsplit=1)
     digest = words[0] if len(text) < 400 and SHA256_PATTERN.fullmatch(words[0]) else manifest.sha256(text)

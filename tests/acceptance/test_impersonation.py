@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.views import LoginView
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
-from django.urls import include, path
+from django.urls import include, path, reverse
 
 from agreement.acceptance import known
 from agreement.acceptance.impersonation import current_impersonation
@@ -66,6 +69,7 @@ urlpatterns = [
     path("hijack/", include("hijack.urls")),
     path("loginas/", include("loginas.urls")),
     path("page/", page),
+    path("admin/", admin.site.urls),
     path("", page, name="home"),
 ]
 
@@ -169,6 +173,31 @@ def test_using_the_site_in_a_users_name_is_no_acceptance_of_theirs(acting, user,
     assert ("Officer (officer)", "") in entries()
 
 
+def test_a_process_that_knows_the_user_looks_who_acts(client, settings, officer, user):
+    edition = published(AcceptanceMode.BY_USE)
+    own = Client()
+    own.force_login(user)
+    own.get("/page/", **PAGE)
+    own.get("/page/", **PAGE)
+    Acceptance.objects.record(user=officer, edition=edition, digest=edition.digest, language="kk", kind="explicit")
+    client.force_login(officer)
+    hijack(client, settings, user)
+    for _time in range(3):
+        client.get("/page/", **PAGE)
+    assert entries() == [("Officer (officer)", "")]
+    assert not known.cache.session_accepted(client.cookies["sessionid"].value, known.requirements())
+
+
+def test_staff_who_are_exempt_do_not_hide_who_acts(client, settings, officer, user):
+    settings.AGREEMENT = {**settings.AGREEMENT, "EXEMPT_STAFF": True}
+    published(AcceptanceMode.BY_USE)
+    get_user_model().objects.filter(pk=user.pk).update(is_staff=True)
+    client.force_login(officer)
+    hijack(client, settings, user)
+    client.get("/page/", **PAGE)
+    assert entries() == [("Officer (officer)", "")]
+
+
 def test_the_gate_stays_closed_for_who_acts_in_the_name_of_a_user_who_has_not_accepted(acting, user):
     published(AcceptanceMode.BY_CONFIRMATION)
     response = acting.get("/page/", **PAGE)
@@ -224,6 +253,145 @@ def test_a_session_is_in_the_log_once_however_many_pages_are_read(acting):
     for address in ("/agreements/record/", "/agreements/notices/", "/page/"):
         acting.get(address, **PAGE)
     assert entries() == [("Officer (officer)", "")]
+
+
+@pytest.mark.parametrize("first", [hijack, loginas])
+@pytest.mark.parametrize("then", [hijack, loginas, impersonate])
+def test_of_a_chain_of_logins_the_first_person_is_named(client, settings, officer, user, first, then):
+    between = get_user_model().objects.create_superuser("between", "between@example.kz", "password")
+    published(AcceptanceMode.BY_USE)
+    client.force_login(officer)
+    first(client, settings, between)
+    client.get("/page/", **PAGE)
+    then(client, settings, user)
+    client.handler._middleware_chain = None  # With the middleware of this package.
+    client.get("/page/", **PAGE)
+    assert_nothing_recorded(user)
+    assert_nothing_recorded(between)
+    assert entries() == [("Officer (officer)", "")] * 2
+
+
+def test_who_returns_from_one_user_to_another_still_acts(client, settings, officer, user):
+    between = get_user_model().objects.create_superuser("between", "between@example.kz", "password")
+    edition = published(AcceptanceMode.BY_USE)
+    client.force_login(officer)
+    loginas(client, settings, between)
+    loginas(client, settings, user)
+    client.get("/loginas/logout/")
+    assert client.get("/page/", **PAGE).content == b"page of between"
+    sent = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}
+    assert client.post("/agreements/terms/accept/", sent).status_code == 403
+    assert_nothing_recorded(between)
+    assert_nothing_recorded(user)
+
+
+@pytest.mark.parametrize(
+    ("begin", "stop"),
+    [
+        (hijack, lambda client: client.post("/hijack/release/")),
+        (loginas, lambda client: client.get("/loginas/logout/")),
+    ],
+)
+def test_an_officer_can_stop_acting_for_a_user_who_has_not_accepted(client, settings, officer, user, begin, stop):
+    edition = published(AcceptanceMode.BY_CONFIRMATION)
+    Acceptance.objects.record(user=officer, edition=edition, digest=edition.digest, language="kk", kind="explicit")
+    client.force_login(officer)
+    begin(client, settings, user)
+    assert client.get("/page/", **PAGE).status_code == 302
+    stop(client)
+    assert client.get("/page/", **PAGE).content == b"page of officer"
+
+
+class Reload:
+    """Middleware that loads the user anew, for example with their profile."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if request.user.is_authenticated:
+            request.user = get_user_model().objects.get(pk=request.user.pk)
+        return self.get_response(request)
+
+
+class SessionByHeader(SessionMiddleware):
+    """A session whose key comes from a header: an API for an application, for example."""
+
+    def process_request(self, request):
+        request.session = self.SessionStore(request.headers.get("X-Session"))
+
+
+def test_a_user_object_that_was_loaded_anew_changes_nothing(client, settings, officer, user):
+    after(settings, f"{__name__}.Reload")
+    edition = published(AcceptanceMode.BY_USE)
+    client.force_login(officer)
+    impersonate(client, settings, user)
+    client.get("/page/", **PAGE)
+    sent = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}
+    assert client.post("/agreements/terms/accept/", sent).status_code == 403
+    assert_nothing_recorded(user)
+
+
+def test_a_session_that_comes_by_a_header_is_looked_at_like_one_by_a_cookie(client, settings, officer, user):
+    published(AcceptanceMode.BY_USE)
+    client.force_login(officer)
+    hijack(client, settings, user)
+    key = client.cookies["sessionid"].value
+    sessions = "django.contrib.sessions.middleware.SessionMiddleware"
+    settings.MIDDLEWARE = [f"{__name__}.SessionByHeader" if name == sessions else name for name in settings.MIDDLEWARE]
+    headers = {"Accept": "text/html", "X-Session": key}
+    assert Client().get("/page/", headers=headers).content.decode() == f"page of {user.get_username()}"
+    Client().post("/agreements/withdraw/", {"agreement": "terms", "confirm": "yes"}, headers=headers)
+    assert_nothing_recorded(user)
+
+
+def test_the_admin_refuses_who_acts_in_the_name_of_staff(client, settings, officer, user):
+    """Its records would name the other, and two pairs of eyes could be one."""
+    published(AcceptanceMode.BY_USE)
+    draft = factories.draft()
+    get_user_model().objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
+    client.force_login(officer)
+    hijack(client, settings, user)
+    for address in (
+        reverse("admin:agreement_acceptance_add"),
+        reverse("admin:agreement_withdrawal_add"),
+        reverse("admin:agreement_legalhold_add"),
+        reverse("admin:agreement_edition_publish", args=[draft.pk]),
+        reverse("admin:agreement_edition_change", args=[draft.pk]),
+        reverse("admin:agreement_auditentry_changelist"),
+    ):
+        for answer in (client.get(address), client.post(address, {})):
+            assert answer.status_code == 403
+            assert user.get_username() in answer.content.decode()
+    assert set(entries()) > {("Officer (officer)", "admin:agreement_edition_publish")}
+
+
+def test_a_session_that_several_officers_use_is_in_the_log_for_each(client, settings, user):
+    after(settings, f"{__name__}.NamedByHeader")
+    settings.AGREEMENT = {**settings.AGREEMENT, "ACTING_AS": f"{__name__}.acting_as"}
+    published(AcceptanceMode.BY_USE)
+    for name in ("A", "A", "B"):
+        client.get("/page/", headers={"Accept": "text/html", "X-User": str(user.pk), "X-Officer": name})
+    assert entries() == [("A", ""), ("B", "")]
+
+
+def test_an_officer_whose_account_is_gone_is_named_by_its_key(client, settings, officer, user):
+    published(AcceptanceMode.BY_USE)
+    client.force_login(officer)
+    hijack(client, settings, user)
+    key = str(officer.pk)
+    get_user_model().objects.filter(pk=officer.pk).delete()
+    client.get("/page/", **PAGE)
+    assert entries() == [(key, "")]
+
+
+def test_users_in_their_own_name_act_for_themselves(client, settings, officer):
+    published(AcceptanceMode.BY_USE)
+    client.force_login(officer)
+    hijack(client, settings, officer)
+    client.get("/page/", **PAGE)
+    assert Acceptance.objects.filter(user=officer).exists()
+    assert entries() == []
 
 
 def test_after_the_officer_is_themselves_again_the_user_is_asked_as_before(client, settings, officer, user):
@@ -296,11 +464,19 @@ def test_a_form_does_not_accept_for_a_user_in_whose_name_somebody_acts(client, s
     request = RequestFactory().post("/page/")
     request.COOKIES = {name: morsel.value for name, morsel in client.cookies.items()}
     request.session, request.user = client.session, user
-    sent = {"edition_terms": 1, "digest_terms": edition.digest, "language_terms": "kk", "accept_terms": "on"}
+    sent = {"edition_terms": "1", "digest_terms": edition.digest, "language_terms": "kk", "accept_terms": "on"}
     form = SignUp({**sent, "username": "new", "password1": "a long pass phrase", "password2": "a long pass phrase"})
     form.request = request
     assert not form.is_valid()
     assert form.non_field_errors().as_data()[0].code == "impersonation"
+
+    form = SignUp({**sent, "username": "new", "password1": "a long pass phrase", "password2": "a long pass phrase"})
+    assert form.is_valid(), form.errors
+    form.request = request  # As a form of allauth, which learns of its request when it is saved.
+    with pytest.raises(PermissionDenied):
+        form.save()
+    assert not Acceptance.objects.exists()
+    assert not get_user_model().objects.filter(username="new").exists()
 
 
 def test_an_officer_may_still_record_a_paper_acceptance_in_their_own_name(officer, user):

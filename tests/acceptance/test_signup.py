@@ -19,4 +19,4 @@ def test_django_allauth_signs_up_through_the_mixin():
     env = os.environ | {"AGREEMENT_TEST_POSTGRESQL": POSTGRESQL and f"{POSTGRESQL}_signup"}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout

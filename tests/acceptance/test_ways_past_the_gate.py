@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpResponse
-from django.test import Client
-from django.urls import include, path, re_path
+from django.test import Client, RequestFactory
+from django.urls import include, path, re_path, set_script_prefix
 
+from agreement import permissions
 from agreement.acceptance import known
 from agreement.editions import timeline
 from agreement.models import Acceptance
@@ -33,6 +37,7 @@ urlpatterns = [
     path("health", secret),
     path("healthy", secret),
     re_path(r"^any/(?P<rest>.*)$", secret),
+    re_path(r"^(?P<rest>open/.*)$", secret),
 ]
 
 
@@ -106,6 +111,10 @@ PATHS = [
     "/static-pages/x",
     "/open-to-nobody/",
     "/healthy",
+    "/open/../secret/",
+    "/open/./x",
+    "/open/..\\x",
+    "/open/a/%2e%2e/x",
 ]
 COOKIES = [
     "{name}={key}; {name}=",
@@ -142,6 +151,81 @@ def test_no_path_is_a_way_past(reader, address):
 
 def test_an_exempt_path_is_one_whole_path(reader):
     assert reader.get("/health").content == SECRET
+
+
+def test_what_the_first_request_says_of_its_prefix_exempts_nothing(reader, settings):
+    """Django adds the prefix to ``MEDIA_URL`` when it is first read, and keeps it."""
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "whitenoise" not in name]  # It reads the setting.
+    settings.MEDIA_URL = ""
+    cookie = f"sessionid={reader.cookies['sessionid'].value}"
+    environ = RequestFactory().get("/secret/", SCRIPT_NAME="/any", HTTP_COOKIE=cookie).environ
+    try:
+        WSGIHandler()(environ, lambda *answer: None)
+    finally:
+        set_script_prefix("/")
+    assert_asked(reader.get("/any/agreements/"))
+
+
+class WithoutView:
+    """Middleware of a host that answers by itself, with the status that a header names."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if status := request.headers.get("X-Status"):
+            return HttpResponse(SECRET, status=int(status))
+        return self.get_response(request)
+
+
+@pytest.mark.parametrize("status", [200, 201, 203, 206, 207, 226, 299, 300])
+def test_an_answer_without_a_view_is_no_way_past(reader, settings, status):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.WithoutView"]
+    assert_asked(reader.get("/secret/", headers={"X-Status": str(status)}))
+
+
+class SessionByHeader(SessionMiddleware):
+    """A session whose key comes from a header, else from the cookie."""
+
+    def process_request(self, request):
+        key = request.headers.get("X-Session") or request.COOKIES.get("sessionid")
+        request.session = self.SessionStore(key)
+
+
+def test_a_session_by_a_header_is_no_way_past(reader, settings):
+    sessions = "django.contrib.sessions.middleware.SessionMiddleware"
+    settings.MIDDLEWARE = [f"{__name__}.SessionByHeader" if name == sessions else name for name in settings.MIDDLEWARE]
+    key = reader.cookies["sessionid"].value
+    assert_asked(Client().get("/secret/", headers={"X-Session": key}))
+    (accepted,) = factories.users(1)
+    edition = factories.Edition.objects.get()
+    Acceptance.objects.record(user=accepted, edition=edition, digest=edition.digest, language="kk", kind="explicit")
+    other = Client()
+    other.force_login(accepted)
+    assert other.get("/secret/").content == SECRET
+    assert_asked(other.get("/secret/", headers={"X-Session": key}))
+
+
+class Device:
+    """A principal of an API that is no user, with the key of one."""
+
+    is_authenticated = True
+
+    def __init__(self, pk):
+        self.pk = pk
+
+
+@pytest.mark.parametrize("mode", [AcceptanceMode.BY_CONFIRMATION, AcceptanceMode.BY_USE])
+def test_a_principal_that_is_no_user_is_an_error_of_the_site(user, mode):
+    """It must not pass as the user with the same key, and not accept for them."""
+    factories.Agreement.objects.update(acceptance_mode=mode)
+    timeline.clear()
+    known.clear()
+    request = RequestFactory().get("/secret/", headers={"Accept": "text/html"})
+    request.user = Device(user.pk)
+    with pytest.raises(ImproperlyConfigured, match="Device is not the user model"):
+        permissions.HasAccepted().has_permission(request, None)
+    assert not Acceptance.objects.exists()
 
 
 @pytest.mark.parametrize("cookies", COOKIES)

@@ -12,6 +12,7 @@ from django.utils import timezone, translation
 from agreement.admin.editions import accepted_chart
 from agreement.admin.editions.accepted_chart import acceptance_chart
 from agreement.models import Acceptance, Edition
+from agreement.testing import open_seal
 from tests.admin.test_editions import AUTHOR, at, desk
 from tests.support import factories
 
@@ -28,18 +29,19 @@ def _english() -> Any:
 
 def accept(edition: Edition, *moments: datetime) -> None:
     users = factories.users(len(moments))
-    Acceptance.objects.bulk_create(
-        Acceptance(
-            user=user,
-            edition=edition,
-            digest=edition.digest,
-            language="kk",
-            kind="explicit",
-            at=moment,
-            recorded_at=moment,
+    with open_seal():  # It refuses acceptances of another day.
+        Acceptance.objects.bulk_create(
+            Acceptance(
+                user=user,
+                edition=edition,
+                digest=edition.digest,
+                language="kk",
+                kind="explicit",
+                at=moment,
+                recorded_at=moment,
+            )
+            for user, moment in zip(users, moments, strict=True)
         )
-        for user, moment in zip(users, moments, strict=True)
-    )
 
 
 @pytest.fixture
@@ -67,12 +69,13 @@ def test_each_acceptance_is_in_its_day_in_the_agreements_zone_and_empty_days_hav
     assert (found.title, found.complete) == ("Acceptances by day", True)
 
 
-@pytest.mark.parametrize(("days", "title"), [(61, "day"), (62, "week"), (433, "week"), (434, "month"), (9000, "month")])
+@pytest.mark.parametrize(("days", "title"), [(61, "day"), (62, "week"), (427, "week"), (428, "month"), (9000, "month")])
 def test_a_long_time_is_displayed_by_week_or_month(edition, days, title):
     accept(edition, START, START + timedelta(days=days))
     found = acceptance_chart(edition)
     assert found.title == f"Acceptances by {title}"
-    assert len(found.bars) <= accepted_chart.MAX_BARS + 1
+    assert len(found.bars) <= accepted_chart.MAX_BARS
+    assert sum(bar.count for bar in found.bars) == (2 if days < 9000 else 1)
     assert found.bars[-1].count == 1
 
 
@@ -83,6 +86,14 @@ def test_the_chart_counts_a_bounded_number_and_the_page_says_so(edition, monkeyp
     assert (sum(bar.count for bar in found.bars), found.complete) == (3, False)
     page = desk(django_user_model, *AUTHOR).get(at("edition_change", edition.pk)).content.decode()
     assert "Only the first 100,000 acceptances are displayed." in page
+
+
+@pytest.mark.parametrize(("count", "counted"), [(2, 2), (3, 3), (4, 3), (6, 3)])
+def test_the_chart_counts_no_more_than_its_number_of_acceptances_at_one_moment(edition, monkeypatch, count, counted):
+    monkeypatch.setattr(accepted_chart, "MAX_ACCEPTANCES", 3)
+    accept(edition, *[START] * count)
+    found = acceptance_chart(edition)
+    assert (sum(bar.count for bar in found.bars), found.complete) == (counted, count <= 3)
 
 
 def test_the_page_shows_it_with_a_table_beside(edition, django_user_model):

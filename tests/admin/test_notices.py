@@ -13,9 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agreement import groups
-from agreement.models import AuditEntry, Delivery, Notice, Progress
+from agreement.models import AuditEntry, ChannelState, Delivery, Notice, Progress
 from agreement.models.audit import AuditAction
 from agreement.notices import dispatch
+from agreement.testing import open_seal
 from tests.admin.test_editions import at, desk
 from tests.admin.test_groups import staff
 from tests.support import factories
@@ -50,7 +51,8 @@ def notice(users: int = 3) -> Notice:
 
 def over(one: Notice, **changed: Any) -> Notice:
     """The notice delay is over."""
-    Notice.objects.filter(pk=one.pk).update(due_at=timezone.now() - timedelta(minutes=1), **changed)
+    with open_seal():
+        Notice.objects.filter(pk=one.pk).update(due_at=timezone.now() - timedelta(minutes=1), **changed)
     Delivery.objects.filter(notice=one).update(due_at=timezone.now() - timedelta(minutes=1))
     one.refresh_from_db()
     return one
@@ -106,11 +108,21 @@ def test_the_page_counts_sent_waiting_failed_and_skipped_with_reasons(publisher)
         assert said in page, said
 
 
+@pytest.mark.parametrize(("until", "displayed"), [(timedelta(minutes=5), True), (timedelta(days=30), False)])
+def test_the_page_names_an_outage_but_none_from_before_the_clock_was_put_back(publisher, until, displayed):
+    made = over(notice())
+    ChannelState.objects.create(
+        channel="email", away_until=timezone.now() + until, outages=1, reason="ConnectionRefusedError: 111"
+    )
+    assert ("ConnectionRefusedError" in words(publisher.get(at("notice_sending", made.pk)))) == displayed
+
+
 def test_the_failed_alone_are_sent_to_again(publisher):
     made = over(notice())
     dispatch.work()
     failed = Delivery.objects.first()
-    Delivery.objects.filter(pk=failed.pk).update(outcome="failed", reason="SMTP 550")
+    with open_seal():
+        Delivery.objects.filter(pk=failed.pk).update(outcome="failed", reason="SMTP 550")
     Progress.objects.update(sent=3, failed=1, reasons={"failed": {"SMTP 550": 1}})
 
     assert "1 delivery is waiting to be sent again." in words(publisher.post(at("notice_resend", made.pk), follow=True))
@@ -123,7 +135,8 @@ def test_the_failed_alone_are_sent_to_again(publisher):
 def test_an_overtaken_notice_is_not_sent_again_and_its_reasons_stay(publisher):
     made = over(notice())
     dispatch.work()
-    Delivery.objects.update(outcome="failed", reason="SMTP 550")
+    with open_seal():
+        Delivery.objects.update(outcome="failed", reason="SMTP 550")
     Progress.objects.update(sent=0, failed=3, reasons={"failed": {"SMTP 550": 3}})
     assert "Send the failed deliveries again (3)" in words(publisher.get(at("notice_sending", made.pk)))
     factories.published()

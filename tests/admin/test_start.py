@@ -98,6 +98,8 @@ def test_two_files_are_shown_as_they_were_read_and_then_saved(author):
     [
         (b"", "The submitted file is empty."),
         (b"  \n", "contains no text"),
+        (b"\xef\xbb\xbf", "contains no text"),
+        (b"\xef\xbb\xbf \n", "contains no text"),
         ("# А".encode("cp1251"), "is not in UTF-8"),
         (b"# A\0", "contains no text"),
         (b"PK\x03\x04", "it is not a .docx file"),

@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from agreement.models import Acceptance, Withdrawal
+from agreement.testing import open_seal
 from tests.benchmarks.__main__ import Result
 from tests.support import factories
 
@@ -36,19 +37,20 @@ def accepted(quick: bool) -> Iterator[Result]:
         batch = range(first, min(first + 50_000, many))
         made = users.bulk_create(users.model(username=f"member{number}") for number in batch)
         Profile.objects.bulk_create(Profile(user=user, language="kk") for user in made)
-        Acceptance.objects.bulk_create(
-            Acceptance(
-                edition=edition,
-                digest=edition.digest,
-                language="kk",
-                kind="explicit",
-                at=now,
-                recorded_at=now,
-                user=user,
+        with open_seal():
+            Acceptance.objects.bulk_create(
+                Acceptance(
+                    edition=edition,
+                    digest=edition.digest,
+                    language="kk",
+                    kind="explicit",
+                    at=now,
+                    recorded_at=now,
+                    user=user,
+                )
+                for number, user in zip(batch, made, strict=True)
+                if number % 10
             )
-            for number, user in zip(batch, made, strict=True)
-            if number % 10
-        )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     missing = many // 10

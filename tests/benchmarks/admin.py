@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agreement.models import Acceptance, AuditEntry, Delivery, Edition, Notice, NoticeKind
+from agreement.testing import open_seal
 from portal_site.management.commands import demo
 from tests.benchmarks.__main__ import Result
 from tests.benchmarks.editions import _resize
@@ -99,20 +100,21 @@ def _fill(users: int, editions: int, notices: int) -> None:
     _resize(users)
     agreement, bodies = factories.agreement("large"), demo.bodies(2)
     start = timezone.now() - timedelta(days=editions)
-    Edition.objects.bulk_create(
-        Edition(
-            agreement=agreement,
-            **{f"body_{code}": body for code, body in bodies.items()},
-            **{f"title_{code}": body.partition("\n")[0].strip("# ") for code, body in bodies.items()},
-            number=number,
-            published_at=start + timedelta(days=number - 1),
-            effective_from=start + timedelta(days=number - 1),
-            recorded_at=start + timedelta(days=number - 1),
-            digest=f"{number:064x}",
-            previous_digest=f"{number - 1:064x}" if number > 1 else "",
+    with open_seal():
+        Edition.objects.bulk_create(
+            Edition(
+                agreement=agreement,
+                **{f"body_{code}": body for code, body in bodies.items()},
+                **{f"title_{code}": body.partition("\n")[0].strip("# ") for code, body in bodies.items()},
+                number=number,
+                published_at=start + timedelta(days=number - 1),
+                effective_from=start + timedelta(days=number - 1),
+                recorded_at=start + timedelta(days=number - 1),
+                digest=f"{number:064x}",
+                previous_digest=f"{number - 1:064x}" if number > 1 else "",
+            )
+            for number in range(1, editions + 1)
         )
-        for number in range(1, editions + 1)
-    )
     factories.draft(slug="large", **{code: demo.bodies(3)[code] for code in ("kk", "ru")})
     sealed = list(Edition.objects.filter(agreement=agreement).published())
     now = timezone.now()
@@ -140,7 +142,7 @@ def _for_every_user(
     values = [fields[name].get_db_prep_save(value, connection) for name, value in columns.items()]
     names = ", ".join(f'"{name}"' for name in columns)
     marks = ", ".join("%s" for _value in values)
-    with connection.cursor() as cursor:
+    with open_seal(), connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {model._meta.db_table} (user_id, {names}) SELECT id, {marks} FROM auth_user"
             f" WHERE {where.replace('%', '%%')}",

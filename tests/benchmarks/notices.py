@@ -21,6 +21,7 @@ from django.utils import timezone
 from agreement.models import Delivery, Notice, Progress
 from agreement.notices import dispatch
 from agreement.notices.letters import letter
+from agreement.testing import open_seal
 from tests.benchmarks import peer_mail
 from tests.benchmarks.__main__ import Result
 from tests.support import factories
@@ -61,10 +62,11 @@ def audience(count: int) -> None:
 
 
 def emptied() -> None:
-    with connection.cursor() as cursor:
+    with open_seal(), connection.cursor() as cursor:
         lite = connection.vendor == "sqlite"
         cursor.execute("DELETE FROM agreement_delivery" if lite else "TRUNCATE agreement_bounce, agreement_delivery")
-        if connection.vendor == "postgresql":
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
             cursor.execute("VACUUM agreement_delivery")
     Progress.objects.all().delete()
 
@@ -105,7 +107,8 @@ def fan_out(quick: bool) -> Iterator[Result]:
             emptied()
             theirs.append(bare(notice))
             emptied()
-            Notice.objects.filter(pk=notice.pk).update(fanned_out_at=None, fan_out_cursor="")
+            with open_seal():
+                Notice.objects.filter(pk=notice.pk).update(fanned_out_at=None, fan_out_cursor="")
             notice.refresh_from_db()
             tracemalloc.start()
             started = time.perf_counter()
@@ -248,7 +251,7 @@ def _messages(count: int) -> list[tuple[str, bytes]]:
     factories.published(slug="letters", kk=factories.KK, ru=factories.RU)
     more = "\n1.3. 0.\n"
     edition = factories.published(slug="letters", kk=factories.KK + more, ru=factories.RU + more)
-    Notice.objects.update(fanned_out_at=timezone.now())
+    Notice.objects.filter(fanned_out_at=None).update(fanned_out_at=timezone.now())
     content = letter(edition.notices.get(), "mul", since=1)
     message = mail.EmailMultiAlternatives(content.subject, content.text, "noreply@portal.example.kz", ["x@example.kz"])
     message.attach_alternative(content.html, "text/html")

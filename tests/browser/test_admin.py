@@ -29,6 +29,7 @@ from agreement.models.autosave import Autosave
 from agreement.models.errors import TEXT_FIELDS
 from agreement.models.succession import State
 from agreement.notices import dispatch
+from agreement.testing import open_seal
 from agreement.text.languages import LANGUAGES
 from portal_site.management.commands import demo
 from tests.browser.conftest import follow, overflow, until
@@ -274,7 +275,7 @@ def test_after_a_test_mail_one_click_publishes_and_the_answers_stay(person, sett
 def test_a_notice_is_paused_with_one_click_and_its_progress_refreshes_itself(person, settings, complaints, language):
     settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
     mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
-    Notice.objects.update(fanned_out_at=timezone.now())
+    Notice.objects.filter(fanned_out_at=None).update(fanned_out_at=timezone.now())
     edition = draft_of()
     edition.publish()
     notice = edition.notices.get()
@@ -291,7 +292,8 @@ def test_a_notice_is_paused_with_one_click_and_its_progress_refreshes_itself(per
     dispatch.work()
     person.page.locator("tr td progress").wait_for()
     assert person.page.locator("progress").get_attribute("value") == "0"
-    Notice.objects.filter(pk=notice.pk).update(due_at=timezone.now())
+    with open_seal():
+        Notice.objects.filter(pk=notice.pk).update(due_at=timezone.now())
     Delivery.objects.update(due_at=timezone.now())
     dispatch.work()
     person.page.locator("progress[value='3']").wait_for()
@@ -327,7 +329,7 @@ def test_neither_a_wrong_clock_nor_a_short_outage_misleads_about_sending(person,
 def test_a_correction_replaces_the_paused_notice(person, settings, language):
     settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
     mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
-    Notice.objects.update(fanned_out_at=timezone.now())
+    Notice.objects.filter(fanned_out_at=None).update(fanned_out_at=timezone.now())
     get_user_model().objects.get(username="author").groups.add(Group.objects.get(name=groups.PUBLISHERS))
     faulty = draft_of()
     faulty.publish()

@@ -62,6 +62,7 @@ def test_E001_names_what_a_renamed_setting_is_called_now(settings, old, new):  #
         ("SHOW_SCHEDULED", 1, "1, but must be of type bool"),
         ("PREVAILING_LANGUAGE", "en", '\'en\', but must be "kk", "ru" or ""'),
         ("BASE_URL", "portal.example.kz", "'portal.example.kz', but must be like"),
+        ("BASE_URL", "https://[2001:db8::1", "'https://[2001:db8::1', but must be like"),
         ("CHANNELS", "agreement.notices.channels.EmailChannel", "but must be of type tuple"),
         (
             "CHANNELS",
@@ -113,7 +114,7 @@ def test_E007_names_the_trigger_that_is_missing_and_the_command_that_installs_it
     triggers.remove(connection, apps.get_model)
     messages = list(check_seal(None, ["default"]))
     assert set(ids(messages)) == {"agreement.E007"}
-    assert any("'agreement_seal_edition_" in message.msg for message in messages)
+    assert any("the trigger agreement_seal_edition_" in message.msg for message in messages)
 
     assert "manage.py migrate --skip-checks," in messages[0].hint
     with pytest.raises(SystemCheckError, match=r"agreement\.E007"):

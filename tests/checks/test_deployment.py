@@ -85,16 +85,6 @@ def test_W046_sees_that_the_limit_of_axes_is_off(settings):  # noqa: N802
     assert [message.id for message in check_deployment(None)] == ["agreement.W046"]
 
 
-def test_W046_sees_that_the_limits_of_allauth_are_off(settings):  # noqa: N802
-    sound(settings)
-    without(settings, "axes")
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "allauth.account.middleware.AccountMiddleware"]
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "allauth", "allauth.account"]
-    assert list(check_deployment(None)) == []
-    settings.ACCOUNT_RATE_LIMITS = False
-    assert [message.id for message in check_deployment(None)] == ["agreement.W046"]
-
-
 def test_W047_asks_for_a_second_factor(settings):  # noqa: N802
     sound(settings)
     without(settings, "django_otp")

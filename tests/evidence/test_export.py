@@ -360,6 +360,22 @@ def test_as_of_an_instant_a_bundle_has_only_the_notices_sent_by_then(notified):
     assert f".email.{first.language}.json" in min(notices_by_bundle[1])
 
 
+def test_a_bundle_has_the_texts_that_may_have_been_sent_if_only_the_mail_log_states_that_one_was(tmp_path):
+    (user,) = factories.users(1, languages=("ru",))
+    factories.published()
+    dispatch.work()
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    delivery = notice.deliveries.get()
+    assert dispatch.reconcile([f"<{delivery.message_id_local_part}@portal.example.kz>"]) == 1
+    assert notice.texts.exists()
+
+    for output, of in (("user.zip", ("--user", user.username)), ("edition.zip", ("--edition", "terms", "2"))):
+        export(tmp_path / output, *of)
+        texts = {name for name in names(tmp_path / output) if "editions/2/notices/" in name and name.endswith(".json")}
+        assert len(texts) == notice.texts.count()
+
+
 def test_a_users_bundle_has_the_notices_sent_to_them_and_no_others(notified):
     (user,) = get_user_model().objects.filter(profile__language="ru")
     export(notified / "user.zip", "--user", user.username)
@@ -446,7 +462,7 @@ def test_an_acceptance_counts_until_the_withdrawal_whatever_is_registered_late_o
     user.delete()
 
     export(tmp_path / "bundle.zip", "--user", f"key:{key}")
-    assert counts_for(tmp_path / "bundle.zip", tmp_path / "bundle") == (["2, 3"] if erased else ["1, 2", "2"])
+    assert counts_for(tmp_path / "bundle.zip", tmp_path / "bundle") == (["2, 3"] if erased else ["1, 2", "—"])
     page = (tmp_path / "bundle/user/acceptances.ru.html").read_text()
     with translation.override("ru"):
         ends = re.findall(f">{gettext('Counted until the withdrawal of consent')}</th><td>(.*?)</td>", page)

@@ -28,6 +28,7 @@ from agreement.notices import audience, dispatch
 from agreement.notices.worker import DeliveryCounts
 from agreement.seal import triggers
 from agreement.status import report
+from agreement.testing import open_seal
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -214,7 +215,8 @@ def test_a_dry_run_prints_what_would_be_sent_now_and_what_the_rest_waits_for(set
         dispatch.fan_out(notice)
     made["paused"].pause()
     tomorrow = timezone.now() + timedelta(days=1)
-    Notice.objects.filter(pk=made["early"].pk).update(due_at=tomorrow)
+    with open_seal():
+        Notice.objects.filter(pk=made["early"].pk).update(due_at=tomorrow)
     Delivery.objects.filter(notice=made["early"]).update(due_at=tomorrow)
     Delivery.objects.filter(notice=made["due"], user__username="user0").update(due_at=tomorrow)
     factories.published(slug="old")

@@ -11,19 +11,25 @@ import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
+from django.db.backends.base.introspection import TableInfo
 from django.db.utils import ConnectionHandler
 
-from agreement.management.commands import flush
 from agreement.models import Agreement, Edition
-from agreement.seal import triggers
+from agreement.seal import inspection, loss, triggers
 from agreement.testing import is_test_database, open_seal
 from tests.support import factories
 
 SQLITE, POSTGRESQL = "django.db.backends.sqlite3", "django.db.backends.postgresql"
 
 
+REFUSED = (
+    "The database 'portal' contains published editions or audit entries, which are sealed. Nothing was deleted."
+    " To start again, create a new database. To keep the records, export them first."
+)
+
+
 def missing() -> list[str]:
-    return triggers.missing(connection, apps.get_model)
+    return inspection.differences(connection, apps.get_model)
 
 
 @contextmanager
@@ -68,7 +74,7 @@ def test_a_mirror_is_a_test_database_when_its_primary_is(primary, expected):
     test = {"TEST": {"NAME": "checks"}}
     mirror = {"ENGINE": SQLITE, "NAME": primary, "TEST": {"MIRROR": "default"}}
     handler = ConnectionHandler({"default": {"ENGINE": SQLITE, "NAME": primary} | test, "replica": mirror})
-    with mock.patch("agreement.testing.connections", handler):
+    with mock.patch("agreement.seal.loss.connections", handler):
         assert is_test_database(handler["replica"]) is expected
 
 
@@ -174,10 +180,7 @@ def test_flush_of_any_other_database_refuses_before_anything_is_deleted():
     with elsewhere("portal"), pytest.raises(CommandError) as caught:
         call_command("flush", interactive=False, verbosity=0)
 
-    assert str(caught.value) == (
-        "The database 'portal' contains published editions or audit entries, which are sealed. Nothing was deleted."
-        " To start again, create a new database. To keep the records, export them first."
-    )
+    assert str(caught.value) == REFUSED
     assert (Edition.objects.count(), Edition.objects.drafts().count()) == (2, 1)
     assert Agreement.objects.exists()
     assert missing() == []
@@ -195,8 +198,32 @@ def test_flush_of_any_other_database_works_while_nothing_is_published_or_logged(
 
 @pytest.mark.django_db
 def test_flush_of_a_database_without_our_tables_asks_nothing_of_them():
-    with mock.patch.object(connection.introspection, "table_names", return_value=["auth_user"]):
-        assert not flush.has_sealed_rows(connection)
+    other = TableInfo("auth_user", "t")
+    with elsewhere(), mock.patch.object(connection.introspection, "get_table_list", return_value=[other]):
+        loss.refuse_loss(connection, apps.get_model)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("target", ["zero", "0001"])
+def test_a_migration_that_would_drop_sealed_rows_is_refused_like_flush(target):
+    factories.published()
+
+    with elsewhere("portal"), pytest.raises(CommandError) as caught:
+        call_command("migrate", "agreement", target, verbosity=0)
+
+    assert str(caught.value) == REFUSED
+    assert Edition.objects.published().exists()
+    assert missing() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_without_sealed_rows_is_migrated_back():
+    with mock.patch.object(loss, "is_test_database", return_value=False):
+        call_command("migrate", "agreement", "0001", verbosity=0)
+    assert not triggers.any_installed(connection)
+
+    call_command("migrate", verbosity=0)
+    assert missing() == []
 
 
 def test_the_help_of_flush_states_where_it_is_refused():

@@ -48,6 +48,13 @@ def test_the_command_reads_two_files_without_a_database(files):
     )
 
 
+@pytest.mark.parametrize("nothing", ["", " \n", "\ufeff", "\ufeff\n", "\u00a0\n", "\u2003"])
+def test_a_file_without_text_is_an_empty_text(files, nothing):
+    out = run(*files(KK, nothing), "--language", "en", code=1)
+    assert out == run(*files(KK, ""), "--language", "en", code=1)
+    assert "agreement.L001" in out
+
+
 def test_the_command_exits_1_on_an_error_and_writes_json(files):
     rows = json.loads(run(*files(KK, RU + "\n1.3. Третий.\n"), "--format", "json", "--language", "ru", code=1))
     assert rows == [

@@ -209,6 +209,15 @@ def test_a_deemed_acceptance_costs_one_query_and_one_insert_once():
     assert verbs(second) == ["SELECT"]
 
 
+def test_an_acceptance_costs_four_queries_and_one_more_to_lock_on_sqlite():
+    edition, (user,) = factories.published(), factories.users(1)
+    with CaptureQueriesContext(connection) as captured:
+        Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="kk", kind="explicit")
+    verbs = [query["sql"].split()[0] for query in captured if "SAVEPOINT" not in query["sql"]]
+    lock = ["UPDATE"] if connection.vendor == "sqlite" else []
+    assert verbs == [*lock, "SELECT", "SELECT", "INSERT", "SELECT"]
+
+
 def test_use_records_nothing_where_acceptance_is_by_confirmation():
     edition, (user,) = factories.published(), factories.users(1)
     not_accepted = Acceptance.objects.record_deemed(

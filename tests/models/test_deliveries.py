@@ -20,7 +20,7 @@ def test_an_outcome_is_recorded_by_the_primary_key_whatever_the_statistics_say(a
     factories.users(300)
     for _edition in range(3):
         dispatch.fan_out(factories.published().notices.get())
-        Delivery.objects.update(outcome=DeliveryOutcome.SENT, outcome_at=timezone.now())
+        Delivery.objects.waiting().update(outcome=DeliveryOutcome.SENT, outcome_at=timezone.now())
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {Delivery._meta.db_table}")
         dispatch.fan_out(factories.published().notices.get())
@@ -52,3 +52,20 @@ def test_outcomes_change_by_keys_that_were_read_first_and_with_the_progress_lock
         updates = [query["sql"] for query in captured if query["sql"].startswith("UPDATE")]
         assert [sql.split('"')[1] for sql in updates[:2]] == ["agreement_progress", "agreement_delivery"]
         assert not any("SELECT" in sql for sql in updates)
+
+
+@pytest.mark.django_db
+def test_a_delivery_that_is_sent_again_has_no_text_until_it_has_an_outcome():
+    factories.users(1)
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    (delivery,) = Delivery.objects.claim(notice=notice, channel="email", at=notice.due_at)
+    text = notice.texts.get(language="kk")
+    delivery.record_outcome(DeliveryOutcome.FAILED, language="kk", since=text.since, reason="SMTP 550")
+    Delivery.objects.count_outcomes(lease=delivery.lease)
+    assert Delivery.objects.get().text == text
+
+    Delivery.objects.resend(notice=notice)
+    assert Delivery.objects.get().text is None
+    Delivery.objects.skip(notice=notice, reason="paused")
+    assert Delivery.objects.get().text is None

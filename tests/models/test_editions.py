@@ -14,7 +14,9 @@ from django.utils import timezone, translation
 from agreement.models import Edition, EditionError, verification
 from agreement.models.succession import State
 from agreement.seal import manifest
+from agreement.testing import open_seal
 from tests.support import factories
+from tests.support.site import KK, RU
 
 pytestmark = pytest.mark.django_db
 
@@ -170,7 +172,8 @@ def test_publish_refuses_a_clock_earlier_than_the_last_publication(cancelled):
     values |= dict.fromkeys(("published_at", "effective_from", "recorded_at"), future)
     if cancelled:
         values |= {"cancelled_at": future, "effective_from": future + timedelta(hours=1)}
-    Edition.objects.bulk_create([Edition(**values)])
+    with open_seal():
+        Edition.objects.bulk_create([Edition(**values)])
 
     error = refusal("clock_behind", factories.draft().publish)
     assert future.isoformat() in str(error)
@@ -206,6 +209,13 @@ def test_publish_refuses_a_moment_out_of_range(year):
 def test_publish_refuses_a_title_that_is_not_the_first_line():
     edition = factories.draft(title_kk="Басқа тақырып")
     assert "'Басқа тақырып' differs from the first line" in str(refusal("title_differs", edition.publish))
+
+
+@pytest.mark.parametrize("begin", ["\ufeff", "\ufeff\r", "\r\r", "\r\n"])
+def test_a_draft_gets_the_title_of_its_normalised_text(begin):
+    edition = factories.draft(kk=begin + KK.replace("\n", "\r"), ru=begin + RU)
+    assert (edition.title_kk, edition.title_ru) == ("Пайдаланушы келісімі", "Пользовательское соглашение")
+    edition.publish()
 
 
 def test_publish_writes_to_the_database_of_the_router_wherever_the_draft_was_read():
@@ -311,6 +321,29 @@ def test_in_force_is_one_query_and_state_none_with_successors(django_assert_num_
     with django_assert_num_queries(1):
         edition = Edition.objects.with_successors().get(pk=first.pk)
         assert edition.state() == State.SUPERSEDED
+
+
+def test_the_editions_that_are_not_in_force_are_all_the_others():
+    first, second = factories.published(), factories.published()
+    announced = factories.published(slug="rules", effective_from=timezone.now() + timedelta(days=1))
+    draft = factories.draft(slug="library")
+    others = Edition.objects.exclude(pk__in=Edition.objects.in_force())
+    assert set(Edition.objects.exclude(effective_from__binds_at=timezone.now())) == {first, announced, draft}
+    assert set(others) == {first, announced, draft}
+    assert set(Edition.objects.in_force()) == {second}
+
+
+def test_reading_a_text_that_was_left_out_does_not_forget_the_successor(django_assert_num_queries):
+    factories.published()
+    second = factories.published()
+    edition = Edition.objects.with_successors().without_texts("body").get(number=1)
+    assert edition.body_kk
+    with django_assert_num_queries(0):
+        assert edition.superseded_at == edition.successor_from() == second.effective_from
+    edition.refresh_from_db(fields=["number"])
+    assert edition.superseded_at == second.effective_from
+    edition.refresh_from_db()
+    assert not hasattr(edition, "superseded_at")
 
 
 def test_publishing_costs_as_many_queries_for_many_users_as_for_none():

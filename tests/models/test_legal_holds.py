@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Barrier
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection
+from django.utils import timezone, translation
 
 from agreement.models import LegalHold
 from tests.support import factories
@@ -25,6 +27,25 @@ def test_the_same_hold_is_placed_once_and_another_beside_it():
     assert first == again != other
     from_now_on = [LegalHold.objects.place(user=user, ground="Court order 8", by="officer") for _twice in range(2)]
     assert [hold.created for hold in from_now_on] == [True, False]
+
+
+@pytest.mark.django_db
+def test_a_hold_ends_now_or_later_and_its_end_is_final():
+    hold = LegalHold.objects.place(user=factories.users(1)[0], ground="Court order 7", by="officer", held_from=START)
+    hold.held_until = timezone.now() - timedelta(hours=1)
+    with translation.override("en"), pytest.raises(ValidationError, match="A legal hold can't end in the past"):
+        hold.clean()
+
+    hold.held_until = timezone.now()
+    hold.clean()
+    hold.save()
+
+    hold.held_until = None
+    with translation.override("en"), pytest.raises(ValidationError, match="This legal hold has ended"):
+        hold.clean()
+    hold.ground = "Court order 8"
+    hold.held_until = LegalHold.objects.get().held_until
+    hold.clean()  # Only a change of the end is refused here.
 
 
 @pytest.mark.postgresql

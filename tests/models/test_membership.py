@@ -152,6 +152,18 @@ def expected(history: History, editions: Sequence[EditionDates], at: datetime) -
     return max(found, key=lambda pair: pair[0], default=None)
 
 
+def bound_for_some_time(
+    acceptance: Accepted, editions: Sequence[EditionDates], at: datetime, *, ends: datetime | None
+) -> list[int]:
+    """The numbers of the editions that bound the user by this acceptance up to that instant, if only for an hour."""
+    found, accepted = [], editions[acceptance.edition_id - 1]
+    for one in editions:
+        begins = max(acceptance.at, one.effective_from)
+        if one.cancelled_at is None and extends(one, accepted, editions) and begins <= at:
+            found += [one.number] if ends is None or begins < ends else []
+    return found
+
+
 def known(history: History, editions: Sequence[EditionDates], at: datetime) -> Membership[Accepted]:
     return Membership(
         editions=editions,
@@ -178,6 +190,9 @@ def test_the_rule_in_python_binds_as_the_replayed_history_does(chance):
         for acceptance in membership.acceptances:
             binding = membership.binding(acceptance, until=at)
             assert (binding.ended_at, binding.withdrawal) == (ends[acceptance] or (None, None))
+            bound_by = bound_for_some_time(acceptance, editions, at, ends=binding.ended_at)
+            assert [one.number for one in binding.editions] == bound_by
+            assert (binding.since is None) == (not bound_by)
         withdrawn = bool(membership.withdrawals) and all(ends[row] for row in membership.acceptances)
         assert bool(membership.withdrawals_in_effect) == withdrawn
 

@@ -223,6 +223,26 @@ def test_a_withdrawal_with_a_future_moment_takes_effect_then():
     assert in_effect(user_key=user.pk, agreement=edition.agreement_id, at=moment) == row
 
 
+def test_a_withdrawal_with_an_earlier_moment_names_no_edition_that_was_accepted_only_after_it():
+    first, (user, other) = factories.published(), factories.users(2)
+    accept(user, first)
+    register(user, effective_at=timezone.now())
+    second = factories.published()
+    between = timezone.now()
+    accept(user, second)
+    accept(other, second)
+
+    assert register(user, effective_at=between).edition == first
+    assert register(other, effective_at=between).edition is None
+
+
+def test_an_empty_number_names_no_application():
+    factories.published()
+    row = register(applicant="А. Ахметов")
+    assert row.application_number == ""
+    assert not Withdrawal.objects.numbered("").exists()
+
+
 def test_use_of_the_site_is_no_acceptance_after_a_withdrawal():
     edition = factories.published()
     (user,) = factories.users(1)

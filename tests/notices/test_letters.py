@@ -41,8 +41,9 @@ from agreement.models import (
 from agreement.models.notices import overtaken_by
 from agreement.notices import dispatch
 from agreement.notices.channels import Deferred, EmailChannel
-from agreement.notices.channels.email import ascii_domain
+from agreement.notices.channels.email import ascii_domain, ascii_host
 from agreement.notices.letters import letter
+from agreement.testing import open_seal
 from agreement.text import dates
 from tests.support import factories
 from tests.support.site import KK, RU
@@ -858,11 +859,12 @@ def forget(notice: Notice, *, but: int = 0) -> None:
     """The ledger as a backup had it: so many of this notice's deliveries were written."""
     written = notice.deliveries.order_by("user_id")
     written_pks = list(written.values_list("pk", flat=True)[:but])
-    notice.deliveries.exclude(pk__in=written_pks).delete()
-    notice.deliveries.update(outcome="waiting", outcome_at=None, language="", since=None)
+    with open_seal():
+        notice.deliveries.exclude(pk__in=written_pks).delete()
+        notice.deliveries.update(outcome="waiting", outcome_at=None, language="", since=None)
+        last = written.values_list("user_id", flat=True).last()
+        Notice.objects.filter(pk=notice.pk).update(fanned_out_at=None, fan_out_cursor=str(last or ""))
     notice.progress.update(waiting=len(written_pks), sent=0, sending_since=None, latest_at=None)
-    last = written.values_list("user_id", flat=True).last()
-    Notice.objects.filter(pk=notice.pk).update(fanned_out_at=None, fan_out_cursor=str(last or ""))
 
 
 @pytest.mark.django_db
@@ -902,7 +904,8 @@ def test_after_a_restore_a_cancellation_reaches_the_notified_users_once(settings
     again = {address: letter.extra_headers["Message-ID"] for address, letter in letters().items()}
     mail.outbox.clear()
     forget(cancelled)
-    notice.deliveries.update(outcome="waiting", outcome_at=None)
+    with open_seal():
+        notice.deliveries.update(outcome="waiting", outcome_at=None)
     notice.progress.update(waiting=3, sent=0)
 
     assert (
@@ -986,6 +989,35 @@ def test_a_clause_whose_number_alone_changed_is_named_and_not_quoted():
         assert "Изменился только номер: 1.2 → 1.3" in words
         assert "Новый пункт" in words
         assert "Второй пункт" not in words
+
+
+@pytest.mark.django_db
+def test_an_item_that_keeps_its_letter_in_a_renumbered_clause_is_neither_named_nor_quoted():
+    items = "1) бірінші;\n2) екінші.\n", "1) первый;\n2) второй.\n"
+    kk, ru = factories.KK + f"\n1.3. Тізім:\n{items[0]}", factories.RU + f"\n1.3. Список:\n{items[1]}"
+    factories.published(kk=kk, ru=ru)
+    kk = kk.replace("1.3. ", "1.3. Жаңа тармақ.\n\n1.4. ")
+    ru = ru.replace("1.3. ", "1.3. Новый пункт.\n\n1.4. ")
+    notice = factories.published(kk=kk, ru=ru).notices.get()
+    content = letter(notice, "ru", since=1)
+    for words in (content.text, content.html):
+        (line,) = (line for line in words.splitlines() if "Изменился только номер" in line)
+        assert line.removesuffix("</p>").endswith(": 1.3 → 1.4")
+        assert "первый" not in words
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://portal.example.kz:8443/", "portal.example.kz"),
+        ("https://сайт.қаз", "xn--80aswg.xn--80ao21a"),
+        ("https://[2001:db8::1", "localhost"),
+        ("https://a..kz", "localhost"),
+        ("", "localhost"),
+    ],
+)
+def test_a_message_id_has_a_host_whatever_the_base_url_is(url, host):
+    assert ascii_host(url) == host
 
 
 @pytest.mark.django_db

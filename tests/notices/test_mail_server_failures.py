@@ -18,6 +18,7 @@ from agreement.models import ChannelState, Delivery, DeliveryOutcome, Notice, Pr
 from agreement.models.deliveries import LEASE
 from agreement.notices import dispatch
 from agreement.notices.channels import EmailChannel
+from agreement.testing import open_seal
 from tests.support import factories
 from tests.support.failing_mail_server import Clock, every, failing
 from tests.support.scale import FULL
@@ -308,7 +309,8 @@ def test_outcomes_that_the_database_lost_are_recorded_again_and_nothing_is_sent_
 
     def forget(delivery: Delivery) -> None:
         row = Delivery.objects.filter(pk=delivery.pk)
-        row.update(outcome="waiting", outcome_at=None, language="", since=None)
+        with open_seal():
+            row.update(outcome="waiting", outcome_at=None, language="", since=None)
 
     with failing(settings, every(10**9, None)) as server:
         dispatch.work(on_outcome=forget)

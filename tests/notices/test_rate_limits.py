@@ -448,8 +448,9 @@ def test_neither_a_pause_nor_retries_days_later_lower_the_measured_speed(simulat
         ([(8, 9), (0, 10)], 10),
         ([(2, 3), (0, 4), (100, 120)], 24),
         ([(0, 10), (86_400, 86_420)], 30),
+        ([(20, 30), (5, 15), (30, 40)], 30),
     ],
-    ids=["in turn", "one inside another", "apart after that", "a day later"],
+    ids=["in turn", "one inside another", "apart after that", "a day later", "counted late"],
 )
 def test_time_in_which_several_workers_send_counts_once(batches, seconds):
     row = Progress()

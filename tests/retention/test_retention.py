@@ -144,7 +144,7 @@ def test_a_cancelled_edition_bound_nobody_though_it_was_accepted_when_announced(
     assert erasure.erase(at=years(withdrawal.effective_at, 2)) == ErasureCounts(
         people=1, acceptances=2, withdrawals=1, under_legal_hold=1
     )
-    name.delete()
+    LegalHold.objects.filter(pk=name.pk).update(held_until=timezone.now())
     LegalHold.objects.place(ground="Сот ұйғарымы № 8", by="А. Серікова", edition=taken_back)
     assert erasure.erase(at=years(withdrawal.effective_at, 2)).under_legal_hold == 1, (
         "who accepted it may have to be proved"
@@ -162,6 +162,17 @@ def test_an_edition_after_the_withdrawal_bound_nobody_whatever_is_registered_lat
     assert withdrawal.edition == first
     assert terms.years_after(withdrawal) == 1
     assert erasure.erase(at=years(withdrawal.effective_at, 1)).people == 1
+
+
+def test_an_acceptance_that_ended_as_it_was_made_has_the_term_of_its_edition():
+    before, (user,) = NOW(), factories.users(1)
+    row = accept(user, factories.published(retention_years=5))
+    factories.published(retention_years=1)
+    withdrawal = withdraw(user, effective_at=before)
+
+    assert terms.years_after(withdrawal) == 5
+    assert erasure.erase(at=years(row.at, 5) - timedelta(microseconds=1)) == ErasureCounts()
+    assert erasure.erase(at=years(row.at, 5)).acceptances == 1
 
 
 def test_an_ending_registered_late_leaves_the_user_unbound_by_editions_after_the_registration():
@@ -394,6 +405,49 @@ def test_a_closed_site_begins_the_term_of_users_without_acceptance_too(settings)
     assert list(Consent.objects.filter(erased_at=None).values_list("user", flat=True)) == [held.pk]
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_closing_in_the_future_erases_no_consent_that_was_not_withdrawn(settings, dry_run):
+    (user,) = factories.users(1)
+    accept(user, factories.published(retention_years=1))
+    withdrawal = withdraw(user)
+    Consent.objects.give(user=user, purpose="newsletter", language="kk", text="Келісемін.")
+    over = years(withdrawal.effective_at, 1)
+    settings.AGREEMENT = {**settings.AGREEMENT, "CLOSED_AT": (over + YEAR).isoformat()}
+
+    done = ErasureCounts(people=1, acceptances=1, withdrawals=1)
+    assert erasure.erase(at=over, dry_run=dry_run) == done
+    assert Consent.objects.get().erased_at is None
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_consent_that_was_given_after_a_withdrawal_stays_for_the_term_after_the_closing(settings, dry_run):
+    (user,) = factories.users(1)
+    accept(user, factories.published(retention_years=1))
+    withdrawal = withdraw(user)
+    Consent.objects.give(user=user, purpose="newsletter", language="kk", text="Келісемін.")
+    closed = withdrawal.effective_at + 3 * YEAR
+    settings.AGREEMENT = {**settings.AGREEMENT, "CLOSED_AT": closed.isoformat()}
+
+    before = erasure.erase(at=years(closed, 1) - timedelta(microseconds=1), dry_run=True)
+    assert before == ErasureCounts(people=1, acceptances=1, withdrawals=1)
+    done = erasure.erase(at=years(closed, 1), dry_run=dry_run)
+    assert done == ErasureCounts(people=1, acceptances=1, withdrawals=1, consents=1)
+    assert bool(Consent.objects.get().erased_at) != dry_run
+
+
+def test_an_edition_between_the_deletion_of_an_account_and_the_closing_did_not_bind_its_user(settings):
+    (user,) = factories.users(1)
+    row = accept(user, factories.published(retention_years=1))
+    user.delete()
+    wording(retention_years=9)
+    settings.AGREEMENT = {**settings.AGREEMENT, "CLOSED_AT": NOW().isoformat()}
+    row.refresh_from_db()
+    over = years(row.account_deleted_at, 1)
+
+    assert erasure.erase(at=over - timedelta(microseconds=1)) == ErasureCounts()
+    assert erasure.erase(at=over).acceptances == 1
+
+
 @pytest.mark.parametrize("of", ["user", "deleted user", "edition"])
 def test_a_legal_hold_preserves_what_it_names_until_it_ends(of, settings):
     edition = factories.published(retention_years=1)
@@ -412,7 +466,7 @@ def test_a_legal_hold_preserves_what_it_names_until_it_ends(of, settings):
 
     assert erasure.erase(at=at) == ErasureCounts(under_legal_hold=1)
     assert_stored()
-    LegalHold.objects.filter(pk=hold.pk).update(held_until=NOW() + YEAR)
+    LegalHold.objects.filter(pk=hold.pk).update(held_until=NOW())
     assert erasure.erase(at=at).people == 1
     del other
 
@@ -527,6 +581,27 @@ def test_a_legal_hold_on_a_person_preserves_the_deliveries_to_a_deleted_account(
 
     assert erasure.erase(at=NOW() + 50 * YEAR).deliveries == 1
     assert list(Delivery.objects.exclude(address_digest="")) == rows[:1]
+
+
+@pytest.mark.parametrize("key", ["2026", "user", "withdrawal", "2026:a"])
+def test_a_legal_hold_preserves_the_rows_of_a_deleted_account_whatever_the_id_of_the_key(settings, key):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {key: "k" * 64}}
+    edition, (user,) = factories.published(retention_years=1), factories.users(1)
+    row = notify(user, edition)
+    consent = Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін.")
+    entry = entry_about(user)
+    hold = LegalHold.objects.place(ground="Сот ұйғарымы № 7", by="А. Серікова", user=user)
+    user.delete()
+
+    assert erasure.erase(at=NOW() + 50 * YEAR) == ErasureCounts()
+    assert not is_erased(entry)
+    for one in (row, consent):
+        one.refresh_from_db()
+    assert row.address_digest
+    assert consent.pseudonym
+    LegalHold.objects.filter(pk=hold.pk).update(held_until=NOW())
+    assert erasure.erase(at=NOW() + 50 * YEAR) == ErasureCounts(consents=1, deliveries=1)
+    assert is_erased(hold)
 
 
 def test_a_legal_hold_follows_its_person_to_later_keys(settings):

@@ -18,13 +18,27 @@ import reversion
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import IntegrityError, connection, models, transaction
+from django.db import DatabaseError, IntegrityError, connection, models, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone, translation
 from reversion.errors import RevertError
 from reversion.models import Version
 
-from agreement.models import Acceptance, Agreement, Edition, Notice, NoticeText, TimeStamp, Withdrawal, verification
+from agreement.management.commands import verify_editions
+from agreement.models import (
+    Acceptance,
+    Agreement,
+    Bounce,
+    Delivery,
+    Edition,
+    LegalHold,
+    Notice,
+    NoticeRead,
+    NoticeText,
+    TimeStamp,
+    Withdrawal,
+    verification,
+)
 from agreement.models.errors import TEXT_FIELDS
 from agreement.models.succession import State
 from agreement.testing import open_seal
@@ -34,6 +48,7 @@ from tests.support.attacks import (
     DAY,
     POSTGRESQL,
     REFUSAL,
+    SILENT,
     SQL,
     SQLITE,
     World,
@@ -81,6 +96,39 @@ def test_the_database_refuses_every_attack_in_sql(world, attack):
 
     with pytest.raises(IntegrityError, match=REFUSAL), transaction.atomic():
         run(statements)
+
+    assert sealed_rows() == before
+
+
+#: The grants of agreement/docs/operate.md, "A database role of its own".
+APPLICATION = """
+CREATE ROLE agreement_test_application;
+GRANT USAGE ON SCHEMA public TO agreement_test_application;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO agreement_test_application;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO agreement_test_application;
+SET LOCAL ROLE agreement_test_application
+"""
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("attack", SQL | POSTGRESQL)
+def test_the_role_of_the_application_is_refused_too(world, attack):
+    before, statements = sealed_rows(), ATTACKS[attack](world)
+
+    with pytest.raises(DatabaseError, match=f"{REFUSAL}|permission denied|must be owner"), transaction.atomic():
+        run([(sql, []) for sql in APPLICATION.split(";")])
+        run(statements)
+
+    assert sealed_rows() == before
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("attack", SILENT)
+def test_sqlite_ignores_a_delivery_that_is_written_over_another(world, attack):
+    """The fan-out may write a delivery again, so this is no error; the stored row stays."""
+    before = sealed_rows()
+
+    run(SILENT[attack](world))
 
     assert sealed_rows() == before
 
@@ -201,7 +249,8 @@ DJANGO: dict[str, Callable[[World], Any]] = {
 
 @pytest.mark.parametrize("attack", DJANGO)
 def test_the_database_refuses_every_attack_by_django(world, attack):
-    Notice.objects.exclude(pk=world.text.notice_id).delete()  # Its PROTECT would answer before the database.
+    with open_seal():  # Its PROTECT would answer before the database.
+        Notice.objects.exclude(pk=world.text.notice_id).delete()
     before = sealed_rows()
 
     with pytest.raises(IntegrityError, match=REFUSAL), transaction.atomic():
@@ -347,7 +396,31 @@ def test_a_scheduled_edition_is_cancelled_and_its_moment_is_published_again(worl
     assert list(verification.faults()) == []
 
 
-# What gets round the triggers is found by the chain.
+# What gets round the triggers is found by the chain, and by the audit log.
+
+#: What the owner of the tables can do to editions and heads of chains, by the names of the attacks. A foreign key
+#: refuses another primary key, and another agreement.
+BY_OWNER = [
+    *(name for name in SQL if name.startswith("update edition.") and not name.endswith("id")),
+    *("update agreement.slug", "make it a draft", "make all drafts", "update from another row", "empty the head"),
+    *("upsert an edition", "upsert the agreement", "cancel what is in force", "undo a cancellation"),
+    *("add a published edition of 2024", "publish a draft in 2024", "publish a draft now, as of 2024"),
+    *("record history after an edition was published", "add an acceptance of 2024", "unlink every acceptance"),
+    *("add an acceptance that says it is of 2024", "add imported history recorded in 2024", "unlink every delivery"),
+    "unlink every consent",
+]
+
+
+@pytest.mark.parametrize("attack", BY_OWNER)
+def test_verification_finds_what_an_owner_did_who_put_the_triggers_back(world, attack):
+    assert list(verify_editions._faults("default")) == []
+    statements = ATTACKS[attack](world)
+
+    with open_seal():
+        run(statements)
+
+    assert list(verify_editions._faults("default")) != []
+
 
 #: published_by and cancelled_at are guarded by the triggers alone, as agreement.seal.manifest says.
 COVERED = [
@@ -409,10 +482,8 @@ def test_verify_finds_a_renamed_agreement(world):
 
 def _gone(*editions: Edition) -> None:
     with open_seal():
-        for rows in (Acceptance, TimeStamp, Withdrawal):
+        for rows in (Acceptance, TimeStamp, Withdrawal, LegalHold, NoticeRead, Bounce, Delivery, NoticeText, Notice):
             rows.objects.all().delete()
-        NoticeText.objects.all().delete()
-        Notice.objects.all().delete()
         Edition.objects.filter(pk__in=[edition.pk for edition in editions]).delete()
 
 

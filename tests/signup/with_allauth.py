@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from agreement.checks import check_deployment
 from agreement.models import Acceptance
 from tests.signup.forms import SignUp
 from tests.support import factories
@@ -41,6 +42,14 @@ def test_the_acceptance_is_written_with_the_account(client):
     assert client.post(PAGE, filled(client), headers=HTML).status_code == 302
     (row,) = Acceptance.objects.all()
     assert (row.user.username, row.edition, row.digest, row.kind) == ("somebody", edition, edition.digest, "explicit")
+
+
+def test_W046_sees_whether_the_limits_of_allauth_are_on(settings):  # noqa: N802
+    settings.INSTALLED_APPS = [name for name in settings.INSTALLED_APPS if name != "axes"]
+    assert settings.ACCOUNT_RATE_LIMITS is False
+    assert "agreement.W046" in [message.id for message in check_deployment(None)]
+    del settings.ACCOUNT_RATE_LIMITS
+    assert "agreement.W046" not in [message.id for message in check_deployment(None)]
 
 
 def test_without_the_tick_there_is_no_account(client):

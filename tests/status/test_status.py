@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from agreement.models import ChannelState, Delivery, Notice, Progress
@@ -82,8 +82,8 @@ def test_suspended_paused_away_or_failed_is_level_1(settings):
     notice = Notice.objects.get()
     dispatch.fan_out(notice)
     notice.pause()
-    Progress.objects.update(failed=1, waiting=9, latest_at=timezone.now())
     verify()
+    Progress.objects.update(failed=1, waiting=9, latest_at=timezone.now())
     ChannelState.objects.mark_away("email", at=timezone.now(), reason="SMTP 421")
     settings.AGREEMENT = {**settings.AGREEMENT, "SENDING_SUSPENDED": True}
     code, output = run()
@@ -172,10 +172,11 @@ def test_the_last_verification_and_its_result_are_reported(monkeypatch):
     assert report.status().level == 0
 
 
-def test_a_database_that_does_not_answer_is_reported_and_not_raised(monkeypatch):
-    def away(found: Any) -> None:
-        raise DatabaseError("gone")
+@pytest.mark.parametrize("error", [DatabaseError, OperationalError, InterfaceError])
+def test_a_database_that_does_not_answer_is_reported_and_not_raised(error, db):
+    def away(*_query: object) -> None:
+        raise error("gone")
 
-    monkeypatch.setattr(report, "_add_agreements", away)
-    found = report.status()
-    assert (found.level, found.problems) == (2, ["the database does not answer (DatabaseError)"])
+    with connection.execute_wrapper(away):
+        found = report.status()
+    assert (found.level, found.problems) == (2, [f"the database does not answer ({error.__name__})"])

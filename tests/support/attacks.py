@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.apps import apps
 from django.db import connection, models
@@ -14,11 +15,16 @@ from django.utils import timezone
 from agreement.models import (
     Acceptance,
     AcceptanceKind,
+    AuditAction,
     AuditEntry,
+    Bounce,
     Consent,
+    Delivery,
     Edition,
+    LegalHold,
     Notice,
     NoticeKind,
+    NoticeRead,
     NoticeText,
     TimeStamp,
     Withdrawal,
@@ -26,11 +32,13 @@ from agreement.models import (
 )
 from agreement.models.acceptances import RequestDetails
 from agreement.seal import triggers
+from agreement.seal.manifest import notice_digest
+from agreement.testing import open_seal
 from tests.support import factories
 
 DAY = timedelta(days=1)
-#: How the database answers an attack.
-REFUSAL = "is sealed: published words, numbers and dates never change"
+#: How the database answers an attack on a row, and one that adds a row.
+REFUSAL = "is sealed: published words, numbers and dates never change|is recorded now: its moment must be that of the"
 MODELS: dict[str, type[models.Model]] = {seal.model: apps.get_model("agreement", seal.model) for seal in triggers.SEALS}
 
 
@@ -48,7 +56,20 @@ class World:
     withdrawal: Withdrawal
     consent: Consent
     taken_back: Consent
+    old_consent: Consent
     auditentry: AuditEntry
+    notice: Notice
+    delivery: Delivery
+    failed: Delivery
+    skipped: Delivery
+    waiting: Delivery
+    failed_again: Delivery
+    reopened: Delivery
+    resent: AuditEntry
+    bounce: Bounce
+    noticeread: NoticeRead
+    legalhold: LegalHold
+    ended: LegalHold
     entry_about_a_user: AuditEntry
 
     def row(self, model: str) -> Any:
@@ -62,34 +83,73 @@ class World:
             "withdrawal": self.withdrawal,
             "consent": self.consent,
             "auditentry": self.auditentry,
+            "notice": self.notice,
+            "delivery": self.delivery,
+            "bounce": self.bounce,
+            "noticeread": self.noticeread,
+            "legalhold": self.legalhold,
         }[model]
 
 
 def make_world() -> World:
     in_force, now = factories.draft(), timezone.now()
     # Announced and by now in force: its cancellation is refused by the clock, not by a CHECK.
-    in_force._seal(
-        None,
-        None,
-        published_at=now - 3 * DAY,
-        effective_from=now - DAY,
-        recorded_at=now - 3 * DAY,
-        by="Редактор",
-    )
+    with open_seal():
+        in_force._seal(
+            None,
+            None,
+            published_at=now - 3 * DAY,
+            effective_from=now - DAY,
+            recorded_at=now - 3 * DAY,
+            by="Редактор",
+        )
+        AuditEntry.objects.create(
+            action=AuditAction.PUBLISHED,
+            by="Редактор",
+            model="edition",
+            key=str(in_force.pk),
+            agreement="terms",
+            number=1,
+            digest=in_force.digest,
+            at=now - 3 * DAY,
+        )
     scheduled = factories.published(effective_from=now + 10 * DAY)
     cancelled = factories.published(effective_from=now + 20 * DAY)
     cancelled.cancel()
+    notice = Notice.objects.create(edition=in_force, kind=NoticeKind.PUBLISHED, fanned_out_at=now)
     text = NoticeText.objects.create(
-        notice=Notice.objects.create(edition=in_force, kind=NoticeKind.PUBLISHED),
+        notice=notice,
         channel="email",
         language="kk",
         subject="Жаңа редакция",
         text="Мәтін",
         html="<p>Мәтін</p>",
-        digest="a" * 64,
+        digest=notice_digest("Жаңа редакция", "Мәтін", "<p>Мәтін</p>"),
     )
     in_force = Edition.objects.get(pk=in_force.pk)
-    (user,) = factories.users(1)
+    user, *others = factories.users(6)
+    resent = AuditEntry.objects.log(AuditAction.RESENT, on=notice, by="Редактор", note="2")
+    sent, *deliveries = (
+        Delivery.objects.create(
+            notice=notice,
+            user=one,
+            channel="email",
+            language="kk",
+            since=0,
+            outcome=outcome,
+            reason="" if outcome in {"sent", "waiting"} else "SMTP 550",
+            due_at=now,
+            outcome_at=None if outcome == "waiting" else now,
+            address_digest="a" * 64 if outcome == "sent" else "",
+            reopened_by=entry,
+        )
+        for one, outcome, entry in zip(
+            [user, *others],
+            ("sent", "failed", "skipped", "waiting", "failed", "waiting"),
+            (None, None, None, None, resent, resent),
+            strict=True,
+        )
+    )
     acceptance = Acceptance.objects.record(
         user=user,
         edition=in_force,
@@ -106,12 +166,33 @@ def make_world() -> World:
         text=text,
         acceptance=acceptance,
         timestamp=TimeStamp.objects.create(
-            edition=in_force, authority="https://tsa.example.kz", stamped_at=now, response=b"0", certificates="PEM"
+            edition=in_force,
+            authority="https://tsa.example.kz",
+            stamped_at=now,
+            response=bytes.fromhex(in_force.digest),
+            certificates="PEM",
         ),
         withdrawal=_withdrawn(in_force, user),
         taken_back=_taken_back(user),
+        old_consent=_old_consent(user),
         consent=Consent.objects.give(user=user, purpose="registration", language="kk", text="Келісемін."),
         auditentry=AuditEntry.objects.latest("pk"),
+        notice=notice,
+        delivery=sent,
+        failed=deliveries[0],
+        skipped=deliveries[1],
+        waiting=deliveries[2],
+        failed_again=deliveries[3],
+        reopened=deliveries[4],
+        resent=resent,
+        bounce=Bounce.objects.create(delivery=sent, at=now, reason="5.1.1"),
+        noticeread=NoticeRead.objects.create(notice=notice, user=user),
+        legalhold=LegalHold.objects.create(
+            user=user, ground="Сот", by="Офицер", pseudonyms=["2026:" + "a" * 64], held_from=now - 2 * DAY
+        ),
+        ended=LegalHold.objects.create(
+            edition=in_force, ground="Сот", by="Офицер", held_from=now - 2 * DAY, held_until=now - DAY
+        ),
         entry_about_a_user=AuditEntry.objects.log("viewed", on=acceptance, by="officer", note="search"),
     )
 
@@ -139,6 +220,14 @@ def _taken_back(user: Any) -> Consent:
     return consent
 
 
+def _old_consent(user: Any) -> Consent:
+    """A consent of last month, which is not withdrawn."""
+    with open_seal():
+        at = timezone.now() - 30 * DAY
+        consent: Consent = Consent.objects.give(user=user, purpose="old", language="kk", text="Келісемін.", at=at)
+        return consent
+
+
 def sealed_rows() -> dict[str, list[Any]]:
     """Every sealed row as the database holds it, base columns too."""
     rows = {}
@@ -159,6 +248,8 @@ def another(row: models.Model, field: Any) -> Any:
         value += 1000
     elif isinstance(value, bytes):
         value += b"x"
+    elif isinstance(value, UUID):
+        value = uuid4()
     elif isinstance(value, date) and not isinstance(value, datetime):
         value -= DAY
     elif isinstance(value, datetime):
@@ -211,6 +302,8 @@ def run(statements: Statements) -> None:
 
 SQL: dict[str, Callable[[World], Statements]] = {}
 SQLITE: dict[str, Callable[[World], Statements]] = {}
+#: Those that SQLite does not refuse, and that change nothing.
+SILENT: dict[str, Callable[[World], Statements]] = {}
 POSTGRESQL: dict[str, Callable[[World], Statements]] = {}
 
 
@@ -252,6 +345,13 @@ FREE = {
         *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at", "outcome", "ground"),
     },
 }
+# Of a sent delivery: what its deletion, erasure and counting write. Its other rules are attacked one by one below.
+FREE["delivery"] = {
+    *("account_deleted_at", "pseudonym", "pseudonym_key", "address_digest", "lease", "outcome", "reopened_by_id"),
+}
+FREE["notice"] = {"due_at", "fan_out_cursor", "fanned_out_at", "paused_at"}
+FREE["bounce"] = FREE["noticeread"] = set()
+FREE["legalhold"] = {"user_id", "pseudonyms", "held_until", "edition_id", "erased_at"}
 FREE["consent"] = {"user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"}
 
 for _name, _model in MODELS.items():
@@ -351,10 +451,149 @@ SQL |= {
     "undo a cancellation": _statements("UPDATE agreement_edition SET cancelled_at = NULL WHERE id = {cancelled}"),
 }
 
+# Anonymising: a row loses its account only with the account, or by an erasure, and only now.
+_PAST = "'2024-01-01 00:00:00+00'" if connection.vendor == "postgresql" else "'2024-01-01 00:00:00'"
+_NOW = "clock_timestamp()" if connection.vendor == "postgresql" else "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
+#: What a row with ``erased_at`` must have emptied too.
+_EMPTIED = {
+    "acceptance": f", at = {_PAST}, recorded_at = {_PAST}, ip = NULL, user_agent = '', reason = ''",
+    "withdrawal": ", applicant = '', application_number = '', scan = '', ground = ''",
+}
+for _name in ("acceptance", "withdrawal", "consent", "delivery"):
+    _table = f"agreement_{_name}"
+    SQL[f"unlink every {_name}"] = _statements(f"UPDATE {_table} SET user_id = NULL")
+    SQL[f"say that the account of a {_name} was deleted long ago"] = _statements(
+        f"UPDATE {_table} SET user_id = NULL, account_deleted_at = {_PAST} WHERE id = {{{_name}}}"
+    )
+    if _name != "delivery":
+        SQL[f"say that a {_name} was erased long ago"] = _statements(
+            f"UPDATE {_table} SET user_id = NULL, pseudonym = '', pseudonym_key = '', erased_at = {_PAST}"
+            f"{_EMPTIED.get(_name, '')} WHERE id = {{{_name}}}"
+        )
+
+# The ledger and the legal holds.
+_TO_WAITING = "UPDATE agreement_delivery SET outcome = 'waiting', outcome_at = NULL, attempts = 0"
+SQL |= {
+    "make a notice due at another moment": _statements(f"UPDATE agreement_notice SET due_at = {_PAST}"),
+    "delete a notice": _statements("DELETE FROM agreement_notice WHERE id = {notice}"),
+    "write the deliveries of a notice again": _statements("UPDATE agreement_notice SET fanned_out_at = NULL"),
+    "move the end of the fan-out": _statements(f"UPDATE agreement_notice SET fanned_out_at = {_PAST}"),
+    "delete a sent delivery": _statements("DELETE FROM agreement_delivery WHERE id = {delivery}"),
+    "delete a waiting delivery": _statements("DELETE FROM agreement_delivery WHERE id = {waiting}"),
+    "delete all deliveries": _statements("DELETE FROM agreement_delivery"),
+    "say that a sent delivery waits": _statements(f"{_TO_WAITING} WHERE id = {{delivery}}"),
+    "say that a sent delivery waits, with an entry": _statements(
+        f"{_TO_WAITING}, reopened_by_id = {{auditentry}} WHERE id = {{delivery}}"
+    ),
+    "say that a sent delivery failed": _statements(
+        "UPDATE agreement_delivery SET outcome = 'failed' WHERE id = {delivery}"
+    ),
+    "say that a failed delivery was sent": _statements(
+        "UPDATE agreement_delivery SET outcome = 'sent' WHERE id = {failed}"
+    ),
+    "say that a skipped delivery failed": _statements(
+        "UPDATE agreement_delivery SET outcome = 'failed' WHERE id = {skipped}"
+    ),
+    "let a failed delivery wait without an entry": _statements(f"{_TO_WAITING} WHERE id = {{failed}}"),
+    "let a skipped delivery wait without an entry": _statements(f"{_TO_WAITING} WHERE id = {{skipped}}"),
+    "let a failed delivery wait again by the same entry": _statements(
+        f"{_TO_WAITING}, reopened_by_id = {{resent}} WHERE id = {{failed_again}}"
+    ),
+    "forget the entry of a delivery that waits again": _statements(
+        "UPDATE agreement_delivery SET reopened_by_id = NULL WHERE id = {reopened}"
+    ),
+    "explain a failure otherwise": _statements("UPDATE agreement_delivery SET reason = 'x' WHERE id = {failed}"),
+    "send a waiting delivery to another user": _statements(
+        "UPDATE agreement_delivery SET user_id = user_id + 1000 WHERE id = {waiting}"
+    ),
+    "name another address": _statements(
+        f"UPDATE agreement_delivery SET address_digest = '{'b' * 64}' WHERE id = {{delivery}}"
+    ),
+    "lease a sent delivery": _statements("UPDATE agreement_delivery SET lease = 'x' WHERE id = {delivery}"),
+    "delete a bounce": _statements("DELETE FROM agreement_bounce"),
+    "delete a legal hold": _statements("DELETE FROM agreement_legalhold WHERE id = {legalhold}"),
+    "end a legal hold in the past": _statements(
+        "UPDATE agreement_legalhold SET held_until = held_from + interval '1 day' WHERE id = {legalhold}"
+        if connection.vendor == "postgresql"
+        else "UPDATE agreement_legalhold SET held_until = datetime(held_from, '+1 day') WHERE id = {legalhold}"
+    ),
+    "move the end of a legal hold that ended": _statements(
+        f"UPDATE agreement_legalhold SET held_until = {_NOW} WHERE id = {{ended}}"
+    ),
+    "continue a legal hold that ended": _statements(
+        "UPDATE agreement_legalhold SET held_until = NULL WHERE id = {ended}"
+    ),
+    "erase a legal hold in effect": _statements(
+        f"UPDATE agreement_legalhold SET user_id = NULL, ground = '', pseudonyms = '[]', erased_at = {_NOW}"
+        " WHERE id = {legalhold}"
+    ),
+    "give a legal hold to another user": _statements(
+        "UPDATE agreement_legalhold SET user_id = user_id + 1000 WHERE id = {legalhold}"
+    ),
+    "empty the names of a legal hold": _statements(
+        "UPDATE agreement_legalhold SET pseudonyms = '[]' WHERE id = {legalhold}"
+    ),
+    "put a legal hold on an edition instead": _statements(
+        "UPDATE agreement_legalhold SET edition_id = {in_force} WHERE id = {legalhold}"
+    ),
+}
+
+
+def _copied(model: str, **changes: str) -> Callable[[World], Statements]:
+    """Add a row like that of the world, with these columns in SQL instead."""
+
+    def attack(world: World) -> Statements:
+        row = world.row(model)
+        names = [str(field.column) for field in row._meta.concrete_fields if not field.primary_key]
+        values = ", ".join(changes.get(name, f'"{name}"') for name in names)
+        columns, table = ", ".join(f'"{name}"' for name in names), row._meta.db_table
+        return [(f"INSERT INTO {table} ({columns}) SELECT {values} FROM {table} WHERE id = {row.pk}", [])]
+
+    return attack
+
+
+# Rows that say they were recorded at another moment than now.
+_BACKDATED = {
+    "number": "9",
+    "digest": f"'{'d' * 64}'",
+    "previous_digest": f"'{'e' * 64}'",
+    "effective_from": _NOW,
+}
+_PUBLISH = (
+    f"UPDATE agreement_edition SET number = 9, digest = '{'d' * 64}', previous_digest = '{'e' * 64}',"
+    " effective_from = {effective_from}, published_at = {published_at}, recorded_at = {recorded_at}{more}"
+    " WHERE id = {{draft}}"
+)
+_TRUE = "TRUE" if connection.vendor == "postgresql" else "1"
+SQL |= {
+    "add an acceptance of 2024": _copied("acceptance", round="9", at=_PAST, recorded_at=_PAST),
+    "add an acceptance that says it is of 2024": _copied("acceptance", round="9", at=_PAST, recorded_at=_NOW),
+    "add imported history recorded in 2024": _copied(
+        "acceptance", round="9", at=_PAST, recorded_at=_PAST, kind="'imported'", notice_sent="NULL"
+    ),
+    "add a withdrawal of 2024": _copied("withdrawal", serial="9", registered_at=_PAST),
+    "withdraw a consent in the past": _statements(
+        "UPDATE agreement_consent SET withdrawn_at = given_at WHERE id = {old_consent}"
+    ),
+    "add a consent of 2024": _copied("consent", digest=f"'{'c' * 64}'", given_at=_PAST),
+    "add an audit entry of 2024": _copied("auditentry", at=_PAST),
+    "add a published edition of 2024": _copied("edition", **_BACKDATED, published_at=_PAST, recorded_at=_PAST),
+    "publish a draft in 2024": _statements(
+        _PUBLISH.format(effective_from=_PAST, published_at=_PAST, recorded_at=_PAST, more="")
+    ),
+    "publish a draft now, as of 2024": _statements(
+        _PUBLISH.format(effective_from=_PAST, published_at=_PAST, recorded_at=_NOW, more="")
+    ),
+    "record history after an edition was published": _statements(
+        _PUBLISH.format(effective_from=_PAST, published_at=_PAST, recorded_at=_NOW, more=f", imported = {_TRUE}")
+    ),
+}
+
 
 def _forged(row: models.Model, key: tuple[str, ...]) -> dict[str, Any]:
     """The columns of a row like that one which shares this unique key with it, and no other."""
-    others = {column for columns in unique_keys(type(row)) for column in columns} - set(key) or {"note"}
+    others = {column for columns in unique_keys(type(row)) for column in columns} - set(key)
+    others |= {"note", "ground", "reason"} - set(key)  # So that the forged row always differs.
     return {
         field.column: stored(
             field,
@@ -391,13 +630,12 @@ def _update_or_replace(model: str, key: tuple[str, ...]) -> Callable[[World], St
     return attack
 
 
-#: Tables all of whose rows are sealed.
-WHOLE = {"noticetext", "auditentry", "acceptance", "timestamp", "withdrawal", "consent"}
-
-for _name, _model in MODELS.items():
-    for _key in unique_keys(_model):
-        SQLITE[f"replace {_name} by {', '.join(_key)}"] = _replace(_name, _key)
-        if _name not in WHOLE:
+for _seal in triggers.SEALS:
+    _name = _seal.model
+    for _key in () if _seal.deletable else unique_keys(MODELS[_name]):
+        _attacks = SILENT if _seal.skips_stored else SQLITE
+        _attacks[f"replace {_name} by {', '.join(_key)}"] = _replace(_name, _key)
+        if _seal.sealed != triggers.EVERY:
             SQLITE[f"update or replace {_name} by {', '.join(_key)}"] = _update_or_replace(_name, _key)
 
 _AGREEMENT = "SELECT id, 'x', 'UTC', '' FROM agreement_agreement WHERE head <> ''"
@@ -431,8 +669,14 @@ POSTGRESQL |= {
     "truncate editions cascade": _statements("TRUNCATE agreement_edition CASCADE"),
     "truncate notices cascade": _statements("TRUNCATE agreement_notice CASCADE"),
     "truncate acceptances": _statements("TRUNCATE agreement_acceptance"),
-    "truncate the audit log": _statements("TRUNCATE agreement_auditentry"),
+    "truncate the audit log": _statements("TRUNCATE agreement_auditentry CASCADE"),
     "truncate texts": _statements("TRUNCATE agreement_noticetext"),
+    "truncate the ledger": _statements("TRUNCATE agreement_delivery CASCADE"),
+    "truncate bounces": _statements("TRUNCATE agreement_bounce"),
+    "truncate legal holds": _statements("TRUNCATE agreement_legalhold"),
+    "truncate consents": _statements("TRUNCATE agreement_consent"),
+    "truncate withdrawals": _statements("TRUNCATE agreement_withdrawal"),
+    "truncate time stamps": _statements("TRUNCATE agreement_timestamp"),
     "truncate by a table of the same name": _statements(
         "CREATE TEMPORARY TABLE agreement_noticetext (id bigint)", "TRUNCATE public.agreement_noticetext"
     ),

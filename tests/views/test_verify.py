@@ -120,10 +120,11 @@ def test_a_posted_file_is_recognised_and_so_is_what_sha256sum_prints(client):
         (b"", 400),
         (b" \r\n", 400),
         ("Келісім".encode("utf-16"), 400),
-        (b"a" * (source.MAX_BYTES + 1), 400),
+        (b"a\0", 400),
+        (b"a" * (source.MAX_BYTES + 1), 413),
         (b"a" * (source.MAX_BYTES + 20_000), 413),
     ],
-    ids=["empty", "blank", "UTF-16", "a byte too long", "longer than is read"],
+    ids=["empty", "blank", "UTF-16", "NUL", "a byte too long", "longer than is read"],
 )
 def test_what_is_no_text_or_too_long_is_refused(client, content, status):
     asked = [client.post(HERE, {"file": SimpleUploadedFile("x.md", content)})]
@@ -132,6 +133,14 @@ def test_what_is_no_text_or_too_long_is_refused(client, content, status):
     for response in asked:
         assert response.status_code == status
         assert response.headers["Cache-Control"] == "no-store"
+        assert (response.context["refusal"] == "Текст слишком длинный.") == (status == 413)
+
+
+def test_a_form_that_can_not_be_read_is_refused_with_the_form(client):
+    response = client.generic("POST", HERE, b"--x", content_type="multipart/form-data; boundary=")
+    assert response.status_code == 400
+    assert response.context["refusal"]
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 def test_a_posted_text_is_stored_nowhere(client, caplog, settings, tmp_path):

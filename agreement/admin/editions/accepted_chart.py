@@ -16,7 +16,7 @@ from agreement.conf import active_language
 from agreement.models import Acceptance, Edition
 from agreement.text import dates
 
-#: The chart counts this many acceptances of an edition, the earliest, and any others at the moment of the last of them.
+#: The chart counts this many acceptances of an edition, the earliest.
 MAX_ACCEPTANCES = 100_000
 #: The largest number of bars. A bar stands for a day; for longer periods it stands for a week or a month.
 MAX_BARS = 62
@@ -50,7 +50,7 @@ class ChartBar:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceChart:
     """The bars from the first counted acceptance to the last, at most the latest ``MAX_BARS``. ``complete`` is true if
-    the edition has fewer than ``limit`` acceptances; then all of them are counted.
+    the edition has at most ``limit`` acceptances; then all of them are counted.
     """
 
     title: str
@@ -65,12 +65,12 @@ def acceptance_chart(edition: Edition) -> AcceptanceChart | None:
     """Return the chart of the acceptances of an edition, by day, week or month in the time zone of the agreement;
     ``None`` if there are none. An acceptance belongs to the day on which its hour in UTC begins.
 
-    If there are more than ``MAX_ACCEPTANCES``, only the earliest are counted: that many, and any others at the same
-    moment as the last of them. 2 queries, if the agreement of the edition is loaded.
+    If there are more than ``MAX_ACCEPTANCES``, only so many, the earliest, are counted. 2 queries, if the agreement of
+    the edition is loaded.
     """
     rows = Acceptance.objects.filter(edition=edition.pk)
-    last = rows.order_by("at").values_list("at", flat=True)[MAX_ACCEPTANCES - 1 : MAX_ACCEPTANCES].first()
-    rows = rows.filter(at__lte=last) if last else rows
+    complete = not rows.order_by("at")[MAX_ACCEPTANCES : MAX_ACCEPTANCES + 1].exists()
+    rows = rows if complete else Acceptance.objects.filter(pk__in=rows.order_by("at").values("pk")[:MAX_ACCEPTANCES])
     sqlite = connections[rows.db].vendor == "sqlite"
     hour = _Hour("at") if sqlite else TruncHour("at", tzinfo=UTC)
     found = rows.order_by().annotate(agreement_hour=hour).values_list("agreement_hour").annotate(Count("pk"))
@@ -79,7 +79,7 @@ def acceptance_chart(edition: Edition) -> AcceptanceChart | None:
     for at, count in found:
         moment = datetime.strptime(at, "%Y-%m-%d %H").replace(tzinfo=UTC) if sqlite else at
         days[moment.astimezone(zone).date()] += count
-    return _chart(days, edition.agreement.time_zone, complete=last is None) if days else None
+    return _chart(days, edition.agreement.time_zone, complete=complete) if days else None
 
 
 def _chart(days: Counter[date], zone: str, *, complete: bool) -> AcceptanceChart:
@@ -87,7 +87,7 @@ def _chart(days: Counter[date], zone: str, *, complete: bool) -> AcceptanceChart
     name of the agreement's time zone.
     """
     title, counts = _grouped(days)
-    # If there are more than MAX_BARS weeks or months, only the latest are displayed.
+    # If there are more than MAX_BARS months, only the latest are displayed.
     starts = sorted(counts)[-MAX_BARS:]
     highest, width = max(counts[day] for day in starts) or 1, WIDTH / max(len(starts), 10)
     bars = []
@@ -115,7 +115,7 @@ def _grouped(days: Counter[date]) -> tuple[str, Counter[date]]:
     title, start = gettext("Acceptances by day"), _day
     if (last - first).days >= MAX_BARS:
         title, start = gettext("Acceptances by week"), _week
-        if (last - first).days >= 7 * MAX_BARS:
+        if (_week(last) - _week(first)).days >= 7 * MAX_BARS:
             title, start = gettext("Acceptances by month"), _month
     counts: Counter[date] = Counter()
     day = first

@@ -360,17 +360,17 @@ def _read_plain_text(code: str, name: str, content: bytes) -> ImportedFile:
     if len(content) > source.MAX_BYTES:
         raise ValidationError(gettext("%(name)s is too large to be an agreement's text.") % values)
     try:
-        text = content.decode("utf-8")
+        read = content.decode("utf-8")
     except UnicodeDecodeError:
         raise ValidationError(
             gettext("%(name)s is not in UTF-8. Save it in UTF-8, then choose it again.") % values
         ) from None
+    text = source.normalise(read)
     if "\0" in text or not text.strip():
         raise ValidationError(gettext("%(name)s contains no text.") % values)
     changed = []
-    if text.startswith("\ufeff"):
+    if read.startswith("\ufeff"):
         changed.append(gettext("The byte order mark was removed."))
-    if "\r" in text:
+    if "\r" in read:
         changed.append(gettext("Line ends of Windows or old Macs were replaced by plain ones."))
-    text = source.normalise(text)
     return ImportedFile(code=code, name=name, accepted=text, rejected=text, changed=changed)

@@ -184,7 +184,7 @@ def _channel_progress(row: Progress, notice: Notice, at: datetime, *, running: b
     row.notice, effect, ends, unavailable = notice, notice.edition.effective_from, None, ""
     if running and row.waiting:
         ends = expected_end(row, at=at)
-        channel = ChannelState.objects.filter(channel=row.channel, away_until__gt=at).first()
+        channel = ChannelState.objects.away(at).filter(channel=row.channel).first()
         unavailable = channel.reason if channel else ""
     return ChannelProgress(
         row=row,

@@ -254,10 +254,9 @@ def ascii_host(url: str) -> str:
     """Return the host of a URL, without its port, in ASCII, as a mail header requires it: ``сайт.қаз`` in its ``xn--``
     form. ``localhost`` if the URL has no host that can be written so.
     """
-    host = urlsplit(url).hostname or "localhost"
     try:
-        return host.encode("idna").decode("ascii")
-    except UnicodeError:
+        return (urlsplit(url).hostname or "localhost").encode("idna").decode("ascii")
+    except ValueError:  # Also: a UnicodeError.
         return "localhost"
 
 

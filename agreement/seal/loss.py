@@ -1,0 +1,54 @@
+"""Refuses commands that would delete all sealed rows: ``flush``, and the reverse of the migration that seals them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+from django.core.management.base import CommandError
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
+
+from agreement.seal.triggers import GetModel, present
+
+
+def refuse_loss(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
+    """Raise ``CommandError`` if this database has a sealed row, with or without triggers, and is not a test database.
+    ``get_model`` is that of :func:`agreement.seal.triggers.install`. At most 1 query for each sealed table, and those
+    that list the tables.
+    """
+    if is_test_database(connection):
+        return
+    with connection.cursor() as cursor:
+        for seal, model in present(connection, get_model):
+            cursor.execute(f'SELECT 1 FROM "{model._meta.db_table}" AS stored WHERE {seal.where("stored")} LIMIT 1')  # noqa: S608 - only names and constants of the app
+            if cursor.fetchone():
+                raise CommandError(
+                    f"The database {str(connection.settings_dict['NAME'])!r} contains published editions or audit"
+                    " entries, which are sealed. Nothing was deleted. To start again, create a new database. To keep"
+                    " the records, export them first."
+                )
+
+
+def is_test_database(connection: BaseDatabaseWrapper) -> bool:
+    """Was this database made for tests? Only its name decides, because a process can't find out whether tests run.
+
+    Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones (``test --parallel``), for a
+    mirror of such a database, and for any name that begins with ``test_``, as Django's own names do. If the name is a
+    path, the name of the file must begin so.
+    """
+    name, test = str(connection.settings_dict["NAME"] or ""), connection.settings_dict["TEST"]
+    if connection.vendor == "sqlite" and (name == ":memory:" or "mode=memory" in name):
+        return True
+    if PurePath(name).name.startswith(TEST_DATABASE_PREFIX):
+        return True
+    if test["MIRROR"]:
+        primary = connections[test["MIRROR"]]
+        return str(primary.settings_dict["NAME"]) == name and is_test_database(primary)
+    if not test["NAME"]:
+        return False
+    # The number of a clone is before the extension of an SQLite file, and at the end of any other name.
+    path = PurePath(str(test["NAME"]))
+    stem, suffix = (str(path.with_suffix("")), path.suffix) if connection.vendor == "sqlite" else (str(path), "")
+    return bool(re.fullmatch(rf"{re.escape(stem)}(_\d+)?{re.escape(suffix)}", name))

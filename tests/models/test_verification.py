@@ -1,0 +1,307 @@
+"""The verification compares the records with each other: what contradicts another record is named, and no other row."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone, translation
+
+from agreement.models import (
+    Acceptance,
+    Agreement,
+    AuditEntry,
+    Consent,
+    Delivery,
+    Edition,
+    Notice,
+    NoticeText,
+    Progress,
+    TimeStamp,
+    Withdrawal,
+    verification,
+)
+from agreement.models.acceptances import AcceptanceKind
+from agreement.models.deliveries import DeliveryOutcome
+from agreement.notices import dispatch
+from agreement.testing import open_seal
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+UNLINKED = "It has no account, but the account was not deleted; or it has one that was deleted."
+LOGGED = "The audit log has no entry about its publication with this digest and moment."
+CANCELLED = "Its cancellation differs from the audit log."
+
+
+def found() -> list[tuple[Any, str]]:
+    with translation.override("en"):
+        return [*verification.log_faults("default"), *verification.row_faults("default")]
+
+
+@pytest.fixture
+def edition() -> Edition:
+    return factories.published()
+
+
+@pytest.fixture
+def scheduled(edition: Edition) -> Edition:
+    return factories.published(effective_from=timezone.now() + 9 * DAY)
+
+
+def accepted(edition: Edition) -> Acceptance:
+    (user,) = factories.users(1)
+    return Acceptance.objects.record(
+        user=user, edition=edition, digest=edition.digest, language="kk", kind=AcceptanceKind.EXPLICIT
+    )
+
+
+def changed(row: Any, **columns: Any) -> Any:
+    with open_seal():
+        type(row)._base_manager.filter(pk=row.pk).update(**columns)
+    return row
+
+
+def test_nothing_contradicts_in_what_the_site_writes(edition, scheduled, django_assert_num_queries):
+    accepted(edition)
+    imported = factories.draft(slug="history")
+    imported.record(effective_from=timezone.now() - 900 * DAY)
+    scheduled.cancel()
+    user = accepted(imported).user
+    Consent.objects.give(user=user, purpose="news", language="kk", text="Келісемін.")
+    Withdrawal.objects.register(
+        agreement=edition.agreement, user=user, outcome="ended", received_on=timezone.now().date()
+    )
+    dispatch.fan_out(edition.notices.get())
+    user.delete()
+
+    with django_assert_num_queries(2 + 13):
+        assert found() == []
+
+
+def test_an_acceptance_with_another_digest_than_its_edition_is_named(edition, scheduled):
+    row = changed(accepted(edition), edition=scheduled, at=scheduled.published_at, recorded_at=scheduled.published_at)
+
+    assert found() == [(row, "It does not contain the digest of its edition.")]
+
+
+@pytest.mark.parametrize("columns", ["before the publication", "recorded later"])
+def test_an_acceptance_at_another_moment_than_possible_is_named(edition, columns):
+    row = accepted(edition)
+    early = row.at - 365 * DAY
+    changed(row, **({"at": early, "recorded_at": early} if columns == "before the publication" else {"at": early}))
+
+    sentence = "Its moment is before the edition was published, or it was recorded at another moment."
+    assert found() == [(row, sentence)]
+
+
+def test_imported_acceptances_may_be_recorded_later_than_they_happened():
+    edition = factories.draft()
+    edition.record(effective_from=timezone.now() - 900 * DAY)
+    (user,) = factories.users(1)
+    Acceptance.objects.record(
+        user=user,
+        edition=edition,
+        digest=edition.digest,
+        language="kk",
+        kind=AcceptanceKind.IMPORTED,
+        at=timezone.now() - 400 * DAY,
+    )
+    assert found() == []
+
+
+@pytest.mark.parametrize("change", ["gone", "digest", "moment"])
+def test_an_edition_whose_publication_the_log_does_not_contain_is_named(edition, change):
+    entry = AuditEntry.objects.get(action="published")
+    if change == "gone":
+        with open_seal():
+            entry.delete()
+    else:
+        changed(entry, **({"digest": "f" * 64} if change == "digest" else {"at": entry.at - DAY}))
+
+    assert found() == [(edition, LOGGED)]
+
+
+def test_another_publisher_than_the_log_names_is_named(edition):
+    changed(AuditEntry.objects.get(action="published"), by="А. Ахметов")
+    assert found() == [(edition, "The audit log names another publisher.")]
+
+
+@pytest.mark.parametrize("change", ["undone", "moved", "unlogged", "logged twice"])
+def test_a_cancellation_that_differs_from_the_log_is_named(scheduled, change):
+    scheduled.cancel()
+    entry = AuditEntry.objects.get(action="cancelled")
+    if change == "undone":
+        changed(scheduled, cancelled_at=None)
+    elif change == "moved":
+        changed(scheduled, cancelled_at=scheduled.cancelled_at + DAY)
+    elif change == "unlogged":
+        with open_seal():
+            entry.delete()
+    else:
+        AuditEntry.objects.log("cancelled", on=scheduled, digest=scheduled.digest)
+
+    assert found() == [(scheduled, CANCELLED)]
+
+
+def test_a_chain_that_was_cut_at_its_end_is_found_by_the_log(edition, scheduled):
+    with open_seal():
+        Notice.objects.filter(edition=scheduled).delete()
+        Edition.objects.filter(pk=scheduled.pk).delete()
+        Agreement.objects.update(head=edition.digest)
+    assert list(verification.faults()) == []
+
+    assert found() == [
+        (AuditEntry.objects.filter(action="published").latest("pk"), "The edition that this entry is about is missing.")
+    ]
+
+
+def test_history_that_was_recorded_after_an_ordinary_edition_is_named(edition):
+    later = factories.published()
+    changed(later, imported=True)
+    with translation.override("en"):
+        sentences = [sentence for row, sentence in verification.faults() if row == later]
+    assert "It is imported history, but an edition was published before it was recorded." in sentences
+
+
+def test_an_edition_that_says_it_was_recorded_before_the_previous_one_is_named(edition):
+    later = factories.published()
+    changed(later, recorded_at=edition.recorded_at - DAY, published_at=edition.recorded_at - DAY)
+    with translation.override("en"):
+        sentences = [sentence for row, sentence in verification.faults() if row == later]
+    assert "It was recorded before the previous edition." in sentences
+
+
+def failed(edition: Edition) -> Delivery:
+    factories.users(1)
+    notice = edition.notices.get()
+    dispatch.fan_out(notice)
+    (delivery,) = Delivery.objects.claim(notice=notice, channel="email", size=1, at=notice.due_at)
+    delivery.record_outcome(DeliveryOutcome.FAILED, reason="SMTP 550")
+    Delivery.objects.count_outcomes(lease=delivery.lease)
+    return delivery
+
+
+def test_a_delivery_that_waits_again_names_the_entry_about_it(edition):
+    delivery = failed(edition)
+
+    assert edition.notices.get().resend(by="Редактор") == 1
+
+    delivery.refresh_from_db()
+    assert (delivery.reopened_by.action, delivery.reopened_by.by) == ("resent", "Редактор")
+    assert (delivery.reopened_by.key, delivery.reopened_by.note) == (str(delivery.notice_id), "1")
+    assert found() == []
+
+
+@pytest.mark.parametrize("entry", ["another action", "another notice"])
+def test_a_delivery_that_names_an_entry_about_something_else_is_named(edition, entry):
+    """A role that may write could do this itself, but it can't hide it."""
+    delivery = failed(edition)
+    on = edition if entry == "another action" else factories.published(slug="other").notices.get()
+    false = AuditEntry.objects.log("viewed" if entry == "another action" else "resent", on=on)
+
+    Delivery.objects.filter(pk=delivery.pk).update(outcome="waiting", outcome_at=None, reopened_by=false)
+
+    assert (delivery, "It waits or waited again, but the entry that it names is not about that.") in found()
+
+
+@pytest.mark.parametrize("kind", [Acceptance, Consent, Delivery])
+def test_a_row_without_an_account_that_was_not_deleted_is_named(edition, kind):
+    row = accepted(edition)
+    Consent.objects.give(user=row.user, purpose="news", language="kk", text="Келісемін.")
+    dispatch.fan_out(edition.notices.get())
+    one = kind.objects.get()
+
+    changed(one, user=None)
+
+    assert found() == [(one, UNLINKED)]
+
+
+@pytest.mark.parametrize("kind", [Acceptance, Withdrawal, Consent, Delivery])
+def test_a_row_with_an_account_that_it_says_was_deleted_is_named(edition, kind):
+    row = accepted(edition)
+    Consent.objects.give(user=row.user, purpose="news", language="kk", text="Келісемін.")
+    dispatch.fan_out(edition.notices.get())
+    Withdrawal.objects.register(
+        agreement=edition.agreement, user=row.user, outcome="ended", received_on=timezone.now().date()
+    )
+    one = kind.objects.get()
+
+    kind.objects.update(account_deleted_at=timezone.now())
+
+    assert found() == [(one, UNLINKED)]
+
+
+def test_the_command_names_the_row_and_fails(edition, capsys):
+    row = changed(accepted(edition), digest="f" * 64)
+    with pytest.raises(CommandError, match="1 faults"):
+        call_command("verify_editions")
+    said = capsys.readouterr().err
+    assert f"(acceptance, id {row.pk}): It does not contain the digest of its edition." in said
+
+
+def sent(edition: Edition) -> Delivery:
+    factories.users(1)
+    dispatch.work()
+    return Delivery.objects.get(outcome="sent")
+
+
+def test_the_text_that_was_sent_must_be_stored(edition):
+    delivery = sent(edition)
+    with open_seal():
+        NoticeText.objects.filter(language=delivery.language).delete()
+    assert found() == [(delivery, "The text that was sent is missing.")]
+
+
+@pytest.mark.parametrize("change", ["deleted", "failed"])
+def test_a_delivery_that_is_missing_or_has_another_outcome_is_found_by_the_progress(edition, change):
+    delivery = sent(edition)
+    with open_seal():
+        if change == "deleted":
+            delivery.delete()
+        else:
+            Delivery.objects.update(outcome="failed")
+    assert found() == [(Progress.objects.get(), "Its numbers are not those of the deliveries.")]
+
+
+def test_a_batch_that_is_being_sent_is_no_fault(edition):
+    factories.users(2)
+    notice = edition.notices.get()
+    dispatch.fan_out(notice)
+    (delivery,) = Delivery.objects.claim(notice=notice, channel="email", size=1, at=notice.due_at)
+    delivery.record_outcome(DeliveryOutcome.SENT)
+    assert found() == []
+
+
+def test_a_withdrawal_that_is_missing_is_found_by_the_next_one(edition):
+    one, other = (
+        Withdrawal.objects.register(
+            agreement=edition.agreement, applicant="А.", outcome="ended", received_on=timezone.now().date()
+        )
+        for _number in range(2)
+    )
+    with open_seal():
+        one.delete()
+    assert found() == [(other, "The withdrawal with the number before it is missing.")]
+
+
+def test_the_text_of_a_consent_must_match_its_digest(edition):
+    (user,) = factories.users(1)
+    row = Consent.objects.give(user=user, purpose="news", language="kk", text="Келісемін.")
+    changed(row, text="Басқа")
+    assert found() == [(row, "Its text does not match its digest.")]
+
+
+def test_a_time_stamp_must_contain_the_digest_of_its_edition(edition, scheduled):
+    stamp = TimeStamp.objects.create(
+        edition=edition,
+        authority="https://tsa.example.kz",
+        stamped_at=timezone.now(),
+        response=b"0" + bytes.fromhex(edition.digest),
+        certificates="PEM",
+    )
+    assert found() == []
+    changed(stamp, edition=scheduled)
+    assert found() == [(stamp, "The answer of the authority does not contain the digest of the edition.")]
