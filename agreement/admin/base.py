@@ -16,7 +16,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.contrib.auth import get_user_model
-from django.core.exceptions import BadRequest, ValidationError
+from django.core.exceptions import BadRequest, FieldDoesNotExist, ValidationError
 from django.core.handlers.exception import response_for_exception
 from django.core.paginator import Paginator
 from django.db import DataError, models, transaction
@@ -106,8 +106,10 @@ class SafeFilters(OwnName[ModelT]):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         try:
             return super().get_changelist_instance(request)
-        except (DataError, OverflowError, ValueError) as error:  # A number that is too large, the year 0, NUL.
-            raise BadRequest(f"The list can't be filtered by {request.GET.urlencode()!r}: {error}.") from error
+        except (DataError, OverflowError, ValueError):  # A number that is too large, the year 0, NUL.
+            # Django logs the message and the cause. Both must not contain the values, which may name a user.
+            names = parameter_names(self, request)
+            raise BadRequest(f"The list can't be filtered by these values. Columns: {names or 'none'}.") from None
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Return whether the URL may have this filter: what Django allows, except regular expressions. An invalid
@@ -175,15 +177,21 @@ class LoggedViews(admin.ModelAdmin[ModelT]):
 
     Each request for the list is recorded, also one with a search that finds nothing. The note is the result of
     :func:`parameter_names`. Each time ``get_object()`` finds a row, for example for its page, the view of this row is
-    recorded. A request for a row that does not exist is not recorded. Nothing is recorded for a user who may neither
-    view nor change the rows.
+    recorded. A request for a row that does not exist is not recorded. :meth:`displays_people` says for whom nothing is
+    recorded.
     """
 
     class Media:
         css = {"all": ["agreement/admin.css"]}
 
+    def displays_people(self, request: HttpRequest, row: ModelT | None = None) -> bool:
+        """Return whether the list, or the page of that row, displays personal data to this reader: if they may view or
+        change the rows. A subclass may override this.
+        """
+        return self.has_view_or_change_permission(request, row)
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if self.has_view_or_change_permission(request):
+        if self.displays_people(request):
             viewed = self.model()
             viewed.pk = ""
             AuditEntry.objects.log(AuditAction.VIEWED, on=viewed, by=request.user, note=parameter_names(self, request))
@@ -196,9 +204,20 @@ class LoggedViews(admin.ModelAdmin[ModelT]):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> ModelT | None:
         row = super().get_object(request, object_id, from_field)
-        if row is not None and self.has_view_or_change_permission(request, row):
+        if row is not None and self.displays_people(request, row):
             AuditEntry.objects.log(AuditAction.VIEWED, on=row, by=request.user)
         return row
+
+
+def column_name(model: type[models.Model], lookup: str) -> str:
+    """Return the name of the field or relation of that model to which the first part of a look-up refers, like ``user``
+    for ``user_id__gte``; ``""`` if there is none.
+    """
+    first = lookup.partition("__")[0]
+    try:
+        return (model._meta.pk if first == "pk" else model._meta.get_field(first)).name
+    except FieldDoesNotExist:
+        return ""
 
 
 def parameter_names(model_admin: admin.ModelAdmin[Any], request: HttpRequest) -> str:
@@ -206,8 +225,7 @@ def parameter_names(model_admin: admin.ModelAdmin[Any], request: HttpRequest) ->
     then ``search`` if the URL has a search: ``"kind, search"``. ``""`` if there is neither. The values and all other
     names are left out, because they may name a user.
     """
-    names = {field.name for field in model_admin.opts.get_fields()}
-    columns = [name for name in dict.fromkeys(one.partition("__")[0] for one in request.GET) if name in names]
+    columns = [name for name in dict.fromkeys(column_name(model_admin.model, one) for one in request.GET) if name]
     return ", ".join([*columns, *(["search"] if request.GET.get(SEARCH_VAR) else [])])
 
 

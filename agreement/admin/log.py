@@ -6,25 +6,21 @@ about, nor the note of such an entry, and cannot search or filter by them.
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 from django.db.models.expressions import Combinable
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
-from agreement.admin.base import LongList, ReadOnly, UserSearch, moment, parameter_names
+from agreement.admin.base import LoggedViews, LongList, ReadOnly, UserSearch, column_name, moment
 from agreement.models import AuditEntry
-from agreement.models.audit import AuditAction
 
 #: The models whose audit entries contain no personal data of the site's users.
 IMPERSONAL = ("agreement", "edition", "notice")
-#: The columns that say whom an entry is about, or may name that person.
-PERSONAL_FIELDS = frozenset({"note", "user", "pseudonym", "pseudonym_key", "account_deleted_at", "erased_at"})
+#: The columns that neither say whom an entry is about, nor may name that person.
+IMPERSONAL_FIELDS = frozenset({"id", "at", "action", "by", "account", "model", "key", "agreement", "number", "digest"})
 
 
 def may_view_people(request: HttpRequest) -> bool:
@@ -33,9 +29,9 @@ def may_view_people(request: HttpRequest) -> bool:
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnly, UserSearch[AuditEntry], LongList[AuditEntry]):
-    """The admin of the audit log. Views of personal data in it are logged: the page of an entry about a person, and a
-    search, because it can find a person.
+class AuditEntryAdmin(ReadOnly, LoggedViews[AuditEntry], UserSearch[AuditEntry], LongList[AuditEntry]):
+    """The admin of the audit log. Views of personal data in it are logged: the page of an entry about a person, and
+    each request for the list by a reader to whom it displays such entries.
     """
 
     list_display = ["when", "action", "by", "subject", "remark"]
@@ -63,10 +59,10 @@ class AuditEntryAdmin(ReadOnly, UserSearch[AuditEntry], LongList[AuditEntry]):
         return rows
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Return whether the URL may have this filter. Filters by ``PERSONAL_FIELDS`` are refused if the reader lacks
-        the permission ``view_acceptance``: ``?note__startswith=`` would reveal a note letter by letter.
+        """Return whether the URL may have this filter. If the reader lacks the permission ``view_acceptance``, only
+        filters by ``IMPERSONAL_FIELDS`` are allowed: ``?note__startswith=`` would reveal a note letter by letter.
         """
-        allowed = may_view_people(request) or lookup.partition("__")[0] not in PERSONAL_FIELDS
+        allowed = may_view_people(request) or column_name(self.model, lookup) in IMPERSONAL_FIELDS
         return allowed and super().lookup_allowed(lookup, value, request)
 
     def get_search_results(
@@ -80,19 +76,12 @@ class AuditEntryAdmin(ReadOnly, UserSearch[AuditEntry], LongList[AuditEntry]):
             found |= Q(pk__in=self.matching_keys(search_term))
         return queryset.filter(found) if search_term else queryset, False
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if request.GET.get(SEARCH_VAR) and may_view_people(request) and self.has_view_permission(request):
-            viewed = AuditEntry(pk="")
-            note = parameter_names(self, request)
-            AuditEntry.objects.log(AuditAction.VIEWED, on=viewed, by=request.user, note=note)
-        return super().changelist_view(request, extra_context)
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> AuditEntry | None:
-        row = super().get_object(request, object_id, from_field)
-        displays_person = row is not None and (row.user_id is not None or row.pseudonym) and may_view_people(request)
-        if row is not None and displays_person and self.has_view_permission(request, row):
-            AuditEntry.objects.log(AuditAction.VIEWED, on=row, by=request.user)
-        return row
+    def displays_people(self, request: HttpRequest, row: AuditEntry | None = None) -> bool:
+        """Return whether the list, or the page of that entry, displays personal data to this reader. The page of an
+        entry about no person does not.
+        """
+        about_person = row is None or row.user_id is not None or bool(row.pseudonym)
+        return about_person and may_view_people(request) and self.has_view_permission(request, row)
 
     @admin.display(description=_("when"))
     def when(self, entry: AuditEntry) -> str:

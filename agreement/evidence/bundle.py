@@ -9,13 +9,13 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.db.models import QuerySet
 from django.http import FileResponse
@@ -73,13 +73,20 @@ class Bundle:
 
 
 @contextmanager
-def open_bundle(output: Path) -> Iterator[Bundle]:
-    """Context manager: a bundle that becomes the file ``output`` when the block ends without an exception. Until then
-    it is a temporary file in the same folder. After an exception the temporary file is removed, and ``output`` is not
-    created.
+def open_bundle(output: Path | IO[bytes]) -> Iterator[Bundle]:
+    """Context manager: a bundle that is written to ``output``.
 
-    Raises ``FileExistsError`` if ``output`` exists when the block begins or ends. That file is not changed.
+    A path becomes a file when the block ends without an exception. Until then the bundle is a temporary file in the
+    same folder, with the name of the path between two dots and a random end. After an exception the temporary file is
+    removed, and ``output`` is not created. If the process is killed, the temporary file remains. Raises
+    ``FileExistsError`` if the path exists when the block begins or ends. That file is not changed.
+
+    An open file must be seekable, and stays open.
     """
+    if not isinstance(output, Path):
+        with zipfile.ZipFile(output, "w") as archive:
+            yield Bundle(archive)
+        return
     if output.exists():
         raise FileExistsError(output)
     handle, name = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
@@ -97,14 +104,16 @@ def open_bundle(output: Path) -> Iterator[Bundle]:
 
 def bundle_response(export: Callable[..., object], *, filename: str) -> FileResponse:
     """Return a download, named ``filename``, of the bundle that ``export`` writes. It calls ``export`` with one keyword
-    argument, ``output``: the path of the file that ``export`` must write. Its exceptions are raised. Caches may not
-    store the response. No file remains on the server.
+    argument, ``output``: the open file to which ``export`` must write. Its exceptions are raised. Caches may not store
+    the response. No file remains on the server, not even if the process is killed.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "evidence.zip"
+    with ExitStack() as on_error:
+        # On the systems of POSIX a temporary file has no name in any folder.
+        output = on_error.enter_context(tempfile.TemporaryFile())
         export(output=output)
-        # The open file can still be read after the folder was removed.
-        response = FileResponse(output.open("rb"), as_attachment=True, filename=filename)
+        output.seek(0)
+        response = FileResponse(output, as_attachment=True, filename=filename)
+        on_error.pop_all()  # The response closes the file.
     response.headers["Cache-Control"] = "private, no-store"
     return response
 

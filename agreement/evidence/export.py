@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import Case, Q, QuerySet, When
@@ -53,10 +53,12 @@ from agreement.seal import manifest
 from agreement.text import dates, languages
 
 
-def export_editions(editions: Sequence[Edition], *, at: datetime, output: Path, by: By = None) -> dict[str, str]:
-    """Write the evidence about these sealed editions of one agreement, as known at that instant, to the file
-    ``output``. Return the SHA-256 of each file in the bundle by its name. ``editions`` must not be empty, and each must
-    have been recorded by that instant.
+def export_editions(
+    editions: Sequence[Edition], *, at: datetime, output: Path | IO[bytes], by: By = None
+) -> dict[str, str]:
+    """Write the evidence about these sealed editions of one agreement, as known at that instant, to ``output``: the
+    path of a new file, or an open file. Return the SHA-256 of each file in the bundle by its name. ``editions`` must
+    not be empty, and each must have been recorded by that instant.
 
     The bundle contains the texts and the court pages of these editions, every manifest from edition 1 to the last of
     them with its time stamps, the texts of the notices about them that had been sent by then, a table of the
@@ -101,9 +103,9 @@ def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], la
                 bundle.add(f"{_folder(edition)}/court.{language}.html", page.encode())
 
 
-def export_user(user_key: UserKey, *, at: datetime, output: Path, by: By = None) -> dict[str, str]:
-    """Write the evidence about this user, as known at that instant, to the file ``output``. The account may be deleted.
-    Return the SHA-256 of each file in the bundle by its name.
+def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by: By = None) -> dict[str, str]:
+    """Write the evidence about this user, as known at that instant, to ``output``: the path of a new file, or an open
+    file. The account may be deleted. Return the SHA-256 of each file in the bundle by its name.
 
     The bundle contains what the user accepted, consented to and withdrew by then, a table of the deliveries to them
     with an outcome (sent, failed or skipped), and the texts of the notices that were sent to them. It contains the
@@ -146,9 +148,11 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path, by: By = None)
             bundle.add(f"user/consents/{consent.pk}.{consent.language}.txt", consent.text.encode())
         bundle.add("user/deliveries.csv", _deliveries_csv(deliveries.order_by("pk"), DELIVERY_COLUMNS))
         bundle.close(at)
-    # The account may be deleted, so the entry finds the person by one of these rows.
-    user, note = get_user_model()(pk=user_key), f"evidence, {manifest.rfc3339(at)}"
-    AuditEntry.objects.log(AuditAction.EXPORTED, on=user, by=by, note=note, person=person)
+    users, note = get_user_model(), f"evidence, {manifest.rfc3339(at)}"
+    # If the account is deleted, the entry finds the person by one of these rows.
+    exists = users._base_manager.filter(pk=user_key).exists()
+    about = None if exists else person
+    AuditEntry.objects.log(AuditAction.EXPORTED, on=users(pk=user_key), by=by, note=note, person=about)
     return bundle.digests
 
 

@@ -10,13 +10,15 @@ from datetime import datetime
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Self, TextIO
+from typing import Protocol, Self, TextIO
 
 from django.contrib.auth import get_user_model
 
 from agreement.management import command_error, quote, unreadable
 from agreement.models import HistoricAcceptance
 
+#: How a file in UTF-8 may begin; Excel writes it.
+BYTE_ORDER_MARK = "\ufeff"
 COLUMNS = ("user", "edition", "at", "language")
 #: No valid line has more characters. Without a limit, a file without line ends would fill the memory.
 MAX_LINE = 10_000
@@ -24,11 +26,18 @@ MAX_LINE = 10_000
 BATCH = 1_000
 
 
-def read_rows(name: str) -> Iterator[tuple[int, dict[str, str] | None]]:
+class Digest(Protocol):
+    """An object that computes a digest, like the result of ``hashlib.sha256()``."""
+
+    def update(self, content: bytes, /) -> None: ...
+
+
+def read_rows(name: str, digest: Digest) -> Iterator[tuple[int, dict[str, str] | None]]:
     """Yield a pair for each row after the first line of the CSV file: the number of the line in which it begins, and
     its cells by column, without spaces around them, or ``None`` if it has more or fewer cells than the first line.
     Empty lines are left out. The language is ``""`` if its column or its cell at the end of the row is missing. Cells
-    are separated by commas, or by semicolons as Excel writes them in many countries; the first line decides.
+    are separated by commas, or by semicolons as Excel writes them in many countries; the first line decides. The bytes
+    of the file are added to ``digest``; all of them, if no error is raised.
 
     Raises ``CommandError`` if the file can't be read, is not UTF-8 or CSV, has no row or a line that is too long, or if
     its first line does not name the columns ``COLUMNS``, each once; the language may be left out. This may happen after
@@ -36,9 +45,9 @@ def read_rows(name: str) -> Iterator[tuple[int, dict[str, str] | None]]:
     """
     start = 1
     try:
-        with Path(name).open(encoding="utf-8-sig", newline="") as file:
-            lines = _lines(file)
-            first = next(lines, "")
+        with Path(name).open(encoding="utf-8", newline="") as file:
+            lines = _lines(file, digest)
+            first = next(lines, "").removeprefix(BYTE_ORDER_MARK)
             delimiter = ";" if ";" in first and "," not in first else ","
             reader = csv.reader(chain([first], lines), strict=True, delimiter=delimiter)
             columns = next(reader)
@@ -65,9 +74,12 @@ def read_rows(name: str) -> Iterator[tuple[int, dict[str, str] | None]]:
         raise unreadable(name, error) from None
 
 
-def _lines(file: TextIO) -> Iterator[str]:
-    """Yield the lines of the file. Raises ``csv.Error`` for one that is longer than ``MAX_LINE``."""
+def _lines(file: TextIO, digest: Digest) -> Iterator[str]:
+    """Yield the lines of the file, and add each to ``digest``. Raises ``csv.Error`` for one that is longer than
+    ``MAX_LINE``.
+    """
     while line := file.readline(MAX_LINE + 1):
+        digest.update(line.encode())
         if len(line) > MAX_LINE:
             msg = f"it is longer than {MAX_LINE:,} characters"
             raise csv.Error(msg)

@@ -65,24 +65,26 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         ``on`` has an agreement that is not loaded.
 
         ``action`` is an :class:`AuditAction`, and ``on`` is the stored row that the action is about. The entry copies
-        the kind and the primary key of ``on``, the slug of its agreement (``""`` if it has none) and its ``number`` (0
-        if it has none). ``digest`` is the digest of the edition or the fingerprint of the draft, or ``""``.
+        the kind and the primary key of ``on``. Of a row of the app it also copies the slug of its agreement (``""`` if
+        it has none) and its ``number`` (0 if it has none); a row of the site may have columns of these names that name
+        a user. ``digest`` is that of the edition or of an imported file, or the fingerprint of the draft, or ``""``.
 
         If ``on`` is an account or a row about a user, the entry is about that person. It then gets the link to the
-        account and the pseudonym. The key of an account is not copied. ``person`` is another row about the person, for
-        an ``on`` that is not stored, because the account was deleted.
+        account and the pseudonym. The key of an account is not copied, even if it is the key of a row of the site.
+        ``person`` is another row about the person, for an ``on`` that is not stored, because the account was deleted.
 
         ``by`` is an account, a name, or ``None`` if no person is known (for example, in a command). Accounts are named,
         except users who are not staff and act on their own data: the entry is about them, and has no name.
 
-        ``note`` contains facts: counts, names of files and filters. Free text about a person may only be in an entry
+        ``note`` contains facts: counts, digests and names of filters. Free text about a person may only be in an entry
         about that person. Erasure empties the note of such an entry, and of no other.
         """
-        agreement = getattr(on, "agreement", on)
-        is_user = isinstance(on, get_user_model())
+        row = on if on._meta.app_label == self.model._meta.app_label else None
+        has_user_key = _has_key_of_user(on._meta.model)
         about = _person_columns(person or on)
+        user_key = on.pk if has_user_key else about.get("user_id")
         named = by
-        if by is not None and not isinstance(by, str) and by.pk is not None and by.pk == about.get("user_id"):
+        if by is not None and not isinstance(by, str) and by.pk is not None and by.pk == user_key:
             named = by if getattr(by, "is_staff", False) else None
         # The database compares the moment with its own clock. On PostgreSQL the statement itself reads that clock, so
         # that no entry is refused because the clock of this machine is wrong.
@@ -93,9 +95,9 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
             by=name_of(named),
             account="" if named is None or isinstance(named, str) else str(named.pk or ""),
             model=on._meta.model_name or "",
-            key="" if is_user else str(on.pk),
-            agreement=getattr(agreement, "slug", ""),
-            number=getattr(on, "number", None) or 0,
+            key="" if has_user_key else str(on.pk),
+            agreement=getattr(getattr(row, "agreement", row), "slug", ""),
+            number=getattr(row, "number", None) or 0,
             digest=digest,
             note=note,
             **about,
@@ -189,11 +191,19 @@ class AuditEntry(Personal):
         return f"{AuditAction(self.action).label}: {self.subject}"
 
 
+def _has_key_of_user(model: type[models.Model]) -> bool:
+    """Return whether the primary key of the rows of this model is that of an account: the user model, and a model whose
+    primary key is a relation to such a model.
+    """
+    related = model._meta.pk.related_model
+    return issubclass(model, get_user_model()) or (related is not None and _has_key_of_user(related))
+
+
 def _person_columns(row: models.Model) -> dict[str, Any]:  # Values of any column.
     """The columns of :class:`Personal` for an entry about the person of that row: an account, or a row about a user,
     whose account may be deleted. Empty if the row is about no user. 0 queries.
     """
-    user_key = row.pk if isinstance(row, get_user_model()) else getattr(row, "user_id", None)
+    user_key = row.pk if _has_key_of_user(row._meta.model) else getattr(row, "user_id", None)
     if user_key is not None:
         pseudonym = pseudonyms.primary(user_key)
         return {"user_id": user_key, "pseudonym": pseudonym.digest, "pseudonym_key": pseudonym.key}

@@ -136,11 +136,17 @@ class ScanStorage(FileSystemStorage):
         raise ValueError("A scan has no URL: only the admin sends it.")
 
 
+#: The folder of the scans in ``PRIVATE_ROOT``.
+SCAN_FOLDER = "withdrawals"
+#: How the name of a scan begins.
+SCAN_NAME = re.compile(r"[0-9a-f]{32}")
+
+
 def scan_path(_withdrawal: object, name: str) -> str:
-    """The path of a new scan: the folder ``withdrawals``, and a random name, which contains no personal data, with the
+    """The path of a new scan: the folder ``SCAN_FOLDER``, and a random name, which contains no personal data, with the
     suffix of ``name`` in lower case.
     """
-    return f"withdrawals/{uuid.uuid4().hex}{Path(name).suffix.lower()}"
+    return f"{SCAN_FOLDER}/{uuid.uuid4().hex}{Path(name).suffix.lower()}"
 
 
 class WithdrawalOutcome(models.TextChoices):
@@ -205,7 +211,9 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         to a user is mailed later, by ``deliver_notices``; an applicant without an account gets no mail. ``by`` is the
         name of the officer, or ``""`` if the user filed the application on the site. No audit entry is added.
 
-        Raises ``ValidationError`` if a value is missing or wrong. Nothing is changed then.
+        Raises ``ValidationError`` if a value is missing or wrong. Nothing is changed then. After an error the file of
+        the scan is deleted. If the caller rolls back its own transaction later, the file remains; ``erase_expired``
+        reports it.
         """
         row = Withdrawal(
             agreement=agreement,
@@ -222,13 +230,19 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
             registered_by=by[:255],
         )
         alias = router.db_for_write(Withdrawal)
-        with transaction.atomic(using=alias):
-            # An acceptance or publication at the same time is either complete before this, or finds this row.
-            agreement.lock(using=alias)
-            row.complete(using=alias)
-            row.full_clean()
-            row.save(using=alias, force_insert=True)
-            row.take_effect(using=alias)
+        try:
+            with transaction.atomic(using=alias):
+                # An acceptance or publication at the same time is either complete before this, or finds this row.
+                agreement.lock(using=alias)
+                row.complete(using=alias)
+                row.full_clean()
+                row.save(using=alias, force_insert=True)
+                row.take_effect(using=alias)
+        except BaseException:
+            # The file is written before the row, and a rollback does not remove it.
+            if getattr(row.scan, "_committed", False) and row.scan:
+                row.scan.delete(save=False)
+            raise
         return row
 
 

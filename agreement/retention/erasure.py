@@ -19,25 +19,27 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property, reduce
 from itertools import islice
 from operator import or_
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import router, transaction
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from agreement import conf
-from agreement.models import Acceptance, AuditEntry, Consent, Delivery, Edition, LegalHold, Withdrawal
+from agreement.models import Acceptance, AuditEntry, Consent, Delivery, Edition, LegalHold, Notice, Withdrawal
 from agreement.models.clock import database_now
 from agreement.models.fields import UserKey
 from agreement.models.legal_holds import LegalHoldQuerySet
+from agreement.models.withdrawals import SCAN_FOLDER, SCAN_NAME
 from agreement.retention.terms import Person, expired, years_later
 
 logger = logging.getLogger("agreement")
@@ -64,21 +66,31 @@ class ErasureCounts:
     scan_not_deleted: int = 0
     """People whose rows were not erased, because a scan of their application could not be deleted. 0 in a dry run,
     which deletes no scan."""
+    unregistered_scans: int = 0
+    """Files in the folder of scans that no withdrawal names. They are at least a day old."""
 
 
 @dataclass(slots=True)
 class CountedRows:
-    """The rows that a dry run has counted. A real run would have erased them, so later steps of the dry run must not
-    count them again, and must treat them as erased. Empty in a real run.
+    """The primary keys of the rows that a dry run has counted, or that a batch of a real run erases. Later steps must
+    not count them again, and must treat them as erased.
     """
 
-    by_deletion: Counter[datetime | None] = field(default_factory=Counter)
-    """The number of counted acceptances and withdrawals by the moment when their account was deleted; ``None`` for
-    those without a deleted account."""
     acceptances: set[int] = field(default_factory=set)
-    """The primary keys of the counted acceptances."""
+    withdrawals: set[int] = field(default_factory=set)
     consents: set[int] = field(default_factory=set)
-    """The primary keys of the counted consents."""
+
+    def stored(self, moments: Collection[datetime]) -> Iterator[tuple[datetime, str, str]]:
+        """Yield the moment of the deletion, the id of the key and the digest of the pseudonym for each acceptance and
+        each withdrawal of an account that was deleted at one of these moments, unless the row is erased or counted. 2
+        queries.
+        """
+        for model, counted in ((Acceptance, self.acceptances), (Withdrawal, self.withdrawals)):
+            rows = model._default_manager.filter(account_deleted_at__in=moments, erased_at=None).order_by()
+            columns = ("pk", "account_deleted_at", "pseudonym_key", "pseudonym")
+            for pk, moment, key, digest in rows.values_list(*columns):
+                if moment and pk not in counted:
+                    yield moment, key, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +128,9 @@ class LegalHoldScope:
         return bool(person.identifiers & self.identifiers or editions)
 
 
-def erase(*, at: datetime | None = None, dry_run: bool = False) -> ErasureCounts:
+def erase(
+    *, at: datetime | None = None, dry_run: bool = False, delete_unregistered_scans: bool = False
+) -> ErasureCounts:
     """Erase the personal data whose retention term is over at that instant (now), except what is under a legal hold.
     Return how many people and rows were erased. With ``dry_run=True`` nothing is erased, and no scan is deleted; the
     counts are those of an erasure that can delete every scan.
@@ -124,8 +138,29 @@ def erase(*, at: datetime | None = None, dry_run: bool = False) -> ErasureCounts
     The rows of each batch of at most ``BATCH`` people are erased in one transaction. After that, the remaining consents
     and deliveries whose term is over are erased, each statement by itself. If the process is killed, the next call
     erases the rest.
+
+    Scans that no withdrawal names are counted, and deleted with ``delete_unregistered_scans=True``. After a restore of
+    the database they may belong to withdrawals that must be registered again.
     """
-    return Erasure(at or timezone.now(), dry_run=dry_run).run()
+    counts = Erasure(at or timezone.now(), dry_run=dry_run).run()
+    scans = unregistered_scans()
+    for scan in scans if delete_unregistered_scans and not dry_run else ():
+        scan.unlink(missing_ok=True)
+    counts.unregistered_scans = len(scans)
+    return counts
+
+
+def unregistered_scans() -> list[Path]:
+    """Return the files in the folder of scans that have the name of a scan, that no withdrawal names, and that are at
+    least a day old. A younger file may belong to a transaction that is still open. 1 query.
+    """
+    folder, yesterday = Path(conf.get().PRIVATE_ROOT, SCAN_FOLDER), timezone.now() - timedelta(days=1)
+    if not conf.get().PRIVATE_ROOT or not folder.is_dir():
+        return []
+    scans = [file for file in folder.iterdir() if SCAN_NAME.match(file.name)]
+    files = [file for file in scans if file.stat().st_mtime < yesterday.timestamp()]
+    named = set(Withdrawal.objects.exclude(scan="").values_list("scan", flat=True))
+    return [file for file in files if f"{SCAN_FOLDER}/{file.name}" not in named]
 
 
 class Erasure:
@@ -150,13 +185,15 @@ class Erasure:
         self._erase_rows_of_deleted_accounts(consents, entries)
         self._erase_deliveries_of_deleted_accounts(deliveries)
         self._erase_after_closing(deliveries, consents, entries, holds.users)
+        self._erase_of_erased_users(consents, entries, holds.users)
         self._erase_legal_holds_of_deleted_accounts()
+        self._forget_deleted_accounts_in_notices()
         return self.counts
 
     def erase_people(self, people: list[Person]) -> None:
         """Erase the data of these people and add to the counts: their acceptances and withdrawals, the address digests
-        of notices about the same agreements to existing accounts, and the consents, audit entries and ended legal holds
-        of those of whom no agreement stores an acceptance any more. The term of the people is not checked.
+        of notices about the same agreements to existing accounts, and the consents and audit entries of those of whom
+        no agreement stores an acceptance any more. The term of the people is not checked.
 
         The scans are deleted first, and then the rows are erased in one transaction. People under a legal hold are left
         out, and so are people of whom a scan can't be deleted, and notices about editions under a legal hold. A dry run
@@ -176,12 +213,12 @@ class Erasure:
         self.counts.people += len(people)
         self.counts.acceptances += len(acceptances)
         self.counts.withdrawals += len(withdrawals)
-        self.counted.acceptances.update(acceptances if self.dry_run else ())
-        done = FullyErased.of(people, {*self.counted.acceptances, *acceptances})
+        counted = self.counted if self.dry_run else CountedRows()
+        counted.acceptances.update(acceptances)
+        counted.withdrawals.update(withdrawals)
+        done = FullyErased.of(people, counted)
         consents = Consent.objects.filter(done.consents(of_all=self._is_over_after_closing()), erased_at=None)
         if self.dry_run:
-            rows = [row for person in people for row in person.rows if row.erased_at is None]
-            self.counted.by_deletion.update(row.account_deleted_at for row in rows)
             self._clear_addresses(deliveries)
             self._clear_consents(consents)
         elif people:
@@ -194,7 +231,6 @@ class Erasure:
                 self._clear_addresses(deliveries.using(alias))
                 self._clear_consents(consents.using(alias))
                 self._clear_entries(AuditEntry.objects.using(alias).filter(done.rows()))
-                self._clear_legal_holds(LegalHold.objects.using(alias).filter(user__in=done.users))
                 # The withdrawal stays linked to an account that exists. Otherwise the gate would treat the user as one
                 # who never withdrew.
                 withdrawn = Withdrawal.objects.using(alias).filter(pk__in=withdrawals)
@@ -202,9 +238,9 @@ class Erasure:
 
     def _erase_rows_of_deleted_accounts(self, consents: QuerySet[Consent], entries: QuerySet[AuditEntry]) -> None:
         """Erase those of these consents and audit entries whose term is over and that belong to deleted accounts of
-        which every acceptance and withdrawal is erased. Accounts that were deleted at the same moment are treated as
-        one. The term is the longest that any sealed edition of any agreement states, or the setting ``RETENTION_YEARS``
-        if no edition is sealed. It begins with the deletion of the account. A dry run only counts the consents.
+        which every acceptance and withdrawal is erased (:meth:`_of_erased_accounts`). The term is the longest that any
+        sealed edition of any agreement states, or the setting ``RETENTION_YEARS`` if no edition is sealed. It begins
+        with the deletion of the account. A dry run only counts the consents.
         """
         years = self.longest_term
         expired_rows = Q(account_deleted_at__lte=self.at, erased_at=None)
@@ -212,22 +248,23 @@ class Erasure:
         moments = set(consents.order_by().values_list("account_deleted_at", flat=True).distinct())
         moments |= set(entries.order_by().values_list("account_deleted_at", flat=True).distinct())
         for moment in moments:
-            if moment and years_later(moment, years) <= self.at and not self._is_more_stored(moment):
-                self._clear_consents(consents.filter(account_deleted_at=moment))
-                self._clear_entries(entries.filter(account_deleted_at=moment))
+            if moment and years_later(moment, years) <= self.at:
+                belongs = self._of_erased_accounts(moment)
+                self._clear_consents(consents.filter(belongs))
+                self._clear_entries(entries.filter(belongs))
 
     def _erase_deliveries_of_deleted_accounts(self, deliveries: QuerySet[Delivery]) -> None:
         """Erase the address digest and the pseudonym of those of these deliveries whose term is over and that belong to
-        deleted accounts of which every acceptance and withdrawal is erased. Accounts that were deleted at the same
-        moment are treated as one. The term is the one that the edition of the notice states. It begins with the
-        deletion of the account. A dry run only counts.
+        deleted accounts of which every acceptance and withdrawal is erased (:meth:`_of_erased_accounts`). The term is
+        the one that the edition of the notice states. It begins with the deletion of the account. A dry run only
+        counts.
         """
         rows = deliveries.filter(account_deleted_at__lte=self.at).exclude(address_digest="", pseudonym="")
         pairs = rows.order_by().values_list("account_deleted_at", "notice__edition").distinct()
         years = dict(Edition.objects.published().values_list("pk", "retention_years"))
         for moment, edition in list(pairs):
-            if moment and years_later(moment, years[edition]) <= self.at and not self._is_more_stored(moment):
-                found = rows.filter(account_deleted_at=moment, notice__edition=edition)
+            if moment and years_later(moment, years[edition]) <= self.at:
+                found = rows.filter(self._of_erased_accounts(moment), notice__edition=edition)
                 erased = {"address_digest": "", **NO_PSEUDONYM}
                 self.counts.deliveries += found.count() if self.dry_run else found.update(**erased)
 
@@ -264,6 +301,37 @@ class Erasure:
             rest = (~Exists(acceptances), ~Exists(withdrawals), Q(user__isnull=False, erased_at=None))
             self._clear_consents(consents.filter(*rest).exclude(user__in=held_users))
             self._clear_entries(entries.filter(*rest).exclude(user__in=held_users))
+
+    def _erase_of_erased_users(
+        self, consents: QuerySet[Consent], entries: QuerySet[AuditEntry], held_users: Collection[UserKey]
+    ) -> None:
+        """Erase the legal holds that have ended and whose user, an existing account, has no acceptance that is not
+        erased: they were placed after the erasure, or the user never accepted. Of users whose data was erased before,
+        also erase those of these audit entries and withdrawn consents that were stored after that. ``held_users`` are
+        the primary keys of accounts under a legal hold, which are left out. A dry run only counts the consents.
+        """
+        stored: dict[str, Any] = {"user": OuterRef("user"), "erased_at": None}
+        rest = Q(~Exists(Acceptance.objects.filter(**stored)), user__isnull=False) & ~Q(user__in=held_users)
+        if not self.dry_run:
+            self._clear_legal_holds(LegalHold.objects.filter(rest))
+        erased = Withdrawal.objects.filter(user=OuterRef("user"), erased_at__isnull=False)
+        rest &= Q(Exists(erased), ~Exists(Withdrawal.objects.filter(**stored)), erased_at=None)
+        self._clear_consents(consents.filter(rest, withdrawn_at__isnull=False))
+        self._clear_entries(entries.filter(rest))
+
+    def _forget_deleted_accounts_in_notices(self) -> None:
+        """Where the audience of a notice is not completely written, replace the stored key of the last user, if that
+        account is deleted, by the greatest key below it. The same users still follow. A dry run does nothing. 2 queries
+        for each such notice.
+        """
+        users = get_user_model()
+        cursors = Notice.objects.exclude(fan_out_cursor="").values_list("pk", "fan_out_cursor")
+        for pk, cursor in list(cursors) if not self.dry_run else ():
+            key = users._meta.pk.to_python(cursor)
+            last = users._base_manager.filter(pk__lte=key).order_by("-pk").values_list("pk", flat=True).first()
+            # A worker may have written more of the audience meanwhile.
+            notice = Notice.objects.filter(pk=pk, fan_out_cursor=cursor)
+            notice.update(fan_out_cursor="" if last is None else str(last))
 
     @cached_property
     def longest_term(self) -> int:
@@ -325,13 +393,21 @@ class Erasure:
         erased_at = database_now(holds.db)
         holds.ended_by(self.at).update(ground="", user=None, pseudonyms=[], erased_at=erased_at)
 
-    def _is_more_stored(self, moment: datetime) -> bool:
-        """Return whether an acceptance or a withdrawal of an account that was deleted at that moment is not erased. In
-        a dry run, the rows that it has counted are regarded as erased. 2 queries.
+    def _of_erased_accounts(self, moment: datetime) -> Q:
+        """Return the condition of the rows of the accounts that were deleted at that moment and of which every
+        acceptance and withdrawal is erased. In a dry run, the rows that it has counted are regarded as erased. 2
+        queries.
+
+        If several accounts were deleted at that moment, the pseudonym tells their rows apart, but only under one key. A
+        row under another key, or without a pseudonym, may belong to any of them.
         """
-        rows = (Acceptance.objects, Withdrawal.objects)
-        stored = sum(one.filter(account_deleted_at=moment, erased_at=None).count() for one in rows)
-        return stored > self.counted.by_deletion[moment]
+        stored = {(key, digest) for _moment, key, digest in self.counted.stored([moment])}
+        found, keys = Q(account_deleted_at=moment), {key for key, _digest in stored}
+        if not stored:
+            return found
+        if len(keys) > 1 or "" in keys:
+            return Q(pk__in=[])
+        return found & Q(pseudonym_key__in=keys) & ~Q(pseudonym__in={digest for _key, digest in stored})
 
 
 def _digests(hold: LegalHold) -> list[str]:
@@ -390,28 +466,53 @@ class FullyErased:
     """The primary keys of existing accounts."""
     pseudonyms: set[str]
     """The pseudonyms, also those of existing accounts."""
+    moments: set[datetime]
+    """The moments at which one account was deleted, of which nothing else is stored. By them the rows are found that
+    have a pseudonym under a newer key."""
 
     @classmethod
-    def of(cls, people: list[Person], erased: Collection[int]) -> FullyErased:
+    def of(cls, people: list[Person], counted: CountedRows) -> FullyErased:
         """Return those of these people of whom all acceptances with their account or pseudonym, in every agreement, are
-        erased already or are among ``erased`` (primary keys). At most 1 query.
+        erased already or counted; and the moments of which all acceptances and withdrawals are. At most 8 queries.
         """
         rows = [row for person in people for row in person.rows]
         users = {row.user_id for row in rows if row.user_id is not None}
         pseudonyms = {row.pseudonym for row in rows if row.pseudonym}
         found = Acceptance.objects.filter(Q(user__in=users) | Q(pseudonym__in=pseudonyms), erased_at=None).order_by()
-        stored = [owner for pk, *owner in found.values_list("pk", "user", "pseudonym") if pk not in erased]
-        return cls(users - {user for user, _ in stored}, pseudonyms - {pseudonym for _, pseudonym in stored})
+        stored = [owner for pk, *owner in found.values_list("pk", "user", "pseudonym") if pk not in counted.acceptances]
+        moments = {row.account_deleted_at for row in rows if row.account_deleted_at}
+        moments -= {moment for moment, *_pseudonym in counted.stored(moments)} if moments else set()
+        return cls(
+            users - {user for user, _ in stored},
+            pseudonyms - {pseudonym for _, pseudonym in stored},
+            moments - _of_several_accounts(moments) if moments else set(),
+        )
 
     def rows(self, of_accounts: Q | None = None) -> Q:
         """Return the condition of the rows about these people: found by the account and, if it was deleted, by the
-        pseudonym. Those of existing accounts must also meet the condition ``of_accounts``.
+        pseudonym or the moment. Those of existing accounts must also meet the condition ``of_accounts``.
         """
         by_user = Q(user__in=self.users)
-        return (by_user & of_accounts if of_accounts else by_user) | Q(pseudonym__in=self.pseudonyms, user=None)
+        of_deleted = Q(pseudonym__in=self.pseudonyms, user=None) | Q(account_deleted_at__in=self.moments)
+        return (by_user & of_accounts if of_accounts else by_user) | of_deleted
 
     def consents(self, *, of_all: bool) -> Q:
         """Return the condition of the consents that are erased. If the account exists, only withdrawn consents are
         erased, unless ``of_all`` is true. Consents that are erased already are not excluded.
         """
         return self.rows(None if of_all else Q(withdrawn_at__isnull=False))
+
+
+def _of_several_accounts(moments: Collection[datetime]) -> set[datetime]:
+    """Return those of these moments at which several accounts were deleted, by the pseudonyms of what is stored: one
+    key has several of them, or a row has none, so that this is unknown. 5 queries.
+    """
+    names: dict[tuple[datetime, str], set[str]] = defaultdict(set)
+    models = (Acceptance, Withdrawal, Consent, AuditEntry)
+    querysets = [model._default_manager.filter(erased_at=None) for model in models]
+    for rows in (*querysets, Delivery.objects.exclude(address_digest="", pseudonym="")):
+        columns = rows.order_by().values_list("account_deleted_at", "pseudonym_key", "pseudonym")
+        for moment, key, digest in columns.filter(account_deleted_at__in=moments).distinct():
+            if moment:
+                names[moment, key].add(digest)
+    return {moment for (moment, key), digests in names.items() if not key or len(digests) > 1}

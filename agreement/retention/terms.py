@@ -8,8 +8,9 @@ does not begin the term.
 
 The term is the longest one that is stated by an edition that bound the person, or that a withdrawal of theirs names.
 The editions that bound them are those that they accepted, except cancelled ones, and later editions that changed only
-the wording while the agreement lasted. :meth:`Person.bound_by` describes the case that there is no such edition. A
-legal hold prevents the erasure (``agreement.retention.erasure``).
+the wording while the agreement lasted. :meth:`Person.bound_by` describes the case that there is no such edition. If
+there is no edition at all, the term is the setting ``RETENTION_YEARS``. A legal hold prevents the erasure
+(``agreement.retention.erasure``).
 """
 
 from __future__ import annotations
@@ -70,15 +71,19 @@ class Person:
         return [*self.acceptances, *self.withdrawals]
 
     def term_ends_at(self) -> datetime | None:
-        """Return when the term ends; ``None`` if it has not begun, or if :meth:`bound_by` returns no edition. If there
-        are several possible people, return the latest end of their terms; ``None`` if no term has an end.
+        """Return when the term ends; ``None`` if it has not begun. If there are several possible people, return the
+        latest end of their terms; ``None`` if none has begun.
         """
         if self.possible_people:
             return max((end for one in self.possible_people if (end := one.term_ends_at())), default=None)
-        ended_at, editions = self.ended_at(), self.bound_by()
-        if not ended_at or not editions:
-            return None
-        return years_later(ended_at, max(edition.retention_years for edition in editions))
+        ended_at = self.ended_at()
+        return years_later(ended_at, self.years()) if ended_at else None
+
+    def years(self) -> int:
+        """Return the longest term that the editions of :meth:`bound_by` state, in years; the setting
+        ``RETENTION_YEARS`` if there is no such edition.
+        """
+        return max((edition.retention_years for edition in self.bound_by()), default=conf.retention_years())
 
     def bound_by(self) -> list[Edition]:
         """Return the editions that bound this person, those that they accepted after these took effect, even if a
@@ -87,8 +92,9 @@ class Person:
         after the deletion of the account did not bind them.
 
         If there are none, return the edition that was in force when their first application to withdraw was registered
-        or, if none was in force or they did not apply, the last edition that was not cancelled. The list is empty if
-        there is none either. If there are several possible people, return the editions of all; one can occur twice.
+        or, if none was in force or they did not apply, the last edition that was not cancelled. If there is none
+        either, return the cancelled editions that they accepted. The list is empty if there are none. If there are
+        several possible people, return the editions of all; one can occur twice.
         """
         if self.possible_people:
             return [edition for one in self.possible_people for edition in one.bound_by()]
@@ -103,7 +109,8 @@ class Person:
             # The data was collected under this edition, even if it bound the user for no time.
             effective_from = None if accepted.cancelled_at else accepted.effective_from
             found |= {accepted.pk} if effective_from and effective_from <= min(row.at, until) else set()
-        return [self.terms.editions[pk] for pk in found] or self._in_force_at_application()
+        bound = [self.terms.editions[pk] for pk in found] or self._in_force_at_application()
+        return bound or [self.terms.editions[row.edition_id] for row in self.acceptances]
 
     def edition_keys(self) -> set[int]:
         """Return the primary keys of the editions that this person accepted, including cancelled ones, and of those
@@ -198,7 +205,7 @@ def years_after(withdrawal: Withdrawal) -> int:
         person.acceptances += Acceptance.objects.filter(by_user, edition__agreement=terms.agreement, at__lte=end)
         earlier = Withdrawal.objects.filter(by_user, agreement=terms.agreement, registered_at__lte=end)
         person.withdrawals += earlier.filter(effective_at__lte=end).exclude(pk=withdrawal.pk)
-    return max((edition.retention_years for edition in person.bound_by()), default=conf.retention_years())
+    return person.years()
 
 
 def agreement_terms(agreement: int, at: datetime) -> Terms:

@@ -1,9 +1,12 @@
-"""The lists of the admin: by which columns the parameter ``o`` of a URL can sort them."""
+"""The lists of the admin: what the parameters of a URL can do, and what is logged of them."""
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from django.contrib.admin import site
+from django.db.models import DateTimeField
 from django.urls import reverse
 
 from agreement.admin.base import LongList
@@ -17,6 +20,10 @@ LONG = [one for one in LISTS if isinstance(one, LongList)]
 
 def name(model_admin) -> str:
     return model_admin.opts.model_name
+
+
+def moments(model_admin) -> list[str]:
+    return [field.name for field in model_admin.opts.concrete_fields if isinstance(field, DateTimeField)]
 
 
 def orders(model_admin) -> list[str]:
@@ -39,3 +46,16 @@ def test_a_short_list_is_sorted_by_its_first_heading(admin_client, model_admin):
     factories.published()
     for order, direction in (("1", "asc"), ("-1", "desc")):
         assert admin_client.get(address, {"o": order}).context["cl"].get_ordering_field_columns() == {1: direction}
+
+
+@pytest.mark.parametrize("model_admin", [one for one in LISTS if moments(one)], ids=name)
+def test_no_log_record_of_a_refused_filter_names_what_was_searched_for(admin_client, caplog, model_admin):
+    caplog.set_level(logging.DEBUG)
+    address = reverse(f"admin:agreement_{name(model_admin)}_changelist")
+
+    answer = admin_client.get(address, {f"{moments(model_admin)[0]}__year": "0", "q": "q7search7q"})
+    admin_client.get(address, {"pk__contains": "q7value7q\x00"})  # PostgreSQL refuses it.
+
+    assert answer.status_code == 400
+    assert "The list can't be filtered by these values" in caplog.text
+    assert "q7" not in caplog.text

@@ -223,3 +223,11 @@ def test_every_view_of_deliveries_is_logged(django_user_model):
         AuditEntry.objects.filter(action=AuditAction.VIEWED).order_by("pk").values_list("model", "key", "by", "note")
     )
     assert list(viewed) == [("delivery", "", "admin", "notice"), ("delivery", str(row.pk), "admin", "")]
+
+
+def test_the_key_of_the_last_user_of_an_audience_is_not_filtered_by(django_user_model):
+    factories.published()
+    Notice.objects.update(fan_out_cursor="918273645")
+    publisher = staff(django_user_model, "aigul", groups.PUBLISHERS)
+    for lookup in ("fan_out_cursor", "fan_out_cursor__startswith"):
+        assert publisher.get(at("notice_changelist"), {lookup: "9"}).status_code == 400

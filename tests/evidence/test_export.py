@@ -7,18 +7,20 @@ import io
 import json
 import re
 import subprocess
+import tempfile
 import zipfile
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
-from agreement.evidence.bundle import csv_cell
+from agreement.evidence.bundle import Bundle, csv_cell
 from agreement.models import Acceptance, Edition, Withdrawal
 from agreement.models.acceptances import RequestDetails
 from agreement.notices import dispatch
@@ -204,6 +206,35 @@ def test_a_bundle_is_written_whole_or_not_at_all(notified, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         export(notified / "bundle.zip", "--edition", "terms", "1")
     assert list(notified.iterdir()) == []
+
+
+@pytest.mark.parametrize("page", ["evidence of a user", "evidence of an edition"])
+def test_a_download_is_in_no_file_that_a_killed_process_leaves(notified, admin_client, monkeypatch, page):
+    edition, user = Edition.objects.get(number=2), get_user_model().objects.get(username="user0")
+    Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="kk", kind="explicit")
+    temporary = notified / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    close, found = Bundle.close, []
+
+    def closed(bundle: Bundle, at: datetime) -> None:
+        close(bundle, at)
+        found.append((bundle.digests, [path for path in temporary.rglob("*") if path.is_file()]))
+
+    monkeypatch.setattr(Bundle, "close", closed)
+    form = {"user": "user0"} if page == "evidence of a user" else {"edition": edition.pk}
+    with translation.override("ru"):
+        address = reverse("admin:agreement_acceptance_evidence")
+    answer = admin_client.post(address, form)
+
+    content = b"".join(answer.streaming_content)
+    answer.close()
+    [(digests, files)] = found
+    assert files == []
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert set(archive.namelist()) == set(digests) > {"SHA256SUMS"}
+    assert int(answer.headers["Content-Length"]) == len(content)
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_named(notified):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from datetime import timedelta
 from pathlib import Path
@@ -57,7 +58,19 @@ def test_history_is_recorded_as_it_happened_and_repeating_it_is_harmless(history
     assert [(row.at, row.digest, row.displayed) for row in rows] == [
         (START + days * DAY, history[number].digest, False) for days, number in ((1, 0), (19.5, 0), (20, 1))
     ]
-    assert AuditEntry.objects.filter(action="accepted", model="agreement", note="acceptances.csv").count() == 2
+    digest = hashlib.sha256(lines.encode()).hexdigest()
+    assert AuditEntry.objects.filter(action="accepted", model="agreement", note="3 lines", digest=digest).count() == 2
+
+
+def test_the_log_has_the_digest_of_the_file_and_not_its_name(history, tmp_path):
+    file = tmp_path / "Асан Серік asan@example.kz.csv"
+    file.write_bytes(f"\ufeffuser,edition,at\r\nuser0,1,{at(1)}\r\n\r\nuser1,1,{at(2)}".encode())
+
+    call_command("import_acceptances", str(file), stdout=io.StringIO())
+
+    entry = AuditEntry.objects.get(action="accepted")
+    assert (entry.note, entry.digest) == ("2 lines", hashlib.sha256(file.read_bytes()).hexdigest())
+    assert not any("asan" in str(value) for row in AuditEntry.objects.values_list() for value in row)
 
 
 @pytest.mark.parametrize(("dry_run", "verb"), [(False, "Recorded"), (True, "Would record")])

@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.db import IntegrityError, connection, transaction
+from django.db.models.signals import post_save
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -146,6 +147,25 @@ def test_a_scan_is_stored_where_no_address_leads(settings, tmp_path):
     assert file.parent.stat().st_mode & 0o777 == 0o700
     with pytest.raises(ValueError, match="no URL"):
         _ = row.scan.url
+
+
+def test_the_scan_of_a_registration_that_fails_is_deleted(settings, tmp_path):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path)}
+    (tmp_path / "mine.pdf").write_bytes(b"%PDF-")
+
+    def fail(**_sent: object) -> None:
+        raise RuntimeError([str(path) for path in tmp_path.rglob("*.pdf")])
+
+    post_save.connect(fail, sender=Withdrawal)
+    try:
+        with pytest.raises(RuntimeError, match="withdrawals/"):
+            register(applicant="А. Ахметов", scan=ContentFile(b"%PDF-", "mine.pdf"))
+    finally:
+        post_save.disconnect(fail, sender=Withdrawal)
+    with pytest.raises(ValidationError):
+        register(applicant="", scan=ContentFile(b"%PDF-", "mine.pdf"))
+
+    assert [path.name for path in tmp_path.rglob("*.pdf")] == ["mine.pdf"]
 
 
 @pytest.mark.parametrize(

@@ -310,9 +310,9 @@ RULES: dict[str, Rule] = {
         for action, write in (("pause", PUBLISHERS), ("resume", NONE), ("resend", NONE))
     },
     **{
-        # An entry about a user shows them to those who may see personal data.
+        # The list, and an entry about a user, show them to those who may see personal data.
         name: rule
-        if not name.endswith(("_change", "_history", "_delete"))
+        if not name.endswith(("_changelist", "_change", "_history", "_delete"))
         else replace(rule, logs="agreement_auditentry", logs_for=ROOTS)
         for name, rule in register("agreement", "auditentry", view=EDITORS).items()
     },

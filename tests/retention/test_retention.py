@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
+from django.db import transaction
 from django.utils import timezone
 
 from agreement.models import (
@@ -27,7 +29,7 @@ from agreement.models import (
     WithdrawalOutcome,
 )
 from agreement.models.acceptances import RequestDetails
-from agreement.notices import withdrawal_letters
+from agreement.notices import audience, withdrawal_letters
 from agreement.retention import ErasureCounts, erasure, terms
 from tests.support import factories
 
@@ -1037,3 +1039,174 @@ def test_what_officers_wrote_about_a_person_is_erased_with_the_rest():
     assert (row.reason, row.officer, refused.ground, ended.ground) == ("", "А. Серікова", "", "")
     reply = withdrawal_letters.withdrawal_reply(refused, "ru")
     assert reply.sentences[1] == "В удовлетворении заявления отказано."
+
+
+def test_an_applicant_to_an_agreement_without_an_edition_is_erased_after_the_term_of_the_setting(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "RETENTION_YEARS": 2}
+    row = withdraw(None, agreement=factories.draft().agreement, applicant="А. Ахметов")
+    over = years(row.known_at(), 2)
+
+    assert terms.years_after(row) == 2
+    assert erasure.erase(at=over - timedelta(microseconds=1)) == ErasureCounts()
+    assert erasure.erase(at=over).withdrawals == 1
+
+
+@pytest.mark.parametrize("end", ["account deleted", "closed"])
+def test_an_acceptance_of_a_cancelled_edition_alone_is_erased_after_the_term_of_that_edition(settings, end):
+    settings.AGREEMENT = {**settings.AGREEMENT, "ACCEPT_ANNOUNCED": True}
+    edition = factories.published(effective_from=NOW() + timedelta(days=30), retention_years=4)
+    (user,) = factories.users(1)
+    row = accept(user, edition)
+    edition.cancel()
+    if end == "closed":
+        ended = NOW()
+        settings.AGREEMENT = {**settings.AGREEMENT, "CLOSED_AT": ended.isoformat()}
+    else:
+        user.delete()
+        row.refresh_from_db()
+        ended = row.account_deleted_at
+
+    assert erasure.erase(at=years(ended, 4) - timedelta(microseconds=1)) == ErasureCounts()
+    assert erasure.erase(at=years(ended, 4)).acceptances == 1
+    assert_erased(row)
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_an_ended_legal_hold_on_an_existing_account_of_which_nothing_is_stored_is_erased(accepted):
+    edition, (user, other) = factories.published(retention_years=0), factories.users(2)
+    accept(other, edition)
+    if accepted:
+        accept(user, edition)
+        withdraw(user)
+        assert erasure.erase().people == 1
+    ended, of_other = ended_hold(user), ended_hold(other)
+    present = ended_hold(user, held_until=None)
+
+    erasure.erase()
+    assert [is_erased(row) for row in (ended, of_other)] == [False, False]
+    LegalHold.objects.filter(pk=present.pk).update(held_until=NOW())
+    erasure.erase(dry_run=True)
+    assert not is_erased(ended)
+    erasure.erase()
+    assert [is_erased(row) for row in (ended, present, of_other)] == [True, True, False]
+
+
+def test_what_is_written_about_an_existing_account_after_its_erasure_is_erased_too():
+    edition, (user, other) = factories.published(retention_years=0), factories.users(2)
+    accept(user, edition)
+    withdraw(user)
+    assert erasure.erase().people == 1
+    entries = [entry_about(user), entry_about(other)]
+    given, withdrawn = (
+        Consent.objects.give(user=user, purpose=purpose, language="kk", text="Келісемін.") for purpose in "ab"
+    )
+    Consent.objects.filter(pk=withdrawn.pk).withdraw()
+    hold = LegalHold.objects.place(user=user, ground="Сот ұйғарымы № 7", by="А. Серікова")
+
+    assert erasure.erase() == ErasureCounts()
+    assert [is_erased(row) for row in entries] == [False, False]
+    LegalHold.objects.filter(pk=hold.pk).update(held_until=NOW())
+    assert erasure.erase(dry_run=True) == erasure.erase() == ErasureCounts(consents=1)
+    assert [is_erased(row) for row in entries] == [True, False]
+    given.refresh_from_db()
+    withdrawn.refresh_from_db()
+    assert (given.user, withdrawn.user) == (user, None)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_what_was_written_under_a_newer_key_is_erased_with_the_last_acceptance(settings, django_user_model, together):
+    """Unless several accounts were deleted together: then it may be about another person."""
+    factories.published(slug="library", retention_years=50)
+    edition, (user, other) = factories.published(retention_years=3), factories.users(2)
+    accept(user, edition)
+    newer_key(settings)
+    entry = entry_about(user)
+    consent = Consent.objects.give(user=user, purpose="letters", language="kk", text="Келісемін.")
+    Consent.objects.give(user=other, purpose="letters", language="kk", text="Келісемін.")
+    django_user_model.objects.filter(pk__in=[user.pk, *([other.pk] if together else [])]).delete()
+    entry.refresh_from_db()
+    over = years(entry.account_deleted_at, 3)
+
+    assert erasure.erase(at=over - timedelta(microseconds=1)) == ErasureCounts()
+    done = ErasureCounts(people=1, acceptances=1, consents=0 if together else 1)
+    assert erasure.erase(at=over, dry_run=True) == erasure.erase(at=over) == done
+    consent.refresh_from_db()
+    assert (is_erased(entry), bool(consent.erased_at)) == (not together, not together)
+    erasure.erase(at=years(entry.account_deleted_at, 50))
+    assert is_erased(entry)
+
+
+@pytest.mark.parametrize("newer", [False, True])
+@pytest.mark.parametrize("held", [False, True])
+def test_deliveries_consents_and_entries_of_accounts_deleted_together_have_their_own_terms(
+    settings, django_user_model, held, newer
+):
+    """If the pseudonyms are under one key. Else it is unknown of which account the rest is."""
+    short, long = factories.published(retention_years=0), factories.published(slug="library", retention_years=5)
+    one, other = factories.users(2)
+    accept(other, short if held else long)
+    if held:
+        LegalHold.objects.place(user=other, ground="Сот ұйғарымы № 7", by="А. Серікова")
+    if newer:
+        newer_key(settings)
+    accept(one, short)
+    entries = [entry_about(user) for user in (one, other)]
+    key, rows = one.pk, [notify(user, short) for user in (one, other)]
+    django_user_model.objects.filter(pk__in=[one.pk, other.pk]).delete()
+
+    at = NOW()
+    assert erasure.erase(at=at, dry_run=True) == erasure.erase(at=at)
+    stored = set(Delivery.objects.exclude(address_digest="").values_list("pk", flat=True))
+    assert stored == ({row.pk for row in rows} if newer else {rows[1].pk})
+    assert Delivery.objects.for_user_key(key).exists() is newer
+    assert [is_erased(row) for row in entries] == [not (held and newer), False]
+
+
+def test_a_notice_names_no_deleted_account_while_its_audience_is_half_written(monkeypatch):
+    monkeypatch.setattr(audience, "USERS_PER_STATEMENT", 2)
+    first, last, *rest = factories.users(4)
+    notice = factories.published().notices.get()
+    audience._write_next(notice, ("email",))
+    keys, cursors = [str(first.pk), str(last.pk)], []
+    for user in (None, last, first):
+        if user:
+            user.delete()
+        erasure.erase(dry_run=True)
+        erasure.erase()
+        notice.refresh_from_db()
+        cursors.append(notice.fan_out_cursor)
+    audience.write_deliveries(notice, channels=["email"])
+
+    assert cursors == [keys[1], keys[0], ""]
+    assert list(Delivery.objects.order_by("pk").values_list("user", flat=True)) == [None, None, *(u.pk for u in rest)]
+
+
+def scan_of_a_rolled_back_registration() -> None:
+    with pytest.raises(RuntimeError), transaction.atomic():
+        withdraw(None, applicant="А. Ахметов", scan=ContentFile(b"%PDF-", "a.pdf"))
+        raise RuntimeError
+
+
+def test_a_scan_that_no_withdrawal_names_is_reported_and_deleted_on_demand(settings, tmp_path):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path)}
+    factories.published(retention_years=5)
+    kept = withdraw(None, applicant="Б. Серіков", scan=ContentFile(b"%PDF-", "b.pdf"))
+    scan_of_a_rolled_back_registration()
+    files = [*tmp_path.rglob("*.pdf"), tmp_path / "withdrawals" / ".keep"]
+    files[-1].touch()
+    call_command("erase_expired", stdout=io.StringIO())  # The file may belong to a transaction that is still open.
+    for file in files:
+        os.utime(file, times=((NOW() - timedelta(days=1, minutes=1)).timestamp(),) * 2)
+
+    for dry_run in (False, True):
+        with pytest.raises(CommandError, match="1 files in the folder of scans belong to no withdrawal"):
+            call_command("erase_expired", dry_run=dry_run, stdout=io.StringIO())
+    assert len(list(tmp_path.rglob("*.pdf"))) == 2
+    for dry_run, verb in ((True, "Would delete"), (False, "Deleted")):
+        assert len(list(tmp_path.rglob("*.pdf"))) == 2
+        out = io.StringIO()
+        call_command("erase_expired", delete_unregistered_scans=True, dry_run=dry_run, stdout=out)
+        assert f"\n{verb} 1 files in the folder of scans that belong to no withdrawal.\n" in out.getvalue()
+
+    assert list(tmp_path.rglob("*.pdf")) == [Path(kept.scan.path)]
+    call_command("erase_expired", stdout=io.StringIO())

@@ -23,6 +23,7 @@ from agreement.admin.base import (
     ReadOnly,
     SafeFilters,
     UserSearch,
+    column_name,
     moment,
 )
 from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeActionView, ProgressView, reason_in_words
@@ -59,6 +60,13 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
             for name, view in pages.items()
         ]
         return [*own, *super().get_urls()]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Return whether the URL may have this filter. ``fan_out_cursor`` may be the key of a user, which
+        ``?fan_out_cursor__startswith=`` would reveal.
+        """
+        cursor = column_name(self.model, lookup) == "fan_out_cursor"
+        return not cursor and super().lookup_allowed(lookup, value, request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notice]:
         rows = super().get_queryset(request).select_related("edition__agreement").prefetch_related("progress")

@@ -3,8 +3,8 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from hashlib import sha256
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -15,7 +15,7 @@ from django.db import IntegrityError, connections, router
 from agreement.editions.timeline import Timeline, current_timelines
 from agreement.evidence import find_user_keys
 from agreement.management import command_error, parse_past_instant, printable, quote, shell_user
-from agreement.management.acceptance_file import BATCH, Staging, read_rows
+from agreement.management.acceptance_file import BATCH, Digest, Staging, read_rows
 from agreement.models import (
     Acceptance,
     Agreement,
@@ -52,7 +52,8 @@ class Command(BaseCommand):
     def handle(self, *, file: str, agreement: str | None, dry_run: bool, **options: Any) -> None:
         timeline = self.timeline(agreement)
         with Staging() as staging:
-            self.stage(file, timeline, staging)
+            digest = sha256()
+            self.stage(file, timeline, staging, digest)
             created = self.validate(timeline, staging)
             count, errors = staging.errors(MAX_NAMED)
             if count:
@@ -60,7 +61,7 @@ class Command(BaseCommand):
                 hint = "\nNothing was recorded. Correct the file and run the command again."
                 raise command_error("\n".join([*errors, *more]), hint)
             if not dry_run:
-                created = self.record(file, timeline, staging)
+                created = self.record(timeline, staging, digest.hexdigest())
             known = staging.count() - created
         rest = f" {known} were recorded already and stay unchanged." if known else ""
         self.stdout.write(
@@ -80,12 +81,12 @@ class Command(BaseCommand):
             raise command_error(problem, f"Agreements with published editions: {', '.join(timelines) or 'none'}.")
         return timelines[slug]
 
-    def stage(self, file: str, timeline: Timeline, staging: Staging) -> None:
-        """Read the file, and stage each line: its acceptance, or a sentence that states why the line is wrong. Whether
-        the user may accept at that moment, and whether the lines contradict each other, is not checked here. Raises
-        ``CommandError`` if the file can't be read.
+    def stage(self, file: str, timeline: Timeline, staging: Staging, digest: Digest) -> None:
+        """Read the file, add its bytes to ``digest``, and stage each line: its acceptance, or a sentence that states
+        why the line is wrong. Whether the user may accept at that moment, and whether the lines contradict each other,
+        is not checked here. Raises ``CommandError`` if the file can't be read.
         """
-        rows = read_rows(file)
+        rows = read_rows(file, digest)
         while batch := list(islice(rows, BATCH)):
             keys = find_user_keys({row["user"] for _number, row in batch if row})
             users: Any = get_user_model()  # Any: the type checker does not know the fields of the site's user model.
@@ -136,13 +137,16 @@ class Command(BaseCommand):
             staging.add_errors(sentences(numbers, outcomes))
         return created
 
-    def record(self, file: str, timeline: Timeline, staging: Staging) -> int:
+    def record(self, timeline: Timeline, staging: Staging, digest: str) -> int:
         """Record the staged acceptances in batches, each in a transaction of its own, after one audit entry for all of
-        them. Return how many were not recorded before. Those that were recorded before are not changed. Raises
-        ``CommandError`` if a line became wrong since it was checked; the batches before it stay.
+        them. Return how many were not recorded before. Those that were recorded before are not changed. ``digest`` is
+        that of the file, for the entry. Raises ``CommandError`` if a line became wrong since it was checked; the
+        batches before it stay.
         """
         agreement = Agreement.objects.get(pk=timeline.key)
-        AuditEntry.objects.log(AuditAction.ACCEPTED, on=agreement, by=shell_user(), note=Path(file).name)
+        # The entry is never erased, so it does not contain the name of the file, which may name a person.
+        note = f"{staging.count()} lines"
+        AuditEntry.objects.log(AuditAction.ACCEPTED, on=agreement, by=shell_user(), note=note, digest=digest)
         on_sqlite = connections[router.db_for_write(Acceptance)].vendor == "sqlite"
         created = 0
         for numbers, rows in staging.batches():
