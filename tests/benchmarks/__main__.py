@@ -85,6 +85,7 @@ def django_site() -> Iterator[None]:
         os.environ["DEBUG"] = "0"
         os.environ["SECRET_KEY"] = "benchmarks"
         os.environ["LOG_LEVEL"] = "ERROR"
+        os.environ["SECOND_FACTOR"] = "0"
         os.environ["AGREEMENT_NOTICE_DELAY"] = "0"
         import django
 
