@@ -86,10 +86,11 @@ class Person:
         return max((edition.retention_years for edition in self.bound_by()), default=conf.retention_years())
 
     def bound_by(self) -> list[Edition]:
-        """Return the editions that bound this person, those that they accepted after these took effect, even if a
-        withdrawal ended the acceptance at once, and those that their withdrawals name, in no particular order. An
-        erased withdrawal counts only if all are erased. An edition that took effect after the closing of the site or
-        after the deletion of the account did not bind them.
+        """Return three kinds of editions, in no particular order: those that bound this person, also editions that they
+        accepted in advance, and later ones that changed only the wording; those that they accepted after these had
+        taken effect, even if a withdrawal ended the acceptance at once; and those that their withdrawals name, of
+        which erased ones count only if all are erased. Of the first two kinds, editions that took effect after the
+        closing of the site or after the deletion of the account are left out.
 
         If there are none, return the edition that was in force when their first application to withdraw was registered
         or, if none was in force or they did not apply, the last edition that was not cancelled. If there is none

@@ -382,9 +382,11 @@ class _Blocks(BlockProcessor):
 
 
 class _Units(Treeprocessor):
-    """Adds anchors and labels to the blocks, words to the units and links to references, and removes the title line.
+    """Adds anchors and labels to the blocks and links to references, removes the title line, and stores the words of
+    each unit in its ``Start``. Lists display their numbers as written (:func:`print_numbers`).
 
-    Lists display their numbers as written (:func:`print_numbers`). A mark before a block shows where a unit begins.
+    It also writes a mark between the blocks wherever a unit begins. :func:`_parts` cuts the HTML there and removes the
+    marks.
     """
 
     def __init__(self, md: Markdown, lines: _Lines) -> None:
