@@ -130,7 +130,9 @@ class KnownAcceptances:
         return time.monotonic() < until and self.user_accepted(user, required)
 
     def user_accepted(self, user: UserKey, required: Requirements) -> bool:
-        """Return whether this user is known to have accepted everything."""
+        """Return whether this user is known to have accepted everything. ``False`` means only that the cache does not
+        know it.
+        """
         key, until = self._accepted.get(user, (None, 0.0))
         return required.cacheable and key == required.key and time.monotonic() < until
 
