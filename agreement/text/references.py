@@ -88,7 +88,8 @@ class Reference:
         the number of the unit that contains the text, or that of its parent if it has none.
 
         If ``here`` is in an appendix and ``outer`` is false, a clause of the appendix with this number comes before one
-        of the agreement. A reference without a number means an item of the clause ``here``.
+        of the agreement. A reference without a number means an item of the clause that contains ``here``; that is
+        ``here`` up to its dash.
 
         ``numbers`` are all numbers of the document. ``labels`` maps the number of a clause and the label of an item in
         it to the number of the item.

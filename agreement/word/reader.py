@@ -477,9 +477,9 @@ def _value(element: Any, place: str) -> str:
 
 
 def _escaped(words: str, *, start: bool = True) -> str:
-    """The words with a backslash before the marks of emphasis, code and links in brackets, and before ``#``, ``>``,
-    ``+`` and ``-`` at the beginning of a line if white space, ``#`` or ``>`` follows. Nothing else is escaped, such as
-    numbers and character references. ``start``: do the words begin their line?
+    """The words with a backslash before backslashes and the marks of emphasis, code and links in brackets, and before
+    ``#``, ``>``, ``+`` and ``-`` at the beginning of a line if a space, ``#`` or ``>`` follows on it. Numbers and
+    character references are not escaped. ``start``: do the words begin their line?
 
     Each line loses the white space at its ends, and several spaces become one.
     """
