@@ -14,6 +14,7 @@ from django.conf import LazySettings
 
 from agreement import memory
 from agreement.acceptance import consents
+from agreement.editions import pdf
 from tests.admin.test_editions import written
 from tests.portal.world import (
     APPLICANT,
@@ -186,7 +187,8 @@ RULES: dict[str, Rule] = {
     "agreement:changes": public(*PUBLISHED),
     "agreement:markdown": public(*PUBLISHED),
     "agreement:text": public(*PUBLISHED),
-    "agreement:pdf": public(*PUBLISHED),
+    # Without WeasyPrint or a font for every letter there is no PDF.
+    "agreement:pdf": public(*PUBLISHED, status=(200 if pdf.is_installed() and not pdf.fault() else 404,)),
     "agreement:manifest": public(*PUBLISHED),
     # A user's own pages.
     "agreement:notices": Rule(kind="account", read=SIGNED_IN, logs="agreement_noticeread"),
