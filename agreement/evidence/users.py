@@ -20,8 +20,9 @@ MAX_QUOTED = 150
 
 def find_user_key(written: str) -> UserKey:
     """Return the primary key of the user whose name or key a person has written. A prefix may state which of the two is
-    meant: ``name:`` or ``key:``. Without a prefix the text can be either. A key has the one form in which the site
-    prints it: no other digits than ASCII, no sign, space or leading zero. The hyphens of a UUID may be missing.
+    meant: ``name:`` or ``key:``. Without a prefix the text can be either. A key must be written exactly as Python
+    prints it: without spaces, leading zeros or a plus sign, and with no other digits than ASCII. Only a UUID may be in
+    capital letters, and its hyphens may be missing.
 
     If no user has that name, a text that can be a key is returned as a key, even if no such account exists, because the
     account may be deleted. Raises ``ValidationError`` with one of three codes: ``several`` (several users have that

@@ -407,9 +407,10 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         effect, the user withdraws, or another request records the acceptance at this moment, this call does not record
         it, and the agreement is in the result. The next call decides again.
 
-        At most 1 query, and 1 insert for each acceptance. The query also locks the agreements that it finds against
-        publication and cancellation. It does not lock on SQLite, nor if ``is_use`` is false or no required agreement is
-        accepted by use. After the commit, the signal ``acceptance_recorded`` is sent for each new row.
+        ``user`` must be signed in. At most 1 query, and 1 insert for each acceptance; the receivers of the signal cost
+        1 more query for each. The query also locks the agreements that it finds against publication and cancellation.
+        It does not lock on SQLite, nor if ``is_use`` is false or no required agreement is accepted by use. After the
+        commit, the signal ``acceptance_recorded`` is sent for each new row.
         """
         alias = router.db_for_write(self.model)
         required = {one.agreement: one for one in requirements}

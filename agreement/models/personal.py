@@ -1,4 +1,6 @@
-"""Rows about a user that remain after the account is deleted. They are then found by a pseudonym."""
+"""Base classes for rows about a user that remain after the account is deleted. If the site has keys for pseudonyms,
+these rows are then found by a pseudonym, until they are erased.
+"""
 
 from __future__ import annotations
 
