@@ -31,7 +31,7 @@ MAX_DEFER = timedelta(minutes=15)
 
 class _ThreadState(threading.local):
     """The state of this thread: is it running the task (``running``), must it run the task once more (``enqueued``),
-    and is it enqueuing a task at the moment (``enqueuing``)?
+    and is it enqueuing a task that is to run at once (``enqueuing``)?
     """
 
     running = enqueued = enqueuing = False

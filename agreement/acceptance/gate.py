@@ -102,8 +102,9 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
 
     ``session`` is the key of the session that determines the user; ``None`` if something else may determine them. If
     the user has accepted everything, this is cached for the user and for the session. If another person acts in the
-    name of the user, no acceptance is recorded, the audit log names that person, and the session is not cached. Raises
-    ``ImproperlyConfigured`` if ``request.user`` is an object of another class than the user model.
+    name of the user, no acceptance is recorded, the audit log names that person as far as they are known, and the
+    session is not cached. Raises ``ImproperlyConfigured`` if ``request.user`` is authenticated and of another class
+    than the user model.
     """
     user: SiteUser = getattr(request, "user", None)
     key = user.pk if user is not None and user.is_authenticated else None

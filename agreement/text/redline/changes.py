@@ -117,8 +117,9 @@ class Change:
 
     @cached_property
     def words(self) -> tuple[Run, ...]:
-        """The runs that turn the old words into the new ones, without the numbers: what readers see. An inserted or
-        deleted unit gives one run, or none if it has no words.
+        """The runs that turn the old words into the new ones. The labels of the units are left out; the number of an
+        appendix or of a Markdown list item is part of the words. An inserted or deleted unit gives one run, or none if
+        it has no words.
         """
         return compare(*self._texts)
 
