@@ -541,6 +541,30 @@ def test_what_else_an_owner_changes_is_named_on_postgresql(changes: list[str], s
     assert sentence in differences()
 
 
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("statements", "removable"),
+    [
+        (["CREATE ROLE fort_app", "SET LOCAL SESSION AUTHORIZATION fort_app"], False),
+        (["CREATE ROLE fort_app CREATEROLE", "SET LOCAL SESSION AUTHORIZATION fort_app"], True),
+        (["CREATE ROLE fort_app", "SET LOCAL ROLE fort_app"], True),  # SET ROLE NONE ends it.
+        (
+            [
+                "CREATE ROLE fort_app",
+                "CREATE SCHEMA evil",
+                "CREATE TABLE evil.pg_roles AS SELECT * FROM pg_catalog.pg_roles WHERE FALSE",
+                "SET LOCAL search_path = evil, pg_catalog, public",
+            ],
+            True,
+        ),
+    ],
+)
+def test_a_role_that_could_remove_the_triggers_is_recognised(statements: list[str], removable: bool) -> None:
+    connection.check_constraints()
+    _change(*statements)
+    assert triggers.removable(connection, apps.get_model) is removable
+
+
 class Elsewhere:
     vendor = "oracle"
 
