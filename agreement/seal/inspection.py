@@ -123,9 +123,9 @@ def _sqlite(connection: BaseDatabaseWrapper, cursor: Any, sealed: dict[str, tupl
         yield from (_foreign(name, table) for name, _sql in found if name not in wanted)
         for constraint in model._meta.constraints:
             if isinstance(constraint, models.UniqueConstraint) and constraint.condition:  # It is an index.
-                same = indexes.get(constraint.name) == str(constraint.create_sql(model, editor))
+                same = _bare(indexes.get(constraint.name, "")) == _bare(str(constraint.create_sql(model, editor)))
             else:
-                same = str(constraint.constraint_sql(model, editor)) in create
+                same = _bare(str(constraint.constraint_sql(model, editor))) in _bare(create)
             if not same:
                 yield _constraint(constraint.name, table)
         present = {key[1:] for key in keys if key[0] == table}
@@ -299,7 +299,7 @@ def _postgresql_columns(
     """
     for field in model._meta.concrete_fields:
         parameters = field.db_parameters(connection)
-        kind = re.sub(r"^varchar\b", "character varying", str(parameters["type"]))
+        kind = re.sub(r"^char\b", "character", str(parameters["type"]).replace("varchar", "character varying"))
         if found.get(str(field.column)) != (kind, not field.null, parameters.get("collation")):
             yield _column(str(field.column), model._meta.db_table)
 
@@ -350,5 +350,7 @@ def _postgresql_constraints(
 
 
 def _bare(condition: str) -> str:
-    """A condition without what PostgreSQL adds to it: brackets, quotation marks of names, spaces and types."""
+    """A condition without what PostgreSQL adds to it, or another version of Django may write in another way: brackets,
+    quotation marks of names, spaces, and the type of a text.
+    """
     return re.sub(r'::text|[()"\s]', "", condition)

@@ -565,6 +565,34 @@ def test_a_role_that_could_remove_the_triggers_is_recognised(statements: list[st
     assert triggers.removable(connection, apps.get_model) is removable
 
 
+def _unreadable_catalogue() -> None:
+    connection.check_constraints()
+    _change(
+        "CREATE ROLE fort_app",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO fort_app",
+        "REVOKE SELECT ON pg_catalog.pg_inherits FROM PUBLIC",
+        "SET LOCAL SESSION AUTHORIZATION fort_app",
+    )
+
+
+@pytest.mark.postgresql
+def test_a_catalogue_that_can_not_be_read_is_named_by_the_command() -> None:
+    factories.published()
+    _unreadable_catalogue()
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="1 faults in 1 editions"):
+        call_command("verify_editions", stdout=out, stderr=out)
+    assert "The records can't be read: permission denied for table pg_inherits." in out.getvalue().splitlines()
+
+
+@pytest.mark.postgresql
+def test_a_catalogue_that_can_not_be_read_is_named_by_the_check() -> None:
+    _unreadable_catalogue()
+    (message,) = check_seal(None, ["default"])
+    assert message.id == "agreement.E007"
+    assert "can't be inspected: permission denied for table pg_inherits" in message.msg
+
+
 class Elsewhere:
     vendor = "oracle"
 
