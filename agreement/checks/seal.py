@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from agreement.seal import inspection, triggers
 
@@ -31,7 +31,11 @@ def check_seal(
                 id="agreement.W003",
             )
         elif triggers.expected(connection):
-            for sentence in inspection.differences(connection, apps.get_model):
+            try:
+                sentences = inspection.differences(connection, apps.get_model)
+            except DatabaseError as error:
+                sentences = [f"The tables and triggers can't be inspected: {' '.join(str(error).split())}."]
+            for sentence in sentences:
                 yield Error(
                     f"The seal of published editions is broken: {sentence[:1].lower()}{sentence[1:]}",
                     hint=(

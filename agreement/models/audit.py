@@ -112,10 +112,11 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         return self.filter(model=row._meta.model_name, key=str(row.pk)).order_by("-pk")
 
     def last_verification(self) -> AuditEntry | None:
-        """The latest entry about a verification of the editions, with or without faults; ``None`` if there is none.
-        1 query.
+        """The latest entry about a verification of the editions, by its moment, with or without faults; ``None`` if
+        there is none. Of two at the same moment it is the one with faults. 1 query.
         """
-        return self.filter(action__in=[AuditAction.VERIFIED, AuditAction.FAULTY]).order_by("-pk").first()
+        entries = self.filter(action__in=[AuditAction.VERIFIED, AuditAction.FAULTY])
+        return entries.order_by("-at", "action", "-pk").first()  # "faulty" precedes "verified".
 
     def last_author(self, edition: models.Model) -> AuditEntry | None:
         """The latest entry about saving this draft (``written``), which names the author; ``None`` if there is none. It

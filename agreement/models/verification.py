@@ -9,7 +9,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from django.db.models import CharField, Count, Exists, F, Model, OuterRef, Q, QuerySet, Subquery
+from django.apps import apps
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    Min,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    When,
+)
 from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -25,7 +40,7 @@ from agreement.models.progress import Progress
 from agreement.models.time_stamps import TimeStamp
 from agreement.models.withdrawals import Consent, Withdrawal
 from agreement.seal.manifest import sha256
-from agreement.seal.triggers import CLOCK_TOLERANCE
+from agreement.seal.triggers import CLOCK_TOLERANCE, SEALS
 
 
 def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | Agreement, str]]:
@@ -144,7 +159,7 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     """Yield the rows of this database, which is given by alias, that contradict other rows or themselves, each with a
     sentence in the active language.
 
-    Such a row can only be written by a role that opens the seal, or it was added by one that may write. 11 queries
+    Such a row can only be written by a role that opens the seal, or it was added by one that may write. 25 queries
     return only these rows. 2 more read the distinct texts of consents, and the time stamps.
     """
     for rows, sentence in _contradictions(using):
@@ -182,27 +197,53 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
         ),
         gettext("It waits or waited again, but the entry that it names is not about that."),
     )
+    # Each entry contains the number of its deliveries, which decreases as they wait once more and name a later entry.
+    entries = AuditEntry.objects.using(using).filter(action__in=[AuditAction.RESENT, AuditAction.REVIVED])
+    named = reopened.order_by().filter(reopened_by=OuterRef("pk")).values("reopened_by").annotate(rows=Count("pk"))
+    number = Case(When(note__regex="^[0-9]{1,9}$", then=Cast("note", BigIntegerField())), default=0)
+    yield (
+        entries.annotate(named=Subquery(named.values("rows"))).filter(named__gt=number),
+        gettext("More deliveries name this entry than it is about."),
+    )
     deliveries = Delivery.objects.using(using).order_by()
     texts = NoticeText.objects.filter(**{name: OuterRef(name) for name in ("notice", "channel", "language", "since")})
     yield (
         deliveries.filter(outcome=DeliveryOutcome.SENT, since__isnull=False).filter(~Exists(texts)),
         gettext("The text that was sent is missing."),
     )
-    # A batch that is being sent is not counted yet.
+    # The outcome of a delivery with a lease is not counted yet.
     same = deliveries.filter(notice=OuterRef("notice"), channel=OuterRef("channel"))
     counts = same.values("notice").annotate(rows=Count("pk")).values("rows")
+    conditions = {name: Q(outcome=name, lease="") for name in Progress.FINAL}
+    conditions["waiting"] = Q(outcome=DeliveryOutcome.WAITING) | ~Q(lease="")
     stored = {
-        f"stored_{name}": Coalesce(Subquery(counts.filter(outcome=name)), 0) for name in ("waiting", *Progress.FINAL)
+        f"stored_{name}": Coalesce(Subquery(counts.filter(condition)), 0) for name, condition in conditions.items()
     }
-    equal = Q(**{name: F(f"stored_{name}") for name in ("waiting", *Progress.FINAL)})
-    progress = Progress.objects.using(using).filter(~Exists(same.exclude(lease="")))
+    equal = Q(**{name: F(f"stored_{name}") for name in conditions})
+    progress = Progress.objects.using(using)
     yield progress.annotate(**stored).exclude(equal), gettext("Its numbers are not those of the deliveries.")
+    counted = Exists(progress.filter(notice=OuterRef("notice"), channel=OuterRef("channel")))
+    first = deliveries.filter(~counted).values("notice", "channel").annotate(first=Min("pk")).values("first")
+    yield (
+        deliveries.filter(pk__in=first),
+        gettext("The numbers of its notice in its channel are missing."),
+    )
     withdrawals = Withdrawal.objects.using(using).select_related("agreement")
     earlier = Withdrawal.objects.filter(agreement=OuterRef("agreement"), year=OuterRef("year"))
     yield (
         withdrawals.filter(serial__gt=1).filter(~Exists(earlier.filter(serial=OuterRef("serial") - 1))),
         gettext("The withdrawal with the number before it is missing."),
     )
+    for seal in SEALS:
+        model = apps.get_model("agreement", seal.model)
+        dangling = Q(pk__in=[])
+        for field in model._meta.concrete_fields:
+            if field.many_to_one:
+                target = field.related_model._base_manager.filter(**{field.target_field.name: OuterRef(field.attname)})
+                dangling |= Q(**{f"{field.attname}__isnull": False}) & Q(~Exists(target))
+        if dangling != Q(pk__in=[]):
+            rows = model._base_manager.using(using).filter(dangling)
+            yield rows, gettext("It names a row of another table that does not exist.")
     linked = Q(user__isnull=False, account_deleted_at__isnull=False)
     unlinked = Q(user__isnull=True, account_deleted_at__isnull=True)
     for rows, condition in (

@@ -1,13 +1,12 @@
 """Inspection: compares what should stand in the database with what stands. Each difference is one sentence.
 
 What should stand are the sealed tables, as ordinary tables of one owner; on each of them the triggers of the seal, word
-for word, and no other trigger that fires; and the constraints of the models. The rows are not read.
+for word, and no other trigger that fires; and the columns and constraints of the models. The rows are not read.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,7 @@ def differences(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[st
     """Return one sentence, in English, for each difference: what is missing, replaced, disabled, altered or added.
 
     Every table of ``SEALS`` should exist. ``get_model(app_label, name)`` returns its model or raises ``LookupError``,
-    as ``apps.get_model`` does; a model that it does not know is passed over. 3 queries on PostgreSQL, 2 on SQLite.
+    as ``apps.get_model`` does; a model that it does not know is passed over. 6 queries on PostgreSQL, 3 on SQLite.
     Empty without a query on a database that is not in ``VENDORS``, because it has no triggers.
     """
     if connection.vendor not in VENDORS:
@@ -47,7 +46,7 @@ def differences(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[st
         sealed[model._meta.db_table] = seal, model
     inspect = _sqlite if connection.vendor == "sqlite" else _postgresql
     with connection.cursor() as cursor:
-        return list(inspect(cursor, sealed))
+        return list(inspect(connection, cursor, sealed))
 
 
 def _missing(name: str) -> str:
@@ -70,27 +69,44 @@ def _constraint(name: str, table: str) -> str:
     return f"The constraint {name} of the table {table} is missing or not valid."
 
 
+def _foreign_constraint(name: str, table: str) -> str:
+    return f"The constraint or index {name} of the table {table} is not part of the models."
+
+
+def _column(column: str, table: str) -> str:
+    return f"The column {column} of the table {table} is missing, or its type, NOT NULL or collation is altered."
+
+
 def _foreign_key(column: str, table: str) -> str:
     return f"The foreign key of the column {column} of the table {table} is missing or not valid."
 
 
-def _foreign_keys(model: AnyModel) -> list[str]:
-    """The columns of the model that have a foreign key in the database."""
-    return [str(field.column) for field in model._meta.concrete_fields if getattr(field, "db_constraint", False)]
+def _foreign_keys(model: AnyModel) -> set[tuple[str, str, str]]:
+    """The foreign keys that the model has in the database: column, and table and column that it names."""
+    return {
+        (str(field.column), target.model._meta.db_table, str(target.column))
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.ForeignKey) and getattr(field, "db_constraint", True)
+        for target in field.foreign_related_fields
+    }
 
 
-def _normalised(sql: object) -> str:
-    return re.sub(r"\s+", " ", str(sql)).strip()
-
-
-def _sqlite(cursor: Any, sealed: dict[str, tuple[Seal, AnyModel]]) -> Iterator[str]:
-    cursor.execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type <> 'index' OR sql IS NOT NULL")
-    stored = [(kind, name, table, _normalised(sql)) for kind, name, table, sql in cursor.fetchall()]
+def _sqlite(connection: BaseDatabaseWrapper, cursor: Any, sealed: dict[str, tuple[Seal, AnyModel]]) -> Iterator[str]:
+    # SQLite ignores the case of names, and what the columns "type" and "tbl_name" contain: it reads the text.
+    cursor.execute("SELECT type, name, lower(tbl_name), sql FROM main.sqlite_master WHERE sql IS NOT NULL")
+    stored = cursor.fetchall()
     kinds = {name: (kind, sql) for kind, name, _table, sql in stored if kind in {"table", "view"}}
     cursor.execute(
-        "SELECT t.name, f.\"from\" FROM sqlite_master t, pragma_foreign_key_list(t.name) f WHERE t.type = 'table'"
+        'SELECT t.name, f."from", f."table", f."to", f.on_delete, f.on_update'
+        " FROM main.sqlite_master t, pragma_foreign_key_list(t.name) f WHERE t.type = 'table'"
     )
-    keys = set(cursor.fetchall())
+    keys = {tuple(row[:4]) for row in cursor.fetchall() if row[4:] == ("NO ACTION", "NO ACTION")}
+    cursor.execute(
+        'SELECT t.name, c.name, lower(c.type), c."notnull"'
+        " FROM main.sqlite_master t, pragma_table_xinfo(t.name) c WHERE t.type = 'table' AND c.hidden = 0"
+    )
+    columns = set(cursor.fetchall())
+    editor = connection.schema_editor()
     for table, (seal, model) in sealed.items():
         if table not in kinds:
             yield _absent(table)
@@ -99,72 +115,139 @@ def _sqlite(cursor: Any, sealed: dict[str, tuple[Seal, AnyModel]]) -> Iterator[s
         if kind != "table" or not create.startswith("CREATE TABLE"):
             yield _not_ordinary(table)
             continue
-        found = {name: sql for kind, name, on, sql in stored if kind == "trigger" and on == table}
+        others = [(name, sql) for _kind, name, on, sql in stored if on == table and sql != create]
+        indexes = {name: sql for name, sql in others if re.match("CREATE (UNIQUE )?INDEX ", sql, re.IGNORECASE)}
+        found = [(name, sql) for name, sql in others if name not in indexes]
         wanted = sqlite_triggers(seal, model)
-        yield from (_missing(name) for name, sql in wanted.items() if found.get(name) != _normalised(sql))
-        yield from (_foreign(name, table) for name in found if name not in wanted)
-        unique = {name for kind, name, on, sql in stored if on == table and sql.startswith("CREATE UNIQUE INDEX")}
+        yield from (_missing(name) for name, sql in wanted.items() if [s for n, s in found if n == name] != [sql])
+        yield from (_foreign(name, table) for name, _sql in found if name not in wanted)
         for constraint in model._meta.constraints:
-            if f'CONSTRAINT "{constraint.name}" ' not in create and constraint.name not in unique:
+            if isinstance(constraint, models.UniqueConstraint) and constraint.condition:  # It is an index.
+                same = _bare(indexes.get(constraint.name, "")) == _bare(str(constraint.create_sql(model, editor)))
+            else:
+                same = _bare(str(constraint.constraint_sql(model, editor))) in _bare(create)
+            if not same:
                 yield _constraint(constraint.name, table)
-        yield from (_foreign_key(column, table) for column in _foreign_keys(model) if (table, column) not in keys)
+        present = {key[1:] for key in keys if key[0] == table}
+        yield from (_foreign_key(key[0], table) for key in sorted(_foreign_keys(model) - present))
+        collations = create.lower().count(" collate ")
+        for field in model._meta.concrete_fields:
+            expected = (table, field.column, str(field.db_parameters(connection)["type"]).lower(), int(not field.null))
+            if expected not in columns:
+                yield _column(str(field.column), table)
+            collations -= bool(field.db_parameters(connection).get("collation"))
+        if collations:
+            yield f"The table {table} has a collation that the models do not state."
 
 
+#: In every query, the catalogue and its functions are named with their schema, because a table or function of another
+#: schema that precedes it in the search_path could hide what is to be found. Only operators can't be named so simply.
+_SESSION = """
+SELECT pg_catalog.current_schemas(TRUE)::pg_catalog.text[],
+  pg_catalog.current_setting('session_replication_role'),
+  ARRAY(
+    SELECT COALESCE(r.rolname, 'all roles') FROM pg_catalog.pg_db_role_setting s
+      LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+    WHERE EXISTS (
+      SELECT 1 FROM pg_catalog.unnest(s.setconfig) AS setting
+      WHERE setting LIKE 'session_replication_role=%%' AND setting <> 'session_replication_role=origin'
+    )
+  )::pg_catalog.text[]
+"""
+_OIDS = """(
+  SELECT pg_catalog.to_regclass(pg_catalog.quote_ident(name)) FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS name
+)"""
 _TABLES = """
-SELECT wanted.name, c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition, pg_get_userbyid(c.relowner),
-  EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid),
+SELECT wanted.name, c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition,
+  pg_catalog.pg_get_userbyid(c.relowner), n.nspname,
+  EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid),
   c.relrowsecurity,
-  EXISTS (SELECT 1 FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
-FROM unnest(%s::text[]) AS wanted (name) LEFT JOIN pg_class c ON c.oid = to_regclass(quote_ident(wanted.name))
+  EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
+FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS wanted (name)
+  LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(pg_catalog.quote_ident(wanted.name))
+  LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 """
 #: The definition of a trigger is one text: its type, and of its function the language, the rights, the settings and the
-#: body. A trigger with a condition, a list of columns or arguments has another text.
-_TRIGGERS = """
-SELECT c.relname, t.tgname, t.tgisinternal, t.tgenabled IN ('O', 'A'), t.tgenabled <> 'D', p.proowner = c.relowner,
-  concat_ws(' ', t.tgtype, l.lanname, CASE WHEN p.prosecdef THEN 'SECURITY DEFINER' END,
-    array_to_string(p.proconfig, ' '), pg_get_expr(t.tgqual, t.tgrelid), nullif(t.tgattr::text, ''),
-    CASE WHEN t.tgnargs > 0 THEN 'arguments' END, p.prosrc)
-FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
-  JOIN pg_language l ON l.oid = p.prolang
-WHERE t.tgrelid = ANY (SELECT to_regclass(quote_ident(name)) FROM unnest(%s::text[]) AS name)
+#: body. A trigger with a condition, a list of columns, arguments or transition tables, one that can be deferred, and
+#: one whose function is not volatile (it would not see the rows of the statement) has another text.
+_TRIGGERS = f"""
+SELECT c.relname, t.tgname, t.tgisinternal AND p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace,
+  t.tgenabled IN ('O', 'A'), t.tgenabled <> 'D', p.proowner = c.relowner,
+  pg_catalog.concat_ws(' ', t.tgtype, l.lanname, CASE WHEN p.prosecdef THEN 'SECURITY DEFINER' END,
+    pg_catalog.array_to_string(p.proconfig, ' '), CASE WHEN t.tgqual IS NOT NULL THEN 'condition' END,
+    NULLIF(t.tgattr::pg_catalog.text, ''), CASE WHEN t.tgnargs > 0 THEN 'arguments' END,
+    CASE WHEN t.tgconstraint <> 0 OR t.tgdeferrable OR t.tginitdeferred THEN 'constraint trigger' END,
+    t.tgoldtable, t.tgnewtable, CASE WHEN p.provolatile <> 'v' THEN 'not volatile' END, p.prosrc)
+FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+WHERE t.tgrelid = ANY {_OIDS}
 ORDER BY c.relname, t.tgname
-"""
-_CONSTRAINTS = """
-SELECT c.relname, k.conname, CASE WHEN k.contype = 'f' THEN (
-  SELECT string_agg(a.attname, ',') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (k.conkey)
-) END
-FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
-WHERE k.convalidated AND k.conrelid = ANY (SELECT to_regclass(quote_ident(name)) FROM unnest(%s::text[]) AS name)
-UNION ALL
-SELECT c.relname, x.relname, NULL FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-  JOIN pg_class x ON x.oid = i.indexrelid
-WHERE i.indisunique AND i.indisvalid AND i.indisready AND i.indislive
-  AND i.indrelid = ANY (SELECT to_regclass(quote_ident(name)) FROM unnest(%s::text[]) AS name)
-"""
+"""  # noqa: S608 - only names of the app
+_COLUMNS = f"""
+SELECT c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
+  CASE WHEN a.attcollation <> t.typcollation THEN o.collname END
+FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_collation o ON o.oid = a.attcollation
+WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attrelid = ANY {_OIDS}
+"""  # noqa: S608 - only names of the app
+#: Checks, exclusions and foreign keys; the latter with what they name, unless they do more than to refuse.
+_CONSTRAINTS = f"""
+SELECT c.relname, k.conname, k.contype, k.convalidated, ARRAY(
+    SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (k.conkey)
+  )::pg_catalog.text[],
+  CASE WHEN k.confdeltype = 'a' AND k.confupdtype = 'a' AND pg_catalog.pg_table_is_visible(k.confrelid) THEN (
+    SELECT t.relname FROM pg_catalog.pg_class t WHERE t.oid = k.confrelid
+  ) END,
+  (SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = k.confrelid AND a.attnum = k.confkey[1])
+FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+WHERE k.contype IN ('c', 'f', 'x') AND k.conrelid = ANY {_OIDS}
+"""  # noqa: S608 - only names of the app
+#: Unique indexes, and those that call a function or have a condition. The primary key is not among them.
+_INDEXES = f"""
+SELECT c.relname, x.relname, i.indisunique AND i.indisvalid AND i.indisready AND i.indislive, ARRAY(
+    SELECT a.attname FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k (number, position)
+      LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number
+    ORDER BY k.position
+  )::pg_catalog.text[], COALESCE(pg_catalog.pg_get_expr(i.indpred, i.indrelid), '')
+FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+  JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+WHERE (i.indisunique OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND NOT i.indisprimary
+  AND i.indrelid = ANY {_OIDS}
+"""  # noqa: S608 - only names of the app
 
 
-def _postgresql(cursor: Any, sealed: dict[str, tuple[Seal, AnyModel]]) -> Iterator[str]:
+def _postgresql(
+    connection: BaseDatabaseWrapper, cursor: Any, sealed: dict[str, tuple[Seal, AnyModel]]
+) -> Iterator[str]:
     names = list(sealed)
-    cursor.execute(_TABLES, [names])
-    tables = cursor.fetchall()
-    cursor.execute(_TRIGGERS, [names])
-    triggers = cursor.fetchall()
-    cursor.execute(_CONSTRAINTS, [names, names])
-    valid = cursor.fetchall()
-    constraints = {(table, name) for table, name, _columns in valid}
-    keys = {(table, columns) for table, _name, columns in valid}
-    owners = Counter(owner for _table, _ordinary, owner, *_flags in tables if owner)
-    common = owners.most_common(1)[0][0] if owners else None
-    for table, ordinary, owner, rules, row_security, inherits in tables:
-        seal, model = sealed[table]
+    cursor.execute(_SESSION, [])
+    ((schemas, replication, roles),) = cursor.fetchall()
+    # No function or operator is looked up in pg_temp.
+    if next((schema for schema in schemas if not schema.startswith("pg_temp")), "") != "pg_catalog":
+        yield "Another schema precedes pg_catalog in the search_path, so its functions could hide what is altered."
+    if replication != "origin":
+        yield f"session_replication_role is {replication}, so the triggers of the seal may not fire."
+    yield from (f"session_replication_role is set for {role}, so the triggers may not fire." for role in roles)
+    tables, triggers, columns, constraints, indexes = (
+        _rows(cursor, sql, names) for sql in (_TABLES, _TRIGGERS, _COLUMNS, _CONSTRAINTS, _INDEXES)
+    )
+    common_owner, common_schema = (
+        max(values, key=values.count)
+        for values in ([row[place] for row in tables if row[2]] or [None] for place in (2, 3))
+    )
+    by_name = {row[0]: row[1:] for row in tables}
+    for table, (seal, model) in sealed.items():
+        ordinary, owner, schema, rules, row_security, inherits = by_name[table]
         if owner is None:
             yield _absent(table)
             continue
         if not ordinary:
             yield _not_ordinary(table)
             continue
-        if owner != common:
-            yield f"The table {table} belongs to the role {owner}, the other sealed tables to {common}."
+        if owner != common_owner:
+            yield f"The table {table} belongs to the role {owner}, the other sealed tables to {common_owner}."
+        if schema != common_schema:
+            yield f"The table {table} is in the schema {schema}, the other sealed tables in {common_schema}."
         if rules:
             yield f"The table {table} has a rewrite rule."
         if row_security:
@@ -172,10 +255,19 @@ def _postgresql(cursor: Any, sealed: dict[str, tuple[Seal, AnyModel]]) -> Iterat
         if inherits:
             yield f"The table {table} inherits from another table, or another table inherits from it."
         yield from _postgresql_triggers(seal, table, [row for row in triggers if row[0] == table])
-        for constraint in model._meta.constraints:
-            if (table, constraint.name) not in constraints:
-                yield _constraint(constraint.name, table)
-        yield from (_foreign_key(column, table) for column in _foreign_keys(model) if (table, column) not in keys)
+        yield from _postgresql_columns(connection, model, {row[1]: row[2:] for row in columns if row[0] == table})
+        yield from _postgresql_constraints(
+            connection,
+            model,
+            {row[1]: row[2:] for row in constraints if row[0] == table},
+            {row[1]: row[2:] for row in indexes if row[0] == table},
+        )
+
+
+def _rows(cursor: Any, sql: str, names: list[str]) -> list[tuple[Any, ...]]:
+    cursor.execute(sql, [names])
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def _postgresql_triggers(seal: Seal, table: str, rows: list[tuple[Any, ...]]) -> Iterator[str]:
@@ -183,11 +275,11 @@ def _postgresql_triggers(seal: Seal, table: str, rows: list[tuple[Any, ...]]) ->
     events = postgresql_events(seal)
     search_path = SEARCH_PATH.replace(" = ", "=")
     wanted = {
-        name: _normalised(f"{kind} plpgsql {search_path} {postgresql_function(seal)}")
+        name: f"{kind} plpgsql {search_path} {postgresql_function(seal)}"
         for name, (_event, _level, kind) in events.items()
     }
     found = {
-        name: _normalised(definition)
+        name: definition
         for _table, name, internal, enabled, _fires, same_owner, definition in rows
         if enabled and same_owner and not internal
     }
@@ -197,3 +289,68 @@ def _postgresql_triggers(seal: Seal, table: str, rows: list[tuple[Any, ...]]) ->
             yield _foreign(name, table)
         elif internal and not enabled:
             yield f"The trigger {name} of a foreign key of the table {table} is disabled."
+
+
+def _postgresql_columns(
+    connection: BaseDatabaseWrapper, model: AnyModel, found: dict[str, tuple[Any, ...]]
+) -> Iterator[str]:
+    """Yield the differences of the columns of one table. A column that the model does not have is none: during an
+    update of the site, a later version may have added it.
+    """
+    for field in model._meta.concrete_fields:
+        parameters = field.db_parameters(connection)
+        kind = re.sub(r"^char\b", "character", str(parameters["type"]).replace("varchar", "character varying"))
+        if found.get(str(field.column)) != (kind, not field.null, parameters.get("collation")):
+            yield _column(str(field.column), model._meta.db_table)
+
+
+def _postgresql_constraints(
+    connection: BaseDatabaseWrapper,
+    model: AnyModel,
+    constraints: dict[str, tuple[Any, ...]],
+    indexes: dict[str, tuple[Any, ...]],
+) -> Iterator[str]:
+    """Yield the differences of the constraints of one table. PostgreSQL writes the condition of a check in its own
+    words, so only the columns in it are compared.
+    """
+    table, editor = model._meta.db_table, connection.schema_editor()
+    column_of = {field.name: str(field.column) for field in model._meta.concrete_fields}
+    known = {f"{table}_{column}_check" for column in column_of.values()}
+    for constraint in model._meta.constraints:
+        known.add(constraint.name)
+        if isinstance(constraint, models.UniqueConstraint):
+            condition = str(constraint.create_sql(model, editor)).partition(" WHERE ")[2]
+            unique, columns, predicate = indexes.get(constraint.name, (False, [], ""))
+            same = (
+                unique
+                and columns == [column_of[name] for name in constraint.fields]
+                and _bare(predicate) == _bare(condition)
+            )
+        else:
+            sql = constraint.constraint_sql(model, editor)
+            _kind, same, columns, *_target = constraints.get(constraint.name, ("", False, []))
+            same = same and set(columns) == set(column_of.values()).intersection(re.findall(r'"(\w+)"', str(sql)))
+        if not same:
+            yield _constraint(constraint.name, table)
+    wanted = _foreign_keys(model)
+    found = {
+        name: (*columns, *target)
+        for name, (kind, valid, columns, *target) in constraints.items()
+        if kind == "f" and valid
+    }
+    yield from (_foreign_key(key[0], table) for key in sorted(wanted - set(found.values())))
+    for name, (kind, *_rest) in constraints.items():
+        if found.get(name) not in wanted if kind == "f" else name not in known:
+            yield _foreign_constraint(name, table)
+    known |= {index.name for index in model._meta.indexes}
+    unique_columns = [[str(field.column)] for field in model._meta.concrete_fields if field.unique]
+    for name, (unique, columns, predicate) in indexes.items():
+        if name not in known and not (unique and columns in unique_columns and not predicate):
+            yield _foreign_constraint(name, table)
+
+
+def _bare(condition: str) -> str:
+    """A condition without what PostgreSQL adds to it, or another version of Django may write in another way: brackets,
+    quotation marks of names, spaces, and the type of a text.
+    """
+    return re.sub(r'::text|[()"\s]', "", condition)

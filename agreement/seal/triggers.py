@@ -346,20 +346,24 @@ def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[Non
 
 
 def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
-    """Could the current database role drop the triggers or a sealed table? On PostgreSQL, whether it is a superuser or
-    a member of a role that owns a sealed table or its schema; false if there is no such table (1 query). On any other
-    database true without a query; for example, everyone who may write the file of SQLite can drop them.
+    """Could the current database role drop the triggers or a sealed table? On PostgreSQL, whether it, or the role that
+    logged in (to which ``SET ROLE NONE`` returns), is a superuser, may create roles, or is a member of a role that owns
+    a sealed table or its schema; false if there is no such table (1 query). On any other database true without a query;
+    for example, everyone who may write the file of SQLite can drop them.
     """
     if connection.vendor != "postgresql":
         return True
     tables = [get_model("agreement", seal.model)._meta.db_table for seal in SEALS]
     with connection.cursor() as cursor:
+        # The schema is named, because a function or table of the caller could replace the one that is meant.
         cursor.execute(
-            "SELECT COALESCE(bool_or(r.rolsuper OR pg_has_role(c.relowner, 'MEMBER')"
-            " OR pg_has_role(n.nspowner, 'MEMBER')), FALSE)"
-            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, pg_roles r"
-            " WHERE c.oid = ANY (SELECT to_regclass(quote_ident(name)) FROM unnest(%s::text[]) AS name)"
-            " AND r.rolname = current_user",
+            "SELECT COALESCE(pg_catalog.bool_or(r.rolsuper OR r.rolcreaterole"
+            " OR pg_catalog.pg_has_role(r.oid, c.relowner, 'MEMBER')"
+            " OR pg_catalog.pg_has_role(r.oid, n.nspowner, 'MEMBER')), FALSE)"
+            " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace,"
+            " pg_catalog.pg_roles r WHERE c.oid = ANY (SELECT pg_catalog.to_regclass(pg_catalog.quote_ident(name))"
+            " FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS name)"
+            " AND r.rolname IN (current_user, session_user)",
             [tables],
         )
         (found,) = cursor.fetchone()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone, translation
 
 from agreement.models import (
@@ -77,7 +78,7 @@ def test_nothing_contradicts_in_what_the_site_writes(edition, scheduled, django_
     dispatch.fan_out(edition.notices.get())
     user.delete()
 
-    with django_assert_num_queries(2 + 13):
+    with django_assert_num_queries(2 + 27):
         assert found() == []
 
 
@@ -242,6 +243,32 @@ def test_the_command_names_the_row_and_fails(edition, capsys):
     assert f"(acceptance, id {row.pk}): It does not contain the digest of its edition." in said
 
 
+@pytest.mark.parametrize("moment", ["2999-13-01 00:00:00", "2999-01-01 00:00:00 x"])
+@pytest.mark.parametrize("model", [Edition, AuditEntry])
+def test_a_row_that_can_not_be_read_is_named(edition, capsys, model, moment):
+    acceptance = changed(accepted(edition), digest="f" * 64)
+    if model is Edition:
+        row, sql = edition, "UPDATE agreement_edition SET recorded_at = %s"
+    else:
+        row = AuditEntry.objects.get(action="published")
+        sql = "UPDATE agreement_auditentry SET at = %s WHERE action = 'published'"
+    with open_seal(), connection.cursor() as cursor:
+        cursor.execute(sql, ["infinity" if connection.vendor == "postgresql" else moment])
+
+    with pytest.raises(CommandError, match="faults in 1 editions"):
+        call_command("verify_editions")
+
+    said = capsys.readouterr().err
+    if model is AuditEntry:
+        assert f"The row can't be read: audit entry, id {row.pk}.\n" in said
+        assert f"(acceptance, id {acceptance.pk}): It does not contain the digest of its edition.\n" in said
+    elif connection.vendor == "postgresql" or not moment.endswith("x"):
+        assert f"The row can't be read: edition, id {row.pk}.\n" in said
+    else:  # A moment that may be missing is read as if it were.
+        assert f"(id {row.pk}): Its text, dates or number do not match its digest.\n" in said
+    assert AuditEntry.objects.values_list("action", flat=True).latest("pk") == "faulty"
+
+
 def sent(edition: Edition) -> Delivery:
     factories.users(1)
     dispatch.work()
@@ -264,6 +291,64 @@ def test_a_delivery_that_is_missing_or_has_another_outcome_is_found_by_the_progr
         else:
             Delivery.objects.update(outcome="failed")
     assert found() == [(Progress.objects.get(), "Its numbers are not those of the deliveries.")]
+
+
+def test_a_lease_hides_no_delivery_from_the_progress(edition):
+    sent(edition)
+    with open_seal():
+        Delivery.objects.update(outcome="failed")
+    (user,) = factories.users(1)
+    Delivery.objects.create(
+        notice=edition.notices.get(), user=user, channel="email", lease="forever", due_at=timezone.now()
+    )
+    assert found() == [(Progress.objects.get(), "Its numbers are not those of the deliveries.")]
+
+
+def test_numbers_that_are_missing_are_found_by_the_deliveries(edition):
+    factories.users(2)
+    dispatch.work()
+    Progress.objects.all().delete()
+    assert found() == [(Delivery.objects.earliest("pk"), "The numbers of its notice in its channel are missing.")]
+
+
+def test_a_delivery_that_names_an_old_entry_is_found_by_its_number(edition):
+    factories.users(2)
+    notice = edition.notices.get()
+    dispatch.fan_out(notice)
+    one, other = Delivery.objects.claim(notice=notice, channel="email", size=2, at=notice.due_at)
+    one.record_outcome(DeliveryOutcome.FAILED, reason="SMTP 550")
+    Delivery.objects.count_outcomes(lease=one.lease)
+    notice.resend()
+    entry = AuditEntry.objects.get(action="resent")
+    other.record_outcome(DeliveryOutcome.FAILED, reason="SMTP 550")
+    assert found() == []
+
+    Delivery.objects.filter(pk=other.pk).update(outcome="waiting", outcome_at=None, lease="", reopened_by=entry)
+
+    assert found() == [(entry, "More deliveries name this entry than it is about.")]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.sqlite
+def test_rows_that_name_a_row_that_does_not_exist_are_found(edition, capsys):
+    """A shell of SQLite does not check foreign keys."""
+    row = accepted(edition)
+    delivery = failed(edition)
+    with open_seal(), connection.constraint_checks_disabled():
+        Acceptance.objects.update(edition=9999)
+        Delivery.objects.update(reopened_by=9999)
+    sentence = "It names a row of another table that does not exist."
+    try:
+        faults = found()
+        with pytest.raises(CommandError, match="faults in 1 editions"):
+            call_command("verify_editions")
+    finally:
+        with open_seal(), connection.constraint_checks_disabled():
+            Acceptance.objects.update(edition=edition)
+            Delivery.objects.update(reopened_by=None)
+    assert (row, sentence) in faults
+    assert (delivery, sentence) in faults
+    assert f"acceptance {row.pk} (acceptance, id {row.pk}): {sentence}" in capsys.readouterr().err
 
 
 def test_a_batch_that_is_being_sent_is_no_fault(edition):

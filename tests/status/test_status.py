@@ -13,10 +13,11 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from agreement.models import ChannelState, Delivery, Notice, Progress
+from agreement.models import AuditEntry, ChannelState, Delivery, Notice, Progress
 from agreement.notices import dispatch
 from agreement.seal import triggers
 from agreement.status import report
+from agreement.testing import open_seal
 from tests.support import factories
 
 
@@ -170,6 +171,19 @@ def test_the_last_verification_and_its_result_are_reported(monkeypatch):
     assert found.problems[-1].startswith("verify_editions found ")
     call_command("verify_editions", stdout=StringIO())
     assert report.status().level == 0
+
+
+@pytest.mark.django_db
+def test_a_false_entry_with_a_high_key_does_not_hide_a_later_fault():
+    edition = factories.published()
+    AuditEntry.objects.log("verified", on=edition)
+    with open_seal():
+        AuditEntry.objects.filter(action="verified").update(id=9223372036854775000)
+    faulty = AuditEntry(at=timezone.now(), action="faulty", model="edition", key=str(edition.pk), note="1")
+    faulty.pk = 900
+    faulty.save(force_insert=True)
+
+    assert report.status().problems[-1] == "verify_editions found 1 faults"
 
 
 @pytest.mark.parametrize("error", [DatabaseError, OperationalError, InterfaceError])

@@ -3,13 +3,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from django.apps import apps
+from django.core.exceptions import ObjectDoesNotExist
 from django.core.management.base import BaseCommand, no_translations
 from django.db import DatabaseError, connections, router, transaction
+from django.db.models import Model, QuerySet
 
 from agreement.management import command_error
 from agreement.models import AuditEntry, Edition, NoticeText, verification
 from agreement.models.audit import AuditAction
 from agreement.seal import inspection, triggers
+
+#: What is raised when a stored value does not have the type of its column, or a row of another table is missing.
+UNREADABLE = (DatabaseError, ObjectDoesNotExist, AttributeError, TypeError, ValueError, OverflowError)
+#: So many rows are read at once to find those that can't be read.
+CHUNK = 500
 
 
 class Command(BaseCommand):
@@ -52,7 +59,9 @@ class Command(BaseCommand):
         try:
             with transaction.atomic(using=router.db_for_write(AuditEntry)):
                 editions = Edition.objects.published()
-                if latest := editions.order_by("-pk").first():
+                # A column that can't be read must not prevent the entry.
+                named = editions.select_related("agreement").only("number", "agreement__slug")
+                if latest := named.order_by("-pk").first():
                     AuditEntry.objects.log(kind, on=latest, note=f"{faults}" if faults else "")
                 return editions.count()
         except DatabaseError:
@@ -65,26 +74,67 @@ class Command(BaseCommand):
 
 
 def _faults(alias: str) -> Iterator[str]:
-    """Yield each fault as a sentence. The database is inspected first. If a table can't be read after that, this is a
-    fault too.
+    """Yield each fault as a sentence. The database is inspected first. If it or a table can't be read, this is a fault
+    too, and each row that can't be read is named.
     """
-    yield from inspection.differences(connections[alias], apps.get_model)
+    connection = connections[alias]
     parts: list[Callable[[], Iterator[str]]] = [
+        lambda: iter(inspection.differences(connection, apps.get_model)),
         _edition_faults,
-        lambda: (f"{row} (id {row.pk}): {sentence}" for row, sentence in verification.log_faults(alias)),
+        lambda: (f"{_name(row)} (id {row.pk}): {sentence}" for row, sentence in verification.log_faults(alias)),
         lambda: (
-            f"{row} ({row._meta.verbose_name}, id {row.pk}): {sentence}"
+            f"{_name(row)} ({row._meta.verbose_name}, id {row.pk}): {sentence}"
             for row, sentence in verification.row_faults(alias)
         ),
         _text_faults,
     ]
+    readable = True
     for part in parts:
+        sentences: list[str] = []
         try:
             with transaction.atomic(using=alias):
-                sentences = list(part())
-        except DatabaseError as error:
-            sentences = [f"The records can't be read: {' '.join(str(error).split())}."]
+                sentences.extend(part())  # What was found before an error is in the list.
+        except UNREADABLE as error:
+            readable = False
+            sentences.append(f"The records can't be read: {' '.join(str(error).split())}.")
         yield from sentences
+    if not readable:
+        for model in (apps.get_model("agreement", seal.model) for seal in triggers.SEALS):
+            yield from _unreadable(model._base_manager.using(alias).order_by("pk"))
+
+
+def _name(row: Model) -> str:
+    try:
+        return str(row)
+    except ObjectDoesNotExist:  # A row that it names is missing.
+        return f"{row._meta.verbose_name} {row.pk}"
+
+
+def _unreadable(rows: QuerySet[Model]) -> Iterator[str]:
+    """Yield a sentence for each of these rows that can't be read, for example because of a date that is none."""
+    try:
+        with transaction.atomic(using=rows.db):
+            keys = list(rows.values_list("pk", flat=True))
+    except DatabaseError:  # There is no such table. The inspection has named it.
+        return
+    for start in range(0, len(keys), CHUNK):
+        chunk = keys[start : start + CHUNK]
+        try:
+            _read(rows.filter(pk__in=chunk))
+        except UNREADABLE:
+            for key in chunk:
+                try:
+                    _read(rows.filter(pk=key))
+                except UNREADABLE:
+                    yield f"The row can't be read: {rows.model._meta.verbose_name}, id {key}."
+
+
+def _read(rows: QuerySet[Model]) -> None:
+    """Read the rows, and raise one of ``UNREADABLE`` if a value can't be read."""
+    required = [field.attname for field in rows.model._meta.concrete_fields if not field.null]
+    with transaction.atomic(using=rows.db):
+        if any(getattr(row, name) is None for row in rows for name in required):
+            raise ValueError("A value is missing, or it does not have the type of its column.")
 
 
 def _edition_faults() -> Iterator[str]:
