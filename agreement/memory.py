@@ -57,7 +57,7 @@ def names() -> frozenset[str]:
 
 
 def clear() -> None:
-    """Empty every cache of this process whose entries do not depend on the machine alone."""
+    """Empty every cache that is registered in this module, except those whose entries depend on the machine alone."""
     for empty in _caches.values():
         empty()
 

@@ -167,8 +167,8 @@ class PublishForm(forms.Form):
 
     def _require_reason(self, *, at_once: bool) -> None:
         """Add an error if there is no reason, although the edition takes effect earlier than the edition in force
-        promises. With ``at_once`` it takes effect now, otherwise at the moment that the form contains. If the form
-        contains no valid moment, no error is added.
+        promises. With ``at_once`` it takes effect now, otherwise at the moment that the form contains; without a
+        valid one, no error is added.
         """
         promised = promised_from(self.binding, timezone.now())
         moment = timezone.now() if at_once else self.effective_from

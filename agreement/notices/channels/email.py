@@ -156,9 +156,9 @@ class EmailChannel(Channel):
         """Context manager: convert the SMTP and network errors of a mail backend into the failures of a channel. Other
         exceptions are not converted.
 
-        ``tried`` states whether an earlier attempt was made for this recipient. If so, a temporary rejection of the
-        recipient is ``Deferred`` with ``personal=True``. The same applies to a temporary rejection that concerns one
-        mailbox (``MAILBOX_REPLY``). A refused sender or greeting is ``Unavailable``. If the connection broke, the
+        A temporary rejection of the recipient is ``Deferred``. It has ``personal=True`` if ``tried``, which states
+        whether an earlier attempt was made for this recipient, or if the reply concerns one mailbox
+        (``MAILBOX_REPLY``). A refused sender or greeting is ``Unavailable``. If the connection broke, the
         failure is ``Deferred``. In both cases the connection is closed. :meth:`_classify` describes the failures of all
         other replies.
         """
