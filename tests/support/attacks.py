@@ -854,6 +854,14 @@ if connection.vendor == "sqlite":
                 f"UPDATE agreement_legalhold SET held_until = {_moment} WHERE id = {{legalhold}}"
             ),
         }
+    for _refused in (  # By a CHECK of the table, also where the seal is open.
+        "cancel an edition at a moment as a BLOB",
+        "cancel an edition at a moment as a number",
+        "add an acceptance recorded at a moment as a number",
+        "withdraw a consent at a moment as a number",
+        "end a legal hold at a moment as a number",
+    ):
+        del SQLITE[_refused]
     SQLITE["end a legal hold on a day that does not exist"] = _statements(
         "UPDATE agreement_legalhold SET held_until = '2096-02-30 00:00:00' WHERE id = {legalhold}"
     )
