@@ -111,6 +111,17 @@ def _sibling(field: AnyForeignKey, name: str) -> models.Field[Any, Any]:
     return cast("models.Field[Any, Any]", field.model._meta.get_field(name))
 
 
+def _mark_deleted(collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str) -> None:
+    """Set ``account_deleted_at`` of the rows to the present moment by the clock of the database. All rows of one
+    deletion get the same moment.
+    """
+    # All tables get the same moment: nothing else connects the rows of one user under different pseudonyms.
+    if "agreement_moment" not in vars(collector):
+        vars(collector)["agreement_moment"] = database_now(using)
+    moment = vars(collector)["agreement_moment"]
+    collector.add_field_update(_sibling(field, "account_deleted_at"), moment, sub_objs)
+
+
 def PRESERVE_EVIDENCE(  # noqa: N802 - written in capitals like Django's own
     collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str
 ) -> None:
@@ -119,12 +130,8 @@ def PRESERVE_EVIDENCE(  # noqa: N802 - written in capitals like Django's own
 
     All rows of one deletion get the same moment. The retention period begins then, if it has not begun earlier.
     """
-    # All tables get the same moment: nothing else connects the rows of one user under different pseudonyms.
-    if "agreement_moment" not in vars(collector):
-        vars(collector)["agreement_moment"] = database_now(using)
-    moment = vars(collector)["agreement_moment"]
     # In this order: without the link, the rows would not be found by the user.
-    collector.add_field_update(_sibling(field, "account_deleted_at"), moment, sub_objs)
+    _mark_deleted(collector, field, sub_objs, using)
     collector.add_field_update(field, None, sub_objs)
 
 
@@ -147,6 +154,8 @@ def PRESERVE_UNDER_PSEUDONYM(  # noqa: N802 - as above
     them now. In addition to the updates of ``PRESERVE_EVIDENCE``, 2 updates for every 100 accounts, or fewer, that are
     deleted together.
     """
+    # First: the database refuses a pseudonym in a row whose account is not being deleted.
+    _mark_deleted(collector, field, sub_objs, using)
     named: set[UserKey] = vars(collector).setdefault(f"agreement_named_{field.model._meta.model_name}", set())
     users = [user.pk for model, rows in collector.data.items() if issubclass(model, get_user_model()) for user in rows]
     fresh = [key for key in users if key not in named]
@@ -158,7 +167,7 @@ def PRESERVE_UNDER_PSEUDONYM(  # noqa: N802 - as above
             cases = [models.When(**{field.name: key}, then=models.Value(getattr(names[key], part))) for key in names]
             value = models.Case(*cases, output_field=models.CharField())
             collector.add_field_update(_sibling(field, column), value, rows)
-    PRESERVE_EVIDENCE(collector, field, sub_objs, using)
+    collector.add_field_update(field, None, sub_objs)
 
 
 PRESERVE_UNDER_PSEUDONYM.lazy_sub_objs = True  # type: ignore[attr-defined]  # As above.

@@ -215,11 +215,11 @@ class LegalHold(models.Model):
         if self.held_until and begins and self.held_until <= begins:
             raise ValidationError({"held_until": _("A legal hold must end after it begins.")})
         stored = LegalHold.objects.filter(pk=self.pk).first() if self.pk else None
-        if stored is None or stored.held_until == self.held_until:
+        if (stored.held_until if stored else None) == self.held_until:
             return
         # The database refuses these too, but it would not name the field.
         now = timezone.now()
-        if stored.held_until and stored.held_until <= now:
+        if stored and stored.held_until and stored.held_until <= now:
             raise ValidationError({"held_until": _("This legal hold has ended. Place a new one.")})
         if self.held_until and self.held_until < now - CLOCK_TOLERANCE:
             raise ValidationError({"held_until": _("A legal hold can't end in the past. Enter a later moment.")})

@@ -53,8 +53,13 @@ class Seal:
     on the two rows, ``stored`` and ``NEW``; ``""`` is none. A test compares the keys with the model's constraints. If
     ``skips_stored`` is true, SQLite ignores a row that is added again, instead of refusing the statement.
 
-    In ``forbidden`` and ``forbidden_new``, ``{now}`` is the clock of the database, and ``{earliest}`` and ``{latest}``
-    are ``CLOCK_TOLERANCE`` before and after it.
+    A condition that is unknown, because of a NULL, refuses too. In ``forbidden`` and ``forbidden_new``, ``{now}`` is
+    the clock of the database, ``{earliest}`` and ``{latest}`` are ``CLOCK_TOLERANCE`` before and after it,
+    ``{differs}`` is ``<>`` for which NULL is a value like any other, and ``{names}`` is the condition that
+    ``NEW.pseudonyms`` is a list in JSON.
+
+    ``moments`` are the columns with a moment. One that a sealed row gets must be a moment that Django can read. It is
+    checked when the row is changed, and if there is a ``forbidden_new``, also when it is added or becomes sealed.
     """
 
     model: str
@@ -65,6 +70,7 @@ class Seal:
     forbidden: str = ""
     forbidden_new: str = ""
     forbidden_beside: str = ""
+    moments: tuple[str, ...] = ()
     deletable: bool = False
     skips_stored: bool = False
 
@@ -83,34 +89,43 @@ class Seal:
 
 
 _SECONDS = int(CLOCK_TOLERANCE.total_seconds())
-_CLOCK = {
+#: Vendor → what stands for the names in braces in the conditions.
+_WORDS = {
     "sqlite": {
         "now": "strftime('%Y-%m-%d %H:%M:%f', 'now')",
         "earliest": f"strftime('%Y-%m-%d %H:%M:%f', 'now', '-{_SECONDS} seconds')",
         "latest": f"strftime('%Y-%m-%d %H:%M:%f', 'now', '+{_SECONDS} seconds')",
+        "differs": "IS NOT",
+        "names": "CASE WHEN json_valid(NEW.pseudonyms) THEN json_type(NEW.pseudonyms) END = 'array'",
     },
     "postgresql": {
         "now": "clock_timestamp()",
         "earliest": f"clock_timestamp() - interval '{_SECONDS} seconds'",
         "latest": f"clock_timestamp() + interval '{_SECONDS} seconds'",
+        "differs": "IS DISTINCT FROM",
+        "names": "jsonb_typeof(NEW.pseudonyms) = 'array'",
     },
 }
 
 
 def _not_now(column: str) -> str:
-    """The condition, in SQL, that the moment in this column of ``NEW`` is not that of the clock of the database."""
-    return f"(NEW.{column} < {{earliest}} OR NEW.{column} > {{latest}})"
+    """The condition, in SQL, that the moment in this column of ``NEW`` is not that of the clock of the database. NULL
+    is no such moment, and if the clock is NULL, no moment is.
+    """
+    return f"NOT COALESCE(NEW.{column} BETWEEN {{earliest}} AND {{latest}}, FALSE)"
+
+
+def _once_and_now(column: str) -> str:
+    """The condition of a forbidden change to a moment, in SQL. It is forbidden to change it once it is set, and to set
+    it to another moment than now.
+    """
+    return f"(NEW.{column} {{differs}} OLD.{column} AND (OLD.{column} IS NOT NULL OR {_not_now(column)}))"
 
 
 #: The condition of a forbidden change to the account of a row, in SQL. It is forbidden to give the row to another
 #: account, to restore its removed link to an account, to change ``account_deleted_at`` once it is set, and to set it to
 #: another moment than now.
-_ACCOUNT = (
-    "(OLD.account_deleted_at IS NOT NULL AND (NEW.account_deleted_at IS NULL"
-    " OR NEW.account_deleted_at <> OLD.account_deleted_at))"
-    f" OR (OLD.account_deleted_at IS NULL AND {_not_now('account_deleted_at')})"
-    " OR (NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
-)
+_ACCOUNT = f"{_once_and_now('account_deleted_at')} OR (NEW.user_id IS NOT NULL AND NEW.user_id {{differs}} OLD.user_id)"
 
 
 def _personal(*columns: str) -> str:
@@ -124,10 +139,9 @@ def _personal(*columns: str) -> str:
     return (
         f"{_ACCOUNT} OR (NEW.user_id IS NULL AND OLD.user_id IS NOT NULL"
         " AND NEW.account_deleted_at IS NULL AND NEW.erased_at IS NULL)"
-        " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
-        f" OR (OLD.erased_at IS NULL AND {_not_now('erased_at')})"
+        f" OR {_once_and_now('erased_at')}"
         + "".join(
-            f" OR (NEW.{column} <> OLD.{column} AND (NEW.{column} <> '' OR NEW.erased_at IS NULL))"
+            f" OR (NEW.{column} {{differs}} OLD.{column} AND (NEW.{column} {{differs}} '' OR NEW.erased_at IS NULL))"
             for column in columns
         )
     )
@@ -136,28 +150,30 @@ def _personal(*columns: str) -> str:
 #: The conditions of a forbidden change to a delivery, in SQL: to any delivery, and to one that has an outcome.
 _DELIVERY = (
     f"{_ACCOUNT} OR (NEW.user_id IS NULL AND OLD.user_id IS NOT NULL AND NEW.account_deleted_at IS NULL)",
-    # A pseudonym is given before the account is deleted, and emptied once after that.
+    # A pseudonym is given once, while the account is deleted, and emptied once after that.
     *(
-        f"(NEW.{column} <> OLD.{column} AND (NEW.{column} = '' AND NEW.account_deleted_at IS NULL"
-        f" OR NEW.{column} <> '' AND (OLD.{column} <> '' OR OLD.user_id IS NULL)))"
+        f"(NEW.{column} {{differs}} OLD.{column} AND (NEW.account_deleted_at IS NULL OR NEW.{column} IS NULL"
+        f" OR NEW.{column} <> '' AND (OLD.{column} {{differs}} '' OR OLD.user_id IS NULL)))"
         for column in ("pseudonym", "pseudonym_key")
     ),
     # Only a resending, which an audit entry records, makes a failed or skipped delivery wait again.
     (
-        "(COALESCE(NEW.reopened_by_id, 0) <> COALESCE(OLD.reopened_by_id, 0)"
-        " AND (OLD.outcome = 'waiting' OR NEW.outcome <> 'waiting'))"
+        "(NEW.reopened_by_id {differs} OLD.reopened_by_id"
+        " AND (OLD.outcome {differs} 'failed' AND OLD.outcome {differs} 'skipped' OR NEW.outcome {differs} 'waiting'))"
     ),
 )
 _FINAL_DELIVERY = (
-    "NEW.language <> OLD.language OR COALESCE(NEW.since, -1) <> COALESCE(OLD.since, -1)",
-    "(NEW.address_digest <> OLD.address_digest AND NEW.address_digest <> '')",
-    "(NEW.lease <> OLD.lease AND NEW.lease <> '')",
+    "NEW.language {differs} OLD.language OR NEW.since {differs} OLD.since",
+    "(NEW.address_digest {differs} OLD.address_digest AND NEW.address_digest {differs} '')",
+    "(NEW.lease {differs} OLD.lease AND NEW.lease {differs} '')",
+    # An outcome changes only to waiting.
     (
-        "(NEW.outcome = OLD.outcome AND (NEW.reason <> OLD.reason OR NEW.attempts <> OLD.attempts"
-        " OR NEW.outcome_at <> OLD.outcome_at OR (NEW.due_at <> OLD.due_at AND OLD.lease = '')))"
+        "(NEW.outcome {differs} 'waiting' AND (NEW.outcome {differs} OLD.outcome OR NEW.reason {differs} OLD.reason"
+        " OR NEW.attempts {differs} OLD.attempts OR NEW.outcome_at {differs} OLD.outcome_at"
+        " OR (NEW.due_at {differs} OLD.due_at AND COALESCE(OLD.lease, '') = '')))"
     ),
     (
-        "(NEW.outcome <> OLD.outcome AND (OLD.outcome = 'sent' OR NEW.outcome <> 'waiting'"
+        "(NEW.outcome {differs} OLD.outcome AND (OLD.outcome {differs} 'failed' AND OLD.outcome {differs} 'skipped'"
         " OR COALESCE(NEW.reopened_by_id, 0) <= COALESCE(OLD.reopened_by_id, 0)))"
     ),
 )
@@ -170,7 +186,7 @@ SEALS = (
         model="agreement",
         sealed="{row}.head <> ''",
         frozen=("id", "slug"),
-        forbidden="NEW.head = ''",
+        forbidden="COALESCE(NEW.head, '') = ''",
         keys=((("id",), ""), (("slug",), "")),
     ),
     Seal(
@@ -178,16 +194,16 @@ SEALS = (
         sealed="{row}.published_at IS NOT NULL",
         mutable=("cancelled_at",),
         forbidden=(
-            "(OLD.cancelled_at IS NOT NULL AND (NEW.cancelled_at IS NULL OR NEW.cancelled_at <> OLD.cancelled_at))"
-            " OR (OLD.cancelled_at IS NULL AND NEW.cancelled_at IS NOT NULL"
-            f" AND (OLD.effective_from <= {{now}} OR {_not_now('cancelled_at')}))"
+            f"{_once_and_now('cancelled_at')}"
+            " OR (NEW.cancelled_at {differs} OLD.cancelled_at AND NOT COALESCE(OLD.effective_from > {now}, FALSE))"
         ),
         # An edition is never backdated, and history is recorded only before the first ordinary edition.
-        forbidden_new=f"{_not_now('recorded_at')} OR (NOT NEW.imported AND {_not_now('published_at')})",
+        forbidden_new=f"{_not_now('recorded_at')} OR (NEW.imported IS NOT TRUE AND {_not_now('published_at')})",
         forbidden_beside=(
             "NEW.imported AND stored.agreement_id = NEW.agreement_id AND stored.published_at IS NOT NULL"
-            " AND NOT stored.imported"
+            " AND stored.imported IS NOT TRUE"
         ),
+        moments=("published_at", "effective_from", "recorded_at", "cancelled_at"),
         keys=(
             (("id",), ""),
             (("agreement_id", "number"), ""),
@@ -201,9 +217,10 @@ SEALS = (
         model="notice",
         mutable=("due_at", "fan_out_cursor", "fanned_out_at", "paused_at"),
         forbidden=(
-            "OLD.fanned_out_at IS NOT NULL AND (NEW.fanned_out_at IS NULL OR NEW.fanned_out_at <> OLD.fanned_out_at"
-            " OR NEW.fan_out_cursor <> OLD.fan_out_cursor OR NEW.due_at <> OLD.due_at)"
+            "OLD.fanned_out_at IS NOT NULL AND (NEW.fanned_out_at {differs} OLD.fanned_out_at"
+            " OR NEW.fan_out_cursor {differs} OLD.fan_out_cursor OR NEW.due_at {differs} OLD.due_at)"
         ),
+        moments=("created_at", "due_at", "fanned_out_at", "paused_at"),
         keys=((("id",), ""), (("uuid",), ""), (("edition_id", "kind"), "")),
     ),
     Seal(
@@ -214,7 +231,10 @@ SEALS = (
     Seal(
         model="delivery",
         frozen=("id", "notice_id", "channel", "rank"),
-        forbidden=" OR ".join((*_DELIVERY, f"(OLD.outcome <> 'waiting' AND ({' OR '.join(_FINAL_DELIVERY)}))")),
+        forbidden=" OR ".join(
+            (*_DELIVERY, f"(OLD.outcome {{differs}} 'waiting' AND ({' OR '.join(_FINAL_DELIVERY)}))")
+        ),
+        moments=("due_at", "outcome_at", "account_deleted_at"),
         keys=((("id",), ""), (("notice_id", "user_id", "channel"), "")),
         skips_stored=True,
     ),
@@ -233,10 +253,13 @@ SEALS = (
         ),
         forbidden=(
             _personal("pseudonym", "pseudonym_key", "user_agent", "reason")
-            + " OR (NEW.ip IS NOT NULL AND (OLD.ip IS NULL OR NEW.ip <> OLD.ip))"
-            " OR (NEW.ip IS NULL AND OLD.ip IS NOT NULL AND NEW.erased_at IS NULL)"
+            + " OR (NEW.ip {differs} OLD.ip AND (NEW.ip IS NOT NULL OR NEW.erased_at IS NULL))"
         ),
-        forbidden_new=f"{_not_now('recorded_at')} OR (NEW.kind <> 'imported' AND {_not_now('at')})",
+        forbidden_new=(
+            f"NEW.erased_at IS NOT NULL OR {_not_now('recorded_at')}"
+            f" OR (NEW.kind {{differs}} 'imported' AND {_not_now('at')})"
+        ),
+        moments=("at", "recorded_at", "account_deleted_at", "erased_at"),
         keys=((("id",), ""), (("edition_id", "user_id", "round"), "")),
     ),
     Seal(
@@ -247,45 +270,54 @@ SEALS = (
         ),
         forbidden=(
             _personal("pseudonym", "pseudonym_key", "applicant", "application_number", "ground", "scan")
-            + " OR (OLD.confirmed_at IS NOT NULL"
-            " AND (NEW.confirmed_at IS NULL OR NEW.confirmed_at <> OLD.confirmed_at))"
+            + " OR (OLD.confirmed_at IS NOT NULL AND NEW.confirmed_at {differs} OLD.confirmed_at)"
         ),
-        forbidden_new=_not_now("registered_at"),
+        forbidden_new=f"NEW.erased_at IS NOT NULL OR {_not_now('registered_at')}",
+        moments=(
+            *("registered_at", "effective_at", "confirmed_at", "confirm_due_at", "account_deleted_at", "erased_at"),
+        ),
         keys=((("id",), ""), (("agreement_id", "year", "serial"), "")),
     ),
     Seal(
         model="consent",
         mutable=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"),
         forbidden=(  # A withdrawal in the future may be moved to an earlier moment that is not past.
-            _personal("pseudonym", "pseudonym_key") + " OR NEW.withdrawn_at > OLD.withdrawn_at"
-            " OR (NEW.withdrawn_at < {earliest} AND (OLD.withdrawn_at IS NULL OR NEW.withdrawn_at <> OLD.withdrawn_at))"
-            " OR (OLD.withdrawn_at IS NOT NULL AND (NEW.withdrawn_at IS NULL"
-            " OR (NEW.withdrawn_at <> OLD.withdrawn_at AND OLD.withdrawn_at <= {now})))"
+            _personal("pseudonym", "pseudonym_key") + " OR (NEW.withdrawn_at {differs} OLD.withdrawn_at"
+            " AND (NOT COALESCE(NEW.withdrawn_at >= {earliest}, FALSE) OR (OLD.withdrawn_at IS NOT NULL"
+            " AND (NEW.withdrawn_at > OLD.withdrawn_at OR NOT COALESCE(OLD.withdrawn_at > {now}, FALSE)))))"
         ),
-        forbidden_new=_not_now("given_at"),
+        forbidden_new=f"NEW.erased_at IS NOT NULL OR {_not_now('given_at')}",
+        moments=("given_at", "withdrawn_at", "account_deleted_at", "erased_at"),
         keys=(
             (("id",), ""),
             (("user_id", "purpose", "digest"), "stored.withdrawn_at IS NULL AND NEW.withdrawn_at IS NULL"),
         ),
     ),
     # A hold ends now or later, never in the past. The names by which its person is found are only added to, until the
-    # hold has ended and an erasure empties it.
+    # hold has ended and an erasure empties it. Without names, it keeps its account until it has ended.
     Seal(
         model="legalhold",
         mutable=("user_id", "pseudonyms", "held_until", "ground", "erased_at"),
         forbidden=(
-            "(NEW.user_id IS NOT NULL AND (OLD.user_id IS NULL OR NEW.user_id <> OLD.user_id))"
-            " OR (OLD.held_until <= {now} AND (NEW.held_until IS NULL OR NEW.held_until <> OLD.held_until))"
-            " OR (NEW.held_until < {earliest} AND (OLD.held_until IS NULL OR NEW.held_until <> OLD.held_until))"
-            " OR (OLD.erased_at IS NOT NULL AND (NEW.erased_at IS NULL OR NEW.erased_at <> OLD.erased_at))"
-            " OR (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL"
-            f" AND ({_not_now('erased_at')} OR NEW.held_until IS NULL OR NEW.held_until > {{latest}}))"
-            " OR (NEW.ground <> OLD.ground AND (NEW.ground <> '' OR NEW.erased_at IS NULL))"
-            " OR (NEW.erased_at IS NOT NULL AND CAST(NEW.pseudonyms AS text) <> '[]')"
-            " OR (NEW.erased_at IS NULL"
-            " AND substr(CAST(NEW.pseudonyms AS text), 1, length(CAST(OLD.pseudonyms AS text)) - 1)"
-            " <> substr(CAST(OLD.pseudonyms AS text), 1, length(CAST(OLD.pseudonyms AS text)) - 1))"
+            "(NEW.user_id IS NOT NULL AND NEW.user_id {differs} OLD.user_id)"
+            " OR (NEW.user_id IS NULL AND OLD.user_id IS NOT NULL AND CAST(NEW.pseudonyms AS text) = '[]'"
+            " AND NOT COALESCE(NEW.held_until <= {latest}, FALSE))"
+            " OR (NEW.held_until {differs} OLD.held_until"
+            " AND ((NEW.held_until IS NOT NULL AND NOT COALESCE(NEW.held_until >= {earliest}, FALSE))"
+            " OR (OLD.held_until IS NOT NULL AND NOT COALESCE(OLD.held_until > {now}, FALSE))))"
+            f" OR {_once_and_now('erased_at')}"
+            " OR (NEW.erased_at {differs} OLD.erased_at AND NOT COALESCE(NEW.held_until <= {latest}, FALSE))"
+            " OR (NEW.ground {differs} OLD.ground AND (NEW.ground {differs} '' OR NEW.erased_at IS NULL))"
+            " OR (NEW.erased_at IS NOT NULL AND CAST(NEW.pseudonyms AS text) {differs} '[]')"
+            " OR (NEW.erased_at IS NULL AND (NOT COALESCE({names}, FALSE)"
+            " OR substr(CAST(NEW.pseudonyms AS text), 1, length(CAST(OLD.pseudonyms AS text)) - 1)"
+            " {differs} substr(CAST(OLD.pseudonyms AS text), 1, length(CAST(OLD.pseudonyms AS text)) - 1)))"
         ),
+        forbidden_new=(
+            "NEW.erased_at IS NOT NULL OR NOT COALESCE({names}, FALSE)"
+            " OR (NEW.held_until IS NOT NULL AND NOT COALESCE(NEW.held_until >= {earliest}, FALSE))"
+        ),
+        moments=("held_from", "held_until", "erased_at"),
         keys=((("id",), ""),),
     ),
     Seal(
@@ -293,10 +325,11 @@ SEALS = (
         mutable=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "note", "erased_at"),
         forbidden=(  # An entry about no person can't be erased.
             _personal("pseudonym", "pseudonym_key", "note")
-            + " OR (OLD.user_id IS NULL AND OLD.account_deleted_at IS NULL AND OLD.pseudonym = ''"
+            + " OR (OLD.user_id IS NULL AND OLD.account_deleted_at IS NULL AND COALESCE(OLD.pseudonym, '') = ''"
             " AND (NEW.erased_at IS NOT NULL OR NEW.account_deleted_at IS NOT NULL))"
         ),
-        forbidden_new=_not_now("at"),
+        forbidden_new=f"NEW.erased_at IS NOT NULL OR {_not_now('at')}",
+        moments=("at", "account_deleted_at", "erased_at"),
         keys=((("id",), ""),),
     ),
 )
@@ -461,8 +494,12 @@ def postgresql_function(seal: Seal) -> str:
         # Whole rows are compared, so that a column that is added later is sealed without a change here.
         mutable = "".join(f" - '{column}'" for column in seal.mutable)
         changed = f"to_jsonb(NEW){mutable} IS DISTINCT FROM to_jsonb(OLD){mutable}"
+    changed += "".join(
+        f" OR (NEW.{column} {_WORDS['postgresql']['differs']} OLD.{column} AND {_postgresql_unreadable(column)})"
+        for column in seal.moments
+    )
     if seal.forbidden:
-        changed += " OR " + seal.forbidden.format(**_CLOCK["postgresql"])
+        changed += " OR " + seal.forbidden.format(**_WORDS["postgresql"])
     refuse = f"RAISE EXCEPTION '{_refusal(seal)}' USING ERRCODE = 'check_violation'"
     sealed = seal.where("stored").replace("'", "''")
     # TRUNCATE holds the lock of the table here, so a new snapshot contains every sealed row. The snapshot of another
@@ -481,7 +518,7 @@ BEGIN
     RETURN OLD;
   ELSIF TG_OP = 'UPDATE' THEN
     IF {seal.where("OLD")} THEN
-      IF {changed} THEN {refuse}; END IF;
+      IF ({changed}) IS NOT FALSE THEN {refuse}; END IF;
       RETURN NEW;
     END IF;
   END IF;{_postgresql_new(seal)}
@@ -495,7 +532,8 @@ def _postgresql_new(seal: Seal) -> str:
     if not seal.forbidden_new:
         return ""
     refuse = f"RAISE EXCEPTION '{_refusal_new(seal)}' USING ERRCODE = 'check_violation'"
-    forbidden = seal.forbidden_new.format(**_CLOCK["postgresql"])
+    forbidden = seal.forbidden_new.format(**_WORDS["postgresql"])
+    forbidden += "".join(f" OR {_postgresql_unreadable(column)}" for column in seal.moments)
     beside = ""
     if seal.forbidden_beside:
         # EXECUTE, because only the trigger knows the schema of its table. $1 is the row.
@@ -506,8 +544,30 @@ def _postgresql_new(seal: Seal) -> str:
     IF found THEN {refuse}; END IF;"""  # noqa: S608 - only names and constants of the app
     return f"""
   IF {seal.where("NEW")} THEN
-    IF {forbidden} THEN {refuse}; END IF;{beside}
+    IF ({forbidden}) IS NOT FALSE THEN {refuse}; END IF;{beside}
   END IF;"""
+
+
+def _postgresql_unreadable(column: str) -> str:
+    """The condition, in SQL, that Django can't read the moment in this column of ``NEW``, such as ``infinity``."""
+    return f"(NEW.{column} IS NOT NULL AND NEW.{column} NOT BETWEEN '0001-01-02 00:00+00' AND '9999-01-01 00:00+00')"
+
+
+def _sqlite_unreadable(column: str) -> str:
+    """The condition, in SQL, that the moment in this column of ``NEW`` is not a text that Django can read.
+
+    It must be the date and the time to the second of a day that exists, alone or with six decimal places. SQLite reads
+    it without these, because it would round them. The modifier makes it normalise a day that does not exist. The length
+    is counted in bytes, because a text ends at a NUL for most functions.
+    """
+    moment, size = f"NEW.{column}", f"length(CAST(NEW.{column} AS BLOB))"
+    second = f"substr({moment}, 1, 19)"
+    return (
+        f"({moment} IS NOT NULL AND (typeof({moment}) <> 'text'"
+        f" OR strftime('%Y-%m-%d %H:%M:%S', {second}, '+0 days') IS NOT {second}"
+        f" OR NOT ({size} = 19 OR ({size} = 26 AND substr({moment}, 20) GLOB '.{'[0-9]' * 6}'))"
+        f" OR {moment} NOT BETWEEN '0001-01-02' AND '9999-01-01'))"
+    )
 
 
 def sqlite_triggers(seal: Seal, model: type[models.Model]) -> dict[str, str]:
@@ -517,8 +577,13 @@ def sqlite_triggers(seal: Seal, model: type[models.Model]) -> dict[str, str]:
     columns = sorted(str(field.column) for field in model._meta.concrete_fields)
     frozen = seal.frozen or tuple(column for column in columns if column not in seal.mutable)
     changed = " OR ".join(f'OLD."{column}" IS NOT NEW."{column}"' for column in frozen)
+    # During an earlier migration, the table may lack a column.
+    moments = [column for column in seal.moments if column in columns]
+    changed += "".join(
+        f' OR (NEW."{column}" IS NOT OLD."{column}" AND {_sqlite_unreadable(column)})' for column in moments
+    )
     if seal.forbidden:
-        changed += " OR " + seal.forbidden.format(**_CLOCK["sqlite"])
+        changed += " OR " + seal.forbidden.format(**_WORDS["sqlite"])
     same_key = " OR ".join(
         "("
         + " AND ".join([*(f'stored."{column}" = NEW."{column}"' for column in key), *([also] if also else [])])
@@ -528,17 +593,18 @@ def sqlite_triggers(seal: Seal, model: type[models.Model]) -> dict[str, str]:
     )
     collides = f'EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.where("stored")} AND ({same_key})'  # noqa: S608 - only names and constants of the app
     refuse, refuse_new = (f"RAISE(ABORT, '{refusal}')" for refusal in (_refusal(seal), _refusal_new(seal)))
-    events = {"update": ("UPDATE", f"{seal.where('OLD')} AND ({changed})", refuse)}
+    events = {"update": ("UPDATE", f"{seal.where('OLD')} AND ({changed}) IS NOT FALSE", refuse)}
     if not seal.deletable:
         events["delete"] = ("DELETE", seal.where("OLD"), refuse)
         events["insert"] = ("INSERT", f"{collides})", "RAISE(IGNORE)" if seal.skips_stored else refuse)
     if seal.sealed != EVERY:  # In any other table the first trigger refuses a new key.
         events["collide"] = ("UPDATE", f"{collides} AND stored.id <> OLD.id)", refuse)
     if seal.forbidden_new:
-        forbidden = seal.forbidden_new.format(**_CLOCK["sqlite"])
+        forbidden = seal.forbidden_new.format(**_WORDS["sqlite"])
+        forbidden += "".join(f" OR {_sqlite_unreadable(column)}" for column in moments)
         if seal.forbidden_beside:
             forbidden += f' OR EXISTS (SELECT 1 FROM "{table}" AS stored WHERE {seal.forbidden_beside})'  # noqa: S608 - only names and constants of the app
-        new = f"{seal.where('NEW')} AND ({forbidden})"
+        new = f"{seal.where('NEW')} AND ({forbidden}) IS NOT FALSE"
         events["new"] = ("INSERT", new, refuse_new)
         if seal.sealed != EVERY:
             events["become"] = ("UPDATE", f"NOT ({seal.where('OLD')}) AND {new}", refuse_new)

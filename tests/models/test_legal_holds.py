@@ -48,6 +48,14 @@ def test_a_hold_ends_now_or_later_and_its_end_is_final():
     hold.clean()  # Only a change of the end is refused here.
 
 
+@pytest.mark.django_db
+def test_a_hold_that_has_ended_is_not_placed():
+    ended = {"held_from": START, "held_until": timezone.now() - timedelta(hours=1)}
+    with translation.override("en"), pytest.raises(ValidationError, match="A legal hold can't end in the past"):
+        LegalHold.objects.place(user=factories.users(1)[0], ground="Court order 7", by="officer", **ended)
+    assert not LegalHold.objects.exists()
+
+
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_the_same_hold_is_placed_once_by_many_threads():

@@ -913,7 +913,7 @@ def entry_about(user: Any) -> AuditEntry:
 
 
 def ended_hold(user: Any, **stated: Any) -> LegalHold:
-    dates = {"held_from": NOW() - 2 * YEAR, "held_until": NOW() - YEAR} | stated
+    dates = {"held_from": NOW() - 2 * YEAR, "held_until": NOW()} | stated
     return LegalHold.objects.place(user=user, ground="Асанның арызы", by="А. Серікова", **dates)
 
 
@@ -1019,9 +1019,7 @@ def test_audit_entries_about_existing_accounts_are_erased_after_the_closing_of_t
 def test_an_ended_legal_hold_on_an_edition_is_not_erased():
     edition, (user,) = factories.published(retention_years=0), factories.users(1)
     accept(user, edition)
-    hold = LegalHold.objects.place(
-        edition=edition, ground="Сот", by="О.", held_from=NOW() - 2 * YEAR, held_until=NOW() - YEAR
-    )
+    hold = LegalHold.objects.place(edition=edition, ground="Сот", by="О.", held_from=NOW() - 2 * YEAR, held_until=NOW())
     user.delete()
     assert erasure.erase().people == 1
     hold.refresh_from_db()

@@ -307,7 +307,7 @@ def live(person: Any, by: Any) -> None:
     done(officer.post(desk("withdrawal_add"), application | refused))
     for _round in range(2):
         dispatch.work()
-    ended = {"held_from": timezone.now() - timedelta(days=2), "held_until": timezone.now() - timedelta(days=1)}
+    ended = {"held_from": timezone.now() - timedelta(days=2), "held_until": timezone.now()}
     hold = LegalHold.objects.place(user=person, ground=MARKS["ground of a legal hold"], by="officer", **ended)
     LegalHold.objects.place(
         application=Withdrawal.objects.get(user=None).reference,
@@ -345,7 +345,7 @@ def import_history(folder: Path) -> None:
 def remain(by: Any) -> None:
     """What an officer does about a person after the account is deleted."""
     officer = signed_in(by)
-    ended = {"held_from": timezone.now() - timedelta(days=2), "held_until": timezone.now() - timedelta(days=1)}
+    ended = {"held_from": timezone.now() - timedelta(days=2), "held_until": timezone.now()}
     LegalHold.objects.place(account=PERSON, ground=MARKS["ground of a legal hold"], by="officer", **ended)
     done(officer.post(desk("acceptance_evidence"), {"user": f"key:{PERSON}"}))
     for row in Acceptance.objects.all():

@@ -47,6 +47,7 @@ from agreement.testing import open_seal
 from tests.support import factories
 from tests.support.attacks import (
     AS_DRAFT,
+    BARE,
     DAY,
     POSTGRESQL,
     REFUSAL,
@@ -177,6 +178,11 @@ def contents(shell: sqlite3.Connection) -> dict[str, list[Any]]:
     return {"": schema} | {name: shell.execute(f'SELECT * FROM "{name}"').fetchall() for name in tables}
 
 
+def bare(sql: str) -> str:
+    """A statement for Django's cursor as one for the shell."""
+    return sql.replace("%s", "?").replace("%%", "%")
+
+
 @pytest.mark.sqlite
 @pytest.mark.parametrize("attack", _sampled(SQL | SQLITE))
 def test_a_bare_shell_on_the_file_is_refused_too(world, image, attack):
@@ -188,10 +194,32 @@ def test_a_bare_shell_on_the_file_is_refused_too(world, image, attack):
 
         with pytest.raises(sqlite3.IntegrityError, match=REFUSAL):
             for sql, parameters in statements:
-                shell.execute(sql.replace("%s", "?"), parameters)
+                shell.execute(bare(sql), parameters)
 
         shell.execute("DELETE FROM agreement_agreement WHERE slug = 'neighbour'")
         assert contents(shell) == before
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("seal", ["closed", "open"])
+@pytest.mark.parametrize("attack", BARE)
+def test_the_triggers_refuse_what_the_table_would_refuse_if_it_were_not_altered(world, image, attack, seal):
+    file, before = image
+    statements = BARE[attack](world)
+    with bare_shell(file) as shell:
+        if seal == "open":
+            for name in [name for name, type_, _sql in before[""] if type_ == "trigger"]:
+                shell.execute(f"DROP TRIGGER {name}")
+        *prepare, (forge, parameters) = [(bare(sql), values) for sql, values in statements]
+        for sql, values in prepare:
+            shell.execute(sql, values)
+
+        if seal == "open":
+            assert shell.execute(forge, parameters).rowcount == 1
+        else:
+            with pytest.raises(sqlite3.IntegrityError, match=REFUSAL):
+                shell.execute(forge, parameters)
+            assert contents(shell) | {"": []} == before | {"": []}
 
 
 # Attacks through Django.

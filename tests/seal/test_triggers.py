@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone, translation
 
-from agreement.models import Agreement, Edition, NoticeText, verification
+from agreement.models import Agreement, AuditAction, AuditEntry, Consent, Edition, NoticeText, verification
 from agreement.notices import dispatch
 from agreement.seal import inspection, triggers
 from agreement.testing import open_seal
@@ -46,14 +46,20 @@ def test_both_databases_seal_the_same_columns(seal):
     else:
         assert "to_jsonb(NEW)" in function
         assert columns - frozen == {name for name in columns if f" - '{name}'" in function}
-    for now, sql in (("strftime", update), ("clock_timestamp()", function.partition("INSERT")[0])):
+    for now, sql in (("'now'", update), ("clock_timestamp()", function.partition("INSERT")[0])):
         clock = any(name in seal.forbidden for name in ("{now}", "{earliest}", "{latest}"))
-        assert (now in sql) == (clock or (now != "strftime" and bool(seal.forbidden_new)))
+        assert (now in sql) == (clock or (now != "'now'" and bool(seal.forbidden_new)))
 
     created = triggers._create("postgresql", seal, model)
     for name in triggers.postgresql_events(seal):
         assert any(f"CREATE TRIGGER {name} " in sql for sql in created)
         assert any(f"DROP TRIGGER IF EXISTS {name} " in sql for sql in triggers._drop("postgresql", seal, model))
+
+
+@pytest.mark.parametrize("seal", [seal for seal in triggers.SEALS if seal.forbidden], ids=lambda seal: seal.model)
+def test_the_seal_guards_every_moment_of_the_model(seal):
+    fields = MODELS[seal.model]._meta.concrete_fields
+    assert sorted(seal.moments) == sorted(field.column for field in fields if isinstance(field, models.DateTimeField))
 
 
 # The triggers themselves.
@@ -207,6 +213,29 @@ def test_an_unchanged_save_and_a_reload_are_harmless_in_every_language(language,
     mirror = Edition.objects.rewrite(False).values_list("body", "title").get()
     assert mirror == (edition.body_kk, edition.title_kk)
     assert list(verification.faults()) == []
+
+
+@pytest.mark.sqlite
+def test_no_moment_is_that_of_a_clock_that_fails():
+    """SQLite does not know this space, and the clock with it is NULL."""
+    [seal] = [seal for seal in triggers.SEALS if seal.model == "auditentry"]
+    for name, sql in triggers.sqlite_triggers(seal, AuditEntry).items():
+        run([(f"DROP TRIGGER {name}", [])])
+        with connection.cursor() as cursor:
+            cursor.execute(sql.replace(" seconds'", "\N{NO-BREAK SPACE}seconds'"))
+    for at in (timezone.now(), timezone.now() - timedelta(days=300)):
+        with pytest.raises(IntegrityError, match=REFUSAL), transaction.atomic():
+            AuditEntry.objects.create(action=AuditAction.PUBLISHED, by="Редактор", at=at)
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 999_499, 999_500, 999_999])
+def test_every_microsecond_is_a_moment(microsecond):
+    """SQLite rounds to the millisecond."""
+    [user] = factories.users(1)
+    consent = Consent.objects.give(user=user, purpose="news", language="kk", text="Келісемін.")
+    at = (timezone.now() + timedelta(days=1)).replace(microsecond=microsecond)
+    Consent.objects.filter(pk=consent.pk).update(withdrawn_at=at)
+    assert Consent.objects.get().withdrawn_at == at
 
 
 # Drafts.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -70,6 +71,7 @@ class World:
     noticeread: NoticeRead
     legalhold: LegalHold
     ended: LegalHold
+    nameless: LegalHold
     entry_about_a_user: AuditEntry
 
     def row(self, model: str) -> Any:
@@ -190,9 +192,8 @@ def make_world() -> World:
         legalhold=LegalHold.objects.create(
             user=user, ground="Сот", by="Офицер", pseudonyms=["2026:" + "a" * 64], held_from=now - 2 * DAY
         ),
-        ended=LegalHold.objects.create(
-            edition=in_force, ground="Сот", by="Офицер", held_from=now - 2 * DAY, held_until=now - DAY
-        ),
+        ended=_ended_hold(in_force),
+        nameless=LegalHold.objects.create(user=user, ground="Сот", by="Офицер"),
         entry_about_a_user=AuditEntry.objects.log("viewed", on=acceptance, by="officer", note="search"),
     )
 
@@ -228,13 +229,23 @@ def _old_consent(user: Any) -> Consent:
         return consent
 
 
+def _ended_hold(edition: Edition) -> LegalHold:
+    """A hold that ended yesterday."""
+    with open_seal():
+        begin, end = timezone.now() - 2 * DAY, timezone.now() - DAY
+        return LegalHold.objects.create(edition=edition, ground="Сот", by="Офицер", held_from=begin, held_until=end)
+
+
 def sealed_rows() -> dict[str, list[Any]]:
     """Every sealed row as the database holds it, base columns too."""
     rows = {}
     with connection.cursor() as cursor:
         for seal in triggers.SEALS:
-            table = MODELS[seal.model]._meta.db_table
-            cursor.execute(f"SELECT * FROM {table} AS stored WHERE {seal.where('stored')} ORDER BY id")
+            meta = MODELS[seal.model]._meta
+            # As texts: Django's cursor can't read every forged moment.
+            quoted = ", ".join(f'quote("{field.column}")' for field in meta.concrete_fields)
+            columns = "stored::text" if connection.vendor == "postgresql" else quoted
+            cursor.execute(f"SELECT {columns} FROM {meta.db_table} AS stored WHERE {seal.where('stored')} ORDER BY id")
             rows[seal.model] = cursor.fetchall()
     return rows
 
@@ -305,6 +316,8 @@ SQLITE: dict[str, Callable[[World], Statements]] = {}
 #: Those that SQLite does not refuse, and that change nothing.
 SILENT: dict[str, Callable[[World], Statements]] = {}
 POSTGRESQL: dict[str, Callable[[World], Statements]] = {}
+#: Those of an owner of the file, who first removes what the table itself requires. They are for a bare shell.
+BARE: dict[str, Callable[[World], Statements]] = {}
 
 
 def _statements(*statements: str) -> Callable[[World], Statements]:
@@ -453,7 +466,7 @@ SQL |= {
 
 # Anonymising: a row loses its account only with the account, or by an erasure, and only now.
 _PAST = "'2024-01-01 00:00:00+00'" if connection.vendor == "postgresql" else "'2024-01-01 00:00:00'"
-_NOW = "clock_timestamp()" if connection.vendor == "postgresql" else "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
+_NOW = "clock_timestamp()" if connection.vendor == "postgresql" else "strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now')"
 #: What a row with ``erased_at`` must have emptied too.
 _EMPTIED = {
     "acceptance": f", at = {_PAST}, recorded_at = {_PAST}, ip = NULL, user_agent = '', reason = ''",
@@ -502,6 +515,12 @@ SQL |= {
     "forget the entry of a delivery that waits again": _statements(
         "UPDATE agreement_delivery SET reopened_by_id = NULL WHERE id = {reopened}"
     ),
+    "give a sent delivery of a user a pseudonym": _statements(
+        f"UPDATE agreement_delivery SET pseudonym = '{'f' * 64}', pseudonym_key = '2026' WHERE id = {{delivery}}"
+    ),
+    "give a waiting delivery of a user a pseudonym": _statements(
+        f"UPDATE agreement_delivery SET pseudonym = '{'f' * 64}', pseudonym_key = '2026' WHERE id = {{waiting}}"
+    ),
     "explain a failure otherwise": _statements("UPDATE agreement_delivery SET reason = 'x' WHERE id = {failed}"),
     "send a waiting delivery to another user": _statements(
         "UPDATE agreement_delivery SET user_id = user_id + 1000 WHERE id = {waiting}"
@@ -532,6 +551,9 @@ SQL |= {
     ),
     "empty the names of a legal hold": _statements(
         "UPDATE agreement_legalhold SET pseudonyms = '[]' WHERE id = {legalhold}"
+    ),
+    "take the user from a legal hold without names": _statements(
+        "UPDATE agreement_legalhold SET user_id = NULL WHERE id = {nameless}"
     ),
     "put a legal hold on an edition instead": _statements(
         "UPDATE agreement_legalhold SET edition_id = {in_force} WHERE id = {legalhold}"
@@ -564,6 +586,7 @@ _PUBLISH = (
     " effective_from = {effective_from}, published_at = {published_at}, recorded_at = {recorded_at}{more}"
     " WHERE id = {{draft}}"
 )
+_NOBODY = {"user_id": "NULL", "pseudonym": "''", "pseudonym_key": "''", "erased_at": _NOW}
 _TRUE = "TRUE" if connection.vendor == "postgresql" else "1"
 SQL |= {
     "add an acceptance of 2024": _copied("acceptance", round="9", at=_PAST, recorded_at=_PAST),
@@ -577,6 +600,24 @@ SQL |= {
     ),
     "add a consent of 2024": _copied("consent", digest=f"'{'c' * 64}'", given_at=_PAST),
     "add an audit entry of 2024": _copied("auditentry", at=_PAST),
+    "add a legal hold that has ended": _copied("legalhold", held_from="'2023-01-01 00:00:00'", held_until=_PAST),
+    "add an erased legal hold": _copied(
+        "legalhold", user_id="NULL", ground="''", pseudonyms="'[]'", held_until=_NOW, erased_at=_NOW
+    ),
+    "add an erased acceptance": _copied(
+        "acceptance", round="9", **_NOBODY, ip="NULL", user_agent="''", reason="''", at=_NOW, recorded_at=_NOW
+    ),
+    "add an erased withdrawal": _copied(
+        "withdrawal",
+        serial="9",
+        **_NOBODY,
+        applicant="''",
+        application_number="''",
+        scan="''",
+        ground="''",
+        registered_at=_NOW,
+    ),
+    "add an erased consent": _copied("consent", digest=f"'{'c' * 64}'", **_NOBODY, given_at=_NOW),
     "add a published edition of 2024": _copied("edition", **_BACKDATED, published_at=_PAST, recorded_at=_PAST),
     "publish a draft in 2024": _statements(
         _PUBLISH.format(effective_from=_PAST, published_at=_PAST, recorded_at=_PAST, more="")
@@ -693,3 +734,134 @@ POSTGRESQL |= {
         f"{_CANCEL} {{in_force}}",
     ),
 }
+
+
+# Those of an owner who first removes what the table itself requires.
+
+#: What is not sealed, and may be anything.
+_UNSEALED = {("agreement", "time_zone"), ("agreement", "acceptance_mode"), ("withdrawal", "confirm_attempts")}
+
+
+def _without_not_null(model: str, column: str) -> Callable[[World], Statements]:
+    """Statements for PostgreSQL that make this column nullable, and empty it."""
+
+    def attack(world: World) -> Statements:
+        table = MODELS[model]._meta.db_table
+        return [
+            (f'ALTER TABLE {table} ALTER "{column}" DROP NOT NULL', []),
+            (f'UPDATE {table} SET "{column}" = NULL WHERE id = {world.row(model).pk}', []),
+        ]
+
+    return attack
+
+
+def _without_not_null_in_the_file(model: str, column: str) -> Callable[[World], Statements]:
+    """Statements for SQLite that do the same."""
+
+    def attack(world: World) -> Statements:
+        table = MODELS[model]._meta.db_table
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT sql FROM sqlite_master WHERE name = %s", [table])
+            (sql,) = cursor.fetchone()
+        nullable = re.sub(rf'("{column}" [^,]*?) NOT NULL', r"\1", sql, count=1)
+        assert nullable != sql
+        return [
+            ("PRAGMA writable_schema = ON", []),
+            ("UPDATE sqlite_master SET sql = %s WHERE name = %s", [nullable, table]),
+            ("PRAGMA writable_schema = RESET", []),
+            (f'UPDATE {table} SET "{column}" = NULL WHERE id = {world.row(model).pk}', []),
+        ]
+
+    return attack
+
+
+for _name, _model in MODELS.items():
+    for _field in _model._meta.concrete_fields:
+        if not (_field.null or _field.primary_key or (_name, _field.column) in _UNSEALED):
+            POSTGRESQL[f"empty {_name}.{_field.column}"] = _without_not_null(_name, _field.column)
+            BARE[f"empty {_name}.{_field.column}"] = _without_not_null_in_the_file(_name, _field.column)
+
+_NO_CHECKS = "PRAGMA ignore_check_constraints = ON"
+_FORGET_MOMENT = "UPDATE agreement_delivery SET outcome_at = NULL WHERE id = {delivery}"
+POSTGRESQL |= {
+    "forget when a delivery was sent": _statements(
+        "ALTER TABLE agreement_delivery DROP CONSTRAINT agreement_delivery_outcome_complete", _FORGET_MOMENT
+    ),
+    "end a legal hold at no moment": _statements(
+        "UPDATE agreement_legalhold SET held_until = 'infinity' WHERE id = {legalhold}"
+    ),
+    "withdraw a consent at no moment": _statements(
+        "UPDATE agreement_consent SET withdrawn_at = 'infinity' WHERE id = {consent}"
+    ),
+    "place a legal hold at no moment": _copied("legalhold", held_from="'-infinity'"),
+    "say that an acceptance was imported at no moment": _copied(
+        "acceptance", round="9", at="'-infinity'", recorded_at=_NOW, kind="'imported'", notice_sent="NULL"
+    ),
+    "publish a draft that never takes effect": _statements(
+        _PUBLISH.format(effective_from="'infinity'", published_at=_NOW, recorded_at=_NOW, more="")
+    ),
+    "name the person of a legal hold by an object": _statements(
+        "UPDATE agreement_legalhold SET pseudonyms = '{{}}' WHERE id = {nameless}"
+    ),
+}
+BARE |= {
+    "forget when a delivery was sent": _statements(_NO_CHECKS, _FORGET_MOMENT),
+    "spoil the names of a legal hold": _statements(
+        _NO_CHECKS,
+        "UPDATE agreement_legalhold SET pseudonyms = substr(pseudonyms, 1, length(pseudonyms) - 1) || 'x'"
+        " WHERE id = {legalhold}",
+    ),
+    "name the person of a legal hold by an object": _statements(
+        "UPDATE agreement_legalhold SET pseudonyms = '{{}}' WHERE id = {nameless}",
+    ),
+}
+
+#: SQLite compares moments as texts: these lie between two moments near now, but are not what Django writes.
+_UNLIKE = {
+    "of another day": f"{_NOW} || '+23:59'",
+    "of second 99": "strftime('%%Y-%%m-%%d %%H:%%M:', 'now') || '99'",
+    "with a word": f"{_NOW} || ' x'",
+    "with a fraction of two digits": f"{_NOW} || '.50'",
+    "with a fraction of a word": f"{_NOW} || '.50000x'",
+    "with a NUL": f"{_NOW} || char(0) || 'x'",
+    "as a BLOB": f"CAST({_NOW} AS BLOB)",
+    "as a number": "unixepoch('now')",
+}
+if connection.vendor == "sqlite":
+    for _form, _moment in _UNLIKE.items():
+        SQLITE |= {
+            f"add an acceptance at a moment {_form}": _copied("acceptance", round="9", at=_moment, recorded_at=_moment),
+            f"add an acceptance recorded at a moment {_form}": _copied(
+                "acceptance", round="9", at=_NOW, recorded_at=_moment
+            ),
+            f"add a withdrawal at a moment {_form}": _copied("withdrawal", serial="9", registered_at=_moment),
+            f"add a consent at a moment {_form}": _copied("consent", digest=f"'{'c' * 64}'", given_at=_moment),
+            f"add an audit entry at a moment {_form}": _copied("auditentry", at=_moment),
+            f"place a legal hold at a moment {_form}": _copied("legalhold", held_from=_moment),
+            f"publish a draft at a moment {_form}": _statements(
+                _PUBLISH.format(effective_from=_moment, published_at=_moment, recorded_at=_moment, more="")
+            ),
+            f"cancel an edition at a moment {_form}": _statements(
+                f"UPDATE agreement_edition SET cancelled_at = {_moment} WHERE id = {{scheduled}}"
+            ),
+            f"say that an account was deleted at a moment {_form}": _statements(
+                f"UPDATE agreement_delivery SET user_id = NULL, account_deleted_at = {_moment} WHERE id = {{delivery}}"
+            ),
+            f"withdraw a consent at a moment {_form}": _statements(
+                f"UPDATE agreement_consent SET withdrawn_at = {_moment} WHERE id = {{consent}}"
+            ),
+            f"end a legal hold at a moment {_form}": _statements(
+                f"UPDATE agreement_legalhold SET held_until = {_moment} WHERE id = {{legalhold}}"
+            ),
+        }
+    for _refused in (  # By a CHECK of the table, also where the seal is open.
+        "cancel an edition at a moment as a BLOB",
+        "cancel an edition at a moment as a number",
+        "add an acceptance recorded at a moment as a number",
+        "withdraw a consent at a moment as a number",
+        "end a legal hold at a moment as a number",
+    ):
+        del SQLITE[_refused]
+    SQLITE["end a legal hold on a day that does not exist"] = _statements(
+        "UPDATE agreement_legalhold SET held_until = '2096-02-30 00:00:00' WHERE id = {legalhold}"
+    )
