@@ -87,9 +87,9 @@ class InATransaction(Publishes, TestCase):
             file.flush()
             call_command("import_acceptances", file.name, verbosity=0, stdout=io.StringIO())
         assert set(Acceptance.objects.values_list("user", flat=True)) == {self.person.pk, *(one.pk for one in others)}
-        with self.assertRaises(ValidationError) as caught:
+        with self.assertRaises(ValidationError) as caught:  # noqa: PT027 - Django's runner runs it, without pytest.
             find_user_key(f"key:{str(self.person.pk)[:8]}")
-        self.assertEqual(caught.exception.code, "nobody")
+        assert caught.exception.code == "nobody"
 
 
 class Committed(Publishes, TransactionTestCase):
