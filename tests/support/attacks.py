@@ -827,7 +827,7 @@ _UNLIKE = {
     "with a fraction of a word": f"{_SOON} || '.50000x'",
     "with a NUL": f"{_SOON} || char(0) || 'x'",
     "as a BLOB": f"CAST({_SOON} AS BLOB)",
-    "as a number": "CAST(strftime('%%s', 'now') AS integer)",
+    "as a number": "julianday('now')",
 }
 if connection.vendor == "sqlite":
     for _form, _moment in _UNLIKE.items():
