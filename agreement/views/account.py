@@ -138,7 +138,7 @@ def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:
     effect or was registered after the acceptance. The look-up ``[…]`` of an agreement without acceptances gives an
     empty list. 1 query.
 
-    Acceptances of cancelled editions are included. Their editions are without the body. An acceptance of an edition
+    Acceptances of cancelled editions are included. All editions are without the body. An acceptance of an edition
     that ``visit.timelines`` does not contain yet is left out.
     """
     rows = Acceptance.objects.with_current(visit.request.user.pk).select_related("edition")

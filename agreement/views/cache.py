@@ -30,7 +30,8 @@ ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 class CachedResponse:
     """A rendered response with the status 200: its body, plain and perhaps compressed with gzip (``zipped_body``, or
     ``None``), with its headers and ETags. It is valid for ``PAGE_SECONDS`` after it was made. ``plain`` and ``zipped``
-    are the headers of the two forms, ``tags`` their two ETags, and ``unmodified`` the headers of a 304 response.
+    are the headers of the two forms, ``tags`` their two ETags, and ``unmodified`` the headers of a 304 response without
+    its ETag.
     """
 
     __slots__ = ("body", "plain", "tags", "unmodified", "valid_until", "zipped", "zipped_body")

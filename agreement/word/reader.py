@@ -57,8 +57,9 @@ class Manuscript:
 
     ``comments`` and ``footnotes`` are the words of these notes, after the name of the author if the file has it.
     ``footnotes`` includes endnotes. ``links`` are the addresses of hyperlinks, without those that are fields or that
-    lead to a place in the file; the words of all these are in the texts. ``margins`` are the words of each header and
-    footer that contains letters. The counts and ``links`` come from the reading with all changes accepted.
+    lead to a place in the file; the words of all these are in the texts, except in a table of contents. ``margins`` are
+    the words of each header and footer that contains letters. The counts and ``links`` come from the reading with all
+    changes accepted.
     """
 
     accepted: str = ""
