@@ -4,9 +4,7 @@ python-docx opens the file. No library computes the labels of automatic numberin
 footnotes, pictures and hidden text can't become part of an agreement: they are counted or listed. Tracked changes give
 two texts, one with all changes accepted and one with all changes rejected.
 
-A file may be hostile. Therefore it is checked before python-docx opens it. It is refused if it is too large, also when
-unpacked, if it is encrypted or damaged, or if it contains macros, programs, an XML document type, an unusual encoding,
-or a link to a part elsewhere. Hyperlinks are allowed.
+A file may be hostile. Therefore :mod:`agreement.word.package` checks it before python-docx opens it.
 """
 
 from __future__ import annotations
@@ -20,30 +18,20 @@ from typing import Any  # For the elements of lxml, which python-docx gives with
 
 from django.utils.translation import gettext as _
 
-from agreement.text import source
+from agreement.text.escaping import escaped
+from agreement.word.elements import M, R, W, value
+from agreement.word.numbering import Numbering
+from agreement.word.package import refused, require_harmless
 
-#: The largest file that is accepted, packed and unpacked, in bytes, and its largest number of parts.
-MAX_PACKED, MAX_UNPACKED, MAX_PARTS = 5_000_000, 50_000_000, 2000
-#: The largest number of tags in one part, so that reading takes seconds at most.
-MAX_TAGS = 500_000
 #: The most columns of a table in Word. A cell that claims to span more could fill the memory.
 MAX_COLUMNS = 63
-W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 #: Elements of a paragraph that are counted as pictures. Their words are not read.
 _PICTURES = frozenset(f"{W}{name}" for name in ("drawing", "pict", "object")) | {
     "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 }
-M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 #: Elements that only wrap others: their children are read in their place.
 _CONTAINERS = frozenset(f"{W}{name}" for name in ("sdt", "sdtContent", "customXml", "smartTag"))
 _UNSUPPORTED = frozenset({f"{W}sym", f"{W}altChunk", f"{M}oMath", f"{M}oMathPara"})
-_ROMAN: tuple[tuple[int, str], ...] = (
-    *((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl")),
-    *((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")),
-)
-#: The letters of Russian lists: without ё, й, ъ, ы, ь.
-_RUSSIAN = "абвгдежзиклмнопрстуфхцчшщэюя"
 
 
 @dataclass(slots=True)
@@ -101,7 +89,7 @@ def read_manuscript(content: bytes, name: str) -> Manuscript:
     no text with all changes accepted (an empty table is text). Its sentence and hint are in the active language. Raises
     ``ImportError`` if the extra ``docx`` is not installed; the file may be refused before that.
     """
-    _require_harmless(content, name)
+    require_harmless(content, name)
     import docx
     from docx.opc.exceptions import OpcError
 
@@ -114,78 +102,10 @@ def read_manuscript(content: bytes, name: str) -> Manuscript:
         else:
             found.rejected = found.accepted
     except (OpcError, ValueError, KeyError, AttributeError, SyntaxError, zipfile.BadZipFile, RecursionError) as error:
-        raise _refused(name, _("it can't be read as a Word document")) from error
+        raise refused(name, _("it can't be read as a Word document")) from error
     if not found.accepted.strip():
-        raise _refused(name, _("it contains no text"))
+        raise refused(name, _("it contains no text"))
     return found
-
-
-def _refused(name: str, why: str) -> source.SourceError:
-    sentence = _("%(name)s was not accepted: %(why)s.") % {"name": name, "why": why}
-    return source.SourceError(
-        sentence, _("Save the text as .docx without macros, links and pictures, or as UTF-8 text.")
-    )
-
-
-def _require_harmless(content: bytes, name: str) -> None:
-    """Raise ``source.SourceError`` for a file that is dangerous to open, too large, encrypted or damaged, or no .docx
-    file. ``name`` is the name of the file in messages. python-docx must be installed.
-    """
-    if len(content) > MAX_PACKED:
-        raise _refused(name, _("it is larger than %(size)s MB") % {"size": MAX_PACKED // 1_000_000})
-    try:
-        package = zipfile.ZipFile(io.BytesIO(content))
-        parts = package.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):  # The last: a newer form of ZIP.
-        raise _refused(name, _("it is not a .docx file")) from None
-    names = [part.filename for part in parts]
-    # zipfile never unpacks more of a part than its header says, so the headers bound what follows.
-    if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED:
-        raise _refused(name, _("it is too large when unpacked"))
-    if len(set(names)) != len(names) or any(part.flag_bits & 0x1 for part in parts):
-        raise _refused(name, _("it is encrypted or damaged"))
-    if "[Content_Types].xml" not in names or "word/document.xml" not in names:
-        raise _refused(name, _("it is not a .docx file"))
-    for part in parts:
-        lower = part.filename.lower()
-        if "vba" in lower or lower.endswith((".bin", ".exe", ".dll")) or "activex" in lower:
-            raise _refused(name, _("it contains macros or programs"))
-        if not lower.endswith((".xml", ".rels")):
-            continue
-        try:
-            xml = package.read(part)
-            if xml.count(b"<") > MAX_TAGS:
-                raise _refused(name, _("it is too large when unpacked"))
-        except (zipfile.BadZipFile, OSError, RuntimeError, EOFError):  # Also a compression that zipfile does not know.
-            raise _refused(name, _("it is encrypted or damaged")) from None
-        head = xml[:200].replace(b"\0", b"").lower()
-        coded = re.search(rb"encoding\s*=\s*[\"']([\w-]+)", head)
-        if re.search(rb"<!(?:doctype|entity)", xml.replace(b"\0", b""), re.I) or (
-            coded and coded[1] not in {b"utf-8", b"utf-16", b"us-ascii"}
-        ):
-            raise _refused(name, _("its XML declares entities or an unusual encoding"))
-        if lower == "[content_types].xml" and b"macroenabled" in xml.lower():
-            raise _refused(name, _("it contains macros or programs"))
-        if lower.endswith(".rels"):
-            _require_inside(xml, name)
-
-
-def _require_inside(xml: bytes, name: str) -> None:
-    """Raise ``source.SourceError`` if a relation in ``xml``, the text of a ``.rels`` part, leads out of the file, or if
-    the text can't be parsed. A program that opens the file would fetch the target. Hyperlinks are allowed.
-    """
-    from docx.oxml import parse_xml
-
-    try:
-        relations: Any = parse_xml(xml)
-    except (ValueError, SyntaxError):
-        raise _refused(name, _("it can't be read as a Word document")) from None
-    for relation in relations:
-        outside = relation.get("TargetMode", "").lower() == "external"
-        if outside and not relation.get("Type", "").endswith("/hyperlink"):
-            raise _refused(
-                name, _("it refers to an external file: %(target)s") % {"target": relation.get("Target", "")}
-            )
 
 
 class _Reader:
@@ -200,7 +120,7 @@ class _Reader:
         self.found = found
         self.accept = accept
         self.styles = {style.get(f"{W}styleId"): style for style in document.styles.element if style.get(f"{W}styleId")}
-        self.numbering = _Numbering(self.part, self.styles)
+        self.numbering = Numbering(self.part, self.styles)
 
     def text(self) -> str:
         blocks = [block for block in self._blocks(self.body) if block]
@@ -228,7 +148,7 @@ class _Reader:
             elif element.tag in _UNSUPPORTED:
                 self.found.odd += 1
         if carried.strip():
-            yield _escaped(carried.strip())
+            yield escaped(carried.strip())
 
     def _children(self, parent: Any) -> Iterator[Any]:
         for element in parent:
@@ -260,7 +180,7 @@ class _Reader:
 
     def _paragraph(self, paragraph: Any, words: str) -> str:
         style = self._style(paragraph)
-        name = _value(style, f"{W}name").lower() if style is not None else ""
+        name = value(style, f"{W}name").lower() if style is not None else ""
         if name.startswith("toc"):
             self.found.contents += bool(words)
             return ""
@@ -270,8 +190,8 @@ class _Reader:
         level = self._level(paragraph, style, name)
         mark = "#" * level + " " if level else ""
         if label:
-            return f"{mark}{label} {_escaped(words, start=False)}"
-        return mark + _escaped(words, start=not mark)
+            return f"{mark}{label} {escaped(words, start=False)}"
+        return mark + escaped(words, start=not mark)
 
     def _level(self, paragraph: Any, style: Any, name: str) -> int:
         """The level of a heading in Markdown: 1 for a title, 2 to 5 for the first four levels of Word; 0 for any other
@@ -281,11 +201,11 @@ class _Reader:
             return 1
         if match := re.fullmatch(r"(?:heading|заголовок|тақырып) ([1-4])", name):
             return int(match[1]) + 1
-        outline = _value(paragraph, f"{W}pPr/{W}outlineLvl")
+        outline = value(paragraph, f"{W}pPr/{W}outlineLvl")
         return int(outline) + 2 if outline.isdigit() and int(outline) < 4 else 0
 
     def _style(self, paragraph: Any) -> Any:
-        return self.styles.get(_value(paragraph, f"{W}pPr/{W}pStyle"))
+        return self.styles.get(value(paragraph, f"{W}pPr/{W}pStyle"))
 
     def _words(self, parent: Any) -> str:
         parts: list[str] = []
@@ -323,7 +243,7 @@ class _Reader:
             for cell in self._children(row):
                 if cell.tag == f"{W}tc":
                     words = " ".join(self._blocks(cell)).replace("\n", " ").replace("|", "\\|")
-                    span = _value(cell, f"{W}tcPr/{W}gridSpan")
+                    span = value(cell, f"{W}tcPr/{W}gridSpan")
                     columns = min(int(span), MAX_COLUMNS) if span.isdecimal() and len(span) < 9 else 1
                     cells += [words, *[""] * (columns - 1)]
             rows.append(cells)
@@ -362,133 +282,3 @@ class _Reader:
                 author = note.get(f"{W}author")
                 into = self.found.comments if kind == "comments" else self.found.footnotes
                 into.append(f"{author}: {words}" if author else words)
-
-
-class _Numbering:
-    """Computes the labels of automatic numbering, which Word stores in no file: "1.", "1.1.", "2)", "б)"."""
-
-    def __init__(self, part: Any, styles: dict[str, Any]) -> None:
-        self.styles = styles
-        self.kinds: dict[str, Any] = {}
-        self.lists: dict[str, tuple[str, dict[int, int]]] = {}
-        self.levels: dict[str, dict[int, Any]] = {}
-        self.counts: dict[str, dict[int, int]] = {}
-        self.begun: set[str] = set()
-        if not any(relation.reltype.endswith("/numbering") for relation in part.rels.values()):
-            return
-        root = part.numbering_part.element
-        for kind in root.findall(f"{W}abstractNum"):
-            self.kinds[kind.get(f"{W}abstractNumId")] = kind
-        for one in root.findall(f"{W}num"):
-            key, kind = one.get(f"{W}numId"), _value(one, f"{W}abstractNumId")
-            levels = {int(level.get(f"{W}ilvl")): level for level in self._levels(kind)}
-            starts = {}
-            for override in one.findall(f"{W}lvlOverride"):
-                depth = int(override.get(f"{W}ilvl"))
-                if start := _value(override, f"{W}startOverride"):
-                    starts[depth] = int(start)
-                if (level := override.find(f"{W}lvl")) is not None:
-                    levels[depth] = level
-            self.lists[key] = (kind, starts)
-            self.levels[key] = levels
-
-    def _levels(self, kind: str) -> list[Any]:
-        found = self.kinds.get(kind)
-        if found is None:
-            return []
-        # The numbering may refer to a list style. Then its levels are in the numbering that defines the style.
-        if linked := _value(found, f"{W}numStyleLink"):
-            found = next((it for it in self.kinds.values() if _value(it, f"{W}styleLink") == linked), found)
-        return list(found.findall(f"{W}lvl"))
-
-    def label(self, paragraph: Any) -> str:
-        """The label of this paragraph; ``-`` for a bullet, ``""`` if none. A format of numbers that is not known gives
-        digits. It counts the paragraph: call it once for each paragraph, in the order of the file.
-        """
-        key, depth = self._place(paragraph)
-        level = self.levels.get(key, {}).get(depth)
-        if level is None:
-            return ""
-        kind, starts = self.lists[key]
-        counts = self.counts.setdefault(kind, {})
-        if key not in self.begun:
-            self.begun.add(key)
-            for deep, start in starts.items():
-                counts[deep] = start - 1
-        first = _value(level, f"{W}start")
-        counts[depth] = counts.get(depth, (int(first) if first.isdigit() else 1) - 1) + 1
-        for deeper in [deep for deep in counts if deep > depth]:
-            if _value(self.levels[key].get(deeper), f"{W}lvlRestart") != "0":
-                del counts[deeper]
-        if _value(level, f"{W}numFmt") == "bullet":
-            return "-"
-        legal = level.find(f"{W}isLgl") is not None
-        return re.sub(
-            r"%([1-9])",
-            lambda match: self._number(key, int(match[1]) - 1, counts, legal=legal),
-            _value(level, f"{W}lvlText"),
-        ).strip()
-
-    def _place(self, paragraph: Any) -> tuple[str, int]:
-        style = _value(paragraph, f"{W}pPr/{W}pStyle")
-        key, depth = _value(paragraph, f"{W}pPr/{W}numPr/{W}numId"), _value(paragraph, f"{W}pPr/{W}numPr/{W}ilvl")
-        seen: set[str] = set()
-        named = style
-        while not key and style in self.styles and style not in seen:
-            seen.add(style)
-            key = _value(self.styles[style], f"{W}pPr/{W}numPr/{W}numId")
-            depth = depth or _value(self.styles[style], f"{W}pPr/{W}numPr/{W}ilvl")
-            named, style = style, _value(self.styles[style], f"{W}basedOn")
-        if not depth and named:
-            tied = [deep for deep, level in self.levels.get(key, {}).items() if _value(level, f"{W}pStyle") == named]
-            depth = str(tied[0]) if tied else ""
-        return key, int(depth) if depth.isdigit() else 0
-
-    def _number(self, key: str, depth: int, counts: dict[int, int], *, legal: bool) -> str:
-        level = self.levels[key].get(depth)
-        if level is None:
-            return ""
-        start = _value(level, f"{W}start")
-        number = counts.get(depth, int(start) if start.isdigit() else 1)
-        return _formatted(number, "decimal" if legal else _value(level, f"{W}numFmt"))
-
-
-def _formatted(number: int, form: str) -> str:
-    if form == "none":
-        return ""
-    if form == "decimalZero":
-        return f"{number:02}"
-    if form in {"lowerLetter", "upperLetter", "russianLower", "russianUpper"} and number > 0:
-        letters = "abcdefghijklmnopqrstuvwxyz" if "Letter" in form else _RUSSIAN
-        word = letters[(number - 1) % len(letters)] * ((number - 1) // len(letters) + 1)
-        return word.upper() if "upper" in form.lower() else word
-    if form in {"lowerRoman", "upperRoman"} and 0 < number < 4000:
-        word = ""
-        for worth, sign in _ROMAN:
-            word += sign * (number // worth)
-            number %= worth
-        return word.upper() if form == "upperRoman" else word
-    return str(number)
-
-
-def _value(element: Any, place: str) -> str:
-    """The attribute ``w:val`` of the element at that path below ``element``; ``""`` if there is none."""
-    found = element.find(place) if element is not None else None
-    return (found.get(f"{W}val") or "") if found is not None else ""
-
-
-def _escaped(words: str, *, start: bool = True) -> str:
-    """The words with a backslash before backslashes and the marks of emphasis, code and links in brackets, and before
-    ``#``, ``>``, ``+`` and ``-`` at the beginning of a line if a space, ``#`` or ``>`` follows on it. Numbers and
-    character references are not escaped. ``start``: do the words begin their line?
-
-    Each line loses the white space at its ends, and several spaces become one.
-    """
-    words = re.sub(r"([\\`*])", r"\\\1", words)
-    words = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", words)
-    words = re.sub(r"\[(?=[^\]\n]*\]\()", r"\\[", words)
-    lines = [re.sub(r" {2,}", " ", line.strip()) for line in words.split("\n")]
-    first = 0 if start else 1
-    return "\n".join(
-        re.sub(r"^([#>+-])(?=[\s#>])", r"\\\1", line) if place >= first else line for place, line in enumerate(lines)
-    )

@@ -12,7 +12,7 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
 from agreement.text import clauses, source
-from agreement.word import reader
+from agreement.word import elements, numbering, package, reader
 from portal_site.management.commands import demo
 from tests.support import docx_files
 
@@ -93,7 +93,7 @@ def test_a_level_of_legal_numbers_prints_digits_for_every_level():
     ],
 )
 def test_numbers_are_written_as_word_writes_them(form, numbers):
-    assert [reader._formatted(number, form) for number in (1, 26, 27)] == numbers
+    assert [numbering._formatted(number, form) for number in (1, 26, 27)] == numbers
 
 
 def test_tracked_changes_give_two_texts():
@@ -167,7 +167,7 @@ def test_a_cell_spans_no_more_columns_than_a_table_of_word_has(span, columns):
     table = document.add_table(rows=1, cols=1)
     table.cell(0, 0).text = "а"
     cell = table.cell(0, 0)._tc.get_or_add_tcPr()
-    cell.append(cell.makeelement(f"{reader.W}gridSpan", {f"{reader.W}val": span}))
+    cell.append(cell.makeelement(f"{elements.W}gridSpan", {f"{elements.W}val": span}))
     assert read(document).accepted.splitlines()[0].count("|") == columns + 1
 
 
@@ -207,16 +207,16 @@ def _template_elsewhere(parts):
 
 
 def _bomb(parts):
-    parts["word/media/a.xml"] = b" " * (reader.MAX_UNPACKED + 1)
+    parts["word/media/a.xml"] = b" " * (package.MAX_UNPACKED + 1)
 
 
 def _many(parts):
-    parts.update({f"word/{number}.txt": b"" for number in range(reader.MAX_PARTS)})
+    parts.update({f"word/{number}.txt": b"" for number in range(package.MAX_PARTS)})
 
 
 def _crumbs(parts):
     parts["word/document.xml"] = parts["word/document.xml"].replace(
-        b"<w:sectPr", b"<w:p/>" * reader.MAX_TAGS + b"<w:sectPr"
+        b"<w:sectPr", b"<w:p/>" * package.MAX_TAGS + b"<w:sectPr"
     )
 
 
@@ -253,7 +253,7 @@ def test_a_dangerous_file_is_refused_before_its_words_are_read(alter, says, monk
         reader.read_manuscript(docx_files.altered(PLAIN, alter), "a.docx")
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"# A", PLAIN[:500], b"x" * (reader.MAX_PACKED + 1)])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"# A", PLAIN[:500], b"x" * (package.MAX_PACKED + 1)])
 def test_what_is_no_word_file_is_refused(content):
     with pytest.raises(source.SourceError):
         reader.read_manuscript(content, "a.docx")

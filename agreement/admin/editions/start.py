@@ -26,7 +26,7 @@ from agreement.admin.editions.page import EditionView, redirect_to_edition
 from agreement.models import Agreement, Edition
 from agreement.models.editions import EditionQuerySet
 from agreement.text import clauses, languages, source
-from agreement.word import reader
+from agreement.word import package, reader
 
 #: The fields of the signed report about a file. They are all fields except the language, the name and the two texts.
 REPORT_FIELDS = ("changed", "insertions", "deletions", "left_out")
@@ -305,7 +305,7 @@ def read_file(code: str, file: File[bytes]) -> ImportedFile:
     or its content begins like a ZIP archive; otherwise as plain text. Raises ``ValidationError`` if the file can't be
     used.
     """
-    name, content = str(file.name), file.read(max(source.MAX_BYTES, reader.MAX_PACKED) + 1)
+    name, content = str(file.name), file.read(max(source.MAX_BYTES, package.MAX_PACKED) + 1)
     if not name.lower().endswith(".docx") and not content.startswith(b"PK\x03\x04"):
         return _read_plain_text(code, name, content)
     if not reader.installed():

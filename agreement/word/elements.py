@@ -1,0 +1,15 @@
+"""Names of elements of a Word file, and how to read an attribute of one."""
+
+from __future__ import annotations
+
+from typing import Any  # For the elements of lxml, which python-docx gives without types.
+
+W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+
+
+def value(element: Any, place: str) -> str:
+    """The attribute ``w:val`` of the element at that path below ``element``; ``""`` if there is none."""
+    found = element.find(place) if element is not None else None
+    return (found.get(f"{W}val") or "") if found is not None else ""
