@@ -379,6 +379,7 @@ class Edition(models.Model):
         alias = self._alias()
         with transaction.atomic(using=alias):
             now, stored, previous, last = self._open(alias)
+            publishing.require_clock(now, previous)
             effective_from = publishing.require_history(effective_from, now, previous)
             stored._seal(
                 previous,
@@ -412,6 +413,7 @@ class Edition(models.Model):
                 )
                 done = scheduled.filter(cancelled_at__isnull=True).update(cancelled_at=now)
                 if done:
+                    self.refresh_from_db(using=alias)  # The object may have been read when it was a draft.
                     log = AuditEntry.objects.using(alias).log
                     log(AuditAction.CANCELLED, on=self, by=by, note=reason, digest=self.digest)
                     Notice.objects.using(alias).announce_cancellation(self, at=now)
