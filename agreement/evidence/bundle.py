@@ -137,6 +137,8 @@ def csv_chunks(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterato
         yield buffer.getvalue().encode()
 
 
+#: The signs of a formula. Most cells contain none of them, and the slower search for a place is left out.
+_SIGN = re.compile(r"[=+\-@＝＋－＠]")
 #: A place at which a spreadsheet program may begin a cell, and the sign that would make this cell a formula. A cell
 #: begins at the start of a text and after each character that separates cells or lines in some country's settings:
 #: a program set to Russian or Kazakh separates by semicolons and reads no quotation marks in the middle of a cell. The
@@ -152,7 +154,8 @@ def csv_cell(value: object) -> str:
     """
     if isinstance(value, datetime):
         return manifest.rfc3339(value)
-    return "" if value is None else _FORMULA.sub(_mark_sign, str(value))
+    text = "" if value is None else str(value)
+    return _FORMULA.sub(_mark_sign, text) if _SIGN.search(text) else text
 
 
 def _mark_sign(found: re.Match[str]) -> str:
