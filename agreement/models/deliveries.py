@@ -460,7 +460,8 @@ class Delivery(models.Model):
         verbose_name=_("user"),
     )
     channel = models.CharField(_("channel"), max_length=32)
-    # Whole hours from the user's last activity to the moment when the row was written. The lowest rank is sent first.
+    # Whole hours from the user's last activity to the creation of the notice; 0 if the
+    # site has no USER_ACTIVE_AT. The lowest rank is sent first.
     rank = models.PositiveIntegerField(default=0, editable=False)
     language = models.CharField(_("language"), max_length=3, blank=True, choices=NOTICE_LANGUAGES)
     # The number of the edition with which the sent text compares the new one (NoticeText.since). Together with notice,
