@@ -19,7 +19,9 @@ from agreement.editions.timeline import current_timelines
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: the name and the arguments of its URL, and the moment that the sitemap states as its last change."""
+    """A page: the name of its URL without the namespace ``agreement``, the arguments of
+    the URL, and the moment that the sitemap states as its last change.
+    """
 
     name: str
     args: tuple[object, ...]
