@@ -73,13 +73,17 @@ class ErasureCounts:
 
 @dataclass(slots=True)
 class CountedRows:
-    """The primary keys of the rows that a dry run has counted, or that a batch of a real run erases. Later steps must
-    not count them again, and must treat them as erased.
+    """What a dry run has counted, or what a batch of a real run erases: the primary
+    keys of rows, and ``addressees``. Later steps must not count it again, and must
+    treat it as erased.
     """
 
     acceptances: set[int] = field(default_factory=set)
     withdrawals: set[int] = field(default_factory=set)
     consents: set[int] = field(default_factory=set)
+    addressees: set[tuple[int, UserKey]] = field(default_factory=set)
+    """The primary keys of the agreement and of the account, for each person of whom
+    only address digests were stored."""
 
     def stored(self, moments: Collection[datetime]) -> Iterator[tuple[datetime, str, str]]:
         """Yield the moment of the deletion, the id of the key and the digest of the pseudonym for each acceptance and
@@ -228,6 +232,12 @@ class Erasure:
         counted = self.counted if self.dry_run else CountedRows()
         counted.acceptances.update(acceptances)
         counted.withdrawals.update(withdrawals)
+        counted.addressees.update(
+            (person.terms.agreement, row.user_id)
+            for person in people
+            if not person.acceptances and all(row.erased_at for row in person.withdrawals)
+            for row in person.withdrawals
+        )
         done = FullyErased.of(people, counted)
         consents = Consent.objects.filter(done.consents(of_all=self._is_over_after_closing()), erased_at=None)
         if self.dry_run:
@@ -311,6 +321,8 @@ class Erasure:
                 rows = deliveries.filter(~Exists(acceptances.filter(edition__agreement=agreement)))
                 rows = rows.filter(~Exists(withdrawals.filter(agreement=agreement)), notice__edition=edition)
                 rows = rows.filter(user__isnull=False).exclude(user__in=held_users)
+                # A dry run has counted these already.
+                rows = rows.exclude(user__in=[user for key, user in self.counted.addressees if key == agreement])
                 self._clear_addresses(rows.exclude(address_digest=""))
         if self._is_over_after_closing():
             rest = (~Exists(acceptances), ~Exists(withdrawals), Q(user__isnull=False, erased_at=None))
