@@ -36,12 +36,11 @@ def differences(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[st
     """Return one sentence, in English, for each difference that is found: what is
     missing, replaced, disabled or altered, and which triggers were added. A column that
     was added is not a difference. Constraints and unique indexes that were added are
-    found on PostgreSQL only. A missing index of a field with ``unique=True`` is not
-    found.
+    found on PostgreSQL only.
 
     Every table of ``SEALS`` should exist. ``get_model(app_label, name)`` returns its
     model or raises ``LookupError``, as ``apps.get_model`` does; a model that it does
-    not know is passed over. 6 queries on PostgreSQL, 3 on SQLite. The list is empty,
+    not know is passed over. 6 queries on PostgreSQL, 4 on SQLite. The list is empty,
     without a query, on a database that is not in ``VENDORS``, because it has no
     triggers.
     """
@@ -87,6 +86,15 @@ def _column(column: str, table: str) -> str:
     return f"The column {column} of the table {table} is missing, or its type, NOT NULL or collation is altered."
 
 
+def _uniqueness(column: str, table: str) -> str:
+    return f"The unique index of the column {column} of the table {table} is missing or not valid."
+
+
+def _unique_columns(model: AnyModel) -> set[str]:
+    """The columns that have a unique index of their own, without the primary key."""
+    return {str(field.column) for field in model._meta.concrete_fields if field.unique and not field.primary_key}
+
+
 def _foreign_key(column: str, table: str) -> str:
     return f"The foreign key of the column {column} of the table {table} is missing or not valid."
 
@@ -116,6 +124,11 @@ def _sqlite(connection: BaseDatabaseWrapper, cursor: Any, sealed: dict[str, tupl
         " FROM main.sqlite_master t, pragma_table_xinfo(t.name) c WHERE t.type = 'table' AND c.hidden = 0"
     )
     columns = set(cursor.fetchall())
+    cursor.execute(
+        "SELECT t.name, max(c.name) FROM main.sqlite_master t, pragma_index_list(t.name) i, pragma_index_info(i.name) c"
+        " WHERE t.type = 'table' AND i.\"unique\" AND NOT i.partial GROUP BY t.name, i.name HAVING count(*) = 1"
+    )
+    unique = set(cursor.fetchall())
     editor = connection.schema_editor()
     for table, (seal, model) in sealed.items():
         if table not in kinds:
@@ -140,6 +153,7 @@ def _sqlite(connection: BaseDatabaseWrapper, cursor: Any, sealed: dict[str, tupl
                 yield _constraint(constraint.name, table)
         present = {key[1:] for key in keys if key[0] == table}
         yield from (_foreign_key(key[0], table) for key in sorted(_foreign_keys(model) - present))
+        yield from (_uniqueness(one, table) for one in sorted(_unique_columns(model)) if (table, one) not in unique)
         collations = create.lower().count(" collate ")
         for field in model._meta.concrete_fields:
             expected = (table, field.column, str(field.db_parameters(connection)["type"]).lower(), int(not field.null))
@@ -327,8 +341,7 @@ def _postgresql_constraints(
     each unique, conditional or functional index, that the model does not have.
 
     PostgreSQL writes the condition of a check in its own words, so only the columns in
-    it are compared. The primary key is not compared, and a missing index of a field
-    with ``unique=True`` is not found.
+    it are compared. The primary key is not compared.
     """
     table, editor = model._meta.db_table, connection.schema_editor()
     column_of = {field.name: str(field.column) for field in model._meta.concrete_fields}
@@ -360,10 +373,13 @@ def _postgresql_constraints(
         if found.get(name) not in wanted if kind == "f" else name not in known:
             yield _foreign_constraint(name, table)
     known |= {index.name for index in model._meta.indexes}
-    unique_columns = [[str(field.column)] for field in model._meta.concrete_fields if field.unique]
+    missing = _unique_columns(model)
     for name, (unique, columns, predicate) in indexes.items():
-        if name not in known and not (unique and columns in unique_columns and not predicate):
+        if unique and not predicate and len(columns) == 1 and columns[0] in _unique_columns(model):
+            missing.discard(columns[0])
+        elif name not in known:
             yield _foreign_constraint(name, table)
+    yield from (_uniqueness(column, table) for column in sorted(missing))
 
 
 def _bare(condition: str) -> str:

@@ -23,7 +23,8 @@ def refuse_loss(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
         return
     with connection.cursor() as cursor:
         for seal, model in present(connection, get_model):
-            cursor.execute(f'SELECT 1 FROM "{model._meta.db_table}" AS stored WHERE {seal.where("stored")} LIMIT 1')  # noqa: S608 - only names and constants of the app
+            table = connection.ops.quote_name(model._meta.db_table)
+            cursor.execute(f"SELECT 1 FROM {table} AS stored WHERE {seal.where('stored')} LIMIT 1")  # noqa: S608 - only names and constants of the app
             if cursor.fetchone():
                 raise CommandError(
                     f"The database {str(connection.settings_dict['NAME'])!r} contains published editions or audit"
