@@ -64,7 +64,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) 
             id="agreement.W042",
         )
     yield from _check_proxies(now)
-    if not now.DATA_LOCATION.strip():
+    if not (now.DATA_LOCATION or "").strip():
         yield Warning(
             'AGREEMENT["DATA_LOCATION"] is empty: state where personal data is stored and who decided it.',
             hint='Write where the database and its backups are, and who decided it: "Astana; order No 12 of 2026".'

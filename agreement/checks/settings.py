@@ -145,7 +145,7 @@ def _check_consents(consents: object) -> Iterator[CheckMessage]:
 def _check_base_url(url: str) -> Iterator[CheckMessage]:
     if url and not _is_http_address(url):
         yield _wrong("BASE_URL", url, 'must be like "https://portal.example.kz"')
-    elif urlsplit(url).path.strip("/"):
+    elif url and urlsplit(url).path.strip("/"):
         yield _wrong("BASE_URL", url, "must end with the host: the addresses of the pages contain their own path")
 
 

@@ -90,6 +90,12 @@ def test_E002_quotes_the_wrong_value(settings, key, value, text):  # noqa: N802
     assert text in message.msg
 
 
+def test_a_base_url_of_none_counts_as_empty(settings):
+    settings.AGREEMENT = {"BASE_URL": None}
+    assert ids(check_settings(None)) == []
+    assert "agreement.W001" in ids(check_site(None))
+
+
 def test_E002_refuses_what_is_no_dict(settings):  # noqa: N802
     settings.AGREEMENT = ["BASE_URL"]
     assert "which is not a dict" in only(check_settings(None)).msg
