@@ -45,7 +45,7 @@ def assert_named(sentence: str) -> None:
 
 
 def test_nothing_differs_after_migrate(django_assert_num_queries):
-    with django_assert_num_queries(6 if connection.vendor == "postgresql" else 3):
+    with django_assert_num_queries(6 if connection.vendor == "postgresql" else 4):
         assert differences() == []
 
 
