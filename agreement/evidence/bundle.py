@@ -58,11 +58,10 @@ class Bundle:
         self.digests[name] = digest.hexdigest()
 
     def close(self, at: datetime) -> None:
-        """Add the last two files: the instructions for checking the bundle
-        (``README.txt``, in Kazakh, Russian and English), then the digests of all files
-        before, also of the instructions (``SHA256SUMS``). The instructions state ``at``
-        as the instant for which the evidence was exported. The ZIP file itself stays
-        open; :func:`open_bundle` closes it.
+        """Add the last two files: the instructions for checking the bundle (``README.txt``, in Kazakh, Russian and
+        English), then the digests of all files before, also of the instructions (``SHA256SUMS``). The instructions
+        state ``at`` as the instant for which the evidence was exported. The ZIP file itself stays open;
+        :func:`open_bundle` closes it.
         """
         context = {"at": manifest.rfc3339(at), "stamped": self.stamped}
         parts = []
@@ -128,9 +127,8 @@ def csv_table(columns: dict[str, str], rows: QuerySet[Any]) -> Iterator[bytes]:
 
 
 def csv_chunks(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
-    """Yield a CSV file (RFC 4180, UTF-8) in chunks of at most ``CSV_ROWS`` rows, so
-    that a large file does not fill the memory. ``head`` is its first row, the column
-    headings. Each cell contains the text that :func:`csv_cell` returns.
+    """Yield a CSV file (RFC 4180, UTF-8) in chunks of at most ``CSV_ROWS`` rows, so that a large file does not fill the
+    memory. ``head`` is its first row, the column headings. Each cell contains the text that :func:`csv_cell` returns.
     """
     lines = chain([head], rows)
     while chunk := list(islice(lines, CSV_ROWS)):

@@ -40,10 +40,9 @@ def find_user_key(written: str) -> UserKey:
 
 
 def find_user_keys(written: Iterable[str]) -> dict[str, UserKey | ValidationError]:
-    """Return, for each of these texts, the primary key that :func:`find_user_key` would
-    return, or the error that it would raise. At most 6 queries, however many texts
-    there are. 1 more for each name if two of the names differ only in the case of
-    letters, or if the database finds a user whose name is written in another way.
+    """Return, for each of these texts, the primary key that :func:`find_user_key` would return, or the error that it
+    would raise. At most 6 queries, however many texts there are. 1 more for each name if two of the names differ only
+    in the case of letters, or if the database finds a user whose name is written in another way.
     """
     parts = {whole: _split(whole) for whole in written}
     named = _keys_with_names({text for prefix, text in parts.values() if prefix != "key" and _can_be_stored(text)})
@@ -108,13 +107,11 @@ def _parse_key(text: str) -> UserKey | None:
 
 
 def _keys_with_names(names: set[str]) -> dict[str, list[UserKey]]:
-    """Return name → the keys of the users with that name. If more than two users have a
-    name, it may be only two of them. A name that no user has may be absent, and the
-    empty name has no user.
+    """Return name → the keys of the users with that name. If more than two users have a name, it may be only two of
+    them. A name that no user has may be absent, and the empty name has no user.
 
-    1 query; none if there is no other name than the empty one. If two of the names
-    differ only in the case of letters, or if another name is found, the database may
-    ignore the case of letters: then 1 more query for each name.
+    1 query; none if there is no other name than the empty one. If two of the names differ only in the case of letters,
+    or if another name is found, the database may ignore the case of letters: then 1 more query for each name.
     """
     names = names - {""}
     users = _user_model()

@@ -1,11 +1,9 @@
-"""The audit log: who did what, when. Entries are added and never deleted, and remain
-after an account is deleted.
+"""The audit log: who did what, when. Entries are added and never deleted, and remain after an account is deleted.
 
-Django's own admin log is deleted with its user. Here an entry stores the name of an
-officer as text, so that the account can be deleted. An entry about a user links to
-their account, and has their pseudonym if the site has keys for pseudonyms. Triggers
-refuse to change an entry in any other way than by the deletion of the account or the
-erasure of personal data, which also empties its note.
+Django's own admin log is deleted with its user. Here an entry stores the name of an officer as text, so that the
+account can be deleted. An entry about a user links to their account, and has their pseudonym if the site has keys for
+pseudonyms. Triggers refuse to change an entry in any other way than by the deletion of the account or the erasure of
+personal data, which also empties its note.
 """
 
 from __future__ import annotations
@@ -66,28 +64,22 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         """Add one entry to the log, and return it. Its attribute ``at`` may be an
         expression. 1 query, and 1 more if ``on`` has an agreement that is not loaded.
 
-        ``action`` is an :class:`AuditAction`, and ``on`` is the row that the action is
-        about. The entry copies the kind and the primary key of ``on``; the key is
-        ``""`` for a list of rows of that kind. If ``on`` is an agreement or a row of
-        the app with the attribute ``agreement``, the entry also copies the slug of that
-        agreement, else ``""``. It copies the ``number`` of a row of the app, or 0 if
-        the row has none; a row of the site may have columns of these names that name a
-        user. ``digest`` is that of the edition or of an imported file, or the
-        fingerprint of the draft, or ``""``.
+        ``action`` is an :class:`AuditAction`, and ``on`` is the row that the action is about. The entry copies the kind
+        and the primary key of ``on``; the key is ``""`` for a list of rows of that kind. If ``on`` is an agreement or a
+        row of the app with the attribute ``agreement``, the entry also copies the slug of that agreement, else ``""``.
+        It copies the ``number`` of a row of the app, or 0 if the row has none; a row of the site may have columns of
+        these names that name a user. ``digest`` is that of the edition or of an imported file, or the fingerprint of
+        the draft, or ``""``.
 
-        If ``on`` is an account or a row about a user, the entry is about that person.
-        It then gets the link to the account and the pseudonym. The key of an account is
-        not copied, even if it is the key of a row of the site. ``person`` is another
-        row about the person, for an ``on`` that is not stored, because the account was
-        deleted.
+        If ``on`` is an account or a row about a user, the entry is about that person. It then gets the link to the
+        account and the pseudonym. The key of an account is not copied, even if it is the key of a row of the site.
+        ``person`` is another row about the person, for an ``on`` that is not stored, because the account was deleted.
 
-        ``by`` is an account, a name, or ``None`` if no person is known (for example, in
-        a command). Accounts are named, except users who are not staff and act on their
-        own data: the entry is about them, and has no name.
+        ``by`` is an account, a name, or ``None`` if no person is known (for example, in a command). Accounts are named,
+        except users who are not staff and act on their own data: the entry is about them, and has no name.
 
-        ``note`` contains facts: counts, digests and names of filters. Free text about a
-        person may only be in an entry about that person. Erasure empties the note of
-        such an entry, and of no other.
+        ``note`` contains facts: counts, digests and names of filters. Free text about a person may only be in an entry
+        about that person. Erasure empties the note of such an entry, and of no other.
         """
         row = on if on._meta.app_label == self.model._meta.app_label else None
         has_user_key = _has_key_of_user(on._meta.model)
@@ -130,9 +122,8 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         return entries.order_by("-at", "action", "-pk").first()  # "faulty" precedes "verified".
 
     def last_author(self, edition: models.Model) -> AuditEntry | None:
-        """The latest entry about saving this draft (``written``); ``None`` if there is
-        none. Its ``by`` is the name of the author, ``""`` if it is not known. It is
-        also found after the draft is published. 1 query.
+        """The latest entry about saving this draft (``written``); ``None`` if there is none. Its ``by`` is the name of
+        the author, ``""`` if it is not known. It is also found after the draft is published. 1 query.
         """
         return self.about(edition).filter(action=AuditAction.WRITTEN).first()
 
@@ -141,11 +132,10 @@ AuditEntryManager = models.Manager.from_queryset(AuditEntryQuerySet)
 
 
 class AuditEntry(Personal):
-    """One action. ``by`` and ``account`` say who did it for the site. ``by`` is empty
-    if no person is known, and ``account`` if no account is known. Both are empty if a
-    user who is not staff acted on their own data. The entry names its row as text,
-    without a foreign key, so it remains after the row is deleted. ``key`` is empty if
-    the row is an account, or if the entry is about a list of rows.
+    """One action. ``by`` and ``account`` say who did it for the site. ``by`` is empty if no person is known, and
+    ``account`` if no account is known. Both are empty if a user who is not staff acted on their own data. The entry
+    names its row as text, without a foreign key, so it remains after the row is deleted. ``key`` is empty if the row is
+    an account, or if the entry is about a list of rows.
 
     The columns of :class:`Personal` say which user the entry is about, until they are
     erased. The link and the pseudonym are empty if it is about no user.
@@ -186,12 +176,11 @@ class AuditEntry(Personal):
 
     @property
     def subject(self) -> str:
-        """The name of the row that the entry is about. For an agreement it is the slug.
-        For an edition it is like "terms, edition 2"; an edition that was a draft when
-        the entry was written has the name of a draft. For any other row it is the kind
-        of row and the ``key`` of the entry, if it has one. The words are in the active
-        language. For a row of the site that is not an account, the kind is the name of
-        its model, which is not translated. 0 queries.
+        """The name of the row that the entry is about. For an agreement it is the slug. For an edition it is like
+        "terms, edition 2"; an edition that was a draft when the entry was written has the name of a draft. For any
+        other row it is the kind of row and the ``key`` of the entry, if it has one. The words are in the active
+        language. For a row of the site that is not an account, the kind is the name of its model, which is not
+        translated. 0 queries.
         """
         if self.model == "edition":
             return edition_name(self.agreement, self.number, self.key)
@@ -218,10 +207,9 @@ def _has_key_of_user(model: type[models.Model]) -> bool:
 
 
 def _person_columns(row: models.Model) -> dict[str, Any]:  # Values of any column.
-    """The columns of :class:`Personal` for an entry about the person of that row:
-    column → value. The row is an account, or a row about a user, whose account may be
-    deleted. If the row has no user, its own pseudonym, key of the pseudonym and moment
-    of the deletion are copied, as far as it has such columns. 0 queries.
+    """The columns of :class:`Personal` for an entry about the person of that row: column → value. The row is an
+    account, or a row about a user, whose account may be deleted. If the row has no user, its own pseudonym, key of the
+    pseudonym and moment of the deletion are copied, as far as it has such columns. 0 queries.
     """
     user_key = row.pk if _has_key_of_user(row._meta.model) else getattr(row, "user_id", None)
     if user_key is not None:

@@ -29,11 +29,10 @@ class DatabaseClock:
     """The clock of a database, for a worker that needs the present moment for each
     message. ``using`` is the alias of the database.
 
-    The object reads the clock when it is created, and again by ``read()``. A call of
-    the object returns the moment of the last reading and adds the time since then, as
-    the monotonic clock of this process measures it. A call makes no query, so it can't
-    fail between sending a message and recording it. The wall clock of this machine may
-    be wrong, or may be corrected meanwhile.
+    The object reads the clock when it is created, and again by ``read()``. A call of the object returns the moment of
+    the last reading and adds the time since then, as the monotonic clock of this process measures it. A call makes no
+    query, so it can't fail between sending a message and recording it. The wall clock of this machine may be wrong, or
+    may be corrected meanwhile.
     """
 
     def __init__(self, using: str) -> None:

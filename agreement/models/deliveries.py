@@ -121,17 +121,15 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """Lease up to ``size`` due deliveries of a notice in a channel, and return
         them, the lowest rank first. All get the same new lease.
 
-        The lease begins at ``at`` (now) and lasts for ``LEASE``. Waiting deliveries
-        whose ``due_at`` is not after ``due`` (``None``: not after ``at``) are chosen,
-        the longest due first, and among equals those of the most recently active users.
-        A delivery whose earlier lease ended by then is among them, because ``due_at``
-        is the end of its lease. ``due`` must not be after ``at``; this is not checked.
-        If the notice is paused, the result is empty.
+        The lease begins at ``at`` (now) and lasts for ``LEASE``. Waiting deliveries whose ``due_at`` is not after
+        ``due`` (``None``: not after ``at``) are chosen, the longest due first, and among equals those of the most
+        recently active users. A delivery whose earlier lease ended by then is among them, because ``due_at`` is the end
+        of its lease. ``due`` must not be after ``at``; this is not checked. If the notice is paused, the result is
+        empty.
 
-        With ``at``, 2 queries, 1 if nothing is claimed. Workers on several machines
-        need no coordination. On PostgreSQL each skips the rows that another one is
-        claiming. On SQLite the second write waits for the first, and then finds these
-        rows claimed.
+        With ``at``, 2 queries, 1 if nothing is claimed. Workers on several machines need no coordination. On PostgreSQL
+        each skips the rows that another one is claiming. On SQLite the second write waits for the first, and then finds
+        these rows claimed.
         """
         lease, at = uuid.uuid4().hex, at or ledger_now()
         primary = self.primary()
@@ -148,8 +146,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return claimed
 
     def renew(self, *, lease: str, at: datetime | None = None) -> set[int]:
-        """Renew a lease, so that it lasts for ``LEASE`` from that instant (now). With
-        ``at``, 2 queries.
+        """Renew a lease, so that it lasts for ``LEASE`` from that instant (now). With ``at``, 2 queries.
 
         Returns the primary keys of the deliveries that wait and still have this lease.
         A lease that ran out is renewed too, for the deliveries that no other worker has
@@ -163,11 +160,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """Shorten the leases that end more than three times ``LEASE`` after that
         instant (now), to one ``LEASE`` after it.
 
-        They were written before the clock was put back. The lease of a dead worker
-        would last for as long as the clock was put back; a living worker renews its
-        lease in time. Three times, because ``at`` may have been read a while before.
-        Returns how many deliveries have these leases. With ``at``, 1 query, 2 if there
-        are any.
+        They were written before the clock was put back. The lease of a dead worker would last for as long as the clock
+        was put back; a living worker renews its lease in time. Three times, because ``at`` may have been read a while
+        before. Returns how many deliveries have these leases. With ``at``, 1 query, 2 if there are any.
         """
         at = at or ledger_now()
         ahead = self.leased().filter(due_at__gt=at + 3 * LEASE)
@@ -180,15 +175,12 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return self.waiting().filter(lease=lease).update(lease="", due_at=due_at)
 
     def count_outcomes(self, *, lease: str, began_at: datetime | None = None, at: datetime | None = None) -> int:
-        """Add the outcomes recorded under a lease to the progress of its notice in its
-        channel, with the time that the batch took, and remove the lease from these
-        deliveries. Deliveries that still wait are left as they are.
+        """Add the outcomes recorded under a lease to the progress of its notice in its channel, with the time that the
+        batch took, and remove the lease from these deliveries. Deliveries that still wait are left as they are.
 
-        ``began_at`` is when the batch began (``None``: no time is added), and ``at``
-        when it ended (now). Each delivery is added once, however often this is called
-        and wherever a caller is killed. Returns how many were added; 0 if there are
-        none or if another process has added them meanwhile. With ``at``, at most 5
-        queries.
+        ``began_at`` is when the batch began (``None``: no time is added), and ``at`` when it ended (now). Each delivery
+        is added once, however often this is called and wherever a caller is killed. Returns how many were added; 0 if
+        there are none or if another process has added them meanwhile. With ``at``, at most 5 queries.
         """
         at = at or ledger_now()
         final = self.primary().final().filter(lease=lease).order_by()
@@ -214,16 +206,13 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return total
 
     def skip(self, *, notice: Notice, reason: str, at: datetime | None = None) -> int:
-        """Record as skipped those of these deliveries that are of the notice, wait, and
-        have no lease or one that ran out by that instant (now). The progress of the
-        notice is changed with them.
+        """Record as skipped those of these deliveries that are of the notice, wait, and have no lease or one that ran
+        out by that instant (now). The progress of the notice is changed with them.
 
-        ``reason`` is stored with each. At most ``CHUNK_ROWS`` rows are changed in each
-        transaction. If ``reason`` is ``CANCELLED``, deliveries that may have been sent
-        get the reason ``PERHAPS_SENT`` instead. These are the first one that still
-        waits of each lease that ran out, and those whose last attempt ended without a
-        reply of the server (their reason is the name of an exception, which contains no
-        space). Returns how many were skipped.
+        ``reason`` is stored with each. At most ``CHUNK_ROWS`` rows are changed in each transaction. If ``reason`` is
+        ``CANCELLED``, deliveries that may have been sent get the reason ``PERHAPS_SENT`` instead. These are the first
+        one that still waits of each lease that ran out, and those whose last attempt ended without a reply of the
+        server (their reason is the name of an exception, which contains no space). Returns how many were skipped.
         """
         at = at or ledger_now()
         rows = self.primary().unleased(at).filter(notice=notice)
@@ -245,10 +234,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         which was then cancelled, and add an audit entry for each notice and channel
         (and each ``CHUNK_ROWS`` of its rows). When they are due is not changed.
 
-        ``cancelled`` is the notice of that cancellation. A delivery is left out if its
-        channel sent the user a notice of the cancelled edition. Call this when no
-        delivery of the cancelled edition is claimed, because only then it is known who
-        was sent one. It may be repeated. Returns how many deliveries wait again.
+        ``cancelled`` is the notice of that cancellation. A delivery is left out if its channel sent the user a notice
+        of the cancelled edition. Call this when no delivery of the cancelled edition is claimed, because only then it
+        is known who was sent one. It may be repeated. Returns how many deliveries wait again.
         """
         edition, primary, total = cancelled.edition, self.primary(), 0
         received = self.filter(notice__in=cancelled.other_notices(), user=OuterRef("user"), channel=OuterRef("channel"))
@@ -336,15 +324,12 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         )
 
     def record_bounce(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
-        """Record that the mail with that ``Message-ID`` was returned at that instant
-        (now), and return the record; ``None`` if no delivery has that id. The outcome
-        of the delivery is neither checked nor changed. The first call adds 1 to the
-        number of returned mails in the progress of the notice. A second call returns
-        the first record.
+        """Record that the mail with that ``Message-ID`` was returned at that instant (now), and return the record;
+        ``None`` if no delivery has that id. The outcome of the delivery is neither checked nor changed. The first call
+        adds 1 to the number of returned mails in the progress of the notice. A second call returns the first record.
 
-        This is for sites whose mail server reports returned mail. The webhooks of
-        anymail need no code. ``reason`` may be the whole reply of a server.
-        :func:`bounce_code` says what of it is stored, because the text may quote the
+        This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` may
+        be the whole reply of a server. :func:`bounce_code` says what of it is stored, because the text may quote the
         address.
         """
         alias = router.db_for_write(Bounce)
@@ -378,9 +363,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return total
 
     def _with_message_id(self, message_id: str) -> Self:
-        """The delivery that has that ``Message-ID``, whether it was sent or not, as a
-        queryset; an empty one if there is none. A delivery of a deleted account is
-        found by its pseudonym.
+        """The delivery that has that ``Message-ID``, whether it was sent or not, as a queryset; an empty one if there
+        is none. A delivery of a deleted account is found by its pseudonym.
         """
         if (found := message_ids.parse(message_id)) is None:
             return self.none()
@@ -425,9 +409,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return numbers | {user: notified.get(user, before[number]) for user, number in missed.items()}
 
     def uncounted_leases(self, at: datetime | None = None) -> list[str]:
-        """Leases that ran out before that instant (now) and have outcomes that are not
-        counted, for example because the worker was killed. At most 100, in no
-        particular order. With ``at``, 1 query.
+        """Leases that ran out before that instant (now) and have outcomes that are not counted, for example because the
+        worker was killed. At most 100, in no particular order. With ``at``, 1 query.
         """
         expired = self.leased().final().filter(due_at__lt=at or ledger_now())
         return list(expired.order_by().values_list("lease", flat=True).distinct()[:100])
@@ -440,11 +423,10 @@ class Delivery(models.Model):
     """The copy of a notice for one user by one channel. "Sent" means only that the
     channel (for mail: the mail server) accepted it.
 
-    While the row waits with a ``lease``, ``due_at`` is the end of the lease.
-    ``attempts`` is the number of failed attempts after which another one was scheduled.
-    ``language``, ``since`` and ``address_digest`` describe the message that was sent or
-    failed, as far as they are known. They stay when the row waits again. The pseudonym
-    is empty while the account exists.
+    While the row waits with a ``lease``, ``due_at`` is the end of the lease. ``attempts`` is the number of failed
+    attempts after which another one was scheduled. ``language``, ``since`` and ``address_digest`` describe the message
+    that was sent or failed, as far as they are known. They stay when the row waits again. The pseudonym is empty while
+    the account exists.
     """
 
     # The column has no index of its own, because the indexes below begin with it.
@@ -534,22 +516,19 @@ class Delivery(models.Model):
         at: datetime | None = None,
         cursor: CursorWrapper | None = None,
     ) -> bool:
-        """Record the final outcome at that instant (now). Returns ``False``, and
-        changes nothing, if the row no longer waits with this lease. With ``at``, 1
-        query. The attributes of this object and the progress of the notice are not
-        changed.
+        """Record the final outcome at that instant (now). Returns ``False``, and changes nothing, if the row no longer
+        waits with this lease. With ``at``, 1 query. The attributes of this object and the progress of the notice are
+        not changed.
 
-        ``since`` is the number of the edition with which the sent or refused text
-        compares the new one (``NoticeText.since``); ``None`` if there is no such text.
-        ``reason`` is stored as :func:`impersonal` returns it. The row keeps its lease
-        until the outcome is counted. ``cursor`` is an open database cursor to use;
-        ``None`` opens one. A caller that records many outcomes passes one, because
-        opening a cursor takes half as long as the statement.
+        ``since`` is the number of the edition with which the sent or refused text compares the new one
+        (``NoticeText.since``); ``None`` if there is no such text. ``reason`` is stored as :func:`impersonal` returns
+        it. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to use; ``None``
+        opens one. A caller that records many outcomes passes one, because opening a cursor takes half as long as the
+        statement.
 
-        On PostgreSQL the statement does not wait for the disk. Therefore the worker
-        must remember the outcome until :meth:`DeliveryQuerySet.count_outcomes`, which
-        does wait, has counted it. If the server crashed in between, the worker records
-        the outcome again.
+        On PostgreSQL the statement does not wait for the disk. Therefore the worker must remember the outcome until
+        :meth:`DeliveryQuerySet.count_outcomes`, which does wait, has counted it. If the server crashed in between, the
+        worker records the outcome again.
         """
         return self._update(
             cursor,
@@ -617,19 +596,17 @@ _REJECT_REASONS = frozenset({"invalid", "bounced", "timed_out", "blocked", "spam
 
 
 def impersonal(reason: str) -> str:
-    """The reason why a message was not sent, without mail addresses and telephone
-    numbers, which are replaced by ``…``, and without unprintable characters, which a
-    database may reject. Every number of seven digits or more counts as a telephone
-    number. Cut to 255 characters. A channel may pass any reply of a server.
+    """The reason why a message was not sent, without mail addresses and telephone numbers, which are replaced by ``…``,
+    and without unprintable characters, which a database may reject. Every number of seven digits or more counts as a
+    telephone number. Cut to 255 characters. A channel may pass any reply of a server.
     """
     return _ADDRESS.sub("…", "".join(char for char in reason if char.isprintable()))[:255]
 
 
 def bounce_code(reason: str) -> str:
-    """The first code in the reason of a returned mail, such as ``"550"``, ``"5.1.1"``,
-    or ``"550 5.1.1"`` if the second follows directly. A reason that is a word of
-    django-anymail is returned itself. The result is ``""`` if the reason contains no
-    code. Other text is left out.
+    """The first code in the reason of a returned mail, such as ``"550"``, ``"5.1.1"``, or ``"550 5.1.1"`` if the second
+    follows directly. A reason that is a word of django-anymail is returned itself. The result is ``""`` if the reason
+    contains no code. Other text is left out.
     """
     if reason in _REJECT_REASONS:
         return reason
@@ -640,10 +617,9 @@ def bounce_code(reason: str) -> str:
 @remembered
 @cache
 def _claim_sql(vendor: str) -> str:
-    """The statement of :meth:`DeliveryQuerySet.claim` for a database of that vendor. It
-    is written in SQL, because it runs once for each batch. Its parameters are the lease
-    and its end, the notice, the channel, the latest ``due_at``, the notice again, and
-    the number of rows.
+    """The statement of :meth:`DeliveryQuerySet.claim` for a database of that vendor. It is written in SQL, because it
+    runs once for each batch. Its parameters are the lease and its end, the notice, the channel, the latest ``due_at``,
+    the notice again, and the number of rows.
 
     It evaluates the inner query once, whatever plan the database makes.
     """
@@ -659,10 +635,9 @@ def _claim_sql(vendor: str) -> str:
 @remembered
 @cache
 def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
-    """The statement that sets these columns of one row, if the row still waits with a
-    given lease. It contains no text from outside. Its parameters are the values, the
-    primary key and the lease. On PostgreSQL, a statement that sets the outcome does not
-    wait for the disk.
+    """The statement that sets these columns of one row, if the row still waits with a given lease. It contains no text
+    from outside. Its parameters are the values, the primary key and the lease. On PostgreSQL, a statement that sets the
+    outcome does not wait for the disk.
     """
     assignments = ", ".join(f"{name} = %s" for name in columns)
     # "||" prevents the planner from using any index but the primary key. The index on leases contains a dead row for
@@ -676,9 +651,8 @@ def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
 
 
 class Bounce(models.Model):
-    """A returned mail; at most one for each delivery. ``at`` is when it was returned,
-    and ``recorded_at`` when this was recorded. The outcome of the delivery does not
-    change.
+    """A returned mail; at most one for each delivery. ``at`` is when it was returned, and ``recorded_at`` when this was
+    recorded. The outcome of the delivery does not change.
     """
 
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="bounces", verbose_name=_("delivery"))

@@ -54,9 +54,7 @@ LANGUAGE_CHOICES = [("kk", _("Kazakh")), ("ru", _("Russian"))]
 
 
 def validate_zone(name: str) -> None:
-    """Raise ``ValidationError`` if the time zone database does not contain exactly this
-    name.
-    """
+    """Raise ``ValidationError`` if the time zone database does not contain exactly this name."""
     if name not in available_timezones():
         raise ValidationError(
             _("%(name)r is not a time zone. Write it like Asia/Almaty."), code="unknown_zone", params={"name": name}

@@ -37,9 +37,8 @@ class RateLimit:
 
 
 def parse(written: str) -> RateLimit:
-    """The limit that is written as ``"2500/h"``: a whole number from 1 to 999999999
-    without zeros before it, a slash, and s, min, h or d. White space around the number
-    and the unit is ignored. Raises ``ValueError`` for any other text.
+    """The limit that is written as ``"2500/h"``: a whole number from 1 to 999999999 without zeros before it, a slash,
+    and s, min, h or d. White space around the number and the unit is ignored. Raises ``ValueError`` for any other text.
     """
     found = re.fullmatch(r"\s*([1-9][0-9]{0,8})\s*/\s*(s|min|h|d)\s*", written)
     if found is None:

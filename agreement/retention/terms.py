@@ -1,17 +1,14 @@
 """The retention term of each person in each agreement: when it begins, and when it
 ends. After its end, the data of the person may be erased.
 
-The term begins when the agreement with the person ends. That is the first of these
-moments: a withdrawal that ended the agreement and that no acceptance followed, the
-deletion of the account, and the closing of the site. The application of a person
-without an account ends it too, whatever its outcome. A withdrawal that suspended the
-agreement of an account does not begin the term.
+The term begins when the agreement with the person ends. That is the first of these moments: a withdrawal that ended the
+agreement and that no acceptance followed, the deletion of the account, and the closing of the site. The application of
+a person without an account ends it too, whatever its outcome. A withdrawal that suspended the agreement of an account
+does not begin the term.
 
-The term is the longest one that is stated by an edition that bound the person, or that
-a withdrawal of theirs names. :meth:`Person.bound_by` describes which editions these
-are, and the case that there is none. If there is no edition at all, the term is the
-setting ``RETENTION_YEARS``. A legal hold prevents the erasure
-(``agreement.retention.erasure``).
+The term is the longest one that is stated by an edition that bound the person, or that a withdrawal of theirs names.
+:meth:`Person.bound_by` describes which editions these are, and the case that there is none. If there is no edition at
+all, the term is the setting ``RETENTION_YEARS``. A legal hold prevents the erasure (``agreement.retention.erasure``).
 """
 
 from __future__ import annotations
@@ -52,21 +49,18 @@ class Terms:
 
 @dataclass(slots=True)
 class Person:
-    """The rows about one person in one agreement, with the identifiers by which a legal
-    hold can name that person. An acceptance that is erased already is not among the
-    rows. A withdrawal that is erased already can be among them.
+    """The rows about one person in one agreement, with the identifiers by which a legal hold can name that person. An
+    acceptance that is erased already is not among the rows. A withdrawal that is erased already can be among them.
     """
 
     terms: Terms
     identifiers: set[str]
-    """``user:`` and the primary key, while the account exists; the id of the key, a
-    colon and the digest, for each pseudonym; ``withdrawal:`` and the primary key, for
-    each withdrawal. :func:`years_after` leaves it empty."""
+    """``user:`` and the primary key, while the account exists; the id of the key, a colon and the digest, for each
+    pseudonym; ``withdrawal:`` and the primary key, for each withdrawal. :func:`years_after` leaves it empty."""
     acceptances: list[Acceptance] = field(default_factory=list)
     withdrawals: list[Withdrawal] = field(default_factory=list)
     possible_people: list[Person] = field(default_factory=list)
-    """Not empty if the rows may belong to several people and it is unknown which row
-    belongs to which of them."""
+    """Not empty if the rows may belong to several people and it is unknown which row belongs to which of them."""
 
     @property
     def rows(self) -> list[Acceptance | Withdrawal]:
@@ -74,9 +68,8 @@ class Person:
         return [*self.acceptances, *self.withdrawals]
 
     def term_ends_at(self) -> datetime | None:
-        """Return when the term ends, in the past or in the future; ``None`` if no end
-        of the agreement is known. If there are several possible people, return the
-        latest end of their terms.
+        """Return when the term ends, in the past or in the future; ``None`` if no end of the agreement is known. If
+        there are several possible people, return the latest end of their terms.
         """
         if self.possible_people:
             return max((end for one in self.possible_people if (end := one.term_ends_at())), default=None)
@@ -92,19 +85,16 @@ class Person:
     def bound_by(self) -> list[Edition]:
         """Return three kinds of editions, in no particular order; one can occur twice.
 
-        The first kind are those that bound this person, also editions that they
-        accepted in advance, and later ones that changed only the wording. The second
-        kind are those that they accepted after these had taken effect, even if a
-        withdrawal ended the acceptance at once. The third kind are those that their
-        withdrawals name; an erased withdrawal counts only if all are erased. Of the
-        first two kinds, editions that took effect after the closing of the site or
-        after the deletion of the account are left out.
+        The first kind are those that bound this person, also editions that they accepted in advance, and later ones
+        that changed only the wording. The second kind are those that they accepted after these had taken effect, even
+        if a withdrawal ended the acceptance at once. The third kind are those that their withdrawals name; an erased
+        withdrawal counts only if all are erased. Of the first two kinds, editions that took effect after the closing of
+        the site or after the deletion of the account are left out.
 
-        If there are none, return the edition that was in force when their first
-        application to withdraw was registered or, if none was in force or they did not
-        apply, the last edition that was not cancelled. If there is none either, return
-        the cancelled editions that they accepted. The list is empty if there are none.
-        If there are several possible people, return the editions of all.
+        If there are none, return the edition that was in force when their first application to withdraw was registered
+        or, if none was in force or they did not apply, the last edition that was not cancelled. If there is none
+        either, return the cancelled editions that they accepted. The list is empty if there are none. If there are
+        several possible people, return the editions of all.
         """
         if self.possible_people:
             return [edition for one in self.possible_people for edition in one.bound_by()]
@@ -123,9 +113,8 @@ class Person:
         return bound or [self.terms.editions[row.edition_id] for row in self.acceptances]
 
     def edition_keys(self) -> set[int]:
-        """Return the primary keys of the editions that this person accepted, including
-        cancelled ones, and of those that :meth:`bound_by` returns. Erased acceptances
-        are not considered.
+        """Return the primary keys of the editions that this person accepted, including cancelled ones, and of those
+        that :meth:`bound_by` returns. Erased acceptances are not considered.
         """
         return {edition.pk for edition in self.bound_by()} | {row.edition_id for row in self.acceptances}
 

@@ -1,11 +1,9 @@
-"""Inspection: compares what should stand in the database with what stands. Each
-difference is one sentence.
+"""Inspection: compares what should stand in the database with what stands. Each difference is one sentence.
 
-What should stand are the sealed tables, as ordinary tables; on each of them the
-triggers of the seal, word for word, and no other trigger that fires, except those of
-foreign keys; and the columns, the foreign keys and the constraints in ``Meta`` of the
-models. On PostgreSQL, the owners and the schemas of the tables, and the settings by
-which triggers do not fire, are compared too. The rows are not read.
+What should stand are the sealed tables, as ordinary tables; on each of them the triggers of the seal, word for word,
+and no other trigger that fires, except those of foreign keys; and the columns, the foreign keys and the constraints in
+``Meta`` of the models. On PostgreSQL, the owners and the schemas of the tables, and the settings by which triggers do
+not fire, are compared too. The rows are not read.
 """
 
 from __future__ import annotations
@@ -33,16 +31,13 @@ if TYPE_CHECKING:
 
 
 def differences(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
-    """Return one sentence, in English, for each difference that is found: what is
-    missing, replaced, disabled or altered, and which triggers were added. A column that
-    was added is not a difference. Constraints and unique indexes that were added are
-    found on PostgreSQL only.
+    """Return one sentence, in English, for each difference that is found: what is missing, replaced, disabled or
+    altered, and which triggers were added. A column that was added is not a difference. Constraints and unique indexes
+    that were added are found on PostgreSQL only.
 
-    Every table of ``SEALS`` should exist. ``get_model(app_label, name)`` returns its
-    model or raises ``LookupError``, as ``apps.get_model`` does; a model that it does
-    not know is passed over. 6 queries on PostgreSQL, 4 on SQLite. The list is empty,
-    without a query, on a database that is not in ``VENDORS``, because it has no
-    triggers.
+    Every table of ``SEALS`` should exist. ``get_model(app_label, name)`` returns its model or raises ``LookupError``,
+    as ``apps.get_model`` does; a model that it does not know is passed over. 6 queries on PostgreSQL, 4 on SQLite. The
+    list is empty, without a query, on a database that is not in ``VENDORS``, because it has no triggers.
     """
     if connection.vendor not in VENDORS:
         return []
@@ -318,10 +313,9 @@ def _postgresql_triggers(seal: Seal, table: str, rows: list[tuple[Any, ...]]) ->
 def _postgresql_columns(
     connection: BaseDatabaseWrapper, model: AnyModel, found: dict[str, tuple[Any, ...]]
 ) -> Iterator[str]:
-    """Yield the differences of the columns of one table. ``found`` maps the name of
-    each of its columns to the type, to whether it is NOT NULL, and to its collation
-    (``None``: that of the type). A column that the model does not have is not a
-    difference: during an update of the site, a later version may have added it.
+    """Yield the differences of the columns of one table. ``found`` maps the name of each of its columns to the type, to
+    whether it is NOT NULL, and to its collation (``None``: that of the type). A column that the model does not have is
+    not a difference: during an update of the site, a later version may have added it.
     """
     for field in model._meta.concrete_fields:
         parameters = field.db_parameters(connection)
@@ -383,8 +377,7 @@ def _postgresql_constraints(
 
 
 def _bare(condition: str) -> str:
-    """Return a condition without what PostgreSQL adds to it, or what another version of
-    Django may write in another way: round brackets, quotation marks of names, white
-    space, and the type of a text (``::text``).
+    """Return a condition without what PostgreSQL adds to it, or what another version of Django may write in another
+    way: round brackets, quotation marks of names, white space, and the type of a text (``::text``).
     """
     return re.sub(r'::text|[()"\s]', "", condition)

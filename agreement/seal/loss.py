@@ -14,10 +14,9 @@ from agreement.seal.triggers import GetModel, present
 
 
 def refuse_loss(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
-    """Raise ``CommandError`` if this database has a sealed row, with or without
-    triggers, and is not a test database. Tables that do not exist are passed over.
-    ``get_model`` is that of :func:`agreement.seal.triggers.install`. At most 1 query
-    for each sealed table, and 1 that lists the tables; none on a test database.
+    """Raise ``CommandError`` if this database has a sealed row, with or without triggers, and is not a test database.
+    Tables that do not exist are passed over. ``get_model`` is that of :func:`agreement.seal.triggers.install`. At most
+    1 query for each sealed table, and 1 that lists the tables; none on a test database.
     """
     if is_test_database(connection):
         return
@@ -37,11 +36,10 @@ def is_test_database(connection: BaseDatabaseWrapper) -> bool:
     """Was this database made for tests? Its name and its settings decide, because a
     process can't find out whether tests run.
 
-    Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered
-    clones (``test --parallel``), and for any name that begins with ``test_``, as
-    Django's own names do. If the name is a path, the name of the file must begin so.
-    Also yes for a mirror (``TEST["MIRROR"]``) that has the same name as its primary
-    database, if that is a test database.
+    Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones (``test --parallel``), and
+    for any name that begins with ``test_``, as Django's own names do. If the name is a path, the name of the file must
+    begin so. Also yes for a mirror (``TEST["MIRROR"]``) that has the same name as its primary database, if that is a
+    test database.
     """
     name, test = str(connection.settings_dict["NAME"] or ""), connection.settings_dict["TEST"]
     if connection.vendor == "sqlite" and (name == ":memory:" or "mode=memory" in name):

@@ -25,10 +25,9 @@ The **digest** of an edition is the SHA-256 of its manifest's bytes, in lower-ca
     sha256sum 2.kk.md 2.ru.md                  # texts.kk.body_sha256, texts.ru.body_sha256
     jq -cSj . manifest.json | sha256sum        # the digest again: the bytes are canonical
 
-Each manifest but the first contains the digest of the edition before it, so one known
-digest proves every earlier text. Two facts about an edition are in no manifest: who
-published it (the name of an administrator concerns only the operator), and a
-cancellation (it happens after the edition was sealed). The triggers protect them.
+Each manifest but the first contains the digest of the edition before it, so one known digest proves every earlier text.
+Two facts about an edition are in no manifest: who published it (the name of an administrator concerns only the
+operator), and a cancellation (it happens after the edition was sealed). The triggers protect them.
 """
 
 from __future__ import annotations
@@ -88,10 +87,9 @@ def edition_manifest(
 ) -> bytes:
     """The canonical bytes whose SHA-256 is the edition's digest. No value is checked.
 
-    ``previous`` is the digest of the edition ``number - 1``, ``""`` for edition 1.
-    ``prevailing_language`` is ``""`` if none is stated. In the manifest, ``null``
-    stands for ``""`` in these two. ``texts`` maps each language to its texts. The
-    manifest contains the SHA-256 of each body in place of the body.
+    ``previous`` is the digest of the edition ``number - 1``, ``""`` for edition 1. ``prevailing_language`` is ``""`` if
+    none is stated. In the manifest, ``null`` stands for ``""`` in these two. ``texts`` maps each language to its texts.
+    The manifest contains the SHA-256 of each body in place of the body.
     """
     content = {
         "format": FORMAT,

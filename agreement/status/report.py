@@ -48,25 +48,21 @@ class Level(IntEnum):
 
 @dataclass(slots=True)
 class Status:
-    """The status at one instant: the level, the problems (one sentence each), and the
-    facts.
+    """The status at one instant: the level, the problems (one sentence each), and the facts.
 
-    ``level`` is the highest level of the problems. ``agreements`` has a dictionary for
-    each agreement with an edition in force or scheduled: its slug (``agreement``), the
-    number of the edition in force (``in_force``), and the number and moment of the next
-    one to take effect (``next``, ``next_from``); ``None`` for what does not exist.
-    ``deliveries`` are numbers by outcome. ``oldest_due`` is the moment since which the
-    oldest work on a notice is due; ``None`` if none is. Deliveries of paused notices,
-    and of channels that are not in the setting ``CHANNELS``, are not considered.
+    ``level`` is the highest level of the problems. ``agreements`` has a dictionary for each agreement with an edition
+    in force or scheduled: its slug (``agreement``), the number of the edition in force (``in_force``), and the number
+    and moment of the next one to take effect (``next``, ``next_from``); ``None`` for what does not exist.
+    ``deliveries`` are numbers by outcome. ``oldest_due`` is the moment since which the oldest work on a notice is due;
+    ``None`` if none is. Deliveries of paused notices, and of channels that are not in the setting ``CHANNELS``, are not
+    considered.
 
-    ``channels`` has a dictionary for each channel whose state is stored: its name
-    (``channel``), until when it is not used because of an outage (``away_until``), and
-    the reason of the recorded outage (``reason``, ``""`` if none is recorded).
-    ``away_until`` may be past, if there is something to send and the channel has
-    accepted nothing since the outage. It is ``None`` if the channel counts as
-    available. ``verified_at`` is the moment of the last run of ``verify_editions`` that
-    the audit log contains; ``None`` if it contains none. The moments in dictionaries
-    are strings in ISO 8601.
+    ``channels`` has a dictionary for each channel whose state is stored: its name (``channel``), until when it is not
+    used because of an outage (``away_until``), and the reason of the recorded outage (``reason``, ``""`` if none is
+    recorded). ``away_until`` may be past, if there is something to send and the channel has accepted nothing since the
+    outage. It is ``None`` if the channel counts as available. ``verified_at`` is the moment of the last run of
+    ``verify_editions`` that the audit log contains; ``None`` if it contains none. The moments in dictionaries are
+    strings in ISO 8601.
     """
 
     at: datetime
@@ -99,10 +95,9 @@ class Status:
         }
 
     def lines(self) -> list[str]:
-        """Return the status as lines of text in English: the level with all problems,
-        each agreement, the numbers of deliveries, since when the oldest work on a
-        notice is due, if any is, and the last verification. Channels are named only in
-        problems.
+        """Return the status as lines of text in English: the level with all problems, each agreement, the numbers of
+        deliveries, since when the oldest work on a notice is due, if any is, and the last verification. Channels are
+        named only in problems.
         """
         lines = [f"{self.level.name.lower()}: {'; '.join(self.problems) or 'nothing is wrong'}"]
         for facts in self.agreements:
@@ -116,10 +111,9 @@ class Status:
 
 
 def status(at: datetime | None = None) -> Status:
-    """Return the status. ``at`` is the present moment (``None``: the clock is read). If
-    a query raises an error of the database, or the connection does, that is a problem
-    of the level ``ACT``, and the facts that were not yet read stay empty or ``None``.
-    Any other exception is raised.
+    """Return the status. ``at`` is the present moment (``None``: the clock is read). If a query raises an error of the
+    database, or the connection does, that is a problem of the level ``ACT``, and the facts that were not yet read stay
+    empty or ``None``. Any other exception is raised.
     """
     found = Status(at or timezone.now())
     for name, wrong in dates.outdated_zones().items():
@@ -169,15 +163,13 @@ def _add_deliveries(found: Status) -> None:
 
 
 def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
-    """Set ``oldest_due``: since when the oldest delivery is due, or the oldest notice
-    whose deliveries are not all written, if that is earlier; ``None`` if nothing is
-    due. ``waiting`` are the rows of progress with waiting deliveries. Written
-    deliveries of paused notices are left out.
+    """Set ``oldest_due``: since when the oldest delivery is due, or the oldest notice whose deliveries are not all
+    written, if that is earlier; ``None`` if nothing is due. ``waiting`` are the rows of progress with waiting
+    deliveries. Written deliveries of paused notices are left out.
 
-    Add a problem if sending is suspended. Otherwise add one if any of this work has
-    waited for longer than ``UNSENT_LOOK`` (level ``ACT`` after ``UNSENT_ACT``) since it
-    was due, or since the last batch of the same notice and channel if that was later.
-    Deliveries that wait only for rate limits are no problem.
+    Add a problem if sending is suspended. Otherwise add one if any of this work has waited for longer than
+    ``UNSENT_LOOK`` (level ``ACT`` after ``UNSENT_ACT``) since it was due, or since the last batch of the same notice
+    and channel if that was later. Deliveries that wait only for rate limits are no problem.
     """
     idle_since = list(Notice.objects.unfinished(found.at).values_list("due_at", flat=True))
     oldest = list(idle_since)
