@@ -395,9 +395,7 @@ def test_a_unique_column_that_is_not_unique_any_more_is_named_on_sqlite():
         "ALTER TABLE agreement_notice RENAME TO hidden",
         changed.replace('"hidden"', '"agreement_notice"'),
     )
-    assert (
-        "The unique index of the column uuid of the table agreement_notice is missing or not valid." in differences()
-    )
+    assert "The unique index of the column uuid of the table agreement_notice is missing or not valid." in differences()
 
 
 @pytest.mark.postgresql
