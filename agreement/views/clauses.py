@@ -19,8 +19,8 @@ from agreement.views.editions import edition_number
 
 
 @page("edition")
-def clause(visit: Visit, slug: str, number: str) -> HttpResponse:
-    """The page of a clause: its wordings, the newest first. ``number`` is the number that the clause has in the edition
+def clause(visit: Visit, slug: str, anchor: str) -> HttpResponse:
+    """The page of a clause: its wordings, the newest first. ``anchor`` is the number that the clause has in the edition
     in force; if that edition has no such number, in the newest public edition that has one. With ``?edition=`` it is
     the number in that edition.
 
@@ -29,7 +29,7 @@ def clause(visit: Visit, slug: str, number: str) -> HttpResponse:
     """
     editions = _editions(visit, visit.timeline(slug))
     chosen = visit.parameters.get("edition")
-    history = _history(editions, number, edition_number(chosen) if chosen is not None else None)
+    history = _history(editions, anchor, edition_number(chosen) if chosen is not None else None)
     if history is None:
         raise Http404
     query = f"?edition={chosen}" if chosen is not None else ""
@@ -37,20 +37,20 @@ def clause(visit: Visit, slug: str, number: str) -> HttpResponse:
 
 
 @json_view
-def clause_data(visit: Visit, slug: str, number: str) -> Json:
+def clause_data(visit: Visit, slug: str, anchor: str) -> Json:
     """The wordings of a clause in both languages, the oldest first, as :func:`clause` finds them without ``?edition=``.
-    The list of a language is empty if no text in it has the number. The response is 404 if both lists are empty. 1
+    The list of a language is empty if no text in it has that number. The response is 404 if both lists are empty. 1
     query.
     """
     timeline = visit.timeline(slug)
     editions = _editions(visit, timeline)
     wordings = {}
     for language in languages.LANGUAGES:
-        history = _history([replace(one, language=language) for one in editions], number, None)
+        history = _history([replace(one, language=language) for one in editions], anchor, None)
         wordings[language] = list(_wordings(history, timeline.time_zone)) if history else []
     if not any(wordings.values()):
         raise Http404
-    return {"agreement": slug, "number": number, "time_zone": timeline.time_zone, "wordings": wordings}
+    return {"agreement": slug, "number": anchor, "time_zone": timeline.time_zone, "wordings": wordings}
 
 
 def _editions(visit: Visit, timeline: Timeline) -> list[DisplayedEdition]:
