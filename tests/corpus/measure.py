@@ -146,13 +146,13 @@ def compare(text: str, printed: str) -> tuple[dict[str, int], list[str]]:
 
 
 def _lines(text: str) -> list[tuple[str, tuple[str, ...]]]:
-    """The label and the words of each paragraph or cell that has words. A bullet is no label."""
+    """The label and the words of each paragraph or cell that has words. Bullets and soft hyphens are left out."""
     found = []
     for line in text.split("\n"):
         for part in _CELL.split(line):
-            bare = _ESCAPE.sub(r"\1", part).strip().lstrip("#").strip()
+            bare = _ESCAPE.sub(r"\1", part).replace("\u00ad", "").strip().lstrip("#").strip()
             label = match[0] if (match := _LABEL.match(bare)) else ""
-            words = tuple(re.findall(r"\w+", bare[len(label) :]))
+            words = tuple(re.findall(r"[^\W_]+", bare[len(label) :]))
             kept = re.sub(r"[^\w.)]", "", label)
             if words:
                 found.append((kept if re.search(r"\w", kept) else "", words))
