@@ -42,6 +42,7 @@ _NUMBERED = re.compile(
 )
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _LABEL = re.compile(r"[\W\d_]*?(?:[^\W\d_][.)]\s*|[IVXLCІХ]+[.)]\s*)?(?=[^\W\d_]{2}|[^\W\d_]\s|$)", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){0,8}|[^\W\d_]|[IVXLCІХ]+)[.)]?", re.IGNORECASE)
 _CELL = re.compile(r"(?<!\\)\||<br ?/?>|\t")
 
 
@@ -131,18 +132,28 @@ def measure(path: Path, *, printed: str | None = None, outline: bool = False) ->
 def compare(text: str, printed: str) -> tuple[dict[str, int], list[str]]:
     """What a text lacks of the words that LibreOffice prints, and each number that differs from LibreOffice's.
 
-    A number is compared where both have the same words after it in a line of their own.
+    A number is compared where both texts have a line of their own with the same words after it. Elsewhere, as in a cell
+    with several paragraphs, the number has to stand somewhere in the text before the first words of its line.
     """
     ours, theirs = _lines(text), _lines(printed)
     lacking = Counter(word for _, line in theirs for word in line) - Counter(word for _, line in ours for word in line)
     matcher = SequenceMatcher(None, [line for _, line in theirs], [line for _, line in ours], autojunk=False)
-    labels = [
-        f"{ours[b + step][0]!r} for {theirs[a + step][0]!r}: {' '.join(theirs[a + step][1])[:50]}"
-        for a, b, size in matcher.get_matching_blocks()
-        for step in range(size)
-        if theirs[a + step][0] != ours[b + step][0]
-    ]
+    beside = {a + step: ours[b + step][0] for a, b, size in matcher.get_matching_blocks() for step in range(size)}
+    everything = " ".join(("", *_words(_ESCAPE.sub(r"\1", text)), ""))
+    labels = []
+    for place, (label, words) in enumerate(theirs):
+        if place in beside:
+            differs = beside[place] != label
+        else:
+            differs = bool(label) and f" {' '.join((*_words(label), *words[:5]))} " not in everything
+        if differs:
+            labels.append(f"{beside.get(place, '?')!r} for {label!r}: {' '.join(words)[:50]}")
     return dict(lacking), labels
+
+
+def _words(text: str) -> list[str]:
+    """The words and numbers of a text, without soft hyphens."""
+    return re.findall(r"[^\W_]+", text.replace("\u00ad", ""))
 
 
 def _lines(text: str) -> list[tuple[str, tuple[str, ...]]]:
@@ -150,12 +161,12 @@ def _lines(text: str) -> list[tuple[str, tuple[str, ...]]]:
     found = []
     for line in text.split("\n"):
         for part in _CELL.split(line):
-            bare = _ESCAPE.sub(r"\1", part).replace("\u00ad", "").strip().lstrip("#").strip()
+            bare = _ESCAPE.sub(r"\1", part).strip().lstrip("#").strip()
             label = match[0] if (match := _LABEL.match(bare)) else ""
-            words = tuple(re.findall(r"[^\W_]+", bare[len(label) :]))
-            kept = re.sub(r"[^\w.)]", "", label)
+            words = tuple(_words(bare[len(label) :]))
+            kept = re.sub(r"[^\w.)]|_", "", label)
             if words:
-                found.append((kept if re.search(r"\w", kept) else "", words))
+                found.append((kept if _NUMBER.fullmatch(kept) else "", words))
     return found
 
 

@@ -32,3 +32,14 @@ def test_a_lost_word_is_missing_as_often_as_it_is_lost() -> None:
 
     assert missing == {"екінші": 2}
     assert labels == []
+
+
+def test_a_number_in_a_cell_of_several_paragraphs_is_looked_for_before_its_words() -> None:
+    printed = "1.1. Бірінші тармақ\n1.2. Екінші тармақ\n"
+
+    right, wrong = (
+        compare(f"| 1.1. Бірінші тармақ {number} Екінші тармақ |\n", printed)[1] for number in ("1.2.", "1.3.")
+    )
+
+    assert right == []
+    assert wrong == ["'?' for '1.2.': Екінші тармақ"]
