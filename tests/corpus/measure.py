@@ -3,10 +3,12 @@
 Run ``python -m tests.corpus.measure FOLDER``. The folder contains ``.docx``, ``.md`` and ``.txt`` files; the name of a
 file is what it is called in every table. The documents are no part of the project.
 
-``--libreoffice`` compares the words and the printed numbers of each Word file with the text that LibreOffice prints.
+``--libreoffice`` compares the words and the printed numbers of each Word file with the text that LibreOffice prints
+(Debian's ``libreoffice-writer-nogui``).
 ``--verdicts FILE`` reads what a person found: one line for each document with its name without the extension, a
 verdict (``clean`` or another word) and a reason, separated by tabs. ``--outline`` prints every line with the unit that
-begins at it, for the person who judges. ``--json FILE`` writes all figures, for a comparison with a later run.
+begins at it, for the person who judges, and ``--messages`` each message of the rules about numbers with its line.
+``--json FILE`` writes all figures, and ``--against FILE`` prints what differs from the figures of an earlier run.
 """
 
 from __future__ import annotations
@@ -77,6 +79,8 @@ def main() -> int:
     parser.add_argument("--libreoffice", action="store_true", help="compare Word files with LibreOffice")
     parser.add_argument("--verdicts", type=Path, metavar="FILE", help="what a person found")
     parser.add_argument("--outline", action="store_true", help="print every line with its unit")
+    parser.add_argument("--messages", action="store_true", help="print the messages of the rules about numbers")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="print what differs from these figures")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
@@ -91,18 +95,23 @@ def main() -> int:
         if path.suffix.lower() in EXTENSIONS and path.name.startswith(chosen)
     ]
     printed = _printed(paths) if options.libreoffice else {}
-    found = [measure(path, printed=printed.get(path.stem), outline=options.outline) for path in paths]
+    found = [
+        measure(path, printed=printed.get(path.stem), outline=options.outline, messages=options.messages)
+        for path in paths
+    ]
     for one in found:
         one.verdict, one.reason = verdicts.get(one.name.partition(".")[0], ("", ""))
     _table(found)
+    if options.against:
+        _changes(found, json.loads(options.against.read_text()), printed=options.libreoffice)
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=1))
     return 0
 
 
-def measure(path: Path, *, printed: str | None = None, outline: bool = False) -> Measured:
+def measure(path: Path, *, printed: str | None = None, outline: bool = False, messages: bool = False) -> Measured:
     """The figures of the document at this path. ``printed`` is its text as LibreOffice prints it; ``None`` if that is
-    unknown.
+    unknown. ``outline`` and ``messages`` print.
     """
     from agreement.text.clauses import parse
     from agreement.text.lint.rules import lint
@@ -112,10 +121,10 @@ def measure(path: Path, *, printed: str | None = None, outline: bool = False) ->
     if found.refused:
         return found
     found.language = _language(text)
-    document, messages = parse(text), lint({found.language: text})
+    document, found_by_lint = parse(text), lint({found.language: text})
     found.units = dict(Counter(unit.kind for unit in document.units))
-    found.messages = dict(Counter(message.id for message in messages))
-    found.errors = sum(message.severity == "error" for message in messages)
+    found.messages = dict(Counter(message.id for message in found_by_lint))
+    found.errors = sum(message.severity == "error" for message in found_by_lint)
     begun = {unit.line for unit in document.units if unit.number}
     found.unnumbered = [
         f"{number}: {line.strip()[:70]}"
@@ -125,7 +134,12 @@ def measure(path: Path, *, printed: str | None = None, outline: bool = False) ->
     if printed is not None:
         found.missing, found.labels = compare(text, printed)
     if outline:
-        _outline(path.name, text, document, messages)
+        _outline(path.name, text, document, found_by_lint)
+    lines = text.split("\n")
+    for message in found_by_lint if messages else ():
+        if message.id in SUSPECT:
+            line = lines[message.line - 1].strip()[:60] if message.line else ""
+            print(f"{path.name} {message.id[-4:]} {message.line}: {message.sentence('ru')[:90]} | {line}")
     return found
 
 
@@ -249,6 +263,19 @@ def _table(found: list[Measured]) -> None:
     if judged := [one for one in found if one.verdict]:
         clean = sum(one.verdict == "clean" for one in judged)
         print(f"{clean} of {len(judged)} judged are clean: {clean / len(judged):.0%}")
+
+
+def _changes(found: list[Measured], before: list[dict[str, object]], *, printed: bool) -> None:
+    """Print the figures of each document that differ from those of an earlier run. ``printed`` says whether this run
+    compared with LibreOffice.
+    """
+    left_out = {"verdict", "reason"} if printed else {"verdict", "reason", "missing", "labels"}
+    earlier = {one["name"]: one for one in before}
+    for one in found:
+        for name, now in asdict(one).items():
+            then = earlier.get(one.name, {}).get(name)
+            if then != now and name not in left_out:
+                print(f"{one.name} {name}: {str(then)[:150]} → {str(now)[:150]}")
 
 
 if __name__ == "__main__":
