@@ -200,7 +200,9 @@ class Numbering:
         if form == "none":  # LibreOffice leaves out the text after it too.
             return "", level is shown
         number = counts.get(depth, found.first(depth))
-        written, sure = _written(number, "decimal" if shown.legal else form)
+        if shown.legal and form != "decimalZero":  # Word leaves these digits as they are.
+            form = "decimal"
+        written, sure = _written(number, form)
         return written, sure and depth in counts and depth not in self._doubts[found.definition]
 
     def _place(self, paragraph: Any) -> tuple[str, int, bool]:

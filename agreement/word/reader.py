@@ -155,21 +155,20 @@ class _Reader:
         return "\n".join(lines) + "\n"
 
     def _blocks(self, parent: Any) -> Iterator[str]:
-        carried = ""
+        carried: list[str] = []
         for element in self._children(parent):
             if element.tag == f"{W}tbl":
                 yield self._table(element)
             elif element.tag == f"{W}p":
-                words = carried + self._words(element)
+                carried.append(self._words(element))
                 if self._continues(element):
-                    carried = words
                     continue
-                carried = ""
-                yield self._paragraph(element, words.strip())
+                words, carried = "".join(carried).strip(), []
+                yield self._paragraph(element, words)
             elif element.tag in _UNSUPPORTED:
                 self.found.odd += 1
-        if carried.strip():
-            yield escaped(carried.strip())
+        if words := "".join(carried).strip():
+            yield escaped(words)
 
     def _children(self, parent: Any) -> Iterator[Any]:
         for element in parent:
@@ -188,7 +187,8 @@ class _Reader:
         """Does the paragraph continue in the next one, because the mark of its end belongs to an insertion or deletion
         that is left out? The insertions and deletions of the mark are counted.
         """
-        marks = paragraph.findall(f"{W}pPr/{W}rPr/{W}ins") + paragraph.findall(f"{W}pPr/{W}rPr/{W}del")
+        properties = paragraph.find(f"{W}pPr/{W}rPr")
+        marks = [] if properties is None else list(properties)
         for mark in marks:
             self._count(mark)
         return any(self._is_excluded(mark) for mark in marks)
@@ -207,7 +207,7 @@ class _Reader:
 
     def _paragraph(self, paragraph: Any, words: str) -> str:
         label = self.numbering.label(paragraph, words)
-        self._lengthen(len(label) + len(words))
+        self._lengthen(len(label))
         style = self._style(paragraph)
         name = value(style, f"{W}name").lower() if style is not None else ""
         if name.startswith("toc"):
@@ -250,6 +250,7 @@ class _Reader:
                 self.found.hidden += 1
             elif tag in {f"{W}t", f"{W}delText"}:
                 parts.append(element.text or "")
+                self._lengthen(len(parts[-1]))
             elif tag == f"{W}tab":
                 parts.append(" ")
             elif tag in {f"{W}br", f"{W}cr"}:

@@ -91,9 +91,10 @@ def compare_files(source: Path, folder: Path) -> int:
                 continue
             at = place
             numbered += bool(number)
-            before = lines[place][: lines[place].index(start)]
+            line = lines[place]
+            before = line[: line.index(start)]
             bullet = number == "-" and len(before) == 1
-            if before != squeezed(number) and not bullet:
+            if not line.startswith(squeezed(number) + start) and not bullet:
                 differ += 1
                 if differ <= 10:
                     print(f"{file.name}: {number!r} is {before!r} in LibreOffice: {words[:50]!r}")

@@ -429,6 +429,14 @@ CASES = [
         why="LibreOffice 7.4 does not know w:isLgl.",
     ),
     Case(
+        "digits for every level, with zeros",
+        items(0, 0, 1),
+        "I. II. 2.01.",
+        definition(level(0, "%1.", "upperRoman"), level(1, "%1.%2.", "decimalZero", more="<w:isLgl/>")) + num(),
+        libreoffice="I. II. II.01.",
+        why="LibreOffice 7.4 does not know w:isLgl.",
+    ),
+    Case(
         "digits for every level, switched off",
         items(0, 0, 1),
         "I. II. II.1.",

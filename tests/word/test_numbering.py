@@ -73,6 +73,18 @@ def test_an_inserted_paragraph_is_counted_only_where_it_is_read():
     assert found.rejected == "1. Слово1\n\n1.1. Слово2\n\n1.2. Слово3\n"
 
 
+def test_a_moved_paragraph_is_counted_where_it_is_read():
+    def moved(kind: str) -> str:
+        mark = f'<w:rPr><w:{kind} w:id="1" w:author="А"/></w:rPr>'
+        run = f'<w:{kind} w:id="2" w:author="А"><w:r><w:t>Слово</w:t></w:r></w:{kind}>'
+        return item(1, words="", more=mark).replace("</w:p>", run + "</w:p>")
+
+    found = read(items(0, 1) + moved("moveFrom") + items(1) + moved("moveTo") + items(1))
+    assert found.accepted == "1. Слово1\n\n1.1. Слово2\n\n1.2. Слово3\n\n1.3. Слово\n\n1.4. Слово4\n"
+    assert found.rejected == "1. Слово1\n\n1.1. Слово2\n\n1.2. Слово\n\n1.3. Слово3\n\n1.4. Слово4\n"
+    assert found.empty_numbers == []
+
+
 def test_a_number_that_was_tracked_as_added_or_removed_is_in_one_reading_only():
     tracked = '<w:p><w:ins w:id="9" w:author="А"><w:r><w:t>Слово</w:t></w:r></w:ins></w:p>'
     own = '<w:numPr><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr>'
