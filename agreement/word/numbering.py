@@ -97,9 +97,9 @@ class Numbering:
     reading with all tracked changes rejected: then numbers that were tracked as added are absent.
 
     ``numbers`` are the printed numbers of the two upper levels, each with the first words of its paragraph.
-    ``uncertain`` are the numbers of which this module is not sure, in the same form; the number is ``""`` for a
-    paragraph with a field that computes a number in Word, such as LISTNUM. ``empty`` are the numbers of paragraphs
-    without words.
+    ``uncertain`` are the numbers of which this module is not sure, in the same form. The number is ``""`` for a
+    paragraph whose number it does not give: a field of Word computes it, such as LISTNUM, or its level is hidden or not
+    defined. ``empty`` are the numbers of paragraphs without words.
     """
 
     def __init__(self, part: Any, styles: dict[str, Any], *, accept: bool = True) -> None:
@@ -144,13 +144,12 @@ class Numbering:
             return ""
         self._count(found, depth)
         level = found.levels.get(depth)
-        if level is None:
-            self.uncertain.append(("", start))
+        if level is None or level.hidden:
+            if words:
+                self.uncertain.append(("", start))
             return ""
         if level.form == "bullet":
             return "-"
-        if level.hidden:
-            return ""
         numbers = {it: self._number(found, int(it[1]) - 1, level) for it in level.places}
         label = "".join([numbers[it][0] if it in numbers else it for it in level.parts]).strip()
         label = label.upper() if level.capitals else label
@@ -158,7 +157,8 @@ class Numbering:
             return ""
         if not words:
             self.empty.append(label)
-        elif depth < 2:
+            return label
+        if depth < 2:
             self.numbers.append((label, start))
         if level.cut or not sure or not all(certain for _number, certain in numbers.values()):
             self.uncertain.append((label, start))

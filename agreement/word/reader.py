@@ -70,7 +70,8 @@ class Manuscript:
     """The automatic numbers of the two upper levels, each with the first words of its paragraph."""
     uncertain: list[tuple[str, str]] = field(default_factory=list)
     """The automatic numbers that Word may print differently, each with the first words of its paragraph. The number is
-    ``""`` if a field of Word computes it, such as LISTNUM: then it is not in the texts."""
+    ``""`` if it is not in the texts: a field of Word computes it, such as LISTNUM, or its level is hidden or not
+    defined."""
     empty_numbers: list[str] = field(default_factory=list)
     """The automatic numbers of paragraphs without words. They are counted, but they are not in the texts."""
 

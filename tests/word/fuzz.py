@@ -136,7 +136,8 @@ def _changed(part: str, chance: random.Random) -> str:
         return part[: match.start()] + f"<{match[1]}/>" + part[match.end() :]
     paragraph = list(re.finditer(r"<w:(p|lvl|num|style|tr|tc)>.*?</w:\1>|" + re.escape(match[0]), part))
     copied = chance.choice(paragraph)
-    return part[: copied.start()] + copied[0] * chance.choice((2, 20, 2000)) + part[copied.end() :]
+    times = min(chance.choice((2, 20, 2000)), 1_000_000 // len(part))
+    return part[: copied.start()] + copied[0] * max(times, 1) + part[copied.end() :]
 
 
 def main(count: int, seed: int) -> int:
@@ -147,7 +148,7 @@ def main(count: int, seed: int) -> int:
     refused = wrong = 0
     slowest, longest = 0.0, 0
     for number, content in enumerate(mutants(count, seed)):
-        began = time.perf_counter()
+        began = time.process_time()
         try:
             longest = max(longest, len(reader.read_manuscript(content, "a.docx").accepted))
         except SourceError:
@@ -156,7 +157,7 @@ def main(count: int, seed: int) -> int:
             wrong += 1
             print(f"file {number}:")
             traceback.print_exc(limit=-3)
-        slowest = max(slowest, time.perf_counter() - began)
+        slowest = max(slowest, time.process_time() - began)
     growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(f"{count} files of seed {seed}: {refused} refused, {wrong} exceptions.")
     print(f"The slowest took {slowest:.2f} s; the longest text has {longest:,} characters; memory +{growth:.0f} MB.")

@@ -540,6 +540,7 @@ CASES = [
         items(0, 1, 1, 0),
         "1. ∅ ∅ 2.",
         definition(level(0, "%1."), level(1, "%1.%2.", more="<w:rPr><w:vanish/></w:rPr>")) + num(),
+        uncertain="∅ ∅",
         libreoffice="1. 1.1. 1.2. 2.",
         why="LibreOffice does not hide it.",
     ),
