@@ -168,21 +168,26 @@ class Numbering:
         """Count one paragraph of the list at this depth."""
         counts = self._counts.setdefault(found.definition, {})
         doubts = self._doubts.setdefault(found.definition, set())
-        for upper in range(depth + 1):
+        for upper in range(depth + 1):  # A paragraph implies one of each level above it, which is counted too.
             own, first = upper == depth, found.first(upper)
             anew = upper in found.starts and upper not in found.begun
-            other = counts[upper] + own if upper in counts else found.levels.get(upper, _Level()).start or 0
-            if own and anew and not found.anew:
-                other, found.anew = first, True
-            if upper in counts and not (own and anew):
-                counts[upper] += own
-                if anew and first != other:
-                    doubts.add(upper)
-                continue
-            # A paragraph implies one of each level above it, if there is none. That is counted too.
-            counts[upper] = first
-            (doubts.add if first != other or first == MAX_NUMBER else doubts.discard)(upper)
-            found.begun.add(upper)
+            # LibreOffice begins a list anew once, at the first paragraph whose own level has a first number.
+            elsewhere = own and upper in found.starts and not found.anew
+            begins = upper not in counts or (own and (anew or elsewhere))
+            level = found.levels.get(upper) if own else self._levels[found.definition].get(upper)
+            after = counts[upper] + own if upper in counts else (level or _Level()).start or 0
+            counts[upper] = first if begins else after
+            if begins:
+                doubts.discard(upper)
+                found.begun.add(upper)
+            possible = {counts[upper]}
+            if anew or elsewhere:
+                possible.add(first)
+            if not (anew and elsewhere):
+                possible.add(after)
+            if len(possible) > 1 or counts[upper] == MAX_NUMBER:
+                doubts.add(upper)
+            found.anew |= elsewhere
         for deeper in [it for it in counts if it > depth]:
             restart = found.levels.get(deeper, _Level()).restart
             if depth < (deeper if restart is None else min(restart, deeper)):
@@ -319,7 +324,7 @@ def _written(number: int, form: str) -> tuple[str, bool]:
     if form == "decimal":
         return str(number), True
     if form == "decimalZero":
-        return f"{number:02}", True
+        return f"{number:02}", number > 0
     if match := re.match(r"(0{1,9})1, ", form):
         return str(number).zfill(len(match[1]) + 1), True
     signs = _SIGNS.get(form, "")
