@@ -107,12 +107,9 @@ def title(operations: Sequence[Operation], language: str, name: str) -> str:
     changes, additions = _counts(operations)
     if language == "kk":
         return f"«{inner_quotes(name)}» құжатына {_kazakh_subject(changes, additions)} енгізу туралы"
-    if changes and additions:
-        subject = "изменений и дополнений"
-    elif additions:
-        subject = "дополнений" if additions > 1 else "дополнения"
-    else:
-        subject = "изменений" if changes > 1 else "изменения"
+    found = [("изменений" if changes > 1 else "изменения")] if changes or not additions else []
+    found += [("дополнений" if additions > 1 else "дополнения")] if additions else []
+    subject = " и ".join(found)
     return f"О внесении {subject} в документ «{inner_quotes(name)}»"
 
 
@@ -124,12 +121,9 @@ def enacting(operations: Sequence[Operation], language: str, name: str, edition:
     if language == "kk":
         subject = _kazakh_subject(changes, additions)
         return f"«{inner_quotes(name)}» құжатына ({edition}) мынадай {subject} енгізілсін:"
-    if changes and additions:
-        subject = "следующие изменения и дополнения"
-    elif additions:
-        subject = "следующие дополнения" if additions > 1 else "следующее дополнение"
-    else:
-        subject = "следующие изменения" if changes > 1 else "следующее изменение"
+    found = [("изменения" if changes > 1 else "изменение")] if changes or not additions else []
+    found += [("дополнения" if additions > 1 else "дополнение")] if additions else []
+    subject = f"{'следующие' if changes + additions > 1 else 'следующее'} {' и '.join(found)}"
     return f"Внести в документ «{inner_quotes(name)}» ({edition}) {subject}:"
 
 
@@ -179,11 +173,10 @@ def _counts(operations: Iterable[Operation]) -> tuple[int, int]:
 
 
 def _kazakh_subject(changes: int, additions: int) -> str:
+    change, addition = ("өзгерістер" if changes > 1 else "өзгеріс"), ("толықтырулар" if additions > 1 else "толықтыру")
     if changes and additions:
-        return "өзгерістер мен толықтырулар"
-    if additions:
-        return "толықтырулар" if additions > 1 else "толықтыру"
-    return "өзгерістер" if changes > 1 else "өзгеріс"
+        return f"{change} {'мен' if changes > 1 else 'пен'} {addition}"
+    return addition if additions else change
 
 
 # Russian
@@ -243,15 +236,19 @@ def _russian(paths: Sequence[Path], case: Case, *, inner: bool = False) -> str:
     if not paths:
         return ""
     (noun, first), *outer = paths[0]
-    numbers = [path[0].number for path in paths]
+    numbers = [path[0].number for path in paths if path[0].number]
     forms = RUSSIAN[noun]
     words = forms[_RUSSIAN_CASES[case]] if len(paths) == 1 else forms[4 if case == "accusative" else 5]
     if noun in {"heading", "under"}:
         quoted = f" «{inner_quotes(first)}»" if first else ""
         words += f" под заголовком{quoted}" if noun == "under" else quoted
-    elif noun == "line" and all(number.isdigit() and int(number) <= len(_RUSSIAN_ORDINALS) for number in numbers):
+    elif (
+        noun == "line"
+        and numbers
+        and all(number.isdecimal() and int(number) <= len(_RUSSIAN_ORDINALS) for number in numbers)
+    ):
         words += " " + _listed([_russian_ordinal(int(number), case) for number in numbers], " и ")
-    elif any(numbers):
+    elif numbers:
         words += " " + _listed(numbers, " и ")
     if inner:
         return words
@@ -355,13 +352,17 @@ def _kazakh_units(paths: Sequence[Path], case: Case = "accusative", *, inner: bo
 
 
 def _kazakh_number(steps: Sequence[Step], word: str) -> str:
-    noun, numbers = steps[0].noun, [step.number for step in steps]
+    noun, numbers = steps[0].noun, [step.number for step in steps if step.number]
     if noun in {"heading", "under"}:
-        quoted = f"«{inner_quotes(numbers[0])}» деген " if numbers[0] else ""
+        quoted = f"«{inner_quotes(numbers[0])}» деген " if numbers else ""
         return f"{quoted}тақырыптан кейінгі {word}" if noun == "under" else quoted + word
-    if noun == "line" and all(number.isdigit() and int(number) <= len(_KAZAKH_ORDINALS) for number in numbers):
+    if (
+        noun == "line"
+        and numbers
+        and all(number.isdecimal() and int(number) <= len(_KAZAKH_ORDINALS) for number in numbers)
+    ):
         return f"{_listed([_KAZAKH_ORDINALS[int(number) - 1] for number in numbers], ' және ')} {word}"
-    if not any(numbers):
+    if not numbers:
         return word
     listed = _listed(numbers, " және ")
     return f"{listed} {word}" if listed.endswith(")") else f"{listed}-{word}"
