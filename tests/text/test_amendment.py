@@ -371,6 +371,27 @@ def test_a_section_is_deleted_inserted_or_restated_with_all_that_it_contains():
     ]
 
 
+def test_a_section_put_before_others_renumbers_them_in_two_points():
+    numbers = {"## 1.": "## 2.", "## 2.": "## 3.", "## 3.": "## 4.", "1.1. З": "2.1. З", "1.2. П": "2.2. П"}
+    numbers |= {"2.1. Е": "3.1. Е", "2.2. С": "3.2. С", "3.1. П": "4.1. П", "3.2. М": "4.2. М"}
+    new = re.sub("|".join(map(re.escape, numbers)), lambda match: numbers[match[0]], RU)
+    new = edited(new, ("## 2.", "## 1. ОБЩЕЕ\n\n1.1. Правила обязательны.\n\n## 2."))
+    assert written(RU, new, "ru") == [
+        "дополнить разделом 1 следующего содержания:",
+        "«1. ОБЩЕЕ",
+        "1.1. Правила обязательны.»;",
+        "разделы 1–3 считать разделами 2–4 соответственно;",
+        "пункты 1.1, 1.2, 2.1, 2.2, 3.1 и 3.2 считать пунктами 2.1, 2.2, 3.1, 3.2, 4.1 и 4.2 соответственно;",
+    ]
+    assert written(RU, new, "kk")[3:] == [
+        "1–3-бөлімдер тиісінше 2–4-бөлімдер болып саналсын;",
+        (
+            "1.1, 1.2, 2.1, 2.2, 3.1 және 3.2-тармақтар тиісінше"
+            " 2.1, 2.2, 3.1, 3.2, 4.1 және 4.2-тармақтар болып саналсын;"
+        ),
+    ]
+
+
 def test_one_replacement_in_the_whole_text_comes_first():
     same = "Т\n\n1.1. Общий зал открыт.\n\n1.2. Наш зал закрыт.\n\n1.3. Этот зал мал.\n\n1.4. Сад велик и стар.\n"
     changed = same.replace(" зал ", " холл ").replace("стар", "нов")
@@ -380,6 +401,22 @@ def test_one_replacement_in_the_whole_text_comes_first():
         "в пункте 1.4 слово «стар» заменить словом «нов»;",
     ]
     assert written(same, changed, "kk")[0] == "бүкіл мәтін бойынша «зал» деген сөз «холл» деген сөзбен ауыстырылсын;"
+
+
+def test_lines_of_a_clause_that_lie_apart_are_reworded_one_by_one():
+    new = edited(RU, ("один год", "два года"), ("Утерянный билет заменяется.", "Копия билета выдаётся за плату."))
+    assert written(RU, new, "ru") == [
+        "в абзаце первом пункта 1.2 слова «один год» заменить словами «два года»;",
+        "абзац третий пункта 1.2 изложить в следующей редакции:",
+        "«Копия билета выдаётся за плату.»;",
+    ]
+    first, second = operations(RU, new)
+    assert (len(first.edits), second.edits) == (2, ())
+
+
+def test_a_word_that_is_replaced_wherever_it_occurs_in_a_line_is_given_once():
+    old = "Т\n\n1.1. Зал открыт, если зал убран, и зал свободен.\n"
+    assert written(old, old.replace("зал ", "холл "), "ru") == ["в пункте 1.1 слово «зал» заменить словом «холл»;"]
 
 
 def test_a_phrase_that_occurs_twice_is_given_with_its_neighbours():
@@ -545,15 +582,16 @@ def test_an_amendment_says_every_word_that_it_changes(pair):
     found = operations(old, new)
     # What no sentence says changes no word.
     assert plain(apply(old, [one for one in found if one.kind == "formatting"])) == plain(old)
+    said = [line for one in found for line in one.quote] + [phrase.new for one in found for phrase in one.phrases]
+    said += [step.number for one in found for path in one.new for step in path]
+    assert set(plain(new).split()) - set(plain(old).split()) <= set(plain(" ".join(said)).split())
     for one in found:
         inserted = plain(" ".join(edit.inserted for edit in one.edits))
-        if one.kind == "insert":  # What a sentence inserts is in its quotation, whole.
+        if one.kind == "insert" and not one.part:  # What a sentence inserts is in its quotation, whole.
             assert sorted(plain(" ".join(one.quote)).split()) == sorted(inserted.split())
         if one.kind == "reword" and not one.part:  # The new wording of a unit is the words that it now has.
             assert set(inserted.split()) <= set(plain(" ".join(one.quote)).split())
-        if one.kind == "words" and not one.new and one.after is None:
-            assert set(inserted.split()) <= set(plain(" ".join(phrase.new for phrase in one.phrases)).split())
-        if one.kind == "delete":
+        if one.kind == "delete" and not one.part:
             assert not inserted
 
 

@@ -15,17 +15,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from difflib import SequenceMatcher
+from itertools import islice, pairwise
 from typing import Any, Literal, NamedTuple
 
 from agreement.text.clauses import Clause
 from agreement.text.redline.changes import Change, Redline
-from agreement.text.redline.words import WORD, compare, longest_increasing
+from agreement.text.redline.words import WORD, Run, compare, longest_increasing
 
 Kind = Literal["words", "reword", "insert", "delete", "renumber", "move", "formatting"]
 #: Words are replaced by name in one unit only if it has at most ``MAX_PHRASES`` replacements, none of which has more
 #: than ``MAX_WORDS`` words, and at least half of its words stay. Otherwise the unit is restated.
 MAX_PHRASES, MAX_WORDS = 3, 20
+#: A unit is reworded by lines only if at most ``MAX_HUNKS`` passages of it differ. Lines are compared only if they are
+#: at most so many pairs.
+MAX_HUNKS, MAX_LINE_PAIRS = 10, 250_000
 #: The same replacement in at least so many units is one operation on the whole text, if it covers every occurrence.
 EVERYWHERE = 3
 #: How many words on each side may be added to a phrase to make it unique in its unit.
@@ -36,8 +40,17 @@ _APPENDIX = re.compile(
     re.IGNORECASE,
 )
 #: A word in a printed number, such as the first one of «Глава I.». Roman numbers are not words.
-_NOUN = re.compile(r"§|(?![IVXLCDMІХ]+\b)[^\W\d_]{3,}")
-_NOUNS = {"глава": "chapter", "тарау": "chapter", "статья": "article", "бап": "article", "§": "paragraph"}
+_NOUN = re.compile(r"§|(?<=\d)[\s–‑-]*[ыі]?н?ш[ыі]\b|(?![IVXLCDMІХ]+\b)[^\W\d_]{3,}")
+_NOUNS = {
+    "глава": "chapter",
+    "тарау": "chapter",
+    "статья": "article",
+    "бап": "article",
+    "§": "paragraph",
+    "параграф": "paragraph",
+    "раздел": "section",
+    "бөлім": "section",
+}
 _HEADED = frozenset({"section", "chapter", "article", "paragraph", "appendix"})
 _TOKEN = re.compile(r"\S+\s*")
 _PART = re.compile(r"\w+|[^\w\s]")
@@ -69,8 +82,8 @@ class Edit(NamedTuple):
 
 
 class Phrase(NamedTuple):
-    """Words of a unit that are replaced. ``old`` occurs once in the unit. If ``after`` is true, ``new`` is inserted
-    after ``old``, which stays. If ``new`` is empty, ``old`` is deleted."""
+    """Words of a line that are replaced, wherever they occur in it. If ``after`` is true, ``new`` is inserted after
+    ``old``, which stays and occurs once. If ``new`` is empty, ``old`` is deleted."""
 
     old: str
     new: str
@@ -100,6 +113,8 @@ class Operation:
     quote: tuple[str, ...] = ()
     """The lines of the new wording of ``reword`` and ``insert``, with the printed numbers."""
     edits: tuple[Edit, ...] = ()
+    """What it changes in the old text. If several operations are about lines of one unit, the edits of all are in the
+    first."""
 
     def to_json(self) -> dict[str, Any]:
         """The operation as values that JSON knows. Fields without content are left out."""
@@ -159,6 +174,8 @@ class _Draft:
     changes: list[int]
     old: list[Path] = field(default_factory=list)
     new: list[Path] = field(default_factory=list)
+    text: str = ""
+    """The line in which words are replaced."""
 
 
 class _Names:
@@ -226,8 +243,9 @@ def noun(unit: Clause) -> str:
     """The noun that names a unit, as a key of ``wording.RUSSIAN``."""
     if unit.kind == "heading" and unit.number:
         return "appendix"
-    word = _NOUN.search(unit.label) if unit.kind in {"section", "clause"} else None
-    return _NOUNS.get(word[0].lower() if word else "", "subclause" if unit.kind == "item" else unit.kind)
+    words = map(str.lower, _NOUN.findall(unit.label)) if unit.kind in {"section", "clause"} else ()
+    found = next((_NOUNS[word] for word in words if word in _NOUNS), "")
+    return found or ("subclause" if unit.kind == "item" else unit.kind)
 
 
 def printed(unit: Clause) -> str:
@@ -360,8 +378,15 @@ class _Drafting:
         edits = sorted(edit for index in draft.changes for edit in self.edits[index])
         return replace(draft.operation, old=tuple(draft.old), new=tuple(draft.new), edits=tuple(edits))
 
-    def _add(self, operation: Operation, *indexes: int, old: Iterable[Path] = (), new: Iterable[Path] = ()) -> None:
-        draft = _Draft(operation, [], list(old), list(new))
+    def _add(
+        self,
+        operation: Operation,
+        *indexes: int,
+        old: Iterable[Path] = (),
+        new: Iterable[Path] = (),
+        text: str = "",
+    ) -> None:
+        draft = _Draft(operation, [], list(old), list(new), text)
         self.drafts.append(draft)
         for index in indexes:
             self._join(draft, index)
@@ -429,41 +454,62 @@ class _Drafting:
         holder = self._moved_to(old, new)
         container = self._known_path(holder) if holder else ()
         operation = Operation(kind="move" if holder else "renumber", container=container)
-        last = self.drafts[-1] if self.drafts else None
-        if last and last.operation == operation and _alike(last.old[-1], path) and _alike(last.new[-1], as_new):
-            last.old.append(path)
-            last.new.append(as_new)
-            self._join(last, index)
-        else:
-            self._add(operation, index, old=[path], new=[as_new])
+        # Sections and their clauses take turns, so the draft that is continued may be the last one or the one before.
+        for last in reversed(self.drafts[-2:]):
+            if last.operation != operation:
+                break
+            if _alike(last.old[-1], path) and _alike(last.new[-1], as_new):
+                last.old.append(path)
+                last.new.append(as_new)
+                self._join(last, index)
+                return
+        self._add(operation, index, old=[path], new=[as_new])
 
     def _reword(self, index: int, old: Clause, new: Clause, draft: _Draft) -> None:
-        """Add the operation that rewords a unit: by words, by lines or as a whole. ``draft`` names the unit."""
+        """Add the operations that reword a unit: as a whole, or by the lines that differ. ``draft`` names the unit."""
         before, after = old.text.split("\n"), new.text.split("\n")
-        head, tail = _common_ends(before, after)
-        gone, added = before[head : len(before) - tail], after[head : len(after) - tail]
         alike = noun(old) == noun(new) and bool(printed(old)) == bool(printed(new))
-        stays = not draft.new and draft.operation.after is None
-        by_lines = alike and head + tail > 0 and not any(" | " in line for line in before + after)
-        by_lines = by_lines and (stays or (bool(gone) and bool(added)))
+        if alike and (hunks := _hunks(before, after)):
+            stays = not draft.new and draft.operation.after is None
+            if stays or all(len(gone) and len(added) for gone, added in hunks):
+                for gone, added in hunks:
+                    self._reword_lines(index, old, new, draft, gone, added)
+                return
         part: Path = ()
-        if by_lines:
-            part = tuple(Step("line", str(head + place + 1)) for place in range(len(gone) or len(added)))
-        elif noun(old) in _HEADED:
+        if noun(old) in _HEADED:
             part = (Step("caption"),)
         elif old.number and old.number in self.old.containers:
             part = (Step("line", "1"),) if len(before) == len(after) == 1 else (Step("lead"),)
-        quote = tuple(_lines(new)[head : len(after) - tail] if by_lines else _lines(new))
         operation = replace(draft.operation, part=part)
-        one_line = len(gone) == len(added) == 1 and (by_lines or len(before) == len(after) == 1)
-        if found := phrases(gone[0], added[0]) if alike and one_line else ():
-            self._add(replace(operation, kind="words", phrases=found), index, old=draft.old, new=draft.new)
-        elif by_lines and not added:
-            self._add(replace(operation, kind="delete"), index, old=draft.old)
-        elif by_lines and not gone:
-            self._add(replace(operation, kind="insert", container=draft.old[0], quote=quote), index)
+        if alike and len(before) == len(after) == 1 and (found := phrases(before[0], after[0])):
+            operation = replace(operation, kind="words", phrases=found)
         else:
-            self._add(replace(operation, quote=quote), index, old=draft.old, new=draft.new)
+            operation = replace(operation, quote=tuple(_lines(new)))
+        self._add(operation, index, old=draft.old, new=draft.new, text=old.text)
+
+    def _reword_lines(self, index: int, old: Clause, new: Clause, draft: _Draft, gone: range, added: range) -> None:
+        """Add the operations on some lines of a unit. Its edits, its new number and its new place are in the first."""
+        before, after = old.text.split("\n"), new.text.split("\n")
+        pairs = [(before[a], after[b]) for a, b in zip(gone, added, strict=False)] if len(gone) == len(added) else []
+        replaced = [phrases(*pair) for pair in pairs]
+        made: list[tuple[Operation, str]] = []
+        if replaced and all(replaced):
+            for place, found in zip(gone, replaced, strict=True):
+                line: Path = (Step("line", str(place + 1)),)
+                made.append((replace(draft.operation, kind="words", part=line, phrases=found), before[place]))
+        else:
+            kind: Kind = "reword" if gone and added else "delete" if gone else "insert"
+            part = tuple(Step("line", str(place + 1)) for place in gone or added)
+            quote = tuple(_lines(new)[added.start : added.stop])
+            made.append((replace(draft.operation, kind=kind, part=part, quote=quote), ""))
+        for operation, text in made:
+            first = index not in self.done
+            if not first:
+                operation = replace(operation, after=None)
+            if operation.kind == "insert":
+                operation = replace(operation, container=draft.old[0])
+            units = () if operation.kind == "insert" else draft.old
+            self._add(operation, *[index] * first, old=units, new=draft.new if first else (), text=text)
 
     # Units that are in one edition
 
@@ -489,7 +535,7 @@ class _Drafting:
             taken.append(place)
         parents = self.new.parents(head)
         before = self.new.before.get(head.start)
-        inner = bool(parents) and (bool(head.number) or before == parents[0])
+        inner = bool(parents) and (bool(head.number) or (before == parents[0] and head.kind != "heading"))
         container = self._known_path(parents[0]) if inner else ()
         quote = tuple(line for unit in units for line in _lines(unit))
         new = tuple(self.new.path(unit) for unit in heads)
@@ -584,16 +630,16 @@ class _Drafting:
             one = draft.operation
             if one.kind == "words" and len(one.phrases) == 1 and not draft.new and one.after is None:
                 alike.setdefault(one.phrases[0], []).append(draft)
-        general: list[_Draft] = []
+        general, merged = list[_Draft](), set[int]()
         for phrase, drafts in alike.items():
             if len(drafts) < EVERYWHERE or phrase.after or not any(map(str.isalpha, phrase.old)):
                 continue
             everywhere = sum(change.old.text.count(phrase.old) for change in self.changes if change.old)
-            if everywhere == len(drafts):
+            if everywhere == sum(draft.text.count(phrase.old) for draft in drafts):
                 indexes = [index for draft in drafts for index in draft.changes]
                 general.append(_Draft(Operation(kind="words", phrases=(phrase,)), indexes))
-        merged = {index for draft in general for index in draft.changes}
-        return general + [draft for draft in self.drafts if not merged.intersection(draft.changes)]
+                merged.update(map(id, drafts))
+        return general + [draft for draft in self.drafts if id(draft) not in merged]
 
 
 def _alike(last: Path, path: Path) -> bool:
@@ -601,12 +647,15 @@ def _alike(last: Path, path: Path) -> bool:
     return last[0].noun == path[0].noun and last[1:] == path[1:]
 
 
-def _common_ends(before: Sequence[str], after: Sequence[str]) -> tuple[int, int]:
-    """How many first lines and how many last lines both have in common. They do not overlap."""
-    most = min(len(before), len(after))
-    head = next((at for at in range(most) if before[at] != after[at]), most)
-    tail = next((at for at in range(most - head) if before[-1 - at] != after[-1 - at]), most - head)
-    return head, tail
+def _hunks(before: Sequence[str], after: Sequence[str]) -> list[tuple[range, range]]:
+    """The indexes of the lines that differ, in both; empty if the whole unit is to be restated, because no line stays,
+    too many lines differ, or a line is a row of a table.
+    """
+    if len(before) * len(after) > MAX_LINE_PAIRS or any(" | " in line for line in (*before, *after)):
+        return []
+    codes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    hunks = [(range(i, j), range(k, m)) for tag, i, j, k, m in codes if tag != "equal"]
+    return hunks if len(hunks) < len(codes) and len(hunks) <= MAX_HUNKS else []
 
 
 def _share_word(change: Change) -> bool:
@@ -622,14 +671,16 @@ def _words(unit: Clause) -> str:
 def phrases(old: str, new: str) -> tuple[Phrase, ...]:
     """The replacements of words that make one line of another; empty if they would be too many, too long or ambiguous.
 
-    The old words of each phrase occur once in the old line. The result is checked: replaced one after the other, the
-    phrases give the new line, apart from white space.
+    The old words of each phrase occur once in the old line, or it is the only phrase. The result is checked: replaced
+    one after the other, the phrases give the new line, apart from white space.
     """
-    runs = [run for run in compare(old, new) if run.text]
+    runs = compare(old, new)
+    if found := _same_everywhere(old, new, runs):
+        return (found,)
     changed = sum(len(WORD.findall(run.text)) for run in runs if run.kind == "delete")
     if 2 * changed > len(WORD.findall(old)):
         return ()
-    found: list[Phrase] = []
+    made: list[Phrase] = []
     at, place = 0, 0
     while place < len(runs):
         run = runs[place]
@@ -641,18 +692,36 @@ def phrases(old: str, new: str) -> tuple[Phrase, ...]:
         following = runs[place + 1] if deleted and place + 1 < len(runs) else run
         inserted = following.text if following.kind == "insert" else ""
         phrase = _phrase(old, at, at + len(deleted), inserted)
-        if phrase is None or len(found) == MAX_PHRASES:
+        if phrase is None or len(made) == MAX_PHRASES:
             return ()
-        found.append(phrase)
+        made.append(phrase)
         at += len(deleted)
         place += bool(deleted) + bool(inserted)
     result = old
-    for phrase in found:
+    for phrase in made:
         put = f"{phrase.old} {phrase.new}" if phrase.after else phrase.new
         if result.count(phrase.old) != 1:
             return ()
         result = result.replace(phrase.old, put)
-    return tuple(found) if _PART.findall(result) == _PART.findall(new) else ()
+    return tuple(made) if _PART.findall(result) == _PART.findall(new) else ()
+
+
+def _same_everywhere(old: str, new: str, runs: Sequence[Run]) -> Phrase | None:
+    """The one replacement that makes the new line wherever its words occur in the old one; ``None`` if there is none,
+    or if they occur once. ``runs`` turn the old line into the new one.
+    """
+    pairs = {
+        (one.text.strip(), other.text.strip())
+        for one, other in pairwise(runs)
+        if (one.kind, other.kind) == ("delete", "insert")
+    }
+    if len(pairs) != 1 or sum(run.kind == "insert" for run in runs) != sum(run.kind == "delete" for run in runs):
+        return None
+    phrase = Phrase(*pairs.pop())
+    if old.count(phrase.old) < 2 or not (WORD.search(phrase.old) and WORD.search(phrase.new)):
+        return None
+    same = _PART.findall(old.replace(phrase.old, phrase.new)) == _PART.findall(new)
+    return _short(phrase) if same else None
 
 
 def _phrase(old: str, start: int, end: int, inserted: str) -> Phrase | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import Literal
 
 from agreement.text import dates
@@ -424,10 +423,15 @@ def _is_plural(words: str) -> bool:
 
 
 def _listed(numbers: Sequence[str], conjunction: str) -> str:
-    """The numbers in words: one, two with a conjunction, and three or more that follow each other as a range."""
-    if len(numbers) > 2 and all(_follows(*pair) for pair in pairwise(numbers)):
-        return f"{numbers[0]}–{numbers[-1]}"
-    return conjunction.join(filter(None, (", ".join(numbers[:-1]), numbers[-1])))
+    """The numbers in words, with a conjunction before the last. Three or more that follow each other are a range."""
+    runs: list[list[str]] = []
+    for number in numbers:
+        if runs and _follows(runs[-1][-1], number):
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = [part for run in runs for part in ([f"{run[0]}–{run[-1]}"] if len(run) > 2 else run)]
+    return conjunction.join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def _follows(number: str, following: str) -> bool:
