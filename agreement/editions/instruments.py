@@ -12,8 +12,9 @@ from agreement.models import Edition
 from agreement.seal import manifest
 from agreement.text import clauses, dates
 from agreement.text.redline import wording
-from agreement.text.redline.amendment import Operation, amend
+from agreement.text.redline.amendment import amend
 from agreement.text.redline.changes import redline
+from agreement.text.redline.operations import Operation
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 

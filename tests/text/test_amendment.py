@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from agreement.text.clauses import parse
 from agreement.text.redline import wording
-from agreement.text.redline.amendment import EVERYWHERE, Operation, amend, apply
+from agreement.text.redline.amendment import EVERYWHERE, amend
 from agreement.text.redline.changes import redline
+from agreement.text.redline.operations import Operation, apply
 from tests.corpus.clean import ALL
 from tests.support.scale import examples
 from tests.text.test_clauses import ANY
@@ -354,6 +355,13 @@ def test_titles_paragraphs_notes_and_appendices_are_named_as_lawyers_name_them(t
     assert says(text, *edits) == lines
 
 
+def test_a_clause_is_deleted_with_its_items():
+    text = RU[: RU.index("Приложение")]
+    assert written(text, text.replace(text[text.index("1.1.") : text.index("1.2.")], ""), "ru") == [
+        "пункт 1.1 исключить;"
+    ]
+
+
 def test_a_section_is_deleted_inserted_or_restated_with_all_that_it_contains():
     section = RU[RU.index("## 2.") : RU.index("## 3.")]
     gone = edited(RU, (section, ""), ("## 3.", "## 2."), ("3.1.", "2.1."), ("3.2.", "2.2."))
@@ -580,8 +588,9 @@ def plain(text: str) -> str:
 def test_an_amendment_says_every_word_that_it_changes(pair):
     old, new = pair
     found = operations(old, new)
-    # What no sentence says changes no word.
-    assert plain(apply(old, [one for one in found if one.kind == "formatting"])) == plain(old)
+    # What no sentence says changes no letter and no digit.
+    formatted = apply(old, [one for one in found if one.kind == "formatting"])
+    assert plain(formatted).replace(" ", "") == plain(old).replace(" ", "")
     said = [line for one in found for line in one.quote] + [phrase.new for one in found for phrase in one.phrases]
     said += [step.number for one in found for path in one.new for step in path]
     assert set(plain(new).split()) - set(plain(old).split()) <= set(plain(" ".join(said)).split())
@@ -612,12 +621,17 @@ def test_operations_of_another_text_are_refused():
             "".join(f"{n % 9 + 1}) а{count - n} б.\n\n" for n in range(count)),
         ),
         lambda count: ("Т\n\n" + "а б. " * count, "Т\n\n" + "а в. " * count),
+        lambda count: tuple(
+            "".join(f"1.{n}. Слово{n // 3} {word}{n // 3} есть в этом тексте.\n\n" for n in range(1, count))
+            for word in ("старое", "новое")
+        ),
+        lambda count: ("Т\n\n" + "а\n\n" * count, "Т\n\n" + "а\n\nб\n\n" * count),
     ],
-    ids=["deleted", "inserted", "repeated", "reversed", "one"],
+    ids=["deleted", "inserted", "repeated", "reversed", "one", "words", "lines"],
 )
 def test_the_time_grows_with_the_text(make):
     taken = []
-    for count in (1000, 2000, 4000):
+    for count in (500, 2000):
         old, new = make(count)
         found = redline(parse(old), parse(new))
         for change in found.changed:
@@ -626,4 +640,4 @@ def test_the_time_grows_with_the_text(make):
         for language in ("kk", "ru"):
             wording.points(amend(found), language)
         taken.append(time.perf_counter() - begin)
-    assert taken[2] < 10 * max(taken[0], 0.05), taken
+    assert taken[1] < 12 * max(taken[0], 0.02), taken

@@ -1,161 +1,25 @@
-"""What an amendment does to a text, as data: the operations that a lawyer writes in an instrument of amendment.
-
-An operation has two parts. Its edits change the characters of the old text: :func:`apply` makes the new text from the
-old one and the operations, character for character. Its other fields contain what its sentence says: which units are
-reworded, inserted, deleted, renumbered or moved, and in which words. ``wording`` writes the sentences.
-
-A sentence can't say everything that an edit does. White space, Markdown and the dot after a number are in the edits
-alone. Edits that no sentence mentions are the operation ``formatting``, which comes last.
-"""
+"""Makes the operations of an amendment from a redline."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
-from itertools import islice, pairwise
-from typing import Any, Literal, NamedTuple
 
 from agreement.text.clauses import Clause
 from agreement.text.redline.changes import Change, Redline
-from agreement.text.redline.words import WORD, Run, compare, longest_increasing
+from agreement.text.redline.operations import Edit, Kind, Operation, Path, Phrase, Step
+from agreement.text.redline.phrases import phrases
+from agreement.text.redline.places import APPENDIX_NUMBER, HEADED, Names, noun, printed
+from agreement.text.redline.words import WORD, longest_increasing
 
-Kind = Literal["words", "reword", "insert", "delete", "renumber", "move", "formatting"]
-#: Words are replaced by name in one unit only if it has at most ``MAX_PHRASES`` replacements, none of which has more
-#: than ``MAX_WORDS`` words, and at least half of its words stay. Otherwise the unit is restated.
-MAX_PHRASES, MAX_WORDS = 3, 20
 #: A unit is reworded by lines only if at most ``MAX_HUNKS`` passages of it differ. Lines are compared only if they are
 #: at most so many pairs.
 MAX_HUNKS, MAX_LINE_PAIRS = 10, 250_000
-#: The same replacement in at least so many units is one operation on the whole text, if it covers every occurrence.
-EVERYWHERE = 3
-#: How many words on each side may be added to a phrase to make it unique in its unit.
-_CONTEXT = 4
-
-_APPENDIX = re.compile(
-    r"(?:приложение|қосымша)\s*(?:№|N)?\s*(?P<after>\d{1,2})(?!\d)|(?<!\d)(?P<before>\d{1,2})[\s–‑-]*(?:ші\s+)?қосымша",
-    re.IGNORECASE,
-)
-#: A word in a printed number, such as the first one of «Глава I.». Roman numbers are not words.
-_NOUN = re.compile(r"§|(?<=\d)[\s–‑-]*[ыі]?н?ш[ыі]\b|(?![IVXLCDMІХ]+\b)[^\W\d_]{3,}")
-_NOUNS = {
-    "глава": "chapter",
-    "тарау": "chapter",
-    "статья": "article",
-    "бап": "article",
-    "§": "paragraph",
-    "параграф": "paragraph",
-    "раздел": "section",
-    "бөлім": "section",
-}
-_HEADED = frozenset({"section", "chapter", "article", "paragraph", "appendix"})
-_TOKEN = re.compile(r"\S+\s*")
-_PART = re.compile(r"\w+|[^\w\s]")
-
-
-class Step(NamedTuple):
-    """A noun and a number in the name of a place: ``("clause", "2.3")``. The number is ``""`` if there is none.
-
-    The nouns are the keys of ``wording.RUSSIAN``. The number of a ``heading`` or of text ``under`` one is the words of
-    that heading.
-    """
-
-    noun: str
-    number: str = ""
-
-
-Path = tuple[Step, ...]
-"""The name of a unit, the innermost step first: sub-clause 2) of clause 1.1 of appendix 1."""
-
-
-class Edit(NamedTuple):
-    """One replacement in the old text: ``deleted``, which begins at the offset ``at`` in characters, becomes
-    ``inserted``. Either may be empty. All edits of an amendment are applied in their ``order``."""
-
-    order: int
-    at: int
-    deleted: str
-    inserted: str
-
-
-class Phrase(NamedTuple):
-    """Words of a line that are replaced, wherever they occur in it. If ``after`` is true, ``new`` is inserted after
-    ``old``, which stays and occurs once. If ``new`` is empty, ``old`` is deleted."""
-
-    old: str
-    new: str
-    after: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One operation of an amendment."""
-
-    kind: Kind
-    old: tuple[Path, ...] = ()
-    """The units of the old edition that it is about, in order. Empty for ``insert`` and ``formatting``, and for
-    ``words`` that are replaced in the whole text."""
-    new: tuple[Path, ...] = ()
-    """For ``insert``, what is inserted. Otherwise the numbers that the units get; empty if they keep theirs."""
-    part: Path = ()
-    """The part of the one unit in ``old`` or ``container`` that is meant: steps with the noun ``line``, or one with
-    the noun ``caption`` or ``lead``. Empty if the whole unit is meant. The units in it are not a part of it."""
-    container: Path = ()
-    """The unit that something is inserted in, or is moved to. Empty for the text as a whole."""
-    after: Path | None = None
-    """The unit after which something is put that has no number to show its place. ``()`` is the beginning of the text.
-    ``None`` if the place is not stated."""
-    phrases: tuple[Phrase, ...] = ()
-    """The replacements of ``words``."""
-    quote: tuple[str, ...] = ()
-    """The lines of the new wording of ``reword`` and ``insert``, with the printed numbers."""
-    edits: tuple[Edit, ...] = ()
-    """What it changes in the old text. If several operations are about lines of one unit, the edits of all are in the
-    first."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The operation as values that JSON knows. Fields without content are left out."""
-        found = {name: value for name, value in asdict(self).items() if value or (name == "after" and value == ())}
-        for name in ("phrases", "edits"):
-            if name in found:
-                found[name] = [one._asdict() for one in getattr(self, name)]
-        return found
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Operation:
-        """The operation that :meth:`to_json` gave, also after its way through JSON."""
-
-        def path(steps: Iterable[Sequence[str]]) -> Path:
-            return tuple(Step(*step) for step in steps)
-
-        return cls(
-            kind=values["kind"],
-            old=tuple(map(path, values.get("old", ()))),
-            new=tuple(map(path, values.get("new", ()))),
-            part=path(values.get("part", ())),
-            container=path(values.get("container", ())),
-            after=path(values["after"]) if "after" in values else None,
-            phrases=tuple(Phrase(**one) for one in values.get("phrases", ())),
-            quote=tuple(values.get("quote", ())),
-            edits=tuple(Edit(**one) for one in values.get("edits", ())),
-        )
-
-
-def apply(body: str, operations: Iterable[Operation]) -> str:
-    """The text that the operations make of ``body``. Their order does not matter. Raises ``ValueError`` if ``body`` is
-    not the text that they amend.
-    """
-    pieces, place = [], 0
-    for edit in sorted(edit for operation in operations for edit in operation.edits):
-        if edit.at < place or not body.startswith(edit.deleted, edit.at):
-            msg = f"The text has no {edit.deleted[:40]!r} at the character {edit.at}: it is not the text to be amended."
-            raise ValueError(msg)
-        pieces += [body[place : edit.at], edit.inserted]
-        place = edit.at + len(edit.deleted)
-    return "".join([*pieces, body[place:]])
+#: The same replacement in at least ``EVERYWHERE`` lines is one operation on the whole text, if it covers every
+#: occurrence. That is tried for the ``MAX_GENERAL`` most frequent replacements.
+EVERYWHERE, MAX_GENERAL = 3, 20
 
 
 def amend(redline: Redline) -> tuple[Operation, ...]:
@@ -178,98 +42,6 @@ class _Draft:
     """The line in which words are replaced."""
 
 
-class _Names:
-    """The names of the units of one edition, which are given in the order of the text."""
-
-    def __init__(self, units: Sequence[Clause]) -> None:
-        self.by_number: dict[str, Clause] = {}
-        self.before: dict[int, Clause] = {}
-        self.twins: Counter[tuple[str, ...]] = Counter()
-        for place, unit in enumerate(units):
-            if unit.number:
-                self.by_number.setdefault(unit.number, unit)
-                self.twins[self._key(unit)] += 1
-            if place:
-                self.before[unit.start] = units[place - 1]
-        self.containers = {self.holder_number(unit) for unit in units if unit.number}
-
-    def _key(self, unit: Clause) -> tuple[str, ...]:
-        return noun(unit), printed(unit), _appendix(unit), unit.parent if "-" in unit.number else ""
-
-    def parents(self, unit: Clause) -> list[Clause]:
-        """The units that contain this one, the nearest first. A section that has no heading of its own is no unit."""
-        found: list[Clause] = []
-        number = unit.parent
-        while number:
-            holder = self.by_number.get(number)
-            if holder in found:
-                break
-            found += [holder] if holder else []
-            number = holder.parent if holder else number.rpartition(".")[0]
-        return found
-
-    def holder_number(self, unit: Clause) -> str:
-        """The number of the nearest unit that contains this one; ``""`` if none does."""
-        return next((parent.number for parent in self.parents(unit)), "")
-
-    def path(self, unit: Clause) -> Path:
-        """The name of the unit."""
-        name, parents = noun(unit), self.parents(unit)
-        if name in {"title", "heading"}:
-            return (Step(name, _shortened(unit.text) if name == "heading" else ""),)
-        if name == "text":
-            before = self.before.get(unit.start)
-            if before and noun(before) == "heading":
-                return (Step("under", _shortened(before.text)),)
-            if not parents:
-                return (Step("preamble"),)
-            leads = parents[0].number in self.containers and before == parents[0]
-            return (Step("lead" if leads else "text"), *self.path(parents[0]))
-        if name == "note":
-            return (Step(name), *(self.path(parents[0]) if parents else ()))
-        step = Step(name, printed(unit))
-        if "-" in unit.number:
-            if unit.kind == "item" and parents and "-" in parents[0].number:
-                step = Step(name, f"{printed(parents[0])} {step.number}")
-            outer = next((parent for parent in parents if "-" not in parent.number), None)
-            return (step, *(self.path(outer) if outer else ()))
-        if self.twins[self._key(unit)] > 1 and parents and noun(parents[0]) != "appendix":
-            return (step, *self.path(parents[0]))
-        appendix = self.by_number.get(_appendix(unit))
-        return (step, *(self.path(appendix) if appendix and appendix is not unit else ()))
-
-
-def noun(unit: Clause) -> str:
-    """The noun that names a unit, as a key of ``wording.RUSSIAN``."""
-    if unit.kind == "heading" and unit.number:
-        return "appendix"
-    words = map(str.lower, _NOUN.findall(unit.label)) if unit.kind in {"section", "clause"} else ()
-    found = next((_NOUNS[word] for word in words if word in _NOUNS), "")
-    return found or ("subclause" if unit.kind == "item" else unit.kind)
-
-
-def printed(unit: Clause) -> str:
-    """The number of a unit as the text prints it, without the noun and the dot: ``2.3``, ``I``, ``2)``. ``""`` if it
-    has none.
-    """
-    if noun(unit) == "appendix":
-        found = _APPENDIX.search(unit.text)
-        return (found["after"] or found["before"]) if found else ""
-    if not unit.number:
-        return ""
-    return _NOUN.sub("", unit.label).strip(" \u00a0.–‑-\\") or unit.number
-
-
-def _appendix(unit: Clause) -> str:
-    """The number of the appendix that contains the unit or is the unit; ``""`` if there is none."""
-    return re.split(r"[.-]", unit.number)[0] if unit.number.startswith("a") else ""
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 80 else f"{line[:80].rpartition(' ')[0] or line[:80]}…"
-
-
 def _lines(unit: Clause) -> list[str]:
     """The lines of a unit as a quotation contains them, the first with the printed number."""
     lines = unit.text.split("\n")
@@ -280,8 +52,8 @@ class _Drafting:
     """Turns the changes of a redline into operations."""
 
     def __init__(self, changes: Sequence[Change]) -> None:
-        self.old = _Names(sorted((change.old for change in changes if change.old), key=lambda unit: unit.start))
-        self.new = _Names([change.new for change in changes if change.new])
+        self.old = Names(sorted((change.old for change in changes if change.old), key=lambda unit: unit.start))
+        self.new = Names([change.new for change in changes if change.new])
         self.became = {one.old.number: one.new.number for one in changes if one.old and one.new and one.old.number}
         self.changes, self.rewritten = self._rewritten(changes)
         changes = self.changes
@@ -359,9 +131,7 @@ class _Drafting:
     def operations(self) -> tuple[Operation, ...]:
         formatting: list[int] = []
         for index, change in enumerate(self.changes):
-            if index in self.done:
-                continue
-            if self._restate(index):
+            if index in self.done or self._restate(index):
                 continue
             if change.old and change.new:
                 if not self._kept(index, change.old, change.new):
@@ -476,7 +246,7 @@ class _Drafting:
                     self._reword_lines(index, old, new, draft, gone, added)
                 return
         part: Path = ()
-        if noun(old) in _HEADED:
+        if noun(old) in HEADED:
             part = (Step("caption"),)
         elif old.number and old.number in self.old.containers:
             part = (Step("line", "1"),) if len(before) == len(after) == 1 else (Step("lead"),)
@@ -509,7 +279,7 @@ class _Drafting:
             if operation.kind == "insert":
                 operation = replace(operation, container=draft.old[0])
             units = () if operation.kind == "insert" else draft.old
-            self._add(operation, *[index] * first, old=units, new=draft.new if first else (), text=text)
+            self._add(operation, *([index] if first else []), old=units, new=draft.new if first else (), text=text)
 
     # Units that are in one edition
 
@@ -553,7 +323,7 @@ class _Drafting:
         heads, taken = [unit], [index]
         within = self._deleted_within(unit)
         if within is None:
-            part = (Step("caption" if noun(unit) in _HEADED else "lead"),)
+            part = (Step("caption" if noun(unit) in HEADED else "lead"),)
             self._add(Operation(kind="delete", part=part), index, old=[self.old.path(unit)])
             return
         taken += within
@@ -577,6 +347,7 @@ class _Drafting:
         whose index is in ``restated`` are left out.
         """
         found: dict[int, None] = {}
+        visited: list[str] = []
         numbers = [unit.number] if unit.number else []
         while numbers:
             number = numbers.pop()
@@ -593,7 +364,9 @@ class _Drafting:
             if number in self.partly_deleted:
                 self.partly_deleted.add(unit.number)
                 return None
-            self.children.pop(number, None)
+            visited.append(number)
+        for number in visited:
+            self.children.pop(number, None)  # Other units with this number contain nothing.
         return list(found)
 
     def _restate(self, index: int) -> bool:
@@ -601,7 +374,7 @@ class _Drafting:
         something in it stays.
         """
         head, old = self.changes[index].new, self.changes[index].old
-        if not head or not old or head.start not in self.rewritten or noun(head) not in _HEADED:
+        if not head or not old or head.start not in self.rewritten or noun(head) not in HEADED:
             return False
         inside, units, taken = {head.number}, [head], [index]
         for place in range(index + 1, len(self.changes)):
@@ -614,8 +387,8 @@ class _Drafting:
                 taken.append(place)
             elif change.new:
                 break
-        within = self._deleted_within(old, set(taken))
-        if len(taken) == 1 or within is None:
+        within = self._deleted_within(old, set(taken)) if len(taken) > 1 else None
+        if within is None:
             return False
         quote = tuple(line for unit in units for line in _lines(unit))
         self._add(Operation(kind="reword", quote=quote), *taken, *within, old=[self.old.path(old)])
@@ -631,7 +404,7 @@ class _Drafting:
             if one.kind == "words" and len(one.phrases) == 1 and not draft.new and one.after is None:
                 alike.setdefault(one.phrases[0], []).append(draft)
         general, merged = list[_Draft](), set[int]()
-        for phrase, drafts in alike.items():
+        for phrase, drafts in sorted(alike.items(), key=lambda pair: -len(pair[1]))[:MAX_GENERAL]:
             if len(drafts) < EVERYWHERE or phrase.after or not any(map(str.isalpha, phrase.old)):
                 continue
             everywhere = sum(change.old.text.count(phrase.old) for change in self.changes if change.old)
@@ -665,83 +438,4 @@ def _share_word(change: Change) -> bool:
 
 def _words(unit: Clause) -> str:
     # The number of an appendix is part of its words, but it is not its wording.
-    return _APPENDIX.sub("", unit.text) if noun(unit) == "appendix" else unit.text
-
-
-def phrases(old: str, new: str) -> tuple[Phrase, ...]:
-    """The replacements of words that make one line of another; empty if they would be too many, too long or ambiguous.
-
-    The old words of each phrase occur once in the old line, or it is the only phrase. The result is checked: replaced
-    one after the other, the phrases give the new line, apart from white space.
-    """
-    runs = compare(old, new)
-    if found := _same_everywhere(old, new, runs):
-        return (found,)
-    changed = sum(len(WORD.findall(run.text)) for run in runs if run.kind == "delete")
-    if 2 * changed > len(WORD.findall(old)):
-        return ()
-    made: list[Phrase] = []
-    at, place = 0, 0
-    while place < len(runs):
-        run = runs[place]
-        if run.kind == "equal":
-            at += len(run.text)
-            place += 1
-            continue
-        deleted = run.text if run.kind == "delete" else ""
-        following = runs[place + 1] if deleted and place + 1 < len(runs) else run
-        inserted = following.text if following.kind == "insert" else ""
-        phrase = _phrase(old, at, at + len(deleted), inserted)
-        if phrase is None or len(made) == MAX_PHRASES:
-            return ()
-        made.append(phrase)
-        at += len(deleted)
-        place += bool(deleted) + bool(inserted)
-    result = old
-    for phrase in made:
-        put = f"{phrase.old} {phrase.new}" if phrase.after else phrase.new
-        if result.count(phrase.old) != 1:
-            return ()
-        result = result.replace(phrase.old, put)
-    return tuple(made) if _PART.findall(result) == _PART.findall(new) else ()
-
-
-def _same_everywhere(old: str, new: str, runs: Sequence[Run]) -> Phrase | None:
-    """The one replacement that makes the new line wherever its words occur in the old one; ``None`` if there is none,
-    or if they occur once. ``runs`` turn the old line into the new one.
-    """
-    pairs = {
-        (one.text.strip(), other.text.strip())
-        for one, other in pairwise(runs)
-        if (one.kind, other.kind) == ("delete", "insert")
-    }
-    if len(pairs) != 1 or sum(run.kind == "insert" for run in runs) != sum(run.kind == "delete" for run in runs):
-        return None
-    phrase = Phrase(*pairs.pop())
-    if old.count(phrase.old) < 2 or not (WORD.search(phrase.old) and WORD.search(phrase.new)):
-        return None
-    same = _PART.findall(old.replace(phrase.old, phrase.new)) == _PART.findall(new)
-    return _short(phrase) if same else None
-
-
-def _phrase(old: str, start: int, end: int, inserted: str) -> Phrase | None:
-    """The replacement of ``old[start:end]`` by ``inserted`` as a lawyer states it; ``None`` if it can't be stated
-    shortly. Words on both sides are added to it until it is unique.
-    """
-    ahead = [start, *(match.start() for match in reversed([*_TOKEN.finditer(old, 0, start)][-_CONTEXT:]))]
-    behind = [end, *(match.end() for match in islice(_TOKEN.finditer(old, end), _CONTEXT))]
-    if WORD.search(inserted) and start == end:
-        for left in ahead[1:]:
-            anchor = old[left:start].strip()
-            if old.count(anchor) == 1 and WORD.search(anchor):
-                return _short(Phrase(anchor, inserted.strip(), after=True))
-    for count in range(_CONTEXT + 1):
-        left, right = ahead[min(count, len(ahead) - 1)], behind[min(count, len(behind) - 1)]
-        words, put = old[left:right].strip(), (old[left:start] + inserted + old[end:right]).strip()
-        if WORD.search(words) and old.count(words) == 1 and (WORD.search(put) or not put):
-            return _short(Phrase(words, put))
-    return None
-
-
-def _short(phrase: Phrase) -> Phrase | None:
-    return phrase if max(len(WORD.findall(words)) for words in phrase[:2]) <= MAX_WORDS else None
+    return APPENDIX_NUMBER.sub("", unit.text) if noun(unit) == "appendix" else unit.text

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Literal
 
 from agreement.text import dates
-from agreement.text.redline.amendment import Operation, Path, Phrase, Step
+from agreement.text.redline.operations import Operation, Path, Phrase, Step
 from agreement.text.redline.words import WORD
 
 Case = Literal["accusative", "genitive", "dative", "locative", "ablative", "instrumental"]
