@@ -7,14 +7,15 @@ import re
 import time
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from agreement.text.clauses import parse
 from agreement.text.redline import wording
 from agreement.text.redline.amendment import EVERYWHERE, amend
 from agreement.text.redline.changes import redline
-from agreement.text.redline.operations import Operation, apply
+from agreement.text.redline.operations import Operation, Path, apply
+from agreement.text.redline.places import Names
 from tests.corpus.clean import ALL
 from tests.support.scale import examples
 from tests.text.test_clauses import ANY
@@ -602,6 +603,80 @@ def test_an_amendment_says_every_word_that_it_changes(pair):
             assert set(inserted.split()) <= set(plain(" ".join(one.quote)).split())
         if one.kind == "delete" and not one.part:
             assert not inserted
+
+
+def read_literally(old: str, found: tuple[Operation, ...]) -> tuple[dict[Path, str], set[str]]:
+    """What someone makes of the old text who has only the sentences: the words of each unit by its new name, and the
+    lines that the sentences add as new units."""
+    units = parse(old).units
+    names = Names(units)
+    paths = {unit.start: names.path(unit) for unit in units}
+    assume(len(set(paths.values())) == len(paths))  # A sentence can't tell two units of one name apart.
+    texts = {paths[unit.start]: unit.text.split("\n") for unit in units}
+    inside = {
+        path: [paths[unit.start] for unit in units if path in map(names.path, names.parents(unit))] for path in texts
+    }
+    numbers: dict[Path, Path] = {}
+    added: set[str] = set()
+    for one in found:
+        places = [int(step.number) - 1 for step in one.part if step.noun == "line"]
+        if one.new and one.kind != "insert":
+            for path, now in zip(one.old, one.new, strict=True):
+                within = [inner for inner in texts if inner[-len(path) :] == path]  # Items stay in their clause.
+                numbers |= {
+                    inner: (*inner[: -len(path)], *now) for inner in within if inner == path or inner not in numbers
+                }
+        if one.kind == "insert" and not one.part:
+            added |= set(one.quote)
+        elif one.kind == "insert":  # The numbers of new lines are those of the new text.
+            texts[one.container][places[0] : places[0]] = [*one.quote]
+        elif one.kind == "words":
+            for path in one.old or texts:
+                for place in places or range(len(texts[path])):
+                    for phrase in one.phrases:
+                        put = f"{phrase.old} {phrase.new}" if phrase.after else phrase.new
+                        texts[path][place] = texts[path][place].replace(phrase.old, put)
+        elif one.kind == "reword" and places:
+            texts[one.old[0]][places[0] : places[-1] + 1] = [*one.quote] + ["\0"] * (len(places) - len(one.quote))
+        elif one.kind == "reword" and not one.part and inside[one.old[0]]:
+            added |= set(one.quote)
+            for path in (*inside[one.old[0]], one.old[0]):
+                texts.pop(path, None)
+        elif one.kind == "reword":
+            texts[one.old[0]] = [*one.quote]
+            added |= set(one.quote) if not one.old[0][0].number else set()  # It may get a number.
+        elif one.kind == "delete" and places:
+            for place in places:
+                texts[one.old[0]][place] = "\0"
+        elif one.kind == "delete":
+            for path in one.old:
+                for inner in (*([] if one.part else inside[path]), path):
+                    texts.pop(inner, None)
+    for path in (path for one in found if one.after is not None for path in one.old):
+        # At its new place it may be in another unit.
+        added |= {f"{path[0].number.rpartition(' ')[2]} {texts[path][0]}", *texts[path]}
+    return {numbers.get(path, path): " ".join(lines) for path, lines in texts.items()}, added
+
+
+@given(amended())
+@settings(max_examples=examples(1000), suppress_health_check=[HealthCheck.filter_too_much])
+def test_the_sentences_alone_give_the_words_of_each_clause(pair):
+    old, new = pair
+    found = operations(old, new)
+    # Whether a number in an appendix belongs to it depends on the numbers before it, which the edits change.
+    assume(not any(unit.number.startswith("a") for unit in (*parse(old).units, *parse(new).units)))
+    lines_apart = [one for one in found if one.part and one.part[0].noun == "line"]
+    assume(len({one.old or one.container for one in lines_apart}) == len(lines_apart))
+    made, added = read_literally(old, found)
+    units = [unit for unit in parse(new).units if unit.number]
+    names = Names(parse(new).units)
+    assume(len(set(map(names.path, units))) == len(units))
+    for unit in units:
+        words = plain(f"{unit.label} {unit.text}".replace("\0", ""))
+        literal = plain(made.get(names.path(unit), ""))
+        quoted = all(plain(line) in map(plain, added) for line in unit.text.split("\n")[1:])
+        quoted = quoted and plain(f"{unit.label} {unit.text}".split("\n")[0]) in map(plain, added)
+        assert literal in {words, plain(unit.text)} or quoted, (names.path(unit), literal)
 
 
 def test_operations_of_another_text_are_refused():
