@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import docx
@@ -21,12 +22,12 @@ _ALIGNMENTS = {
 _UNWRITABLE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "\ufffd")
 
 
-def write_instrument(paragraphs: Iterable[tuple[str, str]], *, language: str, at: datetime | None = None) -> bytes:
+def write_instrument(paragraphs: Sequence[tuple[str, str]], *, language: str, at: datetime | None = None) -> bytes:
     """The bytes of a Word file on A4 with these paragraphs, each a pair of style and text. The styles are those of
     ``editions.instruments.Paragraph``.
 
     ``language`` is ``kk`` or ``ru``, for the spelling checker of Word. ``at`` is the moment that the file states as
-    that of its creation. A character that XML can't contain becomes U+FFFD.
+    that of its creation. Equal parameters give equal bytes. A character that XML can't contain becomes U+FFFD.
     """
     document = docx.Document()
     section = document.sections[0]
@@ -55,6 +56,10 @@ def write_instrument(paragraphs: Iterable[tuple[str, str]], *, language: str, at
     properties.title, properties.language = title.translate(_UNWRITABLE)[:255], code
     properties.author = properties.last_modified_by = properties.comments = ""
     properties.created = properties.modified = at.astimezone(UTC) if at else datetime(2000, 1, 1, tzinfo=UTC)
-    written = io.BytesIO()
+    written, dated = io.BytesIO(), io.BytesIO()
     document.save(written)
-    return written.getvalue()
+    # python-docx writes the time of the machine into the archive, but each process must give the same bytes.
+    with zipfile.ZipFile(written) as parts, zipfile.ZipFile(dated, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in parts.namelist():
+            archive.writestr(zipfile.ZipInfo(name), parts.read(name), zipfile.ZIP_DEFLATED)
+    return dated.getvalue()
