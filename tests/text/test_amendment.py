@@ -380,6 +380,14 @@ def test_a_section_is_deleted_inserted_or_restated_with_all_that_it_contains():
     ]
 
 
+def test_a_replacement_that_spares_one_occurrence_is_given_for_each_clause():
+    text = "Т\n\n" + "".join(
+        f"1.{n}. {word} зал открыт.\n\n" for n, word in enumerate(("Общий", "Наш", "Этот", "Сад и"), 1)
+    )
+    lines = written(text, text.replace(" зал ", " холл ", 3), "ru")
+    assert lines == [f"в пункте 1.{n} слово «зал» заменить словом «холл»;" for n in (1, 2, 3)]
+
+
 def test_a_section_put_before_others_renumbers_them_in_two_points():
     numbers = {"## 1.": "## 2.", "## 2.": "## 3.", "## 3.": "## 4.", "1.1. З": "2.1. З", "1.2. П": "2.2. П"}
     numbers |= {"2.1. Е": "3.1. Е", "2.2. С": "3.2. С", "3.1. П": "4.1. П", "3.2. М": "4.2. М"}
