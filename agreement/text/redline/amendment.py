@@ -251,7 +251,8 @@ class _Drafting:
         elif old.number and old.number in self.old.containers:
             part = (Step("line", "1"),) if len(before) == len(after) == 1 else (Step("lead"),)
         operation = replace(draft.operation, part=part)
-        if alike and len(before) == len(after) == 1 and (found := phrases(before[0], after[0])):
+        one_line = alike and len(before) == len(after) == 1
+        if one_line and (found := phrases(old.text, new.text, self.changes[index].words)):
             operation = replace(operation, kind="words", phrases=found)
         else:
             operation = replace(operation, quote=tuple(_lines(new)))

@@ -19,13 +19,14 @@ _CLOSING = frozenset(",.;:!?)»”…")
 _PART = re.compile(r"\w+|[^\w\s]")
 
 
-def phrases(old: str, new: str) -> tuple[Phrase, ...]:
+def phrases(old: str, new: str, runs: Sequence[Run] = ()) -> tuple[Phrase, ...]:
     """The replacements of words that make one line of another; empty if they would be too many, too long or ambiguous.
 
     The old words of each phrase occur once in the old line, or it is the only phrase. The result is checked: replaced
-    one after the other, the phrases give the new line, apart from white space.
+    one after the other, the phrases give the new line, apart from white space. ``runs`` turn the old line into the new
+    one, if they are known.
     """
-    runs = compare(old, new)
+    runs = runs or compare(old, new)
     if found := _same_everywhere(old, new, runs):
         return (found,)
     changed = sum(len(WORD.findall(run.text)) for run in runs if run.kind == "delete")

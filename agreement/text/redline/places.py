@@ -43,7 +43,7 @@ class Names:
                 self.twins[self._key(unit)] += 1
             if place:
                 self.before[unit.start] = units[place - 1]
-        self.containers = {self.holder_number(unit) for unit in units if unit.number}
+        self.containers = {self.holder_number(unit) for unit in units if unit.number or unit.kind == "note"}
 
     def _key(self, unit: Clause) -> tuple[str, ...]:
         return noun(unit), printed(unit), _appendix(unit), unit.parent if "-" in unit.number else ""
