@@ -43,9 +43,9 @@ with registering_in(LANGUAGES):
 
 
 class KazakhMirror(TranslationFieldDescriptor):  # type: ignore[misc]  # The package has no types.
-    """The descriptor of a base column. On an edition its value is always the Kazakh text, whatever the active language
-    is; ``""`` if there is none. Therefore a save writes the Kazakh text to the base column. A value that is assigned to
-    the attribute, also by a reload, is only stored in the object (``__dict__``) and changes no text.
+    """The descriptor of a base column. On an edition its value is the Kazakh text, whatever the active language is;
+    ``""`` if there is none. Therefore a save writes the Kazakh text to the base column. A value that is assigned to the
+    attribute, also by a reload, is only stored in the object (``__dict__``) and changes no text.
     """
 
     def __get__(self, edition: Any, owner: Any = None) -> Any:

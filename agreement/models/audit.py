@@ -1,9 +1,7 @@
-"""The audit log: who did what, when. Entries are added and never deleted, and remain after an account is deleted.
+"""The audit log: who did what, when. Entries are added and not deleted.
 
-Django's own admin log is deleted with its user. Here an entry stores the name of an officer as text, so that the
-account can be deleted. An entry about a user links to their account, and has their pseudonym if the site has keys for
-pseudonyms. Triggers refuse to change an entry in any other way than by the deletion of the account or the erasure of
-personal data, which also empties its note.
+Django's own admin log is deleted with its user. Here an entry stores the name of an officer as text, so that it remains
+after the account is deleted.
 """
 
 from __future__ import annotations
