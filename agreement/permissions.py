@@ -12,9 +12,9 @@ class HasAccepted:
     """A permission for the views of Django REST framework: ``permission_classes = [HasAccepted]``. It has the methods
     and attributes that the framework expects of a permission, without importing the framework.
 
-    It records deemed acceptances, and refuses a request for which :func:`agreement.acceptance.gate.pending` finds an
-    edition. The ``message`` of the refusal is that of :func:`agreement.acceptance.answers.what_to_accept`. It makes no
-    difference between objects.
+    It calls :func:`agreement.acceptance.gate.pending`, which records deemed acceptances, and refuses a request for
+    which the result is not empty. The ``message`` of the refusal is that of
+    :func:`agreement.acceptance.answers.what_to_accept`. It makes no difference between objects.
     """
 
     message = ""

@@ -4,9 +4,9 @@ The package has one list of languages for the whole site, and makes a column for
 app have only Kazakh and Russian columns. Therefore the package sees only these two languages during the registration
 below, and a site may translate its own models into more.
 
-The package also lets the base columns (``title``, ``body``, …) follow the active language on every read and save, which
-would change a sealed row. ``KazakhMirror`` replaces that behaviour. The public interface of the package can do neither;
-the tests of this module fail if a new version of the package breaks them.
+The package also lets the base columns (``title``, ``body``, …) follow the active language. :class:`KazakhMirror`
+replaces that behaviour, because a save in Russian would otherwise write the Russian text to them. The public interface
+of the package can do neither; the tests of this module fail if a new version of the package breaks them.
 """
 
 from collections.abc import Iterator

@@ -1,5 +1,5 @@
-"""Consents to the processing of personal data, for the purposes and in the words of the setting ``CONSENTS``. A consent
-is a row of its own, apart from any acceptance.
+"""Consents to the processing of personal data. The setting ``CONSENTS`` contains the purposes for which the site asks
+now, and the words in which it asks. A consent is a row of its own, apart from any acceptance.
 """
 
 from __future__ import annotations

@@ -132,11 +132,11 @@ AuditEntryManager = models.Manager.from_queryset(AuditEntryQuerySet)
 class AuditEntry(Personal):
     """One action. ``by`` and ``account`` say who did it for the site. ``by`` is empty if no person is known, and
     ``account`` if no account is known. Both are empty if a user who is not staff acted on their own data. The entry
-    names its row as text, without a foreign key, so it remains after the row is deleted. ``key`` is empty if the row is
-    an account, or if the entry is about a list of rows.
+    names its row as text, without a foreign key, so it remains after the row is deleted. ``key`` is empty if it would
+    be the key of an account, or if the entry is about a list of rows.
 
-    The columns of :class:`Personal` say which user the entry is about, until they are
-    erased. The link and the pseudonym are empty if it is about no user.
+    The columns of :class:`Personal` say which user the entry is about, until they are erased. The link and the
+    pseudonym are empty if it is about no user.
     """
 
     at = InstantField(_("when"), default=timezone.now, editable=False)

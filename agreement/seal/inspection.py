@@ -1,6 +1,6 @@
 """Inspection: compares the sealed tables and their triggers in a database with what should stand there. The rows are
-not read. :func:`differences` says what it finds; on PostgreSQL, these are also the owners and the schemas of the
-tables, and the settings by which triggers do not fire.
+not read. :func:`differences` says what it finds. On PostgreSQL it also compares the owners and the schemas of the
+tables with each other, and finds settings by which triggers do not fire.
 """
 
 from __future__ import annotations
