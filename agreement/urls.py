@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from agreement.text import languages
-from agreement.views import acceptance, data, editions, feeds, memento, notices, record, verify, withdrawal
+from agreement.views import acceptance, data, documents, editions, feeds, memento, notices, record, verify, withdrawal
 
 
 class NumberConverter:
@@ -81,6 +81,22 @@ urlpatterns = [
         "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.pdf",
         editions.edition_pdf,
         name="pdf",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.docx",
+        documents.edition,
+        name="docx",
+    ),
+    path("<slug:slug>/editions/<agreement_number:number>.docx", documents.bilingual, name="bilingual_docx"),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/changes.<agreement_language:language>.docx",
+        documents.changes,
+        name="changes_docx",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/table.<agreement_language:language>.docx",
+        documents.table,
+        name="table_docx",
     ),
     path(
         "<slug:slug>/editions/<agreement_number:number>/manifest.json",
