@@ -101,7 +101,7 @@ def _comparison_sheet(compared: Comparison, address: str, *, landscape: bool = F
         first=(
             f"{new.title}. {heading}",
             compared.summary,
-            *(line for side in compared.sides for line in _state(side)),
+            *map(_state, compared.sides),
         ),
         running=f"{new.title}. {heading}",
         foot=_foot(address, *compared.sides),

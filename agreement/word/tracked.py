@@ -292,19 +292,22 @@ def _worded(lines: Sequence[Line]) -> list[Line]:
 
 
 def _paired(old: Sequence[Line], new: Sequence[Line]) -> list[_Pair]:
-    """The old and the new lines of a unit, in pairs: one by one if they have the same shape. Otherwise lines with the
-    same words are pairs, and each other line is deleted or inserted.
+    """The old and the new lines of a unit, in pairs. Lines with the same words are pairs. Between them, lines of the
+    same kind are pairs in their order, and each other line is deleted or inserted.
     """
-    if [(bool(line.cells), len(line.cells)) for line in old] == [(bool(line.cells), len(line.cells)) for line in new]:
-        return list(zip(old, new, strict=True))
     before, after = ([(bool(line.cells), line.text) for line in lines] for lines in (old, new))
     there = Counter(after)
-    if sum(count * there[line] for line, count in Counter(before).items()) > MAX_MATCHES:
-        return [*((line, None) for line in old), *((None, line) for line in new)]
+    if before == after or sum(count * there[line] for line, count in Counter(before).items()) > MAX_MATCHES:
+        return _in_order(old, new)
     pairs: list[_Pair] = []
-    for tag, i, j, k, m in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if tag == "equal":
-            pairs += zip(old[i:j], new[k:m], strict=True)
-        else:
-            pairs += [*((line, None) for line in old[i:j]), *((None, line) for line in new[k:m])]
+    for _tag, i, j, k, m in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        pairs += _in_order(old[i:j], new[k:m])
     return pairs
+
+
+def _in_order(old: Sequence[Line], new: Sequence[Line]) -> list[_Pair]:
+    count = 0
+    while count < min(len(old), len(new)) and bool(old[count].cells) == bool(new[count].cells):
+        count += 1
+    pairs: list[_Pair] = list(zip(old[:count], new[:count], strict=True))
+    return [*pairs, *((line, None) for line in old[count:]), *((None, line) for line in new[count:])]

@@ -11,7 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from agreement.editions import timeline
 from agreement.models import Edition
+from agreement.views import cache
 from agreement.word import reader, writer
 from tests.support import factories
 
@@ -72,6 +74,8 @@ def test_the_changes_are_tracked_changes_from_the_edition_before(client, languag
     assert old.digest in parts(response.content)
     assert new.digest in parts(response.content)
     assert f'w:author="{new.text(language).title}"' in parts(response.content)
+    state = {"kk": "1-редакция · күшін жойған. ", "ru": "Редакция № 1 · утратила силу. "}[language]
+    assert f'<w:t xml:space="preserve">{state}' in parts(response.content)
 
 
 def test_changes_may_be_from_any_public_edition_also_from_a_later_one(client):
@@ -125,9 +129,12 @@ def test_an_announced_edition_has_word_files_only_if_it_is_displayed(client, set
 
 
 @pytest.mark.parametrize("address", ["editions/2.kk.docx", "editions/2.docx", "editions/2/changes.kk.docx?from=1"])
-def test_a_word_file_costs_one_query_then_none_and_is_revalidated_by_its_etag(client, address):
+@pytest.mark.django_db(transaction=True)  # Inside a test's transaction nothing is remembered.
+def test_a_word_file_costs_one_query_then_none_and_is_revalidated_by_its_etag(client, address, monkeypatch):
+    monkeypatch.setattr(timeline, "MAX_AGE_SECONDS", 60)
     factories.published()
     factories.published(**MORE)
+    cache.clear()
     client.get(HERE)
     counts = []
     for _request in range(2):

@@ -366,10 +366,14 @@ def test_a_new_clause_has_an_inserted_paragraph_mark_and_a_deleted_one_a_deleted
 
 def test_changed_rows_of_a_table_are_tracked_rows():
     table = "Т\n\n1.1. Кесте:\n\n| а | б |\n|---|---|\n| бір | 1 |\n| екі | 2 |\n"
-    document = xml(changes(table, table.replace("| екі | 2 |\n", "| үш | 3 |\n| төрт | 4 |\n")))
+    longer = table.replace("| екі | 2 |\n", "| екі | 3 |\n| төрт | 4 |\n")
+
+    document = xml(changes(table, longer))
     assert document.count("<w:tbl>") == 1
-    assert re.search(r"<w:trPr><w:ins [^>]*/></w:trPr>", document)
-    assert re.search(r"<w:trPr><w:del [^>]*/></w:trPr>", document)
+    assert len(re.findall(r"<w:trPr><w:ins [^>]*/></w:trPr>", document)) == 1
+    assert '<w:delText xml:space="preserve">2</w:delText>' in document
+
+    assert len(re.findall(r"<w:trPr><w:del [^>]*/></w:trPr>", xml(changes(longer, table)))) == 1
 
 
 def test_a_changed_format_is_tracked():
