@@ -46,7 +46,7 @@ def changes_file(compared: Comparison, address: str) -> bytes:
 
 
 def table_file(compared: Comparison, address: str) -> bytes:
-    """The comparative table of both editions, as the page displays it. ``address`` is that of the page."""
+    """The comparative table of both editions, as the page displays it side by side. ``address`` is that of the page."""
     head = writer.Row(
         (
             writer.plain_lines("№", bold=True),
@@ -65,7 +65,8 @@ def _row(row: ComparisonRow) -> writer.Row:
     if row.source.kind == "heading":
         return writer.Row((writer.plain_lines(f"{unit.label} {unit.text}".strip(), bold=True),))
     old = writer.plain_lines(_("Absent.")) if change.inserted else writer.run_lines(row.old_runs)
-    new = [*(writer.plain_lines(_("Deleted.")) if change.deleted else ()), *writer.run_lines(row.runs)]
+    new_runs = [run for run in row.runs if run.kind != "delete"]
+    new = writer.plain_lines(_("Deleted.")) if change.deleted else writer.run_lines(new_runs)
     element = [*writer.plain_lines(row.name, bold=True), *writer.plain_lines(*row.facts)]
     return writer.Row((writer.plain_lines(str(row.source.place)), element, old, new))
 

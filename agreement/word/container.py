@@ -6,7 +6,6 @@ import io
 import zipfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from importlib.resources import files
 from xml.sax.saxutils import quoteattr
 
@@ -95,7 +94,6 @@ _PROPERTIES_TYPE = """<Override PartName="/customXml/itemProps1.xml"
 """
 
 
-@cache
 def _blank(name: str) -> str:
     return files("agreement.word").joinpath("blank", name).read_text(encoding="utf-8")
 

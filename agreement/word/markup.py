@@ -106,7 +106,7 @@ def row(cells: Iterable[str], columns: Sequence[int], *, heads: bool = False, ch
     """A row of a table. Each cell is one or more paragraphs. ``heads``: is it repeated on each page? ``change`` is the
     ``w:ins`` or ``w:del`` of a tracked row, or ``""``.
     """
-    inside = ('<w:cantSplit w:val="0"/><w:tblHeader/>' if heads else "") + change
+    inside = ("<w:tblHeader/>" if heads else "") + change
     properties = f"<w:trPr>{inside}</w:trPr>" if inside else ""
     return f"<w:tr>{properties}{''.join(map(cell, cells, columns))}</w:tr>"
 

@@ -46,7 +46,7 @@ class Manuscript:
     They are equal if no change was tracked. Each integer is a count: of insertions, deletions, pictures, hidden
     passages, and others that are described below. Moved text counts as an insertion and a deletion. Changes of the
     format are not counted. For a file that the app wrote, and whose words nobody changed, the two texts are the body of
-    the edition (:mod:`agreement.word.original`).
+    the edition (:mod:`agreement.word.original`), which contains the addresses of the links, and ``links`` is empty.
 
     ``comments`` and ``footnotes`` are the words of these notes, after the name of the author if the file has it.
     ``footnotes`` includes endnotes. ``links`` are the addresses of hyperlinks, without those that are fields or that
@@ -106,7 +106,7 @@ def read_manuscript(content: bytes, name: str) -> Manuscript:
             found.rejected = _Reader(document, Manuscript(), accept=False).text()
         else:
             if (body := original.stored_body(document.part)) and found.accepted == _displayed(body):
-                found.accepted = body
+                found.accepted, found.links = body, []
             found.rejected = found.accepted
     except (OpcError, ValueError, KeyError, AttributeError, SyntaxError, zipfile.BadZipFile, RecursionError) as error:
         raise refused(name, _("it can't be read as a Word document")) from error
