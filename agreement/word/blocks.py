@@ -10,11 +10,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
+from itertools import groupby
 
 from agreement.text.clauses import Clause, Document
 
 #: A line break within a line. In ``Clause.text`` it is a space.
 BREAK = "\u2028"
+#: The most columns that a table of Word can have. A wider table becomes lines of words.
+MAX_COLUMNS = 63
 _SPACE = re.compile(r"(\s+)")
 _BLOCKS = frozenset("ul ol li blockquote table thead tbody tr td th p pre h1 h2 h3 h4 h5 h6".split())
 
@@ -205,7 +208,7 @@ class _Parser(HTMLParser):
             spans += [Span(" | "), *cell.spans] if spans or cell is not cells[0] else cell.spans
         # An empty cell leaves two spaces, which are one in the words.
         if taken := _tidy(spans):
-            self.lines.append(Line(taken, cells=cells, heads=self.heads))
+            self.lines.append(Line(taken, cells=cells if len(cells) <= MAX_COLUMNS else (), heads=self.heads))
             self.heads = False
 
     def _open(self, tag: str, given: dict[str, str]) -> None:
@@ -244,13 +247,10 @@ def _tidy(spans: Sequence[Span]) -> tuple[Span, ...]:
     """The spans without white space at the ends of the line, and with one character for each other white space: a line
     break, a single space of another kind as it is, or a space. Neighbours in one format become one span.
     """
-    tidy: list[Span] = []
-    for text, form in _pieces(spans):
-        if tidy and tidy[-1].format == form:
-            tidy[-1] = Span(tidy[-1].text + text, form)
-        else:
-            tidy.append(Span(text, form))
-    return tuple(tidy)
+    return tuple(
+        Span("".join(text for text, _form in group), form)
+        for form, group in groupby(_pieces(spans), key=lambda piece: piece[1])
+    )
 
 
 def _pieces(spans: Sequence[Span]) -> Iterator[tuple[str, Format]]:

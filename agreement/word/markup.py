@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from xml.sax.saxutils import escape, quoteattr
 
-from django.utils.encoding import iri_to_uri
-
 from agreement.word.blocks import BREAK, Format, Layout, Line, Span
 
 #: The codes by which Word knows the languages of an edition.
@@ -20,7 +18,9 @@ LOCALES = {"kk": "kk-KZ", "ru": "ru-RU"}
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: The addresses that become links. Word refuses to open a file with an address that it can't parse.
 _ADDRESS = re.compile(
-    r"(?:https?://[\w.-]+(?::\d{1,5})?(?:[/?#][\w%~!$&'()*+,;=:@./?#-]*)?|(?:mailto|tel):[\w.+@-]+)\Z"
+    r"(?:https?://[a-z0-9.-]+(?::[1-5]?\d{1,4})?(?:[/?](?:[\w~!$&'()*+,;=:@./?-]|%[0-9a-f]{2})*)?(?:\#[\w.=&/-]*)?"
+    r"|mailto:[a-z0-9.+_-]+@[a-z0-9.-]+|tel:[0-9+-]+)\Z",
+    re.IGNORECASE | re.ASCII,
 )
 #: The width of a page between its margins, in twentieths of a point (twips): upright, and on its side.
 WIDTH, LANDSCAPE_WIDTH = 9638, 14570
@@ -208,7 +208,7 @@ EMPTY_CELL = '<w:p><w:pPr><w:pStyle w:val="Cell"/></w:pPr></w:p>'
 def relation(address: str, key: str) -> str:
     """The relation of a link to an address outside the file."""
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/hyperlink"
-    target = quoteattr(iri_to_uri(address))
+    target = quoteattr(address)
     return f'<Relationship Id="{key}" Type="{kind}" Target={target} TargetMode="External"/>'
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from itertools import groupby
@@ -89,10 +89,8 @@ class _Source:
 
     lines: Sequence[Line]
     place: int = 0
-    spans: list[Span] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._open()
+    span: int = 0
+    offset: int = 0
 
     @property
     def layout(self) -> Layout:
@@ -101,21 +99,22 @@ class _Source:
 
     def take(self, count: int) -> Iterator[Span]:
         """Yield the next ``count`` characters of the current line."""
-        while count > 0 and self.spans:
-            span = self.spans.pop()
-            if len(span.text) > count:
-                self.spans.append(replace(span, text=span.text[count:]))
-                span = replace(span, text=span.text[:count])
-            yield span
-            count -= len(span.text)
+        while count > 0 and self.span < len(self.spans):
+            span = self.spans[self.span]
+            text = span.text[self.offset : self.offset + count]
+            yield replace(span, text=text)
+            count -= len(text)
+            self.offset += len(text)
+            if self.offset == len(span.text):
+                self.span, self.offset = self.span + 1, 0
 
     def end_line(self) -> None:
         """Go to the next line."""
-        self.place += 1
-        self._open()
+        self.place, self.span, self.offset = self.place + 1, 0, 0
 
-    def _open(self) -> None:
-        self.spans = list(reversed(self.lines[self.place].spans)) if self.place < len(self.lines) else []
+    @property
+    def spans(self) -> Sequence[Span]:
+        return self.lines[self.place].spans if self.place < len(self.lines) else ()
 
 
 class _Tracker:

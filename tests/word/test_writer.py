@@ -215,12 +215,31 @@ def test_a_reference_leads_to_its_clause():
 
 
 @pytest.mark.parametrize(
-    "address", ["https://[a", "http://a.kz/%", "/kk/", "https://a.kz/<x>", "http://a.kz:99999999/"]
+    "address",
+    [
+        "https://[a",
+        "http://a.kz/%z",
+        "/kk/",
+        "https://a.kz/<x>",
+        "http://a.kz:99999/",
+        "http://сайт.kz",
+        "mailto:a@b@c",
+    ],
 )
 def test_an_address_that_word_may_not_understand_is_words_alone(address):
-    content = writer.edition_file(SHEET, f"Т\n\n1.1. [сөз]({address})\n")
-    assert 'TargetMode="External"' not in xml(content, "word/_rels/document.xml.rels") or address == "http://a.kz/%"
-    assert "сөз" in shown(content)
+    body = f"Т\n\n1.1. [сөз]({address})\n"
+    content = writer.edition_file(SHEET, body)
+    assert 'TargetMode="External"' not in xml(content, "word/_rels/document.xml.rels")
+    assert shown(content) == printed(clauses.parse(body))
+
+
+@pytest.mark.parametrize(("columns", "tables"), [(63, 1), (64, 0)])
+def test_a_table_with_more_columns_than_word_has_is_lines_of_words(columns, tables):
+    rows = ["|" + "|".join(f"{row}{column}" for column in range(columns)) + "|" for row in "аб"]
+    body = f"Т\n\n1.1. Кесте:\n\n{rows[0]}\n{'|-' * columns}|\n{rows[1]}\n"
+    for content in (writer.edition_file(SHEET, body), changes("", body)):
+        assert xml(content).count("<w:tbl>") == tables
+        assert shown(content) == printed(clauses.parse(body))
 
 
 @pytest.mark.parametrize(("language", "locale"), [("kk", "kk-KZ"), ("ru", "ru-RU")])
@@ -389,6 +408,13 @@ def test_every_change_has_an_id_of_its_own_an_author_and_a_moment():
 
 
 # Hostile texts
+
+
+def test_a_paragraph_of_many_formats_is_compared_in_seconds():
+    old, new = (f"Т\n\n{words * 80_000}\n" for words in ("*а* б ", "**а** в "))
+    started = time.process_time()
+    changes(old, new)
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("name", HOSTILE)
