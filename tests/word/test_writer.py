@@ -323,6 +323,10 @@ def test_the_sides_of_any_tracked_changes_have_the_words_of_both_texts(old, new)
     assert sides(content) == (printed(clauses.parse(old)), printed(clauses.parse(new)))
 
 
+def unescaped(text: str) -> str:
+    return re.sub(r"\\([\W_])", r"\1", text)
+
+
 @given(ANY, ANY)
 @settings(max_examples=examples(100))
 def test_the_reader_gives_the_words_of_both_texts(old, new):
@@ -331,7 +335,7 @@ def test_the_reader_gives_the_words_of_both_texts(old, new):
     assume(expected[1])
     found = read(content)
     if found.tracked:
-        assert [words(text.replace("\\", "")) for text in (found.rejected, found.accepted)] == expected
+        assert [words(unescaped(text)) for text in (found.rejected, found.accepted)] == expected
 
 
 def test_word_marks_the_words_that_the_page_marks():
