@@ -135,14 +135,12 @@ class _Tracker:
         """The unit at that place, with its changes."""
         old = self.old[change.old.start] if change.old else []
         new = self.new[change.new.start] if change.new else []
-        has_table = any(line.cells for line in (*old, *new))
-        if place == "both" and (change.unchanged or has_table):
-            return self._pairs(_paired(old, new))
+        # A rule has no words. Word can't move a row of a table, so a unit with a table is deleted and inserted.
+        is_prose = bool(old and new) and all(line.spans and not line.cells for line in (*old, *new))
         if place == "both":
-            return self._paragraphs(_runs(change), _worded(old), _worded(new))
-        # Word can't move a row of a table, so a unit with a table is deleted and inserted.
-        if change.old and change.new and not has_table:
-            return self._moved(change, _worded(old if place == "old" else new), place)
+            return self._paragraphs(_runs(change), old, new) if is_prose else self._pairs(_paired(old, new))
+        if change.old and change.new and is_prose:
+            return self._moved(change, old if place == "old" else new, place)
         return self._pairs([(line, None) for line in old] if place == "old" else [(None, line) for line in new])
 
     def _moved(self, change: Change, lines: Sequence[Line], place: _Place) -> str:
@@ -284,10 +282,6 @@ def _labelled(lines: Sequence[Line]) -> list[Line]:
         cells = tuple(_labelled(line.cells))
         found.append(replace(line, spans=spans, label="", cells=cells))
     return found
-
-
-def _worded(lines: Sequence[Line]) -> list[Line]:
-    return [line for line in lines if line.spans]
 
 
 def _paired(old: Sequence[Line], new: Sequence[Line]) -> list[_Pair]:

@@ -323,6 +323,28 @@ def test_the_sides_of_any_tracked_changes_have_the_words_of_both_texts(old, new)
     assert sides(content) == (printed(clauses.parse(old)), printed(clauses.parse(new)))
 
 
+MOVED = (
+    "Т\n\n1. БІР\n\n1.1. Бірінші тармақ ұзақ.\n\n1.2. Екінші сөйлем мүлде өзге.\n\n1.3. Үшінші де бар.\n",
+    "Т\n\n1. БІР\n\n1.1. Екінші сөйлем мүлде өзге.\n\n1.2. Үшінші де бар.\n\n1.3. Бірінші тармақ ұзақ.\n",
+)
+
+
+@given(ANY, ANY)
+@example("Т\n\n1.1. Бір.\n\nЕкі.\n\nҮш.\n", "Т\n\n1.1. Бір.\n\nҮш.\n\nТөрт.\n")
+@example("Т\n\n1.1. Бір бес алты.\n\nЕкі жеті сегіз.\n", "Т\n\n1.1. Бір бес алты екі жеті сегіз.\n")
+@example("Т\n\n1.1. Бір.\n\n---\n\nЕкі.\n", "Т\n\n1.1. Бір үш.\n\n---\n\nЕкі.\n")
+@example(*MOVED)
+@settings(max_examples=examples(200))
+def test_no_paragraph_is_left_over_when_changes_are_accepted_or_rejected(old, new):
+    assume("|" not in old + new)
+    content = changes(old, new)
+    for body, gone in ((old, ("ins", "moveTo")), (new, ("del", "moveFrom"))):
+        lines = [line for unit in blocks.lines_by_unit(clauses.parse(body)).values() for line in unit]
+        marks = [paragraph.find(f"{W}pPr/{W}rPr") for paragraph in tree(content).iter(f"{W}p")]
+        left = [mark for mark in marks if mark is None or not any(mark.find(f"{W}{name}") is not None for name in gone)]
+        assert len(left) == len(lines) + 1  # The last paragraph of the file is empty.
+
+
 def unescaped(text: str) -> str:
     return re.sub(r"\\([\W_])", r"\1", text)
 
