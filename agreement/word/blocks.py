@@ -97,7 +97,7 @@ def unit_lines(unit: Clause, html: str) -> list[Line]:
         if spans is not None:
             lines[0] = replace(lines[0], spans=spans, layout=layout, label=unit.label)
     words = "\n".join(line.text for line in lines if line.spans)
-    if _SPACE.sub(" ", words.replace("\n", "\0")) != _SPACE.sub(" ", unit.text.replace("\n", "\0")):
+    if _without_kinds_of_space(words) != _without_kinds_of_space(unit.text):
         lines = [Line((Span(line),), layout) for line in unit.text.split("\n")]
         lines[0] = replace(lines[0], label=unit.label)
     return lines
@@ -110,6 +110,10 @@ def html_lines(html: str) -> list[Line]:
     parser.close()
     parser.end_line()
     return parser.lines
+
+
+def _without_kinds_of_space(words: str) -> str:
+    return "\n".join(re.sub(r"\s", " ", line) for line in words.split("\n"))
 
 
 def _without_label(spans: tuple[Span, ...], label: str) -> tuple[Span, ...] | None:

@@ -65,6 +65,7 @@ def assemble(sheet: Sheet, body: str, *, relations: dict[str, str] | None = None
             _paragraph("Approval", sheet.approval) + "".join(_paragraph("Header", line) for line in sheet.first)
         ),
         "word/footer1.xml": _footer(sheet),
+        "word/footer2.xml": _footer(sheet),
         "word/_rels/document.xml.rels": _relations(
             ("rId1", "styles", "styles.xml"),
             ("rId2", "settings", "settings.xml"),
@@ -72,7 +73,8 @@ def assemble(sheet: Sheet, body: str, *, relations: dict[str, str] | None = None
             ("rId4", "header", "header1.xml"),
             ("rId5", "header", "header2.xml"),
             ("rId6", "footer", "footer1.xml"),
-            *([("rId7", "customXml", "../customXml/item1.xml")] if markdown else []),
+            ("rId7", "footer", "footer2.xml"),
+            *([("rId8", "customXml", "../customXml/item1.xml")] if markdown else []),
             more=links,
         ),
     }
@@ -124,7 +126,7 @@ def _section(sheet: Sheet) -> str:
     width, height, turned = (16838, 11906, ' w:orient="landscape"') if sheet.landscape else (11906, 16838, "")
     return (
         '<w:sectPr><w:headerReference w:type="default" r:id="rId4"/><w:headerReference w:type="first" r:id="rId5"/>'
-        '<w:footerReference w:type="default" r:id="rId6"/><w:footerReference w:type="first" r:id="rId6"/>'
+        '<w:footerReference w:type="default" r:id="rId6"/><w:footerReference w:type="first" r:id="rId7"/>'
         f'<w:pgSz w:w="{width}" w:h="{height}"{turned}/>'
         '<w:pgMar w:top="1134" w:right="850" w:bottom="1134" w:left="1418" w:header="567" w:footer="567" w:gutter="0"/>'
         "<w:titlePg/></w:sectPr>"

@@ -138,15 +138,16 @@ class _Tracker:
         # A rule has no words. Word can't move a row of a table, so a unit with a table is deleted and inserted.
         is_prose = bool(old and new) and all(line.spans and not line.cells for line in (*old, *new))
         if place == "both":
-            return self._paragraphs(_runs(change), old, new) if is_prose else self._pairs(_paired(old, new))
+            return self._paragraphs(_runs(change, old, new), old, new) if is_prose else self._pairs(_paired(old, new))
         if change.old and change.new and is_prose:
-            return self._moved(change, old if place == "old" else new, place)
+            return self._moved(change, old, new, place)
         return self._pairs([(line, None) for line in old] if place == "old" else [(None, line) for line in new])
 
-    def _moved(self, change: Change, lines: Sequence[Line], place: _Place) -> str:
+    def _moved(self, change: Change, old: Sequence[Line], new: Sequence[Line], place: _Place) -> str:
         assert change.old  # noqa: S101 - only a unit of both texts is moved
         element, absent = ("moveFrom", "insert") if place == "old" else ("moveTo", "delete")
-        runs = [run for run in _runs(change) if run.kind != absent]
+        runs = [run for run in _runs(change, old, new) if run.kind != absent]
+        lines = old if place == "old" else new
         name = self.moves.setdefault(change.old.start, f"move{len(self.moves) + 1}")
         begin = self._element(f"{element}RangeStart", f' w:name="{name}"')
         key = self.count
@@ -249,11 +250,15 @@ class _Tracker:
         return f"{begin}>{content}</w:{name}>" if content else f"{begin}/>"
 
 
-def _runs(change: Change) -> list[Run]:
-    """The runs of the label and of the words of a unit of both texts."""
-    old, new = (f"{unit.label} " if unit and unit.label else "" for unit in (change.old, change.new))
-    label = [Run("equal", new)] if old == new else [Run("delete", old), Run("insert", new)]
-    return [run for run in (*label, *change.words) if run.text]
+def _runs(change: Change, old: Sequence[Line], new: Sequence[Line]) -> list[Run]:
+    """The runs of the label and of the words of a unit of both texts. ``old`` and ``new`` are its lines."""
+    runs = list(change.words)
+    # The label may be a line of its own: then a line end follows it.
+    ends = ["\n" if lines[0].label and len(lines) > 1 else "" for lines in (old, new)]
+    labels = [f"{unit.label} " if unit and unit.label else "" for unit in (change.old, change.new)]
+    for was, now in (ends, labels):
+        runs[:0] = [Run("equal", now)] if was == now else [Run("delete", was), Run("insert", now)]
+    return [run for run in runs if run.text]
 
 
 def _pieces(kind: str, span: Span, *others: _Source) -> Iterator[_Piece]:
@@ -274,13 +279,15 @@ def _cells(line: Line | None, count: int) -> list[Line | None]:
 
 
 def _labelled(lines: Sequence[Line]) -> list[Line]:
-    """The lines with the label as words. Links are words with their addresses: Word tracks no change of a link."""
+    """The lines with the label as words. Only a line without other words still has its ``label``. Links are words with
+    their addresses, because Word tracks no change of a link.
+    """
     found = []
     for line in lines:
         label = (Span(f"{line.label} "),) if line.label else ()
         spans = tuple(replace(span, format=replace(span.format, link="")) for span in (*label, *line.spans))
         cells = tuple(_labelled(line.cells))
-        found.append(replace(line, spans=spans, label="", cells=cells))
+        found.append(replace(line, spans=spans, label="" if line.spans else line.label, cells=cells))
     return found
 
 
