@@ -41,7 +41,7 @@ def changes_file(compared: Comparison, address: str) -> bytes:
         clauses.parse(old.edition.text(new.language).body),
         new.document,
         author=new.title,
-        at=new.edition.published_at,
+        at=new.edition.published_at or new.at,
     )
 
 

@@ -29,10 +29,10 @@ _ELEMENTS = {"delete": "del", "insert": "ins"}
 _Pair = tuple[Line | None, Line | None]
 
 
-def tracked(redline: Redline, old: Document, new: Document, *, author: str, at: datetime | None) -> str:
+def tracked(redline: Redline, old: Document, new: Document, *, author: str, at: datetime) -> str:
     """The paragraphs and tables with the changes from ``old`` to ``new``, of which ``redline`` is the comparison.
 
-    ``author`` is the name of who made them, and ``at`` the instant; ``None`` writes no instant.
+    ``author`` is the name of who made them, and ``at`` the instant.
     """
     tracker = _Tracker(lines_by_unit(old), lines_by_unit(new), author, at)
     # Word can't remove the mark of the last paragraph, so the last paragraph is one without changes.
@@ -120,13 +120,11 @@ class _Source:
 class _Tracker:
     """Writes units with tracked changes. Each change gets an id, and each move a name."""
 
-    def __init__(
-        self, old: dict[int, list[Line]], new: dict[int, list[Line]], author: str, at: datetime | None
-    ) -> None:
+    def __init__(self, old: dict[int, list[Line]], new: dict[int, list[Line]], author: str, at: datetime) -> None:
         self.old = {start: _labelled(lines) for start, lines in old.items()}
         self.new = {start: _labelled(lines) for start, lines in new.items()}
-        date = f' w:date="{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"' if at else ""
-        self.author = f"w:author={quoteattr(markup.readable(author))}{date}"
+        date = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.author = f'w:author={quoteattr(markup.readable(author))} w:date="{date}"'
         self.count = 0
         self.moves: dict[int, str] = {}
         """Start of a unit in the old text → name of its move."""

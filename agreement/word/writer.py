@@ -66,7 +66,7 @@ def changes_file(
     new: clauses.Document,
     *,
     author: str,
-    at: datetime | None = None,
+    at: datetime,
 ) -> bytes:
     """The changes from ``old`` to ``new`` as tracked changes of Word: see :func:`agreement.word.tracked.tracked`."""
     return assemble(sheet, tracked(redline, old, new, author=author, at=at))
