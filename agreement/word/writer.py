@@ -117,5 +117,4 @@ def _row(row: Row, columns: Sequence[int], *, heads: bool) -> str:
 
 
 def _title(document: clauses.Document) -> list[Line]:
-    first = document.units[0] if document.units else None
-    return unit_lines(first, "") if first and first.kind == "title" else []
+    return [line for unit in document.units if unit.kind == "title" for line in unit_lines(unit, "")]
