@@ -197,6 +197,12 @@ def test_the_words_that_word_displays_have_the_same_clauses_without_the_stored_t
     assert facts == [(unit.kind, unit.number, unit.label, unit.text) for unit in clauses.parse(body).units]
 
 
+def test_the_addresses_of_links_are_in_the_text_and_are_not_reported_as_left_out():
+    found = read(writer.edition_file(SHEET, RICH))
+    assert "(https://example.kz/a?b=1)" in found.accepted
+    assert found.links == []
+
+
 def test_a_changed_word_is_read_and_the_stored_text_is_not_used():
     def edit(parts: dict[str, bytes]) -> None:
         name = "word/document.xml"
