@@ -1,8 +1,8 @@
 """Writes Word files (.docx): an edition, both of its languages, its changes as tracked changes, a comparative table.
 
 No library is needed. The text is the body of the file, with its numbers as words. What the app states about the text is
-in headers and footers (:class:`agreement.word.container.Sheet`). The same arguments give the same bytes, in a time that
-is linear in the length of the texts. Characters that XML forbids become U+FFFD.
+in headers and footers (:class:`agreement.word.container.Sheet`). The same arguments give the same bytes. The time is
+linear in the length of the HTML of the texts. Characters that XML forbids become U+FFFD.
 """
 
 from __future__ import annotations
