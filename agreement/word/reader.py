@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from agreement.text.escaping import escaped
 from agreement.word.elements import M, R, W, value
 from agreement.word.numbering import Numbering
-from agreement.word.package import refused, require_harmless
+from agreement.word.package import open_package, refused
 
 #: The most columns of a table in Word. A cell that claims to span more could fill the memory.
 MAX_COLUMNS = 63
@@ -31,7 +31,7 @@ _PICTURES = frozenset(f"{W}{name}" for name in ("drawing", "pict", "object")) | 
 }
 #: Elements that only wrap others: their children are read in their place.
 _CONTAINERS = frozenset(f"{W}{name}" for name in ("sdt", "sdtContent", "customXml", "smartTag"))
-_UNSUPPORTED = frozenset({f"{W}sym", f"{W}altChunk", f"{M}oMath", f"{M}oMathPara"})
+_UNSUPPORTED = frozenset({f"{W}sym", f"{W}altChunk", f"{W}subDoc", f"{M}oMath", f"{M}oMathPara"})
 
 
 @dataclass(slots=True)
@@ -65,6 +65,9 @@ class Manuscript:
     contents: int = 0
     """How many paragraphs with words have a style of an automatic table of contents, also that of its heading. They are
     not in the texts."""
+    outside: list[str] = field(default_factory=list)
+    """The addresses of files elsewhere to which the file links, such as its template and linked pictures, without
+    hyperlinks. Nothing is read from them."""
 
     @property
     def tracked(self) -> bool:
@@ -84,18 +87,17 @@ def installed() -> bool:
 def read_manuscript(content: bytes, name: str) -> Manuscript:
     """The content of the Word file with these bytes. ``name`` is the name of the file in messages.
 
-    Raises ``source.SourceError`` if the file is no .docx file, is too large, encrypted or damaged, contains macros,
-    programs, an XML document type, an unusual encoding or a link to a part elsewhere (other than a hyperlink), or has
-    no text with all changes accepted (an empty table is text). Its sentence and hint are in the active language. Raises
-    ``ImportError`` if the extra ``docx`` is not installed; the file may be refused before that.
+    Raises ``source.SourceError`` if the file is no .docx file, is too large, encrypted or damaged, contains macros, an
+    XML document type or an unusual encoding, or has no text with all changes accepted (an empty table is text). Its
+    sentence and hint are in the active language. Raises ``ImportError`` if the extra ``docx`` is not installed.
     """
-    require_harmless(content, name)
+    package = open_package(content, name)
     import docx
     from docx.opc.exceptions import OpcError
 
     try:
-        document = docx.Document(io.BytesIO(content))
-        found = Manuscript()
+        document = docx.Document(io.BytesIO(package.content))
+        found = Manuscript(outside=package.outside)
         found.accepted = _Reader(document, found, accept=True).text()
         if found.tracked:
             found.rejected = _Reader(document, Manuscript(), accept=False).text()
