@@ -117,6 +117,7 @@ class Numbering:
         self._named: dict[str, dict[str, int]] = {}
         self._counts: dict[str, dict[int, int]] = {}
         self._doubts: dict[str, set[int]] = {}
+        self._replaced: set[tuple[str, int]] = set()
         self._inherited: dict[str, tuple[str, int | None, str]] = {}
         self._default = next(
             (
@@ -189,7 +190,8 @@ class Numbering:
                 possible.add(first)
             if not (anew and elsewhere):
                 possible.add(after)
-            if len(possible) > 1 or counts[upper] == MAX_NUMBER:
+            replaced = begins and not own and (found.definition, upper) in self._replaced
+            if len(possible) > 1 or replaced or counts[upper] == MAX_NUMBER:
                 doubts.add(upper)
             found.anew |= elsewhere
         for deeper in [it for it in counts if it > depth]:
@@ -281,6 +283,7 @@ class Numbering:
                 found.starts[depth] = start
             if (element := override.find(f"{W}lvl")) is not None:
                 found.levels[depth] = found.levels.get(depth, _Level()).replaced_by(_level(element))
+                self._replaced.add((definition, depth))
         return found
 
     def _definition(self, key: str) -> str:

@@ -478,10 +478,14 @@ class _Reader:
         """
         from docx.oxml import parse_xml
 
+        parts = set()  # Any number of relations may lead to one part.
         for relation in self.part.rels.values():
             kind = relation.reltype.rpartition("/")[2]
             if relation.is_external or kind not in {"comments", "footnotes", "endnotes", "header", "footer"}:
                 continue
+            if relation.target_part in parts:
+                continue
+            parts.add(relation.target_part)
             root = parse_xml(relation.target_part.blob)
             if kind in {"header", "footer"}:
                 words = _plain(root)

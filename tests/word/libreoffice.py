@@ -1,12 +1,14 @@
-"""Compares automatic numbers with those that LibreOffice prints: ``python -m tests.word.libreoffice [FOLDER]``.
+"""Compares automatic numbers with those that LibreOffice prints: ``python -m tests.word.libreoffice [FOLDER | SEED]``.
 
-Without a folder it compares the cases of ``numbering_cases.py``. With one it compares every numbered paragraph of the
-.docx files in it. It needs ``soffice`` (Debian: ``libreoffice-writer-nogui``), which the tests do not.
+Without an argument it compares the cases of ``numbering_cases.py``. With a folder it compares every paragraph of the
+.docx files in it. With a number it compares lists made at random: there, each number that differs must be one of which
+the reader says that it is not sure. It needs ``soffice`` (Debian: ``libreoffice-writer-nogui``); the tests do not.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import re
 import subprocess
 import sys
@@ -49,6 +51,78 @@ def compare_cases(folder: Path) -> int:
             print(f"{case.name}: LibreOffice prints {found}, not {expected}")
     print(f"{len(CASES)} cases, {wrong} differ; {sum(bool(case.libreoffice) for case in CASES)} known differences.")
     return wrong
+
+
+def compare_random(seed: int, folder: Path) -> int:
+    """Print each label of 300 random documents that differs without being uncertain; return how many there are."""
+    from agreement.word import reader
+    from tests.word.numbering_cases import labels
+
+    chance = random.Random(seed)  # noqa: S311 - the seed repeats the documents
+    files, counts = [], []
+    for number in range(300):
+        content, count = random_document(chance)
+        files.append(folder / f"{number}.docx")
+        files[-1].write_bytes(content)
+        counts.append(count)
+    texts = converted(files, folder)
+    differ = wrong = 0
+    for file, count in zip(files, counts, strict=True):
+        manuscript = reader.read_manuscript(file.read_bytes(), file.name)
+        uncertain = {words for _label, words in manuscript.uncertain}
+        ours, theirs = labels(manuscript.accepted, count), labels(texts.get(file.stem, ""), count)
+        for place, (one, other) in enumerate(zip(ours, theirs, strict=True), 1):
+            differ += one != other
+            if one != other and f"Слово{place}" not in uncertain:
+                wrong += 1
+                print(f"document {file.stem}, paragraph {place}: {one!r} is {other!r} in LibreOffice")
+    print(f"{sum(counts)} labels, {differ} differ, {wrong} of them are not said to be uncertain.")
+    return wrong
+
+
+def random_document(chance: random.Random) -> tuple[bytes, int]:
+    """A document of lists that agree with their styles, and how many paragraphs with words it has."""
+    from tests.word import numbering_cases as word
+
+    depths, definitions = range(chance.choice((2, 3, 4))), range(chance.choice((1, 2)))
+    numbers = range(1, max(len(definitions), chance.choice((1, 2, 3, 4))) + 1)
+    numbering = styles = body = ""
+    for key in definitions:
+        levels = []
+        for depth in depths:
+            signs = [f"%{it + 1}" for it in range(depth + 1)]
+            shown = chance.choice((".".join(signs) + ".", f"{signs[-1]})", f"({'.'.join(signs)})"))
+            form = chance.choice(["decimal"] * 5 + ["lowerLetter", "upperRoman", "russianLower", "decimalZero"])
+            named = f'<w:pStyle w:val="S{key}{depth}"/>' if chance.random() < 0.5 else ""
+            levels.append(word.level(depth, shown, form, chance.choice((1, 1, 1, 1, 1, 1, 0, 3, 5)), named))
+            own = word.ilvl(depth) + (word.numid(key + 1) if not depth or chance.random() < 0.6 else "")
+            styles += word.style(f"S{key}{depth}", own, based_on=f"S{key}{depth - 1}" if depth else "")
+        numbering += word.definition(*levels, key=key)
+    for number in numbers:
+        overrides = ""
+        for depth in depths:
+            kind = chance.random()
+            if kind < 0.25:
+                overrides += word.start(depth, chance.choice((1, 1, 1, 2, 7)))
+            elif kind < 0.33:
+                form, first = chance.choice(("decimal", "upperLetter", None)), chance.choice((None, 1, 4))
+                overrides += word.override(depth, word.level(depth, f"[%{depth + 1}]", form, first))
+        of = number - 1 if number <= len(definitions) else chance.choice(definitions)
+        numbering += word.num(number, overrides, of=of)
+    for _paragraph in range(chance.randint(6, 22)):
+        depth, number, style = chance.choice(depths), chance.choice(numbers), f"S{chance.choice(definitions)}"
+        kinds = (
+            (60, word.item(depth, number)),
+            (10, word.empty(depth, number)),
+            (10, word.plain(f"{style}{depth}")),
+            (5, word.item(None, 0, style=f"{style}{depth}")),
+            (5, word.item(depth, None, style=f"{style}{chance.choice(depths)}")),
+            (5, word.item(None, number, style=f"{style}{depth}")),
+            (5, word.plain()),
+            (5, word.table(word.item(depth, number) + "|" + word.empty(depth, number))),
+        )
+        body += chance.choices([xml for _weight, xml in kinds], [weight for weight, _xml in kinds])[0]
+    return word.document(body, numbering, styles), body.count("@")
 
 
 def compare_files(source: Path, folder: Path) -> int:
@@ -118,4 +192,7 @@ if __name__ == "__main__":
     django.setup()
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        sys.exit(min(compare_files(Path(sys.argv[1]), place) if sys.argv[1:] else compare_cases(place), 1))
+        argument = "".join(sys.argv[1:])
+        if argument.isdecimal():
+            sys.exit(min(compare_random(int(argument), place), 1))
+        sys.exit(min(compare_files(Path(argument), place) if argument else compare_cases(place), 1))

@@ -12,6 +12,7 @@ from django.utils import translation
 
 from agreement.text import source
 from agreement.word import numbering, reader
+from tests.support import docx_files
 from tests.word import fuzz
 from tests.word.numbering_cases import definition, document, item, items, level, num, plain, start, style
 
@@ -136,7 +137,30 @@ def overrides(size: int) -> bytes:
     return document(items(*[0, 1] * size), definition(level(0, "%1."), level(1, "%2.")) + num(1, start(0, 1) * size))
 
 
-@pytest.mark.parametrize("make", [chain, circle, lists, cells, overrides], ids=lambda make: make.__name__)
+def headers(size: int) -> bytes:
+    """As many relations to one header as the header has paragraphs."""
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/header"
+    content_type = "application/vnd.openxmlformats-officedocument.wordprocessingml.header+xml"
+    relations = "".join(f'<Relationship Id="h{it}" Type="{kind}" Target="header.xml"/>' for it in range(size))
+    space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+
+    def alter(parts: dict[str, bytes]) -> None:
+        header = "<w:p><w:r><w:t>Жоба</w:t></w:r></w:p>" * size
+        parts["word/header.xml"] = f'<w:hdr xmlns:w="{space}">{header}</w:hdr>'.encode()
+        for name, end, added in (
+            ("word/_rels/document.xml.rels", b"</Relationships>", relations),
+            (
+                "[Content_Types].xml",
+                b"</Types>",
+                f'<Override PartName="/word/header.xml" ContentType="{content_type}"/>',
+            ),
+        ):
+            parts[name] = parts[name].replace(end, added.encode() + end)
+
+    return docx_files.altered(document(plain() * size), alter)
+
+
+@pytest.mark.parametrize("make", [chain, circle, lists, cells, overrides, headers], ids=lambda make: make.__name__)
 def test_the_time_grows_with_the_file(make: Callable[[int], bytes]):
     once, twice, four_times = calls(make(100)), calls(make(200)), calls(make(400))
     assert twice - once < 1.2 * 100 * (once / 100)
