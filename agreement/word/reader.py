@@ -435,7 +435,7 @@ class _Reader:
 
     def _nested(self, table: Any) -> str:
         """A table in a cell: a line for each of its rows."""
-        rows = (" | ".join(cell for cell, _columns in row if cell) for _skipped, row in self._rows(table))
+        rows = (" \\| ".join(cell for cell, _columns in row if cell) for _skipped, row in self._rows(table))
         return "<br>".join(filter(None, rows))
 
     def _rows(self, table: Any) -> Iterator[tuple[int, Iterator[tuple[str, int]]]]:
@@ -458,7 +458,7 @@ class _Reader:
             if cell.tag == f"{W}tc" and not self._is_excluded_by(properties):
                 lines = filter(None, self._blocks(cell, table=style, cell=True))
                 columns = integer(value(properties, f"{W}gridSpan"), MAX_COLUMNS) or 1
-                yield "<br>".join(lines).replace("|", "\\|"), columns
+                yield "<br>".join(lines), columns
 
     def _is_excluded_by(self, properties: Any) -> bool:
         """Is the row or cell with these properties left out, because it was inserted or deleted as a whole? The
@@ -556,8 +556,9 @@ def _has_words(element: Any) -> bool:
 
 
 def _lines(words: str) -> str:
-    """The words as lines of a cell."""
-    return "<br>".join(escaped(line, start=False) for line in words.split("\n"))
+    """The words as lines of a cell. A bar in them is escaped, because it would end the cell."""
+    lines = "<br>".join(escaped(line, start=False) for line in words.split("\n"))
+    return re.sub(r"(\\.)|\|", lambda match: match[1] or "\\|", lines)
 
 
 def _plain(element: Any) -> str:

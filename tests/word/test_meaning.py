@@ -354,10 +354,10 @@ def test_a_heading_in_a_cell_has_no_mark_and_lines_stay_lines():
 
 def test_a_table_in_a_cell_becomes_lines_of_the_cell():
     inner = table(
-        cell(paragraph(run("БСН"))) + cell(paragraph(run("1"))), cell(paragraph()) + cell(paragraph(run("КБе 17")))
+        cell(paragraph(run("БСН|ЖСН"))) + cell(paragraph(run("1"))), cell(paragraph()) + cell(paragraph(run("КБе 17")))
     )
     assert read(table(cell(paragraph(run("Деректемелер")) + inner))).accepted == (
-        "| Деректемелер<br>БСН \\| 1<br>КБе 17 |\n| --- |\n"
+        "| Деректемелер<br>БСН\\|ЖСН \\| 1<br>КБе 17 |\n| --- |\n"
     )
 
 
