@@ -87,8 +87,8 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         """Save a new draft with these bodies (language → text), add an audit entry, and return the draft.
 
         ``by`` is the author, for the audit log. ``stated`` are further fields, such as ``summary_kk`` or
-        ``notice_days``. A title that is not among them is the first line of the normalised body that is not empty,
-        without heading marks and cut after 255 characters. Raises ``ValidationError`` if a field has a value that it
+        ``notice_days``. A title that is not among them is the title line of the normalised body
+        (``clauses.title_line``), cut after 255 characters. Raises ``ValidationError`` if a field has a value that it
         can't have. Nothing is stored then. The rules of a publication are not checked.
         """
         for language, body in bodies.items():

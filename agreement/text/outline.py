@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from agreement.text.front_matter import MAX_LINES, front_matter
+
 Kind = Literal["title", "section", "clause", "subclause", "item", "note", "heading", "text"]
 
 _BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
@@ -93,6 +95,7 @@ class _Reading:
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
+        self.title = front_matter("\n".join(lines[:MAX_LINES])).line  # No unit but a text begins before it.
         self.current: Start | None = None  # The last unit. The next line belongs to it, unless it begins a unit.
         self.in_list = self.blank = False
         self.section = self.clause = ""  # As printed: in an appendix without the prefix.
@@ -115,10 +118,11 @@ class _Reading:
         self.blank = False
         if current and current.line + 1 == index and current.tag != "p" and underlined(self.lines, index - 1):
             return None
-        start = self._begin(index, bare, separate=separate)
+        start = self._begin(index, bare, separate=separate) if index >= self.title else None
         if start is None:
             self.in_list = (self.in_list and (not separate or line[:1] == " ")) or _BULLET.match(line) is not None
-            if current is None and not self.in_list and line[:4].strip() and bare[0] not in ">|":
+            first = index == self.title or (current is None and index > self.title)
+            if first and not self.in_list and line[:4].strip() and bare[0] not in ">|":
                 start = Start(index, "title", rest=bare.strip("#").strip(), tag="h1")
             elif current is None or current.kind in {"title", "section", "heading"}:
                 start = Start(index, "text")
@@ -126,7 +130,7 @@ class _Reading:
                 return None
         else:
             self.in_list = False
-            if current is None and start.kind == "heading" and not start.number:
+            if (current is None or index == self.title) and start.kind == "heading" and not start.number:
                 start.kind = "title"
         self._number(start)
         self.current = start

@@ -25,7 +25,7 @@ from agreement.text import source
 from agreement.text.escaping import escaped
 from agreement.word.elements import MC, M, R, W, integer, is_on, value
 from agreement.word.numbering import MAX_WORDS, Numbering
-from agreement.word.package import refused, require_harmless
+from agreement.word.package import open_package, refused
 from agreement.word.styles import Look, Styles
 from agreement.word.symbols import raised_words, symbol, unicode_symbols
 
@@ -39,6 +39,8 @@ _CONTAINERS = frozenset(f"{W}{name}" for name in ("sdt", "sdtContent", "customXm
 _SKIPPED = frozenset(f"{W}{name}" for name in ("pPr", "rPr", "sdtPr", "sdtEndPr", "instrText", "delInstrText"))
 #: Elements of a formula that is one line of characters.
 _LINE = frozenset(f"{M}{name}" for name in ("oMathPara", "oMathParaPr", "jc", "oMath", "r", "rPr", "sty", "nor", "t"))
+#: Elements that stand for another document.
+_EMBEDDED = frozenset({f"{W}altChunk", f"{W}subDoc"})
 #: Stands in the text for a symbol or a formula that has no characters.
 _UNKNOWN = "\ufffd"
 
@@ -99,6 +101,9 @@ class Manuscript:
     defined."""
     empty_numbers: list[str] = field(default_factory=list)
     """The automatic numbers of paragraphs without words. They are counted, but they are not in the texts."""
+    outside: list[str] = field(default_factory=list)
+    """The addresses of files elsewhere to which the file links, such as its template and linked pictures, without
+    hyperlinks. Nothing is read from them."""
 
     @property
     def tracked(self) -> bool:
@@ -118,19 +123,18 @@ def installed() -> bool:
 def read_manuscript(content: bytes, name: str) -> Manuscript:
     """The content of the Word file with these bytes. ``name`` is the name of the file in messages.
 
-    Raises ``source.SourceError`` if the file is no .docx file, is too large, encrypted or damaged, contains macros,
-    programs, an XML document type, an unusual encoding or a link to a part elsewhere (other than a hyperlink), has a
-    text of more than ``source.MAX_BYTES`` characters, or has no letter or digit with all changes accepted. Its sentence
-    and hint are in the active language. Raises ``ImportError`` if the extra ``docx`` is not installed; the file may be
-    refused before that.
+    Raises ``source.SourceError`` if the file is no .docx file, is too large, encrypted or damaged, contains macros, an
+    XML document type or an unusual encoding, has a text of more than ``source.MAX_BYTES`` characters, or has no letter
+    or digit with all changes accepted. Its sentence and hint are in the active language. Raises ``ImportError`` if the
+    extra ``docx`` is not installed.
     """
-    require_harmless(content, name)
+    package = open_package(content, name)
     import docx
     from docx.opc.exceptions import OpcError
 
     try:
-        document = docx.Document(io.BytesIO(content))
-        found = Manuscript()
+        document = docx.Document(io.BytesIO(package.content))
+        found = Manuscript(outside=package.outside)
         reader = _Reader(document, found, accept=True)
         found.accepted = reader.text()
         found.numbers = reader.numbering.numbers
@@ -202,7 +206,7 @@ class _Reader:
                 words, carried, boxes, self.boxes = "".join(carried).strip(), [], self.boxes, []
                 yield self._paragraph(element, words, cell=cell)
                 yield from self._boxed(boxes, cell=cell)
-            elif element.tag == f"{W}altChunk":
+            elif element.tag in _EMBEDDED:
                 self.found.odd += 1
             elif element.tag in {f"{M}oMath", f"{M}oMathPara"}:
                 yield self._formula(element)
@@ -351,7 +355,9 @@ class _Reader:
             self._count(element)
             if self._is_excluded(element) or tag in _SKIPPED:
                 continue
-            if tag == f"{W}r":
+            if tag in _EMBEDDED:
+                self.found.odd += 1
+            elif tag == f"{W}r":
                 run = self.styles.look(self._properties(element, "rPr"), *styles)
                 self._collect(element, styles, run, pieces)
             elif tag == f"{W}sdt":

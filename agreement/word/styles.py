@@ -98,7 +98,7 @@ def _is_default(style: Any, kind: str) -> bool:
 
 
 def _odd(name: str, levels: list[dict[str, Any]]) -> bool:
-    return sum(level.get(name, False) for level in levels) % 2 == 1
+    return sum(bool(level.get(name)) for level in levels) % 2 == 1
 
 
 def _stated(properties: Any) -> dict[str, Any]:

@@ -47,7 +47,7 @@ REVISIONS_SEARCHED = 20
 
 
 class EditionForm(AdminForm):
-    """The form of a draft in both languages. The title is the first line of the text, so it has no field: the form sets
+    """The form of a draft in both languages. The title is a line of the text, so it has no field: the form sets
     it, cut to 255 characters. ``token`` is the fingerprint of the draft with which the form was opened; if it is filled
     in with an unsaved text, of the draft with which the author began that text.
     """
