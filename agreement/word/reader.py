@@ -1,8 +1,9 @@
 """Reads a Word file (.docx) into the text of an edition: its words, its numbers as Word displays them, its tables.
 
 python-docx opens the file. No library computes the labels of automatic numbering, so this module does. Comments,
-footnotes, pictures and hidden text can't become part of an agreement: they are counted or listed. Tracked changes give
-two texts, one with all changes accepted and one with all changes rejected.
+footnotes, pictures and hidden text can't become part of an agreement: they are counted or listed. Tracked changes, and
+words that are struck out, give two texts: one with all changes accepted and without the struck words, and one with all
+changes rejected and with these words.
 
 A file may be hostile. Therefore :mod:`agreement.word.package` checks it before python-docx opens it.
 """
@@ -14,40 +15,56 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any  # For the elements of lxml, which python-docx gives without types.
 
 from django.utils.translation import gettext as _
 
+from agreement.text import source
 from agreement.text.escaping import escaped
-from agreement.word.elements import M, R, W, value
-from agreement.word.numbering import Numbering
+from agreement.word.elements import MC, M, R, W, integer, is_on, value
+from agreement.word.numbering import MAX_WORDS, Numbering
 from agreement.word.package import open_package, refused
+from agreement.word.styles import Look, Styles
+from agreement.word.symbols import raised_words, symbol, unicode_symbols
 
 #: The most columns of a table in Word. A cell that claims to span more could fill the memory.
 MAX_COLUMNS = 63
-#: Elements of a paragraph that are counted as pictures. Their words are not read.
-_PICTURES = frozenset(f"{W}{name}" for name in ("drawing", "pict", "object")) | {
-    "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
-}
+#: Elements of a paragraph that may contain a text box. They are counted as pictures if they contain no words.
+_PICTURES = frozenset(f"{W}{name}" for name in ("drawing", "pict", "object"))
 #: Elements that only wrap others: their children are read in their place.
 _CONTAINERS = frozenset(f"{W}{name}" for name in ("sdt", "sdtContent", "customXml", "smartTag"))
-_UNSUPPORTED = frozenset({f"{W}sym", f"{W}altChunk", f"{W}subDoc", f"{M}oMath", f"{M}oMathPara"})
+#: Elements that contain no words of the text, or words that are not displayed.
+_SKIPPED = frozenset(f"{W}{name}" for name in ("pPr", "rPr", "sdtPr", "sdtEndPr", "instrText", "delInstrText"))
+#: Elements of a formula that is one line of characters.
+_LINE = frozenset(f"{M}{name}" for name in ("oMathPara", "oMathParaPr", "jc", "oMath", "r", "rPr", "sty", "nor", "t"))
+#: Elements that stand for another document.
+_EMBEDDED = frozenset({f"{W}altChunk", f"{W}subDoc"})
+#: Stands in the text for a symbol or a formula that has no characters.
+_UNKNOWN = "\ufffd"
 
 
 @dataclass(slots=True)
 class Manuscript:
     """The content of a Word file: two texts, and what is in neither text.
 
-    ``accepted`` is the text with all tracked changes accepted, and ``rejected`` the text with all of them rejected.
-    They are equal if no change was tracked. Each integer is a count: of insertions, deletions, pictures, hidden
-    passages, and others that are described below. Moved text counts as an insertion and a deletion. Changes of the
-    format are not counted.
+    ``accepted`` is the text with all tracked changes accepted and without the words that are struck out. ``rejected``
+    is the text with all changes rejected and with these words. They are equal if no change was tracked and no word is
+    struck out. Each integer is a count: of insertions, deletions, pictures, hidden passages, and others that are
+    described below. Moved text counts as an insertion and a deletion. Of the tracked changes of the format, only those
+    of a style or a number are counted.
+
+    In both texts a tab is a space, several spaces are one, and lines have no spaces at their ends. The words of a text
+    box are paragraphs after the paragraph that it belongs to. The paragraphs of a cell are lines of it, ``<br>`` stands
+    between them, and each row of a table in a cell is such a line. ``\ufffd`` stands for a symbol or a formula that has
+    no characters.
 
     ``comments`` and ``footnotes`` are the words of these notes, after the name of the author if the file has it.
     ``footnotes`` includes endnotes. ``links`` are the addresses of hyperlinks, without those that are fields or that
     lead to a place in the file; the words of all these are in the texts, except in a table of contents. ``margins`` are
-    the words of each header and footer that contains letters. The counts and ``links`` come from the reading with all
-    changes accepted.
+    the words of each header and footer that contains letters. The counts, ``links`` and the numbers below come from the
+    reading with all changes accepted.
     """
 
     accepted: str = ""
@@ -59,20 +76,39 @@ class Manuscript:
     links: list[str] = field(default_factory=list)
     pictures: int = 0
     hidden: int = 0
+    struck: int = 0
+    """How many passages are struck out by hand. They are not tracked, but they are asked about like deletions."""
+    restyled: int = 0
+    """How many tracked changes of a paragraph change its style or take off, add or change its number."""
+    placeholders: int = 0
+    """How many content controls display a hint in place of words. The hints are not in the texts."""
+    raised: int = 0
+    """How many passages are superscripts or subscripts. Characters of Unicode stand for them («¹»), ``^(…)`` or
+    ``_(…)`` where Unicode has none, or the plain words if these do not follow a word, as below a blank to fill in."""
+    spaces: int = 0
+    """In how many places several spaces or tabs became one space."""
     odd: int = 0
-    """How many symbols of special fonts, formulas and embedded documents there are."""
+    """How many embedded documents, and symbols and formulas without characters, there are."""
     margins: list[str] = field(default_factory=list)  # The words of headers and footers, if they contain letters.
     contents: int = 0
     """How many paragraphs with words have a style of an automatic table of contents, also that of its heading. They are
     not in the texts."""
+    numbers: list[tuple[str, str]] = field(default_factory=list)
+    """The automatic numbers of the two upper levels, each with the first words of its paragraph."""
+    uncertain: list[tuple[str, str]] = field(default_factory=list)
+    """The automatic numbers that Word may print differently, each with the first words of its paragraph. The number is
+    ``""`` if it is not in the texts: a field of Word computes it, such as LISTNUM, or its level is hidden or not
+    defined."""
+    empty_numbers: list[str] = field(default_factory=list)
+    """The automatic numbers of paragraphs without words. They are counted, but they are not in the texts."""
     outside: list[str] = field(default_factory=list)
     """The addresses of files elsewhere to which the file links, such as its template and linked pictures, without
     hyperlinks. Nothing is read from them."""
 
     @property
     def tracked(self) -> bool:
-        """Does the body of the file contain tracked insertions, deletions or moved text?"""
-        return bool(self.insertions or self.deletions)
+        """Does the body of the file contain tracked changes that are counted, or words that are struck out?"""
+        return bool(self.insertions or self.deletions or self.struck or self.restyled)
 
 
 def installed() -> bool:
@@ -88,8 +124,9 @@ def read_manuscript(content: bytes, name: str) -> Manuscript:
     """The content of the Word file with these bytes. ``name`` is the name of the file in messages.
 
     Raises ``source.SourceError`` if the file is no .docx file, is too large, encrypted or damaged, contains macros, an
-    XML document type or an unusual encoding, or has no text with all changes accepted (an empty table is text). Its
-    sentence and hint are in the active language. Raises ``ImportError`` if the extra ``docx`` is not installed.
+    XML document type or an unusual encoding, has a text of more than ``source.MAX_BYTES`` characters, or has no letter
+    or digit with all changes accepted. Its sentence and hint are in the active language. Raises ``ImportError`` if the
+    extra ``docx`` is not installed.
     """
     package = open_package(content, name)
     import docx
@@ -98,16 +135,27 @@ def read_manuscript(content: bytes, name: str) -> Manuscript:
     try:
         document = docx.Document(io.BytesIO(package.content))
         found = Manuscript(outside=package.outside)
-        found.accepted = _Reader(document, found, accept=True).text()
+        reader = _Reader(document, found, accept=True)
+        found.accepted = reader.text()
+        found.numbers = reader.numbering.numbers
+        found.uncertain += reader.numbering.uncertain + [it for it in reader.apart.uncertain if not it[0]]
+        found.empty_numbers = reader.numbering.empty
         if found.tracked:
             found.rejected = _Reader(document, Manuscript(), accept=False).text()
         else:
             found.rejected = found.accepted
+    except _TooLong as error:
+        size = {"size": source.MAX_BYTES // 1_000_000}
+        raise refused(name, _("its text is longer than %(size)s million characters") % size) from error
     except (OpcError, ValueError, KeyError, AttributeError, SyntaxError, zipfile.BadZipFile, RecursionError) as error:
         raise refused(name, _("it can't be read as a Word document")) from error
-    if not found.accepted.strip():
+    if not any(map(str.isalnum, found.accepted)):
         raise refused(name, _("it contains no text"))
     return found
+
+
+class _TooLong(Exception):
+    """The text of the file is longer than ``source.MAX_BYTES`` characters."""
 
 
 class _Reader:
@@ -121,8 +169,16 @@ class _Reader:
         self.part = document.part
         self.found = found
         self.accept = accept
-        self.styles = {style.get(f"{W}styleId"): style for style in document.styles.element if style.get(f"{W}styleId")}
-        self.numbering = Numbering(self.part, self.styles)
+        self.styles = Styles(document.styles.element)
+        self.numbering = Numbering(self.part, self.styles.elements, accept=accept)
+        #: Counts the numbers in text boxes.
+        self.apart = Numbering(self.part, self.styles.elements, accept=accept)
+        self.length = 0
+        self.codes = _field_codes(self.body)
+        #: Does a content control display a hint at the place that is read?
+        self.hint = False
+        #: The text boxes of the paragraph that is read.
+        self.boxes: list[Any] = []
 
     def text(self) -> str:
         blocks = [block for block in self._blocks(self.body) if block]
@@ -135,29 +191,57 @@ class _Reader:
             lines.append(block)
         return "\n".join(lines) + "\n"
 
-    def _blocks(self, parent: Any) -> Iterator[str]:
-        carried = ""
+    def _blocks(self, parent: Any, *, table: str = "", cell: bool = False) -> Iterator[str]:
+        """The paragraphs and tables of ``parent`` as Markdown. ``table`` is the style of the table that contains them,
+        and ``cell`` says that they are lines of a cell, which have no marks of Markdown at their beginning.
+        """
+        carried: list[str] = []
         for element in self._children(parent):
             if element.tag == f"{W}tbl":
-                yield self._table(element)
+                yield self._nested(element) if cell else self._table(element)
             elif element.tag == f"{W}p":
-                words = carried + self._words(element)
+                carried.append(self._words(element, table))
                 if self._continues(element):
-                    carried = words
                     continue
-                carried = ""
-                yield self._paragraph(element, words.strip())
-            elif element.tag in _UNSUPPORTED:
+                words, carried, boxes, self.boxes = "".join(carried).strip(), [], self.boxes, []
+                yield self._paragraph(element, words, cell=cell)
+                yield from self._boxed(boxes, cell=cell)
+            elif element.tag in _EMBEDDED:
                 self.found.odd += 1
-        if carried.strip():
-            yield escaped(carried.strip())
+            elif element.tag in {f"{M}oMath", f"{M}oMathPara"}:
+                yield self._formula(element)
+        if words := "".join(carried).strip():
+            yield _lines(words) if cell else escaped(words)
+
+    def _boxed(self, boxes: list[Any], *, cell: bool) -> Iterator[str]:
+        """The paragraphs of these text boxes. Word and LibreOffice count the numbers in text boxes apart from the
+        others, each in its own way, so that these are uncertain.
+        """
+        outer, self.numbering = self.numbering, self.apart
+        for box in boxes:
+            yield from self._blocks(box, cell=cell)
+        self.numbering = outer
 
     def _children(self, parent: Any) -> Iterator[Any]:
         for element in parent:
-            if element.tag in _CONTAINERS or self._is_included(element):
+            self._count(element)
+            if element.tag == f"{W}sdt":
+                outer, self.hint = self.hint, self._is_hint(element)
+                yield from self._children(element)
+                self.hint = outer
+            elif element.tag == f"{MC}AlternateContent":
+                yield from self._children(_branch(element))
+            elif element.tag in _CONTAINERS or self._is_included(element):
                 yield from self._children(element)
             elif not self._is_excluded(element):
                 yield element
+
+    def _is_hint(self, control: Any) -> bool:
+        """Does this content control display a hint in place of words? The hint is counted."""
+        if not is_on(control.find(f"{W}sdtPr/{W}showingPlcHdr")):
+            return False
+        self.found.placeholders += 1
+        return True
 
     def _is_included(self, element: Any) -> bool:
         return element.tag in ({f"{W}ins", f"{W}moveTo"} if self.accept else {f"{W}del", f"{W}moveFrom"})
@@ -169,10 +253,24 @@ class _Reader:
         """Does the paragraph continue in the next one, because the mark of its end belongs to an insertion or deletion
         that is left out? The insertions and deletions of the mark are counted.
         """
-        marks = paragraph.findall(f"{W}pPr/{W}rPr/{W}ins") + paragraph.findall(f"{W}pPr/{W}rPr/{W}del")
+        properties = paragraph.find(f"{W}pPr/{W}rPr")
+        marks = [] if properties is None else list(properties)
         for mark in marks:
             self._count(mark)
+        before = paragraph.find(f"{W}pPr/{W}pPrChange/{W}pPr")
+        if before is not None:
+            self.found.restyled += _numbered_as(before) != _numbered_as(paragraph.find(f"{W}pPr"))
         return any(self._is_excluded(mark) for mark in marks)
+
+    def _properties(self, element: Any, name: str) -> Any:
+        """The properties of a paragraph (``pPr``) or of words (``rPr``): those before their tracked change if changes
+        are rejected.
+        """
+        properties = element.find(f"{W}{name}")
+        if self.accept or properties is None:
+            return properties
+        before = properties.find(f"{W}{name}Change/{W}{name}")
+        return properties if before is None else before
 
     def _count(self, change: Any) -> None:
         if change.tag in {f"{W}ins", f"{W}moveTo"}:
@@ -180,86 +278,205 @@ class _Reader:
         elif change.tag in {f"{W}del", f"{W}moveFrom"}:
             self.found.deletions += 1
 
-    def _paragraph(self, paragraph: Any, words: str) -> str:
-        style = self._style(paragraph)
-        name = value(style, f"{W}name").lower() if style is not None else ""
+    def _lengthen(self, characters: int) -> None:
+        """Note that the text becomes longer. It must be called before a small file can make a large text of itself."""
+        self.length += characters
+        if self.length > source.MAX_BYTES:
+            raise _TooLong
+
+    def _paragraph(self, paragraph: Any, words: str, *, cell: bool) -> str:
+        properties = self._properties(paragraph, "pPr")
+        style = value(properties, f"{W}pStyle") or self.styles.default
+        mark = None if properties is None else properties.find(f"{W}rPr")
+        label = self.numbering.label(paragraph, words, self.styles.look(mark, style))
+        self._lengthen(len(label))
+        if self.numbering is self.apart and words and label not in {"", "-"}:
+            self.found.uncertain.append((label, " ".join(words.split())[:MAX_WORDS]))
+        name = value(self.styles.elements.get(style), f"{W}name").lower()
         if name.startswith("toc"):
             self.found.contents += bool(words)
             return ""
         if not words:
             return ""
-        label = self.numbering.label(paragraph)
-        level = self._level(paragraph, style, name)
-        mark = "#" * level + " " if level else ""
-        if label:
-            return f"{mark}{label} {escaped(words, start=False)}"
-        return mark + escaped(words, start=not mark)
+        self.found.spaces += len(re.findall("(?<=[^ \n])  +(?=[^ \n])", words))
+        if cell:
+            return _lines(f"{label} {words}".strip())
+        level = self._level(properties, style, name, numbered=bool(label) or words[0].isdecimal())
+        # A sentence that a heading style splits goes on in small letters.
+        heading = "#" * level + " " if level and (label or not words[0].islower()) else ""
+        if label == "-":
+            return f"{heading}- {escaped(words, start=False)}"
+        return heading + escaped(f"{label} {words}".strip(), start=not heading)
 
-    def _level(self, paragraph: Any, style: Any, name: str) -> int:
+    def _level(self, properties: Any, style: str, name: str, *, numbered: bool) -> int:
         """The level of a heading in Markdown: 1 for a title, 2 to 5 for the first four levels of Word; 0 for any other
-        paragraph. The name of the style decides, then the outline level of the paragraph itself.
+        paragraph. The name of the style decides, then the outline level of the paragraph. That of its style decides for
+        a numbered paragraph only, because such styles are also used for words that have no number and are no heading.
         """
         if name == "title":
             return 1
         if match := re.fullmatch(r"(?:heading|заголовок|тақырып) ([1-4])", name):
             return int(match[1]) + 1
-        outline = value(paragraph, f"{W}pPr/{W}outlineLvl")
-        return int(outline) + 2 if outline.isdigit() and int(outline) < 4 else 0
+        outline = integer(value(properties, f"{W}outlineLvl"), 9)
+        if outline is None and numbered:
+            outline = self.styles.outline(style)
+        return outline + 2 if outline is not None and outline < 4 else 0
 
-    def _style(self, paragraph: Any) -> Any:
-        return self.styles.get(value(paragraph, f"{W}pPr/{W}pStyle"))
+    def _words(self, paragraph: Any, table: str) -> str:
+        """The words of the paragraph as it displays them. Its text boxes are added to ``boxes``."""
+        properties = self._properties(paragraph, "pPr")
+        pieces: list[tuple[str, Look]] = []
+        self._collect(paragraph, (value(properties, f"{W}pStyle"), table), Look(), pieces)
+        text = ""
+        for look, group in groupby(pieces, key=itemgetter(1)):
+            words = "".join(piece for piece, _look in group)
+            bare = bool(words.strip())
+            if look.hidden:
+                self.found.hidden += bare
+                continue
+            if look.struck and bare:
+                self.found.struck += 1
+                if self.accept:
+                    continue
+            words = unicode_symbols(words, look.font)
+            words = words.upper() if look.capitals else words
+            if look.raised and bare:
+                self.found.raised += any(map(str.isalnum, words))
+                words = raised_words(words, look.raised, text)
+            text += words
+        return text
 
-    def _words(self, parent: Any) -> str:
-        parts: list[str] = []
+    def _collect(self, parent: Any, styles: tuple[str, str], look: Look, pieces: list[tuple[str, Look]]) -> None:
+        """Add the words below ``parent`` to ``pieces``, in pieces that are displayed alike. ``styles`` are the styles
+        of the paragraph and of the table that contain them, and ``look`` is how ``parent`` displays its words.
+        """
         for element in parent:
             tag = element.tag
             self._count(element)
-            if tag in _PICTURES:
-                self.found.pictures += 1
-            elif tag in _UNSUPPORTED:
-                self.found.odd += 1
-            elif self._is_excluded(element) or tag in {f"{W}pPr", f"{W}rPr", f"{W}instrText", f"{W}delInstrText"}:
+            if self._is_excluded(element) or tag in _SKIPPED:
                 continue
-            elif tag == f"{W}r" and element.find(f"{W}rPr/{W}vanish") is not None:
-                self.found.hidden += 1
-            elif tag in {f"{W}t", f"{W}delText"}:
-                parts.append(element.text or "")
-            elif tag == f"{W}tab":
-                parts.append(" ")
-            elif tag in {f"{W}br", f"{W}cr"}:
-                parts.append("\n")
-            elif tag == f"{W}noBreakHyphen":
-                parts.append("\u2011")
+            if tag in _EMBEDDED:
+                self.found.odd += 1
+            elif tag == f"{W}r":
+                run = self.styles.look(self._properties(element, "rPr"), *styles)
+                self._collect(element, styles, run, pieces)
+            elif tag == f"{W}sdt":
+                outer, self.hint = self.hint, self._is_hint(element)
+                self._collect(element, styles, look, pieces)
+                self.hint = outer
+            elif tag in _PICTURES:
+                self._picture(element, look)
+            elif tag == f"{MC}AlternateContent":
+                branch = _branch(element)
+                if _has_words(branch):
+                    self._collect(branch, styles, look, pieces)
+                else:
+                    self.found.pictures += not look.hidden
             else:
                 if tag == f"{W}hyperlink" and (key := element.get(f"{R}id")) in self.part.rels:
                     self.found.links.append(str(self.part.rels[key].target_ref))
-                parts.append(self._words(element))
-        return "".join(parts)
+                words = self._characters(element)
+                if words is None:
+                    self._collect(element, styles, look, pieces)
+                elif element in self.codes:
+                    self.found.hidden += bool(words.strip())
+                elif not self.hint:
+                    self._lengthen(len(words))
+                    pieces.append((words, look))
+
+    def _characters(self, element: Any) -> str | None:
+        """The characters that the element of a paragraph displays; ``None`` if it has others that may display some."""
+        tag = element.tag
+        if tag in {f"{W}t", f"{W}delText"}:
+            return element.text or ""
+        if tag in {f"{W}tab", f"{W}ptab"}:
+            return " "
+        if tag in {f"{W}br", f"{W}cr"}:
+            return "\n"
+        if tag == f"{W}noBreakHyphen":
+            return "\u2011"
+        if tag == f"{W}sym":
+            code, font = element.get(f"{W}char") or "", element.get(f"{W}font") or ""
+            character = symbol(font, int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{1,6}", code) else ""
+            self.found.odd += not character
+            return character or _UNKNOWN
+        if tag == f"{W}fldChar":
+            return _form_field(element)
+        if tag in {f"{M}oMath", f"{M}oMathPara"}:
+            return self._formula(element)
+        return None
+
+    def _formula(self, formula: Any) -> str:
+        """The formula, if it is one line of characters."""
+        if all(it.tag in _LINE or str(it.tag).startswith(W) for it in formula.iter()):
+            return "".join(it.text or "" for it in formula.iter(f"{M}t"))
+        self.found.odd += 1
+        return _UNKNOWN
+
+    def _picture(self, picture: Any, look: Look) -> None:
+        """Add the text boxes of the picture to ``boxes``, or count it if it has no words."""
+        boxes = [] if look.hidden else [box for box in _boxes(picture) if _has_words(box)]
+        self.boxes += boxes
+        self.found.pictures += not boxes and not look.hidden
+        self.found.hidden += look.hidden and _has_words(picture)
 
     def _table(self, table: Any) -> str:
         rows = []
-        for row in self._children(table):
-            if row.tag != f"{W}tr" or self._is_excluded_row(row):
-                continue
+        for skipped, row in self._rows(table):
             cells = []
-            for cell in self._children(row):
-                if cell.tag == f"{W}tc":
-                    words = " ".join(self._blocks(cell)).replace("\n", " ").replace("|", "\\|")
-                    span = value(cell, f"{W}tcPr/{W}gridSpan")
-                    columns = min(int(span), MAX_COLUMNS) if span.isdecimal() and len(span) < 9 else 1
-                    cells += [words, *[""] * (columns - 1)]
-            rows.append(cells)
-        width = max(map(len, rows), default=0)
+            for cell, columns in row:
+                self._lengthen(3 * columns + cell.count("|"))
+                cells += [cell, *[""] * (columns - 1)]
+            rows.append((skipped, cells))
+        indent = min((skipped for skipped, _cells in rows), default=0)
+        width = max((skipped - indent + len(cells) for skipped, cells in rows), default=0)
         if not width:
             return ""
-        lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
+        self._lengthen(3 * (width + sum(width - len(cells) for _skipped, cells in rows)))
+        lines = []
+        for skipped, cells in rows:
+            full = [*[""] * (skipped - indent), *cells]
+            lines.append("| " + " | ".join([*full, *[""] * (width - len(full))]) + " |")
         return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
 
-    def _is_excluded_row(self, row: Any) -> bool:
-        marks = row.findall(f"{W}trPr/{W}ins") + row.findall(f"{W}trPr/{W}del")
-        for mark in marks:
-            self._count(mark)
-        return any(self._is_excluded(mark) for mark in marks)
+    def _nested(self, table: Any) -> str:
+        """A table in a cell: a line for each of its rows."""
+        rows = (" \\| ".join(cell for cell, _columns in row if cell) for _skipped, row in self._rows(table))
+        return "<br>".join(filter(None, rows))
+
+    def _rows(self, table: Any) -> Iterator[tuple[int, Iterator[tuple[str, int]]]]:
+        """The rows of the table that are displayed: how many columns the row skips, and an iterator over its cells,
+        which must be read before the next row. Of each cell the iterator gives the lines, and how many columns it has.
+        """
+        style = value(table, f"{W}tblPr/{W}tblStyle")
+        for row in self._children(table):
+            properties = row.find(f"{W}trPr")
+            if row.tag != f"{W}tr" or self._is_excluded_by(properties):
+                continue
+            if properties is not None and is_on(properties.find(f"{W}hidden")):
+                self.found.hidden += _has_words(row)
+                continue
+            yield integer(value(properties, f"{W}gridBefore"), MAX_COLUMNS) or 0, self._cells(row, style)
+
+    def _cells(self, row: Any, style: str) -> Iterator[tuple[str, int]]:
+        for cell in self._children(row):
+            properties = cell.find(f"{W}tcPr")
+            if cell.tag == f"{W}tc" and not self._is_excluded_by(properties):
+                lines = filter(None, self._blocks(cell, table=style, cell=True))
+                columns = integer(value(properties, f"{W}gridSpan"), MAX_COLUMNS) or 1
+                yield "<br>".join(lines), columns
+
+    def _is_excluded_by(self, properties: Any) -> bool:
+        """Is the row or cell with these properties left out, because it was inserted or deleted as a whole? The
+        insertion or deletion is counted.
+        """
+        inserted = deleted = False
+        for mark in properties if properties is not None else ():
+            inserted |= mark.tag in {f"{W}ins", f"{W}cellIns"}
+            deleted |= mark.tag in {f"{W}del", f"{W}cellDel"}
+        self.found.insertions += inserted
+        self.found.deletions += deleted
+        return deleted if self.accept else inserted
 
     def _notes(self) -> None:
         """Store the words of comments, footnotes, endnotes, headers and footers in ``found``. Headers and footers
@@ -267,20 +484,99 @@ class _Reader:
         """
         from docx.oxml import parse_xml
 
+        parts = set()  # Any number of relations may lead to one part.
         for relation in self.part.rels.values():
             kind = relation.reltype.rpartition("/")[2]
             if relation.is_external or kind not in {"comments", "footnotes", "endnotes", "header", "footer"}:
                 continue
+            if relation.target_part in parts:
+                continue
+            parts.add(relation.target_part)
             root = parse_xml(relation.target_part.blob)
             if kind in {"header", "footer"}:
-                words = " ".join(" ".join("".join(t.text or "" for t in p.iter(f"{W}t")) for p in root).split())
+                words = _plain(root)
                 if re.search(r"[^\W\d]", words):
                     self.found.margins.append(words)
                 continue
             for note in root:
                 if note.get(f"{W}type"):  # A separator line.
                     continue
-                words = " ".join("".join(t.text or "" for t in note.iter(f"{W}t")).split())
+                words = _plain(note)
                 author = note.get(f"{W}author")
                 into = self.found.comments if kind == "comments" else self.found.footnotes
                 into.append(f"{author}: {words}" if author else words)
+
+
+def _field_codes(body: Any) -> set[Any]:
+    """The elements with words that belong to the code of a field, such as the results of fields in it. A field without
+    an end has no code.
+    """
+    texts: list[Any] = []
+    open_fields: list[tuple[int, int | None]] = []
+    codes = []
+    for element in body.iter(f"{W}fldChar", f"{W}t"):
+        kind = element.get(f"{W}fldCharType")
+        if element.tag == f"{W}t":
+            texts.append(element)
+        elif kind == "begin":
+            open_fields.append((len(texts), None))
+        elif kind == "separate" and open_fields and open_fields[-1][1] is None:
+            open_fields[-1] = (open_fields[-1][0], len(texts))
+        elif kind == "end" and open_fields:
+            first, last = open_fields.pop()
+            codes.append((first, len(texts) if last is None else last))
+    found: set[Any] = set()
+    reached = 0
+    for first, last in sorted(codes):
+        found.update(texts[max(first, reached) : last])
+        reached = max(reached, last)
+    return found
+
+
+def _form_field(mark: Any) -> str:
+    """What the beginning of a field displays: the box of a form, ticked or not, or the chosen entry of a list."""
+    box, entries = mark.find(f"{W}ffData/{W}checkBox"), mark.findall(f"{W}ffData/{W}ddList/{W}listEntry")
+    if box is not None:
+        checked = box.find(f"{W}checked")
+        return "☒" if is_on(box.find(f"{W}default") if checked is None else checked) else "☐"
+    chosen = integer(value(mark, f"{W}ffData/{W}ddList/{W}result"), len(entries)) or 0
+    return (entries[chosen].get(f"{W}val") or "") if chosen < len(entries) else ""
+
+
+def _branch(alternatives: Any) -> Any:
+    """The alternative that is read: the first one that has words, or the first one."""
+    return next(filter(_has_words, alternatives), alternatives[0] if len(alternatives) else alternatives)
+
+
+def _boxes(picture: Any) -> Iterator[Any]:
+    """The contents of the text boxes of a picture, without those in other text boxes."""
+    for element in _branch(picture) if picture.tag == f"{MC}AlternateContent" else picture:
+        if element.tag == f"{W}txbxContent":
+            yield element
+        else:
+            yield from _boxes(element)
+
+
+def _has_words(element: Any) -> bool:
+    return any((it.text or "").strip() or it.tag == f"{W}sym" for it in element.iter(f"{W}t", f"{W}delText", f"{W}sym"))
+
+
+def _lines(words: str) -> str:
+    """The words as lines of a cell. A bar in them is escaped, because it would end the cell."""
+    lines = "<br>".join(escaped(line, start=False) for line in words.split("\n"))
+    return re.sub(r"(\\.)|\|", lambda match: match[1] or "\\|", lines)
+
+
+def _plain(element: Any) -> str:
+    """The words of a note, a header or a footer."""
+    parts = ["".join(it.text or "" for it in paragraph.iter(f"{W}t")) for paragraph in element.iter(f"{W}p")]
+    return " ".join(" ".join(parts).split())
+
+
+def _numbered_as(properties: Any) -> tuple[str, str, str]:
+    """The style, the list and the level that the properties of a paragraph name."""
+    return (
+        value(properties, f"{W}pStyle"),
+        value(properties, f"{W}numPr/{W}numId"),
+        value(properties, f"{W}numPr/{W}ilvl"),
+    )
