@@ -46,6 +46,18 @@ class ReadFile:
             )
             if self.manuscript.contents:
                 found.append(_("The automatic table of contents was not imported."))
+            if count := self.manuscript.raised:
+                found.append(
+                    _("Superscripts and subscripts became characters such as ¹ and ₂: %(count)s") % {"count": count}
+                )
+            if count := self.manuscript.spaces:
+                found.append(_("Several spaces in a row became one space: %(count)s") % {"count": count})
+            if numbers := self.manuscript.empty_numbers:
+                quoted = ", ".join(number[:20] for number in numbers[:20])
+                found.append(
+                    _("Numbers of paragraphs without words were counted, but not imported: %(numbers)s")
+                    % {"numbers": quoted}
+                )
             if self.manuscript.outside:
                 addresses = ", ".join(address[:200] for address in self.manuscript.outside[:10])
                 found.append(
@@ -77,6 +89,7 @@ class ReadFile:
         counts = [
             (_("Pictures and drawings"), document.pictures),
             (_("Hidden text"), document.hidden),
+            (_("Hints of fields that are not filled in"), document.placeholders),
             (_("Formulas, symbols of special fonts, embedded documents"), document.odd),
         ]
         return [
