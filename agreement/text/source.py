@@ -40,6 +40,15 @@ class SourceError(ValueError):
         return str(self.args[0])
 
 
+class EncodingError(SourceError):
+    """The text is in the encoding ``encoding``, and not in UTF-8."""
+
+    def __init__(self, name: str, encoding: str) -> None:
+        self.encoding = encoding
+        sentence = _("%(name)s is a text in the encoding %(encoding)s.") % {"name": name, "encoding": encoding}
+        super().__init__(sentence, _("Save it as .docx or as a text file in UTF-8."))
+
+
 def normalise(text: str) -> str:
     """The text without a byte order mark at its beginning, and with LF in place of CRLF, CR, vertical tabs, form feeds,
     and the line and paragraph separators of Unicode.
@@ -87,7 +96,7 @@ def _fit(counts: Counter[int], name: str) -> float:
     vowels = sum(count for character, count in characters.items() if character in _VOWELS)
     others = sum(count for character, count in characters.items() if character not in _LETTERS | _SIGNS)
     latin = sum(counts[byte] for byte in range(128) if chr(byte).isalpha())
-    if not letters or letters * 2 < latin or others * 20 > letters or vowels * 10 < letters * 3:
+    if not letters or letters * 2 < latin or others * 20 > letters or not 0.3 <= vowels / letters <= 0.6:
         return 0
     return vowels / letters - 3 * others / letters
 

@@ -105,10 +105,7 @@ def read_file(content: bytes, name: str, *, encoding: str = "UTF-8", may_be_empt
     recognised = source.recognise(content) if len(content) <= source.MAX_BYTES else "UTF-8"
     if recognised != "UTF-8":
         if encoding == "UTF-8" and recognised:
-            raise source.SourceError(
-                _("%(name)s is a text in the encoding %(encoding)s.") % {"name": name, "encoding": recognised},
-                _("Save it as .docx or as a text file in UTF-8."),
-            )
+            raise source.EncodingError(name, recognised)
         recognised = encoding or recognised or "UTF-8"
     text = source.decode(content, name, encoding=recognised, may_be_empty=may_be_empty)
     raw = content.decode(recognised)
@@ -150,7 +147,7 @@ def _foreign(content: bytes) -> tuple[str, str] | None:
     match = _MARKUP.match(start)
     # "<domain>" is a blank to fill in. A tag is closed somewhere.
     if start.startswith(b"mime-version:") or (
-        match and b"</" + (match[1] or b"") in content.replace(b"\0", b"").lower()
+        match and (not match[1] or b"</" + match[1] in content.replace(b"\0", b"").lower())
     ):
         return _("it is a web page or an XML file"), resave
     return None
