@@ -51,8 +51,7 @@ class Manuscript:
     ``accepted`` is the text with all tracked changes accepted and without the words that are struck out. ``rejected``
     is the text with all changes rejected and with these words. They are equal if no change was tracked and no word is
     struck out. Each integer is a count: of insertions, deletions, pictures, hidden passages, and others that are
-    described below. Moved text counts as an insertion and a deletion. Of the tracked changes of the format, only those
-    of a style or a number are counted.
+    described below. Moved text counts as an insertion and a deletion.
 
     In both texts a tab is a space, several spaces are one, and lines have no spaces at their ends. The words of a text
     box are paragraphs after the paragraph that it belongs to. The paragraphs of a cell are lines of it, ``<br>`` stands
@@ -78,7 +77,8 @@ class Manuscript:
     struck: int = 0
     """How many passages are struck out by hand. They are not tracked, but they are asked about like deletions."""
     restyled: int = 0
-    """How many tracked changes of a paragraph change its style or take off, add or change its number."""
+    """How many tracked changes of the format change the style or the number of a paragraph, or what the look of words
+    means, such as their hiding."""
     placeholders: int = 0
     """How many content controls display a hint in place of words. The hints are not in the texts."""
     raised: int = 0
@@ -368,6 +368,10 @@ class _Reader:
                 self.found.odd += 1
             elif tag == f"{W}r":
                 run = self.styles.look(self._properties(element, "rPr"), *styles)
+                before = element.find(f"{W}rPr/{W}rPrChange/{W}rPr")
+                if before is not None:
+                    after = self.styles.look(element.find(f"{W}rPr"), *styles)
+                    self.found.restyled += self.styles.look(before, *styles) != after
                 self._collect(element, styles, run, pieces)
             elif tag == f"{W}sdt":
                 outer, self.hint = self.hint, self._is_hint(element)

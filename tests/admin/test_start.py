@@ -153,7 +153,7 @@ def test_everything_that_a_word_file_holds_besides_its_text_is_named(author, mon
         odd=4,
         contents=5,
     )
-    monkeypatch.setattr(reader, "read_manuscript", lambda _content, _name: found)
+    monkeypatch.setattr(reader, "read_manuscript", lambda _content, _name, **_language: found)
     page = html.unescape(upload(author, b"PK\x03\x04", factories.RU.encode(), suffix="docx").content.decode())
     for words in ("Ескерту", "Сілтеме", "https://example.kz/zan", "Жоба, құпия", "table of contents was not imported"):
         assert words in page

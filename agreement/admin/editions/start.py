@@ -311,7 +311,7 @@ def read_file(code: str, file: File[bytes]) -> ImportedFile:
     if not reader.installed():
         raise ValidationError(_("This site can't read Word files. Save the text as Markdown or plain text, in UTF-8."))
     try:
-        document = reader.read_manuscript(content, name)
+        document = reader.read_manuscript(content, name, language=code)
     except source.SourceError as error:
         raise ValidationError(f"{error} {error.hint}") from None
     changed = [gettext("Word document: the text, the numbers and the tables were imported. Bold and italics were not.")]
