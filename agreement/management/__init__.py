@@ -132,17 +132,17 @@ def read_texts(
     """
     texts, lines = {}, []
     for language, name in names.items():
-        file = _read(name, encoding=encoding, may_be_empty=may_be_empty)
+        file = _read(name, language=language, encoding=encoding, may_be_empty=may_be_empty)
         manuscript = file.manuscript
         if manuscript.accepted != manuscript.rejected and changes is None:
-            counts = {
-                "insertions": manuscript.insertions,
-                "deletions": manuscript.deletions,
-                "changes of a style or number": manuscript.restyled,
+            kinds = {
+                "tracked insertions": manuscript.insertions,
+                "tracked deletions": manuscript.deletions,
+                "tracked changes of the format": manuscript.restyled,
                 "passages struck out by hand": manuscript.struck,
             }
-            listed = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-            raise command_error(f"{quote(name)} has changes: {listed}.", "Add --changes accept or --changes reject.")
+            counts = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+            raise command_error(f"{quote(name)} has {counts}.", "Add --changes accept or --changes reject.")
         texts[language] = manuscript.rejected if changes == "reject" else manuscript.accepted
         sentences = [
             *file.changed(),
@@ -161,11 +161,11 @@ def read_texts(
     return texts, lines
 
 
-def _read(name: str, *, encoding: str, may_be_empty: bool) -> files.ReadFile:
+def _read(name: str, *, language: str, encoding: str, may_be_empty: bool) -> files.ReadFile:
     try:
         with Path(name).open("rb") as file:
             content = file.read(files.MAX_BYTES + 1)
-        return files.read_file(content, quote(name), encoding=encoding, may_be_empty=may_be_empty)
+        return files.read_file(content, quote(name), language=language, encoding=encoding, may_be_empty=may_be_empty)
     except source.EncodingError as error:
         raise command_error(str(error), f"{error.hint} Or add --encoding {error.encoding}.") from None
     except source.SourceError as error:

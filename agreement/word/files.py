@@ -44,14 +44,9 @@ class ReadFile:
             found.append(
                 _("Word document: the text, the numbers and the tables were imported. Bold and italics were not.")
             )
+            found += self._counted()
             if self.manuscript.contents:
                 found.append(_("The automatic table of contents was not imported."))
-            if count := self.manuscript.raised:
-                found.append(
-                    _("Superscripts and subscripts became characters such as ¹ and ₂: %(count)s") % {"count": count}
-                )
-            if count := self.manuscript.spaces:
-                found.append(_("Several spaces in a row became one space: %(count)s") % {"count": count})
             if numbers := self.manuscript.empty_numbers:
                 quoted = ", ".join(number[:20] for number in numbers[:20])
                 found.append(
@@ -74,10 +69,33 @@ class ReadFile:
             found.append(_("Line ends of Windows, of old Macs or of Word were replaced by plain ones."))
         return found
 
+    def _counted(self) -> list[str]:
+        """Sentences about what became other characters, or depends on the answer about tracked changes."""
+        document = self.manuscript
+        sentences = [
+            (
+                _(
+                    "Passages struck out by hand: %(count)d. They count as tracked deletions: the text with the changes"
+                    " accepted does not contain them."
+                ),
+                document.struck,
+            ),
+            (_("Tracked changes of the format that change numbers or words: %(count)d."), document.restyled),
+            (
+                _(
+                    "Superscripts and subscripts: %(count)d. They are characters such as ¹ and ₂, or stand in brackets"
+                    " after ^ or _."
+                ),
+                document.raised,
+            ),
+            (_("Places where several spaces or tabs became one space: %(count)d."), document.spaces),
+        ]
+        return [sentence % {"count": count} for sentence, count in sentences if count]
+
     def left_out(self) -> list[tuple[str, list[str], int]]:
         """The contents of the file that are in neither text, in the active language: one tuple for each kind. A tuple
-        contains the label of the kind, a list of notes, and how many there are. Pictures, hidden text and formulas are
-        only counted, so their list is empty.
+        contains the label of the kind, a list of notes, and how many there are. Kinds that are only counted, such as
+        pictures and hidden text, have an empty list.
         """
         document = self.manuscript
         notes = [
@@ -89,8 +107,9 @@ class ReadFile:
         counts = [
             (_("Pictures and drawings"), document.pictures),
             (_("Hidden text"), document.hidden),
-            (_("Hints of fields that are not filled in"), document.placeholders),
-            (_("Formulas, symbols of special fonts, embedded documents"), document.odd),
+            (_("Hints of empty content controls, such as “Click to enter text”"), document.placeholders),
+            (_("Columns with the text in another language"), document.columns),
+            (_("Formulas and symbols (the sign � marks their place), embedded documents"), document.odd),
         ]
         return [
             *((kind, texts, len(texts)) for kind, texts in notes if texts),
@@ -98,8 +117,11 @@ class ReadFile:
         ]
 
 
-def read_file(content: bytes, name: str, *, encoding: str = "UTF-8", may_be_empty: bool = False) -> ReadFile:
-    """Read a Word file or a text file. ``name`` is the name of the file in messages; nothing depends on its ending.
+def read_file(
+    content: bytes, name: str, *, language: str = "", encoding: str = "UTF-8", may_be_empty: bool = False
+) -> ReadFile:
+    """Read a Word file or a text file. ``name`` is the name of the file in messages; nothing depends on its ending. Of
+    a Word file with a column for each language, only the text in ``language`` is read; ``""`` reads all columns.
 
     ``encoding`` is used for a text file that is not in UTF-8. With ``""`` it is the encoding that is recognised. With
     ``"UTF-8"``, a text file in another encoding is refused. ``may_be_empty`` permits a text file without words.
@@ -114,7 +136,7 @@ def read_file(content: bytes, name: str, *, encoding: str = "UTF-8", may_be_empt
             raise source.SourceError(
                 _("This site can't read Word files. Save the text as Markdown or plain text, in UTF-8."), ""
             )
-        return ReadFile(name, reader.read_manuscript(content, name))
+        return ReadFile(name, reader.read_manuscript(content, name, language=language))
     recognised = source.recognise(content) if len(content) <= source.MAX_BYTES else "UTF-8"
     if recognised != "UTF-8":
         if encoding == "UTF-8" and recognised:

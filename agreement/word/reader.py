@@ -23,14 +23,13 @@ from django.utils.translation import gettext as _
 
 from agreement.text import source
 from agreement.text.escaping import escaped
+from agreement.word.columns import MAX_COLUMNS, language_tables, span
 from agreement.word.elements import MC, M, R, W, integer, is_on, value
 from agreement.word.numbering import MAX_WORDS, Numbering
 from agreement.word.package import open_package, refused
 from agreement.word.styles import Look, Styles
 from agreement.word.symbols import raised_words, symbol, unicode_symbols
 
-#: The most columns of a table in Word. A cell that claims to span more could fill the memory.
-MAX_COLUMNS = 63
 #: Elements of a paragraph that may contain a text box. They are counted as pictures if they contain no words.
 _PICTURES = frozenset(f"{W}{name}" for name in ("drawing", "pict", "object"))
 #: Elements that only wrap others: their children are read in their place.
@@ -52,8 +51,7 @@ class Manuscript:
     ``accepted`` is the text with all tracked changes accepted and without the words that are struck out. ``rejected``
     is the text with all changes rejected and with these words. They are equal if no change was tracked and no word is
     struck out. Each integer is a count: of insertions, deletions, pictures, hidden passages, and others that are
-    described below. Moved text counts as an insertion and a deletion. Of the tracked changes of the format, only those
-    of a style or a number are counted.
+    described below. Moved text counts as an insertion and a deletion.
 
     In both texts a tab is a space, several spaces are one, and lines have no spaces at their ends. The words of a text
     box are paragraphs after the paragraph that it belongs to. The paragraphs of a cell are lines of it, ``<br>`` stands
@@ -79,7 +77,8 @@ class Manuscript:
     struck: int = 0
     """How many passages are struck out by hand. They are not tracked, but they are asked about like deletions."""
     restyled: int = 0
-    """How many tracked changes of a paragraph change its style or take off, add or change its number."""
+    """How many tracked changes of the format change the style or the number of a paragraph, or what the look of words
+    means, such as their hiding."""
     placeholders: int = 0
     """How many content controls display a hint in place of words. The hints are not in the texts."""
     raised: int = 0
@@ -87,6 +86,8 @@ class Manuscript:
     ``_(…)`` where Unicode has none, or the plain words if these do not follow a word, as below a blank to fill in."""
     spaces: int = 0
     """In how many places several spaces or tabs became one space."""
+    columns: int = 0
+    """How many columns of the text in other languages were left out, if one language was asked for."""
     odd: int = 0
     """How many embedded documents, and symbols and formulas without characters, there are."""
     margins: list[str] = field(default_factory=list)  # The words of headers and footers, if they contain letters.
@@ -120,8 +121,11 @@ def installed() -> bool:
     return True
 
 
-def read_manuscript(content: bytes, name: str) -> Manuscript:
+def read_manuscript(content: bytes, name: str, *, language: str = "") -> Manuscript:
     """The content of the Word file with these bytes. ``name`` is the name of the file in messages.
+
+    If the file is a table with the Kazakh and the Russian text beside each other, only the text in ``language`` is
+    read, as paragraphs. With ``""`` such a table is read as any other.
 
     Raises ``source.SourceError`` if the file is no .docx file, is too large, encrypted or damaged, contains macros, an
     XML document type or an unusual encoding, has a text of more than ``source.MAX_BYTES`` characters, or has no letter
@@ -135,13 +139,13 @@ def read_manuscript(content: bytes, name: str) -> Manuscript:
     try:
         document = docx.Document(io.BytesIO(package.content))
         found = Manuscript(outside=package.outside)
-        reader = _Reader(document, found, accept=True)
+        reader = _Reader(document, found, accept=True, language=language)
         found.accepted = reader.text()
         found.numbers = reader.numbering.numbers
         found.uncertain += reader.numbering.uncertain + [it for it in reader.apart.uncertain if not it[0]]
         found.empty_numbers = reader.numbering.empty
         if found.tracked:
-            found.rejected = _Reader(document, Manuscript(), accept=False).text()
+            found.rejected = _Reader(document, Manuscript(), accept=False, language=language).text()
         else:
             found.rejected = found.accepted
     except _TooLong as error:
@@ -164,7 +168,7 @@ class _Reader:
     ``text()`` returns the text. It stores everything else, such as the counts and comments, in ``found``.
     """
 
-    def __init__(self, document: Any, found: Manuscript, *, accept: bool) -> None:
+    def __init__(self, document: Any, found: Manuscript, *, accept: bool, language: str) -> None:
         self.body = document.element.body
         self.part = document.part
         self.found = found
@@ -175,6 +179,8 @@ class _Reader:
         self.apart = Numbering(self.part, self.styles.elements, accept=accept)
         self.length = 0
         self.codes = _field_codes(self.body)
+        self.language = language
+        self.tables = language_tables(self.body) if language else {}
         #: Does a content control display a hint at the place that is read?
         self.hint = False
         #: The text boxes of the paragraph that is read.
@@ -198,7 +204,10 @@ class _Reader:
         carried: list[str] = []
         for element in self._children(parent):
             if element.tag == f"{W}tbl":
-                yield self._nested(element) if cell else self._table(element)
+                if element in self.tables:
+                    yield from self._column(element)
+                else:
+                    yield self._nested(element) if cell else self._table(element)
             elif element.tag == f"{W}p":
                 carried.append(self._words(element, table))
                 if self._continues(element):
@@ -211,7 +220,7 @@ class _Reader:
             elif element.tag in {f"{M}oMath", f"{M}oMathPara"}:
                 yield self._formula(element)
         if words := "".join(carried).strip():
-            yield _lines(words) if cell else escaped(words)
+            yield _cell_lines(words) if cell else escaped(words)
 
     def _boxed(self, boxes: list[Any], *, cell: bool) -> Iterator[str]:
         """The paragraphs of these text boxes. Word and LibreOffice count the numbers in text boxes apart from the
@@ -300,7 +309,7 @@ class _Reader:
             return ""
         self.found.spaces += len(re.findall("(?<=[^ \n])  +(?=[^ \n])", words))
         if cell:
-            return _lines(f"{label} {words}".strip())
+            return _cell_lines(f"{label} {words}".strip())
         level = self._level(properties, style, name, numbered=bool(label) or words[0].isdecimal())
         # A sentence that a heading style splits goes on in small letters.
         heading = "#" * level + " " if level and (label or not words[0].islower()) else ""
@@ -359,6 +368,10 @@ class _Reader:
                 self.found.odd += 1
             elif tag == f"{W}r":
                 run = self.styles.look(self._properties(element, "rPr"), *styles)
+                before = element.find(f"{W}rPr/{W}rPrChange/{W}rPr")
+                if before is not None:
+                    after = self.styles.look(element.find(f"{W}rPr"), *styles)
+                    self.found.restyled += self.styles.look(before, *styles) != after
                 self._collect(element, styles, run, pieces)
             elif tag == f"{W}sdt":
                 outer, self.hint = self.hint, self._is_hint(element)
@@ -424,9 +437,10 @@ class _Reader:
         rows = []
         for skipped, row in self._rows(table):
             cells = []
-            for cell, columns in row:
-                self._lengthen(3 * columns + cell.count("|"))
-                cells += [cell, *[""] * (columns - 1)]
+            for cell in row:
+                words, columns = self._lines(cell, table), span(cell)
+                self._lengthen(3 * columns + words.count("|"))
+                cells += [words, *[""] * (columns - 1)]
             rows.append((skipped, cells))
         indent = min((skipped for skipped, _cells in rows), default=0)
         width = max((skipped - indent + len(cells) for skipped, cells in rows), default=0)
@@ -441,14 +455,33 @@ class _Reader:
 
     def _nested(self, table: Any) -> str:
         """A table in a cell: a line for each of its rows."""
-        rows = (" \\| ".join(cell for cell, _columns in row if cell) for _skipped, row in self._rows(table))
+        rows = (" \\| ".join(filter(None, (self._lines(cell, table) for cell in row))) for _, row in self._rows(table))
         return "<br>".join(filter(None, rows))
 
-    def _rows(self, table: Any) -> Iterator[tuple[int, Iterator[tuple[str, int]]]]:
-        """The rows of the table that are displayed: how many columns the row skips, and an iterator over its cells,
-        which must be read before the next row. Of each cell the iterator gives the lines, and how many columns it has.
+    def _column(self, table: Any) -> Iterator[str]:
+        """The paragraphs of a table of languages that belong to the language that is read. The others are read too, so
+        that their numbers are counted.
         """
-        style = value(table, f"{W}tblPr/{W}tblStyle")
+        columns = self.tables[table]
+        self.found.columns = max(self.found.columns, len(columns.languages) - 1)
+        for skipped, row in self._rows(table):
+            first = skipped
+            for cell in row:
+                language = columns.language(cell, first, span(cell))
+                first += span(cell)
+                noted: list[list[Any]] = [self.numbering.numbers, self.numbering.uncertain, self.numbering.empty]
+                before = [len(it) for it in noted]
+                blocks = list(self._blocks(cell, table=_style_of(table)))
+                if language in {None, self.language}:
+                    yield from blocks
+                else:
+                    for notes, count in zip(noted, before, strict=True):
+                        del notes[count:]
+
+    def _rows(self, table: Any) -> Iterator[tuple[int, Iterator[Any]]]:
+        """The rows of the table that are displayed: how many columns the row skips, and an iterator over its cells,
+        which must be read before the next row.
+        """
         for row in self._children(table):
             properties = row.find(f"{W}trPr")
             if row.tag != f"{W}tr" or self._is_excluded_by(properties):
@@ -456,15 +489,15 @@ class _Reader:
             if properties is not None and is_on(properties.find(f"{W}hidden")):
                 self.found.hidden += _has_words(row)
                 continue
-            yield integer(value(properties, f"{W}gridBefore"), MAX_COLUMNS) or 0, self._cells(row, style)
+            yield integer(value(properties, f"{W}gridBefore"), MAX_COLUMNS) or 0, self._cells(row)
 
-    def _cells(self, row: Any, style: str) -> Iterator[tuple[str, int]]:
+    def _cells(self, row: Any) -> Iterator[Any]:
         for cell in self._children(row):
-            properties = cell.find(f"{W}tcPr")
-            if cell.tag == f"{W}tc" and not self._is_excluded_by(properties):
-                lines = filter(None, self._blocks(cell, table=style, cell=True))
-                columns = integer(value(properties, f"{W}gridSpan"), MAX_COLUMNS) or 1
-                yield "<br>".join(lines), columns
+            if cell.tag == f"{W}tc" and not self._is_excluded_by(cell.find(f"{W}tcPr")):
+                yield cell
+
+    def _lines(self, cell: Any, table: Any) -> str:
+        return "<br>".join(filter(None, self._blocks(cell, table=_style_of(table), cell=True)))
 
     def _is_excluded_by(self, properties: Any) -> bool:
         """Is the row or cell with these properties left out, because it was inserted or deleted as a whole? The
@@ -561,7 +594,11 @@ def _has_words(element: Any) -> bool:
     return any((it.text or "").strip() or it.tag == f"{W}sym" for it in element.iter(f"{W}t", f"{W}delText", f"{W}sym"))
 
 
-def _lines(words: str) -> str:
+def _style_of(table: Any) -> str:
+    return value(table, f"{W}tblPr/{W}tblStyle")
+
+
+def _cell_lines(words: str) -> str:
     """The words as lines of a cell. A bar in them is escaped, because it would end the cell."""
     lines = "<br>".join(escaped(line, start=False) for line in words.split("\n"))
     return re.sub(r"(\\.)|\|", lambda match: match[1] or "\\|", lines)

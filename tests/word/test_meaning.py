@@ -386,6 +386,62 @@ def test_a_file_without_a_letter_or_digit_is_refused_as_empty(content):
         read(table(cell(content)))
 
 
+# A column for each language
+
+_KAZAKH = (
+    "1. ЖАЛПЫ ЕРЕЖЕЛЕР",
+    "1.1. Осы келісім күшіне енген күннен бастап әрбір тұлғаға қолданылады және өзгерістерді де қамтиды.",
+)
+_RUSSIAN = (
+    "1. ОБЩИЕ ПОЛОЖЕНИЯ",
+    "1.1. Настоящее соглашение действует для каждого, кто пользуется порталом, и является офертой.",
+)
+
+
+def columns(*, kazakh: tuple[str, ...] = _KAZAKH, more: str = "") -> str:
+    rows = [
+        cell("".join(paragraph(run(words)) for words in pair[:1])) + cell(paragraph()) + cell(paragraph(run(pair[1])))
+        for pair in zip(kazakh, _RUSSIAN, strict=True)
+    ]
+    return table(*rows, cell(paragraph(run("1-бет")), '<w:gridSpan w:val="3"/>')) + more
+
+
+@pytest.mark.parametrize(("language", "texts"), [("kk", _KAZAKH), ("ru", _RUSSIAN)])
+def test_one_language_is_read_from_a_table_with_a_column_for_each(language, texts):
+    content = document(columns())
+    found = reader.read_manuscript(content, "a.docx", language=language)
+    assert found.accepted == "\n\n".join((*texts, "1-бет")) + "\n"
+    assert found.columns == 1
+
+
+def test_all_columns_are_a_table_if_no_language_is_asked_for():
+    found = read(columns())
+    assert found.accepted.startswith(f"| {_KAZAKH[0]} |  | {_RUSSIAN[0]} |\n")
+    assert found.columns == 0
+
+
+def test_a_table_in_one_language_stays_a_table():
+    found = reader.read_manuscript(document(columns(kazakh=_RUSSIAN)), "a.docx", language="ru")
+    assert found.accepted.startswith("| 1. ОБЩИЕ")
+
+
+def test_a_list_of_terms_in_two_languages_stays_a_table_of_its_text():
+    more = paragraph(run("Осы мәтін кестеден әлдеқайда ұзын және бір ғана тілде жазылған. " * 20))
+    found = reader.read_manuscript(document(columns(more=more)), "a.docx", language="kk")
+    assert (found.accepted.startswith("| 1. ЖАЛПЫ"), found.columns) == (True, 0)
+
+
+def test_the_numbers_of_the_other_column_are_counted_and_not_reported():
+    number = '<w:numPr><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr>'
+    pairs = zip(_KAZAKH, _RUSSIAN, strict=True)
+    rows = [
+        "".join(cell(paragraph(run(words.lstrip("1. ") * 3), properties=number)) for words in pair) for pair in pairs
+    ]
+    content = document(table(*rows), definition(level(0, "%1.")) + num())
+    found = reader.read_manuscript(content, "a.docx", language="ru")
+    assert [number for number, _words in found.numbers] == ["2.", "4."]
+
+
 # Tracked changes
 
 
@@ -405,9 +461,13 @@ def test_a_number_that_was_taken_off_as_a_tracked_change_is_asked_about():
 
 
 def test_a_tracked_change_of_the_look_gives_the_words_as_they_were():
-    change = '<w:strike/><w:rPrChange w:id="1" w:author="А"><w:rPr/></w:rPrChange>'
-    found = read(paragraph(run("Бір "), run("екі", change)))
-    assert (found.accepted, found.rejected) == ("Бір\n", "Бір екі\n")
+    change = '{}<w:rPrChange w:id="1" w:author="А"><w:rPr>{}</w:rPr></w:rPrChange>'
+    body = paragraph(
+        run("Бір "), run("екі ", change.format("<w:vanish/>", "")), run("үш", change.format("", "<w:vanish/>"))
+    )
+    found = read(body + paragraph(run("төрт", change.format("<w:b/>", ""))))
+    assert (found.accepted, found.rejected) == ("Бір үш\n\nтөрт\n", "Бір екі\n\nтөрт\n")
+    assert (found.restyled, found.tracked) == (2, True)
 
 
 # Symbols, spaces and headings

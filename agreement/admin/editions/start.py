@@ -32,7 +32,7 @@ from agreement.text.parallel import Pair, upper_levels
 from agreement.word import files, reader
 
 #: The fields of the signed report about a file. They are all fields except the language, the name and the two texts.
-REPORT_FIELDS = ("changed", "insertions", "deletions", "restyled", "struck", "left_out", "uncertain")
+REPORT_FIELDS = ("changed", "insertions", "deletions", "left_out", "uncertain")
 REPORT_SALT = "agreement.import"
 #: How many notes of one kind (such as comments or footnotes) the page displays, and how many characters of each.
 MAX_NOTES, MAX_NOTE_LENGTH = 50, 1000
@@ -49,8 +49,7 @@ class ImportedFile:
     texts are equal if no change was tracked and no word was struck out.
 
     ``code`` is the language of the text, and ``name`` the name of the file. ``changed`` are sentences about what the
-    import changed. ``insertions``, ``deletions`` and ``restyled`` are the numbers of tracked changes, and ``struck`` is
-    the number of passages that are struck out by hand.
+    import changed. ``insertions`` and ``deletions`` are the numbers of tracked changes.
     """
 
     code: str
@@ -60,8 +59,6 @@ class ImportedFile:
     changed: list[str] = field(default_factory=list)
     insertions: int = 0
     deletions: int = 0
-    restyled: int = 0
-    struck: int = 0
     left_out: list[tuple[str, list[str], int]] = field(default_factory=list)
     """The contents of the file that are in neither text: for each kind, its label, up to ``MAX_NOTES`` notes (comments,
     footnotes, addresses or headers), and how many there are. Pictures, hidden text and formulas are only counted.
@@ -83,8 +80,6 @@ class ImportedFile:
             changed=read.changed(),
             insertions=document.insertions,
             deletions=document.deletions,
-            restyled=document.restyled,
-            struck=document.struck,
             left_out=[
                 (kind, [note[:MAX_NOTE_LENGTH] for note in notes[:MAX_NOTES]], count)
                 for kind, notes, count in read.left_out()
@@ -117,17 +112,6 @@ class ImportedFile:
         except signing.BadSignature:
             report = {}
         return cls(code=code, name=posted.get(f"name_{code}", ""), accepted=accepted, rejected=rejected, **report)
-
-    @property
-    def changes(self) -> list[tuple[str, int]]:
-        """The changes that the author must decide about: for each kind, its label and how many there are."""
-        kinds = [
-            (gettext("Tracked insertions"), self.insertions),
-            (gettext("Tracked deletions"), self.deletions),
-            (gettext("Tracked changes of a style or a number"), self.restyled),
-            (gettext("Passages struck out by hand, which are not tracked"), self.struck),
-        ]
-        return [(kind, count) for kind, count in kinds if count]
 
     @property
     def title(self) -> str:
@@ -211,7 +195,7 @@ class StartForm(forms.Form):
                 continue
             file: File[bytes] = self.cleaned_data[code]
             try:
-                read = files.read_file(file.read(files.MAX_BYTES + 1), str(file.name), encoding="")
+                read = files.read_file(file.read(files.MAX_BYTES + 1), str(file.name), language=code, encoding="")
             except source.SourceError as error:
                 self.add_error(code, f"{error} {error.hint}".strip())
             else:
