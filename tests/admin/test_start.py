@@ -46,7 +46,7 @@ def shown(answer) -> dict[str, object]:
     for name, options in re.findall(r'<select name="(\w+)".*?>(.*?)</select>', page, re.DOTALL):
         chosen = re.search(r'value="([^"]*)" selected', options)
         fields.append((name, chosen[1] if chosen else ""))
-    fields += re.findall(r'<textarea id="\w+" name="(\w+)"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
+    fields += re.findall(r'<textarea [^>]*?name="(\w+)"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
     return {name: html.unescape(value).replace("\n", "\r\n") for name, value in fields}
 
 

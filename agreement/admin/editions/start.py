@@ -27,7 +27,7 @@ from agreement.admin.editions.page import EditionView, redirect_to_edition
 from agreement.models import Agreement, AuditEntry, Edition
 from agreement.models.editions import CARRIED_FIELDS, EditionQuerySet
 from agreement.text import clauses, languages, source
-from agreement.text.front_matter import front_matter
+from agreement.text.front_matter import MAX_APPROVAL, front_matter
 from agreement.text.parallel import Pair, upper_levels
 from agreement.word import files, reader
 
@@ -238,8 +238,16 @@ class ImportForm(forms.Form):
         self.fields |= forms.fields_for_model(Edition, (*APPROVAL_FIELDS, *CARRIED_FIELDS))
         for name in APPROVAL_FIELDS:
             self.fields[name].label = capfirst(label(name))
+            self.fields[name].widget = forms.Textarea({"rows": 2, "maxlength": MAX_APPROVAL})
         self.fields["tracked"].required = any(file.tracked for file in files)
         self.fields["seen"].required = any(file.left_out for file in files)
+
+    def clean(self) -> dict[str, Any]:
+        """Make each approval one line."""
+        for name in APPROVAL_FIELDS:
+            if approval := self.cleaned_data.get(name):
+                self.cleaned_data[name] = " ".join(approval.split())
+        return self.cleaned_data
 
     @property
     def approvals(self) -> list[forms.BoundField]:
@@ -327,7 +335,9 @@ class StartView(EditionView):
     ) -> HttpResponse:
         binding = Edition.objects.in_force().filter(agreement=agreement).first()
         bodies = {file.code: file.accepted for file in imported}
-        findings = lint_findings(bodies, {}, binding)
+        swapped = languages.swapped(bodies)
+        # If the files are swapped, nearly every finding says so. A draft gets its summaries later.
+        findings = [] if swapped else lint_findings(bodies, None, binding)
         if form is None:
             initial: dict[str, Any] = {"agreement": agreement.pk}
             initial |= {f"approval_{code}": front_matter(body).approval for code, body in bodies.items()}
@@ -340,7 +350,7 @@ class StartView(EditionView):
             title=gettext("Import: what was read"),
             files=imported,
             binding=binding,
-            swapped=languages.swapped(bodies),
+            swapped=swapped,
             tracked=any(file.tracked for file in imported),
             left_out=any(file.left_out for file in imported),
             rows=rows[:MAX_ROWS],
