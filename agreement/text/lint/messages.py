@@ -316,15 +316,15 @@ MESSAGES: dict[str, MessageText] = {
     "agreement.L029": MessageText(
         "warning",
         (
-            "Жол нөмірден басталатын сияқты, бірақ ол нөмір деп танылмайды: «{text}».",
+            "Жол басындағы нөмір әдеттегідей жазылмаған: «{text}».",
             "Нөмірді жол басына «1.1. Мәтін» түрінде, бос орынмен жазыңыз; бұл нөмір болмаса, ештеңе істемеңіз.",
         ),
         (
-            "Строка начинается будто с номера, но номером это не считается: «{text}».",
+            "Номер в начале строки записан не так, как обычно: «{text}».",
             "Пишите номер в начале строки и через пробел: «1.1. Текст»; если это не номер, оставьте.",
         ),
         (
-            "The line seems to begin with a number, but it is not recognised as one: “{text}”.",
+            "The number at the beginning of the line is not written as usual: “{text}”.",
             "Begin the line with the number and a space: “1.1. Text”. If it is not a number, change nothing.",
         ),
     ),

@@ -153,10 +153,11 @@ def _plural(count: int, language: str) -> int:
 def describe(change: Change, fact: str, language: str) -> str:
     """One of the ``facts()`` about a change in words: "reworded", "formerly 4.1.". ``language`` is kk, ru or en.
 
-    For ``renumbered`` the words contain the old label; without an old label they are "formerly without a number", also
-    of an appendix.
+    For ``renumbered`` the words contain the old label, or the words of an appendix; if the old unit had no number, they
+    are "formerly without a number".
     """
-    number = change.old.label if change.old else ""
+    old = change.old
+    number = old.label or (old.text if old.number else "") if old else ""
     return PHRASES[language]["unnumbered" if fact == "renumbered" and not number else fact].format(was=number)
 
 
