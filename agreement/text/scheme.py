@@ -134,6 +134,8 @@ class _Head:
     dot: bool = True
     source: str = "word"
     indent: bool = False
+    wrapped: bool = False
+    """Does the next line continue the sentence?"""
     glued: bool = False
     """Does no space follow the number?"""
     taken: bool = False
@@ -163,7 +165,17 @@ class _Head:
     @property
     def titled(self) -> bool:
         """Do the words look like a heading, and not like a sentence?"""
-        return self.marked or (self.short and self.words[-1:] != ".")
+        return self.marked or (self.short and self.words[-1:] != "." and not self.wrapped)
+
+    @property
+    def may_fill(self) -> bool:
+        """May the line be a section without clauses among sections with clauses?"""
+        return self.dot and self.upper and self.short and self.ended and not self.colon
+
+    @property
+    def listed(self) -> bool:
+        """Do the words look like the first item of a list after a colon, and not like a sentence?"""
+        return self.colon and not self.bold and self.words[-1:] != "."
 
     @property
     def shape(self) -> tuple[bool, ...]:
@@ -267,6 +279,7 @@ class Scheme:
             CONTINUES.search(before) is not None, marked=heads, bold=bool(strong and match["closed"] == strong),
             dot=bool(match["dot"]), source="number", indent=bool(match["indent"]),
             glued=match["glued"] is not None,
+            wrapped=index + 1 < len(self.lines) and self.lines[index + 1].lstrip()[:1].islower(),
         )  # fmt: skip
 
     def _worded(self, index: int, match: re.Match[str], before: str, *, separate: bool, ended: bool) -> _Head | None:
@@ -376,13 +389,16 @@ class Scheme:
             sections = self._sections(bare, end)
             if worded and sections and sections[0].line < worded[0].line:
                 worded = []
-            if not worded or any(self.ahead.opens(head.number, head.line, end) for head in sections):
+            if worded and self._are_sections(worded, start, end):
+                self._assign(worded, [], anew=False, exact=True)
+                return
+            if not worded or len(sections) * 3 > len(bare):
                 self._fill(bare, end)
                 sections = [head for head in bare if head.taken]
                 self._assign(sorted([*worded, *sections], key=lambda head: head.line), [], anew=False)
-            else:
-                self._assign(worded, [], anew=False, exact=True)
-            return
+                return
+            for head in sections:
+                head.taken = False
         if worded:
             self._points(worded, bare)
             return
@@ -408,6 +424,15 @@ class Scheme:
                 return False
             owners.add(section)
         return len(owners) * 2 <= len(outer)
+
+    def _are_sections(self, heads: list[_Head], start: int, end: int) -> bool:
+        """Do most clauses such as 5.1 stand under a heading with the number 5?"""
+        place, right, clauses = -1, 0, self.ahead.clauses(start, end)
+        for line, section, _clause in clauses:
+            while place + 1 < len(heads) and heads[place + 1].line < line:
+                place += 1
+            right += place >= 0 and heads[place].number == section
+        return right * 2 > len(clauses)
 
     def _is_listed(self, head: _Head, before: _Head | None) -> bool:
         """Is the line an item of a list: ``1.`` in a clause, after a line that ends with a colon, or an item directly
@@ -456,6 +481,11 @@ class Scheme:
             if head.taken:
                 nearest = head
         following.reverse()
+        last_line = {
+            (head.number, then.line if then else end): head.line
+            for head, then in zip(bare, following, strict=True)
+            if head.may_fill
+        }
         last = listed = 0
         for place, head in enumerate(bare):
             if head.taken:
@@ -467,10 +497,10 @@ class Scheme:
             if (
                 is_missing
                 and not (listed and listed == head.number - 1)
-                and head.dot and head.upper and head.short and head.ended
+                and head.may_fill
                 and not self._is_listed(head, bare[place - 1] if place else None)
                 and not (last == 0 and then is None)
-                and not self.ahead.comes(head.number, head.line, until)
+                and last_line[head.number, until] == head.line
                 and not (last and self.ahead.next_section(head.line, until) == last)
             ):  # fmt: skip
                 head.taken, last, listed = True, head.number, 0
@@ -520,7 +550,8 @@ class Scheme:
         covered = self._filled[after] - self._filled[first.line]
         marked = any(head.bold for head in outer)
         uppers = sum(head.upper for head in outer)
-        if marked or (count >= 3 and covered * 2 >= whole and uppers * 2 > count and not first.colon):
+        listed = first.colon and sum(head.words[-1:] in tuple(";,") for head in outer) * 2 >= count
+        if marked or (count >= 3 and covered * 2 >= whole and uppers * 2 > count and not listed):
             adjacent = sum(not head.separate for head in outer[1:]) * 2 > count
             self._assign([], outer, anew=False, doubt="clauses" if adjacent and not marked else "")
             return
@@ -621,11 +652,6 @@ class Ahead:
         first, again = self._after(f"{number}.1", index), self._after(str(number), index)
         return first is not None and again is not None and again < first
 
-    def comes(self, number: int, index: int, end: int) -> bool:
-        """Does a line after ``index`` and before ``end`` begin with this number?"""
-        again = self._after(str(number), index)
-        return again is not None and again < end
-
     def clauses(self, start: int, end: int) -> list[tuple[int, int, int]]:
         """The lines from ``start`` to ``end`` that begin with a number of two parts, each with its two numbers."""
         return self._clauses[bisect_left(self._clauses, (start,)) : bisect_left(self._clauses, (end,))]
@@ -690,17 +716,16 @@ def _runs(heads: Sequence[_Head], bare: Sequence[_Head], *, anew: bool) -> list[
     """The lines under each heading whose numbers follow each other from 1, in all of them together or in each ``anew``.
     The first list contains those before the first heading; it is empty if ``anew`` is true.
     """
-    found: list[list[_Head]] = [[]]
-    place = last = 0
-    for head in bare:
+    groups: list[list[_Head]] = [[] for _ in range(len(heads) + 1)]
+    place = 0
+    for head in bare if anew else _nested([head for head in bare if head.number > 1 or not head.listed])[0]:
         while place < len(heads) and heads[place].line < head.line:
-            place, last = place + 1, 0 if anew else last
-            found.append([])
-        listed = last == 0 and head.colon and not head.bold
-        if head.number == last + 1 and not listed and (place or not anew):
-            found[-1].append(head)
-            last = head.number
-    return found
+            place += 1
+        groups[place].append(head)
+    if not anew:
+        return groups
+    found = [_nested(group)[0] for group in groups]
+    return [[], *([] if group[:1] and group[0].listed else group for group in found[1:])]
 
 
 def _restarts(bare: list[_Head], breaks: list[int]) -> bool:
