@@ -232,6 +232,9 @@ class _Reading:
                 return False
         if not previous or (ENDED.search(previous) and not ABBREVIATED.search(previous)):
             return True
+        if follows and rest[:1].isupper() and self.current and self.current.line == index - 1:
+            if not (CONTINUES.search(previous) or _UNIT.match(rest)):
+                return True  # The line before is a clause of one line.
         if not rest or self.scheme.ahead.stands(number, index) or (self.dot and not dot):
             return False
         if follows:

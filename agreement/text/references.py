@@ -167,6 +167,7 @@ class Reference:
             yield f"{owner}.{self.number}" if self.within.startswith("appendix") else self.number
             return
         yield f"{owner}.{self.number}"
+        yield labels.get((owner, f"{self.number})"), "")  # «Пункт 2 статьи 5» may be the item 2) of the article.
         yield labels.get((scope, f"{self.unit} {self.number}"), "")
         if self.within.startswith("appendix"):
             yield labels.get((owner, f"{self.unit} {self.number}"), "")
