@@ -226,15 +226,17 @@ class _Reading:
         head, section = number.partition(".")[0], self._section()
         follows = self._follows(number)
         if not dot and not follows:  # "2.5 МРП", "10.12.24 г.", "10.30 начало", "8.727.250 00 00" begin no clause.
-            if _UNIT.match(rest) or (number.count(".") == 2 and _is_date(number)):
+            if not rest or _UNIT.match(rest):
+                return False
+            if number.count(".") == 2 and (_is_date(number) or rest[0].islower()):
                 return False
             if section and head != section and (rest[:1].islower() or rest[:1].isdigit()):
                 return False
         if not previous or (ENDED.search(previous) and not ABBREVIATED.search(previous)):
             return True
-        if follows and rest[:1].isupper() and self.current and self.current.line == index - 1:
-            if not (CONTINUES.search(previous) or _UNIT.match(rest)):
-                return True  # The line before is a clause of one line.
+        below_clause = self.current is not None and self.current.line == index - 1
+        if follows and below_clause and rest[:1].isupper() and not (CONTINUES.search(previous) or _UNIT.match(rest)):
+            return True
         if not rest or self.scheme.ahead.stands(number, index) or (self.dot and not dot):
             return False
         if follows:

@@ -244,12 +244,14 @@ class Scheme:
             found: _Head | None = None
             heading = numbered = False
             if "осымша" in bare or "ОСЫМША" in bare or mark in "Пп":
-                skip = self._appendix(index, bare, separate=separate or ended)
+                skip = self._appendix(index, bare, separate=separate or _is_ended(before))
                 heading = skip >= 0
             if not heading and mark:
                 if mark.isdigit() and (match := NUMBERED.match(line)) and match["number"]:
                     numbered = True
                     found = self._numbered(index, match, before, separate=separate, ended=ended)
+                    if found and not (found.dot or found.marked) and (kk := _HEAD.match(line)):  # «1 тарау».
+                        found = self._worded(index, kk, before, separate=separate, ended=ended) or found
                 if found is None and mark in _HEAD_BEGINS and (match := _HEAD.match(line)):
                     found = self._worded(index, match, before, separate=separate, ended=ended)
             if found:
@@ -288,7 +290,13 @@ class Scheme:
         number = numeral(written) if written else ord(match["letter"]) - 64
         rest, separator, strong = unmarked(match, match["rest"].strip()), match["separator"], match["strong"]
         words = rest.strip("*_ ")
-        if not number or not ended or REFERS.search(before) or (match["word"] and word[0].islower()):
+        if (
+            not number
+            or not ended
+            or words[:1].islower()
+            or REFERS.search(before)
+            or (match["word"] and word[0].islower())
+        ):
             return None
         if level == _CLAUSE and (not separator or not words or (written and not written.isdigit())):
             return None
@@ -318,7 +326,7 @@ class Scheme:
         """
         words = bare.strip("#*_ ")
         heads = bare[0] == "#" or words.isupper() or (separate and underlined(self.lines, index))
-        match = _APPENDIX.fullmatch(words)
+        match = _APPENDIX.fullmatch(words) if len(words) <= 300 else None
         if match is None or not (heads or words[0].isupper() or words[0] in '№«"' or words[0].isdigit()):
             return -1
         before = self.lines[index - 1].strip() if index else ""
@@ -359,11 +367,12 @@ class Scheme:
         heads, kept = self._heads, list[_Head]()
         keys = [(head.level, head.number, _PAGE.sub("", head.words).lower()) for head in heads]
         last = {key: place for place, key in enumerate(keys)}
+        again = [bool(key[2]) and last[key] != place for place, key in enumerate(keys)]
         until = -1  # The last line of the table of contents.
         for place, head in enumerate(heads):
-            follows = place + 1 < len(heads) and self.next_line(head.last) == heads[place + 1].line
+            follows = True in again[place + 1 : place + 2] and self.next_line(head.last) == heads[place + 1].line
             near = until >= 0 and head.line - until <= 2
-            if keys[place][2] and last[keys[place]] != place and (follows or near):
+            if again[place] and (follows or near):
                 until = head.last
             else:
                 kept.append(head)
@@ -537,17 +546,17 @@ class Scheme:
             self._doubt(bare)
             return
         edges = [*(head.line for head in outer[1:]), end]
-        below = sum(self._filled[edge] > self._filled[head.last + 1] for head, edge in zip(outer, edges, strict=True))
+        lines = [self._filled[edge] - self._filled[head.last + 1] for head, edge in zip(outer, edges, strict=True)]
         titled = sum(head.titled for head in outer)
-        short = titled * 3 >= count * 2 or all(head.short for head in outer)
-        if short and below * 3 >= count * 2 and all(head.upper for head in outer):
+        short = titled * 3 >= count * 2 or all(head.short and not head.wrapped for head in outer)
+        if short and sum(map(bool, lines)) * 3 >= count * 2 and all(head.upper for head in outer):
             direct = [found for found in inner.values() if not found[0].colon]
             points = [head for found in direct for head in found] if len(direct) * 2 >= count else []
             self._assign(outer, points, anew=True)
             return
-        after = next((line for line in breaks if line > outer[-1].line), end)
+        # Not more lines belong to the last number than to one before it.
         whole = self._filled[end] - self._filled[start] - (start == 0)
-        covered = self._filled[after] - self._filled[first.line]
+        covered = self._filled[outer[-1].last + 1] - self._filled[first.line] + min(lines[-1], max(lines[:-1]))
         marked = any(head.bold for head in outer)
         uppers = sum(head.upper for head in outer)
         listed = first.colon and sum(head.words[-1:] in tuple(";,") for head in outer) * 2 >= count
@@ -778,7 +787,7 @@ def numeral(written: str) -> int:
         return int(written)
     if "Ⅰ" <= written <= "Ⅻ":
         return ord(written) - ord("Ⅰ") + 1
-    values = [_VALUES[letter] for letter in written.translate(_CYRILLIC)]
+    values = [_VALUES.get(letter, 0) for letter in written.translate(_CYRILLIC)]
     total = sum(-value if value < max(values[place:]) else value for place, value in enumerate(values))
     return total if 0 < total < 90 and _roman(total) == written.translate(_CYRILLIC) else 0
 

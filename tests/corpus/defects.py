@@ -282,6 +282,13 @@ OF_BOTH: list[tuple[str, str, str, tuple[Edit, ...], tuple[Edit, ...]]] = [
     ),
     ("sub-clause twice", "taxi", "L030", (("\n3) ", "\n2) "),), (("\n3) ", "\n2) "),)),
     (
+        "a list that might be clauses",
+        "forum",
+        "L050",
+        (lambda text: text.split("\n\n")[0] + "\n\n1. Порталды сақтаңыз.\n2. Хат жазыңыз.\n3. Жауап күтіңіз.\n",),
+        (lambda text: text.split("\n\n")[0] + "\n\n1. Берегите Портал.\n2. Пишите.\n3. Ждите ответа.\n",),
+    ),
+    (
         "a number without a space",
         "library",
         "L029",

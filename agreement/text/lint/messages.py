@@ -343,6 +343,21 @@ MESSAGES: dict[str, MessageText] = {
             "Give one of the two another number.",
         ),
     ),
+    "agreement.L050": MessageText(
+        "warning",
+        (
+            "«1.», «2.» нөмірлерін екі түрлі түсінуге болады; мұнда олар {reading_kk} деп оқылды: «{text}».",
+            "Дұрыс болса, ештеңе істемеңіз. Бөлімді «## 1. …», тармақты «**1.** …», тізімді «1)» деп жазыңыз.",
+        ),
+        (
+            "Номера «1.», «2.» можно понять двояко; здесь они прочитаны как {reading_ru}: «{text}».",
+            "Если это верно, оставьте. Раздел пишите как «## 1. …», пункт как «**1.** …», список как «1)».",
+        ),
+        (
+            "The numbers “1.”, “2.” can be read in two ways. Here they are read as {reading_en}: “{text}”.",
+            "If this is right, change nothing. Write a section as “## 1. …”, a clause as “**1.** …”, a list as “1)”.",
+        ),
+    ),
 }
 
 

@@ -235,6 +235,22 @@ def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
             previous = line if unit and unit.kind not in _HEADING_KINDS else ""
 
 
+def doubtful_numbers(texts: Texts) -> Iterator[Message]:
+    """L050: numbers such as ``1.`` that were read as clauses and might be a list, or the other way round. At most one
+    message for each text and each of its appendices.
+    """
+    readings: dict[str, dict[str, Any]] = {
+        "clauses": {"reading_kk": "тармақтар", "reading_ru": "пункты", "reading_en": "clauses"},
+        "list": {"reading_kk": "тізім", "reading_ru": "список", "reading_en": "a list"},
+    }
+    for language, document in texts.documents.items():
+        for unit in document.units:
+            if values := readings.get(unit.doubt):
+                first = _FIRST.search(unit.source)
+                text = excerpt(first[0].strip() if first else unit.text)
+                yield make_message("agreement.L050", language, unit, text=text, **values)
+
+
 def _position(unit: Clause) -> tuple[str, int, str]:
     """The number without its last part, the last part as an integer (0 if it has letters), and the format of the
     numbers that differ in that part: ``("1.", 2, "1.{}")`` for ``1.2``, ``("ch", 1, "ch{}")`` for ``ch1``.
@@ -354,6 +370,7 @@ WARNINGS: tuple[Rule, ...] = (
     number_sequence,
     repeated_items,
     unrecognised_numbers,
+    doubtful_numbers,
     dangling_references,
     stale_references,
     one_sided_changes,
@@ -368,6 +385,9 @@ _HEADING_KINDS = frozenset({"title", "section", "heading"})
 
 
 _HAS_WORDS = re.compile(r"\w")
+
+
+_FIRST = re.compile(r"^[ \t*_]*1\\?\..*", re.MULTILINE)
 
 
 def _references(unit: Clause) -> list[references.Reference]:
