@@ -79,14 +79,17 @@ _KK_TO = re.compile(r"(?:заң|кодекс|қағида|ереже|тәрті�
 # Only in the genitive: "пункт 3.1 определяет порядок" refers to this agreement.
 _OTHER = (
     r"(?:закон|кодекс|регламент|приказ|договор|контракт|стандарт|устав|указ)(?:а|ов)|правил|политики|порядка|методики"
-    r"|(?:положени|постановлени|приложени|распоряжени)[яй]|(?:инструкци|конвенци|конституци)[ий]|стат(?:ьи|ей)|гост\w*|главы"
+    r"|(?:положени|постановлени|приложени|распоряжени)[яй]|(?:инструкци|конвенци|конституци)[ий]|гост\w*"
     r"|перечня|[ГНТУ]К|КоАП"
 )
+_ADJECTIVES = r"(?:(?!настоящ|наш)[\w-]+(?:ого|его|ых|их|ой|ей)\s+){0,3}"
 _RU_ELSEWHERE = re.compile(
-    r"\.?,?\s+(?:раздела\s+[\dIVX.]+\s+)?(?:(?!настоящ|наш)[\w-]+(?:ого|его|ых|их|ой|ей)\s+){0,3}"
-    rf"[«\"„“]?(?:(?:{_OTHER})(?!\w)|ст\.)",
+    rf"\.?,?\s+(?:раздела\s+[\dIVX.]+\s+)?{_ADJECTIVES}"
+    rf"[«\"„“]?(?:(?:{_OTHER}|стат(?:ьи|ей)|главы)(?!\w)|ст\.)",
     re.IGNORECASE,
 )
+#: After an article or a chapter, which may be in a chapter of the same text.
+_RU_DOCUMENT = re.compile(rf"\s+{_ADJECTIVES}[«\"„“]?(?:{_OTHER})(?!\w)", re.IGNORECASE)
 _RU_AGREEMENT = re.compile(r"\s+(?:\w+\s+){0,2}(?:соглашени|договор|оферт)", re.IGNORECASE)
 _KK_PREVIOUS = re.compile(r"(?<![\w.])(?P<word>[\w.]++(?:[-‑]\w++)*+)[»”\"]?\s++(?:\([^()]*+\)\s++)?\Z")
 _GENITIVE = ("ның", "нің", "дың", "дің", "тың", "тің")
@@ -131,7 +134,7 @@ class Reference:
         ``numbers`` are all numbers of the document, and ``labels`` is ``Document.labels``.
         """
         found = (labels.get((clause, self.item), "") if self.item else clause for clause in self._clauses(here, labels))
-        return next((number for number in found if number in numbers), "")
+        return next((number for number in found if number and number in numbers), "")
 
     def is_expected(self, here: str, labels: Mapping[tuple[str, str], str], names: AbstractSet[str]) -> bool:
         """Should the document contain what the reference names? A document without any ``Статья`` need not contain the
@@ -298,7 +301,7 @@ def _named(text: str, before: str, start: int, end: int) -> tuple[int, Reference
         if kind == "appendix":
             place = max(0, start - 60) + found.start()
             owned = False
-    if not _is_here(text, place, owned=owned):
+    if not _is_here(text, place, owned=owned, of_law=unit == "article" and owned):
         return None
     return kk.end(), Reference(
         start, end, "", outer=_is_agreements(text[max(0, start - 60) : start]), unit=unit, within=within
@@ -312,20 +315,20 @@ def _russian(unit: str, text: str, end: int, number: str) -> Reference | None:
         kind = _unit(match["word"])
         within = f"{kind} {_value(match['number'])}" if match["number"] else f"this {kind}"
         end = match.end()
-    if _RU_ELSEWHERE.match(text, end) or (unit == "appendix" and _RU_TO.match(text, end)):
+    elsewhere = _RU_ELSEWHERE if unit in {"clause", "section"} else _RU_DOCUMENT
+    if elsewhere.match(text, end) or (unit == "appendix" and _RU_TO.match(text, end)):
         return None
     outer = _RU_AGREEMENT.match(text, end) is not None
     return Reference(0, end, number, outer=outer, unit="" if "." in number else unit, within=within)
 
 
-def _is_here(text: str, start: int, *, owned: bool = True) -> bool:
+def _is_here(text: str, start: int, *, owned: bool = True, of_law: bool = False) -> bool:
     """Does a Kazakh reference mean this agreement, because no other document precedes it (``Заңның 8-бабының``)?
 
     ``owned``: does the reference belong to the word before it (``Қағиданың 3.1-тармағы``)? If not, that word belongs to
     a later word (``деректердің 3.1-тармақта көрсетілген түрлері``), unless it names a law.
     """
     before = text[max(0, start - 120) : start]
-    of_law = False  # Does an article precede whose owner is still not found (``8-бабының 1-тармағы``)?
     while previous := _KK_PREVIOUS.search(before):
         word = previous["word"].lower()
         if article := _ARTICLE.match(word):
@@ -368,7 +371,10 @@ def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mappin
     for reference in find("".join(piece.text for piece in pieces)):
         at = bisect_right(edges, reference.start) - 1
         piece, start, end = pieces[at], reference.start - edges[at], reference.end - edges[at]
-        if piece.linkable and end <= len(piece.text) and (target := reference.target(here, numbers, labels)):
+        if not piece.linkable or end > len(piece.text):
+            continue
+        target = reference.target(here, numbers, labels)
+        if target and not (target == here and reference.unit == "appendix"):  # The heading of the appendix itself.
             links[at].append((start, end, target))
     children: dict[ET.Element, dict[int, list[ET.Element]]] = defaultdict(dict)
     for at, found in links.items():
@@ -397,7 +403,7 @@ class _Piece:
 
 
 def _pieces(block: ET.Element) -> list[_Piece]:
-    """The texts in a block, in order. Between inner blocks, and in place of a printed number, there is a line end."""
+    """The texts in a block, in order. Between inner blocks, and in place of a printed number, there is ``|``."""
     pieces = list[_Piece]()
     waiting: list[_Piece | tuple[ET.Element, bool]] = [(block, True)]
     while waiting:
@@ -410,7 +416,7 @@ def _pieces(block: ET.Element) -> list[_Piece]:
         inside: list[_Piece | tuple[ET.Element, bool]] = [_Piece(element.text or "", element, linkable=linkable)]
         for place, child in enumerate(element):
             if child.tag not in _INLINE or child.get("class") == "number":
-                inside.append(_Piece("\n", child, linkable=False))
+                inside.append(_Piece("|", child, linkable=False))
             if child.get("class") != "number":
                 inside.append((child, linkable))
             inside.append(_Piece(child.tail or "", element, place, linkable))
