@@ -400,7 +400,7 @@ def _printed(unit: Clause) -> str:
     """
     if name := clauses.named_label(unit):
         return name
-    return _readable(unit.number) if unit.kind != "item" else f"{_readable(unit.parent)} {unit.label}"
+    return _readable(unit.number) if unit.kind != "item" else f"{_readable(unit.parent)} {unit.label}".lstrip()
 
 
 def _readable(number: str) -> str:
@@ -410,8 +410,8 @@ def _readable(number: str) -> str:
         within = within.lstrip("chptbk")
         head = f"{within} ({appendix})" if within else appendix
     else:
-        head = head.lstrip("chptbk")
-    return f"{head} {tail})" if dash and tail.isdigit() else head
+        head = head.lstrip("chptbk").removeprefix("0")
+    return f"{head} {tail})".lstrip() if dash and tail.isdigit() else head
 
 
 def _range(numbers: list[str]) -> str:
