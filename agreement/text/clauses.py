@@ -11,9 +11,11 @@ kind        begins with             number, the same in both languages
 title       the first line that is  none; also the first line if it is a ``#`` heading without a number
             not empty, unless it
             begins another unit
-section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if it is the
-                                    next number after sections with clauses (``7. Реквизиты сторон``)
-clause      ``1.1.`` ``1.1``        ``1.1``
+section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if all numbers
+            ``Статья 1.`` ``I.``    of the text show sections. ``ch1`` for ``Глава 1`` around articles, and around
+                                    clauses that are numbered on from chapter to chapter
+clause      ``1.1.`` ``1.1``        ``1.1``; ``15`` for ``15.`` of rules that are numbered from 1 on, and ``5.2`` for
+                                    ``2.`` in ``Статья 5``
 subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1
 item        ``а)``                  ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
                                     letter ә in Kazakh and б in Russian
@@ -111,7 +113,8 @@ class Clause:
     parent: str = ""
     """The number of the unit that contains this one; ``""`` if none does. ``2)`` before the first section, clause or
     appendix has the parent ``"0"``, and so has ``ә)`` there if no ``2)`` precedes it. The number ``1.1`` has the parent
-    ``1``, whether or not there is a section 1. The parent of a unit without a number is the number of the last
+    ``1``, whether or not there is a section 1. The clause ``15`` has that of its chapter. The parent of a unit without
+    a number is the number of the last
     appendix, section, clause or sub-clause before it."""
     line: int = 1
     """The line of the body at which the unit begins, from 1."""

@@ -110,7 +110,9 @@ class Role:
 
 @dataclass(slots=True)
 class _Head:
-    """A line that may begin a section or a clause. ``level`` is that of ``_LEVELS``."""
+    """A line that may begin a section or a clause. ``level`` is that of ``_LEVELS``, and ``source`` says what numbers
+    it: a ``number``, a ``word``, a ``roman`` numeral or a ``letter``.
+    """
 
     line: int
     level: int
@@ -224,6 +226,7 @@ class Scheme:
     # The lines that may begin a unit
 
     def _collect(self) -> None:
+        """Collect the lines that may begin a unit, the appendices and the headings without a number."""
         previous = colon = ""
         blank = heading = True  # ``heading``: is the line before a title, a heading or a section?
         begun = numbered = False  # ``numbered``: does the line before begin with a number?
@@ -243,7 +246,8 @@ class Scheme:
             mark = bare.lstrip("#*_\u200b\u2060\ufeff ")[:1] if first in "#*_\u200b\u2060\ufeff" else first
             found: _Head | None = None
             heading = numbered = False
-            if "осымша" in bare or "ОСЫМША" in bare or mark in "Пп":
+            # A text that begins with «Приложение 1 к приказу» is no appendix of itself.
+            if begun and ("осымша" in bare or "ОСЫМША" in bare or mark in "Пп"):
                 skip = self._appendix(index, bare, separate=separate or _is_ended(before))
                 heading = skip >= 0
             if not heading and mark:
@@ -387,6 +391,8 @@ class Scheme:
         worded = _series(head for head in heads if head.level < _ARABIC)
         bare = [head for head in heads if head.level >= _ARABIC]
         clauses = self.ahead.has_clauses(start, end)
+        if not clauses and any(head.dot or head.marked for head in bare):
+            bare = [head for head in bare if head.dot or head.marked]  # «2 Читатель» is a number of no kind here.
         fixed = [head for head in bare if head.marked or (head.capitals and head.dot)]
         if worded and fixed and fixed[0].line < worded[0].line and len(worded) < len(fixed):
             worded = []  # They do not contain the sections: «Статья 8» quoted in an agreement with its own sections.
@@ -544,6 +550,8 @@ class Scheme:
         count, first = len(outer), outer[0] if outer else None
         if first is None or count < 2 or _restarts(bare, breaks):
             self._doubt(bare)
+            return
+        if not all(head.dot or (head.separate and head.titled) for head in outer):
             return
         edges = [*(head.line for head in outer[1:]), end]
         lines = [self._filled[edge] - self._filled[head.last + 1] for head, edge in zip(outer, edges, strict=True)]
