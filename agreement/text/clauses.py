@@ -114,8 +114,7 @@ class Clause:
     """The number of the unit that contains this one; ``""`` if none does. ``2)`` before the first section, clause or
     appendix has the parent ``"0"``, and so has ``ә)`` there if no ``2)`` precedes it. The number ``1.1`` has the parent
     ``1``, whether or not there is a section 1. The clause ``15`` has that of its chapter. The parent of a unit without
-    a number is the number of the last
-    appendix, section, clause or sub-clause before it."""
+    a number is the number of the last appendix, section, clause or sub-clause before it."""
     line: int = 1
     """The line of the body at which the unit begins, from 1."""
     start: int = 0

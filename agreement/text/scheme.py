@@ -367,14 +367,22 @@ class Scheme:
         return -1 if self._heads and self._heads[-1].last >= at else at
 
     def _without_contents(self) -> list[_Head]:
-        """The lines without those of a table of contents: lines under each other that come again with their words."""
+        """The lines without those of a table of contents: lines under each other, from the number 1 on, that come again
+        with their words, but not under each other.
+        """
         heads, kept = self._heads, list[_Head]()
         keys = [(head.level, head.number, _PAGE.sub("", head.words).lower()) for head in heads]
         last = {key: place for place, key in enumerate(keys)}
         again = [bool(key[2]) and last[key] != place for place, key in enumerate(keys)]
         until = -1  # The last line of the table of contents.
         for place, head in enumerate(heads):
-            follows = True in again[place + 1 : place + 2] and self.next_line(head.last) == heads[place + 1].line
+            follows = (
+                again[place]
+                and head.number == 1
+                and True in again[place + 1 : place + 2]
+                and self.next_line(head.last) == heads[place + 1].line
+                and self.next_line(heads[last[keys[place]]].last) != heads[last[keys[place + 1]]].line
+            )
             near = until >= 0 and head.line - until <= 2
             if again[place] and (follows or near):
                 until = head.last

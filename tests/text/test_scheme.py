@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from agreement.text import clauses
 from agreement.text.clauses import parse
 from agreement.text.lint.rules import lint
 from agreement.text.outline import outline
+from tests.corpus.clean import ALL
 from tests.support.scale import examples
 
 
@@ -390,6 +392,82 @@ def test_a_number_alone_on_its_line_shows_its_section():
 
 
 # Rules for every text
+
+
+HEADINGS = {
+    "kk": ("{}. {}", "{}-тарау. {}", "{}-бап. {}", "{}-БӨЛІМ. {}", "Бөлім {}\n\n{}"),
+    "ru": ("{}. {}", "Глава {}. {}", "Статья {}. {}", "РАЗДЕЛ {}. {}", "Раздел {}\n\n{}"),
+}
+WORDS = {
+    "kk": ("Жалпы ережелер", "Оқырман кітапты мерзімінде қайтарады.", "Оқырман мыналарға құқылы:", "кітап алуға;"),
+    "ru": ("Общие положения", "Читатель возвращает книгу в срок.", "Читатель вправе:", "взять книгу;"),
+}
+
+
+def written(language: str, *, counts: list[int], style: int, numbering: str, chapters: bool, between: str) -> str:
+    """A text of sections with so many clauses each. ``numbering`` is that of the clauses: ``parts`` (1.1), ``anew``,
+    ``on`` or ``none``. ``chapters``: do chapters contain two sections each?
+    """
+    heading, sentence, opening, item = WORDS[language]
+    lines, running = ["# Т"], 0
+    for section, count in enumerate(counts, start=1):
+        if chapters and section % 2:
+            lines.append(HEADINGS[language][1].format(section // 2 + 1, heading))
+        lines.append(HEADINGS[language][style].format(section, heading))
+        if numbering == "none":
+            lines.append(sentence)
+            continue
+        for clause in range(1, count + 1):
+            running += 1
+            label = {"parts": f"{section}.{clause}", "anew": f"{clause}", "on": f"{running}"}[numbering]
+            lines.append(f"{label}. {opening if clause == 2 else sentence}")
+            if clause == 2:
+                lines += [f"{place}) {item}" for place in (1, 2)]
+    return between.join(lines) + "\n"
+
+
+def expected(*, counts: list[int], numbering: str, chapters: bool) -> list[str]:
+    """The numbers of that text."""
+    found, running = list[str](), 0
+    for section, count in enumerate(counts, start=1):
+        prefix = "ch" if numbering == "on" else ""
+        if chapters and section % 2:
+            found.append(f"{'pt' if prefix else 'ch'}{section // 2 + 1}")
+        found.append(f"{prefix}{section}")
+        for clause in range(1, count + 1) if numbering != "none" else ():
+            running += 1
+            number = str(running) if prefix else f"{section}.{clause}"
+            found += [number, *([f"{number}-1", f"{number}-2"] if clause == 2 else [])]
+    return found
+
+
+@given(
+    counts=st.lists(st.integers(2, 5), min_size=2, max_size=8),
+    style=st.integers(0, 4),
+    numbering=st.sampled_from(["parts", "anew", "on", "none"]),
+    chapters=st.booleans(),
+    between=st.sampled_from(["\n", "\n\n"]),
+)
+@settings(max_examples=examples(300))
+def test_a_text_has_the_numbers_it_was_written_with_in_both_languages(counts, style, numbering, chapters, between):
+    chapters = chapters and style == 2  # Only articles stand in chapters here.
+    if numbering == "on" and style == 0:
+        style = 3  # ``1.`` around ``1.`` in small letters is not told apart from a list.
+    shape: dict[str, Any] = {"counts": counts, "numbering": numbering, "chapters": chapters}
+    for language in ("kk", "ru"):
+        body = written(language, style=style, between=between, **shape)
+        assert list(parse(body).numbers) == expected(**shape), body
+        assert not {message.id for message in lint({language: body})} - {"agreement.L050"}
+
+
+@pytest.mark.parametrize(
+    "agreement", [one for one in ALL if one.heading == "## " and one.capitals], ids=lambda one: one.name
+)
+@pytest.mark.parametrize("style", [0, 1, 2, 3, 4])
+def test_a_clean_agreement_with_other_headings_has_the_same_numbers(agreement, style):
+    for language, text in agreement.texts().items():
+        body = re.sub(r"^## (\d+)\. (.*)$", HEADINGS[language][style].format(r"\1", r"\2"), text, flags=re.MULTILINE)
+        assert parse(body).numbers == parse(text).numbers
 
 
 LINES = st.sampled_from(
