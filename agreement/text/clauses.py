@@ -78,7 +78,7 @@ ATTRIBUTES = {
     "td": {"align"},
     "th": {"align"},
 }
-CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "reference"})
+CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "name", "reference"})
 
 _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 _NESTING = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s))){9,}")
@@ -458,7 +458,8 @@ class _Units(Treeprocessor):
             references.link(block, start.number or start.parent, numbers, labels)
 
     def _number(self, block: ET.Element, start: Start, seen: set[str]) -> None:
-        if block.tag == "p":
+        named = _WORD.search(start.label) is not None
+        if block.tag == "p" and not (named and start.number):
             block.set("class", "clause" if start.number and "-" not in start.number else start.kind)
         if not start.number:
             block.text = f"{start.label} {block.text or ''}"
@@ -468,7 +469,7 @@ class _Units(Treeprocessor):
             block.set("id", start.number)
         if not start.label:  # An appendix: its heading contains its number.
             return
-        link = ET.Element("a", {"href": f"#{start.number}", "class": "number"})
+        link = ET.Element("a", {"href": f"#{start.number}", "class": "name" if named else "number"})
         link.text, link.tail = start.label, f" {block.text or ''}"
         block.text = None
         block.insert(0, link)

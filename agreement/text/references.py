@@ -415,15 +415,16 @@ def _pieces(block: ET.Element) -> list[_Piece]:
         linkable = linkable and element.tag not in {"a", "code", "pre"}
         inside: list[_Piece | tuple[ET.Element, bool]] = [_Piece(element.text or "", element, linkable=linkable)]
         for place, child in enumerate(element):
-            if child.tag not in _INLINE or child.get("class") == "number":
+            if child.tag not in _INLINE or child.get("class") in _LABELS:
                 inside.append(_Piece("|", child, linkable=False))
-            if child.get("class") != "number":
+            if child.get("class") not in _LABELS:
                 inside.append((child, linkable))
             inside.append(_Piece(child.tail or "", element, place, linkable))
         waiting += reversed(inside)
     return pieces
 
 
+_LABELS = frozenset({"number", "name"})
 _INLINE = frozenset({"a", "code", "em", "span", "strong"})
 
 
