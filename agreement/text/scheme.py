@@ -59,8 +59,8 @@ _LEVELS = {
     "бап": 5, "пункт": 7, "тармақ": 7,
 }  # fmt: skip
 _PLAIN_LEVEL, _ARABIC, _CLAUSE = 2, 6, 7  # The levels of ``I.``, of ``1.`` as a section, and of clauses.
-_RU = "часть|раздел|глава|параграф|§|статья|пункт|бөлік|бөлім|тарау|бап|тармақ"
-_KK = "бөлік|бөлім|тарау|параграф|бап|тармақ"
+_RU = "часть|раздел|глава|параграф|§|статья|пункт|бөлік|бөл[іi]м|тарау|бап|тармақ"  # Also a Latin i.
+_KK = "бөлік|бөл[іi]м|тарау|параграф|бап|тармақ"
 _HEAD = re.compile(
     r"\s*(?P<hashes>\#{1,6} +)?(?P<strong>\*{1,3}|_{1,3})?(?P<label>"
     rf"(?:(?P<word>(?i:{_RU}))\s*№?\s*(?P<number>{_NUMBER})"
@@ -229,6 +229,7 @@ class Scheme:
         """Collect the lines that may begin a unit, the appendices and the headings without a number."""
         previous = colon = ""
         blank = heading = True  # ``heading``: is the line before a title, a heading or a section?
+        numbered_yet = False
         begun = numbered = False  # ``numbered``: does the line before begin with a number?
         skip = -1
         for index, line in enumerate(self.lines):
@@ -246,8 +247,9 @@ class Scheme:
             mark = bare.lstrip("#*_\u200b\u2060\ufeff ")[:1] if first in "#*_\u200b\u2060\ufeff" else first
             found: _Head | None = None
             heading = numbered = False
-            # A text that begins with «Приложение 1 к приказу» is no appendix of itself.
-            if begun and ("осымша" in bare or "ОСЫМША" in bare or mark in "Пп"):
+            # Above the first number, «Приложение 1 к приказу» says of which order the text itself is an appendix.
+            headed = numbered_yet or self._filled[index] > 8
+            if headed and ("осымша" in bare or "ОСЫМША" in bare or mark in "Пп"):
                 skip = self._appendix(index, bare, separate=separate or _is_ended(before))
                 heading = skip >= 0
             if not heading and mark:
@@ -258,6 +260,7 @@ class Scheme:
                         found = self._worded(index, kk, before, separate=separate, ended=ended) or found
                 if found is None and mark in _HEAD_BEGINS and (match := _HEAD.match(line)):
                     found = self._worded(index, match, before, separate=separate, ended=ended)
+            numbered_yet = numbered_yet or numbered or found is not None
             if found:
                 found.colon = colon.endswith(":")
                 self._heads.append(found)
@@ -276,21 +279,25 @@ class Scheme:
         rest, heads = match["rest"].strip(), bool(match["hashes"]) or (separate and underlined(self.lines, index))
         if "." in number or (before and (REFERS.search(before) or rest.startswith(("тармақ", "тармағ", "бөлім")))):
             return None
+        last = index
+        following = "".join(self.lines[index + 1 : index + 2]).strip()
+        if not rest and match["dot"] and following[:1].isupper() and not _HEAD.match(following):
+            rest, last = following, index + 1  # The number is alone on its line.
         if not (rest or heads) or (match["glued"] is not None and not rest.lstrip('«"“„')[:1].isupper()):
             return None
         rest = unmarked(match, rest)
         strong = match["strong"] or ""
         return _Head(
-            index, _ARABIC, int(number), number + ("." if match["dot"] else ""), rest, index, separate, ended,
+            index, _ARABIC, int(number), number + ("." if match["dot"] else ""), rest, last, separate, ended,
             CONTINUES.search(before) is not None, marked=heads, bold=bool(strong and match["closed"] == strong),
             dot=bool(match["dot"]), source="number", indent=bool(match["indent"]),
             glued=match["glued"] is not None,
-            wrapped=index + 1 < len(self.lines) and self.lines[index + 1].lstrip()[:1].islower(),
+            wrapped="".join(self.lines[last + 1 : last + 2]).lstrip()[:1].islower(),
         )  # fmt: skip
 
     def _worded(self, index: int, match: re.Match[str], before: str, *, separate: bool, ended: bool) -> _Head | None:
         word, written = match["word"] or match["word_kk"], match["number"] or match["kk"] or match["roman"]
-        level = _LEVELS[word.lower()] if word else _PLAIN_LEVEL
+        level = _LEVELS[word.lower().replace("i", "і")] if word else _PLAIN_LEVEL
         number = numeral(written) if written else ord(match["letter"]) - 64
         rest, separator, strong = unmarked(match, match["rest"].strip()), match["separator"], match["strong"]
         words = rest.strip("*_ ")
@@ -556,7 +563,11 @@ class Scheme:
         """Decide what numbers are in a text without any other numbers."""
         outer, inner = _nested(bare)
         count, first = len(outer), outer[0] if outer else None
-        if first is None or count < 2 or _restarts(bare, breaks):
+        after = inner.get(outer[-1].line, []) if outer else []
+        again = (
+            len(after) > 2 and len(after) * 2 >= count and first is not None and after[0].shape[1:] == first.shape[1:]
+        )
+        if first is None or count < 2 or again or _restarts(bare, breaks):
             self._doubt(bare)
             return
         if not all(head.dot or (head.separate and head.titled) for head in outer):
@@ -595,7 +606,7 @@ class Scheme:
         """
         levels = sorted({head.level for head in heads})
         outer = levels if points and not anew else levels[:-1]
-        prefixes = dict(zip(reversed(outer), ("ch", "pt", *["bk"] * len(outer)), strict=False))
+        prefixes = dict(zip(reversed(outer), ("ch", "pt", "bk", *["vo"] * len(outer)), strict=False))
         renewed = _renewed(heads) - ({levels[-1]} if exact and levels else set())
         sentences = {
             level
@@ -621,7 +632,7 @@ class Scheme:
             parent = above[-1] if above else ""
             number = str(head.number)
             if head.level in renewed and parent:
-                number = f"{parent.lstrip('chptbk')}.{number}"
+                number = f"{parent.lstrip('chptbkvo')}.{number}"
             number = prefixes.get(head.level, "") + number
             opened[head.level] = number
             sentence = head.level in sentences

@@ -358,6 +358,12 @@ def test_an_appendix_has_a_scheme_of_its_own():
     assert ids(body) == set()
 
 
+def test_the_order_above_a_text_is_no_appendix():
+    head = spaced("№ 226 Бұйрығына", "№ 1 Қосымша", "Ережелер")
+    assert numbers(f"{head}\n\n1. ЖАЛПЫ\n\n1.1. Бір.") == "1 1.1"
+    assert parse("Приложение 1\nк приказу директора\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n").numbers == ("1", "1.1")
+
+
 # What begins nothing
 
 
@@ -385,6 +391,18 @@ def test_a_phone_a_date_an_amount_or_an_address_begins_nothing_and_is_not_report
     for body in (spaced("1. ОБЩЕЕ", "1.1. Раз.", line, "1.2. Два."), f"1. ОБЩЕЕ\n1.1. Раз.\n{line}\n1.2. Два."):
         assert numbers(body) == "1 1.1 1.2"
         assert ids(body) == set()
+
+
+def test_a_number_alone_on_its_line_has_the_words_of_the_next_one():
+    document = parse("Т\n\n1.\nОбщее\n\nТекст.\n\n2.\nПрава\n\nТекст.\n")
+    assert [(unit.number, unit.text) for unit in document.clauses] == [("1", "Общее"), ("2", "Права")]
+    assert numbers("1.\nЧитатель молчит.\n2.\nЧитатель не ест.\n3.\nЗал открыт всегда.") == "1 2 3"
+    assert numbers("1.\n2.\n3.") == ""
+
+
+def test_rules_that_begin_anew_under_other_lines_are_a_list():
+    rules = [f"{place}. Читатель молчит всегда." for place in range(1, 5)]
+    assert numbers(spaced("Запись:", *rules, "Выдача:", *rules)) == ""
 
 
 def test_a_number_alone_on_its_line_shows_its_section():

@@ -407,10 +407,10 @@ def _readable(number: str) -> str:
     head, dash, tail = number.partition("-")
     if head.startswith("a"):
         appendix, _, within = head.partition(".")
-        within = within.lstrip("chptbk")
+        within = within.lstrip("chptbkvo")
         head = f"{within} ({appendix})" if within else appendix
     else:
-        head = head.lstrip("chptbk").removeprefix("0")
+        head = head.lstrip("chptbkvo").removeprefix("0")
     return f"{head} {tail})".lstrip() if dash and tail.isdigit() else head
 
 
