@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from agreement.text.scheme import numeral
 
@@ -37,6 +38,7 @@ _LIST = re.compile(
     rf"(?<![\w/-])(?<!\d\.)(?<![A-Za-z]\s)(?:(?P<numbers>{_PLAIN}(?:{_AND}{_PLAIN}(?!\w))*+)"
     rf"|(?P<items>{_ITEM}(?:{_AND}{_ITEM})*+))"
 )
+_ANY_NUMBER = re.compile(rf"\d|(?<!\w){_ROMAN}|[«\"“„]\w[»\"”“]")
 _EACH_NUMBER, _EACH_ITEM = re.compile(_NUMBER), re.compile(_ITEM)
 
 #: What the words of both languages name, by their first letters.
@@ -227,62 +229,63 @@ def find(text: str) -> Iterator[Reference]:
     пункта 3.1`` gives two: to the item and to the clause. A number with a dot is a reference only to a clause. A
     reference to another document is left out. Whether the clause exists is not checked.
     """
-    owner: tuple[int, Reference] | None = None  # The end of a Kazakh "3.1-тармақтың": its items may follow.
+    owner: tuple[str, _Named] | None = None  # A Kazakh "3.1-тармақтың": its items may follow.
     for match in _LIST.finditer(text):
         before, (start, end) = text[max(0, match.start() - 24) : match.start()], match.span()
         if match["items"]:
-            of: Reference | None = None  # The clause that contains the items.
+            of: tuple[str, _Named] | None = None  # The clause that contains the items.
             if (ru := _RU.search(before)) and _unit(ru["word"]) == "section" and match["items"][:-1].isdecimal():
                 # A parenthesis was opened before "раздел".
                 yield Reference(start, end - 1, match["items"][:-1], unit="section")
             elif kk := _KK_ITEM.match(text, end):
-                of = owner[1] if owner and not text[owner[0] : start].strip() else None
+                of = owner if owner and not text[owner[1].end : start].strip() else None
                 end = kk.end()
                 if of is None and _is_here(text, start):
-                    of = Reference(start, end, "")
+                    of = "", _Named(end)
             elif _RU_ITEM.search(before):
                 if ru := _RU_OF.match(text, end):
-                    of = _russian("clause", text, ru.end(), ru["number"])
+                    named = _russian("clause", text, ru.end())
+                    of = (ru["number"], named) if named else None
                 elif not _RU_ELSEWHERE.match(text, end):
-                    of = Reference(start, end, "")
-            for item in _EACH_ITEM.finditer(match["items"]) if of else ():
-                assert of  # noqa: S101 - mypy does not see it in the loop
-                label = item[0].strip('«»"“”„)') + ")"
-                yield Reference(
-                    start + item.start(), start + item.end(), of.number, label, of.outer, of.unit, of.within
-                )
+                    of = "", _Named(end)
+            if of:
+                number, named = of
+                unit = "" if "." in number else named.unit
+                for item in _EACH_ITEM.finditer(match["items"]):
+                    place, label = start + item.start(), item[0].strip('«»"“”„)') + ")"
+                    yield Reference(place, start + item.end(), number, label, named.outer, unit, named.within)
             continue
         if not (named := _named(text, before, start, end)):
             continue
         owner = None
         for each in _EACH_NUMBER.finditer(match["numbers"]):
-            number = each[0].rstrip(".")
-            place, unit = start + each.start(), named[1].unit
+            number, place = each[0].rstrip("."), start + each.start()
+            unit = "" if "." in number else named.unit
             # Only the number of a clause contains a dot.
-            if "." in number and unit != "clause":
-                continue
-            reference = Reference(
-                place,
-                place + len(number),
-                number if number[0].isdigit() else _value(number),
-                outer=named[1].outer,
-                unit="" if "." in number else unit,
-                within=named[1].within,
-            )
-            owner = named[0], reference
-            yield reference
+            if unit or named.unit == "clause":
+                value = number if number[0].isdigit() else _value(number)
+                owner = value, named
+                yield Reference(place, place + len(number), value, "", named.outer, unit, named.within)
 
 
-def _named(text: str, before: str, start: int, end: int) -> tuple[int, Reference] | None:
-    """The end of the reference, with the Kazakh word after its number, and what it names, as a reference without a
-    number. ``None`` if no word makes the number a reference, if it means another document, or for ``2-тармақша``.
+class _Named(NamedTuple):
+    """What a word makes of a number: the end of the reference with this word, and values of ``Reference``."""
+
+    end: int
+    unit: str = ""
+    within: str = ""
+    outer: bool = False
+
+
+def _named(text: str, before: str, start: int, end: int) -> _Named | None:
+    """What the word before or after a number makes of it. ``None`` if no word makes the number a reference, if it means
+    another document, or for ``2-тармақша``.
 
     ``start`` and ``end`` are the place of the number, or of a list of numbers, in the text. ``before`` is the text
     directly before it.
     """
     if ru := _RU.search(before):
-        reference = _russian(_unit(ru["word"]), text, end, "")
-        return (end, reference) if reference else None
+        return _russian(_unit(ru["word"]), text, end)
     kk = _KK.match(text, end)
     if kk is None:
         return None
@@ -303,14 +306,12 @@ def _named(text: str, before: str, start: int, end: int) -> tuple[int, Reference
             owned = False
     if not _is_here(text, place, owned=owned, of_law=unit == "article" and owned):
         return None
-    return kk.end(), Reference(
-        start, end, "", outer=_is_agreements(text[max(0, start - 60) : start]), unit=unit, within=within
-    )
+    return _Named(kk.end(), unit, within, _is_agreements(text[max(0, start - 60) : start]))
 
 
-def _russian(unit: str, text: str, end: int, number: str) -> Reference | None:
-    """The Russian reference whose number ends at ``end``; ``None`` if it means another document."""
-    within = ""
+def _russian(unit: str, text: str, end: int) -> _Named | None:
+    """The same for a number that ends at ``end`` and follows a Russian word for this kind of unit."""
+    within, last = "", end
     if unit == "clause" and (match := _RU_WITHIN.match(text, end)) and (match["number"] or match["this"]):
         kind = _unit(match["word"])
         within = f"{kind} {_value(match['number'])}" if match["number"] else f"this {kind}"
@@ -318,8 +319,7 @@ def _russian(unit: str, text: str, end: int, number: str) -> Reference | None:
     elsewhere = _RU_ELSEWHERE if unit in {"clause", "section"} else _RU_DOCUMENT
     if elsewhere.match(text, end) or (unit == "appendix" and _RU_TO.match(text, end)):
         return None
-    outer = _RU_AGREEMENT.match(text, end) is not None
-    return Reference(0, end, number, outer=outer, unit="" if "." in number else unit, within=within)
+    return _Named(last, unit, within, _RU_AGREEMENT.match(text, end) is not None)
 
 
 def _is_here(text: str, start: int, *, owned: bool = True, of_law: bool = False) -> bool:
@@ -361,14 +361,15 @@ def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mappin
     ``numbers`` are all numbers of the document, and ``labels`` is ``Document.labels``.
     """
     pieces = _pieces(block)
-    if not any(map(str.isdigit, "".join(piece.text for piece in pieces))):
+    text = "".join([piece.text for piece in pieces])
+    if not _ANY_NUMBER.search(text):
         return
     edges, size = list[int](), 0
     for piece in pieces:
         edges.append(size)
         size += len(piece.text)
     links: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
-    for reference in find("".join(piece.text for piece in pieces)):
+    for reference in find(text):
         at = bisect_right(edges, reference.start) - 1
         piece, start, end = pieces[at], reference.start - edges[at], reference.end - edges[at]
         if not piece.linkable or end > len(piece.text):
@@ -392,8 +393,7 @@ def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mappin
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """A text in a block: that of the element before its first child, or after the child at ``place``."""
 
     text: str
