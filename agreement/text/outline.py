@@ -268,8 +268,8 @@ def _is_date(number: str) -> bool:
     return day <= 31 and month <= 12 and year >= 20
 
 
-#: Beginnings of lines that authors mean as numbers, but that are not recognised: 1.1.Text, 1.1.1.1., 1.1), 1. 1., (1),
-#: A), I. TEXT, Статья 1., 1-бап., and a number after a bullet.
+#: Beginnings of lines that authors mean as numbers, but that are not recognised: 1.1.text, 1.1.1.1., 1.1), 1. 1., (1),
+#: A), 1-1., а., I. TEXT, Статья 1., 1-бап., and a number after a bullet.
 _ALMOST = re.compile(
     r"[\s\u200b]*+(?:[*_]{0,3}(?:"
     r"[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,3}\.[A-Z\u0400-\u052f]"
@@ -277,6 +277,7 @@ _ALMOST = re.compile(
     r"|(?P<deep>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){3,})(?P<dot>\.?)(?=\s|$)"
     r"|[1-9]\d?\.\s+[1-9]\d?\.\s(?!\d)"
     r"|\((?:\d{1,2}|[a-zа-яәғқңөұүһі])\)\s|[A-ZА-ЯӘҒҚҢӨҰҮҺІ]\)\s"
+    r"|[1-9]\d{0,2}[-–‑][1-9]\d?\.\s+[A-Z\u0400-\u052f]|[abаәб]\.\s+[^\W\d_]{2}"
     r"|[IVXІХ]{1,5}[.)]\s+[*_]*[A-ZА-ЯЁӘҒҚҢӨҰҮҺІ]"
     r"|(?i:статья|глава|раздел|параграф|пункт|подпункт|часть|бап|тарау|§)\s*№?\s*(?:\d{1,3}(?:\.\d{1,3}){0,2}|[IVXІХ]{1,5})"
     r"\s*(?:[.:)]|$)"
