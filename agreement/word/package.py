@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import codecs
 import io
+import lzma
 import posixpath
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple  # Any: for the elements of lxml, which python-docx gives without types.
 from xml.sax.saxutils import quoteattr
@@ -168,7 +170,8 @@ class _Archive:
             raise refused(self.name, _("it is not a .docx file"))
         try:
             content = self.archive.read(self.entries[_key(part)])
-        except (zipfile.BadZipFile, OSError, RuntimeError, EOFError):  # Also a compression that zipfile does not know.
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError):
+            # A RuntimeError also says that zipfile does not know the compression.
             raise refused(self.name, _("it is encrypted or damaged")) from None
         unusual = refused(self.name, _("its XML declares entities or an unusual encoding"))
         if content[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:

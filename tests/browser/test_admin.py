@@ -590,6 +590,18 @@ def test_axe_finds_nothing_on_the_pages_of_the_desk(person, language):
 
 
 @pytest.mark.parametrize("language", ["ru"])
+def test_a_line_break_that_word_pastes_is_a_line_end(person, language):
+    draft = draft_of()
+    person.log_in("author")
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    person.page.locator("#id_body_ru").fill("# Условия\n\n1.1. Первая\vвторая.\n")
+    assert person.page.locator("#id_body_ru").input_value() == "# Условия\n\n1.1. Первая\nвторая.\n"
+    person.submit("input[name=_continue]")
+    draft.refresh_from_db()
+    assert draft.body_ru == "# Условия\n\n1.1. Первая\nвторая.\n"
+
+
+@pytest.mark.parametrize("language", ["ru"])
 def test_who_chooses_files_starts_with_them_and_swaps_them_by_a_button_that_enter_does_not_press(
     person, language, tmp_path
 ):

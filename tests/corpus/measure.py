@@ -188,17 +188,16 @@ def _read(path: Path, found: Measured) -> str:
     """The text of a file as the desk reads it, with tracked changes accepted; ``""`` and ``found.refused`` if the desk
     refuses the file.
     """
-    from django.core.exceptions import ValidationError
-    from django.core.files.uploadedfile import SimpleUploadedFile
     from django.utils.translation import override
 
-    from agreement.admin.editions.start import read_file
+    from agreement.text.source import SourceError
+    from agreement.word.files import read_file
 
     with override("en"):
         try:
-            return read_file("ru", SimpleUploadedFile(path.name, path.read_bytes())).accepted
-        except ValidationError as error:
-            found.refused = " ".join(error.messages)
+            return read_file(path.read_bytes(), path.name, language="ru", encoding="").manuscript.accepted
+        except SourceError as error:
+            found.refused = f"{error} {error.hint}"
             return ""
 
 

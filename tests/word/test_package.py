@@ -157,6 +157,25 @@ def test_a_form_of_zip_that_python_cannot_read_is_refused(local, central, says):
         reader.read_manuscript(bytes(content), "a.docx")
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_part_that_can_not_be_unpacked_is_refused(compression):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(PLAIN)) as plain, zipfile.ZipFile(stream, "w", compression) as package:
+        for name in plain.namelist():
+            package.writestr(name, plain.read(name))
+    refused = 0
+    content = stream.getvalue()
+    part = zipfile.ZipFile(io.BytesIO(content)).getinfo("word/document.xml")
+    for step in range(60):
+        damaged = bytearray(content)
+        damaged[part.header_offset + 60 + step * part.compress_size // 70] ^= 0xFF
+        try:
+            reader.read_manuscript(bytes(damaged), "a.docx")
+        except source.SourceError as error:
+            refused += "encrypted or damaged" in str(error)
+    assert refused > 50
+
+
 def test_an_encrypted_package_is_refused():
     damaged = bytearray(PLAIN)
     stream = io.BytesIO(PLAIN)
