@@ -116,6 +116,12 @@ def test_the_page_prints_the_title_once_and_every_line_above_it():
     assert "Условия" not in document.html
 
 
+def test_a_heading_above_the_title_is_not_the_title():
+    document = clauses.parse("# УТВЕРЖДЕНО\nприказом № 7\n\n# Условия\n\n1.1. А.\n")
+    assert [unit.kind for unit in document.units] == ["text", "title", "clause"]
+    assert "УТВЕРЖДЕНО" in document.html
+
+
 def test_an_order_above_the_title_is_no_appendix():
     document = clauses.parse("Приложение № 1\n\nк приказу от 3 мая 2026 г. № 7\n\nУсловия\n\n1.1. А.\n")
     assert [(unit.kind, unit.number) for unit in document.units] == [("text", ""), ("title", ""), ("clause", "1.1")]
