@@ -3,8 +3,8 @@
 Each process has its own caches. ``agreement/README.md`` lists them, each with its key, its size and for how long an
 entry is valid. The command ``flush`` deletes the rows from which caches were filled. On a test database it then empties
 the caches of its own process, because tests call it in the process in which they run. It can't empty the caches of
-other running processes. A forked process begins with empty caches, because it may use another database. What depends on
-the machine alone stays.
+other running processes. A forked process begins with empty caches, because it may use another database. Only what
+``remembered_for_machine`` registers stays.
 """
 
 from __future__ import annotations

@@ -8,7 +8,19 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from agreement.text import languages
-from agreement.views import acceptance, clauses, data, editions, feeds, memento, notices, record, verify, withdrawal
+from agreement.views import (
+    acceptance,
+    amendments,
+    clauses,
+    data,
+    editions,
+    feeds,
+    memento,
+    notices,
+    record,
+    verify,
+    withdrawal,
+)
 
 
 class NumberConverter:
@@ -75,6 +87,22 @@ urlpatterns = [
     path("<slug:slug>/editions/", editions.editions, name="editions"),
     path("<slug:slug>/editions/<agreement_number:number>/", editions.edition, name="edition"),
     path("<slug:slug>/editions/<agreement_number:number>/changes/", editions.changes, name="changes"),
+    path("<slug:slug>/editions/<agreement_number:number>/amendment/", amendments.amendment, name="amendment"),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/amendment.json",
+        amendments.amendment_data,
+        name="amendment_data",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/amendment.<agreement_language:language>.docx",
+        amendments.amendment_docx,
+        name="amendment_docx",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/amendment.<agreement_language:language>.pdf",
+        amendments.amendment_pdf,
+        name="amendment_pdf",
+    ),
     path(
         "<slug:slug>/editions/<agreement_number:number>/bilingual/",
         editions.edition_bilingual,

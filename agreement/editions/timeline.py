@@ -1,8 +1,8 @@
 """The dates of all sealed editions, remembered by the process for at most one second.
 
 One query reads the dates of all sealed editions, and no text. Everything else is computed from these dates. They are
-dates and not states, so an announced edition takes effect to the microsecond, whenever the dates were read. With the
-dates, the users who withdrew since the last reading are read and passed to ``withdrawal_listeners``.
+dates and not states, so an announced edition takes effect to the microsecond, whenever the dates were read. A reading
+also informs the ``withdrawal_listeners`` about users who withdrew.
 
 Inside a transaction nothing is remembered and nothing remembered is used, because the transaction may be rolled back.
 The listeners are not called there.

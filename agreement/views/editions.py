@@ -131,6 +131,7 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
     before, after, public = timeline.predecessor(new), timeline.successor(new), visit.public(timeline)
     old = visit.edition(timeline, edition_number(since)) if since is not None else before
     displayed = visit.display_all(timeline, new, *([old] if old and old != new else []))
+    query = f"?from={old.number}" if old and old != before else ""
     context = {
         "slug": slug,
         "new": displayed[0],
@@ -142,8 +143,8 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
         "earlier": before if before and timeline.predecessor(before) else None,
         "later": after if after in public else None,
         "neighbours": old == before,
+        "query": query,
     }
-    query = f"?from={old.number}" if old and old != before else ""
     return visit.render("agreement/pages/changes.html", context, query=query)
 
 

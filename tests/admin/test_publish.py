@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import io
 import re
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+import docx
 import pytest
 import reversion
 from django.contrib.auth import get_user_model
@@ -321,6 +323,32 @@ def test_a_draft_is_compared_with_the_edition_in_force_or_any_other(author):
         assert author.get(at("edition_changes", edition.pk), {"from": unknown}).status_code == 404
     assert author.get(at("edition_changes", 999)).status_code == 404
     assert "There is no edition to compare" in words(author.get(at("edition_changes", first.pk)))
+
+
+def test_a_draft_has_the_instrument_that_amends_the_edition_in_force(author):
+    first = factories.published()
+    edition = factories.draft(kk=factories.KK.replace("Екінші", "Басқа"), ru=factories.RU.replace("Второй", "Другой"))
+    address = at("edition_amendment", edition.pk)
+    assert address in author.get(at("edition_change", edition.pk)).content.decode()
+
+    page = words(author.get(address))
+
+    assert "слово «Второй» заменить словом «Другой»." in page
+    assert "«Екінші» деген сөз «Басқа» деген сөзбен ауыстырылсын." in page
+    assert "2. Новая редакция вступает в силу с момента опубликования." in page
+    assert "2. Жаңа редакция жарияланған сәттен бастап күшіне енеді." in page
+    file = author.get(address, {"file": "kk"})
+    assert file["Content-Disposition"] == 'attachment; filename="terms-amendment.kk.docx"'
+    assert any("Басқа" in paragraph.text for paragraph in docx.Document(io.BytesIO(file.content)).paragraphs)
+    assert author.get(address, {"file": "en"}).status_code == 404
+    assert author.get(at("edition_amendment", 999)).status_code == 404
+    assert "There is no edition to compare" in words(author.get(at("edition_amendment", first.pk)))
+    assert "No word differs." in words(author.get(at("edition_amendment", factories.draft().pk)))
+
+
+def test_who_may_not_view_editions_sees_no_instrument(django_user_model):
+    edition = factories.draft()
+    assert desk(django_user_model, name="nobody").get(at("edition_amendment", edition.pk)).status_code == 403
 
 
 def test_revisions_are_compared_and_one_is_restored(author):

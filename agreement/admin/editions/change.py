@@ -34,6 +34,7 @@ from reversion.admin import VersionAdmin
 from agreement.admin.base import TEXT_COLUMNS, SafeChangeList, SafeFilters, moment, public_address, redirect_missing
 from agreement.admin.editions import revisions
 from agreement.admin.editions.accepted_chart import acceptance_chart
+from agreement.admin.editions.amendment import AmendmentView
 from agreement.admin.editions.compare import ChangesView, CompareRevisionsView
 from agreement.admin.editions.draft import AutosaveView, CheckView, EditionForm, log_written, unsaved, writing_context
 from agreement.admin.editions.fields import STATED_FIELDS, WRITTEN_FIELDS, fingerprint, label, stated_in_words
@@ -165,6 +166,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             "check": ("check", CheckView),
             "autosave": ("autosave", AutosaveView),
             "changes": ("changes", ChangesView),
+            "amendment": ("amendment", AmendmentView),
             "compare": ("compare", CompareRevisionsView),
             "preview": ("preview/<slug:kind>/<slug:code>", PreviewView),
             "publish": ("publish", PublishView),

@@ -1,8 +1,7 @@
 """The form and the pages for writing a draft. They prevent texts from being lost, and from being overwritten unseen.
 
-The form has a token: the fingerprint of the draft with which it was opened. If the stored draft has changed when the
-form is saved, and differs from what is posted, the save is refused, and the differences are displayed. The form then
-has a new token.
+The form has a token: the fingerprint of the draft with which the author began. If the stored draft has another
+fingerprint when the form is saved, and differs from what is posted, the save is refused.
 """
 
 from __future__ import annotations
