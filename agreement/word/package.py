@@ -54,6 +54,8 @@ _TAG = re.compile(rb"<[^<>!?/][^<>]*>")
 _DECLARATION = re.compile(rb"\s*<\?xml\s[^<>]*>")
 _ENCODING = re.compile(rb"""encoding\s*=\s*["']([\w.-]+)""")
 _FORBIDDEN = re.compile(rb"<!(?:doctype|entity)", re.IGNORECASE)
+#: What zipfile raises while it reads a part: also for a compression that it does not know, and for wrong offsets.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError, ValueError)
 _MACROS = re.compile(rb"(?:document|template)\.macroenabled", re.IGNORECASE)
 
 
@@ -170,8 +172,7 @@ class _Archive:
             raise refused(self.name, _("it is not a .docx file"))
         try:
             content = self.archive.read(self.entries[_key(part)])
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError):
-            # A RuntimeError also says that zipfile does not know the compression.
+        except _DAMAGED:
             raise refused(self.name, _("it is encrypted or damaged")) from None
         unusual = refused(self.name, _("its XML declares entities or an unusual encoding"))
         if content[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
