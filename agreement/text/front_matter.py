@@ -176,7 +176,9 @@ def _is_above_title(line: str, words: str) -> bool:
 
 
 def _can_be_title(line: str, words: str) -> bool:
-    return len(words) <= MAX_LINE and not _NUMBERED.match(f"{words} ") and line[0] not in "|>-+"
+    """Is this line, whose words are ``words``, no paragraph, and does it begin nothing else?"""
+    sentence = words[:1].islower() or (words.endswith((".", ";", ":", ",")) and len(words.split()) > 6)
+    return len(words) <= MAX_LINE and not sentence and not _NUMBERED.match(f"{words} ") and line[0] not in "|>-+"
 
 
 def _sentence(approval: str) -> str:
