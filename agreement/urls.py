@@ -13,6 +13,7 @@ from agreement.views import (
     amendments,
     clauses,
     data,
+    documents,
     editions,
     feeds,
     memento,
@@ -124,6 +125,22 @@ urlpatterns = [
         "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.pdf",
         editions.edition_pdf,
         name="pdf",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.docx",
+        documents.edition,
+        name="docx",
+    ),
+    path("<slug:slug>/editions/<agreement_number:number>.docx", documents.bilingual, name="bilingual_docx"),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/changes.<agreement_language:language>.docx",
+        documents.changes,
+        name="changes_docx",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/table.<agreement_language:language>.docx",
+        documents.table,
+        name="table_docx",
     ),
     path(
         "<slug:slug>/editions/<agreement_number:number>/manifest.json",

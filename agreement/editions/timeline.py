@@ -1,11 +1,7 @@
 """The dates of all sealed editions, remembered by the process for at most one second.
 
-One query reads the dates of all sealed editions, and no text. Everything else is computed from these dates. They are
-dates and not states, so an announced edition takes effect to the microsecond, whenever the dates were read. A reading
-also informs the ``withdrawal_listeners`` about users who withdrew.
-
-Inside a transaction nothing is remembered and nothing remembered is used, because the transaction may be rolled back.
-The listeners are not called there.
+They are dates and not states: the state of an edition at any instant is computed from them. :func:`current_timelines`
+says when they are read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page and the JSON of one clause: its words in all editions, since when they apply, and what changed."""
+"""The page and the JSON of one clause: its wordings in the public editions, since when they apply, and what changed."""
 
 from __future__ import annotations
 

@@ -1,13 +1,8 @@
-"""The public pages of editions. They only read, and they show the state at the instant of the request.
+"""The public pages and files of editions. They only read.
 
-They set no cookie and read no session, so they are the same for every visitor and any cache may store them, unless the
-site's base template uses something personal. A cache must revalidate a page for each request (``no-cache`` with an
-``ETag``); the sealed texts and manifests may be used for a year without revalidation. With ``i18n_patterns`` each
-language has its own URLs.
-
-A page that the process does not remember makes at most 1 query for the texts of its editions, ``current`` at most 2,
-besides those of the site's base template. A remembered page makes none. In both cases the queries of
-:func:`agreement.editions.timeline.current_timelines` are added.
+They set no cookie and read no session, so that any cache may store a page, unless the site's base template uses
+something personal. A cache must revalidate a page for each request (``no-cache`` with an ``ETag``); the sealed texts
+and manifests may be used for a year without revalidation.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any  # For the elements of lxml, which python-docx gives without types.
@@ -23,12 +23,16 @@ from django.utils.translation import gettext as _
 
 from agreement.text import source
 from agreement.text.escaping import escaped
-from agreement.word.columns import MAX_COLUMNS, language_tables, span
+from agreement.text.languages import LANGUAGES
+from agreement.word import original
+from agreement.word.columns import MAX_COLUMNS, language_tables, span, text
+from agreement.word.container import Sheet
 from agreement.word.elements import MC, M, R, W, integer, is_on, value
 from agreement.word.numbering import MAX_WORDS, Numbering
 from agreement.word.package import open_package, refused
 from agreement.word.styles import Look, Styles
 from agreement.word.symbols import raised_words, symbol, unicode_symbols
+from agreement.word.writer import edition_file
 
 #: Elements of a paragraph that may contain a text box. They are counted as pictures if they contain no words.
 _PICTURES = frozenset(f"{W}{name}" for name in ("drawing", "pict", "object"))
@@ -40,6 +44,8 @@ _SKIPPED = frozenset(f"{W}{name}" for name in ("pPr", "rPr", "sdtPr", "sdtEndPr"
 _LINE = frozenset(f"{M}{name}" for name in ("oMathPara", "oMathParaPr", "jc", "oMath", "r", "rPr", "sty", "nor", "t"))
 #: Elements that stand for another document.
 _EMBEDDED = frozenset({f"{W}altChunk", f"{W}subDoc"})
+#: A heading of Markdown, typed in Word. With at least so many of them, the document is taken as Markdown.
+_TYPED_HEADING, _TYPED = re.compile(r"#{1,6} \S"), 3
 #: Stands in the text for a symbol or a formula that has no characters.
 _UNKNOWN = "\ufffd"
 
@@ -51,7 +57,9 @@ class Manuscript:
     ``accepted`` is the text with all tracked changes accepted and without the words that are struck out. ``rejected``
     is the text with all changes rejected and with these words. They are equal if no change was tracked and no word is
     struck out. Each integer is a count: of insertions, deletions, pictures, hidden passages, and others that are
-    described below. Moved text counts as an insertion and a deletion.
+    described below. Moved text counts as an insertion and a deletion. For a file that the app wrote, and whose words
+    nobody changed, the two texts are the body of the edition (:mod:`agreement.word.original`), which contains the
+    addresses of the links, and ``links`` is empty.
 
     In both texts a tab is a space, several spaces are one, and lines have no spaces at their ends. The words of a text
     box are paragraphs after the paragraph that it belongs to. The paragraphs of a cell are lines of it, ``<br>`` stands
@@ -79,13 +87,16 @@ class Manuscript:
     restyled: int = 0
     """How many tracked changes of the format change the style or the number of a paragraph, or what the look of words
     means, such as their hiding."""
-    placeholders: int = 0
-    """How many content controls display a hint in place of words. The hints are not in the texts."""
+    placeholders: list[str] = field(default_factory=list)
+    """The hints that content controls display in place of words. They are not in the texts."""
     raised: int = 0
-    """How many passages are superscripts or subscripts. Characters of Unicode stand for them («¹»), ``^(…)`` or
-    ``_(…)`` where Unicode has none, or the plain words if these do not follow a word, as below a blank to fill in."""
+    """How many superscripts and subscripts became characters of Unicode («¹»), or ``^(…)`` or ``_(…)`` where Unicode
+    has none. Raised words that do not follow a word, such as a hint below a blank to fill in, stay as they are."""
     spaces: int = 0
     """In how many places several spaces or tabs became one space."""
+    typed: int = 0
+    """How many headings have marks of Markdown that were typed in Word. If there are at least three, all marks of
+    Markdown outside tables keep their meaning; otherwise this is 0, and the marks are escaped."""
     columns: int = 0
     """How many columns of the text in other languages were left out, if one language was asked for."""
     odd: int = 0
@@ -147,6 +158,8 @@ def read_manuscript(content: bytes, name: str, *, language: str = "") -> Manuscr
         if found.tracked:
             found.rejected = _Reader(document, Manuscript(), accept=False, language=language).text()
         else:
+            if (body := original.stored_body(document.part)) and found.accepted == _displayed(body):
+                found.accepted, found.links = body, []
             found.rejected = found.accepted
     except _TooLong as error:
         size = {"size": source.MAX_BYTES // 1_000_000}
@@ -162,13 +175,21 @@ class _TooLong(Exception):
     """The text of the file is longer than ``source.MAX_BYTES`` characters."""
 
 
+def _displayed(body: str) -> str:
+    """The text that is read from the words that Word displays of an edition with this body."""
+    import docx
+
+    written = edition_file(Sheet(title="", language=LANGUAGES[0]), body)
+    return _Reader(docx.Document(io.BytesIO(written)), Manuscript(), accept=True).text()
+
+
 class _Reader:
     """Reads the body once, with all tracked changes accepted or all of them rejected (``accept=False``).
 
     ``text()`` returns the text. It stores everything else, such as the counts and comments, in ``found``.
     """
 
-    def __init__(self, document: Any, found: Manuscript, *, accept: bool, language: str) -> None:
+    def __init__(self, document: Any, found: Manuscript, *, accept: bool, language: str = "") -> None:
         self.body = document.element.body
         self.part = document.part
         self.found = found
@@ -179,12 +200,15 @@ class _Reader:
         self.apart = Numbering(self.part, self.styles.elements, accept=accept)
         self.length = 0
         self.codes = _field_codes(self.body)
+        typed = sum(bool(_TYPED_HEADING.match(text(it).lstrip())) for it in self.body.iterchildren(f"{W}p"))
+        found.typed = typed if typed >= _TYPED else 0
         self.language = language
         self.tables = language_tables(self.body) if language else {}
         #: Does a content control display a hint at the place that is read?
         self.hint = False
-        #: The text boxes of the paragraph that is read.
+        #: The text boxes of the paragraph that is read, and the size of the words before the place that is read.
         self.boxes: list[Any] = []
+        self.size = 0
 
     def text(self) -> str:
         blocks = [block for block in self._blocks(self.body) if block]
@@ -220,7 +244,7 @@ class _Reader:
             elif element.tag in {f"{M}oMath", f"{M}oMathPara"}:
                 yield self._formula(element)
         if words := "".join(carried).strip():
-            yield _cell_lines(words) if cell else escaped(words)
+            yield _cell_lines(words) if cell else self._marked(words)
 
     def _boxed(self, boxes: list[Any], *, cell: bool) -> Iterator[str]:
         """The paragraphs of these text boxes. Word and LibreOffice count the numbers in text boxes apart from the
@@ -249,7 +273,7 @@ class _Reader:
         """Does this content control display a hint in place of words? The hint is counted."""
         if not is_on(control.find(f"{W}sdtPr/{W}showingPlcHdr")):
             return False
-        self.found.placeholders += 1
+        self.found.placeholders.append(_plain(control))
         return True
 
     def _is_included(self, element: Any) -> bool:
@@ -314,8 +338,12 @@ class _Reader:
         # A sentence that a heading style splits goes on in small letters.
         heading = "#" * level + " " if level and (label or not words[0].islower()) else ""
         if label == "-":
-            return f"{heading}- {escaped(words, start=False)}"
-        return heading + escaped(f"{label} {words}".strip(), start=not heading)
+            return f"{heading}- {self._marked(words, start=False)}"
+        return heading + self._marked(f"{label} {words}".strip(), start=not heading)
+
+    def _marked(self, words: str, *, start: bool = True) -> str:
+        """The words as Markdown that displays them, or as they are if they are Markdown already."""
+        return words if self.found.typed else escaped(words, start=start)
 
     def _level(self, properties: Any, style: str, name: str, *, numbered: bool) -> int:
         """The level of a heading in Markdown: 1 for a title, 2 to 5 for the first four levels of Word; 0 for any other
@@ -335,7 +363,9 @@ class _Reader:
         """The words of the paragraph as it displays them. Its text boxes are added to ``boxes``."""
         properties = self._properties(paragraph, "pPr")
         pieces: list[tuple[str, Look]] = []
-        self._collect(paragraph, (value(properties, f"{W}pStyle"), table), Look(), pieces)
+        own = self.styles.look(None, value(properties, f"{W}pStyle"), table)
+        self.size = own.size
+        self._collect(paragraph, (value(properties, f"{W}pStyle"), table), own, pieces)
         text = ""
         for look, group in groupby(pieces, key=itemgetter(1)):
             words = "".join(piece for piece, _look in group)
@@ -350,8 +380,8 @@ class _Reader:
             words = unicode_symbols(words, look.font)
             words = words.upper() if look.capitals else words
             if look.raised and bare:
-                self.found.raised += any(map(str.isalnum, words))
-                words = raised_words(words, look.raised, text)
+                plain, words = words, raised_words(words, look.raised, text)
+                self.found.raised += words != plain
             text += words
         return text
 
@@ -368,6 +398,10 @@ class _Reader:
                 self.found.odd += 1
             elif tag == f"{W}r":
                 run = self.styles.look(self._properties(element, "rPr"), *styles)
+                if not run.position:
+                    self.size = run.size
+                elif not run.raised and run.size < self.size:  # LibreOffice and authors raise words so.
+                    run = replace(run, raised="superscript" if run.position > 0 else "subscript")
                 before = element.find(f"{W}rPr/{W}rPrChange/{W}rPr")
                 if before is not None:
                     after = self.styles.look(element.find(f"{W}rPr"), *styles)
@@ -436,12 +470,13 @@ class _Reader:
     def _table(self, table: Any) -> str:
         rows = []
         for skipped, row in self._rows(table):
-            cells = []
+            cells, struck = [], self.found.struck
             for cell in row:
                 words, columns = self._lines(cell, table), span(cell)
                 self._lengthen(3 * columns + words.count("|"))
                 cells += [words, *[""] * (columns - 1)]
-            rows.append((skipped, cells))
+            if any(cells) or self.found.struck == struck or not self.accept:  # Else all its words are struck out.
+                rows.append((skipped, cells))
         indent = min((skipped for skipped, _cells in rows), default=0)
         width = max((skipped - indent + len(cells) for skipped, cells in rows), default=0)
         if not width:
@@ -456,7 +491,7 @@ class _Reader:
     def _nested(self, table: Any) -> str:
         """A table in a cell: a line for each of its rows."""
         rows = (" \\| ".join(filter(None, (self._lines(cell, table) for cell in row))) for _, row in self._rows(table))
-        return "<br>".join(filter(None, rows))
+        return _joined(rows)
 
     def _column(self, table: Any) -> Iterator[str]:
         """The paragraphs of a table of languages that belong to the language that is read. The others are read too, so
@@ -497,7 +532,7 @@ class _Reader:
                 yield cell
 
     def _lines(self, cell: Any, table: Any) -> str:
-        return "<br>".join(filter(None, self._blocks(cell, table=_style_of(table), cell=True)))
+        return _joined(self._blocks(cell, table=_style_of(table), cell=True))
 
     def _is_excluded_by(self, properties: Any) -> bool:
         """Is the row or cell with these properties left out, because it was inserted or deleted as a whole? The
@@ -598,16 +633,28 @@ def _style_of(table: Any) -> str:
     return value(table, f"{W}tblPr/{W}tblStyle")
 
 
+def _joined(lines: Iterable[str]) -> str:
+    """The lines as they stand in a cell, without empty ones. A space keeps a mark at the end of a line from emphasising
+    the next one.
+    """
+    return "<br>".join(f"{line} " if line[-1] in "*_" else line for line in lines if line).strip()
+
+
 def _cell_lines(words: str) -> str:
     """The words as lines of a cell. A bar in them is escaped, because it would end the cell."""
-    lines = "<br>".join(escaped(line, start=False) for line in words.split("\n"))
+    lines = _joined(escaped(line, start=False) for line in words.split("\n"))
     return re.sub(r"(\\.)|\|", lambda match: match[1] or "\\|", lines)
 
 
 def _plain(element: Any) -> str:
-    """The words of a note, a header or a footer."""
-    parts = ["".join(it.text or "" for it in paragraph.iter(f"{W}t")) for paragraph in element.iter(f"{W}p")]
-    return " ".join(" ".join(parts).split())
+    """The words of a note, a header, a footer or a content control."""
+    others: set[Any] = set()
+    for alternatives in element.iter(f"{MC}AlternateContent"):
+        read = _branch(alternatives)
+        others.update(it for branch in alternatives if branch is not read for it in branch.iter(f"{W}t"))
+    texts = (it for it in element.iter(f"{W}t", f"{W}p") if it not in others)
+    # A paragraph begins a word.
+    return " ".join("".join(" " if it.tag == f"{W}p" else it.text or "" for it in texts).split())
 
 
 def _numbered_as(properties: Any) -> tuple[str, str, str]:

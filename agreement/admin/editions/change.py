@@ -1,8 +1,8 @@
 """The admin of editions: the list, the form of a draft, and the read-only page of an edition.
 
-A draft is edited in both languages on one page. Users who may not edit it get a read-only page too. Nobody can edit or
-delete a published edition here, not even a superuser. The other pages that the app adds are separate views:
-:meth:`EditionAdmin.get_urls` lists them, except ``StartView``, which takes the place of Django's page that adds a row.
+Nobody can edit or delete a published edition here, not even a superuser. The other pages that the app adds are separate
+views: :meth:`EditionAdmin.get_urls` lists them, except ``StartView``, which takes the place of Django's page that adds
+a row.
 """
 
 from __future__ import annotations
