@@ -97,11 +97,11 @@ class ReadFile:
             (_("Footnotes and endnotes"), document.footnotes),
             (_("Addresses of links (the text of the links was imported)"), document.links),
             (_("Headers and footers"), document.margins),
+            (_("Hints of empty content controls"), document.placeholders),
         ]
         counts = [
             (_("Pictures and drawings"), document.pictures),
             (_("Hidden text"), document.hidden),
-            (_("Hints of empty content controls, such as “Click to enter text”"), document.placeholders),
             (_("Columns with the text in another language"), document.columns),
             (_("Formulas and symbols (the sign � marks their place), embedded documents"), document.odd),
         ]

@@ -79,8 +79,8 @@ class Manuscript:
     restyled: int = 0
     """How many tracked changes of the format change the style or the number of a paragraph, or what the look of words
     means, such as their hiding."""
-    placeholders: int = 0
-    """How many content controls display a hint in place of words. The hints are not in the texts."""
+    placeholders: list[str] = field(default_factory=list)
+    """The hints that content controls display in place of words. They are not in the texts."""
     raised: int = 0
     """How many passages are superscripts or subscripts. Characters of Unicode stand for them («¹»), ``^(…)`` or
     ``_(…)`` where Unicode has none, or the plain words if these do not follow a word, as below a blank to fill in."""
@@ -249,7 +249,7 @@ class _Reader:
         """Does this content control display a hint in place of words? The hint is counted."""
         if not is_on(control.find(f"{W}sdtPr/{W}showingPlcHdr")):
             return False
-        self.found.placeholders += 1
+        self.found.placeholders.append(_plain(control))
         return True
 
     def _is_included(self, element: Any) -> bool:
@@ -605,9 +605,9 @@ def _cell_lines(words: str) -> str:
 
 
 def _plain(element: Any) -> str:
-    """The words of a note, a header or a footer."""
-    parts = ["".join(it.text or "" for it in paragraph.iter(f"{W}t")) for paragraph in element.iter(f"{W}p")]
-    return " ".join(" ".join(parts).split())
+    """The words of a note, a header, a footer or a content control."""
+    texts = element.iter(f"{W}t", f"{W}p")  # A paragraph begins a word.
+    return " ".join("".join(" " if it.tag == f"{W}p" else it.text or "" for it in texts).split())
 
 
 def _numbered_as(properties: Any) -> tuple[str, str, str]:
