@@ -135,17 +135,21 @@ def read_texts(
         file = _read(name, language=language, encoding=encoding, may_be_empty=may_be_empty)
         manuscript = file.manuscript
         if manuscript.accepted != manuscript.rejected and changes is None:
-            kinds = {
-                "tracked insertions": manuscript.insertions,
-                "tracked deletions": manuscript.deletions,
-                "tracked changes of the format": manuscript.restyled,
+            counts = {
+                "insertions": manuscript.insertions,
+                "deletions": manuscript.deletions,
+                "changes of a style or number": manuscript.restyled,
                 "passages struck out by hand": manuscript.struck,
             }
-            counts = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
-            raise command_error(f"{quote(name)} has {counts}.", "Add --changes accept or --changes reject.")
+            listed = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+            raise command_error(f"{quote(name)} has changes: {listed}.", "Add --changes accept or --changes reject.")
         texts[language] = manuscript.rejected if changes == "reject" else manuscript.accepted
         sentences = [
             *file.changed(),
+            *(
+                f"Compare this number with the document: {number or '?'} {words}"
+                for number, words in manuscript.uncertain
+            ),
             *(": ".join((f"{kind} ({count})", *notes)) for kind, notes, count in file.left_out()),
         ]
         lines += [f"{quote(name)}: {sentence}" for sentence in sentences]

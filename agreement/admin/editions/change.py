@@ -156,7 +156,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
 
     class Media:
         css = {"all": ["agreement/admin.css"]}
-        js = [forms.Script(f"agreement/{name}.js", defer=True) for name in ("desk", "progress")]
+        js = [forms.Script(f"agreement/{name}.js", defer=True) for name in ("desk", "progress", "start")]
 
     # The pages.
 
