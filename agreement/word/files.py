@@ -46,6 +46,8 @@ class ReadFile:
             )
             if self.manuscript.contents:
                 found.append(_("The automatic table of contents was not imported."))
+            if self.manuscript.typed:
+                found.append(_("Marks of Markdown that were typed in Word were taken as marks."))
             if count := self.manuscript.raised:
                 found.append(
                     _("Superscripts and subscripts became characters such as ¹ and ₂: %(count)s") % {"count": count}

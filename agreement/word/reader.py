@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 
 from agreement.text import source
 from agreement.text.escaping import escaped
-from agreement.word.columns import MAX_COLUMNS, language_tables, span
+from agreement.word.columns import MAX_COLUMNS, language_tables, span, text
 from agreement.word.elements import MC, M, R, W, integer, is_on, value
 from agreement.word.numbering import MAX_WORDS, Numbering
 from agreement.word.package import open_package, refused
@@ -40,6 +40,8 @@ _SKIPPED = frozenset(f"{W}{name}" for name in ("pPr", "rPr", "sdtPr", "sdtEndPr"
 _LINE = frozenset(f"{M}{name}" for name in ("oMathPara", "oMathParaPr", "jc", "oMath", "r", "rPr", "sty", "nor", "t"))
 #: Elements that stand for another document.
 _EMBEDDED = frozenset({f"{W}altChunk", f"{W}subDoc"})
+#: A heading of Markdown, typed in Word. With at least so many of them, the document is taken as Markdown.
+_TYPED_HEADING, _TYPED = re.compile(r"#{1,6} \S"), 3
 #: Stands in the text for a symbol or a formula that has no characters.
 _UNKNOWN = "\ufffd"
 
@@ -86,6 +88,9 @@ class Manuscript:
     ``_(…)`` where Unicode has none, or the plain words if these do not follow a word, as below a blank to fill in."""
     spaces: int = 0
     """In how many places several spaces or tabs became one space."""
+    typed: int = 0
+    """How many headings have marks of Markdown that were typed in Word. If there are at least three, all marks of
+    Markdown outside tables keep their meaning; otherwise this is 0, and the marks are escaped."""
     columns: int = 0
     """How many columns of the text in other languages were left out, if one language was asked for."""
     odd: int = 0
@@ -179,6 +184,8 @@ class _Reader:
         self.apart = Numbering(self.part, self.styles.elements, accept=accept)
         self.length = 0
         self.codes = _field_codes(self.body)
+        typed = sum(bool(_TYPED_HEADING.match(text(it).lstrip())) for it in self.body.iterchildren(f"{W}p"))
+        found.typed = typed if typed >= _TYPED else 0
         self.language = language
         self.tables = language_tables(self.body) if language else {}
         #: Does a content control display a hint at the place that is read?
@@ -220,7 +227,7 @@ class _Reader:
             elif element.tag in {f"{M}oMath", f"{M}oMathPara"}:
                 yield self._formula(element)
         if words := "".join(carried).strip():
-            yield _cell_lines(words) if cell else escaped(words)
+            yield _cell_lines(words) if cell else self._marked(words)
 
     def _boxed(self, boxes: list[Any], *, cell: bool) -> Iterator[str]:
         """The paragraphs of these text boxes. Word and LibreOffice count the numbers in text boxes apart from the
@@ -314,8 +321,12 @@ class _Reader:
         # A sentence that a heading style splits goes on in small letters.
         heading = "#" * level + " " if level and (label or not words[0].islower()) else ""
         if label == "-":
-            return f"{heading}- {escaped(words, start=False)}"
-        return heading + escaped(f"{label} {words}".strip(), start=not heading)
+            return f"{heading}- {self._marked(words, start=False)}"
+        return heading + self._marked(f"{label} {words}".strip(), start=not heading)
+
+    def _marked(self, words: str, *, start: bool = True) -> str:
+        """The words as Markdown that displays them, or as they are if they are Markdown already."""
+        return words if self.found.typed else escaped(words, start=start)
 
     def _level(self, properties: Any, style: str, name: str, *, numbered: bool) -> int:
         """The level of a heading in Markdown: 1 for a title, 2 to 5 for the first four levels of Word; 0 for any other

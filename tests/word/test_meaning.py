@@ -386,6 +386,19 @@ def test_a_file_without_a_letter_or_digit_is_refused_as_empty(content):
         read(table(cell(content)))
 
 
+def test_markdown_that_was_typed_in_word_keeps_its_meaning():
+    lines = ("# Келісім", "## 1. Жалпы ережелер", "1.1. **Портал** — сайт.", "## 2. Құқықтар", "* бірінші")
+    found = read("".join(paragraph(run(line)) for line in lines))
+    assert found.accepted == "\n\n".join(lines) + "\n"
+    assert found.typed == 3
+    assert [unit.number for unit in clauses.parse(found.accepted).units if unit.number] == ["1", "1.1", "2"]
+
+
+def test_one_paragraph_with_a_sign_of_markdown_is_no_heading():
+    found = read(paragraph(run("Тарифтер")) + paragraph(run("# 5 кабинет")))
+    assert (found.accepted, found.typed) == ("Тарифтер\n\n\\# 5 кабинет\n", 0)
+
+
 # A column for each language
 
 _KAZAKH = (
