@@ -84,8 +84,8 @@ class Manuscript:
     placeholders: list[str] = field(default_factory=list)
     """The hints that content controls display in place of words. They are not in the texts."""
     raised: int = 0
-    """How many passages are superscripts or subscripts. Characters of Unicode stand for them («¹»), ``^(…)`` or
-    ``_(…)`` where Unicode has none, or the plain words if these do not follow a word, as below a blank to fill in."""
+    """How many superscripts and subscripts became characters of Unicode («¹»), or ``^(…)`` or ``_(…)`` where Unicode
+    has none. Raised words that do not follow a word, such as a hint below a blank to fill in, stay as they are."""
     spaces: int = 0
     """In how many places several spaces or tabs became one space."""
     typed: int = 0
@@ -361,8 +361,8 @@ class _Reader:
             words = unicode_symbols(words, look.font)
             words = words.upper() if look.capitals else words
             if look.raised and bare:
-                self.found.raised += any(map(str.isalnum, words))
-                words = raised_words(words, look.raised, text)
+                plain, words = words, raised_words(words, look.raised, text)
+                self.found.raised += words != plain
             text += words
         return text
 
@@ -447,12 +447,13 @@ class _Reader:
     def _table(self, table: Any) -> str:
         rows = []
         for skipped, row in self._rows(table):
-            cells = []
+            cells, struck = [], self.found.struck
             for cell in row:
                 words, columns = self._lines(cell, table), span(cell)
                 self._lengthen(3 * columns + words.count("|"))
                 cells += [words, *[""] * (columns - 1)]
-            rows.append((skipped, cells))
+            if any(cells) or self.found.struck == struck or not self.accept:  # Else all its words are struck out.
+                rows.append((skipped, cells))
         indent = min((skipped for skipped, _cells in rows), default=0)
         width = max((skipped - indent + len(cells) for skipped, cells in rows), default=0)
         if not width:
@@ -617,7 +618,12 @@ def _cell_lines(words: str) -> str:
 
 def _plain(element: Any) -> str:
     """The words of a note, a header, a footer or a content control."""
-    texts = element.iter(f"{W}t", f"{W}p")  # A paragraph begins a word.
+    others: set[Any] = set()
+    for alternatives in element.iter(f"{MC}AlternateContent"):
+        read = _branch(alternatives)
+        others.update(it for branch in alternatives if branch is not read for it in branch.iter(f"{W}t"))
+    texts = (it for it in element.iter(f"{W}t", f"{W}p") if it not in others)
+    # A paragraph begins a word.
     return " ".join("".join(" " if it.tag == f"{W}p" else it.text or "" for it in texts).split())
 
 

@@ -90,7 +90,7 @@ def lowered(words: str) -> str:
 def test_raised_and_lowered_words_are_never_plain_digits(runs, text):
     found = read(paragraph(*runs))
     assert found.accepted.replace("\\", "") == text + "\n"
-    assert found.raised == int("*" not in text)
+    assert found.raised == int("*" not in text and "подпись" not in text and "қолы" not in text)
 
 
 def test_words_are_raised_by_a_style_and_not_by_a_switch_that_is_off():
@@ -130,6 +130,14 @@ def test_a_struck_paragraph_keeps_its_number_from_the_next_one():
     assert found.accepted == "1. Бірінші.\n\n3. Үшінші.\n"
     assert found.rejected == "1. Бірінші.\n\n2. Екінші.\n\n3. Үшінші.\n"
     assert found.empty_numbers == ["2."]
+
+
+def test_a_row_whose_words_are_all_struck_is_asked_about():
+    struck = cell(paragraph(run("екі", "<w:strike/>"))) + cell(paragraph())
+    body = table(cell(paragraph(run("бір"))) + cell(paragraph()), struck, cell(paragraph()) + cell(paragraph()))
+    found = read(body)
+    assert found.accepted == "| бір |  |\n| --- | --- |\n|  |  |\n"
+    assert found.rejected == "| бір |  |\n| --- | --- |\n| екі |  |\n|  |  |\n"
 
 
 def test_a_strike_that_is_off_strikes_nothing():
