@@ -84,13 +84,15 @@ def lowered(words: str) -> str:
         ((run("x"), lowered("до")), "x_(до)"),
         ((run("М. П. "), raised("(подпись)")), "М. П. (подпись)"),
         ((raised("(қолы)"),), "(қолы)"),
+        ((run("М. П. "), raised("(signature)")), "М. П. (signature)"),
+        ((run("21"), raised("st")), "21ˢᵗ"),
         ((run("закон"), raised("*")), "закон*"),
     ],
 )
 def test_raised_and_lowered_words_are_never_plain_digits(runs, text):
     found = read(paragraph(*runs))
     assert found.accepted.replace("\\", "") == text + "\n"
-    assert found.raised == int("*" not in text and "подпись" not in text and "қолы" not in text)
+    assert found.raised == int("*" not in text and "(" not in text.replace("^(", "").replace("_(", ""))
 
 
 def test_words_are_raised_by_a_style_and_not_by_a_switch_that_is_off():
@@ -190,7 +192,17 @@ def test_a_switch_of_the_words_themselves_outweighs_styles():
 
 def test_a_switch_of_the_whole_document_is_not_cancelled():
     styles = f"<w:docDefaults><w:rPrDefault><w:rPr><w:caps/></w:rPr></w:rPrDefault></w:docDefaults>{_HIDING}"
-    assert read(paragraph(run("жеті")), styles=styles).accepted == "ЖЕТІ\n"
+    styles += style("character", "Г", "<w:caps/>")
+    body = paragraph(run("жеті ")) + paragraph(run("сегіз", '<w:rStyle w:val="Г"/>'))
+    assert read(body, styles=styles).accepted == "ЖЕТІ\n\nСЕГІЗ\n"
+
+
+def test_the_style_of_words_outweighs_the_style_of_their_paragraph():
+    styles = style("paragraph", "А", '<w:vertAlign w:val="superscript"/>') + style(
+        "character", "Б", '<w:vertAlign w:val="subscript"/>'
+    )
+    body = paragraph(run("1"), run("2", '<w:rStyle w:val="Б"/>'), properties=named("А"))
+    assert read(body, styles=styles).accepted == "¹₂\n"
 
 
 def test_styles_that_are_based_on_each_other_end():
