@@ -1,9 +1,10 @@
 """Opens a Word file (.docx) safely: a file may be hostile.
 
 A file is a ZIP archive of parts. Relations name the parts that belong to the text: first ``_rels/.rels`` names the main
-part, then the relations of the main part name its styles, numbering, notes, headers and footers. Only these parts are
-unpacked and checked, whatever their names are. :func:`open_package` copies them into a new package, and only that
-package is parsed. Everything else, such as pictures, settings of printers and embedded files, is never opened.
+part, then the relations of the main part name its styles, numbering, notes, headers, footers, and the Markdown that
+this app stored in it (:mod:`agreement.word.original`). Only these parts are unpacked and checked, whatever their names
+are. :func:`open_package` copies them into a new package, and only that package is parsed. Everything else, such as
+pictures, settings of printers and embedded files, is never opened.
 
 Links to files elsewhere are not followed. They are reported, except hyperlinks, which the reader reports itself.
 """
@@ -15,6 +16,7 @@ import io
 import posixpath
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple  # Any: for the elements of lxml, which python-docx gives without types.
 from xml.sax.saxutils import quoteattr
@@ -22,6 +24,7 @@ from xml.sax.saxutils import quoteattr
 from django.utils.translation import gettext as _
 
 from agreement.text import source
+from agreement.word import original
 
 #: The largest file that is accepted, packed and unpacked, in bytes, and its largest number of parts.
 MAX_PACKED, MAX_UNPACKED, MAX_PARTS = 5_000_000, 50_000_000, 2000
@@ -35,7 +38,7 @@ _MAIN = "application/vnd.openxmlformats-officedocument.wordprocessingml.document
 _KINDS = {
     kind: f"application/vnd.openxmlformats-officedocument.wordprocessingml.{kind}+xml"
     for kind in ("styles", "numbering", "settings", "comments", "footnotes", "endnotes", "header", "footer")
-}
+} | {"customXml": "application/xml"}
 #: The namespaces of "Strict Open XML" and those of ordinary files, which have the same elements.
 _STRICT = {
     b"http://purl.oclc.org/ooxml/" + strict: b"http://schemas.openxmlformats.org/" + ordinary
@@ -52,6 +55,8 @@ _TAG = re.compile(rb"<[^<>!?/][^<>]*>")
 _DECLARATION = re.compile(rb"\s*<\?xml\s[^<>]*>")
 _ENCODING = re.compile(rb"""encoding\s*=\s*["']([\w.-]+)""")
 _FORBIDDEN = re.compile(rb"<!(?:doctype|entity)", re.IGNORECASE)
+#: What zipfile raises while it reads a part: also for a compression that it does not know, and for wrong offsets.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError, ValueError)
 _MACROS = re.compile(rb"(?:document|template)\.macroenabled", re.IGNORECASE)
 
 
@@ -105,6 +110,8 @@ def open_package(content: bytes, name: str) -> Package:
             kept.append(relation)
         elif relation.external:
             outside.append(relation.target)
+        elif relation.kind == "customXml" and not archive.begins(relation.target, original.NAMESPACE):
+            continue
         elif relation.kind in _KINDS and archive.has(relation.target) and _key(relation.target) not in seen:
             seen.add(_key(relation.target))
             part = f"part{len(parts)}.xml"
@@ -162,13 +169,21 @@ class _Archive:
     def has(self, part: str) -> bool:
         return _key(part) in self.entries
 
+    def begins(self, part: str, words: str) -> bool:
+        """Is there this part, and do the first 500 bytes of it contain these words?"""
+        try:
+            with self.archive.open(self.entries[_key(part)]) as content:
+                return words.encode() in content.read(500)
+        except (KeyError, *_DAMAGED):
+            return False
+
     def xml(self, part: str) -> bytes:
         """The XML of a part in UTF-8, without its declaration and with the namespaces of an ordinary file."""
         if not self.has(part):
             raise refused(self.name, _("it is not a .docx file"))
         try:
             content = self.archive.read(self.entries[_key(part)])
-        except (zipfile.BadZipFile, OSError, RuntimeError, EOFError):  # Also a compression that zipfile does not know.
+        except _DAMAGED:
             raise refused(self.name, _("it is encrypted or damaged")) from None
         unusual = refused(self.name, _("its XML declares entities or an unusual encoding"))
         if content[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:

@@ -23,12 +23,16 @@ from django.utils.translation import gettext as _
 
 from agreement.text import source
 from agreement.text.escaping import escaped
+from agreement.text.languages import LANGUAGES
+from agreement.word import original
 from agreement.word.columns import MAX_COLUMNS, language_tables, span, text
+from agreement.word.container import Sheet
 from agreement.word.elements import MC, M, R, W, integer, is_on, value
 from agreement.word.numbering import MAX_WORDS, Numbering
 from agreement.word.package import open_package, refused
 from agreement.word.styles import Look, Styles
 from agreement.word.symbols import raised_words, symbol, unicode_symbols
+from agreement.word.writer import edition_file
 
 #: Elements of a paragraph that may contain a text box. They are counted as pictures if they contain no words.
 _PICTURES = frozenset(f"{W}{name}" for name in ("drawing", "pict", "object"))
@@ -53,7 +57,9 @@ class Manuscript:
     ``accepted`` is the text with all tracked changes accepted and without the words that are struck out. ``rejected``
     is the text with all changes rejected and with these words. They are equal if no change was tracked and no word is
     struck out. Each integer is a count: of insertions, deletions, pictures, hidden passages, and others that are
-    described below. Moved text counts as an insertion and a deletion.
+    described below. Moved text counts as an insertion and a deletion. For a file that the app wrote, and whose words
+    nobody changed, the two texts are the body of the edition (:mod:`agreement.word.original`), which contains the
+    addresses of the links, and ``links`` is empty.
 
     In both texts a tab is a space, several spaces are one, and lines have no spaces at their ends. The words of a text
     box are paragraphs after the paragraph that it belongs to. The paragraphs of a cell are lines of it, ``<br>`` stands
@@ -152,6 +158,8 @@ def read_manuscript(content: bytes, name: str, *, language: str = "") -> Manuscr
         if found.tracked:
             found.rejected = _Reader(document, Manuscript(), accept=False, language=language).text()
         else:
+            if (body := original.stored_body(document.part)) and found.accepted == _displayed(body):
+                found.accepted, found.links = body, []
             found.rejected = found.accepted
     except _TooLong as error:
         size = {"size": source.MAX_BYTES // 1_000_000}
@@ -167,13 +175,21 @@ class _TooLong(Exception):
     """The text of the file is longer than ``source.MAX_BYTES`` characters."""
 
 
+def _displayed(body: str) -> str:
+    """The text that is read from the words that Word displays of an edition with this body."""
+    import docx
+
+    written = edition_file(Sheet(title="", language=LANGUAGES[0]), body)
+    return _Reader(docx.Document(io.BytesIO(written)), Manuscript(), accept=True).text()
+
+
 class _Reader:
     """Reads the body once, with all tracked changes accepted or all of them rejected (``accept=False``).
 
     ``text()`` returns the text. It stores everything else, such as the counts and comments, in ``found``.
     """
 
-    def __init__(self, document: Any, found: Manuscript, *, accept: bool, language: str) -> None:
+    def __init__(self, document: Any, found: Manuscript, *, accept: bool, language: str = "") -> None:
         self.body = document.element.body
         self.part = document.part
         self.found = found

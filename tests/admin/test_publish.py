@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import io
 import re
+import zipfile
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -19,6 +21,7 @@ from reversion.models import Version
 from agreement.models import AuditEntry, Edition, Notice
 from agreement.models.audit import AuditAction
 from agreement.models.succession import State
+from agreement.word.reader import read_manuscript
 from tests.admin.test_editions import AUTHOR, PUBLISHER, at, desk, question, written
 from tests.support import factories
 from tests.support.smtp_server import mail_by, server
@@ -258,6 +261,41 @@ def test_previews_are_of_drafts_and_for_those_who_see_them(publisher, django_use
         assert publisher.get(at("edition_preview", *args)).status_code == 404
     nobody = desk(django_user_model, name="nobody")
     assert nobody.get(at("edition_preview", edition.pk, "mail", "kk")).status_code == 403
+
+
+@pytest.mark.parametrize("kind", ["word", "changes", "table"])
+def test_an_author_gets_a_draft_and_its_changes_as_word_files_that_say_that_it_is_a_draft(author, kind):
+    binding = factories.published()
+    edition = factories.draft(ru=factories.RU.replace("Второй", "Другой"))
+    answer = author.get(at("edition_preview", edition.pk, kind, "ru"))
+    name = f"terms-draft-{edition.pk}.{kind}.ru.docx"
+    assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert "no-store" in answer["Cache-Control"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as package:
+        parts = {part: package.read(part).decode() for part in package.namelist()}
+    assert "draft" in parts["word/header2.xml"] or "проект" in parts["word/header2.xml"].lower()
+    assert "Другой" in parts["word/document.xml"]
+    assert re.findall("SHA-256 ([0-9a-f]+)", parts["word/footer1.xml"]) == ([] if kind == "word" else [binding.digest])
+    if kind == "word":
+        assert read_manuscript(answer.content, "a.docx").accepted == edition.body_ru
+
+
+def test_a_draft_has_no_changes_in_word_while_no_edition_is_in_force(author):
+    edition = factories.draft()
+    for kind in ("changes", "table"):
+        assert author.get(at("edition_preview", edition.pk, kind, "kk")).status_code == 404
+    page = author.get(at("edition_changes", edition.pk)).content.decode()
+    assert at("edition_preview", edition.pk, "word", "kk") in page
+    assert at("edition_preview", edition.pk, "changes", "kk") not in page
+
+
+def test_the_page_of_changes_of_a_draft_leads_to_its_word_files_and_that_of_an_edition_does_not(author):
+    binding, edition = factories.published(), factories.draft()
+    page = author.get(at("edition_changes", edition.pk)).content.decode()
+    for code in ("kk", "ru"):
+        for kind in ("word", "changes", "table"):
+            assert f'href="{at("edition_preview", edition.pk, kind, code)}"' in page
+    assert "preview/word" not in author.get(at("edition_changes", binding.pk)).content.decode()
 
 
 def test_a_test_mail_goes_to_oneself_in_both_languages_and_keeps_the_answers(publisher, django_user_model, settings):

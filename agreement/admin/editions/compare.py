@@ -129,6 +129,8 @@ class ChangesView(EditionView):
             other=other,
             others=listed,
             whole=whole,
+            codes=languages.LANGUAGES,
+            in_force=not edition.published_at and others.in_force().exists(),
             redlines=redlines(other, edition, whole=whole) if other else [],
             differences=[difference for difference in found if not difference.name.startswith("body_")],
         )
