@@ -135,14 +135,14 @@ def read_texts(
         file = _read(name, language=language, encoding=encoding, may_be_empty=may_be_empty)
         manuscript = file.manuscript
         if manuscript.accepted != manuscript.rejected and changes is None:
-            counts = {
-                "insertions": manuscript.insertions,
-                "deletions": manuscript.deletions,
-                "changes of a style or number": manuscript.restyled,
+            kinds = {
+                "tracked insertions": manuscript.insertions,
+                "tracked deletions": manuscript.deletions,
+                "tracked changes of the format": manuscript.restyled,
                 "passages struck out by hand": manuscript.struck,
             }
-            listed = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-            raise command_error(f"{quote(name)} has changes: {listed}.", "Add --changes accept or --changes reject.")
+            counts = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+            raise command_error(f"{quote(name)} has {counts}.", "Add --changes accept or --changes reject.")
         texts[language] = manuscript.rejected if changes == "reject" else manuscript.accepted
         sentences = [
             *file.changed(),

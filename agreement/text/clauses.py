@@ -11,9 +11,11 @@ kind        begins with             number, the same in both languages
 title       the first line that is  none; also the first line if it is a ``#`` heading without a number. Below an
             not empty, unless it    approval, a place or the like, it is the line that ``front_matter`` finds
             begins another unit
-section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if it is the
-                                    next number after sections with clauses (``7. Реквизиты сторон``)
-clause      ``1.1.`` ``1.1``        ``1.1``
+section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if all numbers
+            ``Статья 1.`` ``I.``    of the text show sections. ``ch1`` for ``Глава 1`` around articles, and around
+                                    clauses that are numbered on from chapter to chapter
+clause      ``1.1.`` ``1.1``        ``1.1``; ``15`` for ``15.`` of rules that are numbered from 1 on, and ``5.2`` for
+                                    ``2.`` in ``Статья 5``
 subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1
 item        ``а)``                  ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
                                     letter ә in Kazakh and б in Russian
@@ -59,9 +61,12 @@ from agreement.memory import remembered
 from agreement.text import references
 from agreement.text.front_matter import front_matter
 from agreement.text.markdown import install, print_numbers, text_lines
-from agreement.text.outline import Kind, Start, outline, underlined
+from agreement.text.outline import Kind, Start, outline
+from agreement.text.scheme import Doubt, underlined
 
-ANCHOR = re.compile(r"(?:a\d{1,3}|(?:a\d{1,3}\.)?\d{1,3}(?:\.\d{1,3}){0,2})(?:-(?:\d{1,3}[a-z]{0,2}|[a-z]{1,2}))?\Z")
+ANCHOR = re.compile(
+    r"(?:a\d{1,3}|(?:a\d{1,3}\.)?(?:ch|pt|bk|vo)?\d{1,3}(?:\.\d{1,3}){0,2})(?:-(?:\d{1,3}[a-z]{0,2}|[a-z]{1,2}))?\Z"
+)
 TAGS = frozenset(
     "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul".split()
 )
@@ -74,7 +79,7 @@ ATTRIBUTES = {
     "td": {"align"},
     "th": {"align"},
 }
-CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "reference"})
+CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "name", "reference"})
 
 _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 _NESTING = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s))){9,}")
@@ -83,6 +88,7 @@ _DOT = re.compile(r"\s*[•·▪◦●]\s")
 _RULE = re.compile(r" {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:?)? *\Z")
 _MARK = re.compile(f"{STX}unit:(\\d+){ETX}")
 _CUT = re.compile(f"{STX}cut:(\\d+){ETX}\n?")
+_WORD = re.compile(r"(?:(?![IVXLІХ]+\W*\Z)[^\W\d_]){2}|§")
 LINE_END = re.compile("\r\n|\r|\n")
 
 #: The longest title an edition can have, in characters.
@@ -108,8 +114,8 @@ class Clause:
     parent: str = ""
     """The number of the unit that contains this one; ``""`` if none does. ``2)`` before the first section, clause or
     appendix has the parent ``"0"``, and so has ``ә)`` there if no ``2)`` precedes it. The number ``1.1`` has the parent
-    ``1``, whether or not there is a section 1. The parent of a unit without a number is the number of the last
-    appendix, section, clause or sub-clause before it."""
+    ``1``, whether or not there is a section 1. The clause ``15`` has that of its chapter. The parent of a unit without
+    a number is the number of the last appendix, section, clause or sub-clause before it."""
     line: int = 1
     """The line of the body at which the unit begins, from 1."""
     start: int = 0
@@ -117,6 +123,9 @@ class Clause:
     source: str = ""
     """The part of the body from ``start`` to the next unit, including white space; that of the first unit begins at the
     beginning of the body."""
+    doubt: Doubt = ""
+    """``clauses`` if the numbers that begin here were read as clauses and might be a list; ``list`` if numbers in this
+    unit were read as a list and might be clauses; ``glued`` if no space follows the number; otherwise ``""``."""
 
     @property
     def anchor(self) -> str:
@@ -154,7 +163,9 @@ class Document:
 
     @cached_property
     def labels(self) -> dict[tuple[str, str], str]:
-        """(Number of a clause, label of an item in it) → number of the item: ``("1.1", "2)")`` → ``"1.1-2"``.
+        """(Number of a clause, label of an item in it) → number of the item: ``("1.1", "2)")`` → ``"1.1-2"``. And
+        (address of an appendix, or ``""``; name) → number of the section, the clause of one number or the appendix with
+        that name: ``("", "article 5")`` → ``"5"``. ``references.name`` describes the names.
 
         Items are the units whose numbers contain a dash: ``2)`` and ``ә)``. An item ``ә)`` in ``1.1-2`` is found under
         ``1.1-2`` and under ``1.1``. If a clause has a label twice, its first item is found.
@@ -165,6 +176,11 @@ class Document:
     def source(self) -> str:
         """The body, character for character."""
         return "".join(unit.source for unit in self.units)
+
+
+def named_label(unit: Clause) -> str:
+    """The label of a unit without its final mark, if it has a word («Глава 2», «5-бап»); otherwise ``""``."""
+    return unit.label.rstrip(".:) ") if _WORD.search(unit.label) and unit.kind != "note" else ""
 
 
 def title_line(body: str) -> str:
@@ -202,6 +218,7 @@ def parse(body: str) -> Document:
             unit.line + 1,
             edges[index],
             body[edges[index] : edges[index + 1]],
+            unit.doubt,
         )
         for index, unit in enumerate(units)
     )
@@ -286,19 +303,20 @@ class _Lines(Preprocessor):
         starts = outline(lines)
         start = next(starts, None)
         marked: list[str] = []
-        skip = -1
+        skip = range(0)
         for number, line in enumerate(lines):
             if start is None or number != start.line:
-                if number != skip:
+                if number not in skip:
                     marked += [""] * _apart(lines, number) + [line]
                 continue
             if start.kind == "text":
                 marked += ["", line]
             else:
                 marked += ["", f"{STX}unit:{len(self.starts)}{ETX}{start.rest}"]
+                skip = range(start.last + 1)
                 if start.tag != "p" or start.kind == "title":
                     marked.append("")
-                    skip = number + 1 if underlined(lines, number) else -1
+                    skip = range(start.last + 1 + underlined(lines, start.last))
             self.starts.append(start)
             start = next(starts, None)
         return list(_bounded(marked))
@@ -307,9 +325,19 @@ class _Lines(Preprocessor):
 def _labels(clauses: tuple[Clause, ...]) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     for clause in clauses:
-        if "-" in clause.number:
-            found.setdefault((clause.parent, clause.label), clause.number)
-            found.setdefault((clause.number.partition("-")[0], clause.label), clause.number)
+        number = clause.number
+        if "-" in number:
+            found.setdefault((clause.parent, clause.label), number)
+            found.setdefault((number.partition("-")[0], clause.label), number)
+        elif clause.kind == "heading" and number:
+            found.setdefault(("", references.appendix_name(clause.text)), number)
+        elif clause.kind in {"section", "clause"}:
+            appendix, _, inner = number.partition(".") if number.startswith("a") else ("", "", number)
+            name = references.name(clause.label, clause=clause.kind == "clause")
+            if name and not (name.startswith("clause") and "." in inner):
+                found.setdefault((appendix, name), number)
+                if clause.kind == "section" and inner.isdigit():
+                    found.setdefault((appendix, f"section {inner}"), number)
     return found
 
 
@@ -422,12 +450,15 @@ class _Units(Treeprocessor):
             if start.number or start.label:
                 self._number(block, start, seen)
         numbers = {start.number for start in starts}
-        labels = _labels(tuple(Clause(start.kind, start.number, "", start.label, start.parent) for start in starts))
+        labels = _labels(
+            tuple(Clause(start.kind, start.number, start.rest, start.label, start.parent) for start in starts)
+        )
         for block, start in placed:
             references.link(block, start.number or start.parent, numbers, labels)
 
     def _number(self, block: ET.Element, start: Start, seen: set[str]) -> None:
-        if block.tag == "p":
+        named = _WORD.search(start.label) is not None
+        if block.tag == "p" and not (named and start.number):
             block.set("class", "clause" if start.number and "-" not in start.number else start.kind)
         if not start.number:
             block.text = f"{start.label} {block.text or ''}"
@@ -437,7 +468,7 @@ class _Units(Treeprocessor):
             block.set("id", start.number)
         if not start.label:  # An appendix: its heading contains its number.
             return
-        link = ET.Element("a", {"href": f"#{start.number}", "class": "number"})
+        link = ET.Element("a", {"href": f"#{start.number}", "class": "name" if named else "number"})
         link.text, link.tail = start.label, f" {block.text or ''}"
         block.text = None
         block.insert(0, link)

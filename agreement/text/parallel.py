@@ -11,7 +11,7 @@ import nh3
 from agreement.text.clauses import ATTRIBUTES, TAGS, Document
 
 #: How many characters of a unit ``upper_levels`` gives.
-MAX_WORDS = 60
+MAX_WORDS = 45
 
 
 @dataclass(frozen=True, slots=True)

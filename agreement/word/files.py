@@ -48,12 +48,7 @@ class ReadFile:
                 found.append(_("The automatic table of contents was not imported."))
             if self.manuscript.typed:
                 found.append(_("Marks of Markdown that were typed in Word were taken as marks."))
-            if count := self.manuscript.raised:
-                found.append(
-                    _("Superscripts and subscripts became characters such as ¹ and ₂: %(count)s") % {"count": count}
-                )
-            if count := self.manuscript.spaces:
-                found.append(_("Several spaces in a row became one space: %(count)s") % {"count": count})
+            found += self._counted()
             if numbers := self.manuscript.empty_numbers:
                 quoted = ", ".join(number[:20] for number in numbers[:20])
                 found.append(
@@ -76,6 +71,29 @@ class ReadFile:
             found.append(_("Line ends of Windows, of old Macs or of Word were replaced by plain ones."))
         return found
 
+    def _counted(self) -> list[str]:
+        """Sentences about what became other characters, or depends on the answer about tracked changes."""
+        document = self.manuscript
+        sentences = [
+            (
+                _(
+                    "Passages struck out by hand: %(count)d. They count as tracked deletions: the text with the changes"
+                    " accepted does not contain them."
+                ),
+                document.struck,
+            ),
+            (_("Tracked changes of the format that change numbers or words: %(count)d."), document.restyled),
+            (
+                _(
+                    "Superscripts and subscripts: %(count)d. They are characters such as ¹ and ₂, or stand in brackets"
+                    " after ^ or _."
+                ),
+                document.raised,
+            ),
+            (_("Places where several spaces or tabs became one space: %(count)d."), document.spaces),
+        ]
+        return [sentence % {"count": count} for sentence, count in sentences if count]
+
     def left_out(self) -> list[tuple[str, list[str], int]]:
         """The contents of the file that are in neither text, in the active language: one tuple for each kind. A tuple
         contains the label of the kind, a list of notes, and how many there are. Kinds that are only counted, such as
@@ -87,7 +105,7 @@ class ReadFile:
             (_("Footnotes and endnotes"), document.footnotes),
             (_("Addresses of links (the text of the links was imported)"), document.links),
             (_("Headers and footers"), document.margins),
-            (_("Hints of fields that are not filled in"), document.placeholders),
+            (_("Hints of empty content controls, such as “Click to enter text”"), document.placeholders),
         ]
         counts = [
             (_("Pictures and drawings"), document.pictures),

@@ -130,7 +130,7 @@ def test_import_reads_word_files_and_prints_what_was_left_out(files):
     docx_files.add(document, docx_files.inserted("1.1. Жаңа.") + docx_files.deleted("1.1. Ескі."))
     Path(files["kk"]).write_bytes(docx_files.saved(document))
     message = refused("import_edition", **files)
-    assert "has changes: 1 insertions, 1 deletions. Add --changes accept or --changes reject." in message
+    assert "has 1 tracked insertions and 1 tracked deletions. Add --changes accept or --changes reject." in message
     assert not Agreement.objects.exists()
     for changes, words in (("accept", "1.1. Жаңа."), ("reject", "1.1. Ескі.")):
         printed = run("import_edition", **files, changes=changes)

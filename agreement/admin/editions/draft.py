@@ -263,10 +263,13 @@ class Finding:
     key: str
 
 
-def lint_findings(bodies: Mapping[str, str], summaries: Mapping[str, str], binding: Edition | None) -> list[Finding]:
+def lint_findings(
+    bodies: Mapping[str, str], summaries: Mapping[str, str] | None, binding: Edition | None
+) -> list[Finding]:
     """Return the messages of the lint about these texts, errors first, then by language and line. The bodies and the
     summaries are given by language. The titles are the first lines of the bodies. The texts are compared with
     ``binding``, the edition in force; with ``None`` they are compared with nothing, and the summaries are not checked.
+    Summaries that are ``None`` are not checked either.
     The settings ``LINT_RULES`` and ``LINT_SILENCED`` apply.
     """
     previous = {code: binding.text(code).body for code in bodies} if binding else None

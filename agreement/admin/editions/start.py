@@ -27,12 +27,12 @@ from agreement.admin.editions.page import EditionView, redirect_to_edition
 from agreement.models import Agreement, AuditEntry, Edition
 from agreement.models.editions import CARRIED_FIELDS, EditionQuerySet
 from agreement.text import clauses, languages, source
-from agreement.text.front_matter import front_matter
+from agreement.text.front_matter import MAX_APPROVAL, front_matter
 from agreement.text.parallel import Pair, upper_levels
 from agreement.word import files, reader
 
 #: The fields of the signed report about a file. They are all fields except the language, the name and the two texts.
-REPORT_FIELDS = ("changed", "insertions", "deletions", "restyled", "struck", "left_out", "uncertain")
+REPORT_FIELDS = ("changed", "insertions", "deletions", "left_out", "uncertain")
 REPORT_SALT = "agreement.import"
 #: How many notes of one kind (such as comments or footnotes) the page displays, and how many characters of each.
 MAX_NOTES, MAX_NOTE_LENGTH = 50, 1000
@@ -49,8 +49,7 @@ class ImportedFile:
     texts are equal if no change was tracked and no word was struck out.
 
     ``code`` is the language of the text, and ``name`` the name of the file. ``changed`` are sentences about what the
-    import changed. ``insertions``, ``deletions`` and ``restyled`` are the numbers of tracked changes, and ``struck`` is
-    the number of passages that are struck out by hand.
+    import changed. ``insertions`` and ``deletions`` are the numbers of tracked changes.
     """
 
     code: str
@@ -60,8 +59,6 @@ class ImportedFile:
     changed: list[str] = field(default_factory=list)
     insertions: int = 0
     deletions: int = 0
-    restyled: int = 0
-    struck: int = 0
     left_out: list[tuple[str, list[str], int]] = field(default_factory=list)
     """The contents of the file that are in neither text: for each kind, its label, up to ``MAX_NOTES`` notes (comments,
     footnotes, addresses or headers), and how many there are. Pictures, hidden text and formulas are only counted.
@@ -83,8 +80,6 @@ class ImportedFile:
             changed=read.changed(),
             insertions=document.insertions,
             deletions=document.deletions,
-            restyled=document.restyled,
-            struck=document.struck,
             left_out=[
                 (kind, [note[:MAX_NOTE_LENGTH] for note in notes[:MAX_NOTES]], count)
                 for kind, notes, count in read.left_out()
@@ -117,17 +112,6 @@ class ImportedFile:
         except signing.BadSignature:
             report = {}
         return cls(code=code, name=posted.get(f"name_{code}", ""), accepted=accepted, rejected=rejected, **report)
-
-    @property
-    def changes(self) -> list[tuple[str, int]]:
-        """The changes that the author must decide about: for each kind, its label and how many there are."""
-        kinds = [
-            (gettext("Tracked insertions"), self.insertions),
-            (gettext("Tracked deletions"), self.deletions),
-            (gettext("Tracked changes of a style or a number"), self.restyled),
-            (gettext("Passages struck out by hand, which are not tracked"), self.struck),
-        ]
-        return [(kind, count) for kind, count in kinds if count]
 
     @property
     def title(self) -> str:
@@ -211,8 +195,7 @@ class StartForm(forms.Form):
                 continue
             file: File[bytes] = self.cleaned_data[code]
             try:
-                content = file.read(files.MAX_BYTES + 1)
-                read = files.read_file(content, str(file.name), language=code, encoding="")
+                read = files.read_file(file.read(files.MAX_BYTES + 1), str(file.name), language=code, encoding="")
             except source.SourceError as error:
                 self.add_error(code, f"{error} {error.hint}".strip())
             else:
@@ -255,8 +238,16 @@ class ImportForm(forms.Form):
         self.fields |= forms.fields_for_model(Edition, (*APPROVAL_FIELDS, *CARRIED_FIELDS))
         for name in APPROVAL_FIELDS:
             self.fields[name].label = capfirst(label(name))
+            self.fields[name].widget = forms.Textarea({"rows": 2, "maxlength": MAX_APPROVAL})
         self.fields["tracked"].required = any(file.tracked for file in files)
         self.fields["seen"].required = any(file.left_out for file in files)
+
+    def clean(self) -> dict[str, Any]:
+        """Make each approval one line."""
+        for name in APPROVAL_FIELDS:
+            if approval := self.cleaned_data.get(name):
+                self.cleaned_data[name] = " ".join(approval.split())
+        return self.cleaned_data
 
     @property
     def approvals(self) -> list[forms.BoundField]:
@@ -344,7 +335,9 @@ class StartView(EditionView):
     ) -> HttpResponse:
         binding = Edition.objects.in_force().filter(agreement=agreement).first()
         bodies = {file.code: file.accepted for file in imported}
-        findings = lint_findings(bodies, {}, binding)
+        swapped = languages.swapped(bodies)
+        # If the files are swapped, nearly every finding says so. A draft gets its summaries later.
+        findings = [] if swapped else lint_findings(bodies, None, binding)
         if form is None:
             initial: dict[str, Any] = {"agreement": agreement.pk}
             initial |= {f"approval_{code}": front_matter(body).approval for code, body in bodies.items()}
@@ -357,7 +350,7 @@ class StartView(EditionView):
             title=gettext("Import: what was read"),
             files=imported,
             binding=binding,
-            swapped=languages.swapped(bodies),
+            swapped=swapped,
             tracked=any(file.tracked for file in imported),
             left_out=any(file.left_out for file in imported),
             rows=rows[:MAX_ROWS],
