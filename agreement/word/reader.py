@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -484,7 +484,7 @@ class _Reader:
     def _nested(self, table: Any) -> str:
         """A table in a cell: a line for each of its rows."""
         rows = (" \\| ".join(filter(None, (self._lines(cell, table) for cell in row))) for _, row in self._rows(table))
-        return "<br>".join(filter(None, rows))
+        return _joined(rows)
 
     def _column(self, table: Any) -> Iterator[str]:
         """The paragraphs of a table of languages that belong to the language that is read. The others are read too, so
@@ -525,7 +525,7 @@ class _Reader:
                 yield cell
 
     def _lines(self, cell: Any, table: Any) -> str:
-        return "<br>".join(filter(None, self._blocks(cell, table=_style_of(table), cell=True)))
+        return _joined(self._blocks(cell, table=_style_of(table), cell=True))
 
     def _is_excluded_by(self, properties: Any) -> bool:
         """Is the row or cell with these properties left out, because it was inserted or deleted as a whole? The
@@ -626,9 +626,16 @@ def _style_of(table: Any) -> str:
     return value(table, f"{W}tblPr/{W}tblStyle")
 
 
+def _joined(lines: Iterable[str]) -> str:
+    """The lines as they stand in a cell, without empty ones. A space keeps a mark at the end of a line from emphasising
+    the next one.
+    """
+    return "<br>".join(f"{line} " if line[-1] in "*_" else line for line in lines if line).strip()
+
+
 def _cell_lines(words: str) -> str:
     """The words as lines of a cell. A bar in them is escaped, because it would end the cell."""
-    lines = "<br>".join(escaped(line, start=False) for line in words.split("\n"))
+    lines = _joined(escaped(line, start=False) for line in words.split("\n"))
     return re.sub(r"(\\.)|\|", lambda match: match[1] or "\\|", lines)
 
 

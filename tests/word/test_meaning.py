@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator
+from xml.sax.saxutils import escape
 
 import pytest
 from django.utils import translation
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agreement.text import clauses, source
@@ -548,3 +551,25 @@ def test_the_level_of_a_style_makes_a_heading_of_a_numbered_paragraph():
     found = read(body, styles=styles)
     assert found.accepted == "## 1. Предмет\n\nПродавец:\n"
     assert [unit.number for unit in clauses.parse(found.accepted).units if unit.number] == ["1"]
+
+
+# What the page displays
+
+
+def displayed(markup: str) -> list[str]:
+    return html.unescape(re.sub(r"<[^<>]*>", "", markup.replace("<br>", "\n"))).split()
+
+
+_SIGNS = st.sampled_from([*"аб12.)(*_`[]<>#|\\&;-+=~«»/:! \n", "<br>", "---", "&copy;"])
+
+
+@given(st.lists(_SIGNS).map("".join))
+@example("а\\|б <br> &lt; `x` \\")
+@example("| --- |")
+def test_the_page_displays_the_words_of_a_cell(words):
+    lines = "<w:br/>".join(f'<w:t xml:space="preserve">{escape(line)}</w:t>' for line in words.split("\n"))
+    content = table(cell(paragraph(run("Бас"))), cell(paragraph(f"<w:r>{lines}</w:r>")))
+    page = clauses.parse("Т\n\n" + read(content).accepted).html
+    found = re.search(r"<td>(.*?)</td>", page, re.DOTALL)
+    assert found is not None
+    assert displayed(found[1]) == words.split()
