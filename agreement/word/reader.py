@@ -14,7 +14,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any  # For the elements of lxml, which python-docx gives without types.
@@ -206,8 +206,9 @@ class _Reader:
         self.tables = language_tables(self.body) if language else {}
         #: Does a content control display a hint at the place that is read?
         self.hint = False
-        #: The text boxes of the paragraph that is read.
+        #: The text boxes of the paragraph that is read, and the size of the words before the place that is read.
         self.boxes: list[Any] = []
+        self.size = 0
 
     def text(self) -> str:
         blocks = [block for block in self._blocks(self.body) if block]
@@ -362,7 +363,9 @@ class _Reader:
         """The words of the paragraph as it displays them. Its text boxes are added to ``boxes``."""
         properties = self._properties(paragraph, "pPr")
         pieces: list[tuple[str, Look]] = []
-        self._collect(paragraph, (value(properties, f"{W}pStyle"), table), Look(), pieces)
+        own = self.styles.look(None, value(properties, f"{W}pStyle"), table)
+        self.size = own.size
+        self._collect(paragraph, (value(properties, f"{W}pStyle"), table), own, pieces)
         text = ""
         for look, group in groupby(pieces, key=itemgetter(1)):
             words = "".join(piece for piece, _look in group)
@@ -395,6 +398,10 @@ class _Reader:
                 self.found.odd += 1
             elif tag == f"{W}r":
                 run = self.styles.look(self._properties(element, "rPr"), *styles)
+                if not run.position:
+                    self.size = run.size
+                elif not run.raised and run.size < self.size:  # LibreOffice and authors raise words so.
+                    run = replace(run, raised="superscript" if run.position > 0 else "subscript")
                 before = element.find(f"{W}rPr/{W}rPrChange/{W}rPr")
                 if before is not None:
                     after = self.styles.look(element.find(f"{W}rPr"), *styles)

@@ -105,6 +105,14 @@ def test_words_are_raised_by_a_style_and_not_by_a_switch_that_is_off():
     assert read(body, styles=styles).accepted == "3¹ и 42\n"
 
 
+def test_smaller_words_at_another_height_are_raised_or_lowered():
+    up, down = '<w:position w:val="8"/>', '<w:position w:val="-4"/>'
+    small, large = '<w:sz w:val="19"/>', '<w:sz w:val="28"/>'
+    body = paragraph(run("3", large), run("1", up + small), run(" CO", large), run("2", down + small))
+    layout = paragraph(run("Сома 15", large + up), run(" теңге", large))
+    assert read(body + layout).accepted == "3¹ CO₂\n\nСома 15 теңге\n"
+
+
 @given(st.text("0123456789"))
 def test_raised_digits_are_digits_of_another_form(digits):
     assert [int(character) if character else 0 for character in digits] == [
