@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import lzma
 import posixpath
 import re
 import zipfile
@@ -56,7 +57,7 @@ _DECLARATION = re.compile(rb"\s*<\?xml\s[^<>]*>")
 _ENCODING = re.compile(rb"""encoding\s*=\s*["']([\w.-]+)""")
 _FORBIDDEN = re.compile(rb"<!(?:doctype|entity)", re.IGNORECASE)
 #: What zipfile raises while it reads a part: also for a compression that it does not know, and for wrong offsets.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError, ValueError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError, ValueError)
 _MACROS = re.compile(rb"(?:document|template)\.macroenabled", re.IGNORECASE)
 
 
