@@ -32,7 +32,7 @@ class LanguageColumns:
         """The language of a cell that begins at the column ``first``; ``None`` if it belongs to all texts. Its words
         decide. A cell with few words, or with those of another language, belongs to the text in whose columns it is.
         """
-        if known := recognise(words(cell)):
+        if known := recognise(text(cell)):
             return known
         if first == 0 and columns >= self.width:
             return None
@@ -44,7 +44,7 @@ def language_tables(body: Any) -> dict[Any, LanguageColumns]:
     contain most of the words of the file.
     """
     found = {table: columns for table in body.iterchildren(f"{W}tbl") if (columns := _language_columns(table))}
-    most = sum(len(words(table)) for table in found) >= _FILE * len(words(body)) if found else False
+    most = sum(len(text(table)) for table in found) >= _FILE * len(text(body)) if found else False
     return found if most else {}
 
 
@@ -53,7 +53,8 @@ def span(cell: Any) -> int:
     return integer(value(cell, f"{W}tcPr/{W}gridSpan"), MAX_COLUMNS) or 1
 
 
-def words(element: Any) -> str:
+def text(element: Any) -> str:
+    """The characters below the element, without regard to how they are displayed."""
     return "".join(it.text or "" for it in element.iter(f"{W}t"))
 
 
@@ -63,12 +64,12 @@ def _language_columns(table: Any) -> LanguageColumns | None:
     for row in table.iterchildren(f"{W}tr"):
         first = integer(value(row, f"{W}trPr/{W}gridBefore"), MAX_COLUMNS) or 0
         for cell in row.iterchildren(f"{W}tc"):
-            texts[first].append(words(cell))
+            texts[first].append(text(cell))
             first += span(cell)
         width = max(width, first)
-    columns = {first: "".join(text) for first, text in sorted(texts.items())}
+    columns = {first: "".join(parts) for first, parts in sorted(texts.items())}
     total = sum(map(len, columns.values()))
-    languages = {first: recognise(text) for first, text in columns.items() if len(text) > _COLUMN * total}
+    languages = {first: recognise(column) for first, column in columns.items() if len(column) > _COLUMN * total}
     sizes = sorted(len(columns[first]) for first, language in languages.items() if language)
     one_each = sorted(filter(None, languages.values())) == sorted(LANGUAGES)
     alike = all(larger <= _RATIO * smaller for smaller, larger in pairwise(sizes))

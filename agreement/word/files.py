@@ -44,9 +44,11 @@ class ReadFile:
             found.append(
                 _("Word document: the text, the numbers and the tables were imported. Bold and italics were not.")
             )
-            found += self._counted()
             if self.manuscript.contents:
                 found.append(_("The automatic table of contents was not imported."))
+            if self.manuscript.typed:
+                found.append(_("Marks of Markdown that were typed in Word were taken as marks."))
+            found += self._counted()
             if numbers := self.manuscript.empty_numbers:
                 quoted = ", ".join(number[:20] for number in numbers[:20])
                 found.append(
@@ -103,11 +105,11 @@ class ReadFile:
             (_("Footnotes and endnotes"), document.footnotes),
             (_("Addresses of links (the text of the links was imported)"), document.links),
             (_("Headers and footers"), document.margins),
+            (_("Hints of empty content controls, such as “Click to enter text”"), document.placeholders),
         ]
         counts = [
             (_("Pictures and drawings"), document.pictures),
             (_("Hidden text"), document.hidden),
-            (_("Hints of empty content controls, such as “Click to enter text”"), document.placeholders),
             (_("Columns with the text in another language"), document.columns),
             (_("Formulas and symbols (the sign � marks their place), embedded documents"), document.odd),
         ]

@@ -1,9 +1,10 @@
 """Opens a Word file (.docx) safely: a file may be hostile.
 
 A file is a ZIP archive of parts. Relations name the parts that belong to the text: first ``_rels/.rels`` names the main
-part, then the relations of the main part name its styles, numbering, notes, headers and footers. Only these parts are
-unpacked and checked, whatever their names are. :func:`open_package` copies them into a new package, and only that
-package is parsed. Everything else, such as pictures, settings of printers and embedded files, is never opened.
+part, then the relations of the main part name its styles, numbering, notes, headers, footers, and the Markdown that
+this app stored in it (:mod:`agreement.word.original`). Only these parts are unpacked and checked, whatever their names
+are. :func:`open_package` copies them into a new package, and only that package is parsed. Everything else, such as
+pictures, settings of printers and embedded files, is never opened.
 
 Links to files elsewhere are not followed. They are reported, except hyperlinks, which the reader reports itself.
 """
@@ -24,6 +25,7 @@ from xml.sax.saxutils import quoteattr
 from django.utils.translation import gettext as _
 
 from agreement.text import source
+from agreement.word import original
 
 #: The largest file that is accepted, packed and unpacked, in bytes, and its largest number of parts.
 MAX_PACKED, MAX_UNPACKED, MAX_PARTS = 5_000_000, 50_000_000, 2000
@@ -37,7 +39,7 @@ _MAIN = "application/vnd.openxmlformats-officedocument.wordprocessingml.document
 _KINDS = {
     kind: f"application/vnd.openxmlformats-officedocument.wordprocessingml.{kind}+xml"
     for kind in ("styles", "numbering", "settings", "comments", "footnotes", "endnotes", "header", "footer")
-}
+} | {"customXml": "application/xml"}
 #: The namespaces of "Strict Open XML" and those of ordinary files, which have the same elements.
 _STRICT = {
     b"http://purl.oclc.org/ooxml/" + strict: b"http://schemas.openxmlformats.org/" + ordinary
@@ -109,6 +111,8 @@ def open_package(content: bytes, name: str) -> Package:
             kept.append(relation)
         elif relation.external:
             outside.append(relation.target)
+        elif relation.kind == "customXml" and not archive.begins(relation.target, original.NAMESPACE):
+            continue
         elif relation.kind in _KINDS and archive.has(relation.target) and _key(relation.target) not in seen:
             seen.add(_key(relation.target))
             part = f"part{len(parts)}.xml"
@@ -165,6 +169,14 @@ class _Archive:
 
     def has(self, part: str) -> bool:
         return _key(part) in self.entries
+
+    def begins(self, part: str, words: str) -> bool:
+        """Is there this part, and do the first 500 bytes of it contain these words?"""
+        try:
+            with self.archive.open(self.entries[_key(part)]) as content:
+                return words.encode() in content.read(500)
+        except (KeyError, *_DAMAGED):
+            return False
 
     def xml(self, part: str) -> bytes:
         """The XML of a part in UTF-8, without its declaration and with the namespaces of an ordinary file."""

@@ -6,7 +6,8 @@ a font of symbols. What a table style states for single rows or columns is not r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Any  # For the elements of lxml, which python-docx gives without types.
 
 from agreement.word.elements import W, integer, is_on, value
@@ -19,7 +20,8 @@ _TOGGLES = ("vanish", "strike", "caps")
 @dataclass(frozen=True, slots=True)
 class Look:
     """How words are displayed. ``raised`` is ``superscript``, ``subscript`` or ``""``, and ``font`` is the name of the
-    font in small letters, or ``""`` if no style states it.
+    font in small letters, or ``""`` if no style states it. ``position`` is by how much the words are raised, and
+    ``size`` is their size, both in half points. They do not count when looks are compared.
     """
 
     hidden: bool = False
@@ -27,6 +29,8 @@ class Look:
     capitals: bool = False
     raised: str = ""
     font: str = ""
+    position: int = field(default=0, compare=False)
+    size: int = field(default=20, compare=False)
 
 
 class Styles:
@@ -66,6 +70,8 @@ class Styles:
             capitals=switched["caps"],
             raised=nearest.get("vertAlign", ""),
             font=nearest.get("rFonts", ""),
+            position=nearest.get("position", 0),
+            size=nearest.get("sz", 20),
         )
 
     def outline(self, style: str) -> int | None:
@@ -111,6 +117,11 @@ def _stated(properties: Any) -> dict[str, Any]:
         elif name == "vertAlign":
             stated = element.get(f"{W}val")
             found[name] = stated if stated in {"superscript", "subscript"} else ""
+        elif name == "position":
+            stated = element.get(f"{W}val") or ""
+            found[name] = int(stated) if re.fullmatch(r"-?[0-9]{1,4}", stated) else 0
+        elif name == "sz" and (size := integer(element.get(f"{W}val"), 4000)):
+            found[name] = size
         elif name == "rFonts" and (font := element.get(f"{W}ascii")):
             found[name] = font.lower()
     return found

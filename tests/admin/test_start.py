@@ -147,6 +147,23 @@ def test_word_files_are_displayed_with_tracked_changes_and_omissions(author):
         assert edition.body_ru == "# Соглашение\n\n1.1. Новое.\n"
 
 
+def test_one_word_file_with_a_column_for_each_language_gives_both_texts(author):
+    kazakh = "1.1. Осы келісім күшіне енген күннен бастап әрбір тұлғаға қолданылады және өзгерістерді де қамтиды."
+    russian = "1.1. Настоящее соглашение действует для каждого, кто пользуется порталом, и является офертой."
+    document = docx_files.numbered()
+    table = document.add_table(rows=2, cols=2)
+    for place, words in enumerate(("КЕЛІСІМ", "СОГЛАШЕНИЕ", kazakh, russian)):
+        table.cell(place // 2, place % 2).text = words
+    content = docx_files.saved(document)
+
+    answer = upload(author, content, content, suffix="docx")
+
+    form = shown(answer)
+    assert form["accepted_kk"].split("\r\n\r\n") == ["КЕЛІСІМ", f"{kazakh}\r\n"]
+    assert form["accepted_ru"].split("\r\n\r\n") == ["СОГЛАШЕНИЕ", f"{russian}\r\n"]
+    assert "Columns with the text in another language</strong> (1)" in answer.content.decode()
+
+
 def test_everything_that_a_word_file_holds_besides_its_text_is_named(author, monkeypatch):
     found = reader.Manuscript(
         accepted="# А\n",
@@ -159,7 +176,8 @@ def test_everything_that_a_word_file_holds_besides_its_text_is_named(author, mon
         hidden=3,
         odd=4,
         contents=5,
-        placeholders=6,
+        placeholders=["Мәтін орны"],
+        columns=2,
         raised=7,
         spaces=8,
         outside=["file:///C:/office.dotm"],
@@ -173,7 +191,9 @@ def test_everything_that_a_word_file_holds_besides_its_text_is_named(author, mon
     for kind in ("Pictures and drawings", "Hidden text", "embedded documents"):
         assert kind in page
     for words in (
-        "Hints of empty content controls",
+        "Hints of empty content controls, such as “Click to enter text”</strong> (1)",
+        "Мәтін орны",
+        "Columns with the text in another language</strong> (2)",
         "Superscripts and subscripts: 7.",
         "several spaces or tabs became one space: 8.",
         "The document links to other files, which were not opened: file:///C:/office.dotm",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator
+from xml.sax.saxutils import escape
 
 import pytest
 from django.utils import translation
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agreement.text import clauses, source
@@ -84,13 +87,15 @@ def lowered(words: str) -> str:
         ((run("x"), lowered("до")), "x_(до)"),
         ((run("М. П. "), raised("(подпись)")), "М. П. (подпись)"),
         ((raised("(қолы)"),), "(қолы)"),
+        ((run("М. П. "), raised("(signature)")), "М. П. (signature)"),
+        ((run("21"), raised("st")), "21ˢᵗ"),
         ((run("закон"), raised("*")), "закон*"),
     ],
 )
 def test_raised_and_lowered_words_are_never_plain_digits(runs, text):
     found = read(paragraph(*runs))
     assert found.accepted.replace("\\", "") == text + "\n"
-    assert found.raised == int("*" not in text)
+    assert found.raised == int("*" not in text and "(" not in text.replace("^(", "").replace("_(", ""))
 
 
 def test_words_are_raised_by_a_style_and_not_by_a_switch_that_is_off():
@@ -98,6 +103,14 @@ def test_words_are_raised_by_a_style_and_not_by_a_switch_that_is_off():
     own = '<w:rStyle w:val="Сноска"/>'
     body = paragraph(run("3"), run("1", own), run(" и 4"), run("2", own + '<w:vertAlign w:val="baseline"/>'))
     assert read(body, styles=styles).accepted == "3¹ и 42\n"
+
+
+def test_smaller_words_at_another_height_are_raised_or_lowered():
+    up, down = '<w:position w:val="8"/>', '<w:position w:val="-4"/>'
+    small, large = '<w:sz w:val="19"/>', '<w:sz w:val="28"/>'
+    body = paragraph(run("3", large), run("1", up + small), run(" CO", large), run("2", down + small))
+    layout = paragraph(run("Сома 15", large + up), run(" теңге", large))
+    assert read(body + layout).accepted == "3¹ CO₂\n\nСома 15 теңге\n"
 
 
 @given(st.text("0123456789"))
@@ -130,6 +143,14 @@ def test_a_struck_paragraph_keeps_its_number_from_the_next_one():
     assert found.accepted == "1. Бірінші.\n\n3. Үшінші.\n"
     assert found.rejected == "1. Бірінші.\n\n2. Екінші.\n\n3. Үшінші.\n"
     assert found.empty_numbers == ["2."]
+
+
+def test_a_row_whose_words_are_all_struck_is_asked_about():
+    struck = cell(paragraph(run("екі", "<w:strike/>"))) + cell(paragraph())
+    body = table(cell(paragraph(run("бір"))) + cell(paragraph()), struck, cell(paragraph()) + cell(paragraph()))
+    found = read(body)
+    assert found.accepted == "| бір |  |\n| --- | --- |\n|  |  |\n"
+    assert found.rejected == "| бір |  |\n| --- | --- |\n| екі |  |\n|  |  |\n"
 
 
 def test_a_strike_that_is_off_strikes_nothing():
@@ -182,7 +203,17 @@ def test_a_switch_of_the_words_themselves_outweighs_styles():
 
 def test_a_switch_of_the_whole_document_is_not_cancelled():
     styles = f"<w:docDefaults><w:rPrDefault><w:rPr><w:caps/></w:rPr></w:rPrDefault></w:docDefaults>{_HIDING}"
-    assert read(paragraph(run("жеті")), styles=styles).accepted == "ЖЕТІ\n"
+    styles += style("character", "Г", "<w:caps/>")
+    body = paragraph(run("жеті ")) + paragraph(run("сегіз", '<w:rStyle w:val="Г"/>'))
+    assert read(body, styles=styles).accepted == "ЖЕТІ\n\nСЕГІЗ\n"
+
+
+def test_the_style_of_words_outweighs_the_style_of_their_paragraph():
+    styles = style("paragraph", "А", '<w:vertAlign w:val="superscript"/>') + style(
+        "character", "Б", '<w:vertAlign w:val="subscript"/>'
+    )
+    body = paragraph(run("1"), run("2", '<w:rStyle w:val="Б"/>'), properties=named("А"))
+    assert read(body, styles=styles).accepted == "¹₂\n"
 
 
 def test_styles_that_are_based_on_each_other_end():
@@ -228,7 +259,7 @@ def test_the_number_of_a_paragraph_in_capitals_is_in_capitals():
 # Content controls and fields
 
 
-def test_the_hint_of_a_content_control_is_left_out_and_counted():
+def test_the_hint_of_a_content_control_is_left_out_and_reported():
     hint = "<w:sdt><w:sdtPr><w:showingPlcHdr/></w:sdtPr><w:sdtContent>{}</w:sdtContent></w:sdt>"
     body = (
         paragraph(run("Жеткізуші: "), hint.format(run("Мәтін енгізу орны.")), run(";"))
@@ -237,14 +268,14 @@ def test_the_hint_of_a_content_control_is_left_out_and_counted():
     )
     found = read(body)
     assert found.accepted == "Жеткізуші: ;\n\n|  | БСН |\n| --- | --- |\n"
-    assert found.placeholders == 3
+    assert found.placeholders == ["Мәтін енгізу орны.", "Күнді таңдаңыз.", "Элемент таңдаңыз."]
 
 
 def test_words_of_a_content_control_are_read():
     filled = "<w:sdt><w:sdtPr/><w:sdtContent>{}</w:sdtContent></w:sdt>"
     outer = '<w:sdt><w:sdtPr><w:showingPlcHdr w:val="0"/></w:sdtPr><w:sdtContent>{}</w:sdtContent></w:sdt>'
     found = read(paragraph(filled.format(run("☒ иә "))) + outer.format(paragraph(run("жоқ"))))
-    assert (found.accepted, found.placeholders) == ("☒ иә\n\nжоқ\n", 0)
+    assert (found.accepted, found.placeholders) == ("☒ иә\n\nжоқ\n", [])
 
 
 def field(kind: str, more: str = "") -> str:
@@ -386,6 +417,19 @@ def test_a_file_without_a_letter_or_digit_is_refused_as_empty(content):
         read(table(cell(content)))
 
 
+def test_markdown_that_was_typed_in_word_keeps_its_meaning():
+    lines = ("# Келісім", "## 1. Жалпы ережелер", "1.1. **Портал** — сайт.", "## 2. Құқықтар", "* бірінші")
+    found = read("".join(paragraph(run(line)) for line in lines))
+    assert found.accepted == "\n\n".join(lines) + "\n"
+    assert found.typed == 3
+    assert [unit.number for unit in clauses.parse(found.accepted).units if unit.number] == ["1", "1.1", "2"]
+
+
+def test_one_paragraph_with_a_sign_of_markdown_is_no_heading():
+    found = read(paragraph(run("Тарифтер")) + paragraph(run("# 5 кабинет")))
+    assert (found.accepted, found.typed) == ("Тарифтер\n\n\\# 5 кабинет\n", 0)
+
+
 # A column for each language
 
 _KAZAKH = (
@@ -515,3 +559,25 @@ def test_the_level_of_a_style_makes_a_heading_of_a_numbered_paragraph():
     found = read(body, styles=styles)
     assert found.accepted == "## 1. Предмет\n\nПродавец:\n"
     assert [unit.number for unit in clauses.parse(found.accepted).units if unit.number] == ["1"]
+
+
+# What the page displays
+
+
+def displayed(markup: str) -> list[str]:
+    return html.unescape(re.sub(r"<[^<>]*>", "", markup.replace("<br>", "\n"))).split()
+
+
+_SIGNS = st.sampled_from([*"аб12.)(*_`[]<>#|\\&;-+=~«»/:! \n", "<br>", "---", "&copy;"])
+
+
+@given(st.lists(_SIGNS).map("".join))
+@example("а\\|б <br> &lt; `x` \\")
+@example("| --- |")
+def test_the_page_displays_the_words_of_a_cell(words):
+    lines = "<w:br/>".join(f'<w:t xml:space="preserve">{escape(line)}</w:t>' for line in words.split("\n"))
+    content = table(cell(paragraph(run("Бас"))), cell(paragraph(f"<w:r>{lines}</w:r>")))
+    page = clauses.parse("Т\n\n" + read(content).accepted).html
+    found = re.search(r"<td>(.*?)</td>", page, re.DOTALL)
+    assert found is not None
+    assert displayed(found[1]) == words.split()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import random
 import re
 import zipfile
 from collections.abc import Iterator
@@ -265,3 +267,14 @@ def test_a_template_of_word_is_read_as_a_document():
         parts["[Content_Types].xml"] = types.replace(b"document.main+xml", b"template.main+xml")
 
     assert reader.read_manuscript(docx_files.altered(PLAIN, alter), "a.dotx").accepted
+
+
+def test_a_file_with_damaged_bytes_is_read_or_refused():
+    chance = random.Random(16)  # noqa: S311 - the seed repeats the files
+    texts = []
+    for _file in range(300):
+        content = bytearray(PLAIN)
+        content[chance.randrange(len(content))] = chance.randrange(256)
+        with contextlib.suppress(source.SourceError):
+            texts.append(reader.read_manuscript(bytes(content), "a.docx").accepted)
+    assert all(texts)
