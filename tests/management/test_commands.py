@@ -201,11 +201,13 @@ def test_import_can_be_tried_dry(files):
 
 
 def test_history_is_imported_sealed(files):
+    Path(files["kk"]).write_text(f"№ 7 бұйрықпен бекітілген\n\n{factories.KK}")
     printed = run("import_edition", **files, imported=True, effective_from="2020-03-01T09:00:00+06:00")
     edition = Edition.objects.get()
     assert printed.startswith(f"Draft {edition.pk} is sealed as edition 1")
     assert edition.effective_from.isoformat() == "2020-03-01T03:00:00+00:00"
     assert (edition.imported, edition.state()) == (True, State.IN_FORCE)
+    assert (edition.approval_kk, edition.approval_ru) == ("", "")
     assert not Notice.objects.exists()
 
 

@@ -40,7 +40,7 @@ class Command(BaseCommand):
             parser.add_argument(f"--summary-{language}", default="", help=f"what changed, in {name}")
             parser.add_argument(
                 f"--approval-{language}",
-                help=f"the order that approved it, in {name} (default: what the text says above its title)",
+                help=f"the order that approved it, in {name} (default of a draft: what the text says above its title)",
             )
         parser.add_argument(
             "--imported", action="store_true", help="seal the edition as history; needs --effective-from"
@@ -65,7 +65,9 @@ class Command(BaseCommand):
         for language, body in bodies.items():
             stated[f"summary_{language}"] = options[f"summary_{language}"]
             approval = options[f"approval_{language}"]
-            stated[f"approval_{language}"] = front_matter(body).approval if approval is None else approval
+            if approval is None:  # What is sealed at once is not guessed.
+                approval = "" if imported else front_matter(body).approval
+            stated[f"approval_{language}"] = approval
         try:
             with transaction.atomic():
                 agreement = self.agreement(options["agreement"], create=options["create"])
