@@ -244,10 +244,14 @@ def marked_units(document: clauses.Document, redline: Redline | None) -> Iterato
 
 
 def unit_name(unit: clauses.Clause) -> str:
-    """The name of a unit in a sentence, in the active language: "clause 2.3", «подпункт 2) пункта 1.1». A title, text,
-    note or heading is named by its kind alone, also a heading with a number.
+    """The name of a unit in a sentence, in the active language: "clause 2.3", «подпункт 2) пункта 1.1». A unit whose
+    label has a word is named by the label («Глава 2»). A title, text, note or heading is named by its kind alone, also
+    a heading with a number.
     """
     whole, _dash, item = unit.number.partition("-")
+    if unit.kind in {"section", "clause"} and (name := clauses.named_label(unit)):
+        return name
+    whole = whole.removeprefix("ch")  # The address of ``2.`` around clauses that are numbered on is ``ch2``.
     if unit.kind in {"section", "clause", "subclause"} and whole and not item:
         pattern = {
             "section": _("section %(number)s"),

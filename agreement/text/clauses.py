@@ -8,12 +8,14 @@ the conditions:
 =========== ======================= ===========================================================================
 kind        begins with             number, the same in both languages
 =========== ======================= ===========================================================================
-title       the first line that is  none; also the first line if it is a ``#`` heading without a number
-            not empty, unless it
+title       the first line that is  none; also the first line if it is a ``#`` heading without a number. Below an
+            not empty, unless it    approval, a place or the like, it is the line that ``front_matter`` finds
             begins another unit
-section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if it is the
-                                    next number after sections with clauses (``7. Реквизиты сторон``)
-clause      ``1.1.`` ``1.1``        ``1.1``
+section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if all numbers
+            ``Статья 1.`` ``I.``    of the text show sections. ``ch1`` for ``Глава 1`` around articles, and around
+                                    clauses that are numbered on from chapter to chapter
+clause      ``1.1.`` ``1.1``        ``1.1``; ``15`` for ``15.`` of rules that are numbered from 1 on, and ``5.2`` for
+                                    ``2.`` in ``Статья 5``
 subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1
 item        ``а)``                  ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
                                     letter ә in Kazakh and б in Russian
@@ -44,6 +46,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import nh3
 from markdown import Markdown
@@ -57,10 +60,14 @@ from markdown.util import ETX, STX
 
 from agreement.memory import remembered
 from agreement.text import references
+from agreement.text.front_matter import front_matter
 from agreement.text.markdown import install, print_numbers, text_lines
-from agreement.text.outline import Kind, Start, outline, underlined
+from agreement.text.outline import Kind, Start, outline
+from agreement.text.scheme import ENDED, Doubt, underlined
 
-ANCHOR = re.compile(r"(?:a\d{1,3}|(?:a\d{1,3}\.)?\d{1,3}(?:\.\d{1,3}){0,2})(?:-(?:\d{1,3}[a-z]{0,2}|[a-z]{1,2}))?\Z")
+ANCHOR = re.compile(
+    r"(?:a\d{1,3}|(?:a\d{1,3}\.)?(?:ch|pt|bk|vo)?\d{1,3}(?:\.\d{1,3}){0,2})(?:-(?:\d{1,3}[a-z]{0,2}|[a-z]{1,2}))?\Z"
+)
 TAGS = frozenset(
     "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul".split()
 )
@@ -73,15 +80,18 @@ ATTRIBUTES = {
     "td": {"align"},
     "th": {"align"},
 }
-CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "reference"})
+CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "name", "reference"})
 
 _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 _NESTING = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s))){9,}")
 _LIST = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
 _DOT = re.compile(r"\s*[•·▪◦●]\s")
+_DASH = re.compile(r" {0,3}[–—]\s")
+_STRUCTURE = re.compile(rf"{_LIST.pattern}| {{0,3}}>| {{4}}")
 _RULE = re.compile(r" {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:?)? *\Z")
 _MARK = re.compile(f"{STX}unit:(\\d+){ETX}")
 _CUT = re.compile(f"{STX}cut:(\\d+){ETX}\n?")
+_WORD = re.compile(r"(?:(?![IVXLІХ]+\W*\Z)[^\W\d_]){2}|§")
 LINE_END = re.compile("\r\n|\r|\n")
 
 #: The longest title an edition can have, in characters.
@@ -107,8 +117,8 @@ class Clause:
     parent: str = ""
     """The number of the unit that contains this one; ``""`` if none does. ``2)`` before the first section, clause or
     appendix has the parent ``"0"``, and so has ``ә)`` there if no ``2)`` precedes it. The number ``1.1`` has the parent
-    ``1``, whether or not there is a section 1. The parent of a unit without a number is the number of the last
-    appendix, section, clause or sub-clause before it."""
+    ``1``, whether or not there is a section 1. The clause ``15`` has that of its chapter. The parent of a unit without
+    a number is the number of the last appendix, section, clause or sub-clause before it."""
     line: int = 1
     """The line of the body at which the unit begins, from 1."""
     start: int = 0
@@ -116,6 +126,9 @@ class Clause:
     source: str = ""
     """The part of the body from ``start`` to the next unit, including white space; that of the first unit begins at the
     beginning of the body."""
+    doubt: Doubt = ""
+    """``clauses`` if the numbers that begin here were read as clauses and might be a list; ``list`` if numbers in this
+    unit were read as a list and might be clauses; ``glued`` if no space follows the number; otherwise ``""``."""
 
     @property
     def anchor(self) -> str:
@@ -153,7 +166,9 @@ class Document:
 
     @cached_property
     def labels(self) -> dict[tuple[str, str], str]:
-        """(Number of a clause, label of an item in it) → number of the item: ``("1.1", "2)")`` → ``"1.1-2"``.
+        """(Number of a clause, label of an item in it) → number of the item: ``("1.1", "2)")`` → ``"1.1-2"``. And
+        (address of an appendix, or ``""``; name) → number of the section, the clause of one number or the appendix with
+        that name: ``("", "article 5")`` → ``"5"``. ``references.name`` describes the names.
 
         Items are the units whose numbers contain a dash: ``2)`` and ``ә)``. An item ``ә)`` in ``1.1-2`` is found under
         ``1.1-2`` and under ``1.1``. If a clause has a label twice, its first item is found.
@@ -166,14 +181,17 @@ class Document:
         return "".join(unit.source for unit in self.units)
 
 
+def named_label(unit: Clause) -> str:
+    """The label of a unit without its final mark, if it has a word («Глава 2», «5-бап»); otherwise ``""``."""
+    return unit.label.rstrip(".:) ") if _WORD.search(unit.label) and unit.kind != "note" else ""
+
+
 def title_line(body: str) -> str:
-    """The first line of the text that is not empty, without the heading marks (``#``) and the white space at its ends;
-    ``""`` if there is none. A line of heading marks alone is empty. Other Markdown remains. Lines end with LF.
+    """The title line of the text without the heading marks (``#``) and the white space at its ends: its first line that
+    is not empty, or the one below an approval, a place or the like (:func:`front_matter`). ``""`` if there is none. A
+    line of heading marks alone is empty. Other Markdown remains. Lines end with LF.
     """
-    for line in body.split("\n"):
-        if text := line.strip().strip("#").strip():
-            return text
-    return ""
+    return front_matter(body).title
 
 
 @remembered
@@ -203,6 +221,7 @@ def parse(body: str) -> Document:
             unit.line + 1,
             edges[index],
             body[edges[index] : edges[index + 1]],
+            unit.doubt,
         )
         for index, unit in enumerate(units)
     )
@@ -276,7 +295,8 @@ class _Lines(Preprocessor):
     An empty line is put before each line that begins a unit, and one after each line that becomes a heading. A line
     that begins a unit other than a text becomes a mark with the index of the unit in ``starts``, followed by
     ``Start.rest``. The line of ``=`` or ``-`` under a heading is left out. Some lists and tables directly under a
-    paragraph get an empty line before them (``_apart``), and costly characters are escaped (``_bounded``).
+    paragraph get an empty line before them (``_apart``). Lines that were not wrapped keep their line break
+    (``_broken``), and costly characters are escaped (``_bounded``).
     """
 
     def __init__(self, md: Markdown) -> None:
@@ -287,19 +307,20 @@ class _Lines(Preprocessor):
         starts = outline(lines)
         start = next(starts, None)
         marked: list[str] = []
-        skip = -1
+        skip = range(0)
         for number, line in enumerate(lines):
             if start is None or number != start.line:
-                if number != skip:
+                if number not in skip:
                     marked += [""] * _apart(lines, number) + [line]
                 continue
             if start.kind == "text":
                 marked += ["", line]
             else:
                 marked += ["", f"{STX}unit:{len(self.starts)}{ETX}{start.rest}"]
+                skip = range(start.last + 1)
                 if start.tag != "p" or start.kind == "title":
                     marked.append("")
-                    skip = number + 1 if underlined(lines, number) else -1
+                    skip = range(start.last + 1 + underlined(lines, start.last))
             self.starts.append(start)
             start = next(starts, None)
         return list(_bounded(marked))
@@ -308,31 +329,67 @@ class _Lines(Preprocessor):
 def _labels(clauses: tuple[Clause, ...]) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     for clause in clauses:
-        if "-" in clause.number:
-            found.setdefault((clause.parent, clause.label), clause.number)
-            found.setdefault((clause.number.partition("-")[0], clause.label), clause.number)
+        number = clause.number
+        if "-" in number:
+            found.setdefault((clause.parent, clause.label), number)
+            found.setdefault((number.partition("-")[0], clause.label), number)
+        elif clause.kind == "heading" and number:
+            found.setdefault(("", references.appendix_name(clause.text)), number)
+        elif clause.kind in {"section", "clause"}:
+            appendix, _, inner = number.partition(".") if number.startswith("a") else ("", "", number)
+            name = references.name(clause.label, clause=clause.kind == "clause")
+            if name and not (name.startswith("clause") and "." in inner):
+                found.setdefault((appendix, name), number)
+                if clause.kind == "section" and inner.isdigit():
+                    found.setdefault((appendix, f"section {inner}"), number)
     return found
 
 
 def _apart(lines: list[str], number: int) -> bool:
     """Does ``lines[number]`` need an empty line before it, so that Markdown does not join it to the line above?
 
-    This is true directly under a line that is not empty, for three kinds of lines: one that begins with a dot such as
-    ``•``; an item of a list, if the line above ends with a colon; and the head of a table, if the line above contains
-    no ``|``. It is false for a line that is indented by four characters or more.
+    This is true directly under a line that is not empty, for four kinds of lines: one that begins with a dot such as
+    ``•``; an item of a list, if the line above ends with a colon; one that begins with a dash, if the line above ends
+    with a colon, a semicolon or a full stop, or is such an item and ends with a comma; and the head of a table, if the
+    line above contains no ``|``. It is false for a line that is indented by four characters or more.
     """
     line, before = lines[number], lines[number - 1].rstrip() if number else ""
     if not before or line[:4].isspace():
         return False
     if _DOT.match(line) or (_LIST.match(line) and before.endswith(":")):
         return True
+    if _DASH.match(line) and (before[-1] in ":;." or (before[-1] == "," and _DASH.match(before))):
+        return True
     return "|" in line and "|" not in before and number + 1 < len(lines) and _RULE.match(lines[number + 1]) is not None
 
 
+def _broken(block: list[str]) -> list[str]:
+    """The lines of a block, with two spaces, a line break of Markdown, after each line that no program has wrapped.
+
+    Lists, quotations, tables, code and costly paragraphs are not changed. In another paragraph, these lines get a
+    break:
+
+    - every line, if one is longer than 120 characters: such a paragraph was not wrapped;
+    - a short line, as in a block of requisites: the first word of the next line had room in 50 characters;
+    - a line that ends like a sentence or an item, if after one such line the first word of the next one had room in
+      the longest line of the paragraph.
+    """
+    words = [_MARK.sub("1.1. ", line).rstrip() for line in block]
+    costly = len(block) * sum(map(len, block)) > 40_000_000
+    if len(block) < 2 or costly or _STRUCTURE.match(words[0]) or any(map(_RULE.match, words)):
+        return block
+    width = max(map(len, words))
+    room = [len(line) + 1 + len(after.lstrip().partition(" ")[0]) for line, after in pairwise(words)]
+    ends = [ENDED.search(line[-9:]) is not None for line in words[:-1]]
+    parted = any(end and needed <= width for end, needed in zip(ends, room, strict=True))
+    kept = [width > 120 or needed <= 50 or (parted and end) for end, needed in zip(ends, room, strict=True)]
+    return [line.rstrip() + "  " if keep else line for line, keep in zip(block, [*kept, False], strict=True)]
+
+
 def _bounded(lines: list[str]) -> Iterator[str]:
-    """Yield the lines, and an empty line after the last one. Characters that would cost Python-Markdown quadratic time
-    or overflow its stack are escaped. An indent of more than 40 characters becomes 40 spaces, except before nine or
-    more marks of quotations and lists.
+    """Yield the lines with line breaks (``_broken``), and an empty line after the last one. Characters that would cost
+    Python-Markdown quadratic time or overflow its stack are escaped. An indent of more than 40 characters becomes 40
+    spaces, except before nine or more marks of quotations and lists.
     """
     block: list[str] = []
     for line in [*lines, ""]:
@@ -343,6 +400,7 @@ def _bounded(lines: list[str]) -> Iterator[str]:
                 line = " " * 40 + line.strip()
             block.append(line)
             continue
+        block = _broken(block)
         size = sum(map(len, block))
         if size > 1000:
             whole = "\n".join(block)
@@ -423,12 +481,15 @@ class _Units(Treeprocessor):
             if start.number or start.label:
                 self._number(block, start, seen)
         numbers = {start.number for start in starts}
-        labels = _labels(tuple(Clause(start.kind, start.number, "", start.label, start.parent) for start in starts))
+        labels = _labels(
+            tuple(Clause(start.kind, start.number, start.rest, start.label, start.parent) for start in starts)
+        )
         for block, start in placed:
             references.link(block, start.number or start.parent, numbers, labels)
 
     def _number(self, block: ET.Element, start: Start, seen: set[str]) -> None:
-        if block.tag == "p":
+        named = _WORD.search(start.label) is not None
+        if block.tag == "p" and not (named and start.number):
             block.set("class", "clause" if start.number and "-" not in start.number else start.kind)
         if not start.number:
             block.text = f"{start.label} {block.text or ''}"
@@ -438,7 +499,7 @@ class _Units(Treeprocessor):
             block.set("id", start.number)
         if not start.label:  # An appendix: its heading contains its number.
             return
-        link = ET.Element("a", {"href": f"#{start.number}", "class": "number"})
+        link = ET.Element("a", {"href": f"#{start.number}", "class": "name" if named else "number"})
         link.text, link.tail = start.label, f" {block.text or ''}"
         block.text = None
         block.insert(0, link)

@@ -1,24 +1,31 @@
 """Finds references from one clause to another, as Kazakh and Russian agreements write them, with their case endings.
 
 Kazakh: ``3.1-тармақ``, ``3.1-ші тармақ``, ``3.1-тармақтың 2) тармақшасы``, ``2.1 және 2.2-тармақтар``,
-``4.1 – 4.3 тармақтар``, ``2-бөлім``. Russian: ``пункт 3.1``, ``п. 3.1``, ``пп. 2.1 и 2.2``, ``пунктами 4.1–4.3``,
-``раздел 2``, ``подпункт 2) пункта 3.1``.
+``4.1 – 4.3 тармақтар``, ``2-бөлім``, ``15-тармақ``, ``5-баптың 2-тармағы``, ``1-қосымша``. Russian: ``пункт 3.1``,
+``п. 3.1``, ``пп. 2.1 и 2.2``, ``пунктами 4.1–4.3``, ``раздел 2``, ``подпункт 2) пункта 3.1``, ``пункт 15``, ``пункт 2
+статьи 5``, ``глава II``, ``приложение № 1``.
 
 A number without such a word (``TLS 1.2``, a date, the number of a law) is no reference. A clause of another document
-(``пункт 3.1 Правил``, ``Заңның 3.1-тармағы``) or of an appendix (``пункт 3.1 приложения 1``) is no reference either. In
-Russian, only the usual names of documents are recognised. In an appendix that starts its own numbering, a number means
-the clause of the appendix, if there is one and the words do not name the agreement (``пункт 3.1 Соглашения``).
+(``пункт 3.1 Правил``, ``Заңның 3.1-тармағы``) is no reference either. In Russian, only the usual names of documents are
+recognised. In an appendix that starts its own numbering, a number means the clause of the appendix, if there is one and
+the words do not name the agreement (``пункт 3.1 Соглашения``).
 """
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import NamedTuple
 
-_NUMBER = r"\d{1,3}(?:\.\d{1,3}){0,2}(?![\d.]*\d)"
+from agreement.text.scheme import numeral
+
+_ROMAN = r"[IVXLІХ]{1,7}(?!\w)"
+_NUMBER = rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{0,2}}(?![\d.]*\d)|{_ROMAN})"
 # "2)" is an item, but the bracket of "3.1)" closes a parenthesis.
 _PLAIN = rf"(?!\d{{1,3}}\)){_NUMBER}"
 _ITEM = r"(?:(?:\d{1,3}|[а-яёәғқңөұүһі])\)|[«\"“„][а-яёәғқңөұүһі][»\"”“]\)?)"
@@ -28,42 +35,71 @@ _AND = (
 )
 # The quantifiers are possessive, so that a long list which is no reference is read only once.
 _LIST = re.compile(
-    rf"(?<![\w№/-])(?<!\d\.)(?<![A-Za-z№]\s)(?:(?P<numbers>{_PLAIN}(?:{_AND}{_PLAIN}(?!\w))*+)"
+    rf"(?<![\w/-])(?<!\d\.)(?<![A-Za-z]\s)(?:(?P<numbers>{_PLAIN}(?:{_AND}{_PLAIN}(?!\w))*+)"
     rf"|(?P<items>{_ITEM}(?:{_AND}{_ITEM})*+))"
 )
+_ANY_NUMBER = re.compile(rf"\d|(?<!\w){_ROMAN}|[«\"“„]\w[»\"”“]")
 _EACH_NUMBER, _EACH_ITEM = re.compile(_NUMBER), re.compile(_ITEM)
 
+#: What the words of both languages name, by their first letters.
+_UNITS = (
+    ("пункт", "clause"), ("п.", "clause"), ("пп", "clause"), ("п ", "clause"), ("подпункт", "clause"),
+    ("тарма", "clause"), ("разд", "section"), ("бөлі", "section"), ("глав", "chapter"), ("гл.", "chapter"),
+    ("тарау", "chapter"), ("стат", "article"), ("ст.", "article"), ("бап", "article"), ("баб", "article"),
+    ("§", "paragraph"), ("парагр", "paragraph"), ("част", "part"), ("прилож", "appendix"), ("қосымша", "appendix"),
+)  # fmt: skip
 _KK = re.compile(
-    r"(?:\.?\s?[-–‑]\s?|\s?)(?:[ыі]?н?ш[ыі]\s+)?(?P<word>тармақ|тармағ|бөлім(?!ше)|бөлім\b)(?P<ending>\w*)",
+    r"(?:\.?\s?[-–‑]\s?|\s?)(?:[ыі]?н?ш[ыі]\s+)?(?P<word>тармақ|тармағ|бөлім(?!ше)|бөлім\b|тарау|ба[пб](?=\b|[тқы])"
+    r"|параграф|қосымша)(?P<ending>\w*)",
     re.IGNORECASE,
 )
 _KK_ITEM = re.compile(r"\s?[-–‑]?\s?тармақша\w*", re.IGNORECASE)
+_KK_WITHIN = re.compile(
+    rf"(?<![\w.])(?:(?P<number>{_NUMBER})\s?[-–‑]?\s?(?:[ыі]?н?ш[ыі]\s+)?|(?P<this>осы)\s+)"
+    r"(?P<word>ба[пб]|тарау|бөлім|параграф|қосымша)\w*\s+\Z",
+    re.IGNORECASE,
+)
+_CASE = "(?:а|у|ом|е|ы|ов|ам|ами|ах)?"
 _RU = re.compile(
-    r"(?<!\w)(?:(?P<clause>(?:под)?пункт(?:а|у|ом|е|ы|ов|ам|ами|ах)?|пп?\.|п\.\s?п\.)"
-    r"|(?P<section>раздел(?:а|у|ом|е|ы|ов|ам|ами|ах)?|разд\.))\s*(?:№\s*)?(?:с\s+)?\Z",
+    rf"(?<!\w)(?P<word>(?:под)?пункт{_CASE}|пп?\.|п\.\s?п\.|раздел{_CASE}|разд\.|глав(?:а|ы|е|у|ой|ам|ами|ах)?|гл\."
+    rf"|стать(?:я|и|е|ю|[её]й|ям|ями|ях)|статей|ст\.|§{{1,2}}|параграф{_CASE}|част(?:ь|и|ью|ей|ям|ями|ях)"
+    r"|приложени(?:е|я|ю|ем|и|й|ям|ями|ях))\s*(?P<sign>№\s*)?(?:с\s+)?\Z",
     re.IGNORECASE,
 )
 _RU_ITEM = re.compile(r"(?<!\w)(?:подпункт\w{0,3}|пп?\.|подп\.)\s*\Z", re.IGNORECASE)
 _RU_OF = re.compile(rf"\s+(?:пункт(?:а|ов)|п\.)\s*(?P<number>{_NUMBER})", re.IGNORECASE)
-# Only in the genitive: "пункт 3.1 определяет порядок" refers to this agreement.
-_OTHER = (
-    r"(?:закон|кодекс|регламент|приказ|договор|контракт|стандарт|устав|указ)(?:а|ов)|правил|политики|порядка|методики"
-    r"|(?:положени|постановлени|приложени|распоряжени)[яй]|(?:инструкци|конвенци)[ий]|стат(?:ьи|ей)|гост\w*|главы"
-    r"|перечня|[ГНТУ]К|КоАП"
-)
-_RU_ELSEWHERE = re.compile(
-    r"\.?,?\s+(?:раздела\s+[\dIVX.]+\s+)?(?:(?!настоящ|наш)[\w-]+(?:ого|его|ых|их|ой|ей)\s+){0,3}"
-    rf"[«\"„“]?(?:(?:{_OTHER})(?!\w)|ст\.)",
+_RU_WITHIN = re.compile(
+    r"\s+(?:(?:(?P<this>настоящ|данн)\w+\s+)?(?P<word>статьи|ст\.|главы|раздела|параграфа|приложения))"
+    rf"(?:\s*(?:№\s*)?(?P<number>{_NUMBER}))?",
     re.IGNORECASE,
 )
+#: An appendix of another document: «приложение 1 к Правилам».
+_RU_TO = re.compile(
+    r"\s+ко?\s+(?!настоящ|соглаш|договор|контракт|оферт|польз|публичн|услови|политик|приложен)\w", re.IGNORECASE
+)
+_KK_TO = re.compile(r"(?:заң|кодекс|қағида|ереже|тәртіп|нұсқаулық|бұйры|қаулы)\w*\s+(?:№\s*)?\Z", re.IGNORECASE)
+# Only in the genitive: "пункт 3.1 определяет порядок" refers to this agreement.
+_OTHER = (
+    r"(?:закон|кодекс|регламент|приказ|договор|контракт|стандарт|устав|указ|акт|протокол|меморандум)(?:а|ов)|правил"
+    r"|политики|порядка|методики|(?:положени|постановлени|приложени|распоряжени|задани)[яй]"
+    r"|(?:инструкци|конвенци|конституци|спецификаци|деклараци)[ий]|гост\w*|перечня|заявки|программы|[ГНТУ]К|КоАП"
+)
+_ADJECTIVES = r"(?:(?!настоящ|наш)[\w-]+(?:ого|его|ых|их|ой|ей)\s+){0,3}"
+_RU_ELSEWHERE = re.compile(
+    rf"\.?,?\s+(?:раздела\s+[\dIVX.]+\s+)?{_ADJECTIVES}"
+    rf"[«\"„“]?(?:(?:{_OTHER}|стат(?:ьи|ей)|главы)(?!\w)|ст\.)",
+    re.IGNORECASE,
+)
+#: After an article or a chapter, which may be in a chapter of the same text.
+_RU_DOCUMENT = re.compile(rf"\s+{_ADJECTIVES}[«\"„“]?(?:{_OTHER})(?!\w)", re.IGNORECASE)
 _RU_AGREEMENT = re.compile(r"\s+(?:\w+\s+){0,2}(?:соглашени|договор|оферт)", re.IGNORECASE)
 _KK_PREVIOUS = re.compile(r"(?<![\w.])(?P<word>[\w.]++(?:[-‑]\w++)*+)[»”\"]?\s++(?:\([^()]*+\)\s++)?\Z")
 _GENITIVE = ("ның", "нің", "дың", "дің", "тың", "тің")
 _OWN = ("келісім", "осы", "шарт", "оферта")
 _LAWS = ("заң", "кодекс", "қағида", "ереже", "тәртіп", "нұсқаулық", "бұйрық", "қаулы", "қосымша")
-_OWNED = re.compile(r"тармағ|тармақтары|бөлім(?:дер)?і")
-_OWN_PART = re.compile(r"(?:[\d.]+[-‑]?)?(?:(?:[ыі]?н?ш[ыі])?(?:тарма[қғ]|бөлім))")
-_LAWS_PART = re.compile(r"\d+[-‑]?(?:бап|баб)")
+_OWNED = re.compile(r"тармағ|тармақтары|бөлім(?:дер)?і|баб|баптары|тарау(?:лар)?ы|қосымшас|қосымшалары")
+_OWN_PART = re.compile(r"(?:[\d.]+[-‑]?)?(?:(?:[ыі]?н?ш[ыі])?(?:тарма[қғ]|бөлім|тарау|параграф|қосымша))")
+_ARTICLE = re.compile(r"\d+[-‑]?(?:бап|(?P<owned>баб))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +117,13 @@ class Reference:
     """The label of the item, ``2)`` or ``б)``; ``""`` for the clause itself."""
     outer: bool = False
     """Does the reference name the agreement (``пункт 3.1 Соглашения``)? Then it never means a clause of the appendix
-    that contains the text. Always false if there is an ``item``."""
+    that contains the text."""
+    unit: str = ""
+    """What the number is of, if it has one part: ``clause``, ``section``, ``chapter``, ``article``, ``paragraph``,
+    ``part`` or ``appendix``; ``""`` for a number of two or three parts, and for an item without a number."""
+    within: str = ""
+    """What contains the clause: ``article 5``, ``appendix 1``, or ``this article`` for the one that contains the text;
+    ``""`` if it is not named."""
 
     def target(self, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> str:
         """The number of the unit that a reference in the unit ``here`` leads to; ``""`` if there is none. ``here`` is
@@ -91,81 +133,196 @@ class Reference:
         of the agreement. A reference without a number means an item of the clause that contains ``here``; that is
         ``here`` up to its dash.
 
-        ``numbers`` are all numbers of the document. ``labels`` maps the number of a clause and the label of an item in
-        it to the number of the item.
+        ``numbers`` are all numbers of the document, and ``labels`` is ``Document.labels``.
         """
-        clauses = [self.number or here.partition("-")[0]]
-        if self.number and here.startswith("a") and not self.outer:
-            clauses.insert(0, f"{here.partition('-')[0].partition('.')[0]}.{self.number}")
-        found = (labels.get((clause, self.item), "") if self.item else clause for clause in clauses)
-        return next((number for number in found if number in numbers), "")
+        found = (labels.get((clause, self.item), "") if self.item else clause for clause in self._clauses(here, labels))
+        return next((number for number in found if number and number in numbers), "")
+
+    def is_expected(self, here: str, labels: Mapping[tuple[str, str], str], names: AbstractSet[str]) -> bool:
+        """Should the document contain what the reference names? A document without any ``Статья`` need not contain the
+        article 5: another document does. ``names`` are the results of :func:`names` for the document.
+        """
+        if self.within and not self.within.startswith("this "):
+            return any((scope, self.within) in labels for scope in self._scopes(here))
+        return not self.unit or (self.unit in names and not self.within and self.unit != "appendix")
+
+    def _scopes(self, here: str) -> list[str]:
+        appendix = here.partition("-")[0].partition(".")[0] if here.startswith("a") and not self.outer else ""
+        return [appendix, ""] if appendix else [""]
+
+    def _clauses(self, here: str, labels: Mapping[tuple[str, str], str]) -> Iterator[str]:
+        if not self.number:
+            yield here.partition("-")[0]
+        for scope in self._scopes(here) if self.number else ():
+            if self.within:
+                yield from self._within(scope, here, labels)
+            elif self.unit:
+                yield labels.get((scope, f"{self.unit} {self.number}"), "")
+            else:
+                yield f"{scope}.{self.number}" if scope else self.number
+
+    def _within(self, scope: str, here: str, labels: Mapping[tuple[str, str], str]) -> Iterator[str]:
+        owner = labels.get((scope, self.within), "")
+        if self.within.startswith("this "):
+            # Numbers of two parts: the clause 5.2 is in the article 5.
+            owner = here.partition("-")[0].rpartition(".")[0] or here.partition("-")[0]
+        if not owner:
+            return
+        if not self.unit:
+            yield f"{owner}.{self.number}" if self.within.startswith("appendix") else self.number
+            return
+        yield f"{owner}.{self.number}"
+        yield labels.get((owner, f"{self.number})"), "")  # «Пункт 2 статьи 5» may be the item 2) of the article.
+        yield labels.get((scope, f"{self.unit} {self.number}"), "")
+        if self.within.startswith("appendix"):
+            yield labels.get((owner, f"{self.unit} {self.number}"), "")
 
     def __str__(self) -> str:
         return f"{self.number} {self.item}".strip()
+
+
+def names(labels: Mapping[tuple[str, str], str]) -> frozenset[str]:
+    """The kinds of units that the document names by a word or by a number of one part. ``labels`` is
+    ``Document.labels``.
+    """
+    return frozenset(label.partition(" ")[0] for _, label in labels if " " in label)
+
+
+def name(label: str, *, clause: bool = False) -> str:
+    """What a label is called in references: ``article 5`` for ``Статья 5.`` and ``5-бап.``; ``section 2`` for ``2.``
+    and ``II.``, or ``clause 2`` if ``clause`` is true; ``""`` for a label of several numbers.
+    """
+    match = _LABEL.search(label)
+    if match is None:
+        return ""
+    words = label.replace(match[0], " ").strip(" .:)№-–‑").split()
+    return f"{_unit(words[-1]) if words else 'clause' if clause else 'section'} {_value(match[0])}"
+
+
+_LABEL = re.compile(r"(?<![\w.])(?:\d{1,3}(?!\.?\d)|[IVXLІХ]{1,7}(?!\w)|[Ⅰ-Ⅻ]|(?<!\w)[A-Z](?=\.))")
+
+
+def appendix_name(words: str) -> str:
+    """What an appendix is called in references: ``appendix 1`` for «Приложение № 1 к Договору»; ``""`` if it has no
+    number. ``words`` are those of its heading.
+    """
+    match = re.search(
+        r"приложение\s*(?:№|n)?\s*(\d{1,2})|(\d{1,2})\s*[-–‑]?\s*(?:[ыі]?н?ш[ыі]\s+)?қосымша", words, re.I
+    )
+    match = match or re.search(r"()қосымша\S*\s*(?:№\s*)?(\d{1,2})", words, re.I)
+    return f"appendix {match[1] or match[2]}" if match else ""
+
+
+def _unit(word: str) -> str:
+    word = f"{word.lower()} "
+    return next((unit for beginning, unit in _UNITS if word.startswith(beginning)), "section")
+
+
+def _value(written: str) -> str:
+    return written if written[:1].isdigit() else str(numeral(written) or ord(written[0]) - 64)
 
 
 def find(text: str) -> Iterator[Reference]:
     """Yield the references in a text, in order. The time is linear in its length.
 
     Each number or item of a list gives one reference, and a range (``4.1–4.3``) gives two, its ends. ``подпункт 2)
-    пункта 3.1`` gives two: to the item and to the clause. A number without a dot is a reference only to a section, and
-    a number with a dot only to a clause. A reference to another document is left out. Whether the clause exists is not
-    checked.
+    пункта 3.1`` gives two: to the item and to the clause. A number with a dot is a reference only to a clause. A
+    reference to another document is left out. Whether the clause exists is not checked.
     """
-    owner: tuple[int, str] | None = None  # The end and the number of a Kazakh "3.1-тармақтың": its items may follow.
+    owner: tuple[str, _Named] | None = None  # A Kazakh "3.1-тармақтың": its items may follow.
     for match in _LIST.finditer(text):
         before, (start, end) = text[max(0, match.start() - 24) : match.start()], match.span()
         if match["items"]:
-            number = None
-            if (ru := _RU.search(before)) and ru["section"] and match["items"][:-1].isdecimal():
-                yield Reference(start, end - 1, match["items"][:-1])  # A parenthesis was opened before "раздел".
+            of: tuple[str, _Named] | None = None  # The clause that contains the items.
+            if (ru := _RU.search(before)) and _unit(ru["word"]) == "section" and match["items"][:-1].isdecimal():
+                # A parenthesis was opened before "раздел".
+                yield Reference(start, end - 1, match["items"][:-1], unit="section")
             elif kk := _KK_ITEM.match(text, end):
-                number = owner[1] if owner and not text[owner[0] : start].strip() else ""
+                of = owner if owner and not text[owner[1].end : start].strip() else None
                 end = kk.end()
-                if not number and not _is_here(text, start):
-                    number = None
+                if of is None and _is_here(text, start):
+                    of = "", _Named(end)
             elif _RU_ITEM.search(before):
-                ru = _RU_OF.match(text, end)
-                if ru is None:
-                    number = None if _RU_ELSEWHERE.match(text, end) else ""
-                elif "." in ru["number"] and not _RU_ELSEWHERE.match(text, ru.end()):
-                    number = ru["number"]
-            if number is not None:
+                if ru := _RU_OF.match(text, end):
+                    named = _russian("clause", text, ru.end())
+                    of = (ru["number"], named) if named else None
+                elif not _RU_ELSEWHERE.match(text, end):
+                    of = "", _Named(end)
+            if of:
+                number, named = of
+                unit = "" if "." in number else named.unit
                 for item in _EACH_ITEM.finditer(match["items"]):
-                    yield Reference(start + item.start(), start + item.end(), number, item[0].strip('«»"“”„)') + ")")
+                    place, label = start + item.start(), item[0].strip('«»"“”„)') + ")"
+                    yield Reference(place, start + item.end(), number, label, named.outer, unit, named.within)
             continue
-        named, section = _named(text, before, start, end)
-        if not named:
+        if not (named := _named(text, before, start, end)):
             continue
-        last, outer = "", bool(_RU_AGREEMENT.match(text, end)) or _is_agreements(text[max(0, start - 60) : start])
+        owner = None
         for each in _EACH_NUMBER.finditer(match["numbers"]):
-            last = each[0].rstrip(".")
-            # The number of a clause contains a dot: "пункт 2 статьи 8" refers to a law.
-            if ("." in last) != section:
-                yield Reference(start + each.start(), start + each.start() + len(last), last, outer=outer)
-        owner = (named, last)
+            number, place = each[0].rstrip("."), start + each.start()
+            unit = "" if "." in number else named.unit
+            # Only the number of a clause contains a dot.
+            if unit or named.unit == "clause":
+                value = number if number[0].isdigit() else _value(number)
+                owner = value, named
+                yield Reference(place, place + len(number), value, "", named.outer, unit, named.within)
 
 
-def _named(text: str, before: str, start: int, end: int) -> tuple[int, bool]:
-    """The end of the reference, with the Kazakh word after its number, and whether it means a section. The end is 0 if
-    no word makes the number a reference, if it means another document, or for a Kazakh ``2-тармақша``; the second value
-    then means nothing.
+class _Named(NamedTuple):
+    """What a word makes of a number: the end of the reference with this word, and values of ``Reference``."""
+
+    end: int
+    unit: str = ""
+    within: str = ""
+    outer: bool = False
+
+
+def _named(text: str, before: str, start: int, end: int) -> _Named | None:
+    """What the word before or after a number makes of it. ``None`` if no word makes the number a reference, if it means
+    another document, or for ``2-тармақша``.
 
     ``start`` and ``end`` are the place of the number, or of a list of numbers, in the text. ``before`` is the text
     directly before it.
     """
     if ru := _RU.search(before):
-        return (0, False) if _RU_ELSEWHERE.match(text, end) else (end, bool(ru["section"]))
-    if kk := _KK.match(text, end):
-        if kk["ending"].startswith("ша") and text.count(".", start, end) < 2:
-            return 0, False  # A sub-clause is found here only if it is written as 3.1.2.
-        word = kk["word"].lower() + kk["ending"].lower()
-        here = _is_here(text, start, owned=_OWNED.match(word) is not None)
-        return (kk.end() if here else 0), word.startswith("бөлім")
-    return 0, False
+        return _russian(_unit(ru["word"]), text, end)
+    kk = _KK.match(text, end)
+    if kk is None:
+        return None
+    word = kk["word"].lower() + kk["ending"].lower()
+    unit = _unit(word)
+    if before.rstrip().endswith("№") and unit != "appendix":
+        return None  # The number of a law.
+    if kk["ending"].startswith("ша") and (unit != "clause" or text.count(".", start, end) < 2):
+        return None  # A sub-clause is found here only if it is written as 3.1.2.
+    if unit == "appendix" and _KK_TO.search(text[max(0, start - 40) : start]):
+        return None
+    owned, within, place = _OWNED.match(word) is not None, "", start
+    if unit == "clause" and (found := _KK_WITHIN.search(text[max(0, start - 60) : start])):
+        kind = _unit(found["word"])
+        within = f"{kind} {_value(found['number'])}" if found["number"] else f"this {kind}"
+        if kind == "appendix":
+            place = max(0, start - 60) + found.start()
+            owned = False
+    if not _is_here(text, place, owned=owned, of_law=unit == "article" and owned):
+        return None
+    return _Named(kk.end(), unit, within, _is_agreements(text[max(0, start - 60) : start]))
 
 
-def _is_here(text: str, start: int, *, owned: bool = True) -> bool:
+def _russian(unit: str, text: str, end: int) -> _Named | None:
+    """The same for a number that ends at ``end`` and follows a Russian word for this kind of unit."""
+    within, last = "", end
+    if unit == "clause" and (match := _RU_WITHIN.match(text, end)) and (match["number"] or match["this"]):
+        kind = _unit(match["word"])
+        within = f"{kind} {_value(match['number'])}" if match["number"] else f"this {kind}"
+        end = match.end()
+    elsewhere = _RU_ELSEWHERE if unit in {"clause", "section"} else _RU_DOCUMENT
+    if elsewhere.match(text, end) or (unit == "appendix" and _RU_TO.match(text, end)):
+        return None
+    return _Named(last, unit, within, _RU_AGREEMENT.match(text, end) is not None)
+
+
+def _is_here(text: str, start: int, *, owned: bool = True, of_law: bool = False) -> bool:
     """Does a Kazakh reference mean this agreement, because no other document precedes it (``Заңның 8-бабының``)?
 
     ``owned``: does the reference belong to the word before it (``Қағиданың 3.1-тармағы``)? If not, that word belongs to
@@ -174,16 +331,21 @@ def _is_here(text: str, start: int, *, owned: bool = True) -> bool:
     before = text[max(0, start - 120) : start]
     while previous := _KK_PREVIOUS.search(before):
         word = previous["word"].lower()
-        if _LAWS_PART.match(word):
-            return False
-        if not word.endswith(_GENITIVE) or word.startswith(_OWN):
+        if article := _ARTICLE.match(word):
+            of_law = of_law or bool(article["owned"])
+            owned = owned or of_law
+            before = before[: previous.start()]
+            continue
+        if word.startswith(_OWN):
             return True
+        if not word.endswith(_GENITIVE):
+            return not of_law
         if not owned and not word.startswith(_LAWS):
             return True
         before = before[: previous.start()]
         if not _OWN_PART.match(word):
             return before.split()[-1:] in (["осы"], ["Осы"])
-    return True
+    return not of_law
 
 
 def _is_agreements(before: str) -> bool:
@@ -193,42 +355,87 @@ def _is_agreements(before: str) -> bool:
 
 def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> None:
     """Turn the references in a block of the unit ``here`` into links, in place. ``here`` is the number of the unit, or
-    that of its parent if it has none. References to no unit remain text. Text directly in a link or in code remains as
-    it is.
+    that of its parent if it has none. References to no unit remain text, and so do those in links and in code, and
+    those whose number is only partly emphasised.
 
-    ``numbers`` are all numbers of the document. ``labels`` maps the number of a clause and the label of an item in it
-    to the number of the item.
+    ``numbers`` are all numbers of the document, and ``labels`` is ``Document.labels``.
     """
-    for element in list(block.iter()):
-        if element.tag in {"a", "code", "pre"}:
-            continue
-        if element.text and any(map(str.isdigit, element.text)):
-            element.text, links = _links(element.text, here, numbers, labels)
-            for place, anchor in enumerate(links):
-                element.insert(place, anchor)
-        for place, child in reversed(list(enumerate(element))):
-            if child.get("class") != "reference" and child.tail and any(map(str.isdigit, child.tail)):
-                child.tail, links = _links(child.tail, here, numbers, labels)
-                for offset, anchor in enumerate(links, start=1):
-                    element.insert(place + offset, anchor)
-
-
-def _links(
-    text: str, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]
-) -> tuple[str, list[ET.Element]]:
-    head, links, done = text, list[ET.Element](), 0
+    pieces = _pieces(block)
+    text = "".join([piece.text for piece in pieces])
+    if not _ANY_NUMBER.search(text):
+        return
+    edges, size = list[int](), 0
+    for piece in pieces:
+        edges.append(size)
+        size += len(piece.text)
+    links: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
     for reference in find(text):
-        if not (target := reference.target(here, numbers, labels)):
+        at = bisect_right(edges, reference.start) - 1
+        piece, start, end = pieces[at], reference.start - edges[at], reference.end - edges[at]
+        if not piece.linkable or end > len(piece.text):
             continue
-        between = text[done : reference.start]
-        if links:
-            links[-1].tail = between
+        target = reference.target(here, numbers, labels)
+        if target and not (target == here and reference.unit == "appendix"):  # The heading of the appendix itself.
+            links[at].append((start, end, target))
+    children: dict[ET.Element, dict[int, list[ET.Element]]] = defaultdict(dict)
+    for at, found in links.items():
+        piece = pieces[at]
+        head, anchors = _anchors(piece.text, found)
+        if piece.place < 0:
+            piece.element.text = head
         else:
-            head = between
+            piece.element[piece.place].tail = head
+        children[piece.element][piece.place] = anchors
+    for element, added in children.items():
+        element[:] = [
+            *added.get(-1, ()),
+            *(one for place, child in enumerate(element) for one in (child, *added.get(place, ()))),
+        ]
+
+
+class _Piece(NamedTuple):
+    """A text in a block: that of the element before its first child, or after the child at ``place``."""
+
+    text: str
+    element: ET.Element
+    place: int = -1
+    linkable: bool = True
+
+
+def _pieces(block: ET.Element) -> list[_Piece]:
+    """The texts in a block, in order. Between inner blocks, and in place of a printed number, there is ``|``."""
+    pieces = list[_Piece]()
+    waiting: list[_Piece | tuple[ET.Element, bool]] = [(block, True)]
+    while waiting:
+        following = waiting.pop()
+        if isinstance(following, _Piece):
+            pieces.append(following)
+            continue
+        element, linkable = following
+        linkable = linkable and element.tag not in {"a", "code", "pre"}
+        inside: list[_Piece | tuple[ET.Element, bool]] = [_Piece(element.text or "", element, linkable=linkable)]
+        for place, child in enumerate(element):
+            if child.tag not in _INLINE or child.get("class") in _LABELS:
+                inside.append(_Piece("|", child, linkable=False))
+            if child.get("class") not in _LABELS:
+                inside.append((child, linkable))
+            inside.append(_Piece(child.tail or "", element, place, linkable))
+        waiting += reversed(inside)
+    return pieces
+
+
+_LABELS = frozenset({"number", "name"})
+_INLINE = frozenset({"a", "code", "em", "span", "strong"})
+
+
+def _anchors(text: str, links: list[tuple[int, int, str]]) -> tuple[str, list[ET.Element]]:
+    """The text before the first link, and the links, each with the text after it. A link is its start and end in the
+    text and its target.
+    """
+    anchors = list[ET.Element]()
+    for place, (start, end, target) in enumerate(links):
         anchor = ET.Element("a", {"href": f"#{target}", "class": "reference"})
-        anchor.text = text[reference.start : reference.end]
-        links.append(anchor)
-        done = reference.end
-    if links:
-        links[-1].tail = text[done:]
-    return head, links
+        anchor.text = text[start:end]
+        anchor.tail = text[end : links[place + 1][0] if place + 1 < len(links) else len(text)]
+        anchors.append(anchor)
+    return text[: links[0][0]], anchors

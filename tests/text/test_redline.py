@@ -87,6 +87,20 @@ def test_a_deleted_clause_stands_where_it_stood():
     ]
 
 
+def test_a_rule_put_before_others_renumbers_them():
+    rules = ["Читатель молчит.", "Читатель не ест.", "Книги возвращают в срок.", "Зал закрыт в праздники."]
+    old, new = (
+        "Т\n\n" + "\n\n".join(f"{place}. {rule}" for place, rule in enumerate(found, start=1))
+        for found in (rules, [rules[0], "Сумки сдают в гардероб.", *rules[1:]])
+    )
+    assert facts(old, new) == [
+        ("", "2", ("inserted",)),
+        ("2", "3", ("renumbered",)),
+        ("3", "4", ("renumbered",)),
+        ("4", "5", ("renumbered",)),
+    ]
+
+
 def test_a_clause_in_another_section_is_moved_and_renumbered():
     sentence = "Билет действует один год и продлевается по просьбе читателя."
     new = edited((f"1.3. {sentence}\n\n", ""), ("приносит такую же.", f"приносит такую же.\n\n2.4. {sentence}"))

@@ -316,15 +316,15 @@ MESSAGES: dict[str, MessageText] = {
     "agreement.L029": MessageText(
         "warning",
         (
-            "Жол нөмірден басталатын сияқты, бірақ ол нөмір деп танылмайды: «{text}».",
+            "Жол басындағы нөмір әдеттегідей жазылмаған: «{text}».",
             "Нөмірді жол басына «1.1. Мәтін» түрінде, бос орынмен жазыңыз; бұл нөмір болмаса, ештеңе істемеңіз.",
         ),
         (
-            "Строка начинается будто с номера, но номером это не считается: «{text}».",
+            "Номер в начале строки записан не так, как обычно: «{text}».",
             "Пишите номер в начале строки и через пробел: «1.1. Текст»; если это не номер, оставьте.",
         ),
         (
-            "The line seems to begin with a number, but it is not recognised as one: “{text}”.",
+            "The number at the beginning of the line is not written as usual: “{text}”.",
             "Begin the line with the number and a space: “1.1. Text”. If it is not a number, change nothing.",
         ),
     ),
@@ -341,6 +341,21 @@ MESSAGES: dict[str, MessageText] = {
         (
             "{number} is used twice in one clause: line {first} has it too, and references lead there.",
             "Give one of the two another number.",
+        ),
+    ),
+    "agreement.L050": MessageText(
+        "warning",
+        (
+            "«1.», «2.» нөмірлерін екі түрлі түсінуге болады; мұнда олар {reading_kk} деп оқылды: «{text}».",
+            "Дұрыс болса, ештеңе істемеңіз. Бөлімді «## 1. …», тармақты «**1.** …», тізімді «1)» деп жазыңыз.",
+        ),
+        (
+            "Номера «1.», «2.» можно понять двояко; здесь они прочитаны как {reading_ru}: «{text}».",
+            "Если это верно, оставьте. Раздел пишите как «## 1. …», пункт как «**1.** …», список как «1)».",
+        ),
+        (
+            "The numbers “1.”, “2.” can be read in two ways. Here they are read as {reading_en}: “{text}”.",
+            "If this is right, change nothing. Write a section as “## 1. …”, a clause as “**1.** …”, a list as “1)”.",
         ),
     ),
 }

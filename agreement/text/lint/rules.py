@@ -116,8 +116,8 @@ def parallel_numbers(texts: Texts) -> Iterator[Message]:
     """L004–L006: the numbers differ between the two languages. A number is in one language only (L004, one message for
     each unit). Only if there is no such message, one message says that their count (L005) or order (L006) differs.
 
-    An item gets no L004 if the unit that contains it is in one language only too, or if its parent is ``0``. There is
-    no message if there is only one text, or if one is empty. More than two texts are not supported.
+    An item gets no L004 if the unit that contains it is in one language only too. There is no message if there is only
+    one text, or if one is empty. More than two texts are not supported.
     """
     if len(texts.bodies) < 2 or not all(body.strip() for body in texts.bodies.values()):
         return
@@ -130,7 +130,7 @@ def parallel_numbers(texts: Texts) -> Iterator[Message]:
         for unit in document.clauses:
             # If a clause is in one language only, its items are not reported separately.
             other = counterparts[language]
-            if unit.number not in other and (unit.parent in other or "-" not in unit.number):
+            if unit.number not in other and (unit.parent in {*other, "0"} or "-" not in unit.number):
                 without_counterpart = True
                 yield make_message("agreement.L004", language, unit, number=_printed(unit))
     if without_counterpart:
@@ -154,7 +154,7 @@ def number_sequence(texts: Texts) -> Iterator[Message]:
     for language, document in texts.documents.items():
         numbers = set(document.numbers)
         last: dict[str, int] = {}
-        section: Clause | None = None
+        owners = set[str]()  # The numbers of the units that the next clause may belong to.
         previous: Clause | None = None
         for unit in document.clauses:
             if unit.kind == "item":
@@ -164,10 +164,12 @@ def number_sequence(texts: Texts) -> Iterator[Message]:
                 last.pop(group, None)  # A new list begins.
             expected = last.get(group, 0) + 1
             if unit.kind in {"section", "heading"}:
-                section = unit if unit.kind == "section" else None
+                owners = {unit.number} if unit.kind == "section" else set()
                 elsewhere = False
             else:
-                elsewhere = section is not None and _section_number(unit.number) != section.number
+                elsewhere = bool(owners) and not {unit.parent, _section_number(unit.number)} & owners
+                if unit.number == _section_number(unit.number):
+                    owners = {unit.number, unit.parent}  # A clause of one number may have clauses such as 5.1.
             if previous and (elsewhere or number < expected - 1):
                 yield make_message("agreement.L011", language, unit, number=_printed(unit), after=_printed(previous))
             elif number > expected:
@@ -219,32 +221,44 @@ def _repeated_units(document: Document) -> Iterator[tuple[Clause, int]]:
 
 
 def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
-    """L029: lines that look like the beginning of a numbered unit, but are not recognised as one."""
+    """L029: lines that look like the beginning of a numbered unit, but are not recognised as one; and numbers without a
+    space after them, which are recognised.
+    """
     for language, body in texts.bodies.items():
         begun = {unit.line: unit for unit in texts.documents[language].units}
         unit, previous = None, ""
         for number, line in enumerate(clauses.LINE_END.split(body), start=1):
             unit = begun.get(number, unit)
-            if (
-                unit
-                and (unit.line != number or unit.kind == "text")
-                and outline.resembles_number(line, previous, unit.number)
-            ):
+            begins = unit is not None and unit.line == number and unit.kind != "text"
+            if unit and (unit.doubt == "glued" if begins else outline.resembles_number(line, previous, unit.number)):
                 yield make_message("agreement.L029", language, unit, number, text=excerpt(line.strip()))
             previous = line if unit and unit.kind not in _HEADING_KINDS else ""
 
 
+def doubtful_numbers(texts: Texts) -> Iterator[Message]:
+    """L050: numbers such as ``1.`` that were read as clauses and might be a list, or the other way round. At most one
+    message for each text and each of its appendices.
+    """
+    readings: dict[str, dict[str, Any]] = {
+        "clauses": {"reading_kk": "тармақтар", "reading_ru": "пункты", "reading_en": "clauses"},
+        "list": {"reading_kk": "тізім", "reading_ru": "список", "reading_en": "a list"},
+    }
+    for language, document in texts.documents.items():
+        for unit in document.units:
+            if values := readings.get(unit.doubt):
+                first = _FIRST.search(unit.source)
+                text = excerpt(first[0].strip() if first else unit.text)
+                yield make_message("agreement.L050", language, unit, text=text, **values)
+
+
 def _position(unit: Clause) -> tuple[str, int, str]:
     """The number without its last part, the last part as an integer (0 if it has letters), and the format of the
-    numbers that differ in that part: ``("1.", 2, "1.{}")`` for ``1.2``, ``("a", 1, "a{}")`` for ``a1``.
+    numbers that differ in that part: ``("1.", 2, "1.{}")`` for ``1.2``, ``("ch", 1, "ch{}")`` for ``ch1``.
     """
-    for mark in "-.":
-        head, found, tail = unit.number.rpartition(mark)
-        if found:
-            return head + mark, int(tail) if tail.isdigit() else 0, head + mark + "{}"
-    if unit.kind == "heading":
-        return "a", int(unit.number[1:]), "a{}"
-    return "", int(unit.number), "{}"
+    head, mark, item = unit.number.partition("-")
+    tail = item if mark else re.split(r"\D", head)[-1]
+    group = unit.number.removesuffix(tail)
+    return group, int(tail) if tail.isdigit() else 0, group + "{}"
 
 
 def _section_number(number: str) -> str:
@@ -260,12 +274,14 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
     of the item.
     """
     for language, document in texts.documents.items():
-        numbers = set(document.numbers)
+        numbers, names = set(document.numbers), references.names(document.labels)
         written = {unit.number: unit.text for unit in document.clauses}
         for unit in document.units:
             for reference in _references(unit):
                 here = unit.number or unit.parent
                 if reference.target(here, numbers, document.labels):
+                    continue
+                if not reference.is_expected(here, document.labels, names):
                     continue
                 if reference.item:
                     clause = reference.number or here.partition("-")[0]
@@ -339,7 +355,7 @@ def structure(texts: Texts) -> Iterator[Message]:
                 yield make_message("agreement.L016", language, unit, text=excerpt(unit.text))
         if not any(unit.kind in {"section", "clause"} for unit in document.units):
             yield make_message("agreement.L018", language, line=1)
-        if document.units[0].kind != "title":
+        if all(unit.kind != "title" for unit in document.units):
             yield make_message("agreement.L019", language, line=document.units[0].line)
     if texts.summaries is not None and texts.previous:
         for language in texts.bodies:
@@ -354,6 +370,7 @@ WARNINGS: tuple[Rule, ...] = (
     number_sequence,
     repeated_items,
     unrecognised_numbers,
+    doubtful_numbers,
     dangling_references,
     stale_references,
     one_sided_changes,
@@ -370,21 +387,31 @@ _HEADING_KINDS = frozenset({"title", "section", "heading"})
 _HAS_WORDS = re.compile(r"\w")
 
 
+_FIRST = re.compile(r"^[ \t*_]*1\\?\..*", re.MULTILINE)
+
+
 def _references(unit: Clause) -> list[references.Reference]:
     return list(references.find(unit.text))
 
 
 def _printed(unit: Clause) -> str:
-    """The number of a unit as people read it: ``3.1``, ``3.1 2)``, ``3.1 2) ә)``; ``3.1 (a1)`` in an appendix."""
-    return _readable(unit.number) if unit.kind != "item" else f"{_readable(unit.parent)} {unit.label}"
+    """The number of a unit as people read it: ``3.1``, ``Глава 2``, ``3.1 2)``, ``3.1 2) ә)``; ``3.1 (a1)`` in an
+    appendix.
+    """
+    if name := clauses.named_label(unit):
+        return name
+    return _readable(unit.number) if unit.kind != "item" else f"{_readable(unit.parent)} {unit.label}".lstrip()
 
 
 def _readable(number: str) -> str:
     head, dash, tail = number.partition("-")
     if head.startswith("a"):
         appendix, _, within = head.partition(".")
+        within = within.lstrip("chptbkvo")
         head = f"{within} ({appendix})" if within else appendix
-    return f"{head} {tail})" if dash and tail.isdigit() else head
+    else:
+        head = head.lstrip("chptbkvo").removeprefix("0")
+    return f"{head} {tail})".lstrip() if dash and tail.isdigit() else head
 
 
 def _range(numbers: list[str]) -> str:

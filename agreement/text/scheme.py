@@ -1,0 +1,879 @@
+"""Decides, for a text as a whole, what a number of one part, a Roman numeral or a word such as ``Глава`` begins.
+
+``1.`` may begin a section, a clause of rules that are numbered from 1 to 57, a clause of an article, or an item of a
+list. One line does not show which. Therefore :class:`Scheme` collects all lines that begin so, and decides by their
+order, by their form and by what follows them. Numbers of two and three parts (``1.1``) are read by ``outline``.
+
+Addresses of the units found here:
+
+- The innermost headings have their number: ``5`` for ``5. Оплата``, ``Статья 5`` and ``5-бап``. Headings around them
+  have the address ``ch2`` (one level up), ``pt1`` (two levels up) or ``bk1`` (three). The word does not matter, because
+  a translation may use another one.
+- Clauses that are numbered on through all headings have their number: ``15``. The innermost headings then are ``ch2``.
+- Clauses that are numbered anew in each heading have the number of the heading before their own: ``5.2``.
+- A heading that is numbered anew in each outer heading has the number of the outer one before its own: ``ch1.2``.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+#: What is doubtful about a unit; ``outline.Start`` describes it.
+Doubt = Literal["", "clauses", "list", "glued"]
+
+BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
+#: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and four parts (an address).
+#: A capital letter may follow the final dot directly: then ``glued`` matches.
+NUMBERED = re.compile(
+    rf"(?P<indent>{BLANK}*+)(?:(?P<hashes>\#{{1,6}})[ ]++)?(?P<strong>\*{{1,3}}|_{{1,3}})?"
+    r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,2})(?P<dot>\\?\.|)|(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі])\))"
+    r"(?P<closed>\*{1,3}|_{1,3})?(?:(?=\s|$)\s*|(?<=\d\.)(?P<glued>)(?=[«\"“„]?[^\W\d_]))(?P<rest>.*)"
+)
+#: After a line that ends so, a number is a reference or counts something. It begins no unit.
+REFERS = re.compile(
+    r"(?:(?<!\w)(?:п?п\.|(?:под)?пункт\w*|раздел\w*|стать\w*|ст\.|с|по|от|до|TLS|SSL|WPA|HTTPS?|USB|ISO|DSS|v|верси\w+"
+    r"|нұсқа\w*|хаттама\w*|протокол\w*)"
+    r"|(?<!\w)(?:п?п\.|пункт\w*|раздел\w*)\s*[\d.]+(?:\s*(?:[,–—-]|и|по)\s*[\d.]+)*\s*(?:[,–—-]|и|или|либо|по))\s*$",
+    re.IGNORECASE,
+)
+#: After a line that ends so, the sentence or the list continues.
+CONTINUES = re.compile(r"(?:[,–—-]|\b(?:и|или|либо|және|мен|немесе))\s*$", re.IGNORECASE)
+ENDED = re.compile(r"(?:[.;:!?…][»”\")*_]*|\|)\s*$")
+ABBREVIATED = re.compile(r"(?<!\w)(?:гг?|ж|ст|гл|ч|см|стр|им|др|пр|тг|тыс|млн|млрд|руб|коп|мың)\.\s*$", re.IGNORECASE)
+HEADING = re.compile(r"(?P<hashes>\#{1,6})(?P<rest>\s+\S.*)$")
+_UNDERLINE = re.compile(r"(?:=+|-+) *$")
+_CONTENTS = re.compile(r"[1-9]\d?\.?\s")
+_PAGE = re.compile(r"[\s.…·_]*\d*\s*$")
+
+_ROMAN = "[IVXLІХ]{1,7}|[Ⅰ-Ⅻ]"
+_NUMBER = rf"(?:[1-9]\d{{0,2}}|{_ROMAN})"
+#: The level of a heading by its word. A heading of a smaller level contains those of a greater one.
+_LEVELS = {
+    "часть": 1, "бөлік": 1, "раздел": 2, "бөлім": 2, "глава": 3, "тарау": 3, "параграф": 4, "§": 4, "статья": 5,
+    "бап": 5, "пункт": 7, "тармақ": 7,
+}  # fmt: skip
+_PLAIN_LEVEL, _ARABIC, _CLAUSE = 2, 6, 7  # The levels of ``I.``, of ``1.`` as a section, and of clauses.
+_RU = "часть|раздел|глава|параграф|§|статья|пункт|бөлік|бөл[іi]м|тарау|бап|тармақ"  # Also a Latin i.
+_KK = "бөлік|бөл[іi]м|тарау|параграф|бап|тармақ"
+_HEAD = re.compile(
+    r"\s*(?P<hashes>\#{1,6} +)?(?P<strong>\*{1,3}|_{1,3})?(?P<label>"
+    rf"(?:(?P<word>(?i:{_RU}))\s*№?\s*(?P<number>{_NUMBER})"
+    rf"|(?P<kk>{_NUMBER})\s?(?:[-–‑]\s?)?(?:[ыіЫІ]?[нН]?[шШ][ыіЫІ]\s)?(?P<word_kk>(?i:{_KK}))"
+    rf"|(?P<roman>{_ROMAN})(?=[.)])|(?P<letter>[A-Z])(?=\.\s+[A-Z]))"
+    r"(?![\w-]|\.\d)(?P<separator>\s?[.:)]|\s[–—-](?=\s)|))(?P<closed>\*{1,3}|_{1,3})?\s*(?P<rest>.*)"
+)
+#: The first characters that a line of ``_HEAD`` may have, without its marks.
+_HEAD_BEGINS = frozenset("чраглпстбөқ§ЧРГЛПСТБӨIVXLІХⅠⅡⅢⅣⅤⅥⅦⅧⅨⅩⅪⅫABCDEFGH0123456789")
+_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
+_CYRILLIC = str.maketrans("ІХ", "IX")
+
+# «Қосымша» is also an adjective («Қосымша шарттар»). It is an appendix only if the line ends after it, or if its number
+# or a punctuation mark follows.
+_APPENDIX = re.compile(
+    r"(?:приложение(?:\s*(?:№|n)?\s*\d{1,2}(?:\.\d{1,2})?|\s+[а-яa-z])?(?!\w)(?P<of>\s+(?:к|ко)(?:\s.*|$))?"
+    r"|(?P<to>(?:[«\"]?\w[^.;:!?]{0,150}\s)?\S*[гқкғн][еа][»\"]?\s+|(?:\S+\s+){0,8}?\S*[дтн][ыі]ң\s+)?"
+    r"(?:№\s*)?(?:\d{1,2}\s*[-–‑]?\s*(?:[ыі]?н?ш[ыі]\s+)?)?қосымша(?:сы)?(?:\s*(?:№\s*)?\d{1,2})?)"
+    r"\s*(?P<title>(?:[.:–—-]|\().*)?",
+    re.IGNORECASE,
+)
+#: How the third line of an appendix's heading begins: «№ 5 от 1 марта», «на оказание услуг».
+_DATED = re.compile(r"(?:№|от|на|об?)\s", re.IGNORECASE)
+_LAW = re.compile(r"(?:закон|кодекс|конституц|гражданск|уголовн|трудов|налогов|заң|қазақстан|республик)", re.IGNORECASE)
+_DATIVE = re.compile(r"[гқкғн][еа][»\"]?\s*$", re.IGNORECASE)
+_OF = re.compile(r"\sк(?:о)?\s*$", re.IGNORECASE)
+_LOWER_OF = re.compile(r"ко?\s", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a line begins: a section or a clause.
+
+    ``number`` and ``parent`` are those of the text or of its appendix, without the address of the appendix. ``label``
+    is the number as it is printed, ``rest`` the words after it, and ``last`` the index of the last line of the heading.
+    """
+
+    kind: Literal["section", "clause"]
+    number: str
+    parent: str
+    label: str
+    rest: str
+    tag: str
+    last: int
+    doubt: Doubt = ""
+
+
+@dataclass(slots=True)
+class _Head:
+    """A line that may begin a section or a clause. ``level`` is that of ``_LEVELS``, and ``source`` says what numbers
+    it: a ``number``, a ``word``, a ``roman`` numeral or a ``letter``.
+    """
+
+    line: int
+    level: int
+    number: int
+    label: str
+    rest: str
+    last: int
+    """The index of the last line of the heading."""
+    separate: bool = True
+    """Does it follow an empty line or a heading?"""
+    ended: bool = True
+    """Is it separate, or does the line before it end a sentence or begin with a number too?"""
+    continues: bool = False
+    """Does the sentence before it continue?"""
+    colon: bool = False
+    """Does the last line before it that is not empty end with a colon?"""
+    marked: bool = False
+    """Is it a heading of Markdown?"""
+    bold: bool = False
+    """Is its number alone emphasised?"""
+    dot: bool = True
+    source: str = "word"
+    indent: bool = False
+    wrapped: bool = False
+    """Does the next line continue the sentence?"""
+    glued: bool = False
+    """Does no space follow the number?"""
+    taken: bool = False
+
+    @property
+    def words(self) -> str:
+        return self.rest.strip("*_ ")
+
+    @property
+    def capitals(self) -> bool:
+        return self.words.isupper() and len(self.words) > 2
+
+    @property
+    def upper(self) -> bool:
+        """Do the words begin with a capital letter or a quotation?"""
+        first = self.rest.lstrip('*_«"“„([ ')[:1]
+        return first.isupper() or (first.isdigit() and self.bold)
+
+    @property
+    def short(self) -> bool:
+        """Do the words look like a heading, or like one short sentence?"""
+        words = self.words
+        if len(words) > 110 or words[-1:] in tuple(",;:"):
+            return False
+        return words[-1:] != "." or (len(words) <= 60 and ". " not in words)
+
+    @property
+    def titled(self) -> bool:
+        """Do the words look like a heading, and not like a sentence?"""
+        return self.marked or (self.short and self.words[-1:] != "." and not self.wrapped)
+
+    @property
+    def may_fill(self) -> bool:
+        """May the line be a section without clauses among sections with clauses?"""
+        return self.dot and self.upper and self.short and self.ended and not self.colon
+
+    @property
+    def listed(self) -> bool:
+        """Do the words look like the first item of a list after a colon, and not like a sentence?"""
+        return self.colon and not self.bold and self.words[-1:] != "."
+
+    @property
+    def shape(self) -> tuple[bool, ...]:
+        return self.separate, self.indent, self.titled, self.rest.startswith(("*", "_")) or self.bold, self.upper
+
+
+class Scheme:
+    """The units of a text that begin with a number of one part, a numeral or a word, and its appendices.
+
+    ``roles`` and ``appendices`` map the index of a line to the unit that begins there. An appendix is its words and the
+    index of the last line of its heading. ``lists`` are the indexes of the lines with which lists begin that might also
+    be clauses. The time is linear in the length of the lines.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = lines
+        self.roles: dict[int, Role] = {}
+        self.appendices: dict[int, tuple[str, int]] = {}
+        self.lists: set[int] = set()
+        self.ahead = Ahead()
+        self._heads: list[_Head] = []
+        self._breaks: list[int] = []  # The lines of Markdown headings without a number.
+        self._filled = [0]  # How many lines are not empty before each line.
+        self._collect()
+        heads = self._without_contents()
+        edges = [0, *self.appendices, len(lines)]
+        at = broken = 0
+        for start, end in pairwise(edges):
+            first, unnumbered = at, broken
+            while at < len(heads) and heads[at].line < end:
+                at += 1
+            while broken < len(self._breaks) and self._breaks[broken] < end:
+                broken += 1
+            if first < at:
+                self._decide(heads[first:at], self._breaks[unnumbered:broken], start, end)
+
+    def next_line(self, index: int) -> int:
+        """The index of the next line after ``index`` that is not empty, at most three lines on; otherwise -1."""
+        lines = self.lines
+        return next((at for at in range(index + 1, min(index + 4, len(lines))) if lines[at].strip()), -1)
+
+    def _next(self, index: int) -> str:
+        at = self.next_line(index)
+        return self.lines[at].strip() if at >= 0 else ""
+
+    # The lines that may begin a unit
+
+    def _collect(self) -> None:
+        """Collect the lines that may begin a unit, the appendices and the headings without a number."""
+        previous = colon = ""
+        blank = heading = True  # ``heading``: is the line before a title, a heading or a section?
+        numbered_yet = False
+        begun = numbered = False  # ``numbered``: does the line before begin with a number?
+        skip = -1
+        for index, line in enumerate(self.lines):
+            bare = line.strip()
+            self._filled.append(self._filled[-1] + bool(bare))
+            if not bare:
+                blank = True
+                continue
+            if index <= skip:
+                continue
+            before = "" if blank or heading else previous[-60:]
+            separate = not before
+            ended = separate or numbered or _is_ended(before)
+            first = bare[0]
+            mark = bare.lstrip("#*_\u200b\u2060\ufeff ")[:1] if first in "#*_\u200b\u2060\ufeff" else first
+            found: _Head | None = None
+            heading = numbered = False
+            # Above the first number, «Приложение 1 к приказу» says of which order the text itself is an appendix.
+            headed = numbered_yet or self._filled[index] > 8
+            if headed and ("осымша" in bare or "ОСЫМША" in bare or mark in "Пп"):
+                skip = self._appendix(index, bare, separate=separate or _is_ended(before))
+                heading = skip >= 0
+            if not heading and mark:
+                if mark.isdigit() and (match := NUMBERED.match(line)) and match["number"]:
+                    numbered = True
+                    found = self._numbered(index, match, before, separate=separate, ended=ended)
+                    if found and not (found.dot or found.marked) and (kk := _HEAD.match(line)):  # «1 тарау».
+                        found = self._worded(index, kk, before, separate=separate, ended=ended) or found
+                if found is None and mark in _HEAD_BEGINS and (match := _HEAD.match(line)):
+                    found = self._worded(index, match, before, separate=separate, ended=ended)
+            numbered_yet = numbered_yet or numbered or found is not None
+            if found:
+                found.colon = colon.endswith(":")
+                self._heads.append(found)
+                numbered, skip = True, max(skip, found.last)
+                heading = found.marked or found.level < _ARABIC or found.capitals
+            elif first == "#" and line[0] == "#" and (match := HEADING.match(line)) and not NUMBERED.match(line):
+                heading = True
+                if begun and index not in self.appendices:
+                    self._breaks.append(index)
+            heading = heading or not begun
+            begun, blank, previous, colon = True, False, line, bare[-1]
+
+    def _numbered(self, index: int, match: re.Match[str], before: str, *, separate: bool, ended: bool) -> _Head | None:
+        number = match["number"]
+        self.ahead.add(number, index, ended=ended)
+        rest, heads = match["rest"].strip(), bool(match["hashes"]) or (separate and underlined(self.lines, index))
+        if "." in number or (before and (REFERS.search(before) or rest.startswith(("тармақ", "тармағ", "бөлім")))):
+            return None
+        last = index
+        following = "".join(self.lines[index + 1 : index + 2]).strip()
+        if not rest and match["dot"] and following[:1].isupper() and not _HEAD.match(following):
+            rest, last = following, index + 1  # The number is alone on its line.
+        if not (rest or heads) or (match["glued"] is not None and not rest.lstrip('«"“„')[:1].isupper()):
+            return None
+        rest = unmarked(match, rest)
+        strong = match["strong"] or ""
+        return _Head(
+            index, _ARABIC, int(number), number + ("." if match["dot"] else ""), rest, last, separate, ended,
+            CONTINUES.search(before) is not None, marked=heads, bold=bool(strong and match["closed"] == strong),
+            dot=bool(match["dot"]), source="number", indent=bool(match["indent"]),
+            glued=match["glued"] is not None,
+            wrapped="".join(self.lines[last + 1 : last + 2]).lstrip()[:1].islower(),
+        )  # fmt: skip
+
+    def _worded(self, index: int, match: re.Match[str], before: str, *, separate: bool, ended: bool) -> _Head | None:
+        word, written = match["word"] or match["word_kk"], match["number"] or match["kk"] or match["roman"]
+        level = _LEVELS[word.lower().replace("i", "і")] if word else _PLAIN_LEVEL
+        number = numeral(written) if written else ord(match["letter"]) - 64
+        rest, separator, strong = unmarked(match, match["rest"].strip()), match["separator"], match["strong"]
+        words = rest.strip("*_ ")
+        if (
+            not number
+            or not ended
+            or words[:1].islower()
+            or REFERS.search(before)
+            or (match["word"] and word[0].islower())
+        ):
+            return None
+        if level == _CLAUSE and (not separator or not words or (written and not written.isdigit())):
+            return None
+        if words and not separator:
+            # "Статья 5 Закона устанавливает" is a sentence.
+            if not (separate and words[0].isupper() and len(words) <= 80 and words[-1] not in ".;,:"):
+                return None
+            if not words.isupper() and _LAW.match(words):
+                return None
+        if not word and not (words[:1].isupper() or words[:1] in tuple('«"')):
+            return None
+        last = index
+        if not words:
+            at = self.next_line(index)
+            title = self.lines[at].strip() if index < at <= index + 2 else ""
+            if _is_title(title):
+                rest, last = title.strip("#*_ "), at
+        return _Head(
+            index, level, number, match["label"].rstrip(" –—-"), rest, last, separate,
+            marked=bool(match["hashes"]), bold=bool(strong and match["closed"] == strong),
+            source="word" if word else "roman" if written else "letter",
+        )  # fmt: skip
+
+    def _appendix(self, index: int, bare: str, *, separate: bool) -> int:
+        """Store the appendix that begins at this line or at the line before it. Return the index of the last line of
+        its heading; -1 if no appendix begins here.
+        """
+        words = bare.strip("#*_ ")
+        heads = bare[0] == "#" or words.isupper() or (separate and underlined(self.lines, index))
+        match = _APPENDIX.fullmatch(words) if len(words) <= 300 else None
+        if match is None or not (heads or words[0].isupper() or words[0] in '№«"' or words[0].isdigit()):
+            return -1
+        before = self.lines[index - 1].strip() if index else ""
+        listed = _is_appendix(before) or _is_appendix(self._next(index))
+        if not heads and (words[-1] in ".;,:" or listed or REFERS.search(before[-60:])):
+            return -1  # A sentence about an appendix, or a list of appendices.
+        if not heads and match["to"] and len(match["to"].split()) > 1 and not separate:
+            return -1
+        start, last = index, index
+        if match["to"] is None and words[:1] not in "Пп" and (at := self._dative_before(index)) >= 0:
+            start, words = at, f"{self.lines[at].strip().strip('#*_ ')} {words}"
+        while last - index < 6 and not match["title"]:
+            at = self.next_line(last)
+            line = self.lines[at].strip().strip("*_ ") if 0 <= at <= last + 2 else ""
+            if not line or len(line) > 150 or NUMBERED.match(line):
+                break
+            is_named = words[:1] in "Пп" and last == index and _LOWER_OF.match(line)
+            if not (_OF.search(words) or is_named or (last > index and _DATED.match(line))):
+                break
+            words, last = f"{words} {line}", at
+        self.appendices[start] = words, last
+        return last
+
+    def _dative_before(self, index: int) -> int:
+        """The index of the line before an appendix that names the document it belongs to («Пайдаланушы келісіміне»);
+        -1 if there is none.
+        """
+        at = next((at for at in range(index - 1, max(index - 3, 0), -1) if self.lines[at].strip()), 0)
+        line = self.lines[at].strip()
+        if at < 1 or self.lines[at - 1].strip() or len(line) > 120 or not _DATIVE.search(line.strip("*_ ")):
+            return -1
+        if not self._filled[at] or line[0] in "|>-" or at in self.appendices or NUMBERED.match(line):
+            return -1
+        return -1 if self._heads and self._heads[-1].last >= at else at
+
+    def _without_contents(self) -> list[_Head]:
+        """The lines without those of a table of contents: lines under each other, from the number 1 on, that come again
+        with their words, but not under each other.
+        """
+        heads, kept = self._heads, list[_Head]()
+        keys = [(head.level, head.number, _PAGE.sub("", head.words).lower()) for head in heads]
+        last = {key: place for place, key in enumerate(keys)}
+        again = [bool(key[2]) and last[key] != place for place, key in enumerate(keys)]
+        until = -1  # The last line of the table of contents.
+        for place, head in enumerate(heads):
+            follows = (
+                again[place]
+                and head.number == 1
+                and True in again[place + 1 : place + 2]
+                and self.next_line(head.last) == heads[place + 1].line
+                and self.next_line(heads[last[keys[place]]].last) != heads[last[keys[place + 1]]].line
+            )
+            near = until >= 0 and head.line - until <= 2
+            if again[place] and (follows or near):
+                until = head.last
+            else:
+                kept.append(head)
+        return kept
+
+    # The decision
+
+    def _decide(self, heads: list[_Head], breaks: list[int], start: int, end: int) -> None:
+        """Decide what the lines of the agreement itself or of one appendix begin. The lines are from ``start`` up to
+        ``end``; ``breaks`` are the headings without a number among them.
+        """
+        worded = _series(head for head in heads if head.level < _ARABIC)
+        bare = [head for head in heads if head.level >= _ARABIC]
+        clauses = self.ahead.has_clauses(start, end)
+        if not clauses and any(head.dot or head.marked for head in bare):
+            bare = [head for head in bare if head.dot or head.marked]  # «2 Читатель» is a number of no kind here.
+        fixed = [head for head in bare if head.marked or (head.capitals and head.dot)]
+        if worded and fixed and fixed[0].line < worded[0].line and len(worded) < len(fixed):
+            worded = []  # They do not contain the sections: «Статья 8» quoted in an agreement with its own sections.
+        if clauses and self._are_clauses(bare, start, end):
+            outer, _ = _nested(bare)
+            self._assign(worded, outer, anew=False)
+            return
+        if clauses:
+            sections = self._sections(bare, end)
+            if worded and sections and sections[0].line < worded[0].line:
+                worded = []
+            if worded and self._are_sections(worded, start, end):
+                self._assign(worded, [], anew=False, exact=True)
+                return
+            if not worded or len(sections) * 3 > len(bare):
+                self._fill(bare, end)
+                sections = [head for head in bare if head.taken]
+                self._assign(sorted([*worded, *sections], key=lambda head: head.line), [], anew=False)
+                return
+            for head in sections:
+                head.taken = False
+        if worded:
+            self._points(worded, bare)
+            return
+        if any(head.marked or (head.capitals and head.dot and not self._is_listed(head, None)) for head in bare):
+            sections = self._sections(bare, end)
+            if not self._run_on(sections, bare):
+                self._fill(bare, end)
+                sections = [head for head in bare if head.taken]
+            self._points(sections, [head for head in bare if not head.taken])
+            return
+        self._free(bare, breaks, start, end)
+
+    def _are_clauses(self, bare: list[_Head], start: int, end: int) -> bool:
+        """Are the lines clauses from 1 on, a few of which have clauses such as 5.1 in them?"""
+        outer, _ = _nested(bare)
+        if len(outer) < 4 or sum(head.titled for head in outer) * 2 > len(outer):
+            return False
+        place, owners = -1, set[int]()
+        for line, section, _clause in self.ahead.clauses(start, end):
+            while place + 1 < len(outer) and outer[place + 1].line < line:
+                place += 1
+            if place < 0 or outer[place].number != section:
+                return False
+            owners.add(section)
+        return len(owners) * 2 <= len(outer)
+
+    def _are_sections(self, heads: list[_Head], start: int, end: int) -> bool:
+        """Do most clauses such as 5.1 stand under a heading with the number 5?"""
+        place, right, clauses = -1, 0, self.ahead.clauses(start, end)
+        for line, section, _clause in clauses:
+            while place + 1 < len(heads) and heads[place + 1].line < line:
+                place += 1
+            right += place >= 0 and heads[place].number == section
+        return right * 2 > len(clauses)
+
+    def _is_listed(self, head: _Head, before: _Head | None) -> bool:
+        """Is the line an item of a list: ``1.`` in a clause, after a line that ends with a colon, or an item directly
+        under the one before it, which begins no section? ``before`` is the head before this one.
+        """
+        if head.number == 1:
+            return head.colon and self.ahead.clause_before(head.line)
+        if before is not None and before.line == head.line - 1 and before.taken:
+            return False
+        line = self.lines[head.line - 1].strip() if head.line else ""
+        return line.startswith(f"{head.number - 1}. ")
+
+    def _sections(self, bare: list[_Head], end: int) -> list[_Head]:
+        """Take the sections that a heading, capitals or their first clause show. Return them."""
+        last, before = 0, None
+        for head in bare:
+            if self._is_section(head, last, before, end):
+                head.taken, last = True, head.number
+            before = head
+        return [head for head in bare if head.taken]
+
+    def _is_section(self, head: _Head, last: int, before: _Head | None, end: int) -> bool:
+        if head.marked:
+            return True
+        following, next_in_order = self._next(head.line), head.number == last + 1
+        if head.continues and not next_in_order:
+            return False
+        if _CONTENTS.match(following) and self.ahead.comes_again(head.number, head.line):
+            return False
+        if following.lstrip("#*_ ").startswith(f"{head.number}.1"):
+            return head.dot or head.words.isupper() or (head.upper and next_in_order)
+        if not head.dot or self._is_listed(head, before):
+            return False
+        if head.capitals:
+            return True
+        if not head.upper or not self.ahead.opens(head.number, head.line, end):
+            return False
+        return next_in_order or (head.separate and head.titled)
+
+    def _fill(self, bare: list[_Head], end: int) -> None:
+        """Take the sections without clauses whose numbers are missing between the sections that are taken."""
+        following: list[_Head | None] = []
+        nearest: _Head | None = None
+        for head in reversed(bare):
+            following.append(nearest)
+            if head.taken:
+                nearest = head
+        following.reverse()
+        last_line = {
+            (head.number, then.line if then else end): head.line
+            for head, then in zip(bare, following, strict=True)
+            if head.may_fill
+        }
+        last = listed = 0
+        for place, head in enumerate(bare):
+            if head.taken:
+                last, listed = head.number, 0
+                continue
+            then = following[place]
+            is_missing = head.number == last + 1 and (then is None or head.number < then.number)
+            until = then.line if then else end
+            if (
+                is_missing
+                and not (listed and listed == head.number - 1)
+                and head.may_fill
+                and not self._is_listed(head, bare[place - 1] if place else None)
+                and not (last == 0 and then is None)
+                and last_line[head.number, until] == head.line
+                and not (last and self.ahead.next_section(head.line, until) == last)
+            ):  # fmt: skip
+                head.taken, last, listed = True, head.number, 0
+            else:
+                listed = head.number
+
+    def _points(self, heads: list[_Head], bare: list[_Head]) -> None:
+        """Decide whether the numbers under the headings are clauses, numbered on or numbered anew, or lists."""
+        if points := self._run_on(heads, bare):
+            self._assign(heads, points, anew=False)
+            return
+        found = _runs(heads, bare, anew=True)
+        points = [head for group in found for head in group]
+        worded = any(head.level < _ARABIC for head in heads)
+        if worded or sum(map(bool, found)) > 1 or any(head.bold for head in points):
+            self._assign(heads, points, anew=True)
+        else:
+            self._assign(heads, [], anew=False)
+            self._doubt(bare)
+
+    def _run_on(self, heads: list[_Head], bare: list[_Head]) -> list[_Head]:
+        """The lines whose numbers run on under several of the headings; empty if they do not."""
+        bare = [head for head in bare if not head.taken]
+        found = _runs(heads, bare, anew=False)
+        points = [head for group in found for head in group]
+        anew = sum(map(len, _runs(heads, bare, anew=True)))
+        return points if sum(map(bool, found)) > 1 and len(points) > anew else []
+
+    def _free(self, bare: list[_Head], breaks: list[int], start: int, end: int) -> None:
+        """Decide what numbers are in a text without any other numbers."""
+        outer, inner = _nested(bare)
+        count, first = len(outer), outer[0] if outer else None
+        after = inner.get(outer[-1].line, []) if outer else []
+        again = (
+            len(after) > 2 and len(after) * 2 >= count and first is not None and after[0].shape[1:] == first.shape[1:]
+        )
+        if first is None or count < 2 or again or _restarts(bare, breaks):
+            self._doubt(bare)
+            return
+        if not all(head.dot or (head.separate and head.titled) for head in outer):
+            return
+        edges = [*(head.line for head in outer[1:]), end]
+        lines = [self._filled[edge] - self._filled[head.last + 1] for head, edge in zip(outer, edges, strict=True)]
+        titled = sum(head.titled for head in outer)
+        short = titled * 3 >= count * 2 or all(head.short and not head.wrapped for head in outer)
+        if short and sum(map(bool, lines)) * 3 >= count * 2 and all(head.upper for head in outer):
+            direct = [found for found in inner.values() if not found[0].colon]
+            points = [head for found in direct for head in found] if len(direct) * 2 >= count else []
+            self._assign(outer, points, anew=True)
+            return
+        # Not more lines belong to the last number than to one before it.
+        whole = self._filled[end] - self._filled[start] - (start == 0)
+        covered = self._filled[outer[-1].last + 1] - self._filled[first.line] + min(lines[-1], max(lines[:-1]))
+        marked = any(head.bold for head in outer)
+        uppers = sum(head.upper for head in outer)
+        listed = first.colon and sum(head.words[-1:] in tuple(";,") for head in outer) * 2 >= count
+        if marked or (count >= 3 and covered * 2 >= whole and uppers * 2 > count and not listed):
+            adjacent = sum(not head.separate for head in outer[1:]) * 2 > count
+            self._assign([], outer, anew=False, doubt="clauses" if adjacent and not marked else "")
+            return
+        self._doubt(bare)
+
+    def _doubt(self, bare: list[_Head]) -> None:
+        outer, _ = _nested(bare)
+        if len(outer) > 2 and not outer[0].colon and all(head.upper for head in outer):
+            self.lists.add(outer[0].line)
+
+    def _assign(
+        self, heads: list[_Head], points: list[_Head], *, anew: bool, doubt: Doubt = "", exact: bool = False
+    ) -> None:
+        """Give the headings and the clauses in them their numbers. ``anew``: do the clauses begin again at 1 under each
+        heading? ``exact``: do clauses such as 1.1 in the text contain the numbers of the innermost headings?
+        """
+        levels = sorted({head.level for head in heads})
+        outer = levels if points and not anew else levels[:-1]
+        prefixes = dict(zip(reversed(outer), ("ch", "pt", "bk", *["vo"] * len(outer)), strict=False))
+        renewed = _renewed(heads) - ({levels[-1]} if exact and levels else set())
+        sentences = {
+            level
+            for level in levels
+            if level == _LEVELS["статья"]
+            and sum(not head.titled for head in heads if head.level == level) * 2
+            > sum(head.level == level for head in heads)
+        }
+        opened: dict[int, str] = {}
+        clauses = {head.line for head in points}
+        kind = _kind_of_points(points)
+        for head in sorted([*heads, *points], key=lambda head: head.line):
+            above = [opened[level] for level in sorted(opened)]
+            if head.line in clauses:
+                parent = above[-1] if above else ""
+                number = f"{parent}.{head.number}" if anew and parent else str(head.number)
+                tag = "p" if kind == "clause" else f"h{min(4, 2 + len(levels))}"
+                self._role(head, kind, number, parent, tag, doubt)
+                doubt = ""
+                continue
+            opened = {level: number for level, number in opened.items() if level < head.level}
+            above = [opened[level] for level in sorted(opened)]
+            parent = above[-1] if above else ""
+            number = str(head.number)
+            if head.level in renewed and parent:
+                number = f"{parent.lstrip('chptbkvo')}.{number}"
+            number = prefixes.get(head.level, "") + number
+            opened[head.level] = number
+            sentence = head.level in sentences
+            self._role(
+                head, "clause" if sentence else "section", number, parent,
+                "p" if sentence else f"h{min(4, 2 + levels.index(head.level))}", "",
+            )  # fmt: skip
+
+    def _role(
+        self, head: _Head, kind: Literal["section", "clause"], number: str, parent: str, tag: str, doubt: Doubt
+    ) -> None:
+        if number.count(".") < 3:
+            self.roles[head.line] = Role(
+                kind, number, parent, head.label, head.rest, tag, head.last, "glued" if head.glued else doubt
+            )
+
+
+class Ahead:
+    """The lines that begin with each number. They answer what follows a line, when the line alone does not show whether
+    it begins a unit. Only the beginnings of lines are compared, so a reference that a line break moved there counts
+    too.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[str, list[int]] = defaultdict(list)
+        self._last: dict[str, int] = {}
+        self._clauses: list[tuple[int, int, int]] = []  # (line, section, clause) after finished sentences.
+
+    def add(self, number: str, index: int, *, ended: bool) -> None:
+        """Add a line. ``ended``: does it follow a finished sentence or an empty line?"""
+        self._lines[number].append(index)
+        if ended:
+            self._last[number] = index
+            if number.count(".") == 1:
+                section, _, clause = number.partition(".")
+                self._clauses.append((index, int(section), int(clause)))
+
+    def stands(self, number: str, index: int) -> bool:
+        """Does the number begin a line after ``index`` that follows a finished sentence or an empty line?"""
+        return self._last.get(number, -1) > index
+
+    def opens(self, number: int, index: int, end: int) -> bool:
+        """Does a line from ``index`` to ``end`` begin with the number of the first clause of this section (``3.1`` for
+        ``3``), before another line begins with the number of the section itself?
+        """
+        first, again = self._after(f"{number}.1", index), self._after(str(number), index)
+        return first is not None and first < end and (again is None or first < again)
+
+    def comes_again(self, number: int, index: int) -> bool:
+        """Is this number of a section repeated after ``index``, before its first clause? Then the line at ``index`` is
+        in a table of contents.
+        """
+        first, again = self._after(f"{number}.1", index), self._after(str(number), index)
+        return first is not None and again is not None and again < first
+
+    def clauses(self, start: int, end: int) -> list[tuple[int, int, int]]:
+        """The lines from ``start`` to ``end`` that begin with a number of two parts, each with its two numbers."""
+        return self._clauses[bisect_left(self._clauses, (start,)) : bisect_left(self._clauses, (end,))]
+
+    def has_clauses(self, start: int, end: int) -> bool:
+        """Does one of these lines begin with the number of a first clause, such as 3.1?"""
+        return any(clause == 1 for _, _, clause in self.clauses(start, end))
+
+    def clause_before(self, index: int) -> bool:
+        """Does a line before ``index`` begin with a number of two parts?"""
+        return bool(self._clauses) and self._clauses[0][0] < index
+
+    def next_section(self, index: int, end: int) -> int:
+        """The section of the first number of two parts after ``index`` and before ``end``; 0 if there is none."""
+        at = bisect_right(self._clauses, (index, 1000))
+        return self._clauses[at][1] if at < len(self._clauses) and self._clauses[at][0] < end else 0
+
+    def _after(self, number: str, index: int) -> int | None:
+        lines = self._lines.get(number, [])
+        place = bisect_right(lines, index)
+        return lines[place] if place < len(lines) else None
+
+
+def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]]:
+    """The lines whose numbers run on from 1, and by the line of each of them those that begin again at 1 after it.
+
+    Where a number continues both, the line belongs to those that it resembles more.
+    """
+    outer: list[_Head] = []
+    inner: dict[int, list[_Head]] = {}
+    last: _Head | None = None  # The last inner line.
+    for place, head in enumerate(heads):
+        number = outer[-1].number if outer else 0
+        as_outer = head.number == number + 1
+        as_inner = head.number == (last.number + 1 if last else 1) and number > 0
+        if as_outer and as_inner and last:
+            as_outer = _is_outer(head, outer[-1], last, heads[place + 1].number if place + 1 < len(heads) else 0)
+        if as_outer:
+            outer.append(head)
+            last = None
+        elif as_inner:
+            inner.setdefault(outer[-1].line, []).append(head)
+            last = head
+        elif head.number == 1 and number:
+            last = head  # Another list begins. It belongs to nothing.
+        elif number > 1 and not last and head.separate and number <= head.number <= number + 3 and (
+            head.shape == outer[-1].shape
+        ):  # fmt: skip
+            outer.append(head)  # A number is missing, or is used twice.
+    return outer, inner
+
+
+def _is_outer(head: _Head, outer: _Head, inner: _Head, following: int) -> bool:
+    like_outer = sum(a == b for a, b in zip(head.shape, outer.shape, strict=True))
+    like_inner = sum(a == b for a, b in zip(head.shape, inner.shape, strict=True))
+    if like_outer != like_inner:
+        return like_outer > like_inner
+    return following == 1
+
+
+def _runs(heads: Sequence[_Head], bare: Sequence[_Head], *, anew: bool) -> list[list[_Head]]:
+    """The lines under each heading whose numbers follow each other from 1, in all of them together or in each ``anew``.
+    The first list contains those before the first heading; it is empty if ``anew`` is true.
+    """
+    groups: list[list[_Head]] = [[] for _ in range(len(heads) + 1)]
+    place = 0
+    for head in bare if anew else _nested([head for head in bare if head.number > 1 or not head.listed])[0]:
+        while place < len(heads) and heads[place].line < head.line:
+            place += 1
+        groups[place].append(head)
+    if not anew:
+        return groups
+    found = [_nested(group)[0] for group in groups]
+    return [[], *([] if group[:1] and group[0].listed else group for group in found[1:])]
+
+
+def _restarts(bare: list[_Head], breaks: list[int]) -> bool:
+    """Do the numbers begin again at 1 under a heading without a number?"""
+    return any(
+        head.number == 1 and bisect_right(breaks, head.line) > bisect_right(breaks, before.line)
+        for before, head in pairwise(bare)
+    )
+
+
+def _renewed(heads: Sequence[_Head]) -> set[int]:
+    """The levels of headings that are numbered anew in each heading around them."""
+    found: set[int] = set()
+    around: dict[int, int] = {}  # Level → place of the last heading of a smaller level when it had the number 1.
+    place: dict[int, int] = {}
+    for index, head in enumerate(heads):
+        place[head.level] = index
+        if head.number == 1:
+            above = max((at for level, at in place.items() if level < head.level), default=-1)
+            if head.level in around and above > around[head.level]:
+                found.add(head.level)
+            around[head.level] = index
+    return found
+
+
+def _series(heads: Iterable[_Head]) -> list[_Head]:
+    """The headings of each kind, if they begin with the number 1 or two of them follow each other. A Roman numeral or a
+    letter alone (``I.``) needs a second one.
+    """
+    kinds: dict[tuple[int, str], list[_Head]] = defaultdict(list)
+    for head in heads:
+        kinds[head.level, head.source].append(head)
+    kept = list[_Head]()
+    for (_, source), found in kinds.items():
+        numbers = [head.number for head in found]
+        follow = any(b == a + 1 for a, b in pairwise(numbers))
+        if (numbers[0] == 1 and (source == "word" or follow)) or (source == "word" and follow):
+            kept += found
+    return sorted(kept, key=lambda head: head.line)
+
+
+def _kind_of_points(points: Sequence[_Head]) -> Literal["section", "clause"]:
+    """Are most of these lines headings or sentences?"""
+    return "section" if points and sum(head.titled for head in points) * 3 > len(points) * 2 else "clause"
+
+
+def numeral(written: str) -> int:
+    """The number that is written in digits or as a Roman numeral; 0 for a wrong numeral."""
+    if written.isdigit():
+        return int(written)
+    if "Ⅰ" <= written <= "Ⅻ":
+        return ord(written) - ord("Ⅰ") + 1
+    values = [_VALUES.get(letter, 0) for letter in written.translate(_CYRILLIC)]
+    total = sum(-value if value < max(values[place:]) else value for place, value in enumerate(values))
+    return total if 0 < total < 90 and _roman(total) == written.translate(_CYRILLIC) else 0
+
+
+def _roman(value: int) -> str:
+    tens, units = divmod(value, 10)
+    return ("", "X", "XX", "XXX", "XL", "L", "LX", "LXX", "LXXX")[tens] + (
+        "", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"
+    )[units]  # fmt: skip
+
+
+def _is_title(line: str) -> bool:
+    """Is the line the title of the heading before it («ГЛАВА 1», «ОБЩИЕ ПОЛОЖЕНИЯ»)?"""
+    words = line.strip("#*_ ")
+    return (
+        words[:1].isupper()
+        and len(words) <= 120
+        and words[-1] not in ".;,:|"
+        and not NUMBERED.match(line)
+        and not _HEAD.match(line)
+        and not _is_appendix(words)
+    )
+
+
+def _is_appendix(line: str) -> bool:
+    return len(line) <= 300 and _APPENDIX.fullmatch(line) is not None
+
+
+def unmarked(match: re.Match[str], rest: str, *, whole: bool = True) -> str:
+    """The words after a number, without the marks of a heading. Emphasis that is closed directly after the number is
+    left out. So is, if ``whole`` is true, emphasis of the number and all words, because a heading needs none; otherwise
+    the words begin with its mark.
+    """
+    strong, closed = match["strong"], match["closed"]
+    if strong and not closed:
+        if whole and rest.endswith(strong) and strong not in rest[: -len(strong)]:
+            rest = rest[: -len(strong)]
+        elif rest:
+            rest = strong + rest
+    elif closed and not strong:
+        rest = f"{closed} {rest}"
+    return heading_words(rest) if match["hashes"] else rest
+
+
+def heading_words(line: str) -> str:
+    """The words of a heading: the line without the marks ``#`` at its end, if white space is before them, and without
+    the white space at its ends.
+    """
+    line = line.strip()
+    words = line.rstrip("#")
+    return words.rstrip() if not words or words[-1].isspace() else line
+
+
+def _is_ended(before: str) -> bool:
+    return ENDED.search(before) is not None and not ABBREVIATED.search(before)
+
+
+def underlined(lines: Sequence[str], index: int) -> bool:
+    """Is the line at that index underlined by the next one, which makes it a heading in Markdown? The next line then
+    contains only ``=`` or only ``-``, one or more, and perhaps spaces after them. The line itself is not examined.
+    """
+    return index + 1 < len(lines) and lines[index + 1][:1] in ("=", "-") and bool(_UNDERLINE.match(lines[index + 1]))

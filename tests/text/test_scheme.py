@@ -1,0 +1,550 @@
+"""What numbers of one part, numerals and words such as ``Глава`` begin, as all numbers of a text decide it."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agreement.text import clauses
+from agreement.text.clauses import parse
+from agreement.text.lint.rules import lint
+from agreement.text.outline import outline
+from tests.corpus.clean import ALL
+from tests.support.scale import examples
+
+
+def numbers(body: str) -> str:
+    return " ".join(parse(f"Т\n\n{body}\n").numbers)
+
+
+def parents(body: str) -> dict[str, str]:
+    return {unit.number: unit.parent for unit in parse(f"Т\n\n{body}\n").clauses}
+
+
+def kinds(body: str) -> list[str]:
+    return [unit.kind for unit in parse(f"Т\n\n{body}\n").clauses]
+
+
+def ids(body: str) -> set[str]:
+    return {message.id.removeprefix("agreement.") for message in lint({"ru": f"Т\n\n{body}\n"})}
+
+
+def spaced(*lines: str) -> str:
+    return "\n\n".join(lines)
+
+
+# Sections in small letters
+
+
+@pytest.mark.parametrize("mark", ["{}", "**{}**", "*{}*", "__{}__"])
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_sections_in_small_letters_need_no_clauses(mark, between):
+    first, second = mark.format("1. Общие положения"), mark.format("2. Права сторон")
+    body = f"{first}{between}Настоящий документ обязателен.\n\n{second}{between}Читатель вправе."
+    document = parse(f"Т\n\n{body}\n")
+    assert [(unit.kind, unit.number, unit.text) for unit in document.clauses] == [
+        ("section", "1", "Общие положения"),
+        ("section", "2", "Права сторон"),
+    ]
+    assert document.html.count("<h2") == 2
+    assert ids(body) == set()
+
+
+def test_a_section_that_is_missing_in_one_language_is_an_error():
+    kk = spaced("Т", *(f"{place}. Тақырып\n\nМәтін." for place in range(1, 9)))
+    ru = spaced("Т", *(f"{place}. Заголовок\n\nТекст." for place in range(1, 9) if place != 5))
+    assert {"agreement.L004"} <= {message.id for message in lint({"kk": kk, "ru": ru})}
+
+
+def test_definitions_may_stand_in_the_first_section():
+    body = spaced("1. Термины и определения", "Портал – сайт.", "Читатель – лицо.", "2. Предмет", "2.1. Раз.")
+    assert numbers(body) == "1 2 2.1"
+    assert ids(body) == set()
+
+
+def test_sections_without_clauses_are_found_before_between_and_after_those_with_clauses():
+    body = spaced("1. Введение", "Т.", "2. Предмет", "2.1. Раз.", "3. Срок", "Т.", "4. Цена", "4.1. Раз.", "5. Адреса")
+    assert numbers(f"{body}\n\nАлматы.") == "1 2 2.1 3 4 4.1 5"
+
+
+def test_a_section_may_be_long_and_may_end_with_a_full_stop():
+    long = "2. Порядок доступа к книгам, журналам, газетам, картам, нотам и другим изданиям читального зала библиотеки"
+    assert numbers(spaced("1. Общее.", "Текст.", "2. Права.", "Текст.")) == "1 2"
+    assert numbers(spaced("1. Общее", "Текст.", f"{long} и её филиалов", "Текст.", "3. Права", "Текст.")) == "1 2 3"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Вводный.\n\n1. Книги\n2. Журналы",
+        "Портал хранит:\n\n1. Имя;\n\n2. Адрес;\n\n3. Телефон.",
+        "Абзац раз.\n\nАбзац два.\n\n1. Книги\n2. Журналы\n3. Карты\n\nАбзац три.\n\nАбзац четыре.\n\nАбзац пять.",
+        "1. Понятия:\n1) портал;\n2) читатель.",
+    ],
+)
+def test_a_list_begins_no_section_and_no_clause(body):
+    assert all("-" in number for number in numbers(body).split())
+
+
+def test_a_list_in_a_section_begins_no_section():
+    body = spaced("1. Общее", "Т.", "2. Данные", "Портал хранит:", "1. Имя", "2. Адрес", "3. Телефон", "3. Срок", "Т.")
+    assert numbers(body) == "1 2 3"
+
+
+def test_a_table_of_contents_begins_nothing():
+    contents = "1. Общее ..... 2\n2. Права ..... 3\n3. Срок ..... 4"
+    body = spaced(contents, "1. Общее", "Текст.", "2. Права", "Текст.", "3. Срок", "Текст.")
+    assert numbers(body) == "1 2 3"
+    assert [unit.text for unit in parse(f"Т\n\n{body}\n").clauses] == ["Общее", "Права", "Срок"]
+
+
+# Numbers without a space
+
+
+def test_a_number_without_a_space_begins_a_clause_if_it_is_the_next_one():
+    body = spaced("1.ЖАЛПЫ ЕРЕЖЕЛЕР", "1.1. Первый.", "1.2.Второй.", "1.2.1.Третий.", "2.Права", "2.1.Четвёртый.")
+    assert numbers(body) == "1 1.1 1.2 1.2.1 2 2.1"
+    messages = [message for message in lint({"ru": f"Т\n\n{body}\n"}) if message.id == "agreement.L029"]
+    assert [message.line for message in messages] == [3, 7, 9, 11, 13]
+
+
+@pytest.mark.parametrize("line", ["1.3.Третий.", "1.2.второй.", "1.2.3 версия.", "7.Имя"])
+def test_a_number_without_a_space_begins_nothing_otherwise(line):
+    assert numbers(spaced("1. ОБЩЕЕ", "1.1. Первый.", line)) == "1 1.1"
+
+
+# Clauses of one number
+
+
+RULES = ("1. Читатель молчит.", "2. Читатель не ест.", "3. Книги возвращают в срок.")
+
+
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_rules_from_1_on_are_clauses(between):
+    body = between.join(f"{place}. Правило гласит, что читатель молчит." for place in range(1, 58))
+    assert numbers(body) == " ".join(map(str, range(1, 58)))
+    assert set(kinds(body)) == {"clause"}
+    assert parse(f"Т\n\n{body}\n").html.count('class="clause"') == 57
+    assert ids(body) == (set() if between == "\n\n" else {"L050"})
+
+
+def test_a_clause_of_one_number_has_items_and_clauses():
+    body = spaced("1. Раз.", "2. Читатель вправе:", "1) взять;\n2) вернуть.", "3. Портал:", "3.1. хранит;", "4. Да.")
+    assert numbers(body) == "1 2 2-1 2-2 3 3.1 4"
+    assert parents(body)["3.1"] == "3"
+    assert ids(body) == set()
+
+
+def test_a_list_in_a_rule_begins_no_clause():
+    body = spaced("1. Раз вот.", "2. Портал хранит:", "1. имя;\n2. адрес;\n3. почту.", "3. Два вот.", "4. Три вот.")
+    assert numbers(body) == "1 2 3 4"
+
+
+def test_a_preamble_may_end_with_a_colon():
+    assert numbers(spaced("Стороны договорились о нижеследующем:", *RULES)) == "1 2 3"
+
+
+def test_a_missing_and_a_repeated_rule_are_reported():
+    rules = [f"{place}. Читатель молчит." for place in range(1, 9)]
+    assert ids(spaced(*rules[:4], *rules[5:])) == {"L010"}
+    assert ids(spaced(*rules[:4], rules[3], *rules[4:])) == {"L003"}
+
+
+def test_a_bold_number_begins_a_clause():
+    text = [f"Абзац {place}." for place in range(9)]
+    body = spaced(*text, "**1.** Читатель молчит.", "**2.** Читатель не ест.")
+    assert numbers(body) == "1 2"
+    assert numbers(body.replace("**", "")) == ""
+
+
+def test_the_lint_says_which_of_two_readings_was_taken():
+    read = {
+        "clauses": "1. Читатель молчит.\n2. Читатель не ест.\n3. Книги возвращают.",
+        "a list": spaced(*(f"Абзац {place}." for place in range(9)), *RULES),
+    }
+    for reading, body in read.items():
+        (message,) = [message for message in lint({"ru": f"Т\n\n{body}\n"}) if message.id == "agreement.L050"]
+        assert f"read as {reading}: “1. Читатель молчит.”" in message.sentence("en")
+
+
+# Clauses in sections
+
+
+ANEW = "1. Общее\n 1. Читатель молчит.\n 2. Читатель не ест.\n2. Права\n 1. Читатель берёт книги.\n 2. Он их читает."
+
+
+@pytest.mark.parametrize(
+    "body", [ANEW, ANEW.replace("\n ", "\n"), ANEW.replace("\n ", "\n\n").replace("\n2. П", "\n\n2. П")]
+)
+def test_clauses_that_begin_anew_have_the_number_of_their_section_before_their_own(body):
+    assert numbers(body) == "1 1.1 1.2 2 2.1 2.2"
+    assert [unit.label for unit in parse(f"Т\n\n{body}\n").clauses] == ["1.", "1.", "2.", "2.", "1.", "2."]
+    assert parents(body)["2.1"] == "2"
+
+
+@pytest.mark.parametrize("heading", ["{}. {}", "## {}. {}", "**{}. {}**"])
+def test_clauses_that_run_on_through_sections_leave_the_numbers_to_the_clauses(heading):
+    one, two = heading.format(1, "ОБЩЕЕ"), heading.format(2, "ПРАВА")
+    body = spaced(one, "1. Читатель молчит.", "2. Он не ест.", two, "3. Он берёт книги.", "4. Он читает.")
+    assert numbers(body) == "ch1 1 2 ch2 3 4"
+    assert parents(body) == {"ch1": "", "1": "ch1", "2": "ch1", "ch2": "", "3": "ch2", "4": "ch2"}
+    assert ids(body) == set()
+
+
+# Chapters and articles
+
+
+@pytest.mark.parametrize(
+    ("kk", "ru"),
+    [
+        ("{}-тарау. {}", "Глава {}. {}"),
+        ("{}-ТАРАУ. {}", "ГЛАВА {}. {}"),
+        ("{} тарау. {}", "Глава {}: {}"),
+        ("{}-ші бөлім. {}", "Раздел {}. {}"),
+        ("{}-БӨЛІМ. {}", "РАЗДЕЛ {}. {}"),
+        ("{}-бап. {}", "Статья {}. {}"),
+        ("## {}-бап. {}", "## СТАТЬЯ {}. {}"),
+        ("**{}-бап. {}**", "**Статья {}. {}**"),
+        ("{}-параграф. {}", "§ {}. {}"),
+        ("Тарау {}. {}", "Параграф № {}. {}"),
+        ("{} – тарау\n\n{}", "Глава {}\n\n{}"),
+        ("{}-тарау\n{}", "ГЛАВА {}\n{}"),
+    ],
+)
+@pytest.mark.parametrize("inside", [None, "{}.1. Мәтін айтылды."])
+def test_a_word_before_or_after_the_number_makes_a_section(kk, ru, inside):
+    for heading in (kk, ru):
+        parts = [spaced(heading.format(n, "Жалпы"), (inside or "Мәтін айтылды.").format(n)) for n in (1, 2, 3)]
+        body = spaced(*parts)
+        found = parse(f"Т\n\n{body}\n").clauses
+        assert [unit.number for unit in found] == (["1", "1.1", "2", "2.1", "3", "3.1"] if inside else ["1", "2", "3"])
+        assert found[0].text == "Жалпы"
+        assert "Жалпы" not in found[0].label
+        assert ids(body) == set()
+
+
+@pytest.mark.parametrize("numerals", [("I", "II", "III", "IV"), ("І", "ІІ", "ІІІ", "IV"), ("Ⅰ", "Ⅱ", "Ⅲ", "Ⅳ"), "ABCD"])
+def test_roman_numerals_and_letters_number_sections(numerals):
+    body = spaced(*(f"{numeral}. General\n\nText." for numeral in numerals))
+    assert numbers(body) == "1 2 3 4"
+
+
+@pytest.mark.parametrize("line", ["V. Ахметов, директор", "I. ПЕРЕПИСКА", "C. Muratov", "MIX. Text", "IIII. ТЕКСТ"])
+def test_a_numeral_alone_begins_nothing(line):
+    assert numbers(spaced("1. ОБЩЕЕ", "1.1. Раз.", line)) == "1 1.1"
+
+
+def test_clauses_of_an_article_have_its_number():
+    kk = spaced("1-бап. Ұғымдар", "1. Бір айтылды.", "2. Екі айтылды:", "1) үш;", "2-бап. Мерзім", "1. Төрт айтылды.")
+    ru = spaced("Статья 1. Понятия", "1. Раз сказано.", "2. Два сказано:", "1) три;", "Статья 2. Срок", "1. Сказано.")
+    assert numbers(kk) == numbers(ru) == "1 1.1 1.2 1.2-1 2 2.1"
+    assert ids(ru) == set()
+
+
+def test_chapters_around_articles_that_run_on_have_addresses_of_their_own():
+    body = spaced(
+        "Глава 1. Общее", "Статья 1. Раз", "Т.", "Статья 2. Два", "Т.", "Глава 2. Иное", "Статья 3. Три", "Т."
+    )
+    assert numbers(body) == "ch1 1 2 ch2 3"
+    assert parents(body)["3"] == "ch2"
+    assert all(map(clauses.ANCHOR.match, numbers(body).split()))
+    assert ids(body) == set()
+
+
+def test_three_levels_and_clauses_that_run_on():
+    body = spaced(
+        "Раздел I. А", "Глава 1. Б", "1. Раз сказано.", "Глава 2. В", "2. Два.", "Раздел II. Г", "Глава 3. Д", "3. Три."
+    )
+    assert numbers(body) == "pt1 ch1 1 ch2 2 pt2 ch3 3"
+
+
+def test_chapters_that_begin_anew_have_the_number_of_the_part_before_their_own():
+    body = spaced(
+        "Раздел 1. А", "Глава 1. Б", "1. Раз.", "Глава 2. В", "2. Два.", "Раздел 2. Г", "Глава 1. Д", "3. Три."
+    )
+    assert numbers(body) == "pt1 ch1.1 1 ch1.2 2 pt2 ch2.1 3"
+    assert all(map(clauses.ANCHOR.match, numbers(body).split()))
+
+
+def test_articles_of_one_sentence_are_clauses():
+    body = spaced(*(f"Статья {n}. Читатель возвращает книги в срок, указанный в билете." for n in (1, 2, 3)))
+    assert numbers(body) == "1 2 3"
+    assert set(kinds(body)) == {"clause"}
+
+
+def test_points_named_by_a_word_are_clauses():
+    assert numbers(spaced(*(f"{n}-тармақ. Оқырман кітапты қайтарады." for n in (1, 2, 3)))) == "1 2 3"
+    assert numbers(spaced(*(f"Пункт {n}. Читатель возвращает книгу." for n in (1, 2, 3)))) == "1 2 3"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Статья 8 Закона гарантирует доступ.",
+        "Статья 8. Право на информацию",
+        "6-бап",
+        "Раздел 2 применяется ко всем.",
+        "Глава 3 Кодекса применяется",
+        "5-баптың талаптары",
+        "Часть 1 статьи 8",
+    ],
+)
+def test_an_article_of_a_law_begins_nothing(line):
+    assert numbers(spaced("1. ОБЩЕЕ", "1.1. Раз.", line, "2. ПРАВА", "2.1. Два.")) == "1 1.1 2 2.1"
+
+
+def test_the_contents_and_the_names_of_chapters_are_what_is_printed():
+    document = parse("Т\n\nГлава 1. Общее\n\n1. Раз.\n\nГлава 2. Права\n\n2. Два.\n\n3. Три.\n")
+    assert [clauses.named_label(unit) for unit in document.clauses] == ["Глава 1", "", "Глава 2", "", ""]
+    (heading,) = (part for part in document.parts if 'id="ch2"' in part)
+    assert re.sub(r"<[^>]+>", "", heading).strip() == "Глава 2. Права"
+
+
+# Appendices
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Пайдаланушы келісіміне 1-қосымша",
+        "Осы Келісімге 1-қосымша",
+        "Пайдаланушы келісіміне № 1 қосымша",
+        "Қызмет көрсету шартына 1-ші қосымша",
+        "Пайдаланушы келісіміне\n1-қосымша",
+        "Жария офертаға\n\n№ 1 қосымша",
+        "Келісімнің 1-қосымшасы",
+        "ПАЙДАЛАНУШЫ КЕЛІСІМІНЕ 1-ҚОСЫМША",
+        "1-қосымша",
+        "Қосымша № 1",
+        "Приложение № 1 к\n\nоферте на оказание услуг",
+        "Приложение № 1 к\nПользовательскому соглашению\nот 1 марта 2026 года",
+        "Приложение 1\nк Договору оказания услуг\n№ 5 от 1 марта",
+        "ПРИЛОЖЕНИЕ 1\nК ДОГОВОРУ",
+        "Приложение А",
+        "Приложение",
+        "**Приложение № 1**",
+        "Приложение № 1 (образец)",
+    ],
+)
+def test_an_appendix_in_every_form(heading):
+    body = spaced("1. ОБЩЕЕ", "1.1. Раз.", heading, "1.1. Два.")
+    document = parse(f"Т\n\n{body}\n")
+    assert document.numbers == ("1", "1.1", "a1", "a1.1.1")
+    assert document.clauses[2].text == " ".join(heading.strip("*").split())
+    assert "".join(unit.source for unit in document.units) == f"Т\n\n{body}\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Приложение № 1 к Договору – его неотъемлемая часть.",
+        "Портал дополняет Келісімге 1-қосымша",
+        "Приложение работает с любого телефона",
+        "Қосымша ақпарат осы бетте",
+    ],
+)
+def test_a_sentence_about_an_appendix_begins_none(line):
+    assert numbers(f"1. ОБЩЕЕ\n\n1.1. Раз сказано о том, что\n{line}") == "1 1.1"
+
+
+def test_an_appendix_has_a_scheme_of_its_own():
+    body = spaced("1. ОБЩЕЕ", "1.1. Раз.", "Приложение 1", *RULES, "Приложение 2", "1. Вид", "Т.", "2. Срок", "Т.")
+    assert numbers(body) == "1 1.1 a1 a1.1 a1.2 a1.3 a2 a2.1 a2.2"
+    assert ids(body) == set()
+
+
+def test_the_order_above_a_text_is_no_appendix():
+    head = spaced("№ 226 Бұйрығына", "№ 1 Қосымша", "Ережелер")
+    assert numbers(f"{head}\n\n1. ЖАЛПЫ\n\n1.1. Бір.") == "1 1.1"
+    assert parse("Приложение 1\nк приказу директора\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n").numbers == ("1", "1.1")
+
+
+# What begins nothing
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "8 (727) 250 00 00",
+        "+7 701 123 45 67",
+        "8-800-080-77-77",
+        "7.701.1234567",
+        "12.05.2026",
+        "1 марта 2026 года",
+        "2026 год",
+        "5 000 тенге",
+        "1.500 тенге",
+        "10.30 начало",
+        "050000, г. Алматы, ул. Абая, 12",
+        "12 Б, 3 этаж",
+        "1.2.3",
+        "v 2.1",
+        "192.168.0.1",
+    ],
+)
+def test_a_phone_a_date_an_amount_or_an_address_begins_nothing_and_is_not_reported(line):
+    for body in (spaced("1. ОБЩЕЕ", "1.1. Раз.", line, "1.2. Два."), f"1. ОБЩЕЕ\n1.1. Раз.\n{line}\n1.2. Два."):
+        assert numbers(body) == "1 1.1 1.2"
+        assert ids(body) == set()
+
+
+def test_a_number_alone_on_its_line_has_the_words_of_the_next_one():
+    document = parse("Т\n\n1.\nОбщее\n\nТекст.\n\n2.\nПрава\n\nТекст.\n")
+    assert [(unit.number, unit.text) for unit in document.clauses] == [("1", "Общее"), ("2", "Права")]
+    assert numbers("1.\nЧитатель молчит.\n2.\nЧитатель не ест.\n3.\nЗал открыт всегда.") == "1 2 3"
+    assert numbers("1.\n2.\n3.") == ""
+
+
+def test_rules_that_begin_anew_under_other_lines_are_a_list():
+    rules = [f"{place}. Читатель молчит всегда." for place in range(1, 5)]
+    assert numbers(spaced("Запись:", *rules, "Выдача:", *rules)) == ""
+
+
+def test_a_number_alone_on_its_line_shows_its_section():
+    assert numbers("1. Общее\n\nВводный.\n\n1.1\nРаз.\n\n2. Права\n\nВводный.\n\n2.1\nДва.") == "1 1.1 2 2.1"
+
+
+# Rules for every text
+
+
+HEADINGS = {
+    "kk": ("{}. {}", "{}-тарау. {}", "{}-бап. {}", "{}-БӨЛІМ. {}", "Бөлім {}\n\n{}"),
+    "ru": ("{}. {}", "Глава {}. {}", "Статья {}. {}", "РАЗДЕЛ {}. {}", "Раздел {}\n\n{}"),
+}
+WORDS = {
+    "kk": ("Жалпы ережелер", "Оқырман кітапты мерзімінде қайтарады.", "Оқырман мыналарға құқылы:", "кітап алуға;"),
+    "ru": ("Общие положения", "Читатель возвращает книгу в срок.", "Читатель вправе:", "взять книгу;"),
+}
+
+
+def written(language: str, *, counts: list[int], style: int, numbering: str, chapters: bool, between: str) -> str:
+    """A text of sections with so many clauses each. ``numbering`` is that of the clauses: ``parts`` (1.1), ``anew``,
+    ``on`` or ``none``. ``chapters``: do chapters contain two sections each?
+    """
+    heading, sentence, opening, item = WORDS[language]
+    lines, running = ["# Т"], 0
+    for section, count in enumerate(counts, start=1):
+        if chapters and section % 2:
+            lines.append(HEADINGS[language][1].format(section // 2 + 1, heading))
+        lines.append(HEADINGS[language][style].format(section, heading))
+        if numbering == "none":
+            lines.append(sentence)
+            continue
+        for clause in range(1, count + 1):
+            running += 1
+            label = {"parts": f"{section}.{clause}", "anew": f"{clause}", "on": f"{running}"}[numbering]
+            lines.append(f"{label}. {opening if clause == 2 else sentence}")
+            if clause == 2:
+                lines += [f"{place}) {item}" for place in (1, 2)]
+    return between.join(lines) + "\n"
+
+
+def expected(*, counts: list[int], numbering: str, chapters: bool) -> list[str]:
+    """The numbers of that text."""
+    found, running = list[str](), 0
+    for section, count in enumerate(counts, start=1):
+        prefix = "ch" if numbering == "on" else ""
+        if chapters and section % 2:
+            found.append(f"{'pt' if prefix else 'ch'}{section // 2 + 1}")
+        found.append(f"{prefix}{section}")
+        for clause in range(1, count + 1) if numbering != "none" else ():
+            running += 1
+            number = str(running) if prefix else f"{section}.{clause}"
+            found += [number, *([f"{number}-1", f"{number}-2"] if clause == 2 else [])]
+    return found
+
+
+@given(
+    counts=st.lists(st.integers(2, 5), min_size=2, max_size=8),
+    style=st.integers(0, 4),
+    numbering=st.sampled_from(["parts", "anew", "on", "none"]),
+    chapters=st.booleans(),
+    between=st.sampled_from(["\n", "\n\n"]),
+)
+@settings(max_examples=examples(300))
+def test_a_text_has_the_numbers_it_was_written_with_in_both_languages(counts, style, numbering, chapters, between):
+    chapters = chapters and style == 2  # Only articles stand in chapters here.
+    if numbering == "on" and style == 0:
+        style = 3  # ``1.`` around ``1.`` in small letters is not told apart from a list.
+    shape: dict[str, Any] = {"counts": counts, "numbering": numbering, "chapters": chapters}
+    for language in ("kk", "ru"):
+        body = written(language, style=style, between=between, **shape)
+        assert list(parse(body).numbers) == expected(**shape), body
+        assert not {message.id for message in lint({language: body})} - {"agreement.L050"}
+
+
+@pytest.mark.parametrize(
+    "agreement", [one for one in ALL if one.heading == "## " and one.capitals], ids=lambda one: one.name
+)
+@pytest.mark.parametrize("style", [0, 1, 2, 3, 4])
+def test_a_clean_agreement_with_other_headings_has_the_same_numbers(agreement, style):
+    for language, text in agreement.texts().items():
+        body = re.sub(r"^## (\d+)\. (.*)$", HEADINGS[language][style].format(r"\1", r"\2"), text, flags=re.MULTILINE)
+        assert parse(body).numbers == parse(text).numbers
+
+
+LINES = st.sampled_from(
+    [
+        *("", "", "", "Мәтін.", "Текст", "Портал хранит:", "- тізім", "## Анықтама", "===", "| а | б |"),
+        *(f"{n}. {rest}" for n in range(1, 6) for rest in ("Общее", "Читатель молчит.", "имя;", "ПРАВА")),
+        *(f"{n}.{m}. Раз." for n in (1, 2, 3) for m in (1, 2)),
+        *("1.2.Два", "1) бір;", "а) екі;", "**1.** Раз.", "## 2. Права", " 1. Раз.", " 2. Два."),
+        *(f"Глава {n}. Общее" for n in (1, 2, 3)),
+        *("1-бап. Бір", "2-бап. Екі", "Статья 1", "I. Общее", "II. Права", "A. One", "B. Two", "§ 1. Общее"),
+        *("Приложение 1 к", "договору", "Келісімге", "1-қосымша", "ПРИЛОЖЕНИЕ 2"),
+    ]
+)
+
+
+@given(st.lists(LINES, max_size=40).map("\n".join))
+@settings(max_examples=examples(300))
+def test_every_number_is_an_anchor_and_the_sources_are_the_text(body):
+    document = parse(body)
+    assert document.source == body
+    assert all(map(clauses.ANCHOR.match, document.numbers))
+    known = {*document.numbers, "", "0"}
+    assert all(unit.parent in known or "." in unit.parent or unit.parent.isdigit() for unit in document.units)
+
+
+@given(st.lists(LINES, max_size=40).map("\n".join), st.integers(1, 4))
+@settings(max_examples=examples(300))
+def test_empty_lines_at_the_end_change_no_number(body, more):
+    assert parse(body + "\n" * more).numbers == parse(f"{body}\n").numbers
+
+
+@given(st.lists(LINES, max_size=40).map("\n".join))
+@settings(max_examples=examples(300))
+def test_no_word_is_lost(body):
+    shown = {word for unit in parse(body).units for word in f"{unit.label} {unit.text}".split()}
+    words = set(body.replace("**", "").replace("#", "").replace("|", "").split()) - {"===", "-"}
+    assert {word.strip(".:;") for word in words} <= {word.strip(".:;") for word in shown} | {"1.2.Два"} | {""}
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        "1. Абв где.\n",
+        "1. Абв\n 1. Где\n 2. Жзи\n2. Абв\n",
+        "Глава 1. Абв\n1. Где.\n",
+        "I. Абв\n\nII. Где\n\n",
+        "Приложение 1 к\n\nДоговору\n\n1. Абв\n\n",
+        "Келісіміне\n1-қосымша\n\n1. Бір\n",
+        "Глава 1\n\n",
+        "# Абв\n1. Абв\n",
+    ],
+)
+def test_the_time_is_linear(repeated):
+    def seconds(size: int) -> float:
+        lines = ("Т\n\n" + repeated * (size // len(repeated))).split("\n")
+        started = time.process_time()
+        list(outline(lines))
+        return time.process_time() - started
+
+    seconds(20_000)
+    one = min(seconds(25_000) for _ in range(3))
+    assert min(seconds(100_000) for _ in range(2)) < 10 * one + 0.05
