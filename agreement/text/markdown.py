@@ -135,10 +135,10 @@ class _Blank(InlineProcessor):
     """Asterisks and underscores that emphasise nothing: «___» to be filled in, 20__ г., «Тариф*, услуга*».
 
     Python-Markdown would pair two of them, emphasise everything between them and hide both. Here a mark can open
-    emphasis only if neither white space, closing punctuation, a slash nor the end of the text follows, if it is not alone
-    in straight quotes, and if it is no underscore inside a word. It can close emphasis only if it follows neither white space nor ``«``, ``„``, an opening
-    bracket or a slash, and an earlier mark is open. Four or more underscores are a line to write on. A mark that
-    emphasises nothing is displayed.
+    emphasis only if neither white space, closing punctuation, a slash nor the end of the text follows, if it is not
+    alone in straight quotes, and if it is no underscore inside a word. It can close emphasis only if it follows neither
+    white space nor ``«``, ``„``, an opening bracket or a slash, and an earlier mark is open. Four or more underscores
+    are a line to write on. A mark that emphasises nothing is displayed.
     """
 
     RUN = r"(?<![*_])(?:\*+|_+)(?![*_])"
