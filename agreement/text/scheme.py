@@ -511,11 +511,6 @@ class Scheme:
             if head.taken:
                 nearest = head
         following.reverse()
-        last_line = {
-            (head.number, then.line if then else end): head.line
-            for head, then in zip(bare, following, strict=True)
-            if head.may_fill
-        }
         last = listed = 0
         for place, head in enumerate(bare):
             if head.taken:
@@ -530,7 +525,6 @@ class Scheme:
                 and head.may_fill
                 and not self._is_listed(head, bare[place - 1] if place else None)
                 and not (last == 0 and then is None)
-                and last_line[head.number, until] == head.line
                 and not (last and self.ahead.next_section(head.line, until) == last)
             ):  # fmt: skip
                 head.taken, last, listed = True, head.number, 0

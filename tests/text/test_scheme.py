@@ -145,6 +145,11 @@ def test_a_list_in_a_rule_begins_no_clause():
     assert numbers(body) == "1 2 3 4"
 
 
+def test_two_lists_in_one_rule_begin_no_clause():
+    lists = "1. имя;\n2. адрес;\n\nи дополнительно:\n\n1. почту;\n2. телефон;"
+    assert numbers(spaced("1. Портал хранит данные:", lists, "2. Два вот.", "3. Три вот.", "4. Да.")) == "1 2 3 4"
+
+
 def test_a_preamble_may_end_with_a_colon():
     assert numbers(spaced("Стороны договорились о нижеследующем:", *RULES)) == "1 2 3"
 
@@ -185,6 +190,12 @@ def test_clauses_that_begin_anew_have_the_number_of_their_section_before_their_o
     assert numbers(body) == "1 1.1 1.2 2 2.1 2.2"
     assert [unit.label for unit in parse(f"Т\n\n{body}\n").clauses] == ["1.", "1.", "2.", "2.", "1.", "2."]
     assert parents(body)["2.1"] == "2"
+
+
+def test_equal_clauses_in_several_sections_are_no_table_of_contents():
+    rules = "1. Раз сказано.\n2. Читатель молчит.\n3. Читатель не ест."
+    body = spaced("1. ОБЩЕЕ", rules, "2. ПРАВА", rules.replace("Раз", "Два"), "3. СРОК", rules.replace("Раз", "Три"))
+    assert numbers(f"{body}\n\n3. Читатель не ест.").count(".2") == 3
 
 
 @pytest.mark.parametrize("heading", ["{}. {}", "## {}. {}", "**{}. {}**"])
@@ -254,6 +265,26 @@ def test_chapters_around_articles_that_run_on_have_addresses_of_their_own():
     assert parents(body)["3"] == "ch2"
     assert all(map(clauses.ANCHOR.match, numbers(body).split()))
     assert ids(body) == set()
+
+
+def test_a_list_in_a_chapter_or_an_article_begins_no_clause():
+    chapters = spaced(
+        "Глава 1. Общее", "1.1. Раз.", "1. Читатель молчит.\n2. Читатель не ест.", "Глава 2. Права", "2.1. Два."
+    )
+    assert numbers(chapters) == "1 1.1 2 2.1"
+    articles = spaced("Статья 1. Общее", "Читатель вправе:", "1. брать книги;\n2. читать.", "Статья 2. Срок", "1. Год.")
+    assert numbers(articles) == "1 2 2.1"
+
+
+def test_an_article_that_a_text_with_its_own_sections_quotes_is_no_article_of_it():
+    assert numbers(spaced("1. ОБЩЕЕ", "Т.", "2. ПРАВА", "Статья 1. Право", "Т.", "3. СРОК", "Т.")) == "1 2 3"
+
+
+def test_four_levels_that_begin_anew_have_addresses():
+    inner = ("Глава 1. Б", "Статья 1. В", "1. Раз.", "Статья 2. Г", "1. Два.", "Глава 2. Д", "Статья 1. Е", "1. Три.")
+    body = spaced("Раздел 1. А", *inner, "Раздел 2. Ж", *inner)
+    assert numbers(body).startswith("pt1 ch1.1 1.1.1 1.1.2 ch1.2 1.2.1 pt2 ch2.1")
+    assert all(map(clauses.ANCHOR.match, numbers(body).split()))
 
 
 def test_three_levels_and_clauses_that_run_on():
