@@ -420,7 +420,7 @@ class Scheme:
             if worded and sections and sections[0].line < worded[0].line:
                 worded = []
             if worded and self._are_sections(worded, start, end):
-                self._assign(worded, [], anew=False, exact=True)
+                self._assign(worded, [], anew=False)
                 return
             if not worded or len(sections) * 3 > len(bare):
                 self._fill(bare, end)
@@ -592,16 +592,14 @@ class Scheme:
         if len(outer) > 2 and not outer[0].colon and all(head.upper for head in outer):
             self.lists.add(outer[0].line)
 
-    def _assign(
-        self, heads: list[_Head], points: list[_Head], *, anew: bool, doubt: Doubt = "", exact: bool = False
-    ) -> None:
+    def _assign(self, heads: list[_Head], points: list[_Head], *, anew: bool, doubt: Doubt = "") -> None:
         """Give the headings and the clauses in them their numbers. ``anew``: do the clauses begin again at 1 under each
-        heading? ``exact``: do clauses such as 1.1 in the text contain the numbers of the innermost headings?
+        heading? ``doubt`` is that of the first clause.
         """
         levels = sorted({head.level for head in heads})
         outer = levels if points and not anew else levels[:-1]
         prefixes = dict(zip(reversed(outer), ("ch", "pt", "bk", *["vo"] * len(outer)), strict=False))
-        renewed = _renewed(heads) - ({levels[-1]} if exact and levels else set())
+        renewed = _renewed(heads)
         sentences = {
             level
             for level in levels

@@ -14,6 +14,8 @@ from agreement.text import clauses
 from agreement.text.clauses import parse
 from agreement.text.lint.rules import lint
 from agreement.text.outline import outline
+from agreement.text.parallel import pairs
+from agreement.text.quoting import quote
 from tests.corpus.clean import ALL
 from tests.support.scale import examples
 
@@ -147,7 +149,12 @@ def test_a_list_in_a_rule_begins_no_clause():
 
 def test_two_lists_in_one_rule_begin_no_clause():
     lists = "1. имя;\n2. адрес;\n\nи дополнительно:\n\n1. почту;\n2. телефон;"
-    assert numbers(spaced("1. Портал хранит данные:", lists, "2. Два вот.", "3. Три вот.", "4. Да.")) == "1 2 3 4"
+    body = spaced("1. Портал хранит данные:", lists, "2. Два вот.", "3. Три вот.", "4. Да.")
+    assert [unit.text.partition("\n")[0] for unit in parse(f"Т\n\n{body}\n").clauses][1:] == [
+        "Два вот.",
+        "Три вот.",
+        "Да.",
+    ]
 
 
 def test_a_preamble_may_end_with_a_colon():
@@ -336,6 +343,24 @@ def test_the_contents_and_the_names_of_chapters_are_what_is_printed():
     assert re.sub(r"<[^>]+>", "", heading).strip() == "Глава 2. Права"
 
 
+def test_a_chapter_is_quoted_with_its_articles_and_clauses():
+    body = spaced("Глава 1. А", "Статья 1. Б", "1. Раз.", "2. Два.", "Глава 2. В", "Статья 2. Г", "Три.")
+    whole = quote(parse(f"Т\n\n{body}\n"), "ch1", "/terms/")
+    assert whole
+    assert [one.unit.number for one in whole.quotes] == ["1"]
+    assert [one.unit.number for one in whole.quotes[0].quotes] == ["1.1", "1.2"]
+    assert "Два." in whole.html
+    assert "Три." not in whole.html
+
+
+def test_articles_of_both_languages_stand_beside_each_other():
+    kk = parse("Т\n\n1-тарау. А\n\n1-бап. Б\n\n1. Бір айтылды.\n\n2. Екі айтылды.\n")
+    ru = parse("Т\n\nГлава 1. А\n\nСтатья 1. Б\n\n1. Раз сказано.\n\n2. Два сказано.\n")
+    assert [(pair.number, bool(pair.left), bool(pair.right)) for pair in pairs(kk, ru)] == [
+        (number, True, True) for number in ("ch1", "1", "1.1", "1.2")
+    ]
+
+
 # Appendices
 
 
@@ -432,8 +457,17 @@ def test_a_number_alone_on_its_line_has_the_words_of_the_next_one():
 
 
 def test_rules_that_begin_anew_under_other_lines_are_a_list():
-    rules = [f"{place}. Читатель молчит всегда." for place in range(1, 5)]
-    assert numbers(spaced("Запись:", *rules, "Выдача:", *rules)) == ""
+    rules = [f"{place}. Читатель молчит всегда." for place in range(1, 7)]
+    assert numbers(spaced("Запись:", *rules, "Выдача:", *rules[:3])) == ""
+
+
+def test_numbers_without_a_full_stop_begin_sections_but_no_rules():
+    assert numbers(spaced("1 Общее", "Текст.", "2 Права", "Текст.")) == "1 2"
+    assert numbers(spaced(*(rule.replace(".", "", 1) for rule in RULES))) == ""
+
+
+def test_a_list_after_the_last_clause_begins_no_section():
+    assert numbers(spaced("1. Общее", "1.1. Раз.", "1. Карта", "2. Наличные", "Рассрочка")) == "1 1.1"
 
 
 def test_a_number_alone_on_its_line_shows_its_section():
