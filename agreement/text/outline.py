@@ -61,9 +61,6 @@ class Start:
     doubt: Doubt = ""
     words: list[str] | tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        self.last = max(self.last, self.line)
-
 
 def outline(lines: list[str]) -> Iterator[Start]:
     """Yield the units that begin in these lines, in order. The lines have no line ends. The first line that is not
@@ -121,6 +118,7 @@ class _Reading:
             self.in_list = False
             if current is None and start.kind == "heading" and not start.number:
                 start.kind = "title"
+        start.last = max(start.last, index)
         if index in self.scheme.lists:
             start.doubt = "list"
         self._number(start)

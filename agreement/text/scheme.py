@@ -378,6 +378,8 @@ class Scheme:
         with their words, but not under each other.
         """
         heads, kept = self._heads, list[_Head]()
+        if len({(head.level, head.number) for head in heads}) == len(heads):
+            return heads
         keys = [(head.level, head.number, _PAGE.sub("", head.words).lower()) for head in heads]
         last = {key: place for place, key in enumerate(keys)}
         again = [bool(key[2]) and last[key] != place for place, key in enumerate(keys)]
