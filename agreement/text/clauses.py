@@ -46,6 +46,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import nh3
 from markdown import Markdown
@@ -61,7 +62,7 @@ from agreement.memory import remembered
 from agreement.text import references
 from agreement.text.markdown import install, print_numbers, text_lines
 from agreement.text.outline import Kind, Start, outline
-from agreement.text.scheme import Doubt, underlined
+from agreement.text.scheme import ENDED, Doubt, underlined
 
 ANCHOR = re.compile(
     r"(?:a\d{1,3}|(?:a\d{1,3}\.)?(?:ch|pt|bk|vo)?\d{1,3}(?:\.\d{1,3}){0,2})(?:-(?:\d{1,3}[a-z]{0,2}|[a-z]{1,2}))?\Z"
@@ -84,6 +85,8 @@ _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 _NESTING = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s))){9,}")
 _LIST = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
 _DOT = re.compile(r"\s*[•·▪◦●]\s")
+_DASH = re.compile(r" {0,3}[–—]\s")
+_STRUCTURE = re.compile(rf"{_LIST.pattern}| {{0,3}}>| {{4}}")
 _RULE = re.compile(r" {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:?)? *\Z")
 _MARK = re.compile(f"{STX}unit:(\\d+){ETX}")
 _CUT = re.compile(f"{STX}cut:(\\d+){ETX}\n?")
@@ -293,7 +296,8 @@ class _Lines(Preprocessor):
     An empty line is put before each line that begins a unit, and one after each line that becomes a heading. A line
     that begins a unit other than a text becomes a mark with the index of the unit in ``starts``, followed by
     ``Start.rest``. The line of ``=`` or ``-`` under a heading is left out. Some lists and tables directly under a
-    paragraph get an empty line before them (``_apart``), and costly characters are escaped (``_bounded``).
+    paragraph get an empty line before them (``_apart``). Lines that were not wrapped keep their line break
+    (``_broken``), and costly characters are escaped (``_bounded``).
     """
 
     def __init__(self, md: Markdown) -> None:
@@ -345,22 +349,48 @@ def _labels(clauses: tuple[Clause, ...]) -> dict[tuple[str, str], str]:
 def _apart(lines: list[str], number: int) -> bool:
     """Does ``lines[number]`` need an empty line before it, so that Markdown does not join it to the line above?
 
-    This is true directly under a line that is not empty, for three kinds of lines: one that begins with a dot such as
-    ``•``; an item of a list, if the line above ends with a colon; and the head of a table, if the line above contains
-    no ``|``. It is false for a line that is indented by four characters or more.
+    This is true directly under a line that is not empty, for four kinds of lines: one that begins with a dot such as
+    ``•``; an item of a list, if the line above ends with a colon; one that begins with a dash, if the line above ends
+    with a colon, a semicolon or a full stop, or is such an item and ends with a comma; and the head of a table, if the
+    line above contains no ``|``. It is false for a line that is indented by four characters or more.
     """
     line, before = lines[number], lines[number - 1].rstrip() if number else ""
     if not before or line[:4].isspace():
         return False
     if _DOT.match(line) or (_LIST.match(line) and before.endswith(":")):
         return True
+    if _DASH.match(line) and (before[-1] in ":;." or (before[-1] == "," and _DASH.match(before))):
+        return True
     return "|" in line and "|" not in before and number + 1 < len(lines) and _RULE.match(lines[number + 1]) is not None
 
 
+def _broken(block: list[str]) -> list[str]:
+    """The lines of a block, with two spaces, a line break of Markdown, after each line that no program has wrapped.
+
+    Lists, quotations, tables, code and costly paragraphs are not changed. In another paragraph, these lines get a
+    break:
+
+    - every line, if one is longer than 120 characters: such a paragraph was not wrapped;
+    - a short line, as in a block of requisites: the first word of the next line had room in 50 characters;
+    - a line that ends like a sentence or an item, if after one such line the first word of the next one had room in
+      the longest line of the paragraph.
+    """
+    words = [_MARK.sub("1.1. ", line).rstrip() for line in block]
+    costly = len(block) * sum(map(len, block)) > 40_000_000
+    if len(block) < 2 or costly or _STRUCTURE.match(words[0]) or any(map(_RULE.match, words)):
+        return block
+    width = max(map(len, words))
+    room = [len(line) + 1 + len(after.lstrip().partition(" ")[0]) for line, after in pairwise(words)]
+    ends = [ENDED.search(line[-9:]) is not None for line in words[:-1]]
+    parted = any(end and needed <= width for end, needed in zip(ends, room, strict=True))
+    kept = [width > 120 or needed <= 50 or (parted and end) for end, needed in zip(ends, room, strict=True)]
+    return [line.rstrip() + "  " if keep else line for line, keep in zip(block, [*kept, False], strict=True)]
+
+
 def _bounded(lines: list[str]) -> Iterator[str]:
-    """Yield the lines, and an empty line after the last one. Characters that would cost Python-Markdown quadratic time
-    or overflow its stack are escaped. An indent of more than 40 characters becomes 40 spaces, except before nine or
-    more marks of quotations and lists.
+    """Yield the lines with line breaks (``_broken``), and an empty line after the last one. Characters that would cost
+    Python-Markdown quadratic time or overflow its stack are escaped. An indent of more than 40 characters becomes 40
+    spaces, except before nine or more marks of quotations and lists.
     """
     block: list[str] = []
     for line in [*lines, ""]:
@@ -371,6 +401,7 @@ def _bounded(lines: list[str]) -> Iterator[str]:
                 line = " " * 40 + line.strip()
             block.append(line)
             continue
+        block = _broken(block)
         size = sum(map(len, block))
         if size > 1000:
             whole = "\n".join(block)

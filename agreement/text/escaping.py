@@ -2,21 +2,64 @@
 
 from __future__ import annotations
 
+import html
 import re
+
+from agreement.text.markdown import BULLET, COMPARISON
+
+# What begins a block: a heading, an item of a list or a quotation.
+_BLOCK = re.compile(rf"#{{1,6}}\s+\S|{BULLET}\s|(?!{COMPARISON})>(?:[>\s\"«“„]|$)")
+# A line that underlines a heading, is a horizontal line, or is the second line of a table.
+_UNDERLINE = re.compile(r"=+$|(?=[^-]*-)[-|:\s]+$|[*\s]+$")
+_BACKSLASH = re.compile(r"\\(?=[\\`*_{}\[\]()>#+.!|<=-]|$)", re.MULTILINE)
+_LINK = re.compile(r"\](?=\(\s*+<?\s*+(?:https?://|mailto:|tel:|[/#.]))", re.IGNORECASE)
+_ANGLE = re.compile(r"<(?=[a-z][a-z0-9+.-]*://[^<>]*>|(?=[^<>\s@]*+@)[^<>\s]*+>|br\s{0,9}/?>)", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-f]+|[0-9a-z]+);", re.IGNORECASE)
+# Emphasis begins with marks that no white space and no closing punctuation follow (``markdown._Blank``).
+_EMPHASIS = re.compile(r"[*_]+")
+_CLOSING = re.compile(r"[\s»”)}.,;:!?…/]|\](?!\()|$")
 
 
 def escaped(words: str, *, start: bool = True) -> str:
-    """The words with a backslash before backslashes and the marks of emphasis, code and links in brackets, and before
-    ``#``, ``>``, ``+`` and ``-`` at the beginning of a line if a space, ``#`` or ``>`` follows on it. Numbers and
-    character references are not escaped. ``start``: do the words begin their line?
+    """Markdown that displays these words, and in which none of their characters is a mark of Markdown.
 
-    Each line loses the white space at its ends, and several spaces become one.
+    A backslash is written before a character that the parser would read as a mark, and ``&amp;`` for the ``&`` of a
+    character reference. All other characters stay: «20__ г.», «_____», «Тариф*», «> 18 лет» and ``[1]`` need nothing.
+
+    Lines end with LF. Each line loses the white space at its ends, and several spaces become one. ``start``: do the
+    words begin their line? If not, their first line can begin no block.
+
+    Numbers and words that begin a unit of an agreement, such as ``1.1.``, ``2)`` or «Приложение 1», still begin it.
+    ``1.`` may begin an item of a list, which displays its number. U+0000, U+0002, U+0003 and lone surrogates are
+    displayed as U+FFFD.
     """
-    words = re.sub(r"([\\`*])", r"\\\1", words)
-    words = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", words)
-    words = re.sub(r"\[(?=[^\]\n]*\]\()", r"\\[", words)
     lines = [re.sub(r" {2,}", " ", line.strip()) for line in words.split("\n")]
-    first = 0 if start else 1
-    return "\n".join(
-        re.sub(r"^([#>+-])(?=[\s#>])", r"\\\1", line) if place >= first else line for place, line in enumerate(lines)
+    words = _BACKSLASH.sub(r"\\\\", "\n".join(lines)).replace("`", "\\`")
+    words = _EMPHASIS.sub(_emphasis, words)
+    words = _ANGLE.sub(r"\\<", _LINK.sub(r"\\]", words))
+    words = _ENTITY.sub(
+        lambda match: match[0] if html.unescape(match[0]) == match[0] else f"&amp;{match[0][1:]}", words
     )
+    written = words.split("\n")
+    first = 0 if start else 1
+    return "\n".join([*written[:first], *map(_line, written[first:])])
+
+
+def _emphasis(run: re.Match[str]) -> str:
+    """The marks of emphasis, each with a backslash if they could emphasise the words after them."""
+    marks, text = run[0], run.string
+    before, after = text[max(0, run.start() - 1) : run.start()], text[run.end() : run.end() + 1]
+    if len(set(marks)) == 1 and (
+        _CLOSING.match(text, run.end())
+        or marks.startswith("____")
+        or before == after == '"'
+        or (marks[0] == "_" and before.isalnum())
+    ):
+        return marks
+    return re.sub("(.)", r"\\\1", marks)
+
+
+def _line(line: str) -> str:
+    if _UNDERLINE.match(line):
+        return re.sub(r"[-=*]", r"\\\g<0>", line, count=1)
+    return f"\\{line}" if _BLOCK.match(line) else line

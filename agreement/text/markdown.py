@@ -1,8 +1,9 @@
 """Changes to Python-Markdown, which would hide or change words that bind a reader; and the words of a block as text.
 
-The changes concern links, images, HTML, code, emphasis, tables and lists. An ordered list keeps its numbers as they are
-written: Markdown would count from 1, and HTML from the first number. A list that mixes numbers and bullets displays its
-numbers as text.
+The changes concern links, images, HTML, code, emphasis, tables, lists, headings, quotations and rules: signs of a legal
+text such as «> 18 лет», «+ 7 727 …», «– 5 °C», «#5» or a line of underscores are no marks of Markdown. An ordered list
+keeps its numbers as they are written: Markdown would count from 1, and HTML from the first number. A list that mixes
+numbers and bullets displays its numbers as text.
 """
 
 from __future__ import annotations
@@ -11,23 +12,36 @@ import html
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from markdown import Markdown, util
-from markdown.blockprocessors import OListProcessor, UListProcessor
+from markdown.blockparser import BlockParser
+from markdown.blockprocessors import (
+    BlockQuoteProcessor,
+    HashHeaderProcessor,
+    HRProcessor,
+    OListProcessor,
+    UListProcessor,
+)
 from markdown.extensions.tables import TableProcessor
 from markdown.inlinepatterns import BACKTICK_RE, LINK_RE, BacktickInlineProcessor, InlineProcessor, LinkInlineProcessor
 from markdown.util import AtomicString
+
+from agreement.text.scheme import heading_words
 
 _ADDRESS = re.compile(r"(?:https?://|mailto:|tel:|[/#.])\S*\Z", re.I)
 _BLOCKS = frozenset("ul ol li blockquote table thead tbody tr p pre h1 h2 h3 h4 h5 h6 hr".split())
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _COUNTED = re.compile(r"(?:0|[1-9][0-9]{0,8})\.\Z")  # What HTML can print as an item's number.
+#: The bullets of lists. ``+`` before a number and ``-`` before a temperature are signs.
+BULLET = r"(?:\*|-(?! +\d+(?:[.,]\d+)?\s?°)|\+(?! +\d))"
+#: A comparison such as ``> 18 лет``. ``> 3. Слова`` and ``> 3) слова`` are quotations of a list.
+COMPARISON = r">[ \t]*\d++(?:[.,]\d++)*+(?![.)])"
 
 
 def install(md: Markdown) -> None:
-    """Remove or replace, in ``md``, the inline patterns and the processors of tables and lists that would hide or
-    change words.
+    """Remove or replace, in ``md``, the inline patterns and the processors of blocks that would hide or change words.
 
     The patterns for HTML, character references, images and links by reference are removed. HTML blocks and link
     definitions remain on; :class:`agreement.text.clauses.Numbering` removes them.
@@ -42,8 +56,14 @@ def install(md: Markdown) -> None:
     if hasattr(emphasis, "get_cached_result"):
         md.inlinePatterns.register(_Emphasis(emphasis), "em_strong", 60)
     md.inlinePatterns.register(_Blank(_Blank.RUN, md), "blank", 65)
+    md.inlinePatterns.register(_Break(r"(?i:<br\s{0,9}/?>)|\\ *\n", md), "break", 105)
     md.inlinePatterns.register(_Mail(r"<(?:mailto:)?([\w.+-]+@[\w-]+(?:\.[\w-]+)+)>", md), "automail", 110)
+    md.ESCAPED_CHARS += ["<", "="]
     processors = md.parser.blockprocessors
+    processors.deregister("setextheader")  # Its time is quadratic. ``outline`` finds underlined headings.
+    processors.register(_Heading(md.parser), "hashheader", 70)
+    processors.register(_Rule(md.parser), "hr", 50)
+    processors.register(_Quotation(md.parser), "quote", 20)
     plain: Any = processors["table"]
     processors.register(_Table(md.parser, plain.config), "table", 75)
     processors.register(_Numbered(md.parser), "olist", 40)
@@ -161,21 +181,62 @@ class _Mail(InlineProcessor):
         return element, m.start(0), m.end(0)
 
 
+class _Break(InlineProcessor):
+    """A line break: ``<br>``, which alone can stand in a cell of a table, or a backslash at the end of a line."""
+
+    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
+        return ET.Element("br"), m.start(0), m.end(0)
+
+
+class _Heading(HashHeaderProcessor):
+    """A heading inside a list or a quotation needs a space after ``#``, and so do the marks at its end before them."""
+
+    RE = re.compile(r"(?:^|\n)(?P<level>#{1,6})(?P<header> +[^ \n][^\n]*)(?:\n|$)")
+
+    def run(self, parent: ET.Element, blocks: list[str]) -> None:
+        super().run(parent, blocks)
+        parent[-1].text = heading_words(parent[-1].text or "")
+
+
+class _Rule(HRProcessor):
+    """A line of hyphens or asterisks is a horizontal line. A line of underscores is a blank to be filled in."""
+
+    SEARCH_RE = re.compile(r"^ {0,3}(?:(?:- {0,2}+){3,}+|(?:\* {0,2}+){3,}+) *$", re.MULTILINE)
+
+
+class _Quotation(BlockQuoteProcessor):
+    """A quotation begins at the beginning of a block, with a space or a quotation mark after ``>``. Anywhere else ``>``
+    is a sign, and so it is in ``COMPARISON``.
+    """
+
+    RE = re.compile(r"(^|\n) {0,3}>(?: |(?=[>\"«“„\n])|\Z)(.*)")
+    _COMPARISON = re.compile(f" {{0,3}}{COMPARISON}")
+
+    def test(self, parent: ET.Element, block: str) -> bool:
+        begins = self.RE.match(block) is not None and self._COMPARISON.match(block) is None
+        return begins and super().test(parent, block)
+
+
 class _Table(TableProcessor):
-    """A table in which no row has more cells than the head.
+    """A table in which no row has more cells than the head, and each cell below the head has a hyphen.
 
     Python-Markdown would drop the other cells. Therefore a block with a longer row is displayed as written.
     """
 
     def test(self, parent: ET.Element, block: str) -> bool:
-        if not super().test(parent, block):
+        if "|" not in block[: block.find("\n") + 1] or not super().test(parent, block):
             return False
         rows = [self._split_row(row.strip(" ")) for row in block.split("\n")]  # type: ignore[attr-defined]  # Not in the stubs.
-        return all(len(row) <= len(rows[0]) for row in rows)
+        return all(len(row) <= len(rows[0]) for row in rows) and all("-" in cell for cell in rows[1])
 
 
 class _Numbered(OListProcessor):
     """Stores in each item the number or bullet that it is written with; :func:`print_numbers` displays it."""
+
+    def __init__(self, parser: BlockParser) -> None:
+        super().__init__(parser)
+        self.CHILD_RE = re.compile(rf"^ {{0,3}}((\d+\.)|{BULLET}) +(.*)")
+        self.INDENT_RE = re.compile(rf"^ {{4,7}}((\d+\.)|{BULLET}) +.*")
 
     def run(self, parent: ET.Element, blocks: list[str]) -> None:
         marks = [match[1] for match in map(self.CHILD_RE.match, blocks[0].split("\n")) if match]
@@ -190,7 +251,35 @@ class _Numbered(OListProcessor):
 
 
 class _Bulleted(_Numbered, UListProcessor):
-    """Stores the number or bullet of each item, as ``_Numbered`` does, in a list that begins with a bullet."""
+    """Stores the number or bullet of each item, as ``_Numbered`` does, in a list that begins with a bullet.
+
+    A single asterisk and a single ``- `` before a number are signs and no bullets, unless a colon precedes them:
+    «* Кроме праздников.» is a footnote, and «- 5 %» an amount.
+    """
+
+    _SIGN = re.compile(r" {0,3}(?:-(?= +\d)|\*) ")
+    _ITEM = re.compile(rf" {{4}}| {{0,3}}{BULLET} ")
+
+    def __init__(self, parser: BlockParser) -> None:
+        super().__init__(parser)
+        self.RE = re.compile(rf"^ {{0,3}}{BULLET} +(.*)")
+
+    def run(self, parent: ET.Element, blocks: list[str]) -> bool | None:  # type: ignore[override]  # As documented.
+        if self._SIGN.match(blocks[0]) and self._is_alone(parent, blocks):
+            return False
+        super().run(parent, blocks)
+        return None
+
+    def _is_alone(self, parent: ET.Element, blocks: list[str]) -> bool:
+        """Is the first block no part of a list of several items, and not announced by a colon?"""
+        last = self.lastChild(parent)
+        if parent.tag in {"ul", "ol", "li"} or (last is not None and last.tag in {"ul", "ol"}):
+            return False
+        before = "" if last is None else (last.text or "").rstrip()
+        if before.endswith(":") or any(map(self._ITEM.match, blocks[0].split("\n")[1:])):
+            return False
+        following = next((block for block in islice(blocks, 1, 4) if block.strip()), "")
+        return self._ITEM.match(following) is None
 
 
 def print_numbers(root: ET.Element) -> None:
@@ -216,9 +305,10 @@ def text_lines(block: ET.Element) -> Iterator[str]:
     """Yield the words of a block as a reader sees them: one line for a paragraph, a list item or a row of a table.
 
     Call it after :func:`print_numbers`, and before references become links. A list item of several paragraphs gives
-    several lines, the first with the number of the item. Empty lines are left out. White space within a line becomes
-    single spaces, and cells are separated by ``" | "``. The address of a link, without ``mailto:``, follows its words
-    in brackets, unless the words are this address or the number after ``tel:``.
+    several lines, the first with the number of the item. Empty lines are left out. A line break inside a paragraph or a
+    cell is a space. White space within a line becomes single spaces, and cells are separated by ``" | "``. The address
+    of a link, without ``mailto:``, follows its words in brackets, unless the words are this address or the number after
+    ``tel:``.
     """
     if block.tag in {"ul", "ol", "blockquote", "table", "thead", "tbody"}:
         for child in block:
@@ -248,6 +338,8 @@ def _lines(block: ET.Element) -> Iterator[str]:
 
 
 def _text(element: ET.Element) -> str:
+    if element.tag == "br":
+        return " "
     if not len(element) and element.tag != "a":
         return element.text or ""
     text = "".join([element.text or "", *(_text(child) + (child.tail or "") for child in element)])

@@ -19,6 +19,7 @@ from agreement.text.scheme import (
     REFERS,
     Doubt,
     Scheme,
+    heading_words,
     underlined,
     unmarked,
 )
@@ -186,7 +187,7 @@ class _Reading:
         if start:
             return start
         if first == "#" and lines[index][0] == "#" and (match := HEADING.match(lines[index])):
-            rest = match["rest"].rstrip().rstrip("#").strip()
+            rest = heading_words(match["rest"])
             return Start(index, "heading", rest=rest, tag=f"h{max(2, len(match['hashes']))}")
         if separate and not lines[index].startswith("    ") and underlined(lines, index) and first not in "->|=*+":
             return Start(index, "heading", rest=bare, tag="h2")

@@ -46,7 +46,7 @@ REFERS = re.compile(
 CONTINUES = re.compile(r"(?:[,–—-]|\b(?:и|или|либо|және|мен|немесе))\s*$", re.IGNORECASE)
 ENDED = re.compile(r"(?:[.;:!?…][»”\")*_]*|\|)\s*$")
 ABBREVIATED = re.compile(r"(?<!\w)(?:гг?|ж|ст|гл|ч|см|стр|им|др|пр|тг|тыс|млн|млрд|руб|коп|мың)\.\s*$", re.IGNORECASE)
-HEADING = re.compile(r"(?P<hashes>\#{1,6})(?P<rest>(?:\s.*)?)$")
+HEADING = re.compile(r"(?P<hashes>\#{1,6})(?P<rest>\s+\S.*)$")
 _UNDERLINE = re.compile(r"(?:=+|-+) *$")
 _CONTENTS = re.compile(r"[1-9]\d?\.?\s")
 _PAGE = re.compile(r"[\s.…·_]*\d*\s*$")
@@ -850,7 +850,16 @@ def unmarked(match: re.Match[str], rest: str, *, whole: bool = True) -> str:
             rest = strong + rest
     elif closed and not strong:
         rest = f"{closed} {rest}"
-    return rest.rstrip("#").rstrip() if match["hashes"] else rest
+    return heading_words(rest) if match["hashes"] else rest
+
+
+def heading_words(line: str) -> str:
+    """The words of a heading: the line without the marks ``#`` at its end, if white space is before them, and without
+    the white space at its ends.
+    """
+    line = line.strip()
+    words = line.rstrip("#")
+    return words.rstrip() if not words or words[-1].isspace() else line
 
 
 def _is_ended(before: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import textwrap
 from importlib.util import find_spec
 from urllib.parse import unquote
 
@@ -72,6 +73,8 @@ def test_marks_around_words_stress_them(written, shown):
         ("- раз\n- два", "<ul>", ["раз", "два"]),
         ("1. Раз\n2. Два", "<ol>", ["1. Раз", "2. Два"]),
         ("•\tраз\n•\tдва", "<p>", ["• раз", "• два"]),
+        ("– раз;\n– два,\n– три.", "<p>", ["– раз;", "– два,", "– три."]),
+        ("— раз,\n— два;\n— три.", "<p>", ["— раз,", "— два;", "— три."]),
         ("| А | Б |\n|---|---|\n| 1 | 2 |", "<table>", ["А | Б", "1 | 2"]),
     ],
 )
@@ -81,8 +84,136 @@ def test_a_list_or_a_table_may_stand_right_under_its_clause(written, begins, wor
     assert document.units[-1].text.split("\n") == ["Список:", *words]
 
 
-def test_a_dash_at_the_beginning_of_a_wrapped_line_begins_no_list():
-    assert "<ul>" not in parse("Т\n\n1.1. Портал\n- онлайн платформа.\n").html
+@pytest.mark.parametrize("mark", ["-", "–", "—"])
+def test_a_dash_at_the_beginning_of_a_wrapped_line_begins_no_list(mark):
+    html = parse(f"Т\n\n1.1. Портал – сайт в сети, который открыт для всех,\n{mark} онлайн платформа.\n").html
+    assert "<ul>" not in html
+    assert html.count("<p") == 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Возраст\n>18 лет обязателен.",
+        "Возраст\n> 18 лет обязателен.",
+        "> 18 лет",
+        "> 5,5 %",
+        ">18",
+        "#5 кабинет",
+        "#",
+        "####### слова",
+        "- 5 °C",
+        "- 5,5°C\n- 10 °C",
+        "- 5 % от суммы",
+        "+ 7 727 250 00 00",
+        "+ 7 727 250 00 00\n+ 7 727 250 00 01",
+        "* Кроме праздников.",
+        "_________________",
+        "___ ___ ___",
+        "Подпись\n________",
+        "А | Б\n |",
+        "{{имя}}, [ЗАПОЛНИТЬ: адрес], <ДОМЕН>, «__» ____ 20__ г.",
+    ],
+)
+def test_a_sign_of_a_legal_text_is_no_mark(written):
+    document = parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. А.\n\n{written}\n")
+    assert " ".join(document.units[-1].text.split("\n")) == " ".join(["А.", *written.split()])
+    page = document.html.partition("А.</p>\n")[2]
+    assert set(re.findall(r"<(\w+)", page)) <= {"p", "br"}
+    assert html.unescape(re.sub("<[^>]*>", " ", page)).split() == written.split()
+
+
+@pytest.mark.parametrize(
+    ("written", "begins"),
+    [
+        ("> слова", "<blockquote>"),
+        (">«слова»", "<blockquote>"),
+        ("> 3. слова", "<blockquote>"),
+        ("> 1.1. слова", "<blockquote>"),
+        ("- # слова #", "<ul>\n<li>\n<h1>слова</h1>"),
+        ("- 5 дней;\n- 10 дней.", "<ul>"),
+        ("- 5 дней;\n\n- 10 дней.", "<ul>"),
+        ("Срок:\n\n- 5 дней.", "<p>Срок:</p>\n<ul>"),
+        ("+ слова", "<ul>"),
+        ("* слова\n* слова", "<ul>"),
+        ("* слова\n\n* слова", "<ul>"),
+        ("* слова\n\n    слова", "<ul>"),
+        ("***", "<hr>"),
+        ("- - -", "<hr>"),
+        ("***\nслова", "<hr>\n<p>слова</p>"),
+    ],
+)
+def test_a_mark_of_markdown_is_a_mark(written, begins):
+    assert parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. А.\n\n{written}\n").html.partition("А.</p>\n")[2].startswith(begins)
+
+
+def test_a_sign_at_the_end_of_a_heading_stays():
+    document = parse("Т\n\n## Язык C#\n\n## 1. Язык C#\n\n1.1. А.\n\n- # C#\n")
+    assert [unit.text for unit in document.units] == ["Т", "Язык C#", "Язык C#", "А.\nC#"]
+
+
+@pytest.mark.parametrize("written", ["раз<br>два", "раз<br/>два", "раз<BR />два"])
+def test_a_cell_of_a_table_has_lines(written):
+    document = parse(f"Т\n\n1.1. А:\n\n| А | Б |\n|---|---|\n| {written} | три |\n")
+    assert re.search(r"<td>раз<br>\s?два</td>", document.html)
+    assert document.units[-1].text.split("\n")[-1] == "раз два | три"
+
+
+@pytest.mark.parametrize("written", ["раз<br>два", "раз  \nдва", "раз\\\nдва"])
+def test_a_line_break_is_a_space_in_the_words(written):
+    document = parse(f"Т\n\n1.1. {written}\n")
+    assert re.search(r"раз ?<br>\s*два</p>", document.html)
+    assert document.units[-1].text == "раз два"
+
+
+def test_a_line_break_in_code_is_shown_as_written():
+    assert "<code>а&lt;br&gt;б</code>" in parse("Т\n\n1.1. `а<br>б`\n").html
+
+
+REQUISITES = """Орындаушы:
+«Үлгі» ЖШС
+БСН 000000000000
+Мекенжайы: Астана қ., Үлгі көшесі, 1-үй
+Тел.: +7 700 000 00 00
+____________ / ____________
+М.О."""
+
+
+@pytest.mark.parametrize("between", ["\n\n", "\n"])
+def test_lines_of_requisites_stay_lines(between):
+    document = parse(f"Т\n\n1. ТАРАПТАР\n\n1.1. Деректемелер.{between}{REQUISITES}\n")
+    page = document.html.replace("<br>\n", "<br>").splitlines()[-1]
+    assert re.sub("</?p[^>]*>", "", page).split("<br>")[-7:] == REQUISITES.split("\n")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_lines_that_a_program_wrapped_are_joined(width):
+    words = ("Пользователь вправе отказаться от Соглашения. Портал хранит сведения о нём; срок хранения назван в " * 9)[
+        :-1
+    ]
+    wrapped = textwrap.fill(f"1.1. {words}", width)
+    assert "<br>" not in parse(f"Т\n\n1. ОБЩЕЕ\n\n{wrapped}\n").html
+
+
+@pytest.mark.parametrize(
+    ("lines", "breaks"),
+    [
+        (["Портал хранит сведения, которые Пользователь сообщил о себе:", "имя и отчество;", "адрес."], 2),
+        (["Пользователь " * 10 + "вправе", "и обязан"], 1),
+        (
+            [
+                "Пользователь обязан сохранять тайну пароля и не передавать",
+                "его никому, а также не хранить его на Портале.",
+            ],
+            0,
+        ),
+        (["- Пользователь", "  вправе"], 0),
+        (["> Пользователь", "> вправе"], 0),
+        (["| А | Б |", "|---|---|", "| В | Г |"], 0),
+    ],
+)
+def test_lines_that_nobody_wrapped_stay_lines(lines, breaks):
+    assert parse("Т\n\n1. ОБЩЕЕ\n\n1.1. А.\n\n" + "\n".join(lines)).html.count("<br>") == breaks
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ _ODD_SPACE = re.compile(
     r"|[\u1680\u2000-\u2008\u200a\u205f\u3000\u2028\u2029]|(?<=\S)\t+(?=\S)|(?<=[^\W\d]{4})\xa0(?=[^\W\d]{4})"
 )
 _DOUBLED = re.compile(r"(?<=[^\s|])[ \xa0]{2,}(?=[^\s|])")
-_TAG = re.compile(r"<(?!https?:|mailto:)[/!]?[A-Za-z][^<>\n@]{0,300}>|<!--")
+_TAG = re.compile(r"<(?!https?:|mailto:|(?i:br) {0,9}/?>)[/!]?[A-Za-z][^<>\n@]{0,300}>|<!--")
 _KAZAKH = "әғқңөұүһіӘҒҚҢӨҰҮҺІ"
 _RUSSIAN = re.compile(
     r"(?<!\w)(?:и|в|во|на|не|с|по|для|что|при|или|от|о|об|к|из|за|до|его|их|является)(?!\w)", re.IGNORECASE
