@@ -34,8 +34,9 @@ class AgreementConfig(AppConfig):
 
 def reinstall_seal(*, using: str, **kwargs: Any) -> None:
     """Receiver of ``post_migrate``, which Django sends after ``migrate`` and normally after ``flush``: install all
-    triggers of the seal if anything differs from what this version installs. ``using`` is the alias of the database.
-    Nothing is done on a database that should have no triggers (:func:`agreement.seal.triggers.expected`).
+    triggers of the seal if :func:`agreement.seal.inspection.differences` finds any difference. ``using`` is the alias
+    of the database. Nothing is done on a database that should have no triggers
+    (:func:`agreement.seal.triggers.expected`).
 
     This is needed because SQLite drops the triggers of a table that it rebuilds.
     """

@@ -1,10 +1,11 @@
 """Refuses the requests with which Django raises an exception before any middleware is called.
 
-If the header ``Content-Type`` states a charset, Django parses the query while it makes the request object. An exception
-there is answered with the status 500, and no middleware can prevent it. The charset may be a Python codec that decodes
-no text, such as ``base64``; the query may contain characters that the charset does not have, or too many parameters.
-:func:`guard_wsgi` and :func:`guard_asgi` answer 400 instead. ``portal_site/wsgi.py`` and ``portal_site/asgi.py`` show
-their use. This module can be imported before the settings are read.
+If the header ``Content-Type`` states a charset, Django parses the query while it makes the request object. Most
+exceptions there are answered with the status 500, and no middleware can prevent it. The charset may be a Python codec
+that decodes no text, such as ``base64``; the query may contain characters that the charset does not have, or too many
+parameters. :func:`guard_wsgi` and :func:`guard_asgi` answer 400 instead. They also refuse some requests that would fail
+later (:func:`is_readable`). ``portal_site/wsgi.py`` and ``portal_site/asgi.py`` show their use. This module can be
+imported before the settings are read.
 """
 
 from __future__ import annotations
@@ -41,9 +42,12 @@ def decodes_text(charset: str) -> bool:
 
 
 def is_readable(content_type: str, query: bytes | str, *, query_charset: str | None = None) -> bool:
-    """Return whether Django can make a request object for this value of the header ``Content-Type``, which may be
-    empty, and this query. ``query_charset`` is the charset of the query; the default is that of the header. Also
-    ``False`` if the query can't be written again in its charset, as a page does that repeats it in its links.
+    """Return whether Django can make a request object for this value of the header
+    ``Content-Type``, which may be empty, and this query. ``True`` if the header names
+    no charset, or one that Python does not know; the query is not read then.
+
+    ``query_charset`` is the charset of the query; the default is that of the header. Also ``False`` if the query can't
+    be written again in its charset, as a page does that repeats it in its links.
     """
     try:
         charset = parse_header_parameters(content_type)[1].get("charset")

@@ -19,7 +19,9 @@ from agreement.editions.timeline import current_timelines
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: the name and the arguments of its URL, and the moment that the sitemap states as its last change."""
+    """A page: the name of its URL without the namespace ``agreement``, the arguments of
+    the URL, and the moment that the sitemap states as its last change.
+    """
 
     name: str
     args: tuple[object, ...]
@@ -61,9 +63,9 @@ class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run
             pages = []
             for edition in public:
                 successor = timeline.successor(edition)
-                moments = [edition.published_at, edition.effective_from, edition.cancelled_at]
+                moments = [edition.published_at, edition.cancelled_at or edition.effective_from]
                 moments += [successor.published_at, successor.effective_from] if successor in public else []
-                changed = max(moment for moment in moments if moment and moment <= at)
+                changed = max(moment for moment in moments if moment <= at)
                 pages.append(Page("edition", (slug, edition.number), changed))
                 if timeline.predecessor(edition) in public:
                     pages.append(Page("changes", (slug, edition.number), changed))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from agreement.text import languages
-from agreement.views import acceptance, data, editions, feeds, memento, notices, record, verify, withdrawal
+from agreement.views import acceptance, clauses, data, editions, feeds, memento, notices, record, verify, withdrawal
 
 
 class NumberConverter:
@@ -35,7 +35,20 @@ class LanguageConverter:
         return value
 
 
+class ClauseConverter:
+    """The number of a clause, as it is in the address of an edition after ``#``: ``2.3``, ``a1.2-1b``."""
+
+    regex = r"[0-9a-z][0-9a-z.\-]{0,31}"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
 register_converter(NumberConverter, "agreement_number")
+register_converter(ClauseConverter, "agreement_clause")
 register_converter(LanguageConverter, "agreement_language")
 
 app_name = "agreement"
@@ -54,6 +67,8 @@ urlpatterns = [
     path("<slug:slug>/current.json", data.current, name="current_data"),
     path("<slug:slug>/editions.json", data.editions, name="editions_data"),
     path("<slug:slug>/editions/<agreement_number:number>.json", data.edition, name="edition_data"),
+    path("<slug:slug>/clauses/<agreement_clause:anchor>/", clauses.clause, name="clause"),
+    path("<slug:slug>/clauses/<agreement_clause:anchor>.json", clauses.clause_data, name="clause_data"),
     path("<slug:slug>/feed/", feeds.feed, name="feed"),
     path("<slug:slug>/at/<str:when>/", memento.at, name="at"),
     path("<slug:slug>/timemap/", memento.timemap, name="timemap"),

@@ -126,7 +126,8 @@ def unknown_charset(request: HttpRequest) -> HttpResponse | None:
     Python does not know gives ``None``, because Django ignores it. If the site uses :mod:`agreement.charsets`, that
     answers such a request before it gets here.
     """
-    if charsets.decodes_text(request.encoding or "utf-8"):
+    encoding = request.encoding
+    if encoding is None or charsets.decodes_text(encoding):
         return None
     sentence = _("The request uses an unsupported character encoding. Send the text in UTF-8.")
     return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")

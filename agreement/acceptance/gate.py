@@ -50,9 +50,9 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
     acceptance. Every method is checked, also ``OPTIONS``; a CORS preflight carries no session, so nobody is signed in.
     Every other request is refused if its user withdrew from an agreement and has not accepted it again, or if an
     agreement is accepted by confirmation and no acceptance of the user counts for its edition in force. If an agreement
-    is accepted by use, a use of the site is recorded as a deemed acceptance, and other requests pass without one. While
-    somebody acts in the name of the user, no acceptance is recorded. Agreements that are accepted elsewhere, and those
-    without an edition in force, are not considered.
+    is accepted by use and no acceptance of the user counts, a use of the site is recorded as a deemed acceptance, and
+    other requests pass without one. While somebody acts in the name of the user, no acceptance is recorded. Agreements
+    that are accepted elsewhere, and those without an edition in force, are not considered.
 
     A refused ``GET`` by which a browser opens a page is redirected: to the page on which the user can accept or, if
     they withdrew, to the withdrawal page. Every other refused request gets the status 403, also a form that a browser
@@ -60,9 +60,10 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
     the setting ``DATABASE_AWAY`` determines whether the request passes.
 
     For a user whom the process knows to have accepted everything, the acceptances are not queried; otherwise 1 query,
-    and 1 insert for each deemed acceptance. Django's queries for the session and the user come in addition, unless the
-    process knows the session, which needs :func:`mark_session_user`. :func:`agreement.acceptance.known.requirements`
-    says when the dates of the editions are read.
+    and 1 insert for each deemed acceptance. A receiver of ``acceptance_recorded``, and a person who acts in the name of
+    the user, cost further queries. Django's queries for the session and the user come in addition, unless the process
+    knows the session, which needs :func:`mark_session_user`. :func:`agreement.acceptance.known.requirements` says when
+    the dates of the editions are read.
     """
     session = None  # The session may belong to another user than ``request.user``.
     if _is_session_user(request):
@@ -91,7 +92,8 @@ def pending(request: HttpRequest) -> tuple[Requirement, ...]:
     If nobody is signed in, or the user is staff and the setting ``EXEMPT_STAFF`` is true, the result is empty and no
     acceptance is recorded. The setting ``EXEMPT`` has no effect. Errors of the database are raised. For a user whom the
     process knows to have accepted everything, the acceptances are not queried; otherwise 1 query, and 1 insert for each
-    deemed acceptance. :func:`agreement.acceptance.known.requirements` says when the dates of the editions are read.
+    deemed acceptance. A receiver of ``acceptance_recorded``, and a person who acts in the name of the user, cost
+    further queries. :func:`agreement.acceptance.known.requirements` says when the dates of the editions are read.
     """
     return _pending(request, known.requirements(), None)
 

@@ -126,8 +126,10 @@ class KnownAcceptances:
 
     def session_accepted(self, session: str, required: Requirements) -> bool:
         """Return whether this session is known to belong to a user who is known to have accepted everything."""
+        # The gate calls this for each request, so the clock is read once.
         user, until = self._users.get(session, (None, 0.0))
-        return time.monotonic() < until and self.user_accepted(user, required)
+        key, known_until = self._accepted.get(user, (None, 0.0))
+        return required.cacheable and key == required.key and until > time.monotonic() < known_until
 
     def user_accepted(self, user: UserKey, required: Requirements) -> bool:
         """Return whether this user is known to have accepted everything. ``False`` means only that the cache does not

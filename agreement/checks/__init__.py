@@ -1,20 +1,20 @@
 """The system checks of the app. Each message states a problem, and its hint states how to correct it.
 
 The package provides ``register()``, which ``AgreementConfig.ready()`` calls, and the check functions. It uses the
-settings, the channels and the triggers of the seal.
+settings, the channels, the renderer of PDFs and the triggers of the seal.
 
-``settings``: ``E001`` unknown setting · ``E002`` setting of the wrong kind · ``E004`` missing package ·
+``settings``: ``E001`` unknown setting · ``E002`` wrong value of a setting · ``E004`` missing package ·
 ``E009`` channels · ``E020`` keys of pseudonyms
 
 ``site``: ``E003`` languages of modeltranslation · ``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` ·
 ``E021`` order of middleware · ``E022`` old time zone data · ``W001`` no ``BASE_URL`` · ``W002`` no URLs ·
 ``W004`` immediate tasks · ``W005`` languages of the site
 
-``seal``: ``E007`` triggers missing · ``W003`` database without triggers · ``W045`` a database role that owns the tables
-(only with ``check --deploy``)
+``seal``: ``E007`` the seal is altered · ``W003`` database without triggers ·
+``W045`` a role that can remove the triggers (only with ``check --deploy``)
 
 ``deployment`` (``check --deploy``): ``W020`` no keys of pseudonyms · ``W041`` an address without TLS · ``W042`` no
-content security policy · ``W043`` a proxy that is not named · ``W044`` the location of the data ·
+content security policy · ``W043`` settings of proxies · ``W044`` the location of the data ·
 ``W046`` no limit on failed logins · ``W047`` no second factor · ``W048`` no PDF
 """
 

@@ -50,7 +50,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) 
     problem gives a warning. Only known middleware and apps are looked for.
     """
     now = conf.get()
-    if now.BASE_URL and not now.BASE_URL.startswith("https://"):
+    if now.BASE_URL and not str(now.BASE_URL).startswith("https://"):
         yield Warning(
             f'AGREEMENT["BASE_URL"] is {now.BASE_URL!r}: links in notices and feeds lead to pages without TLS.',
             hint='Write it with "https://", and let the web server accept TLS 1.2 or newer only.',
@@ -64,7 +64,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) 
             id="agreement.W042",
         )
     yield from _check_proxies(now)
-    if not now.DATA_LOCATION.strip():
+    if not str(now.DATA_LOCATION or "").strip():
         yield Warning(
             'AGREEMENT["DATA_LOCATION"] is empty: state where personal data is stored and who decided it.',
             hint='Write where the database and its backups are, and who decided it: "Astana; order No 12 of 2026".'

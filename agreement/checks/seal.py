@@ -1,5 +1,5 @@
-"""Checks of the triggers that seal published editions, on the databases that the command names (``--database``). A
-command that names none, such as a plain ``check``, checks no database.
+"""Checks of the seal of published editions, on the databases that a command gives them by alias. ``check --database``
+gives the named ones, and ``migrate`` gives its own. A plain ``check`` gives none, so no database is checked.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from agreement.seal import inspection, triggers
 def check_seal(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
-    """Check that the seal is installed in these databases, which are given by alias. Each difference that
-    :func:`agreement.seal.inspection.differences` finds gives an error. A database system for which the app has no
-    triggers gives a warning. A database on which the triggers are not expected, because the app is not migrated there,
-    gives nothing. ``migrate`` runs this check too, on its database.
+    """Check that the seal is installed in these databases, which are given by alias (``None``: none). Each difference
+    that :func:`agreement.seal.inspection.differences` finds gives an error, and so does a database that can't be
+    inspected. A database system for which the app has no triggers gives a warning. A database on which the triggers are
+    not expected, because the app is not migrated there, gives nothing. ``migrate`` runs this check too, on its
+    database.
     """
     for alias in databases or ():
         connection = connections[alias]
@@ -49,8 +50,9 @@ def check_seal(
 def check_role(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
-    """Check that the database role of the application can't remove the triggers. This check is for PostgreSQL only; for
-    other databases it reports nothing.
+    """Check that the database role of the application can't remove the triggers in
+    these databases, which are given by alias (``None``: none). A role that can gives a
+    warning. This check is for PostgreSQL only; for other databases it reports nothing.
     """
     for alias in databases or ():
         connection = connections[alias]

@@ -35,6 +35,10 @@ RANGES = {
 }
 #: Maps the former name of a setting to its new name. A search for similar names would suggest another setting.
 RENAMED = {"HOLD": "SENDING_SUSPENDED", "PACE": "RATE_LIMITS", "JOIN_BEFOREHAND": "ACCEPT_ANNOUNCED"}
+#: The settings that are texts. A text with choices is checked by its choices.
+_TEXTS = [one.name for one in fields(conf.Conf) if one.type == "str"]
+#: The texts that may also be path objects.
+_PATHS = {"PRIVATE_ROOT", "TIMESTAMP_CERTIFICATES"}
 CHOICES = {
     "PREVAILING_LANGUAGE": (*languages.LANGUAGES, ""),
     "DATABASE_AWAY": ("read", "all", "none"),
@@ -43,8 +47,9 @@ CHOICES = {
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Check the settings of the app. If ``settings.AGREEMENT`` is not a dict, nothing else is checked. If a dotted
-    path can't be imported, only the first one is reported, and the channels are not checked.
+    """Check the settings of the app. If ``settings.AGREEMENT`` is not a dict, nothing else is checked. If a setting
+    that must be a text is none, only names and types are checked. If a dotted path can't be imported, only the first
+    one is reported, and the channels are not checked.
     """
     stored = getattr(settings, "AGREEMENT", {})
     if not isinstance(stored, dict):
@@ -54,8 +59,10 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
             id="agreement.E002",
         )
         return
-    now = conf.get()
     yield from _check_names_and_types(stored)
+    now = conf.get()
+    if not all(_is_text(name, getattr(now, name)) for name in _TEXTS):
+        return
     yield from _check_values(now)
     yield from _check_pseudonym_keys(now.PSEUDONYM_KEYS)
     yield from _check_consents(now.CONSENTS)
@@ -72,6 +79,9 @@ def _check_names_and_types(stored: Mapping[str, object]) -> Iterator[CheckMessag
     for key in stored:
         if key not in conf.KEYS:
             yield Error(f"AGREEMENT has no setting {key!r}.", hint=_hint_for_unknown(key), id="agreement.E001")
+    for name in _TEXTS:
+        if not _is_text(name, stored.get(name)):
+            yield _wrong(name, stored[name], "must be a text")
     for key, value in stored.items():
         if key in types and types[key] in (bool, int, tuple, timedelta) and not _has_type(value, types[key]):
             yield _wrong(key, value, f"must be of type {types[key].__name__}")
@@ -145,7 +155,7 @@ def _check_consents(consents: object) -> Iterator[CheckMessage]:
 def _check_base_url(url: str) -> Iterator[CheckMessage]:
     if url and not _is_http_address(url):
         yield _wrong("BASE_URL", url, 'must be like "https://portal.example.kz"')
-    elif urlsplit(url).path.strip("/"):
+    elif url and urlsplit(url).path.strip("/"):
         yield _wrong("BASE_URL", url, "must end with the host: the addresses of the pages contain their own path")
 
 
@@ -157,14 +167,11 @@ def _is_http_address(url: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
-def _check_private_root(root: object) -> Iterator[CheckMessage]:
+def _check_private_root(root: str) -> Iterator[CheckMessage]:
     """Check that the folder of scans, if the site has one, is outside ``MEDIA_ROOT``, ``STATIC_ROOT`` and the folders
     of ``STATICFILES_DIRS``, whose files the web server serves.
     """
     if not root:
-        return
-    if not isinstance(root, (str, os.PathLike)):
-        yield _wrong("PRIVATE_ROOT", root, "must be a folder")
         return
     entries: list[Any] = list(settings.STATICFILES_DIRS)  # A folder, or a prefix and a folder.
     collected = [entry[-1] if isinstance(entry, (tuple, list)) else entry for entry in entries]
@@ -179,7 +186,7 @@ def _check_time_stamps(now: conf.Conf) -> Iterator[CheckMessage]:
         return
     if not _is_http_address(now.TIMESTAMP_AUTHORITY):
         yield _wrong("TIMESTAMP_AUTHORITY", now.TIMESTAMP_AUTHORITY, 'must be like "https://tsa.example.kz"')
-    if not Path(now.TIMESTAMP_CERTIFICATES).is_file():
+    if not Path(now.TIMESTAMP_CERTIFICATES or "").is_file():
         yield _wrong(
             "TIMESTAMP_CERTIFICATES",
             now.TIMESTAMP_CERTIFICATES,
@@ -246,6 +253,14 @@ def _has_type(value: object, kind: type) -> bool:
     if kind is tuple:
         return isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _is_text(name: str, value: object) -> bool:
+    """Return whether this value of the setting with that name, one of ``_TEXTS``, counts as a text. ``None`` does, a
+    path object does for a setting of ``_PATHS``, and any value for a setting with choices.
+    """
+    kinds: tuple[type, ...] = (str, os.PathLike) if name in _PATHS else (str,)
+    return value is None or name in CHOICES or isinstance(value, kinds)
 
 
 def _wrong(key: str, value: object, problem: str) -> Error:

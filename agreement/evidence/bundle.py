@@ -59,8 +59,9 @@ class Bundle:
 
     def close(self, at: datetime) -> None:
         """Add the last two files: the instructions for checking the bundle (``README.txt``, in Kazakh, Russian and
-        English), and the digests of all other files (``SHA256SUMS``). The instructions state ``at`` as the instant for
-        which the evidence was exported. The ZIP file itself stays open; :func:`open_bundle` closes it.
+        English), then the digests of all files before, also of the instructions (``SHA256SUMS``). The instructions
+        state ``at`` as the instant for which the evidence was exported. The ZIP file itself stays open;
+        :func:`open_bundle` closes it.
         """
         context = {"at": manifest.rfc3339(at), "stamped": self.stamped}
         parts = []
@@ -126,9 +127,8 @@ def csv_table(columns: dict[str, str], rows: QuerySet[Any]) -> Iterator[bytes]:
 
 
 def csv_chunks(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
-    """Yield a CSV file (RFC 4180, UTF-8) in chunks of at most ``CSV_ROWS`` lines, so that a large file does not fill
-    the memory. ``head`` is its first line, the column headings. Each cell contains the text that :func:`csv_cell`
-    returns.
+    """Yield a CSV file (RFC 4180, UTF-8) in chunks of at most ``CSV_ROWS`` rows, so that a large file does not fill the
+    memory. ``head`` is its first row, the column headings. Each cell contains the text that :func:`csv_cell` returns.
     """
     lines = chain([head], rows)
     while chunk := list(islice(lines, CSV_ROWS)):
@@ -137,6 +137,8 @@ def csv_chunks(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterato
         yield buffer.getvalue().encode()
 
 
+#: The signs of a formula. Most cells contain none of them, and the slower search for a place is left out.
+_SIGN = re.compile(r"[=+\-@＝＋－＠]")
 #: A place at which a spreadsheet program may begin a cell, and the sign that would make this cell a formula. A cell
 #: begins at the start of a text and after each character that separates cells or lines in some country's settings:
 #: a program set to Russian or Kazakh separates by semicolons and reads no quotation marks in the middle of a cell. The
@@ -152,7 +154,8 @@ def csv_cell(value: object) -> str:
     """
     if isinstance(value, datetime):
         return manifest.rfc3339(value)
-    return "" if value is None else _FORMULA.sub(_mark_sign, str(value))
+    text = "" if value is None else str(value)
+    return _FORMULA.sub(_mark_sign, text) if _SIGN.search(text) else text
 
 
 def _mark_sign(found: re.Match[str]) -> str:

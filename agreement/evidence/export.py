@@ -1,9 +1,9 @@
 """Exports evidence about editions or about one user.
 
-A bundle is a ZIP file that anyone can check without this software. It contains sealed files, their digests, tables
-(CSV), and pages for a court. A sealed file has the name of its public address (``terms/editions/2/manifest.json``) and
-the same bytes. Two exports for the same instant from the same data are equal, byte for byte, so their digests can be
-compared.
+A bundle is a ZIP file that anyone can check without this software. It contains manifests and texts of editions, time
+stamps, texts of notices, tables (CSV), pages for a court, and the digests of these files. The name of the file of a
+manifest or of a text is the end of its public address (``terms/editions/2/manifest.json``), and the bytes are the same.
+Two exports for the same instant from the same data are equal, byte for byte, so their digests can be compared.
 """
 
 from __future__ import annotations
@@ -61,11 +61,13 @@ def export_editions(
     not be empty, and each must have been recorded by that instant.
 
     The bundle contains the texts and the court pages of these editions, every manifest from edition 1 to the last of
-    them with its time stamps, the texts of the notices about them that had been sent by then, a table of the
-    acceptances recorded by then, and a table of the deliveries with an outcome by then: sent, failed and skipped ones.
-    Both tables identify users by pseudonym only. Raises ``FileExistsError`` if ``output`` exists. After the file is
-    written, an audit entry is added for each edition; ``by`` is the person who exports, or ``None`` if no person is
-    known.
+    them with its time stamps, and the texts of the notices about them that had been sent by then. For each of these
+    editions it contains a table of the acceptances recorded by then, and a table of the deliveries with an outcome by
+    then: sent, failed and skipped ones. Both tables identify users by pseudonym, and that of deliveries also by the
+    keyed digest of the address.
+
+    Raises ``FileExistsError`` if ``output`` is a path that exists. After the file is written, an audit entry is added
+    for each edition; ``by`` is the person who exports, or ``None`` if no person is known.
     """
     timeline = _timeline(editions[0].agreement, at)
     with open_bundle(output) as bundle:
@@ -85,8 +87,8 @@ def export_editions(
 
 
 def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], last: int, at: datetime) -> None:
-    """Add the manifests of one agreement up to edition number ``last``, with the time stamps made by that instant; and
-    the texts and court pages of those of these editions whose primary keys are in ``with_text``.
+    """Add the manifests of one agreement up to edition number ``last`` (0: none), with the time stamps made by that
+    instant. Add also the texts and court pages of those of these editions whose primary keys are in ``with_text``.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     for edition in chain.iterator(chunk_size=10):
@@ -108,14 +110,15 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     file. The account may be deleted. Return the SHA-256 of each file in the bundle by its name.
 
     The bundle contains what the user accepted, consented to and withdrew by then, a table of the deliveries to them
-    with an outcome (sent, failed or skipped), and the texts of the notices that were sent to them. It contains the
-    texts and court pages of every edition that they accepted or that bound them, and the manifests of each agreement
-    up to the last of these editions and of those they were notified of.
+    with an outcome by then (sent, failed or skipped), and the texts of the notices that were sent to them. It contains
+    the texts and court pages of every edition that they accepted or that bound them. Of each agreement with such an
+    edition, or with an edition that they were notified of, it contains the manifests up to the last of these editions,
+    with their time stamps.
 
     Raises ``LookupError`` if there are no records of this user by then (acceptances, withdrawals, consents or
     deliveries with an outcome), ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output``
-    exists. After the file is written, an audit entry is added; ``by`` is the person who exports, or ``None`` if no
-    person is known.
+    is a path that exists. After the file is written, an audit entry is added; ``by`` is the person who exports, or
+    ``None`` if no person is known.
     """
     # Without this, the database could raise an error for a number that is too large.
     get_user_model()._meta.pk.run_validators(user_key)
@@ -158,8 +161,9 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceRecord:
-    """An acceptance, with the editions by which it bound the user until the user withdrew, or until the instant of the
-    export if that is earlier.
+    """An acceptance and its effect up to the instant of the export. ``binding`` contains the editions by which the
+    acceptance bound the user, and the withdrawal that ended it, if one did. ``timeline`` is that of the agreement, as
+    known at that instant.
     """
 
     timeline: Timeline
@@ -191,8 +195,9 @@ class AcceptanceRecord:
 def _acceptance_records(
     acceptances: QuerySet[Acceptance], timelines: dict[int, Timeline], withdrawals: QuerySet[Withdrawal], at: datetime
 ) -> Iterator[AcceptanceRecord]:
-    """Yield each acceptance with the editions by which it bound the user up to ``at``: the accepted one, and later ones
-    that changed only the wording.
+    """Yield each acceptance, in their order, with its effect up to ``at``. The editions by which it bound the user are
+    the accepted one, and later ones that changed only the wording. Editions that were cancelled, that did not take
+    effect by ``at``, or that took effect when a withdrawal had ended the acceptance, are left out.
 
     ``acceptances`` must be those of one user that were recorded by ``at``, and ``withdrawals`` those of the same user
     that are in effect at ``at``. ``timelines`` are by the primary key of the agreement.
@@ -216,10 +221,10 @@ def _add_acceptance_pages(bundle: Bundle, records: Sequence[AcceptanceRecord]) -
 
 
 def court_page(edition: Edition, timeline: Timeline, *, at: datetime, language: str) -> str:
-    """Return an HTML page of the edition for printing, in ``kk`` or ``ru``: its text, its dates as known at that
-    instant, how to check it, and a place for the signature of an officer. ``edition`` must be in the timeline. If it
-    was cancelled after that instant, ``cancelled_at`` of the object ``edition`` is set to ``None``. 1 query if the
-    agreement of the edition is loaded.
+    """Return an HTML page of the edition for printing, in ``kk`` or ``ru``: its text in that language, its dates as
+    known at that instant, how to check it, and a place for the signature of an officer. ``edition`` must be in the
+    timeline. If it was cancelled after that instant, ``cancelled_at`` of the object ``edition`` is set to ``None``. 1
+    query if the agreement of the edition is loaded.
     """
     with translation.override(language):
         if edition.cancelled_at and edition.cancelled_at > at:
@@ -238,8 +243,8 @@ def court_page(edition: Edition, timeline: Timeline, *, at: datetime, language: 
 
 
 def _timeline(agreement: Agreement, at: datetime) -> Timeline:
-    """Return the dates of the agreement's editions as known at that instant: later publications and cancellations are
-    left out. 1 query.
+    """Return the dates of the agreement's editions as known at that instant: editions
+    that were recorded later, and later cancellations, are left out. 1 query.
     """
     recorded = Edition.objects.published().filter(agreement=agreement, recorded_at__lte=at)
     dated = tuple(
@@ -287,9 +292,9 @@ def _deliveries_csv(deliveries: QuerySet[Delivery], columns: dict[str, str]) -> 
 
 
 def _recipient(user_key: UserKey, digest: str, key: str) -> tuple[str, str]:
-    """Return the pseudonym of the recipient, and the id of the key with which it was made. If the account exists
-    (``user_key`` is not ``None``), the pseudonym is made with the first key of the setting ``PSEUDONYM_KEYS``.
-    Otherwise it is the stored one: ``digest`` and ``key``.
+    """Return the pseudonym of the recipient, and the id of the key with which it was made; ``""`` for both if there is
+    none. If the account exists (``user_key`` is not ``None``), the pseudonym is made with the first key of the setting
+    ``PSEUDONYM_KEYS``. Otherwise it is the stored one: ``digest`` and ``key``.
     """
     pseudonym = pseudonyms.primary(user_key) if user_key is not None else pseudonyms.Pseudonym(key, digest)
     return pseudonym.digest, pseudonym.key

@@ -42,9 +42,10 @@ def stamp(edition: Edition) -> TimeStamp:
     """Request a time stamp on the digest of this edition, verify it, store it and return it. If a stamp of the same
     authority is stored already, return that one; the new one is not stored.
 
-    Raises :class:`NotStamped` if the extra ``timestamp`` is not installed, if the edition does not match its digest, if
-    the root certificates can't be read, if the authority can't be reached or does not answer with a time stamp, or if
-    the stamp is not valid. Raises ``ValueError`` for a draft.
+    Raises :class:`NotStamped` if the extra ``timestamp`` is not installed, if the site has no authority, if the edition
+    does not match its digest, if the root certificates can't be read, if the authority can't be reached or does not
+    answer with a time stamp, or if the stamp is not valid. Raises ``ValueError`` for a draft, if the extra is
+    installed.
     """
     try:
         from cryptography.x509 import load_pem_x509_certificates

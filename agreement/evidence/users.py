@@ -41,8 +41,8 @@ def find_user_key(written: str) -> UserKey:
 
 def find_user_keys(written: Iterable[str]) -> dict[str, UserKey | ValidationError]:
     """Return, for each of these texts, the primary key that :func:`find_user_key` would return, or the error that it
-    would raise. The number of queries is the same, however many texts there are, unless the database may compare names
-    in another way than letter by letter; there is then 1 query for each name.
+    would raise. At most 6 queries, however many texts there are. 1 more for each name if two of the names differ only
+    in the case of letters, or if the database finds a user whose name is written in another way.
     """
     parts = {whole: _split(whole) for whole in written}
     named = _keys_with_names({text for prefix, text in parts.values() if prefix != "key" and _can_be_stored(text)})
@@ -81,7 +81,9 @@ def _split(written: str) -> tuple[str, str]:
 
 
 def _can_be_stored(text: str) -> bool:
-    """Return whether a database can contain the text: it has no NUL and no byte that was not UTF-8."""
+    """Return whether a database can contain the text: it has no NUL and no surrogate,
+    which stands for a byte that was not UTF-8.
+    """
     return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -91,7 +93,9 @@ def _user_model() -> Any:
 
 
 def _parse_key(text: str) -> UserKey | None:
-    """Return the primary key of which this is the exact form; ``None`` if there can't be one."""
+    """Return the primary key that Python prints as this text; ``None`` if there can't
+    be one. A UUID may also be written without hyphens or in capital letters.
+    """
     pk = _user_model()._meta.pk
     try:
         key = pk.to_python(text)
@@ -103,9 +107,11 @@ def _parse_key(text: str) -> UserKey | None:
 
 
 def _keys_with_names(names: set[str]) -> dict[str, list[UserKey]]:
-    """Return name → the keys of the users with that name, at most two if it is the only name. A name that no user has
-    may be absent, and the empty name has no user. 1 query; more only if the database may ignore the case of letters,
-    because two of the names differ in nothing else or another name is found: then 1 more for each name.
+    """Return name → the keys of the users with that name. If more than two users have a name, it may be only two of
+    them. A name that no user has may be absent, and the empty name has no user.
+
+    1 query; none if there is no other name than the empty one. If two of the names differ only in the case of letters,
+    or if another name is found, the database may ignore the case of letters: then 1 more query for each name.
     """
     names = names - {""}
     users = _user_model()

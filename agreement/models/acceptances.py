@@ -2,7 +2,8 @@
 
 A row records only what happened. For a deemed acceptance no text was displayed; its kind states this. The row then
 records the language in which the site was read, and whether a notice of the edition had been sent to the user by then.
-After the account is deleted, the row remains under a pseudonym, if the site has a key for pseudonyms.
+The row remains after the account is deleted. It is then found by a pseudonym until the personal data is erased, if the
+site had a key for pseudonyms when the row was written.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ User = TypeVar("User", bound=models.Model)
 
 
 class StaleEditionError(ValidationError):
-    """The edition can't be accepted at the moment of the acceptance (normally now), or it does not have the given
-    digest. Nothing was recorded. ``code`` is ``stale_edition``.
+    """The edition does not exist, can't be accepted at the moment of the acceptance (normally now), or does not have
+    the given digest. Nothing was recorded. ``code`` is ``stale_edition``.
     """
 
     def __init__(self, edition: object) -> None:
@@ -68,8 +69,9 @@ class WithdrawnError(ValidationError):
 
 
 class ContradictionError(ValidationError):
-    """An earlier row states another moment or language for the acceptance of the same edition by the same user. Nothing
-    was recorded. ``earlier`` is the place of that row, counted from 0. ``code`` is ``contradiction``.
+    """An earlier row of the same call of ``import_history()`` states another moment or language for this acceptance,
+    which is of the same edition by the same user in the same round. Nothing was recorded. ``earlier`` is the place of
+    that row among the rows of the call, counted from 0. ``code`` is ``contradiction``.
     """
 
     def __init__(self, earlier: int) -> None:
@@ -79,8 +81,8 @@ class ContradictionError(ValidationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoricAcceptance:
-    """An acceptance from before the site had this app. ``user`` and ``edition`` are primary keys. ``language`` is that
-    of the text, or ``""`` if it is not known.
+    """An acceptance from before the site had this app. ``user`` and ``edition`` are primary keys, and ``at`` is the
+    moment of the acceptance. ``language`` is that of the text, or ``""`` if it is not known.
     """
 
     user: UserKey
@@ -118,9 +120,9 @@ class RequiredAcceptance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NewAcceptance:
-    """An acceptance that is to be written. ``edition`` is a primary key. ``round`` is one more than the number of the
-    user's withdrawals from the agreement that are in effect at that moment; a refused one does not count.
-    ``recorded_at`` is the present moment by the clock of the database.
+    """An acceptance that is to be written. ``edition`` is a primary key. ``at`` is the moment of the acceptance, and
+    ``recorded_at`` the present moment. ``round`` is one more than the number of the user's withdrawals from the
+    agreement that took effect at ``at`` or earlier; a refused one takes no effect.
     """
 
     round: int
@@ -137,7 +139,9 @@ class _NewAcceptance:
 
 
 class _Accepted(NamedTuple):
-    """The columns of an acceptance that decide about a further one. The names are those of the columns."""
+    """The columns of an acceptance that decide about a further one. It is stored, or is
+    to be written. The names are those of the columns.
+    """
 
     user_id: UserKey
     edition_id: int
@@ -168,11 +172,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def users_without(self, users: models.QuerySet[User], editions: Iterable[int]) -> models.QuerySet[User]:
         """Those of these users who accepted none of these editions, or withdrew after they last did.
 
-        A withdrawal counts if it suspended or ended the agreement and is in effect now. It is after an acceptance if it
-        took effect or was registered after it. ``editions`` are primary keys of editions of one agreement; if there are
-        none, all of these users are returned. The call makes at most 1 query, which asks whether any user withdrew from
-        that agreement. The returned queryset is not evaluated. It is an anti-join on the index of the unique key. If no
-        user withdrew, it is twice as fast.
+        A withdrawal counts if it suspended or ended the agreement at the present moment or earlier. It is after an
+        acceptance if it took effect after the acceptance, or was registered after the acceptance was recorded.
+        ``editions`` are primary keys of editions of one agreement; if there are none, all of these users are returned.
+        The call makes at most 1 query, which asks whether any user withdrew from that agreement. The returned queryset
+        is not evaluated.
         """
         editions = list(editions)
         withdrawals = Withdrawal.objects.in_effect().filter(user__isnull=False).order_by()
@@ -202,21 +206,25 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         edition is not in force any more; ``created`` is then false. Imported history is also recognised by its moment,
         so that it can be recorded again after a withdrawal without a second row.
 
-        ``digest`` is that of the edition that was displayed, and ``language`` the language of the displayed text (for a
-        deemed acceptance: the language in which the site was read). The edition must be in force. An explicit
-        acceptance may also be of the next edition to take effect, if the setting ``ACCEPT_ANNOUNCED`` is on. A lock
-        stops publication, cancellation and withdrawal until the transaction ends. ``at`` is the moment of imported
-        history, which is not in the future. For every other kind it must be ``None``, because the user accepts now.
-        ``reason`` and ``officer`` are required for the kind ``on_behalf``, which an officer records; without them the
-        database raises ``IntegrityError``. After the commit of a new row, the signal ``acceptance_recorded`` is sent.
+        ``user`` must be an account, not an anonymous user. ``digest`` is that of the edition that was displayed, and
+        ``language`` the language of the displayed text (for a deemed acceptance: the language in which the site was
+        read). The edition must be in force. An explicit acceptance may also be of the next edition to take effect, if
+        the setting ``ACCEPT_ANNOUNCED`` is on. A lock stops publication, cancellation and withdrawal until the
+        transaction ends. ``at`` is the moment of imported history, which is not in the future. For every other kind it
+        must be ``None``, because the user accepts now. After the commit of a new row, the signal
+        ``acceptance_recorded`` is sent.
+
+        The kind ``explicit`` requires the language ``kk`` or ``ru``. The kind ``on_behalf``, which an officer records,
+        requires ``reason`` and ``officer``. Otherwise the database refuses the new row with ``IntegrityError``.
 
         A user who withdrew accepts again by this, in a new round. A deemed acceptance can't do that. If the withdrawal
         does not let the user accept again, only the kind ``on_behalf`` is possible.
 
         Raises :class:`StaleEditionError` if the edition has another digest, or if it can't be accepted at that instant
-        and there is no earlier row to return. Raises :class:`WithdrawnError` if the user withdrew and this kind of
-        acceptance does not let them accept again, and ``ValueError`` if ``at`` does not suit ``kind``. Nothing is
-        recorded then. Usually 4 queries (5 on SQLite), one of which locks. 1 more for imported history.
+        and there is no earlier row to return. Raises :class:`WithdrawnError` if the user withdrew, has not accepted
+        since, and this kind of acceptance does not let them accept again. Raises ``ValueError`` if ``at`` does not suit
+        ``kind``. Nothing is recorded then. Usually 4 queries (5 on SQLite), one of which locks. There is 1 more for
+        imported history, 1 more if the user withdrew from the agreement before, and 1 more if the signal has receivers.
         """
         if (at is None) == (kind == AcceptanceKind.IMPORTED) or (at and at > timezone.now()):
             msg = f"{str(kind)!r} can't have at={at}: imported history needs an instant in the past, other kinds None."
@@ -265,9 +273,10 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         be possible only after it. With ``dry_run`` nothing is recorded or locked. Raises ``ValueError`` if a moment is
         in the future. After the commit, the signal ``acceptance_recorded`` is sent for each new row.
 
-        The cost does not depend on the number of rows: 3 queries with ``dry_run``, otherwise 5 (6 on SQLite) and the
-        inserts. A lock stops publication, cancellation and withdrawal until the transaction ends. A caller with many
-        rows therefore divides them into several calls, each with a transaction of its own.
+        At most 3 queries with ``dry_run``, otherwise at most 5 (6 on SQLite) and the inserts, each of which writes many
+        rows. If the signal has receivers, there is 1 more for each new row. Without ``dry_run`` a lock stops
+        publication, cancellation and withdrawal until the transaction ends. A caller with many rows therefore divides
+        them into several calls, each with a transaction of its own.
         """
         alias = router.db_for_write(self.model)
         with nullcontext() if dry_run else transaction.atomic(using=alias):
@@ -286,8 +295,10 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def _check_history(
         self, alias: str, rows: Sequence[HistoricAcceptance], *, agreement: int, now: datetime
     ) -> list[_NewAcceptance | ValidationError | None]:
-        """What is to be written for each of these rows, in their order: a new acceptance, nothing because the user has
-        accepted already, or nothing because of an error. 3 queries.
+        """What is to be written for each of these rows, in their order: a new acceptance, ``None`` because the user has
+        accepted already, or the error because of which the row can't be recorded. ``agreement`` is a primary key, and
+        ``now`` is the present moment. Nothing is written. Raises ``ValueError`` if a moment is after ``now``. At most 3
+        queries.
         """
         users = {row.user for row in rows}
         dates = Edition.objects.using(alias).published().filter(agreement=agreement).order_by("number")
@@ -314,9 +325,10 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def _insert_history(
         self, alias: str, acceptances: Sequence[_NewAcceptance], *, now: datetime
     ) -> set[tuple[UserKey, int, int]]:
-        """Write these acceptances, which are recorded at ``now``, and return the keys of those that were written. One
-        is not written if another transaction has recorded it since it was checked, which is not possible on SQLite.
-        After the commit, the signal ``acceptance_recorded`` is sent for each. 1 query and the inserts.
+        """Write these acceptances, which are recorded at ``now``, and return the keys of those that were written: user,
+        edition and round. One is not written if another transaction has recorded it since it was checked, which is not
+        possible on SQLite. After the commit, the signal ``acceptance_recorded`` is sent for each that was written. At
+        most 1 query and the inserts, before the commit.
         """
         rows = [
             Acceptance(
@@ -344,8 +356,9 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
 
     def with_current(self, user_key: UserKey) -> Self:
         """The acceptances that are linked to the account of that user, annotated with ``current``. It is false if a
-        withdrawal that is in effect now took effect or was registered after the acceptance; otherwise it is true, also
-        if the edition is not in force.
+        withdrawal from the same agreement, whose moment of effect has come, took effect after the acceptance or was
+        registered after the acceptance was recorded. Otherwise it is true, also if the edition is not in force or was
+        cancelled. A refused withdrawal has no effect. The queryset is not evaluated.
         """
         withdrawals = _withdrawals(user_key).filter(agreement=models.OuterRef("edition__agreement"))
         return self.filter(user=user_key).annotate(current=~overtaken(withdrawals))
@@ -354,7 +367,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         self, *, user_key: UserKey, agreement: int, at: datetime | None = None
     ) -> Withdrawal | None:
         """The withdrawal by which the agreement with that user is suspended or ended at that instant (now); ``None`` if
-        the user did not withdraw or has accepted since. At most 2 queries.
+        the user did not withdraw or has accepted since. ``agreement`` is a primary key. At most 2 queries.
 
         If the user withdrew several times since they last accepted, it is the strictest withdrawal: one that does not
         let the user accept again goes first, then one that ended the agreement, then the one that was registered last.
@@ -365,11 +378,13 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def withdrawals_in_effect(
         self, *, users: Iterable[UserKey], agreement: int, at: datetime | None = None
     ) -> dict[UserKey, list[Withdrawal]]:
-        """User key → the withdrawals because of which the agreement with that user is suspended or ended at that
-        instant (now), the last registered first. The result contains no other users.
+        """User key → the withdrawals because of which the agreement with that user is
+        suspended or ended at that instant (now), the last registered first. ``users``
+        are primary keys. A user without such a withdrawal is not in the result.
 
-        These are the withdrawals that are in effect at that instant, and that took effect or were registered after the
-        user's last acceptance. Refused ones are left out. ``agreement`` is a primary key. At most 2 queries.
+        These are the withdrawals whose moment of effect has come by that instant, and that took effect after the user's
+        last acceptance or were registered after it was recorded. If the user has accepted nothing, they are all whose
+        moment of effect has come. Refused ones are left out. ``agreement`` is a primary key. At most 2 queries.
         """
         withdrawals: dict[UserKey, list[Withdrawal]] = {}
         for row in Withdrawal.objects.in_effect(at).filter(agreement=agreement, user__in=list(users)):
@@ -408,9 +423,9 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         it, and the agreement is in the result. The next call decides again.
 
         ``user`` must be signed in. At most 1 query, and 1 insert for each acceptance; the receivers of the signal cost
-        1 more query for each. The query also locks the agreements that it finds against publication and cancellation.
-        It does not lock on SQLite, nor if ``is_use`` is false or no required agreement is accepted by use. After the
-        commit, the signal ``acceptance_recorded`` is sent for each new row.
+        1 more query for each. The query also locks the agreements that it finds against publication, cancellation and
+        withdrawal. It does not lock on SQLite, nor if ``is_use`` is false or no required agreement is accepted by use.
+        After the commit, the signal ``acceptance_recorded`` is sent for each new row.
         """
         alias = router.db_for_write(self.model)
         required = {one.agreement: one for one in requirements}
@@ -458,12 +473,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         )
 
     def _insert_new(self, alias: str, new: _NewAcceptance) -> bool:
-        """Write the row if that edition, with that digest, may be accepted at that instant (now) and the user is in
-        that round then. Returns whether the row was written: not if the user has accepted the edition in that round
-        already. If it was written, the signal ``acceptance_recorded`` is sent after the commit. 1 insert.
+        """Write the row if that edition, with that digest, may be accepted at the moment ``new.at``, and the user is in
+        that round then. Returns whether the row was written. It is not written if the user has accepted the edition in
+        that round already. If it was written, the signal ``acceptance_recorded`` is sent after the commit. 1 insert.
 
-        One statement finds the edition in force, counts the withdrawals of the user and writes the row, so nothing can
-        change in between.
+        One statement checks the edition, counts the withdrawals of the user and writes the row.
         """
         connection = connections[alias]
         # The edition that takes effect next may be accepted in advance, if the site allows it.
@@ -523,8 +537,13 @@ AcceptanceManager = models.Manager.from_queryset(AcceptanceQuerySet)
 class Acceptance(Personal):
     """One user accepted one edition. There is at most one row for each edition, user and round.
 
-    Triggers refuse to delete a row, and to change it in any other way than by the deletion of the account or the
-    erasure of personal data (``agreement.seal``).
+    ``at`` is the moment of the acceptance. ``recorded_at`` is the same moment, except for imported history, which is
+    recorded later. ``round`` is one more than the number of the user's withdrawals from the agreement that were
+    registered when the row was written and had taken effect by ``at``. ``notice_sent`` is null unless the acceptance is
+    deemed. Only an acceptance that an officer recorded has a ``reason`` and an ``officer``.
+
+    Triggers refuse to delete a row, and to change it in any other way than by the
+    deletion of the account or the erasure of personal data (``agreement.seal``).
     """
 
     # The index of the unique key begins with the edition, so the column needs no index of its own.
@@ -628,9 +647,10 @@ def _count(withdrawals: WithdrawalQuerySet) -> Coalesce:
 
 
 def _locked(agreements: models.QuerySet[Agreement, tuple[Any, ...]], alias: str) -> list[tuple[Any, ...]]:
-    """The rows of ``agreements``, a queryset with ``values_list()``, each with one more value: the present moment by
-    the clock of the database, which is read after the lock. These agreements are locked against publication,
-    cancellation and withdrawal until the transaction ends. Call it inside a transaction. 1 query, 2 on SQLite.
+    """The rows of ``agreements``, a queryset with ``values_list()``, each with one more value: the present moment,
+    which is read after the lock. On PostgreSQL it is that of the clock of the database, otherwise of this process.
+    These agreements are locked against publication, cancellation and withdrawal until the transaction ends. Call it
+    inside a transaction. 1 query, 2 on SQLite.
 
     On PostgreSQL, transactions with this lock do not wait for each other. ``Agreement.lock()`` and this lock wait for
     each other. On SQLite the lock is a write, which locks the database.
@@ -659,7 +679,7 @@ class _History:
     editions: Sequence[EditionDates]
     """All sealed editions of the agreement, in the order of their numbers."""
     withdrawals: dict[UserKey, list[Withdrawal]]
-    """Those that are in effect now."""
+    """Those that took effect by now, also if the user accepted again since."""
     acceptances: dict[UserKey, list[_Accepted]]
     """Those of the database, and those that :meth:`accept` adds. A missing user is added."""
     first: dict[tuple[UserKey, int, int], int]
@@ -667,15 +687,18 @@ class _History:
 
     @cached_property
     def _editions(self) -> dict[int, tuple[EditionDates, datetime | None]]:
-        """Key → edition, and the moment at which the next one that was not cancelled takes effect."""
+        """Key → edition, and the moment at which the next one that was not cancelled takes effect. That moment is
+        ``None`` if there is no such edition, and for every cancelled edition.
+        """
         binding = [edition for edition in self.editions if edition.cancelled_at is None]
         next_from = {one.pk: later.effective_from for one, later in pairwise(binding)}
         return {edition.pk: (edition, next_from.get(edition.pk)) for edition in self.editions}
 
     def accept(self, place: int) -> _NewAcceptance | None:
-        """What is to be written for the row at that place, and add it to ``acceptances``; ``None`` if the user has
-        accepted already. Call it for one row after the other. Raises :class:`StaleEditionError`,
-        :class:`WithdrawnError` or :class:`ContradictionError`, and ``ValueError`` if the moment is in the future.
+        """Return what is to be written for the row at that place, counted from 0, and add it to ``acceptances``. The
+        result is ``None`` if the user has accepted the edition already. Call it for one row after the other. Raises
+        :class:`StaleEditionError`, :class:`WithdrawnError` or :class:`ContradictionError`, and ``ValueError`` if the
+        moment is in the future. 0 queries.
         """
         row, kind = self.rows[place], AcceptanceKind.IMPORTED
         if row.at > self.now:
@@ -708,7 +731,7 @@ class _History:
 
 
 def _key(new: _NewAcceptance) -> tuple[UserKey, int, int]:
-    """The unique key of the row."""
+    """The unique key of the row: user, edition and round."""
     return new.user_key, new.edition, new.round
 
 
@@ -736,7 +759,9 @@ def _values(new: _NewAcceptance) -> dict[str, Any]:
 def _columns(
     connection: BaseDatabaseWrapper, new: _NewAcceptance
 ) -> dict[str, Any]:  # Values of any column, as the database adapter takes them.
-    """Field → the value to be written, as in ``_values()``. The statement itself computes the other columns."""
+    """Field → the value to be written: those of ``_values()``, in the form that the
+    database adapter takes. The statement itself computes the other columns.
+    """
     values = _values(new)
     return {name: _field(name).get_db_prep_save(value, connection=connection) for name, value in values.items()}
 

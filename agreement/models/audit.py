@@ -1,9 +1,9 @@
 """The audit log: who did what, when. Entries are added and never deleted, and remain after an account is deleted.
 
 Django's own admin log is deleted with its user. Here an entry stores the name of an officer as text, so that the
-account can be deleted. A user of the site is not named by text: an entry about a person links to their account, and has
-their pseudonym. Triggers refuse to change an entry in any other way than by the deletion of the account or the erasure
-of personal data, which also empties its note.
+account can be deleted. An entry about a user links to their account, and has their pseudonym if the site has keys for
+pseudonyms. Triggers refuse to change an entry in any other way than by the deletion of the account or the erasure of
+personal data, which also empties its note.
 """
 
 from __future__ import annotations
@@ -61,13 +61,15 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         digest: str = "",
         person: models.Model | None = None,
     ) -> AuditEntry:
-        """Add one entry to the log, and return it. Its attribute ``at`` may be an expression. 1 query, and 1 more if
-        ``on`` has an agreement that is not loaded.
+        """Add one entry to the log, and return it. Its attribute ``at`` may be an
+        expression. 1 query, and 1 more if ``on`` has an agreement that is not loaded.
 
-        ``action`` is an :class:`AuditAction`, and ``on`` is the stored row that the action is about. The entry copies
-        the kind and the primary key of ``on``. Of a row of the app it also copies the slug of its agreement (``""`` if
-        it has none) and its ``number`` (0 if it has none); a row of the site may have columns of these names that name
-        a user. ``digest`` is that of the edition or of an imported file, or the fingerprint of the draft, or ``""``.
+        ``action`` is an :class:`AuditAction`, and ``on`` is the row that the action is about. The entry copies the kind
+        and the primary key of ``on``; the key is ``""`` for a list of rows of that kind. If ``on`` is an agreement or a
+        row of the app with the attribute ``agreement``, the entry also copies the slug of that agreement, else ``""``.
+        It copies the ``number`` of a row of the app, or 0 if the row has none; a row of the site may have columns of
+        these names that name a user. ``digest`` is that of the edition or of an imported file, or the fingerprint of
+        the draft, or ``""``.
 
         If ``on`` is an account or a row about a user, the entry is about that person. It then gets the link to the
         account and the pseudonym. The key of an account is not copied, even if it is the key of a row of the site.
@@ -104,8 +106,9 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         )
 
     def about(self, row: models.Model) -> Self:
-        """The entries about that row, the latest first. They are found by the name of its model and its primary key; if
-        the row is an account, they are all entries about that user. 1 query.
+        """The entries about that row, the latest first. They are found by the name of
+        its model, without its app, and its primary key. If the row is an account, they
+        are all entries about that user that :meth:`for_user_key` finds. 1 query.
         """
         if isinstance(row, get_user_model()):
             return self.for_user_key(row.pk).order_by("-pk")
@@ -119,8 +122,8 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         return entries.order_by("-at", "action", "-pk").first()  # "faulty" precedes "verified".
 
     def last_author(self, edition: models.Model) -> AuditEntry | None:
-        """The latest entry about saving this draft (``written``), which names the author; ``None`` if there is none. It
-        is also found after the draft is published. 1 query.
+        """The latest entry about saving this draft (``written``); ``None`` if there is none. Its ``by`` is the name of
+        the author, ``""`` if it is not known. It is also found after the draft is published. 1 query.
         """
         return self.about(edition).filter(action=AuditAction.WRITTEN).first()
 
@@ -130,10 +133,12 @@ AuditEntryManager = models.Manager.from_queryset(AuditEntryQuerySet)
 
 class AuditEntry(Personal):
     """One action. ``by`` and ``account`` say who did it for the site. ``by`` is empty if no person is known, and
-    ``account`` if no account is known. Both are empty if a user acted on their own data. The entry names its row as
-    text, without a foreign key, so it remains after the row is deleted.
+    ``account`` if no account is known. Both are empty if a user who is not staff acted on their own data. The entry
+    names its row as text, without a foreign key, so it remains after the row is deleted. ``key`` is empty if the row is
+    an account, or if the entry is about a list of rows.
 
-    The columns of :class:`Personal` say which person the entry is about. They are empty if it is about no person.
+    The columns of :class:`Personal` say which user the entry is about, until they are
+    erased. The link and the pseudonym are empty if it is about no user.
     """
 
     at = InstantField(_("when"), default=timezone.now, editable=False)
@@ -173,8 +178,9 @@ class AuditEntry(Personal):
     def subject(self) -> str:
         """The name of the row that the entry is about. For an agreement it is the slug. For an edition it is like
         "terms, edition 2"; an edition that was a draft when the entry was written has the name of a draft. For any
-        other row it is the kind of row and the primary key; an account has no key here. The words are in the active
-        language. 0 queries.
+        other row it is the kind of row and the ``key`` of the entry, if it has one. The words are in the active
+        language. For a row of the site that is not an account, the kind is the name of its model, which is not
+        translated. 0 queries.
         """
         if self.model == "edition":
             return edition_name(self.agreement, self.number, self.key)
@@ -201,8 +207,9 @@ def _has_key_of_user(model: type[models.Model]) -> bool:
 
 
 def _person_columns(row: models.Model) -> dict[str, Any]:  # Values of any column.
-    """The columns of :class:`Personal` for an entry about the person of that row: an account, or a row about a user,
-    whose account may be deleted. Empty if the row is about no user. 0 queries.
+    """The columns of :class:`Personal` for an entry about the person of that row: column → value. The row is an
+    account, or a row about a user, whose account may be deleted. If the row has no user, its own pseudonym, key of the
+    pseudonym and moment of the deletion are copied, as far as it has such columns. 0 queries.
     """
     user_key = row.pk if _has_key_of_user(row._meta.model) else getattr(row, "user_id", None)
     if user_key is not None:
@@ -213,8 +220,9 @@ def _person_columns(row: models.Model) -> dict[str, Any]:  # Values of any colum
 
 
 def name_of(by: By) -> str:
-    """The full name and user name of an account ("Full Name (username)"), or only the user name if it has no other full
-    name. A text is returned as it is, and ``""`` for ``None``. Cut to 255 characters.
+    """The full name and user name of an account ("Full Name (username)"), or only the
+    user name if it has no other full name. A text is returned as it is. The result is
+    ``""`` for ``None`` and for an anonymous user. It is cut to 255 characters.
     """
     if by is None or isinstance(by, str):
         return (by or "")[:255]

@@ -1,6 +1,6 @@
 """The state of each sending channel: one row, with the messages that its rate limits count, and with its outage.
 
-All moments here are of the clock of the database, as those of the leases (:mod:`agreement.models.deliveries`).
+All stored moments are of the clock of the database, as those of the leases (:mod:`agreement.models.deliveries`).
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
             return row.renew(lease=lease, at=at or ledger_now())
 
     def mark_away(self, channel: str, *, at: datetime, reason: str) -> None:
-        """Record an outage that a worker met at that instant. The channel is then not used for a while, longer after
-        each outage in a row (:func:`outage_pause`). Outages are in a row until the channel accepts a message. If an
-        outage is recorded already and its pause has not ended, nothing is changed: workers that meet the same outage
-        count it once. ``reason`` is stored as :func:`impersonal` returns it.
+        """Record an outage that a worker met at that instant. The channel is then not used for a while;
+        :func:`outage_pause` says how long. Outages are in a row until :meth:`mark_available` is called. If an outage is
+        recorded already and its pause has not ended, nothing is changed: workers that meet the same outage count it
+        once. ``reason`` is stored as :func:`impersonal` returns it. The row is created if it is missing.
         """
         row = self.get_or_create(channel=channel)[0]
         pause = outage_pause(row.outages)
@@ -68,7 +68,7 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
 
     def mark_available(self, channel: str) -> None:
         """Record that the channel accepted a message: its outage and the number of outages in a row are removed.
-        Nothing is changed if no outage is recorded. 1 query.
+        Nothing is changed if no outage is recorded, or if the channel has no row. 1 query.
         """
         self.filter(channel=channel, outages__gt=0).update(away_until=None, outages=0, reason="")
 
@@ -77,11 +77,17 @@ ChannelStateManager = models.Manager.from_queryset(ChannelStateQuerySet)
 
 
 class ChannelState(models.Model):
-    """The state of one channel: what was sent and claimed, which its rate limits count, and its outage.
+    """The state of one channel: the deliveries that were sent and claimed, which its
+    rate limits count, and its outage. The row is created when it is first needed.
 
     A slot is the place of one message under the rate limits. If the channel has rate limits, each claim reserves one
     slot for each of its deliveries here, under a lock. Therefore the limits hold for all workers and notices together,
     and after pauses, outages and retries.
+
+    ``log`` is a list of pairs: a moment in seconds since 1970, and the number of messages sent. ``claims`` maps the
+    lease of a claim to such a pair: the moment of the claim or of its last renewal, and the number of messages claimed.
+    ``away_until`` is the end of the pause of the recorded outage, also if it is past, and null if no outage is
+    recorded.
     """
 
     channel = models.CharField(_("channel"), max_length=32, unique=True)
@@ -127,9 +133,10 @@ class ChannelState(models.Model):
         """Reserve ``count`` slots for the claim with that lease, from that instant on. 1 query.
 
         ``count`` must not be more than :meth:`free_slots`, which is not checked here. ``limits`` are the rate limits of
-        this channel. All messages of claims whose leases ran out by then count as sent from now on. Messages that were
-        sent more than a day ago, and too long ago to count for the limits, are dropped from the log. The caller must
-        have read this row by ``ChannelState.objects.lock()``. Otherwise another worker could reserve the same slots.
+        this channel. Claims whose leases ran out by then end: all their messages are added to the log, as sent at the
+        end of the lease. Messages that were sent more than a day ago, and too long ago to count for the limits, are
+        dropped from the log. The caller must have read this row by ``ChannelState.objects.lock()``. Otherwise another
+        worker could reserve the same slots.
         """
         self.log = rate_limits.trimmed(self._past(at), limits, at.timestamp())
         self.claims = {**self._open(at), lease: [at.timestamp(), count]}

@@ -26,11 +26,13 @@ def database_now(using: str) -> datetime:
 
 
 class DatabaseClock:
-    """The clock of a database, for a worker that needs the present moment for each message.
+    """The clock of a database, for a worker that needs the present moment for each
+    message. ``using`` is the alias of the database.
 
-    ``read()`` reads it. A call returns the moment of the last reading and adds the time since then, as the monotonic
-    clock of this process measures it. A call makes no query, so it can't fail between sending a message and recording
-    it. The wall clock of this machine may be wrong, or may be corrected meanwhile.
+    The object reads the clock when it is created, and again by ``read()``. A call of the object returns the moment of
+    the last reading and adds the time since then, as the monotonic clock of this process measures it. A call makes no
+    query, so it can't fail between sending a message and recording it. The wall clock of this machine may be wrong, or
+    may be corrected meanwhile.
     """
 
     def __init__(self, using: str) -> None:
@@ -38,7 +40,9 @@ class DatabaseClock:
         self.read()
 
     def read(self) -> datetime:
-        """Read the clock of the database, as :func:`database_now` does, and return what it shows."""
+        """Read the clock of the database, as :func:`database_now` does, and return what
+        it shows. 1 query on PostgreSQL.
+        """
         self._moment, self._read_at = database_now(self.using), time.monotonic()
         return self._moment
 

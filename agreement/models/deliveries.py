@@ -118,17 +118,18 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         at: datetime | None = None,
         due: datetime | None = None,
     ) -> list[Delivery]:
-        """Lease up to ``size`` due deliveries of a notice in a channel, and return them, the lowest rank first. All get
-        the same new lease.
+        """Lease up to ``size`` due deliveries of a notice in a channel, and return
+        them, the lowest rank first. All get the same new lease.
 
         The lease begins at ``at`` (now) and lasts for ``LEASE``. Waiting deliveries whose ``due_at`` is not after
         ``due`` (``None``: not after ``at``) are chosen, the longest due first, and among equals those of the most
-        recently active users. Deliveries whose earlier lease ran out by then are among them. If the notice is paused,
-        the result is empty.
+        recently active users. A delivery whose earlier lease ended by then is among them, because ``due_at`` is the end
+        of its lease. ``due`` must not be after ``at``; this is not checked. If the notice is paused, the result is
+        empty.
 
-        2 queries, 1 if nothing is claimed. Workers on several machines need no coordination. On PostgreSQL each skips
-        the rows that another one is claiming. On SQLite the second write waits for the first, and then finds these rows
-        claimed.
+        With ``at``, 2 queries, 1 if nothing is claimed. Workers on several machines need no coordination. On PostgreSQL
+        each skips the rows that another one is claiming. On SQLite the second write waits for the first, and then finds
+        these rows claimed.
         """
         lease, at = uuid.uuid4().hex, at or ledger_now()
         primary = self.primary()
@@ -145,23 +146,23 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return claimed
 
     def renew(self, *, lease: str, at: datetime | None = None) -> set[int]:
-        """Renew a lease, so that it lasts for ``LEASE`` from that instant (now). 2 queries.
+        """Renew a lease, so that it lasts for ``LEASE`` from that instant (now). With ``at``, 2 queries.
 
-        Returns the primary keys of the deliveries that wait and still have this lease. A lease that ran out is renewed
-        too, for the deliveries that no other worker has claimed meanwhile. The worker must not send the other
-        deliveries of its claim.
+        Returns the primary keys of the deliveries that wait and still have this lease.
+        A lease that ran out is renewed too, for the deliveries that no other worker has
+        claimed meanwhile. The worker must not send the other deliveries of its claim.
         """
         leased = self.primary().waiting().filter(lease=lease)
         leased.update(due_at=(at or ledger_now()) + LEASE)
         return set(leased.values_list("pk", flat=True))
 
     def shorten(self, at: datetime | None = None) -> int:
-        """Shorten the leases that end more than three times ``LEASE`` after that instant (now), to one ``LEASE`` after
-        it.
+        """Shorten the leases that end more than three times ``LEASE`` after that
+        instant (now), to one ``LEASE`` after it.
 
         They were written before the clock was put back. The lease of a dead worker would last for as long as the clock
         was put back; a living worker renews its lease in time. Three times, because ``at`` may have been read a while
-        before. Returns how many deliveries have these leases. 1 query, 2 if there are any.
+        before. Returns how many deliveries have these leases. With ``at``, 1 query, 2 if there are any.
         """
         at = at or ledger_now()
         ahead = self.leased().filter(due_at__gt=at + 3 * LEASE)
@@ -174,12 +175,12 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return self.waiting().filter(lease=lease).update(lease="", due_at=due_at)
 
     def count_outcomes(self, *, lease: str, began_at: datetime | None = None, at: datetime | None = None) -> int:
-        """Add the outcomes recorded under a lease to the progress of its notice, with the time that the batch took, and
-        remove the lease from these deliveries. Deliveries that still wait are left as they are.
+        """Add the outcomes recorded under a lease to the progress of its notice in its channel, with the time that the
+        batch took, and remove the lease from these deliveries. Deliveries that still wait are left as they are.
 
         ``began_at`` is when the batch began (``None``: no time is added), and ``at`` when it ended (now). Each delivery
         is added once, however often this is called and wherever a caller is killed. Returns how many were added; 0 if
-        there are none or if another process has added them meanwhile. At most 5 queries.
+        there are none or if another process has added them meanwhile. With ``at``, at most 5 queries.
         """
         at = at or ledger_now()
         final = self.primary().final().filter(lease=lease).order_by()
@@ -210,8 +211,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
         ``reason`` is stored with each. At most ``CHUNK_ROWS`` rows are changed in each transaction. If ``reason`` is
         ``CANCELLED``, deliveries that may have been sent get the reason ``PERHAPS_SENT`` instead. These are the first
-        one of a lease that ran out, and those whose last attempt ended without a reply of the server (their reason is
-        the name of an exception, which contains no space). Returns how many were skipped.
+        one that still waits of each lease that ran out, and those whose last attempt ended without a reply of the
+        server (their reason is the name of an exception, which contains no space). Returns how many were skipped.
         """
         at = at or ledger_now()
         rows = self.primary().unleased(at).filter(notice=notice)
@@ -229,7 +230,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         )
 
     def revive(self, *, cancelled: Notice) -> int:
-        """Make deliveries wait again that were skipped in favour of a newer edition which was then cancelled.
+        """Make deliveries wait again that were skipped in favour of a newer edition
+        which was then cancelled, and add an audit entry for each notice and channel
+        (and each ``CHUNK_ROWS`` of its rows). When they are due is not changed.
 
         ``cancelled`` is the notice of that cancellation. A delivery is left out if its channel sent the user a notice
         of the cancelled edition. Call this when no delivery of the cancelled edition is claimed, because only then it
@@ -322,12 +325,12 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
     def record_bounce(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
         """Record that the mail with that ``Message-ID`` was returned at that instant (now), and return the record;
-        ``None`` if no delivery has that id. The outcome of the delivery is neither checked nor changed. A second call
-        returns the first record.
+        ``None`` if no delivery has that id. The outcome of the delivery is neither checked nor changed. The first call
+        adds 1 to the number of returned mails in the progress of the notice. A second call returns the first record.
 
         This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` may
-        be the whole reply of a server. Only its codes are stored, because the text may quote the address
-        (:func:`bounce_code`).
+        be the whole reply of a server. :func:`bounce_code` says what of it is stored, because the text may quote the
+        address.
         """
         alias = router.db_for_write(Bounce)
         delivery = self.using(alias)._with_message_id(message_id).first()
@@ -360,7 +363,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return total
 
     def _with_message_id(self, message_id: str) -> Self:
-        """The delivery that has that ``Message-ID``, whether it was sent or not; empty if there is none."""
+        """The delivery that has that ``Message-ID``, whether it was sent or not, as a queryset; an empty one if there
+        is none. A delivery of a deleted account is found by its pseudonym.
+        """
         if (found := message_ids.parse(message_id)) is None:
             return self.none()
         notice, channel, user_key = found
@@ -405,7 +410,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
     def uncounted_leases(self, at: datetime | None = None) -> list[str]:
         """Leases that ran out before that instant (now) and have outcomes that are not counted, for example because the
-        worker was killed. At most 100, in no particular order. 1 query.
+        worker was killed. At most 100, in no particular order. With ``at``, 1 query.
         """
         expired = self.leased().final().filter(due_at__lt=at or ledger_now())
         return list(expired.order_by().values_list("lease", flat=True).distinct()[:100])
@@ -415,8 +420,13 @@ DeliveryManager = models.Manager.from_queryset(DeliveryQuerySet)
 
 
 class Delivery(models.Model):
-    """The copy of a notice for one user by one channel. "Sent" means only that the channel (for mail: the mail server)
-    accepted it.
+    """The copy of a notice for one user by one channel. "Sent" means only that the
+    channel (for mail: the mail server) accepted it.
+
+    While the row waits with a ``lease``, ``due_at`` is the end of the lease. ``attempts`` is the number of failed
+    attempts after which another one was scheduled. ``language``, ``since`` and ``address_digest`` describe the message
+    that was sent or failed, as far as they are known. They stay when the row waits again. The pseudonym is empty while
+    the account exists.
     """
 
     # The column has no index of its own, because the indexes below begin with it.
@@ -432,7 +442,8 @@ class Delivery(models.Model):
         verbose_name=_("user"),
     )
     channel = models.CharField(_("channel"), max_length=32)
-    # Whole hours from the user's last activity to the moment when the row was written. The lowest rank is sent first.
+    # Whole hours from the user's last activity to the creation of the notice; 0 if the
+    # site has no USER_ACTIVE_AT. The lowest rank is sent first.
     rank = models.PositiveIntegerField(default=0, editable=False)
     language = models.CharField(_("language"), max_length=3, blank=True, choices=NOTICE_LANGUAGES)
     # The number of the edition with which the sent text compares the new one (NoticeText.since). Together with notice,
@@ -506,13 +517,14 @@ class Delivery(models.Model):
         cursor: CursorWrapper | None = None,
     ) -> bool:
         """Record the final outcome at that instant (now). Returns ``False``, and changes nothing, if the row no longer
-        waits with this lease. 1 query. The attributes of this object and the progress of the notice are not changed.
+        waits with this lease. With ``at``, 1 query. The attributes of this object and the progress of the notice are
+        not changed.
 
         ``since`` is the number of the edition with which the sent or refused text compares the new one
         (``NoticeText.since``); ``None`` if there is no such text. ``reason`` is stored as :func:`impersonal` returns
-        it. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to
-        use; ``None`` opens one. A caller that records many outcomes passes one, because opening a cursor takes half as
-        long as the statement.
+        it. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to use; ``None``
+        opens one. A caller that records many outcomes passes one, because opening a cursor takes half as long as the
+        statement.
 
         On PostgreSQL the statement does not wait for the disk. Therefore the worker must remember the outcome until
         :meth:`DeliveryQuerySet.count_outcomes`, which does wait, has counted it. If the server crashed in between, the
@@ -584,16 +596,17 @@ _REJECT_REASONS = frozenset({"invalid", "bounced", "timed_out", "blocked", "spam
 
 
 def impersonal(reason: str) -> str:
-    """The reason why a message was not sent, without mail addresses and telephone numbers, which are replaced by
-    ``…``, and without unprintable characters, which a database may reject. Cut to 255 characters. A channel may pass
-    any reply of a server.
+    """The reason why a message was not sent, without mail addresses and telephone numbers, which are replaced by ``…``,
+    and without unprintable characters, which a database may reject. Every number of seven digits or more counts as a
+    telephone number. Cut to 255 characters. A channel may pass any reply of a server.
     """
     return _ADDRESS.sub("…", "".join(char for char in reason if char.isprintable()))[:255]
 
 
 def bounce_code(reason: str) -> str:
-    """The codes in the reason of a returned mail, such as ``"550 5.1.1"``, or the reason itself if it is a word of
-    django-anymail; ``""`` if it contains no code. Other text is left out.
+    """The first code in the reason of a returned mail, such as ``"550"``, ``"5.1.1"``, or ``"550 5.1.1"`` if the second
+    follows directly. A reason that is a word of django-anymail is returned itself. The result is ``""`` if the reason
+    contains no code. Other text is left out.
     """
     if reason in _REJECT_REASONS:
         return reason
@@ -604,8 +617,9 @@ def bounce_code(reason: str) -> str:
 @remembered
 @cache
 def _claim_sql(vendor: str) -> str:
-    """The statement of :meth:`DeliveryQuerySet.claim`. It is written in SQL, because it runs once for every hundred
-    messages.
+    """The statement of :meth:`DeliveryQuerySet.claim` for a database of that vendor. It is written in SQL, because it
+    runs once for each batch. Its parameters are the lease and its end, the notice, the channel, the latest ``due_at``,
+    the notice again, and the number of rows.
 
     It evaluates the inner query once, whatever plan the database makes.
     """
@@ -622,7 +636,8 @@ def _claim_sql(vendor: str) -> str:
 @cache
 def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
     """The statement that sets these columns of one row, if the row still waits with a given lease. It contains no text
-    from outside. Its parameters are the values, the primary key and the lease.
+    from outside. Its parameters are the values, the primary key and the lease. On PostgreSQL, a statement that sets the
+    outcome does not wait for the disk.
     """
     assignments = ", ".join(f"{name} = %s" for name in columns)
     # "||" prevents the planner from using any index but the primary key. The index on leases contains a dead row for
@@ -636,8 +651,8 @@ def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
 
 
 class Bounce(models.Model):
-    """A returned mail, with the date of its return; at most one for each delivery. The delivery remains *sent*, because
-    the server did accept it.
+    """A returned mail; at most one for each delivery. ``at`` is when it was returned, and ``recorded_at`` when this was
+    recorded. The outcome of the delivery does not change.
     """
 
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="bounces", verbose_name=_("delivery"))

@@ -334,18 +334,19 @@ class Edition(models.Model):
         notify: bool = True,
         reason: str = "",
     ) -> None:
-        """Seal the draft as it is stored, number it and create the notice to the users, in one transaction. Changes of
-        this object that are not saved are not published: it is read again afterwards.
+        """Seal the draft as it is stored, number it, add an audit entry and create the notice to the users, in one
+        transaction. Changes of this object that are not saved are not published: it is read again afterwards.
 
         It takes effect at ``effective_from``, a timezone-aware instant that is not past, and that is after the effect
-        of every edition that was not cancelled; without one, at the moment of publication. ``by`` is the publisher. If
-        the setting ``FOUR_EYES`` is on, it must be an account other than that of the last author. ``compared_with`` is
-        the digest of the edition that the draft was compared with (``""``: there was none); if that is no longer the
-        last edition that was not cancelled, publication is refused. ``None`` means that the draft was not compared;
-        this is not checked then. ``notify=False`` creates no notice. Otherwise the reminder is created too, if the site
-        sends any. ``reason`` is required if the draft takes effect earlier than the edition in force promises; the log
-        and the evidence contain it. The number of queries does not depend on the number of users. After the commit the
-        signal ``edition_published`` is sent.
+        of every edition that was not cancelled; without one, at the moment of publication. It can't be more than ten
+        years ahead. ``by`` is the publisher. If the setting ``FOUR_EYES`` is on, it must be an account other than that
+        of the last author. ``compared_with`` is the digest of the edition that the draft was compared with (``""``:
+        there was none); if that is no longer the last edition that was not cancelled, publication is refused. ``None``
+        means that the draft was not compared; this is not checked then. ``notify=False`` creates no notice. Otherwise
+        the reminder is created too, if the site sends any and it would be due after the notice. ``reason`` is required
+        if the draft takes effect earlier than the edition in force promises; the log and the evidence contain it. The
+        number of queries does not depend on the number of users. After the commit the signal ``edition_published`` is
+        sent.
 
         Raises :class:`EditionError` if publication is refused. Nothing is changed then.
         """
@@ -371,14 +372,15 @@ class Edition(models.Model):
         """Seal the draft, as it is stored, as imported history: an edition that took effect before the site had this
         app. It counts as published at ``effective_from``.
 
-        ``effective_from`` is a timezone-aware instant that is not in the future. History can be recorded only before
-        the first ordinary edition (even if that was cancelled), and in the order in which the editions took effect.
-        ``by`` is named in the audit log. No user is notified, and no signal is sent. Raises :class:`EditionError` if it
-        is refused. Nothing is changed then.
+        ``effective_from`` is a timezone-aware instant that is not before 1991 and not in the future. History can be
+        recorded only before the first ordinary edition (even if that was cancelled), and in the order in which the
+        editions took effect. ``by`` is named in the audit log. No user is notified, and no signal is sent. Raises
+        :class:`EditionError` if it is refused. Nothing is changed then.
         """
         alias = self._alias()
         with transaction.atomic(using=alias):
             now, stored, previous, last = self._open(alias)
+            publishing.require_clock(now, previous)
             effective_from = publishing.require_history(effective_from, now, previous)
             stored._seal(
                 previous,
@@ -412,6 +414,7 @@ class Edition(models.Model):
                 )
                 done = scheduled.filter(cancelled_at__isnull=True).update(cancelled_at=now)
                 if done:
+                    self.refresh_from_db(using=alias)  # The object may have been read when it was a draft.
                     log = AuditEntry.objects.using(alias).log
                     log(AuditAction.CANCELLED, on=self, by=by, note=reason, digest=self.digest)
                     Notice.objects.using(alias).announce_cancellation(self, at=now)

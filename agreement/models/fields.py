@@ -54,9 +54,7 @@ LANGUAGE_CHOICES = [("kk", _("Kazakh")), ("ru", _("Russian"))]
 
 
 def validate_zone(name: str) -> None:
-    """Raise ``ValidationError`` if the time zone database does not contain exactly this name. Such a name would break
-    many pages.
-    """
+    """Raise ``ValidationError`` if the time zone database does not contain exactly this name."""
     if name not in available_timezones():
         raise ValidationError(
             _("%(name)r is not a time zone. Write it like Asia/Almaty."), code="unknown_zone", params={"name": name}
@@ -64,9 +62,9 @@ def validate_zone(name: str) -> None:
 
 
 class InstantField(DateTimeField[SetType, GetType]):
-    """A ``DateTimeField`` whose value is ISO 8601 text with microseconds wherever Django serialises it: in
-    ``dumpdata``, in revisions, and in the initial data of a model form. Django's JSON keeps milliseconds, which breaks
-    digests. It also has the look-up :class:`BindsAt`.
+    """A ``DateTimeField`` whose value is ISO 8601 text, exact to the microsecond, in
+    ``dumpdata``, in revisions, and in the initial data of a model form. Django's JSON
+    keeps milliseconds, which breaks digests. It also has the look-up :class:`BindsAt`.
     """
 
     def value_from_object(self, obj: models.Model) -> str | None:  # type: ignore[override]  # A string for JSON.
@@ -112,8 +110,8 @@ def _sibling(field: AnyForeignKey, name: str) -> models.Field[Any, Any]:
 
 
 def _mark_deleted(collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str) -> None:
-    """Set ``account_deleted_at`` of the rows to the present moment by the clock of the database. All rows of one
-    deletion get the same moment.
+    """Let the deletion set ``account_deleted_at`` of the rows to the present moment by
+    the clock of the database. All rows of one deletion get the same moment.
     """
     # All tables get the same moment: nothing else connects the rows of one user under different pseudonyms.
     if "agreement_moment" not in vars(collector):

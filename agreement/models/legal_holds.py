@@ -1,5 +1,5 @@
-"""Legal holds. Each stops the erasure of the data of one person, or of all people who accepted an edition or whom it
-bound.
+"""Legal holds. While a hold is in effect, it stops the erasure of the data of one
+person, or of all people whom an edition concerns.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         held_from: datetime | None = None,
         held_until: datetime | None = None,
     ) -> LegalHold:
-        """Place a hold, and return it. It is on the data of a user, of all people who accepted an ``edition`` or whom
-        it bound, of a deleted ``account``, or of the person of an ``application``. Exactly one of these must be given;
-        :meth:`identifiers` describes the last two.
+        """Place a hold, and return it. It is on the data of a user, of all people whom an ``edition`` concerns
+        (:class:`LegalHold`), of a deleted ``account``, or of the person of an ``application``. Exactly one of these
+        must be given; :meth:`identifiers` describes the last two.
 
-        ``ground`` says who asked for it and by which letter, and ``by`` is the name of the officer. It lasts from
-        ``held_from`` (now) until ``held_until``; without the latter, until an officer ends it. The same hold is placed
-        once: a second call returns the row of the first one, and its attribute ``created`` is then false. Two holds are
-        the same if the person or edition, ``ground``, ``by`` and ``held_until`` are equal, and ``held_from`` too if it
-        is given. Calls at the same time wait for each other. No audit entry is added. Raises ``ValidationError`` if
-        nothing is found, if a value is missing or wrong, or if the site has no ``PSEUDONYM_KEYS`` for a user or a
-        deleted account. Nothing is stored then.
+        ``ground`` says who asked for it and by which letter, and ``by`` is the name of the officer; both are required.
+        It lasts from ``held_from`` (now) until ``held_until``; without the latter, until an officer ends it. The same
+        hold is placed once: a second call returns the row of the first one, and its attribute ``created`` is then
+        false. Two holds are the same if the person or edition, ``ground``, ``by`` and ``held_until`` are equal, and
+        ``held_from`` too if it is given. Calls at the same time wait for each other. No audit entry is added. Raises
+        ``ValidationError`` if the account or the application is not found, if a value is missing or wrong, or if the
+        site has no ``PSEUDONYM_KEYS`` for a user or a deleted account. Nothing is stored then.
         """
         row = LegalHold(
             user=user,
@@ -96,9 +96,10 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         If several withdrawals have that number, they are those of all of them. Empty for an edition.
 
         Exactly one argument must name something: ``None`` and ``""`` name nothing. ``account`` is the primary key of a
-        deleted account. ``application`` is the number of an application of a person without an account: the number that
-        the application itself has, or its number in the register. An erased withdrawal is not found. Raises
-        ``ValidationError`` if not exactly one argument names something, if nothing is found, if the account of
+        deleted account, perhaps as text. ``application`` is the number of an application of a person without an
+        account: the number that the application itself has, or its number in the register. An erased withdrawal is not
+        found. Raises ``ValidationError`` if not exactly one argument names something, if nothing is stored about the
+        deleted account, if the application is not found, if ``account`` can't be a primary key, if the account of
         ``account`` or ``application`` still exists, or if the site has no ``PSEUDONYM_KEYS`` for a user or a deleted
         account. Nothing is written.
         """
@@ -155,9 +156,10 @@ LegalHoldManager = models.Manager.from_queryset(LegalHoldQuerySet)
 
 
 class LegalHold(models.Model):
-    """While a hold is in effect, the data of one person, or of all people who accepted an edition or whom it bound, is
-    not erased. After a hold on a person has ended, its ``user``, ``pseudonyms`` and ``ground`` are erased with the data
-    of the person.
+    """While a hold is in effect, the data of one person, or of all people whom an edition concerns, is not erased. An
+    edition concerns the people who accepted it, whom it bound, or whose retention term it states. The digests of
+    addresses in the deliveries of its notices are not erased either. After a hold on a person has ended, an erasure
+    also empties its ``user``, ``pseudonyms`` and ``ground``.
     """
 
     user = models.ForeignKey(

@@ -7,8 +7,9 @@ the withdrawal on, the user is not bound until they accept again.
 
 :func:`overtakes` is the rule for two rows in Python, and :func:`overtaken` is the same rule in SQL. A
 :class:`Membership` applies it to all rows of one user in one agreement. The column ``round`` of an acceptance is one
-more than the number of withdrawals before it. It allows a user to accept an edition again after a withdrawal, and it
-tells which acceptance is the last. Only :mod:`agreement.models.acceptances` computes it.
+more than the number of the user's withdrawals from the agreement that had taken effect by then. It allows a user to
+accept an edition again after a withdrawal, and it tells which acceptance is the last. Only
+:mod:`agreement.models.acceptances` computes it.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def _moments(row: object) -> AcceptanceMoments:
 def overtakes(withdrawal: Withdrawal, acceptance: AcceptanceMoments) -> bool:
     """Did the withdrawal take effect after the acceptance, or was it registered after the acceptance was recorded?
 
-    Both rows must be of the same user and agreement; this is not checked. A moment that is equal is not after. If the
-    answer is no, the user accepted after the withdrawal, or the withdrawal is refused: a refused one overtakes nothing.
+    Both rows must be of the same user and agreement; this is not checked. A moment that
+    is equal is not after. A refused withdrawal overtakes nothing.
     """
     return withdrawal.effective_at is not None and (
         withdrawal.effective_at > acceptance.at or withdrawal.registered_at > acceptance.recorded_at
@@ -64,7 +65,7 @@ def overtaken(withdrawals: WithdrawalQuerySet) -> Exists:
     """The condition, for a queryset of acceptances, that one of these withdrawals of the same user overtook the row.
 
     ``withdrawals`` must be those in effect in the agreement of the row. The condition itself compares only the user and
-    the moments.
+    the moments. It is false for a row without a user, such as one of a deleted account.
     """
     after = Q(effective_at__gt=OuterRef("at")) | Q(registered_at__gt=OuterRef("recorded_at"))
     return Exists(withdrawals.filter(after, user=OuterRef("user")).order_by())
@@ -86,7 +87,7 @@ class Binding(Generic[Row]):
     @property
     def since(self) -> datetime | None:
         """The first moment at which the user was bound: the acceptance, or the effect of the first edition if that is
-        later. ``None`` if ``editions`` is empty. It is before ``ended_at``.
+        later. ``None`` if ``editions`` is empty. It is before ``ended_at``, if that is not ``None``.
         """
         return max(_moments(self.acceptance).at, self.editions[0].effective_from) if self.editions else None
 
@@ -97,7 +98,8 @@ class Membership(Generic[Row]):
 
     acceptances: Sequence[Row]
     withdrawals: Sequence[Withdrawal]
-    """The withdrawals that were in effect at the instant in question."""
+    """Withdrawals of the user from the agreement. Refused ones change nothing. One that takes effect later than the
+    instant in question counts like the others, so a caller leaves it out if it must not count."""
     editions: Sequence[EditionDates] = ()
     """All sealed editions of the agreement in the order of their numbers. Only the methods for bindings need them."""
 

@@ -89,8 +89,8 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.filter(fanned_out_at__isnull=True, due_at__lte=at or timezone.now()).order_by("pk")
 
     def sendable(self, *, channel: str) -> Self:
-        """Notices that are not paused and have deliveries waiting in that channel, whether due or not, the oldest
-        first. They are read as by ``with_edition()``.
+        """Notices that are not paused and have waiting deliveries in that channel, by its :class:`Progress`, whether
+        due or not, the oldest first. They are read as by ``with_edition()``.
 
         1 query, which counts no rows.
         """
@@ -228,7 +228,9 @@ class Notice(models.Model):
         return Notice.objects.filter(edition=self.edition_id).exclude(pk=self.pk)
 
     def covering(self) -> NoticeQuerySet:
-        """For a notice of cancellation: the earlier notices of later editions, which announced this edition too."""
+        """For a notice of cancellation: the notices of later editions that were created before it and announced this
+        edition too. They are those of publication and the reminders, but not those of cancellation.
+        """
         later = Notice.objects.filter(edition__agreement=self.edition.agreement_id, created_at__lt=self.created_at)
         return later.filter(edition__number__gt=self.edition.number).exclude(kind=NoticeKind.CANCELLED)
 
@@ -290,9 +292,10 @@ class Notice(models.Model):
         return done
 
     def resend(self, *, by: By = None, at: datetime | None = None) -> int:
-        """Let the failed deliveries of all channels be sent again, due at that instant (now) and with no attempts
-        counted. Returns how many there are. If there are any, audit entries are added. The site's ``ENQUEUE`` is called
-        after the commit. Returns 0, and does nothing, if the deliveries of this notice are to be skipped.
+        """Make the failed deliveries of all channels wait again, due at that instant (now) and with 0 attempts. Failed
+        deliveries that are not counted in the :class:`Progress` yet are left as they are. Returns how many wait again.
+        If there are any, audit entries are added. The site's ``ENQUEUE`` is called after the commit. Returns 0, and
+        does nothing, if the deliveries of this notice are to be skipped.
         """
         if self.skip_reason(at):
             return 0
@@ -306,8 +309,8 @@ class Notice(models.Model):
 
 
 class NoticeText(models.Model):
-    """The sealed text of a notice, as it is sent in one channel and language to users with the same ``since``. A later
-    template does not change it.
+    """The sealed text of a notice in one channel and language, for the users for whom it compares the new edition with
+    edition number ``since`` (0: with none). A later template does not change it.
     """
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="texts")

@@ -46,7 +46,8 @@ ProgressManager = models.Manager.from_queryset(ProgressQuerySet)
 class Progress(models.Model):
     """How many deliveries of a notice in one channel have each outcome. The numbers are added when they change, so that
     reading the progress costs the same for any number of users. A delivery of a batch counts as waiting until the
-    outcomes of the batch are added.
+    outcomes of the batch are added. A delivery whose message was returned is counted in ``bounced`` in addition to its
+    outcome.
     """
 
     #: The final outcomes. The columns have their names.
@@ -116,10 +117,11 @@ class Progress(models.Model):
         }
 
     def add_batch(self, *, began_at: datetime, at: datetime, sent: int) -> None:
-        """Add a batch in which so many messages were sent from ``began_at`` to ``at``. If it began after ``latest_at``,
-        it begins a new stretch of sending time. If it ended before the last stretch began, because it is added late,
-        only its own time is added. Otherwise it extends the last stretch at each end where it goes beyond it, so that
-        the time that it shares with the last stretch counts once. What it shares with earlier stretches counts twice.
+        """Add a batch in which so many messages were sent from ``began_at`` to ``at``. If it is the first one that is
+        added here, or began after ``latest_at``, it begins a new stretch of sending time. If it ended before the last
+        stretch began, because it is added late, only its own time is added. Otherwise it extends the last stretch at
+        each end where it goes beyond it, so that the time that it shares with the last stretch counts once. What it
+        shares with earlier stretches counts twice.
 
         The caller must have read this row by ``Progress.objects.lock()``, and saves it afterwards.
         """

@@ -37,8 +37,8 @@ def primary(user_key: object) -> Pseudonym:
 
 def candidates(user_key: object) -> list[Pseudonym]:
     """All pseudonyms by which rows of the user with that primary key can be found, one for each key of the site, in the
-    order of the keys; empty if it has no keys. The key may be given as text. Raises ``ValidationError`` if it can't be
-    a primary key of the user model.
+    order of the keys; empty if it has no keys. The primary key may be given as text. Raises ``ValidationError`` if it
+    can't be a primary key of the user model.
     """
     pk = get_user_model()._meta.pk
     message = f"agreement user {pk.to_python(user_key)}"

@@ -73,7 +73,8 @@ def require_current_comparison(compared_with: str | None, last: Edition | None) 
     """Refuse if the last edition that was not cancelled, ``last``, does not have the digest ``compared_with``
     (``stale_comparison``).
 
-    ``""`` means that there was no edition. ``None`` means that the draft was not compared; then nothing is refused.
+    ``last`` is ``None`` if there is no such edition. ``compared_with=""`` means that the draft was compared with none.
+    ``None`` means that the draft was not compared; then nothing is refused.
     """
     digest = last.digest if last else ""
     if compared_with is not None and compared_with != digest:
@@ -218,7 +219,7 @@ def _moment(at: datetime | None, now: datetime) -> datetime:
 
 def _refuse(found: tuple[Message, ...]) -> None:
     """Refuse because of these lint errors, at least one. If any has the code ``unparallel``, the refusal has this code
-    and names all clauses that differ between the languages. Otherwise it is about the first error and has its code.
+    and names the clauses of all errors with this code. Otherwise it is about the first error and has its code.
     """
     first = found[0]
     code = rules.CODES[first.id]

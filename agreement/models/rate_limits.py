@@ -37,8 +37,8 @@ class RateLimit:
 
 
 def parse(written: str) -> RateLimit:
-    """The limit that is written as ``"2500/h"``: a whole number from 1 to 999999999, a slash, and s, min, h or d. White
-    space around the number and the unit is ignored. Raises ``ValueError`` for any other text.
+    """The limit that is written as ``"2500/h"``: a whole number from 1 to 999999999 without zeros before it, a slash,
+    and s, min, h or d. White space around the number and the unit is ignored. Raises ``ValueError`` for any other text.
     """
     found = re.fullmatch(r"\s*([1-9][0-9]{0,8})\s*/\s*(s|min|h|d)\s*", written)
     if found is None:
@@ -123,8 +123,9 @@ def sending_seconds(count: int, limits: Sequence[RateLimit], speed: float) -> fl
 
 
 def sent_after(seconds: float, limits: Sequence[RateLimit], speed: float) -> int:
-    """How many messages are sent after that many seconds, starting with an empty log, rounded down: the inverse of
-    :func:`sending_seconds`. 0 if ``seconds`` is 0 or less. ``speed`` is the speed without limits.
+    """How many messages are sent after that many seconds, starting with an empty log,
+    rounded down. Except for rounding, it is the inverse of :func:`sending_seconds`. 0
+    if ``seconds`` is 0 or less. ``speed`` is the speed without limits.
     """
     if seconds <= 0:
         return 0

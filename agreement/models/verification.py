@@ -1,4 +1,4 @@
-"""Verification: finds sealed rows that were changed, added or deleted in spite of the triggers.
+"""Verification: looks for sealed rows that were changed, added or deleted in spite of the triggers.
 
 It recomputes digests and chains, and compares the records with each other: the editions with the audit log, the
 acceptances with the editions, and the deliveries with the entries about their resending.
@@ -119,7 +119,8 @@ def log_faults(using: str) -> Iterator[tuple[Edition | AuditEntry, str]]:
 
     A fault is a pair: the edition, or the entry if its edition is missing, and a sentence in the active language. The
     entry about the publication contains the digest of the edition and the name of the publisher, and the entry about
-    the cancellation its digest. Both entries have the moment of what they are about. At most 3 queries.
+    the cancellation its digest. Both entries have the moment of what they are about, to within ``CLOCK_TOLERANCE``. At
+    most 3 queries.
     """
     editions = list(
         Edition.objects.using(using).published().select_related("agreement").without_texts("title", *TEXT_FIELDS)
@@ -160,7 +161,8 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     sentence in the active language.
 
     Such a row can only be written by a role that opens the seal, or it was added by one that may write. 25 queries
-    return only these rows. 2 more read the distinct texts of consents, and the time stamps.
+    return only these rows. 2 more read the distinct texts of consents, and the time stamps. Each text of a consent that
+    does not match its digest costs 1 more.
     """
     for rows, sentence in _contradictions(using):
         yield from ((row, sentence) for row in rows.order_by("pk").iterator(chunk_size=500))

@@ -45,7 +45,8 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
     def give(self, *, user: SiteUser, purpose: str, language: str, text: str, at: datetime | None = None) -> Consent:
         """Record that this user consented, at that instant (now), to the collection and use of personal data for that
         purpose, and return the row. ``text`` contains the words that were displayed, and ``language`` is their
-        language.
+        language. For a new row, the database refuses an instant that differs from its clock by more than a minute:
+        ``IntegrityError``.
 
         If the user gave this consent in the same words before, and no withdrawal of it is recorded, not even for a
         later moment, the row of that consent is returned unchanged.
@@ -70,8 +71,8 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
     def withdraw(self, *, at: datetime | None = None) -> int:
         """Withdraw the consents of this queryset at that instant (now), except those that are withdrawn by then. A
         consent whose withdrawal takes effect later is withdrawn at that instant instead. Returns how many were changed.
-        1 query; 2 on PostgreSQL without ``at``. The database refuses an instant before a consent was given:
-        ``IntegrityError``.
+        1 query; 2 on PostgreSQL without ``at``. The database refuses an instant that is past by more than a minute, or
+        before a consent was given: ``IntegrityError``.
         """
         at = at or database_now(self.db)
         return self.filter(Q(withdrawn_at=None) | Q(withdrawn_at__gt=at)).update(withdrawn_at=at)
@@ -368,10 +369,11 @@ class Withdrawal(Personal):
         return f"{self.agreement.slug}/{self.year}/{self.serial}"
 
     def complete(self, *, using: str) -> None:
-        """Set the columns that the register determines: the number (``year`` and ``serial``), the moments of
-        registration and effect and, if there is a user, the pseudonym, the edition that bound them, and the moment from
-        which the reply is due. A refused application gets no moment of effect. The caller must have locked the
-        agreement, so that no other withdrawal gets the same number, and saves the row afterwards. At most 5 queries.
+        """Set the columns that the register determines: the number (``year`` and ``serial``), the moment of
+        registration, that of the effect if none is given and, if there is a user, the pseudonym, the edition that bound
+        them, and the moment from which the reply is due. A refused application gets no moment of effect. The caller
+        must have locked the agreement, so that no other withdrawal gets the same number, and saves the row afterwards.
+        At most 5 queries.
         """
         now = database_now(using)
         self.year = now.astimezone(ZoneInfo(self.agreement.time_zone)).year

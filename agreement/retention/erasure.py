@@ -11,8 +11,8 @@ The erasure clears these columns:
 - of a delivery: the digest of the address to which the notice was sent, and for a deleted account the pseudonym. The
   link to an account that exists remains.
 
-It preserves the facts that an edition was accepted, when and how, and that a user withdrew. It also preserves the
-editions and the texts of notices. Therefore no count changes.
+It preserves the facts that an edition was accepted, when and how, and that a user
+withdrew. It also preserves the editions and the texts of notices.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ErasureCounts:
     consents: int = 0
     deliveries: int = 0
     under_legal_hold: int = 0
-    """People whose term is over, but whose data is under a legal hold."""
+    """People whose term is over, but whose data is under a legal hold. They are not in ``people``."""
     scan_not_deleted: int = 0
     """People whose rows were not erased, because a scan of their application could not be deleted. 0 in a dry run,
     which deletes no scan."""
@@ -72,13 +72,16 @@ class ErasureCounts:
 
 @dataclass(slots=True)
 class CountedRows:
-    """The primary keys of the rows that a dry run has counted, or that a batch of a real run erases. Later steps must
-    not count them again, and must treat them as erased.
+    """What a dry run has counted, or what a batch of a real run erases: the primary keys of rows, and ``addressees``.
+    Later steps must not count it again, and must treat it as erased.
     """
 
     acceptances: set[int] = field(default_factory=set)
     withdrawals: set[int] = field(default_factory=set)
     consents: set[int] = field(default_factory=set)
+    addressees: set[tuple[int, UserKey]] = field(default_factory=set)
+    """The primary keys of the agreement and of the account, for each person of whom
+    only address digests were stored."""
 
     def stored(self, moments: Collection[datetime]) -> Iterator[tuple[datetime, str, str]]:
         """Yield the moment of the deletion, the id of the key and the digest of the pseudonym for each acceptance and
@@ -135,12 +138,13 @@ def erase(
     Return how many people and rows were erased. With ``dry_run=True`` nothing is erased, and no scan is deleted; the
     counts are those of an erasure that can delete every scan.
 
-    The rows of each batch of at most ``BATCH`` people are erased in one transaction. After that, the remaining consents
-    and deliveries whose term is over are erased, each statement by itself. If the process is killed, the next call
-    erases the rest.
+    The rows of each batch of at most ``BATCH`` people are erased in one transaction. After that, the remaining
+    consents, audit entries and deliveries whose term is over are erased, each statement by itself. Legal holds that
+    have ended can be erased then too. If the process is killed, the next call erases the rest.
 
-    Scans that no withdrawal names are counted, and deleted with ``delete_unregistered_scans=True``. After a restore of
-    the database they may belong to withdrawals that must be registered again.
+    Scans that no withdrawal names and that are at least a day old are counted. With ``delete_unregistered_scans=True``
+    they are deleted, except in a dry run. After a restore of the database they may belong to withdrawals that must be
+    registered again.
     """
     counts = Erasure(at or timezone.now(), dry_run=dry_run).run()
     scans = unregistered_scans()
@@ -152,7 +156,8 @@ def erase(
 
 def unregistered_scans() -> list[Path]:
     """Return the files in the folder of scans that have the name of a scan, that no withdrawal names, and that are at
-    least a day old. A younger file may belong to a transaction that is still open. 1 query.
+    least a day old. A younger file may belong to a transaction that is still open. 1 query; none, and an empty list, if
+    the folder does not exist or the setting ``PRIVATE_ROOT`` is empty.
     """
     folder, yesterday = Path(conf.get().PRIVATE_ROOT, SCAN_FOLDER), timezone.now() - timedelta(days=1)
     if not conf.get().PRIVATE_ROOT or not folder.is_dir():
@@ -171,8 +176,8 @@ class Erasure:
         self.counts, self.counted = ErasureCounts(), CountedRows()
 
     def run(self) -> ErasureCounts:
-        """Erase everything whose term is over and that is not under a legal hold, and return the counts. A dry run only
-        counts. Call it once.
+        """Erase the personal data whose term is over and that is not under a legal hold. Return the counts, in which
+        ``unregistered_scans`` is 0. A dry run only counts. Call it once.
         """
         people = expired(self.at, LegalHoldScope.at(self.at).editions)
         while batch := list(islice(people, BATCH)):
@@ -193,7 +198,8 @@ class Erasure:
     def erase_people(self, people: list[Person]) -> None:
         """Erase the data of these people and add to the counts: their acceptances and withdrawals, the address digests
         of notices about the same agreements to existing accounts, and the consents and audit entries of those of whom
-        no agreement stores an acceptance any more. The term of the people is not checked.
+        no agreement stores an acceptance any more. :meth:`FullyErased.consents` describes which consents; audit entries
+        are not counted. The term of the people is not checked.
 
         The scans are deleted first, and then the rows are erased in one transaction. People under a legal hold are left
         out, and so are people of whom a scan can't be deleted, and notices about editions under a legal hold. A dry run
@@ -216,6 +222,12 @@ class Erasure:
         counted = self.counted if self.dry_run else CountedRows()
         counted.acceptances.update(acceptances)
         counted.withdrawals.update(withdrawals)
+        counted.addressees.update(
+            (person.terms.agreement, row.user_id)
+            for person in people
+            if not person.acceptances and all(row.erased_at for row in person.withdrawals)
+            for row in person.withdrawals
+        )
         done = FullyErased.of(people, counted)
         consents = Consent.objects.filter(done.consents(of_all=self._is_over_after_closing()), erased_at=None)
         if self.dry_run:
@@ -283,7 +295,7 @@ class Erasure:
         For the others it is the longest that any sealed edition states, or ``RETENTION_YEARS`` if there is none. Only
         accounts without an acceptance or a withdrawal that is not erased are handled (for a delivery: in its
         agreement), because ``erase_people()`` handles the others. ``held_users`` are the primary keys of accounts under
-        a legal hold, which are left out. A dry run only counts.
+        a legal hold, which are left out. A dry run only counts the deliveries and the consents.
         """
         closed_at = conf.closed_at()
         if closed_at is None or closed_at > self.at:
@@ -296,6 +308,8 @@ class Erasure:
                 rows = deliveries.filter(~Exists(acceptances.filter(edition__agreement=agreement)))
                 rows = rows.filter(~Exists(withdrawals.filter(agreement=agreement)), notice__edition=edition)
                 rows = rows.filter(user__isnull=False).exclude(user__in=held_users)
+                # A dry run has counted these already.
+                rows = rows.exclude(user__in=[user for key, user in self.counted.addressees if key == agreement])
                 self._clear_addresses(rows.exclude(address_digest=""))
         if self._is_over_after_closing():
             rest = (~Exists(acceptances), ~Exists(withdrawals), Q(user__isnull=False, erased_at=None))
@@ -306,9 +320,12 @@ class Erasure:
         self, consents: QuerySet[Consent], entries: QuerySet[AuditEntry], held_users: Collection[UserKey]
     ) -> None:
         """Erase the legal holds that have ended and whose user, an existing account, has no acceptance that is not
-        erased: they were placed after the erasure, or the user never accepted. Of users whose data was erased before,
-        also erase those of these audit entries and withdrawn consents that were stored after that. ``held_users`` are
-        the primary keys of accounts under a legal hold, which are left out. A dry run only counts the consents.
+        erased: they were placed after the erasure, or the user never accepted. Of existing accounts that have an erased
+        withdrawal, and neither an acceptance nor a withdrawal that is not erased, also erase these audit entries and
+        those of these consents that have a withdrawal date. They were stored after the erasure, for example.
+
+        ``held_users`` are the primary keys of accounts under a legal hold, which are
+        left out. A dry run only counts the consents.
         """
         stored: dict[str, Any] = {"user": OuterRef("user"), "erased_at": None}
         rest = Q(~Exists(Acceptance.objects.filter(**stored)), user__isnull=False) & ~Q(user__in=held_users)
@@ -320,9 +337,9 @@ class Erasure:
         self._clear_entries(entries.filter(rest))
 
     def _forget_deleted_accounts_in_notices(self) -> None:
-        """Where the audience of a notice is not completely written, replace the stored key of the last user, if that
-        account is deleted, by the greatest key below it. The same users still follow. A dry run does nothing. 2 queries
-        for each such notice.
+        """Where the audience of a notice is partly written, replace the stored key of the last user, if that account is
+        deleted, by the greatest key below it (``""`` if there is none). The same users still follow. A dry run does
+        nothing. 1 query, and 2 for each notice whose audience is partly written.
         """
         users = get_user_model()
         cursors = Notice.objects.exclude(fan_out_cursor="").values_list("pk", "fan_out_cursor")
@@ -342,13 +359,14 @@ class Erasure:
         return conf.retention_years() if stated is None else stated
 
     def _is_over_after_closing(self) -> bool:
-        """Return whether the site was closed, and :attr:`longest_term` since then is over."""
+        """Return whether the site was closed, and :attr:`longest_term` since then is over at ``self.at``."""
         closed_at = conf.closed_at()
         return closed_at is not None and years_later(closed_at, self.longest_term) <= self.at
 
     def _erase_legal_holds_of_deleted_accounts(self) -> None:
-        """Erase the legal holds that have ended and whose person has no account, if nothing else is stored about the
-        person. A dry run does nothing. 4 queries for each such hold.
+        """Erase the legal holds that have ended and whose person has no account, if the identifiers of the hold find no
+        acceptance, withdrawal, consent or delivery any more. Erased withdrawals and audit entries are not considered. A
+        dry run does nothing.
         """
         for hold in LegalHold.objects.ended_by(self.at).filter(user=None) if not self.dry_run else ():
             names = _digests(hold)
@@ -379,27 +397,28 @@ class Erasure:
         self.counts.consents += len(fresh)
 
     def _clear_entries(self, entries: QuerySet[AuditEntry]) -> None:
-        """Clear the note, the user and the pseudonym of these audit entries, and mark them as erased. A dry run does
-        nothing.
+        """Clear the note, the user and the pseudonym of those of these audit entries
+        that are not erased, and mark them as erased. A dry run does nothing.
         """
         if not self.dry_run:
             erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": database_now(entries.db)}
             entries.filter(erased_at=None).update(note="", user=None, **erased)
 
     def _clear_legal_holds(self, holds: LegalHoldQuerySet) -> None:
-        """Clear the ground, the user and the pseudonyms of those of these legal holds that have ended, and mark them as
-        erased.
+        """Clear the ground, the user and the pseudonyms of those of these legal holds on people that have ended by
+        ``self.at``, and mark them as erased. It does so in a dry run too, so the caller must check that.
         """
         erased_at = database_now(holds.db)
         holds.ended_by(self.at).update(ground="", user=None, pseudonyms=[], erased_at=erased_at)
 
     def _of_erased_accounts(self, moment: datetime) -> Q:
-        """Return the condition of the rows of the accounts that were deleted at that moment and of which every
-        acceptance and withdrawal is erased. In a dry run, the rows that it has counted are regarded as erased. 2
-        queries.
+        """Return the condition of the rows of the accounts that were deleted at that
+        moment and of which every acceptance and withdrawal is erased. In a dry run, the
+        rows that it has counted are regarded as erased. 2 queries.
 
         If several accounts were deleted at that moment, the pseudonym tells their rows apart, but only under one key. A
-        row under another key, or without a pseudonym, may belong to any of them.
+        row under another key, or without a pseudonym, may belong to any of them. Such a row does not meet the condition
+        while an acceptance or a withdrawal of that moment is not erased.
         """
         stored = {(key, digest) for _moment, key, digest in self.counted.stored([moment])}
         found, keys = Q(account_deleted_at=moment), {key for key, _digest in stored}
@@ -467,13 +486,14 @@ class FullyErased:
     pseudonyms: set[str]
     """The pseudonyms, also those of existing accounts."""
     moments: set[datetime]
-    """The moments at which one account was deleted, of which nothing else is stored. By them the rows are found that
-    have a pseudonym under a newer key."""
+    """The moments at which one account was deleted and of which no acceptance or withdrawal is stored that is not
+    erased. By them the rows are found that have a pseudonym under a newer key."""
 
     @classmethod
     def of(cls, people: list[Person], counted: CountedRows) -> FullyErased:
         """Return those of these people of whom all acceptances with their account or pseudonym, in every agreement, are
-        erased already or counted; and the moments of which all acceptances and withdrawals are. At most 8 queries.
+        erased already or counted; and the moments at which one account was deleted and of which all acceptances and
+        withdrawals are. At most 8 queries.
         """
         rows = [row for person in people for row in person.rows]
         users = {row.user_id for row in rows if row.user_id is not None}

@@ -1,5 +1,5 @@
-"""The retention term of each person in each agreement: when it begins, and when it ends. After its end, the data of the
-person may be erased.
+"""The retention term of each person in each agreement: when it begins, and when it
+ends. After its end, the data of the person may be erased.
 
 The term begins when the agreement with the person ends. That is the first of these moments: a withdrawal that ended the
 agreement and that no acceptance followed, the deletion of the account, and the closing of the site. The application of
@@ -7,10 +7,8 @@ a person without an account ends it too, whatever its outcome. A withdrawal that
 does not begin the term.
 
 The term is the longest one that is stated by an edition that bound the person, or that a withdrawal of theirs names.
-The editions that bound them are those that they accepted, except cancelled ones, and later editions that changed only
-the wording while the agreement lasted. :meth:`Person.bound_by` describes the case that there is no such edition. If
-there is no edition at all, the term is the setting ``RETENTION_YEARS``. A legal hold prevents the erasure
-(``agreement.retention.erasure``).
+:meth:`Person.bound_by` describes which editions these are, and the case that there is none. If there is no edition at
+all, the term is the setting ``RETENTION_YEARS``. A legal hold prevents the erasure (``agreement.retention.erasure``).
 """
 
 from __future__ import annotations
@@ -51,19 +49,18 @@ class Terms:
 
 @dataclass(slots=True)
 class Person:
-    """The rows about one person in one agreement, with the identifiers by which a legal hold can name that person. The
-    acceptances are not erased. A withdrawal can be erased.
+    """The rows about one person in one agreement, with the identifiers by which a legal hold can name that person. An
+    acceptance that is erased already is not among the rows. A withdrawal that is erased already can be among them.
     """
 
     terms: Terms
     identifiers: set[str]
     """``user:`` and the primary key, while the account exists; the id of the key, a colon and the digest, for each
-    pseudonym; ``withdrawal:`` and the primary key, for each application.
-    """
+    pseudonym; ``withdrawal:`` and the primary key, for each withdrawal. :func:`years_after` leaves it empty."""
     acceptances: list[Acceptance] = field(default_factory=list)
     withdrawals: list[Withdrawal] = field(default_factory=list)
     possible_people: list[Person] = field(default_factory=list)
-    """Not empty if the rows belong to several people and it is unknown which row belongs to which of them."""
+    """Not empty if the rows may belong to several people and it is unknown which row belongs to which of them."""
 
     @property
     def rows(self) -> list[Acceptance | Withdrawal]:
@@ -71,8 +68,8 @@ class Person:
         return [*self.acceptances, *self.withdrawals]
 
     def term_ends_at(self) -> datetime | None:
-        """Return when the term ends; ``None`` if it has not begun. If there are several possible people, return the
-        latest end of their terms; ``None`` if none has begun.
+        """Return when the term ends, in the past or in the future; ``None`` if no end of the agreement is known. If
+        there are several possible people, return the latest end of their terms.
         """
         if self.possible_people:
             return max((end for one in self.possible_people if (end := one.term_ends_at())), default=None)
@@ -86,16 +83,18 @@ class Person:
         return max((edition.retention_years for edition in self.bound_by()), default=conf.retention_years())
 
     def bound_by(self) -> list[Edition]:
-        """Return three kinds of editions, in no particular order: those that bound this person, also editions that they
-        accepted in advance, and later ones that changed only the wording; those that they accepted after these had
-        taken effect, even if a withdrawal ended the acceptance at once; and those that their withdrawals name, of
-        which erased ones count only if all are erased. Of the first two kinds, editions that took effect after the
-        closing of the site or after the deletion of the account are left out.
+        """Return three kinds of editions, in no particular order; one can occur twice.
+
+        The first kind are those that bound this person, also editions that they accepted in advance, and later ones
+        that changed only the wording. The second kind are those that they accepted after these had taken effect, even
+        if a withdrawal ended the acceptance at once. The third kind are those that their withdrawals name; an erased
+        withdrawal counts only if all are erased. Of the first two kinds, editions that took effect after the closing of
+        the site or after the deletion of the account are left out.
 
         If there are none, return the edition that was in force when their first application to withdraw was registered
         or, if none was in force or they did not apply, the last edition that was not cancelled. If there is none
         either, return the cancelled editions that they accepted. The list is empty if there are none. If there are
-        several possible people, return the editions of all; one can occur twice.
+        several possible people, return the editions of all.
         """
         if self.possible_people:
             return [edition for one in self.possible_people for edition in one.bound_by()]
@@ -115,7 +114,7 @@ class Person:
 
     def edition_keys(self) -> set[int]:
         """Return the primary keys of the editions that this person accepted, including cancelled ones, and of those
-        that :meth:`bound_by` returns.
+        that :meth:`bound_by` returns. Erased acceptances are not considered.
         """
         return {edition.pk for edition in self.bound_by()} | {row.edition_id for row in self.acceptances}
 

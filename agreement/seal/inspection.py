@@ -1,7 +1,9 @@
 """Inspection: compares what should stand in the database with what stands. Each difference is one sentence.
 
-What should stand are the sealed tables, as ordinary tables of one owner; on each of them the triggers of the seal, word
-for word, and no other trigger that fires; and the columns and constraints of the models. The rows are not read.
+What should stand are the sealed tables, as ordinary tables; on each of them the triggers of the seal, word for word,
+and no other trigger that fires, except those of foreign keys; and the columns, the foreign keys and the constraints in
+``Meta`` of the models. On PostgreSQL, the owners and the schemas of the tables, and the settings by which triggers do
+not fire, are compared too. The rows are not read.
 """
 
 from __future__ import annotations
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
 
 
 def differences(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
-    """Return one sentence, in English, for each difference: what is missing, replaced, disabled, altered or added.
+    """Return one sentence, in English, for each difference that is found: what is missing, replaced, disabled or
+    altered, and which triggers were added. A column that was added is not a difference. Constraints and unique indexes
+    that were added are found on PostgreSQL only.
 
     Every table of ``SEALS`` should exist. ``get_model(app_label, name)`` returns its model or raises ``LookupError``,
-    as ``apps.get_model`` does; a model that it does not know is passed over. 6 queries on PostgreSQL, 3 on SQLite.
-    Empty without a query on a database that is not in ``VENDORS``, because it has no triggers.
+    as ``apps.get_model`` does; a model that it does not know is passed over. 6 queries on PostgreSQL, 4 on SQLite. The
+    list is empty, without a query, on a database that is not in ``VENDORS``, because it has no triggers.
     """
     if connection.vendor not in VENDORS:
         return []
@@ -77,6 +81,15 @@ def _column(column: str, table: str) -> str:
     return f"The column {column} of the table {table} is missing, or its type, NOT NULL or collation is altered."
 
 
+def _uniqueness(column: str, table: str) -> str:
+    return f"The unique index of the column {column} of the table {table} is missing or not valid."
+
+
+def _unique_columns(model: AnyModel) -> set[str]:
+    """The columns that have a unique index of their own, without the primary key."""
+    return {str(field.column) for field in model._meta.concrete_fields if field.unique and not field.primary_key}
+
+
 def _foreign_key(column: str, table: str) -> str:
     return f"The foreign key of the column {column} of the table {table} is missing or not valid."
 
@@ -106,6 +119,11 @@ def _sqlite(connection: BaseDatabaseWrapper, cursor: Any, sealed: dict[str, tupl
         " FROM main.sqlite_master t, pragma_table_xinfo(t.name) c WHERE t.type = 'table' AND c.hidden = 0"
     )
     columns = set(cursor.fetchall())
+    cursor.execute(
+        "SELECT t.name, max(c.name) FROM main.sqlite_master t, pragma_index_list(t.name) i, pragma_index_info(i.name) c"
+        " WHERE t.type = 'table' AND i.\"unique\" AND NOT i.partial GROUP BY t.name, i.name HAVING count(*) = 1"
+    )
+    unique = set(cursor.fetchall())
     editor = connection.schema_editor()
     for table, (seal, model) in sealed.items():
         if table not in kinds:
@@ -130,6 +148,7 @@ def _sqlite(connection: BaseDatabaseWrapper, cursor: Any, sealed: dict[str, tupl
                 yield _constraint(constraint.name, table)
         present = {key[1:] for key in keys if key[0] == table}
         yield from (_foreign_key(key[0], table) for key in sorted(_foreign_keys(model) - present))
+        yield from (_uniqueness(one, table) for one in sorted(_unique_columns(model)) if (table, one) not in unique)
         collations = create.lower().count(" collate ")
         for field in model._meta.concrete_fields:
             expected = (table, field.column, str(field.db_parameters(connection)["type"]).lower(), int(not field.null))
@@ -294,8 +313,9 @@ def _postgresql_triggers(seal: Seal, table: str, rows: list[tuple[Any, ...]]) ->
 def _postgresql_columns(
     connection: BaseDatabaseWrapper, model: AnyModel, found: dict[str, tuple[Any, ...]]
 ) -> Iterator[str]:
-    """Yield the differences of the columns of one table. A column that the model does not have is none: during an
-    update of the site, a later version may have added it.
+    """Yield the differences of the columns of one table. ``found`` maps the name of each of its columns to the type, to
+    whether it is NOT NULL, and to its collation (``None``: that of the type). A column that the model does not have is
+    not a difference: during an update of the site, a later version may have added it.
     """
     for field in model._meta.concrete_fields:
         parameters = field.db_parameters(connection)
@@ -310,8 +330,12 @@ def _postgresql_constraints(
     constraints: dict[str, tuple[Any, ...]],
     indexes: dict[str, tuple[Any, ...]],
 ) -> Iterator[str]:
-    """Yield the differences of the constraints of one table. PostgreSQL writes the condition of a check in its own
-    words, so only the columns in it are compared.
+    """Yield the differences of the constraints in the ``Meta`` of the model, and of its
+    foreign keys. Also yield each check, exclusion and foreign key of the table, and
+    each unique, conditional or functional index, that the model does not have.
+
+    PostgreSQL writes the condition of a check in its own words, so only the columns in
+    it are compared. The primary key is not compared.
     """
     table, editor = model._meta.db_table, connection.schema_editor()
     column_of = {field.name: str(field.column) for field in model._meta.concrete_fields}
@@ -343,14 +367,17 @@ def _postgresql_constraints(
         if found.get(name) not in wanted if kind == "f" else name not in known:
             yield _foreign_constraint(name, table)
     known |= {index.name for index in model._meta.indexes}
-    unique_columns = [[str(field.column)] for field in model._meta.concrete_fields if field.unique]
+    missing = _unique_columns(model)
     for name, (unique, columns, predicate) in indexes.items():
-        if name not in known and not (unique and columns in unique_columns and not predicate):
+        if unique and not predicate and len(columns) == 1 and columns[0] in _unique_columns(model):
+            missing.discard(columns[0])
+        elif name not in known:
             yield _foreign_constraint(name, table)
+    yield from (_uniqueness(column, table) for column in sorted(missing))
 
 
 def _bare(condition: str) -> str:
-    """A condition without what PostgreSQL adds to it, or another version of Django may write in another way: brackets,
-    quotation marks of names, spaces, and the type of a text.
+    """Return a condition without what PostgreSQL adds to it, or what another version of Django may write in another
+    way: round brackets, quotation marks of names, white space, and the type of a text (``::text``).
     """
     return re.sub(r'::text|[()"\s]', "", condition)

@@ -15,14 +15,15 @@ from agreement.seal.triggers import GetModel, present
 
 def refuse_loss(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
     """Raise ``CommandError`` if this database has a sealed row, with or without triggers, and is not a test database.
-    ``get_model`` is that of :func:`agreement.seal.triggers.install`. At most 1 query for each sealed table, and those
-    that list the tables.
+    Tables that do not exist are passed over. ``get_model`` is that of :func:`agreement.seal.triggers.install`. At most
+    1 query for each sealed table, and 1 that lists the tables; none on a test database.
     """
     if is_test_database(connection):
         return
     with connection.cursor() as cursor:
         for seal, model in present(connection, get_model):
-            cursor.execute(f'SELECT 1 FROM "{model._meta.db_table}" AS stored WHERE {seal.where("stored")} LIMIT 1')  # noqa: S608 - only names and constants of the app
+            table = connection.ops.quote_name(model._meta.db_table)
+            cursor.execute(f"SELECT 1 FROM {table} AS stored WHERE {seal.where('stored')} LIMIT 1")  # noqa: S608 - only names and constants of the app
             if cursor.fetchone():
                 raise CommandError(
                     f"The database {str(connection.settings_dict['NAME'])!r} contains published editions or audit"
@@ -32,11 +33,13 @@ def refuse_loss(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 
 
 def is_test_database(connection: BaseDatabaseWrapper) -> bool:
-    """Was this database made for tests? Only its name decides, because a process can't find out whether tests run.
+    """Was this database made for tests? Its name and its settings decide, because a
+    process can't find out whether tests run.
 
-    Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones (``test --parallel``), for a
-    mirror of such a database, and for any name that begins with ``test_``, as Django's own names do. If the name is a
-    path, the name of the file must begin so.
+    Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones (``test --parallel``), and
+    for any name that begins with ``test_``, as Django's own names do. If the name is a path, the name of the file must
+    begin so. Also yes for a mirror (``TEST["MIRROR"]``) that has the same name as its primary database, if that is a
+    test database.
     """
     name, test = str(connection.settings_dict["NAME"] or ""), connection.settings_dict["TEST"]
     if connection.vendor == "sqlite" and (name == ":memory:" or "mode=memory" in name):

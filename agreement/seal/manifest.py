@@ -1,4 +1,4 @@
-"""The seal of an edition: canonical manifest, digest and chain. This text is the only description of the format.
+"""The seal of an edition: canonical manifest, digest and chain. This text describes the format.
 
 A **manifest** is one JSON object in the canonical form of RFC 8785 (keys sorted, no white space, UTF-8, only
 the escapes JSON demands, no line break at the end), served at ``…/editions/<n>/manifest.json``:
@@ -25,9 +25,9 @@ The **digest** of an edition is the SHA-256 of its manifest's bytes, in lower-ca
     sha256sum 2.kk.md 2.ru.md                  # texts.kk.body_sha256, texts.ru.body_sha256
     jq -cSj . manifest.json | sha256sum        # the digest again: the bytes are canonical
 
-Each manifest contains the digest of the edition before it, so one known digest proves every earlier text. Two facts
-about an edition are in no manifest, and only the database protects them: who published (the name of an administrator
-concerns only the operator), and a cancellation (it happens after the edition was sealed).
+Each manifest but the first contains the digest of the edition before it, so one known digest proves every earlier text.
+Two facts about an edition are in no manifest: who published it (the name of an administrator concerns only the
+operator), and a cancellation (it happens after the edition was sealed). The triggers protect them.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def edition_manifest(
     """The canonical bytes whose SHA-256 is the edition's digest. No value is checked.
 
     ``previous`` is the digest of the edition ``number - 1``, ``""`` for edition 1. ``prevailing_language`` is ``""`` if
-    none is stated; both are ``null`` in the manifest then. ``texts`` maps each language to its texts. The manifest
-    contains the SHA-256 of each body in place of the body.
+    none is stated. In the manifest, ``null`` stands for ``""`` in these two. ``texts`` maps each language to its texts.
+    The manifest contains the SHA-256 of each body in place of the body.
     """
     content = {
         "format": FORMAT,

@@ -1,10 +1,11 @@
 """The seal in the database: triggers on SQLite and PostgreSQL that refuse to change or delete what is sealed.
 
 They refuse every SQL statement that would do so: ``save()``, ``update()``, bulk calls, cascades, ``REPLACE``, upserts,
-``MERGE`` and ``TRUNCATE``, also from a shell. They also refuse to add a row with the moment of another day: the moment
-at which a row is recorded must be that of the clock of the database. A database role that may drop the triggers can
-still change the rows; ``agreement/docs/evidence.md`` says what finds it. The triggers work on every connection, because
-they use no function that only Django defines.
+``MERGE`` and ``TRUNCATE``, also from a shell. They also refuse an edition, an acceptance, a withdrawal, a consent or an
+audit entry whose moment of recording differs from the clock of the database by more than ``CLOCK_TOLERANCE``; for an
+edition, when it is sealed. A database role that may drop the triggers can still change the rows;
+``agreement/docs/evidence.md`` says what finds it. The triggers work on every connection, because they use no function
+that only Django defines.
 
 A migration that changes a sealed table begins with ``OpenSeal`` and ends with ``CloseSeal`` (``seal.operations``).
 SQLite alters a table by rebuilding it, and silently drops its triggers. For the same reason no trigger names a table
@@ -41,24 +42,26 @@ class Seal:
     """What is sealed in one table.
 
     ``model`` is the name of the model in lower case. ``sealed`` is the condition of a sealed row, in SQL that both
-    databases understand, with ``{row}`` in place of the name of the row. A sealed row can't be deleted. Only its
-    ``mutable`` columns can change; if ``frozen`` is not empty, all columns but the ``frozen`` ones. A change to a
-    sealed row for which the condition ``forbidden`` on ``OLD`` and ``NEW`` is true is refused too; ``""`` is none.
+    databases understand, with ``{row}`` in place of the name of the row. A sealed row can't be deleted, unless
+    ``deletable`` is true. Only its ``mutable`` columns can change; if ``frozen`` is not empty, all columns but the
+    ``frozen`` ones. A change to a sealed row for which the condition ``forbidden`` on ``OLD`` and ``NEW`` is true is
+    refused too; ``""`` is none.
 
-    ``forbidden_new`` is the condition on ``NEW`` of a row that can't be added, and can't become sealed. A row can't be
-    added or become sealed either if the table has a row for which ``forbidden_beside`` is true; it is a condition on
-    ``stored`` and ``NEW``. ``""`` is none. If ``deletable`` is true, sealed rows can be deleted.
+    ``forbidden_new`` is a condition on ``NEW``. A row for which it is true can't be added as a sealed row, and can't
+    become sealed. The same is true if the table has a row for which ``forbidden_beside`` is true; it is a condition on
+    ``stored`` and ``NEW``, and needs a ``forbidden_new``. ``""`` is none.
 
-    ``keys`` are the unique keys by which SQLite's ``REPLACE`` would delete a sealed row. Each has a further condition
-    on the two rows, ``stored`` and ``NEW``; ``""`` is none. A test compares the keys with the model's constraints. If
-    ``skips_stored`` is true, SQLite ignores a row that is added again, instead of refusing the statement.
+    ``keys`` are the unique keys by which SQLite's ``REPLACE`` would delete a sealed row. Each is the columns, and a
+    further condition on the two rows, ``stored`` and ``NEW``; ``""`` is none. A test compares the keys with the model's
+    constraints. If ``skips_stored`` is true, SQLite ignores a row that is added again, instead of refusing the
+    statement.
 
-    A condition that is unknown, because of a NULL, refuses too. In ``forbidden`` and ``forbidden_new``, ``{now}`` is
-    the clock of the database, ``{earliest}`` and ``{latest}`` are ``CLOCK_TOLERANCE`` before and after it,
+    If ``forbidden`` or ``forbidden_new`` is unknown, because of a NULL, the statement is refused too. In these two,
+    ``{now}`` is the clock of the database, ``{earliest}`` and ``{latest}`` are ``CLOCK_TOLERANCE`` before and after it,
     ``{differs}`` is ``<>`` for which NULL is a value like any other, and ``{names}`` is the condition that
     ``NEW.pseudonyms`` is a list in JSON.
 
-    ``moments`` are the columns with a moment. One that a sealed row gets must be a moment that Django can read. It is
+    ``moments`` are columns with a moment. One that a sealed row gets must be a moment that Django can read. It is
     checked when the row is changed, and if there is a ``forbidden_new``, also when it is added or becomes sealed.
     """
 
@@ -76,8 +79,8 @@ class Seal:
 
     @property
     def name(self) -> str:
-        """The beginning of the names of the triggers of this table: ``agreement_seal_`` and the name of the model. On
-        PostgreSQL it is also the name of their function.
+        """The beginning of the names of the triggers of this table: ``agreement_seal_``
+        and the name of the model. On PostgreSQL it is also the name of their function.
         """
         return f"agreement_seal_{self.model}"
 
@@ -109,8 +112,8 @@ _WORDS = {
 
 
 def _not_now(column: str) -> str:
-    """The condition, in SQL, that the moment in this column of ``NEW`` is not that of the clock of the database. NULL
-    is no such moment, and if the clock is NULL, no moment is.
+    """The condition, in SQL with names in braces, that the moment in this column of ``NEW`` differs from the clock of
+    the database by more than ``CLOCK_TOLERANCE``. It is true for NULL.
     """
     return f"NOT COALESCE(NEW.{column} BETWEEN {{earliest}} AND {{latest}}, FALSE)"
 
@@ -349,8 +352,9 @@ def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 
 
 def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
-    """Drop all triggers of the seal, in one transaction. A trigger that does not exist is ignored. The arguments are
-    those of :func:`install`.
+    """Drop the triggers of the seal, in one transaction; on PostgreSQL also their functions. Those of a table that does
+    not exist, or of a model that ``get_model`` does not know, are passed over. A trigger that does not exist is
+    ignored. The arguments are those of :func:`install`.
     """
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for seal, model in present(connection, get_model):
@@ -360,8 +364,11 @@ def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 
 @contextmanager
 def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[None]:
-    """Context manager: drop the triggers, and install them again afterwards, also after an error. If this runs inside a
-    transaction, an error rolls back everything that was done meanwhile. The error is raised in either case.
+    """Context manager: drop the triggers, and install them again afterwards, also after
+    an error. The arguments are those of :func:`install`.
+
+    Inside a transaction, an error rolls back everything that was done meanwhile. Outside one, nothing is rolled back,
+    and the triggers are not installed again if the block itself has installed any. The error is raised in either case.
     """
     if connection.in_atomic_block:
         # After a database error nothing can be installed here, but the rollback to the savepoint restores the triggers.
@@ -381,8 +388,9 @@ def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[Non
 def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
     """Could the current database role drop the triggers or a sealed table? On PostgreSQL, whether it, or the role that
     logged in (to which ``SET ROLE NONE`` returns), is a superuser, may create roles, or is a member of a role that owns
-    a sealed table or its schema; false if there is no such table (1 query). On any other database true without a query;
-    for example, everyone who may write the file of SQLite can drop them.
+    a sealed table or its schema; false if there is no such table (1 query). It raises ``LookupError`` if ``get_model``
+    does not know a model. On any other database true without a query; for example, everyone who may write the file of
+    SQLite can drop them.
     """
     if connection.vendor != "postgresql":
         return True
@@ -528,7 +536,9 @@ END
 
 
 def _postgresql_new(seal: Seal) -> str:
-    """The part of the function that refuses a row that is added or becomes sealed."""
+    """The part of the function that refuses a row which ``forbidden_new``, ``forbidden_beside`` or ``moments`` forbid
+    to be added or to become sealed. ``""`` if there is no ``forbidden_new``.
+    """
     if not seal.forbidden_new:
         return ""
     refuse = f"RAISE EXCEPTION '{_refusal_new(seal)}' USING ERRCODE = 'check_violation'"
@@ -549,16 +559,21 @@ def _postgresql_new(seal: Seal) -> str:
 
 
 def _postgresql_unreadable(column: str) -> str:
-    """The condition, in SQL, that Django can't read the moment in this column of ``NEW``, such as ``infinity``."""
+    """The condition, in SQL, that the moment in this column of ``NEW`` is not between 2 January of the year 1 and 1
+    January of the year 9999, such as ``infinity``, so that Django may not be able to read it. It is false for NULL.
+    """
     return f"(NEW.{column} IS NOT NULL AND NEW.{column} NOT BETWEEN '0001-01-02 00:00+00' AND '9999-01-01 00:00+00')"
 
 
 def _sqlite_unreadable(column: str) -> str:
-    """The condition, in SQL, that the moment in this column of ``NEW`` is not a text that Django can read.
+    """The condition, in SQL, that the moment in this column of ``NEW`` is not a text
+    that Django can read. It is false for NULL.
 
-    It must be the date and the time to the second of a day that exists, alone or with six decimal places. SQLite reads
-    it without these, because it would round them. The modifier makes it normalise a day that does not exist. The length
-    is counted in bytes, because a text ends at a NUL for most functions.
+    The text must be the date and the time to the second of a day that exists, alone or
+    with six decimal places, between 2 January of the year 1 and the end of the year
+    9998. SQLite reads it without the decimal places, because it would round them. The
+    modifier makes it normalise a day that does not exist. The length is counted in
+    bytes, because a text ends at a NUL for most functions.
     """
     moment, size = f"NEW.{column}", f"length(CAST(NEW.{column} AS BLOB))"
     second = f"substr({moment}, 1, 19)"

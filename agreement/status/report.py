@@ -54,9 +54,15 @@ class Status:
     in force or scheduled: its slug (``agreement``), the number of the edition in force (``in_force``), and the number
     and moment of the next one to take effect (``next``, ``next_from``); ``None`` for what does not exist.
     ``deliveries`` are numbers by outcome. ``oldest_due`` is the moment since which the oldest work on a notice is due;
-    ``None`` if none is. ``channels`` has a dictionary for each channel whose state is stored: its name (``channel``),
-    until when it is unavailable (``away_until``, ``None`` if it is available), and why (``reason``). ``verified_at`` is
-    when ``verify_editions`` last ran; ``None`` if never.
+    ``None`` if none is. Deliveries of paused notices, and of channels that are not in the setting ``CHANNELS``, are not
+    considered.
+
+    ``channels`` has a dictionary for each channel whose state is stored: its name (``channel``), until when it is not
+    used because of an outage (``away_until``), and the reason of the recorded outage (``reason``, ``""`` if none is
+    recorded). ``away_until`` may be past, if there is something to send and the channel has accepted nothing since the
+    outage. It is ``None`` if the channel counts as available. ``verified_at`` is the moment of the last run of
+    ``verify_editions`` that the audit log contains; ``None`` if it contains none. The moments in dictionaries are
+    strings in ISO 8601.
     """
 
     at: datetime
@@ -90,8 +96,8 @@ class Status:
 
     def lines(self) -> list[str]:
         """Return the status as lines of text in English: the level with all problems, each agreement, the numbers of
-        deliveries, the oldest due delivery if there is one, and the last verification. Channels are named only in
-        problems.
+        deliveries, since when the oldest work on a notice is due, if any is, and the last verification. Channels are
+        named only in problems.
         """
         lines = [f"{self.level.name.lower()}: {'; '.join(self.problems) or 'nothing is wrong'}"]
         for facts in self.agreements:
@@ -105,9 +111,9 @@ class Status:
 
 
 def status(at: datetime | None = None) -> Status:
-    """Return the status. ``at`` is the present moment (``None``: the clock is read). If a query raises
-    an error of the database, or the connection does, that is a problem of the level ``ACT``, and the facts that were
-    not yet read are missing from the status. Any other exception is raised.
+    """Return the status. ``at`` is the present moment (``None``: the clock is read). If a query raises an error of the
+    database, or the connection does, that is a problem of the level ``ACT``, and the facts that were not yet read stay
+    empty or ``None``. Any other exception is raised.
     """
     found = Status(at or timezone.now())
     for name, wrong in dates.outdated_zones().items():
@@ -158,8 +164,8 @@ def _add_deliveries(found: Status) -> None:
 
 def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
     """Set ``oldest_due``: since when the oldest delivery is due, or the oldest notice whose deliveries are not all
-    written; ``None`` if nothing is due. ``waiting`` are the rows of progress with waiting deliveries. Those of paused
-    notices are left out.
+    written, if that is earlier; ``None`` if nothing is due. ``waiting`` are the rows of progress with waiting
+    deliveries. Written deliveries of paused notices are left out.
 
     Add a problem if sending is suspended. Otherwise add one if any of this work has waited for longer than
     ``UNSENT_LOOK`` (level ``ACT`` after ``UNSENT_ACT``) since it was due, or since the last batch of the same notice

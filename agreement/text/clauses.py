@@ -11,9 +11,11 @@ kind        begins with             number, the same in both languages
 title       the first line that is  none; also the first line if it is a ``#`` heading without a number
             not empty, unless it
             begins another unit
-section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if it is the
-                                    next number after sections with clauses (``7. Реквизиты сторон``)
-clause      ``1.1.`` ``1.1``        ``1.1``
+section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if all numbers
+            ``Статья 1.`` ``I.``    of the text show sections. ``ch1`` for ``Глава 1`` around articles, and around
+                                    clauses that are numbered on from chapter to chapter
+clause      ``1.1.`` ``1.1``        ``1.1``; ``15`` for ``15.`` of rules that are numbered from 1 on, and ``5.2`` for
+                                    ``2.`` in ``Статья 5``
 subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1
 item        ``а)``                  ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
                                     letter ә in Kazakh and б in Russian
@@ -63,7 +65,7 @@ from agreement.text.outline import Kind, Start, outline
 from agreement.text.scheme import ENDED, Doubt, underlined
 
 ANCHOR = re.compile(
-    r"(?:a\d{1,3}|(?:a\d{1,3}\.)?(?:ch|pt|bk)?\d{1,3}(?:\.\d{1,3}){0,2})(?:-(?:\d{1,3}[a-z]{0,2}|[a-z]{1,2}))?\Z"
+    r"(?:a\d{1,3}|(?:a\d{1,3}\.)?(?:ch|pt|bk|vo)?\d{1,3}(?:\.\d{1,3}){0,2})(?:-(?:\d{1,3}[a-z]{0,2}|[a-z]{1,2}))?\Z"
 )
 TAGS = frozenset(
     "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul".split()
@@ -77,7 +79,7 @@ ATTRIBUTES = {
     "td": {"align"},
     "th": {"align"},
 }
-CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "reference"})
+CLASSES = frozenset({"clause", "subclause", "item", "note", "number", "name", "reference"})
 
 _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 _NESTING = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s))){9,}")
@@ -114,8 +116,8 @@ class Clause:
     parent: str = ""
     """The number of the unit that contains this one; ``""`` if none does. ``2)`` before the first section, clause or
     appendix has the parent ``"0"``, and so has ``ә)`` there if no ``2)`` precedes it. The number ``1.1`` has the parent
-    ``1``, whether or not there is a section 1. The parent of a unit without a number is the number of the last
-    appendix, section, clause or sub-clause before it."""
+    ``1``, whether or not there is a section 1. The clause ``15`` has that of its chapter. The parent of a unit without
+    a number is the number of the last appendix, section, clause or sub-clause before it."""
     line: int = 1
     """The line of the body at which the unit begins, from 1."""
     start: int = 0
@@ -487,7 +489,8 @@ class _Units(Treeprocessor):
             references.link(block, start.number or start.parent, numbers, labels)
 
     def _number(self, block: ET.Element, start: Start, seen: set[str]) -> None:
-        if block.tag == "p":
+        named = _WORD.search(start.label) is not None
+        if block.tag == "p" and not (named and start.number):
             block.set("class", "clause" if start.number and "-" not in start.number else start.kind)
         if not start.number:
             block.text = f"{start.label} {block.text or ''}"
@@ -497,7 +500,7 @@ class _Units(Treeprocessor):
             block.set("id", start.number)
         if not start.label:  # An appendix: its heading contains its number.
             return
-        link = ET.Element("a", {"href": f"#{start.number}", "class": "number"})
+        link = ET.Element("a", {"href": f"#{start.number}", "class": "name" if named else "number"})
         link.text, link.tail = start.label, f" {block.text or ''}"
         block.text = None
         block.insert(0, link)

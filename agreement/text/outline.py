@@ -62,9 +62,6 @@ class Start:
     doubt: Doubt = ""
     words: list[str] | tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        self.last = max(self.last, self.line)
-
 
 def outline(lines: list[str]) -> Iterator[Start]:
     """Yield the units that begin in these lines, in order. The lines have no line ends. The first line that is not
@@ -122,6 +119,7 @@ class _Reading:
             self.in_list = False
             if current is None and start.kind == "heading" and not start.number:
                 start.kind = "title"
+        start.last = max(start.last, index)
         if index in self.scheme.lists:
             start.doubt = "list"
         self._number(start)
@@ -224,6 +222,9 @@ class _Reading:
         ``dot`` is the dot after the number or ``""``, and ``rest`` the text after it. ``previous`` is the end of the
         line before, ``""`` if that line does not belong to the same paragraph.
         """
+        ended = not previous or (ENDED.search(previous) is not None and not ABBREVIATED.search(previous))
+        if dot and ended:
+            return True
         head, section = number.partition(".")[0], self._section()
         follows = self._follows(number)
         if not dot and not follows:  # "2.5 МРП", "10.12.24 г.", "10.30 начало", "8.727.250 00 00" begin no clause.
@@ -233,7 +234,7 @@ class _Reading:
                 return False
             if section and head != section and (rest[:1].islower() or rest[:1].isdigit()):
                 return False
-        if not previous or (ENDED.search(previous) and not ABBREVIATED.search(previous)):
+        if ended:
             return True
         below_clause = self.current is not None and self.current.line == index - 1
         if follows and below_clause and rest[:1].isupper() and not (CONTINUES.search(previous) or _UNIT.match(rest)):
@@ -269,8 +270,8 @@ def _is_date(number: str) -> bool:
     return day <= 31 and month <= 12 and year >= 20
 
 
-#: Beginnings of lines that authors mean as numbers, but that are not recognised: 1.1.Text, 1.1.1.1., 1.1), 1. 1., (1),
-#: A), I. TEXT, Статья 1., 1-бап., and a number after a bullet.
+#: Beginnings of lines that authors mean as numbers, but that are not recognised: 1.1.text, 1.1.1.1., 1.1), 1. 1., (1),
+#: A), 1-1., а., I. TEXT, Статья 1., 1-бап., and a number after a bullet.
 _ALMOST = re.compile(
     r"[\s\u200b]*+(?:[*_]{0,3}(?:"
     r"[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,3}\.[A-Z\u0400-\u052f]"
@@ -278,6 +279,7 @@ _ALMOST = re.compile(
     r"|(?P<deep>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){3,})(?P<dot>\.?)(?=\s|$)"
     r"|[1-9]\d?\.\s+[1-9]\d?\.\s(?!\d)"
     r"|\((?:\d{1,2}|[a-zа-яәғқңөұүһі])\)\s|[A-ZА-ЯӘҒҚҢӨҰҮҺІ]\)\s"
+    r"|[1-9]\d{0,2}[-–‑][1-9]\d?\.\s+[A-Z\u0400-\u052f]|[abаәб]\.\s+[^\W\d_]{2}"
     r"|[IVXІХ]{1,5}[.)]\s+[*_]*[A-ZА-ЯЁӘҒҚҢӨҰҮҺІ]"
     r"|(?i:статья|глава|раздел|параграф|пункт|подпункт|часть|бап|тарау|§)\s*№?\s*(?:\d{1,3}(?:\.\d{1,3}){0,2}|[IVXІХ]{1,5})"
     r"\s*(?:[.:)]|$)"

@@ -26,27 +26,36 @@ def quote(document: Document, number: str, page: str) -> Quote | None:
     """The unit with that number, as another page quotes it; ``None`` if the document has no such number. If several
     units have the number, it is the first one.
 
-    The quote contains the units after it that are in it, and the text and notes among them. It ends before the first
-    numbered unit that is not in it or the first heading without a number. ``page`` is the address of the agreement's
-    own page.
+    The quote consists of the units that :func:`contents` returns. ``page`` is the address of the agreement's own page.
     """
     units = document.units
     place = next((place for place, unit in enumerate(units) if number and unit.number == number), None)
     if place is None:
         return None
-    inside = {number}
-
-    def belongs(unit: Clause) -> bool:
-        if not unit.number:
-            return unit.kind != "heading"
-        if unit.parent in inside:
-            inside.add(unit.number)
-        return unit.parent in inside
-
-    whole = [units[place], *takewhile(belongs, units[place + 1 :])]
+    whole = contents(document, place)
     html = "".join(document.parts[place : place + len(whole)])
     under = (quote(document, unit.number, page) for unit in whole[1:] if unit.number and unit.parent == number)
     return Quote(units[place], _for_another_page(html, page), tuple(found for found in under if found))
+
+
+def contents(document: Document, place: int) -> tuple[Clause, ...]:
+    """The unit at this index of ``document.units``, the units after it that are in it, and the text and notes among
+    them. They end before the first numbered unit that is not in it or the first heading without a number. A unit
+    without a number contains nothing else.
+    """
+    unit = document.units[place]
+    if not unit.number:
+        return (unit,)
+    inside = {unit.number}
+
+    def belongs(other: Clause) -> bool:
+        if not other.number:
+            return other.kind != "heading"
+        if other.parent in inside:
+            inside.add(other.number)
+        return other.parent in inside
+
+    return (unit, *takewhile(belongs, document.units[place + 1 :]))
 
 
 def _for_another_page(html: str, page: str) -> str:

@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from agreement.text.scheme import numeral
 
@@ -37,6 +38,7 @@ _LIST = re.compile(
     rf"(?<![\w/-])(?<!\d\.)(?<![A-Za-z]\s)(?:(?P<numbers>{_PLAIN}(?:{_AND}{_PLAIN}(?!\w))*+)"
     rf"|(?P<items>{_ITEM}(?:{_AND}{_ITEM})*+))"
 )
+_MAYBE_NUMBER = re.compile("[0-9IVXLІХ]")
 _EACH_NUMBER, _EACH_ITEM = re.compile(_NUMBER), re.compile(_ITEM)
 
 #: What the words of both languages name, by their first letters.
@@ -78,15 +80,18 @@ _RU_TO = re.compile(
 _KK_TO = re.compile(r"(?:заң|кодекс|қағида|ереже|тәртіп|нұсқаулық|бұйры|қаулы)\w*\s+(?:№\s*)?\Z", re.IGNORECASE)
 # Only in the genitive: "пункт 3.1 определяет порядок" refers to this agreement.
 _OTHER = (
-    r"(?:закон|кодекс|регламент|приказ|договор|контракт|стандарт|устав|указ)(?:а|ов)|правил|политики|порядка|методики"
-    r"|(?:положени|постановлени|приложени|распоряжени)[яй]|(?:инструкци|конвенци|конституци)[ий]|стат(?:ьи|ей)|гост\w*|главы"
-    r"|перечня|[ГНТУ]К|КоАП"
+    r"(?:закон|кодекс|регламент|приказ|договор|контракт|стандарт|устав|указ|акт|протокол|меморандум)(?:а|ов)|правил"
+    r"|политики|порядка|методики|(?:положени|постановлени|приложени|распоряжени|задани)[яй]"
+    r"|(?:инструкци|конвенци|конституци|спецификаци|деклараци)[ий]|гост\w*|перечня|заявки|программы|[ГНТУ]К|КоАП"
 )
+_ADJECTIVES = r"(?:(?!настоящ|наш)[\w-]+(?:ого|его|ых|их|ой|ей)\s+){0,3}"
 _RU_ELSEWHERE = re.compile(
-    r"\.?,?\s+(?:раздела\s+[\dIVX.]+\s+)?(?:(?!настоящ|наш)[\w-]+(?:ого|его|ых|их|ой|ей)\s+){0,3}"
-    rf"[«\"„“]?(?:(?:{_OTHER})(?!\w)|ст\.)",
+    rf"\.?,?\s+(?:раздела\s+[\dIVX.]+\s+)?{_ADJECTIVES}"
+    rf"[«\"„“]?(?:(?:{_OTHER}|стат(?:ьи|ей)|главы)(?!\w)|ст\.)",
     re.IGNORECASE,
 )
+#: After an article or a chapter, which may be in a chapter of the same text.
+_RU_DOCUMENT = re.compile(rf"\s+{_ADJECTIVES}[«\"„“]?(?:{_OTHER})(?!\w)", re.IGNORECASE)
 _RU_AGREEMENT = re.compile(r"\s+(?:\w+\s+){0,2}(?:соглашени|договор|оферт)", re.IGNORECASE)
 _KK_PREVIOUS = re.compile(r"(?<![\w.])(?P<word>[\w.]++(?:[-‑]\w++)*+)[»”\"]?\s++(?:\([^()]*+\)\s++)?\Z")
 _GENITIVE = ("ның", "нің", "дың", "дің", "тың", "тің")
@@ -131,7 +136,7 @@ class Reference:
         ``numbers`` are all numbers of the document, and ``labels`` is ``Document.labels``.
         """
         found = (labels.get((clause, self.item), "") if self.item else clause for clause in self._clauses(here, labels))
-        return next((number for number in found if number in numbers), "")
+        return next((number for number in found if number and number in numbers), "")
 
     def is_expected(self, here: str, labels: Mapping[tuple[str, str], str], names: AbstractSet[str]) -> bool:
         """Should the document contain what the reference names? A document without any ``Статья`` need not contain the
@@ -224,62 +229,63 @@ def find(text: str) -> Iterator[Reference]:
     пункта 3.1`` gives two: to the item and to the clause. A number with a dot is a reference only to a clause. A
     reference to another document is left out. Whether the clause exists is not checked.
     """
-    owner: tuple[int, Reference] | None = None  # The end of a Kazakh "3.1-тармақтың": its items may follow.
+    owner: tuple[str, _Named] | None = None  # A Kazakh "3.1-тармақтың": its items may follow.
     for match in _LIST.finditer(text):
         before, (start, end) = text[max(0, match.start() - 24) : match.start()], match.span()
         if match["items"]:
-            of: Reference | None = None  # The clause that contains the items.
+            of: tuple[str, _Named] | None = None  # The clause that contains the items.
             if (ru := _RU.search(before)) and _unit(ru["word"]) == "section" and match["items"][:-1].isdecimal():
                 # A parenthesis was opened before "раздел".
                 yield Reference(start, end - 1, match["items"][:-1], unit="section")
             elif kk := _KK_ITEM.match(text, end):
-                of = owner[1] if owner and not text[owner[0] : start].strip() else None
+                of = owner if owner and not text[owner[1].end : start].strip() else None
                 end = kk.end()
                 if of is None and _is_here(text, start):
-                    of = Reference(start, end, "")
+                    of = "", _Named(end)
             elif _RU_ITEM.search(before):
                 if ru := _RU_OF.match(text, end):
-                    of = _russian("clause", text, ru.end(), ru["number"])
+                    named = _russian("clause", text, ru.end())
+                    of = (ru["number"], named) if named else None
                 elif not _RU_ELSEWHERE.match(text, end):
-                    of = Reference(start, end, "")
-            for item in _EACH_ITEM.finditer(match["items"]) if of else ():
-                assert of  # noqa: S101 - mypy does not see it in the loop
-                label = item[0].strip('«»"“”„)') + ")"
-                yield Reference(
-                    start + item.start(), start + item.end(), of.number, label, of.outer, of.unit, of.within
-                )
+                    of = "", _Named(end)
+            if of:
+                number, named = of
+                unit = "" if "." in number else named.unit
+                for item in _EACH_ITEM.finditer(match["items"]):
+                    place, label = start + item.start(), item[0].strip('«»"“”„)') + ")"
+                    yield Reference(place, start + item.end(), number, label, named.outer, unit, named.within)
             continue
         if not (named := _named(text, before, start, end)):
             continue
         owner = None
         for each in _EACH_NUMBER.finditer(match["numbers"]):
-            number = each[0].rstrip(".")
-            place, unit = start + each.start(), named[1].unit
+            number, place = each[0].rstrip("."), start + each.start()
+            unit = "" if "." in number else named.unit
             # Only the number of a clause contains a dot.
-            if "." in number and unit != "clause":
-                continue
-            reference = Reference(
-                place,
-                place + len(number),
-                number if number[0].isdigit() else _value(number),
-                outer=named[1].outer,
-                unit="" if "." in number else unit,
-                within=named[1].within,
-            )
-            owner = named[0], reference
-            yield reference
+            if unit or named.unit == "clause":
+                value = number if number[0].isdigit() else _value(number)
+                owner = value, named
+                yield Reference(place, place + len(number), value, "", named.outer, unit, named.within)
 
 
-def _named(text: str, before: str, start: int, end: int) -> tuple[int, Reference] | None:
-    """The end of the reference, with the Kazakh word after its number, and what it names, as a reference without a
-    number. ``None`` if no word makes the number a reference, if it means another document, or for ``2-тармақша``.
+class _Named(NamedTuple):
+    """What a word makes of a number: the end of the reference with this word, and values of ``Reference``."""
+
+    end: int
+    unit: str = ""
+    within: str = ""
+    outer: bool = False
+
+
+def _named(text: str, before: str, start: int, end: int) -> _Named | None:
+    """What the word before or after a number makes of it. ``None`` if no word makes the number a reference, if it means
+    another document, or for ``2-тармақша``.
 
     ``start`` and ``end`` are the place of the number, or of a list of numbers, in the text. ``before`` is the text
     directly before it.
     """
     if ru := _RU.search(before):
-        reference = _russian(_unit(ru["word"]), text, end, "")
-        return (end, reference) if reference else None
+        return _russian(_unit(ru["word"]), text, end)
     kk = _KK.match(text, end)
     if kk is None:
         return None
@@ -298,34 +304,31 @@ def _named(text: str, before: str, start: int, end: int) -> tuple[int, Reference
         if kind == "appendix":
             place = max(0, start - 60) + found.start()
             owned = False
-    if not _is_here(text, place, owned=owned):
+    if not _is_here(text, place, owned=owned, of_law=unit == "article" and owned):
         return None
-    return kk.end(), Reference(
-        start, end, "", outer=_is_agreements(text[max(0, start - 60) : start]), unit=unit, within=within
-    )
+    return _Named(kk.end(), unit, within, _is_agreements(text[max(0, start - 60) : start]))
 
 
-def _russian(unit: str, text: str, end: int, number: str) -> Reference | None:
-    """The Russian reference whose number ends at ``end``; ``None`` if it means another document."""
-    within = ""
+def _russian(unit: str, text: str, end: int) -> _Named | None:
+    """The same for a number that ends at ``end`` and follows a Russian word for this kind of unit."""
+    within, last = "", end
     if unit == "clause" and (match := _RU_WITHIN.match(text, end)) and (match["number"] or match["this"]):
         kind = _unit(match["word"])
         within = f"{kind} {_value(match['number'])}" if match["number"] else f"this {kind}"
         end = match.end()
-    if _RU_ELSEWHERE.match(text, end) or (unit == "appendix" and _RU_TO.match(text, end)):
+    elsewhere = _RU_ELSEWHERE if unit in {"clause", "section"} else _RU_DOCUMENT
+    if elsewhere.match(text, end) or (unit == "appendix" and _RU_TO.match(text, end)):
         return None
-    outer = _RU_AGREEMENT.match(text, end) is not None
-    return Reference(0, end, number, outer=outer, unit="" if "." in number else unit, within=within)
+    return _Named(last, unit, within, _RU_AGREEMENT.match(text, end) is not None)
 
 
-def _is_here(text: str, start: int, *, owned: bool = True) -> bool:
+def _is_here(text: str, start: int, *, owned: bool = True, of_law: bool = False) -> bool:
     """Does a Kazakh reference mean this agreement, because no other document precedes it (``Заңның 8-бабының``)?
 
     ``owned``: does the reference belong to the word before it (``Қағиданың 3.1-тармағы``)? If not, that word belongs to
     a later word (``деректердің 3.1-тармақта көрсетілген түрлері``), unless it names a law.
     """
     before = text[max(0, start - 120) : start]
-    of_law = False  # Does an article precede whose owner is still not found (``8-бабының 1-тармағы``)?
     while previous := _KK_PREVIOUS.search(before):
         word = previous["word"].lower()
         if article := _ARTICLE.match(word):
@@ -358,17 +361,21 @@ def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mappin
     ``numbers`` are all numbers of the document, and ``labels`` is ``Document.labels``.
     """
     pieces = _pieces(block)
-    if not any(map(str.isdigit, "".join(piece.text for piece in pieces))):
+    text = "".join([piece.text for piece in pieces])
+    if not _MAYBE_NUMBER.search(text):
         return
     edges, size = list[int](), 0
     for piece in pieces:
         edges.append(size)
         size += len(piece.text)
     links: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
-    for reference in find("".join(piece.text for piece in pieces)):
+    for reference in find(text):
         at = bisect_right(edges, reference.start) - 1
         piece, start, end = pieces[at], reference.start - edges[at], reference.end - edges[at]
-        if piece.linkable and end <= len(piece.text) and (target := reference.target(here, numbers, labels)):
+        if not piece.linkable or end > len(piece.text):
+            continue
+        target = reference.target(here, numbers, labels)
+        if target and not (target == here and reference.unit == "appendix"):  # The heading of the appendix itself.
             links[at].append((start, end, target))
     children: dict[ET.Element, dict[int, list[ET.Element]]] = defaultdict(dict)
     for at, found in links.items():
@@ -386,8 +393,7 @@ def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mappin
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """A text in a block: that of the element before its first child, or after the child at ``place``."""
 
     text: str
@@ -397,7 +403,15 @@ class _Piece:
 
 
 def _pieces(block: ET.Element) -> list[_Piece]:
-    """The texts in a block, in order. Between inner blocks, and in place of a printed number, there is a line end."""
+    """The texts in a block, in order. Between inner blocks, and in place of a printed number, there is ``|``."""
+    if not len(block):
+        return [_Piece(block.text or "", block, linkable=block.tag not in {"code", "pre"})]
+    if len(block) == 1 and block[0].get("class") in _LABELS:
+        return [
+            _Piece(block.text or "", block),
+            _Piece("|", block[0], linkable=False),
+            _Piece(block[0].tail or "", block, 0),
+        ]
     pieces = list[_Piece]()
     waiting: list[_Piece | tuple[ET.Element, bool]] = [(block, True)]
     while waiting:
@@ -409,15 +423,16 @@ def _pieces(block: ET.Element) -> list[_Piece]:
         linkable = linkable and element.tag not in {"a", "code", "pre"}
         inside: list[_Piece | tuple[ET.Element, bool]] = [_Piece(element.text or "", element, linkable=linkable)]
         for place, child in enumerate(element):
-            if child.tag not in _INLINE or child.get("class") == "number":
-                inside.append(_Piece("\n", child, linkable=False))
-            if child.get("class") != "number":
+            if child.tag not in _INLINE or child.get("class") in _LABELS:
+                inside.append(_Piece("|", child, linkable=False))
+            if child.get("class") not in _LABELS:
                 inside.append((child, linkable))
             inside.append(_Piece(child.tail or "", element, place, linkable))
         waiting += reversed(inside)
     return pieces
 
 
+_LABELS = frozenset({"number", "name"})
 _INLINE = frozenset({"a", "code", "em", "span", "strong"})
 
 

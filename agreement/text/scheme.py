@@ -59,8 +59,8 @@ _LEVELS = {
     "бап": 5, "пункт": 7, "тармақ": 7,
 }  # fmt: skip
 _PLAIN_LEVEL, _ARABIC, _CLAUSE = 2, 6, 7  # The levels of ``I.``, of ``1.`` as a section, and of clauses.
-_RU = "часть|раздел|глава|параграф|§|статья|пункт|бөлік|бөлім|тарау|бап|тармақ"
-_KK = "бөлік|бөлім|тарау|параграф|бап|тармақ"
+_RU = "часть|раздел|глава|параграф|§|статья|пункт|бөлік|бөл[іi]м|тарау|бап|тармақ"  # Also a Latin i.
+_KK = "бөлік|бөл[іi]м|тарау|параграф|бап|тармақ"
 _HEAD = re.compile(
     r"\s*(?P<hashes>\#{1,6} +)?(?P<strong>\*{1,3}|_{1,3})?(?P<label>"
     rf"(?:(?P<word>(?i:{_RU}))\s*№?\s*(?P<number>{_NUMBER})"
@@ -110,7 +110,9 @@ class Role:
 
 @dataclass(slots=True)
 class _Head:
-    """A line that may begin a section or a clause. ``level`` is that of ``_LEVELS``."""
+    """A line that may begin a section or a clause. ``level`` is that of ``_LEVELS``, and ``source`` says what numbers
+    it: a ``number``, a ``word``, a ``roman`` numeral or a ``letter``.
+    """
 
     line: int
     level: int
@@ -224,8 +226,10 @@ class Scheme:
     # The lines that may begin a unit
 
     def _collect(self) -> None:
+        """Collect the lines that may begin a unit, the appendices and the headings without a number."""
         previous = colon = ""
         blank = heading = True  # ``heading``: is the line before a title, a heading or a section?
+        numbered_yet = False
         begun = numbered = False  # ``numbered``: does the line before begin with a number?
         skip = -1
         for index, line in enumerate(self.lines):
@@ -243,7 +247,9 @@ class Scheme:
             mark = bare.lstrip("#*_\u200b\u2060\ufeff ")[:1] if first in "#*_\u200b\u2060\ufeff" else first
             found: _Head | None = None
             heading = numbered = False
-            if "осымша" in bare or "ОСЫМША" in bare or mark in "Пп":
+            # Above the first number, «Приложение 1 к приказу» says of which order the text itself is an appendix.
+            headed = numbered_yet or self._filled[index] > 8
+            if headed and ("осымша" in bare or "ОСЫМША" in bare or mark in "Пп"):
                 skip = self._appendix(index, bare, separate=separate or _is_ended(before))
                 heading = skip >= 0
             if not heading and mark:
@@ -254,6 +260,7 @@ class Scheme:
                         found = self._worded(index, kk, before, separate=separate, ended=ended) or found
                 if found is None and mark in _HEAD_BEGINS and (match := _HEAD.match(line)):
                     found = self._worded(index, match, before, separate=separate, ended=ended)
+            numbered_yet = numbered_yet or numbered or found is not None
             if found:
                 found.colon = colon.endswith(":")
                 self._heads.append(found)
@@ -272,21 +279,25 @@ class Scheme:
         rest, heads = match["rest"].strip(), bool(match["hashes"]) or (separate and underlined(self.lines, index))
         if "." in number or (before and (REFERS.search(before) or rest.startswith(("тармақ", "тармағ", "бөлім")))):
             return None
+        last = index
+        following = "".join(self.lines[index + 1 : index + 2]).strip()
+        if not rest and match["dot"] and following[:1].isupper() and not _HEAD.match(following):
+            rest, last = following, index + 1  # The number is alone on its line.
         if not (rest or heads) or (match["glued"] is not None and not rest.lstrip('«"“„')[:1].isupper()):
             return None
         rest = unmarked(match, rest)
         strong = match["strong"] or ""
         return _Head(
-            index, _ARABIC, int(number), number + ("." if match["dot"] else ""), rest, index, separate, ended,
+            index, _ARABIC, int(number), number + ("." if match["dot"] else ""), rest, last, separate, ended,
             CONTINUES.search(before) is not None, marked=heads, bold=bool(strong and match["closed"] == strong),
             dot=bool(match["dot"]), source="number", indent=bool(match["indent"]),
             glued=match["glued"] is not None,
-            wrapped=index + 1 < len(self.lines) and self.lines[index + 1].lstrip()[:1].islower(),
+            wrapped="".join(self.lines[last + 1 : last + 2]).lstrip()[:1].islower(),
         )  # fmt: skip
 
     def _worded(self, index: int, match: re.Match[str], before: str, *, separate: bool, ended: bool) -> _Head | None:
         word, written = match["word"] or match["word_kk"], match["number"] or match["kk"] or match["roman"]
-        level = _LEVELS[word.lower()] if word else _PLAIN_LEVEL
+        level = _LEVELS[word.lower().replace("i", "і")] if word else _PLAIN_LEVEL
         number = numeral(written) if written else ord(match["letter"]) - 64
         rest, separator, strong = unmarked(match, match["rest"].strip()), match["separator"], match["strong"]
         words = rest.strip("*_ ")
@@ -363,14 +374,24 @@ class Scheme:
         return -1 if self._heads and self._heads[-1].last >= at else at
 
     def _without_contents(self) -> list[_Head]:
-        """The lines without those of a table of contents: lines under each other that come again with their words."""
+        """The lines without those of a table of contents: lines under each other, from the number 1 on, that come again
+        with their words, but not under each other.
+        """
         heads, kept = self._heads, list[_Head]()
+        if len({(head.level, head.number) for head in heads}) == len(heads):
+            return heads
         keys = [(head.level, head.number, _PAGE.sub("", head.words).lower()) for head in heads]
         last = {key: place for place, key in enumerate(keys)}
         again = [bool(key[2]) and last[key] != place for place, key in enumerate(keys)]
         until = -1  # The last line of the table of contents.
         for place, head in enumerate(heads):
-            follows = True in again[place + 1 : place + 2] and self.next_line(head.last) == heads[place + 1].line
+            follows = (
+                again[place]
+                and head.number == 1
+                and True in again[place + 1 : place + 2]
+                and self.next_line(head.last) == heads[place + 1].line
+                and self.next_line(heads[last[keys[place]]].last) != heads[last[keys[place + 1]]].line
+            )
             near = until >= 0 and head.line - until <= 2
             if again[place] and (follows or near):
                 until = head.last
@@ -387,6 +408,8 @@ class Scheme:
         worded = _series(head for head in heads if head.level < _ARABIC)
         bare = [head for head in heads if head.level >= _ARABIC]
         clauses = self.ahead.has_clauses(start, end)
+        if not clauses and any(head.dot or head.marked for head in bare):
+            bare = [head for head in bare if head.dot or head.marked]  # «2 Читатель» is a number of no kind here.
         fixed = [head for head in bare if head.marked or (head.capitals and head.dot)]
         if worded and fixed and fixed[0].line < worded[0].line and len(worded) < len(fixed):
             worded = []  # They do not contain the sections: «Статья 8» quoted in an agreement with its own sections.
@@ -399,7 +422,7 @@ class Scheme:
             if worded and sections and sections[0].line < worded[0].line:
                 worded = []
             if worded and self._are_sections(worded, start, end):
-                self._assign(worded, [], anew=False, exact=True)
+                self._assign(worded, [], anew=False)
                 return
             if not worded or len(sections) * 3 > len(bare):
                 self._fill(bare, end)
@@ -490,11 +513,6 @@ class Scheme:
             if head.taken:
                 nearest = head
         following.reverse()
-        last_line = {
-            (head.number, then.line if then else end): head.line
-            for head, then in zip(bare, following, strict=True)
-            if head.may_fill
-        }
         last = listed = 0
         for place, head in enumerate(bare):
             if head.taken:
@@ -509,7 +527,6 @@ class Scheme:
                 and head.may_fill
                 and not self._is_listed(head, bare[place - 1] if place else None)
                 and not (last == 0 and then is None)
-                and last_line[head.number, until] == head.line
                 and not (last and self.ahead.next_section(head.line, until) == last)
             ):  # fmt: skip
                 head.taken, last, listed = True, head.number, 0
@@ -542,8 +559,14 @@ class Scheme:
         """Decide what numbers are in a text without any other numbers."""
         outer, inner = _nested(bare)
         count, first = len(outer), outer[0] if outer else None
-        if first is None or count < 2 or _restarts(bare, breaks):
+        after = inner.get(outer[-1].line, []) if outer else []
+        again = (
+            len(after) > 2 and len(after) * 2 >= count and first is not None and after[0].shape[1:] == first.shape[1:]
+        )
+        if first is None or count < 2 or again or _restarts(bare, breaks):
             self._doubt(bare)
+            return
+        if not all(head.dot or (head.separate and head.titled) for head in outer):
             return
         edges = [*(head.line for head in outer[1:]), end]
         lines = [self._filled[edge] - self._filled[head.last + 1] for head, edge in zip(outer, edges, strict=True)]
@@ -571,16 +594,14 @@ class Scheme:
         if len(outer) > 2 and not outer[0].colon and all(head.upper for head in outer):
             self.lists.add(outer[0].line)
 
-    def _assign(
-        self, heads: list[_Head], points: list[_Head], *, anew: bool, doubt: Doubt = "", exact: bool = False
-    ) -> None:
+    def _assign(self, heads: list[_Head], points: list[_Head], *, anew: bool, doubt: Doubt = "") -> None:
         """Give the headings and the clauses in them their numbers. ``anew``: do the clauses begin again at 1 under each
-        heading? ``exact``: do clauses such as 1.1 in the text contain the numbers of the innermost headings?
+        heading? ``doubt`` is that of the first clause.
         """
         levels = sorted({head.level for head in heads})
         outer = levels if points and not anew else levels[:-1]
-        prefixes = dict(zip(reversed(outer), ("ch", "pt", *["bk"] * len(outer)), strict=False))
-        renewed = _renewed(heads) - ({levels[-1]} if exact and levels else set())
+        prefixes = dict(zip(reversed(outer), ("ch", "pt", "bk", *["vo"] * len(outer)), strict=False))
+        renewed = _renewed(heads)
         sentences = {
             level
             for level in levels
@@ -605,7 +626,7 @@ class Scheme:
             parent = above[-1] if above else ""
             number = str(head.number)
             if head.level in renewed and parent:
-                number = f"{parent.lstrip('chptbk')}.{number}"
+                number = f"{parent.lstrip('chptbkvo')}.{number}"
             number = prefixes.get(head.level, "") + number
             opened[head.level] = number
             sentence = head.level in sentences

@@ -125,11 +125,11 @@ def _edition_facts(visit: Visit, displayed: DisplayedEdition) -> Json:
         "number": number,
         "state": displayed.state.value,
         "time_zone": zone,
-        "published_at": _rfc3339(edition.published_at, zone),
-        "effective_from": _rfc3339(edition.effective_from, zone),
-        "effective_until": _rfc3339(until, zone),
-        "cancelled_at": _rfc3339(edition.cancelled_at, zone),
-        "recorded_at": _rfc3339(edition.recorded_at, zone),
+        "published_at": rfc3339(edition.published_at, zone),
+        "effective_from": rfc3339(edition.effective_from, zone),
+        "effective_until": rfc3339(until, zone),
+        "cancelled_at": rfc3339(edition.cancelled_at, zone),
+        "recorded_at": rfc3339(edition.recorded_at, zone),
         "imported": edition.imported,
         "material": edition.material,
         "notice_days": edition.notice_days,
@@ -179,7 +179,7 @@ def _clause(clause: clauses.Clause) -> Json:
     }
 
 
-def _rfc3339(at: datetime | None, zone: str) -> str | None:
+def rfc3339(at: datetime | None, zone: str) -> str | None:
     """Return the moment as in RFC 3339, with the UTC offset of the agreement's time zone ``zone``; ``None`` for
     ``None``. The offset has whole minutes, because no edition is older than 1991.
     """
@@ -201,7 +201,7 @@ def json_ld(visit: Visit, displayed: DisplayedEdition) -> SafeString:
         "name": displayed.title,
         "inLanguage": language,
         "version": str(number),
-        "datePublished": _rfc3339(edition.published_at, zone),
+        "datePublished": rfc3339(edition.published_at, zone),
         "identifier": {"@type": "PropertyValue", "propertyID": "SHA-256", "value": edition.digest},
         "encoding": {
             "@type": "MediaObject",
@@ -211,8 +211,8 @@ def json_ld(visit: Visit, displayed: DisplayedEdition) -> SafeString:
         },
     }
     if displayed.state != State.CANCELLED:
-        until = _rfc3339(displayed.successor.effective_from, zone) if displayed.successor else ".."
-        found["temporalCoverage"] = f"{_rfc3339(edition.effective_from, zone)}/{until}"
+        until = rfc3339(displayed.successor.effective_from, zone) if displayed.successor else ".."
+        found["temporalCoverage"] = f"{rfc3339(edition.effective_from, zone)}/{until}"
     if displayed.predecessor:
         found["isBasedOn"] = visit.url("edition", slug, displayed.predecessor.number)
     if displayed.summary:

@@ -124,12 +124,12 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
     if view not in LAYOUTS:
         raise BadRequest("view must be one of the views of the changes.")
     if "to" in visit.parameters:  # A form can only send a query, not another path.
-        chosen = visit.edition(timeline, _number(visit.parameters["to"]))
-        query = f"?{urlencode({'from': _number(since)})}" if since else ""
+        chosen = visit.edition(timeline, edition_number(visit.parameters["to"]))
+        query = f"?{urlencode({'from': edition_number(since)})}" if since else ""
         return HttpResponseRedirect(visit.path("changes", slug, chosen.number) + query)
     new = visit.edition(timeline, number)
     before, after, public = timeline.predecessor(new), timeline.successor(new), visit.public(timeline)
-    old = visit.edition(timeline, _number(since)) if since is not None else before
+    old = visit.edition(timeline, edition_number(since)) if since is not None else before
     displayed = visit.display_all(timeline, new, *([old] if old and old != new else []))
     context = {
         "slug": slug,
@@ -219,7 +219,7 @@ def _edition_row(visit: Visit, slug: str, number: int) -> Edition:
     return row
 
 
-def _number(text: str) -> int:
+def edition_number(text: str) -> int:
     """Return the edition number in a query parameter. Raises ``BadRequest`` unless it is written as in a URL: 1 to 10
     digits, the first of which is not 0.
     """

@@ -18,8 +18,9 @@ from typing import Any  # For the elements of lxml, which python-docx gives with
 
 from django.utils.translation import gettext as _
 
+from agreement.text import source
 from agreement.text.escaping import escaped
-from agreement.word.elements import M, R, W, value
+from agreement.word.elements import M, R, W, integer, value
 from agreement.word.numbering import Numbering
 from agreement.word.package import refused, require_harmless
 
@@ -46,8 +47,8 @@ class Manuscript:
     ``comments`` and ``footnotes`` are the words of these notes, after the name of the author if the file has it.
     ``footnotes`` includes endnotes. ``links`` are the addresses of hyperlinks, without those that are fields or that
     lead to a place in the file; the words of all these are in the texts, except in a table of contents. ``margins`` are
-    the words of each header and footer that contains letters. The counts and ``links`` come from the reading with all
-    changes accepted.
+    the words of each header and footer that contains letters. The counts, ``links`` and the numbers below come from the
+    reading with all changes accepted.
     """
 
     accepted: str = ""
@@ -65,6 +66,14 @@ class Manuscript:
     contents: int = 0
     """How many paragraphs with words have a style of an automatic table of contents, also that of its heading. They are
     not in the texts."""
+    numbers: list[tuple[str, str]] = field(default_factory=list)
+    """The automatic numbers of the two upper levels, each with the first words of its paragraph."""
+    uncertain: list[tuple[str, str]] = field(default_factory=list)
+    """The automatic numbers that Word may print differently, each with the first words of its paragraph. The number is
+    ``""`` if it is not in the texts: a field of Word computes it, such as LISTNUM, or its level is hidden or not
+    defined."""
+    empty_numbers: list[str] = field(default_factory=list)
+    """The automatic numbers of paragraphs without words. They are counted, but they are not in the texts."""
 
     @property
     def tracked(self) -> bool:
@@ -85,9 +94,10 @@ def read_manuscript(content: bytes, name: str) -> Manuscript:
     """The content of the Word file with these bytes. ``name`` is the name of the file in messages.
 
     Raises ``source.SourceError`` if the file is no .docx file, is too large, encrypted or damaged, contains macros,
-    programs, an XML document type, an unusual encoding or a link to a part elsewhere (other than a hyperlink), or has
-    no text with all changes accepted (an empty table is text). Its sentence and hint are in the active language. Raises
-    ``ImportError`` if the extra ``docx`` is not installed; the file may be refused before that.
+    programs, an XML document type, an unusual encoding or a link to a part elsewhere (other than a hyperlink), has a
+    text of more than ``source.MAX_BYTES`` characters, or has no text with all changes accepted (an empty table is
+    text). Its sentence and hint are in the active language. Raises ``ImportError`` if the extra ``docx`` is not
+    installed; the file may be refused before that.
     """
     require_harmless(content, name)
     import docx
@@ -96,16 +106,27 @@ def read_manuscript(content: bytes, name: str) -> Manuscript:
     try:
         document = docx.Document(io.BytesIO(content))
         found = Manuscript()
-        found.accepted = _Reader(document, found, accept=True).text()
+        reader = _Reader(document, found, accept=True)
+        found.accepted = reader.text()
+        found.numbers = reader.numbering.numbers
+        found.uncertain = reader.numbering.uncertain
+        found.empty_numbers = reader.numbering.empty
         if found.tracked:
             found.rejected = _Reader(document, Manuscript(), accept=False).text()
         else:
             found.rejected = found.accepted
+    except _TooLong as error:
+        size = {"size": source.MAX_BYTES // 1_000_000}
+        raise refused(name, _("its text is longer than %(size)s million characters") % size) from error
     except (OpcError, ValueError, KeyError, AttributeError, SyntaxError, zipfile.BadZipFile, RecursionError) as error:
         raise refused(name, _("it can't be read as a Word document")) from error
     if not found.accepted.strip():
         raise refused(name, _("it contains no text"))
     return found
+
+
+class _TooLong(Exception):
+    """The text of the file is longer than ``source.MAX_BYTES`` characters."""
 
 
 class _Reader:
@@ -120,7 +141,8 @@ class _Reader:
         self.found = found
         self.accept = accept
         self.styles = {style.get(f"{W}styleId"): style for style in document.styles.element if style.get(f"{W}styleId")}
-        self.numbering = Numbering(self.part, self.styles)
+        self.numbering = Numbering(self.part, self.styles, accept=accept)
+        self.length = 0
 
     def text(self) -> str:
         blocks = [block for block in self._blocks(self.body) if block]
@@ -134,21 +156,20 @@ class _Reader:
         return "\n".join(lines) + "\n"
 
     def _blocks(self, parent: Any) -> Iterator[str]:
-        carried = ""
+        carried: list[str] = []
         for element in self._children(parent):
             if element.tag == f"{W}tbl":
                 yield self._table(element)
             elif element.tag == f"{W}p":
-                words = carried + self._words(element)
+                carried.append(self._words(element))
                 if self._continues(element):
-                    carried = words
                     continue
-                carried = ""
-                yield self._paragraph(element, words.strip())
+                words, carried = "".join(carried).strip(), []
+                yield self._paragraph(element, words)
             elif element.tag in _UNSUPPORTED:
                 self.found.odd += 1
-        if carried.strip():
-            yield escaped(carried.strip())
+        if words := "".join(carried).strip():
+            yield escaped(words)
 
     def _children(self, parent: Any) -> Iterator[Any]:
         for element in parent:
@@ -167,7 +188,8 @@ class _Reader:
         """Does the paragraph continue in the next one, because the mark of its end belongs to an insertion or deletion
         that is left out? The insertions and deletions of the mark are counted.
         """
-        marks = paragraph.findall(f"{W}pPr/{W}rPr/{W}ins") + paragraph.findall(f"{W}pPr/{W}rPr/{W}del")
+        properties = paragraph.find(f"{W}pPr/{W}rPr")
+        marks = [] if properties is None else list(properties)
         for mark in marks:
             self._count(mark)
         return any(self._is_excluded(mark) for mark in marks)
@@ -178,7 +200,15 @@ class _Reader:
         elif change.tag in {f"{W}del", f"{W}moveFrom"}:
             self.found.deletions += 1
 
+    def _lengthen(self, characters: int) -> None:
+        """Note that the text becomes longer. It must be called before a small file can make a large text of itself."""
+        self.length += characters
+        if self.length > source.MAX_BYTES:
+            raise _TooLong
+
     def _paragraph(self, paragraph: Any, words: str) -> str:
+        label = self.numbering.label(paragraph, words)
+        self._lengthen(len(label))
         style = self._style(paragraph)
         name = value(style, f"{W}name").lower() if style is not None else ""
         if name.startswith("toc"):
@@ -186,12 +216,11 @@ class _Reader:
             return ""
         if not words:
             return ""
-        label = self.numbering.label(paragraph)
         level = self._level(paragraph, style, name)
         mark = "#" * level + " " if level else ""
-        if label:
-            return f"{mark}{label} {escaped(words, start=False)}"
-        return mark + escaped(words, start=not mark)
+        if label == "-":
+            return f"{mark}- {escaped(words, start=False)}"
+        return mark + escaped(f"{label} {words}".strip(), start=not mark)
 
     def _level(self, paragraph: Any, style: Any, name: str) -> int:
         """The level of a heading in Markdown: 1 for a title, 2 to 5 for the first four levels of Word; 0 for any other
@@ -201,8 +230,8 @@ class _Reader:
             return 1
         if match := re.fullmatch(r"(?:heading|заголовок|тақырып) ([1-4])", name):
             return int(match[1]) + 1
-        outline = value(paragraph, f"{W}pPr/{W}outlineLvl")
-        return int(outline) + 2 if outline.isdigit() and int(outline) < 4 else 0
+        outline = integer(value(paragraph, f"{W}pPr/{W}outlineLvl"), 9)
+        return outline + 2 if outline is not None and outline < 4 else 0
 
     def _style(self, paragraph: Any) -> Any:
         return self.styles.get(value(paragraph, f"{W}pPr/{W}pStyle"))
@@ -222,6 +251,7 @@ class _Reader:
                 self.found.hidden += 1
             elif tag in {f"{W}t", f"{W}delText"}:
                 parts.append(element.text or "")
+                self._lengthen(len(parts[-1]))
             elif tag == f"{W}tab":
                 parts.append(" ")
             elif tag in {f"{W}br", f"{W}cr"}:
@@ -243,13 +273,14 @@ class _Reader:
             for cell in self._children(row):
                 if cell.tag == f"{W}tc":
                     words = " ".join(self._blocks(cell)).replace("\n", " ").replace("|", "\\|")
-                    span = value(cell, f"{W}tcPr/{W}gridSpan")
-                    columns = min(int(span), MAX_COLUMNS) if span.isdecimal() and len(span) < 9 else 1
+                    columns = integer(value(cell, f"{W}tcPr/{W}gridSpan"), MAX_COLUMNS) or 1
+                    self._lengthen(3 * columns + words.count("|"))
                     cells += [words, *[""] * (columns - 1)]
             rows.append(cells)
         width = max(map(len, rows), default=0)
         if not width:
             return ""
+        self._lengthen(3 * (width + sum(width - len(row) for row in rows)))
         lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
         return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
 
@@ -265,10 +296,14 @@ class _Reader:
         """
         from docx.oxml import parse_xml
 
+        parts = set()  # Any number of relations may lead to one part.
         for relation in self.part.rels.values():
             kind = relation.reltype.rpartition("/")[2]
             if relation.is_external or kind not in {"comments", "footnotes", "endnotes", "header", "footer"}:
                 continue
+            if relation.target_part in parts:
+                continue
+            parts.add(relation.target_part)
             root = parse_xml(relation.target_part.blob)
             if kind in {"header", "footer"}:
                 words = " ".join(" ".join("".join(t.text or "" for t in p.iter(f"{W}t")) for p in root).split())

@@ -14,7 +14,7 @@ from django.core.management.base import SystemCheckError
 from django.db import connection
 
 from agreement import conf
-from agreement.checks import check_pseudonym_keys, check_seal, check_settings, check_site
+from agreement.checks import check_deployment, check_pseudonym_keys, check_seal, check_settings, check_site
 from agreement.seal import triggers
 
 
@@ -74,7 +74,9 @@ def test_E001_names_what_a_renamed_setting_is_called_now(settings, old, new):  #
         ("TRUSTED_PROXIES", -1, "-1, but must not be negative"),
         ("EXEMPT", "health", "'health', but must be of type tuple"),
         ("PSEUDONYM_KEYS", ["secret"], "'list', but must be a dict of secrets by id"),
-        ("PRIVATE_ROOT", 7, "7, but must be a folder"),
+        ("PRIVATE_ROOT", 7, "7, but must be a text"),
+        ("BASE_URL", 7, "7, but must be a text"),
+        ("DATA_LOCATION", ["Astana"], "['Astana'], but must be a text"),
         ("RATE_LIMITS", {"email": "2500/h"}, "{'email': '2500/h'}, but must be like"),
         ("RATE_LIMITS", {"email": ("2500 an hour",)}, "'2500 an hour' is not a rate limit. Write it like"),
         ("RATE_LIMITS", ("2500/h",), "('2500/h',), but must be like"),
@@ -88,6 +90,21 @@ def test_E002_quotes_the_wrong_value(settings, key, value, text):  # noqa: N802
     assert message.id == "agreement.E002"
     assert f'AGREEMENT["{key}"] is ' in message.msg
     assert text in message.msg
+
+
+@pytest.mark.parametrize("name", sorted(conf.KEYS))
+@pytest.mark.parametrize("value", [None, 7, -1.5, True, "x", [], [7], {}, {"a": 7}], ids=repr)
+@pytest.mark.django_db
+def test_no_value_of_any_type_stops_the_checks(settings, name, value):
+    settings.AGREEMENT = {**settings.AGREEMENT, name: value}
+    for check in (check_settings, check_site, check_deployment):
+        assert all(message.id for message in check(None))
+
+
+def test_a_base_url_of_none_counts_as_empty(settings):
+    settings.AGREEMENT = {"BASE_URL": None}
+    assert ids(check_settings(None)) == []
+    assert "agreement.W001" in ids(check_site(None))
 
 
 def test_E002_refuses_what_is_no_dict(settings):  # noqa: N802

@@ -39,6 +39,7 @@ PROXIED = ("HTTP_X_FORWARDED_PROTO", "https")
         ({}, []),
         ({"BASE_URL": "http://portal.example.kz"}, ["agreement.W041"]),
         ({"DATA_LOCATION": " "}, ["agreement.W044"]),
+        ({"DATA_LOCATION": None}, ["agreement.W044"]),
         ({"TRUSTED_PROXIES": 0}, ["agreement.W043"]),
     ],
 )

@@ -11,7 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone, translation
 
-from agreement.models import Edition, EditionError, verification
+from agreement.models import AuditEntry, Edition, EditionError, Notice, verification
+from agreement.models.audit import AuditAction
+from agreement.models.notices import NoticeKind
 from agreement.models.succession import State
 from agreement.seal import manifest
 from agreement.testing import open_seal
@@ -177,6 +179,30 @@ def test_publish_refuses_a_clock_earlier_than_the_last_publication(cancelled):
 
     error = refusal("clock_behind", factories.draft().publish)
     assert future.isoformat() in str(error)
+
+
+def test_history_is_refused_when_the_clock_is_earlier_than_the_last_record():
+    past = timezone.now() - timedelta(days=9)
+    draft = factories.draft()
+    draft.record(effective_from=past)
+    future = timezone.now() + timedelta(hours=1)
+    with open_seal():
+        Edition.objects.filter(pk=draft.pk).update(recorded_at=future)
+
+    error = refusal("clock_behind", lambda: factories.draft().record(effective_from=past + timedelta(days=1)))
+    assert future.isoformat() in str(error)
+
+
+def test_an_object_that_was_read_before_the_publication_cancels_the_edition():
+    factories.published()
+    as_draft = factories.draft()
+    Edition.objects.get(pk=as_draft.pk).publish(effective_from=timezone.now() + timedelta(days=1))
+
+    as_draft.cancel()
+
+    entry = AuditEntry.objects.get(action=AuditAction.CANCELLED)
+    assert (entry.digest, as_draft.number) == (as_draft.digest, 2)
+    assert Notice.objects.filter(edition=as_draft, kind=NoticeKind.CANCELLED).exists()
 
 
 @pytest.mark.parametrize("verb", ["publish", "record", "cancel"])

@@ -185,6 +185,8 @@ RULES: dict[str, Rule] = {
     "agreement:edition_data": public(*PUBLISHED),
     "agreement:edition_bilingual": public(*PUBLISHED),
     "agreement:changes": public(*PUBLISHED),
+    "agreement:clause": public(),
+    "agreement:clause_data": public(),
     "agreement:markdown": public(*PUBLISHED),
     "agreement:text": public(*PUBLISHED),
     # Without WeasyPrint or a font for every letter there is no PDF.

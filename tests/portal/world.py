@@ -245,7 +245,14 @@ class World:
         edition = self.editions[row or IN_FORCE]
         # A draft has no number, and an agreement that has only a draft has no public page.
         known: dict[str, object] = {"slug": "unpublished" if row == DRAFT and "number>" not in route else "terms"}
-        known |= {"number": edition.number or 5, "language": "kk", "code": "kk", "kind": "page", "url": "nowhere"}
+        known |= {
+            "number": edition.number or 5,
+            "anchor": "1.1",
+            "language": "kk",
+            "code": "kk",
+            "kind": "page",
+            "url": "nowhere",
+        }
         known |= {"when": (timezone.now() + timedelta(days=2)).date().isoformat()}
         if name.startswith("admin:agreement_edition_re"):
             known[""] = (

@@ -894,6 +894,21 @@ def test_a_dry_run_counts_once_the_deliveries_to_a_user_who_withdrew_without_acc
     )
 
 
+def test_a_dry_run_counts_once_the_digests_that_were_stored_longer_by_a_legal_hold(settings):
+    accepted, (user,) = factories.published(retention_years=0), factories.users(1)
+    accept(user, accepted)
+    held = factories.published(retention_years=0)
+    notify(user, held)
+    hold = LegalHold.objects.place(ground="Сот ұйғарымы № 7", by="А. Серікова", edition=held)
+    withdraw(user)
+    erasure.erase()
+    LegalHold.objects.filter(pk=hold.pk).update(held_until=NOW())
+    settings.AGREEMENT = {**settings.AGREEMENT, "CLOSED_AT": NOW().isoformat()}
+
+    at = NOW()
+    assert erasure.erase(at=at, dry_run=True) == erasure.erase(at=at) == ErasureCounts(people=1, deliveries=1)
+
+
 def test_without_keys_a_refused_application_begins_no_term(settings):
     settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {}}
     edition = factories.published(retention_years=3)

@@ -45,7 +45,7 @@ def assert_named(sentence: str) -> None:
 
 
 def test_nothing_differs_after_migrate(django_assert_num_queries):
-    with django_assert_num_queries(6 if connection.vendor == "postgresql" else 3):
+    with django_assert_num_queries(6 if connection.vendor == "postgresql" else 4):
         assert differences() == []
 
 
@@ -382,6 +382,39 @@ def test_a_unique_index_of_another_condition_is_named_on_sqlite():
     assert differences() == [
         "The constraint agreement_edition_digest of the table agreement_edition is missing or not valid."
     ]
+
+
+@pytest.mark.sqlite
+def test_a_unique_column_that_is_not_unique_any_more_is_named_on_sqlite():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sql FROM sqlite_master WHERE name = 'agreement_notice'")
+        (sql,) = cursor.fetchone()
+        changed = sql.replace('"uuid" char(32) NOT NULL UNIQUE', '"uuid" char(32) NOT NULL')
+        assert changed != sql
+    _change(
+        "ALTER TABLE agreement_notice RENAME TO hidden",
+        changed.replace('"hidden"', '"agreement_notice"'),
+    )
+    assert "The unique index of the column uuid of the table agreement_notice is missing or not valid." in differences()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(("table", "column"), [("agreement_agreement", "slug"), ("agreement_notice", "uuid")])
+@pytest.mark.parametrize("instead", ["", " WHERE FALSE"])
+def test_a_unique_column_that_is_not_unique_any_more_is_named_on_postgresql(table, column, instead):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'u'"
+            " AND pg_get_constraintdef(oid) = %s",
+            [table, f"UNIQUE ({column})"],
+        )
+        (name,) = cursor.fetchone()
+    _change(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    if instead:
+        _change(f"CREATE UNIQUE INDEX other ON {table} ({column}){instead}")
+    sentence = f"The unique index of the column {column} of the table {table} is missing or not valid."
+    added = f"The constraint or index other of the table {table} is not part of the models."
+    assert differences() == [added] * bool(instead) + [sentence]
 
 
 @pytest.mark.postgresql

@@ -48,23 +48,10 @@ def numbered() -> docx.document.Document:
     return document
 
 
-def add_list(document: docx.document.Document, levels: tuple[str, ...] = (), *, overrides: str = "") -> int:
-    """Add a list: of levels of its own, each Word's own XML without its depth, or of those of ``numbered()``."""
-    numbering, kind = document.part.numbering_part.element, 78 if levels else 77
-    if levels:
-        own = "".join(f'<w:lvl w:ilvl="{depth}">{xml}</w:lvl>' for depth, xml in enumerate(levels))
-        numbering.insert(0, parse_xml(f'<w:abstractNum {nsdecls("w")} w:abstractNumId="{kind}">{own}</w:abstractNum>'))
-    xml = f'<w:abstractNumId w:val="{kind}"/>{overrides}'
-    numbering.append(parse_xml(f'<w:num {nsdecls("w")} w:numId="78">{xml}</w:num>'))
-    return 78
-
-
-def paragraph(
-    document: docx.document.Document, words: str, depth: int, *, style: str | None = None, key: int = 77
-) -> object:
+def paragraph(document: docx.document.Document, words: str, depth: int, *, style: str | None = None) -> object:
     made = document.add_paragraph(words, style=style)
     properties = made._p.get_or_add_pPr()
-    properties.append(parse_xml(f'<w:numPr {nsdecls("w")}><w:ilvl w:val="{depth}"/><w:numId w:val="{key}"/></w:numPr>'))
+    properties.append(parse_xml(f'<w:numPr {nsdecls("w")}><w:ilvl w:val="{depth}"/><w:numId w:val="77"/></w:numPr>'))
     return made
 
 

@@ -116,6 +116,21 @@ def test_numbers_of_a_list_alone_are_no_clause_numbers():
     assert [message.id for message in messages] == ["agreement.L018"]
 
 
+def test_an_item_before_the_first_number_that_one_language_lacks_is_an_error():
+    kk, ru = "Т\n\n1) бір;\n\n2) екі.\n\n1. ЖАЛПЫ\n\n1.1. Үш.\n", "Т\n\n1) раз;\n\n1. ОБЩЕЕ\n\n1.1. Три.\n"
+    message = only({"kk": kk, "ru": ru})
+    assert (message.id, message.language, message.clause) == ("agreement.L004", "kk", "0-2")
+    assert message.sentence("en") == "2) is in the Kazakh text only."
+
+
+def test_a_chapter_is_named_as_it_is_printed():
+    body = "Т\n\nГлава 1. Общее\n\nСтатья 1. Раз\n\nТекст.\n\nГлава 1. Права\n\nСтатья 2. Два\n\nТекст.\n"
+    message = only({"ru": body})
+    assert message.sentence("en") == "The number Глава 1 is used twice: line 3 has it too."
+    (gap,) = lint({"ru": body.replace("Глава 1. Права", "Глава 3. Права")})
+    assert gap.sentence("en") == "The numbering skips 2, between Статья 1 and Глава 3."
+
+
 @pytest.mark.parametrize(("line", "word"), [("З.1. Текст", "З.1"), ("2.З. Текст", "2.З"), ("2.l.1. Текст", "2.l")])
 def test_a_letter_typed_for_a_digit_is_named(line, word):
     messages = lint({"ru": f"Т\n\n1. ОБЩЕЕ\n\n1.1. а.\n\n{line}"})

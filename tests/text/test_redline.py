@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agreement.text.clauses import parse
+from agreement.text.clauses import Clause, parse
 from agreement.text.redline import sentences
 from agreement.text.redline.changes import Change, Redline, redline
 from agreement.text.redline.words import Run, compare
@@ -87,6 +87,20 @@ def test_a_deleted_clause_stands_where_it_stood():
     ]
 
 
+def test_a_rule_put_before_others_renumbers_them():
+    rules = ["Читатель молчит.", "Читатель не ест.", "Книги возвращают в срок.", "Зал закрыт в праздники."]
+    old, new = (
+        "Т\n\n" + "\n\n".join(f"{place}. {rule}" for place, rule in enumerate(found, start=1))
+        for found in (rules, [rules[0], "Сумки сдают в гардероб.", *rules[1:]])
+    )
+    assert facts(old, new) == [
+        ("", "2", ("inserted",)),
+        ("2", "3", ("renumbered",)),
+        ("3", "4", ("renumbered",)),
+        ("4", "5", ("renumbered",)),
+    ]
+
+
 def test_a_clause_in_another_section_is_moved_and_renumbered():
     sentence = "Билет действует один год и продлевается по просьбе читателя."
     new = edited((f"1.3. {sentence}\n\n", ""), ("приносит такую же.", f"приносит такую же.\n\n2.4. {sentence}"))
@@ -136,6 +150,42 @@ def test_of_clauses_that_are_alike_the_one_with_the_same_number_is_the_same():
 def test_short_clauses_of_one_number_are_one_clause(old, new):
     sentence = "Билет действует один год и продлевается по просьбе читателя."
     assert facts(edited((sentence, old)), edited((sentence, new))) == [("1.3", "1.3", ("reworded",))]
+
+
+EXTENDED = (
+    "Порядок касается всех обращений, которые поступили позже, и не касается тех, что поданы раньше; ответ даётся"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kinds"),
+    [
+        ("устанавливает порядок.", f"устанавливает порядок. {EXTENDED} письменно.", ["equal", "insert", "equal"]),
+        ("устанавливает порядок.", f"устанавливает порядок, а также сроки. {EXTENDED} письменно.", None),
+    ],
+)
+@pytest.mark.parametrize("number", ["1.1. ", ""])
+def test_a_clause_that_is_kept_whole_in_a_longer_one_was_extended(old, new, kinds, number):
+    body = "# Соглашение\n\n## 1. ПРАВИЛА\n\n{number}Настоящий пункт для всех посетителей {words}\n"
+    shorter, longer = (parse(body.format(number=number, words=words)) for words in (old, new))
+    (change,) = redline(shorter, longer).changed
+    assert change.text_changed
+    assert "delete" not in {run.kind for run in change.words}
+    assert kinds in (None, [run.kind for run in change.words])
+    (change,) = redline(longer, shorter).changed
+    assert "insert" not in {run.kind for run in change.words}
+
+
+def test_a_clause_of_other_words_under_the_same_number_is_not_an_extension():
+    body = "# Соглашение\n\n## 1. ПРАВИЛА\n\n1.1. {}\n"
+    old = body.format("Возврат денег за билет делают по заявлению в кассе.")
+    new = body.format(f"В кассе музея есть схема залов и список выставок за год. {EXTENDED} письменно по почте.")
+    assert [change.inserted or change.deleted for change in redline(parse(old), parse(new)).changed] == [True, True]
+
+
+def test_a_renumbered_appendix_had_a_number():
+    change = Change(Clause("heading", "a1", "Тарифы"), Clause("heading", "a2", "Тарифы"))
+    assert [sentences.describe(change, fact, "en") for fact in sentences.facts(change)] == ["formerly 1"]
 
 
 def test_a_clause_that_lost_or_got_its_number_is_counted_as_a_clause():

@@ -252,6 +252,14 @@ def test_lastmod_is_when_the_content_of_a_page_last_changed(settings):
     assert {page.changed for page in AgreementSitemap().items()} == {second}
 
 
+def test_no_page_changes_at_the_moment_at_which_a_cancelled_edition_was_to_take_effect(monkeypatch):
+    effect = timezone.now() + LATER
+    cancelled = factories.published(effective_from=effect)
+    cancelled.cancel(reason="Қате.")
+    monkeypatch.setattr(timezone, "now", lambda: effect)
+    assert {page.changed for page in AgreementSitemap().items()} == {cancelled.cancelled_at}
+
+
 def test_a_site_without_languages_in_its_addresses_names_each_page_once(settings):
     settings.ROOT_URLCONF = __name__
     settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": ""}

@@ -84,7 +84,8 @@ class Command(BaseCommand):
     def stage(self, file: str, timeline: Timeline, staging: Staging, digest: Digest) -> None:
         """Read the file, add its bytes to ``digest``, and stage each line: its acceptance, or a sentence that states
         why the line is wrong. Whether the user may accept at that moment, and whether the lines contradict each other,
-        is not checked here. Raises ``CommandError`` if the file can't be read.
+        is not checked here. Raises ``CommandError`` if the file can't be read, is not CSV in UTF-8, does not name the
+        columns in its first line, or has no line after that.
         """
         rows = read_rows(file, digest)
         while batch := list(islice(rows, BATCH)):
@@ -128,7 +129,7 @@ class Command(BaseCommand):
 
     def validate(self, timeline: Timeline, staging: Staging) -> int:
         """Check the staged lines by the rules of the acceptances, and stage a sentence for each wrong line. Return how
-        many acceptances would be recorded. Nothing is written to the database.
+        many acceptances would be recorded. Nothing is written to the site's database.
         """
         created = 0
         for numbers, rows in staging.batches():
@@ -140,8 +141,8 @@ class Command(BaseCommand):
     def record(self, timeline: Timeline, staging: Staging, digest: str) -> int:
         """Record the staged acceptances in batches, each in a transaction of its own, after one audit entry for all of
         them. Return how many were not recorded before. Those that were recorded before are not changed. ``digest`` is
-        that of the file, for the entry. Raises ``CommandError`` if a line became wrong since it was checked; the
-        batches before it stay.
+        that of the file, for the entry. Raises ``CommandError`` if a line became wrong since it was checked, or if the
+        database refuses one. Nothing of its batch is recorded then; the batches before it stay.
         """
         agreement = Agreement.objects.get(pk=timeline.key)
         # The entry is never erased, so it does not contain the name of the file, which may name a person.

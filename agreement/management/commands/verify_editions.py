@@ -51,9 +51,9 @@ class Command(BaseCommand):
 
     def _log(self, faults: int) -> int:
         """Record the verification as an audit entry, so that ``agreement_status`` can report it, and return the number
-        of published editions. ``faults`` is the number of faults that were found. Nothing is recorded if there is no
-        published edition. If the database refuses the entry, for example because its role may only read, a sentence is
-        printed and no exception is raised.
+        of published editions; 0 if their table can't be read. ``faults`` is the number of faults that were found.
+        Nothing is recorded if there is no published edition. If the database refuses the entry, for example because its
+        role may only read, a sentence is printed and no exception is raised.
         """
         kind = AuditAction.FAULTY if faults else AuditAction.VERIFIED
         try:
@@ -130,7 +130,7 @@ def _unreadable(rows: QuerySet[Model]) -> Iterator[str]:
 
 
 def _read(rows: QuerySet[Model]) -> None:
-    """Read the rows, and raise one of ``UNREADABLE`` if a value can't be read."""
+    """Read the rows. Raises one of ``UNREADABLE`` if a value can't be read, or if a required one is missing."""
     required = [field.attname for field in rows.model._meta.concrete_fields if not field.null]
     with transaction.atomic(using=rows.db):
         if any(getattr(row, name) is None for row in rows for name in required):

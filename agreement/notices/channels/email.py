@@ -252,7 +252,7 @@ def ascii_domain(address: str) -> str:
 
 def ascii_host(url: str) -> str:
     """Return the host of a URL, without its port, in ASCII, as a mail header requires it: ``сайт.қаз`` in its ``xn--``
-    form. ``localhost`` if the URL has no host that can be written so. Raises ``ValueError`` if the URL can't be parsed.
+    form. ``localhost`` if the URL can't be parsed or has no host that can be written so.
     """
     try:
         return (urlsplit(url).hostname or "localhost").encode("idna").decode("ascii")

@@ -400,18 +400,18 @@ def _printed(unit: Clause) -> str:
     """
     if name := clauses.named_label(unit):
         return name
-    return _readable(unit.number) if unit.kind != "item" else f"{_readable(unit.parent)} {unit.label}"
+    return _readable(unit.number) if unit.kind != "item" else f"{_readable(unit.parent)} {unit.label}".lstrip()
 
 
 def _readable(number: str) -> str:
     head, dash, tail = number.partition("-")
     if head.startswith("a"):
         appendix, _, within = head.partition(".")
-        within = within.lstrip("chptbk")
+        within = within.lstrip("chptbkvo")
         head = f"{within} ({appendix})" if within else appendix
     else:
-        head = head.lstrip("chptbk")
-    return f"{head} {tail})" if dash and tail.isdigit() else head
+        head = head.lstrip("chptbkvo").removeprefix("0")
+    return f"{head} {tail})".lstrip() if dash and tail.isdigit() else head
 
 
 def _range(numbers: list[str]) -> str:

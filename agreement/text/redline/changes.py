@@ -25,6 +25,9 @@ from agreement.text.redline.words import WORD, Run, compare, longest_increasing,
 #: Two units may be the same clause from this score on: their similarity, and what the same number and section add.
 THRESHOLD = 0.6
 SAME_NUMBER, SAME_SECTION = 0.1, 0.05
+#: Two units with the same number, or two without one in the same place, may also be the same clause if the longer one
+#: contains this share of the words of the shorter one, and that has at least ``FEWEST`` words: the clause was extended.
+CONTAINED, FEWEST = 0.85, 5
 #: The similarity of short units says little. Two units with the same number may be the same clause if neither has more
 #: than ``SHORT`` words and they share one, or if neither has more than ``SHORTEST``.
 SHORT, SHORTEST = 8, 3
@@ -259,7 +262,8 @@ def _scored_pairs(
     For each old unit, at most four new units are tried that share the most rare words with it, and at most four with
     its number (without a number: of its kind). The score is the similarity, and the additions for the same number and
     for the same first part of the number, which also two units without a number have. A pair is yielded if the score is
-    at least ``THRESHOLD``, both units are short and have the same number, or both are titles. ``left`` and ``right``
+    at least ``THRESHOLD``, both units are short and have the same number, or both are titles. A unit that the other
+    one contains (``CONTAINED``) has at least the score ``THRESHOLD``. ``left`` and ``right``
     are the indexes that may be paired.
     """
     bags = {b: set(WORD.findall(new[b].text.lower())) for b in right}
@@ -290,9 +294,17 @@ def _scored_pairs(
                 score += SAME_NUMBER
             if unit.number.partition(".")[0] == other.number.partition(".")[0]:
                 score += SAME_SECTION
+            shorter = min(len(bag), len(bags[b]))
+            if shorter >= FEWEST and common >= CONTAINED * shorter and _same_place(unit, other):
+                score = max(score, THRESHOLD)
             # The title of one edition is the title of the other, whatever its words.
             if score >= THRESHOLD or brief or (unit.kind == other.kind == "title"):
                 yield score, a, b
+
+
+def _same_place(old: Clause, new: Clause) -> bool:
+    """Have the units the same number, or no number, the same kind and the same parent?"""
+    return old.number == new.number and (bool(old.number) or (old.kind, old.parent) == (new.kind, new.parent))
 
 
 def _section_changed(old: Clause, new: Clause, sections: dict[str, str]) -> bool:

@@ -153,11 +153,10 @@ def _plural(count: int, language: str) -> int:
 def describe(change: Change, fact: str, language: str) -> str:
     """One of the ``facts()`` about a change in words: "reworded", "formerly 4.1.". ``language`` is kk, ru or en.
 
-    For ``renumbered`` the words contain the old label, or the words of an appendix; if the old unit had no number, they
-    are "formerly without a number".
+    For ``renumbered`` the words contain the old label, or the old number of an appendix, which has no label. Of any
+    other unit without an old label they are "formerly without a number".
     """
-    old = change.old
-    number = old.label or (old.text if old.number else "") if old else ""
+    number = (change.old.label or change.old.number.removeprefix("a")) if change.old else ""
     return PHRASES[language]["unnumbered" if fact == "renumbered" and not number else fact].format(was=number)
 
 

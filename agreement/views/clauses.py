@@ -1,0 +1,92 @@
+"""The page and the JSON of one clause: its words in all editions, since when they apply, and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from django.http import Http404, HttpResponse
+
+from agreement.editions.clause_history import ClauseHistory, Wording, clause_history
+from agreement.editions.display import DisplayedEdition
+from agreement.editions.timeline import Timeline
+from agreement.models.succession import State
+from agreement.text import languages
+from agreement.views.base import Visit, page
+from agreement.views.data import Json, json_view, rfc3339
+from agreement.views.editions import edition_number
+
+
+@page("edition")
+def clause(visit: Visit, slug: str, anchor: str) -> HttpResponse:
+    """The page of a clause: its wordings, the newest first. ``anchor`` is the number that the clause has in the edition
+    in force; if that edition has no such number, in the newest public edition that has one. With ``?edition=`` it is
+    the number in that edition.
+
+    Cancelled editions are left out. The response is 404 if there is no such clause or edition. Raises ``BadRequest`` if
+    the value of ``?edition=`` is no number of an edition. 1 query.
+    """
+    editions = _editions(visit, visit.timeline(slug))
+    chosen = visit.parameters.get("edition")
+    history = _history(editions, anchor, edition_number(chosen) if chosen is not None else None)
+    if history is None:
+        raise Http404
+    query = f"?edition={chosen}" if chosen is not None else ""
+    return visit.render("agreement/pages/clause.html", {"slug": slug, "history": history}, query=query)
+
+
+@json_view
+def clause_data(visit: Visit, slug: str, anchor: str) -> Json:
+    """The wordings of a clause in both languages, the oldest first, as :func:`clause` finds them without ``?edition=``.
+    The list of a language is empty if no text in it has that number. The response is 404 if both lists are empty. 1
+    query.
+    """
+    timeline = visit.timeline(slug)
+    editions = _editions(visit, timeline)
+    wordings = {}
+    for language in languages.LANGUAGES:
+        history = _history([replace(one, language=language) for one in editions], anchor, None)
+        wordings[language] = list(_wordings(history, timeline.time_zone)) if history else []
+    if not any(wordings.values()):
+        raise Http404
+    return {"agreement": slug, "number": anchor, "time_zone": timeline.time_zone, "wordings": wordings}
+
+
+def _editions(visit: Visit, timeline: Timeline) -> list[DisplayedEdition]:
+    """Return the public editions that were not cancelled, with their texts, in the order of their numbers. 1 query."""
+    public = visit.public(timeline)
+    return visit.display_all(timeline, *(edition for edition in timeline.binding if edition in public))
+
+
+def _history(editions: Sequence[DisplayedEdition], number: str, edition: int | None) -> ClauseHistory | None:
+    """Return the history of the clause with this number in the edition with the number ``edition``. ``None``: in the
+    edition in force or, if it has no such number, in the newest of these editions that has it. The result is ``None``
+    if there is no such clause.
+    """
+    newest_first = sorted(
+        range(len(editions)), key=lambda place: (editions[place].state == State.IN_FORCE, place), reverse=True
+    )
+    places = (place for place in newest_first if edition is None or editions[place].edition.number == edition)
+    return next(filter(None, (clause_history(editions, place, number) for place in places)), None)
+
+
+def _wordings(history: ClauseHistory, zone: str) -> Iterator[Json]:
+    """Yield the wordings as the JSON states them, each with the moments at which it takes effect and is replaced."""
+    ends = [later.edition.edition.effective_from for _earlier, later in pairwise(history.wordings)]
+    for wording, until in zip(history.wordings, [*ends, None], strict=True):
+        yield {
+            "effective_from": rfc3339(wording.edition.edition.effective_from, zone),
+            "effective_until": rfc3339(until, zone),
+            "editions": [displayed.edition.number for displayed in wording.editions],
+            "number": wording.number or None,
+            "deleted": wording.unit is None,
+            "text": _text(wording),
+        }
+
+
+def _text(wording: Wording) -> str:
+    """Return the words of the clause with the labels of its units, one line for each paragraph; ``""`` if it was
+    deleted.
+    """
+    return "\n".join(f"{unit.label} {unit.text}".strip() for unit in wording.units)
