@@ -375,9 +375,10 @@ def _broken(block: list[str]) -> list[str]:
     - a line that ends like a sentence or an item, if after one such line the first word of the next one had room in
       the longest line of the paragraph.
     """
+    if len(block) < 2 or len(block) * sum(map(len, block)) > 40_000_000:
+        return block
     words = [_MARK.sub("1.1. ", line).rstrip() for line in block]
-    costly = len(block) * sum(map(len, block)) > 40_000_000
-    if len(block) < 2 or costly or _STRUCTURE.match(words[0]) or any(map(_RULE.match, words)):
+    if _STRUCTURE.match(words[0]) or any(map(_RULE.match, words)):
         return block
     width = max(map(len, words))
     room = [len(line) + 1 + len(after.lstrip().partition(" ")[0]) for line, after in pairwise(words)]
