@@ -317,7 +317,7 @@ class _Lines(Preprocessor):
             if start.kind == "text":
                 marked += ["", line]
             else:
-                marked += ["", f"{STX}unit:{len(self.starts)}{ETX}{start.rest}"]
+                marked += ["", f"{STX}unit:{len(self.starts)}{ETX}{start.rest}" + "  " * line.endswith("  ")]
                 skip = range(start.last + 1)
                 if start.tag != "p" or start.kind == "title":
                     marked.append("")

@@ -167,6 +167,12 @@ def test_a_line_break_is_a_space_in_the_words(written):
     assert document.units[-1].text == "раз два"
 
 
+def test_two_spaces_break_the_first_line_of_a_unit():
+    first = "Портал хранит сведения, которые Пользователь сообщил о себе"
+    assert f"{first} <br>" in parse(f"Т\n\n1.1. {first}  \nдва\n").html.replace("<br>", " <br>").replace("  ", " ")
+    assert "<br>" not in parse(f"Т\n\n1.1. {first}\nдва\n").html
+
+
 def test_a_line_break_in_code_is_shown_as_written():
     assert "<code>а&lt;br&gt;б</code>" in parse("Т\n\n1.1. `а<br>б`\n").html
 
