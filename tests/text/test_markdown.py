@@ -167,6 +167,13 @@ def test_a_line_break_is_a_space_in_the_words(written):
     assert document.units[-1].text == "раз два"
 
 
+def test_a_long_table_with_lines_in_its_cells_stays_a_table():
+    rows = "| **1** | Услуга «Чтение»<br>за каждый час | [срок](/a) | _____ |\n" * 800
+    document = parse(f"Т\n\n1.1. А:\n\n| № | Услуга | Срок | Цена |\n|---|---|---|---|\n{rows}")
+    assert document.html.count("<tr>") == 801
+    assert document.html.count("<br>") == document.html.count("<strong>") == document.html.count('<a href="/a"') == 800
+
+
 def test_two_spaces_break_the_first_line_of_a_unit():
     first = "Портал хранит сведения, которые Пользователь сообщил о себе"
     assert f"{first} <br>" in parse(f"Т\n\n1.1. {first}  \nдва\n").html.replace("<br>", " <br>").replace("  ", " ")
