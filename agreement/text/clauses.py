@@ -8,8 +8,8 @@ the conditions:
 =========== ======================= ===========================================================================
 kind        begins with             number, the same in both languages
 =========== ======================= ===========================================================================
-title       the first line that is  none; also the first line if it is a ``#`` heading without a number
-            not empty, unless it
+title       the first line that is  none; also the first line if it is a ``#`` heading without a number. Below an
+            not empty, unless it    approval, a place or the like, it is the line that ``front_matter`` finds
             begins another unit
 section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if all numbers
             ``Статья 1.`` ``I.``    of the text show sections. ``ch1`` for ``Глава 1`` around articles, and around
@@ -60,6 +60,7 @@ from markdown.util import ETX, STX
 
 from agreement.memory import remembered
 from agreement.text import references
+from agreement.text.front_matter import front_matter
 from agreement.text.markdown import install, print_numbers, text_lines
 from agreement.text.outline import Kind, Start, outline
 from agreement.text.scheme import ENDED, Doubt, underlined
@@ -187,13 +188,11 @@ def named_label(unit: Clause) -> str:
 
 
 def title_line(body: str) -> str:
-    """The first line of the text that is not empty, without the heading marks (``#``) and the white space at its ends;
-    ``""`` if there is none. A line of heading marks alone is empty. Other Markdown remains. Lines end with LF.
+    """The title line of the text without the heading marks (``#``) and the white space at its ends: its first line that
+    is not empty, or the one below an approval, a place or the like (:func:`front_matter`). ``""`` if there is none. A
+    line of heading marks alone is empty. Other Markdown remains. Lines end with LF.
     """
-    for line in body.split("\n"):
-        if text := line.strip().strip("#").strip():
-            return text
-    return ""
+    return front_matter(body).title
 
 
 @remembered
