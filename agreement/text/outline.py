@@ -63,9 +63,6 @@ class Start:
     doubt: Doubt = ""
     words: list[str] | tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        self.last = max(self.last, self.line)
-
 
 def outline(lines: list[str]) -> Iterator[Start]:
     """Yield the units that begin in these lines, in order. The lines have no line ends. The first line that is not
@@ -125,6 +122,7 @@ class _Reading:
             self.in_list = False
             if (current is None or index == self.title) and start.kind == "heading" and not start.number:
                 start.kind = "title"
+        start.last = max(start.last, index)
         if index in self.scheme.lists:
             start.doubt = "list"
         self._number(start)
@@ -227,6 +225,9 @@ class _Reading:
         ``dot`` is the dot after the number or ``""``, and ``rest`` the text after it. ``previous`` is the end of the
         line before, ``""`` if that line does not belong to the same paragraph.
         """
+        ended = not previous or (ENDED.search(previous) is not None and not ABBREVIATED.search(previous))
+        if dot and ended:
+            return True
         head, section = number.partition(".")[0], self._section()
         follows = self._follows(number)
         if not dot and not follows:  # "2.5 МРП", "10.12.24 г.", "10.30 начало", "8.727.250 00 00" begin no clause.
@@ -236,7 +237,7 @@ class _Reading:
                 return False
             if section and head != section and (rest[:1].islower() or rest[:1].isdigit()):
                 return False
-        if not previous or (ENDED.search(previous) and not ABBREVIATED.search(previous)):
+        if ended:
             return True
         below_clause = self.current is not None and self.current.line == index - 1
         if follows and below_clause and rest[:1].isupper() and not (CONTINUES.search(previous) or _UNIT.match(rest)):

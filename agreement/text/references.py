@@ -38,7 +38,7 @@ _LIST = re.compile(
     rf"(?<![\w/-])(?<!\d\.)(?<![A-Za-z]\s)(?:(?P<numbers>{_PLAIN}(?:{_AND}{_PLAIN}(?!\w))*+)"
     rf"|(?P<items>{_ITEM}(?:{_AND}{_ITEM})*+))"
 )
-_ANY_NUMBER = re.compile(rf"\d|(?<!\w){_ROMAN}|[«\"“„]\w[»\"”“]")
+_MAYBE_NUMBER = re.compile("[0-9IVXLІХ]")
 _EACH_NUMBER, _EACH_ITEM = re.compile(_NUMBER), re.compile(_ITEM)
 
 #: What the words of both languages name, by their first letters.
@@ -362,7 +362,7 @@ def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mappin
     """
     pieces = _pieces(block)
     text = "".join([piece.text for piece in pieces])
-    if not _ANY_NUMBER.search(text):
+    if not _MAYBE_NUMBER.search(text):
         return
     edges, size = list[int](), 0
     for piece in pieces:
@@ -404,6 +404,14 @@ class _Piece(NamedTuple):
 
 def _pieces(block: ET.Element) -> list[_Piece]:
     """The texts in a block, in order. Between inner blocks, and in place of a printed number, there is ``|``."""
+    if not len(block):
+        return [_Piece(block.text or "", block, linkable=block.tag not in {"code", "pre"})]
+    if len(block) == 1 and block[0].get("class") in _LABELS:
+        return [
+            _Piece(block.text or "", block),
+            _Piece("|", block[0], linkable=False),
+            _Piece(block[0].tail or "", block, 0),
+        ]
     pieces = list[_Piece]()
     waiting: list[_Piece | tuple[ET.Element, bool]] = [(block, True)]
     while waiting:

@@ -378,6 +378,8 @@ class Scheme:
         with their words, but not under each other.
         """
         heads, kept = self._heads, list[_Head]()
+        if len({(head.level, head.number) for head in heads}) == len(heads):
+            return heads
         keys = [(head.level, head.number, _PAGE.sub("", head.words).lower()) for head in heads]
         last = {key: place for place, key in enumerate(keys)}
         again = [bool(key[2]) and last[key] != place for place, key in enumerate(keys)]
@@ -420,7 +422,7 @@ class Scheme:
             if worded and sections and sections[0].line < worded[0].line:
                 worded = []
             if worded and self._are_sections(worded, start, end):
-                self._assign(worded, [], anew=False, exact=True)
+                self._assign(worded, [], anew=False)
                 return
             if not worded or len(sections) * 3 > len(bare):
                 self._fill(bare, end)
@@ -511,11 +513,6 @@ class Scheme:
             if head.taken:
                 nearest = head
         following.reverse()
-        last_line = {
-            (head.number, then.line if then else end): head.line
-            for head, then in zip(bare, following, strict=True)
-            if head.may_fill
-        }
         last = listed = 0
         for place, head in enumerate(bare):
             if head.taken:
@@ -530,7 +527,6 @@ class Scheme:
                 and head.may_fill
                 and not self._is_listed(head, bare[place - 1] if place else None)
                 and not (last == 0 and then is None)
-                and last_line[head.number, until] == head.line
                 and not (last and self.ahead.next_section(head.line, until) == last)
             ):  # fmt: skip
                 head.taken, last, listed = True, head.number, 0
@@ -598,16 +594,14 @@ class Scheme:
         if len(outer) > 2 and not outer[0].colon and all(head.upper for head in outer):
             self.lists.add(outer[0].line)
 
-    def _assign(
-        self, heads: list[_Head], points: list[_Head], *, anew: bool, doubt: Doubt = "", exact: bool = False
-    ) -> None:
+    def _assign(self, heads: list[_Head], points: list[_Head], *, anew: bool, doubt: Doubt = "") -> None:
         """Give the headings and the clauses in them their numbers. ``anew``: do the clauses begin again at 1 under each
-        heading? ``exact``: do clauses such as 1.1 in the text contain the numbers of the innermost headings?
+        heading? ``doubt`` is that of the first clause.
         """
         levels = sorted({head.level for head in heads})
         outer = levels if points and not anew else levels[:-1]
         prefixes = dict(zip(reversed(outer), ("ch", "pt", "bk", *["vo"] * len(outer)), strict=False))
-        renewed = _renewed(heads) - ({levels[-1]} if exact and levels else set())
+        renewed = _renewed(heads)
         sentences = {
             level
             for level in levels

@@ -14,6 +14,8 @@ from agreement.text import clauses
 from agreement.text.clauses import parse
 from agreement.text.lint.rules import lint
 from agreement.text.outline import outline
+from agreement.text.parallel import pairs
+from agreement.text.quoting import quote
 from tests.corpus.clean import ALL
 from tests.support.scale import examples
 
@@ -145,6 +147,16 @@ def test_a_list_in_a_rule_begins_no_clause():
     assert numbers(body) == "1 2 3 4"
 
 
+def test_two_lists_in_one_rule_begin_no_clause():
+    lists = "1. имя;\n2. адрес;\n\nи дополнительно:\n\n1. почту;\n2. телефон;"
+    body = spaced("1. Портал хранит данные:", lists, "2. Два вот.", "3. Три вот.", "4. Да.")
+    assert [unit.text.partition("\n")[0] for unit in parse(f"Т\n\n{body}\n").clauses][1:] == [
+        "Два вот.",
+        "Три вот.",
+        "Да.",
+    ]
+
+
 def test_a_preamble_may_end_with_a_colon():
     assert numbers(spaced("Стороны договорились о нижеследующем:", *RULES)) == "1 2 3"
 
@@ -185,6 +197,12 @@ def test_clauses_that_begin_anew_have_the_number_of_their_section_before_their_o
     assert numbers(body) == "1 1.1 1.2 2 2.1 2.2"
     assert [unit.label for unit in parse(f"Т\n\n{body}\n").clauses] == ["1.", "1.", "2.", "2.", "1.", "2."]
     assert parents(body)["2.1"] == "2"
+
+
+def test_equal_clauses_in_several_sections_are_no_table_of_contents():
+    rules = "1. Раз сказано.\n2. Читатель молчит.\n3. Читатель не ест."
+    body = spaced("1. ОБЩЕЕ", rules, "2. ПРАВА", rules.replace("Раз", "Два"), "3. СРОК", rules.replace("Раз", "Три"))
+    assert numbers(f"{body}\n\n3. Читатель не ест.").count(".2") == 3
 
 
 @pytest.mark.parametrize("heading", ["{}. {}", "## {}. {}", "**{}. {}**"])
@@ -256,6 +274,26 @@ def test_chapters_around_articles_that_run_on_have_addresses_of_their_own():
     assert ids(body) == set()
 
 
+def test_a_list_in_a_chapter_or_an_article_begins_no_clause():
+    chapters = spaced(
+        "Глава 1. Общее", "1.1. Раз.", "1. Читатель молчит.\n2. Читатель не ест.", "Глава 2. Права", "2.1. Два."
+    )
+    assert numbers(chapters) == "1 1.1 2 2.1"
+    articles = spaced("Статья 1. Общее", "Читатель вправе:", "1. брать книги;\n2. читать.", "Статья 2. Срок", "1. Год.")
+    assert numbers(articles) == "1 2 2.1"
+
+
+def test_an_article_that_a_text_with_its_own_sections_quotes_is_no_article_of_it():
+    assert numbers(spaced("1. ОБЩЕЕ", "Т.", "2. ПРАВА", "Статья 1. Право", "Т.", "3. СРОК", "Т.")) == "1 2 3"
+
+
+def test_four_levels_that_begin_anew_have_addresses():
+    inner = ("Глава 1. Б", "Статья 1. В", "1. Раз.", "Статья 2. Г", "1. Два.", "Глава 2. Д", "Статья 1. Е", "1. Три.")
+    body = spaced("Раздел 1. А", *inner, "Раздел 2. Ж", *inner)
+    assert numbers(body).startswith("pt1 ch1.1 1.1.1 1.1.2 ch1.2 1.2.1 pt2 ch2.1")
+    assert all(map(clauses.ANCHOR.match, numbers(body).split()))
+
+
 def test_three_levels_and_clauses_that_run_on():
     body = spaced(
         "Раздел I. А", "Глава 1. Б", "1. Раз сказано.", "Глава 2. В", "2. Два.", "Раздел II. Г", "Глава 3. Д", "3. Три."
@@ -303,6 +341,24 @@ def test_the_contents_and_the_names_of_chapters_are_what_is_printed():
     assert [clauses.named_label(unit) for unit in document.clauses] == ["Глава 1", "", "Глава 2", "", ""]
     (heading,) = (part for part in document.parts if 'id="ch2"' in part)
     assert re.sub(r"<[^>]+>", "", heading).strip() == "Глава 2. Права"
+
+
+def test_a_chapter_is_quoted_with_its_articles_and_clauses():
+    body = spaced("Глава 1. А", "Статья 1. Б", "1. Раз.", "2. Два.", "Глава 2. В", "Статья 2. Г", "Три.")
+    whole = quote(parse(f"Т\n\n{body}\n"), "ch1", "/terms/")
+    assert whole
+    assert [one.unit.number for one in whole.quotes] == ["1"]
+    assert [one.unit.number for one in whole.quotes[0].quotes] == ["1.1", "1.2"]
+    assert "Два." in whole.html
+    assert "Три." not in whole.html
+
+
+def test_articles_of_both_languages_stand_beside_each_other():
+    kk = parse("Т\n\n1-тарау. А\n\n1-бап. Б\n\n1. Бір айтылды.\n\n2. Екі айтылды.\n")
+    ru = parse("Т\n\nГлава 1. А\n\nСтатья 1. Б\n\n1. Раз сказано.\n\n2. Два сказано.\n")
+    assert [(pair.number, bool(pair.left), bool(pair.right)) for pair in pairs(kk, ru)] == [
+        (number, True, True) for number in ("ch1", "1", "1.1", "1.2")
+    ]
 
 
 # Appendices
@@ -401,8 +457,17 @@ def test_a_number_alone_on_its_line_has_the_words_of_the_next_one():
 
 
 def test_rules_that_begin_anew_under_other_lines_are_a_list():
-    rules = [f"{place}. Читатель молчит всегда." for place in range(1, 5)]
-    assert numbers(spaced("Запись:", *rules, "Выдача:", *rules)) == ""
+    rules = [f"{place}. Читатель молчит всегда." for place in range(1, 7)]
+    assert numbers(spaced("Запись:", *rules, "Выдача:", *rules[:3])) == ""
+
+
+def test_numbers_without_a_full_stop_begin_sections_but_no_rules():
+    assert numbers(spaced("1 Общее", "Текст.", "2 Права", "Текст.")) == "1 2"
+    assert numbers(spaced(*(rule.replace(".", "", 1) for rule in RULES))) == ""
+
+
+def test_a_list_after_the_last_clause_begins_no_section():
+    assert numbers(spaced("1. Общее", "1.1. Раз.", "1. Карта", "2. Наличные", "Рассрочка")) == "1 1.1"
 
 
 def test_a_number_alone_on_its_line_shows_its_section():
