@@ -140,6 +140,8 @@ class _Head:
     """Does the next line continue the sentence?"""
     below: bool = False
     """Do other lines follow before the next line of this kind?"""
+    closes: bool = False
+    """Is it the last item of a list whose other items end with a semicolon?"""
     glued: bool = False
     """Does no space follow the number?"""
     taken: bool = False
@@ -177,6 +179,11 @@ class _Head:
         return self.dot and self.upper and self.short and self.ended and not self.colon
 
     @property
+    def goes_on(self) -> bool:
+        """Does the line end like an item of a list that another one follows?"""
+        return self.words[-1:] in (";", ",")
+
+    @property
     def listed(self) -> bool:
         """Do the words look like the first item of a list after a colon, and not like a sentence?"""
         return self.colon and not self.bold and self.words[-1:] != "."
@@ -184,7 +191,7 @@ class _Head:
     @property
     def shape(self) -> tuple[object, ...]:
         """What lines of one kind have in common."""
-        ending = "" if self.titled else ";" if self.words[-1:] in tuple(";,") else "."
+        ending = "" if self.titled else ";" if self.goes_on else "."
         return self.separate, self.indent, ending, self.rest.startswith(("*", "_")) or self.bold, self.upper
 
 
@@ -581,15 +588,16 @@ class Scheme:
             self._assign(outer, points, anew=True)
             return
         after = inner.get(outer[-1].line, [])
-        if len(after) > 2 and len(after) * 2 >= count and after[0].shape[1:] == first.shape[1:]:
-            self._doubt(bare)  # The same numbers begin again under a line without a number.
+        again = len(after) > 2 and len(after) * 2 >= count and after[0].shape[1:] == first.shape[1:]
+        if again or sum(head.number == 1 for head in bare) > count:
+            self._doubt(bare)  # The same numbers begin again under lines without a number.
             return
         # Not more lines belong to the last number than to one before it.
         whole = self._filled[end] - self._filled[start] - (start == 0)
         covered = self._filled[outer[-1].last + 1] - self._filled[first.line] + min(lines[-1], max(lines[:-1]))
         marked = any(head.bold for head in outer)
         uppers = sum(head.upper for head in outer)
-        listed = first.colon and sum(head.words[-1:] in tuple(";,") for head in outer) * 2 >= count
+        listed = first.colon and sum(head.goes_on for head in outer) * 2 >= count
         if marked or (count >= 3 and covered * 2 >= whole and uppers * 2 > count and not listed):
             adjacent = sum(not head.separate for head in outer[1:]) * 2 > count
             self._assign([], outer, anew=False, doubt="clauses" if adjacent and not marked else "")
@@ -730,6 +738,8 @@ def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]
             if len(levels) > 1:
                 following = heads[place + 1].number if place + 1 < len(heads) else 0
                 level = _level(head, {level: opened[level] for level in levels}, following)
+            before = opened[level] if level < len(opened) else None
+            head.closes = before is not None and before.goes_on and head.words[-1:] == "."
             opened[level:] = [head]
             if level == 0:
                 outer.append(head)
@@ -749,11 +759,12 @@ def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]
 def _level(head: _Head, opened: dict[int, _Head], following: int) -> int:
     """The level whose last line resembles the line most. In doubt it is the outermost level if the next number is 1,
     and the innermost one otherwise. If the next number is the same, that line is the outer one. After a semicolon
-    the innermost list goes on.
+    the innermost list goes on, and after its item with a full stop it does not.
     """
     deepest = opened[max(opened)]
-    if following == head.number or (deepest.words[-1:] in tuple(";,") and not deepest.below):
+    if following == head.number or (deepest.goes_on and not deepest.below):
         return max(opened)
+    opened = {level: last for level, last in opened.items() if not last.closes} or opened
     alike = {level: sum(a == b for a, b in zip(head.shape, last.shape, strict=True)) for level, last in opened.items()}
     best = [level for level, count in alike.items() if count == max(alike.values())]
     best = [level for level in best if opened[level].below == head.below] or best
