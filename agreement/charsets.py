@@ -1,11 +1,8 @@
-"""Refuses the requests with which Django raises an exception before any middleware is called.
+"""Refuses requests whose header ``Content-Type`` names a charset with which Django would fail: see :func:`is_readable`.
 
-If the header ``Content-Type`` states a charset, Django parses the query while it makes the request object. Most
-exceptions there are answered with the status 500, and no middleware can prevent it. The charset may be a Python codec
-that decodes no text, such as ``base64``; the query may contain characters that the charset does not have, or too many
-parameters. :func:`guard_wsgi` and :func:`guard_asgi` answer 400 instead. They also refuse some requests that would fail
-later (:func:`is_readable`). ``portal_site/wsgi.py`` and ``portal_site/asgi.py`` show their use. This module can be
-imported before the settings are read.
+If the header names a charset, Django parses the query while it makes the request object. No middleware can answer an
+exception there. :func:`guard_wsgi` and :func:`guard_asgi` answer 400 instead; ``portal_site/wsgi.py`` and
+``portal_site/asgi.py`` show their use. This module can be imported before the settings are read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The three ready groups and their permissions.
 
-Every ``migrate`` makes the missing groups and adds their missing permissions. It removes no permission and changes no
-other group. A site that needs other groups makes its own.
+:func:`make_groups` runs after ``migrate``. It removes no permission and changes no other group. A site that needs other
+groups makes its own.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""The registry of what a process remembers between requests. Every cache of the app is registered here.
+"""The registry of what a process remembers between requests. ``agreement/README.md`` lists the caches, each with its
+key, its size and for how long an entry is valid.
 
-Each process has its own caches. ``agreement/README.md`` lists them, each with its key, its size and for how long an
-entry is valid. The command ``flush`` deletes the rows from which caches were filled. On a test database it then empties
-the caches of its own process, because tests call it in the process in which they run. It can't empty the caches of
-other running processes. A forked process begins with empty caches, because it may use another database. What depends on
-the machine alone stays.
+A forked process begins with :func:`clear`, because it may use another database. The command ``flush`` calls it on a
+test database, for the caches of its own process.
 """
 
 from __future__ import annotations
@@ -42,8 +40,8 @@ def remembered(function: Function) -> Function:
 
 
 def remembered_for_machine(function: Function) -> Function:
-    """Decorator above ``functools.cache``: register the function's cache, which ``clear()`` does not empty, because its
-    results depend on the machine alone. Returns the function.
+    """Decorator above ``functools.cache``: register the function's cache, which ``clear()`` does not empty. It is for
+    results that depend on the machine and not on the database. Returns the function.
     """
     register(f"{function.__module__}.{function.__qualname__}", lambda: None)
     return function
@@ -57,7 +55,7 @@ def names() -> frozenset[str]:
 
 
 def clear() -> None:
-    """Empty every cache that is registered in this module, except those whose entries depend on the machine alone."""
+    """Empty every cache that is registered in this module, except those of :func:`remembered_for_machine`."""
     for empty in _caches.values():
         empty()
 

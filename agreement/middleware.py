@@ -14,13 +14,10 @@ AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 
 class AgreementMiddleware:
-    """Records the deemed acceptances of signed-in users, and refuses the requests of users who must still accept by
-    confirmation, or who withdrew and have not accepted again. :func:`agreement.acceptance.gate.check` says which
-    requests pass, and what the others are answered: a page that a browser opens by GET is redirected, everything else
-    gets the status 403. If the check can't query the database, the request gets the status 503; if the database is
-    away, the setting ``DATABASE_AWAY`` determines which requests pass nevertheless. A request with an unsupported
-    character encoding gets the status 400. A ``StaleEditionError`` that a view raises becomes a response with the
-    status 409.
+    """Records deemed acceptances and refuses requests as :func:`agreement.acceptance.gate.check` decides. A request
+    that names a charset which decodes no text gets the status 400
+    (:func:`~agreement.acceptance.answers.unknown_charset`). A ``StaleEditionError`` that a view raises becomes a
+    response with the status 409.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -12,12 +12,9 @@ class HasAccepted:
     """A permission for the views of Django REST framework: ``permission_classes = [HasAccepted]``. It has the methods
     and attributes that the framework expects of a permission, without importing the framework.
 
-    If the request is a use of the site, and nobody acts in the name of its user, deemed acceptances are recorded. If
-    the user must still accept an edition by confirmation, or withdrew from an agreement and has not accepted it again,
-    the view does not run, and the response has the status 403. Its ``message`` names what they must accept, or the
-    agreements from which they withdrew. A visitor who is not signed in may use the view, and so may staff if the
-    setting ``EXEMPT_STAFF`` is true. The setting ``EXEMPT`` has no effect. The permission makes no difference between
-    objects.
+    It calls :func:`agreement.acceptance.gate.pending`, which records deemed acceptances, and refuses a request for
+    which the result is not empty. The ``message`` of the refusal is that of
+    :func:`agreement.acceptance.answers.what_to_accept`. It makes no difference between objects.
     """
 
     message = ""

@@ -1,4 +1,4 @@
-"""The tasks of the task engine. The ledger records what is to be done; a task only starts a worker."""
+"""The task of the task engine. The database records what is to be done; a task only works on it for a while."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""For the tests of sites that install the app: opens the seal, but only on a test database. The *seal* is the set of
-database triggers that refuse to change or delete published editions and the records about them.
+"""For the tests of sites that install the app: opens the seal, which is a set of database triggers, but only on a test
+database.
 
-A test that itself changes or deletes a sealed row needs :func:`open_seal`. To empty the test database,
-``TransactionTestCase``, ``LiveServerTestCase`` and pytest-django's ``transactional_db`` call the app's own command
-``flush``, which opens the seal on a test database by itself.
+A test that itself changes or deletes a sealed row needs :func:`open_seal`. ``TransactionTestCase`` and pytest-django's
+``transactional_db`` need nothing: they empty the test database by the app's own command ``flush``, which opens the seal
+by itself.
 """
 
 from __future__ import annotations

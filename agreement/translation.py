@@ -4,9 +4,9 @@ The package has one list of languages for the whole site, and makes a column for
 app have only Kazakh and Russian columns. Therefore the package sees only these two languages during the registration
 below, and a site may translate its own models into more.
 
-The package also lets the base columns (``title``, ``body``, …) follow the active language on every read and save, which
-would change a sealed row. ``KazakhMirror`` replaces that behaviour. The public interface of the package can do neither;
-the tests of this module fail if a new version of the package breaks them.
+The package also lets the base columns (``title``, ``body``, …) follow the active language. :class:`KazakhMirror`
+replaces that behaviour, because a save in Russian would otherwise write the Russian text to them. The public interface
+of the package can do neither; the tests of this module fail if a new version of the package breaks them.
 """
 
 from collections.abc import Iterator
@@ -43,9 +43,9 @@ with registering_in(LANGUAGES):
 
 
 class KazakhMirror(TranslationFieldDescriptor):  # type: ignore[misc]  # The package has no types.
-    """The descriptor of a base column. On an edition its value is always the Kazakh text, whatever the active language
-    is; ``""`` if there is none. Therefore a save writes the Kazakh text to the base column. A value that is assigned to
-    the attribute, also by a reload, is only stored in the object (``__dict__``) and changes no text.
+    """The descriptor of a base column. On an edition its value is the Kazakh text, whatever the active language is;
+    ``""`` if there is none. Therefore a save writes the Kazakh text to the base column. A value that is assigned to the
+    attribute, also by a reload, is only stored in the object (``__dict__``) and changes no text.
     """
 
     def __get__(self, edition: Any, owner: Any = None) -> Any:

@@ -8,7 +8,20 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from agreement.text import languages
-from agreement.views import acceptance, clauses, data, editions, feeds, memento, notices, record, verify, withdrawal
+from agreement.views import (
+    acceptance,
+    amendments,
+    clauses,
+    data,
+    documents,
+    editions,
+    feeds,
+    memento,
+    notices,
+    record,
+    verify,
+    withdrawal,
+)
 
 
 class NumberConverter:
@@ -75,6 +88,22 @@ urlpatterns = [
     path("<slug:slug>/editions/", editions.editions, name="editions"),
     path("<slug:slug>/editions/<agreement_number:number>/", editions.edition, name="edition"),
     path("<slug:slug>/editions/<agreement_number:number>/changes/", editions.changes, name="changes"),
+    path("<slug:slug>/editions/<agreement_number:number>/amendment/", amendments.amendment, name="amendment"),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/amendment.json",
+        amendments.amendment_data,
+        name="amendment_data",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/amendment.<agreement_language:language>.docx",
+        amendments.amendment_docx,
+        name="amendment_docx",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/amendment.<agreement_language:language>.pdf",
+        amendments.amendment_pdf,
+        name="amendment_pdf",
+    ),
     path(
         "<slug:slug>/editions/<agreement_number:number>/bilingual/",
         editions.edition_bilingual,
@@ -96,6 +125,22 @@ urlpatterns = [
         "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.pdf",
         editions.edition_pdf,
         name="pdf",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.docx",
+        documents.edition,
+        name="docx",
+    ),
+    path("<slug:slug>/editions/<agreement_number:number>.docx", documents.bilingual, name="bilingual_docx"),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/changes.<agreement_language:language>.docx",
+        documents.changes,
+        name="changes_docx",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/table.<agreement_language:language>.docx",
+        documents.table,
+        name="table_docx",
     ),
     path(
         "<slug:slug>/editions/<agreement_number:number>/manifest.json",

@@ -1,9 +1,8 @@
-"""Checks that users have accepted the edition in force, and answers the requests of users who have not.
+"""Checks that users have accepted the editions in force, and answers the requests of users who have not.
 
 The package provides the decorators ``acceptance_required`` and ``acceptance_not_required``, and the function
-``current_impersonation``, which says who acts in the name of a user. The middleware, the forms, the account pages and
-:class:`agreement.permissions.HasAccepted` use its modules. It uses the models and the dates of the editions
-(``agreement.editions.timeline``).
+``current_impersonation``, which says who acts in the name of a user. It uses the models and
+``agreement.editions.timeline``.
 """
 
 from agreement.acceptance.decorators import acceptance_not_required, acceptance_required

@@ -1,11 +1,5 @@
-"""Consents to the processing of personal data: for which purposes the site asks, in which words, and who has given
-them.
-
-The purposes and their words are in the setting ``CONSENTS``. A consent stores the words that were displayed and their
-SHA-256. It counts as long as it is not withdrawn and these are the words in which the site asks, in Kazakh or in
-Russian. If the site changes them, it asks the user again. A consent is separate from any acceptance. It can be
-withdrawn alone, and a registered withdrawal from an agreement withdraws the consents of the user too, unless it was
-refused.
+"""Consents to the processing of personal data. The setting ``CONSENTS`` contains the purposes for which the site asks
+now, and the words in which it asks. A consent is a row of its own, apart from any acceptance.
 """
 
 from __future__ import annotations

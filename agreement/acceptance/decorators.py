@@ -1,4 +1,4 @@
-"""Decorators that require an acceptance for a view, or exempt a view from the check."""
+"""Decorators that check the request of a view, or exempt a view from the check of the middleware."""
 
 from __future__ import annotations
 

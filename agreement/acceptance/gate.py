@@ -1,9 +1,7 @@
-"""The check that a signed-in user has accepted the editions in force.
+"""The check whether the user of a request may continue, or must first accept an edition.
 
-``check(request)`` returns the response to a request that is refused. ``pending(request)`` returns the editions because
-of which the user may not continue. Both record deemed acceptances. The middleware checks the whole site.
-``acceptance_required`` and ``HasAccepted`` check one view: on a site without the middleware, or for users who
-authenticate by a token.
+The middleware and ``acceptance_required`` call :func:`check`; ``HasAccepted`` calls :func:`pending`. The last two check
+single views: on a site without the middleware, or for users who authenticate by a token.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Finds out whether a person acts in the name of another user: an officer who "logs in as" a user to help them.
 
-The record names the person who acts. While an officer acts in the name of a user, nothing is recorded for the user: no
-acceptance, no consent, no withdrawal, and no notice counts as read. The audit log names the officer.
+What such a person does is not an act of the user. Therefore the gate, the sign-up form, the account pages and the desk
+ask :func:`current_impersonation`.
 """
 
 from __future__ import annotations

@@ -1,14 +1,7 @@
 """The editions that users must accept now, and a cache of the users who are known to have accepted all of them.
 
-Each process has its own cache. Only positive answers are cached: that a user has accepted everything that was required,
-and which user a session belongs to. That a session belongs to nobody is never cached, because it may belong to a user
-at its next request: an account was inactive for a while, or an authentication backend did not find it once. Every
-answer ends after ``KNOWN_SECONDS``.
-
-The key of an answer consists of the earliest edition of each agreement whose acceptance still counts. Therefore the
-announcement of an edition, or an edition that changes only the wording, leaves every answer valid. An edition with a
-material change makes every answer invalid at the moment when it takes effect. A user who withdraws is removed from the
-cache when the process next reads the dates of the editions.
+The cache stores only positive answers. That a session belongs to nobody is not stored, because it may belong to a user
+at its next request: an account was inactive for a while, or an authentication backend did not find it once.
 """
 
 from __future__ import annotations
@@ -47,7 +40,7 @@ KNOWN_SECONDS = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement(RequiredAcceptance):
-    """The edition of one agreement that users must accept, with the slug and the number that a response states."""
+    """What one agreement requires of users, with the slug of the agreement and the number of the edition in force."""
 
     slug: str
     number: int
@@ -58,8 +51,8 @@ class Requirement(RequiredAcceptance):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """The editions that every user must accept at one instant: of each agreement the edition in force. Agreements that
-    are accepted elsewhere, and those without an edition in force, are left out.
+    """What the agreements require of every user at one instant. Agreements that are accepted elsewhere, and those
+    without an edition in force, are left out.
     """
 
     agreements: tuple[Requirement, ...]
@@ -114,7 +107,7 @@ def _requirements(timelines: Timelines, at: datetime) -> Requirements:
 
 class KnownAcceptances:
     """A cache of two mappings: session key to user key, and user key to the ``key`` of the :class:`Requirements` that
-    the user is known to fulfil. Each mapping has at most ``MAX_KNOWN`` entries. An entry is used for ``KNOWN_SECONDS``.
+    the user is known to fulfil. Each has at most ``MAX_KNOWN`` entries. An entry is used for at most ``KNOWN_SECONDS``.
     For requirements that are not ``cacheable``, nothing is stored and every answer is false.
     """
 

@@ -1,5 +1,5 @@
-"""Reads from a request where it came from and whether a person made it. Most of this is in the headers. A client can
-send any headers, so none of it is proof.
+"""Reads from a request where it came from and whether a person uses the site by it. A client can send any headers, so
+its own headers are no proof.
 """
 
 from __future__ import annotations

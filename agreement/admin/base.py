@@ -69,9 +69,9 @@ class SafeChangeList(ChangeList):
 
 
 class OwnName(admin.ModelAdmin[ModelT]):
-    """An admin that refuses every request of a person who acts in the name of another user, because its records name
-    the person who is signed in. The status is 403. Each refusal adds an audit entry, which names the person who acts,
-    if they are known.
+    """An admin whose pages refuse every request of a person who acts in the name of another user, because its records
+    name the person who is signed in. The status is 403. Each refusal adds an audit entry, which names the person who
+    acts, if they are known.
     """
 
     @property
@@ -130,9 +130,9 @@ class FirstThousandPaginator(Paginator):  # type: ignore[type-arg]  # Django's c
 
 
 class LongList(SafeFilters[ModelT]):
-    """An admin whose list is for a table with millions of rows. The list displays the first thousand rows that match,
-    the highest primary key first, on pages of 50. The URL can't set another order. Rows are counted up to a thousand
-    only. The list has no actions on several rows.
+    """An admin whose list is for a table that may have millions of rows. The list displays the first thousand rows that
+    match, the highest primary key first. The URL can't set another order. Rows are counted up to a thousand only. The
+    list has no actions on several rows.
     """
 
     list_per_page = 50
@@ -145,10 +145,9 @@ class LongList(SafeFilters[ModelT]):
 
 
 class UserSearch(admin.ModelAdmin[ModelT]):
-    """An admin whose list has rows about users. The search finds the rows about a user by their complete name
-    (``USERNAME_FIELD``) or their primary key. Those of a deleted account are found by its key, not by its name. An
-    empty search finds all rows. No part of a name is searched for, because exact look-ups are fast. A subclass may
-    search for more.
+    """An admin whose list has rows about users. The search is for the complete name or the primary key of a user
+    (:meth:`matching_keys`), because exact look-ups are fast. An empty search finds all rows. A subclass may search for
+    more.
     """
 
     search_fields = ("pk",)  # The search does not use it: ``matching_keys()`` finds the rows.
@@ -173,12 +172,9 @@ class UserSearch(admin.ModelAdmin[ModelT]):
 
 
 class LoggedViews(admin.ModelAdmin[ModelT]):
-    """The admin of rows with personal data, which records views as audit entries.
-
-    Each request for the list is recorded, also one with a search that finds nothing. The note is the result of
-    :func:`parameter_names`. Each time ``get_object()`` finds a row, for example for its page, the view of this row is
-    recorded. A request for a row that does not exist is not recorded. :meth:`displays_people` says for whom nothing is
-    recorded.
+    """The admin of rows with personal data, which records views as audit entries: each request for the list, and each
+    time that ``get_object()`` finds a row, for example for its page. :meth:`displays_people` says for whom nothing is
+    recorded. The note about a list is the result of :func:`parameter_names`.
     """
 
     class Media:

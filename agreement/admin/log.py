@@ -1,7 +1,7 @@
-"""The admin of the audit log. It is read-only: entries can only be viewed.
+"""The admin of the audit log. It is read-only.
 
-Who may not view personal data (the permission ``view_acceptance``) sees no person in the log: neither whom an entry is
-about, nor the note of such an entry, and cannot search or filter by them.
+Who may not view personal data (the permission ``view_acceptance``) sees neither whom an entry is about, nor the note of
+such an entry, and can't search or filter by them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reading published editions: which one binds at an instant, how pages display it, and what changed between two.
 
 Sites may use :func:`editions_in_force`, :class:`DisplayedEdition` and :func:`text_language`. For the app, the package
-also provides timelines, remembered redlines, comparisons, citations and PDF files. It uses the models and the pure
+also provides timelines, comparisons, histories of clauses, citations and PDF files. It uses the models and the pure
 functions of ``text``, and writes nothing to the database.
 """
 

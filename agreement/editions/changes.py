@@ -77,9 +77,8 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """A row of the comparative table: one change, one unchanged section or heading (the kind ``heading``), or one or
-    more unchanged units (the kind ``same``). An unchanged section or heading has a row of the kind ``heading`` if a
-    change follows before the next section or heading.
+    """A row of the comparative table, with an id and with words for the page. :class:`agreement.text.redline.table.Row`
+    describes the kinds of rows.
     """
 
     source: table.Row
@@ -150,7 +149,7 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class MarkedUnit:
-    """A unit of the text as the page of an edition displays it, with a mark of its change in the margin."""
+    """A unit of the text as the page of an edition displays it, and its change, if any, for a mark in the margin."""
 
     html: str
     """The HTML of the unit; ``""`` for a deleted unit, and for a unit without HTML, such as the title."""

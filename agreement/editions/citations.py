@@ -1,13 +1,9 @@
 """Agreements on other pages of the site: an address, a sentence of validity, a quoted clause, a banner of new editions.
 
-The texts of sealed editions never change, so a process remembers the 16 editions that were used last; another one costs
-1 query. Apart from these, the functions make only the queries of
-:func:`agreement.editions.timeline.current_timelines`.
-
-A publication must not break a page. A template may cite a clause that the edition in force does not have, name an
-agreement that has no public edition, or name none on a site with several agreements. While ``DEBUG`` is on, the
-functions that report such a mistake raise ``TemplateSyntaxError``. While it is off, they log it, but not at every
-request, and the page has a link or nothing instead of the text. The docstring of each function says what it reports.
+A publication must not break a page. Therefore a mistake that depends on what is published, such as the number of a
+clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on. The docstring
+of each function says what it reports. Apart from the queries of :func:`agreement.editions.timeline.current_timelines`,
+there is 1 for each edition that the process does not remember.
 """
 
 from __future__ import annotations
@@ -150,7 +146,7 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BannerEdition:
-    """An edition for a banner: it is announced, or took effect a few days ago."""
+    """An edition in the list of :func:`banner_editions`."""
 
     displayed: DisplayedEdition
     path: str

@@ -1,4 +1,4 @@
-"""The history of one clause: its wordings in all editions, followed through renumbering and moves."""
+"""The history of one clause through a series of editions, also if it was renumbered or moved."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HEADINGS = frozenset({"section", "heading"})
 
 @dataclass(frozen=True)
 class Wording:
-    """A clause as one edition worded it, and as the editions directly after it left it."""
+    """A clause as one edition worded it or left it out, and as the editions directly after it left it."""
 
     editions: tuple[DisplayedEdition, ...]
     """The editions with this wording, in the order of their numbers; at least one. Between them no edition changed the
@@ -65,7 +65,9 @@ class Wording:
 
 @dataclass(frozen=True)
 class ClauseHistory:
-    """The wordings of one clause in one language, in the order of the editions."""
+    """The wordings of one clause in one language, in the order of the editions, from the edition that added it to the
+    one that deleted it, as far as these are among the given editions.
+    """
 
     wordings: tuple[Wording, ...]
     present: int

@@ -1,9 +1,7 @@
-"""An edition as a PDF, if the site has the extra ``pdf`` (WeasyPrint), and the machine has the library Pango and a font
-for every letter.
+"""Editions as PDF files, made by WeasyPrint. :func:`is_available` says which edition can have one.
 
-The renderer gets an HTML page and one stylesheet. It can open no address and no file that these name. The PDF depends
-only on the page, the stylesheet, the fonts of the machine and the versions of WeasyPrint and its libraries. Processes
-for which these are the same make the same bytes.
+The renderer gets an HTML page and one stylesheet. It opens no address and no file that these name. From the same page
+and stylesheet, with the same fonts and the same versions of WeasyPrint and its libraries, it makes the same bytes.
 """
 
 from __future__ import annotations
@@ -48,8 +46,8 @@ _one_at_a_time, _one_trial = Lock(), Lock()
 
 
 class RendererBusy(Exception):
-    """The PDF was not made, because other PDFs were being rendered for all of ``MAX_WAIT_SECONDS``. The client should
-    try again later.
+    """The PDF was not made, because other calls of :func:`render` were running for all of ``MAX_WAIT_SECONDS``. The
+    client should try again later.
     """
 
 

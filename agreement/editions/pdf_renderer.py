@@ -2,8 +2,7 @@
 
 Run as a program, it tries whether this machine can render a page. It reads the arguments of :func:`render` from
 standard input as a JSON array, and prints the characters of the page that no font has. The PDF is not written. Without
-any font, the libraries of WeasyPrint end the process. An exception ends it with a traceback and another exit status
-than 0.
+any font, the libraries of WeasyPrint end the process by a signal.
 """
 
 from __future__ import annotations

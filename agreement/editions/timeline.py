@@ -1,11 +1,7 @@
 """The dates of all sealed editions, remembered by the process for at most one second.
 
-One query reads the dates of all sealed editions, and no text. Everything else is computed from these dates. They are
-dates and not states, so an announced edition takes effect to the microsecond, whenever the dates were read. With the
-dates, the users who withdrew since the last reading are read and passed to ``withdrawal_listeners``.
-
-Inside a transaction nothing is remembered and nothing remembered is used, because the transaction may be rolled back.
-The listeners are not called there.
+They are dates and not states: the state of an edition at any instant is computed from them. :func:`current_timelines`
+says when they are read.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Exports evidence about editions or about one user.
 
-A bundle is a ZIP file that anyone can check without this software. It contains manifests and texts of editions, time
-stamps, texts of notices, tables (CSV), pages for a court, and the digests of these files. The name of the file of a
-manifest or of a text is the end of its public address (``terms/editions/2/manifest.json``), and the bytes are the same.
-Two exports for the same instant from the same data are equal, byte for byte, so their digests can be compared.
+The name of the file of a manifest or of a text is the end of its public address (``terms/editions/2/manifest.json``),
+and the bytes are the same. No file contains the moment of the export, so that the digests of two exports of the same
+data for the same instant can be compared.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Requests time stamps on manifests (RFC 3161), if the setting ``TIMESTAMP_AUTHORITY`` is set. It needs the extra
 ``timestamp``.
 
-Only the digest is sent to the authority. A publication never waits for it: the command ``stamp_editions`` requests the
-missing stamps. If the authority is not available, the next run of the command requests them again.
+Only the digest is sent to the authority. A publication does not wait for it: the command ``stamp_editions`` requests
+the missing stamps.
 """
 
 from __future__ import annotations

@@ -89,9 +89,9 @@ def _lines(file: TextIO, digest: Digest) -> Iterator[str]:
 class Staging:
     """The valid lines of a file, and sentences about the wrong ones, until all of them are checked.
 
-    They are in a temporary database of SQLite on the disk, so that the memory does not grow with the file. The database
-    has no name, and is deleted when it is closed or the process ends. The valid lines name users by their primary keys;
-    a sentence about a wrong line may quote the file.
+    They are in a temporary database of SQLite, so that the memory does not grow with the file. The database has no
+    name, and is deleted when it is closed or the process ends. The valid lines name users by their primary keys; a
+    sentence about a wrong line may quote the file.
     """
 
     def __init__(self) -> None:

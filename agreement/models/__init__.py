@@ -1,9 +1,8 @@
 """The tables of the app, and the operations on one row or one queryset.
 
 The names below are the public ones. The package uses ``conf``, ``memory``, ``signals``, ``text`` and ``seal``. Inside
-it, imports go in one direction: acceptances use withdrawals and deliveries, withdrawals use editions, deliveries use
-notices, and editions use publishing, notices and the audit log. Publishing and notices import editions only for type
-checking, and the audit log does not import them.
+it, acceptances import withdrawals and deliveries, withdrawals import editions, deliveries import notices, and editions
+import publishing, notices and the audit log. At run time none of these imports the other way round.
 """
 
 from agreement.models.acceptances import (

@@ -1,9 +1,5 @@
-"""Acceptances: which user accepted which edition, when and how. Rows are added and never deleted.
-
-A row records only what happened. For a deemed acceptance no text was displayed; its kind states this. The row then
-records the language in which the site was read, and whether a notice of the edition had been sent to the user by then.
-The row remains after the account is deleted. It is then found by a pseudonym until the personal data is erased, if the
-site had a key for pseudonyms when the row was written.
+"""Acceptances: which user accepted which edition, when and how. Rows are added and not deleted, also if the account is
+deleted.
 """
 
 from __future__ import annotations
@@ -540,10 +536,8 @@ class Acceptance(Personal):
     ``at`` is the moment of the acceptance. ``recorded_at`` is the same moment, except for imported history, which is
     recorded later. ``round`` is one more than the number of the user's withdrawals from the agreement that were
     registered when the row was written and had taken effect by ``at``. ``notice_sent`` is null unless the acceptance is
-    deemed. Only an acceptance that an officer recorded has a ``reason`` and an ``officer``.
-
-    Triggers refuse to delete a row, and to change it in any other way than by the
-    deletion of the account or the erasure of personal data (``agreement.seal``).
+    deemed; then it says whether a notice of the edition had been sent to the user by then. Only an acceptance that an
+    officer recorded has a ``reason`` and an ``officer``.
     """
 
     # The index of the unique key begins with the edition, so the column needs no index of its own.

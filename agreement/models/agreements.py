@@ -28,7 +28,7 @@ class AcceptanceMode(models.TextChoices):
 
 
 class Agreement(models.Model):
-    """One document of the site, which has editions. Its slug is in the addresses of its pages and in every manifest of
+    """One document of the site, which has editions. Its slug is in the addresses of its pages and in the manifests of
     its editions, so it can't change after an edition is published. ``head`` is the digest of the last sealed edition,
     cancelled or not; ``""`` before the first.
     """

@@ -1,9 +1,7 @@
-"""The audit log: who did what, when. Entries are added and never deleted, and remain after an account is deleted.
+"""The audit log: who did what, when. Entries are added and not deleted.
 
-Django's own admin log is deleted with its user. Here an entry stores the name of an officer as text, so that the
-account can be deleted. An entry about a user links to their account, and has their pseudonym if the site has keys for
-pseudonyms. Triggers refuse to change an entry in any other way than by the deletion of the account or the erasure of
-personal data, which also empties its note.
+Django's own admin log is deleted with its user. Here an entry stores the name of an officer as text, so that it remains
+after the account is deleted.
 """
 
 from __future__ import annotations
@@ -134,11 +132,11 @@ AuditEntryManager = models.Manager.from_queryset(AuditEntryQuerySet)
 class AuditEntry(Personal):
     """One action. ``by`` and ``account`` say who did it for the site. ``by`` is empty if no person is known, and
     ``account`` if no account is known. Both are empty if a user who is not staff acted on their own data. The entry
-    names its row as text, without a foreign key, so it remains after the row is deleted. ``key`` is empty if the row is
-    an account, or if the entry is about a list of rows.
+    names its row as text, without a foreign key, so it remains after the row is deleted. ``key`` is empty if it would
+    be the key of an account, or if the entry is about a list of rows.
 
-    The columns of :class:`Personal` say which user the entry is about, until they are
-    erased. The link and the pseudonym are empty if it is about no user.
+    The columns of :class:`Personal` say which user the entry is about, until they are erased. The link and the
+    pseudonym are empty if it is about no user.
     """
 
     at = InstantField(_("when"), default=timezone.now, editable=False)

@@ -1,4 +1,4 @@
-"""The text that an author typed and has not saved yet: one row for each author and draft, which is overwritten."""
+"""The text that an author typed and has not saved yet: at most one row for each author and draft."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of each sending channel: one row, with the messages that its rate limits count, and with its outage.
+"""The state of each sending channel: the messages that its rate limits count, and its outage.
 
 All stored moments are of the clock of the database, as those of the leases (:mod:`agreement.models.deliveries`).
 """
@@ -77,12 +77,10 @@ ChannelStateManager = models.Manager.from_queryset(ChannelStateQuerySet)
 
 
 class ChannelState(models.Model):
-    """The state of one channel: the deliveries that were sent and claimed, which its
-    rate limits count, and its outage. The row is created when it is first needed.
+    """The state of one channel. The row is created when it is first needed.
 
     A slot is the place of one message under the rate limits. If the channel has rate limits, each claim reserves one
-    slot for each of its deliveries here, under a lock. Therefore the limits hold for all workers and notices together,
-    and after pauses, outages and retries.
+    slot for each of its deliveries here.
 
     ``log`` is a list of pairs: a moment in seconds since 1970, and the number of messages sent. ``claims`` maps the
     lease of a claim to such a pair: the moment of the claim or of its last renewal, and the number of messages claimed.

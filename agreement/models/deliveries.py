@@ -1,18 +1,13 @@
-"""The ledger: which user was notified, with one row for each notice, user and channel.
+"""The ledger: which user was notified, with at most one row for each notice, user and channel.
 
-The ledger is the source of truth. A row is *waiting* until its outcome is recorded: *sent*, *failed* or *skipped*. Then
-it is sealed. Only ``resend()`` and ``revive()`` make failed and skipped rows wait again; each such row names the audit
-entry about it. No row is ever deleted. A worker claims waiting rows by a lease. While
-``lease`` names a claim, ``due_at`` is the moment when the lease runs out. From then on any worker may claim the row, if
-it still waits. Therefore no row is lost if a worker is killed, and nothing has to detect its death.
+A row waits until its outcome is recorded: *sent*, *failed* or *skipped*. A worker claims waiting rows by a lease, whose
+end is ``due_at``. From then on any worker may claim the row, if it still waits, so that no row is lost if a worker is
+killed. A row whose outcome a worker recorded keeps its lease until :meth:`DeliveryQuerySet.count_outcomes` adds the
+outcome to the :class:`Progress` of the notice.
 
 Leases are written and judged by the clock of the database, because the clocks of machines differ: to a worker whose
 clock is ahead, the leases of all others would have run out. In this module "now" is :func:`ledger_now`, and ``at`` must
-be a moment of the same clock. On PostgreSQL a method that is called without ``at`` therefore makes 1 query more.
-
-The :class:`Progress` of a notice contains the numbers of its rows, so that they need not be counted. A row whose
-outcome a worker recorded keeps its lease until the outcome is added to the progress, once for each batch. If a worker
-was killed before that, its rows are found by their leases, which ran out.
+be a moment of the same clock. On PostgreSQL a method that is called without ``at`` therefore makes up to 1 query more.
 """
 
 from __future__ import annotations
@@ -71,7 +66,7 @@ def ledger_clock() -> DatabaseClock:
 
 class DeliveryOutcome(models.TextChoices):
     """The state of a delivery. All but ``waiting`` are final, but ``resend()`` can make failed deliveries wait again,
-    and ``revive()`` skipped ones. The database refuses every other change of a final outcome.
+    and ``revive()`` skipped ones.
     """
 
     WAITING = "waiting", _("waiting")
@@ -420,13 +415,13 @@ DeliveryManager = models.Manager.from_queryset(DeliveryQuerySet)
 
 
 class Delivery(models.Model):
-    """The copy of a notice for one user by one channel. "Sent" means only that the
-    channel (for mail: the mail server) accepted it.
+    """The copy of a notice for one user by one channel. "Sent" means only that the channel (for mail: the mail server)
+    accepted it.
 
     While the row waits with a ``lease``, ``due_at`` is the end of the lease. ``attempts`` is the number of failed
-    attempts after which another one was scheduled. ``language``, ``since`` and ``address_digest`` describe the message
-    that was sent or failed, as far as they are known. They stay when the row waits again. The pseudonym is empty while
-    the account exists.
+    attempts after which another one was scheduled; ``resend()`` sets it to 0. ``language``, ``since`` and
+    ``address_digest`` describe the message that was sent or failed, as far as they are known. They stay when the row
+    waits again. The pseudonym is empty while the account exists.
     """
 
     # The column has no index of its own, because the indexes below begin with it.

@@ -109,10 +109,8 @@ class Edition(models.Model):
     """One wording of an agreement in Kazakh and Russian: a draft, or sealed forever. Of a sealed edition only
     ``cancelled_at`` can still be set, before it takes effect.
 
-    Write the columns with a language (``title_kk``). The columns without a language (``title``) belong to the
-    translation package, in which they would follow the active language. Here they store a copy of the Kazakh text,
-    which only the verification reads. The attribute ``title`` returns the Kazakh text itself
-    (``agreement.translation``).
+    Write the columns with a language (``title_kk``). The columns without a language (``title``) store a copy of the
+    Kazakh text; ``agreement.translation`` says why.
     """
 
     agreement = models.ForeignKey(

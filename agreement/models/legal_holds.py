@@ -1,6 +1,4 @@
-"""Legal holds. While a hold is in effect, it stops the erasure of the data of one
-person, or of all people whom an edition concerns.
-"""
+"""Legal holds, which stop the erasure of personal data (``agreement.retention``)."""
 
 from __future__ import annotations
 
@@ -156,10 +154,10 @@ LegalHoldManager = models.Manager.from_queryset(LegalHoldQuerySet)
 
 
 class LegalHold(models.Model):
-    """While a hold is in effect, the data of one person, or of all people whom an edition concerns, is not erased. An
-    edition concerns the people who accepted it, whom it bound, or whose retention term it states. The digests of
-    addresses in the deliveries of its notices are not erased either. After a hold on a person has ended, an erasure
-    also empties its ``user``, ``pseudonyms`` and ``ground``.
+    """While a hold is in effect, the data of one person, or the data in one agreement of all people whom an edition of
+    it concerns, is not erased. An edition concerns the people who accepted it, whom it bound, or whose retention term
+    it states. The digests of addresses in the deliveries of its notices are not erased either. After a hold on a person
+    has ended, an erasure can also empty its ``user``, ``pseudonyms`` and ``ground``.
     """
 
     user = models.ForeignKey(

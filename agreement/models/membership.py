@@ -1,15 +1,9 @@
 """Whether a user is bound by an agreement, since when, until when and by which edition.
 
-This module is the only place of the rule. An acceptance binds its user from the moment of the acceptance, but not
-before the accepted edition takes effect. It also binds them to later editions that change only the wording. It ends
-when a withdrawal *overtakes* it: the withdrawal took effect or was registered after the acceptance. From the effect of
-the withdrawal on, the user is not bound until they accept again.
-
-:func:`overtakes` is the rule for two rows in Python, and :func:`overtaken` is the same rule in SQL. A
-:class:`Membership` applies it to all rows of one user in one agreement. The column ``round`` of an acceptance is one
-more than the number of the user's withdrawals from the agreement that had taken effect by then. It allows a user to
-accept an edition again after a withdrawal, and it tells which acceptance is the last. Only
-:mod:`agreement.models.acceptances` computes it.
+A withdrawal that *overtakes* an acceptance ends it. :func:`overtakes` is this rule for two rows in Python, and
+:func:`overtaken` is the same rule in SQL. :class:`Membership` applies it to the rows of one user in one agreement. The
+column ``round`` of an acceptance allows a user to accept an edition again after a withdrawal, and it tells which
+acceptance is the last. :mod:`agreement.models.acceptances` computes it.
 """
 
 from __future__ import annotations

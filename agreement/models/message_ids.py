@@ -1,7 +1,5 @@
-"""The ``Message-ID`` of a notice's mail.
-
-Its part before the ``@`` is made of the notice, the channel and the user. Therefore it is the same each time this
-notice is sent to this user, even if the ledger was restored from a backup and written again.
+"""The ``Message-ID`` of a notice's mail. Its part before the ``@`` is made of the notice, the channel and the user, so
+that it is the same each time this notice is sent to this user by this channel.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Notices to users, and the texts that were sent, which triggers protect from any change. ``deliveries`` records which
-user was notified.
-"""
+"""Notices to users, and their sealed texts. :mod:`agreement.models.deliveries` records which user was notified."""
 
 from __future__ import annotations
 

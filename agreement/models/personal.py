@@ -1,6 +1,4 @@
-"""Base classes for rows about a user that remain after the account is deleted. If the site has keys for pseudonyms,
-these rows are then found by a pseudonym, until they are erased.
-"""
+"""Base classes for rows about a user, which remain after the account is deleted."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ class PersonalQuerySet(models.QuerySet[Row]):
 
 class Personal(models.Model):
     """The columns of a row about a user: a link to the account, and a pseudonym for the time after its deletion.
-    ``user`` is null after the deletion, after some erasures, and in a row about a person without an account.
+    ``user`` is null after the deletion, after some erasures, and in a row that is about no account.
     """
 
     user = models.ForeignKey(

@@ -1,6 +1,4 @@
-"""The progress of a notice in each channel. Whatever writes deliveries or changes their outcomes adds its numbers here,
-so that reading the progress counts no rows of the ledger.
-"""
+"""The progress of a notice in each channel, stored as numbers, so that reading it counts no rows of the ledger."""
 
 from __future__ import annotations
 
@@ -44,10 +42,9 @@ ProgressManager = models.Manager.from_queryset(ProgressQuerySet)
 
 
 class Progress(models.Model):
-    """How many deliveries of a notice in one channel have each outcome. The numbers are added when they change, so that
-    reading the progress costs the same for any number of users. A delivery of a batch counts as waiting until the
-    outcomes of the batch are added. A delivery whose message was returned is counted in ``bounced`` in addition to its
-    outcome.
+    """How many deliveries of a notice in one channel have each outcome. A delivery of a batch counts as waiting until
+    the outcomes of the batch are added. A delivery whose message was returned is counted in ``bounced`` in addition to
+    its outcome.
     """
 
     #: The final outcomes. The columns have their names.

@@ -1,10 +1,8 @@
-"""Keyed digests: the pseudonym of a user, by which rows are found after the account is deleted, and the digest of a
-mail address.
+"""Keyed digests (HMAC-SHA256): the pseudonym of a user, by which rows are found after the account is deleted, and the
+digest of a mail address.
 
-They are HMAC-SHA256 with keys of their own (``AGREEMENT["PSEUDONYM_KEYS"]``). Evidence therefore remains after an
-account is deleted, but identifies nobody to a reader without the key. New rows use the first key; rows are found under
-every key. Put a new key first, and keep an old key as long as there are rows under it. If a key is deleted, its rows of
-deleted accounts are anonymous forever.
+The keys are in the setting ``PSEUDONYM_KEYS``. New rows use the first key; rows are found under every key. Put a new
+key first, and keep an old key as long as rows under it must be found.
 """
 
 from __future__ import annotations

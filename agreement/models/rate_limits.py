@@ -1,10 +1,8 @@
 """Rate limits such as ``"2500/h"`` and ``"20000/d"``. Each limit applies to every rolling window of its length.
 
-A channel keeps a **log** of what it sent: pairs of a moment (seconds since 1970) and a number of messages. More may be
-sent as long as every window that ends now has a free slot. If the fastest limit is high, it is also spread evenly, so
-that the messages of an hour are not all sent in its first minute. Every function here depends only on its arguments;
-``ChannelState`` stores the log. ``now`` and all other moments are in seconds since 1970, and a speed is in messages per
-second.
+A channel keeps a **log** of what it sent: pairs of a moment (seconds since 1970) and a number of messages.
+``ChannelState`` stores it; the functions here depend only on their arguments. ``now`` and all other moments are in
+seconds since 1970, and a speed is in messages per second.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
-"""Verification: looks for sealed rows that were changed, added or deleted in spite of the triggers.
-
-It recomputes digests and chains, and compares the records with each other: the editions with the audit log, the
-acceptances with the editions, and the deliveries with the entries about their resending.
+"""Verification: looks for sealed rows that were changed, added or deleted in spite of the triggers. It recomputes
+digests and chains, and compares records with each other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Consents to the use of personal data, which are separate from acceptance, and the register of withdrawals.
 
-A withdrawal adds a row and deletes none. If it suspends or ends the agreement, it overtakes the earlier acceptances of
-the user, by the rule in :mod:`agreement.models.membership`. The user is then not bound until they accept again.
+A withdrawal adds a row and deletes none. :mod:`agreement.models.membership` says which acceptances it ends.
 """
 
 from __future__ import annotations
@@ -118,7 +117,7 @@ class Consent(Personal):
 @deconstructible
 class ScanStorage(FileSystemStorage):
     """Stores scans in the folder ``PRIVATE_ROOT``. They have no address. The files have the mode 0600, and new folders
-    0700: only the operating system account of the server process can read them.
+    0700: other ordinary accounts of the operating system can't read them.
     """
 
     def __init__(self) -> None:
@@ -284,9 +283,7 @@ def _send_signal(row: Withdrawal) -> None:
 
 
 class Withdrawal(Personal):
-    """A registered application to withdraw consent, by a user or by a person without an account, and its effect on the
-    agreement with the user.
-    """
+    """A registered application to withdraw consent, by a user or by a person without an account, and its outcome."""
 
     agreement = models.ForeignKey(
         Agreement, on_delete=models.PROTECT, related_name="withdrawals", verbose_name=_("user agreement")

@@ -3,6 +3,5 @@ to withdrawals.
 
 The package provides ``dispatch`` (``work``, ``fan_out``, ``deliver``, ``reconcile``), ``forecast``, the ``channels``
 that hosts extend, and the replies to withdrawals. It uses the ledger (``agreement.models``), ``agreement.editions`` for
-the letters, and ``agreement.retention`` for the replies. The task engine, the commands, the admin, the views and
-``agreement.status`` call it.
+the letters, and ``agreement.retention`` for the replies.
 """

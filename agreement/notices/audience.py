@@ -1,8 +1,5 @@
-"""Writes the audience of a notice into the ledger: one delivery for each user and channel.
-
-Each transaction writes the deliveries of many users, with one SQL statement for each channel, and stores the primary
-key of the last of these users, or that all are written. Therefore several processes may write the same audience at the
-same time, and any of them may be killed and begin again.
+"""The audience of notices: who is in it, and how the deliveries of a notice are written into the ledger. Several
+processes may write them at the same time, and any of them may be killed and begin again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Sends one claimed batch of deliveries. The outcome of each message is recorded before the next one is sent. A
-doubtful refusal is an exception: it is recorded when a later message is accepted, or at the end of the batch.
-"""
+"""Sends one claimed batch of deliveries, and records the outcomes."""
 
 from __future__ import annotations
 

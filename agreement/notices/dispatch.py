@@ -1,9 +1,9 @@
 """Does the work that is due for notices. ``fan_out()`` writes deliveries into the ledger, and ``deliver()`` sends them.
 ``work()`` calls both, and mails the replies to withdrawals.
 
-Several processes may do this at the same time, repeat it, or be killed at any moment, because the ledger records what
+Several processes may do this at the same time, repeat it, or be killed at any moment, because the database records what
 is done. A worker records the outcome of a message that was sent before it sends the next one. Therefore a process that
-is killed while the database works causes at most one message to be sent twice. A mail then has the same ``Message-ID``.
+is killed while the database works causes at most one message to be sent twice.
 """
 
 from __future__ import annotations

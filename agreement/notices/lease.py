@@ -1,4 +1,4 @@
-"""Renews the lease of a batch, and its reserved slots, while a worker waits for a mail server.
+"""Renews the lease of a batch, and its reserved slots, while messages are being sent.
 
 The lease is the time for which claimed deliveries belong to one worker. A slot is the place of one message under the
 rate limits.
@@ -22,13 +22,12 @@ logger = logging.getLogger("agreement")
 
 
 class LeaseRenewer(threading.Thread):
-    """A thread that renews the lease of a batch, and the slots reserved for it, while messages are being sent. A server
-    may take a minute for one message, which is longer than a lease.
+    """A thread that renews the lease of a batch, and the slots reserved for it, because one message may take longer
+    than a lease.
 
-    It is a context manager. The thread starts with the first batch (:meth:`renewing`), and serves one batch at a time.
-    At the end of the context it is stopped; it also ends with the process. It has its own database connections. It
-    checks every sixth of a lease, and renews a batch that has lasted for at least a sixth. If the database raises an
-    error, the error is logged and the next check tries again.
+    It is a context manager. The thread starts with the first batch (:meth:`renewing`), serves one batch at a time, and
+    is stopped at the end of the context; it also ends with the process. It has its own database connections. If the
+    database raises an error, the error is logged and the next check tries again.
     """
 
     STUCK = 3600

@@ -1,10 +1,4 @@
-"""The text and the HTML of the letter that a notice sends.
-
-A letter states what happened, when the edition takes or was to take effect, where to read the text, and the digest of
-the edition. A letter about a new edition, and a reminder, also contain the editor's summaries and the changed clauses,
-as far as they fit. They cover every edition since the last one that the reader knows, except cancelled ones. If these
-editions only corrected the wording, no clauses are quoted.
-"""
+"""Composes the letter that a notice sends, as text and as HTML. :func:`letter` says what a letter contains."""
 
 from __future__ import annotations
 

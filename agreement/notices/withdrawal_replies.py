@@ -1,5 +1,5 @@
 """Mails the replies to withdrawals. Before a worker sends a reply, it moves the due time of the reply to the end of a
-lease that begins now. Until then, no other worker sends the same reply.
+lease, and until then no other worker sends the same reply.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Erases personal data whose retention term is over. Rows are never deleted; only their personal columns are cleared.
+"""Erases personal data whose retention term is over. No row is deleted; only personal columns are cleared.
 
 The erasure clears these columns:
 
@@ -11,8 +11,8 @@ The erasure clears these columns:
 - of a delivery: the digest of the address to which the notice was sent, and for a deleted account the pseudonym. The
   link to an account that exists remains.
 
-It preserves the facts that an edition was accepted, when and how, and that a user
-withdrew. It also preserves the editions and the texts of notices.
+The other columns remain: that an edition was accepted, when and how, and that a user withdrew. So do the editions and
+the texts of notices.
 """
 
 from __future__ import annotations

@@ -1,14 +1,6 @@
-"""The retention term of each person in each agreement: when it begins, and when it
-ends. After its end, the data of the person may be erased.
-
-The term begins when the agreement with the person ends. That is the first of these moments: a withdrawal that ended the
-agreement and that no acceptance followed, the deletion of the account, and the closing of the site. The application of
-a person without an account ends it too, whatever its outcome. A withdrawal that suspended the agreement of an account
-does not begin the term.
-
-The term is the longest one that is stated by an edition that bound the person, or that a withdrawal of theirs names.
-:meth:`Person.bound_by` describes which editions these are, and the case that there is none. If there is no edition at
-all, the term is the setting ``RETENTION_YEARS``. A legal hold prevents the erasure (``agreement.retention.erasure``).
+"""The retention term of each person in each agreement. It begins when the agreement with the person ends
+(:meth:`Person.ended_at`); :meth:`Person.years` says how long it is. After its end, the data of the person may be
+erased, unless a legal hold prevents it (``agreement.retention.erasure``).
 """
 
 from __future__ import annotations

@@ -1,9 +1,6 @@
-"""Inspection: compares what should stand in the database with what stands. Each difference is one sentence.
-
-What should stand are the sealed tables, as ordinary tables; on each of them the triggers of the seal, word for word,
-and no other trigger that fires, except those of foreign keys; and the columns, the foreign keys and the constraints in
-``Meta`` of the models. On PostgreSQL, the owners and the schemas of the tables, and the settings by which triggers do
-not fire, are compared too. The rows are not read.
+"""Inspection: compares the sealed tables and their triggers in a database with what should stand there. The rows are
+not read. :func:`differences` says what it finds. On PostgreSQL it also compares the owners and the schemas of the
+tables with each other, and finds settings by which triggers do not fire.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Refuses commands that would delete all sealed rows: ``flush``, and the reverse of the migration that seals them."""
+"""Refuses commands that would delete all sealed rows, ``flush`` and the reverse of the migration that seals them,
+except on a test database.
+"""
 
 from __future__ import annotations
 

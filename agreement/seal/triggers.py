@@ -1,16 +1,14 @@
-"""The seal in the database: triggers on SQLite and PostgreSQL that refuse to change or delete what is sealed.
+"""The seal in the database: triggers on SQLite and PostgreSQL that refuse to change or delete what is sealed. ``SEALS``
+says what that is in each table.
 
-They refuse every SQL statement that would do so: ``save()``, ``update()``, bulk calls, cascades, ``REPLACE``, upserts,
-``MERGE`` and ``TRUNCATE``, also from a shell. They also refuse an edition, an acceptance, a withdrawal, a consent or an
-audit entry whose moment of recording differs from the clock of the database by more than ``CLOCK_TOLERANCE``; for an
-edition, when it is sealed. A database role that may drop the triggers can still change the rows;
-``agreement/docs/evidence.md`` says what finds it. The triggers work on every connection, because they use no function
-that only Django defines.
+They act on SQL statements, so also on ``update()``, bulk calls and a shell. A database role that may drop the triggers
+can still change the rows; ``agreement/docs/evidence.md`` says what finds it. The triggers work on every connection,
+because they use no function that only Django defines.
 
-A migration that changes a sealed table begins with ``OpenSeal`` and ends with ``CloseSeal`` (``seal.operations``).
-SQLite alters a table by rebuilding it, and silently drops its triggers. For the same reason no trigger names a table
-other than its own, and missing triggers are installed again after every ``migrate``. On PostgreSQL the functions do not
-use the ``search_path`` of the caller. Otherwise a function or table of the caller could replace the one that is meant.
+A migration that changes a sealed table begins with ``OpenSeal`` and ends with ``CloseSeal`` (``seal.operations``),
+because SQLite drops the triggers of a table that is rebuilt. For the same reason no trigger names a table other than
+its own. On PostgreSQL the functions do not use the ``search_path`` of the caller. Otherwise a function or table of the
+caller could replace the one that is meant.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ class Status:
     in force or scheduled: its slug (``agreement``), the number of the edition in force (``in_force``), and the number
     and moment of the next one to take effect (``next``, ``next_from``); ``None`` for what does not exist.
     ``deliveries`` are numbers by outcome. ``oldest_due`` is the moment since which the oldest work on a notice is due;
-    ``None`` if none is. Deliveries of paused notices, and of channels that are not in the setting ``CHANNELS``, are not
-    considered.
+    ``None`` if none is. It does not consider written deliveries of paused notices, and of channels that are not in the
+    setting ``CHANNELS``.
 
     ``channels`` has a dictionary for each channel whose state is stored: its name (``channel``), until when it is not
     used because of an outage (``away_until``), and the reason of the recorded outage (``reason``, ``""`` if none is

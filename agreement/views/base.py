@@ -1,10 +1,7 @@
-"""The decorator and the request object of public pages, which are rendered and compressed once and then reused if the
-setting ``BASE_URL`` is set.
+"""The decorator :func:`page` and the request object :class:`Visit` of public pages. Sites may use both for their own
+public pages.
 
-A view takes a :class:`Visit` and returns a response; :func:`page` turns it into a Django view. Sites may use both for
-their own public pages. A process reuses a rendered page for at most ``PAGE_SECONDS``, because the site's base template
-may change too. The reuse ends earlier if an edition takes effect, or if the process reads that one was published or
-cancelled.
+A process reuses a rendered page for at most ``PAGE_SECONDS``, because the site's base template may change.
 
 The plain and the compressed page have different strong ``ETag`` values (RFC 9110 §8.8.3). The compressed page has
 ``Content-Encoding``, so Django's ``GZipMiddleware`` does not compress it again. The app puts no secret into these

@@ -1,4 +1,4 @@
-"""The page and the JSON of one clause: its words in all editions, since when they apply, and what changed."""
+"""The page and the JSON of one clause: its wordings in the public editions, since when they apply, and what changed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def clause(visit: Visit, slug: str, anchor: str) -> HttpResponse:
     return visit.render("agreement/pages/clause.html", {"slug": slug, "history": history}, query=query)
 
 
-@json_view
+@json_view()
 def clause_data(visit: Visit, slug: str, anchor: str) -> Json:
     """The wordings of a clause in both languages, the oldest first, as :func:`clause` finds them without ``?edition=``.
     The list of a language is empty if no text in it has that number. The response is 404 if both lists are empty. 1

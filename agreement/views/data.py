@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -33,41 +34,46 @@ SCHEMA = (Path(__file__).parent / "schema.json").read_bytes()
 Json = dict[str, Any]
 
 
-def json_view(view: Callable[..., Json]) -> Callable[..., Any]:
+def json_view(*parameters: str) -> Callable[[Callable[..., Json]], Callable[..., Any]]:
     """Decorator: turn a view that takes a :class:`Visit` and returns a dict into a Django view of a public JSON page.
-    If the view raises ``Http404``, the response is problem details (RFC 9457) with the status 404.
+    ``parameters`` are those of :func:`page`. If the view raises ``Http404``, the response is problem details (RFC 9457)
+    with the status 404.
 
     A response with the status 200 or 404 has a ``Link`` to the schema, and scripts of any site may read it. One with
     the status 200 also has a ``Link`` to the canonical URL.
     """
 
-    @page()
-    @wraps(view)
-    def respond(visit: Visit, **arguments: Any) -> HttpResponse:
-        match, base = visit.request.resolver_match, canonical_language()
-        links = {"describedby": visit.url("schema", language=base)}
-        try:
-            content = json.dumps(view(visit, **arguments), ensure_ascii=False, separators=(",", ":")) + "\n"
-        except Http404:
-            response, language = problem(status=404, kind="about:blank", title="Not Found", detail=NOT_FOUND), "en"
-        else:
-            response = HttpResponse(content, content_type="application/json")
-            name = str(match.url_name) if match else ""
-            links["canonical"] = visit.url(name, *arguments.values(), language=base)
-            language = ", ".join(languages.LANGUAGES)
-        response.headers["Content-Language"] = language
-        response.headers["Link"] = ", ".join(f'<{iri_to_uri(path)}>; rel="{name}"' for name, path in links.items())
-        for name, value in ANY_ORIGIN.items():
-            response.headers[name] = value
-        return response
+    def decorate(view: Callable[..., Json]) -> Callable[..., Any]:
+        @page(*parameters)
+        @wraps(view)
+        def respond(visit: Visit, **arguments: Any) -> HttpResponse:
+            match, base = visit.request.resolver_match, canonical_language()
+            links = {"describedby": visit.url("schema", language=base)}
+            try:
+                content = json.dumps(view(visit, **arguments), ensure_ascii=False, separators=(",", ":")) + "\n"
+            except Http404:
+                response, language = problem(status=404, kind="about:blank", title="Not Found", detail=NOT_FOUND), "en"
+            else:
+                response = HttpResponse(content, content_type="application/json")
+                name, query = str(match.url_name) if match else "", urlencode(visit.parameters)
+                canonical = visit.url(name, *arguments.values(), language=base)
+                links["canonical"] = f"{canonical}?{query}" if query else canonical
+                language = ", ".join(languages.LANGUAGES)
+            response.headers["Content-Language"] = language
+            response.headers["Link"] = ", ".join(f'<{iri_to_uri(path)}>; rel="{name}"' for name, path in links.items())
+            for name, value in ANY_ORIGIN.items():
+                response.headers[name] = value
+            return response
 
-    return respond
+        return respond
+
+    return decorate
 
 
 NOT_FOUND = "There is no such public edition. The public editions are listed in editions.json of the agreement."
 
 
-@json_view
+@json_view()
 def current(visit: Visit, slug: str) -> Json:
     """The edition in force, with its clauses in both languages. The response is 404 if none is in force."""
     timeline = visit.timeline(slug)
@@ -77,7 +83,7 @@ def current(visit: Visit, slug: str) -> Json:
     return _with_clauses(visit, visit.display(timeline, in_force))
 
 
-@json_view
+@json_view()
 def editions(visit: Visit, slug: str) -> Json:
     """Every public edition without its text, the newest first; with the slug and the time zone of the agreement, and
     the number of the edition in force (``None`` if there is none). The response is 404 if there is no public edition.
@@ -93,7 +99,7 @@ def editions(visit: Visit, slug: str) -> Json:
     }
 
 
-@json_view
+@json_view()
 def edition(visit: Visit, slug: str, number: int) -> Json:
     """The public edition with that number, with its clauses in both languages. The response is 404 if there is none."""
     timeline = visit.timeline(slug)

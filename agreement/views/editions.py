@@ -1,13 +1,8 @@
-"""The public pages of editions. They only read, and they show the state at the instant of the request.
+"""The public pages and files of editions. They only read.
 
-They set no cookie and read no session, so they are the same for every visitor and any cache may store them, unless the
-site's base template uses something personal. A cache must revalidate a page for each request (``no-cache`` with an
-``ETag``); the sealed texts and manifests may be used for a year without revalidation. With ``i18n_patterns`` each
-language has its own URLs.
-
-A page that the process does not remember makes at most 1 query for the texts of its editions, ``current`` at most 2,
-besides those of the site's base template. A remembered page makes none. In both cases the queries of
-:func:`agreement.editions.timeline.current_timelines` are added.
+They set no cookie and read no session, so that any cache may store a page, unless the site's base template uses
+something personal. A cache must revalidate a page for each request (``no-cache`` with an ``ETag``); the sealed texts
+and manifests may be used for a year without revalidation.
 """
 
 from __future__ import annotations
@@ -131,6 +126,7 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
     before, after, public = timeline.predecessor(new), timeline.successor(new), visit.public(timeline)
     old = visit.edition(timeline, edition_number(since)) if since is not None else before
     displayed = visit.display_all(timeline, new, *([old] if old and old != new else []))
+    query = f"?from={old.number}" if old and old != before else ""
     context = {
         "slug": slug,
         "new": displayed[0],
@@ -142,8 +138,8 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
         "earlier": before if before and timeline.predecessor(before) else None,
         "later": after if after in public else None,
         "neighbours": old == before,
+        "query": query,
     }
-    query = f"?from={old.number}" if old and old != before else ""
     return visit.render("agreement/pages/changes.html", context, query=query)
 
 

@@ -1,8 +1,7 @@
 """The Atom feed (RFC 4287) of an agreement: one entry for each public edition, in the active language.
 
-An entry is updated at most once: when its edition is cancelled. The id of an entry is made of the digest and the
-language. Therefore it stays the same if the site moves, and a reader who subscribes to both languages gets both
-entries.
+The id of an entry is made of the digest and the language. Therefore it stays the same if the site moves, and a reader
+who subscribes to both languages gets both entries.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 If the browser can compute the SHA-256 of the text (with JavaScript, on a page with TLS), only the SHA-256 is sent to
 the site. If not, the text is posted and hashed, and the response is a redirect to this page with the SHA-256 in its
-URL. The text is not stored. The log of a web server may contain the digest, from which no text can be restored.
+URL. The text is not stored.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def redirect_posted_text(request: HttpRequest) -> HttpResponse:
 
 
 class MemoryUploadHandler(MemoryFileUploadHandler):
-    """Stores a posted file in memory and never on a disk, regardless of the site's ``FILE_UPLOAD_MAX_MEMORY_SIZE``."""
+    """Stores a posted file in memory and not on a disk, regardless of the site's ``FILE_UPLOAD_MAX_MEMORY_SIZE``."""
 
     def handle_raw_input(self, *args: Any, **kwargs: Any) -> None:
         self.activated = True

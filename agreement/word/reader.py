@@ -20,9 +20,13 @@ from django.utils.translation import gettext as _
 
 from agreement.text import source
 from agreement.text.escaping import escaped
+from agreement.text.languages import LANGUAGES
+from agreement.word import original
+from agreement.word.container import Sheet
 from agreement.word.elements import M, R, W, integer, value
 from agreement.word.numbering import Numbering
 from agreement.word.package import refused, require_harmless
+from agreement.word.writer import edition_file
 
 #: The most columns of a table in Word. A cell that claims to span more could fill the memory.
 MAX_COLUMNS = 63
@@ -42,7 +46,8 @@ class Manuscript:
     ``accepted`` is the text with all tracked changes accepted, and ``rejected`` the text with all of them rejected.
     They are equal if no change was tracked. Each integer is a count: of insertions, deletions, pictures, hidden
     passages, and others that are described below. Moved text counts as an insertion and a deletion. Changes of the
-    format are not counted.
+    format are not counted. For a file that the app wrote, and whose words nobody changed, the two texts are the body of
+    the edition (:mod:`agreement.word.original`), which contains the addresses of the links, and ``links`` is empty.
 
     ``comments`` and ``footnotes`` are the words of these notes, after the name of the author if the file has it.
     ``footnotes`` includes endnotes. ``links`` are the addresses of hyperlinks, without those that are fields or that
@@ -114,6 +119,8 @@ def read_manuscript(content: bytes, name: str) -> Manuscript:
         if found.tracked:
             found.rejected = _Reader(document, Manuscript(), accept=False).text()
         else:
+            if (body := original.stored_body(document.part)) and found.accepted == _displayed(body):
+                found.accepted, found.links = body, []
             found.rejected = found.accepted
     except _TooLong as error:
         size = {"size": source.MAX_BYTES // 1_000_000}
@@ -127,6 +134,14 @@ def read_manuscript(content: bytes, name: str) -> Manuscript:
 
 class _TooLong(Exception):
     """The text of the file is longer than ``source.MAX_BYTES`` characters."""
+
+
+def _displayed(body: str) -> str:
+    """The text that is read from the words that Word displays of an edition with this body."""
+    import docx
+
+    written = edition_file(Sheet(title="", language=LANGUAGES[0]), body)
+    return _Reader(docx.Document(io.BytesIO(written)), Manuscript(), accept=True).text()
 
 
 class _Reader:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import html
+import io
 import re
+import zipfile
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+import docx
 import pytest
 import reversion
 from django.contrib.auth import get_user_model
@@ -19,6 +22,7 @@ from reversion.models import Version
 from agreement.models import AuditEntry, Edition, Notice
 from agreement.models.audit import AuditAction
 from agreement.models.succession import State
+from agreement.word.reader import read_manuscript
 from tests.admin.test_editions import AUTHOR, PUBLISHER, at, desk, question, written
 from tests.support import factories
 from tests.support.smtp_server import mail_by, server
@@ -260,6 +264,41 @@ def test_previews_are_of_drafts_and_for_those_who_see_them(publisher, django_use
     assert nobody.get(at("edition_preview", edition.pk, "mail", "kk")).status_code == 403
 
 
+@pytest.mark.parametrize("kind", ["word", "changes", "table"])
+def test_an_author_gets_a_draft_and_its_changes_as_word_files_that_say_that_it_is_a_draft(author, kind):
+    binding = factories.published()
+    edition = factories.draft(ru=factories.RU.replace("Второй", "Другой"))
+    answer = author.get(at("edition_preview", edition.pk, kind, "ru"))
+    name = f"terms-draft-{edition.pk}.{kind}.ru.docx"
+    assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert "no-store" in answer["Cache-Control"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as package:
+        parts = {part: package.read(part).decode() for part in package.namelist()}
+    assert "draft" in parts["word/header2.xml"] or "проект" in parts["word/header2.xml"].lower()
+    assert "Другой" in parts["word/document.xml"]
+    assert re.findall("SHA-256 ([0-9a-f]+)", parts["word/footer1.xml"]) == ([] if kind == "word" else [binding.digest])
+    if kind == "word":
+        assert read_manuscript(answer.content, "a.docx").accepted == edition.body_ru
+
+
+def test_a_draft_has_no_changes_in_word_while_no_edition_is_in_force(author):
+    edition = factories.draft()
+    for kind in ("changes", "table"):
+        assert author.get(at("edition_preview", edition.pk, kind, "kk")).status_code == 404
+    page = author.get(at("edition_changes", edition.pk)).content.decode()
+    assert at("edition_preview", edition.pk, "word", "kk") in page
+    assert at("edition_preview", edition.pk, "changes", "kk") not in page
+
+
+def test_the_page_of_changes_of_a_draft_leads_to_its_word_files_and_that_of_an_edition_does_not(author):
+    binding, edition = factories.published(), factories.draft()
+    page = author.get(at("edition_changes", edition.pk)).content.decode()
+    for code in ("kk", "ru"):
+        for kind in ("word", "changes", "table"):
+            assert f'href="{at("edition_preview", edition.pk, kind, code)}"' in page
+    assert "preview/word" not in author.get(at("edition_changes", binding.pk)).content.decode()
+
+
 def test_a_test_mail_goes_to_oneself_in_both_languages_and_keeps_the_answers(publisher, django_user_model, settings):
     edition = factories.draft()
     there = at("edition_test_mail", edition.pk)
@@ -321,6 +360,32 @@ def test_a_draft_is_compared_with_the_edition_in_force_or_any_other(author):
         assert author.get(at("edition_changes", edition.pk), {"from": unknown}).status_code == 404
     assert author.get(at("edition_changes", 999)).status_code == 404
     assert "There is no edition to compare" in words(author.get(at("edition_changes", first.pk)))
+
+
+def test_a_draft_has_the_instrument_that_amends_the_edition_in_force(author):
+    first = factories.published()
+    edition = factories.draft(kk=factories.KK.replace("Екінші", "Басқа"), ru=factories.RU.replace("Второй", "Другой"))
+    address = at("edition_amendment", edition.pk)
+    assert address in author.get(at("edition_change", edition.pk)).content.decode()
+
+    page = words(author.get(address))
+
+    assert "слово «Второй» заменить словом «Другой»." in page
+    assert "«Екінші» деген сөз «Басқа» деген сөзбен ауыстырылсын." in page
+    assert "2. Новая редакция вступает в силу с момента опубликования." in page
+    assert "2. Жаңа редакция жарияланған сәттен бастап күшіне енеді." in page
+    file = author.get(address, {"file": "kk"})
+    assert file["Content-Disposition"] == 'attachment; filename="terms-amendment.kk.docx"'
+    assert any("Басқа" in paragraph.text for paragraph in docx.Document(io.BytesIO(file.content)).paragraphs)
+    assert author.get(address, {"file": "en"}).status_code == 404
+    assert author.get(at("edition_amendment", 999)).status_code == 404
+    assert "There is no edition to compare" in words(author.get(at("edition_amendment", first.pk)))
+    assert "No word differs." in words(author.get(at("edition_amendment", factories.draft().pk)))
+
+
+def test_who_may_not_view_editions_sees_no_instrument(django_user_model):
+    edition = factories.draft()
+    assert desk(django_user_model, name="nobody").get(at("edition_amendment", edition.pk)).status_code == 403
 
 
 def test_revisions_are_compared_and_one_is_restored(author):

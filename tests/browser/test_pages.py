@@ -17,6 +17,7 @@ PAGES = (
     *("/", "/materials/", "/agreements/", TERMS, f"{TERMS}editions/", f"{TERMS}editions/1/", f"{TERMS}editions/4/"),
     *(f"{TERMS}bilingual/", f"{TERMS}editions/1/bilingual/", f"{TERMS}editions/1/changes/"),
     *(f"{TERMS}editions/2/changes/{query}" for query in ("", "?view=inline", "?view=columns")),
+    *(f"{TERMS}editions/2/amendment/", f"{TERMS}editions/4/amendment/?from=1"),
 )
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -99,6 +100,7 @@ def test_the_language_links_lead_to_the_same_page(site, page):
         ("ru", f"{TERMS}editions/1/bilingual/", "Редакция № 1 · дата вступления в силу: 12 февраля 2024 г."),
         ("ru", f"{TERMS}editions/2/changes/", "Редакция № 1, 12 февраля 2024 г."),
         ("kk", f"{TERMS}editions/2/changes/", "1-редакция, 2024 жылғы 12 ақпан"),
+        ("kk", f"{TERMS}editions/4/amendment/?from=1", "4-редакция"),
         ("ru", f"{TERMS}editions/2/changes/?view=inline", "Редакция № 1, 12 февраля 2024 г."),
     ],
 )

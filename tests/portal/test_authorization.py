@@ -191,6 +191,11 @@ RULES: dict[str, Rule] = {
     "agreement:text": public(*PUBLISHED),
     # Without WeasyPrint or a font for every letter there is no PDF.
     "agreement:pdf": public(*PUBLISHED, status=(200 if pdf.is_installed() and not pdf.fault() else 404,)),
+    "agreement:docx": public(*PUBLISHED),
+    "agreement:bilingual_docx": public(*PUBLISHED),
+    # The first edition has no changes.
+    "agreement:changes_docx": public(IN_FORCE, CANCELLED, SCHEDULED),
+    "agreement:table_docx": public(IN_FORCE, CANCELLED, SCHEDULED),
     "agreement:manifest": public(*PUBLISHED),
     # A user's own pages.
     "agreement:notices": Rule(kind="account", read=SIGNED_IN, logs="agreement_noticeread"),

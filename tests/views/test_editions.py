@@ -110,7 +110,7 @@ def test_a_site_without_languages_in_its_addresses(client, settings):
     page = text(client, "/legal/terms/")
 
     assert "Бірінші тармақ" in page
-    assert "hreflang" not in re.sub(r"<a [^>]*(\.md|\.pdf|/bilingual/#)[^>]*>", "", page)
+    assert "hreflang" not in re.sub(r"<a [^>]*(\.md|\.pdf|\.docx|/bilingual/#)[^>]*>", "", page)
     assert '<a href="/legal/terms/editions/1/bilingual/#1.1"' in page
     assert 'class="agreement-page"' in page
     assert "Open library" not in page

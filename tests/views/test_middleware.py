@@ -51,7 +51,13 @@ def chain(request, settings) -> str:
 
 @pytest.mark.parametrize(
     "path",
-    [HERE, *(f"{HERE}editions/{rest}" for rest in ("", "1/", "1.json", "1.kk.md", "1.kk.pdf", "1/manifest.json"))],
+    [
+        HERE,
+        *(
+            f"{HERE}editions/{rest}"
+            for rest in ("", "1/", "1.json", "1.kk.md", "1.kk.pdf", "1.kk.docx", "1/manifest.json")
+        ),
+    ],
 )
 def test_tags_stay_strong_and_each_encoding_has_its_own(client, chain, path):
     factories.published()

@@ -1,4 +1,4 @@
-"""The chart of the acceptances of an edition over time. The page displays the numbers as a table too."""
+"""The chart of the acceptances of an edition over time."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The admin of editions: the list, the form of a draft, and the read-only page of an edition.
 
-A draft is edited in both languages on one page. Users who may not edit it get a read-only page too. Nobody can edit or
-delete a published edition here, not even a superuser. The other pages that the app adds are separate views:
-:meth:`EditionAdmin.get_urls` lists them, except ``StartView``, which takes the place of Django's page that adds a row.
+Nobody can edit or delete a published edition here, not even a superuser. The other pages that the app adds are separate
+views: :meth:`EditionAdmin.get_urls` lists them, except ``StartView``, which takes the place of Django's page that adds
+a row.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from reversion.admin import VersionAdmin
 from agreement.admin.base import TEXT_COLUMNS, SafeChangeList, SafeFilters, moment, public_address, redirect_missing
 from agreement.admin.editions import revisions
 from agreement.admin.editions.accepted_chart import acceptance_chart
+from agreement.admin.editions.amendment import AmendmentView
 from agreement.admin.editions.compare import ChangesView, CompareRevisionsView
 from agreement.admin.editions.draft import AutosaveView, CheckView, EditionForm, log_written, unsaved, writing_context
 from agreement.admin.editions.fields import STATED_FIELDS, WRITTEN_FIELDS, fingerprint, label, stated_in_words
@@ -165,6 +166,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             "check": ("check", CheckView),
             "autosave": ("autosave", AutosaveView),
             "changes": ("changes", ChangesView),
+            "amendment": ("amendment", AmendmentView),
             "compare": ("compare", CompareRevisionsView),
             "preview": ("preview/<slug:kind>/<slug:code>", PreviewView),
             "publish": ("publish", PublishView),

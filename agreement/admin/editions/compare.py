@@ -129,6 +129,8 @@ class ChangesView(EditionView):
             other=other,
             others=listed,
             whole=whole,
+            codes=languages.LANGUAGES,
+            in_force=not edition.published_at and others.in_force().exists(),
             redlines=redlines(other, edition, whole=whole) if other else [],
             differences=[difference for difference in found if not difference.name.startswith("body_")],
         )
@@ -137,8 +139,8 @@ class ChangesView(EditionView):
 class CompareRevisionsView(EditionView):
     """``…/<id>/compare/``: the differences from one revision of a draft to another. ``?old=`` and ``?new=`` are their
     keys, in any order of time. Without ``new`` the revision ``old`` is compared with the stored row, which may be
-    published. Raises ``PermissionDenied`` if the user may not view editions, and ``Http404`` if there is no such draft,
-    if ``old`` is missing, or if a key is not that of a readable revision of the draft.
+    published. Raises ``PermissionDenied`` if the user may not view editions, and ``Http404`` if there is no such row,
+    if ``old`` is missing, or if a key is not that of a readable revision of it.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:

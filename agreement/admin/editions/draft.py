@@ -1,9 +1,4 @@
-"""The form and the pages for writing a draft. They prevent texts from being lost, and from being overwritten unseen.
-
-The form has a token: the fingerprint of the draft with which it was opened. If the stored draft has changed when the
-form is saved, and differs from what is posted, the save is refused, and the differences are displayed. The form then
-has a new token.
-"""
+"""The form and the pages for writing a draft. They prevent texts from being lost, and from being overwritten unseen."""
 
 from __future__ import annotations
 
@@ -48,8 +43,11 @@ REVISIONS_SEARCHED = 20
 
 class EditionForm(AdminForm):
     """The form of a draft in both languages. The title is the first line of the text, so it has no field: the form sets
-    it, cut to 255 characters. ``token`` is the fingerprint of the draft with which the form was opened; if it is filled
-    in with an unsaved text, of the draft with which the author began that text.
+    it, cut to 255 characters.
+
+    ``token`` is the fingerprint of the stored draft when the form was opened; if the form is filled in with an unsaved
+    text, when the author began that text; after a conflict, when the save was refused. If the stored draft has another
+    fingerprint when the form is saved, and differs from what is posted, the save is refused.
     """
 
     token = forms.CharField(required=False, label="", widget=forms.HiddenInput)

@@ -18,6 +18,7 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from agreement import conf
 from agreement.admin.editions.page import EditionView
+from agreement.editions import documents
 from agreement.editions.changes import Comparison, marked_units
 from agreement.editions.display import DisplayedEdition
 from agreement.models import Delivery, Edition, Notice, NoticeKind, NoticeText
@@ -27,6 +28,7 @@ from agreement.notices.channels import Deferred, EmailChannel, Refused, Unavaila
 from agreement.notices.letters import NoticeContent, letter
 from agreement.seal import manifest
 from agreement.text import languages
+from agreement.word.writer import CONTENT_TYPE
 
 #: The content security policy of a preview, which is displayed in a frame. It forbids scripts, forms and navigation.
 #: Inline styles are allowed, because a letter has them.
@@ -34,6 +36,9 @@ POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; font-src 'self'; img-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'self'; sandbox"
 )
+#: The kinds of previews that are Word files, and all kinds.
+FILES = frozenset({"word", "changes", "table"})
+KINDS = FILES | {"mail", "page"}
 
 
 def as_published(edition: Edition, effective_from: datetime | None = None) -> Edition:
@@ -95,27 +100,51 @@ class PreviewView(EditionView):
     language. ``?at=`` is the instant at which the edition takes effect. Without it, and for an instant in the past, the
     edition takes effect now.
 
+    The kind ``word`` is the draft as a Word file. ``changes`` and ``table`` are Word files with its changes since the
+    edition in force: as tracked changes, and as a comparative table.
+
     Raises ``PermissionDenied`` if the user may not view editions. Raises ``Http404`` if there is no such draft, or for
-    a published edition, another kind or language, or an invalid instant. If the site lacks a setting or a URL that the
-    preview needs, the response is the error as plain text, with the status 409.
+    a published edition, another kind or language, or an invalid instant, and for changes if no edition is in force. If
+    the site lacks a setting or a URL that the preview needs, the response is the error as plain text, with the status
+    409.
     """
 
     def get(self, request: HttpRequest, object_id: str, kind: str, code: str) -> HttpResponse:
         edition = self.find(object_id)
         if not self.model_admin.has_view_or_change_permission(request, edition):
             raise PermissionDenied
-        if edition is None or edition.published_at or code not in languages.LANGUAGES or kind not in {"mail", "page"}:
+        if edition is None or edition.published_at or code not in languages.LANGUAGES or kind not in KINDS:
             raise Http404
         try:
             published = as_published(edition, _instant(request.GET.get("at", "")))
         except ValueError:
             raise Http404 from None
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).select_related("agreement").first()
+        if kind in FILES:
+            return self._file(published, binding, kind, code)
         try:
             html = notice_content(published, code).html if kind == "mail" else self._page(published, binding, code)
         except (ImproperlyConfigured, NoReverseMatch) as error:
             return HttpResponse(str(error), content_type="text/plain; charset=utf-8", status=409)
         return HttpResponse(html, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+
+    def _file(self, edition: Edition, binding: Edition | None, kind: str, code: str) -> HttpResponse:
+        """Return the draft as a Word file in the language ``code``, or its changes since ``binding``, the edition in
+        force. ``edition`` is a result of :func:`as_published`. Raises ``Http404`` for changes since ``None``.
+        """
+        at = edition.published_at or timezone.now()
+        with translation.override(code):
+            draft = _displayed(edition, at, State.DRAFT, code)
+            if kind == "word":
+                content = documents.edition_file(draft, "")
+            elif binding:
+                compared = Comparison(_displayed(binding, at, State.IN_FORCE, code), draft)
+                content = (documents.changes_file if kind == "changes" else documents.table_file)(compared, "")
+            else:
+                raise Http404
+        name = f'attachment; filename="{edition.agreement.slug}-draft-{edition.pk}.{kind}.{code}.docx"'
+        headers = {"Content-Type": CONTENT_TYPE, "Content-Disposition": name, "Cache-Control": "no-store"}
+        return HttpResponse(content, headers=headers)
 
     def _page(self, edition: Edition, binding: Edition | None, code: str) -> str:
         """Return the HTML of the permanent page of the edition, in the language ``code``, without what it says about
@@ -125,15 +154,8 @@ class PreviewView(EditionView):
         with translation.override(code):
             at = edition.published_at or timezone.now()
             state = State.SCHEDULED if edition.effective_from and edition.effective_from > at else State.IN_FORCE
-            shown = DisplayedEdition(
-                edition=edition, at=at, state=state, language=code, predecessor=None, successor=None
-            )
-            compared = None
-            if binding:
-                old = DisplayedEdition(
-                    edition=binding, at=at, state=State.IN_FORCE, language=code, predecessor=None, successor=None
-                )
-                compared = Comparison(old, shown)
+            shown = _displayed(edition, at, state, code)
+            compared = Comparison(_displayed(binding, at, State.IN_FORCE, code), shown) if binding else None
             address = reverse("agreement:edition", args=[edition.agreement.slug, edition.number])
             context = {
                 "displayed": shown,
@@ -143,6 +165,11 @@ class PreviewView(EditionView):
                 "alternates": [],
             }
             return render_to_string("agreement/pages/edition.html", context)
+
+
+def _displayed(edition: Edition, at: datetime, state: State, code: str) -> DisplayedEdition:
+    """Return the edition without what it says about the editions before and after."""
+    return DisplayedEdition(edition=edition, at=at, state=state, language=code, predecessor=None, successor=None)
 
 
 def send_test_mail(user: AbstractBaseUser, edition: Edition, effective_from: datetime | None) -> tuple[int, str]:

@@ -1,9 +1,7 @@
 """The pages that publish a draft and cancel a scheduled edition. Each asks first, then calls one method of the edition.
 A third view sends a test mail, and changes no edition.
 
-When a form that publishes or cancels is posted, the agreement is locked, and then the edition is read again. Therefore
-its state is still true when the method is called. If the draft or the last edition that was not cancelled has changed
-since the publication page was opened, nothing is published.
+When a form that publishes or cancels is posted, the agreement is locked, and then the edition is read again.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The page that displays the sending of a notice. On this page the sending is paused and resumed, and failed deliveries
 are sent again.
 
-The page never counts deliveries: it uses the :class:`Progress` of the notice, one row for each channel. Therefore it
-takes the same time for ten users and for ten million. While the notice waits for its due time or is being sent, a
-script replaces the middle of the page. Without the script, a link refreshes it.
+The page counts no deliveries: it uses the :class:`Progress` of the notice, one row for each channel. While
+:attr:`NoticeProgress.running` is true, a script replaces the middle of the page.
 """
 
 from __future__ import annotations

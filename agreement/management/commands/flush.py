@@ -1,9 +1,8 @@
 """Django's command ``flush``, adapted to a database with sealed rows.
 
-Django's ``TransactionTestCase`` and the ``transactional_db`` fixture of pytest-django empty the database by calling the
-*command* ``flush``. Django's own command fails halfway if there are sealed rows. Therefore the app replaces the
-command. On a test database this command opens the seal, so that the tests of a site need no set-up, and then empties
-the caches of the process. On any other database it refuses to start if there is a sealed row.
+Django's ``TransactionTestCase`` and the ``transactional_db`` fixture of pytest-django empty the database by calling
+this command. On a test database it opens the seal, so that the tests of a site need no set-up, and then empties the
+caches of the process. On any other database it refuses to start if there is a sealed row.
 """
 
 from __future__ import annotations

@@ -18,13 +18,14 @@ from agreement.notices.letters import NoticeContent
 
 
 class Refused(Exception):
-    """The channel can't reach this recipient. Another attempt would not help, so the delivery fails.
+    """The channel can't reach this recipient, and another attempt would not help. The delivery fails, unless the
+    refusal is ``doubtful``.
 
     ``reason`` is stored in the ledger and may be logged. Mail addresses and telephone numbers in it are replaced by
     ``…``; it must not name the recipient in another way.
 
     ``doubtful=True`` means that the refusal may concern every recipient. The delivery fails if the channel accepts a
-    later message of the same batch. Otherwise it is handled like :class:`Deferred`: it is tried again later.
+    later message of the same batch. Otherwise it is handled like :class:`Deferred`.
     """
 
     def __init__(self, reason: str, *, doubtful: bool = False) -> None:
@@ -53,10 +54,9 @@ class Unavailable(Exception):
     logged, so it must not name a recipient; it may name the sender, if that is at fault. It is stored without mail
     addresses and telephone numbers.
 
-    With ``tried=False`` no attempt is counted. ``tried=True`` means that a message was being sent when the channel
-    failed. Its delivery is postponed and one attempt is counted. Without this, a recipient for whom the server always
-    closes the connection would be tried first every time. The deliveries of the batch that were not tried wait, without
-    an attempt counted.
+    ``tried=True`` means that a message was being sent when the channel failed. One attempt is then counted for its
+    delivery. Without this, a recipient for whom the server always closes the connection would be tried first every
+    time. For the other deliveries of the batch no attempt is counted.
     """
 
     def __init__(self, reason: str, *, tried: bool = False) -> None:
@@ -68,11 +68,9 @@ class Channel(ABC):
     """One way to reach users. It is used as a context manager around each batch of deliveries; :meth:`close` is called
     at the end of each.
 
-    A channel reports what is wrong with its settings (:meth:`faults`) and which addresses it can't reach
-    (:meth:`unreachable`). When it can't send a message, it raises one of three failures: :class:`Refused` (for this
-    recipient, final unless doubtful), :class:`Deferred` (temporary) or :class:`Unavailable` (for every recipient). Any
-    other exception counts as :class:`Deferred`. The app claims the deliveries, applies the rate limits, tries again and
-    records the outcomes. ``tests/notices/test_channels.py`` contains a channel for text messages.
+    A channel composes and sends messages. When it can't send one, it raises :class:`Refused`, :class:`Deferred` or
+    :class:`Unavailable`. The app claims the deliveries, applies the rate limits, tries again and records the outcomes.
+    ``tests/notices/test_channels.py`` contains a channel for text messages.
     """
 
     name: ClassVar[str]

@@ -1,4 +1,4 @@
-"""Notices by e-mail, through a mail backend of Django. The replies to withdrawals are sent in the same way."""
+"""Notices by e-mail, through a mail backend of Django. The replies to withdrawals are sent by the same channel."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ REPLY_TIMEOUT = 10
 
 
 class EmailChannel(Channel):
-    """Sends notices by e-mail, over one connection that is opened for the first message and stays open for a batch. It
-    is opened again after it broke. Notices are sent over the connection of Django's own SMTP backend by
+    """Sends notices by e-mail, over a connection that is opened when a message needs it and stays open for the rest of
+    the batch, unless it breaks. Over the connection of Django's own SMTP backend, notices are sent by
     :class:`Conversation`; any other backend sends each message itself. If a setting is wrong (:meth:`faults`),
     ``Unavailable`` is raised before a connection is opened.
     """

@@ -2,8 +2,7 @@
 
 ``SMTP.sendmail()`` waits for four replies per message: three for the envelope (``MAIL``, ``RCPT``, ``DATA``) and one
 for the text. The server is responsible for a message only after the last of them. Therefore the envelope of the next
-message can be sent before the outcome of the last one is recorded. If the server supports pipelining (RFC 2920), the
-whole envelope is sent ahead, otherwise only ``MAIL``.
+message can be sent before the outcome of the last one is recorded.
 """
 
 from __future__ import annotations

@@ -1,0 +1,442 @@
+"""Makes the operations of an amendment from a redline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
+
+from agreement.text.clauses import Clause
+from agreement.text.redline.changes import Change, Redline
+from agreement.text.redline.operations import Edit, Kind, Operation, Path, Phrase, Step
+from agreement.text.redline.phrases import phrases
+from agreement.text.redline.places import APPENDIX_NUMBER, HEADED, Names, noun, printed
+from agreement.text.redline.words import WORD, longest_increasing
+
+#: A unit is reworded by lines only if at most ``MAX_HUNKS`` passages of it differ. Lines are compared only if they are
+#: at most so many pairs.
+MAX_HUNKS, MAX_LINE_PAIRS = 10, 250_000
+#: The same replacement in at least ``EVERYWHERE`` lines is one operation on the whole text, if it covers every
+#: occurrence. That is tried for the ``MAX_GENERAL`` most frequent replacements.
+EVERYWHERE, MAX_GENERAL = 3, 20
+
+
+def amend(redline: Redline) -> tuple[Operation, ...]:
+    """The operations that make the new text of a redline from its old one: first those on the whole text, then the
+    others in the order of the redline, and ``formatting`` last. Empty if the texts are equal, character for character.
+    """
+    return _Drafting(redline.changes).operations()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """An operation that may still grow: ``old`` and ``new`` are those of the operation, which has none itself, and
+    ``changes`` are the indexes of the changes that it consists of."""
+
+    operation: Operation
+    changes: list[int]
+    old: list[Path] = field(default_factory=list)
+    new: list[Path] = field(default_factory=list)
+    text: str = ""
+    """The line in which words are replaced."""
+
+
+def _lines(unit: Clause) -> list[str]:
+    """The lines of a unit as a quotation contains them, the first with the printed number."""
+    lines = unit.text.split("\n")
+    return [f"{unit.label} {lines[0]}".strip(), *lines[1:]]
+
+
+class _Drafting:
+    """Turns the changes of a redline into operations."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self.old = Names(sorted((change.old for change in changes if change.old), key=lambda unit: unit.start))
+        self.new = Names([change.new for change in changes if change.new])
+        self.became = {one.old.number: one.new.number for one in changes if one.old and one.new and one.old.number}
+        self.changes, self.rewritten = self._rewritten(changes)
+        changes = self.changes
+        self.came_from = {one.new.start: one.old for one in changes if one.old and one.new}
+        starts = [change.old.start for change in changes if change.old and change.new]
+        self.in_order = longest_increasing(starts)
+        self.edits = self._edits()
+        self.children: dict[str, list[int]] = {}
+        for index, change in enumerate(changes):
+            if change.old and (holder := self.old.holder_number(change.old)):
+                self.children.setdefault(holder, []).append(index)
+        self.partly_deleted: set[str] = set()
+        self.drafts: list[_Draft] = []
+        self.draft_of: dict[int, _Draft] = {}  # By the start of a new unit.
+        self.done: set[int] = set()
+
+    def _rewritten(self, changes: Sequence[Change]) -> tuple[list[Change], set[int]]:
+        """The changes, in which a deleted and an inserted unit with one name are one change, because a lawyer restates
+        that unit; and the starts of the new units that have no word of the old one, of these changes and of others. The
+        redline does not pair units with other words, unless they are short.
+        """
+        places: dict[object, tuple[list[int], list[int]]] = {}
+        for index, change in enumerate(changes):
+            if not change.old or not change.new:
+                unit, names = change.unit, self.old if change.old else self.new
+                holder = names.holder_number(unit)
+                holder = self.became.get(holder, holder) if change.old else holder
+                key = noun(unit), printed(unit), holder
+                places.setdefault(key, ([], []))[bool(change.new)].append(index)
+        pairs = {new[0]: old[0] for old, new in places.values() if len(old) == len(new) == 1}
+        gone = set(pairs.values())
+        merged = [
+            Change(changes[pairs[index]].old, change.new) if index in pairs else change
+            for index, change in enumerate(changes)
+            if index not in gone
+        ]
+        for new, old in pairs.items():
+            if number := changes[old].unit.number:
+                self.became[number] = changes[new].unit.number
+        rewritten = {changes[index].unit.start for index in pairs}
+        rewritten |= {one.new.start for one in changes if one.new and one.text_changed and not _share_word(one)}
+        return merged, rewritten
+
+    def _edits(self) -> list[list[Edit]]:
+        """The edits of each change, by its index. At one offset insertions come before deletions, and in the order of
+        the new text."""
+        found: list[tuple[int, bool, int, str, str]] = []
+        end = 0  # Of the last old unit that keeps its order. What follows in the new text is inserted here.
+        for index, change in enumerate(self.changes):
+            old, new = change.old, change.new
+            if not (old and new and old.start in self.in_order):
+                if new:
+                    found.append((end, False, index, "", new.source))
+                if old:
+                    found.append((old.start, True, index, old.source, ""))
+                continue
+            at, deleted = old.start, ""
+            for run in change.runs:
+                if run.kind == "delete":
+                    deleted = run.text
+                    continue
+                inserted = run.text if run.kind == "insert" else ""
+                if deleted or inserted:
+                    found.append((at, bool(deleted), index, deleted, inserted))
+                at += len(deleted) + (len(run.text) if run.kind == "equal" else 0)
+                deleted = ""
+            if deleted:
+                found.append((at, True, index, deleted, ""))
+            end = old.start + len(old.source)
+        edits: list[list[Edit]] = [[] for _ in self.changes]
+        for order, (at, _deletes, index, gone, added) in enumerate(sorted(found, key=lambda one: one[:2])):
+            edits[index].append(Edit(order, at, gone, added))
+        return edits
+
+    def operations(self) -> tuple[Operation, ...]:
+        formatting: list[int] = []
+        for index, change in enumerate(self.changes):
+            if index in self.done or self._restate(index):
+                continue
+            if change.old and change.new:
+                if not self._kept(index, change.old, change.new):
+                    formatting.append(index)
+            elif change.new:
+                self._insert(index)
+            else:
+                self._delete(index)
+        if any(self.edits[index] for index in formatting):
+            self.drafts.append(_Draft(Operation(kind="formatting"), formatting))
+        return tuple(self._finished(draft) for draft in self._gathered())
+
+    def _finished(self, draft: _Draft) -> Operation:
+        edits = sorted(edit for index in draft.changes for edit in self.edits[index])
+        return replace(draft.operation, old=tuple(draft.old), new=tuple(draft.new), edits=tuple(edits))
+
+    def _add(
+        self,
+        operation: Operation,
+        *indexes: int,
+        old: Iterable[Path] = (),
+        new: Iterable[Path] = (),
+        text: str = "",
+    ) -> None:
+        draft = _Draft(operation, [], list(old), list(new), text)
+        self.drafts.append(draft)
+        for index in indexes:
+            self._join(draft, index)
+
+    def _join(self, draft: _Draft, index: int) -> None:
+        draft.changes.append(index)
+        self.done.add(index)
+        if unit := self.changes[index].new:
+            self.draft_of[unit.start] = draft
+
+    # Units that are in both editions
+
+    def _kept(self, index: int, old: Clause, new: Clause) -> bool:
+        """Add the operation of a unit that is in both editions. False if there is nothing to say about it."""
+        reworded = _words(old) != _words(new)
+        numbered = bool(printed(old)), bool(printed(new))
+        renumbered = all(numbered) and (
+            (noun(old), printed(old)) != (noun(new), printed(new)) or self._moved_to(old, new) is not None
+        )
+        if (noun(old) != noun(new) and not all(numbered)) or numbered[0] != numbered[1]:
+            reworded = True
+        moved = old.start not in self.in_order or self.changes[index].moved
+        if not (reworded or renumbered or moved):
+            return False
+        path, after = self.old.path(old), None
+        if moved and not renumbered:
+            parents = self.new.parents(new)
+            holder = self.draft_of.get(parents[0].start) if parents else None
+            if not reworded and holder and holder.operation.kind in {"renumber", "move"}:
+                self._join(holder, index)  # It moves with the unit that contains it.
+                return True
+            after = self._place_before(new)
+        as_new = [self.new.path(new)] if renumbered else []
+        if reworded:
+            self._reword(index, old, new, _Draft(Operation(kind="reword", after=after), [], [path], as_new))
+        elif renumbered:
+            self._renumber(index, old, new, path, as_new[0])
+        else:
+            last, before = self.drafts[-1] if self.drafts else None, self.new.before.get(new.start)
+            joins = last and last.operation.after is not None and last.operation.kind == "move"
+            if last and joins and before and self.draft_of.get(before.start) is last:
+                last.old.append(path)
+                self._join(last, index)
+            else:
+                self._add(Operation(kind="move", after=after), index, old=[path])
+        return True
+
+    def _moved_to(self, old: Clause, new: Clause) -> Clause | None:
+        """The unit that contains the new unit, if it is not the one that contained the old unit."""
+        parents = self.new.parents(new)
+        was = self.old.holder_number(old)
+        return parents[0] if parents and self.became.get(was, was) != parents[0].number else None
+
+    def _place_before(self, new: Clause) -> Path:
+        """The name of the unit after which this one is put; ``()`` if it is the first."""
+        before = self.new.before.get(new.start)
+        return self._known_path(before) if before else ()
+
+    def _known_path(self, new: Clause) -> Path:
+        """The name of a unit of the new edition in the old one, if it was there, or else its new name."""
+        old = self.came_from.get(new.start)
+        return self.old.path(old) if old else self.new.path(new)
+
+    def _renumber(self, index: int, old: Clause, new: Clause, path: Path, as_new: Path) -> None:
+        holder = self._moved_to(old, new)
+        container = self._known_path(holder) if holder else ()
+        operation = Operation(kind="move" if holder else "renumber", container=container)
+        # Sections and their clauses take turns, so the draft that is continued may be the last one or the one before.
+        for last in reversed(self.drafts[-2:]):
+            if last.operation != operation:
+                break
+            if _alike(last.old[-1], path) and _alike(last.new[-1], as_new):
+                last.old.append(path)
+                last.new.append(as_new)
+                self._join(last, index)
+                return
+        self._add(operation, index, old=[path], new=[as_new])
+
+    def _reword(self, index: int, old: Clause, new: Clause, draft: _Draft) -> None:
+        """Add the operations that reword a unit: as a whole, or by the lines that differ. ``draft`` names the unit."""
+        before, after = old.text.split("\n"), new.text.split("\n")
+        alike = noun(old) == noun(new) and bool(printed(old)) == bool(printed(new))
+        if alike and (hunks := _hunks(before, after)):
+            stays = not draft.new and draft.operation.after is None
+            if stays or all(len(gone) and len(added) for gone, added in hunks):
+                for gone, added in hunks:
+                    self._reword_lines(index, old, new, draft, gone, added)
+                return
+        part: Path = ()
+        if noun(old) in HEADED:
+            part = (Step("caption"),)
+        elif old.number and old.number in self.old.containers:
+            part = (Step("line", "1"),) if len(before) == len(after) == 1 else (Step("lead"),)
+        operation = replace(draft.operation, part=part)
+        one_line = alike and len(before) == len(after) == 1
+        if one_line and (found := phrases(old.text, new.text, self.changes[index].words)):
+            operation = replace(operation, kind="words", phrases=found)
+        else:
+            operation = replace(operation, quote=tuple(_lines(new)))
+        self._add(operation, index, old=draft.old, new=draft.new, text=old.text)
+
+    def _reword_lines(self, index: int, old: Clause, new: Clause, draft: _Draft, gone: range, added: range) -> None:
+        """Add the operations on some lines of a unit. Its edits, its new number and its new place are in the first."""
+        before, after = old.text.split("\n"), new.text.split("\n")
+        pairs = [(before[a], after[b]) for a, b in zip(gone, added, strict=False)] if len(gone) == len(added) else []
+        replaced = [phrases(*pair) for pair in pairs]
+        made: list[tuple[Operation, str]] = []
+        if replaced and all(replaced):
+            for place, found in zip(gone, replaced, strict=True):
+                line: Path = (Step("line", str(place + 1)),)
+                made.append((replace(draft.operation, kind="words", part=line, phrases=found), before[place]))
+        else:
+            kind: Kind = "reword" if gone and added else "delete" if gone else "insert"
+            part = tuple(Step("line", str(place + 1)) for place in gone or added)
+            quote = tuple(_lines(new)[added.start : added.stop])
+            made.append((replace(draft.operation, kind=kind, part=part, quote=quote), ""))
+        for operation, text in made:
+            first = index not in self.done
+            if not first:
+                operation = replace(operation, after=None)
+            if operation.kind == "insert":
+                operation = replace(operation, container=draft.old[0])
+            units = () if operation.kind == "insert" else draft.old
+            self._add(operation, *([index] if first else []), old=units, new=draft.new if first else (), text=text)
+
+    # Units that are in one edition
+
+    def _insert(self, index: int) -> None:
+        change = self.changes[index]
+        assert change.new  # noqa: S101 - the caller checked it
+        head, inside = change.new, {change.new.number} - {""}
+        units, heads, taken = [head], [head], [index]
+        for place in range(index + 1, len(self.changes)):
+            unit, deleted = self.changes[place].new, self.changes[place].deleted
+            if deleted:
+                continue
+            if unit is None or self.changes[place].old:
+                break
+            if self.new.holder_number(unit) in inside and (unit.kind != "heading" or noun(head) == "appendix"):
+                inside |= {unit.number} - {""}
+            elif unit.number and head.number and (noun(unit), unit.parent) == (noun(head), head.parent):
+                heads.append(unit)
+                inside.add(unit.number)
+            elif not (head.kind == units[-1].kind == "heading" and not head.number and unit.kind == "text"):
+                break
+            units.append(unit)
+            taken.append(place)
+        parents = self.new.parents(head)
+        before = self.new.before.get(head.start)
+        inner = bool(parents) and (bool(head.number) or (before == parents[0] and head.kind != "heading"))
+        container = self._known_path(parents[0]) if inner else ()
+        quote = tuple(line for unit in units for line in _lines(unit))
+        new = tuple(self.new.path(unit) for unit in heads)
+        if noun(head) == "text":
+            new = tuple((Step("line"),) for _ in quote)
+        elif noun(head) == "heading":
+            new = ((Step("heading"),),)
+        states_place = inner or bool(head.number) or noun(head) == "title"
+        after = None if states_place else self._place_before(head)
+        self._add(Operation(kind="insert", container=container, after=after, quote=quote), *taken, new=new)
+
+    def _delete(self, index: int) -> None:
+        unit = self.changes[index].old
+        assert unit  # noqa: S101 - the caller checked it
+        heads, taken = [unit], [index]
+        within = self._deleted_within(unit)
+        if within is None:
+            part = (Step("caption" if noun(unit) in HEADED else "lead"),)
+            self._add(Operation(kind="delete", part=part), index, old=[self.old.path(unit)])
+            return
+        taken += within
+        known = set(taken)
+        for place in range(index + 1, len(self.changes)):
+            if place in known:
+                continue
+            other = self.changes[place].old
+            if other is None or self.changes[place].new or not (unit.number and other.number):
+                break
+            within = self._deleted_within(other)
+            if within is None or (noun(other), other.parent) != (noun(unit), unit.parent):
+                break
+            heads.append(other)
+            taken += [place, *within]
+            known.update((place, *within))
+        self._add(Operation(kind="delete"), *taken, old=map(self.old.path, heads))
+
+    def _deleted_within(self, unit: Clause, restated: AbstractSet[int] = frozenset()) -> list[int] | None:
+        """The indexes of the units that a deleted unit contains; ``None`` if one of them is in the new edition. Those
+        whose index is in ``restated`` are left out.
+        """
+        found: dict[int, None] = {}
+        visited: list[str] = []
+        numbers = [unit.number] if unit.number else []
+        while numbers:
+            number = numbers.pop()
+            for index in () if number in self.partly_deleted else self.children.get(number, ()):
+                if index in restated:
+                    continue
+                inner = self.changes[index].old
+                if self.changes[index].new or inner is None:
+                    self.partly_deleted.add(number)
+                    break
+                if index not in self.done and index not in found:
+                    found[index] = None
+                    numbers += [inner.number] if inner.number else []
+            if number in self.partly_deleted:
+                self.partly_deleted.add(unit.number)
+                return None
+            visited.append(number)
+        for number in visited:
+            self.children.pop(number, None)  # Other units with this number contain nothing.
+        return list(found)
+
+    def _restate(self, index: int) -> bool:
+        """Add the operation that restates a whole section or appendix, if everything in it is rewritten. False if
+        something in it stays.
+        """
+        head, old = self.changes[index].new, self.changes[index].old
+        if not head or not old or head.start not in self.rewritten or noun(head) not in HEADED:
+            return False
+        inside, units, taken = {head.number}, [head], [index]
+        for place in range(index + 1, len(self.changes)):
+            change = self.changes[place]
+            if change.new and self.new.holder_number(change.new) in inside:
+                if change.old and change.new.start not in self.rewritten:
+                    return False
+                inside |= {change.new.number} - {""}
+                units.append(change.new)
+                taken.append(place)
+            elif change.new:
+                break
+        within = self._deleted_within(old, set(taken)) if len(taken) > 1 else None
+        if within is None:
+            return False
+        quote = tuple(line for unit in units for line in _lines(unit))
+        self._add(Operation(kind="reword", quote=quote), *taken, *within, old=[self.old.path(old)])
+        return True
+
+    # The whole text
+
+    def _gathered(self) -> list[_Draft]:
+        """The drafts, in which the same replacement in several units is one on the whole text, and comes first."""
+        alike: dict[Phrase, list[_Draft]] = {}
+        for draft in self.drafts:
+            one = draft.operation
+            if one.kind == "words" and len(one.phrases) == 1 and not draft.new and one.after is None:
+                alike.setdefault(one.phrases[0], []).append(draft)
+        general, merged = list[_Draft](), set[int]()
+        for phrase, drafts in sorted(alike.items(), key=lambda pair: -len(pair[1]))[:MAX_GENERAL]:
+            if len(drafts) < EVERYWHERE or phrase.after or not any(map(str.isalpha, phrase.old)):
+                continue
+            everywhere = sum(change.old.text.count(phrase.old) for change in self.changes if change.old)
+            if everywhere == sum(draft.text.count(phrase.old) for draft in drafts):
+                indexes = [index for draft in drafts for index in draft.changes]
+                general.append(_Draft(Operation(kind="words", phrases=(phrase,)), indexes))
+                merged.update(map(id, drafts))
+        return general + [draft for draft in self.drafts if id(draft) not in merged]
+
+
+def _alike(last: Path, path: Path) -> bool:
+    """Can the two names be one: is only the last number different?"""
+    return last[0].noun == path[0].noun and last[1:] == path[1:]
+
+
+def _hunks(before: Sequence[str], after: Sequence[str]) -> list[tuple[range, range]]:
+    """The indexes of the lines that differ, in both; empty if the whole unit is to be restated, because no line stays,
+    too many lines differ, or a line is a row of a table.
+    """
+    if len(before) * len(after) > MAX_LINE_PAIRS or any(" | " in line for line in (*before, *after)):
+        return []
+    codes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    hunks = [(range(i, j), range(k, m)) for tag, i, j, k, m in codes if tag != "equal"]
+    return hunks if len(hunks) < len(codes) and len(hunks) <= MAX_HUNKS else []
+
+
+def _share_word(change: Change) -> bool:
+    old, new = (set(WORD.findall(unit.text.lower())) for unit in (change.old, change.new) if unit)
+    return not old.isdisjoint(new)
+
+
+def _words(unit: Clause) -> str:
+    # The number of an appendix is part of its words, but it is not its wording.
+    return APPENDIX_NUMBER.sub("", unit.text) if noun(unit) == "appendix" else unit.text

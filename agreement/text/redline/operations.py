@@ -1,0 +1,120 @@
+"""The operations of an amendment, as data.
+
+An operation has two parts. Its edits change the characters of the old text: :func:`apply` makes the new text from the
+old one and the operations, character for character. Its other fields contain what its sentence says: which units are
+reworded, inserted, deleted, renumbered or moved, and in which words. ``amendment`` makes the operations from a redline,
+and ``wording`` writes their sentences.
+
+A sentence can't say everything that an edit does. White space, Markdown and the dot after a number are in the edits
+alone. Edits that no sentence mentions are the operation ``formatting``, which comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal["words", "reword", "insert", "delete", "renumber", "move", "formatting"]
+
+
+class Step(NamedTuple):
+    """A noun and a number in the name of a place: ``("clause", "2.3")``. The number is ``""`` if there is none.
+
+    The nouns are the keys of ``wording.RUSSIAN``. The number of a ``heading`` or of text ``under`` one is the words of
+    that heading.
+    """
+
+    noun: str
+    number: str = ""
+
+
+Path = tuple[Step, ...]
+"""The name of a unit, the innermost step first: sub-clause 2) of clause 1.1 of appendix 1."""
+
+
+class Edit(NamedTuple):
+    """One replacement in the old text: ``deleted``, which begins at the offset ``at`` in characters, becomes
+    ``inserted``. Either may be empty. All edits of an amendment are applied in their ``order``."""
+
+    order: int
+    at: int
+    deleted: str
+    inserted: str
+
+
+class Phrase(NamedTuple):
+    """Words of a line that are replaced, wherever they occur in it. If ``after`` is true, ``new`` is inserted after
+    ``old``, which stays and occurs once. If ``new`` is empty, ``old`` is deleted."""
+
+    old: str
+    new: str
+    after: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation of an amendment."""
+
+    kind: Kind
+    old: tuple[Path, ...] = ()
+    """The units of the old edition that it is about, in order. Empty for ``insert`` and ``formatting``, and for
+    ``words`` that are replaced in the whole text."""
+    new: tuple[Path, ...] = ()
+    """For ``insert``, what is inserted. Otherwise the numbers that the units get; empty if they keep theirs."""
+    part: Path = ()
+    """The part of the one unit in ``old`` or ``container`` that is meant: steps with the noun ``line``, or one with
+    the noun ``caption`` or ``lead``. Empty if the whole unit is meant. The units in it are not a part of it."""
+    container: Path = ()
+    """The unit that something is inserted in, or is moved to. Empty for the text as a whole."""
+    after: Path | None = None
+    """The unit after which something is put that has no number to show its place. ``()`` is the beginning of the text.
+    ``None`` if the place is not stated."""
+    phrases: tuple[Phrase, ...] = ()
+    """The replacements of ``words``."""
+    quote: tuple[str, ...] = ()
+    """The lines of the new wording of ``reword`` and ``insert``, with the printed numbers."""
+    edits: tuple[Edit, ...] = ()
+    """What it changes in the old text. If several operations are about lines of one unit, the edits of all are in the
+    first."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The operation as values that JSON knows. Fields without content are left out."""
+        found = {name: value for name, value in asdict(self).items() if value or (name == "after" and value == ())}
+        for name in ("phrases", "edits"):
+            if name in found:
+                found[name] = [one._asdict() for one in getattr(self, name)]
+        return found
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Operation:
+        """The operation that :meth:`to_json` gave, also after its way through JSON."""
+
+        def path(steps: Iterable[Sequence[str]]) -> Path:
+            return tuple(Step(*step) for step in steps)
+
+        return cls(
+            kind=values["kind"],
+            old=tuple(map(path, values.get("old", ()))),
+            new=tuple(map(path, values.get("new", ()))),
+            part=path(values.get("part", ())),
+            container=path(values.get("container", ())),
+            after=path(values["after"]) if "after" in values else None,
+            phrases=tuple(Phrase(**one) for one in values.get("phrases", ())),
+            quote=tuple(values.get("quote", ())),
+            edits=tuple(Edit(**one) for one in values.get("edits", ())),
+        )
+
+
+def apply(body: str, operations: Iterable[Operation]) -> str:
+    """The text that the operations make of ``body``. Their order does not matter. Raises ``ValueError`` if ``body`` is
+    not the text that they amend.
+    """
+    pieces, place = [], 0
+    for edit in sorted(edit for operation in operations for edit in operation.edits):
+        if edit.at < place or not body.startswith(edit.deleted, edit.at):
+            msg = f"The text has no {edit.deleted[:40]!r} at the character {edit.at}: it is not the text to be amended."
+            raise ValueError(msg)
+        pieces += [body[place : edit.at], edit.inserted]
+        place = edit.at + len(edit.deleted)
+    return "".join([*pieces, body[place:]])

@@ -1,0 +1,102 @@
+"""The replacements of words that make one line of another, as a lawyer states them: «слова … заменить словами …»."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import islice, pairwise
+
+from agreement.text.redline.operations import Phrase
+from agreement.text.redline.words import WORD, Run, compare
+
+#: Words are replaced by name in a line only if it has at most ``MAX_PHRASES`` replacements, none of which has more than
+#: ``MAX_WORDS`` words, and at least half of its words stay. Otherwise the line is restated.
+MAX_PHRASES, MAX_WORDS = 3, 20
+#: How many words on each side may be added to a phrase to make it unique in its unit.
+_CONTEXT = 4
+_TOKEN = re.compile(r"\S+\s*")
+_CLOSING = frozenset(",.;:!?)»”…")
+_PART = re.compile(r"\w+|[^\w\s]")
+
+
+def phrases(old: str, new: str, runs: Sequence[Run] = ()) -> tuple[Phrase, ...]:
+    """The replacements of words that make one line of another; empty if they would be too many, too long or ambiguous.
+
+    The old words of each phrase occur once in the old line, or it is the only phrase. The result is checked: replaced
+    one after the other, the phrases give the new line, apart from white space. ``runs`` turn the old line into the new
+    one, if they are known.
+    """
+    runs = runs or compare(old, new)
+    if found := _same_everywhere(old, new, runs):
+        return (found,)
+    changed = sum(len(WORD.findall(run.text)) for run in runs if run.kind == "delete")
+    if 2 * changed > len(WORD.findall(old)):
+        return ()
+    made: list[Phrase] = []
+    at, place = 0, 0
+    while place < len(runs):
+        run = runs[place]
+        if run.kind == "equal":
+            at += len(run.text)
+            place += 1
+            continue
+        deleted = run.text if run.kind == "delete" else ""
+        following = runs[place + 1] if deleted and place + 1 < len(runs) else run
+        inserted = following.text if following.kind == "insert" else ""
+        phrase = _phrase(old, at, at + len(deleted), inserted)
+        if phrase is None or len(made) == MAX_PHRASES:
+            return ()
+        made.append(phrase)
+        at += len(deleted)
+        place += bool(deleted) + bool(inserted)
+    result = old
+    for phrase in made:
+        put = f"{phrase.old} {phrase.new}" if phrase.after else phrase.new
+        if result.count(phrase.old) != 1:
+            return ()
+        result = result.replace(phrase.old, put)
+    return tuple(made) if _PART.findall(result) == _PART.findall(new) else ()
+
+
+def _same_everywhere(old: str, new: str, runs: Sequence[Run]) -> Phrase | None:
+    """The one replacement that makes the new line wherever its words occur in the old one; ``None`` if there is none,
+    or if they occur once. ``runs`` turn the old line into the new one.
+    """
+    pairs = {
+        (one.text.strip(), other.text.strip())
+        for one, other in pairwise(runs)
+        if (one.kind, other.kind) == ("delete", "insert")
+    }
+    if len(pairs) != 1 or sum(run.kind == "insert" for run in runs) != sum(run.kind == "delete" for run in runs):
+        return None
+    phrase = Phrase(*pairs.pop())
+    if old.count(phrase.old) < 2 or not (WORD.search(phrase.old) and WORD.search(phrase.new)):
+        return None
+    same = _PART.findall(old.replace(phrase.old, phrase.new)) == _PART.findall(new)
+    return _short(phrase) if same else None
+
+
+def _phrase(old: str, start: int, end: int, inserted: str) -> Phrase | None:
+    """The replacement of ``old[start:end]`` by ``inserted`` as a lawyer states it; ``None`` if it can't be stated
+    shortly. Words on both sides are added to it until it is unique and begins with no comma or other closing sign.
+    """
+    ahead = [start, *(match.start() for match in reversed([*_TOKEN.finditer(old, 0, start)][-_CONTEXT:]))]
+    behind = [end, *(match.end() for match in islice(_TOKEN.finditer(old, end), _CONTEXT))]
+    if WORD.search(inserted) and start == end:
+        for left in ahead[1:]:
+            anchor = old[left:start].strip()
+            if old.count(anchor) == 1 and WORD.search(anchor):
+                return _short(Phrase(anchor, inserted.strip(), after=True))
+    for count in range(_CONTEXT + 1):
+        left, right = ahead[min(count, len(ahead) - 1)], behind[min(count, len(behind) - 1)]
+        words, put = old[left:right].strip(), (old[left:start] + inserted + old[end:right]).strip()
+        states = (
+            WORD.search(words) and (WORD.search(put) or not put) and (put[:1] not in _CLOSING or words[:1] in _CLOSING)
+        )
+        if states and old.count(words) == 1:
+            return _short(Phrase(words, put))
+    return None
+
+
+def _short(phrase: Phrase) -> Phrase | None:
+    return phrase if max(len(WORD.findall(words)) for words in phrase[:2]) <= MAX_WORDS else None
