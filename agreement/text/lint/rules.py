@@ -355,7 +355,7 @@ def structure(texts: Texts) -> Iterator[Message]:
                 yield make_message("agreement.L016", language, unit, text=excerpt(unit.text))
         if not any(unit.kind in {"section", "clause"} for unit in document.units):
             yield make_message("agreement.L018", language, line=1)
-        if document.units[0].kind != "title":
+        if all(unit.kind != "title" for unit in document.units):
             yield make_message("agreement.L019", language, line=document.units[0].line)
     if texts.summaries is not None and texts.previous:
         for language in texts.bodies:
