@@ -188,11 +188,12 @@ def named_label(unit: Clause) -> str:
 
 
 def title_line(body: str) -> str:
-    """The title line of the text without the heading marks (``#``) and the white space at its ends: its first line that
-    is not empty, or the one below an approval, a place or the like (:func:`front_matter`). ``""`` if there is none. A
-    line of heading marks alone is empty. Other Markdown remains. Lines end with LF.
+    """The words of the title line as a page displays them, without Markdown: the first line of the text that is not
+    empty, or the one below an approval, a place or the like (:func:`front_matter`). If that line begins a numbered
+    unit, it is returned as it is written, without the marks of a heading. ``""`` if there is none. Lines end with LF.
+    The text is parsed, as by :func:`parse`.
     """
-    return front_matter(body).title
+    return parse(body).title
 
 
 @remembered
@@ -228,7 +229,8 @@ def parse(body: str) -> Document:
     )
     if not found and body:
         found = (Clause("text", "", "", source=body),)
-    return Document(title_line(body), found, _parts(clean(page), len(found)))
+    title = next((unit.text.partition("\n")[0] for unit in found if unit.kind == "title"), front_matter(body).title)
+    return Document(title, found, _parts(clean(page), len(found)))
 
 
 def _parts(page: str, count: int) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from typing import Literal
 
 #: What is doubtful about a unit; ``outline.Start`` describes it.
@@ -138,6 +138,10 @@ class _Head:
     indent: bool = False
     wrapped: bool = False
     """Does the next line continue the sentence?"""
+    below: bool = False
+    """Do other lines follow before the next line of this kind?"""
+    closes: bool = False
+    """Is it the last item of a list whose other items end with a semicolon?"""
     glued: bool = False
     """Does no space follow the number?"""
     taken: bool = False
@@ -175,13 +179,20 @@ class _Head:
         return self.dot and self.upper and self.short and self.ended and not self.colon
 
     @property
+    def goes_on(self) -> bool:
+        """Does the line end like an item of a list that another one follows?"""
+        return self.words[-1:] in (";", ",")
+
+    @property
     def listed(self) -> bool:
         """Do the words look like the first item of a list after a colon, and not like a sentence?"""
         return self.colon and not self.bold and self.words[-1:] != "."
 
     @property
-    def shape(self) -> tuple[bool, ...]:
-        return self.separate, self.indent, self.titled, self.rest.startswith(("*", "_")) or self.bold, self.upper
+    def shape(self) -> tuple[object, ...]:
+        """What lines of one kind have in common."""
+        ending = "" if self.titled else ";" if self.goes_on else "."
+        return self.separate, self.indent, ending, self.rest.startswith(("*", "_")) or self.bold, self.upper
 
 
 class Scheme:
@@ -203,6 +214,8 @@ class Scheme:
         self._filled = [0]  # How many lines are not empty before each line.
         self._collect()
         heads = self._without_contents()
+        for head, line in zip(heads, [*(head.line for head in heads[1:]), len(lines)], strict=False):
+            head.below = self._filled[line] > self._filled[head.last + 1]
         edges = [0, *self.appendices, len(lines)]
         at = broken = 0
         for start, end in pairwise(edges):
@@ -374,8 +387,8 @@ class Scheme:
         return -1 if self._heads and self._heads[-1].last >= at else at
 
     def _without_contents(self) -> list[_Head]:
-        """The lines without those of a table of contents: lines under each other, from the number 1 on, that come again
-        with their words, but not under each other.
+        """The lines without those of a table of contents: the first lines, under each other and from the number 1 on,
+        that come again with their words, but not under each other.
         """
         heads, kept = self._heads, list[_Head]()
         if len({(head.level, head.number) for head in heads}) == len(heads):
@@ -387,6 +400,7 @@ class Scheme:
         for place, head in enumerate(heads):
             follows = (
                 again[place]
+                and not kept
                 and head.number == 1
                 and True in again[place + 1 : place + 2]
                 and self.next_line(head.last) == heads[place + 1].line
@@ -411,7 +425,10 @@ class Scheme:
         if not clauses and any(head.dot or head.marked for head in bare):
             bare = [head for head in bare if head.dot or head.marked]  # «2 Читатель» is a number of no kind here.
         fixed = [head for head in bare if head.marked or (head.capitals and head.dot)]
-        if worded and fixed and fixed[0].line < worded[0].line and len(worded) < len(fixed):
+        words = [head for head in worded if head.source == "word"]
+        if words and words[0].line == worded[0].line:
+            worded = words  # «I.», «II.» in a chapter are a list.
+        if worded and fixed and fixed[0].line < worded[0].line and len(words) < len(fixed):
             worded = []  # They do not contain the sections: «Статья 8» quoted in an agreement with its own sections.
         if clauses and self._are_clauses(bare, start, end):
             outer, _ = _nested(bare)
@@ -559,11 +576,7 @@ class Scheme:
         """Decide what numbers are in a text without any other numbers."""
         outer, inner = _nested(bare)
         count, first = len(outer), outer[0] if outer else None
-        after = inner.get(outer[-1].line, []) if outer else []
-        again = (
-            len(after) > 2 and len(after) * 2 >= count and first is not None and after[0].shape[1:] == first.shape[1:]
-        )
-        if first is None or count < 2 or again or _restarts(bare, breaks):
+        if first is None or count < 2 or _restarts(bare, breaks):
             self._doubt(bare)
             return
         if not all(head.dot or (head.separate and head.titled) for head in outer):
@@ -577,12 +590,17 @@ class Scheme:
             points = [head for found in direct for head in found] if len(direct) * 2 >= count else []
             self._assign(outer, points, anew=True)
             return
+        after = inner.get(outer[-1].line, [])
+        again = len(after) > 2 and len(after) * 2 >= count and after[0].shape[1:] == first.shape[1:]
+        if again or sum(head.number == 1 for head in bare) > count:
+            self._doubt(bare)  # The same numbers begin again under lines without a number.
+            return
         # Not more lines belong to the last number than to one before it.
         whole = self._filled[end] - self._filled[start] - (start == 0)
         covered = self._filled[outer[-1].last + 1] - self._filled[first.line] + min(lines[-1], max(lines[:-1]))
         marked = any(head.bold for head in outer)
         uppers = sum(head.upper for head in outer)
-        listed = first.colon and sum(head.words[-1:] in tuple(";,") for head in outer) * 2 >= count
+        listed = first.colon and sum(head.goes_on for head in outer) * 2 >= count
         if marked or (count >= 3 and covered * 2 >= whole and uppers * 2 > count and not listed):
             adjacent = sum(not head.separate for head in outer[1:]) * 2 > count
             self._assign([], outer, anew=False, doubt="clauses" if adjacent and not marked else "")
@@ -708,38 +726,52 @@ class Ahead:
 def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]]:
     """The lines whose numbers run on from 1, and by the line of each of them those that begin again at 1 after it.
 
-    Where a number continues both, the line belongs to those that it resembles more.
+    Where a number continues several, the line belongs to those that it resembles most. A list that begins again at 1
+    after those belongs to none.
     """
     outer: list[_Head] = []
     inner: dict[int, list[_Head]] = {}
-    last: _Head | None = None  # The last inner line.
+    opened: list[_Head] = []  # The last line of the outer numbers, of the inner ones and of a list in these.
     for place, head in enumerate(heads):
-        number = outer[-1].number if outer else 0
-        as_outer = head.number == number + 1
-        as_inner = head.number == (last.number + 1 if last else 1) and number > 0
-        if as_outer and as_inner and last:
-            as_outer = _is_outer(head, outer[-1], last, heads[place + 1].number if place + 1 < len(heads) else 0)
-        if as_outer:
-            outer.append(head)
-            last = None
-        elif as_inner:
-            inner.setdefault(outer[-1].line, []).append(head)
-            last = head
-        elif head.number == 1 and number:
-            last = head  # Another list begins. It belongs to nothing.
-        elif number > 1 and not last and head.separate and number <= head.number <= number + 3 and (
-            head.shape == outer[-1].shape
-        ):  # fmt: skip
+        levels = [level for level, last in enumerate(opened) if head.number == last.number + 1]
+        if head.number == 1:
+            levels.append(min(len(opened), 2))
+        if levels:
+            level = levels[0]
+            if len(levels) > 1:
+                following = heads[place + 1].number if place + 1 < len(heads) else 0
+                level = _level(head, {level: opened[level] for level in levels}, following)
+            before = opened[level] if level < len(opened) else None
+            head.closes = before is not None and before.goes_on and head.words[-1:] == "."
+            opened[level:] = [head]
+            if level == 0:
+                outer.append(head)
+            elif level == 1:
+                inner.setdefault(opened[0].line, []).append(head)
+        elif (
+            len(opened) == 1
+            and head.separate
+            and 1 < opened[0].number <= head.number <= opened[0].number + 3
+            and head.shape == opened[0].shape
+        ):
             outer.append(head)  # A number is missing, or is used twice.
+            opened = [head]
     return outer, inner
 
 
-def _is_outer(head: _Head, outer: _Head, inner: _Head, following: int) -> bool:
-    like_outer = sum(a == b for a, b in zip(head.shape, outer.shape, strict=True))
-    like_inner = sum(a == b for a, b in zip(head.shape, inner.shape, strict=True))
-    if like_outer != like_inner:
-        return like_outer > like_inner
-    return following == 1
+def _level(head: _Head, opened: dict[int, _Head], following: int) -> int:
+    """The level whose last line resembles the line most. In doubt it is the outermost level if the next number is 1,
+    and the innermost one otherwise. If the next number is the same, that line is the outer one. After a semicolon
+    the innermost list goes on, and after its item with a full stop it does not.
+    """
+    deepest = opened[max(opened)]
+    if following == head.number or (deepest.goes_on and not deepest.below):
+        return max(opened)
+    opened = {level: last for level, last in opened.items() if not last.closes} or opened
+    alike = {level: sum(a == b for a, b in zip(head.shape, last.shape, strict=True)) for level, last in opened.items()}
+    best = [level for level, count in alike.items() if count == max(alike.values())]
+    best = [level for level in best if opened[level].below == head.below] or best
+    return best[0] if following == 1 else best[-1]
 
 
 def _runs(heads: Sequence[_Head], bare: Sequence[_Head], *, anew: bool) -> list[list[_Head]]:
@@ -748,14 +780,16 @@ def _runs(heads: Sequence[_Head], bare: Sequence[_Head], *, anew: bool) -> list[
     """
     groups: list[list[_Head]] = [[] for _ in range(len(heads) + 1)]
     place = 0
-    for head in bare if anew else _nested([head for head in bare if head.number > 1 or not head.listed])[0]:
+    for head in bare if anew else _nested(_from_first(bare))[0]:
         while place < len(heads) and heads[place].line < head.line:
             place += 1
         groups[place].append(head)
-    if not anew:
-        return groups
-    found = [_nested(group)[0] for group in groups]
-    return [[], *([] if group[:1] and group[0].listed else group for group in found[1:])]
+    return [[], *(_nested(_from_first(group))[0] for group in groups[1:])] if anew else groups
+
+
+def _from_first(heads: Sequence[_Head]) -> list[_Head]:
+    """The lines without the list that they begin with."""
+    return list(dropwhile(lambda head: head.number > 1 or head.listed, heads))
 
 
 def _restarts(bare: list[_Head], breaks: list[int]) -> bool:

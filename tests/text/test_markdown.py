@@ -148,6 +148,20 @@ def test_a_mark_of_markdown_is_a_mark(written, begins):
     assert parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. А.\n\n{written}\n").html.partition("А.</p>\n")[2].startswith(begins)
 
 
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("ДОГОВОР №\\_\\_\\_", "ДОГОВОР №___"),
+        ("# **Договор** оказания\u00a0услуг", "Договор оказания услуг"),
+        ("\\# Правила &amp; условия", "# Правила & условия"),
+        ("Договор<br>поставки", "Договор поставки"),
+    ],
+)
+def test_a_title_is_the_words_that_a_page_displays(line, title):
+    document = parse(f"{line}\n\n1.1. А.\n")
+    assert clauses.title_line(f"{line}\n\n1.1. А.\n") == document.title == document.units[0].text == title
+
+
 def test_a_sign_at_the_end_of_a_heading_stays():
     document = parse("Т\n\n## Язык C#\n\n## 1. Язык C#\n\n1.1. А.\n\n- # C#\n")
     assert [unit.text for unit in document.units] == ["Т", "Язык C#", "Язык C#", "А.\nC#"]

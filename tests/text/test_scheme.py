@@ -283,6 +283,12 @@ def test_a_list_in_a_chapter_or_an_article_begins_no_clause():
     assert numbers(articles) == "1 2 2.1"
 
 
+def test_a_list_of_roman_numerals_begins_no_section():
+    numerals = "I. Книги\n\nII. Журналы\n\nIII. Карты"
+    assert numbers(spaced("Глава 1. Общее", "1.1. Раз.", numerals, "Глава 2. Права", "2.1. Два.")) == "1 1.1 2 2.1"
+    assert numbers(spaced("1. ОБЩЕЕ", "Т.", numerals, "2. ПРАВА", "Т.")) == "1 2"
+
+
 def test_an_article_that_a_text_with_its_own_sections_quotes_is_no_article_of_it():
     assert numbers(spaced("1. ОБЩЕЕ", "Т.", "2. ПРАВА", "Статья 1. Право", "Т.", "3. СРОК", "Т.")) == "1 2 3"
 
@@ -509,6 +515,16 @@ def written(language: str, *, counts: list[int], style: int, numbering: str, cha
     return between.join(lines) + "\n"
 
 
+LISTS = (
+    "",
+    "Портал хранит:\n1. имя;\n2. адрес;\n3. почту.",
+    "Портал хранит:\n\n1. Имя\n\n2. Адрес\n\n3. Почту",
+    "Портал хранит следующее:\n\n1. Имя;\n\n2. Адрес;\n\n3. Почту;\n\n4. Телефон.",
+    "Портал – сайт.\n\nЧитатель – лицо.",
+    "| а | б |\n|---|---|\n| 1. | 2. |",
+)
+
+
 def expected(*, counts: list[int], numbering: str, chapters: bool) -> list[str]:
     """The numbers of that text."""
     found, running = list[str](), 0
@@ -522,6 +538,27 @@ def expected(*, counts: list[int], numbering: str, chapters: bool) -> list[str]:
             number = str(running) if prefix else f"{section}.{clause}"
             found += [number, *([f"{number}-1", f"{number}-2"] if clause == 2 else [])]
     return found
+
+
+@given(
+    counts=st.lists(st.integers(2, 5), min_size=2, max_size=8),
+    style=st.integers(0, 4),
+    numbering=st.sampled_from(["parts", "anew", "on", "none"]),
+    chapters=st.booleans(),
+    inserted=st.sampled_from(LISTS),
+    place=st.integers(0, 100),
+)
+@settings(max_examples=examples(500))
+def test_a_text_with_lists_has_the_numbers_it_was_written_with(counts, style, numbering, chapters, inserted, place):
+    chapters = chapters and style == 2
+    if style == 0 and numbering in {"on", "anew"}:
+        style = 1  # A list is not told apart from clauses that are numbered like the sections around them.
+    shape: dict[str, Any] = {"counts": counts, "numbering": numbering, "chapters": chapters}
+    blocks = written("ru", style=style, between="\n\n", **shape).split("\n\n")
+    sentences = [index for index, block in enumerate(blocks) if block.strip().endswith(WORDS["ru"][1])]
+    index = sentences[place % len(sentences)]
+    body = "\n\n".join([*blocks[: index + 1], *filter(None, [inserted]), *blocks[index + 1 :]])
+    assert list(parse(body).numbers) == expected(**shape), body
 
 
 @given(
