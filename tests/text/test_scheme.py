@@ -112,7 +112,7 @@ def test_a_number_without_a_space_begins_a_clause_if_it_is_the_next_one():
     body = spaced("1.ЖАЛПЫ ЕРЕЖЕЛЕР", "1.1. Первый.", "1.2.Второй.", "1.2.1.Третий.", "2.Права", "2.1.Четвёртый.")
     assert numbers(body) == "1 1.1 1.2 1.2.1 2 2.1"
     messages = [message for message in lint({"ru": f"Т\n\n{body}\n"}) if message.id == "agreement.L029"]
-    assert [message.line for message in messages] == [3, 7, 9, 11, 13]
+    assert [message.lines for message in messages] == [(3, 7, 9, 11, 13)]
 
 
 @pytest.mark.parametrize("line", ["1.3.Третий.", "1.2.второй.", "1.2.3 версия.", "7.Имя"])
@@ -243,7 +243,7 @@ def test_a_word_before_or_after_the_number_makes_a_section(kk, ru, inside):
         assert [unit.number for unit in found] == (["1", "1.1", "2", "2.1", "3", "3.1"] if inside else ["1", "2", "3"])
         assert found[0].text == "Жалпы"
         assert "Жалпы" not in found[0].label
-        assert ids(body) == set()
+        assert ids(body) - {"L021"} == set()  # It is linted as Russian.
 
 
 @pytest.mark.parametrize("numerals", [("I", "II", "III", "IV"), ("І", "ІІ", "ІІІ", "IV"), ("Ⅰ", "Ⅱ", "Ⅲ", "Ⅳ"), "ABCD"])
