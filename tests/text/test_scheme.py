@@ -264,6 +264,14 @@ def test_clauses_of_an_article_have_its_number():
     assert ids(ru) == set()
 
 
+def test_a_part_of_a_point_of_an_article_belongs_to_the_point():
+    articles = [f"Статья {n}. Срок\n\n1. Раз.\n\n2. Два.\n\n2.1. Три.\n\n2.2. Четыре.\n\n3. Пять." for n in (1, 2, 3)]
+    body = spaced(*articles)
+    of_one = "{0} {0}.1 {0}.2 {0}.2.1 {0}.2.2 {0}.3"
+    assert numbers(body) == " ".join(of_one.format(n) for n in (1, 2, 3))
+    assert ids(body) == set()
+
+
 def test_chapters_around_articles_that_run_on_have_addresses_of_their_own():
     body = spaced(
         "Глава 1. Общее", "Статья 1. Раз", "Т.", "Статья 2. Два", "Т.", "Глава 2. Иное", "Статья 3. Три", "Т."
