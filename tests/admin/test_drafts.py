@@ -48,6 +48,17 @@ def test_unsaved_text_is_rendered_and_checked_at_its_line_in_the_readers_languag
     assert Edition.objects.get().body_ru == factories.RU
 
 
+def test_what_an_unsaved_draft_states_is_compared_with_its_text(author):
+    factories.published(notice_days=10)
+    edition = factories.draft()
+    sentence = "Об изменениях уведомляют за десять дней до вступления в силу."
+    typed = {"body_kk": factories.KK, "body_ru": factories.RU.replace("Второй пункт.", sentence)}
+    for days, expected in (("10", set()), ("0", {"agreement.L036", "agreement.L039"}), ("", set()), ("many", set())):
+        answer = author.post(at("edition_check", edition.pk), {**typed, "notice_days": days}).json()
+        found = {message["id"] for message in answer["messages"]} & {"agreement.L036", "agreement.L039"}
+        assert found == expected, days
+
+
 def test_unsaved_text_is_compared_with_the_edition_in_force(author):
     factories.published()
     edition = factories.draft()
