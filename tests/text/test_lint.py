@@ -254,6 +254,15 @@ def test_an_order_that_differs_is_no_number_out_of_order_too():
     assert only({"kk": kk, "ru": ru}).id == "agreement.L006"
 
 
+def test_a_reference_that_one_language_leaves_out_is_no_difference():
+    kk = KK.replace("Екінші тармақ", "1.1-тармаққа сәйкес екінші тармақ")
+    assert ids_by_language({"kk": kk, "ru": RU}) == set()
+    other = {"kk": kk, "ru": RU.replace("Второй пункт", "По пункту 1.2 второй пункт")}
+    message = only(other)
+    assert (message.id, message.clause) == ("agreement.L035", "1.2")
+    assert message.sentence("ru") == "Ссылки на двух языках различаются: на казахском 1.1, на русском 1.2."
+
+
 # What is near a rule and no defect
 
 

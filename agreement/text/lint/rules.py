@@ -340,7 +340,7 @@ def different_references(texts: Texts) -> Iterator[Message]:
     units = {unit.number: unit for unit in reversed(texts.documents[two].clauses)}
     for number, found in here.items():
         other = there.get(number, set())
-        if not (found and other) or "" in found | other or not (found - other and other - found):
+        if "" in found | other or not (found - other and other - found):
             continue
         values: dict[str, Any] = {
             one: ", ".join(map(readable, sorted(found - other))),
