@@ -241,7 +241,8 @@ def test_a_number_in_the_middle_of_a_line_is_neither_a_gap_nor_a_dangling_refere
 
 
 @pytest.mark.parametrize(
-    "words", ["по п. 1.2. Закона", "версия TLS 1.2. Текст", "в 2026 г. 1.2. Текст", "см. 1.2. Текст"]
+    "words",
+    ["по п. 1.2. Закона", "версия TLS 1.2. Текст", "в 2026 г. 1.2. Текст", "см. 1.2. Текст", "тариф. 7.4. Иной"],
 )
 def test_a_number_in_a_sentence_is_no_clause_on_the_same_line(words):
     body = f"Т\n\n1. ОБЩЕЕ\n\n1.1. Раз {words} сказан.\n"
