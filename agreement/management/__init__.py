@@ -1,4 +1,4 @@
-"""Code that the commands share: parsing instants, reading text files, the user of the shell, errors with a hint, and
+"""Code that the commands share: parsing instants, reading files, the user of the shell, errors with a hint, and
 the form in which a command prints what it was given.
 """
 
@@ -7,6 +7,8 @@ from __future__ import annotations
 import getpass
 import re
 import unicodedata
+from argparse import ArgumentParser
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from agreement.text import source
+from agreement.text import languages, source
+from agreement.word import files
 
 #: A command prints this many characters of a value that it was given.
 MAX_QUOTED = 150
@@ -99,16 +102,72 @@ def parse_past_instant(typed: str) -> datetime:
     return at
 
 
-def read_source(name: str, *, may_be_empty: bool = False) -> str:
-    """Return the text of the file ``name``, decoded and normalised by ``agreement.text.source``. Raises
-    ``CommandError`` if the file can't be read, or can't be the text of an edition: it is larger than
-    ``source.MAX_BYTES``, is not UTF-8, contains NUL, or contains only white space. With ``may_be_empty``, the result
-    for a file without any byte but ASCII white space is ``""``.
+def add_file_options(parser: ArgumentParser) -> None:
+    """Add the options of :func:`read_texts` to the parser of a command."""
+    parser.add_argument(
+        "--changes",
+        choices=("accept", "reject"),
+        help="the tracked changes of Word files: accept all, or reject all; required if there are any",
+    )
+    parser.add_argument(
+        "--encoding",
+        choices=("UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", *source.ENCODINGS),
+        default="UTF-8",
+        help="the encoding of text files that are not in UTF-8 (default: such files are refused)",
+    )
+
+
+def read_texts(
+    names: Mapping[str, str], *, changes: str | None = None, encoding: str = "UTF-8", may_be_empty: bool = False
+) -> tuple[dict[str, str], list[str]]:
+    """Return the texts of these files by language, and a line about each thing that was changed or left out. ``names``
+    maps each language to the name of a Word file or a text file. It may be empty; then both results are empty.
+
+    ``changes`` is ``accept`` or ``reject``: which text a file with tracked changes has. ``encoding`` is used for text
+    files that are not in UTF-8. With ``may_be_empty``, the text of a text file without words is ``""``. The sentences
+    are in the active language.
+
+    Raises ``CommandError`` if a file can't be read, or can't be the text of an edition (``word.files.read_file``), if
+    changes were tracked and ``changes`` is ``None``, and if each text is in the language of the other one.
     """
+    texts, lines = {}, []
+    for language, name in names.items():
+        file = _read(name, language=language, encoding=encoding, may_be_empty=may_be_empty)
+        manuscript = file.manuscript
+        if manuscript.accepted != manuscript.rejected and changes is None:
+            kinds = {
+                "tracked insertions": manuscript.insertions,
+                "tracked deletions": manuscript.deletions,
+                "tracked changes of the format": manuscript.restyled,
+                "passages struck out by hand": manuscript.struck,
+            }
+            counts = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+            raise command_error(f"{quote(name)} has {counts}.", "Add --changes accept or --changes reject.")
+        texts[language] = manuscript.rejected if changes == "reject" else manuscript.accepted
+        sentences = [
+            *file.changed(),
+            *(
+                f"Compare this number with the document: {number or '?'} {words}"
+                for number, words in manuscript.uncertain
+            ),
+            *(": ".join((f"{kind} ({count})", *notes)) for kind, notes, count in file.left_out()),
+        ]
+        lines += [f"{quote(name)}: {sentence}" for sentence in sentences]
+    if languages.swapped(texts):
+        raise command_error(
+            "The files are swapped: the Kazakh text is in Russian, and the Russian text is in Kazakh.",
+            "Exchange the two file names.",
+        )
+    return texts, lines
+
+
+def _read(name: str, *, language: str, encoding: str, may_be_empty: bool) -> files.ReadFile:
     try:
         with Path(name).open("rb") as file:
-            content = file.read(source.MAX_BYTES + 1)
-        return source.decode(content, name, may_be_empty=may_be_empty)
+            content = file.read(files.MAX_BYTES + 1)
+        return files.read_file(content, quote(name), language=language, encoding=encoding, may_be_empty=may_be_empty)
+    except source.EncodingError as error:
+        raise command_error(str(error), f"{error.hint} Or add --encoding {error.encoding}.") from None
     except source.SourceError as error:
         raise command_error(str(error), error.hint) from None
     except (OSError, ValueError) as error:

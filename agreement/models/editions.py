@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
@@ -28,10 +28,13 @@ from agreement.seal.manifest import EditionText, edition_manifest, sha256
 from agreement.text import clauses, languages, source
 from agreement.text.lint.statements import NAMES
 
+#: What a new draft takes over from the edition in force, or from the edition that it is begun from.
+CARRIED_FIELDS = ("prevailing_language", "notice_days", "retention_years")
+
 
 class EditionQuerySet(models.QuerySet["Edition"]):
-    """Editions. The methods make no query, except ``create_draft()``. The querysets that they return are evaluated
-    later.
+    """Editions. The methods make no query, except ``create_draft()`` and ``stated_in_force()``. The querysets that they
+    return are evaluated later.
     """
 
     def drafts(self) -> Self:
@@ -84,12 +87,19 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         )
         return self.annotate(superseded_at=models.Subquery(later))
 
+    def stated_in_force(self, agreement: Agreement) -> dict[str, Any]:
+        """Return what the edition of this agreement in force states about itself, with which a new draft begins:
+        ``prevailing_language``, ``notice_days`` and ``retention_years``. If no edition is in force, the result is
+        empty: then the settings of the site apply. 1 query.
+        """
+        return self.in_force().filter(agreement=agreement).values(*CARRIED_FIELDS).first() or {}
+
     def create_draft(self, *, agreement: Agreement, bodies: dict[str, str], by: By = None, **stated: object) -> Edition:
         """Save a new draft with these bodies (language → text), add an audit entry, and return the draft.
 
         ``by`` is the author, for the audit log. ``stated`` are further fields, such as ``summary_kk`` or
-        ``notice_days``. A title that is not among them is the first line of the normalised body that is not empty,
-        without heading marks and cut after 255 characters. Raises ``ValidationError`` if a field has a value that it
+        ``notice_days``. A title that is not among them is the title line of the normalised body
+        (``clauses.title_line``), cut after 255 characters. Raises ``ValidationError`` if a field has a value that it
         can't have. Nothing is stored then. The rules of a publication are not checked.
         """
         for language, body in bodies.items():

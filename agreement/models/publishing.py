@@ -158,7 +158,7 @@ def require_after_last(at: datetime, last: Edition | None) -> None:
 
 def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
     """Refuse texts (by language) if a title or body is empty or blank, if a text contains an unreadable character, if a
-    title is not the first line of its body that is not empty (without heading marks), or if the lint finds errors.
+    title is not the title line of its body (``clauses.title_line``), or if the lint finds errors.
     Warnings and the site's own rules refuse nothing. Only the first reason is raised.
 
     The codes are ``missing_language``, ``unreadable``, ``title_differs``, ``unparallel`` and ``duplicate_number``.
@@ -182,11 +182,11 @@ def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
         if text.title != clauses.title_line(text.body):
             raise EditionError(
                 _(
-                    "The title %(title)r differs from the first line of the text. A page prints the title in"
+                    "The title %(title)r differs from the title line of the text. A page prints the title in"
                     " place of that line."
                 ),
                 code="title_differs",
-                hint=_("Make %(field)s equal to the first line of the text. It can have at most 255 characters."),
+                hint=_("Make %(field)s equal to the title line of the text. It can have at most 255 characters."),
                 title=text.title,
                 field=f"title_{language}",
             )

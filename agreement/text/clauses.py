@@ -8,8 +8,8 @@ the conditions:
 =========== ======================= ===========================================================================
 kind        begins with             number, the same in both languages
 =========== ======================= ===========================================================================
-title       the first line that is  none; also the first line if it is a ``#`` heading without a number
-            not empty, unless it
+title       the first line that is  none; also the first line if it is a ``#`` heading without a number. Below an
+            not empty, unless it    approval, a place or the like, it is the line that ``front_matter`` finds
             begins another unit
 section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if all numbers
             ``Статья 1.`` ``I.``    of the text show sections. ``ch1`` for ``Глава 1`` around articles, and around
@@ -60,6 +60,7 @@ from markdown.util import ETX, STX
 
 from agreement.memory import remembered
 from agreement.text import references
+from agreement.text.front_matter import front_matter
 from agreement.text.markdown import install, print_numbers, text_lines
 from agreement.text.outline import Kind, Start, outline
 from agreement.text.scheme import ENDED, Doubt, underlined
@@ -88,6 +89,7 @@ _DOT = re.compile(r"\s*[•·▪◦●]\s")
 _DASH = re.compile(r" {0,3}[–—]\s")
 _STRUCTURE = re.compile(rf"{_LIST.pattern}| {{0,3}}>| {{4}}")
 _RULE = re.compile(r" {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:?)? *\Z")
+_PAIR = re.compile(r"\\.")
 _MARK = re.compile(f"{STX}unit:(\\d+){ETX}")
 _CUT = re.compile(f"{STX}cut:(\\d+){ETX}\n?")
 _WORD = re.compile(r"(?:(?![IVXLІХ]+\W*\Z)[^\W\d_]){2}|§")
@@ -186,13 +188,12 @@ def named_label(unit: Clause) -> str:
 
 
 def title_line(body: str) -> str:
-    """The first line of the text that is not empty, without the heading marks (``#``) and the white space at its ends;
-    ``""`` if there is none. A line of heading marks alone is empty. Other Markdown remains. Lines end with LF.
+    """The words of the title line as a page displays them, without Markdown: the first line of the text that is not
+    empty, or the one below an approval, a place or the like (:func:`front_matter`). If that line begins a numbered
+    unit, it is returned as it is written, without the marks of a heading. ``""`` if there is none. Lines end with LF.
+    The text is parsed, as by :func:`parse`.
     """
-    for line in body.split("\n"):
-        if text := line.strip().strip("#").strip():
-            return text
-    return ""
+    return parse(body).title
 
 
 @remembered
@@ -228,7 +229,8 @@ def parse(body: str) -> Document:
     )
     if not found and body:
         found = (Clause("text", "", "", source=body),)
-    return Document(title_line(body), found, _parts(clean(page), len(found)))
+    title = next((unit.text.partition("\n")[0] for unit in found if unit.kind == "title"), front_matter(body).title)
+    return Document(title, found, _parts(clean(page), len(found)))
 
 
 def _parts(page: str, count: int) -> tuple[str, ...]:
@@ -317,7 +319,7 @@ class _Lines(Preprocessor):
             if start.kind == "text":
                 marked += ["", line]
             else:
-                marked += ["", f"{STX}unit:{len(self.starts)}{ETX}{start.rest}"]
+                marked += ["", f"{STX}unit:{len(self.starts)}{ETX}{start.rest}" + "  " * line.endswith("  ")]
                 skip = range(start.last + 1)
                 if start.tag != "p" or start.kind == "title":
                     marked.append("")
@@ -375,9 +377,10 @@ def _broken(block: list[str]) -> list[str]:
     - a line that ends like a sentence or an item, if after one such line the first word of the next one had room in
       the longest line of the paragraph.
     """
+    if len(block) < 2 or len(block) * sum(map(len, block)) > 40_000_000:
+        return block
     words = [_MARK.sub("1.1. ", line).rstrip() for line in block]
-    costly = len(block) * sum(map(len, block)) > 40_000_000
-    if len(block) < 2 or costly or _STRUCTURE.match(words[0]) or any(map(_RULE.match, words)):
+    if _STRUCTURE.match(words[0]) or any(map(_RULE.match, words)):
         return block
     width = max(map(len, words))
     room = [len(line) + 1 + len(after.lstrip().partition(" ")[0]) for line, after in pairwise(words)]
@@ -401,19 +404,36 @@ def _bounded(lines: list[str]) -> Iterator[str]:
                 line = " " * 40 + line.strip()
             block.append(line)
             continue
-        block = _broken(block)
-        size = sum(map(len, block))
-        if size > 1000:
-            whole = "\n".join(block)
-            links, others = whole.count("[") + whole.count("<"), len(re.findall(r"[*_`\\!&|]", whole))
-            if links * size > 2_000_000:
-                whole = _escape(whole, r"[\[<]")
-            if others * size > 40_000_000:
-                whole = _escape(whole, r"[*_`\\!&|]")
-            block = whole.split("\n")
-        yield from block
+        for part in [[line] for line in block] if _is_table(block) else [_broken(block)]:
+            yield from _inexpensive(part)
         block = []
         yield ""
+
+
+def _is_table(block: list[str]) -> bool:
+    """Is the block certain to become a table, whose cells are parsed one by one? Its rows then need a ``|`` at both
+    ends, and its head no code. In a longer head ``_inexpensive`` might escape the ``|``.
+    """
+    if len(block) < 2 or not _RULE.match(block[1]) or "`" in block[0] or len(block[0]) + len(block[1]) > 5000:
+        return False
+    head, rule, *rows = [_PAIR.sub("", line.strip(" ")) for line in block]
+    bars = rule.count("|")
+    ends = all(row[:1] == row[-1:] == "|" for row in (head, rule, *rows))
+    return ends and 1 < bars == head.count("|") and all(1 < row.count("|") <= bars for row in rows)
+
+
+def _inexpensive(block: list[str]) -> list[str]:
+    """The lines, with an escape for each mark of a kind that is so frequent that it would cost quadratic time."""
+    size = sum(map(len, block))
+    if size <= 1000:
+        return block
+    whole = "\n".join(block)
+    links, others = whole.count("[") + whole.count("<"), len(re.findall(r"[*_`\\!&|]", whole))
+    if links * size > 2_000_000:
+        whole = _escape(whole, r"[\[<]")
+    if others * size > 40_000_000:
+        whole = _escape(whole, r"[*_`\\!&|]")
+    return whole.split("\n")
 
 
 def _escape(text: str, characters: str) -> str:

@@ -11,6 +11,8 @@ from agreement.text.markdown import BULLET, COMPARISON
 _BLOCK = re.compile(rf"#{{1,6}}\s+\S|{BULLET}\s|(?!{COMPARISON})>(?:[>\s\"«“„]|$)")
 # A line that underlines a heading, is a horizontal line, or is the second line of a table.
 _UNDERLINE = re.compile(r"=+$|(?=[^-]*-)[-|:\s]+$|[*\s]+$")
+# The marks at the end of a heading, which ``start=False`` may follow.
+_CLOSING_HASHES = re.compile(r"(?<!\S)#(?=#*\Z)")
 _BACKSLASH = re.compile(r"\\(?=[\\`*_{}\[\]()>#+.!|<=-]|$)", re.MULTILINE)
 _LINK = re.compile(r"\](?=\(\s*+<?\s*+(?:https?://|mailto:|tel:|[/#.]))", re.IGNORECASE)
 _ANGLE = re.compile(r"<(?=[a-z][a-z0-9+.-]*://[^<>]*>|(?=[^<>\s@]*+@)[^<>\s]*+>|br\s{0,9}/?>)", re.IGNORECASE)
@@ -27,7 +29,7 @@ def escaped(words: str, *, start: bool = True) -> str:
     character reference. All other characters stay: «20__ г.», «_____», «Тариф*», «> 18 лет» and ``[1]`` need nothing.
 
     Lines end with LF. Each line loses the white space at its ends, and several spaces become one. ``start``: do the
-    words begin their line? If not, their first line can begin no block.
+    words begin their line? If not, they follow a label or the mark of a heading, and their first line begins no block.
 
     Numbers and words that begin a unit of an agreement, such as ``1.1.``, ``2)`` or «Приложение 1», still begin it.
     ``1.`` may begin an item of a list, which displays its number. U+0000, U+0002, U+0003 and lone surrogates are
@@ -40,9 +42,9 @@ def escaped(words: str, *, start: bool = True) -> str:
     words = _ENTITY.sub(
         lambda match: match[0] if html.unescape(match[0]) == match[0] else f"&amp;{match[0][1:]}", words
     )
-    written = words.split("\n")
-    first = 0 if start else 1
-    return "\n".join([*written[:first], *map(_line, written[first:])])
+    first, *others = words.split("\n")
+    first = _line(first) if start else _CLOSING_HASHES.sub(r"\\#", first)
+    return "\n".join([first, *map(_line, others)])
 
 
 def _emphasis(run: re.Match[str]) -> str:

@@ -34,6 +34,7 @@ _ADDRESS = re.compile(r"(?:https?://|mailto:|tel:|[/#.])\S*\Z", re.I)
 _BLOCKS = frozenset("ul ol li blockquote table thead tbody tr p pre h1 h2 h3 h4 h5 h6 hr".split())
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _COUNTED = re.compile(r"(?:0|[1-9][0-9]{0,8})\.\Z")  # What HTML can print as an item's number.
+_BREAK = r"(?i:<br\s{0,9}/?>)"
 #: The bullets of lists. ``+`` before a number and ``-`` before a temperature are signs.
 BULLET = r"(?:\*|-(?! +\d+(?:[.,]\d+)?\s?°)|\+(?! +\d))"
 #: A comparison such as ``> 18 лет``. ``> 3. Слова`` and ``> 3) слова`` are quotations of a list.
@@ -56,7 +57,8 @@ def install(md: Markdown) -> None:
     if hasattr(emphasis, "get_cached_result"):
         md.inlinePatterns.register(_Emphasis(emphasis), "em_strong", 60)
     md.inlinePatterns.register(_Blank(_Blank.RUN, md), "blank", 65)
-    md.inlinePatterns.register(_Break(r"(?i:<br\s{0,9}/?>)|\\ *\n", md), "break", 105)
+    # After emphasis: a mark at the end of a line emphasises nothing.
+    md.inlinePatterns.register(_Break(rf"{_BREAK}|(?:\\ *|  )\n", md), "linebreak", 55)
     md.inlinePatterns.register(_Mail(r"<(?:mailto:)?([\w.+-]+@[\w-]+(?:\.[\w-]+)+)>", md), "automail", 110)
     md.ESCAPED_CHARS += ["<", "="]
     processors = md.parser.blockprocessors
@@ -133,15 +135,15 @@ class _Blank(InlineProcessor):
     """Asterisks and underscores that emphasise nothing: «___» to be filled in, 20__ г., «Тариф*, услуга*».
 
     Python-Markdown would pair two of them, emphasise everything between them and hide both. Here a mark can open
-    emphasis only if neither white space, closing punctuation, a slash nor the end of the text follows, and if it is not
-    alone in straight quotes. It can close emphasis only if it follows neither white space nor ``«``, ``„``, an opening
-    bracket or a slash, and an earlier mark is open. Four or more underscores are a line to write on. A mark that
-    emphasises nothing is displayed.
+    emphasis only if neither white space, closing punctuation, a slash nor the end of the text follows, if it is not
+    alone in straight quotes, and if it is no underscore inside a word. It can close emphasis only if it follows neither
+    white space nor ``«``, ``„``, an opening bracket or a slash, and an earlier mark is open. Four or more underscores
+    are a line to write on. A mark that emphasises nothing is displayed.
     """
 
     RUN = r"(?<![*_])(?:\*+|_+)(?![*_])"
     _RUN = re.compile(RUN)
-    _BEFORE = re.compile(r"[^\s»”)\]}.,;:!?…/]")
+    _BEFORE = re.compile(f"(?!{_BREAK})" r"[^\s»”)\]}.,;:!?…/]")
     _AFTER = re.compile(r"[^\s«„(\[{/]")
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
@@ -151,8 +153,10 @@ class _Blank(InlineProcessor):
         return m[0], m.start(0), m.end(0)
 
     def _opens(self, m: re.Match[str], data: str) -> bool:
-        quoted = data[m.start() - 1 : m.start()] == data[m.end() : m.end() + 1] == '"'
-        return not quoted and self._BEFORE.match(data, m.end()) is not None
+        before = data[m.start() - 1 : m.start()] if m.start() else ""
+        quoted = before == data[m.end() : m.end() + 1] == '"'
+        inside = m[0][0] == "_" and before.isalnum()
+        return not quoted and not inside and self._BEFORE.match(data, m.end()) is not None
 
     def _closes(self, m: re.Match[str], data: str) -> bool:
         return m.start() > 0 and self._AFTER.match(data, m.start() - 1) is not None
@@ -182,7 +186,9 @@ class _Mail(InlineProcessor):
 
 
 class _Break(InlineProcessor):
-    """A line break: ``<br>``, which alone can stand in a cell of a table, or a backslash at the end of a line."""
+    """A line break: ``<br>``, which alone can stand in a cell of a table, or a backslash or two spaces at the end of a
+    line.
+    """
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
         return ET.Element("br"), m.start(0), m.end(0)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from agreement.text.front_matter import MAX_LINES, front_matter
 from agreement.text.scheme import (
     ABBREVIATED,
     CONTINUES,
@@ -80,6 +81,7 @@ class _Reading:
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
+        self.title = front_matter("\n".join(lines[:MAX_LINES])).line  # No unit but a text begins before it.
         self.scheme = Scheme(lines)
         self.current: Start | None = None  # The last unit. The next line belongs to it, unless it begins a unit.
         self.in_list = self.blank = False
@@ -104,10 +106,11 @@ class _Reading:
         self.blank = False
         if current and current.last + 1 == index and current.tag != "p" and underlined(self.lines, index - 1):
             return None
-        start = self._begin(index, bare, separate=separate)
+        start = self._begin(index, bare, separate=separate) if index >= self.title else None
         if start is None:
             self.in_list = (self.in_list and (not separate or line[:1] == " ")) or _BULLET.match(line) is not None
-            if current is None and not self.in_list and line[:4].strip() and bare[0] not in ">|":
+            first = index == self.title or (current is None and index > self.title)
+            if first and not self.in_list and line[:4].strip() and bare[0] not in ">|":
                 start = Start(index, "title", rest=bare.strip("#").strip(), tag="h1")
             elif current is None or current.kind in {"title", "section", "heading"}:
                 start = Start(index, "text")
@@ -117,7 +120,7 @@ class _Reading:
                 return None
         else:
             self.in_list = False
-            if current is None and start.kind == "heading" and not start.number:
+            if (current is None or index == self.title) and start.kind == "heading" and not start.number:
                 start.kind = "title"
         start.last = max(start.last, index)
         if index in self.scheme.lists:

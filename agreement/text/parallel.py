@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import nh3
 
 from agreement.text.clauses import ATTRIBUTES, TAGS, Document
+
+#: How many characters of a unit ``upper_levels`` gives.
+MAX_WORDS = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,36 @@ def pairs(left: Document, right: Document) -> tuple[Pair, ...]:
     documents have; without one, it follows the text before the first number. A pair without text is left out.
     """
     ours, theirs = _by_number(left), _by_number(right)
+    found = (
+        Pair(number, _without_ids(ours.get(number, "")), _without_ids(theirs.get(number, "")))
+        for number in _order(ours, theirs)
+    )
+    return tuple(pair for pair in found if pair.left or pair.right)
+
+
+def upper_levels(left: Document, right: Document) -> tuple[Pair, ...]:
+    """The sections, the clauses and the appendices of both documents, paired by number in the order of :func:`pairs`.
+
+    Each text of a pair is the printed number and the first words of the unit, in plain text.
+    """
+    ours, theirs = _upper_levels(left), _upper_levels(right)
+    order = _order({"": "", **ours}, theirs)[1:]
+    return tuple(Pair(number, ours.get(number, ""), theirs.get(number, "")) for number in order)
+
+
+def _upper_levels(document: Document) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for unit in document.clauses:
+        if unit.kind in {"section", "clause", "heading"}:
+            words = unit.text.partition("\n")[0]
+            words = words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS].rstrip()}…"
+            found.setdefault(unit.number, f"{unit.label} {words}".strip())
+    return found
+
+
+def _order(ours: Iterable[str], theirs: Iterable[str]) -> list[str]:
+    """The numbers of both documents, each once. ``ours`` begins with ``""``."""
+    ours = dict.fromkeys(ours)
     added: dict[str, list[str]] = defaultdict(list)
     last = ""
     for number in theirs:
@@ -39,9 +73,7 @@ def pairs(left: Document, right: Document) -> tuple[Pair, ...]:
             last = number
         else:
             added[last].append(number)
-    order = [number for ours_number in ours for number in (ours_number, *added[ours_number])]
-    found = (Pair(number, _without_ids(ours.get(number, "")), _without_ids(theirs.get(number, ""))) for number in order)
-    return tuple(pair for pair in found if pair.left or pair.right)
+    return [number for ours_number in ours for number in (ours_number, *added[ours_number])]
 
 
 def _by_number(document: Document) -> dict[str, str]:

@@ -425,7 +425,10 @@ class Scheme:
         if not clauses and any(head.dot or head.marked for head in bare):
             bare = [head for head in bare if head.dot or head.marked]  # «2 Читатель» is a number of no kind here.
         fixed = [head for head in bare if head.marked or (head.capitals and head.dot)]
-        if worded and fixed and fixed[0].line < worded[0].line and len(worded) < len(fixed):
+        words = [head for head in worded if head.source == "word"]
+        if words and words[0].line == worded[0].line:
+            worded = words  # «I.», «II.» in a chapter are a list.
+        if worded and fixed and fixed[0].line < worded[0].line and len(words) < len(fixed):
             worded = []  # They do not contain the sections: «Статья 8» quoted in an agreement with its own sections.
         if clauses and self._are_clauses(bare, start, end):
             outer, _ = _nested(bare)

@@ -1,19 +1,35 @@
 """Reads the text of an edition from the bytes of a file or from a form, by one rule.
 
-Files are UTF-8. A byte order mark is removed, and CRLF and CR become LF. Nothing else changes: decomposed letters and
-odd spaces remain as the author wrote them. The body is the whole text with its title line. :func:`decode` refuses a
-file with NUL; :func:`normalise`, which forms use, refuses nothing.
+A byte order mark is removed, and every line end becomes LF (:func:`normalise`). Nothing else changes: decomposed
+letters and odd spaces remain as the author wrote them. The body is the whole text with its title line. :func:`decode`
+refuses a file with NUL; :func:`normalise`, which forms use, refuses nothing.
+
+Files are UTF-8. :func:`recognise` finds the other encodings in which Kazakh and Russian texts are stored.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
+from django.utils.translation import gettext as _
+
 #: The longest text that is accepted, in bytes. The Criminal Code of Kazakhstan has half as many.
 MAX_BYTES = 2_000_000
+#: The encodings with one byte for each letter that are recognised. KZ-1048 and PT154 have Kazakh letters.
+ENCODINGS = ("windows-1251", "KZ-1048", "PT154", "KOI8-R", "IBM866")
+
+# A vertical tab is the line break of Word (Shift+Enter) in plain text, and a form feed is its page break.
+_LINE_END = re.compile("\r\n|[\r\v\f\u2028\u2029]")
+_VOWELS = frozenset("аеёиоуыэюяәіөұүАЕЁИОУЫЭЮЯӘІӨҰҮ")
+_LETTERS = _VOWELS | frozenset("бвгджзйклмнпрстфхцчшщъьғқңһБВГДЖЗЙКЛМНПРСТФХЦЧШЩЪЬҒҚҢҺ")
+_SIGNS = frozenset("«»„“”‘’–—…№§•·°±©®™€\u00a0\u00ad")
+_PLAIN = _LETTERS | _SIGNS | frozenset(map(chr, (*range(32, 127), 9, 10, 13, 0xFEFF)))
 
 
 class SourceError(ValueError):
     """The text can't become the text of an edition. ``args`` are a sentence, which ``str()`` gives, and a hint that
-    says what to do.
+    says what to do. Both are in the language that was active.
     """
 
     def __init__(self, sentence: str, hint: str) -> None:
@@ -24,33 +40,97 @@ class SourceError(ValueError):
         return str(self.args[0])
 
 
+class EncodingError(SourceError):
+    """The text is in the encoding ``encoding``, and not in UTF-8."""
+
+    def __init__(self, name: str, encoding: str) -> None:
+        self.encoding = encoding
+        sentence = _("%(name)s is a text in the encoding %(encoding)s.") % {"name": name, "encoding": encoding}
+        super().__init__(sentence, _("Save it as .docx or as a text file in UTF-8."))
+
+
 def normalise(text: str) -> str:
-    """The text without a byte order mark at its beginning, and with LF in place of CRLF and CR."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-
-
-def decode(content: bytes, name: str, *, may_be_empty: bool = False) -> str:
-    """The normalised text of a file. ``name`` is the name of the file in messages.
-
-    Raises :class:`SourceError` for a file that is larger than ``MAX_BYTES``, is not UTF-8, or contains NUL. A file that
-    contains nothing but white space raises it too, or gives ``""`` with ``may_be_empty``.
+    """The text without a byte order mark at its beginning, and with LF in place of CRLF, CR, vertical tabs, form feeds,
+    and the line and paragraph separators of Unicode.
     """
-    if len(content) > MAX_BYTES:
-        sentence = f"{name!r} is {len(content):,} bytes long; at most {MAX_BYTES:,} are allowed."
-        raise SourceError(sentence, "Save only the text of the agreement as a text file.")
+    return _LINE_END.sub("\n", text.removeprefix("\ufeff"))
+
+
+def recognise(content: bytes) -> str:
+    """The name of the encoding in which these bytes are a text: ``UTF-8``, ``UTF-16`` (with a byte order mark),
+    ``UTF-16LE``, ``UTF-16BE``, or one of ``ENCODINGS``; ``""`` if none is likely. Python has a codec of each name.
+
+    UTF-8 is certain. The others are judged by the letters: nearly all must be Kazakh or Russian, with as many vowels as
+    these languages have. Equal encodings, such as windows-1251 and KZ-1048 for a Russian text, give the first one.
+    """
+    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return "UTF-16"
+    if b"\0" not in content and _decodes(content, "UTF-8"):
+        return "UTF-8"
+    for name in ("UTF-16LE", "UTF-16BE"):
+        if len(content) % 2 == 0 and _decodes(content, name):
+            counts = Counter(content.decode(name))
+            if sum(counts[character] for character in _PLAIN) >= 0.98 * len(content) / 2:
+                return name
+    if b"\0" in content:
+        return ""
+    found = Counter(content)
+    fits = {name: fit for name in ENCODINGS if (fit := _fit(found, name)) and _decodes(content, name)}
+    return max(fits, key=fits.__getitem__, default="")
+
+
+def _decodes(content: bytes, name: str) -> bool:
     try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        sentence = f"{name!r} is not UTF-8: byte {content[error.start]:#04x} at position {error.start}."
-        raise SourceError(sentence, "Save the file as UTF-8 and import it again.") from None
-    if "\x00" in text:
-        sentence = f"{name!r} contains a NUL character at position {text.index(chr(0))}."
+        content.decode(name)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _fit(counts: Counter[int], name: str) -> float:
+    """How well bytes that occur so often fit the encoding: 0 if they don't. At most two thirds of the letters may be
+    those of ASCII.
+    """
+    characters = {bytes([byte]).decode(name, "replace"): counts[byte] for byte in range(128, 256) if counts[byte]}
+    letters = sum(count for character, count in characters.items() if character in _LETTERS)
+    vowels = sum(count for character, count in characters.items() if character in _VOWELS)
+    others = sum(count for character, count in characters.items() if character not in _LETTERS | _SIGNS)
+    latin = sum(counts[byte] for byte in range(128) if chr(byte).isalpha())
+    if not letters or letters * 2 < latin or others * 20 > letters or not 0.3 <= vowels / letters <= 0.6:
+        return 0
+    return vowels / letters - 3 * others / letters
+
+
+def decode(content: bytes, name: str, *, encoding: str = "UTF-8", may_be_empty: bool = False) -> str:
+    """The normalised text of a file. ``name`` is the name of the file in messages, and ``encoding`` a name that
+    :func:`recognise` can give.
+
+    Raises :class:`SourceError` for a file that is larger than ``MAX_BYTES``, is not in that encoding, or contains NUL.
+    A file that contains nothing but white space raises it too, or gives ``""`` with ``may_be_empty``.
+    """
+    values: dict[str, object] = {"name": name, "encoding": encoding}
+    if len(content) > MAX_BYTES:
         raise SourceError(
-            sentence, "It may not be a text file. Export the agreement as Markdown or plain text, in UTF-8."
+            _("%(name)s is too large to be an agreement's text.") % values,
+            _("Save only the text of the agreement, without pictures, as .docx or as a text file."),
+        )
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        values |= {"byte": f"0x{content[error.start]:02x}", "position": error.start}
+        raise SourceError(
+            _("%(name)s is not a text in %(encoding)s: byte %(byte)s at position %(position)s.") % values,
+            _("Save it as .docx or as a text file in UTF-8."),
+        ) from None
+    if "\x00" in text:
+        raise SourceError(
+            _("%(name)s contains a NUL character at position %(position)s. It may not be a text file.")
+            % (values | {"position": text.index("\0")}),
+            _("Save it as .docx or as a text file in UTF-8."),
         )
     text = normalise(text)
     if not text.strip():
         if may_be_empty:
             return ""
-        raise SourceError(f"{name!r} is empty.", "Write the text of the agreement into it.")
+        raise SourceError(_("%(name)s contains no text.") % values, _("Write the text of the agreement into it."))
     return text

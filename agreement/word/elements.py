@@ -16,6 +16,11 @@ def value(element: Any, place: str) -> str:
     return (found.get(f"{W}val") or "") if found is not None else ""
 
 
+def is_on(switch: Any) -> bool:
+    """Is there this element, and does its value switch its property on?"""
+    return switch is not None and switch.get(f"{W}val") not in {"0", "false", "off"}
+
+
 def integer(digits: str | None, most: int) -> int | None:
     """The number that these ASCII digits write, or ``most`` if it is larger; ``None`` if they write none.
 

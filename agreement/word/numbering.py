@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any  # For the elements of lxml, which python-docx gives without types.
 
-from agreement.word.elements import MC, W, integer, value
+from agreement.word.elements import MC, W, integer, is_on, value
+from agreement.word.styles import Look
 
 #: The deepest level, the largest number, and the longest text of a number that Word accepts.
 MAX_LEVEL, MAX_NUMBER, MAX_TEXT = 8, 32_767, 255
@@ -99,7 +100,8 @@ class Numbering:
     ``numbers`` are the printed numbers of the two upper levels, each with the first words of its paragraph.
     ``uncertain`` are the numbers of which this module is not sure, in the same form. The number is ``""`` for a
     paragraph whose number it does not give: a field of Word computes it, such as LISTNUM, or its level is hidden or not
-    defined. ``empty`` are the numbers of paragraphs without words.
+    defined. ``empty`` are the numbers of paragraphs without words that
+    are not hidden.
     """
 
     def __init__(self, part: Any, styles: dict[str, Any], *, accept: bool = True) -> None:
@@ -131,8 +133,9 @@ class Numbering:
             self._nums = {it.get(f"{W}numId", ""): it for it in root.findall(f"{W}num")}
         self._linked = {link: key for key, it in self._definitions.items() if (link := value(it, f"{W}styleLink"))}
 
-    def label(self, paragraph: Any, words: str) -> str:
-        """The number of this paragraph, whose words are ``words``; ``-`` for a bullet, ``""`` if none.
+    def label(self, paragraph: Any, words: str, mark: Look) -> str:
+        """The number of this paragraph, whose words are ``words``; ``-`` for a bullet, ``""`` if none. ``mark`` is the
+        look of the mark of its end, which the number takes on.
 
         It counts the paragraph: call it once for each paragraph, also one without words, in the order of the file.
         """
@@ -153,15 +156,16 @@ class Numbering:
             return "-"
         numbers = {it: self._number(found, int(it[1]) - 1, level) for it in level.places}
         label = "".join([numbers[it][0] if it in numbers else it for it in level.parts]).strip()
-        label = label.upper() if level.capitals else label
+        label = label.upper() if level.capitals or mark.capitals else label
         if not label:
             return ""
         if not words:
-            self.empty.append(label)
+            if not mark.hidden:
+                self.empty.append(label)
             return label
         if depth < 2:
             self.numbers.append((label, start))
-        if level.cut or not sure or not all(certain for _number, certain in numbers.values()):
+        if level.cut or mark.hidden or not sure or not all(certain for _number, certain in numbers.values()):
             self.uncertain.append((label, start))
         return label
 
@@ -309,15 +313,11 @@ def _level(element: Any) -> _Level:
         parts=tuple(re.split("(%[1-9])", text[:MAX_TEXT])) if text else (),
         places=frozenset(re.findall("%[1-9]", text[:MAX_TEXT])),
         cut=len(text) > MAX_TEXT,
-        legal=_is_on(element.find(f"{W}isLgl")),
+        legal=is_on(element.find(f"{W}isLgl")),
         restart=integer(value(element, f"{W}lvlRestart"), MAX_LEVEL + 1),
-        capitals=_is_on(element.find(f"{W}rPr/{W}caps")),
-        hidden=_is_on(element.find(f"{W}rPr/{W}vanish")),
+        capitals=is_on(element.find(f"{W}rPr/{W}caps")),
+        hidden=is_on(element.find(f"{W}rPr/{W}vanish")),
     )
-
-
-def _is_on(switch: Any) -> bool:
-    return switch is not None and switch.get(f"{W}val") not in {"0", "false", "off"}
 
 
 def _written(number: int, form: str) -> tuple[str, bool]:

@@ -1,87 +1,272 @@
-"""Checks a Word file (.docx) before anything in it is used, because a file may be hostile.
+"""Opens a Word file (.docx) safely: a file may be hostile.
 
-A file is refused if it is too large, also when unpacked, if it is encrypted or damaged, or if it contains macros,
-programs, an XML document type, an unusual encoding, or a link to a part elsewhere. Hyperlinks are allowed.
+A file is a ZIP archive of parts. Relations name the parts that belong to the text: first ``_rels/.rels`` names the main
+part, then the relations of the main part name its styles, numbering, notes, headers, footers, and the Markdown that
+this app stored in it (:mod:`agreement.word.original`). Only these parts are unpacked and checked, whatever their names
+are. :func:`open_package` copies them into a new package, and only that package is parsed. Everything else, such as
+pictures, settings of printers and embedded files, is never opened.
+
+Links to files elsewhere are not followed. They are reported, except hyperlinks, which the reader reports itself.
 """
 
 from __future__ import annotations
 
+import codecs
 import io
+import lzma
+import posixpath
 import re
 import zipfile
-from typing import Any  # For the elements of lxml, which python-docx gives without types.
+import zlib
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple  # Any: for the elements of lxml, which python-docx gives without types.
+from xml.sax.saxutils import quoteattr
 
 from django.utils.translation import gettext as _
 
 from agreement.text import source
+from agreement.word import original
 
 #: The largest file that is accepted, packed and unpacked, in bytes, and its largest number of parts.
 MAX_PACKED, MAX_UNPACKED, MAX_PARTS = 5_000_000, 50_000_000, 2000
-#: The largest number of tags in one part, so that reading takes seconds at most.
+#: The largest number of tags in all parts that are parsed, so that reading takes seconds at most.
 MAX_TAGS = 500_000
 
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
+_RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
+_MAIN = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+#: The kinds of parts that the reader uses, each with its content type.
+_KINDS = {
+    kind: f"application/vnd.openxmlformats-officedocument.wordprocessingml.{kind}+xml"
+    for kind in ("styles", "numbering", "settings", "comments", "footnotes", "endnotes", "header", "footer")
+} | {"customXml": "application/xml"}
+#: The namespaces of "Strict Open XML" and those of ordinary files, which have the same elements.
+_STRICT = {
+    b"http://purl.oclc.org/ooxml/" + strict: b"http://schemas.openxmlformats.org/" + ordinary
+    for strict, ordinary in (
+        (b"wordprocessingml/main", b"wordprocessingml/2006/main"),
+        (b"officeDocument/relationships", b"officeDocument/2006/relationships"),
+        (b"officeDocument/math", b"officeDocument/2006/math"),
+        (b"drawingml/main", b"drawingml/2006/main"),
+        (b"drawingml/wordprocessingDrawing", b"drawingml/2006/wordprocessingDrawing"),
+    )
+}
+_NAMESPACE = re.compile(rb"""(xmlns(?::[\w.-]+)?\s*=\s*)(["'])(http://purl\.oclc\.org/ooxml/[\w/]+)\2""")
+_TAG = re.compile(rb"<[^<>!?/][^<>]*>")
+_DECLARATION = re.compile(rb"\s*<\?xml\s[^<>]*>")
+_ENCODING = re.compile(rb"""encoding\s*=\s*["']([\w.-]+)""")
+_FORBIDDEN = re.compile(rb"<!(?:doctype|entity)", re.IGNORECASE)
+#: What zipfile raises while it reads a part: also for a compression that it does not know, and for wrong offsets.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError, ValueError)
+_MACROS = re.compile(rb"(?:document|template)\.macroenabled", re.IGNORECASE)
 
-def refused(name: str, why: str) -> source.SourceError:
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A Word file with nothing but the parts that the reader uses. ``content`` are its bytes, for python-docx.
+
+    ``outside`` are the addresses of files elsewhere to which the file links: its template, linked pictures and linked
+    documents, without hyperlinks. An address is in the list once.
+    """
+
+    content: bytes
+    outside: list[str] = field(default_factory=list)
+
+
+def refused(name: str, why: str, hint: str = "") -> source.SourceError:
+    """Return (not raise) the error for a file that is not accepted. ``why`` completes the sentence. Without a ``hint``,
+    the hint says how to save the text.
+    """
     sentence = _("%(name)s was not accepted: %(why)s.") % {"name": name, "why": why}
     return source.SourceError(
-        sentence, _("Save the text as .docx without macros, links and pictures, or as UTF-8 text.")
+        sentence, hint or _("Save the text as .docx without macros, links and pictures, or as UTF-8 text.")
     )
 
 
-def require_harmless(content: bytes, name: str) -> None:
-    """Raise ``source.SourceError`` for a file that is dangerous to open, too large, encrypted or damaged, or no .docx
-    file. ``name`` is the name of the file in messages. python-docx must be installed.
+def open_package(content: bytes, name: str) -> Package:
+    """Check the bytes of a Word file and return the parts that the reader uses, as a new package. Parts in the form
+    "Strict Open XML" get the names of an ordinary file.
+
+    Raises ``source.SourceError`` for a file that is too large, encrypted or damaged, that contains macros, that is no
+    .docx file, or whose parts declare XML entities or an unusual encoding. ``name`` is the name of the file in
+    messages. python-docx must be installed.
     """
-    if len(content) > MAX_PACKED:
-        raise refused(name, _("it is larger than %(size)s MB") % {"size": MAX_PACKED // 1_000_000})
-    try:
-        package = zipfile.ZipFile(io.BytesIO(content))
-        parts = package.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):  # The last: a newer form of ZIP.
-        raise refused(name, _("it is not a .docx file")) from None
-    names = [part.filename for part in parts]
-    # zipfile never unpacks more of a part than its header says, so the headers bound what follows.
-    if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED:
-        raise refused(name, _("it is too large when unpacked"))
-    if len(set(names)) != len(names) or any(part.flag_bits & 0x1 for part in parts):
-        raise refused(name, _("it is encrypted or damaged"))
-    if "[Content_Types].xml" not in names or "word/document.xml" not in names:
+    archive = _Archive(content, name)
+    if _MACROS.search(archive.xml("[Content_Types].xml")):
+        raise _macros(name)
+    mains = [
+        relation
+        for relation in archive.relations("_rels/.rels", "")
+        if relation.kind == "officeDocument" and not relation.external
+    ]
+    if len(mains) != 1:
         raise refused(name, _("it is not a .docx file"))
-    for part in parts:
-        lower = part.filename.lower()
-        if "vba" in lower or lower.endswith((".bin", ".exe", ".dll")) or "activex" in lower:
-            raise refused(name, _("it contains macros or programs"))
-        if not lower.endswith((".xml", ".rels")):
+    main = mains[0].target
+    parts, types = {"word/document.xml": archive.xml(main)}, {"word/document.xml": _MAIN}
+    kept, outside, seen = list[_Relation](), list[str](), {_key(main)}
+    for relation in archive.relations(_relations_of(main), main):
+        if relation.kind == "vbaProject":
+            raise _macros(name)
+        if relation.external and relation.kind == "hyperlink":
+            kept.append(relation)
+        elif relation.external:
+            outside.append(relation.target)
+        elif relation.kind == "customXml" and not archive.begins(relation.target, original.NAMESPACE):
             continue
-        try:
-            xml = package.read(part)
-            if xml.count(b"<") > MAX_TAGS:
-                raise refused(name, _("it is too large when unpacked"))
-        except (zipfile.BadZipFile, OSError, RuntimeError, EOFError):  # Also a compression that zipfile does not know.
-            raise refused(name, _("it is encrypted or damaged")) from None
-        head = xml[:200].replace(b"\0", b"").lower()
-        coded = re.search(rb"encoding\s*=\s*[\"']([\w-]+)", head)
-        if re.search(rb"<!(?:doctype|entity)", xml.replace(b"\0", b""), re.I) or (
-            coded and coded[1] not in {b"utf-8", b"utf-16", b"us-ascii"}
-        ):
-            raise refused(name, _("its XML declares entities or an unusual encoding"))
-        if lower == "[content_types].xml" and b"macroenabled" in xml.lower():
-            raise refused(name, _("it contains macros or programs"))
-        if lower.endswith(".rels"):
-            _require_inside(xml, name)
+        elif relation.kind in _KINDS and archive.has(relation.target) and _key(relation.target) not in seen:
+            seen.add(_key(relation.target))
+            part = f"part{len(parts)}.xml"
+            parts[f"word/{part}"] = archive.xml(relation.target)
+            types[f"word/{part}"] = _KINDS[relation.kind]
+            kept.append(relation._replace(target=part))
+            inner = archive.relations(_relations_of(relation.target), relation.target)
+            outside += [link.target for link in inner if link.external and link.kind != "hyperlink"]
+    return Package(_packed(parts, types, kept), list(dict.fromkeys(outside)))
 
 
-def _require_inside(xml: bytes, name: str) -> None:
-    """Raise ``source.SourceError`` if a relation in ``xml``, the text of a ``.rels`` part, leads out of the file, or if
-    the text can't be parsed. A program that opens the file would fetch the target. Hyperlinks are allowed.
+def _macros(name: str) -> source.SourceError:
+    return refused(
+        name,
+        _("it contains macros"),
+        _("Open it in Word and save it as “Word Document (.docx)”, which has no macros."),
+    )
+
+
+class _Relation(NamedTuple):
+    """A relation of a part. ``kind`` is the last word of its type, ``target`` the name of a part or, if ``external``,
+    an address outside the file, and ``key`` what the part calls it.
     """
-    from docx.oxml import parse_xml
 
-    try:
-        relations: Any = parse_xml(xml)
-    except (ValueError, SyntaxError):
-        raise refused(name, _("it can't be read as a Word document")) from None
-    for relation in relations:
-        outside = relation.get("TargetMode", "").lower() == "external"
-        if outside and not relation.get("Type", "").endswith("/hyperlink"):
-            raise refused(name, _("it refers to an external file: %(target)s") % {"target": relation.get("Target", "")})
+    kind: str
+    target: str
+    key: str
+    external: bool
+
+
+class _Archive:
+    """The parts of a ZIP archive, each checked before its text is returned. Names are compared without regard to upper
+    and lower case, as Word compares them.
+    """
+
+    def __init__(self, content: bytes, name: str) -> None:
+        self.name = name
+        self.tags = 0
+        if len(content) > MAX_PACKED:
+            raise refused(name, _("it is larger than %(size)s MB") % {"size": MAX_PACKED // 1_000_000})
+        try:
+            self.archive = zipfile.ZipFile(io.BytesIO(content))
+            entries = self.archive.infolist()
+        except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):  # The last: a newer form of ZIP.
+            raise refused(name, _("it is not a .docx file")) from None
+        # zipfile never unpacks more of a part than its header says, so the headers bound what follows.
+        if len(entries) > MAX_PARTS or sum(entry.file_size for entry in entries) > MAX_UNPACKED:
+            raise refused(name, _("it is too large when unpacked"))
+        self.entries = {_key(entry.filename): entry for entry in entries}
+        if len(self.entries) != len(entries) or any(entry.flag_bits & 0x1 for entry in entries):
+            raise refused(name, _("it is encrypted or damaged"))
+        if not self.has("[Content_Types].xml") or not self.has("_rels/.rels"):
+            raise refused(name, _("it is not a .docx file"))
+
+    def has(self, part: str) -> bool:
+        return _key(part) in self.entries
+
+    def begins(self, part: str, words: str) -> bool:
+        """Is there this part, and do the first 500 bytes of it contain these words?"""
+        try:
+            with self.archive.open(self.entries[_key(part)]) as content:
+                return words.encode() in content.read(500)
+        except (KeyError, *_DAMAGED):
+            return False
+
+    def xml(self, part: str) -> bytes:
+        """The XML of a part in UTF-8, without its declaration and with the namespaces of an ordinary file."""
+        if not self.has(part):
+            raise refused(self.name, _("it is not a .docx file"))
+        try:
+            content = self.archive.read(self.entries[_key(part)])
+        except _DAMAGED:
+            raise refused(self.name, _("it is encrypted or damaged")) from None
+        unusual = refused(self.name, _("its XML declares entities or an unusual encoding"))
+        if content[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
+            try:
+                content = content.decode("utf-16").encode()
+            except UnicodeError:
+                raise unusual from None
+        content = content.removeprefix(codecs.BOM_UTF8)
+        declaration = _DECLARATION.match(content)
+        encoding = _ENCODING.search(declaration[0]) if declaration else None
+        if (
+            # Without a declaration, NUL or a first character other than "<" could mean another encoding to the parser.
+            b"\0" in content
+            or not content.lstrip().startswith(b"<")
+            or _FORBIDDEN.search(content)
+            or (encoding and encoding[1].lower() not in {b"utf-8", b"utf-16", b"us-ascii"})
+        ):
+            raise unusual
+        self.tags += content.count(b"<")
+        if self.tags > MAX_TAGS:
+            raise refused(self.name, _("it is too large when unpacked"))
+        content = content[declaration.end() :] if declaration else content
+        return _TAG.sub(_ordinary, content) if b"purl.oclc.org/ooxml/" in content else content
+
+    def relations(self, part: str, source_part: str) -> list[_Relation]:
+        """The relations of ``source_part``, which the ``.rels`` part ``part`` contains; empty if there is no such part.
+        A target inside the file is the name of a part.
+        """
+        from docx.oxml import parse_xml
+
+        if not self.has(part):
+            return []
+        try:
+            root: Any = parse_xml(self.xml(part))
+        except (ValueError, SyntaxError):
+            raise refused(self.name, _("it can't be read as a Word document")) from None
+        found = []
+        for element in root.iterchildren("{*}Relationship"):
+            target = element.get("Target", "")
+            external = element.get("TargetMode", "").lower() == "external"
+            if not external:
+                target = posixpath.normpath(posixpath.join("/", posixpath.dirname(source_part), target)).lstrip("/")
+            kind = element.get("Type", "").rpartition("/")[2]
+            found.append(_Relation(kind, target, element.get("Id", ""), external))
+        return found
+
+
+def _key(part: str) -> str:
+    return part.replace("\\", "/").lstrip("/").lower()
+
+
+def _relations_of(part: str) -> str:
+    folder, _slash, file = part.rpartition("/")
+    return posixpath.join(folder, "_rels", f"{file}.rels")
+
+
+def _ordinary(tag: re.Match[bytes]) -> bytes:
+    return _NAMESPACE.sub(lambda match: match[1] + match[2] + _STRICT.get(match[3], match[3]) + match[2], tag[0])
+
+
+def _packed(parts: dict[str, bytes], types: dict[str, str], relations: list[_Relation]) -> bytes:
+    """The bytes of a package with these parts and content types by name, and these relations of its main part."""
+    overrides = "".join(
+        f'<Override PartName="/{part}" ContentType="{content_type}"/>' for part, content_type in types.items()
+    )
+    external = ' TargetMode="External"'
+    related = "".join(
+        f'<Relationship Id={quoteattr(relation.key)} Type="{_OFFICE}{relation.kind}"'
+        f" Target={quoteattr(relation.target)}{external * relation.external}/>"
+        for relation in relations
+    )
+    main = f'<Relationship Id="rId1" Type="{_OFFICE}officeDocument" Target="word/document.xml"/>'
+    files: dict[str, bytes | str] = parts | {
+        "[Content_Types].xml": (
+            '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels"'
+            f' ContentType="application/vnd.openxmlformats-package.relationships+xml"/>{overrides}</Types>'
+        ),
+        "_rels/.rels": f'<Relationships xmlns="{_RELATIONS}">{main}</Relationships>',
+        "word/_rels/document.xml.rels": f'<Relationships xmlns="{_RELATIONS}">{related}</Relationships>',
+    }
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as package:
+        for part, xml in files.items():
+            package.writestr(part, xml)
+    return stream.getvalue()

@@ -11,6 +11,7 @@ from reversion.models import Version
 
 from agreement.models import AuditEntry, Edition
 from agreement.word import reader
+from portal_site.management.commands import demo
 from tests.admin.test_editions import AUTHOR, PUBLISHER, at, desk
 from tests.support import docx_files, factories
 
@@ -40,8 +41,12 @@ def upload(client, kk: bytes, ru: bytes, *, suffix: str = "md"):
 def shown(answer) -> dict[str, object]:
     """The second page's form, as a browser sends it back: with CRLF."""
     page = answer.content.decode()
-    fields = re.findall(r'<input type="hidden" name="(\w+)"(?: value="([^"]*)")', page)
-    fields += re.findall(r'<textarea id="\w+" name="(\w+)"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
+    page = page[page.index('<div id="content-main"') :]
+    fields = re.findall(r'<input type="(?:hidden|text|number)" name="(\w+)"(?: value="([^"]*)")?', page)
+    for name, options in re.findall(r'<select name="(\w+)".*?>(.*?)</select>', page, re.DOTALL):
+        chosen = re.search(r'value="([^"]*)" selected', options)
+        fields.append((name, chosen[1] if chosen else ""))
+    fields += re.findall(r'<textarea [^>]*?name="(\w+)"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
     return {name: html.unescape(value).replace("\n", "\r\n") for name, value in fields}
 
 
@@ -83,7 +88,7 @@ def test_two_files_are_shown_as_they_were_read_and_then_saved(author):
     answer = upload(author, b"\xef\xbb\xbf" + kk.encode(), ru.replace("\n", "\r\n").encode())
     page = html.unescape(answer.content.decode())
     assert "The byte order mark was removed." in page
-    assert "Line ends of Windows or old Macs were replaced by plain ones." in page
+    assert "Line ends of Windows, of old Macs or of Word were replaced by plain ones." in page
     assert "Only the Russian text has 1.3." in page
     assert not Edition.objects.exists()
 
@@ -100,8 +105,10 @@ def test_two_files_are_shown_as_they_were_read_and_then_saved(author):
         (b"  \n", "contains no text"),
         (b"\xef\xbb\xbf", "contains no text"),
         (b"\xef\xbb\xbf \n", "contains no text"),
-        ("# А".encode("cp1251"), "is not in UTF-8"),
-        (b"# A\0", "contains no text"),
+        ("# А ✓".encode() + b"\xff", "kk.md is not a text in UTF-8: byte 0xff at position 8. Save it as .docx"),
+        (b"# A\0", "contains a NUL character at position 3."),
+        (b"%PDF-1.7", "kk.md was not accepted: it is a PDF file. Use the Word file from which the PDF was made."),
+        (b"{\\rtf1}", "it is an RTF file. Open it in Word and save it as “Word Document (.docx)”."),
         (b"PK\x03\x04", "it is not a .docx file"),
         (b"x" * 2_000_001, "too large"),
     ],
@@ -140,6 +147,23 @@ def test_word_files_are_displayed_with_tracked_changes_and_omissions(author):
         assert edition.body_ru == "# Соглашение\n\n1.1. Новое.\n"
 
 
+def test_one_word_file_with_a_column_for_each_language_gives_both_texts(author):
+    kazakh = "1.1. Осы келісім күшіне енген күннен бастап әрбір тұлғаға қолданылады және өзгерістерді де қамтиды."
+    russian = "1.1. Настоящее соглашение действует для каждого, кто пользуется порталом, и является офертой."
+    document = docx_files.numbered()
+    table = document.add_table(rows=2, cols=2)
+    for place, words in enumerate(("КЕЛІСІМ", "СОГЛАШЕНИЕ", kazakh, russian)):
+        table.cell(place // 2, place % 2).text = words
+    content = docx_files.saved(document)
+
+    answer = upload(author, content, content, suffix="docx")
+
+    form = shown(answer)
+    assert form["accepted_kk"].split("\r\n\r\n") == ["КЕЛІСІМ", f"{kazakh}\r\n"]
+    assert form["accepted_ru"].split("\r\n\r\n") == ["СОГЛАШЕНИЕ", f"{russian}\r\n"]
+    assert "Columns with the text in another language</strong> (1)" in answer.content.decode()
+
+
 def test_everything_that_a_word_file_holds_besides_its_text_is_named(author, monkeypatch):
     found = reader.Manuscript(
         accepted="# А\n",
@@ -152,13 +176,32 @@ def test_everything_that_a_word_file_holds_besides_its_text_is_named(author, mon
         hidden=3,
         odd=4,
         contents=5,
+        placeholders=["Мәтін орны"],
+        columns=2,
+        raised=7,
+        spaces=8,
+        outside=["file:///C:/office.dotm"],
+        uncertain=[("5.", "Талаптар"), ("", "Өріс")],
+        empty_numbers=["3.3."],
     )
-    monkeypatch.setattr(reader, "read_manuscript", lambda _content, _name: found)
+    monkeypatch.setattr(reader, "read_manuscript", lambda _content, _name, **_language: found)
     page = html.unescape(upload(author, b"PK\x03\x04", factories.RU.encode(), suffix="docx").content.decode())
     for words in ("Ескерту", "Сілтеме", "https://example.kz/zan", "Жоба, құпия", "table of contents was not imported"):
         assert words in page
-    for kind in ("Pictures and drawings", "Hidden text", "Formulas, symbols of special fonts, embedded documents"):
+    for kind in ("Pictures and drawings", "Hidden text", "embedded documents"):
         assert kind in page
+    for words in (
+        "Hints of empty content controls, such as “Click to enter text”</strong> (1)",
+        "Мәтін орны",
+        "Columns with the text in another language</strong> (2)",
+        "Superscripts and subscripts: 7.",
+        "several spaces or tabs became one space: 8.",
+        "The document links to other files, which were not opened: file:///C:/office.dotm",
+        "Numbers of paragraphs without words were counted, but not imported: 3.3.",
+        "5. Талаптар",
+        "? Өріс",
+    ):
+        assert words in page
 
 
 def test_as_much_as_one_form_takes_comes_back_from_the_second_page(author, settings):
@@ -187,3 +230,111 @@ def test_only_who_may_add_begins_a_draft(django_user_model):
     assert begin(publisher, "empty").status_code == 403
     assert publisher.post(at("edition_add"), {"accepted_kk": "x"}).status_code == 403
     assert not Edition.objects.exists()
+
+
+def test_a_chosen_file_is_never_dropped(author):
+    factories.published()
+    file = SimpleUploadedFile("kk.md", factories.KK.encode())
+    for choice in ("edition", "empty", ""):
+        file.seek(0)
+        answer = begin(author, choice, kk=file)
+        assert answer.status_code == 400
+        assert "You chose files, but not to start with them." in answer.content.decode()
+        assert answer.context["form"]["begin"].value() == "files"
+    assert not Edition.objects.drafts().exists()
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "windows-1251", "KZ-1048"])
+def test_a_text_in_another_encoding_is_converted_after_it_was_displayed(author, encoding):
+    kk = factories.KK if encoding != "windows-1251" else factories.RU
+    answer = upload(author, kk.encode(encoding), factories.RU.encode(), suffix="txt")
+    assert "was converted from the encoding " in answer.content.decode()
+    assert shown(answer)["accepted_kk"].replace("\r\n", "\n") == kk
+    assert author.post(at("edition_add"), shown(answer)).status_code == 302
+    assert Edition.objects.get().body_kk == kk
+
+
+def test_the_import_proposes_what_the_text_and_the_edition_in_force_state(author):
+    factories.published(notice_days=10, retention_years=5, prevailing_language="kk")
+    ru = f"УТВЕРЖДЕНО\n\nприказом от 3 мая 2026 г. № 7\n\n{factories.RU}"
+    answer = upload(author, factories.KK.encode(), ru.encode())
+    page = html.unescape(answer.content.decode())
+    assert '<strong lang="ru">Пользовательское соглашение</strong>' in page
+    assert "These values are those of edition No. 1, which is in force." in page
+    form = shown(answer)
+    assert (form["approval_kk"], form["approval_ru"]) == ("", "Утверждено приказом от 3 мая 2026 г. № 7")
+    assert (form["notice_days"], form["retention_years"], form["prevailing_language"]) == ("10", "5", "kk")
+
+    bad = author.post(at("edition_add"), form | {"notice_days": "-1"})
+    assert bad.status_code == 400
+    assert shown(bad)["notice_days"] == "-1"
+    corrected = form | {"approval_kk": "Бекітілген", "retention_years": "3"}
+    assert author.post(at("edition_add"), corrected).status_code == 302
+    draft = Edition.objects.drafts().get()
+    assert (draft.notice_days, draft.retention_years, draft.prevailing_language) == (10, 3, "kk")
+    assert (draft.approval_kk, draft.approval_ru) == ("Бекітілген", "Утверждено приказом от 3 мая 2026 г. № 7")
+    assert (draft.title_ru, draft.body_ru) == ("Пользовательское соглашение", ru)
+
+
+def test_a_draft_with_empty_texts_states_what_the_edition_in_force_states(author):
+    factories.published(notice_days=10, retention_years=5, prevailing_language="kk")
+    assert begin(author, "empty").status_code == 302
+    draft = Edition.objects.drafts().get()
+    assert (draft.notice_days, draft.retention_years, draft.prevailing_language) == (10, 5, "kk")
+
+
+def test_swapped_files_are_exchanged_by_one_button_and_nothing_is_lost(author):
+    body = demo.bodies(1)
+    answer = upload(author, body["ru"].encode("utf-16"), body["kk"].encode())
+    assert "The files seem to be swapped" in answer.content.decode()
+    written = shown(answer) | {"approval_kk": "Приказ № 7", "approval_ru": "№ 7 бұйрық", "notice_days": "4"}
+    again = author.post(at("edition_add"), written | {"swap": "1"})
+    assert again.status_code == 200
+    assert "The files seem to be swapped" not in again.content.decode()
+    assert not Edition.objects.exists()
+    form = shown(again)
+    assert (form["name_kk"], form["name_ru"], form["notice_days"]) == ("ru.md", "kk.md", "4")
+    assert (form["approval_kk"], form["approval_ru"]) == ("№ 7 бұйрық", "Приказ № 7")
+    assert again.context["files"][1].changed == [
+        "The file was converted from the encoding UTF-16. Check the letters of the text.",
+        "The byte order mark was removed.",
+    ]
+    assert author.post(at("edition_add"), form).status_code == 302
+    edition = Edition.objects.get()
+    assert (edition.body_kk, edition.body_ru) == (body["kk"], body["ru"])
+
+
+def test_who_may_not_choose_the_agreement_swaps_nothing(author):
+    assert author.post(at("edition_add"), {"accepted_kk": "x", "swap": "1"}).status_code == 403
+
+
+def test_the_printed_numbers_of_both_texts_stand_side_by_side(author):
+    kk = "# А\n\n1. ЖАЛПЫ\n\n1.1. Бірінші.\n\n1) тармақша;\n\n1.3. Үшінші.\n"
+    ru = "# А\n\n1. ОБЩЕЕ\n\n1.1. Первый.\n\n1) подпункт;\n\n1.2. Второй.\n\n1.3. Третий.\n"
+    rows = upload(author, kk.encode(), ru.encode()).context["rows"]
+    assert [(row.left, row.right) for row in rows] == [
+        ("1. ЖАЛПЫ", "1. ОБЩЕЕ"),
+        ("1.1. Бірінші.", "1.1. Первый."),
+        ("", "1.2. Второй."),
+        ("1.3. Үшінші.", "1.3. Третий."),
+    ]
+
+
+def test_one_page_that_is_submitted_twice_makes_one_draft(author, django_user_model):
+    factories.published()
+    page = shown(author.get(at("edition_add")))
+    first, second = begin(author, "edition", **page), begin(author, "edition", **page)
+    assert first.url == second.url
+    assert begin(author, "empty", **page).url != first.url
+
+    form = shown(upload(author, factories.KK.encode(), factories.RU.encode()))
+    first, second = (author.post(at("edition_add"), form) for _ in range(2))
+    assert first.url == second.url
+    assert Edition.objects.drafts().count() == 3
+    assert AuditEntry.objects.filter(action="written").count() == 4
+
+    other = desk(django_user_model, *AUTHOR, name="other")
+    assert begin(other, "edition", **page).url not in {first.url, second.url}
+    newer = shown(author.get(at("edition_add")))
+    assert begin(author, "edition", **newer).url != first.url
+    assert Edition.objects.drafts().count() == 5

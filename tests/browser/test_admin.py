@@ -590,6 +590,44 @@ def test_axe_finds_nothing_on_the_pages_of_the_desk(person, language):
 
 
 @pytest.mark.parametrize("language", ["ru"])
+def test_a_line_break_that_word_pastes_is_a_line_end(person, language):
+    draft = draft_of()
+    person.log_in("author")
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    person.page.locator("#id_body_ru").fill("# Условия\n\n1.1. Первая\vвторая.\n")
+    assert person.page.locator("#id_body_ru").input_value() == "# Условия\n\n1.1. Первая\nвторая.\n"
+    person.submit("input[name=_continue]")
+    draft.refresh_from_db()
+    assert draft.body_ru == "# Условия\n\n1.1. Первая\nвторая.\n"
+
+
+@pytest.mark.parametrize("language", ["ru"])
+def test_who_chooses_files_starts_with_them_and_swaps_them_by_a_button_that_enter_does_not_press(
+    person, language, tmp_path
+):
+    for code, other in (("kk", "ru"), ("ru", "kk")):
+        file = tmp_path / f"{other}.md"
+        file.write_text(demo.bodies(1)[other])
+        if code == "kk":
+            person.log_in("author")
+            person.open("agreement/edition/add/")
+            assert person.page.locator("input[name=begin][value=edition]").is_checked()
+        person.page.locator(f"#id_{code}").set_input_files(file)
+    assert person.page.locator("input[name=begin][value=files]").is_checked()
+    person.submit("input[type=submit].default")
+    assert overflow(person.page) <= 0
+    assert violations(person.page) == []
+    person.page.locator("#id_approval_kk").fill("№ 7")
+    person.submit("button[name=swap]")
+    assert person.page.locator("button[name=swap]").count() == 0
+    assert person.page.locator("#id_approval_ru").input_value() == "№ 7"
+    with person.page.expect_navigation():
+        person.page.locator("#id_notice_days").press("Enter")
+    draft = Edition.objects.drafts().get()
+    assert (draft.body_kk, draft.approval_ru) == (demo.bodies(1)["kk"], "№ 7")
+
+
+@pytest.mark.parametrize("language", ["ru"])
 def test_axe_finds_nothing_on_pages_that_answer_a_form(person, language, tmp_path):
     document = docx_files.numbered()
     document.add_comment(document.add_paragraph("Келісім", style="Title").runs, text="Тексеру керек", author="Заңгер")

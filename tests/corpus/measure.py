@@ -117,7 +117,7 @@ def measure(path: Path, *, printed: str | None = None, outline: bool = False, me
     from agreement.text.lint.rules import lint
 
     found = Measured(path.name)
-    text = _read(path, found)
+    text = _read(path, found, language="ru")
     if found.refused:
         return found
     found.language = _language(text)
@@ -132,7 +132,7 @@ def measure(path: Path, *, printed: str | None = None, outline: bool = False, me
         if number not in begun and _NUMBERED.match(line)
     ]
     if printed is not None:
-        found.missing, found.labels = compare(text, printed)
+        found.missing, found.labels = compare(_read(path, found, language=""), printed)
     if outline:
         _outline(path.name, text, document, found_by_lint)
     lines = text.split("\n")
@@ -184,21 +184,21 @@ def _lines(text: str) -> list[tuple[str, tuple[str, ...]]]:
     return found
 
 
-def _read(path: Path, found: Measured) -> str:
+def _read(path: Path, found: Measured, *, language: str) -> str:
     """The text of a file as the desk reads it, with tracked changes accepted; ``""`` and ``found.refused`` if the desk
-    refuses the file.
+    refuses the file. Of a Word file with a column for each language, it is the text in ``language``, or all columns for
+    ``""``.
     """
-    from django.core.exceptions import ValidationError
-    from django.core.files.uploadedfile import SimpleUploadedFile
     from django.utils.translation import override
 
-    from agreement.admin.editions.start import read_file
+    from agreement.text.source import SourceError
+    from agreement.word.files import read_file
 
     with override("en"):
         try:
-            return read_file("ru", SimpleUploadedFile(path.name, path.read_bytes())).accepted
-        except ValidationError as error:
-            found.refused = " ".join(error.messages)
+            return read_file(path.read_bytes(), path.name, language=language, encoding="").manuscript.accepted
+        except SourceError as error:
+            found.refused = f"{error} {error.hint}"
             return ""
 
 

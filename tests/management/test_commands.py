@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import unicodedata
 from datetime import timedelta
 from pathlib import Path
@@ -29,7 +30,8 @@ from agreement.notices.worker import DeliveryCounts
 from agreement.seal import triggers
 from agreement.status import report
 from agreement.testing import open_seal
-from tests.support import factories
+from portal_site.management.commands import demo
+from tests.support import docx_files, factories
 
 pytestmark = pytest.mark.django_db
 
@@ -97,18 +99,21 @@ def test_import_changes_line_ends_and_nothing_else(tmp_path, files, content, sto
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ("# Условия".encode("cp1251"), "ru.md' is a text in the encoding windows-1251. Save it as .docx or as"),
         (
-            "# Келісім".encode("cp1251", "replace"),
-            "is not UTF-8: byte 0xca at position 2. Save the file as UTF-8",
+            "# Келісім".encode("utf-16"),
+            "is a text in the encoding UTF-16. Save it as .docx or as a text file in UTF-8. Or",
         ),
-        ("# Келісім".encode("utf-16"), "is not UTF-8: byte 0xff at position 0."),
+        ("# Қызмет шарттары".encode("kz1048"), "Or add --encoding KZ-1048."),
+        ("# Шарт ✓".encode() + b"\xff", "is not a text in UTF-8: byte 0xff at position 14. Save it"),
+        (b"%PDF-1.7 x", "ru.md' was not accepted: it is a PDF file. Use the Word file"),
         (b"# T\x00", "contains a NUL character at position 3."),
-        (b"", "is empty. Write the text of the agreement into it."),
-        (b" \r\n\t\n", "is empty."),
-        (b"a" * 2_000_001, "at most 2,000,000 are allowed."),
+        (b"", "contains no text. Write the text of the agreement into it."),
+        (b" \r\n\t\n", "contains no text."),
+        (b"a" * 2_000_001, "is too large to be an agreement's text."),
         (None, "can't be read: no such file or directory."),
     ],
-    ids=["cp1251", "utf-16", "NUL", "empty", "blank", "huge", "missing"],
+    ids=["cp1251", "utf-16", "kz1048", "damaged", "PDF", "NUL", "empty", "blank", "huge", "missing"],
 )
 def test_import_refuses_a_bad_file_and_leaves_nothing(files, content, message):
     path = Path(files["ru"])
@@ -116,6 +121,61 @@ def test_import_refuses_a_bad_file_and_leaves_nothing(files, content, message):
     assert message in refused("import_edition", **files)
     assert not Agreement.objects.exists()
     assert not Version.objects.exists()
+
+
+def test_import_reads_word_files_and_prints_what_was_left_out(files):
+    document = docx_files.numbered()
+    made = document.add_paragraph("Пайдаланушы келісімі", style="Title")
+    document.add_comment(made.runs, text="Тексеру керек", author="Заңгер")
+    docx_files.add(document, docx_files.inserted("1.1. Жаңа.") + docx_files.deleted("1.1. Ескі."))
+    Path(files["kk"]).write_bytes(docx_files.saved(document))
+    message = refused("import_edition", **files)
+    assert "has 1 tracked insertions and 1 tracked deletions. Add --changes accept or --changes reject." in message
+    assert not Agreement.objects.exists()
+    for changes, words in (("accept", "1.1. Жаңа."), ("reject", "1.1. Ескі.")):
+        printed = run("import_edition", **files, changes=changes)
+        edition = Edition.objects.latest("pk")
+        assert edition.body_kk == f"# Пайдаланушы келісімі\n\n{words}\n"
+        assert re.search(r"\d+", printed)[0] == str(edition.pk)
+        assert "kk.md': Comments (1): Заңгер: Тексеру керек" in printed
+        assert "Bold and italics were not" in printed
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-16LE", "KZ-1048", "PT154"])
+def test_import_reads_another_encoding_if_it_is_named(files, encoding):
+    Path(files["kk"]).write_bytes(factories.KK.encode(encoding))
+    assert "Or add --encoding " in refused("import_edition", **files)
+    printed = run("import_edition", **files, encoding=encoding)
+    edition = Edition.objects.get()
+    assert (edition.body_kk, edition.body_ru) == (factories.KK, factories.RU)
+    assert f"was converted from the encoding {encoding}" in printed
+
+
+def test_swapped_files_are_refused(files):
+    swapped = {"kk": files["ru"], "ru": files["kk"]}
+    Path(files["kk"]).write_text(demo.bodies(1)["kk"])
+    Path(files["ru"]).write_text(demo.bodies(1)["ru"])
+    for name in ("import_edition", "lint_edition"):
+        assert "The files are swapped: the Kazakh text is in Russian" in refused(name, **swapped)
+    assert not Agreement.objects.exists()
+
+
+def test_a_draft_states_what_the_edition_in_force_states_and_what_its_text_says(files):
+    factories.published(notice_days=10, retention_years=5, prevailing_language="kk")
+    path = Path(files["ru"])
+    path.write_text(f"Утверждено приказом от 3 мая 2026 г. № 7\n\n{path.read_text()}")
+    printed = run("import_edition", **files)
+    draft = Edition.objects.drafts().get()
+    assert (draft.notice_days, draft.retention_years, draft.prevailing_language) == (10, 5, "kk")
+    assert "States: notice 10 days, retention 5 years, prevailing language kk" in printed
+    assert (draft.title_ru, draft.approval_ru) == (
+        "Пользовательское соглашение",
+        "Утверждено приказом от 3 мая 2026 г. № 7",
+    )
+    assert (draft.approval_kk or "") == ""
+    assert "Approval: Утверждено приказом" in printed
+    run("import_edition", **files, approval_ru="Другое")
+    assert Edition.objects.latest("pk").approval_ru == "Другое"
 
 
 def test_import_refuses_an_unknown_agreement(files):
@@ -141,11 +201,13 @@ def test_import_can_be_tried_dry(files):
 
 
 def test_history_is_imported_sealed(files):
+    Path(files["kk"]).write_text(f"№ 7 бұйрықпен бекітілген\n\n{factories.KK}")
     printed = run("import_edition", **files, imported=True, effective_from="2020-03-01T09:00:00+06:00")
     edition = Edition.objects.get()
     assert printed.startswith(f"Draft {edition.pk} is sealed as edition 1")
     assert edition.effective_from.isoformat() == "2020-03-01T03:00:00+00:00"
     assert (edition.imported, edition.state()) == (True, State.IN_FORCE)
+    assert (edition.approval_kk, edition.approval_ru) == ("", "")
     assert not Notice.objects.exists()
 
 

@@ -232,9 +232,9 @@ def test_publish_refuses_a_moment_out_of_range(year):
         refusal("out_of_range", lambda verb=verb: verb(effective_from=far))
 
 
-def test_publish_refuses_a_title_that_is_not_the_first_line():
+def test_publish_refuses_a_title_that_is_not_the_title_line():
     edition = factories.draft(title_kk="Басқа тақырып")
-    assert "'Басқа тақырып' differs from the first line" in str(refusal("title_differs", edition.publish))
+    assert "'Басқа тақырып' differs from the title line" in str(refusal("title_differs", edition.publish))
 
 
 @pytest.mark.parametrize("begin", ["\ufeff", "\ufeff\r", "\r\r", "\r\n"])

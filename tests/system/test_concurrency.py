@@ -155,3 +155,33 @@ def test_of_many_requests_at_the_effective_moment_one_is_recorded(portal, proces
     assert [out.strip().splitlines()[-1] for out, _err in said] == [f"statuses 200 {threads * count + 1}"] * processes
     assert [err for _out, err in said if "Traceback" in err or "locked" in err] == []
     assert director.communicate("count\n", timeout=60)[0].strip() == "[(1, 'deemed'), (2, 'deemed')]"
+
+
+START = """
+import sys
+from django.contrib.auth import get_user_model
+from django.test import Client
+client = Client(SERVER_NAME="localhost")
+client.force_login(get_user_model().objects.get(username="author"))
+client.get("/en/admin/agreement/edition/add/")
+print("ready", flush=True)
+sys.stdin.readline()
+answer = client.post("/en/admin/agreement/edition/add/", {{"agreement": "{pk}", "begin": "empty", "after": "0"}})
+print(answer.status_code, answer.headers.get("Location"))
+"""
+
+
+def test_a_page_that_is_submitted_twice_at_once_makes_one_draft(portal):
+    pk = portal.python(
+        "from django.contrib.auth import get_user_model; from tests.support import factories;"
+        " get_user_model().objects.create_superuser('author'); print(factories.agreement().pk)"
+    )
+    processes = [portal.start("shell", "-v0", "-c", START.format(pk=pk)) for _ in range(2)]
+    for process in processes:
+        assert read_line(process) == "ready"
+    for process in processes:
+        write_line(process, "go")
+    first, second = (process.communicate(timeout=60)[0].strip().splitlines()[-1] for process in processes)
+    assert first == second
+    assert first.startswith("302 /en/admin/agreement/edition/")
+    assert portal.python("from agreement.models import Edition; print(Edition.objects.count())") == "1"

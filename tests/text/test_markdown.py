@@ -6,6 +6,7 @@ import html
 import re
 import textwrap
 from importlib.util import find_spec
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -147,6 +148,20 @@ def test_a_mark_of_markdown_is_a_mark(written, begins):
     assert parse(f"Т\n\n1. ОБЩЕЕ\n\n1.1. А.\n\n{written}\n").html.partition("А.</p>\n")[2].startswith(begins)
 
 
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("ДОГОВОР №\\_\\_\\_", "ДОГОВОР №___"),
+        ("# **Договор** оказания\u00a0услуг", "Договор оказания услуг"),
+        ("\\# Правила &amp; условия", "# Правила & условия"),
+        ("Договор<br>поставки", "Договор поставки"),
+    ],
+)
+def test_a_title_is_the_words_that_a_page_displays(line, title):
+    document = parse(f"{line}\n\n1.1. А.\n")
+    assert clauses.title_line(f"{line}\n\n1.1. А.\n") == document.title == document.units[0].text == title
+
+
 def test_a_sign_at_the_end_of_a_heading_stays():
     document = parse("Т\n\n## Язык C#\n\n## 1. Язык C#\n\n1.1. А.\n\n- # C#\n")
     assert [unit.text for unit in document.units] == ["Т", "Язык C#", "Язык C#", "А.\nC#"]
@@ -164,6 +179,19 @@ def test_a_line_break_is_a_space_in_the_words(written):
     document = parse(f"Т\n\n1.1. {written}\n")
     assert re.search(r"раз ?<br>\s*два</p>", document.html)
     assert document.units[-1].text == "раз два"
+
+
+def test_a_long_table_with_lines_in_its_cells_stays_a_table():
+    rows = "| **1** | Услуга «Чтение»<br>за каждый час | [срок](/a) | _____ |\n" * 800
+    document = parse(f"Т\n\n1.1. А:\n\n| № | Услуга | Срок | Цена |\n|---|---|---|---|\n{rows}")
+    assert document.html.count("<tr>") == 801
+    assert document.html.count("<br>") == document.html.count("<strong>") == document.html.count('<a href="/a"') == 800
+
+
+def test_two_spaces_break_the_first_line_of_a_unit():
+    first = "Портал хранит сведения, которые Пользователь сообщил о себе"
+    assert f"{first} <br>" in parse(f"Т\n\n1.1. {first}  \nдва\n").html.replace("<br>", " <br>").replace("  ", " ")
+    assert "<br>" not in parse(f"Т\n\n1.1. {first}\nдва\n").html
 
 
 def test_a_line_break_in_code_is_shown_as_written():
@@ -312,6 +340,22 @@ def test_every_word_is_seen_on_the_page_and_compared(blocks, between):
     compared = " ".join(f"{unit.label} {unit.text}" for unit in document.units)
     for words in (unquote(page), compared):
         assert set(re.findall(r"\w+", html.unescape(body))) - {"Т"} <= set(re.findall(r"\w+", words))
+    if all(len(re.findall(r"\]\(|<", line)) < 2 for line in body.split("\n")):  # HTML has no links inside links.
+        assert re.findall(r"\w+", f"Т {unquote(printed(tree))}") == re.findall(r"\w+", unquote(compared))
+
+
+def printed(element: Any) -> str:
+    """The words of an element of a page, with the numbers of its lists and the addresses of its links."""
+    words = (element.text or "") + "".join(printed(child) + (child.tail or "") for child in element)
+    if element.tag == "li":
+        return f" {element.get('value', '')} {words} "
+    if element.tag == "a" and not element.get("class"):
+        address = unquote(element.get("href", "")).removeprefix("mailto:")
+        return words if address in {unquote(words).strip(), f"tel:{words.strip()}"} else f"{words} ({address})"
+    return f" {words} " if element.tag in BLOCKS else words
+
+
+BLOCKS = {*"p td th tr table pre blockquote ul ol h1 h2 h3 h4 h5 h6 br hr DOCUMENT_FRAGMENT".split()}
 
 
 @pytest.mark.parametrize(

@@ -291,6 +291,12 @@ def test_a_list_in_a_chapter_or_an_article_begins_no_clause():
     assert numbers(articles) == "1 2 2.1"
 
 
+def test_a_list_of_roman_numerals_begins_no_section():
+    numerals = "I. Книги\n\nII. Журналы\n\nIII. Карты"
+    assert numbers(spaced("Глава 1. Общее", "1.1. Раз.", numerals, "Глава 2. Права", "2.1. Два.")) == "1 1.1 2 2.1"
+    assert numbers(spaced("1. ОБЩЕЕ", "Т.", numerals, "2. ПРАВА", "Т.")) == "1 2"
+
+
 def test_an_article_that_a_text_with_its_own_sections_quotes_is_no_article_of_it():
     assert numbers(spaced("1. ОБЩЕЕ", "Т.", "2. ПРАВА", "Статья 1. Право", "Т.", "3. СРОК", "Т.")) == "1 2 3"
 

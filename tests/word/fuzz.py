@@ -72,6 +72,7 @@ NAMES = (
         "w:lvlOverride",
         "w:startOverride",
     ),
+    *("w:txbxContent", "w:showingPlcHdr", "w:vertAlign", "w:sym", "w:fldChar", "w:strike", "w:gridBefore", "w:pict"),
     *("w:gridSpan", "w:outlineLvl", "w:abstractNumId", "w:instrText", "w:fldSimple", "w:pPrChange", "w:moveFrom"),
 )
 
@@ -97,12 +98,49 @@ def rich() -> bytes:
     return document(body + item(1, more=tracked) + span + field, numbering, styles)
 
 
+def displayed() -> bytes:
+    """A file with most of what changes the words that are displayed."""
+    spaces = (
+        'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006" '
+        'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+    )
+    looks = '<w:rStyle w:val="C"/><w:vanish w:val="0"/><w:strike/><w:dstrike w:val="1"/><w:caps/>'
+    change = '<w:rPrChange w:id="3"><w:rPr><w:vertAlign w:val="subscript"/></w:rPr></w:rPrChange>'
+    signs = '<w:sym w:font="Symbol" w:char="F0B3"/><w:noBreakHyphen/><w:br w:type="page"/><w:tab/><w:t>31</w:t>'
+    run = f'<w:r><w:rPr>{looks}<w:vertAlign w:val="superscript"/>{change}</w:rPr>{signs}</w:r>'
+    box = (
+        f'<w:r><w:pict><w:txbxContent w:id="1">{item(1)}{table(item(0) + "|" + plain())}</w:txbxContent></w:pict></w:r>'
+    )
+    both = f"<mc:AlternateContent><mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback></mc:AlternateContent>"
+    entries = '<w:result w:val="1"/><w:listEntry w:val="A"/><w:listEntry w:val="B"/>'
+    form = f"<w:ffData><w:ddList>{entries}</w:ddList></w:ffData>"
+    marks = [f'<w:r><w:fldChar w:fldCharType="{kind}"/>{run}</w:r>' for kind in ("begin", "begin", "separate", "end")]
+    field = f'<w:r><w:fldChar w:fldCharType="begin">{form}</w:fldChar></w:r>' + "".join(marks)
+    hint = '<w:sdt><w:sdtPr><w:showingPlcHdr w:val="1"/></w:sdtPr><w:sdtContent>{}</w:sdtContent></w:sdt>'
+    formula = "<m:oMath><m:r><m:t>1</m:t></m:r></m:oMath>"
+    words = f"<w:p {spaces}>{run}{both}{field}{hint.format(run)}{formula}</w:p>"
+    row = '<w:trPr><w:gridBefore w:val="1"/><w:hidden w:val="0"/></w:trPr>'
+    own = '<w:tcPr><w:cellIns w:id="4"/><w:gridSpan w:val="2"/></w:tcPr>'
+    cells = (
+        f"<w:tc>{own}<w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:tc>"
+        for text in ("Әрбір тұлғаның құқықтары мен міндеттері " * 3, "Права и обязанности каждого лица " * 3)
+    )
+    languages = f'<w:tbl><w:tblPr><w:tblStyle w:val="T"/></w:tblPr><w:tr>{row}{"".join(cells)}</w:tr></w:tbl>'
+    styles = "<w:docDefaults><w:rPrDefault><w:rPr><w:caps/></w:rPr></w:rPrDefault></w:docDefaults>" + "".join(
+        f'<w:style w:type="{kind}" w:styleId="{key}" w:default="{on}"><w:name w:val="{key}"/><w:basedOn w:val="C"/>'
+        f'<w:rPr><w:vanish w:val="{on}"/><w:strike w:val="0"/></w:rPr></w:style>'
+        for kind, key, on in (("character", "C", "0"), ("paragraph", "P", "0"), ("table", "T", "0"))
+    )
+    numbering = f'<w:abstractNum w:abstractNumId="0">{level(0, "%1.")}</w:abstractNum>{num(1)}'
+    return document(words + hint.format(words) + languages, numbering, styles)
+
+
 def mutants(count: int, seed: int) -> Iterator[bytes]:
     """``count`` damaged files, the same for the same seed."""
     chance = random.Random(seed)  # noqa: S311 - the seed repeats the files
-    bases = [rich(), *(case.content() for case in CASES)]
+    bases = [rich(), displayed(), *(case.content() for case in CASES)]
     for _number in range(count):
-        base = bases[0] if chance.random() < 0.4 else chance.choice(bases)
+        base = chance.choice(bases[:2] if chance.random() < 0.6 else bases)
         with zipfile.ZipFile(BytesIO(base)) as package:
             parts = {name: package.read(name).decode() for name in package.namelist()}
         for _change in range(chance.choice((1, 1, 2, 3, 8))):
@@ -146,11 +184,13 @@ def main(count: int, seed: int) -> int:
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused = wrong = 0
+    chosen = ("", "kk", "ru")
     slowest, longest = 0.0, 0
     for number, content in enumerate(mutants(count, seed)):
         began = time.process_time()
         try:
-            longest = max(longest, len(reader.read_manuscript(content, "a.docx").accepted))
+            language = chosen[number % len(chosen)]
+            longest = max(longest, len(reader.read_manuscript(content, "a.docx", language=language).accepted))
         except SourceError:
             refused += 1
         except Exception:

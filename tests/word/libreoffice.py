@@ -137,8 +137,8 @@ def compare_files(source: Path, folder: Path) -> int:
         paragraphs: list[tuple[str, str]] = []
         label = numbering.Numbering.label
 
-        def noted(self: Any, paragraph: Any, words: str, *, found: Any = paragraphs, label: Any = label) -> str:
-            number: str = label(self, paragraph, words)
+        def noted(self: Any, element: Any, words: str, *look: Any, found: Any = paragraphs, label: Any = label) -> str:
+            number: str = label(self, element, words, *look)
             if self.accept:
                 found.append((number, words))
             return number

@@ -82,7 +82,7 @@ def labels(text: str, count: int) -> list[str]:
     """The label before each of the ``count`` words that ``document()`` wrote; ``?`` if the text has no such word."""
     found = []
     for place in range(1, count + 1):
-        match = re.search(rf"(?m)(?:^|\|)[ \t#]*([^|\n]*?)[ \t\u200b]*Слово{place}(?!\d)", text)
+        match = re.search(rf"(?m)(?:^|\||<br>)[ \t#]*([^|\n<]*?)[ \t\u200b]*Слово{place}(?!\d)", text)
         found.append(match[1].strip().replace("\\", "") if match else "?")
     return ["-" if label in {"•", "◦", "–"} else label for label in found]
 

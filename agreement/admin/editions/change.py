@@ -120,7 +120,7 @@ DISPLAYED_STATED = tuple(_stated_column(name) for name in STATED_FIELDS)
 def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = False) -> list[tuple[Any, Any]]:
     """Return the sections of the page. ``pairs`` contains the Kazakh and the Russian column of each text, and
     ``stated`` the columns of the other fields. ``editable`` means that it is the form of a draft. There the text comes
-    first, and there is no title, because the first line of the text is the title.
+    first, and there is no title, because a line of the text is the title.
     """
     pair = {"classes": ["agreement-pair"]}
     texts = [
@@ -157,7 +157,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
 
     class Media:
         css = {"all": ["agreement/admin.css"]}
-        js = [forms.Script(f"agreement/{name}.js", defer=True) for name in ("desk", "progress")]
+        js = [forms.Script(f"agreement/{name}.js", defer=True) for name in ("desk", "progress", "start")]
 
     # The pages.
 

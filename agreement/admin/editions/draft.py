@@ -43,7 +43,7 @@ REVISIONS_SEARCHED = 20
 
 
 class EditionForm(AdminForm):
-    """The form of a draft in both languages. The title is the first line of the text, so it has no field: the form sets
+    """The form of a draft in both languages. The title is a line of the text, so it has no field: the form sets
     it, cut to 255 characters.
 
     ``token`` is the fingerprint of the stored draft when the form was opened; if the form is filled in with an unsaved
@@ -280,15 +280,15 @@ class Finding:
 
 def lint_findings(
     bodies: Mapping[str, str],
-    summaries: Mapping[str, str],
+    summaries: Mapping[str, str] | None,
     binding: Edition | None,
     stated: Mapping[str, object] | None = None,
 ) -> list[Finding]:
     """Return the messages of the lint about these texts, errors first, then by language and line. The bodies and the
     summaries are given by language. The titles are the first lines of the bodies. The texts are compared with
     ``binding``, the edition in force; with ``None`` they are compared with nothing, and the summaries are not checked.
-    ``stated`` is the result of ``Edition.statements()``, as far as it is known. The settings ``LINT_RULES``
-    and ``LINT_SILENCED`` apply.
+    Summaries that are ``None`` are not checked either. ``stated`` is the result of ``Edition.statements()``, as far as
+    it is known. The settings ``LINT_RULES`` and ``LINT_SILENCED`` apply.
     """
     previous = {code: binding.text(code).body for code in bodies} if binding else None
     languages = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}

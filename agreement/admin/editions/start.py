@@ -17,30 +17,36 @@ from django.core.files import File
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement.admin.editions.draft import findings_summary, lint_findings
-from agreement.admin.editions.fields import STATED_FIELDS
+from agreement.admin.editions.fields import fingerprint, label
 from agreement.admin.editions.page import EditionView, redirect_to_edition
-from agreement.models import Agreement, Edition
-from agreement.models.editions import EditionQuerySet
+from agreement.models import Agreement, AuditEntry, Edition
+from agreement.models.editions import CARRIED_FIELDS, EditionQuerySet
 from agreement.text import clauses, languages, source
-from agreement.word import package, reader
+from agreement.text.front_matter import MAX_APPROVAL, front_matter
+from agreement.text.parallel import Pair, upper_levels
+from agreement.word import files, reader
 
 #: The fields of the signed report about a file. They are all fields except the language, the name and the two texts.
-REPORT_FIELDS = ("changed", "insertions", "deletions", "left_out")
+REPORT_FIELDS = ("changed", "insertions", "deletions", "left_out", "uncertain")
 REPORT_SALT = "agreement.import"
 #: How many notes of one kind (such as comments or footnotes) the page displays, and how many characters of each.
 MAX_NOTES, MAX_NOTE_LENGTH = 50, 1000
+#: How many rows of numbers the page displays.
+MAX_ROWS = 500
 #: How many bytes are allowed for what the second page, which displays what was read, posts in addition to the texts.
 IMPORT_FORM_OVERHEAD = 20_000
+APPROVAL_FIELDS = tuple(f"approval_{code}" for code in languages.LANGUAGES)
 
 
 @dataclass(slots=True)
 class ImportedFile:
     """An imported file: its text with all tracked changes accepted, its text with all rejected, and a report. The two
-    texts are equal if no change was tracked.
+    texts are equal if no change was tracked and no word was struck out.
 
     ``code`` is the language of the text, and ``name`` the name of the file. ``changed`` are sentences about what the
     import changed. ``insertions`` and ``deletions`` are the numbers of tracked changes.
@@ -57,6 +63,29 @@ class ImportedFile:
     """The contents of the file that are in neither text: for each kind, its label, up to ``MAX_NOTES`` notes (comments,
     footnotes, addresses or headers), and how many there are. Pictures, hidden text and formulas are only counted.
     """
+    uncertain: list[tuple[str, str]] = field(default_factory=list)
+    """Up to ``MAX_NOTES`` automatic numbers that Word may print differently, each with the first words after it. The
+    number is ``""`` if it is not in the text.
+    """
+
+    @classmethod
+    def from_read(cls, code: str, read: files.ReadFile) -> ImportedFile:
+        """Return the file from what was read, with notes that are not too many and not too long for the page."""
+        document = read.manuscript
+        return cls(
+            code=code,
+            name=read.name,
+            accepted=document.accepted,
+            rejected=document.rejected,
+            changed=read.changed(),
+            insertions=document.insertions,
+            deletions=document.deletions,
+            left_out=[
+                (kind, [note[:MAX_NOTE_LENGTH] for note in notes[:MAX_NOTES]], count)
+                for kind, notes, count in read.left_out()
+            ],
+            uncertain=document.uncertain[:MAX_NOTES],
+        )
 
     @property
     def tracked(self) -> bool:
@@ -83,6 +112,11 @@ class ImportedFile:
         except signing.BadSignature:
             report = {}
         return cls(code=code, name=posted.get(f"name_{code}", ""), accepted=accepted, rejected=rejected, **report)
+
+    @property
+    def title(self) -> str:
+        """The title of the accepted text, as the draft will have it."""
+        return clauses.title_line(self.accepted)[: clauses.LONGEST_TITLE]
 
     @property
     def units(self) -> int:
@@ -127,6 +161,14 @@ class StartForm(forms.Form):
 
     def clean(self) -> None:
         begin = self.cleaned_data.get("begin")
+        if begin != self.FILES and any(code in self.files for code in languages.LANGUAGES):
+            self.data = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
+            self.data["begin"] = self.FILES  # type: ignore[index]
+            self.add_error(
+                "begin",
+                _("You chose files, but not to start with them. Choose the files again, or choose how to start again."),
+            )
+            return
         if begin == self.EDITION and self.cleaned_data.get("agreement"):
             self._clean_edition(self.cleaned_data["agreement"])
         if begin == self.FILES:
@@ -151,10 +193,13 @@ class StartForm(forms.Form):
             if not self.cleaned_data.get(code):
                 self.add_error(code, _("Choose the file of this text."))
                 continue
+            file: File[bytes] = self.cleaned_data[code]
             try:
-                self.cleaned_data[code] = read_file(code, self.cleaned_data[code])
-            except ValidationError as error:
-                self.add_error(code, error)
+                read = files.read_file(file.read(files.MAX_BYTES + 1), str(file.name), language=code, encoding="")
+            except source.SourceError as error:
+                self.add_error(code, f"{error} {error.hint}".strip())
+            else:
+                self.cleaned_data[code] = ImportedFile.from_read(code, read)
         if not self.errors:
             self._require_form_size([self.cleaned_data[code] for code in languages.LANGUAGES])
 
@@ -173,9 +218,9 @@ class StartForm(forms.Form):
 
 
 class ImportForm(forms.Form):
-    """The form on which the author confirms an import: whether tracked changes are accepted (required if the text
-    depends on it), and that they know what was left out (required if something was). The keyword argument ``files``,
-    the imported files, is required.
+    """The form on which the author confirms an import: what the edition states, its approvals, whether tracked changes
+    are accepted (required if the text depends on it), and that they know what was left out (required if something was).
+    The keyword argument ``files``, the imported files, is required.
     """
 
     TRACKED = {"accepted": _("accept all of them"), "rejected": _("reject all of them")}
@@ -190,14 +235,34 @@ class ImportForm(forms.Form):
 
     def __init__(self, *args: Any, files: list[ImportedFile], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields |= forms.fields_for_model(Edition, (*APPROVAL_FIELDS, *CARRIED_FIELDS))
+        for name in APPROVAL_FIELDS:
+            self.fields[name].label = capfirst(label(name))
+            self.fields[name].widget = forms.Textarea({"rows": 2, "maxlength": MAX_APPROVAL})
         self.fields["tracked"].required = any(file.tracked for file in files)
         self.fields["seen"].required = any(file.left_out for file in files)
+
+    def clean(self) -> dict[str, Any]:
+        """Make each approval one line."""
+        for name in APPROVAL_FIELDS:
+            if approval := self.cleaned_data.get(name):
+                self.cleaned_data[name] = " ".join(approval.split())
+        return self.cleaned_data
+
+    @property
+    def approvals(self) -> list[forms.BoundField]:
+        return [self[name] for name in APPROVAL_FIELDS]
+
+    @property
+    def stated(self) -> list[forms.BoundField]:
+        return [self[name] for name in CARRIED_FIELDS]
 
 
 class StartView(EditionView):
     """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read, and the draft
-    is created when that page is posted. From an edition, the bodies and the ``STATED_FIELDS`` except ``material`` are
-    copied, but not the summaries and approvals. Raises ``PermissionDenied`` if the user may not add editions.
+    is created when that page is posted. From an edition, the bodies and the ``CARRIED_FIELDS`` are copied, but not the
+    summaries and approvals. A draft with other texts gets the ``CARRIED_FIELDS`` of the edition in force. Raises
+    ``PermissionDenied`` if the user may not add editions.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -210,7 +275,7 @@ class StartView(EditionView):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         if "accepted_kk" in request.POST:
-            return self._import(request)
+            return self._swap(request) if "swap" in request.POST else self._import(request)
         form = StartForm(request.POST, request.FILES)
         if not form.is_valid():
             return self._ask(form)
@@ -219,10 +284,11 @@ class StartView(EditionView):
             return self._show_import(answer["agreement"], [answer[code] for code in languages.LANGUAGES])
         if edition := answer["edition"] if answer["begin"] == StartForm.EDITION else None:
             bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
-            stated = {name: getattr(edition, name) for name in STATED_FIELDS if name != "material"}
+            stated = {name: getattr(edition, name) for name in CARRIED_FIELDS}
             comment = gettext("Created from: %(edition)s") % {"edition": edition}
             return self._begin(answer["agreement"], bodies, comment, **stated)
-        return self._begin(answer["agreement"], {}, gettext("Created with empty texts"))
+        stated = Edition.objects.stated_in_force(answer["agreement"])
+        return self._begin(answer["agreement"], {}, gettext("Created with empty texts"), **stated)
 
     def _ask(self, form: StartForm) -> HttpResponse:
         return self._render_form("start", form, title=gettext("New draft"), word=reader.installed())
@@ -231,57 +297,114 @@ class StartView(EditionView):
         """Create the draft, its first revision, an audit entry and an entry in the history of the admin. Return a
         redirect to the draft. ``stated`` are further fields of the draft, and ``comment`` describes its origin. Raises
         ``ValidationError`` for invalid texts, and then creates nothing.
+
+        If the page was submitted before, nothing is created, and the redirect leads to the draft of the first time.
         """
         editions: EditionQuerySet = Edition.objects.all()
         with transaction.atomic(), reversion.create_revision():
+            agreement.lock()
             reversion.set_user(self.request.user)
             reversion.set_comment(comment)
             edition = editions.create_draft(agreement=agreement, bodies=bodies, by=self.request.user, **stated)
+            earlier = self._earlier(edition)
+            transaction.set_rollback(earlier is not None)
+        if earlier:
+            message = gettext("The draft was created already. Nothing was created again.")
+            return redirect_to_edition(self.model_admin, self.request, earlier, message)
         self.model_admin.log_addition(self.request, edition, comment)
         message = gettext("The draft was created. Write its text, then save it.")
         return redirect_to_edition(self.model_admin, self.request, edition, message)
 
+    def _earlier(self, made: Edition) -> Edition | None:
+        """Return the draft that this user created from the same page with the same contents before; ``None`` if there
+        is none. ``after`` in the form is the highest key of an edition when the page was made.
+        """
+        after = self.request.POST.get("after", "")
+        if not (after.isascii() and after.isdecimal() and len(after) < 19):
+            return None
+        author = AuditEntry.objects.last_author(made)
+        for draft in Edition.objects.drafts().filter(agreement=made.agreement_id, pk__gt=int(after), pk__lt=made.pk):
+            entry = AuditEntry.objects.last_author(draft)
+            same_author = author and entry and (author.by, author.account) == (entry.by, entry.account)
+            if same_author and fingerprint(draft) == fingerprint(made):
+                return draft
+        return None
+
     def _show_import(
-        self, agreement: Agreement, files: list[ImportedFile], form: ImportForm | None = None
+        self, agreement: Agreement, imported: list[ImportedFile], form: ImportForm | None = None
     ) -> HttpResponse:
         binding = Edition.objects.in_force().filter(agreement=agreement).first()
-        findings = lint_findings({file.code: file.accepted for file in files}, {}, binding)
+        bodies = {file.code: file.accepted for file in imported}
+        swapped = languages.swapped(bodies)
+        # If the files are swapped, nearly every finding says so. A draft gets its summaries later.
+        findings = [] if swapped else lint_findings(bodies, None, binding)
+        if form is None:
+            initial: dict[str, Any] = {"agreement": agreement.pk}
+            initial |= {f"approval_{code}": front_matter(body).approval for code, body in bodies.items()}
+            initial |= {name: getattr(binding, name) for name in CARRIED_FIELDS if binding}
+            form = ImportForm(initial=initial, files=imported)
+        rows: tuple[Pair, ...] = upper_levels(*(clauses.parse(bodies[code]) for code in languages.LANGUAGES))
         return self._render_form(
             "import",
-            form or ImportForm(initial={"agreement": agreement.pk}, files=files),
+            form,
             title=gettext("Import: what was read"),
-            files=files,
-            tracked=any(file.tracked for file in files),
-            left_out=any(file.left_out for file in files),
+            files=imported,
+            binding=binding,
+            swapped=swapped,
+            tracked=any(file.tracked for file in imported),
+            left_out=any(file.left_out for file in imported),
+            rows=rows[:MAX_ROWS],
+            more_rows=len(rows[MAX_ROWS:]),
             findings=findings,
             findings_summary=findings_summary(findings),
         )
+
+    def _swap(self, request: HttpRequest) -> HttpResponse:
+        """Return the second page with the two files exchanged, and with everything else as the author left it. Raises
+        ``PermissionDenied`` if no existing agreement is posted.
+        """
+        posted = {name: str(value) for name, value in request.POST.items()}
+        for name in ("name", "report", "accepted", "rejected", "approval"):
+            kk, ru = f"{name}_kk", f"{name}_ru"
+            values = {kk: posted.pop(ru, None), ru: posted.pop(kk, None)}
+            posted |= {key: value for key, value in values.items() if value is not None}
+        imported = [ImportedFile.from_post(code, posted) for code in languages.LANGUAGES]
+        bound = ImportForm(posted, files=imported)
+        bound.is_valid()
+        agreement = bound.cleaned_data.get("agreement")
+        if agreement is None:
+            raise PermissionDenied
+        return self._show_import(agreement, imported, ImportForm(initial=posted, files=imported))
 
     def _import(self, request: HttpRequest) -> HttpResponse:
         """Create the draft from the texts that the second page posts, and return a redirect to it. If the form is not
         valid, or the texts are refused, return the second page with the errors. Raises ``PermissionDenied`` if no
         existing agreement is posted.
         """
-        files = [ImportedFile.from_post(code, request.POST) for code in languages.LANGUAGES]
-        form = ImportForm(request.POST, files=files)
+        imported = [ImportedFile.from_post(code, request.POST) for code in languages.LANGUAGES]
+        form = ImportForm(request.POST, files=imported)
         if not form.is_valid():
             agreement = form.cleaned_data.get("agreement")
             if agreement is None:
                 raise PermissionDenied
-            return self._show_import(agreement, files, form)
+            return self._show_import(agreement, imported, form)
         chosen = form.cleaned_data["tracked"] or "accepted"
-        bodies = {file.code: getattr(file, chosen) for file in files}
-        comment = gettext("Imported: %(names)s") % {"names": ", ".join(file.name for file in files)}
-        if any(file.tracked for file in files):
+        bodies = {file.code: getattr(file, chosen) for file in imported}
+        comment = gettext("Imported: %(names)s") % {"names": ", ".join(file.name for file in imported)}
+        if any(file.tracked for file in imported):
             comment += f" · {ImportForm.TRACKED[chosen]}"
+        stated = {name: form.cleaned_data[name] for name in (*APPROVAL_FIELDS, *CARRIED_FIELDS)}
         try:
-            return self._begin(form.cleaned_data["agreement"], bodies, comment[:1000])
+            return self._begin(form.cleaned_data["agreement"], bodies, comment[:1000], **stated)
         except ValidationError as error:
             form.add_error(None, error.messages)
-            return self._show_import(form.cleaned_data["agreement"], files, form)
+            return self._show_import(form.cleaned_data["agreement"], imported, form)
 
     def _render_form(self, template: str, form: forms.Form, **context: object) -> HttpResponse:
-        return self.render(template, status=400 if form.errors else 200, form=form, add=True, **context)
+        after = self.request.POST.get("after") or Edition.objects.order_by("-pk").values_list("pk", flat=True).first()
+        return self.render(
+            template, status=400 if form.errors else 200, form=form, add=True, after=after or 0, **context
+        )
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
@@ -298,81 +421,3 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
     binding = binding.filter(agreement=agreement) if agreement else binding
     begin = StartForm.EDITION if edition or binding.exists() else StartForm.EMPTY
     return {"agreement": agreement, "begin": begin, "edition": edition and edition.pk}
-
-
-def read_file(code: str, file: File[bytes]) -> ImportedFile:
-    """Read a file with the text in the language ``code``. It is read as a Word document if its name ends with ``.docx``
-    or its content begins like a ZIP archive; otherwise as plain text. Raises ``ValidationError`` if the file can't be
-    used.
-    """
-    name, content = str(file.name), file.read(max(source.MAX_BYTES, package.MAX_PACKED) + 1)
-    if not name.lower().endswith(".docx") and not content.startswith(b"PK\x03\x04"):
-        return _read_plain_text(code, name, content)
-    if not reader.installed():
-        raise ValidationError(_("This site can't read Word files. Save the text as Markdown or plain text, in UTF-8."))
-    try:
-        document = reader.read_manuscript(content, name)
-    except source.SourceError as error:
-        raise ValidationError(f"{error} {error.hint}") from None
-    changed = [gettext("Word document: the text, the numbers and the tables were imported. Bold and italics were not.")]
-    if document.contents:
-        changed.append(gettext("The automatic table of contents was not imported."))
-    return ImportedFile(
-        code=code,
-        name=name,
-        accepted=document.accepted,
-        rejected=document.rejected,
-        changed=changed,
-        insertions=document.insertions,
-        deletions=document.deletions,
-        left_out=_left_out(document),
-    )
-
-
-def _left_out(document: reader.Manuscript) -> list[tuple[str, list[str], int]]:
-    """Return the contents of a Word document that were not imported: one tuple for each kind that the document has.
-
-    A tuple contains the label of the kind, a list of notes, and how many there are. Comments, footnotes, addresses of
-    links, and headers and footers have notes: up to ``MAX_NOTES``, of at most ``MAX_NOTE_LENGTH`` characters each.
-    Pictures, hidden text and formulas are only counted, so their list is empty.
-    """
-    notes = [
-        (gettext("Comments"), document.comments),
-        (gettext("Footnotes and endnotes"), document.footnotes),
-        (gettext("Addresses of links (the text of the links was imported)"), document.links),
-        (gettext("Headers and footers"), document.margins),
-    ]
-    counts = [
-        (gettext("Pictures and drawings"), document.pictures),
-        (gettext("Hidden text"), document.hidden),
-        (gettext("Formulas, symbols of special fonts, embedded documents"), document.odd),
-    ]
-    return [
-        *((kind, [note[:MAX_NOTE_LENGTH] for note in texts[:MAX_NOTES]], len(texts)) for kind, texts in notes if texts),
-        *((kind, [], count) for kind, count in counts if count),
-    ]
-
-
-def _read_plain_text(code: str, name: str, content: bytes) -> ImportedFile:
-    """Read the content of a text file in UTF-8. A byte order mark is removed, and line breaks become LF; ``changed``
-    then states this. Raises ``ValidationError`` if the content is larger than ``source.MAX_BYTES``, is not UTF-8, is
-    empty or only white space, or contains a NUL character. The message is in the language of the page.
-    """
-    values = {"name": name}
-    if len(content) > source.MAX_BYTES:
-        raise ValidationError(gettext("%(name)s is too large to be an agreement's text.") % values)
-    try:
-        read = content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValidationError(
-            gettext("%(name)s is not in UTF-8. Save it in UTF-8, then choose it again.") % values
-        ) from None
-    text = source.normalise(read)
-    if "\0" in text or not text.strip():
-        raise ValidationError(gettext("%(name)s contains no text.") % values)
-    changed = []
-    if read.startswith("\ufeff"):
-        changed.append(gettext("The byte order mark was removed."))
-    if "\r" in read:
-        changed.append(gettext("Line ends of Windows or old Macs were replaced by plain ones."))
-    return ImportedFile(code=code, name=name, accepted=text, rejected=text, changed=changed)

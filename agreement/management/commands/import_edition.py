@@ -9,26 +9,39 @@ from django.core.management.base import BaseCommand, no_translations
 from django.db import transaction
 
 from agreement import conf
-from agreement.management import command_error, parse_instant, printable, quote, read_source
+from agreement.management import (
+    add_file_options,
+    command_error,
+    parse_instant,
+    printable,
+    quote,
+    read_texts,
+)
 from agreement.models import Agreement, Edition
+from agreement.text.front_matter import front_matter
+from agreement.text.languages import LANGUAGES
 from agreement.text.lint import lint
 
 DEFAULT_SLUG = "user-agreement"
 
 
 class Command(BaseCommand):
-    help = "Create a draft (or, with --imported, an edition of history) from two UTF-8 files, Kazakh and Russian."
+    help = "Create a draft (or, with --imported, an edition of history) from two files, Kazakh and Russian."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--kk", required=True, metavar="FILE", help="the Kazakh text, Markdown or plain text")
-        parser.add_argument("--ru", required=True, metavar="FILE", help="the Russian text, Markdown or plain text")
+        parser.add_argument("--kk", required=True, metavar="FILE", help="the Kazakh text: Word, Markdown or text")
+        parser.add_argument("--ru", required=True, metavar="FILE", help="the Russian text: Word, Markdown or text")
+        add_file_options(parser)
         parser.add_argument("--agreement", metavar="SLUG", help="the agreement; may be left out if there is only one")
         parser.add_argument(
             "--create", action="store_true", help="create the agreement if there is none with this slug"
         )
         for language, name in (("kk", "Kazakh"), ("ru", "Russian")):
             parser.add_argument(f"--summary-{language}", default="", help=f"what changed, in {name}")
-            parser.add_argument(f"--approval-{language}", default="", help=f"the order that approved it, in {name}")
+            parser.add_argument(
+                f"--approval-{language}",
+                help=f"the order that approved it, in {name} (default of a draft: what the text says above its title)",
+            )
         parser.add_argument(
             "--imported", action="store_true", help="seal the edition as history; needs --effective-from"
         )
@@ -46,15 +59,20 @@ class Command(BaseCommand):
                 "--imported and --effective-from must be given together.",
                 "The moment of a draft is given when it is published: publish_edition ID --effective-from T.",
             )
-        bodies = {language: read_source(options[language]) for language in ("kk", "ru")}
-        stated = {
-            f"{name}_{language}": options[f"{name}_{language}"]
-            for name in ("summary", "approval")
-            for language in ("kk", "ru")
-        }
+        names = {language: options[language] for language in LANGUAGES}
+        bodies, notes = read_texts(names, changes=options["changes"], encoding=options["encoding"])
+        stated: dict[str, Any] = {}
+        for language, body in bodies.items():
+            stated[f"summary_{language}"] = options[f"summary_{language}"]
+            approval = options[f"approval_{language}"]
+            if approval is None:  # What is sealed at once is not guessed.
+                approval = "" if imported else front_matter(body).approval
+            stated[f"approval_{language}"] = approval
         try:
             with transaction.atomic():
                 agreement = self.agreement(options["agreement"], create=options["create"])
+                if not imported:  # What an edition of history stated is not known.
+                    stated |= Edition.objects.stated_in_force(agreement)
                 with reversion.create_revision():
                     reversion.set_comment("import_edition")
                     edition = Edition.objects.create_draft(agreement=agreement, bodies=bodies, **stated)
@@ -68,15 +86,30 @@ class Command(BaseCommand):
         titles = printable(f"{edition.title_kk} | {edition.title_ru}")
         if dry_run:
             self.stdout.write(f"Would import {identity} of {done}: {titles}")
+            self.write_reading(edition, notes)
         elif imported:
             self.stdout.write(f"{identity} is sealed as edition {done}, digest {edition.digest}")
+            self.write_reading(edition, notes)
         else:
             self.stdout.write(f"{identity} of {done}: {titles}")
+            self.write_reading(edition, notes)
             self.stdout.write(f"Publish it with: manage.py publish_edition {edition.pk}")
             for message in lint(bodies, **conf.lint_options()):
                 place = " · ".join(filter(None, (message.language, message.clause, f"line {message.line}")))
                 sentence = printable(message.sentence("en"))
                 self.stdout.write(f"{message.id} {message.severity} · {place} · {sentence}")
+
+    def write_reading(self, edition: Edition, notes: list[str]) -> None:
+        """Print what the reading of the files changed or left out, what the edition states, and its approvals."""
+        for line in notes:
+            self.stdout.write(printable(line))
+        language = edition.prevailing_language or "none"
+        self.stdout.write(
+            f"States: notice {edition.notice_days} days, retention {edition.retention_years} years,"
+            f" prevailing language {language}"
+        )
+        for approval in filter(None, (edition.approval_kk, edition.approval_ru)):
+            self.stdout.write(printable(f"Approval: {approval}"))
 
     def agreement(self, slug: str | None, *, create: bool) -> Agreement:
         """Return the agreement with that slug; if no slug is given, the only agreement.

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 from agreement import conf
 from agreement.conf import active_language
-from agreement.management import command_error, printable, read_source
+from agreement.management import add_file_options, command_error, printable, read_texts
 from agreement.models import Edition
 from agreement.text import languages
 from agreement.text.lint import Message, lint
@@ -34,6 +34,7 @@ class Command(BaseCommand):
             parser.add_argument(
                 f"--previous-{language}", metavar="FILE", help=f"the {name} text of the previous edition"
             )
+        add_file_options(parser)
         parser.add_argument("--format", choices=("text", "json"), default="text")
         parser.add_argument(
             "--language", choices=MESSAGE_LANGUAGES, help="the language of the messages (default: that of the site)"
@@ -49,7 +50,12 @@ class Command(BaseCommand):
                 raise command_error(
                     "The previous edition is given in one language only.", "Give both --previous-kk and --previous-ru."
                 )
-            messages = lint(read_all(files), previous=read_all(previous) or None, **conf.lint_options())
+            reading = {"changes": options["changes"], "encoding": options["encoding"], "may_be_empty": True}
+            texts, notes = read_texts(files, **reading)
+            earlier, more = read_texts(previous, **reading)
+            for line in dict.fromkeys(notes + more):
+                self.stderr.write(printable(line))
+            messages = lint(texts, previous=earlier or None, **conf.lint_options())
         else:
             raise command_error(
                 "Give either an id or both files.", "Use lint_edition ID or lint_edition --kk FILE --ru FILE."
@@ -84,14 +90,6 @@ class Command(BaseCommand):
             self.stdout.write(f"{message.id} · {message.severity} · {place} · {sentences}")
         errors = sum(message.severity == "error" for message in messages)
         self.stdout.write(f"{errors} errors, {len(messages) - errors} warnings")
-
-
-def read_all(files: dict[str, str]) -> dict[str, str]:
-    """Return the texts of these files by language. ``files`` maps each language to the name of its file; the result is
-    empty if it is empty. A file may be empty, because the lint reports that. Raises ``CommandError`` if a file can't be
-    read or can't be the text of an edition.
-    """
-    return {language: read_source(name, may_be_empty=True) for language, name in files.items()}
 
 
 def edition_messages(pk: int) -> tuple[Message, ...]:

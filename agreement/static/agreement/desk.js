@@ -36,7 +36,7 @@
         sides[language] = {area, margin, marks, mirror, findings, tops: [], other: languages.find((it) => it !== language)};
         counterpart.addEventListener("click", () => toCounterpart(language, unitAt(language, lineOf(area))));
         area.addEventListener("scroll", () => follow(language), {passive: true});
-        area.addEventListener("input", changed);
+        area.addEventListener("input", () => { breakLines(area); changed(); });
         for (const event of ["keyup", "click"]) area.addEventListener(event, () => showInPreview(language));
         new ResizeObserver(() => { measure(language); draw(language); }).observe(area);
     }
@@ -235,6 +235,14 @@
 
     // Store unsaved text, and warn before the page is closed.
     let soon = 0, later = 0;
+    // Word pastes a line break (Shift+Enter) as a vertical tab. The server makes it a line end, so lines are counted alike.
+    function breakLines(area) {
+        if (!/[\v\f\u2028\u2029]/.test(area.value)) return;
+        const {selectionEnd, scrollTop} = area;
+        area.value = area.value.replace(/[\v\f\u2028\u2029]/g, "\n");
+        area.setSelectionRange(selectionEnd, selectionEnd);
+        area.scrollTop = scrollTop;
+    }
     function changed() {
         dirty = true;
         clearTimeout(soon);

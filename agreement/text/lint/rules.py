@@ -432,7 +432,7 @@ def structure(texts: Texts) -> Iterator[Message]:
         yield from collected("agreement.L016", language, found, "text")
         if not any(unit.kind in {"section", "clause"} for unit in document.units):
             yield make_message("agreement.L018", language, line=1)
-        if document.units[0].kind != "title":
+        if all(unit.kind != "title" for unit in document.units):
             yield make_message("agreement.L019", language, line=document.units[0].line)
         elif unlike_a_title(document.title):
             yield make_message("agreement.L037", language, document.units[0], text=excerpt(document.title))

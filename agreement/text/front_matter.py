@@ -1,0 +1,187 @@
+"""Finds the title of an agreement below what documents print above it: the order that approved it, the place, the date,
+the name of a party, a version, or the front matter of a web site.
+
+Only the first lines are read, and only if the first line is one of these. Otherwise the first line is the title.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+#: How many lines are searched, and how many of them may be one approval.
+MAX_LINES, MAX_APPROVAL_LINES = 80, 10
+#: The longest approval that an edition can have, in characters, and the longest line that is no paragraph.
+MAX_APPROVAL, MAX_LINE = 255, 200
+
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+_RULE = re.compile(r"[-=*_—–.\s|:]{3,}$")
+_KEY = re.compile(r"[\w-]{1,40}\s*:(?:\s|$)|\s|[-#]")
+_NUMBERED = re.compile(r"[#*_\s]*(?:§|\d{1,3}(?:\.\d{1,3}){0,2}[.)]\s|[IVX]{1,4}\.\s|\d{1,3}(?:\.\d{1,3}){1,2}\s)")
+_MONTH = (
+    r"(?:январ|феврал|март|апрел|ма[йя]|июн|июл|август|сентябр|октябр|ноябр|декабр|қаңтар|ақпан|наурыз|сәуір|мамыр"
+    r"|маусым|шілде|тамыз|қыркүйек|қазан|қараша|желтоқсан)\w*"
+)
+_ORDER_RU = r"(?:приказ|решени|протокол|постановлени|распоряжени)"
+_ORDER_KK = r"(?:бұйры|шешім|хаттама|қаулы|өкім)"
+
+_APPROVED = re.compile(
+    r"[«\"“]?(?:утвержд(?:[её]н[аоы]?|аю)|принят[аоы]?|бекіт(?:ілген|ілді|емін)|қабылданған)(?!\w)", re.I
+)
+_APPROVED_BY = re.compile(
+    rf"приложени\w+(?:\s*№?\s*\d{{1,3}})?\s+к\s+{_ORDER_RU}"
+    rf"|.*{_ORDER_KK}\w*\s+(?:№\s*\S+\s+)?(?:(?:№\s*)?\d{{0,3}}\s*-?\s*қосымша|бекіт(?:ілген|ілді))[.\s]*$",
+    re.I,
+)
+_AGREED = re.compile(r"(?:согласован[аоы]?|келісілді|келісілген)(?!\w)", re.I)
+_CONTINUED = re.compile(
+    rf"[a-zа-яёәғқңөұүһі(№_]|[«\"“]?[_\d]|(?i:{_ORDER_RU}|{_ORDER_KK}|директор|генеральн|председател|правлени|совет"
+    r"|наблюдательн|общ\w+ собрани|учредител|руководител|ректор|от\s|бас(?:қарма|шы|\sдиректор)|төраға|кеңес"
+    r"|жалпы жиналыс|құрылтайшы|м\.?\s?[пo]\.?$|қолы|подпись)"
+    rf"|.*(?:(?i:{_ORDER_KK})(?:ғы|і|сы)|(?:ның|нің|дың|дің|тың|тің)$)"
+    r"|.*[А-ЯӘҒҚҢӨҰҮҺІ]\.\s?(?:[А-ЯӘҒҚҢӨҰҮҺІ]\.\s?)?[А-ЯӘ]\w+$"
+)
+_DOCUMENT = re.compile(
+    r"соглашени|договор|оферт|политик|правил[аоы]?\b|услови|положени|регламент|согласи|порядок|кодекс|инструкци"
+    r"|келісім|шарт|саясат|қағида|ереже|тәртіб|нұсқаулық|талаптар|agreement|terms|policy|conditions|offer|rules",
+    re.I,
+)
+_ABBREVIATED = r"ТОО|АО|НАО|ИП|ООО|ПАО|ОАО|ЗАО|РГП|КГП|РГУ|КГУ|ГУ|ЖШС|АҚ|КеАҚ|ЖК|РМК|КМК|ММ|LLP|LLC|JSC"
+_PARTY = re.compile(
+    rf"(?:{_ABBREVIATED})(?!\w)|.*[»\"”]\s*(?:{_ABBREVIATED})$"
+    r"|(?i:товариществ\w+\s|акционерн\w+\sобществ|обществ\w+\sс\sогр|индивидуальн\w+\sпредприн|некоммерческ\w+\s)"
+    r"|.*(?i:серіктестігі|акционерлік қоғамы|жеке кәсіпкер\w*)(?!\w)"
+)
+_PLACE = re.compile(
+    r"(?:(?:республика казахстан|қазақстан республикасы)[,\s]*)?"
+    r"(?:(?:г\.|гор\.|город)\s*[\w-]+|[\w-]+(?:\s[\w-]+)?\s(?:қ\.|қаласы)|(?:астана|алматы|шымкент)(?!\w)).{0,60}$",
+    re.I,
+)
+_DATE = re.compile(
+    rf"(?:от\s|с\s)?[«\"“]?[_\d]{{0,10}}[»\"”]?\s*(?:\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|{_MONTH}\s*[_\d]{{2,4}}"
+    rf"|[_\d]{{4}}\s*(?:жылғы|жыл|ж\.)\s*[«\"“]?[_\d]{{0,10}}[»\"”]?\s*(?:{_MONTH}|_+))\W*(?:г(?:ода|\.)?|ж\.?|жыл)?.{{0,20}}$",
+    re.I,
+)
+_DETAIL = re.compile(
+    r"(?:редакция|версия|нұсқа\w*|дата|күні|опубликован\w*|жарияланған|обновлен\w*|последн\w+\s(?:обновлен|измен|редакц)\w+"
+    r"|соңғы\s(?:жаңарт|өзгер)\w+|действует\sс|вступ\w+\sв\sсилу|күшіне\sен\w+|version|published|last\supdated|effective"
+    r"|бин|иин|бсн|жсн|тел\.?|адрес|мекенжай\w*|e-?mail|https?|www)(?!\w)"
+    r"|(?:№|N)\s*\S{1,20}$|(?:проект|жоба|образец|үлгі|форма|типовая\sформа|нысан|draft)$|!\[|\[!\[",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """What stands at the beginning of an agreement.
+
+    ``title`` is the text of the title line without the marks of a heading; ``""`` if the text has no words. ``line`` is
+    the index of this line, from 0; -1 without one. ``approval`` are the words of the approval above the title, at most
+    ``MAX_APPROVAL`` characters; ``""`` if there is none.
+    """
+
+    title: str = ""
+    line: int = -1
+    approval: str = ""
+
+
+def front_matter(body: str) -> FrontMatter:
+    """The title line of a text and the approval above it. Lines end with LF. The title line is the first line that is
+    not empty, unless this is an approval, a place, a date, the name of a party, a detail such as a version, a table or
+    front matter between ``---``. Then it is the first line after these, if a line that can be a title follows before
+    the first number. A line of heading marks alone is empty.
+    """
+    lines = [(index, line.strip()) for index, line in enumerate(body.split("\n", MAX_LINES)[:MAX_LINES])]
+    filled = [(index, text) for index, line in lines if (text := line.strip("#").strip())]
+    if not filled:
+        rest = body.split("\n")
+        index = next((index for index, line in enumerate(rest) if line.strip().strip("#").strip()), -1)
+        return FrontMatter(rest[index].strip().strip("#").strip(), index) if index >= 0 else FrontMatter()
+    words = [_words(text) for _index, text in filled]
+    place, approval = _after_yaml([text for _index, text in filled]), ""
+    while place < len(words):
+        size = _approval(words, place)
+        if size and not approval and not _AGREED.match(words[place]):
+            approval = " ".join(filter(None, words[place : place + size]))
+        if not size and _is_above_title(filled[place][1], words[place]):
+            size = 1
+        if not size:
+            break
+        place += size
+    if place and (place == len(words) or not _can_be_title(filled[place][1], words[place])):
+        return FrontMatter(filled[0][1], filled[0][0])
+    return FrontMatter(filled[place][1], filled[place][0], _sentence(approval))
+
+
+def _words(line: str) -> str:
+    """The words of a line of Markdown; those of all cells for a row of a table, and none for a line of signs."""
+    if _RULE.match(line):
+        return ""
+    if line.startswith("|"):
+        line = re.sub(r"(?<!\\)\||<br\s*/?>", " ", line)
+    return " ".join(_ESCAPE.sub(r"\1", line.replace("**", "").strip("*_ ")).split())
+
+
+def _after_yaml(lines: list[str]) -> int:
+    """How many lines are front matter such as that of a static site: ``---``, keys, ``---``."""
+    if lines[0] != "---":
+        return 0
+    for place, line in enumerate(lines[1:], start=1):
+        if line == "---":
+            return place + 1
+        if not _KEY.match(line):
+            break
+    return 0
+
+
+def _approval(words: list[str], place: int) -> int:
+    """How many lines from ``place`` on are an approval; 0 if it is none."""
+    size = 0
+    if _APPROVED.match(words[place]) or _AGREED.match(words[place]):
+        size = 1
+    else:
+        for count in range(1, 6):
+            part = words[place : place + count]
+            if len(part) < count or any(len(line) > MAX_LINE or _NUMBERED.match(f"{line} ") for line in part):
+                break
+            if _APPROVED_BY.match(" ".join(part)):
+                size = count
+                break
+    if not size or len(words[place]) > MAX_LINE:
+        return 0
+    while size < MAX_APPROVAL_LINES and place + size < len(words) and _continues(words[place + size]):
+        size += 1
+    return size
+
+
+def _continues(line: str) -> bool:
+    return (
+        len(line) <= MAX_LINE
+        and not _APPROVED.match(line)
+        and (not _NUMBERED.match(f"{line} ") or _DATE.match(line) is not None)
+        and (line[:1].islower() or not _DOCUMENT.search(line))
+        and bool(_CONTINUED.match(line) or _PARTY.match(line) or _DATE.match(line))
+    )
+
+
+def _is_above_title(line: str, words: str) -> bool:
+    """Is this line, whose words are ``words``, one that documents print above the title?"""
+    if not words or line.startswith("|"):
+        return True
+    if len(words) > MAX_LINE:
+        return False
+    if _DATE.match(words) or _DETAIL.match(words):
+        return not _DOCUMENT.search(words)
+    return bool((_PLACE.match(words) or _PARTY.match(words.strip("() "))) and not _DOCUMENT.search(words))
+
+
+def _can_be_title(line: str, words: str) -> bool:
+    """Is this line, whose words are ``words``, no paragraph, and does it begin nothing else?"""
+    sentence = words[:1].islower() or (words.endswith((".", ";", ":", ",")) and len(words.split()) > 6)
+    return len(words) <= MAX_LINE and not sentence and not _NUMBERED.match(f"{words} ") and line[0] not in "|>-+"
+
+
+def _sentence(approval: str) -> str:
+    first, _space, rest = approval.partition(" ")
+    first = first.rstrip(":")
+    return f"{first.capitalize() if first.isupper() else first} {rest}".strip()[:MAX_APPROVAL] if rest else ""

@@ -1,0 +1,211 @@
+"""Reads any file that a person chooses as the text of an edition: a Word file or a text file, recognised by its bytes.
+
+Files of other kinds, such as PDF and the old ``.doc``, are refused with a hint that says how to save the text.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from agreement.text import source
+from agreement.word import package, reader
+from agreement.word.reader import Manuscript
+
+#: The largest file of any kind that may be read, in bytes.
+MAX_BYTES = max(source.MAX_BYTES, package.MAX_PACKED)
+
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_MARKUP = re.compile(rb"\s*<(?:!doctype\s+html|\?xml|([a-z][a-z0-9]*)(?:\s[^<>]{0,1000})?>)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A file that was read. A text file has equal texts in its ``manuscript`` and nothing that was left out.
+
+    ``encoding`` is the encoding of a text file, and ``""`` for a Word file. ``marked`` says that a byte order mark was
+    removed, and ``line_ends`` that line ends were replaced.
+    """
+
+    name: str
+    manuscript: Manuscript
+    encoding: str = ""
+    marked: bool = False
+    line_ends: bool = False
+
+    def changed(self) -> list[str]:
+        """Sentences about what the reading changed, in the active language."""
+        found = []
+        if not self.encoding:
+            found.append(
+                _("Word document: the text, the numbers and the tables were imported. Bold and italics were not.")
+            )
+            if self.manuscript.contents:
+                found.append(_("The automatic table of contents was not imported."))
+            if self.manuscript.typed:
+                found.append(_("Marks of Markdown that were typed in Word were taken as marks."))
+            found += self._counted()
+            if numbers := self.manuscript.empty_numbers:
+                quoted = ", ".join(number[:20] for number in numbers[:20])
+                found.append(
+                    _("Numbers of paragraphs without words were counted, but not imported: %(numbers)s")
+                    % {"numbers": quoted}
+                )
+            if self.manuscript.outside:
+                addresses = ", ".join(address[:200] for address in self.manuscript.outside[:10])
+                found.append(
+                    _("The document links to other files, which were not opened: %(names)s") % {"names": addresses}
+                )
+        elif self.encoding != "UTF-8":
+            found.append(
+                _("The file was converted from the encoding %(encoding)s. Check the letters of the text.")
+                % {"encoding": self.encoding}
+            )
+        if self.marked:
+            found.append(_("The byte order mark was removed."))
+        if self.line_ends:
+            found.append(_("Line ends of Windows, of old Macs or of Word were replaced by plain ones."))
+        return found
+
+    def _counted(self) -> list[str]:
+        """Sentences about what became other characters, or depends on the answer about tracked changes."""
+        document = self.manuscript
+        sentences = [
+            (
+                _(
+                    "Passages struck out by hand: %(count)d. They count as tracked deletions: the text with the changes"
+                    " accepted does not contain them."
+                ),
+                document.struck,
+            ),
+            (_("Tracked changes of the format that change numbers or words: %(count)d."), document.restyled),
+            (
+                _(
+                    "Superscripts and subscripts: %(count)d. They are characters such as ¹ and ₂, or stand in brackets"
+                    " after ^ or _."
+                ),
+                document.raised,
+            ),
+            (_("Places where several spaces or tabs became one space: %(count)d."), document.spaces),
+        ]
+        return [sentence % {"count": count} for sentence, count in sentences if count]
+
+    def left_out(self) -> list[tuple[str, list[str], int]]:
+        """The contents of the file that are in neither text, in the active language: one tuple for each kind. A tuple
+        contains the label of the kind, a list of notes, and how many there are. Kinds that are only counted, such as
+        pictures and hidden text, have an empty list.
+        """
+        document = self.manuscript
+        notes = [
+            (_("Comments"), document.comments),
+            (_("Footnotes and endnotes"), document.footnotes),
+            (_("Addresses of links (the text of the links was imported)"), document.links),
+            (_("Headers and footers"), document.margins),
+            (_("Hints of empty content controls, such as “Click to enter text”"), document.placeholders),
+        ]
+        counts = [
+            (_("Pictures and drawings"), document.pictures),
+            (_("Hidden text"), document.hidden),
+            (_("Columns with the text in another language"), document.columns),
+            (_("Formulas and symbols (the sign � marks their place), embedded documents"), document.odd),
+        ]
+        return [
+            *((kind, texts, len(texts)) for kind, texts in notes if texts),
+            *((kind, [], count) for kind, count in counts if count),
+        ]
+
+
+def read_file(
+    content: bytes, name: str, *, language: str = "", encoding: str = "UTF-8", may_be_empty: bool = False
+) -> ReadFile:
+    """Read a Word file or a text file. ``name`` is the name of the file in messages; nothing depends on its ending. Of
+    a Word file with a column for each language, only the text in ``language`` is read; ``""`` reads all columns.
+
+    ``encoding`` is used for a text file that is not in UTF-8. With ``""`` it is the encoding that is recognised. With
+    ``"UTF-8"``, a text file in another encoding is refused. ``may_be_empty`` permits a text file without words.
+
+    Raises ``source.SourceError`` if the file is of another kind, or can't be the text of an edition. Its sentence and
+    hint are in the active language.
+    """
+    if kind := _foreign(content):
+        raise package.refused(name, *kind)
+    if content.startswith(_ZIP):
+        if not reader.installed():
+            raise source.SourceError(
+                _("This site can't read Word files. Save the text as Markdown or plain text, in UTF-8."), ""
+            )
+        return ReadFile(name, reader.read_manuscript(content, name, language=language))
+    recognised = source.recognise(content) if len(content) <= source.MAX_BYTES else "UTF-8"
+    if recognised != "UTF-8":
+        if encoding == "UTF-8" and recognised:
+            raise source.EncodingError(name, recognised)
+        recognised = encoding or recognised or "UTF-8"
+    text = source.decode(content, name, encoding=recognised, may_be_empty=may_be_empty)
+    raw = content.decode(recognised)
+    return ReadFile(
+        name,
+        Manuscript(accepted=text, rejected=text),
+        encoding=recognised,
+        marked=raw.startswith("\ufeff") or recognised == "UTF-16",
+        line_ends=source.normalise(raw) != raw.removeprefix("\ufeff"),
+    )
+
+
+def _foreign(content: bytes) -> tuple[str, str] | None:
+    """Why bytes of another kind than a Word file or a text are refused, and how the text can be saved; ``None`` if they
+    are not of a known kind.
+    """
+    resave = _("Open it in Word and save it as “Word Document (.docx)”.")
+    head = content[:1024]
+    if b"%PDF-" in head:
+        return _("it is a PDF file"), _(
+            "Use the Word file from which the PDF was made. Or open the PDF in Word, compare every line, and save it as"
+            " “Word Document (.docx)”."
+        )
+    if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+        if "EncryptedPackage".encode("utf-16-le") in content:
+            return _("it is protected by a password"), _(
+                "Open it in Word, remove the password (File, Info, Protect Document), and save it."
+            )
+        return _("it is a file of an old Word (.doc) or another Office program"), resave
+    if head.startswith(b"{\\rtf"):
+        return _("it is an RTF file"), resave
+    if head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")):
+        return _("it is a picture"), _("A picture has no text. Use the file from which it was made.")
+    if head.startswith((b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b")):
+        return _("it is an archive"), _("Unpack it, then choose a file from it.")
+    if head.startswith(_ZIP):
+        return _foreign_zip(content, resave)
+    start = content[:4096].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe").lower()
+    match = _MARKUP.match(start)
+    # "<domain>" is a blank to fill in. A tag is closed somewhere.
+    if start.startswith(b"mime-version:") or (
+        match and (not match[1] or b"</" + match[1] in content.replace(b"\0", b"").lower())
+    ):
+        return _("it is a web page or an XML file"), resave
+    return None
+
+
+def _foreign_zip(content: bytes, resave: str) -> tuple[str, str] | None:
+    if len(content) > package.MAX_PACKED:
+        return None
+    if content[30:38] == b"mimetype" and content[38:].startswith(b"application/vnd.oasis.opendocument"):
+        return _("it is a file of LibreOffice (.odt or another one)"), _(
+            "Open it in LibreOffice or Word and save it as “Word Document (.docx)”."
+        )
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = frozenset(archive.namelist())
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        return None
+    if names & {"Index/Document.iwa", "Index.zip", "index.xml"}:
+        return _("it is a file of Pages"), _("Export it from Pages as Word (.docx).")
+    if names & {"xl/workbook.xml", "ppt/presentation.xml"}:
+        return _("it is a file of Excel or PowerPoint"), _("Copy the text into a Word document and save it as .docx.")
+    if "[Content_Types].xml" not in names:
+        return _("it is an archive"), _("Unpack it, then choose a file from it.")
+    return None

@@ -1,0 +1,145 @@
+"""The title of an agreement and the approval above it."""
+
+from __future__ import annotations
+
+import pytest
+
+from agreement.text import clauses
+from agreement.text.front_matter import MAX_APPROVAL, front_matter
+
+TITLES = {"kk": "Қызмет көрсету шарттары", "ru": "Условия оказания услуг"}
+
+
+@pytest.mark.parametrize(
+    ("above", "approval"),
+    [
+        (
+            "УТВЕРЖДЕНО\n\nприказом директора\n\nТОО «Самал»\n\nот 3 мая 2026 г. № 7",
+            "Утверждено приказом директора ТОО «Самал» от 3 мая 2026 г. № 7",
+        ),
+        ("Утверждено решением правления\nот 03.05.2026 № 7", "Утверждено решением правления от 03.05.2026 № 7"),
+        (
+            "«Утверждаю»\n\nГенеральный директор\n\nТОО «Самал»\n\n\\_\\_\\_\\_ А. Б. Иванов\n\n«3» мая 2026 г.",
+            "«Утверждаю» Генеральный директор ТОО «Самал» ____ А. Б. Иванов «3» мая 2026 г.",
+        ),
+        (
+            "БЕКІТІЛГЕН\n\n«Самал» ЖШС директорының\n\n2026 жылғы 3 мамырдағы\n\n№ 7 бұйрығымен",
+            "Бекітілген «Самал» ЖШС директорының 2026 жылғы 3 мамырдағы № 7 бұйрығымен",
+        ),
+        (
+            "«Самал» ЖШС директорының\n\n2026 жылғы 3 мамырдағы\n\n№ 7 бұйрығымен бекітілген",
+            "«Самал» ЖШС директорының 2026 жылғы 3 мамырдағы № 7 бұйрығымен бекітілген",
+        ),
+        (
+            "Приложение № 1\n\nк приказу директора ТОО «Самал»\n\nот 3 мая 2026 года № 7",
+            "Приложение № 1 к приказу директора ТОО «Самал» от 3 мая 2026 года № 7",
+        ),
+        (
+            "«Самал» ЖШС директорының\n2026 жылғы 3 мамырдағы\n№ 7 бұйрығына\n1-қосымша",
+            "«Самал» ЖШС директорының 2026 жылғы 3 мамырдағы № 7 бұйрығына 1-қосымша",
+        ),
+        (
+            "|  | **УТВЕРЖДЕНО**<br>приказом № 7<br>от 3 мая 2026 г. |\n| --- | --- |",
+            "Утверждено приказом № 7 от 3 мая 2026 г.",
+        ),
+        ("УТВЕРЖДЕНО", ""),
+    ],
+)
+def test_an_approval_above_the_title_is_not_the_title(above, approval):
+    for code, title in TITLES.items():
+        found = front_matter(f"{above}\n\n# {title}\n\n1. ЖАЛПЫ {code}\n\n1.1. Мәтін.\n")
+        assert (found.title, found.approval) == (title, approval)
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "г. Алматы",
+        "г. Алматы «3» мая 2026 г.",
+        "Астана қаласы, 2026 жылғы 3 мамыр",
+        "Алматы қ.",
+        "Республика Казахстан, город Шымкент",
+        "3 мая 2026 года",
+        "2026 жылғы «\\_\\_» \\_\\_\\_\\_",
+        "ТОО «Самал»",
+        "«Самал» ЖШС",
+        "(АО «Самал»)",
+        "Товарищество с ограниченной ответственностью «Самал»",
+        "«Самал» жауапкершілігі шектеулі серіктестігі",
+        "Редакция от 3 мая 2026 г.",
+        "Последнее обновление: 03.05.2026",
+        "№ 7",
+        "ПРОЕКТ",
+        "---\ntitle: Условия\nlayout: page\n---",
+        "| Логотип | тел. 8 (727) 000-00-00 |\n| --- | --- |",
+        "***",
+        "СОГЛАСОВАНО\n\nДиректор ТОО «Самал»",
+    ],
+)
+def test_a_place_a_date_a_party_or_a_detail_is_not_the_title(above):
+    for title in TITLES.values():
+        assert front_matter(f"{above}\n\n{title}\n\n1.1. Мәтін.\n").title == title
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Правила г. Алматы\n\n1.1. А.",
+        "Договор ТОО «Самал»\n\nг. Алматы\n\n1.1. А.",
+        "Положение утверждено приказом\n\n1.1. А.",
+        "г. Алматы\n\n1. ОБЩИЕ ПОЛОЖЕНИЯ\n\n1.1. А.",
+        "УТВЕРЖДЕНО\n\n1.1. А.",
+        "ТОО «Самал»\n",
+        "ТОО «Самал»\n\n" + "слово " * 60,
+        "ТОО «Самал»\n\nЭто правила, по которым вы пользуетесь нашим порталом.\n",
+        "ТОО «Самал»\n\nкоторое оказывает услуги\n",
+        "1.1. Первый.\n\nУсловия\n",
+        "#\n\n# Условия\n",
+        "",
+        "\n\n",
+        "\n" * 200 + "Условия",
+    ],
+)
+def test_otherwise_the_first_line_is_the_title(body):
+    first = next((text for line in body.split("\n") if (text := line.strip("# "))), "")
+    assert front_matter(body).title == first == clauses.title_line(body)
+
+
+def test_the_page_prints_the_title_once_and_every_line_above_it():
+    body = "УТВЕРЖДЕНО\nприказом № 7\n\nг. Алматы\n\n# Условия\n\nПреамбула.\n\n## 1. Общее\n\n1.1. А.\n"
+    document = clauses.parse(body)
+    assert [(unit.kind, unit.number) for unit in document.units] == [
+        ("text", ""), ("title", ""), ("text", ""), ("section", "1"), ("clause", "1.1"),
+    ]  # fmt: skip
+    assert document.title == document.units[1].text == "Условия"
+    assert document.source == body
+    for words in ("УТВЕРЖДЕНО", "приказом № 7", "г. Алматы", "Преамбула."):
+        assert document.html.count(words) == 1
+    assert "Условия" not in document.html
+
+
+def test_a_heading_above_the_title_is_not_the_title():
+    document = clauses.parse("# УТВЕРЖДЕНО\nприказом № 7\n\n# Условия\n\n1.1. А.\n")
+    assert [unit.kind for unit in document.units] == ["text", "title", "clause"]
+    assert "УТВЕРЖДЕНО" in document.html
+
+
+def test_an_order_above_the_title_is_no_appendix():
+    document = clauses.parse("Приложение № 1\n\nк приказу от 3 мая 2026 г. № 7\n\nУсловия\n\n1.1. А.\n")
+    assert [(unit.kind, unit.number) for unit in document.units] == [("text", ""), ("title", ""), ("clause", "1.1")]
+
+
+def test_an_approval_is_cut_to_the_length_of_its_field():
+    lines = "\n".join(f"от {'х' * 150}" for _ in range(5))
+    assert len(front_matter(f"УТВЕРЖДЕНО\n{lines}\nУсловия\n").approval) == MAX_APPROVAL
+
+
+@pytest.mark.parametrize(
+    "line", ["а" * 100_000, "УТВЕРЖДЕНО " * 5000, "«_" * 20_000, "№ 1 бұйрығына " * 2000, "1 " * 50_000]
+)
+def test_long_lines_cost_little(line):
+    import time
+
+    start = time.process_time()
+    front_matter(f"УТВЕРЖДЕНО\n{line}\n" * 5)
+    assert time.process_time() - start < 1
