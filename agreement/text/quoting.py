@@ -17,7 +17,7 @@ class Quote:
     unit: Clause
     html: str
     """The HTML of the unit and of everything in it. It has no ids. Its links to clauses, also that of its own number,
-    lead to the agreement's page."""
+    lead to the page that was given to :func:`quote`."""
     quotes: tuple[Quote, ...]
     """The numbered units directly in it, in order."""
 
@@ -26,7 +26,8 @@ def quote(document: Document, number: str, page: str) -> Quote | None:
     """The unit with that number, as another page quotes it; ``None`` if the document has no such number. If several
     units have the number, it is the first one.
 
-    The quote consists of the units that :func:`contents` returns. ``page`` is the address of the agreement's own page.
+    The quote consists of the units that :func:`contents` returns. ``page`` is the address of the page that contains
+    the clauses, such as that of the edition.
     """
     units = document.units
     place = next((place for place, unit in enumerate(units) if number and unit.number == number), None)

@@ -402,10 +402,10 @@ class _Reader:
                     self.size = run.size
                 elif not run.raised and run.size < self.size:  # LibreOffice and authors raise words so.
                     run = replace(run, raised="superscript" if run.position > 0 else "subscript")
-                before = element.find(f"{W}rPr/{W}rPrChange/{W}rPr")
+                after = element.find(f"{W}rPr")
+                before = None if after is None else after.find(f"{W}rPrChange/{W}rPr")
                 if before is not None:
-                    after = self.styles.look(element.find(f"{W}rPr"), *styles)
-                    self.found.restyled += self.styles.look(before, *styles) != after
+                    self.found.restyled += self.styles.look(before, *styles) != self.styles.look(after, *styles)
                 self._collect(element, styles, run, pieces)
             elif tag == f"{W}sdt":
                 outer, self.hint = self.hint, self._is_hint(element)

@@ -47,32 +47,38 @@ class Styles:
         self.default = self._defaults["paragraph"]
         self._document = _stated(root.find(f"{W}docDefaults/{W}rPrDefault/{W}rPr"))
         self._known: dict[str, dict[str, Any]] = {}
+        self._together: dict[tuple[str, str, str], dict[str, Any]] = {}
 
     def look(self, properties: Any, paragraph: str, table: str = "") -> Look:
         """The look of words with these properties of their own (``w:rPr`` or ``None``), in a paragraph and a table with
         the styles of these ids; ``""`` is the default style of its kind.
         """
         own = _stated(properties)
-        character = value(properties, f"{W}rStyle")
-        levels = [
-            self._of(character or self._defaults["character"]),
-            self._of(paragraph or self.default),
-            self._of(table or self._defaults["table"]),
-        ]
-        switched = {
-            name: own[name] if name in own else self._document.get(name, False) or _odd(name, levels)
-            for name in _TOGGLES
-        }
-        nearest = {name: stated for level in (self._document, *levels[::-1], own) for name, stated in level.items()}
+        inherited = self._inherited(value(properties, f"{W}rStyle"), paragraph, table)
+        stated = inherited | own if own else inherited
         return Look(
-            hidden=switched["vanish"],
-            struck=switched["strike"] or nearest.get("dstrike", False),
-            capitals=switched["caps"],
-            raised=nearest.get("vertAlign", ""),
-            font=nearest.get("rFonts", ""),
-            position=nearest.get("position", 0),
-            size=nearest.get("sz", 20),
+            hidden=stated["vanish"],
+            struck=stated["strike"] or stated.get("dstrike", False),
+            capitals=stated["caps"],
+            raised=stated.get("vertAlign", ""),
+            font=stated.get("rFonts", ""),
+            position=stated.get("position", 0),
+            size=stated.get("sz", 20),
         )
+
+    def _inherited(self, character: str, paragraph: str, table: str) -> dict[str, Any]:
+        """What these styles and the document state together."""
+        key = (character, paragraph, table)
+        if key not in self._together:
+            levels = [
+                self._of(table or self._defaults["table"]),
+                self._of(paragraph or self.default),
+                self._of(character or self._defaults["character"]),
+            ]
+            nearest = {name: stated for level in (self._document, *levels) for name, stated in level.items()}
+            switched = {name: self._document.get(name, False) or _odd(name, levels) for name in _TOGGLES}
+            self._together[key] = nearest | switched
+        return self._together[key]
 
     def outline(self, style: str) -> int | None:
         """The outline level that the style, or the nearest one that it is based on, states: 0 for the first level of

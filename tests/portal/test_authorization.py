@@ -196,6 +196,12 @@ RULES: dict[str, Rule] = {
     # The first edition has no changes.
     "agreement:changes_docx": public(IN_FORCE, CANCELLED, SCHEDULED),
     "agreement:table_docx": public(IN_FORCE, CANCELLED, SCHEDULED),
+    "agreement:amendment": public(IN_FORCE, CANCELLED, SCHEDULED),  # The first edition amends none.
+    "agreement:amendment_data": public(IN_FORCE, CANCELLED, SCHEDULED),
+    "agreement:amendment_docx": public(IN_FORCE, CANCELLED, SCHEDULED),
+    "agreement:amendment_pdf": public(
+        *(IN_FORCE, CANCELLED, SCHEDULED), status=(200 if pdf.is_installed() and not pdf.fault() else 404,)
+    ),
     "agreement:manifest": public(*PUBLISHED),
     # A user's own pages.
     "agreement:notices": Rule(kind="account", read=SIGNED_IN, logs="agreement_noticeread"),
@@ -261,6 +267,7 @@ RULES: dict[str, Rule] = {
         },
     ),
     **edition_page("changes", read=EDITORS),
+    **edition_page("amendment", read=EDITORS),
     **edition_page("compare", read=EDITORS, states=(DRAFT,)),
     **edition_page("preview", read=EDITORS, states=(DRAFT,)),
     **edition_page("check", read=AUTHORS, status=(405,)),

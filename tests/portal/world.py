@@ -133,8 +133,8 @@ class World:
         secret = {"kk": f"{factories.KK}\n1.3. {DRAFT_WORD}\n", "ru": f"{factories.RU}\n1.3. {DRAFT_WORD}\n"}
         self.editions = {
             SUPERSEDED: factories.published(),
-            IN_FORCE: factories.published(),
-            CANCELLED: factories.published(effective_from=later),
+            IN_FORCE: factories.published(**_wording("A")),
+            CANCELLED: factories.published(effective_from=later, **_wording("B")),
         }
         self.editions[CANCELLED].cancel()
         # An agreement that has only a draft.
@@ -164,7 +164,7 @@ class World:
         dispatch.work()
         # The notice about this edition is not sent yet.
         later = timezone.now() + timedelta(days=30)
-        self.editions[SCHEDULED] = factories.published(effective_from=later)
+        self.editions[SCHEDULED] = factories.published(effective_from=later, **_wording("C"))
         user = self.users[USER]
         purpose = consents.purposes("kk")[0]
         received = timezone.now().date() - timedelta(days=1)
@@ -270,6 +270,11 @@ class World:
         else:
             known["key"] = "letter"
         return known
+
+
+def _wording(word: str) -> dict[str, str]:
+    """Return texts that differ from those of the other editions, so that one edition amends another."""
+    return {"kk": f"{factories.KK}\n1.3. {word}.\n", "ru": f"{factories.RU}\n1.3. {word}.\n"}
 
 
 def patterns(resolver: URLResolver, prefix: str = "", namespaces: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:

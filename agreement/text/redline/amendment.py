@@ -371,8 +371,8 @@ class _Drafting:
         return list(found)
 
     def _restate(self, index: int) -> bool:
-        """Add the operation that restates a whole section or appendix, if everything in it is rewritten. False if
-        something in it stays.
+        """Add the operation that restates a whole section or appendix, and return True, if its heading and everything
+        in it are rewritten or new. Otherwise return False; nothing is added.
         """
         head, old = self.changes[index].new, self.changes[index].old
         if not head or not old or head.start not in self.rewritten or noun(head) not in HEADED:
