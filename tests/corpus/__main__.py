@@ -61,11 +61,14 @@ def judged(folder: Path, rules: list[str]) -> int:
     found: dict[str, list[tuple[str, Message, str]]] = defaultdict(list)
     editions: dict[str, dict[str, str]] = defaultdict(dict)
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in {".docx", ".md", ".txt"} and (text := _read(path)):
+        if path.suffix.lower() in {".docx", ".md", ".txt"}:
             name, _, language = path.stem.rpartition(".")
-            if language not in {"kk", "ru"}:
-                name, language = path.stem, _language(text)
-            editions[name][language] = text
+            if language in {"kk", "ru"}:
+                editions[name][language] = _read(path, language)
+                continue
+            # A Word file with a column for each language contains both texts.
+            kk, ru = _read(path, "kk"), _read(path, "ru")
+            editions[path.stem] |= {"kk": kk, "ru": ru} if kk != ru else {_language(ru): ru} if ru else {}
     for name, bodies in editions.items():
         for message in lint(bodies):
             if not rules or message.id.rpartition(".")[2] in rules:
@@ -80,21 +83,21 @@ def judged(folder: Path, rules: list[str]) -> int:
     return 0
 
 
-def _read(path: Path) -> str:
-    """The text of a file as the desk reads it, with tracked changes accepted; ``""`` if the desk refuses it."""
+def _read(path: Path, language: str) -> str:
+    """The text of a file in that language as the desk reads it, with tracked changes accepted; ``""`` if the desk
+    refuses the file.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     import django
 
     django.setup()
-    from django.core.exceptions import ValidationError
-    from django.core.files.uploadedfile import SimpleUploadedFile
-
-    from agreement.admin.editions.start import read_file
+    from agreement.text.source import SourceError
+    from agreement.word.files import read_file
 
     try:
-        return read_file("ru", SimpleUploadedFile(path.name, path.read_bytes())).accepted
-    except ValidationError as error:
-        print(f"{path.name} is refused: {' '.join(error.messages)}")
+        return read_file(path.read_bytes(), path.name, language=language, encoding="").manuscript.accepted
+    except SourceError as error:
+        print(f"{path.name} is refused: {error}")
         return ""
 
 

@@ -658,3 +658,15 @@ def test_the_time_is_linear(repeated):
     seconds(20_000)
     one = min(seconds(25_000) for _ in range(3))
     assert min(seconds(100_000) for _ in range(2)) < 10 * one + 0.05
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026 жылғы 1 наурыздағы курстарға қатысқысы келетін тыңдаушыларға, онлайн режимде қысқа мерзімге оқыту бойынша"
+        " қызметтерді көрсетуге және оларды бағалауға арналған № 15 келісімге Қосымша",
+        "Қызмет көрсетудің № 15 шартынаҚосымша",
+    ],
+)
+def test_a_long_or_glued_line_names_an_appendix(line):
+    assert numbers(spaced("1. ЖАЛПЫ", "1.1. Бір.", line, "1. ЖАЛПЫ", "1.1. Екі.")) == "1 1.1 a1 a1.1 a1.1.1"
