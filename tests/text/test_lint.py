@@ -162,6 +162,8 @@ def test_no_text_makes_the_lint_fail(kk, ru, compared):
     found = lint({"kk": kk, "ru": ru}, previous={"kk": ru, "ru": kk} if compared else None)
     for message in found:
         assert all(message.sentence(spoken) and message.hint(spoken) for spoken in ("kk", "ru", "en"))
+        assert list(message.lines) == sorted(set(message.lines))
+        assert message.count >= len(message.lines)
     assert [message for message in found if message.severity == "error"] == sorted(
         errors({"kk": kk, "ru": ru}), key=lambda message: found.index(message)
     )

@@ -645,14 +645,15 @@ def collected(
     name: str,
     **values: Any,
 ) -> Iterator[Message]:
-    """Yield one message about all places, if there are any. Each place is a unit, a line and what is wrong there. The
-    sentence names the first few different words as ``{name}``.
+    """Yield one message about all places, if there are any. Each place is a unit, a line and what is wrong there, in
+    the order of the lines. The sentence names the first few different words as ``{name}``, and counts the lines.
     """
     first: Clause | None = None
     lines, written = list[int](), dict[str, None]()
     for unit, line, word in found:
         first = first or unit
-        lines.append(line)
+        if line not in lines[-1:]:
+            lines.append(line)
         if len(written) < MOST_WORDS:
             written[word] = None
     if lines:
