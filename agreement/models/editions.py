@@ -26,6 +26,7 @@ from agreement.models.notices import Notice, NoticeKind
 from agreement.models.succession import EditionDates, State
 from agreement.seal.manifest import EditionText, edition_manifest, sha256
 from agreement.text import clauses, languages, source
+from agreement.text.lint.statements import NAMES
 
 #: What a new draft takes over from the edition in force, or from the edition that it is begun from.
 CARRIED_FIELDS = ("prevailing_language", "notice_days", "retention_years")
@@ -251,6 +252,12 @@ class Edition(models.Model):
     def text(self, language: str) -> EditionText:
         """The title, approval, summary and body in that language (``kk`` or ``ru``); ``""`` for each empty one."""
         return EditionText(**{name: getattr(self, f"{name}_{language}") or "" for name in TEXT_FIELDS})
+
+    def statements(self) -> dict[str, object]:
+        """What the edition states about itself and the lint checks, by the names of the fields: the prevailing
+        language, the days of notice and the years of retention.
+        """
+        return {name: getattr(self, name) for name in NAMES}
 
     def clean(self) -> None:
         """Normalise the texts as an import does: a byte order mark is removed, and CRLF and CR become LF. Nothing is

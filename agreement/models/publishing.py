@@ -224,7 +224,7 @@ def _refuse(found: tuple[Message, ...]) -> None:
     first = found[0]
     code = rules.CODES[first.id]
     # The clauses that are in one language only, or the place where the order or the count differs.
-    differ = list(dict.fromkeys(message.clause for message in found if rules.CODES[message.id] == "unparallel"))
+    differ = list(dict.fromkeys(_clauses(message) for message in found if rules.CODES[message.id] == "unparallel"))
     if differ:
         raise EditionError(
             _("The Kazakh and Russian texts have different clauses: %(clauses)s."),
@@ -234,6 +234,11 @@ def _refuse(found: tuple[Message, ...]) -> None:
         )
     language = active_language()
     raise EditionError(first.sentence(language), code=code, hint=first.hint(language))
+
+
+def _clauses(message: Message) -> str:
+    """The number of the clause of the message; the first and the last number if it is about several in a row."""
+    return " – ".join(filter(None, (message.clause, message.last_clause)))
 
 
 def _require_readable(text: str, name: str) -> None:

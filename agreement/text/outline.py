@@ -90,7 +90,7 @@ class _Reading:
         # ``appendix`` is "a1" until its first number decides. ``scope`` is then "a1." if it starts its own numbering.
         self.scope = self.appendix = ""
         self.appendices = 0
-        self.sub = ""
+        self.sub = self.point = ""
         self.seen: set[str] = set()
         self.counts: dict[str, int] = {}
 
@@ -143,8 +143,12 @@ class _Reading:
             if not self.scope:
                 self.seen.add(start.number)
             if start.kind == "section":
-                self.section, self.clause = start.number, ""
+                self.section, self.clause, self.point = start.number, "", ""
             else:
+                label = start.label.rstrip(".")
+                if "." not in label:
+                    # The point «2.» of the article 54 has the number 54.2.
+                    self.point = label if start.number.endswith(f".{label}") else ""
                 self.clause, self.dot = start.number, start.label[-1:] if start.label.endswith(".") else ""
             self.sub = ""
             start.number = self.scope + start.number
@@ -214,6 +218,12 @@ class _Reading:
         if glued and not (rest.lstrip('«"“„')[:1].isupper() and self._follows(number)):
             return None
         kind: Kind = "clause" if depth == 1 else "subclause"
+        if depth == 1 and self.point and number.startswith(f"{self.point}."):
+            # After the point 2 of the article 54, «2.1.» is the sub-clause 54.2.1.
+            doubt_: Doubt = "glued" if glued else ""
+            owner = ".".join(self.clause.split(".")[:2])
+            inner = owner + number.removeprefix(self.point)
+            return Start(index, "subclause", inner, number + dot, owner, rest, "h3" if heads else "p", doubt=doubt_)
         doubt: Doubt = "glued" if glued else ""
         parent, tag = number.rpartition(".")[0], "h3" if heads else "p"
         return Start(index, kind, number, number + dot, parent, rest, tag, doubt=doubt)

@@ -77,11 +77,13 @@ _CYRILLIC = str.maketrans("ІХ", "IX")
 # or a punctuation mark follows.
 _APPENDIX = re.compile(
     r"(?:приложение(?:\s*(?:№|n)?\s*\d{1,2}(?:\.\d{1,2})?|\s+[а-яa-z])?(?!\w)(?P<of>\s+(?:к|ко)(?:\s.*|$))?"
-    r"|(?P<to>(?:[«\"]?\w[^.;:!?]{0,150}\s)?\S*[гқкғн][еа][»\"]?\s+|(?:\S+\s+){0,8}?\S*[дтн][ыі]ң\s+)?"
+    r"|(?P<to>(?:[«\"${]*\w[^.;:!?]{0,250}\s)?\S*[гқкғн][еа][»\"]?\s+|(?:\S+\s+){0,8}?\S*[дтн][ыі]ң\s+)?"
     r"(?:№\s*)?(?:\d{1,2}\s*[-–‑]?\s*(?:[ыі]?н?ш[ыі]\s+)?)?қосымша(?:сы)?(?:\s*(?:№\s*)?\d{1,2})?)"
     r"\s*(?P<title>(?:[.:–—-]|\().*)?",
     re.IGNORECASE,
 )
+#: A word that was typed without the space before it: «шартынаҚосымша».
+_GLUED = re.compile("(?<=[а-яәғқңөұүһі])(?=Қосымша)")
 #: How the third line of an appendix's heading begins: «№ 5 от 1 марта», «на оказание услуг».
 _DATED = re.compile(r"(?:№|от|на|об?)\s", re.IGNORECASE)
 _LAW = re.compile(r"(?:закон|кодекс|конституц|гражданск|уголовн|трудов|налогов|заң|қазақстан|республик)", re.IGNORECASE)
@@ -348,10 +350,10 @@ class Scheme:
         """Store the appendix that begins at this line or at the line before it. Return the index of the last line of
         its heading; -1 if no appendix begins here.
         """
-        words = bare.strip("#*_ ")
+        words = _GLUED.sub(" ", bare.strip("#*_ "))
         heads = bare[0] == "#" or words.isupper() or (separate and underlined(self.lines, index))
         match = _APPENDIX.fullmatch(words) if len(words) <= 300 else None
-        if match is None or not (heads or words[0].isupper() or words[0] in '№«"' or words[0].isdigit()):
+        if match is None or not (heads or words[0].isupper() or words[0] in '№«"$' or words[0].isdigit()):
             return -1
         before = self.lines[index - 1].strip() if index else ""
         listed = _is_appendix(before) or _is_appendix(self._next(index))

@@ -37,14 +37,26 @@ def saved(author, **changed: object) -> Edition:
 def test_unsaved_text_is_rendered_and_checked_at_its_line_in_the_readers_language(author):
     edition = factories.draft()
     typed = {"body_kk": factories.KK, "body_ru": factories.RU + "\n1.3. См. пункт 9.9.\n"}
-    for language, words in (("kk", "тек орысша мәтінде бар"), ("ru", "есть только в тексте на русском")):
+    for language, words in (("kk", "Тек орысша мәтінде бар"), ("ru", "Есть только в тексте на русском")):
         answer = author.post(at("edition_check", edition.pk, language=language), typed).json()
         lonely = next(message for message in answer["messages"] if message["id"] == "agreement.L004")
         assert (lonely["language"], lonely["clause"], lonely["line"], lonely["severity"]) == ("ru", "1.3", 9, "error")
         assert words in lonely["sentence"]
+    assert (lonely["place"], lonely["lines"]) == ("Русский, 1.3", [9])
     assert {"number": "1.2", "label": "1.2.", "line": 7} in answer["texts"]["kk"]["units"]
     assert 'id="1.3"' in answer["texts"]["ru"]["html"]
     assert Edition.objects.get().body_ru == factories.RU
+
+
+def test_what_an_unsaved_draft_states_is_compared_with_its_text(author):
+    factories.published(notice_days=10)
+    edition = factories.draft()
+    sentence = "Об изменениях уведомляют за десять дней до вступления в силу."
+    typed = {"body_kk": factories.KK, "body_ru": factories.RU.replace("Второй пункт.", sentence)}
+    for days, expected in (("10", set()), ("0", {"agreement.L036", "agreement.L039"}), ("", set()), ("many", set())):
+        answer = author.post(at("edition_check", edition.pk), {**typed, "notice_days": days}).json()
+        found = {message["id"] for message in answer["messages"]} & {"agreement.L036", "agreement.L039"}
+        assert found == expected, days
 
 
 def test_unsaved_text_is_compared_with_the_edition_in_force(author):

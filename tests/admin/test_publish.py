@@ -73,6 +73,18 @@ def test_every_warning_is_ticked_by_its_name(publisher):
     assert publisher.post(at("edition_publish", edition.pk), question(publisher, edition)).status_code == 302
 
 
+def test_an_edition_of_the_same_words_and_a_changed_statement_are_ticked_and_confirmed(publisher):
+    factories.published(notice_days=10)
+    edition = factories.draft(notice_days=0)
+    page = publisher.get(at("edition_publish", edition.pk))
+    found = {finding.id for finding in page.context["warnings"]}
+    assert found == {"agreement.L038", "agreement.L039"}
+    for lacking in ({"warnings": []}, {"confirmation": ""}):
+        answer = publisher.post(at("edition_publish", edition.pk), question(publisher, edition, **lacking))
+        assert answer.status_code == 400
+    assert publisher.post(at("edition_publish", edition.pk), question(publisher, edition)).status_code == 302
+
+
 def test_a_confirmation_is_required_for_immediate_effect_or_warnings(publisher):
     later = {"when": "at", "date": f"{timezone.now().year + 1}-03-01", "time": "09:00", "confirmation": ""}
     clean = factories.draft()

@@ -89,7 +89,7 @@ def test_two_files_are_shown_as_they_were_read_and_then_saved(author):
     page = html.unescape(answer.content.decode())
     assert "The byte order mark was removed." in page
     assert "Line ends of Windows, of old Macs or of Word were replaced by plain ones." in page
-    assert "1.3 is in the Russian text only." in page
+    assert "Only the Russian text has 1.3." in page
     assert not Edition.objects.exists()
 
     assert author.post(at("edition_add"), shown(answer)).status_code == 302

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,13 @@ CLEAN = {agreement.name: agreement.texts() for agreement in ALL}
 SUMMARIES = {"kk": "Мерзім өзгерді.", "ru": "Изменён срок."}
 TITLES = {"kk": "Пайдаланушы келісімі", "ru": "Пользовательское соглашение"}
 OTHER = {"kk": "ru", "ru": "kk"}
+#: The agreement ``taxi`` with other words in a clause of both languages.
+EARLIER = {
+    "kk": CLEAN["taxi"]["kk"].replace("аты-жөнін", "тегі мен атын"),
+    "ru": CLEAN["taxi"]["ru"].replace("имя,", "фамилию и имя,"),
+}
+KK_RETENTION = "Келісім тоқтатылғаннан кейін деректер бес жыл сақталады."
+RU_RETENTION = "После прекращения Соглашения данные хранятся пять лет."
 
 #: What stands in the text and what to put there, or a function of the text.
 Edit = tuple[str, str] | Callable[[str], str]
@@ -104,6 +112,26 @@ KK_PASSWORD = "Пайдаланушы құпия сөзін басқа адам�
 KK_QUOTING = "Портал материалдарын сілтеме көрсете отырып дәйексөз ретінде келтіруге рұқсат етіледі."
 RU_QUOTING = "Материалы Портала разрешается цитировать со ссылкой на источник."
 DECOMPOSED = unicodedata.normalize("NFD", "й")
+
+#: Places that were to be filled in, in a clause before the last.
+UNFILLED = [
+    ("{{portal}}", "{{portal}}"),
+    ("${portal}", "${portal}"),
+    ("{portal}", "{portal}"),
+    ("{% portal %}", "{% portal %}"),
+    ("[ТОЛТЫРУ: атауы]", "[ЗАПОЛНИТЬ: название]"),
+    ("[атауын көрсетіңіз]", "[указать наименование]"),
+    ("[ПОРТАЛДЫҢ АТАУЫ]", "[НАЗВАНИЕ ПОРТАЛА]"),
+    ("<АТАУЫ>", "<НАЗВАНИЕ>"),
+    ("№ ____ Портал", "Портал № ____"),
+    ("«__» наурызда Портал", "«___» марта Портал"),
+    ("20__ жылы Портал", "Портал в 20__ г."),
+    ("XXX", "ХХХ"),
+    ("TODO", "TODO"),
+    ("Лорем ипсум", "Lorem ipsum"),
+]
+#: A clause of the appendices and a heading, in the language of the other text.
+KK_HEADING, RU_HEADING = "Жауапкершілік", "Ответственность"
 
 SECOND_LIST = "\n\n1) Aнықтама – справка.\n\n2) Хат – письмо.\n\n3.2. ".replace("A", "А")
 #: A defect of one language: name, agreement, id, the Kazakh edit and the Russian one. Each makes two cases.
@@ -202,9 +230,39 @@ OF_ONE: list[tuple[str, str, str, Edit, Edit]] = [
     ("a Latin capital", "taxi", "L020", ("Келісім екі", "Kелісім екі"), ("Соглашение публ", "Cоглашение публ")),
     ("the other language", "shop", "L021", (KK_SENTENCE, RU_SENTENCE), (RU_SENTENCE, KK_SENTENCE)),
     ("English", "weather", "L021", (KK_SENTENCE, EN_SENTENCE), (RU_SENTENCE, EN_SENTENCE)),
+    (
+        "a heading in the other language",
+        "shop",
+        "L021",
+        (KK_HEADING.upper(), RU_HEADING.upper()),
+        (RU_HEADING.upper(), KK_HEADING.upper()),
+    ),
+    (
+        "a title in the other language",
+        "taxi",
+        "L021",
+        ("Пайдаланушы келісімі", "Пользовательское соглашение"),
+        ("Пользовательское соглашение", "Пайдаланушы келісімі"),
+    ),
+    (
+        "a sentence in the other language",
+        "library",
+        "L021",
+        (KK_QUOTING, f"{KK_QUOTING} Ссылка обязательна и бесплатна."),
+        (RU_QUOTING, f"{RU_QUOTING} Сілтеме көрсету міндетті."),
+    ),
+    ("Greek letters", "shop", "L020", ("Порталда теңгемен", "Πορταлда теңгемен"), ("на Портале в", "на Πορταле в")),
+    ("bold letters of mathematics", "bank", "L020", ("TLS", "\U0001d413\U0001d40b\U0001d412"), ("TLS", "T\U0001d40bS")),
+    ("wide letters", "maps", "L020", ("IP-", "\uff29\uff30-"), ("IP-", "\uff29\uff30-")),
+    ("a Latin schwa", "shop", "L020", ("теңгемен", "тəңгемен"), ("тенге", "тəнге")),
+    ("zero for O", "jobs", "L020", ("электрондық", "электр0ндық"), ("электронной", "электр0нной")),
     ("not NFC", "forum", "L022", ("хабардар", f"ха{DECOMPOSED}бардар"), ("уведомляется", f"уведомля{DECOMPOSED}ется")),
     ("zero-width space", "taxi", "L023", ("Портал", "Пор\u200bтал"), ("Портал", "Пор\u200bтал")),
     ("soft hyphen", "jobs", "L023", ("Портал", "Пор\u00adтал"), ("Портал", "Пор\u00adтал")),
+    *(
+        (f"U+{ord(char):04X}", "jobs", "L023", ("Портал", f"Пор{char}тал"), ("Портал", f"Пор{char}тал"))
+        for char in "\u034f\u115f\u180b\u2063\u3164\ufe0f\ue000\uf0b7\ufffd\ufdd0\uffff\U000e0041\U000f0001\u000b\u2800"
+    ),
     ("bidi override", "bank", "L024", ("Портал", "\u202eПортал"), ("Портал", "\u202eПортал")),
     ("bidi mark", "postal", "L024", ("Портал", "Портал\u200f"), ("Портал", "Портал\u200f")),
     ("em space", "grants", "L025", ("Портал ", "Портал\u2003"), ("Портал ", "Портал\u2003")),
@@ -235,6 +293,50 @@ OF_ONE: list[tuple[str, str, str, Edit, Edit]] = [
     ),
     ("straight quote", "theatre", "L027", ("Порталға", '"Порталға'), ("Портал", '"Портал')),
     *((f"almost a number, {kk[:6]}", "library", "L029", added(kk), added(ru)) for kk, ru in ALMOST),
+    *((f"unfilled {ru}", "library", "L031", ("Порталға", kk), ("Портал", ru)) for kk, ru in UNFILLED),
+    (
+        "a missing appendix",
+        "library",
+        "L032",
+        (KK_QUOTING, f"{KK_QUOTING} Тәртібі 2-қосымшада көрсетілген."),
+        (RU_QUOTING, f"{RU_QUOTING} Порядок указан в приложении № 2 к настоящему Соглашению."),
+    ),
+    (
+        "an appendix more than there are",
+        "pool",
+        "L032",
+        ("Ақылы", "7-қосымшада аталған ақылы"),
+        ("Цены платных", "Названные в приложении 7 цены платных"),
+    ),
+    (
+        "a word twice",
+        "shop",
+        "L033",
+        ("Пайдаланушы құпия", "Пайдаланушы құпия құпия"),
+        ("не передаёт", "не не передаёт"),
+    ),
+    ("a preposition twice", "bank", "L033", ("және кіру", "және және кіру"), ("и время", "и и время")),
+    (
+        "a title that is an approval",
+        "grants",
+        "L037",
+        ("Пайдаланушы келісімі", "БЕКІТІЛГЕН"),
+        ("Пользовательское соглашение", "УТВЕРЖДЕНО"),
+    ),
+    (
+        "a title that is a place",
+        "grants",
+        "L037",
+        ("Пайдаланушы келісімі", "Астана қаласы"),
+        ("Пользовательское соглашение", "г. Астана"),
+    ),
+    (
+        "a title that is a party",
+        "grants",
+        "L037",
+        ("Пайдаланушы келісімі", "«Дүкен» ЖШС"),
+        ("Пользовательское соглашение", "ТОО «Дүкен»"),
+    ),
     ("tag", "energy", "L028", ("Портал", "<b>Портал</b>"), ("Портал", "<b>Портал</b>")),
     ("comment", "school", "L028", ("Портал", "<!-- ескі --> Портал"), ("Портал", "<!-- старое --> Портал")),
 ]
@@ -295,6 +397,37 @@ OF_BOTH: list[tuple[str, str, str, tuple[Edit, ...], tuple[Edit, ...]]] = [
         (added("5.4.Тараптар хат жаза алады."),),
         (added("5.4.Стороны могут писать."),),
     ),
+    (
+        "two clauses on one line",
+        "library",
+        "L034",
+        (("\n\n4.4. ", " 4.4. "),),
+        (("\n\n4.4. ", " 4.4. "),),
+    ),
+    (
+        "three clauses on one line",
+        "shop",
+        "L034",
+        (("\n\n3.2. ", " 3.2. "), ("\n\n3.3. ", " 3.3. ")),
+        (("\n\n3.2. ", " 3.2. "), ("\n\n3.3. ", " 3.3. ")),
+    ),
+    ("a clause on the line of its section", "tickets", "L034", (("\n3.1. ", " 3.1. "),), (("\n3.1. ", " 3.1. "),)),
+    ("a gap that is referred to", "shop", "L010", (without("2.1."),), (without("2.1."),)),
+    (
+        "a heading is missing",
+        "shop",
+        "L010",
+        (lambda text: re.sub("## 3. .*", "", text),),
+        (lambda text: re.sub("## 3. .*", "", text),),
+    ),
+    (
+        "the last heading is missing",
+        "shop",
+        "L010",
+        (lambda text: re.sub("## 6. .*", "", text),),
+        (lambda text: re.sub("## 6. .*", "", text),),
+    ),
+    ("one wrong number in a row", "shop", "L011", (("\n2.2. ", "\n2.9. "),), (("\n2.2. ", "\n2.9. "),)),
     ("gap", "clinic", "L010", (without("3.2"),), (without("3.2"),)),
     ("gap of two", "bank", "L010", (without("4.2."), without("4.3.")), (without("4.2."), without("4.3."))),
     ("gap in a list", "taxi", "L010", (("\n3) ", "\n4) "),), (("\n3) ", "\n4) "),)),
@@ -353,10 +486,19 @@ def cases() -> Iterator[Case]:
     for language in ("kk", "ru"):
         yield made(f"no title ({language})", "taxi", "L002", language, {}, titles={**TITLES, language: " "})
         lost = {**SUMMARIES, language: ""}
-        yield made(f"no summary ({language})", "taxi", "L017", language, {}, previous=CLEAN["taxi"], summaries=lost)
-    # Each alone would be a second defect, so the one that follows from it is silenced.
-    order = {"kk": (swapped("3.1.", "3.2."),)}
-    yield made("order differs", "weather", "L006", "", order, silenced=("agreement.L011",))
+        yield made(f"no summary ({language})", "taxi", "L017", language, {}, previous=EARLIER, summaries=lost)
+    yield made("order differs", "weather", "L006", "", {"kk": (swapped("3.1.", "3.2."),)})
+    for language, edit in (("kk", ("4.1-тармақта", "4.2-тармақта")), ("ru", ("пункте 4.1", "пункте 4.2"))):
+        yield made(f"another reference ({language})", "library", "L035", "", {language: (edit,)})
+    for days in (0, 5, 30):
+        yield made(f"{days} days of notice stated", "library", "L036", "kk,ru", {}, stated={"notice_days": days})
+    years: dict[str, tuple[Edit, ...]] = {"kk": (added(KK_RETENTION),), "ru": (added(RU_RETENTION),)}
+    yield made("three years stated", "forum", "L036", "kk,ru", years, stated={"retention_years": 3})
+    yield made("nothing changed", "taxi", "L038", "", {}, previous=CLEAN["taxi"], summaries={"kk": "", "ru": ""})
+    stated = {"notice_days": 10, "retention_years": 5, "prevailing_language": "kk"}
+    for name, value in (("notice_days", 0), ("retention_years", 3), ("prevailing_language", "")):
+        now = {**stated, name: value}
+        yield made(f"{name} changed", "weather", "L039", "", {}, stated=now, previous_stated=stated)
 
 
 CASES = tuple(cases())

@@ -43,7 +43,7 @@ def files(tmp_path):
 def test_the_command_reads_two_files_without_a_database(files):
     out = run(*files(KK.replace("Бірінші ", "Бірінші  "), RU), "--language", "en")
     assert out == (
-        "agreement.L026 · warning · kk · 1.1 · 5 · The text contains several spaces in a row: “  ”. · Keep only one.\n"
+        "agreement.L026 · warning · kk · 1.1 · 5 · There are several spaces between words. · Keep only one.\n"
         "0 errors, 1 warnings\n"
     )
 
@@ -64,7 +64,8 @@ def test_the_command_exits_1_on_an_error_and_writes_json(files):
             "language": "ru",
             "clause": "1.3",
             "line": 9,
-            "message": "1.3 есть только в тексте на русском языке.",
+            "count": 1,
+            "message": "Есть только в тексте на русском языке: 1.3.",
             "hint": "Добавьте тот же номер и его текст на другом языке или исключите его здесь.",
         }
     ]

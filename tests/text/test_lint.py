@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from string import Formatter
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agreement import conf
+from agreement.text import clauses
 from agreement.text.lint.messages import MESSAGES
 from agreement.text.lint.rules import CODES, Message, errors, lint
 from agreement.text.lint.texts import Texts
@@ -120,13 +122,14 @@ def test_an_item_before_the_first_number_that_one_language_lacks_is_an_error():
     kk, ru = "Т\n\n1) бір;\n\n2) екі.\n\n1. ЖАЛПЫ\n\n1.1. Үш.\n", "Т\n\n1) раз;\n\n1. ОБЩЕЕ\n\n1.1. Три.\n"
     message = only({"kk": kk, "ru": ru})
     assert (message.id, message.language, message.clause) == ("agreement.L004", "kk", "0-2")
-    assert message.sentence("en") == "2) is in the Kazakh text only."
+    assert message.sentence("en") == "Only the Kazakh text has 2)."
+    assert message.place("ru") == "2) (до первого номера)"
 
 
 def test_a_chapter_is_named_as_it_is_printed():
     body = "Т\n\nГлава 1. Общее\n\nСтатья 1. Раз\n\nТекст.\n\nГлава 1. Права\n\nСтатья 2. Два\n\nТекст.\n"
     message = only({"ru": body})
-    assert message.sentence("en") == "The number Глава 1 is used twice: line 3 has it too."
+    assert message.sentence("en") == "A number is used twice: Глава 1. Line 3 has it too."
     (gap,) = lint({"ru": body.replace("Глава 1. Права", "Глава 3. Права")})
     assert gap.sentence("en") == "The numbering skips 2, between Статья 1 and Глава 3."
 
@@ -159,9 +162,311 @@ def test_no_text_makes_the_lint_fail(kk, ru, compared):
     found = lint({"kk": kk, "ru": ru}, previous={"kk": ru, "ru": kk} if compared else None)
     for message in found:
         assert all(message.sentence(spoken) and message.hint(spoken) for spoken in ("kk", "ru", "en"))
+        assert list(message.lines) == sorted(set(message.lines))
+        assert message.count >= len(message.lines)
     assert [message for message in found if message.severity == "error"] == sorted(
         errors({"kk": kk, "ru": ru}), key=lambda message: found.index(message)
     )
+
+
+#: Lines and parts of lines that the rules look for.
+FRAGMENTS = (
+    "# Т|1. ОБЩЕЕ|## 2. СРОК|1.1. Раз.|1.2. Два. 1.3. Три.|2.4. Чужой.|1) а;|2) б;|а) в|Статья 1. Раз|1. Пункт.|2.1. Ещё"
+    "|Приложение № 1 к Соглашению|1-қосымша|____|{{x}}|не не|3акон|Закон|пункт 1.2 и подпункт 2) пункта 1.1|приложение 7"
+    "|«|\u200b|ο|𝐓|за десять дней до изменения уведомляют|УТВЕРЖДЕНО|1.3.|99.99. y|(1) y|| "
+).split("|")
+PIECES = st.lists(st.tuples(st.sampled_from(FRAGMENTS), st.sampled_from(["\n", "\n\n", " ", ""])), max_size=40)
+
+
+@given(PIECES, PIECES, st.integers(0, 10))
+@settings(max_examples=examples(200))
+def test_messages_about_pieces_of_agreements_are_in_order_and_in_the_text(kk, ru, days):
+    bodies = {"kk": "".join(map("".join, kk)), "ru": "".join(map("".join, ru))}
+    for message in lint(bodies, stated={"notice_days": days}, previous=bodies if days > 5 else None):
+        assert list(message.lines) == sorted(set(message.lines))
+        assert message.line <= bodies[message.language or "ru"].count("\n") + 1
+        assert all(message.sentence(spoken) and message.hint(spoken) for spoken in ("kk", "ru", "en"))
+        assert not message.clause or message.place("kk")
+
+
+def test_a_copy_that_an_item_interrupts_is_one_error_and_no_other():
+    body = "Т\n\n99.99. а\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\n1. ОБЩЕЕ\n\n1.7. Два:\n\n1) три;\n\n1.8. Четыре.\n"
+    assert "agreement.L003" in {message.id for message in lint({"ru": body})}
+
+
+# One message for each kind and stretch
+
+
+def test_clauses_in_one_language_only_are_one_message_with_their_count():
+    more = "".join(f"\n{section}. ЕЩЁ\n" + "".join(f"\n{section}.{n}. Текст.\n" for n in (1, 2)) for section in (2, 3))
+    message = only({"kk": KK, "ru": RU + more})
+    assert (message.id, message.clause, message.last_clause, message.count) == ("agreement.L004", "2", "3.2", 6)
+    assert message.sentence("ru") == "Есть только в тексте на русском языке: 2 – 3.2 (всего 6)."
+    assert message.sentence("kk") == "Тек орысша мәтінде бар: 2 – 3.2 (барлығы 6)."
+
+
+def test_a_fault_of_many_lines_is_one_message_with_its_lines():
+    lines = "".join(f"\n1.{n}. Пункт  с пробелами.\n" for n in range(3, 15))
+    message = only({"ru": RU + lines})
+    assert (message.id, message.line, message.count) == ("agreement.L026", 9, 12)
+    assert message.lines == tuple(range(9, 33, 2))
+    assert message.sentence("en") == (
+        "There are several spaces between words. There are 12 such places, in the lines 9, 11, 13, 15, 17, 19, 21, 23…."
+    )
+
+
+def test_a_text_that_was_pasted_twice_is_one_message():
+    body = RU + "\n## 2. СРОК\n\n2.1. Третий пункт.\n"
+    message = only({"ru": f"{body}\n{body.partition(chr(10))[2]}"})
+    assert (message.id, message.clause, message.last_clause, message.count) == ("agreement.L003", "1", "2.1", 5)
+
+
+def test_different_words_are_named_in_one_message():
+    message = only({"ru": RU.replace("Первый", "Пepвый").replace("Второй", "Bторой")})
+    assert (message.id, message.count) == ("agreement.L020", 2)
+    assert "«Пepвый», «Bторой»" in message.sentence("ru")
+    assert "“Пepвый”, “Bторой”" in message.sentence("en")
+
+
+# One message for one fault
+
+
+def test_one_clause_in_a_foreign_section_does_not_misplace_those_that_follow():
+    body = (
+        "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\n2.4. Чужой.\n\n1.2. Два.\n\n2. СРОК\n\n2.1. Три.\n\n2.2. Четыре.\n\n2.3. Пять.\n"
+    )
+    message = only({"ru": body})
+    assert (message.id, message.clause) == ("agreement.L011", "2.4")
+
+
+@pytest.mark.parametrize("wrong", ["9", "1", "7"])
+def test_one_wrong_number_in_a_row_is_one_message(wrong):
+    body = "Т\n\n1. ОБЩЕЕ\n" + "".join(f"\n1.{wrong if n == 3 else n}. Пункт {n}.\n" for n in range(1, 6))
+    message = only({"ru": body})
+    assert message.id == ("agreement.L003" if wrong == "1" else "agreement.L011")
+
+
+def test_a_section_whose_heading_has_no_number_is_one_gap():
+    body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\nСРОК\n\n2.1. Два.\n\n2.2. Три.\n\n3. ИТОГ\n\n3.1. Четыре.\n"
+    message = only({"ru": body})
+    assert (message.id, message.clause) == ("agreement.L010", "2")
+
+
+def test_a_heading_without_a_number_is_no_gap_too():
+    body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\n## СРОК\n\n2.1. Два.\n\n3. ИТОГ\n\n3.1. Четыре.\n"
+    assert only({"ru": body}).id == "agreement.L016"
+
+
+def test_a_reference_to_a_missing_number_is_named_by_the_gap():
+    body = "Т\n\n1. ОБЩЕЕ\n\n1.1. По пункту 1.2 платят.\n\n1.3. Два.\n"
+    assert only({"ru": body}).sentence("ru") == "1.2 отсутствует: после 1.1 сразу идёт 1.3. На него ссылается 1.1."
+
+
+def test_a_number_in_the_middle_of_a_line_is_neither_a_gap_nor_a_dangling_reference():
+    body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз. 1.2. Два.\n\n1.3. По пункту 1.2 платят.\n"
+    assert only({"ru": body}).id == "agreement.L034"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["по п. 1.2. Закона", "версия TLS 1.2. Текст", "в 2026 г. 1.2. Текст", "см. 1.2. Текст", "тариф. 7.4. Иной"],
+)
+def test_a_number_in_a_sentence_is_no_clause_on_the_same_line(words):
+    body = f"Т\n\n1. ОБЩЕЕ\n\n1.1. Раз {words} сказан.\n"
+    assert "agreement.L034" not in {message.id for message in lint({"ru": body})}
+
+
+def test_an_order_that_differs_is_no_number_out_of_order_too():
+    kk = "Т\n\n1. ЖАЛПЫ\n\n1.1. Бір.\n\n1.3. Үш.\n\n1.2. Екі.\n"
+    ru = "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\n1.2. Два.\n\n1.3. Три.\n"
+    assert only({"kk": kk, "ru": ru}).id == "agreement.L006"
+
+
+def test_a_reference_that_one_language_leaves_out_is_no_difference():
+    kk = KK.replace("Екінші тармақ", "1.1-тармаққа сәйкес екінші тармақ")
+    assert ids_by_language({"kk": kk, "ru": RU}) == set()
+    other = {"kk": kk, "ru": RU.replace("Второй пункт", "По пункту 1.2 второй пункт")}
+    message = only(other)
+    assert (message.id, message.clause) == ("agreement.L035", "1.2")
+    assert message.sentence("ru") == "Ссылки на двух языках различаются: на казахском 1.1, на русском 1.2."
+
+
+# What is near a rule and no defect
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "см. [справку](https://example.kz/имя)",
+        "[1] сноска",
+        "возраст <18 и >65 лет",
+        "**жирный** и _наклонный_ текст",
+        "файл отчёт_за_год.txt",
+        "часть [см. пункт 1.1] закона",
+        "Подпись: ________",
+        "глава XXIX и глава XXX",
+    ],
+)
+def test_marks_that_are_no_placeholder(text):
+    assert ids_by_language({"ru": RU.replace("Второй", f"{text} Второй")}) == set()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "________________ / ______________",
+        "Исполнитель ____________",
+        "Директор: ____________ М.П.",
+        "| Заказчик ______ | Исполнитель ______ |",
+        "«Дүкен» _________ (подпись)",
+    ],
+)
+def test_lines_for_signatures_at_the_end_are_no_placeholders(lines):
+    body = RU + "".join(f"\n1.{n}. Ещё один пункт этого соглашения.\n" for n in range(3, 9)) + "\n2. ПОДПИСИ\n\n"
+    assert ids_by_language({"ru": f"{body}{lines}\n"}) == set()
+    assert ids_by_language({"ru": f"{body}БИН ____________\n"}) == {("agreement.L031", "ru")}
+
+
+@pytest.mark.parametrize("words", ["тез тез", "бірте-бірте", "қайта қайта", "екі екі", "жоқ, жоқ"])
+def test_doubled_words_of_kazakh_are_no_defect(words):
+    assert ids_by_language({"kk": KK.replace("Бірінші", words)}) == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "еле еле",
+        "стороны Стороны",
+        "новые версии ПО по",
+        "друг друга",
+        "1 1",
+        "всё, всё",
+        "центр «Тама Тама»",
+        "Курс курс",
+    ],
+)
+def test_words_that_only_look_repeated_are_no_defect(words):
+    assert ids_by_language({"ru": RU.replace("Первый", words)}) == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "закон «Ақпараттандыру туралы»",
+        "товарищество «Ашық сөре» города Өскемен",
+        "сервисы Google Analytics и Yandex Metrika",
+        "протокол TLS (Transport Layer Security)",
+        "проспект Тәуелсіздік, дом 5",
+    ],
+)
+def test_names_and_quotations_are_no_foreign_passage(words):
+    assert ids_by_language({"ru": RU.replace("Первый", f"Применяется {words}. Первый")}) == set()
+
+
+@pytest.mark.parametrize(
+    "words", ["Портал редакциясы", "компания акциясы", "Google Analytics сервисі", "форум модераторы"]
+)
+def test_borrowed_words_in_a_kazakh_text_are_no_foreign_passage(words):
+    assert ids_by_language({"kk": KK.replace("ЖАЛПЫ ЕРЕЖЕЛЕР", words.upper()).replace("Бірінші", words)}) == set()
+
+
+@pytest.mark.parametrize(
+    "word", ["№5а", "2ГИС", "м2", "100тг", "30дней", "COVID-19", "Р24", "ΔT", "naïve", "Yıldız", "❤️", "👨‍👩‍👧"]
+)
+def test_signs_that_are_no_look_alikes(word):
+    assert ids_by_language({"ru": RU.replace("Первый", f"Первый {word}")}) == set()
+
+
+@pytest.mark.parametrize("line", ["группы A и B", "витамин C полезен", "a) первый", "вариант A, если"])
+def test_single_latin_letters_that_are_names(line):
+    assert ids_by_language({"ru": RU.replace("Первый", f"Первый {line}")}) == set()
+
+
+@pytest.mark.parametrize("words", ["Стороны c тем", "данные o себе", "лица, a также", "Второй. B случае"])
+def test_a_latin_letter_as_a_russian_word_is_named(words):
+    message = only({"ru": RU.replace("Первый", words)})
+    assert message.id == "agreement.L020"
+
+
+def test_a_digit_in_place_of_the_first_letter_is_named_if_the_word_is_in_the_text():
+    body = RU.replace("Первый пункт.", "Закон и 3акон. 3года.")
+    assert "«3акон»" in only({"ru": body}).sentence("ru")
+
+
+def test_a_roman_numeral_is_no_letter_in_place_of_a_digit():
+    assert "agreement.L020" not in {message.id for message in lint({"ru": "Т\n\nI. ОБЩЕЕ\n\nI.1. Раз.\n\nII. СРОК\n"})}
+
+
+@pytest.mark.parametrize(
+    "title", ["Пользовательское соглашение", "Публичная оферта", "Правила города", "О персональных данных"]
+)
+def test_a_title_is_no_approval(title):
+    assert ids_by_language({"ru": RU.replace("Пользовательское соглашение", title)}) == set()
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["УТВЕРЖДАЮ", "Утверждено приказом", "г. Алматы", "город Астана", "01.03.2026", "«1» марта 2026 г.", "| а | б |"],
+)
+def test_a_line_that_is_no_title_is_named(title):
+    found = {message.id for message in lint({"ru": RU.replace("# Пользовательское соглашение", title)})}
+    assert found & {"agreement.L037", "agreement.L019"}
+
+
+@pytest.mark.parametrize(
+    ("words", "days"),
+    [
+        ("Об изменениях уведомляют за 10 (десять) календарных дней до вступления в силу.", 10),
+        ("Новая редакция публикуется не позднее чем за пятнадцать дней до её действия.", 15),
+        ("Соглашение может быть изменено с уведомлением не менее чем за десять дней.", 10),
+        ("Об изменениях уведомляют за 3 рабочих дня до вступления в силу.", None),
+        ("Ответ на уведомление об изменениях даётся в течение 5 дней.", None),
+    ],
+)
+def test_the_days_of_notice_in_the_text_are_compared(words, days):
+    body = {"ru": RU.replace("Второй пункт.", words)}
+    for stated in (0, 10, 15):
+        found = ids_by_language(body, stated={"notice_days": stated})
+        assert found == ({("agreement.L036", "ru")} if days not in {None, stated} else set())
+
+
+def test_an_edition_of_the_same_words_says_so_once():
+    bodies = {"kk": KK, "ru": RU}
+    message = only(bodies, previous={"kk": KK + "\n", "ru": RU}, summaries={"kk": "", "ru": ""})
+    assert (message.id, message.language, message.line) == ("agreement.L038", "", 0)
+    changed = {"kk": KK.replace("Бірінші", "Алғашқы"), "ru": RU.replace("Первый", "Начальный")}
+    assert ids_by_language(changed, previous=bodies) == set()
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        "__",
+        "1) а\n",
+        "[указать ",
+        "«",
+        "<а ",
+        "не не ",
+        "{{",
+        "a ",
+        "п. 1.2, ",
+        "1.1. Текст. ",
+        "XXX ",
+        "3акон ",
+        "\u200b",
+    ],
+)
+def test_the_time_is_linear_for_any_repeated_fragment(fragment):
+    def seconds(times: int) -> float:
+        body = {"ru": RU + "\n1.3. " + fragment * times}
+        clauses.parse(body["ru"])
+        start = time.process_time()
+        lint(body)
+        return time.process_time() - start
+
+    size = 16_000 // len(fragment)
+    once = max(min(seconds(size) for _ in range(2)), 0.02)
+    assert seconds(4 * size) < 10 * once
 
 
 # A host's rules

@@ -34,6 +34,7 @@ from agreement.seal import manifest
 from agreement.text import clauses, dates, source
 from agreement.text.languages import LANGUAGES
 from agreement.text.lint import rules
+from agreement.text.lint.statements import NAMES
 
 #: The size in bytes of the longest text that is checked while it is written. A real agreement is a tenth of it.
 LIVE_BYTES = 400_000
@@ -153,7 +154,7 @@ class CheckView(DraftView):
             setattr(draft, f"body_{code}", body)
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
         summaries = {code: request.POST.get(f"summary_{code}", "") for code in LANGUAGES}
-        findings = lint_findings(bodies, summaries, binding)
+        findings = lint_findings(bodies, summaries, binding, _posted_statements(request))
         changes = redlines(binding, draft) if binding and "changes" in request.POST else []
         return JsonResponse(
             {
@@ -163,6 +164,20 @@ class CheckView(DraftView):
                 "changes": {change.code: {"summary": change.summary, "html": change.html} for change in changes},
             }
         )
+
+
+def _posted_statements(request: HttpRequest) -> dict[str, object]:
+    """Return what the posted draft states about itself, by the names of the fields. A field that is not posted, or that
+    is no number, is left out.
+    """
+    found: dict[str, object] = {}
+    for name in NAMES:
+        posted = request.POST.get(name)
+        if name == "prevailing_language" and posted is not None:
+            found[name] = posted
+        elif posted and posted.isdecimal() and len(posted) < 6:
+            found[name] = int(posted)
+    return found
 
 
 def _preview(body: str) -> dict[str, object]:
@@ -246,8 +261,9 @@ def log_written(request: HttpRequest, edition: Edition, *, previous: str | None)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """A message of the lint in the language of the page. ``place`` is a phrase with the language and the clause, as far
-    as the message names them; ``""`` if it names neither. ``key`` identifies the message when a form is sent. It
-    depends on the id, the language, the line and the sentence of the message, but not on the language of the page.
+    as the message names them; ``""`` if it names neither. ``lines`` are the lines of all places that it is about.
+    ``key`` identifies the message when a form is sent. It depends on the id, the language, the line and the sentence of
+    the message, but not on the language of the page.
     """
 
     id: str
@@ -256,19 +272,23 @@ class Finding:
     place: str
     clause: str
     line: int
+    lines: tuple[int, ...]
     sentence: str
     hint: str
     key: str
 
 
 def lint_findings(
-    bodies: Mapping[str, str], summaries: Mapping[str, str] | None, binding: Edition | None
+    bodies: Mapping[str, str],
+    summaries: Mapping[str, str] | None,
+    binding: Edition | None,
+    stated: Mapping[str, object] | None = None,
 ) -> list[Finding]:
     """Return the messages of the lint about these texts, errors first, then by language and line. The bodies and the
     summaries are given by language. The titles are the first lines of the bodies. The texts are compared with
     ``binding``, the edition in force; with ``None`` they are compared with nothing, and the summaries are not checked.
-    Summaries that are ``None`` are not checked either.
-    The settings ``LINT_RULES`` and ``LINT_SILENCED`` apply.
+    Summaries that are ``None`` are not checked either. ``stated`` is the result of ``Edition.statements()``, as far as
+    it is known. The settings ``LINT_RULES`` and ``LINT_SILENCED`` apply.
     """
     previous = {code: binding.text(code).body for code in bodies} if binding else None
     languages = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}
@@ -278,14 +298,23 @@ def lint_findings(
             id=message.id,
             severity=message.severity,
             language=message.language,
-            place=", ".join(filter(None, (languages.get(message.language, ""), message.clause))),
+            place=", ".join(filter(None, (languages.get(message.language, ""), message.place(message_language())))),
             clause=message.clause,
             line=message.line,
+            lines=message.lines or ((message.line,) if message.line else ()),
             sentence=message.sentence(message_language()),
             hint=message.hint(message_language()),
             key=manifest.sha256(f"{message.id} {message.language} {message.line} {message.sentence('en')}")[:16],
         )
-        for message in rules.lint(bodies, titles=titles, summaries=summaries, previous=previous, **conf.lint_options())
+        for message in rules.lint(
+            bodies,
+            titles=titles,
+            summaries=summaries,
+            previous=previous,
+            stated=stated,
+            previous_stated=binding.statements() if binding else None,
+            **conf.lint_options(),
+        )
     ]
 
 

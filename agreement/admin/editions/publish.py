@@ -216,7 +216,7 @@ class PublishQuestion:
         self.scheduled = self.last if self.last and self.last != self.binding else None
         self.bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
         summaries = {code: edition.text(code).summary for code in languages.LANGUAGES}
-        self.findings = lint_findings(self.bodies, summaries, self.binding)
+        self.findings = lint_findings(self.bodies, summaries, self.binding, edition.statements())
         self.warnings = [finding for finding in self.findings if finding.severity != "error"]
         self.promised = promised_from(self.binding, self.now)
 

@@ -337,7 +337,8 @@ class StartView(EditionView):
         bodies = {file.code: file.accepted for file in imported}
         swapped = languages.swapped(bodies)
         # If the files are swapped, nearly every finding says so. A draft gets its summaries later.
-        findings = [] if swapped else lint_findings(bodies, None, binding)
+        stated = (binding or Edition(agreement=agreement)).statements()
+        findings = [] if swapped else lint_findings(bodies, None, binding, stated)
         if form is None:
             initial: dict[str, Any] = {"agreement": agreement.pk}
             initial |= {f"approval_{code}": front_matter(body).approval for code, body in bodies.items()}

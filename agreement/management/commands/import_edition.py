@@ -94,7 +94,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{identity} of {done}: {titles}")
             self.write_reading(edition, notes)
             self.stdout.write(f"Publish it with: manage.py publish_edition {edition.pk}")
-            for message in lint(bodies, **conf.lint_options()):
+            for message in lint(bodies, stated=edition.statements(), **conf.lint_options()):
                 place = " · ".join(filter(None, (message.language, message.clause, f"line {message.line}")))
                 sentence = printable(message.sentence("en"))
                 self.stdout.write(f"{message.id} {message.severity} · {place} · {sentence}")

@@ -76,6 +76,7 @@ class Command(BaseCommand):
                     "language": message.language,
                     "clause": message.clause,
                     "line": message.line,
+                    "count": message.count,
                     "message": message.sentence(language),
                     "hint": message.hint(language),
                 }
@@ -109,5 +110,7 @@ def edition_messages(pk: int) -> tuple[Message, ...]:
         titles={code: draft.text(code).title for code in languages.LANGUAGES},
         summaries={code: draft.text(code).summary for code in languages.LANGUAGES},
         previous={code: previous.text(code).body for code in languages.LANGUAGES} if previous else None,
+        stated=draft.statements(),
+        previous_stated=previous.statements() if previous else None,
         **conf.lint_options(),
     )

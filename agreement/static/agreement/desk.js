@@ -110,11 +110,13 @@
             at(unit.line).append(number);
         }
         for (const message of messages) {
-            if (message.language !== language || !message.line) continue;
-            const sign = make("span", `agreement-sign agreement-${message.severity}`, message.severity === "error" ? "✕" : "!");
-            sign.title = `${message.sentence} ${message.hint}`;
-            sign.addEventListener("click", () => toLine(language, message.line));
-            at(message.line).prepend(sign);
+            if (message.language !== language) continue;
+            for (const line of message.lines) {
+                const sign = make("span", `agreement-sign agreement-${message.severity}`, message.severity === "error" ? "✕" : "!");
+                sign.title = `${message.sentence} ${message.hint}`;
+                sign.addEventListener("click", () => toLine(language, line));
+                at(line).prepend(sign);
+            }
         }
         marks.replaceChildren(...byLine.values());
         marks.style.transform = `translateY(${-area.scrollTop}px)`;

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from agreement.text.clauses import Clause
+from agreement.text.lint import places
 
 Severity = Literal["error", "warning"]
+#: The largest number of lines that a message names, and that its sentence names.
+MOST_LINES, MOST_WRITTEN = 1000, 8
 #: The languages that messages are written in.
 MESSAGE_LANGUAGES = ("kk", "ru", "en")
 #: The names of the languages, as the sentences need them.
@@ -34,10 +37,21 @@ class Message:
     """The number of the unit, or of the unit that contains it; ``""`` if there is none. Of a gap (L010) it is the first
     missing number."""
     line: int
-    """The line of the body, from 1; 0 if the message is about no particular line. Of L005 and L006 it is a line of the
-    second text, or 0."""
+    """The line of the body, from 1; 0 if the message is about no particular line. Of L005, L006 and L035 it is a line
+    of the second text, or 0."""
     words: Mapping[str, tuple[str, str]] = field(hash=False)
     """Language → (sentence, hint)."""
+    lines: tuple[int, ...] = ()
+    """All lines of a message about several places, ``line`` first; empty for a message about one place. At most
+    ``MOST_LINES``."""
+    count: int = 1
+    """How many places the message is about."""
+    last_clause: str = ""
+    """The number of the last unit of a message about several units in a row, which begin with ``clause``; otherwise
+    ``""``."""
+    places: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Language → where the place is, in words: ``3.1``, ``приложение 1, 2.3``. Empty if the message has no ``clause``,
+    and in messages of a site's own rules."""
 
     def sentence(self, language: str) -> str:
         """What is wrong, in that language; else in English, or in the first language that the message has."""
@@ -46,6 +60,10 @@ class Message:
     def hint(self, language: str) -> str:
         """What to do, in the language of the sentence."""
         return self._words(language)[1]
+
+    def place(self, language: str) -> str:
+        """Where the place is, in words of that language; the number if the message has no words for it."""
+        return self.places.get(language) or self.places.get("en") or self.clause
 
     def _words(self, language: str) -> tuple[str, str]:
         return self.words.get(language) or self.words.get("en") or next(iter(self.words.values()))
@@ -75,23 +93,32 @@ MESSAGES: dict[str, MessageText] = {
     ),
     "agreement.L003": MessageText(
         "error",
-        ("{number} нөмірі қайталанады: ол {first}-жолда да тұр.", "Екеуінің біріне басқа нөмір беріңіз."),
-        ("Номер {number} повторяется: он уже стоит в строке {first}.", "Дайте одному из двух другой номер."),
-        ("The number {number} is used twice: line {first} has it too.", "Give one of the two another number."),
+        (
+            "{numbers} нөмірі қайталанады: мұндай нөмір {first}-жолда да тұр.",
+            "Қайталанған нөмірдің бірін өзгертіңіз; мәтін екі рет қойылса, артығын өшіріңіз.",
+        ),
+        (
+            "Номер повторяется: {numbers}. Такой номер уже стоит в строке {first}.",
+            "Измените один из одинаковых номеров; если текст вставлен дважды, удалите лишний.",
+        ),
+        (
+            "A number is used twice: {numbers}. Line {first} has it too.",
+            "Change one of the two numbers. If the text was pasted twice, delete one copy.",
+        ),
     ),
     "agreement.L004": MessageText(
         "error",
         (
-            "{number} тек {in_kk} мәтінде бар.",
+            "Тек {in_kk} мәтінде бар: {numbers}.",
             "Екінші тілге де осы нөмірді мәтінімен қосыңыз немесе бұл жерден алып тастаңыз.",
         ),
         (
-            "{number} есть только в тексте на {in_ru} языке.",
+            "Есть только в тексте на {in_ru} языке: {numbers}.",
             "Добавьте тот же номер и его текст на другом языке или исключите его здесь.",
         ),
         (
-            "{number} is in the {in_en} text only.",
-            "Add a clause with this number in the other text, or delete it here.",
+            "Only the {in_en} text has {numbers}.",
+            "Add the same number and its text in the other language, or delete it here.",
         ),
     ),
     "agreement.L005": MessageText(
@@ -148,26 +175,32 @@ MESSAGES: dict[str, MessageText] = {
     "agreement.L010": MessageText(
         "warning",
         (
-            "{number} жоқ: {before} нөмірінен кейін бірден {after} келеді.",
+            "{number} жоқ: {before} нөмірінен кейін бірден {after} келеді.{referred}",
             "Нөмірлеуді тексеріңіз; әдейі солай қалдырылса, ештеңе істемеңіз.",
         ),
         (
-            "{number} отсутствует: после {before} сразу идёт {after}.",
+            "{number} отсутствует: после {before} сразу идёт {after}.{referred}",
             "Проверьте нумерацию; если так задумано, оставьте.",
         ),
         (
-            "The numbering skips {number}, between {before} and {after}.",
+            "The numbering skips {number}, between {before} and {after}.{referred}",
             "Check the numbering. If this is intended, change nothing.",
         ),
     ),
     "agreement.L011": MessageText(
         "warning",
         (
-            "{number} өз орнында тұрған жоқ: ол {after} нөмірінен кейін келеді.",
+            "Өз орнында тұрған жоқ: {numbers}. Бұл {after} нөмірінен кейін келеді.",
             "Оны ретіне қарай орналастырыңыз немесе нөмірін өзгертіңіз.",
         ),
-        ("{number} стоит не на своём месте: после {after}.", "Переставьте или перенумеруйте."),
-        ("{number} is out of order: it comes after {after}.", "Move it to its place, or renumber it."),
+        (
+            "Стоит не на своём месте: {numbers}. Это идёт после {after}.",
+            "Переставьте или перенумеруйте.",
+        ),
+        (
+            "Out of order: {numbers}. This comes after {after}.",
+            "Move it to its place, or renumber it.",
+        ),
     ),
     "agreement.L012": MessageText(
         "warning",
@@ -178,38 +211,47 @@ MESSAGES: dict[str, MessageText] = {
     "agreement.L013": MessageText(
         "warning",
         (
-            "Сілтеме бұрынғыдай {reference} нөмірін көрсетеді, ал онда тұрған мәтін қазір: {now_kk}.",
+            "Сілтеме бұрынғыдай {reference} нөмірін көрсетеді, ал онда тұрған мәтін қазір: {now}.",
             "Сілтеме қайда апаруға тиіс екенін тексеріңіз.",
         ),
         (
-            "Ссылка по-прежнему указывает на {reference}, а то, что там стояло, теперь: {now_ru}.",
+            "Ссылка по-прежнему указывает на {reference}, а то, что там стояло, теперь: {now}.",
             "Проверьте, куда должна вести ссылка.",
         ),
         (
-            "The text still refers to {reference}, but that clause is now {now_en}.",
+            "The text still refers to {reference}, but that clause is now {now}.",
             "Check what the text should refer to.",
         ),
     ),
     "agreement.L014": MessageText(
         "warning",
         (
-            "{number} алдыңғы редакциядан бері екінші тілде ғана өзгерді.",
+            "Алдыңғы редакциядан бері екінші тілде ғана өзгерді: {numbers}.",
             "{in_kk} мәтінге де өзгеріс керек пе, тексеріңіз.",
         ),
         (
-            "{number} с предыдущей редакции изменён только на другом языке.",
+            "С предыдущей редакции изменено только на другом языке: {numbers}.",
             "Проверьте, не нужно ли то же изменение на {in_ru} языке.",
         ),
         (
-            "Since the previous edition, {number} has changed only in the other language.",
+            "Since the previous edition, only the other language has changed: {numbers}.",
             "Check whether the {in_en} text needs the same change.",
         ),
     ),
     "agreement.L015": MessageText(
         "warning",
-        ("{number} бос: нөмірден кейін мәтін жоқ.", "Мәтінін жазыңыз немесе нөмірді алып тастаңыз."),
-        ("{number} пуст: после номера нет текста.", "Напишите текст или удалите номер."),
-        ("{number} is empty: there is no text after the number.", "Write its text, or delete the number."),
+        (
+            "Нөмірден кейін мәтін жоқ: {numbers}.",
+            "Мәтінін жазыңыз немесе нөмірді алып тастаңыз.",
+        ),
+        (
+            "После номера нет текста: {numbers}.",
+            "Напишите текст или удалите номер.",
+        ),
+        (
+            "There is no text after the number: {numbers}.",
+            "Write its text, or delete the number.",
+        ),
     ),
     "agreement.L016": MessageText(
         "warning",
@@ -231,27 +273,63 @@ MESSAGES: dict[str, MessageText] = {
     ),
     "agreement.L018": MessageText(
         "warning",
-        ("Мәтінде нөмірленген бөлім де, тармақ та жоқ.", "Бөлімдер мен тармақтарды нөмірлеңіз: «1. …», «1.1. …»."),
-        ("В тексте нет ни разделов, ни пунктов с номерами.", "Пронумеруйте разделы и пункты: «1. …», «1.1. …»."),
-        ("No section and no clause of the text has a number.", "Number the sections and clauses: “1. …”, “1.1. …”."),
+        (
+            "Мәтіннен нөмірленген бөлім де, тармақ та табылмады.",
+            "Бөлімді бөлек жолға «## 1. Атауы» деп, тармақты «1.1. Мәтін» деп жазыңыз.",
+        ),
+        (
+            "В тексте не найдено ни разделов, ни пунктов с номерами.",
+            "Пишите раздел отдельной строкой «## 1. Название», пункт – «1.1. Текст».",
+        ),
+        (
+            "No section and no clause with a number was found in the text.",
+            "Write a section in a line of its own as “## 1. Name”, and a clause as “1.1. Text”.",
+        ),
     ),
     "agreement.L019": MessageText(
         "warning",
-        ("Мәтін атаусыз басталады.", "Бірінші жолға келісімнің атауын жазыңыз."),
-        ("Текст начинается без названия.", "Напишите в первой строке название соглашения."),
-        ("The text does not begin with a title.", "Write the title of the agreement in the first line."),
+        (
+            "Мәтін атаусыз басталады.",
+            "Бірінші жолға келісімнің атауын жазыңыз.",
+        ),
+        (
+            "Текст начинается без названия.",
+            "Напишите в первой строке название соглашения.",
+        ),
+        (
+            "The text does not begin with a title.",
+            "Write the title of the agreement in the first line.",
+        ),
     ),
     "agreement.L020": MessageText(
         "warning",
-        ("«{word}» сөзінде {letters} таңбасы басқа жазудан алынған.", "Сөзді бір жазудың әріптерімен қайта теріңіз."),
-        ("В слове «{word}» символы {letters} взяты из другого письма.", "Наберите слово заново буквами одного письма."),
-        ("The word “{word}” contains characters of another script: {letters}.", "Type the word again in one script."),
+        (
+            "«{word}» сөзінде басқа жазудың ұқсас таңбасы бар: {letters}.",
+            "Сөзді бір жазудың әріптерімен қайта теріңіз: көзге бірдей, бірақ іздеу мен салыстыру оны таппайды.",
+        ),
+        (
+            "В слове «{word}» есть похожий знак другого письма: {letters}.",
+            "Наберите слово заново буквами одного письма: на вид оно такое же, но поиск и сравнение его не найдут.",
+        ),
+        (
+            "The word “{word}” contains a look-alike character: {letters}.",
+            "Type the word again in one script. It looks the same, but a search and a comparison do not find it.",
+        ),
     ),
     "agreement.L021": MessageText(
         "warning",
-        ("Абзац басқа тілде сияқты: «{text}».", "Мәтіннің дұрыс тілге қойылғанын тексеріңіз."),
-        ("Абзац, похоже, на другом языке: «{text}».", "Проверьте, в тот ли язык он вставлен."),
-        ("A paragraph seems to be in another language: “{text}”.", "Check that it is in the right text."),
+        (
+            "Мәтін басқа тілде сияқты: «{text}».",
+            "Оның дұрыс тілге қойылғанын тексеріңіз; дәйексөз немесе атау болса, ештеңе істемеңіз.",
+        ),
+        (
+            "Похоже, это на другом языке: «{text}».",
+            "Проверьте, в тот ли текст это вставлено; если это цитата или название, оставьте.",
+        ),
+        (
+            "This seems to be in another language: “{text}”.",
+            "Check that it is in the right text. If it is a quotation or a name, change nothing.",
+        ),
     ),
     "agreement.L022": MessageText(
         "warning",
@@ -270,9 +348,18 @@ MESSAGES: dict[str, MessageText] = {
     ),
     "agreement.L023": MessageText(
         "warning",
-        ("Көрінбейтін таңба: {char}.", "Таңбаны өшіріңіз."),
-        ("Невидимый символ: {char}.", "Удалите символ."),
-        ("The text contains an invisible character: {char}.", "Delete the character."),
+        (
+            "Көрінбейтін немесе мағынасыз таңба: {char}.",
+            "Таңбаны өшіріңіз; онсыз сөздер қосылып кетсе, орнына бос орын қойыңыз.",
+        ),
+        (
+            "Невидимый или лишённый смысла символ: {char}.",
+            "Удалите символ; если без него слова сливаются, поставьте пробел.",
+        ),
+        (
+            "The text contains an invisible or meaningless character: {char}.",
+            "Delete the character. If words run together without it, put a space.",
+        ),
     ),
     "agreement.L024": MessageText(
         "warning",
@@ -291,9 +378,9 @@ MESSAGES: dict[str, MessageText] = {
     ),
     "agreement.L026": MessageText(
         "warning",
-        ("Қатар тұрған бос орындар: «{text}».", "Біреуін ғана қалдырыңыз."),
-        ("Повторяющиеся пробелы: «{text}».", "Оставьте один."),
-        ("The text contains several spaces in a row: “{text}”.", "Keep only one."),
+        ("Сөздердің арасында бірнеше бос орын бар.", "Біреуін ғана қалдырыңыз."),
+        ("Между словами стоит несколько пробелов.", "Оставьте один."),
+        ("There are several spaces between words.", "Keep only one."),
     ),
     "agreement.L027": MessageText(
         "warning",
@@ -343,47 +430,241 @@ MESSAGES: dict[str, MessageText] = {
             "Give one of the two another number.",
         ),
     ),
+    "agreement.L031": MessageText(
+        "warning",
+        (
+            "Толтырылмаған орын қалған: «{text}».",
+            "Орнына нақты сөзді жазыңыз: жарияланған редакцияны өзгертуге болмайды.",
+        ),
+        (
+            "Осталось незаполненное место: «{text}».",
+            "Впишите вместо него настоящие слова: опубликованную редакцию изменить нельзя.",
+        ),
+        (
+            "A placeholder is not filled in: “{text}”.",
+            "Replace it with the real words. A published edition can't be changed.",
+        ),
+    ),
+    "agreement.L032": MessageText(
+        "warning",
+        (
+            "Мәтінде {number}-қосымшаға сілтеме бар, бірақ ондай қосымша жоқ.",
+            "Қосымшаны мәтіннің соңына «{number}-ҚОСЫМША» деген жолдан бастап қосыңыз немесе сілтемені түзетіңіз.",
+        ),
+        (
+            "Текст ссылается на приложение {number}, но такого приложения в нём нет.",
+            "Добавьте приложение в конец текста со строки «ПРИЛОЖЕНИЕ {number}» или исправьте ссылку.",
+        ),
+        (
+            "The text refers to appendix {number}, but it has no such appendix.",
+            "Add the appendix at the end, beginning with the line “ПРИЛОЖЕНИЕ {number}”, or correct the reference.",
+        ),
+    ),
+    "agreement.L033": MessageText(
+        "warning",
+        (
+            "Сөз қайталанып тұр: «{text}».",
+            "Артығын өшіріңіз; қос сөз болса, дефис арқылы жазыңыз.",
+        ),
+        (
+            "Слово повторено: «{text}».",
+            "Удалите лишнее; если так задумано, оставьте.",
+        ),
+        (
+            "A word is repeated: “{text}”.",
+            "Delete one of the two. If this is intended, change nothing.",
+        ),
+    ),
+    "agreement.L034": MessageText(
+        "warning",
+        (
+            "Тармақтың нөмірі жолдың ортасында тұр: «{text}».",
+            "Нөмірді жаңа жолға көшіріңіз: әйтпесе бұл бөлек тармақ емес, алдыңғы тармақтың мәтіні болып саналады.",
+        ),
+        (
+            "Номер пункта стоит в середине строки: «{text}».",
+            "Перенесите его на новую строку: иначе это не отдельный пункт, а текст предыдущего.",
+        ),
+        (
+            "The number of a clause is in the middle of a line: “{text}”.",
+            "Move it to a new line. Otherwise it is no clause, but text of the clause before it.",
+        ),
+    ),
+    "agreement.L035": MessageText(
+        "warning",
+        (
+            "Екі тілдегі сілтеме әртүрлі: қазақша {kk}, орысша {ru}.",
+            "Қайсысы дұрыс екенін тексеріп, екі тілде бірдей нөмір жазыңыз.",
+        ),
+        (
+            "Ссылки на двух языках различаются: на казахском {kk}, на русском {ru}.",
+            "Проверьте, какая из них верна, и укажите один номер на обоих языках.",
+        ),
+        (
+            "The references differ: {kk} in Kazakh, {ru} in Russian.",
+            "Check which one is right, and write the same number in both languages.",
+        ),
+    ),
+    "agreement.L036": MessageText(
+        "warning",
+        (
+            "Мәтінде {name} – {written}, ал редакцияның деректерінде – {stated}.",
+            "Мәтінді немесе редакцияның деректерін түзетіңіз.",
+        ),
+        (
+            "В тексте {name} – {written}, а в сведениях о редакции – {stated}.",
+            "Исправьте текст или сведения о редакции.",
+        ),
+        (
+            "In the text, {name} is {written}, but the edition states {stated}.",
+            "Correct the text, or what the edition states.",
+        ),
+    ),
+    "agreement.L037": MessageText(
+        "warning",
+        (
+            "Бірінші жол келісімнің атауына ұқсамайды: «{text}».",
+            "Бірінші жолға атауын жазыңыз; бекіту туралы белгі, қала мен күн, тараптардың аттары одан кейін тұрсын.",
+        ),
+        (
+            "Первая строка не похожа на название соглашения: «{text}».",
+            "Напишите в первой строке название; гриф утверждения, город, дата и стороны – ниже.",
+        ),
+        (
+            "The first line does not look like the title of the agreement: “{text}”.",
+            "Write the title in the first line. The approval, the place, the date and the parties come below it.",
+        ),
+    ),
+    "agreement.L038": MessageText(
+        "warning",
+        (
+            "Алдыңғы редакциямен салыстырғанда бірде-бір сөз өзгермеген.",
+            "Қажетті мәтін таңдалғанын тексеріңіз; тек редакцияның деректері өзгерсе, растаңыз.",
+        ),
+        (
+            "По сравнению с предыдущей редакцией не изменено ни одного слова.",
+            "Проверьте, тот ли текст выбран; если меняются только сведения о редакции, подтвердите это.",
+        ),
+        (
+            "Not one word has changed since the previous edition.",
+            "Check that this is the right text. If only what the edition states changes, confirm it.",
+        ),
+    ),
+    "agreement.L039": MessageText(
+        "warning",
+        (
+            "Алдыңғы редакцияда {name} басқа болған: {old}, енді {new}.",
+            "Әдейі өзгертілмесе, бұрынғы мәнін қайтарыңыз.",
+        ),
+        (
+            "В предыдущей редакции {name} иначе: {old}, теперь {new}.",
+            "Если это не нарочно, верните прежнее значение.",
+        ),
+        (
+            "In the previous edition, {name} is {old}; now it is {new}.",
+            "If this is not intended, restore the earlier value.",
+        ),
+    ),
     "agreement.L050": MessageText(
         "warning",
         (
-            "«1.», «2.» нөмірлерін екі түрлі түсінуге болады; мұнда олар {reading_kk} деп оқылды: «{text}».",
+            "«1.», «2.» нөмірлерін екі түрлі түсінуге болады; мұнда олар {reading} деп оқылды: «{text}».",
             "Дұрыс болса, ештеңе істемеңіз. Бөлімді «## 1. …», тармақты «**1.** …», тізімді «1)» деп жазыңыз.",
         ),
         (
-            "Номера «1.», «2.» можно понять двояко; здесь они прочитаны как {reading_ru}: «{text}».",
+            "Номера «1.», «2.» можно понять двояко; здесь они прочитаны как {reading}: «{text}».",
             "Если это верно, оставьте. Раздел пишите как «## 1. …», пункт как «**1.** …», список как «1)».",
         ),
         (
-            "The numbers “1.”, “2.” can be read in two ways. Here they are read as {reading_en}: “{text}”.",
+            "The numbers “1.”, “2.” can be read in two ways. Here they are read as {reading}: “{text}”.",
             "If this is right, change nothing. Write a section as “## 1. …”, a clause as “**1.** …”, a list as “1)”.",
         ),
     ),
 }
 
 
-def make_message(id: str, language: str = "", unit: Clause | None = None, line: int = 0, **values: Any) -> Message:  # noqa: A002
+#: Follows the sentence of a message about several places.
+SEVERAL = {
+    "kk": " Мұндай орын барлығы {count}, жолдары: {lines}.",
+    "ru": " Всего таких мест: {count}, строки: {lines}.",
+    "en": " There are {count} such places, in the lines {lines}.",
+}
+
+
+def make_message(
+    id: str,  # noqa: A002
+    language: str = "",
+    unit: Clause | None = None,
+    line: int = 0,
+    *,
+    lines: Sequence[int] = (),
+    units: Sequence[Clause] = (),
+    **values: Any,
+) -> Message:
     """The message with that id in ``MESSAGES``, in Kazakh, Russian and English. ``language`` is that of the text;
     ``""`` if it is about both texts.
 
     The message has the line of ``unit`` and its number, or the number of its parent if it has none. A ``line`` other
-    than 0 replaces the line. Without ``unit``, the number is ``""``. ``values`` replace the ``{…}`` of the sentences
-    and hints. The value ``clause`` replaces the number of the unit.
+    than 0 replaces the line. Without ``unit``, the number is ``""``. ``lines`` are the lines of all places of a message
+    about several; the sentence then ends with their count. ``units`` are units in a row, at least one, which the
+    sentence names as ``{numbers}``; they replace ``unit``. ``values`` replace the ``{…}`` of the sentences and hints: a
+    mapping contains a value for each language. The value ``clause`` replaces the number of the unit.
     """
     text = MESSAGES[id]
-    values.update({f"in_{code}": names.get(language, language) for code, names in LANGUAGE_NAMES.items()})
-    words = {
-        code: (_capital(sentence.format(**values)), _capital(hint.format(**values)))
-        for code, (sentence, hint) in (("kk", text.kk), ("ru", text.ru), ("en", text.en))
-    }
+    if units:
+        unit, values["numbers"] = units[0], places.stretch(units)
     where = str(values.get("clause", unit.number or unit.parent if unit else ""))
+    words = {}
+    for code, (sentence, hint) in (("kk", text.kk), ("ru", text.ru), ("en", text.en)):
+        own = {name: value[code] if isinstance(value, Mapping) else value for name, value in values.items()}
+        own[f"in_{code}"] = LANGUAGE_NAMES[code].get(language, language)
+        sentence = _capital(sentence.format(**own))
+        if len(lines) > 1:
+            written = ", ".join(map(str, lines[:MOST_WRITTEN])) + ("…" if len(lines) > MOST_WRITTEN else "")
+            sentence += SEVERAL[code].format(count=len(lines), lines=written)
+        words[code] = sentence, _capital(hint.format(**own))
+    named = "" if "clause" in values or unit is None else places.printed(unit) if unit.number else ""
     return Message(
         id=id,
         severity=text.severity,
         language=language,
         clause=where,
-        line=line or (unit.line if unit else 0),
+        line=line or (lines[0] if lines else unit.line if unit else 0),
         words=words,
+        lines=tuple(lines[:MOST_LINES]) if len(lines) > 1 else (),
+        count=len(units) or len(lines) or 1,
+        last_clause=units[-1].number if len(units) > 1 else "",
+        places={code: places.place(where, code, named) for code in MESSAGE_LANGUAGES} if where else {},
     )
+
+
+def collected(
+    id: str,  # noqa: A002
+    language: str,
+    found: Iterable[tuple[Clause | None, int, str]],
+    name: str,
+    **values: Any,
+) -> Iterator[Message]:
+    """Yield one message about all places, if there are any. Each place is a unit, a line and what is wrong there, in
+    the order of the lines. The sentence names the first few different words as ``{name}``, and counts the lines.
+    """
+    first: Clause | None = None
+    lines, written = list[int](), dict[str, None]()
+    for unit, line, word in found:
+        first = first or unit
+        if line not in lines[-1:]:
+            lines.append(line)
+        if len(written) < MOST_WORDS:
+            written[word] = None
+    if lines:
+        quoted = f"«{{{name}}}»" in MESSAGES[id].ru[0]
+        marks = {"kk": "», «", "ru": "», «", "en": "”, “"} if quoted else dict.fromkeys(MESSAGE_LANGUAGES, ", ")
+        values[name] = {code: mark.join(written) for code, mark in marks.items()}
+        yield make_message(id, language, first, lines[0], lines=lines, **values)
+
+
+#: How many different words a message about several places names.
+MOST_WORDS = 5
 
 
 def _capital(sentence: str) -> str:

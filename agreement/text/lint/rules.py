@@ -12,7 +12,8 @@ silences warnings by their ids (``LINT_SILENCED``). The two methods do not call 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from itertools import dropwhile
 from typing import Any
 
 from agreement.text import clauses, outline, references
@@ -22,12 +23,16 @@ from agreement.text.lint.letters import (
     character_name,
     excerpt,
     first_matches,
-    foreign_paragraphs,
     odd_characters,
     unpaired_marks,
 )
-from agreement.text.lint.messages import Message, make_message
+from agreement.text.lint.messages import Message, collected, make_message
+from agreement.text.lint.passages import foreign_passages
+from agreement.text.lint.places import printed, readable
+from agreement.text.lint.sequence import Gap
+from agreement.text.lint.statements import changed_statements, stated_periods, unchanged
 from agreement.text.lint.texts import Texts
+from agreement.text.lint.wording import placeholders, repeated_words, swallowed_clauses, unlike_a_title
 
 #: The code of the refusal to publish, for each error.
 CODES = {
@@ -42,6 +47,11 @@ CODES = {
 }
 
 
+#: Messages that are left out if there is a message that causes them: an order that differs between the languages shows
+#: the clause that is out of order, and an edition in which nothing changed needs no summary.
+CONSEQUENCES = {"agreement.L011": "agreement.L006", "agreement.L017": "agreement.L038"}
+
+
 Rule = Callable[[Texts], Iterable[Message]]
 
 
@@ -51,6 +61,8 @@ def lint(
     titles: Mapping[str, str] | None = None,
     summaries: Mapping[str, str] | None = None,
     previous: Mapping[str, str] | None = None,
+    stated: Mapping[str, object] | None = None,
+    previous_stated: Mapping[str, object] | None = None,
     rules: Iterable[Rule] = (),
     silenced: Collection[str] = (),
 ) -> tuple[Message, ...]:
@@ -59,11 +71,17 @@ def lint(
     The languages are in the order of ``bodies``, after the messages about both texts. The keys of the mappings are the
     codes of the languages; a language that is not in ``bodies`` is not checked. ``bodies`` has at most two languages.
     ``previous`` are the bodies of the previous edition; ``None`` or an empty mapping if there is none. Then nothing is
-    compared with it, and summaries are not checked. Titles or summaries that are ``None`` are not checked. ``rules``
-    are the site's own rules. ``silenced`` are ids of warnings; errors can't be silenced.
+    compared with it, and summaries are not checked. Titles or summaries that are ``None`` are not checked. ``stated``
+    is what the edition states about itself, by the names of its fields: ``notice_days``, ``retention_years`` and
+    ``prevailing_language``, and ``previous_stated`` what the previous edition states; what is left out is not checked.
+    ``rules`` are the site's own rules. ``silenced`` are ids of warnings; errors can't be silenced.
+
+    A message that only follows from another one is left out.
     """
-    texts = Texts(bodies, titles, summaries, previous)
+    texts = Texts(bodies, titles, summaries, previous, stated or {}, previous_stated or {})
     found = [message for rule in (*ERRORS, *WARNINGS, *rules) for message in rule(texts)]
+    ids = {message.id for message in found}
+    silenced = {*silenced, *(id_ for id_, cause in CONSEQUENCES.items() if cause in ids)}
     found = [message for message in found if message.severity == "error" or message.id not in silenced]
     order = {language: place for place, language in enumerate(bodies)}
     found.sort(key=lambda one: (one.severity != "error", order.get(one.language, -1), one.line, one.id))
@@ -103,18 +121,20 @@ def unreadable_characters(texts: Texts) -> Iterator[Message]:
 
 
 def duplicate_numbers(texts: Texts) -> Iterator[Message]:
-    """L003: a number of a section, a clause or a sub-clause such as 1.1.1 is used twice. One message for each unit
-    whose number is used earlier. ``repeated_items`` reports a repeated ``2)``.
+    """L003: a number of a section, a clause or a sub-clause such as 1.1.1 is used twice. One message for the units in a
+    row whose numbers are used earlier. ``repeated_items`` reports a repeated ``2)``.
     """
     for language, document in texts.documents.items():
-        for unit, first in _repeated_units(document):
-            if "-" not in unit.number:
-                yield make_message("agreement.L003", language, unit, number=_printed(unit), first=first)
+        first = {unit: line for unit, line in texts.repeated[language].items() if "-" not in unit.number}
+        for units in _stretches(document, first.keys() | texts.sequences[language].copied if first else first):
+            if line := next((first[unit] for unit in units if unit in first), 0):
+                yield make_message("agreement.L003", language, units=units, first=line)
 
 
 def parallel_numbers(texts: Texts) -> Iterator[Message]:
-    """L004–L006: the numbers differ between the two languages. A number is in one language only (L004, one message for
-    each unit). Only if there is no such message, one message says that their count (L005) or order (L006) differs.
+    """L004–L006: the numbers differ between the two languages. Numbers are in one language only (L004, one message for
+    the units in a row). Only if there is no such message, one message says that their count (L005) or order (L006)
+    differs.
 
     An item gets no L004 if the unit that contains it is in one language only too. There is no message if there is only
     one text, or if one is empty. More than two texts are not supported.
@@ -127,12 +147,16 @@ def parallel_numbers(texts: Texts) -> Iterator[Message]:
     counterparts = {one: set(there.numbers), two: set(here.numbers)}
     without_counterpart = False
     for language, document in texts.documents.items():
-        for unit in document.clauses:
-            # If a clause is in one language only, its items are not reported separately.
-            other = counterparts[language]
-            if unit.number not in other and (unit.parent in {*other, "0"} or "-" not in unit.number):
-                without_counterpart = True
-                yield make_message("agreement.L004", language, unit, number=_printed(unit))
+        other = counterparts[language]
+        # If a clause is in one language only, its items are not reported separately.
+        lonely = {
+            unit
+            for unit in document.clauses
+            if unit.number not in other and (unit.parent in other or unit.parent == "0" or "-" not in unit.number)
+        }
+        for units in _stretches(document, lonely):
+            without_counterpart = True
+            yield make_message("agreement.L004", language, units=units)
     if without_counterpart:
         return
     if len(here.numbers) != len(there.numbers):
@@ -142,82 +166,72 @@ def parallel_numbers(texts: Texts) -> Iterator[Message]:
         yield make_message("agreement.L005", "", place, **values)
     else:
         a, b = next((a, b) for a, b in zip(here.clauses, there.clauses, strict=True) if a.number != b.number)
-        values = {one: _printed(a), two: _printed(b)}
+        values = {one: printed(a), two: printed(b)}
         yield make_message("agreement.L006", "", b, **values)
+
+
+def _stretches(document: Document, chosen: Container[Clause]) -> Iterator[list[Clause]]:
+    """Yield the chosen units with numbers, those in a row together. Items of a chosen clause do not interrupt a row."""
+    row: list[Clause] = []
+    for unit in document.clauses:
+        if unit in chosen:
+            row.append(unit)
+        elif row and not ("-" in unit.number and unit.number.startswith(f"{row[-1].number}-")):
+            yield row
+            row = []
+    if row:
+        yield row
 
 
 def number_sequence(texts: Texts) -> Iterator[Message]:
     """L010, L011: gaps, and numbers out of order. A number that occurs elsewhere in the text is no gap. A clause in a
-    section with another number is out of order. Items with letters are not checked. One message for each gap. A list in
-    a clause may begin again at 1. A repetition of the last number is not reported here.
+    section with another number is out of order, unless there is no section with its number: then the number of that
+    section is the gap. Items with letters are not checked. A list in a clause may begin again at 1.
+
+    One message for each gap, and one for the units in a row that are out of order. As few units as possible are out of
+    order: of 1.1, 1.5, 1.2, 1.3 it is 1.5. A number that is used twice is not reported here, and neither is a gap where
+    another number is out of order.
     """
     for language, document in texts.documents.items():
-        numbers = set(document.numbers)
-        last: dict[str, int] = {}
-        owners = set[str]()  # The numbers of the units that the next clause may belong to.
-        previous: Clause | None = None
-        for unit in document.clauses:
-            if unit.kind == "item":
-                continue
-            group, number, template = _position(unit)
-            if "-" in unit.number and number == 1:
-                last.pop(group, None)  # A new list begins.
-            expected = last.get(group, 0) + 1
-            if unit.kind in {"section", "heading"}:
-                owners = {unit.number} if unit.kind == "section" else set()
-                elsewhere = False
-            else:
-                elsewhere = bool(owners) and not {unit.parent, _section_number(unit.number)} & owners
-                if unit.number == _section_number(unit.number):
-                    owners = {unit.number, unit.parent}  # A clause of one number may have clauses such as 5.1.
-            if previous and (elsewhere or number < expected - 1):
-                yield make_message("agreement.L011", language, unit, number=_printed(unit), after=_printed(previous))
-            elif number > expected:
-                names = [template.format(n) for n in range(expected, number)][:1000]
-                if missing := [name for name in names if name not in numbers]:
-                    yield _gap(language, missing, previous, unit)
-            last[group] = max(expected - 1, number)
-            previous = unit
+        sequence = texts.sequences[language]
+        found = [(gap.unit.start, _gap(texts, language, gap)) for gap in sequence.gaps]
+        for units in _stretches(document, sequence.misplaced):
+            before = sequence.before(units[0])
+            after = printed(before) if before else "—"
+            found.append((units[0].start, make_message("agreement.L011", language, units=units, after=after)))
+        for _, message in sorted(found, key=lambda one: one[0]):
+            yield message
 
 
-def _gap(language: str, missing: list[str], previous: Clause | None, unit: Clause) -> Message:
+def _gap(texts: Texts, language: str, gap: Gap) -> Message:
+    before = texts.sequences[language].before(gap.unit)
+    references = texts.references[language].items()
+    source = next((unit for unit, found in references if any(one.number in gap.missing for one in found)), None)
+    name = printed(source) if source and source.number else ""
     return make_message(
         "agreement.L010",
         language,
-        unit,
-        clause=missing[0],
-        number=_range([_readable(number) for number in missing]),
-        before=_printed(previous) if previous else "—",
-        after=_printed(unit),
+        gap.unit,
+        clause=gap.missing[0],
+        number=_range([readable(number) for number in gap.missing]),
+        before=printed(before) if before else "—",
+        after=printed(gap.unit),
+        referred={code: words.format(name) if name else "" for code, words in _REFERRED.items()},
     )
+
+
+#: Follows the sentence about a gap if a clause refers to the missing number.
+_REFERRED = {"kk": " Оған {} сілтеме жасайды.", "ru": " На него ссылается {}.", "en": " Clause {} refers to it."}
 
 
 def repeated_items(texts: Texts) -> Iterator[Message]:
     """L030: two sub-clauses ``2)`` of one clause have the same number. A reference to it leads to the first one. A list
     that begins again at ``1)`` repeats no number.
     """
-    for language, document in texts.documents.items():
-        for unit, first in _repeated_units(document):
+    for language in texts.documents:
+        for unit, first in texts.repeated[language].items():
             if "-" in unit.number:
-                yield make_message("agreement.L030", language, unit, number=_printed(unit), first=first)
-
-
-def _repeated_units(document: Document) -> Iterator[tuple[Clause, int]]:
-    """Yield each unit whose number is used earlier in the text, with the line of the first unit that uses it.
-
-    Items with letters are left out. After ``1)`` the earlier sub-clauses ``2)`` of the same clause no longer count.
-    """
-    first: dict[str, int] = {}
-    for unit in document.clauses:
-        # A second list "1) 2)" in one clause counts from 1 again. It is no mistake.
-        if "-" in unit.number:
-            if unit.label == "1)":
-                first = {number: line for number, line in first.items() if not number.startswith(f"{unit.parent}-")}
-            elif unit.kind == "item":
-                continue  # Numbered by place, so never twice.
-        if unit.number in first:
-            yield unit, first[unit.number]
-        first.setdefault(unit.number, unit.line)
+                yield make_message("agreement.L030", language, unit, number=printed(unit), first=first)
 
 
 def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
@@ -226,69 +240,126 @@ def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
     """
     for language, body in texts.bodies.items():
         begun = {unit.line: unit for unit in texts.documents[language].units}
-        unit, previous = None, ""
-        for number, line in enumerate(clauses.LINE_END.split(body), start=1):
-            unit = begun.get(number, unit)
-            begins = unit is not None and unit.line == number and unit.kind != "text"
-            if unit and (unit.doubt == "glued" if begins else outline.resembles_number(line, previous, unit.number)):
-                yield make_message("agreement.L029", language, unit, number, text=excerpt(line.strip()))
-            previous = line if unit and unit.kind not in _HEADING_KINDS else ""
+        unread = texts.sequences[language].unread
+        yield from collected("agreement.L029", language, _unusual_lines(body, begun, unread), "text")
+
+
+def _unusual_lines(body: str, begun: Mapping[int, Clause], unread: Container[int]) -> Iterator[tuple[Clause, int, str]]:
+    """Yield the unit, the line and the words of each line that ``unrecognised_numbers`` reports. ``begun`` are the
+    units by the lines at which they begin, and ``unread`` the lines that begin with a missing number.
+    """
+    unit, previous = None, ""
+    for number, line in enumerate(clauses.LINE_END.split(body), start=1):
+        unit = begun.get(number, unit)
+        begins = unit is not None and unit.line == number and unit.kind != "text"
+        resembles = not begins and (
+            number in unread or outline.resembles_number(line, previous, unit.number if unit else "")
+        )
+        if unit and (resembles or (begins and unit.doubt == "glued")):
+            yield unit, number, excerpt(line.strip())
+        previous = line if unit and unit.kind not in _HEADING_KINDS else ""
 
 
 def doubtful_numbers(texts: Texts) -> Iterator[Message]:
     """L050: numbers such as ``1.`` that were read as clauses and might be a list, or the other way round. At most one
     message for each text and each of its appendices.
     """
-    readings: dict[str, dict[str, Any]] = {
-        "clauses": {"reading_kk": "тармақтар", "reading_ru": "пункты", "reading_en": "clauses"},
-        "list": {"reading_kk": "тізім", "reading_ru": "список", "reading_en": "a list"},
+    readings = {
+        "clauses": {"kk": "тармақтар", "ru": "пункты", "en": "clauses"},
+        "list": {"kk": "тізім", "ru": "список", "en": "a list"},
     }
     for language, document in texts.documents.items():
         for unit in document.units:
-            if values := readings.get(unit.doubt):
+            if reading := readings.get(unit.doubt):
                 first = _FIRST.search(unit.source)
                 text = excerpt(first[0].strip() if first else unit.text)
-                yield make_message("agreement.L050", language, unit, text=text, **values)
-
-
-def _position(unit: Clause) -> tuple[str, int, str]:
-    """The number without its last part, the last part as an integer (0 if it has letters), and the format of the
-    numbers that differ in that part: ``("1.", 2, "1.{}")`` for ``1.2``, ``("ch", 1, "ch{}")`` for ``ch1``.
-    """
-    head, mark, item = unit.number.partition("-")
-    tail = item if mark else re.split(r"\D", head)[-1]
-    group = unit.number.removesuffix(tail)
-    return group, int(tail) if tail.isdigit() else 0, group + "{}"
-
-
-def _section_number(number: str) -> str:
-    """The number of the section that contains a number: ``1`` for ``1.2-3``, ``a1.2`` for ``a1.2.3``."""
-    parts = number.partition("-")[0].split(".")
-    return ".".join(parts[: 2 if number.startswith("a") else 1])
+                yield make_message("agreement.L050", language, unit, text=text, reading=reading)
 
 
 def dangling_references(texts: Texts) -> Iterator[Message]:
-    """L012: references to a number that does not exist.
+    """L012: references to a number that does not exist. L032: references to an appendix that is not in the text.
 
     A reference to an item is not reported if its clause does not exist, or if the words of the clause contain the label
-    of the item.
+    of the item. A reference to a number in a gap is not reported: the message about the gap (L010) names it. Neither is
+    one to a number in the middle of a line (L034). In a text without sections and clauses (L018), only references to
+    appendices are checked.
     """
     for language, document in texts.documents.items():
-        numbers, names = set(document.numbers), references.names(document.labels)
+        present, names = set(document.numbers), references.names(document.labels)
+        known = {number for gap in texts.sequences[language].gaps for number in gap.missing}
+        known |= {*texts.swallowed[language], *texts.sequences[language].unread.values()}
+        inner = {(_section(parent), label) for parent, label in document.labels if parent}
+        inner |= {
+            (_section(number), f"{number.rpartition('-')[2]})") for number in texts.sequences[language].unread.values()
+        }
+        counted = any(unit.kind in {"section", "clause"} for unit in document.units)
         written = {unit.number: unit.text for unit in document.clauses}
-        for unit in document.units:
-            for reference in _references(unit):
-                here = unit.number or unit.parent
-                if reference.target(here, numbers, document.labels):
+        anew = any(
+            unit.kind == "clause" and "." in unit.number and "." not in unit.label[:-1] for unit in document.clauses
+        )
+        for unit, found in texts.references[language].items():
+            here = unit.number or unit.parent
+            for reference in found:
+                if str(reference) in known or reference.target(here, present, document.labels):
                     continue
-                if not reference.is_expected(here, document.labels, names):
+                if reference.unit == "appendix" and not reference.within:
+                    if unit.text[: reference.start].rstrip(" №\xa0").endswith("\n"):
+                        continue  # «приложения», and then an item of a list.
+                    known.add(str(reference))
+                    yield make_message("agreement.L032", language, unit, number=reference.number)
                     continue
+                if not counted or not reference.is_expected(here, document.labels, names):
+                    continue
+                if anew and "." in reference.number:
+                    continue  # «Пункт 2.1» may be a part of an article, whose points count anew.
+                owner = document.labels.get(("", reference.within), "")
+                if owner and (owner, f"{reference.number})") in inner:
+                    continue  # «Пункт 9 статьи 11» is the item 9) of a clause of this article.
                 if reference.item:
                     clause = reference.number or here.partition("-")[0]
                     # The reference to the missing clause is reported, or the items are in the paragraph of the clause.
-                    if clause not in numbers or reference.item in written.get(clause, ""):
+                    if clause not in present or reference.item in written.get(clause, ""):
                         continue
                 yield make_message("agreement.L012", language, unit, reference=reference)
+
+
+def _section(number: str) -> str:
+    return number.partition("-")[0].rpartition(".")[0]
+
+
+def different_references(texts: Texts) -> Iterator[Message]:
+    """L035: a clause refers to different numbers in the two languages. A language that has fewer references is not
+    reported, and neither is a reference to a number that does not exist. Nothing is checked if the numbers of the two
+    texts differ.
+    """
+    if len(texts.documents) < 2:
+        return
+    targets = {language: _targets(texts, language) for language in texts.documents}
+    (one, here), (two, there) = targets.items()
+    if texts.documents[one].numbers != texts.documents[two].numbers:
+        return
+    units = {unit.number: unit for unit in reversed(texts.documents[two].clauses)}
+    for number, found in here.items():
+        other = there.get(number, set())
+        if "" in found | other or not (found - other and other - found):
+            continue
+        values: dict[str, Any] = {
+            one: ", ".join(map(readable, sorted(found - other))),
+            two: ", ".join(map(readable, sorted(other - found))),
+        }
+        yield make_message("agreement.L035", "", units[number], **values)
+
+
+def _targets(texts: Texts, language: str) -> dict[str, set[str]]:
+    """The number of each unit that occurs once → the numbers that its references lead to; ``""`` for a reference that
+    leads nowhere.
+    """
+    document = texts.documents[language]
+    present, found = set(document.numbers), dict[str, set[str]]()
+    for unit, its in texts.references[language].items():
+        if unit.number and unit not in texts.repeated[language]:
+            found[unit.number] = {each.target(unit.number, present, document.labels) for each in its}
+    return found
 
 
 def stale_references(texts: Texts) -> Iterator[Message]:
@@ -302,19 +373,20 @@ def stale_references(texts: Texts) -> Iterator[Message]:
         new_numbers = {before.number: unit.number for before, unit in pairs if before.number}
         common = set(old.numbers) & set(new.numbers)
         for before, unit in pairs:
-            old_references, references_ = _references(before), _references(unit)
-            if len(old_references) != len(references_):
+            its = texts.references[language].get(unit)
+            earlier = list(references.find(before.text)) if its else []
+            if not its or len(earlier) != len(its):
                 continue
-            for reference, old_reference in zip(references_, old_references, strict=True):
+            for reference, old_reference in zip(its, earlier, strict=True):
                 number = reference.number
                 if not number or (number, reference.item) != (old_reference.number, old_reference.item):
                     continue
                 target = new_numbers.get(number)
                 if number not in common or target == number:
                     continue
-                gone = {"now_kk": "алып тасталған", "now_ru": "исключено", "now_en": "deleted"}
-                values: dict[str, Any] = {key: target or word for key, word in gone.items()}
-                yield make_message("agreement.L013", language, unit, reference=reference, **values)
+                gone = {"kk": "алып тасталған", "ru": "исключено", "en": "deleted"}
+                now = {code: target or word for code, word in gone.items()}
+                yield make_message("agreement.L013", language, unit, reference=reference, now=now)
 
 
 def one_sided_changes(texts: Texts) -> Iterator[Message]:
@@ -331,13 +403,14 @@ def one_sided_changes(texts: Texts) -> Iterator[Message]:
     common = set.intersection(*(set(document.numbers) for document in texts.documents.values()))
     for language, document in texts.documents.items():
         others = set.union(*(numbers for other, numbers in changed.items() if other != language))
-        for unit in document.clauses:
-            if unit.number in common and unit.number in others and unit.number not in changed[language]:
-                yield make_message("agreement.L014", language, unit, number=_printed(unit))
+        numbers = common & others - changed[language]
+        for units in _stretches(document, {unit for unit in document.clauses if unit.number in numbers}):
+            yield make_message("agreement.L014", language, units=units)
 
 
 def structure(texts: Texts) -> Iterator[Message]:
-    """L015–L019: empty clauses, headings without numbers, no summary, no section and no clause at all, no title.
+    """L015–L019, L037: empty clauses, headings without numbers, no summary, no section and no clause at all, no title,
+    and a first line that is no title.
 
     An empty clause is a unit with a number and without words. If units with numbers are in it, only a section is
     reported. In an empty text, only the summary is checked. The summary is checked if summaries are known and there is
@@ -347,20 +420,31 @@ def structure(texts: Texts) -> Iterator[Message]:
         if not texts.bodies[language].strip():
             continue
         parents = {unit.parent for unit in document.clauses}
-        for unit in document.clauses:
-            if not _HAS_WORDS.search(unit.text) and not (unit.number in parents and unit.kind != "section"):
-                yield make_message("agreement.L015", language, unit, number=_printed(unit))
-        for unit in document.units:
-            if unit.kind == "heading" and not unit.number:
-                yield make_message("agreement.L016", language, unit, text=excerpt(unit.text))
+        empty = {
+            unit
+            for unit in document.clauses
+            if not _HAS_WORDS.search(unit.text) and not (unit.number in parents and unit.kind != "section")
+        }
+        for units in _stretches(document, empty):
+            yield make_message("agreement.L015", language, units=units)
+        # The headings before the first other unit belong to the title.
+        below = dropwhile(lambda unit: unit.kind == "title" or _is_unnumbered(unit), document.units)
+        found = ((unit, unit.line, excerpt(unit.text)) for unit in below if _is_unnumbered(unit))
+        yield from collected("agreement.L016", language, found, "text")
         if not any(unit.kind in {"section", "clause"} for unit in document.units):
             yield make_message("agreement.L018", language, line=1)
         if all(unit.kind != "title" for unit in document.units):
             yield make_message("agreement.L019", language, line=document.units[0].line)
+        elif unlike_a_title(document.title):
+            yield make_message("agreement.L037", language, document.units[0], text=excerpt(document.title))
     if texts.summaries is not None and texts.previous:
         for language in texts.bodies:
             if not (texts.summaries.get(language) or "").strip():
                 yield make_message("agreement.L017", language)
+
+
+def _is_unnumbered(unit: Clause) -> bool:
+    return unit.kind == "heading" and not unit.number
 
 
 ERRORS: tuple[Rule, ...] = (missing_texts, unreadable_characters, duplicate_numbers, parallel_numbers)
@@ -372,12 +456,19 @@ WARNINGS: tuple[Rule, ...] = (
     unrecognised_numbers,
     doubtful_numbers,
     dangling_references,
+    different_references,
     stale_references,
     one_sided_changes,
     structure,
     odd_characters,
-    foreign_paragraphs,
+    foreign_passages,
     unpaired_marks,
+    placeholders,
+    repeated_words,
+    swallowed_clauses,
+    stated_periods,
+    unchanged,
+    changed_statements,
 )
 
 
@@ -388,30 +479,6 @@ _HAS_WORDS = re.compile(r"\w")
 
 
 _FIRST = re.compile(r"^[ \t*_]*1\\?\..*", re.MULTILINE)
-
-
-def _references(unit: Clause) -> list[references.Reference]:
-    return list(references.find(unit.text))
-
-
-def _printed(unit: Clause) -> str:
-    """The number of a unit as people read it: ``3.1``, ``Глава 2``, ``3.1 2)``, ``3.1 2) ә)``; ``3.1 (a1)`` in an
-    appendix.
-    """
-    if name := clauses.named_label(unit):
-        return name
-    return _readable(unit.number) if unit.kind != "item" else f"{_readable(unit.parent)} {unit.label}".lstrip()
-
-
-def _readable(number: str) -> str:
-    head, dash, tail = number.partition("-")
-    if head.startswith("a"):
-        appendix, _, within = head.partition(".")
-        within = within.lstrip("chptbkvo")
-        head = f"{within} ({appendix})" if within else appendix
-    else:
-        head = head.lstrip("chptbkvo").removeprefix("0")
-    return f"{head} {tail})".lstrip() if dash and tail.isdigit() else head
 
 
 def _range(numbers: list[str]) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
-from agreement.text import clauses
+from agreement.text import clauses, references
 from agreement.text.clauses import Clause, Document
+from agreement.text.lint.sequence import Sequence
+from agreement.text.lint.wording import swallowed
 from agreement.text.redline import changes
+from agreement.text.references import Reference
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,10 @@ class Texts:
     """``None``: the summaries are unknown and are not checked."""
     previous: Mapping[str, str] | None = None
     """The bodies of the previous edition; ``None`` or empty if there is none."""
+    stated: Mapping[str, object] = field(default_factory=dict)
+    """What the edition states about itself, by the names of its fields; fields that are unknown are left out."""
+    previous_stated: Mapping[str, object] = field(default_factory=dict)
+    """What the previous edition states about itself; empty if there is none or if it is unknown."""
 
     @cached_property
     def documents(self) -> dict[str, Document]:
@@ -43,3 +50,54 @@ class Texts:
             if old := self.previous_documents.get(language):
                 found[language] = [(old.units[a], new.units[b]) for a, b in changes.align(old.units, new.units)]
         return found
+
+    @cached_property
+    def references(self) -> dict[str, dict[Clause, list[Reference]]]:
+        """The units of each text that refer to other units, with their references."""
+        return {
+            language: {unit: found for unit in document.units if (found := list(references.find(unit.text)))}
+            for language, document in self.documents.items()
+        }
+
+    @cached_property
+    def repeated(self) -> dict[str, dict[Clause, int]]:
+        """The units of each text whose number is used earlier, with the line of the first unit that uses it.
+
+        Items with letters are left out. After ``1)`` the earlier sub-clauses ``2)`` of the same clause no longer count.
+        """
+        return {language: _repeated(document) for language, document in self.documents.items()}
+
+    @cached_property
+    def swallowed(self) -> dict[str, dict[str, tuple[Clause, int, str]]]:
+        """The numbers of each text that begin in the middle of a line, with the unit, the line and the words."""
+        return {language: swallowed(document, self.bodies[language]) for language, document in self.documents.items()}
+
+    @cached_property
+    def sequences(self) -> dict[str, Sequence]:
+        """The order of the numbers of each text."""
+        return {
+            language: Sequence(
+                document,
+                clauses.LINE_END.split(self.bodies[language]),
+                repeated=self.repeated[language],
+                swallowed=self.swallowed[language],
+            )
+            for language, document in self.documents.items()
+        }
+
+
+def _repeated(document: Document) -> dict[Clause, int]:
+    repeated = dict[Clause, int]()
+    lines: dict[str, dict[str, int]] = {}  # The lists of each clause begin again; all other numbers are under "".
+    for unit in document.clauses:
+        if unit.kind == "item":
+            continue  # Numbered by place, so never twice.
+        listed = unit.parent if "-" in unit.number else ""
+        if listed and unit.label == "1)":
+            lines.pop(listed, None)  # A second list "1) 2)" in one clause counts from 1 again. It is no mistake.
+        first = lines.setdefault(listed, {})
+        if unit.number in first:
+            repeated[unit] = first[unit.number]
+        else:
+            first[unit.number] = unit.line
+    return repeated

@@ -1,0 +1,61 @@
+"""Names of places in a text, as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from agreement.text import clauses
+from agreement.text.clauses import Clause
+
+_APPENDIX = {"kk": "{}-қосымша", "ru": "приложение {}", "en": "appendix {}"}
+_CHAPTER = {"kk": "{}-тарау", "ru": "глава {}", "en": "chapter {}"}
+_BEFORE = {"kk": "{} (бірінші нөмірге дейін)", "ru": "{} (до первого номера)", "en": "{} (before the first number)"}
+_COUNT = {"kk": "{} (барлығы {})", "ru": "{} (всего {})", "en": "{} ({} in all)"}
+
+
+def printed(unit: Clause) -> str:
+    """The number of a unit as people read it: ``3.1``, ``Глава 2``, ``3.1 2)``, ``3.1 2) ә)``; ``3.1 (a1)`` in an
+    appendix.
+    """
+    if name := clauses.named_label(unit):
+        return name
+    return readable(unit.number) if unit.kind != "item" else f"{readable(unit.parent)} {unit.label}".strip()
+
+
+def readable(number: str) -> str:
+    """The same for a number whose unit is unknown or does not exist. The address of a chapter is its number alone. An
+    item before the first number is its label alone; there the number ``0`` is empty.
+    """
+    head, dash, tail = number.partition("-")
+    if head.startswith("a"):
+        appendix, _, within = head.partition(".")
+        within = within.lstrip("chptbkvo")
+        head = f"{within} ({appendix})" if within else appendix
+    else:
+        head = "" if head == "0" else head.lstrip("chptbkvo")
+    return f"{head} {tail})".strip() if dash and tail.isdigit() else head
+
+
+def place(number: str, language: str, name: str = "") -> str:
+    """Where the unit with that number is, in words of that language: ``приложение 1, 2.3``. ``name`` is the result of
+    :func:`printed` if the unit is known.
+    """
+    if number.startswith("a"):
+        appendix, _, _ = number.partition("-")[0].partition(".")
+        inner = (name or readable(number)).replace(f"({appendix})", "").replace(appendix, "", 1)
+        where = _APPENDIX[language].format(appendix[1:])
+        return f"{where}, {' '.join(inner.split())}" if inner.strip() else where
+    if number.partition("-")[0] == "0":
+        return _BEFORE[language].format(name or readable(number)).strip()
+    if not name and number[:2] in {"ch", "pt", "bk", "vo"}:
+        return _CHAPTER[language].format(readable(number))
+    return name or readable(number)
+
+
+def stretch(units: Sequence[Clause]) -> Mapping[str, str]:
+    """Language → the numbers of units in a row, at least one: ``2.2 – 5.4 (всего 23)``."""
+    first = printed(units[0])
+    if len(units) == 1:
+        return dict.fromkeys(_COUNT, first)
+    numbers = f"{first} – {printed(units[-1])}"
+    return {language: words.format(numbers, len(units)) for language, words in _COUNT.items()}
