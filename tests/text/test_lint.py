@@ -169,6 +169,32 @@ def test_no_text_makes_the_lint_fail(kk, ru, compared):
     )
 
 
+#: Lines and parts of lines that the rules look for.
+FRAGMENTS = (
+    "# Т|1. ОБЩЕЕ|## 2. СРОК|1.1. Раз.|1.2. Два. 1.3. Три.|2.4. Чужой.|1) а;|2) б;|а) в|Статья 1. Раз|1. Пункт."
+    "|2.1. Ещё|Приложение № 1 к Соглашению|1-қосымша|____|{{x}}|не не|3акон|Закон|пункт 1.2 и подпункт 2) пункта 1.1"
+    "|приложение 7"
+    "|«|\u200b|ο|𝐓|за десять дней до изменения уведомляют|УТВЕРЖДЕНО|1.3.|99.99. y|(1) y|| "
+).split("|")
+PIECES = st.lists(st.tuples(st.sampled_from(FRAGMENTS), st.sampled_from(["\n", "\n\n", " ", ""])), max_size=40)
+
+
+@given(PIECES, PIECES, st.integers(0, 10))
+@settings(max_examples=examples(200))
+def test_messages_about_pieces_of_agreements_are_in_order_and_in_the_text(kk, ru, days):
+    bodies = {"kk": "".join(map("".join, kk)), "ru": "".join(map("".join, ru))}
+    for message in lint(bodies, stated={"notice_days": days}, previous=bodies if days > 5 else None):
+        assert list(message.lines) == sorted(set(message.lines))
+        assert message.line <= bodies[message.language or "ru"].count("\n") + 1
+        assert all(message.sentence(spoken) and message.hint(spoken) for spoken in ("kk", "ru", "en"))
+        assert not message.clause or message.place("kk")
+
+
+def test_a_copy_that_an_item_interrupts_is_one_error_and_no_other():
+    body = "Т\n\n99.99. а\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\n1. ОБЩЕЕ\n\n1.7. Два:\n\n1) три;\n\n1.8. Четыре.\n"
+    assert "agreement.L003" in {message.id for message in lint({"ru": body})}
+
+
 # One message for each kind and stretch
 
 

@@ -127,7 +127,8 @@ def duplicate_numbers(texts: Texts) -> Iterator[Message]:
     for language, document in texts.documents.items():
         first = {unit: line for unit, line in texts.repeated[language].items() if "-" not in unit.number}
         for units in _stretches(document, first.keys() | texts.sequences[language].copied if first else first):
-            yield make_message("agreement.L003", language, units=units, first=first[units[0]])
+            if line := next((first[unit] for unit in units if unit in first), 0):
+                yield make_message("agreement.L003", language, units=units, first=line)
 
 
 def parallel_numbers(texts: Texts) -> Iterator[Message]:

@@ -182,7 +182,7 @@ def swallowed(document: Document, body: str) -> dict[str, tuple[Clause, int, str
             continue
         last[line] = number
         text = body[match.start("number") : match.start("number") + 80].partition("\n")[0]
-        found[prefix + number] = unit, line, excerpt(text)
+        found.setdefault(prefix + number, (unit, line, excerpt(text)))
     return found
 
 
