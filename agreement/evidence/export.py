@@ -61,9 +61,9 @@ def export_editions(
 
     The bundle contains the texts and the court pages of these editions, every manifest from edition 1 to the last of
     them with its time stamps, and the texts of the notices about them that had been sent by then. For each of these
-    editions it contains a table of the acceptances recorded by then, and a table of the deliveries whose present outcome
-    (sent, failed or skipped) was recorded by then. If the site has ``PSEUDONYM_KEYS``, both tables identify users by
-    pseudonym, and that of deliveries also by the keyed digest of the address.
+    editions it contains a table of the acceptances recorded by then, and a table of the deliveries whose present
+    outcome (sent, failed or skipped) was recorded by then. If the site has ``PSEUDONYM_KEYS``, both tables identify
+    users by pseudonym, and that of deliveries also by the keyed digest of the address.
 
     Raises ``FileExistsError`` if ``output`` is a path that exists. After the file is written, an audit entry is added
     for each edition; ``by`` is the person who exports, or ``None`` if no person is known.

@@ -89,6 +89,7 @@ _DOT = re.compile(r"\s*[•·▪◦●]\s")
 _DASH = re.compile(r" {0,3}[–—]\s")
 _STRUCTURE = re.compile(rf"{_LIST.pattern}| {{0,3}}>| {{4}}")
 _RULE = re.compile(r" {0,3}\|?(?: *:?-+:? *\|)+(?: *:?-+:?)? *\Z")
+_BREAK = re.compile(r"(?<!\\)\\ *\Z")  # A line break of Markdown, which has no effect at the end of a heading.
 _PAIR = re.compile(r"\\.")
 _MARK = re.compile(f"{STX}unit:(\\d+){ETX}")
 _CUT = re.compile(f"{STX}cut:(\\d+){ETX}\n?")
@@ -322,6 +323,7 @@ class _Lines(Preprocessor):
                 marked += ["", f"{STX}unit:{len(self.starts)}{ETX}{start.rest}" + "  " * line.endswith("  ")]
                 skip = range(start.last + 1)
                 if start.tag != "p" or start.kind == "title":
+                    marked[-1] = _BREAK.sub("", marked[-1])
                     marked.append("")
                     skip = range(start.last + 1 + underlined(lines, start.last))
             self.starts.append(start)
