@@ -222,6 +222,13 @@ def test_a_text_that_was_pasted_twice_is_one_message():
     assert (message.id, message.clause, message.last_clause, message.count) == ("agreement.L003", "1", "2.1", 5)
 
 
+def test_references_to_one_missing_number_are_one_message():
+    words = "См. пункт 7.4, пункт 7.5 и приложение № 3."
+    messages = lint({"ru": RU.replace("Первый пункт.", words).replace("Второй пункт.", f"{words} См. пункт 7.4.")})
+    found = [(message.id, message.lines) for message in messages]
+    assert found == [("agreement.L012", (5, 7)), ("agreement.L012", (5, 7)), ("agreement.L032", (5, 7))]
+
+
 def test_different_words_are_named_in_one_message():
     message = only({"ru": RU.replace("Первый", "Пepвый").replace("Второй", "Bторой")})
     assert (message.id, message.count) == ("agreement.L020", 2)

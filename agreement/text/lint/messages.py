@@ -204,9 +204,9 @@ MESSAGES: dict[str, MessageText] = {
     ),
     "agreement.L012": MessageText(
         "warning",
-        ("Мәтінде {reference} нөміріне сілтеме бар, бірақ ондай нөмір жоқ.", "Сілтемедегі нөмірді түзетіңіз."),
-        ("Текст ссылается на {reference}, но такого номера нет.", "Исправьте номер в ссылке."),
-        ("The text refers to {reference}, which does not exist.", "Correct the number in the reference."),
+        ("Мәтінде {number} нөміріне сілтеме бар, бірақ ондай нөмір жоқ.", "Сілтемедегі нөмірді түзетіңіз."),
+        ("Текст ссылается на {number}, но такого номера нет.", "Исправьте номер в ссылке."),
+        ("The text refers to {number}, which does not exist.", "Correct the number in the reference."),
     ),
     "agreement.L013": MessageText(
         "warning",

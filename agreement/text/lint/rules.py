@@ -282,7 +282,7 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
     A reference to an item is not reported if its clause does not exist, or if the words of the clause contain the label
     of the item. A reference to a number in a gap is not reported: the message about the gap (L010) names it. Neither is
     one to a number in the middle of a line (L034). In a text without sections and clauses (L018), only references to
-    appendices are checked.
+    appendices are checked. One message for each missing number.
     """
     for language, document in texts.documents.items():
         present, names = set(document.numbers), references.names(document.labels)
@@ -297,17 +297,16 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
         anew = any(
             unit.kind == "clause" and "." in unit.number and "." not in unit.label[:-1] for unit in document.clauses
         )
+        missing: dict[tuple[str, str], list[Clause]] = {}
         for unit, found in texts.references[language].items():
             here = unit.number or unit.parent
             for reference in found:
                 if str(reference) in known or reference.target(here, present, document.labels):
                     continue
                 if reference.unit == "appendix" and not reference.within:
-                    if unit.text[: reference.start].rstrip(" №\xa0").endswith("\n"):
-                        continue  # «приложения», and then an item of a list.
-                    known.add(str(reference))
-                    yield make_message("agreement.L032", language, unit, number=reference.number)
-                    continue
+                    if "\n" not in unit.text[max(0, reference.start - 3) : reference.start]:
+                        missing.setdefault(("agreement.L032", reference.number), []).append(unit)
+                    continue  # Otherwise it is «приложения», and then an item of a list.
                 if not counted or not reference.is_expected(here, document.labels, names):
                     continue
                 if anew and "." in reference.number:
@@ -320,7 +319,10 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
                     # The reference to the missing clause is reported, or the items are in the paragraph of the clause.
                     if clause not in present or reference.item in written.get(clause, ""):
                         continue
-                yield make_message("agreement.L012", language, unit, reference=reference)
+                missing.setdefault(("agreement.L012", str(reference)), []).append(unit)
+        for (id_, number), units in missing.items():
+            lines = list(dict.fromkeys(unit.line for unit in units))
+            yield make_message(id_, language, units[0], lines=lines, number=number)
 
 
 def _section(number: str) -> str:
