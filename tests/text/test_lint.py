@@ -71,6 +71,27 @@ def test_a_message_names_its_place_in_the_language_of_the_reader():
     assert gap.hint("en") == "Check the numbering. If this is intended, change nothing."
 
 
+def test_a_gap_or_a_number_out_of_order_at_the_beginning_is_named_without_a_number_before_it():
+    gap = only({"ru": "Соглашение\n\n## 2. Предмет\n\n2.1. Слова.\n"})
+    sections = "\n\n".join(f"## {number}. Имя\n\nСлова." for number in (5, 1, 2, 3))
+    early = only({"ru": f"Соглашение\n\n{sections}\n"})
+    sentences = {
+        message.id: [message.sentence(language) for language in ("kk", "ru", "en")] for message in (gap, early)
+    }
+    assert sentences == {
+        "agreement.L010": [
+            "1 жоқ: басында бірден 2 келеді.",
+            "1 отсутствует: в начале сразу идёт 2.",
+            "The numbering skips 1, before 2.",
+        ],
+        "agreement.L011": [
+            "Өз орнында тұрған жоқ: 5. Бұл басында келеді.",
+            "Стоит не на своём месте: 5. Это идёт в начале.",
+            "Out of order: 5. This comes first.",
+        ],
+    }
+
+
 def test_the_line_of_a_character_is_its_own_and_not_its_clauses():
     message = only({"kk": KK, "ru": RU.replace("Второй", "Второй\nабзац\u200b")})
     assert (message.id, message.clause, message.line) == ("agreement.L023", "1.2", 8)

@@ -196,15 +196,13 @@ def number_sequence(texts: Texts) -> Iterator[Message]:
         sequence = texts.sequences[language]
         found = [(gap.unit.start, _gap(texts, language, gap)) for gap in sequence.gaps]
         for units in _stretches(document, sequence.misplaced):
-            before = sequence.before(units[0])
-            after = printed(before) if before else "—"
+            after = _place_after(sequence.before(units[0]), _AFTER)
             found.append((units[0].start, make_message("agreement.L011", language, units=units, after=after)))
         for _, message in sorted(found, key=lambda one: one[0]):
             yield message
 
 
 def _gap(texts: Texts, language: str, gap: Gap) -> Message:
-    before = texts.sequences[language].before(gap.unit)
     references = texts.references[language].items()
     source = next((unit for unit, found in references if any(one.number in gap.missing for one in found)), None)
     name = printed(source) if source and source.number else ""
@@ -214,12 +212,21 @@ def _gap(texts: Texts, language: str, gap: Gap) -> Message:
         gap.unit,
         clause=gap.missing[0],
         number=_range([readable(number) for number in gap.missing]),
-        before=printed(before) if before else "—",
+        before=_place_after(texts.sequences[language].before(gap.unit), _BETWEEN),
         after=printed(gap.unit),
         referred={code: words.format(name) if name else "" for code, words in _REFERRED.items()},
     )
 
 
+def _place_after(before: Clause | None, words: Mapping[str, tuple[str, str]]) -> Mapping[str, str]:
+    """Language → the place after that numbered unit, or of the first one: the first or the second of ``words``."""
+    return {code: after.format(printed(before)) if before else first for code, (after, first) in words.items()}
+
+
+#: The place of a number in a sentence: after another number, and at the beginning.
+_AFTER = {"kk": ("{} нөмірінен кейін", "басында"), "ru": ("после {}", "в начале"), "en": ("after {}", "first")}
+#: The same before the number that follows a gap. The English words stand between the two numbers.
+_BETWEEN = _AFTER | {"en": ("between {} and", "before")}
 #: Follows the sentence about a gap if a clause refers to the missing number.
 _REFERRED = {"kk": " Оған {} сілтеме жасайды.", "ru": " На него ссылается {}.", "en": " Clause {} refers to it."}
 

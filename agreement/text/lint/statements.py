@@ -21,7 +21,11 @@ NAMES = {
         "ru": "срок хранения данных (лет)",
         "en": "the retention period (years)",
     },
-    "prevailing_language": {"kk": "басым тіл", "ru": "язык, имеющий преимущество,", "en": "the prevailing language"},
+    "prevailing_language": {
+        "kk": "басым мәтіннің тілі",
+        "ru": "язык текста, имеющего преимущество,",
+        "en": "the prevailing language",
+    },
 }
 _LANGUAGES = {
     "kk": {"kk": "қазақша", "ru": "казахский", "en": "Kazakh"},
