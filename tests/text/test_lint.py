@@ -71,6 +71,18 @@ def test_a_message_names_its_place_in_the_language_of_the_reader():
     assert gap.hint("en") == "Check the numbering. If this is intended, change nothing."
 
 
+def test_a_message_names_an_appendix_in_words():
+    gap = only({"ru": "Соглашение\n\n1.1. Слова.\n\nПРИЛОЖЕНИЕ 1\n\n1.1. Слова.\n\n1.3. Слова.\n"})
+    assert gap.clause == "a1.1.2"
+    assert gap.sentence("kk") == ("1.2 (1-қосымша) жоқ: 1.1 (1-қосымша) нөмірінен кейін бірден 1.3 (1-қосымша) келеді.")
+    assert gap.sentence("ru") == (
+        "1.2 (приложение 1) отсутствует: после 1.1 (приложение 1) сразу идёт 1.3 (приложение 1)."
+    )
+    assert gap.sentence("en") == (
+        "The numbering skips 1.2 (appendix 1), between 1.1 (appendix 1) and 1.3 (appendix 1)."
+    )
+
+
 def test_a_gap_or_a_number_out_of_order_at_the_beginning_is_named_without_a_number_before_it():
     gap = only({"ru": "Соглашение\n\n## 2. Предмет\n\n2.1. Слова.\n"})
     sections = "\n\n".join(f"## {number}. Имя\n\nСлова." for number in (5, 1, 2, 3))

@@ -583,6 +583,8 @@ MESSAGES: dict[str, MessageText] = {
 }
 
 
+#: The values of messages that are numbers of units.
+_NUMBERS = frozenset({"number", "numbers", "before", "after", "kk", "ru", "reference", "referred", "now"})
 #: Follows the sentence of a message about several places.
 SEVERAL = {
     "kk": " Барлығы {count} осындай орын бар, жолдары: {lines}.",
@@ -617,6 +619,7 @@ def make_message(
     words = {}
     for code, (sentence, hint) in (("kk", text.kk), ("ru", text.ru), ("en", text.en)):
         own = {name: value[code] if isinstance(value, Mapping) else value for name, value in values.items()}
+        own |= {name: places.in_words(str(own[name]), code) for name in _NUMBERS & own.keys()}
         own[f"in_{code}"] = LANGUAGE_NAMES[code].get(language, language)
         sentence = _capital(sentence.format(**own))
         if len(lines) > 1:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from agreement.text import clauses
 from agreement.text.clauses import Clause
 
 _APPENDIX = {"kk": "{}-қосымша", "ru": "приложение {}", "en": "appendix {}"}
+_APPENDIX_NUMBER = re.compile(r"\ba(\d+)\b", re.ASCII)
 _CHAPTER = {"kk": "{}-тарау", "ru": "глава {}", "en": "chapter {}"}
 _BEFORE = {"kk": "{} (бірінші нөмірге дейін)", "ru": "{} (до первого номера)", "en": "{} (before the first number)"}
 _COUNT = {"kk": "{} (барлығы {})", "ru": "{} (всего {})", "en": "{} ({} in all)"}
@@ -50,6 +52,11 @@ def place(number: str, language: str, name: str = "") -> str:
     if not name and number[:2] in {"ch", "pt", "bk", "vo"}:
         return _CHAPTER[language].format(readable(number))
     return name or readable(number)
+
+
+def in_words(numbers: str, language: str) -> str:
+    """The results of :func:`printed` or :func:`readable` in words of that language: ``1.2 (приложение 1)``."""
+    return _APPENDIX_NUMBER.sub(lambda match: _APPENDIX[language].format(match[1]), numbers)
 
 
 def stretch(units: Sequence[Clause]) -> Mapping[str, str]:
