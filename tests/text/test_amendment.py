@@ -401,12 +401,53 @@ def test_a_section_is_deleted_inserted_or_restated_with_all_that_it_contains():
     ]
 
 
-def test_a_replacement_that_spares_one_occurrence_is_given_for_each_clause():
+def test_a_replacement_that_spares_one_occurrence_names_its_clauses():
     text = "Т\n\n" + "".join(
         f"1.{n}. {word} зал открыт.\n\n" for n, word in enumerate(("Общий", "Наш", "Этот", "Сад и"), 1)
     )
-    lines = written(text, text.replace(" зал ", " холл ", 3), "ru")
-    assert lines == [f"в пункте 1.{n} слово «зал» заменить словом «холл»;" for n in (1, 2, 3)]
+    new = text.replace(" зал ", " холл ", 3)
+    assert written(text, new, "ru") == ["в пунктах 1.1–1.3 слово «зал» заменить словом «холл»;"]
+    assert written(text, new, "kk") == ["1.1–1.3-тармақтардағы «зал» деген сөз «холл» деген сөзбен ауыстырылсын;"]
+    (operation,) = operations(text, new)
+    assert len(operation.edits) == 3
+    new = text.replace("зал открыт", "зал ныне открыт", 2)
+    assert written(text, new, "ru") == ["пункты 1.1 и 1.2 после слова «зал» дополнить словом «ныне»;"]
+
+
+def test_the_same_words_in_lines_of_one_clause_or_in_its_items_are_one_point():
+    old = "Т\n\n1.1. Зал а открыт.\n\nЗал б открыт.\n\nСад зелен.\n\nЗал в закрыт.\n\n"
+    old += "1.2. Нет:\n\n1) стар зал;\n\n2) мал зал.\n"
+    new = (
+        old.replace("Зал а", "Дом а")
+        .replace("Зал в", "Дом в")
+        .replace("стар зал", "стар дом")
+        .replace("мал зал", "мал дом")
+    )
+    assert written(old, new, "ru") == [
+        "в абзацах первом и четвёртом пункта 1.1 слово «Зал» заменить словом «Дом»;",
+        "в подпунктах 1) и 2) пункта 1.2 слово «зал» заменить словом «дом»;",
+    ]
+    assert written(old, new, "kk") == [
+        "1.1-тармақтың бірінші және төртінші абзацтарындағы «Зал» деген сөз «Дом» деген сөзбен ауыстырылсын;",
+        "1.2-тармақтың 1) және 2) тармақшаларындағы «зал» деген сөз «дом» деген сөзбен ауыстырылсын;",
+    ]
+
+
+def test_a_point_whose_numbers_begin_anew_is_named_with_its_article():
+    old = (
+        "Т\n\n" + "".join(f"Статья {n}. Глава{n}\n\n1. Раз {n}.\n\n2. Два {n}.\n\n" for n in (1, 2)) + "3. Три зала.\n"
+    )
+    new = old.replace("Три зала", "Три сада")
+    assert written(old, new, "ru") == ["в пункте 3 статьи 2 слово «зала» заменить словом «сада»;"]
+    assert written(old, new, "kk") == ["2-баптың 3-тармағындағы «зала» деген сөз «сада» деген сөзбен ауыстырылсын;"]
+
+
+def test_words_are_quoted_with_both_of_their_quotation_marks():
+    old = "Т\n\n1.1. Музей называется «Старый дом», его залы открыты для всех каждый день.\n"
+    new = old.replace("«Старый дом», его залы", "«Старый дом» и «Сад», их залы")
+    assert written(old, new, "ru") == [
+        "в пункте 1.1 слова «„Старый дом“, его» заменить словами «„Старый дом“ и „Сад“, их»;"
+    ]
 
 
 def test_a_section_put_before_others_renumbers_them_in_two_points():
@@ -460,7 +501,7 @@ def test_a_word_that_is_replaced_wherever_it_occurs_in_a_line_is_given_once():
 def test_a_phrase_that_occurs_twice_is_given_with_its_neighbours():
     old = "Т\n\n1.1. Залы и сады открыты, а дворы и сады закрыты на время ремонта.\n"
     new = old.replace("дворы и сады", "дворы и парки")
-    assert written(old, new, "ru") == ["в пункте 1.1 слова «и сады закрыты» заменить словами «и парки закрыты»;"]
+    assert written(old, new, "ru") == ["в пункте 1.1 слова «сады закрыты» заменить словами «парки закрыты»;"]
 
 
 def test_a_clause_that_is_renumbered_and_reworded_has_one_point():

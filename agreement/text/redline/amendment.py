@@ -398,7 +398,9 @@ class _Drafting:
     # The whole text
 
     def _gathered(self) -> list[_Draft]:
-        """The drafts, in which the same replacement in several units is one on the whole text, and comes first."""
+        """The drafts, in which the same replacement in several units is one on the whole text, and comes first. Other
+        drafts that follow each other and replace the same words are one.
+        """
         alike: dict[Phrase, list[_Draft]] = {}
         for draft in self.drafts:
             one = draft.operation
@@ -413,12 +415,38 @@ class _Drafting:
                 indexes = [index for draft in drafts for index in draft.changes]
                 general.append(_Draft(Operation(kind="words", phrases=(phrase,)), indexes))
                 merged.update(map(id, drafts))
-        return general + [draft for draft in self.drafts if id(draft) not in merged]
+        gathered = list[_Draft]()
+        for draft in (draft for draft in self.drafts if id(draft) not in merged):
+            if not (gathered and _joined(gathered[-1], draft)):
+                gathered.append(draft)
+        return general + gathered
 
 
 def _alike(last: Path, path: Path) -> bool:
     """Can the two names be one: is only the last number different?"""
     return last[0].noun == path[0].noun and last[1:] == path[1:]
+
+
+def _joined(last: _Draft, draft: _Draft) -> bool:
+    """Add the draft to the one before it, and return True, if both replace the same words: in lines of one unit, or in
+    units whose names differ in the last number.
+    """
+    one, other = last.operation, draft.operation
+    if one.kind != "words" or replace(one, part=()) != replace(other, part=()) or last.new or draft.new:
+        return False
+    if one.after is not None or bool(one.part) != bool(other.part):
+        return False
+    if one.part:
+        if last.old != draft.old or {step.noun for step in one.part + other.part} != {"line"}:
+            return False
+        last.operation = replace(one, part=one.part + other.part)
+    else:
+        before, path = last.old[-1], draft.old[0]
+        if path == before or not _alike(before, path) or not before[0].number or path[0].noun in {"heading", "under"}:
+            return False
+        last.old += draft.old
+    last.changes += draft.changes
+    return True
 
 
 def _hunks(before: Sequence[str], after: Sequence[str]) -> list[tuple[range, range]]:

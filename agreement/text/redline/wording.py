@@ -254,7 +254,12 @@ def _russian(paths: Sequence[Path], case: Case, *, inner: bool = False) -> str:
     (noun, first), *outer = paths[0]
     numbers = [path[0].number for path in paths if path[0].number]
     forms = RUSSIAN[noun]
-    words = forms[_RUSSIAN_CASES[case]] if len(paths) == 1 else forms[4 if case == "accusative" else 5]
+    if len(paths) == 1:
+        words = forms[_RUSSIAN_CASES[case]]
+    elif case == "locative":
+        words = forms[5].removesuffix("ми") + "х"
+    else:
+        words = forms[4 if case == "accusative" else 5]
     if noun in {"heading", "under"}:
         quoted = f" «{inner_quotes(first)}»" if first else ""
         words += f" под заголовком{quoted}" if noun == "under" else quoted
