@@ -401,6 +401,44 @@ def test_a_section_is_deleted_inserted_or_restated_with_all_that_it_contains():
     ]
 
 
+APPENDICES = """Т
+
+1.1. Залы открыты.
+
+Приложение № 1
+
+1.1. Цена билета пять тенге.
+
+1.2. Дети платят половину.
+
+Приложение № 2
+
+1.1. План здания висит у входа.
+
+1.2. Выход показан стрелкой.
+"""
+
+
+def test_an_appendix_put_before_others_renumbers_them():
+    new = APPENDICES.replace("№ 2", "№ 3").replace("№ 1\n", "№ 1\n\n1.1. Услуги перечислены здесь.\n\nПриложение № 2\n")
+    assert written(APPENDICES, new, "ru") == [
+        "дополнить приложением 1 следующего содержания:",
+        "«Приложение № 1",
+        "1.1. Услуги перечислены здесь.»;",
+        "приложения 1 и 2 считать приложениями 2 и 3 соответственно;",
+    ]
+    assert written(APPENDICES, new, "kk")[3] == "1 және 2-қосымшалар тиісінше 2 және 3-қосымшалар болып саналсын;"
+    assert written(new, APPENDICES, "ru") == [
+        "приложение 1 исключить;",
+        "приложения 2 и 3 считать приложениями 1 и 2 соответственно;",
+    ]
+
+
+def test_the_title_that_is_inserted_has_no_ending_of_possession():
+    old = "1.1. Залы открыты.\n\n1.2. Сад закрыт.\n"
+    assert written(old, f"# Қағидалар\n\n{old}", "kk") == ["мынадай мазмұндағы атаумен толықтырылсын:", "«Қағидалар»;"]
+
+
 def test_a_replacement_that_spares_one_occurrence_names_its_clauses():
     text = "Т\n\n" + "".join(
         f"1.{n}. {word} зал открыт.\n\n" for n, word in enumerate(("Общий", "Наш", "Этот", "Сад и"), 1)
@@ -667,6 +705,27 @@ def test_the_operations_make_the_new_text_of_the_old_one(old, new):
         points = wording.points(found, language)
         assert len(points) == sum(one.kind != "formatting" for one in found)
         assert all(point.sentence == point.sentence.strip() and "  " not in point.sentence for point in points)
+
+
+HEADS = ("Приложение № {}", "{}-қосымша", "Приложение № {} к правилам", "Приложение", "Приложение № {}. Цены")
+APPENDIX = st.tuples(
+    st.sampled_from(HEADS),
+    st.integers(1, 3),
+    st.lists(st.sampled_from(["а б в", "г д е", "ж з и", "к л м"]), max_size=4),
+)
+
+
+def with_appendices(appendices: list[tuple[str, int, list[str]]]) -> str:
+    text = "Т\n\n1.1. н о п\n\n1.2. р с т\n"
+    for head, number, clauses in appendices:
+        text += "\n".join(["", head.format(number), *(f"\n1.{n}. {words}" for n, words in enumerate(clauses, 1)), ""])
+    return text
+
+
+@given(st.lists(APPENDIX, max_size=4), st.lists(APPENDIX, max_size=4))
+@settings(max_examples=examples(2000))
+def test_appendices_are_amended_whatever_their_numbers_and_contents(old, new):
+    operations(with_appendices(old), with_appendices(new))
 
 
 @st.composite

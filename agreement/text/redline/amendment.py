@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,7 @@ class _Drafting:
     def __init__(self, changes: Sequence[Change]) -> None:
         self.old = Names(sorted((change.old for change in changes if change.old), key=lambda unit: unit.start))
         self.new = Names([change.new for change in changes if change.new])
+        changes = self._appendices_by_contents(changes)
         self.became = {one.old.number: one.new.number for one in changes if one.old and one.new and one.old.number}
         self.changes, self.rewritten = self._rewritten(changes)
         changes = self.changes
@@ -69,6 +71,45 @@ class _Drafting:
         self.drafts: list[_Draft] = []
         self.draft_of: dict[int, _Draft] = {}  # By the start of a new unit.
         self.done: set[int] = set()
+
+    def _appendices_by_contents(self, changes: Sequence[Change]) -> list[Change]:
+        """The changes, in which the headings of two appendices are one change if most of what the appendices contain is
+        the same, and the headings differ only in the number. The redline pairs equal headings, whatever is below them.
+        """
+        heads = [one for one in changes if all(noun(unit) == "appendix" for unit in (one.old, one.new) if unit)]
+        old = {one.old.number: one.old for one in heads if one.old}
+        new = {one.new.number: one.new for one in heads if one.new}
+        before = {one.new.number: one.old.number for one in heads if one.old and one.new}
+        if not (old and new) or len(old) + len(new) != len(heads) + len(before):
+            return list(changes)  # There is one appendix at most, or two have one number.
+        shared: Counter[tuple[str, str]] = Counter()
+        for one in changes:
+            if one.old and one.new and (was := self.old.parents(one.old)) and (now := self.new.parents(one.new)):
+                shared[was[-1].number, now[-1].number] += 1
+        after: dict[str, str] = {}
+        taken: set[str] = set()
+        for (first, second), _count in shared.most_common():
+            free = first in old and second in new and first not in taken and second not in after
+            if free and _words(old[first]) == _words(new[second]):
+                after[second] = first
+                taken.add(first)
+        after = {
+            second: first for second, first in before.items() if second not in after and first not in taken
+        } | after
+        taken = set(after.values())
+        gone = [old[first] for first in before.values() if first not in taken]
+        gone.sort(key=lambda unit: unit.start, reverse=True)
+        found: list[Change] = []
+        for change in changes:
+            one, number = change, after.get(change.new.number) if change.new else None
+            if one.new and new.get(one.new.number) is one.new and before.get(one.new.number) != number:
+                one = Change(old[number] if number else None, one.new)
+            elif one.old and not one.new and one.old.number in taken and old[one.old.number] is one.old:
+                continue
+            while gone and one.old and gone[-1].start < one.old.start:
+                found.append(Change(gone.pop(), None))
+            found.append(one)
+        return [*found, *(Change(unit, None) for unit in reversed(gone))]
 
     def _rewritten(self, changes: Sequence[Change]) -> tuple[list[Change], set[int]]:
         """The changes, in which a deleted and an inserted unit with one name are one change, because a lawyer restates

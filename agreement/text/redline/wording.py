@@ -366,7 +366,7 @@ def _kazakh_units(paths: Sequence[Path], case: Case = "accusative", *, inner: bo
         return ""
     step, *outer = paths[0]
     outer = [] if inner else outer
-    owned = bool(outer) or step.noun == "title"
+    owned = bool(outer) or (step.noun == "title" and not inner)
     word = _kazakh(KAZAKH[step.noun], case, plural=len(paths) > 1, owned=owned)
     found = [_kazakh_number([path[0] for path in paths], word)]
     for place, one in enumerate(outer):
