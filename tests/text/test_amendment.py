@@ -531,6 +531,23 @@ def test_lines_of_a_clause_that_lie_apart_are_reworded_one_by_one():
     assert (len(first.edits), second.edits) == (2, ())
 
 
+def test_words_in_all_lines_of_a_clause_do_not_restate_it():
+    old = "Т\n\n1.1. Фонд отвечает за пятнадцать дней.\n\nЕсли дней мало, Фонд сообщает об этом.\n\n"
+    old += "1.2. Фонд ведёт журнал.\n"
+    assert written(old, old.replace("Фонд", "Оператор"), "ru") == [
+        "по всему тексту слово «Фонд» заменить словом «Оператор»;"
+    ]
+    assert written(old, old.replace("Фонд", "Оператор", 2), "kk") == [
+        "1.1-тармақтың бірінші және екінші абзацтарындағы «Фонд» деген сөз «Оператор» деген сөзбен ауыстырылсын;"
+    ]
+    new = (
+        old.replace("Фонд отвечает", "Он ответит")
+        .replace("дней мало, Фонд", "часов мало, он")
+        .replace("об этом", "о том")
+    )
+    assert written(old, new, "ru")[0] == "пункт 1.1 изложить в следующей редакции:"
+
+
 def test_a_word_that_is_replaced_wherever_it_occurs_in_a_line_is_given_once():
     old = "Т\n\n1.1. Зал открыт, если зал убран, и зал свободен.\n"
     assert written(old, old.replace("зал ", "холл "), "ru") == ["в пункте 1.1 слово «зал» заменить словом «холл»;"]

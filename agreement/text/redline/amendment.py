@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from agreement.text.clauses import Clause
 from agreement.text.redline.changes import Change, Redline
 from agreement.text.redline.operations import Edit, Kind, Operation, Path, Phrase, Step
-from agreement.text.redline.phrases import phrases
+from agreement.text.redline.phrases import MAX_PHRASES, phrases
 from agreement.text.redline.places import APPENDIX_NUMBER, HEADED, Names, noun, printed
 from agreement.text.redline.words import WORD, longest_increasing
 
@@ -491,13 +491,18 @@ def _joined(last: _Draft, draft: _Draft) -> bool:
 
 
 def _hunks(before: Sequence[str], after: Sequence[str]) -> list[tuple[range, range]]:
-    """The indexes of the lines that differ, in both; empty if the whole unit is to be restated, because no line stays,
-    too many lines differ, or a line is a row of a table.
+    """The indexes of the lines that differ, in both; empty if the whole unit is to be restated, because too many lines
+    differ, a line is a row of a table, or no line stays. If no line stays, but a few words or the same words differ in
+    all, the lines are one passage.
     """
     if len(before) * len(after) > MAX_LINE_PAIRS or any(" | " in line for line in (*before, *after)):
         return []
     codes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     hunks = [(range(i, j), range(k, m)) for tag, i, j, k, m in codes if tag != "equal"]
+    if len(hunks) == len(codes) and 1 < len(before) == len(after) <= MAX_HUNKS:
+        found = [*map(phrases, before, after)]
+        few = sum(map(len, found)) <= MAX_PHRASES or len(set(found)) == 1
+        return [(range(len(before)), range(len(after)))] if few and all(found) else []
     return hunks if len(hunks) < len(codes) and len(hunks) <= MAX_HUNKS else []
 
 
