@@ -384,6 +384,13 @@ def test_a_clause_is_deleted_with_its_items():
     ]
 
 
+def test_sections_are_deleted_with_their_clauses_after_clauses_of_another_section():
+    old = "Т\n\n" + "".join(f"## {n}. Глава {n}\n\n{n}.1. а{n} б{n}.\n\n{n}.2. в{n} г{n}.\n\n" for n in (1, 2, 3))
+    new = old[: old.index("1.2.")]
+    assert written(old, new, "ru") == ["пункт 1.2 исключить;", "разделы 2 и 3 исключить;"]
+    assert written(old, new, "kk") == ["1.2-тармақ алып тасталсын;", "2 және 3-бөлімдер алып тасталсын;"]
+
+
 def test_a_section_is_deleted_inserted_or_restated_with_all_that_it_contains():
     section = RU[RU.index("## 2.") : RU.index("## 3.")]
     gone = edited(RU, (section, ""), ("## 3.", "## 2."), ("3.1.", "2.1."), ("3.2.", "2.2."))

@@ -376,8 +376,10 @@ class _Drafting:
             other = self.changes[place].old
             if other is None or self.changes[place].new or not (unit.number and other.number):
                 break
+            if (noun(other), other.parent) != (noun(unit), unit.parent):
+                break
             within = self._deleted_within(other)
-            if within is None or (noun(other), other.parent) != (noun(unit), unit.parent):
+            if within is None:
                 break
             heads.append(other)
             taken += [place, *within]
