@@ -599,6 +599,13 @@ def test_a_line_where_words_are_replaced_and_added_is_named_once():
     )
 
 
+def test_words_that_are_deleted_from_one_line_are_listed():
+    old = "Т\n\n1.1. Дом и сад старого города открыты каждый день всем гостям, кроме детей малых лет.\n"
+    new = old.replace("старого ", "").replace(" малых лет", "")
+    assert written(old, new, "ru") == ["в пункте 1.1 слова «старого» и «малых лет» исключить;"]
+    assert written(old, new, "kk") == ["1.1-тармақтағы «старого» және «малых лет» деген сөздер алып тасталсын;"]
+
+
 def test_a_roman_number_has_no_hyphen_in_kazakh():
     old = "Т\n\nI тарау. КЕЛУ\n\n1. Залдар ашық.\n\nII тарау. БИЛЕТ\n\n2. Билет керек.\n"
     assert written(old, old.replace("БИЛЕТ", "КІРУ АҚЫСЫ"), "kk") == [

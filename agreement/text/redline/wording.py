@@ -9,9 +9,10 @@ In all functions ``language`` is ``kk`` or ``ru``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Literal
 
 from agreement.text import dates
@@ -214,7 +215,7 @@ def _say_russian(one: Operation) -> str:
     if one.kind in {"renumber", "move"}:
         return ", ".join(leads)
     if one.kind == "words":
-        changes = ", ".join(map(_russian_phrase, one.phrases))
+        changes = ", ".join(_russian_phrases(one.phrases))
         if not one.old:
             return f"по всему тексту {changes}"
         if _only_adds(one) and (one.part or not leads):
@@ -290,6 +291,15 @@ def _in(place: str) -> str:
     return f"{'во' if place.startswith('вводн') else 'в'} {place}"
 
 
+def _russian_phrases(found: Iterable[Phrase]) -> Iterator[str]:
+    for deletes, group in groupby(found, key=lambda phrase: not phrase.new):
+        phrases = [*group]
+        if deletes and len(phrases) > 1:
+            yield f"{_RUSSIAN_WORDS[_sort_of_all(phrases)][1][0]} {_quoted_old(phrases, ' и ')} исключить"
+        else:
+            yield from map(_russian_phrase, phrases)
+
+
 def _russian_phrase(phrase: Phrase) -> str:
     forms = _RUSSIAN_WORDS[_sort(phrase.old)][_is_plural(phrase.old)]
     old, new = f"«{inner_quotes(phrase.old)}»", f"«{inner_quotes(phrase.new)}»"
@@ -323,7 +333,7 @@ def _say_kazakh(one: Operation) -> str:
     if one.kind in {"renumber", "move"}:
         return ", ".join(leads)
     if one.kind == "words":
-        changes = ", ".join(map(_kazakh_phrase, one.phrases))
+        changes = ", ".join(_kazakh_phrases(one.phrases))
         if not one.old:
             return f"бүкіл мәтін бойынша {changes}"
         case: Case = "accusative" if _only_adds(one) else "locative"
@@ -423,6 +433,16 @@ def _kazakh(word: str, case: Case, *, plural: bool = False, owned: bool = False)
     return word
 
 
+def _kazakh_phrases(found: Iterable[Phrase]) -> Iterator[str]:
+    for deletes, group in groupby(found, key=lambda phrase: not phrase.new):
+        phrases = [*group]
+        if deletes and len(phrases) > 1:
+            noun = _KAZAKH_WORDS[_sort_of_all(phrases)][1]
+            yield f"{_quoted_old(phrases, ' және ')} деген {noun} алып тасталсын"
+        else:
+            yield from map(_kazakh_phrase, phrases)
+
+
 def _kazakh_phrase(phrase: Phrase) -> str:
     noun = _KAZAKH_WORDS[_sort(phrase.old)][_is_plural(phrase.old)]
     old, new = f"«{inner_quotes(phrase.old)}» деген", f"«{inner_quotes(phrase.new)}» деген"
@@ -444,6 +464,15 @@ def _only_adds(one: Operation) -> bool:
 
 def _sort(words: str) -> Literal["word", "digit"]:
     return "word" if any(map(str.isalpha, words)) else "digit"
+
+
+def _sort_of_all(phrases: Iterable[Phrase]) -> Literal["word", "digit"]:
+    return _sort(" ".join(phrase.old for phrase in phrases))
+
+
+def _quoted_old(phrases: Iterable[Phrase], conjunction: str) -> str:
+    quoted = [f"«{inner_quotes(phrase.old)}»" for phrase in phrases]
+    return conjunction.join((", ".join(quoted[:-1]), quoted[-1]))
 
 
 def _is_plural(words: str) -> bool:
