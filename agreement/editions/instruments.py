@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from agreement.editions import redlines
 from agreement.models import Edition
 from agreement.seal import manifest
-from agreement.text import clauses, dates
+from agreement.text import clauses
 from agreement.text.redline import wording
 from agreement.text.redline.amendment import amend
 from agreement.text.redline.changes import redline
@@ -21,7 +21,8 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 class Paragraph(NamedTuple):
     """A paragraph of an instrument. ``style`` says what it is: ``approval``, ``title`` and ``date`` are the head,
-    ``clause`` is «1. …», ``point`` is «1) …», and ``quote`` is a line of the new wording."""
+    ``clause`` is «1. …», ``point`` is «1) …», or without a number if it is the only one, and ``quote`` is a line of the
+    new wording."""
 
     style: Literal["approval", "title", "date", "clause", "point", "quote"]
     text: str
@@ -70,13 +71,14 @@ class Instrument:
         found = [Paragraph("approval", approval)] if (approval := new.text(language).approval) else []
         found.append(Paragraph("title", self.title))
         if new.published_at:
-            found.append(Paragraph("date", dates.day(new.published_at, language, zone)))
+            found.append(Paragraph("date", wording.day(new.published_at, language, zone)))
         amended = wording.edition_name(self.old.number, self.old.effective_from, language, zone)
         found.append(Paragraph("clause", f"1. {wording.enacting(self.operations, language, self._name, amended)}"))
         points = wording.points(self.operations, language)
         for place, point in enumerate(points, start=1):
             sentence, *quote = point.lines("." if place == len(points) else ";")
-            found.append(Paragraph("point", f"{place}) {sentence}"))
+            number = f"{place}) " if len(points) > 1 else ""
+            found.append(Paragraph("point", number + sentence))
             found += [Paragraph("quote", line) for line in quote]
         cancelled = new.cancelled_at is not None
         effect = wording.effect(new.number, new.effective_from, language, zone, cancelled=cancelled)

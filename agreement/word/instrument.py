@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 
 import docx
 from docx.enum.text import WD_ALIGN_PARAGRAPH
+from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Cm, Pt
+from docx.text.paragraph import Paragraph
 
 #: The alignment of each style of paragraph; others are justified and begin with an indent.
 _ALIGNMENTS = {
@@ -40,7 +42,10 @@ def write_instrument(paragraphs: Sequence[tuple[str, str]], *, language: str, at
     code = {"kk": "kk-KZ", "ru": "ru-RU"}[language]
     fonts.append(fonts.makeelement(qn("w:lang"), {qn("w:val"): code, qn("w:eastAsia"): code}))
     for style, text in paragraphs:
-        paragraph = document.add_paragraph()
+        # Document.add_paragraph() looks at all paragraphs that are there, to find the end.
+        element = OxmlElement("w:p")
+        document.element.body[-1].addprevious(element)
+        paragraph = Paragraph(element, document)
         run = paragraph.add_run(text.translate(_UNWRITABLE))
         run.bold = style == "title"
         run.italic = style == "approval"

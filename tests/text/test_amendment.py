@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
@@ -232,21 +233,35 @@ def test_clauses_are_restated_inserted_deleted_renumbered_and_moved(text, edits,
     ("text", "edits", "line"),
     [
         (RU, [("за ущерб", "за вред")], "в пункте 3.1 слово «ущерб» заменить словом «вред»;"),
-        (KK, [("залал үшін", "зиян үшін")], "3.1-тармақта «залал» деген сөз «зиян» деген сөзбен ауыстырылсын;"),
-        (RU, [("за ущерб", "за ущерб и порчу")], "в пункте 3.1 после слова «ущерб» дополнить словами «и порчу»;"),
+        (KK, [("залал үшін", "зиян үшін")], "3.1-тармақтағы «залал» деген сөз «зиян» деген сөзбен ауыстырылсын;"),
+        (RU, [("за ущерб", "за ущерб и порчу")], "пункт 3.1 после слова «ущерб» дополнить словами «и порчу»;"),
         (
             KK,
             [("залал үшін", "залал мен шығын үшін")],
-            "3.1-тармақта «залал» деген сөзден кейін «мен шығын» деген сөздермен толықтырылсын;",
+            "3.1-тармақ «залал» деген сөзден кейін «мен шығын» деген сөздермен толықтырылсын;",
         ),
         (RU, [(" со вспышкой", "")], "в пункте 2.2 слова «со вспышкой» исключить;"),
         (
             KK,
             [("Билет бір жыл", "Бір жыл")],
-            "1.2-тармақтың бірінші абзацында «Билет бір» деген сөздер «Бір» деген сөзбен ауыстырылсын;",
+            "1.2-тармақтың бірінші абзацындағы «Билет бір» деген сөздер «Бір» деген сөзбен ауыстырылсын;",
+        ),
+        (
+            RU,
+            [("отвечает за ущерб", "отвечает за вред и порчу, а также за шум")],
+            "в пункте 3.1 слово «ущерб» заменить словами «вред и порчу, а также за шум»;",
+        ),
+        (
+            KK,
+            [("Келуші билетін көрсетеді", "Келуші билетін кассада көрсетеді")],
+            "1.2-тармақтың бірінші абзацы «билетін» деген сөзден кейін «кассада» деген сөзбен толықтырылсын;",
         ),
         (RU, [("500", "700")], "в пункте 1.1 приложения 1 цифры «500» заменить цифрами «700»;"),
-        (KK, [("500", "700")], "1-қосымшаның 1.1-тармағында «500» деген цифрлар «700» деген цифрлармен ауыстырылсын;"),
+        (
+            KK,
+            [("500", "700")],
+            "1-қосымшаның 1.1-тармағындағы «500» деген цифрлар «700» деген цифрлармен ауыстырылсын;",
+        ),
         (RU, [("на обед", "на ужин")], "в подпункте 2) пункта 1.1 слово «обед» заменить словом «ужин»;"),
         (
             RU,
@@ -256,17 +271,17 @@ def test_clauses_are_restated_inserted_deleted_renumbered_and_moved(text, edits,
         (
             KK,
             [("өтініш бойынша", "өтінім бойынша")],
-            "1.2-тармақтың екінші абзацында «өтініш» деген сөз «өтінім» деген сөзбен ауыстырылсын;",
+            "1.2-тармақтың екінші абзацындағы «өтініш» деген сөз «өтінім» деген сөзбен ауыстырылсын;",
         ),
         (
             RU,
             [("# Правила музея", "# Правила городского музея")],
-            "в названии после слова «Правила» дополнить словом «городского»;",
+            "название после слова «Правила» дополнить словом «городского»;",
         ),
         (
             KK,
             [("кеңес қабылдады", "директор қабылдады")],
-            "кіріспеде «кеңес» деген сөз «директор» деген сөзбен ауыстырылсын;",
+            "кіріспедегі «кеңес» деген сөз «директор» деген сөзбен ауыстырылсын;",
         ),
     ],
 )
@@ -369,6 +384,13 @@ def test_a_clause_is_deleted_with_its_items():
     ]
 
 
+def test_sections_are_deleted_with_their_clauses_after_clauses_of_another_section():
+    old = "Т\n\n" + "".join(f"## {n}. Глава {n}\n\n{n}.1. а{n} б{n}.\n\n{n}.2. в{n} г{n}.\n\n" for n in (1, 2, 3))
+    new = old[: old.index("1.2.")]
+    assert written(old, new, "ru") == ["пункт 1.2 исключить;", "разделы 2 и 3 исключить;"]
+    assert written(old, new, "kk") == ["1.2-тармақ алып тасталсын;", "2 және 3-бөлімдер алып тасталсын;"]
+
+
 def test_a_section_is_deleted_inserted_or_restated_with_all_that_it_contains():
     section = RU[RU.index("## 2.") : RU.index("## 3.")]
     gone = edited(RU, (section, ""), ("## 3.", "## 2."), ("3.1.", "2.1."), ("3.2.", "2.2."))
@@ -386,12 +408,91 @@ def test_a_section_is_deleted_inserted_or_restated_with_all_that_it_contains():
     ]
 
 
-def test_a_replacement_that_spares_one_occurrence_is_given_for_each_clause():
+APPENDICES = """Т
+
+1.1. Залы открыты.
+
+Приложение № 1
+
+1.1. Цена билета пять тенге.
+
+1.2. Дети платят половину.
+
+Приложение № 2
+
+1.1. План здания висит у входа.
+
+1.2. Выход показан стрелкой.
+"""
+
+
+def test_an_appendix_put_before_others_renumbers_them():
+    new = APPENDICES.replace("№ 2", "№ 3").replace("№ 1\n", "№ 1\n\n1.1. Услуги перечислены здесь.\n\nПриложение № 2\n")
+    assert written(APPENDICES, new, "ru") == [
+        "дополнить приложением 1 следующего содержания:",
+        "«Приложение № 1",
+        "1.1. Услуги перечислены здесь.»;",
+        "приложения 1 и 2 считать приложениями 2 и 3 соответственно;",
+    ]
+    assert written(APPENDICES, new, "kk")[3] == "1 және 2-қосымшалар тиісінше 2 және 3-қосымшалар болып саналсын;"
+    assert written(new, APPENDICES, "ru") == [
+        "приложение 1 исключить;",
+        "приложения 2 и 3 считать приложениями 1 и 2 соответственно;",
+    ]
+
+
+def test_the_title_that_is_inserted_has_no_ending_of_possession():
+    old = "1.1. Залы открыты.\n\n1.2. Сад закрыт.\n"
+    assert written(old, f"# Қағидалар\n\n{old}", "kk") == ["мынадай мазмұндағы атаумен толықтырылсын:", "«Қағидалар»;"]
+
+
+def test_a_replacement_that_spares_one_occurrence_names_its_clauses():
     text = "Т\n\n" + "".join(
         f"1.{n}. {word} зал открыт.\n\n" for n, word in enumerate(("Общий", "Наш", "Этот", "Сад и"), 1)
     )
-    lines = written(text, text.replace(" зал ", " холл ", 3), "ru")
-    assert lines == [f"в пункте 1.{n} слово «зал» заменить словом «холл»;" for n in (1, 2, 3)]
+    new = text.replace(" зал ", " холл ", 3)
+    assert written(text, new, "ru") == ["в пунктах 1.1–1.3 слово «зал» заменить словом «холл»;"]
+    assert written(text, new, "kk") == ["1.1–1.3-тармақтардағы «зал» деген сөз «холл» деген сөзбен ауыстырылсын;"]
+    (operation,) = operations(text, new)
+    assert len(operation.edits) == 3
+    new = text.replace("зал открыт", "зал ныне открыт", 2)
+    assert written(text, new, "ru") == ["пункты 1.1 и 1.2 после слова «зал» дополнить словом «ныне»;"]
+
+
+def test_the_same_words_in_lines_of_one_clause_or_in_its_items_are_one_point():
+    old = "Т\n\n1.1. Зал а открыт.\n\nЗал б открыт.\n\nСад зелен.\n\nЗал в закрыт.\n\n"
+    old += "1.2. Нет:\n\n1) стар зал;\n\n2) мал зал.\n"
+    new = (
+        old.replace("Зал а", "Дом а")
+        .replace("Зал в", "Дом в")
+        .replace("стар зал", "стар дом")
+        .replace("мал зал", "мал дом")
+    )
+    assert written(old, new, "ru") == [
+        "в абзацах первом и четвёртом пункта 1.1 слово «Зал» заменить словом «Дом»;",
+        "в подпунктах 1) и 2) пункта 1.2 слово «зал» заменить словом «дом»;",
+    ]
+    assert written(old, new, "kk") == [
+        "1.1-тармақтың бірінші және төртінші абзацтарындағы «Зал» деген сөз «Дом» деген сөзбен ауыстырылсын;",
+        "1.2-тармақтың 1) және 2) тармақшаларындағы «зал» деген сөз «дом» деген сөзбен ауыстырылсын;",
+    ]
+
+
+def test_a_point_whose_numbers_begin_anew_is_named_with_its_article():
+    old = (
+        "Т\n\n" + "".join(f"Статья {n}. Глава{n}\n\n1. Раз {n}.\n\n2. Два {n}.\n\n" for n in (1, 2)) + "3. Три зала.\n"
+    )
+    new = old.replace("Три зала", "Три сада")
+    assert written(old, new, "ru") == ["в пункте 3 статьи 2 слово «зала» заменить словом «сада»;"]
+    assert written(old, new, "kk") == ["2-баптың 3-тармағындағы «зала» деген сөз «сада» деген сөзбен ауыстырылсын;"]
+
+
+def test_words_are_quoted_with_both_of_their_quotation_marks():
+    old = "Т\n\n1.1. Музей называется «Старый дом», его залы открыты для всех каждый день.\n"
+    new = old.replace("«Старый дом», его залы", "«Старый дом» и «Сад», их залы")
+    assert written(old, new, "ru") == [
+        "в пункте 1.1 слова «„Старый дом“, его» заменить словами «„Старый дом“ и „Сад“, их»;"
+    ]
 
 
 def test_a_section_put_before_others_renumbers_them_in_two_points():
@@ -437,6 +538,23 @@ def test_lines_of_a_clause_that_lie_apart_are_reworded_one_by_one():
     assert (len(first.edits), second.edits) == (2, ())
 
 
+def test_words_in_all_lines_of_a_clause_do_not_restate_it():
+    old = "Т\n\n1.1. Фонд отвечает за пятнадцать дней.\n\nЕсли дней мало, Фонд сообщает об этом.\n\n"
+    old += "1.2. Фонд ведёт журнал.\n"
+    assert written(old, old.replace("Фонд", "Оператор"), "ru") == [
+        "по всему тексту слово «Фонд» заменить словом «Оператор»;"
+    ]
+    assert written(old, old.replace("Фонд", "Оператор", 2), "kk") == [
+        "1.1-тармақтың бірінші және екінші абзацтарындағы «Фонд» деген сөз «Оператор» деген сөзбен ауыстырылсын;"
+    ]
+    new = (
+        old.replace("Фонд отвечает", "Он ответит")
+        .replace("дней мало, Фонд", "часов мало, он")
+        .replace("об этом", "о том")
+    )
+    assert written(old, new, "ru")[0] == "пункт 1.1 изложить в следующей редакции:"
+
+
 def test_a_word_that_is_replaced_wherever_it_occurs_in_a_line_is_given_once():
     old = "Т\n\n1.1. Зал открыт, если зал убран, и зал свободен.\n"
     assert written(old, old.replace("зал ", "холл "), "ru") == ["в пункте 1.1 слово «зал» заменить словом «холл»;"]
@@ -445,7 +563,7 @@ def test_a_word_that_is_replaced_wherever_it_occurs_in_a_line_is_given_once():
 def test_a_phrase_that_occurs_twice_is_given_with_its_neighbours():
     old = "Т\n\n1.1. Залы и сады открыты, а дворы и сады закрыты на время ремонта.\n"
     new = old.replace("дворы и сады", "дворы и парки")
-    assert written(old, new, "ru") == ["в пункте 1.1 слова «и сады закрыты» заменить словами «и парки закрыты»;"]
+    assert written(old, new, "ru") == ["в пункте 1.1 слова «сады закрыты» заменить словами «парки закрыты»;"]
 
 
 def test_a_clause_that_is_renumbered_and_reworded_has_one_point():
@@ -467,6 +585,58 @@ def test_quotation_marks_inside_a_quotation_are_the_inner_ones():
         "дополнить пунктом 1.3 следующего содержания:",
         "«1.3. Слово „бот“ означает программу.»;",
     ]
+
+
+def test_a_line_where_words_are_replaced_and_added_is_named_once():
+    (line,) = says(RU, ("Посетитель отвечает за ущерб", "Посетитель сам отвечает за вред"))
+    assert line == "в пункте 3.1 после слова «Посетитель» дополнить словом «сам», слово «ущерб» заменить словом «вред»;"
+    (line,) = says(KK, ("Келуші залал үшін жауап", "Келуші өзі зиян үшін жауап"))
+    assert line == "3.1-тармақтағы «залал» деген сөз «өзі зиян» деген сөздермен ауыстырылсын;"
+    (line,) = says(KK, ("Келуші залал үшін жауап", "Әр келуші залал үшін өзі жауап"))
+    assert line == (
+        "3.1-тармақта «Келуші» деген сөз «Әр келуші» деген сөздермен ауыстырылсын,"
+        " «үшін» деген сөзден кейін «өзі» деген сөзбен толықтырылсын;"
+    )
+
+
+def test_words_that_are_deleted_from_one_line_are_listed():
+    old = "Т\n\n1.1. Дом и сад старого города открыты каждый день всем гостям, кроме детей малых лет.\n"
+    new = old.replace("старого ", "").replace(" малых лет", "")
+    assert written(old, new, "ru") == ["в пункте 1.1 слова «старого» и «малых лет» исключить;"]
+    assert written(old, new, "kk") == ["1.1-тармақтағы «старого» және «малых лет» деген сөздер алып тасталсын;"]
+
+
+def test_a_roman_number_has_no_hyphen_in_kazakh():
+    old = "Т\n\nI тарау. КЕЛУ\n\n1. Залдар ашық.\n\nII тарау. БИЛЕТ\n\n2. Билет керек.\n"
+    assert written(old, old.replace("БИЛЕТ", "КІРУ АҚЫСЫ"), "kk") == [
+        "II тараудың тақырыбы мынадай редакцияда жазылсын:",
+        "«II тарау. КІРУ АҚЫСЫ»;",
+    ]
+
+
+def test_lines_are_counted_in_words_up_to_the_twentieth():
+    lines = [f"Зал {word} открыт." for word in "а б в г д е ж з и к л м н о п р с т у ф х".split()]
+    old = "Т\n\n1.1. " + "\n\n".join(lines) + "\n"
+    for letter, russian, kazakh in (
+        ("м", "абзаце двенадцатом", "он екінші абзацындағы"),
+        ("ф", "абзаце двадцатом", "жиырмасыншы абзацындағы"),
+        ("х", "абзаце 21", "21-абзацындағы"),
+    ):
+        new = old.replace(f"Зал {letter} ", f"Сад {letter} ")
+        assert written(old, new, "ru") == [f"в {russian} пункта 1.1 слово «Зал» заменить словом «Сад»;"]
+        assert written(old, new, "kk") == [f"1.1-тармақтың {kazakh} «Зал» деген сөз «Сад» деген сөзбен ауыстырылсын;"]
+
+
+def test_the_dates_of_an_instrument_are_those_of_an_act():
+    at = datetime(2026, 3, 1, 4, tzinfo=UTC)
+    assert wording.edition_name(1, at, "ru", "Asia/Almaty") == "редакция № 1 от 1 марта 2026 года"
+    assert wording.edition_name(1, at, "kk", "Asia/Almaty") == "2026 жылғы 1 наурыздағы 1-редакция"
+    assert wording.effect(2, at, "ru", "Asia/Almaty").startswith(
+        "Редакция № 2 вступает в силу 1 марта 2026 года в 09:00 ("
+    )
+    assert wording.effect(2, at, "kk", "Asia/Almaty").startswith(
+        "2-редакция 2026 жылғы 1 наурыздан бастап (сағат 09:00, "
+    )
 
 
 def test_formatting_gives_no_point_and_is_in_the_data():
@@ -566,6 +736,27 @@ def test_the_operations_make_the_new_text_of_the_old_one(old, new):
         points = wording.points(found, language)
         assert len(points) == sum(one.kind != "formatting" for one in found)
         assert all(point.sentence == point.sentence.strip() and "  " not in point.sentence for point in points)
+
+
+HEADS = ("Приложение № {}", "{}-қосымша", "Приложение № {} к правилам", "Приложение", "Приложение № {}. Цены")
+APPENDIX = st.tuples(
+    st.sampled_from(HEADS),
+    st.integers(1, 3),
+    st.lists(st.sampled_from(["а б в", "г д е", "ж з и", "к л м"]), max_size=4),
+)
+
+
+def with_appendices(appendices: list[tuple[str, int, list[str]]]) -> str:
+    text = "Т\n\n1.1. н о п\n\n1.2. р с т\n"
+    for head, number, clauses in appendices:
+        text += "\n".join(["", head.format(number), *(f"\n1.{n}. {words}" for n, words in enumerate(clauses, 1)), ""])
+    return text
+
+
+@given(st.lists(APPENDIX, max_size=4), st.lists(APPENDIX, max_size=4))
+@settings(max_examples=examples(2000))
+def test_appendices_are_amended_whatever_their_numbers_and_contents(old, new):
+    operations(with_appendices(old), with_appendices(new))
 
 
 @st.composite

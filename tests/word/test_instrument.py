@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 from datetime import UTC, datetime
 
@@ -37,3 +38,12 @@ def test_the_same_instrument_is_the_same_bytes_at_any_time(at):
     content = write_instrument(PARAGRAPHS, language="ru", at=at)
     assert content == write_instrument(PARAGRAPHS, language="ru", at=at)
     assert {part.date_time for part in zipfile.ZipFile(io.BytesIO(content)).infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_the_time_grows_with_the_paragraphs():
+    taken = []
+    for count in (2_000, 16_000):
+        begin = time.process_time()
+        write_instrument([("quote", "сөз")] * count, language="kk")
+        taken.append(time.process_time() - begin)
+    assert taken[1] < 12 * taken[0], taken

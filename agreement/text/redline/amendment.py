@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from difflib import SequenceMatcher
 from agreement.text.clauses import Clause
 from agreement.text.redline.changes import Change, Redline
 from agreement.text.redline.operations import Edit, Kind, Operation, Path, Phrase, Step
-from agreement.text.redline.phrases import phrases
+from agreement.text.redline.phrases import MAX_PHRASES, phrases
 from agreement.text.redline.places import APPENDIX_NUMBER, HEADED, Names, noun, printed
 from agreement.text.redline.words import WORD, longest_increasing
 
@@ -54,6 +55,7 @@ class _Drafting:
     def __init__(self, changes: Sequence[Change]) -> None:
         self.old = Names(sorted((change.old for change in changes if change.old), key=lambda unit: unit.start))
         self.new = Names([change.new for change in changes if change.new])
+        changes = self._appendices_by_contents(changes)
         self.became = {one.old.number: one.new.number for one in changes if one.old and one.new and one.old.number}
         self.changes, self.rewritten = self._rewritten(changes)
         changes = self.changes
@@ -69,6 +71,45 @@ class _Drafting:
         self.drafts: list[_Draft] = []
         self.draft_of: dict[int, _Draft] = {}  # By the start of a new unit.
         self.done: set[int] = set()
+
+    def _appendices_by_contents(self, changes: Sequence[Change]) -> list[Change]:
+        """The changes, in which the headings of two appendices are one change if most of what the appendices contain is
+        the same, and the headings differ only in the number. The redline pairs equal headings, whatever is below them.
+        """
+        heads = [one for one in changes if all(noun(unit) == "appendix" for unit in (one.old, one.new) if unit)]
+        old = {one.old.number: one.old for one in heads if one.old}
+        new = {one.new.number: one.new for one in heads if one.new}
+        before = {one.new.number: one.old.number for one in heads if one.old and one.new}
+        if not (old and new) or len(old) + len(new) != len(heads) + len(before):
+            return list(changes)  # There is one appendix at most, or two have one number.
+        shared: Counter[tuple[str, str]] = Counter()
+        for one in changes:
+            if one.old and one.new and (was := self.old.parents(one.old)) and (now := self.new.parents(one.new)):
+                shared[was[-1].number, now[-1].number] += 1
+        after: dict[str, str] = {}
+        taken: set[str] = set()
+        for (first, second), _count in shared.most_common():
+            free = first in old and second in new and first not in taken and second not in after
+            if free and _words(old[first]) == _words(new[second]):
+                after[second] = first
+                taken.add(first)
+        after = {
+            second: first for second, first in before.items() if second not in after and first not in taken
+        } | after
+        taken = set(after.values())
+        gone = [old[first] for first in before.values() if first not in taken]
+        gone.sort(key=lambda unit: unit.start, reverse=True)
+        found: list[Change] = []
+        for change in changes:
+            one, number = change, after.get(change.new.number) if change.new else None
+            if one.new and new.get(one.new.number) is one.new and before.get(one.new.number) != number:
+                one = Change(old[number] if number else None, one.new)
+            elif one.old and not one.new and one.old.number in taken and old[one.old.number] is one.old:
+                continue
+            while gone and one.old and gone[-1].start < one.old.start:
+                found.append(Change(gone.pop(), None))
+            found.append(one)
+        return [*found, *(Change(unit, None) for unit in reversed(gone))]
 
     def _rewritten(self, changes: Sequence[Change]) -> tuple[list[Change], set[int]]:
         """The changes, in which a deleted and an inserted unit with one name are one change, because a lawyer restates
@@ -335,8 +376,10 @@ class _Drafting:
             other = self.changes[place].old
             if other is None or self.changes[place].new or not (unit.number and other.number):
                 break
+            if (noun(other), other.parent) != (noun(unit), unit.parent):
+                break
             within = self._deleted_within(other)
-            if within is None or (noun(other), other.parent) != (noun(unit), unit.parent):
+            if within is None:
                 break
             heads.append(other)
             taken += [place, *within]
@@ -398,7 +441,9 @@ class _Drafting:
     # The whole text
 
     def _gathered(self) -> list[_Draft]:
-        """The drafts, in which the same replacement in several units is one on the whole text, and comes first."""
+        """The drafts, in which the same replacement in several units is one on the whole text, and comes first. Other
+        drafts that follow each other and replace the same words are one.
+        """
         alike: dict[Phrase, list[_Draft]] = {}
         for draft in self.drafts:
             one = draft.operation
@@ -413,7 +458,11 @@ class _Drafting:
                 indexes = [index for draft in drafts for index in draft.changes]
                 general.append(_Draft(Operation(kind="words", phrases=(phrase,)), indexes))
                 merged.update(map(id, drafts))
-        return general + [draft for draft in self.drafts if id(draft) not in merged]
+        gathered = list[_Draft]()
+        for draft in (draft for draft in self.drafts if id(draft) not in merged):
+            if not (gathered and _joined(gathered[-1], draft)):
+                gathered.append(draft)
+        return general + gathered
 
 
 def _alike(last: Path, path: Path) -> bool:
@@ -421,14 +470,41 @@ def _alike(last: Path, path: Path) -> bool:
     return last[0].noun == path[0].noun and last[1:] == path[1:]
 
 
+def _joined(last: _Draft, draft: _Draft) -> bool:
+    """Add the draft to the one before it, and return True, if both replace the same words: in lines of one unit, or in
+    units whose names differ in the last number.
+    """
+    one, other = last.operation, draft.operation
+    if one.kind != "words" or replace(one, part=()) != replace(other, part=()) or last.new or draft.new:
+        return False
+    if one.after is not None or bool(one.part) != bool(other.part):
+        return False
+    if one.part:
+        if last.old != draft.old or {step.noun for step in one.part + other.part} != {"line"}:
+            return False
+        last.operation = replace(one, part=one.part + other.part)
+    else:
+        before, path = last.old[-1], draft.old[0]
+        if path == before or not _alike(before, path) or not before[0].number or path[0].noun in {"heading", "under"}:
+            return False
+        last.old += draft.old
+    last.changes += draft.changes
+    return True
+
+
 def _hunks(before: Sequence[str], after: Sequence[str]) -> list[tuple[range, range]]:
-    """The indexes of the lines that differ, in both; empty if the whole unit is to be restated, because no line stays,
-    too many lines differ, or a line is a row of a table.
+    """The indexes of the lines that differ, in both; empty if the whole unit is to be restated, because too many lines
+    differ, a line is a row of a table, or no line stays. If no line stays, but a few words or the same words differ in
+    all, the lines are one passage.
     """
     if len(before) * len(after) > MAX_LINE_PAIRS or any(" | " in line for line in (*before, *after)):
         return []
     codes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     hunks = [(range(i, j), range(k, m)) for tag, i, j, k, m in codes if tag != "equal"]
+    if len(hunks) == len(codes) and 1 < len(before) == len(after) <= MAX_HUNKS:
+        found = [*map(phrases, before, after)]
+        few = sum(map(len, found)) <= MAX_PHRASES or len(set(found)) == 1
+        return [(range(len(before)), range(len(after)))] if few and all(found) else []
     return hunks if len(hunks) < len(codes) and len(hunks) <= MAX_HUNKS else []
 
 

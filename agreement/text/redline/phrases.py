@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import islice, pairwise
+from itertools import islice, pairwise, product
 
 from agreement.text.redline.operations import Phrase
 from agreement.text.redline.words import WORD, Run, compare
@@ -14,6 +14,8 @@ from agreement.text.redline.words import WORD, Run, compare
 MAX_PHRASES, MAX_WORDS = 3, 20
 #: How many words on each side may be added to a phrase to make it unique in its unit.
 _CONTEXT = 4
+#: How many words before and after it are added, the fewest first.
+_WIDTHS = sorted(product(range(_CONTEXT + 1), repeat=2), key=lambda counts: (sum(counts), max(counts)))
 _TOKEN = re.compile(r"\S+\s*")
 _CLOSING = frozenset(",.;:!?)»”…")
 _PART = re.compile(r"\w+|[^\w\s]")
@@ -70,7 +72,9 @@ def _same_everywhere(old: str, new: str, runs: Sequence[Run]) -> Phrase | None:
     if len(pairs) != 1 or sum(run.kind == "insert" for run in runs) != sum(run.kind == "delete" for run in runs):
         return None
     phrase = Phrase(*pairs.pop())
-    if old.count(phrase.old) < 2 or not (WORD.search(phrase.old) and WORD.search(phrase.new)):
+    if old.count(phrase.old) < 2 or not (_closed(phrase.old) and _closed(phrase.new)):
+        return None
+    if not (WORD.search(phrase.old) and WORD.search(phrase.new)):
         return None
     same = _PART.findall(old.replace(phrase.old, phrase.new)) == _PART.findall(new)
     return _short(phrase) if same else None
@@ -78,24 +82,29 @@ def _same_everywhere(old: str, new: str, runs: Sequence[Run]) -> Phrase | None:
 
 def _phrase(old: str, start: int, end: int, inserted: str) -> Phrase | None:
     """The replacement of ``old[start:end]`` by ``inserted`` as a lawyer states it; ``None`` if it can't be stated
-    shortly. Words on both sides are added to it until it is unique and begins with no comma or other closing sign.
+    shortly. The fewest words around it are added that make it unique, and give it both marks of each quotation. It
+    begins with a comma or another closing sign only if the new words do too.
     """
     ahead = [start, *(match.start() for match in reversed([*_TOKEN.finditer(old, 0, start)][-_CONTEXT:]))]
     behind = [end, *(match.end() for match in islice(_TOKEN.finditer(old, end), _CONTEXT))]
     if WORD.search(inserted) and start == end:
         for left in ahead[1:]:
             anchor = old[left:start].strip()
-            if old.count(anchor) == 1 and WORD.search(anchor):
+            if old.count(anchor) == 1 and WORD.search(anchor) and _closed(anchor) and _closed(inserted):
                 return _short(Phrase(anchor, inserted.strip(), after=True))
-    for count in range(_CONTEXT + 1):
-        left, right = ahead[min(count, len(ahead) - 1)], behind[min(count, len(behind) - 1)]
+    for count, after in _WIDTHS:
+        left, right = ahead[min(count, len(ahead) - 1)], behind[min(after, len(behind) - 1)]
         words, put = old[left:right].strip(), (old[left:start] + inserted + old[end:right]).strip()
-        states = (
-            WORD.search(words) and (WORD.search(put) or not put) and (put[:1] not in _CLOSING or words[:1] in _CLOSING)
-        )
-        if states and old.count(words) == 1:
+        begins_alike = not put or (put[0] in _CLOSING) == (words[:1] in _CLOSING)
+        states = WORD.search(words) and (WORD.search(put) or not put) and begins_alike
+        if states and old.count(words) == 1 and _closed(words) and _closed(put):
             return _short(Phrase(words, put))
     return None
+
+
+def _closed(words: str) -> bool:
+    """Does each quotation mark have its pair? A quotation with one of them can't be read."""
+    return words.count("«") == words.count("»") and words.count("„") == words.count("“")
 
 
 def _short(phrase: Phrase) -> Phrase | None:

@@ -43,6 +43,8 @@ class Names:
                 self.twins[self._key(unit)] += 1
             if place:
                 self.before[unit.start] = units[place - 1]
+        #: The nouns whose numbers begin anew: «пункт 1» of one article and of another.
+        self.restarting = {key[0] for key, count in self.twins.items() if count > 1 and key[1].isdecimal()}
         self.containers = {self.holder_number(unit) for unit in units if unit.number or unit.kind == "note"}
 
     def _key(self, unit: Clause) -> tuple[str, ...]:
@@ -85,7 +87,8 @@ class Names:
                 step = Step(name, f"{printed(parents[0])} {step.number}")
             outer = next((parent for parent in parents if "-" not in parent.number), None)
             return (step, *(self.path(outer) if outer else ()))
-        if self.twins[self._key(unit)] > 1 and parents and noun(parents[0]) != "appendix":
+        restarts = self.twins[self._key(unit)] > 1 or (name in self.restarting and step.number.isdecimal())
+        if restarts and parents and noun(parents[0]) != "appendix":
             return (step, *self.path(parents[0]))
         appendix = self.by_number.get(_appendix(unit))
         return (step, *(self.path(appendix) if appendix and appendix is not unit else ()))

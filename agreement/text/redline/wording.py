@@ -8,9 +8,11 @@ In all functions ``language`` is ``kk`` or ``ru``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Literal
 
 from agreement.text import dates
@@ -62,12 +64,20 @@ KAZAKH = {
     "under": "мәтін",
     "line": "абзац",
 }
-_RUSSIAN_ORDINALS = ("перв", "втор", "трет", "четвёрт", "пят", "шест", "седьм", "восьм", "девят", "десят")
+_RUSSIAN_ORDINALS = (
+    *("перв", "втор", "трет", "четвёрт", "пят", "шест", "седьм", "восьм", "девят", "десят"),
+    *("одиннадцат", "двенадцат", "тринадцат", "четырнадцат", "пятнадцат"),
+    *("шестнадцат", "семнадцат", "восемнадцат", "девятнадцат", "двадцат"),
+)
 _RUSSIAN_ENDINGS: dict[Case, str] = {"accusative": "ый", "genitive": "ого", "instrumental": "ым", "locative": "ом"}
 _KAZAKH_ORDINALS = (
     *("бірінші", "екінші", "үшінші", "төртінші", "бесінші"),
     *("алтыншы", "жетінші", "сегізінші", "тоғызыншы", "оныншы"),
+    *("он бірінші", "он екінші", "он үшінші", "он төртінші", "он бесінші"),
+    *("он алтыншы", "он жетінші", "он сегізінші", "он тоғызыншы", "жиырмасыншы"),
 )
+#: After such a number in Kazakh stands no hyphen: «I бөлім», «2) тармақша».
+_WITHOUT_HYPHEN = re.compile(r"(?:[IVXLCDMІХ]+|.*\))\Z")
 #: What words, digits and signs are called: in Russian the accusative, instrumental and genitive of both numbers, in
 #: Kazakh the nominative of both numbers.
 _RUSSIAN_WORDS = {
@@ -127,7 +137,7 @@ def enacting(operations: Sequence[Operation], language: str, name: str, edition:
 
 
 def edition_name(number: int | None, at: datetime | None, language: str, zone: str) -> str:
-    """The amended edition as the sentence before the points names it: «редакция № 1 от 1 марта 2026 г.». Without
+    """The amended edition as the sentence before the points names it: «редакция № 1 от 1 марта 2026 года». Without
     ``number`` it is a draft. ``at`` is the moment of its effect, in the time zone ``zone``; ``None`` for a draft.
     """
     if number is None:
@@ -135,7 +145,7 @@ def edition_name(number: int | None, at: datetime | None, language: str, zone: s
     if language == "kk":
         on = dates.day(at, language, zone, "on") if at else ""
         return f"{on}{'ғы' if on.endswith('а') else 'гі'} {number}-редакция" if on else f"{number}-редакция"
-    return f"редакция № {number}" + (f" от {dates.day(at, language, zone)}" if at else "")
+    return f"редакция № {number}" + (f" от {day(at, language, zone)}" if at else "")
 
 
 def effect(number: int | None, at: datetime | None, language: str, zone: str, *, cancelled: bool = False) -> str:
@@ -155,8 +165,13 @@ def effect(number: int | None, at: datetime | None, language: str, zone: str, *,
         return f"{name} отменена до вступления в силу."
     if at is None:
         return f"{name} вступает в силу с момента опубликования."
-    moment = f"{dates.day(at, language, zone)} в {dates.clock(at, zone)} ({dates.zone(at, language, zone)})"
-    return f"{name} вступает в силу с {moment}."
+    moment = f"{day(at, language, zone)} в {dates.clock(at, zone)} ({dates.zone(at, language, zone)})"
+    return f"{name} вступает в силу {moment}."
+
+
+def day(at: datetime, language: str, zone: str) -> str:
+    """The date as acts write it: «2026 жылғы 1 наурыз», «1 марта 2026 года»."""
+    return dates.day(at, language, zone).removesuffix("г.") + ("года" if language == "ru" else "")
 
 
 def inner_quotes(text: str) -> str:
@@ -200,9 +215,12 @@ def _say_russian(one: Operation) -> str:
     if one.kind in {"renumber", "move"}:
         return ", ".join(leads)
     if one.kind == "words":
-        changes = ", ".join(map(_russian_phrase, one.phrases))
+        changes = ", ".join(_russian_phrases(one.phrases))
         if not one.old:
             return f"по всему тексту {changes}"
+        if _only_adds(one) and (one.part or not leads):
+            within = _russian([one.part], "accusative") if leads else _russian_part(one, "accusative")
+            return ", ".join([*leads, f"{within} {changes}"])
         within = _russian_part(one, "locative") if not leads else _russian([one.part], "locative")
         return ", ".join([*leads, f"{_in(within)} {changes}" if within else f"в нём {changes}"])
     if leads and not one.part:
@@ -237,7 +255,12 @@ def _russian(paths: Sequence[Path], case: Case, *, inner: bool = False) -> str:
     (noun, first), *outer = paths[0]
     numbers = [path[0].number for path in paths if path[0].number]
     forms = RUSSIAN[noun]
-    words = forms[_RUSSIAN_CASES[case]] if len(paths) == 1 else forms[4 if case == "accusative" else 5]
+    if len(paths) == 1:
+        words = forms[_RUSSIAN_CASES[case]]
+    elif case == "locative":
+        words = forms[5].removesuffix("ми") + "х"
+    else:
+        words = forms[4 if case == "accusative" else 5]
     if noun in {"heading", "under"}:
         quoted = f" «{inner_quotes(first)}»" if first else ""
         words += f" под заголовком{quoted}" if noun == "under" else quoted
@@ -266,6 +289,15 @@ def _russian_ordinal(number: int, case: Case) -> str:
 
 def _in(place: str) -> str:
     return f"{'во' if place.startswith('вводн') else 'в'} {place}"
+
+
+def _russian_phrases(found: Iterable[Phrase]) -> Iterator[str]:
+    for deletes, group in groupby(found, key=lambda phrase: not phrase.new):
+        phrases = [*group]
+        if deletes and len(phrases) > 1:
+            yield f"{_RUSSIAN_WORDS[_sort_of_all(phrases)][1][0]} {_quoted_old(phrases, ' и ')} исключить"
+        else:
+            yield from map(_russian_phrase, phrases)
 
 
 def _russian_phrase(phrase: Phrase) -> str:
@@ -301,11 +333,14 @@ def _say_kazakh(one: Operation) -> str:
     if one.kind in {"renumber", "move"}:
         return ", ".join(leads)
     if one.kind == "words":
-        changes = ", ".join(map(_kazakh_phrase, one.phrases))
+        changes = ", ".join(_kazakh_phrases(one.phrases))
         if not one.old:
             return f"бүкіл мәтін бойынша {changes}"
-        within = _kazakh_part(one, "locative") if not leads else _kazakh_units([one.part], "locative") or "онда"
-        return ", ".join([*leads, f"{within} {changes}"])
+        case: Case = "accusative" if _only_adds(one) else "locative"
+        within = _kazakh_part(one, case) if not leads else _kazakh_units([one.part], case)
+        if within and not any(phrase.after for phrase in one.phrases):
+            within += "ғы" if within.endswith("а") else "гі"
+        return ", ".join([*leads, f"{within or 'онда'} {changes}"])
     if leads and not one.part:
         return f"{', '.join(leads)} және мынадай редакцияда жазылсын"
     whole = _kazakh_part(one) if not leads else _kazakh_units([one.part])
@@ -341,7 +376,7 @@ def _kazakh_units(paths: Sequence[Path], case: Case = "accusative", *, inner: bo
         return ""
     step, *outer = paths[0]
     outer = [] if inner else outer
-    owned = bool(outer) or step.noun == "title"
+    owned = bool(outer) or (step.noun == "title" and not inner)
     word = _kazakh(KAZAKH[step.noun], case, plural=len(paths) > 1, owned=owned)
     found = [_kazakh_number([path[0] for path in paths], word)]
     for place, one in enumerate(outer):
@@ -364,7 +399,7 @@ def _kazakh_number(steps: Sequence[Step], word: str) -> str:
     if not numbers:
         return word
     listed = _listed(numbers, " және ")
-    return f"{listed} {word}" if listed.endswith(")") else f"{listed}-{word}"
+    return f"{listed}{' ' if _WITHOUT_HYPHEN.match(numbers[-1]) else '-'}{word}"
 
 
 def _kazakh(word: str, case: Case, *, plural: bool = False, owned: bool = False) -> str:
@@ -398,6 +433,16 @@ def _kazakh(word: str, case: Case, *, plural: bool = False, owned: bool = False)
     return word
 
 
+def _kazakh_phrases(found: Iterable[Phrase]) -> Iterator[str]:
+    for deletes, group in groupby(found, key=lambda phrase: not phrase.new):
+        phrases = [*group]
+        if deletes and len(phrases) > 1:
+            noun = _KAZAKH_WORDS[_sort_of_all(phrases)][1]
+            yield f"{_quoted_old(phrases, ' және ')} деген {noun} алып тасталсын"
+        else:
+            yield from map(_kazakh_phrase, phrases)
+
+
 def _kazakh_phrase(phrase: Phrase) -> str:
     noun = _KAZAKH_WORDS[_sort(phrase.old)][_is_plural(phrase.old)]
     old, new = f"«{inner_quotes(phrase.old)}» деген", f"«{inner_quotes(phrase.new)}» деген"
@@ -412,8 +457,22 @@ def _kazakh_phrase(phrase: Phrase) -> str:
 # Both
 
 
+def _only_adds(one: Operation) -> bool:
+    """Are words only added to the line? Then its unit is what the sentence supplements: «тармақ … толықтырылсын»."""
+    return all(phrase.after for phrase in one.phrases)
+
+
 def _sort(words: str) -> Literal["word", "digit"]:
     return "word" if any(map(str.isalpha, words)) else "digit"
+
+
+def _sort_of_all(phrases: Iterable[Phrase]) -> Literal["word", "digit"]:
+    return _sort(" ".join(phrase.old for phrase in phrases))
+
+
+def _quoted_old(phrases: Iterable[Phrase], conjunction: str) -> str:
+    quoted = [f"«{inner_quotes(phrase.old)}»" for phrase in phrases]
+    return conjunction.join((", ".join(quoted[:-1]), quoted[-1]))
 
 
 def _is_plural(words: str) -> bool:
