@@ -218,18 +218,18 @@ class _Parser(HTMLParser):
     def _open(self, tag: str, given: dict[str, str]) -> None:
         now = self.formats[-1]
         address = given.get("href", "") if tag == "a" else ""
-        own = given.get("class") in {"number", "reference"}
+        label = given.get("class") in {"number", "name"}
         self.formats.append(
             replace(
                 now,
                 bold=now.bold or tag == "strong",
                 italic=now.italic or tag == "em",
                 code=now.code or tag == "code",
-                link=("" if given.get("class") == "number" else address) or now.link,
+                link=("" if label else address) or now.link,
             )
         )
         if tag == "a":
-            self.links.append(("" if own else address, len(self.spans)))
+            self.links.append(("" if label or given.get("class") == "reference" else address, len(self.spans)))
 
     def _close(self, tag: str) -> None:
         if len(self.formats) > 1:
