@@ -331,7 +331,8 @@ class _Reader:
             return ""
         if not words:
             return ""
-        self.found.spaces += len(re.findall("(?<=[^ \n])  +(?=[^ \n])", words))
+        if cell or not self.found.typed:  # Marks that were typed stay as they are, with the spaces between words.
+            self.found.spaces += len(re.findall("(?<=[^ \n])  +(?=[^ \n])", words))
         if cell:
             return _cell_lines(f"{label} {words}".strip())
         level = self._level(properties, style, name, numbered=bool(label) or words[0].isdecimal())
