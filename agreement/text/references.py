@@ -104,10 +104,12 @@ _ARTICLE = re.compile(r"\d+[-‑]?(?:бап|(?P<owned>баб))")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A place in a text that names a section, a clause or an item: the characters from ``start`` up to ``end``.
+    """A place in a text that names another unit, such as a clause or an item: the characters from ``start`` up to
+    ``end``.
 
     They are the number, or the label of the item with its quotes, without the word before or after it. ``number`` is
-    the number of the section or clause as it is written; ``""`` for an item of the clause that contains the text.
+    the number of the unit, or of the clause that contains the item, in digits; ``""`` for an item of the clause that
+    contains the text.
     """
 
     start: int

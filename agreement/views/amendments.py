@@ -100,7 +100,9 @@ def amendment_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpRe
 
 
 def _pair(visit: Visit, slug: str, number: int) -> tuple[Timeline, EditionDates, EditionDates]:
-    """Return the timeline, the earlier edition and the later one. Raises ``Http404`` and ``BadRequest``. No query."""
+    """Return the timeline, the earlier edition and the later one. Raises ``Http404`` as the module says, and
+    ``BadRequest`` if ``?from=`` is no number of an edition.
+    """
     timeline = visit.timeline(slug)
     new = visit.edition(timeline, number)
     since = visit.parameters.get("from")

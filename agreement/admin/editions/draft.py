@@ -167,8 +167,8 @@ class CheckView(DraftView):
 
 
 def _posted_statements(request: HttpRequest) -> dict[str, object]:
-    """Return what the posted draft states about itself, by the names of the fields. A field that is not posted, or that
-    is no number, is left out.
+    """Return what the posted draft states about itself, by the names of the fields. A field that is not posted, or a
+    number that is not written in at most five digits, is left out.
     """
     found: dict[str, object] = {}
     for name in NAMES:
@@ -285,7 +285,7 @@ def lint_findings(
     stated: Mapping[str, object] | None = None,
 ) -> list[Finding]:
     """Return the messages of the lint about these texts, errors first, then by language and line. The bodies and the
-    summaries are given by language. The titles are the first lines of the bodies. The texts are compared with
+    summaries are given by language. The titles are the title lines of the bodies. The texts are compared with
     ``binding``, the edition in force; with ``None`` they are compared with nothing, and the summaries are not checked.
     Summaries that are ``None`` are not checked either. ``stated`` is the result of ``Edition.statements()``, as far as
     it is known. The settings ``LINT_RULES`` and ``LINT_SILENCED`` apply.
