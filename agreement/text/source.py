@@ -30,7 +30,7 @@ _PLAIN = _LETTERS | _SIGNS | frozenset(map(chr, (*range(32, 127), 9, 10, 13, 0xF
 
 class SourceError(ValueError):
     """The text can't become the text of an edition. ``args`` are a sentence, which ``str()`` gives, and a hint that
-    says what to do. Both are in the language that was active.
+    says what to do, or ``""``. Both are in the language that was active.
     """
 
     def __init__(self, sentence: str, hint: str) -> None:

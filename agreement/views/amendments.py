@@ -26,7 +26,7 @@ from agreement.views.editions import edition_number
 
 @page("from")
 def amendment(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The instrument in the language of the texts on the page, with its limits, and links to its files and data."""
+    """The page with the instrument, in the language of the text, and links to its files and data."""
     timeline, old, new = _pair(visit, slug, number)
     displayed, before = visit.display_all(timeline, new, old)
     instrument = _instrument(before, displayed, displayed.language)

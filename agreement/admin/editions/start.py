@@ -257,10 +257,11 @@ class ImportForm(forms.Form):
 
 
 class StartView(EditionView):
-    """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read, and the draft
-    is created when that page is posted. From an edition, the bodies and the ``CARRIED_FIELDS`` are copied, but not the
-    summaries and approvals. A draft with other texts gets the ``CARRIED_FIELDS`` of the edition in force. Raises
-    ``PermissionDenied`` if the user may not add editions.
+    """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read and asks for
+    the ``CARRIED_FIELDS``, and the draft is created when that page is posted. From an edition, the bodies and the
+    ``CARRIED_FIELDS`` are copied, but not the summaries and approvals. A draft with empty texts gets the
+    ``CARRIED_FIELDS`` of the edition in force, if there is one. Raises ``PermissionDenied`` if the user may not add
+    editions.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
