@@ -1,8 +1,8 @@
 """Reading published editions: which one binds at an instant, how pages display it, and what changed between two.
 
 Sites may use :func:`editions_in_force`, :class:`DisplayedEdition` and :func:`text_language`. For the app, the package
-also provides timelines, comparisons, histories of clauses, citations and PDF files. It uses the models and the pure
-functions of ``text``, and writes nothing to the database.
+also provides timelines, comparisons, instruments of amendment, histories of clauses, citations, and Word and PDF files.
+It writes nothing to the database.
 """
 
 from agreement.editions.display import DisplayedEdition, editions_in_force, text_language

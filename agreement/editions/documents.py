@@ -1,7 +1,7 @@
 """Editions as Word files: an edition, its changes as tracked changes, and the comparative table.
 
-The words of the app are in the active language, the texts in the language of the :class:`DisplayedEdition`. The file of
-a draft states that it is a draft, and has no address and no digest.
+The words of the app are in the active language. A text is in the language of the :class:`DisplayedEdition`, except in
+the file with both. A file about a draft states that it is a draft, and has neither its digest nor an address.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def bilingual_file(displayed: DisplayedEdition, address: str) -> bytes:
 
 def changes_file(compared: Comparison, address: str) -> bytes:
     """The changes from the old edition to the new one as tracked changes. Their author is the title of the new edition,
-    and their date the moment of its publication. ``address`` is that of the page with these changes.
+    and their date the moment of its publication, or else ``DisplayedEdition.at``. ``address`` is that of the page with
+    these changes.
     """
     old, new = compared.sides
     return writer.changes_file(

@@ -98,7 +98,9 @@ class Instrument:
         return write_instrument(self.paragraphs, language=self.language, at=self.new.published_at)
 
     def to_json(self) -> dict[str, Any]:
-        """The operations as data, with the sentence of each, and the SHA-256 of both texts."""
+        """The operations as data, with the sentence of each except ``formatting``, the title of the instrument (``""``
+        without a point), and the SHA-256 of both texts.
+        """
         sentences = iter(wording.points(self.operations, self.language))
         digests = [manifest.sha256(edition.text(self.language).body) for edition in (self.old, self.new)]
         return {

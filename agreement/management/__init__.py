@@ -1,5 +1,5 @@
-"""Code that the commands share: parsing instants, reading files, the user of the shell, errors with a hint, and
-the form in which a command prints what it was given.
+"""Code that the commands share: parsing instants, reading files, the user of the shell, errors with a hint, and the
+form in which a command prints what it was given.
 """
 
 from __future__ import annotations
@@ -120,12 +120,12 @@ def add_file_options(parser: ArgumentParser) -> None:
 def read_texts(
     names: Mapping[str, str], *, changes: str | None = None, encoding: str = "UTF-8", may_be_empty: bool = False
 ) -> tuple[dict[str, str], list[str]]:
-    """Return the texts of these files by language, and a line about each thing that was changed or left out. ``names``
-    maps each language to the name of a Word file or a text file. It may be empty; then both results are empty.
+    """Return the texts of these files by language, and lines about what was changed or left out, and about numbers to
+    compare with the document. ``names`` maps each language to the name of a Word file or a text file. It may be empty;
+    then both results are empty.
 
     ``changes`` is ``accept`` or ``reject``: which text a file with tracked changes has. ``encoding`` is used for text
-    files that are not in UTF-8. With ``may_be_empty``, the text of a text file without words is ``""``. The sentences
-    are in the active language.
+    files that are not in UTF-8. With ``may_be_empty``, the text of a text file with nothing but white space is ``""``.
 
     Raises ``CommandError`` if a file can't be read, or can't be the text of an edition (``word.files.read_file``), if
     changes were tracked and ``changes`` is ``None``, and if each text is in the language of the other one.

@@ -28,15 +28,13 @@ text        what follows a title,   none; also a first line that can be no title
             begins no other unit
 =========== ======================= ===========================================================================
 
-A year, a date such as ``01.03.2024`` or an address (``192.168.0.1``) begins no unit. If the line directly before
-belongs to a paragraph and does not end a sentence, a number that is not in a heading begins a clause only if it is the
-next one, or has a capital letter after it and belongs to the current section. It then also needs a final dot, unless
-the last clause has none.
+A year, a date such as ``01.03.2024`` or an address (``192.168.0.1``) begins no unit. A number under a line that does
+not end a sentence may belong to that sentence: then it begins a unit under more conditions.
 
-HTML tags, HTML comments and link definitions inside an agreement are text. They are displayed as written, never
-interpreted and never dropped, so that nothing that binds a reader is invisible. A character reference (``&copy;``)
-outside code is displayed as its character. In a very long paragraph with very many marks of Markdown, and in a line
-that opens nine or more quotations and lists in one another, these marks are displayed as written too.
+HTML tags other than ``<br>``, HTML comments and link definitions inside an agreement are text. They are displayed as
+written, so that nothing that binds a reader is invisible. A character reference (``&copy;``) outside code is displayed
+as its character. In a very long paragraph with very many marks of Markdown, and in a line that opens nine or more
+quotations and lists in one another, these marks are displayed as written too.
 """
 
 from __future__ import annotations
@@ -153,7 +151,7 @@ class Document:
 
     @cached_property
     def html(self) -> str:
-        """The HTML of the text without the title unit, which pages display above it, together with the approval."""
+        """The HTML of the text without the title unit."""
         return "".join(self.parts)
 
     @cached_property

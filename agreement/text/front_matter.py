@@ -88,8 +88,8 @@ class FrontMatter:
 def front_matter(body: str) -> FrontMatter:
     """The title line of a text and the approval above it. Lines end with LF. The title line is the first line that is
     not empty, unless this is an approval, a place, a date, the name of a party, a detail such as a version, a table or
-    front matter between ``---``. Then it is the first line after these, if a line that can be a title follows before
-    the first number. A line of heading marks alone is empty.
+    front matter between ``---``. Then it is the first line after these, if that line can be a title. A line of heading
+    marks alone is empty.
     """
     lines = [(index, line.strip()) for index, line in enumerate(body.split("\n", MAX_LINES)[:MAX_LINES])]
     filled = [(index, text) for index, line in lines if (text := line.strip("#").strip())]

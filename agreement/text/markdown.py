@@ -211,8 +211,8 @@ class _Rule(HRProcessor):
 
 
 class _Quotation(BlockQuoteProcessor):
-    """A quotation begins at the beginning of a block, with a space or a quotation mark after ``>``. Anywhere else ``>``
-    is a sign, and so it is in ``COMPARISON``.
+    """A quotation begins at the beginning of a block, with a space, a quotation mark, another ``>`` or nothing after
+    ``>``. Anywhere else ``>`` is a sign, and so it is in ``COMPARISON``.
     """
 
     RE = re.compile(r"(^|\n) {0,3}>(?: |(?=[>\"«“„\n])|\Z)(.*)")

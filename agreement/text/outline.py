@@ -43,9 +43,10 @@ class Start:
 
     ``kind``, ``number``, ``label`` and ``parent`` are those of ``clauses.Clause``: ``number`` is ``""`` if the unit has
     none, ``label`` is the number as it is printed or the first word of a note, and ``parent`` is the number of the unit
-    that contains this one. ``rest`` is the line without its label and without the marks of a heading; ``""`` for a
-    text. ``tag`` is the HTML element of the unit. ``last`` is the index of the last line of its heading. ``words`` are
-    its lines of text; :func:`outline` leaves them empty, and ``clauses`` fills them.
+    that contains this one. ``rest`` are the words of the line or of the whole heading, without the label and without
+    the marks of a heading; ``""`` for a text. ``tag`` is the HTML element of the unit. ``last`` is the index of the
+    last line of its heading. ``words`` are its lines of text; :func:`outline` leaves them empty, and ``clauses`` fills
+    them.
 
     ``doubt`` is ``clauses`` if the numbers that begin here were read as clauses and might be a list, ``list`` if
     numbers in this unit were read as a list and might be clauses, ``glued`` if no space follows the number, and ``""``
@@ -66,7 +67,7 @@ class Start:
 
 def outline(lines: list[str]) -> Iterator[Start]:
     """Yield the units that begin in these lines, in order. The lines have no line ends. The first line that is not
-    empty always begins a unit. The time is linear in the length of the lines.
+    empty begins a unit.
     """
     reading = _Reading(lines)
     for index, line in enumerate(lines):

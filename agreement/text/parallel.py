@@ -17,9 +17,7 @@ MAX_WORDS = 45
 @dataclass(frozen=True, slots=True)
 class Pair:
     """The text under one number in both languages. ``left`` or ``right`` is ``""`` if that language has no such number,
-    or no text before its first number.
-
-    Both are HTML without ids. Therefore one page may contain both, and their row may have the number as its id.
+    or no text before its first number. :func:`pairs` gives HTML without ids, so that one page may contain both.
     """
 
     number: str

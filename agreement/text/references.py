@@ -104,10 +104,12 @@ _ARTICLE = re.compile(r"\d+[-‑]?(?:бап|(?P<owned>баб))")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A place in a text that names a section, a clause or an item: the characters from ``start`` up to ``end``.
+    """A place in a text that names another unit, such as a clause or an item: the characters from ``start`` up to
+    ``end``.
 
     They are the number, or the label of the item with its quotes, without the word before or after it. ``number`` is
-    the number of the section or clause as it is written; ``""`` for an item of the clause that contains the text.
+    the number of the unit (of ``глава II`` it is ``2``), or of the clause that contains the item; ``""`` for an item of
+    the clause that contains the text.
     """
 
     start: int
@@ -310,7 +312,9 @@ def _named(text: str, before: str, start: int, end: int) -> _Named | None:
 
 
 def _russian(unit: str, text: str, end: int) -> _Named | None:
-    """The same for a number that ends at ``end`` and follows a Russian word for this kind of unit."""
+    """What a Russian word for this kind of unit makes of the number after it, which ends at ``end``; ``None`` if it
+    means another document.
+    """
     within, last = "", end
     if unit == "clause" and (match := _RU_WITHIN.match(text, end)) and (match["number"] or match["this"]):
         kind = _unit(match["word"])

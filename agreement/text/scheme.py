@@ -202,7 +202,7 @@ class Scheme:
 
     ``roles`` and ``appendices`` map the index of a line to the unit that begins there. An appendix is its words and the
     index of the last line of its heading. ``lists`` are the indexes of the lines with which lists begin that might also
-    be clauses. The time is linear in the length of the lines.
+    be clauses.
     """
 
     def __init__(self, lines: Sequence[str]) -> None:
@@ -667,7 +667,7 @@ class Scheme:
 class Ahead:
     """The lines that begin with each number. They answer what follows a line, when the line alone does not show whether
     it begins a unit. Only the beginnings of lines are compared, so a reference that a line break moved there counts
-    too.
+    too. Numbers of two parts, such as 3.1, count as clauses if they follow a finished sentence or an empty line.
     """
 
     def __init__(self) -> None:
@@ -696,14 +696,12 @@ class Ahead:
         return first is not None and first < end and (again is None or first < again)
 
     def comes_again(self, number: int, index: int) -> bool:
-        """Is this number of a section repeated after ``index``, before its first clause? Then the line at ``index`` is
-        in a table of contents.
-        """
+        """Is this number of a section repeated after ``index``, before its first clause, as in a table of contents?"""
         first, again = self._after(f"{number}.1", index), self._after(str(number), index)
         return first is not None and again is not None and again < first
 
     def clauses(self, start: int, end: int) -> list[tuple[int, int, int]]:
-        """The lines from ``start`` to ``end`` that begin with a number of two parts, each with its two numbers."""
+        """The clauses from the line ``start`` up to ``end``, without it: the line, and the two parts of the number."""
         return self._clauses[bisect_left(self._clauses, (start,)) : bisect_left(self._clauses, (end,))]
 
     def has_clauses(self, start: int, end: int) -> bool:
@@ -711,11 +709,11 @@ class Ahead:
         return any(clause == 1 for _, _, clause in self.clauses(start, end))
 
     def clause_before(self, index: int) -> bool:
-        """Does a line before ``index`` begin with a number of two parts?"""
+        """Does a clause begin before ``index``?"""
         return bool(self._clauses) and self._clauses[0][0] < index
 
     def next_section(self, index: int, end: int) -> int:
-        """The section of the first number of two parts after ``index`` and before ``end``; 0 if there is none."""
+        """The section of the first clause after ``index`` and before ``end``; 0 if there is none."""
         at = bisect_right(self._clauses, (index, 1000))
         return self._clauses[at][1] if at < len(self._clauses) and self._clauses[at][0] < end else 0
 
@@ -839,7 +837,7 @@ def _kind_of_points(points: Sequence[_Head]) -> Literal["section", "clause"]:
 
 
 def numeral(written: str) -> int:
-    """The number that is written in digits or as a Roman numeral; 0 for a wrong numeral."""
+    """The number that is written in digits or as a Roman numeral; 0 for a wrong numeral, and for one of 90 or more."""
     if written.isdigit():
         return int(written)
     if "Ⅰ" <= written <= "Ⅻ":

@@ -4,7 +4,8 @@ A byte order mark is removed, and every line end becomes LF (:func:`normalise`).
 letters and odd spaces remain as the author wrote them. The body is the whole text with its title line. :func:`decode`
 refuses a file with NUL; :func:`normalise`, which forms use, refuses nothing.
 
-Files are UTF-8. :func:`recognise` finds the other encodings in which Kazakh and Russian texts are stored.
+Files are UTF-8 unless another encoding is given. :func:`recognise` finds other encodings in which Kazakh and Russian
+texts are stored.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _PLAIN = _LETTERS | _SIGNS | frozenset(map(chr, (*range(32, 127), 9, 10, 13, 0xF
 
 class SourceError(ValueError):
     """The text can't become the text of an edition. ``args`` are a sentence, which ``str()`` gives, and a hint that
-    says what to do. Both are in the language that was active.
+    says what to do, or ``""``. Both are in the language that was active.
     """
 
     def __init__(self, sentence: str, hint: str) -> None:
@@ -60,8 +61,9 @@ def recognise(content: bytes) -> str:
     """The name of the encoding in which these bytes are a text: ``UTF-8``, ``UTF-16`` (with a byte order mark),
     ``UTF-16LE``, ``UTF-16BE``, or one of ``ENCODINGS``; ``""`` if none is likely. Python has a codec of each name.
 
-    UTF-8 is certain. The others are judged by the letters: nearly all must be Kazakh or Russian, with as many vowels as
-    these languages have. Equal encodings, such as windows-1251 and KZ-1048 for a Russian text, give the first one.
+    Bytes without NUL that can be decoded as UTF-8 are UTF-8. Each of ``ENCODINGS`` is judged by the letters: nearly all
+    that are not ASCII must be Kazakh or Russian, with as many vowels as these languages have. Equal encodings, such as
+    windows-1251 and KZ-1048 for a Russian text, give the first one.
     """
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return "UTF-16"

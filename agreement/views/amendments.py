@@ -26,7 +26,7 @@ from agreement.views.editions import edition_number
 
 @page("from")
 def amendment(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The instrument in the language of the texts on the page, with its limits, and links to its files and data."""
+    """The page with the instrument, in the language of the text, and links to its files and data."""
     timeline, old, new = _pair(visit, slug, number)
     displayed, before = visit.display_all(timeline, new, old)
     instrument = _instrument(before, displayed, displayed.language)
@@ -100,7 +100,9 @@ def amendment_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpRe
 
 
 def _pair(visit: Visit, slug: str, number: int) -> tuple[Timeline, EditionDates, EditionDates]:
-    """Return the timeline, the earlier edition and the later one. Raises ``Http404`` and ``BadRequest``. No query."""
+    """Return the timeline, the earlier edition and the later one. Raises ``Http404`` as the module says, and
+    ``BadRequest`` if ``?from=`` is no number of an edition.
+    """
     timeline = visit.timeline(slug)
     new = visit.edition(timeline, number)
     since = visit.parameters.get("from")

@@ -25,7 +25,7 @@ def clause(visit: Visit, slug: str, anchor: str) -> HttpResponse:
     the number in that edition.
 
     Cancelled editions are left out. The response is 404 if there is no such clause or edition. Raises ``BadRequest`` if
-    the value of ``?edition=`` is no number of an edition. 1 query.
+    the value of ``?edition=`` is no number of an edition. At most 1 query for the texts.
     """
     editions = _editions(visit, visit.timeline(slug))
     chosen = visit.parameters.get("edition")
@@ -39,8 +39,8 @@ def clause(visit: Visit, slug: str, anchor: str) -> HttpResponse:
 @json_view()
 def clause_data(visit: Visit, slug: str, anchor: str) -> Json:
     """The wordings of a clause in both languages, the oldest first, as :func:`clause` finds them without ``?edition=``.
-    The list of a language is empty if no text in it has that number. The response is 404 if both lists are empty. 1
-    query.
+    The list of a language is empty if no text in it has that number. The response is 404 if both lists are empty. At
+    most 1 query for the texts.
     """
     timeline = visit.timeline(slug)
     editions = _editions(visit, timeline)
@@ -54,7 +54,9 @@ def clause_data(visit: Visit, slug: str, anchor: str) -> Json:
 
 
 def _editions(visit: Visit, timeline: Timeline) -> list[DisplayedEdition]:
-    """Return the public editions that were not cancelled, with their texts, in the order of their numbers. 1 query."""
+    """Return the public editions that were not cancelled, with their texts, in the order of their numbers. 1 query;
+    none without such an edition.
+    """
     public = visit.public(timeline)
     return visit.display_all(timeline, *(edition for edition in timeline.binding if edition in public))
 

@@ -34,7 +34,7 @@ def edition(visit: Visit, slug: str, number: int, language: str) -> HttpResponse
 @page()
 def bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The edition as a Word file with the Kazakh and the Russian text beside each other. What the app states about it
-    is in the language of the URL; in Kazakh if the app has no such language.
+    is in the language of the URL.
 
     The response is 404 if the edition is not public.
     """

@@ -1,7 +1,7 @@
 """The lines of a unit of an agreement as Word displays them: paragraphs and rows of tables, with their formats.
 
-A line of Word is a line of ``Clause.text``: the same words, and one character for each character, so that a redline of
-the words also cuts the formatted lines. Word displays a line break within a line where the words have a space.
+A line with words is a line of ``Clause.text``, one character for each character, so that a redline of the words also
+cuts the formatted lines. Word displays a line break within a line where the words have a space.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _BLOCKS = frozenset("ul ol li blockquote table thead tbody tr td th p pre h1 h2 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How Word displays a passage. ``link`` is the address of a hyperlink, or ``#`` and the number of a unit of the
-    same text; ``""`` for none. ``deleted`` and ``inserted`` mark the words of a comparative table.
+    """How Word displays a passage. ``link`` is the address of the link in the HTML, such as ``#`` and the number of a
+    unit; ``""`` for none. ``deleted`` and ``inserted`` mark the words of a comparative table.
     """
 
     bold: bool = False
@@ -62,13 +62,13 @@ class Line:
     """A paragraph, a row of a table (``cells`` is not empty), or a rule (the style ``Rule``), which has no words."""
 
     spans: tuple[Span, ...]
-    """The words without the label of the unit. The cells of a row are separated by ``" | "``."""
+    """The words without ``label``. The cells of a row are separated by ``" | "``."""
     layout: Layout = Layout()
     label: str = ""
-    """The label of the unit, if this is its first line."""
+    """The label of the unit, if this is its first line and its words do not contain the label; otherwise ``""``."""
     cells: tuple[Line, ...] = ()
     heads: bool = False
-    """Is it the first row of a table?"""
+    """Is it the first row of a table that has words?"""
 
     @property
     def text(self) -> str:
@@ -218,18 +218,18 @@ class _Parser(HTMLParser):
     def _open(self, tag: str, given: dict[str, str]) -> None:
         now = self.formats[-1]
         address = given.get("href", "") if tag == "a" else ""
-        own = given.get("class") in {"number", "reference"}
+        label = given.get("class") in {"number", "name"}
         self.formats.append(
             replace(
                 now,
                 bold=now.bold or tag == "strong",
                 italic=now.italic or tag == "em",
                 code=now.code or tag == "code",
-                link=("" if given.get("class") == "number" else address) or now.link,
+                link=("" if label else address) or now.link,
             )
         )
         if tag == "a":
-            self.links.append(("" if own else address, len(self.spans)))
+            self.links.append(("" if label or given.get("class") == "reference" else address, len(self.spans)))
 
     def _close(self, tag: str) -> None:
         if len(self.formats) > 1:

@@ -1,4 +1,4 @@
-"""Tables that have the whole text in a column for each language, as many contracts in Kazakhstan do."""
+"""Tables that have the whole text in Kazakh and in Russian, each in columns of its own."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ _RATIO = 3
 
 @dataclass(frozen=True, slots=True)
 class LanguageColumns:
-    """The columns of a table: for the first of the columns of each text, the language of the text (``""`` for one that
-    is neither Kazakh nor Russian).
+    """The columns of such a table. ``languages`` maps the index of the first column of each text, from 0, to the
+    language of the text: ``kk``, ``ru``, or ``""`` if it is neither. ``width`` is the number of columns.
     """
 
     languages: dict[int, str]
     width: int
 
     def language(self, cell: Any, first: int, columns: int) -> str | None:
-        """The language of a cell that begins at the column ``first``; ``None`` if it belongs to all texts. Its words
-        decide. A cell with few words, or with those of another language, belongs to the text in whose columns it is.
+        """The language of a cell that begins at the column ``first`` and has so many columns; ``None`` if it belongs to
+        all texts. Its words decide. If they do not show the language, a cell of the whole width belongs to all texts,
+        and any other one to the text in whose columns it is.
         """
         if known := recognise(text(cell)):
             return known
@@ -40,8 +41,8 @@ class LanguageColumns:
 
 
 def language_tables(body: Any) -> dict[Any, LanguageColumns]:
-    """The tables of the body with a text in Kazakh and in Russian beside each other; empty if these tables do not
-    contain most of the words of the file.
+    """The tables directly in the body that have a text in Kazakh and in Russian beside each other; empty if these
+    tables contain less than 60 % of the characters of the body.
     """
     found = {table: columns for table in body.iterchildren(f"{W}tbl") if (columns := _language_columns(table))}
     most = sum(len(text(table)) for table in found) >= _FILE * len(text(body)) if found else False
@@ -49,7 +50,7 @@ def language_tables(body: Any) -> dict[Any, LanguageColumns]:
 
 
 def span(cell: Any) -> int:
-    """How many columns of the table the cell has."""
+    """How many columns of the table the cell has, at most ``MAX_COLUMNS``."""
     return integer(value(cell, f"{W}tcPr/{W}gridSpan"), MAX_COLUMNS) or 1
 
 

@@ -21,9 +21,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """What a Word file states beside its text. The lines above and below the text are in headers and footers, so the
-    body of the file contains nothing but the text.
-    """
+    """What a Word file states beside its text. The lines above and below the text are in headers and footers."""
 
     title: str
     language: str
@@ -35,16 +33,16 @@ class Sheet:
     running: str = ""
     """The line at the top of the other pages."""
     foot: tuple[str, ...] = ()
-    """Lines at the bottom of each page."""
+    """Lines at the bottom of each page, above the number of the page."""
     written: datetime | None = None
-    """When the text was written, for the properties of the file; ``None`` leaves it out."""
+    """The moment that the properties of the file state; ``None`` leaves it out."""
     landscape: bool = False
 
 
 def assemble(sheet: Sheet, body: str, *, relations: dict[str, str] | None = None, markdown: bytes = b"") -> bytes:
     """The Word file with these parts.
 
-    ``body`` is the content of ``w:body`` without the section. ``relations`` are the addresses of its links, with their
+    ``body`` is the content of ``w:body`` without the section. ``relations`` maps the addresses of its links to their
     ids. ``markdown`` is the part that :mod:`agreement.word.original` reads, ``b""`` for none.
     """
     locale = markup.LOCALES[sheet.language]

@@ -1,6 +1,6 @@
-"""Reads any file that a person chooses as the text of an edition: a Word file or a text file, recognised by its bytes.
+"""Reads a file as the text of an edition: a Word file or a text file, recognised by its bytes.
 
-Files of other kinds, such as PDF and the old ``.doc``, are refused with a hint that says how to save the text.
+Known files of other kinds, such as PDF and the old ``.doc``, are refused with a hint that says what to do.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ReadFile:
     line_ends: bool = False
 
     def changed(self) -> list[str]:
-        """Sentences about what the reading changed, in the active language."""
+        """Sentences about what the reading changed or did not import, in the active language."""
         found = []
         if not self.encoding:
             found.append(
@@ -95,7 +95,7 @@ class ReadFile:
         return [sentence % {"count": count} for sentence, count in sentences if count]
 
     def left_out(self) -> list[tuple[str, list[str], int]]:
-        """The contents of the file that are in neither text, in the active language: one tuple for each kind. A tuple
+        """What the author must know that it was left out, in the active language: one tuple for each kind. A tuple
         contains the label of the kind, a list of notes, and how many there are. Kinds that are only counted, such as
         pictures and hidden text, have an empty list.
         """
@@ -126,10 +126,11 @@ def read_file(
     a Word file with a column for each language, only the text in ``language`` is read; ``""`` reads all columns.
 
     ``encoding`` is used for a text file that is not in UTF-8. With ``""`` it is the encoding that is recognised. With
-    ``"UTF-8"``, a text file in another encoding is refused. ``may_be_empty`` permits a text file without words.
+    ``"UTF-8"``, a text file in another encoding is refused. ``may_be_empty`` permits a text file with nothing but white
+    space.
 
-    Raises ``source.SourceError`` if the file is of another kind, or can't be the text of an edition. Its sentence and
-    hint are in the active language.
+    Raises ``source.SourceError`` if the file is of another kind, if it can't be the text of an edition, and for a Word
+    file without the extra ``docx``. Its sentence and hint are in the active language.
     """
     if kind := _foreign(content):
         raise package.refused(name, *kind)
@@ -156,8 +157,8 @@ def read_file(
 
 
 def _foreign(content: bytes) -> tuple[str, str] | None:
-    """Why bytes of another kind than a Word file or a text are refused, and how the text can be saved; ``None`` if they
-    are not of a known kind.
+    """Why these bytes are refused, and what to do, if they are a known kind of file other than Word and text; otherwise
+    ``None``.
     """
     resave = _("Open it in Word and save it as “Word Document (.docx)”.")
     head = content[:1024]

@@ -29,7 +29,8 @@ def write_instrument(paragraphs: Sequence[tuple[str, str]], *, language: str, at
     ``editions.instruments.Paragraph``.
 
     ``language`` is ``kk`` or ``ru``, for the spelling checker of Word. ``at`` is the moment that the file states as
-    that of its creation. Equal parameters give equal bytes. A character that XML can't contain becomes U+FFFD.
+    that of its creation; ``None`` stands for the beginning of 2000. Equal parameters give equal bytes. A character that
+    XML can't contain becomes U+FFFD.
     """
     document = docx.Document()
     section = document.sections[0]

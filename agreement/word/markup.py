@@ -52,8 +52,8 @@ def run(words: str, properties: str = "", *, tag: str = "t") -> str:
 
 
 def run_properties(form: Format, language: str = "", change: str = "") -> str:
-    """The ``w:rPr`` of a format, ``""`` if it would be empty. ``language`` is that of the words, if it is not that of
-    the file. ``change`` is the ``w:rPrChange`` that ends it, or ``""``.
+    """The ``w:rPr`` of a format, ``""`` if it would be empty. ``language`` is the language that it states; with ``""``
+    the words have that of the file. ``change`` is the ``w:rPrChange`` that ends it, or ``""``.
     """
     inside = (
         ('<w:rStyle w:val="Hyperlink"/>' if _is_address(form.link) else "")
@@ -103,8 +103,8 @@ GAP = '<w:p><w:pPr><w:pStyle w:val="Gap"/></w:pPr></w:p>'
 
 
 def row(cells: Iterable[str], columns: Sequence[int], *, heads: bool = False, change: str = "") -> str:
-    """A row of a table. Each cell is one or more paragraphs. ``heads``: is it repeated on each page? ``change`` is the
-    ``w:ins`` or ``w:del`` of a tracked row, or ``""``.
+    """A row of a table. Each cell is its content, as for :func:`cell`. ``heads``: is it repeated on each page?
+    ``change`` is the ``w:ins`` or ``w:del`` of a tracked row, or ``""``.
     """
     inside = ("<w:tblHeader/>" if heads else "") + change
     properties = f"<w:trPr>{inside}</w:trPr>" if inside else ""
@@ -112,7 +112,7 @@ def row(cells: Iterable[str], columns: Sequence[int], *, heads: bool = False, ch
 
 
 def cell(content: str, width: int, span: int = 1) -> str:
-    """A cell with this content: paragraphs, the last of which is not a table."""
+    """A cell with this content: paragraphs and tables, the last of which is a paragraph."""
     spans = f'<w:gridSpan w:val="{span}"/>' if span > 1 else ""
     return f'<w:tc><w:tcPr><w:tcW w:w="{width}" w:type="dxa"/>{spans}</w:tcPr>{content}</w:tc>'
 
@@ -125,8 +125,8 @@ def equal_columns(count: int, width: int) -> list[int]:
 class Writer:
     """Writes lines, and collects the addresses of their links.
 
-    ``numbers`` are the numbers of the units, to which references may lead. ``language`` is that of the words, if it is
-    not that of the file. ``width`` is the space for a table, in twips.
+    ``numbers`` are the numbers of the units, to which references may lead. ``language`` is the language that the words
+    state; with ``""`` it is that of the file. ``width`` is the space for a table, in twips.
     """
 
     def __init__(
@@ -145,8 +145,8 @@ class Writer:
         self._marked: set[str] = set()
 
     def lines(self, lines: Sequence[Line], number: str = "") -> str:
-        """Paragraphs and tables. The first paragraph gets a bookmark for the unit with this number, so that references
-        lead to it. A number that had a bookmark before gets none.
+        """Paragraphs and tables. The first paragraph outside tables gets a bookmark for the unit with this number, so
+        that references lead to it. A number that had a bookmark before gets none.
         """
         written: list[str] = []
         for is_row, group in groupby(lines, key=lambda line: bool(line.cells)):

@@ -100,8 +100,7 @@ class Numbering:
     ``numbers`` are the printed numbers of the two upper levels, each with the first words of its paragraph.
     ``uncertain`` are the numbers of which this module is not sure, in the same form. The number is ``""`` for a
     paragraph whose number it does not give: a field of Word computes it, such as LISTNUM, or its level is hidden or not
-    defined. ``empty`` are the numbers of paragraphs without words that
-    are not hidden.
+    defined. ``empty`` are the numbers of paragraphs without words that are not hidden.
     """
 
     def __init__(self, part: Any, styles: dict[str, Any], *, accept: bool = True) -> None:

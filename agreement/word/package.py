@@ -1,10 +1,9 @@
 """Opens a Word file (.docx) safely: a file may be hostile.
 
-A file is a ZIP archive of parts. Relations name the parts that belong to the text: first ``_rels/.rels`` names the main
-part, then the relations of the main part name its styles, numbering, notes, headers, footers, and the Markdown that
-this app stored in it (:mod:`agreement.word.original`). Only these parts are unpacked and checked, whatever their names
-are. :func:`open_package` copies them into a new package, and only that package is parsed. Everything else, such as
-pictures, settings of printers and embedded files, is never opened.
+A file is a ZIP archive of parts. Relations name the parts that belong to the text: the main part, and its styles,
+numbering, notes, headers, footers, and the Markdown that this app stored in it (:mod:`agreement.word.original`).
+:func:`open_package` checks these parts and copies them into a new package, for python-docx. Pictures, settings of
+printers and embedded files are not unpacked.
 
 Links to files elsewhere are not followed. They are reported, except hyperlinks, which the reader reports itself.
 """
@@ -144,8 +143,9 @@ class _Relation(NamedTuple):
 
 
 class _Archive:
-    """The parts of a ZIP archive, each checked before its text is returned. Names are compared without regard to upper
-    and lower case, as Word compares them.
+    """The parts of a ZIP archive. Names are compared without regard to upper and lower case, as Word compares them.
+
+    The archive, and each part that :meth:`xml` returns, is checked. Raises ``source.SourceError`` if it is refused.
     """
 
     def __init__(self, content: bytes, name: str) -> None:
@@ -179,7 +179,9 @@ class _Archive:
             return False
 
     def xml(self, part: str) -> bytes:
-        """The XML of a part in UTF-8, without its declaration and with the namespaces of an ordinary file."""
+        """The XML of a part in UTF-8, without its declaration and with the namespaces of an ordinary file. Raises
+        ``source.SourceError`` if there is no such part, or if it is refused.
+        """
         if not self.has(part):
             raise refused(self.name, _("it is not a .docx file"))
         try:

@@ -1,6 +1,6 @@
 """Reads a Word file (.docx) into the text of an edition: its words, its numbers as Word displays them, its tables.
 
-python-docx opens the file. No library computes the labels of automatic numbering, so this module does. Comments,
+python-docx opens the file. :mod:`agreement.word.numbering` computes the labels of automatic numbering. Comments,
 footnotes, pictures and hidden text can't become part of an agreement: they are counted or listed. Tracked changes, and
 words that are struck out, give two texts: one with all changes accepted and without the struck words, and one with all
 changes rejected and with these words.
@@ -59,18 +59,17 @@ class Manuscript:
     struck out. Each integer is a count: of insertions, deletions, pictures, hidden passages, and others that are
     described below. Moved text counts as an insertion and a deletion. For a file that the app wrote, and whose words
     nobody changed, the two texts are the body of the edition (:mod:`agreement.word.original`), which contains the
-    addresses of the links, and ``links`` is empty.
+    addresses of the links, and ``links`` is empty. The next paragraph describes other files.
 
-    In both texts a tab is a space, several spaces are one, and lines have no spaces at their ends. The words of a text
-    box are paragraphs after the paragraph that it belongs to. The paragraphs of a cell are lines of it, ``<br>`` stands
-    between them, and each row of a table in a cell is such a line. ``\ufffd`` stands for a symbol or a formula that has
-    no characters.
+    In both texts a tab is a space. Unless ``typed``, several spaces are one, and lines have no spaces at their ends.
+    The words of a text box are paragraphs after the paragraph that it belongs to. The paragraphs of a cell are lines of
+    it, ``<br>`` stands between them, and each row of a table in a cell is such a line. ``\ufffd`` stands for a symbol
+    or a formula that has no characters.
 
     ``comments`` and ``footnotes`` are the words of these notes, after the name of the author if the file has it.
     ``footnotes`` includes endnotes. ``links`` are the addresses of hyperlinks, without those that are fields or that
-    lead to a place in the file; the words of all these are in the texts, except in a table of contents. ``margins`` are
-    the words of each header and footer that contains letters. The counts, ``links`` and the numbers below come from the
-    reading with all changes accepted.
+    lead to a place in the file. ``margins`` are the words of each header and footer that contains letters. The counts,
+    ``links`` and the numbers below come from the reading with all changes accepted.
     """
 
     accepted: str = ""
@@ -90,8 +89,7 @@ class Manuscript:
     placeholders: list[str] = field(default_factory=list)
     """The hints that content controls display in place of words. They are not in the texts."""
     raised: int = 0
-    """How many superscripts and subscripts became characters of Unicode («¹»), or ``^(…)`` or ``_(…)`` where Unicode
-    has none. Raised words that do not follow a word, such as a hint below a blank to fill in, stay as they are."""
+    """How many superscripts and subscripts became characters of Unicode («¹»), or ``^(…)`` or ``_(…)``."""
     spaces: int = 0
     """In how many places several spaces or tabs became one space."""
     typed: int = 0
@@ -135,8 +133,8 @@ def installed() -> bool:
 def read_manuscript(content: bytes, name: str, *, language: str = "") -> Manuscript:
     """The content of the Word file with these bytes. ``name`` is the name of the file in messages.
 
-    If the file is a table with the Kazakh and the Russian text beside each other, only the text in ``language`` is
-    read, as paragraphs. With ``""`` such a table is read as any other.
+    If most of the file is a table with the Kazakh and the Russian text beside each other, only the text in ``language``
+    is taken from it, as paragraphs. With ``""`` such a table is read as any other.
 
     Raises ``source.SourceError`` if the file is no .docx file, is too large, encrypted or damaged, contains macros, an
     XML document type or an unusual encoding, has a text of more than ``source.MAX_BYTES`` characters, or has no letter
@@ -312,7 +310,7 @@ class _Reader:
             self.found.deletions += 1
 
     def _lengthen(self, characters: int) -> None:
-        """Note that the text becomes longer. It must be called before a small file can make a large text of itself."""
+        """Note that the text becomes longer by so many characters. Raises ``_TooLong`` if it is too long then."""
         self.length += characters
         if self.length > source.MAX_BYTES:
             raise _TooLong
@@ -331,7 +329,8 @@ class _Reader:
             return ""
         if not words:
             return ""
-        self.found.spaces += len(re.findall("(?<=[^ \n])  +(?=[^ \n])", words))
+        if cell or not self.found.typed:  # Marks that were typed stay as they are, with the spaces between words.
+            self.found.spaces += len(re.findall("(?<=[^ \n])  +(?=[^ \n])", words))
         if cell:
             return _cell_lines(f"{label} {words}".strip())
         level = self._level(properties, style, name, numbered=bool(label) or words[0].isdecimal())
@@ -454,7 +453,7 @@ class _Reader:
         return None
 
     def _formula(self, formula: Any) -> str:
-        """The formula, if it is one line of characters."""
+        """The formula, if it is one line of characters; otherwise U+FFFD, and it is counted."""
         if all(it.tag in _LINE or str(it.tag).startswith(W) for it in formula.iter()):
             return "".join(it.text or "" for it in formula.iter(f"{M}t"))
         self.found.odd += 1

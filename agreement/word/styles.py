@@ -1,7 +1,7 @@
 """What the styles of a Word file, and the words themselves, say about how words are displayed.
 
-Only what changes the meaning of words is read: whether they are hidden, struck out, capitals, raised or lowered, or in
-a font of symbols. What a table style states for single rows or columns is not read.
+It reads whether words are hidden, struck out, capitals, raised or lowered, their size and font, and the outline levels
+of styles. What a table style states for single rows or columns is not read.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _TOGGLES = ("vanish", "strike", "caps")
 @dataclass(frozen=True, slots=True)
 class Look:
     """How words are displayed. ``raised`` is ``superscript``, ``subscript`` or ``""``, and ``font`` is the name of the
-    font in small letters, or ``""`` if no style states it. ``position`` is by how much the words are raised, and
-    ``size`` is their size, both in half points. They do not count when looks are compared.
+    font in small letters, or ``""`` if none is stated. ``position`` is by how much the words are raised, and ``size``
+    is their size, both in half points. They do not count when looks are compared.
     """
 
     hidden: bool = False

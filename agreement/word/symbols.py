@@ -49,7 +49,8 @@ def raised_words(words: str, raised: str, before: str) -> str:
     before them.
 
     Words for which Unicode lacks a character become ``^(…)`` or ``_(…)`` if they follow a letter, a digit or a closing
-    sign. Other raised words with letters stand alone, such as a hint below a blank, and are returned as they are.
+    sign; otherwise they are returned as they are. So are two or more letters that follow no such sign, such as a hint
+    below a blank, and words without letters and digits.
     """
     table, mark = (_RAISED, "^") if raised == "superscript" else (_LOWERED, "_")
     attached = before[-1:].isalnum() or before[-1:] in {")", "]", "»", "”", "%", "°", "№"}

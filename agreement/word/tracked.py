@@ -1,8 +1,8 @@
-"""Writes a redline as tracked changes: the same deletions and insertions, by words, that the page displays.
+"""Writes a redline as tracked changes of Word.
 
 If Word accepts all changes, the words are those of the new text; if it rejects all, those of the old one. Deleted and
-inserted paragraph marks, renumbered labels, rows of tables and changed formats are tracked too. A unit at another place
-is a move: the words that it kept are moved, and the others are deleted at the old place or inserted at the new one.
+inserted paragraph marks, renumbered labels, rows of tables and changed formats are tracked too. The words that a unit
+kept at another place are moved; a unit with a table or a rule is deleted and inserted there instead.
 """
 
 from __future__ import annotations
@@ -277,8 +277,8 @@ def _cells(line: Line | None, count: int) -> list[Line | None]:
 
 
 def _labelled(lines: Sequence[Line]) -> list[Line]:
-    """The lines with the label as words. Only a line without other words still has its ``label``. Links are words with
-    their addresses, because Word tracks no change of a link.
+    """The lines with the label as words. Only a line without other words still has its ``label``. No span has a link,
+    because Word tracks no change of a link.
     """
     found = []
     for line in lines:
@@ -290,8 +290,8 @@ def _labelled(lines: Sequence[Line]) -> list[Line]:
 
 
 def _paired(old: Sequence[Line], new: Sequence[Line]) -> list[_Pair]:
-    """The old and the new lines of a unit, in pairs. Lines with the same words are pairs. Between them, lines of the
-    same kind are pairs in their order, and each other line is deleted or inserted.
+    """The old and the new lines of a unit, in pairs, in their order. Lines with the same words are pairs where their
+    order and number allow it. Between them, lines of the same kind are pairs, and other lines are deleted or inserted.
     """
     before, after = ([(bool(line.cells), line.text) for line in lines] for lines in (old, new))
     there = Counter(after)

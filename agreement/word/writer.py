@@ -1,8 +1,7 @@
 """Writes Word files (.docx): an edition, both of its languages, its changes as tracked changes, a comparative table.
 
-No library is needed. The text is the body of the file, with its numbers as words. What the app states about the text is
-in headers and footers (:class:`agreement.word.container.Sheet`). The same arguments give the same bytes. The time is
-linear in the length of the HTML of the texts. Characters that XML forbids become U+FFFD.
+No library is needed. The numbers of the text are words. What a :class:`agreement.word.container.Sheet` states is in
+headers and footers. The same arguments give the same bytes. Characters that XML forbids become U+FFFD.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.d
 
 
 def edition_file(sheet: Sheet, body: str) -> bytes:
-    """The text of an edition in one language. ``read_manuscript`` gives the body again, byte for byte, as long as
-    nobody changes the words of the file.
+    """The Word file with the text of an edition in one language. As long as nobody changes its words,
+    ``read_manuscript`` gives the normalised body again, character for character.
     """
     document = clauses.parse(body)
     writer = Writer(numbers=document.numbers)
@@ -104,7 +103,7 @@ def run_lines(runs: Iterable[Run]) -> list[Line]:
 
 
 def plain_lines(*words: str, bold: bool = False) -> list[Line]:
-    """A line of a cell for each of these words that are not empty."""
+    """A line of a cell for each of these texts that is not empty."""
     return [Line((Span(one, Format(bold=bold)),), Layout("Cell")) for one in words if one]
 
 

@@ -544,6 +544,14 @@ def test_places_where_several_spaces_became_one_are_counted():
     assert (found.accepted, found.spaces) == ("Бір екі үш\n", 2)
 
 
+def test_several_spaces_that_stay_in_typed_markdown_are_not_counted():
+    headings = "".join(paragraph(run(f"# {number}. Жалпы")) for number in (1, 2, 3))
+    found = read(headings + paragraph(run("Бір  екі")) + table(cell(paragraph(run("үш  төрт")))))
+    assert "Бір  екі\n" in found.accepted
+    assert "| үш төрт |" in found.accepted
+    assert found.spaces == 1
+
+
 def test_a_heading_style_makes_no_heading_of_the_rest_of_a_sentence():
     styles = '<w:style w:type="paragraph" w:styleId="1"><w:name w:val="heading 1"/></w:style>'
     body = paragraph(run("Жалпы ережелер"), properties=named("1")) + paragraph(run("және басқа"), properties=named("1"))

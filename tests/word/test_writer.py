@@ -323,6 +323,21 @@ def test_both_languages_stand_beside_each_other_clause_by_clause():
     assert rows == [["Келісім", "Соглашение"], ["1. ЖАЛПЫ", "1. ОБЩЕЕ"], ["1.1. Бір.", "1.1. Раз."], ["1.3. Үш.", ""]]
 
 
+def test_the_label_of_an_article_stands_there_without_its_address():
+    body = (
+        "Соглашение\n\nСтатья 1. Предмет **договора**\n\n1. Раз.\n\n2. Два.\n\nСтатья 2. Оплата\n\n1. Три.\n\n2. Ещё.\n"
+    )
+    displayed = "".join(it.text for it in tree(writer.bilingual_file(SHEET, {"kk": body, "ru": body})).iter(f"{W}t"))
+    assert "#" not in displayed
+    assert displayed.count("Статья 1. Предмет договора") == 2
+    document = clauses.parse(body)
+    line = blocks.lines_by_unit(document)[document.units[1].start][0]
+    assert (line.label, [(span.text, span.format.bold) for span in line.spans]) == (
+        "Статья 1.",
+        [("Предмет ", False), ("договора", True)],
+    )
+
+
 def test_each_column_has_its_language():
     document = xml(writer.bilingual_file(SHEET, {"kk": RICH, "ru": RICH}))
     assert document.count('<w:lang w:val="kk-KZ"/>') == document.count('<w:lang w:val="ru-RU"/>') > 10

@@ -167,8 +167,8 @@ class CheckView(DraftView):
 
 
 def _posted_statements(request: HttpRequest) -> dict[str, object]:
-    """Return what the posted draft states about itself, by the names of the fields. A field that is not posted, or that
-    is no number, is left out.
+    """Return what the posted draft states about itself, by the names of the fields. A field that is not posted, or a
+    number that is not written in at most five digits, is left out.
     """
     found: dict[str, object] = {}
     for name in NAMES:
@@ -261,7 +261,7 @@ def log_written(request: HttpRequest, edition: Edition, *, previous: str | None)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """A message of the lint in the language of the page. ``place`` is a phrase with the language and the clause, as far
-    as the message names them; ``""`` if it names neither. ``lines`` are the lines of all places that it is about.
+    as the message names them; ``""`` if it names neither. ``lines`` are the lines of the places that it is about.
     ``key`` identifies the message when a form is sent. It depends on the id, the language, the line and the sentence of
     the message, but not on the language of the page.
     """
@@ -285,7 +285,7 @@ def lint_findings(
     stated: Mapping[str, object] | None = None,
 ) -> list[Finding]:
     """Return the messages of the lint about these texts, errors first, then by language and line. The bodies and the
-    summaries are given by language. The titles are the first lines of the bodies. The texts are compared with
+    summaries are given by language. The titles are the title lines of the bodies. The texts are compared with
     ``binding``, the edition in force; with ``None`` they are compared with nothing, and the summaries are not checked.
     Summaries that are ``None`` are not checked either. ``stated`` is the result of ``Edition.statements()``, as far as
     it is known. The settings ``LINT_RULES`` and ``LINT_SILENCED`` apply.

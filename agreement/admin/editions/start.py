@@ -1,6 +1,4 @@
-"""The page that starts a draft: from an edition, from two files, or empty. An import is displayed
-before it is saved.
-"""
+"""The page that starts a draft: from an edition, from files, or empty. An import is displayed before it is saved."""
 
 from __future__ import annotations
 
@@ -60,8 +58,8 @@ class ImportedFile:
     insertions: int = 0
     deletions: int = 0
     left_out: list[tuple[str, list[str], int]] = field(default_factory=list)
-    """The contents of the file that are in neither text: for each kind, its label, up to ``MAX_NOTES`` notes (comments,
-    footnotes, addresses or headers), and how many there are. Pictures, hidden text and formulas are only counted.
+    """What was left out: for each kind, its label, up to ``MAX_NOTES`` notes, such as comments or footnotes, and how
+    many there are. Kinds that are only counted, such as pictures, have no notes.
     """
     uncertain: list[tuple[str, str]] = field(default_factory=list)
     """Up to ``MAX_NOTES`` automatic numbers that Word may print differently, each with the first words after it. The
@@ -115,7 +113,7 @@ class ImportedFile:
 
     @property
     def title(self) -> str:
-        """The title of the accepted text, as the draft will have it."""
+        """The title of the accepted text, cut to the length that an edition can have."""
         return clauses.title_line(self.accepted)[: clauses.LONGEST_TITLE]
 
     @property
@@ -259,10 +257,11 @@ class ImportForm(forms.Form):
 
 
 class StartView(EditionView):
-    """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read, and the draft
-    is created when that page is posted. From an edition, the bodies and the ``CARRIED_FIELDS`` are copied, but not the
-    summaries and approvals. A draft with other texts gets the ``CARRIED_FIELDS`` of the edition in force. Raises
-    ``PermissionDenied`` if the user may not add editions.
+    """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read and asks for
+    the ``CARRIED_FIELDS``, and the draft is created when that page is posted. From an edition, the bodies and the
+    ``CARRIED_FIELDS`` are copied, but not the summaries and approvals. A draft with empty texts gets the
+    ``CARRIED_FIELDS`` of the edition in force, if there is one. Raises ``PermissionDenied`` if the user may not add
+    editions.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

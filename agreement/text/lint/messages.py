@@ -1,6 +1,6 @@
 """The messages of the lint: a severity for each id, and a sentence and a hint in Kazakh, Russian and English.
 
-``{…}`` are values of the message. The rules are in ``rules.py``. An id is never reused for another rule.
+``{…}`` are values of the message. ``rules.py`` lists the rules. An id is never reused for another rule.
 """
 
 from __future__ import annotations

@@ -25,8 +25,9 @@ def printed(unit: Clause) -> str:
 
 
 def readable(number: str) -> str:
-    """The same for a number whose unit is unknown or does not exist. The address of a chapter is its number alone. An
-    item before the first number is its label alone; there the number ``0`` is empty.
+    """The number as people read it, if its unit is unknown or does not exist: ``3.1``, ``3.1 2)``; ``3.1 (a1)`` in an
+    appendix. The address ``ch2`` of a chapter gives ``2``. The place of an item with a letter is left out. Of ``0``,
+    the parent of what stands before the first number, nothing remains.
     """
     head, dash, tail = number.partition("-")
     if head.startswith("a"):

@@ -98,8 +98,8 @@ def errors(bodies: Mapping[str, str], *, titles: Mapping[str, str] | None = None
 
 
 def missing_texts(texts: Texts) -> Iterator[Message]:
-    """L001, L002: the text or the title of a language in ``bodies`` is missing or has only white space. L008: the first
-    line that is not empty is too long for a title. L002 is checked only if the titles are known.
+    """L001, L002: the text or the title of a language in ``bodies`` is missing or has only white space. L008: the title
+    line is too long for a title. L002 is checked only if the titles are known.
     """
     for language, body in texts.bodies.items():
         if not body.strip():

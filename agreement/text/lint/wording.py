@@ -149,7 +149,7 @@ _ABBREVIATION = re.compile(r"(?<!\w)(?:пп?|ст|гл|разд|подп|т|г|�
 
 def swallowed(document: Document, body: str) -> dict[str, tuple[Clause, int, str]]:
     """Number → unit, line and words of each clause that begins in the middle of a line: ``1.1. Текст. 1.2. Ещё.`` It is
-    the next number after the one before it on the line, no line begins with it, and a capital letter follows.
+    the next number after the one before it on the line, no unit has it, and a capital letter follows.
     """
     present, found = set(document.numbers), dict[str, tuple[Clause, int, str]]()
     last: dict[int, str] = {}  # The last number that was found in a line.

@@ -22,7 +22,7 @@ class Step(NamedTuple):
     """A noun and a number in the name of a place: ``("clause", "2.3")``. The number is ``""`` if there is none.
 
     The nouns are the keys of ``wording.RUSSIAN``. The number of a ``heading`` or of text ``under`` one is the words of
-    that heading.
+    that heading, shortened to about 80 characters, and that of a ``line`` counts the lines of the unit from 1.
     """
 
     noun: str
@@ -44,8 +44,8 @@ class Edit(NamedTuple):
 
 
 class Phrase(NamedTuple):
-    """Words of a line that are replaced, wherever they occur in it. If ``after`` is true, ``new`` is inserted after
-    ``old``, which stays and occurs once. If ``new`` is empty, ``old`` is deleted."""
+    """Words that are replaced, wherever they occur in a line or in the whole text. If ``after`` is true, ``new`` is
+    inserted after ``old``, which stays and occurs once. If ``new`` is empty, ``old`` is deleted."""
 
     old: str
     new: str
@@ -107,8 +107,8 @@ class Operation:
 
 
 def apply(body: str, operations: Iterable[Operation]) -> str:
-    """The text that the operations make of ``body``. Their order does not matter. Raises ``ValueError`` if ``body`` is
-    not the text that they amend.
+    """The text that the operations make of ``body``. Their order does not matter. Raises ``ValueError`` if ``body``
+    does not contain the words that they delete at their places.
     """
     pieces, place = [], 0
     for edit in sorted(edit for operation in operations for edit in operation.edits):

@@ -1,7 +1,7 @@
 """An amendment in words: the sentences of the instrument that a lawyer writes, in Kazakh and Russian.
 
 The phrases are those of the acts of Kazakhstan: «пункт 2.3 изложить в следующей редакции», «2.3-тармақ мынадай
-редакцияда жазылсын». The numbers of clauses are those of the old edition, except where a sentence gives new ones.
+редакцияда жазылсын».
 
 In all functions ``language`` is ``kk`` or ``ru``.
 """
@@ -175,7 +175,7 @@ def day(at: datetime, language: str, zone: str) -> str:
 
 
 def inner_quotes(text: str) -> str:
-    """The text as it is printed between «quotation marks»: its own become „such“."""
+    """The text as it is printed between «quotation marks»: its own « and » become „ and “."""
     return text.replace("«", "„").replace("»", "“")
 
 
