@@ -582,3 +582,17 @@ def test_the_page_displays_the_words_of_a_cell(words):
     found = re.search(r"<td>(.*?)</td>", page, re.DOTALL)
     assert found is not None
     assert displayed(found[1]) == words.split()
+
+
+def test_a_hint_in_a_hint_is_told_once():
+    control = "<w:sdt><w:sdtPr>{}</w:sdtPr><w:sdtContent>{}</w:sdtContent></w:sdt>"
+    body = paragraph(run("Күнді таңдаңыз."))
+    for switch in ("<w:showingPlcHdr/>", "", "<w:showingPlcHdr/>") * 5:
+        body = control.format(switch, body)
+    found = read(body + paragraph(run("Мәтін")))
+    assert (found.accepted, found.placeholders) == ("Мәтін\n", ["Күнді таңдаңыз."])
+
+
+def test_words_after_a_comment_in_the_xml_are_read():
+    found = read("<w:p><w:r><w:t>Ақы<!-- a --> төлен<?b c?>еді</w:t></w:r><!-- d --></w:p><!-- e -->")
+    assert found.accepted == "Ақы төленеді\n"
