@@ -223,7 +223,7 @@ class _Archive:
         except (ValueError, SyntaxError):
             raise refused(self.name, _("it can't be read as a Word document")) from None
         etree.strip_tags(root, etree.Comment, etree.ProcessingInstruction)
-        return bytes(etree.tostring(root))
+        return bytes(etree.tostring(root, encoding="utf-8"))
 
     def relations(self, part: str, source_part: str) -> list[_Relation]:
         """The relations of ``source_part``, which the ``.rels`` part ``part`` contains; empty if there is no such part.

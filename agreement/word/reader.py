@@ -244,6 +244,8 @@ class _Reader:
                 self.found.odd += 1
             elif element.tag in {f"{M}oMath", f"{M}oMathPara"}:
                 yield self._formula(element)
+            else:
+                yield from self._blocks(element, table=table, cell=cell)
         if words := "".join(carried).strip():
             yield _cell_lines(words) if cell else self._marked(words)
 

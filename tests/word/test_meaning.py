@@ -593,6 +593,12 @@ def test_a_hint_in_a_hint_is_told_once():
     assert (found.accepted, found.placeholders) == ("Мәтін\n", ["Күнді таңдаңыз."])
 
 
+def test_paragraphs_in_an_element_that_is_not_known_are_read():
+    other = f"<w:other>{paragraph(run('Ақы төленеді.'))}<w:more>{paragraph(run('Бір рет.'))}</w:more></w:other>"
+    assert read(other + paragraph(run("Мәтін"))).accepted == "Ақы төленеді.\n\nБір рет.\n\nМәтін\n"
+    assert read(table(cell(other))).accepted == "| Ақы төленеді.<br>Бір рет. |\n| --- |\n"
+
+
 def test_words_after_a_comment_in_the_xml_are_read():
     found = read("<w:p><w:r><w:t>Ақы<!-- a --> төлен<?b c?>еді</w:t></w:r><!-- d --></w:p><!-- e -->")
     assert found.accepted == "Ақы төленеді\n"
