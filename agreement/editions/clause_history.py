@@ -129,6 +129,27 @@ def clause_history(editions: Sequence[DisplayedEdition], place: int, number: str
     return ClauseHistory(wordings, next(index for index, end in enumerate(ends) if present < end))
 
 
+def other_holders(editions: Sequence[DisplayedEdition], history: ClauseHistory) -> list[DisplayedEdition]:
+    """The editions in which another clause has the number that the history was asked for, because numbers move up when
+    a clause is deleted. Of several such editions in a row, the result has the last one. ``editions`` are those that the
+    history was made from.
+    """
+    number = history.wording.number
+    numbers = {edition.edition.number: wording.number for wording in history.wordings for edition in wording.editions}
+    found: list[DisplayedEdition] = []
+    before = False
+    for displayed in editions:
+        other = numbers.get(displayed.edition.number) != number and any(
+            unit.number == number for unit in displayed.document.units
+        )
+        if other and before:
+            found.pop()
+        if other:
+            found.append(displayed)
+        before = other
+    return found
+
+
 def _counterpart(known: _Step, other: _Step, *, forwards: bool) -> Clause | None:
     """The unit of the edition ``other`` that is the same clause as ``known.unit``; ``None`` if there is none.
     ``forwards``: is ``other`` the later one of the two editions?

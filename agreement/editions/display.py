@@ -14,6 +14,7 @@ from agreement.editions.timeline import Timeline, current_timelines
 from agreement.models import Edition
 from agreement.models.succession import EditionDates, State
 from agreement.text import clauses, dates, languages
+from agreement.text.front_matter import front_matter
 
 
 def text_language(prevailing: str = "") -> str:
@@ -70,8 +71,14 @@ class DisplayedEdition:
 
     @property
     def approval(self) -> str:
-        """The line under the title that states who approved the edition, in ``language``."""
+        """The line that states who approved the edition, in ``language``."""
         return self._text("approval")
+
+    @property
+    def approval_outside(self) -> str:
+        """``approval``, to be displayed at the title; ``""`` if the text itself has these words above its title."""
+        own = front_matter(self._text("body")).approval
+        return "" if own.casefold().split() == self.approval.casefold().split() else self.approval
 
     @property
     def summary(self) -> str:

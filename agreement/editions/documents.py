@@ -82,7 +82,7 @@ def _sheet(displayed: DisplayedEdition, address: str) -> Sheet:
     return Sheet(
         title=displayed.title,
         language=displayed.language,
-        approval=displayed.approval,
+        approval=displayed.approval_outside,
         first=tuple(filter(None, [_state(displayed), displayed.prevails])),
         running=f"{displayed.title} · {_name(displayed)}",
         foot=_foot(address, displayed),

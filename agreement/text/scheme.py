@@ -77,7 +77,7 @@ _CYRILLIC = str.maketrans("ІХ", "IX")
 # or a punctuation mark follows.
 _APPENDIX = re.compile(
     r"(?:приложение(?:\s*(?:№|n)?\s*\d{1,2}(?:\.\d{1,2})?|\s+[а-яa-z])?(?!\w)(?P<of>\s+(?:к|ко)(?:\s.*|$))?"
-    r"|(?P<to>(?:[«\"${]*\w[^.;:!?]{0,250}\s)?\S*[гқкғн][еа][»\"]?\s+|(?:\S+\s+){0,8}?\S*[дтн][ыі]ң\s+)?"
+    r"|(?P<to>(?:[«\"№$<{\[_]{0,3}\s?\w[^.;:!?]{0,250}\s)?\S*[гқкғн][еа][»\"]?\s+|(?:\S+\s+){0,8}?\S*[дтн][ыі]ң\s+)?"
     r"(?:№\s*)?(?:\d{1,2}\s*[-–‑]?\s*(?:[ыі]?н?ш[ыі]\s+)?)?қосымша(?:сы)?(?:\s*(?:№\s*)?\d{1,2})?)"
     r"\s*(?P<title>(?:[.:–—-]|\().*)?",
     re.IGNORECASE,
@@ -353,7 +353,8 @@ class Scheme:
         words = _GLUED.sub(" ", bare.strip("#*_ "))
         heads = bare[0] == "#" or words.isupper() or (separate and underlined(self.lines, index))
         match = _APPENDIX.fullmatch(words) if len(words) <= 300 else None
-        if match is None or not (heads or words[0].isupper() or words[0] in '№«"$' or words[0].isdigit()):
+        begins = heads or words[:1].isupper() or words[:1].isdigit() or words[:1] in '№«"$<{[' or bare[0] == "_"
+        if match is None or not begins:
             return -1
         before = self.lines[index - 1].strip() if index else ""
         listed = _is_appendix(before) or _is_appendix(self._next(index))

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from django.http import Http404, HttpResponse
 
-from agreement.editions.clause_history import ClauseHistory, Wording, clause_history
+from agreement.editions.clause_history import ClauseHistory, Wording, clause_history, other_holders
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
 from agreement.models.succession import State
@@ -33,7 +33,8 @@ def clause(visit: Visit, slug: str, anchor: str) -> HttpResponse:
     if history is None:
         raise Http404
     query = f"?edition={chosen}" if chosen is not None else ""
-    return visit.render("agreement/pages/clause.html", {"slug": slug, "history": history}, query=query)
+    context = {"slug": slug, "history": history, "others": other_holders(editions, history)}
+    return visit.render("agreement/pages/clause.html", context, query=query)
 
 
 @json_view()

@@ -28,8 +28,9 @@ from agreement.word import original
 
 #: The largest file that is accepted, packed and unpacked, in bytes, and its largest number of parts.
 MAX_PACKED, MAX_UNPACKED, MAX_PARTS = 5_000_000, 50_000_000, 2000
-#: The largest number of tags in all parts that are parsed, so that reading takes seconds at most.
-MAX_TAGS = 500_000
+#: The largest numbers of tags and of attributes in all parts that are parsed, and of the relations of a part, so that
+#: reading takes seconds at most, and little memory.
+MAX_TAGS, MAX_ATTRIBUTES, MAX_RELATIONS = 500_000, 500_000, 20_000
 
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
 _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -150,7 +151,7 @@ class _Archive:
 
     def __init__(self, content: bytes, name: str) -> None:
         self.name = name
-        self.tags = 0
+        self.tags = self.attributes = 0
         if len(content) > MAX_PACKED:
             raise refused(name, _("it is larger than %(size)s MB") % {"size": MAX_PACKED // 1_000_000})
         try:
@@ -206,10 +207,25 @@ class _Archive:
         ):
             raise unusual
         self.tags += content.count(b"<")
-        if self.tags > MAX_TAGS:
+        self.attributes += content.count(b"=")  # Also those in words, which are few.
+        if self.tags > MAX_TAGS or self.attributes > MAX_ATTRIBUTES:
             raise refused(self.name, _("it is too large when unpacked"))
         content = content[declaration.end() :] if declaration else content
+        if b"<!--" in content or b"<?" in content:
+            content = self._without_comments(content)
         return _TAG.sub(_ordinary, content) if b"purl.oclc.org/ooxml/" in content else content
+
+    def _without_comments(self, content: bytes) -> bytes:
+        """The XML without comments and processing instructions, which would end the words in which they stand."""
+        from docx.oxml import parse_xml
+        from lxml import etree
+
+        try:
+            root: Any = parse_xml(content)
+        except (ValueError, SyntaxError):
+            raise refused(self.name, _("it can't be read as a Word document")) from None
+        etree.strip_tags(root, etree.Comment, etree.ProcessingInstruction)
+        return bytes(etree.tostring(root, encoding="utf-8"))
 
     def relations(self, part: str, source_part: str) -> list[_Relation]:
         """The relations of ``source_part``, which the ``.rels`` part ``part`` contains; empty if there is no such part.
@@ -219,10 +235,13 @@ class _Archive:
 
         if not self.has(part):
             return []
+        content = self.xml(part)
         try:
-            root: Any = parse_xml(self.xml(part))
+            root: Any = parse_xml(content)
         except (ValueError, SyntaxError):
             raise refused(self.name, _("it can't be read as a Word document")) from None
+        if len(root) > MAX_RELATIONS:
+            raise refused(self.name, _("it is too large when unpacked"))
         found = []
         for element in root.iterchildren("{*}Relationship"):
             target = element.get("Target", "")

@@ -14,6 +14,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
@@ -202,8 +203,8 @@ class _Reader:
         found.typed = typed if typed >= _TYPED else 0
         self.language = language
         self.tables = language_tables(self.body) if language else {}
-        #: Does a content control display a hint at the place that is read?
-        self.hint = False
+        #: Does a content control display a hint at the place that is read? Is it in a control whose hint was counted?
+        self.hint = self.counted = False
         #: The text boxes of the paragraph that is read, and the size of the words before the place that is read.
         self.boxes: list[Any] = []
         self.size = 0
@@ -241,6 +242,8 @@ class _Reader:
                 self.found.odd += 1
             elif element.tag in {f"{M}oMath", f"{M}oMathPara"}:
                 yield self._formula(element)
+            else:
+                yield from self._blocks(element, table=table, cell=cell)
         if words := "".join(carried).strip():
             yield _cell_lines(words) if cell else self._marked(words)
 
@@ -257,9 +260,8 @@ class _Reader:
         for element in parent:
             self._count(element)
             if element.tag == f"{W}sdt":
-                outer, self.hint = self.hint, self._is_hint(element)
-                yield from self._children(element)
-                self.hint = outer
+                with self._control(element):
+                    yield from self._children(element)
             elif element.tag == f"{MC}AlternateContent":
                 yield from self._children(_branch(element))
             elif element.tag in _CONTAINERS or self._is_included(element):
@@ -267,12 +269,18 @@ class _Reader:
             elif not self._is_excluded(element):
                 yield element
 
-    def _is_hint(self, control: Any) -> bool:
-        """Does this content control display a hint in place of words? The hint is counted."""
-        if not is_on(control.find(f"{W}sdtPr/{W}showingPlcHdr")):
-            return False
-        self.found.placeholders.append(_plain(control))
-        return True
+    @contextmanager
+    def _control(self, control: Any) -> Iterator[None]:
+        """Set ``hint`` while the content of this content control is read. A hint is counted, unless it is in a control
+        whose hint was counted with all its words.
+        """
+        outer = self.hint, self.counted
+        self.hint = is_on(control.find(f"{W}sdtPr/{W}showingPlcHdr"))
+        if self.hint and not self.counted:
+            self.found.placeholders.append(_plain(control))
+        self.counted |= self.hint
+        yield
+        self.hint, self.counted = outer
 
     def _is_included(self, element: Any) -> bool:
         return element.tag in ({f"{W}ins", f"{W}moveTo"} if self.accept else {f"{W}del", f"{W}moveFrom"})
@@ -407,9 +415,8 @@ class _Reader:
                     self.found.restyled += self.styles.look(before, *styles) != self.styles.look(after, *styles)
                 self._collect(element, styles, run, pieces)
             elif tag == f"{W}sdt":
-                outer, self.hint = self.hint, self._is_hint(element)
-                self._collect(element, styles, look, pieces)
-                self.hint = outer
+                with self._control(element):
+                    self._collect(element, styles, look, pieces)
             elif tag in _PICTURES:
                 self._picture(element, look)
             elif tag == f"{MC}AlternateContent":

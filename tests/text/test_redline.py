@@ -188,6 +188,38 @@ def test_a_renumbered_appendix_had_a_number():
     assert [sentences.describe(change, fact, "en") for fact in sentences.facts(change)] == ["formerly 1"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        pytest.param(
+            "1.1. Исключаемый пункт.\n\n1.2. Нужны:\n\n1) заявление;", "1.1. Нужны:\n\n1) заявление;", "1.2, 1)"
+        ),
+        pytest.param(
+            "1.1. Исключаемый пункт.\n\n1.2. Нужны:\n\n1) документы:\n\nа) заявление;",
+            "1.1. Нужны:\n\n1) документы:\n\nа) заявление;",
+            "1.2, 1), а)",
+        ),
+        pytest.param(
+            "## Приложение 1. Лишнее\n\n1.1. Слова о другом предмете и цене.\n\n"
+            "## Приложение 2. Порядок подачи\n\n1.1. Заявление подают в кассе музея.",
+            "## Приложение 1. Порядок подачи\n\n1.1. Заявление подают в кассе музея.",
+            "appendix 2, 1.1",
+        ),
+        pytest.param(
+            "## Статья 2. Лишнее\n\n1. Слова о цене.\n\n2. О другом.\n\n"
+            "## Статья 3. Порядок\n\n1. Заявление подают в кассе музея.\n\n2. Ответ дают за пять дней.",
+            "## Статья 2. Порядок\n\n1. Заявление подают в кассе музея.\n\n2. Ответ дают за пять дней.",
+            "3.2",
+        ),
+    ],
+)
+def test_a_unit_that_kept_its_label_is_said_to_have_been_at_another_place(old, new, place):
+    body = "# Соглашение\n\n## {}1. ПРАВИЛА\n\n{}\n"
+    head = "Статья " if "Статья" in old else ""
+    changes = redline(*(parse(body.format(head, text)) for text in (old, new))).changed
+    assert f"formerly at {place}" in {sentences.describe(it, "renumbered", "en") for it in changes if it.renumbered}
+
+
 def test_a_clause_that_lost_or_got_its_number_is_counted_as_a_clause():
     numbered, plain = "Т\n\n## 1. ОБЩЕЕ\n\n1.1. Раз два три.\n", "Т\n\n## 1. ОБЩЕЕ\n\nРаз два три.\n"
     lost, got = redline(parse(numbered), parse(plain)), redline(parse(plain), parse(numbered))

@@ -63,6 +63,17 @@ def test_a_number_of_another_edition_is_found_with_its_edition(client, four):
     assert "<h1>Clause 1.4 in all editions</h1>" in again
 
 
+def test_the_page_leads_to_the_other_clause_that_had_the_number(client, four):
+    def others(page: str) -> list[str]:
+        links = page.partition("Another clause has this number in:")[2].partition("</p>")[0]
+        return re.findall(r'href="/en/agreements/terms/clauses/1\.3/\?edition=(\d)"', links)
+
+    assert others(client.get(f"{CLAUSES}1.3/").content.decode()) == ["1"]
+    assert others(client.get(f"{CLAUSES}1.3/?edition=1").content.decode()) == ["4"]
+    for number in ("1.1", "1.2"):
+        assert "Another clause" not in client.get(f"{CLAUSES}{number}/").content.decode()
+
+
 def test_a_number_that_only_an_earlier_edition_has_is_found(client):
     _publish(RU + "\n1.5. Архив закрыт.\n", KK + "\n1.5. Мұрағат жабық.\n")
     _publish(RU, KK)

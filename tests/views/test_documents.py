@@ -52,6 +52,15 @@ def test_an_edition_is_a_word_file_that_is_read_as_its_text(client, language):
     assert {"kk": "қазақ тіліндегі мәтін басым", "ru": "преимущество имеет текст на казахском"}[language] in found
 
 
+@pytest.mark.parametrize("address", ["editions/1/", "editions/1.ru.docx"])
+def test_an_approval_that_the_text_has_above_its_title_stands_there_alone(client, address):
+    approval = "Утверждено приказом директора от 5 января 2026 года № 7"
+    factories.published(ru=f"{approval}\n\n{factories.RU}", approval_ru=approval)
+    response = client.get(f"/ru/agreements/terms/{address}")
+    found = parts(response.content) if address.endswith("docx") else response.content.decode()
+    assert found.count(approval) == 1
+
+
 def test_both_languages_are_one_word_file(client):
     factories.published()
     found = parts(client.get(f"{HERE}editions/1.docx").content)

@@ -11,7 +11,7 @@ import pytest
 from django.utils import translation
 
 from agreement.text import source
-from agreement.word import numbering, reader
+from agreement.word import numbering, package, reader
 from tests.support import docx_files
 from tests.word import fuzz
 from tests.word.numbering_cases import definition, document, item, items, level, num, plain, start, style
@@ -80,6 +80,24 @@ def test_one_paragraph_of_many_has_a_limit():
     long = "а" * 100
     with pytest.raises(source.SourceError, match="longer than 2 million"):
         read(document(item(None, None, words=long, more=mark) * 20_100))
+
+
+def test_attributes_have_a_limit():
+    many = " ".join(f'w:a{place}="1"' for place in range(50))
+    with pytest.raises(source.SourceError, match="too large when unpacked"):
+        read(document(f"<w:p {many}/>" * (package.MAX_ATTRIBUTES // 50) + plain()))
+
+
+def test_relations_have_a_limit():
+    link = '<Relationship Id="h{}" Type="hyperlink" Target="https://a.kz" TargetMode="External"/>'
+    links = "".join(map(link.format, range(package.MAX_RELATIONS)))
+
+    def alter(parts: dict[str, bytes]) -> None:
+        name = "word/_rels/document.xml.rels"
+        parts[name] = parts[name].replace(b"</Relationships>", links.encode() + b"</Relationships>")
+
+    with pytest.raises(source.SourceError, match="too large when unpacked"):
+        read(docx_files.altered(document(plain()), alter))
 
 
 def test_deep_elements_are_refused():

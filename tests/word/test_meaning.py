@@ -590,3 +590,23 @@ def test_the_page_displays_the_words_of_a_cell(words):
     found = re.search(r"<td>(.*?)</td>", page, re.DOTALL)
     assert found is not None
     assert displayed(found[1]) == words.split()
+
+
+def test_a_hint_in_a_hint_is_told_once():
+    control = "<w:sdt><w:sdtPr>{}</w:sdtPr><w:sdtContent>{}</w:sdtContent></w:sdt>"
+    body = paragraph(run("Күнді таңдаңыз."))
+    for switch in ("<w:showingPlcHdr/>", "", "<w:showingPlcHdr/>") * 5:
+        body = control.format(switch, body)
+    found = read(body + paragraph(run("Мәтін")))
+    assert (found.accepted, found.placeholders) == ("Мәтін\n", ["Күнді таңдаңыз."])
+
+
+def test_paragraphs_in_an_element_that_is_not_known_are_read():
+    other = f"<w:other>{paragraph(run('Ақы төленеді.'))}<w:more>{paragraph(run('Бір рет.'))}</w:more></w:other>"
+    assert read(other + paragraph(run("Мәтін"))).accepted == "Ақы төленеді.\n\nБір рет.\n\nМәтін\n"
+    assert read(table(cell(other))).accepted == "| Ақы төленеді.<br>Бір рет. |\n| --- |\n"
+
+
+def test_words_after_a_comment_in_the_xml_are_read():
+    found = read("<w:p><w:r><w:t>Ақы<!-- a --> төлен<?b c?>еді</w:t></w:r><!-- d --></w:p><!-- e -->")
+    assert found.accepted == "Ақы төленеді\n"

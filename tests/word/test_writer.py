@@ -418,7 +418,7 @@ def unescaped(text: str) -> str:
 def test_the_reader_gives_the_words_of_both_texts(old, new):
     content = changes(old, new)
     expected = [printed(clauses.parse(body)) for body in (old, new)]
-    assume(expected[1])
+    assume(any(map(str.isalnum, "".join(expected[1]))))
     found = read(content)
     if found.tracked:
         assert [words(unescaped(text)) for text in (found.rejected, found.accepted)] == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from agreement.text.clauses import Clause
 from agreement.text.redline.changes import Change, Redline
 from agreement.text.redline.words import Run
 
@@ -15,6 +16,8 @@ PHRASES = {
         "inserted": "қосылды",
         "deleted": "алып тасталды",
         "renumbered": "бұрынғы нөмірі {was}",
+        "relocated": "бұрынғы орны: {was}",
+        "appendix": "{number}-қосымша",
         "unnumbered": "бұрын нөмірсіз болған",
         "moved": "орны ауыстырылды",
         "reformatted": "ресімделуі ғана өзгерді",
@@ -30,6 +33,8 @@ PHRASES = {
         "inserted": "добавлено",
         "deleted": "исключено",
         "renumbered": "прежний номер {was}",
+        "relocated": "прежнее место: {was}",
+        "appendix": "приложение {number}",
         "unnumbered": "прежде без номера",
         "moved": "изменено место",
         "reformatted": "изменено только оформление",
@@ -45,6 +50,8 @@ PHRASES = {
         "inserted": "added",
         "deleted": "deleted",
         "renumbered": "formerly {was}",
+        "relocated": "formerly at {was}",
+        "appendix": "appendix {number}",
         "unnumbered": "formerly without a number",
         "moved": "moved",
         "reformatted": "formatting only",
@@ -154,10 +161,25 @@ def describe(change: Change, fact: str, language: str) -> str:
     """One of the ``facts()`` about a change in words: "reworded", "formerly 4.1.". ``language`` is kk, ru or en.
 
     For ``renumbered`` the words contain the old label, or the old number of an appendix, which has no label. Of any
-    other unit without an old label they are "formerly without a number".
+    other unit without an old label they are "formerly without a number". If the label is the same, because only what
+    contains the unit was renumbered, they contain the old place: "formerly at 2.3, 1)".
     """
-    number = (change.old.label or change.old.number.removeprefix("a")) if change.old else ""
-    return PHRASES[language]["unnumbered" if fact == "renumbered" and not number else fact].format(was=number)
+    was = (change.old.label or change.old.number.removeprefix("a")) if change.old else ""
+    if fact == "renumbered" and not was:
+        fact = "unnumbered"
+    elif fact == "renumbered" and change.old and change.new and change.old.label == change.new.label != "":
+        fact, was = "relocated", _place(change.old, language)
+    return PHRASES[language][fact].format(was=was)
+
+
+def _place(unit: Clause, language: str) -> str:
+    """Where this unit with a label stands, such as "appendix 1, 2.3, 1)"."""
+    whole, _dash, item = unit.number.partition("-")
+    appendix, number = re.fullmatch("(?:a([0-9]+))?\\.?(?:ch)?(.*)", whole).groups()  # type: ignore[union-attr]
+    above = unit.parent.partition("-")[2]
+    appendix = PHRASES[language]["appendix"].format(number=appendix) if appendix else ""
+    within = [f"{above})" if above else "", unit.label] if item else []
+    return ", ".join(filter(None, [appendix, number, *within]))
 
 
 def shortened(runs: Sequence[Run]) -> tuple[Run, ...]:
