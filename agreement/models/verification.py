@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import reduce
 from operator import and_, or_
 
@@ -180,6 +181,9 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     for stamp in stamps.defer(*(f"edition__{name}" for name in ("body", "body_kk", "body_ru"))).iterator(chunk_size=50):
         if bytes.fromhex(stamp.edition.digest) not in bytes(stamp.response):
             yield stamp, gettext("The answer of the authority does not contain the digest of the edition.")
+        # The clock of the site may have been wrong, but not by a day.
+        if stamp.edition.recorded_at and stamp.stamped_at < stamp.edition.recorded_at - timedelta(days=1):
+            yield stamp, gettext("It was stamped before its edition was recorded.")
 
 
 def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
@@ -223,6 +227,7 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
     counts = same.values("notice").annotate(rows=Count("pk")).values("rows")
     conditions = {name: Q(outcome=name, lease="") for name in Progress.FINAL}
     conditions["waiting"] = Q(outcome=DeliveryOutcome.WAITING) | ~Q(lease="")
+    conditions["bounced"] = Q(bounces__isnull=False)
     stored = {
         f"stored_{name}": Coalesce(Subquery(counts.filter(condition)), 0) for name, condition in conditions.items()
     }

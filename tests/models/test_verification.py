@@ -14,6 +14,7 @@ from agreement.models import (
     Acceptance,
     Agreement,
     AuditEntry,
+    Bounce,
     Consent,
     Delivery,
     Edition,
@@ -346,6 +347,16 @@ def test_a_delivery_that_is_missing_or_has_another_outcome_is_found_by_the_progr
     assert found() == [(Progress.objects.get(), "Its numbers are not those of the deliveries.")]
 
 
+def test_a_returned_letter_that_is_missing_is_found_by_the_progress(edition):
+    delivery = sent(edition)
+    Bounce.objects.create(delivery=delivery, at=timezone.now(), reason="5.1.1")
+    Progress.objects.update(bounced=1)
+    assert found() == []
+    with open_seal():
+        Bounce.objects.all().delete()
+    assert found() == [(Progress.objects.get(), "Its numbers are not those of the deliveries.")]
+
+
 def test_a_lease_hides_no_delivery_from_the_progress(edition):
     sent(edition)
     with open_seal():
@@ -441,5 +452,7 @@ def test_a_time_stamp_must_contain_the_digest_of_its_edition(edition, scheduled)
         certificates="PEM",
     )
     assert found() == []
-    changed(stamp, edition=scheduled)
+    changed(stamp, stamped_at=edition.recorded_at - 2 * DAY)
+    assert found() == [(stamp, "It was stamped before its edition was recorded.")]
+    changed(stamp, edition=scheduled, stamped_at=timezone.now())
     assert found() == [(stamp, "The answer of the authority does not contain the digest of the edition.")]
