@@ -6,14 +6,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
+from functools import reduce
+from operator import and_, or_
 
 from django.apps import apps
 from django.db.models import (
     BigIntegerField,
+    BooleanField,
     Case,
     CharField,
+    CheckConstraint,
     Count,
     Exists,
+    ExpressionWrapper,
     F,
     Min,
     Model,
@@ -21,6 +27,7 @@ from django.db.models import (
     Q,
     QuerySet,
     Subquery,
+    Value,
     When,
 )
 from django.db.models.functions import Cast, Coalesce
@@ -30,6 +37,7 @@ from django.utils.translation import gettext
 from agreement.models.acceptances import Acceptance, AcceptanceKind
 from agreement.models.agreements import Agreement
 from agreement.models.audit import AuditAction, AuditEntry
+from agreement.models.clock import database_now
 from agreement.models.deliveries import Delivery, DeliveryOutcome
 from agreement.models.editions import Edition, EditionQuerySet
 from agreement.models.errors import TEXT_FIELDS
@@ -158,9 +166,9 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     """Yield the rows of this database, which is given by alias, that contradict other rows or themselves, each with a
     sentence in the active language.
 
-    Such a row can only be written by a role that opens the seal, or it was added by one that may write. 25 queries
-    return only these rows. 2 more read the distinct texts of consents, and the time stamps. Each text of a consent that
-    does not match its digest costs 1 more.
+    Such a row can only be written by a role that opens the seal, or it was added by one that may write. 38 queries
+    return only these rows. 2 more read the distinct texts of consents, and the time stamps; on PostgreSQL 1 more reads
+    the clock. Each text of a consent that does not match its digest costs 1 more.
     """
     for rows, sentence in _contradictions(using):
         yield from ((row, sentence) for row in rows.order_by("pk").iterator(chunk_size=500))
@@ -173,6 +181,9 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     for stamp in stamps.defer(*(f"edition__{name}" for name in ("body", "body_kk", "body_ru"))).iterator(chunk_size=50):
         if bytes.fromhex(stamp.edition.digest) not in bytes(stamp.response):
             yield stamp, gettext("The answer of the authority does not contain the digest of the edition.")
+        # The clock of the site may have been wrong, but not by a day.
+        if stamp.edition.recorded_at and stamp.stamped_at < stamp.edition.recorded_at - timedelta(days=1):
+            yield stamp, gettext("It was stamped before its edition was recorded.")
 
 
 def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
@@ -216,6 +227,7 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
     counts = same.values("notice").annotate(rows=Count("pk")).values("rows")
     conditions = {name: Q(outcome=name, lease="") for name in Progress.FINAL}
     conditions["waiting"] = Q(outcome=DeliveryOutcome.WAITING) | ~Q(lease="")
+    conditions["bounced"] = Q(bounces__isnull=False)
     stored = {
         f"stored_{name}": Coalesce(Subquery(counts.filter(condition)), 0) for name, condition in conditions.items()
     }
@@ -244,6 +256,28 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
         if dangling != Q(pk__in=[]):
             rows = model._base_manager.using(using).filter(dangling)
             yield rows, gettext("It names a row of another table that does not exist.")
+        # A connection of SQLite may ignore checks. A condition that is NULL is kept, as in the database.
+        checks = [one.condition for one in model._meta.constraints if isinstance(one, CheckConstraint)]
+        if checks:
+            kept = Coalesce(ExpressionWrapper(reduce(and_, checks), output_field=BooleanField()), Value(value=True))
+            rows = model._base_manager.using(using).annotate(kept=kept).filter(kept=False)
+            yield rows, gettext("It violates a constraint of its table.")
+    latest = database_now(using) + CLOCK_TOLERANCE
+    for model, recorded in (
+        (Edition, "recorded_at"),
+        (Acceptance, "recorded_at"),
+        (Withdrawal, "registered_at"),
+        (Consent, "given_at"),
+        (AuditEntry, "at"),
+        (Delivery, "account_deleted_at"),
+    ):
+        moments = {recorded, "account_deleted_at", "erased_at"} & {field.name for field in model._meta.fields}
+        future = reduce(or_, (Q(**{f"{name}__gt": latest}) for name in sorted(moments)))
+        if model in {Acceptance, Consent}:  # They are recorded only for an account that exists.
+            deleted_before = Q(account_deleted_at__lt=F(recorded) - CLOCK_TOLERANCE)
+            future |= Q(account_deleted_at__isnull=False) & deleted_before
+        rows = model._base_manager.using(using).filter(future)
+        yield rows, gettext("It was recorded in the future, or after its account was deleted.")
     linked = Q(user__isnull=False, account_deleted_at__isnull=False)
     unlinked = Q(user__isnull=True, account_deleted_at__isnull=True)
     for rows, condition in (

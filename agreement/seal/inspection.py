@@ -29,11 +29,10 @@ if TYPE_CHECKING:
 
 def differences(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
     """Return one sentence, in English, for each difference that is found: what is missing, replaced, disabled or
-    altered, and which triggers were added. A column that was added is not a difference. Constraints and unique indexes
-    that were added are found on PostgreSQL only.
+    altered, and which triggers, constraints and unique indexes were added. A column that was added is not a difference.
 
     Every table of ``SEALS`` should exist. ``get_model(app_label, name)`` returns its model or raises ``LookupError``,
-    as ``apps.get_model`` does; a model that it does not know is passed over. 6 queries on PostgreSQL, 4 on SQLite. The
+    as ``apps.get_model`` does; a model that it does not know is passed over. 6 queries on PostgreSQL, 1 on SQLite. The
     list is empty, without a query, on a database that is not in ``VENDORS``, because it has no triggers.
     """
     if connection.vendor not in VENDORS:
@@ -75,7 +74,7 @@ def _foreign_constraint(name: str, table: str) -> str:
 
 
 def _column(column: str, table: str) -> str:
-    return f"The column {column} of the table {table} is missing, or its type, NOT NULL or collation is altered."
+    return f"The column {column} of the table {table} is missing, or its definition is altered."
 
 
 def _uniqueness(column: str, table: str) -> str:
@@ -83,8 +82,8 @@ def _uniqueness(column: str, table: str) -> str:
 
 
 def _unique_columns(model: AnyModel) -> set[str]:
-    """The columns that have a unique index of their own, without the primary key."""
-    return {str(field.column) for field in model._meta.concrete_fields if field.unique and not field.primary_key}
+    """The columns that have a unique index of their own, with the primary key."""
+    return {str(field.column) for field in model._meta.concrete_fields if field.unique}
 
 
 def _foreign_key(column: str, table: str) -> str:
@@ -102,58 +101,71 @@ def _foreign_keys(model: AnyModel) -> set[tuple[str, str, str]]:
 
 
 def _sqlite(connection: BaseDatabaseWrapper, cursor: Any, sealed: dict[str, tuple[Seal, AnyModel]]) -> Iterator[str]:
-    # SQLite ignores the case of names, and what the columns "type" and "tbl_name" contain: it reads the text.
-    cursor.execute("SELECT type, name, lower(tbl_name), sql FROM main.sqlite_master WHERE sql IS NOT NULL")
+    # SQLite ignores the case of names, and what the column "type" contains: it reads the text. The tables and views of
+    # this connection alone hide those of the file, and its triggers fire on them.
+    cursor.execute(
+        "SELECT 'main', type, name, lower(tbl_name), sql FROM main.sqlite_master WHERE sql IS NOT NULL"
+        " UNION ALL SELECT 'temp', type, name, lower(tbl_name), sql FROM temp.sqlite_master WHERE sql IS NOT NULL"
+    )
     stored = cursor.fetchall()
-    kinds = {name: (kind, sql) for kind, name, _table, sql in stored if kind in {"table", "view"}}
-    cursor.execute(
-        'SELECT t.name, f."from", f."table", f."to", f.on_delete, f.on_update'
-        " FROM main.sqlite_master t, pragma_foreign_key_list(t.name) f WHERE t.type = 'table'"
-    )
-    keys = {tuple(row[:4]) for row in cursor.fetchall() if row[4:] == ("NO ACTION", "NO ACTION")}
-    cursor.execute(
-        'SELECT t.name, c.name, lower(c.type), c."notnull"'
-        " FROM main.sqlite_master t, pragma_table_xinfo(t.name) c WHERE t.type = 'table' AND c.hidden = 0"
-    )
-    columns = set(cursor.fetchall())
-    cursor.execute(
-        "SELECT t.name, max(c.name) FROM main.sqlite_master t, pragma_index_list(t.name) i, pragma_index_info(i.name) c"
-        " WHERE t.type = 'table' AND i.\"unique\" AND NOT i.partial GROUP BY t.name, i.name HAVING count(*) = 1"
-    )
-    unique = set(cursor.fetchall())
+    kinds = {name: (kind, sql) for at, kind, name, _on, sql in stored if at == "main" and kind in {"table", "view"}}
+    hidden = {name.lower() for at, kind, name, *_rest in stored if at == "temp" and kind in {"table", "view"}}
     editor = connection.schema_editor()
     for table, (seal, model) in sealed.items():
         if table not in kinds:
             yield _absent(table)
             continue
         kind, create = kinds[table]
-        if kind != "table" or not create.startswith("CREATE TABLE"):
+        if kind != "table" or not create.startswith(f'CREATE TABLE "{table}" (') or table in hidden:
             yield _not_ordinary(table)
             continue
-        others = [(name, sql) for _kind, name, on, sql in stored if on == table and sql != create]
+        others = [(name, sql) for _at, _kind, name, on, sql in stored if on == table and sql != create]
         indexes = {name: sql for name, sql in others if re.match("CREATE (UNIQUE )?INDEX ", sql, re.IGNORECASE)}
         found = [(name, sql) for name, sql in others if name not in indexes]
         wanted = sqlite_triggers(seal, model)
         yield from (_missing(name) for name, sql in wanted.items() if [s for n, s in found if n == name] != [sql])
         yield from (_foreign(name, table) for name, _sql in found if name not in wanted)
+        editor.deferred_sql = []  # table_sql() adds the statements of indexes to it.
+        expected, present = (_definitions(sql) for sql in (editor.table_sql(model)[0], create))
+        altered = {_name(definition) for definition in expected - present}
         for constraint in model._meta.constraints:
             if isinstance(constraint, models.UniqueConstraint) and constraint.condition:  # It is an index.
-                same = _bare(indexes.get(constraint.name, "")) == _bare(str(constraint.create_sql(model, editor)))
+                same = _bare(indexes.pop(constraint.name, "")) == _bare(str(constraint.create_sql(model, editor)))
             else:
-                same = _bare(str(constraint.constraint_sql(model, editor))) in _bare(create)
+                same = constraint.name not in altered
             if not same:
                 yield _constraint(constraint.name, table)
-        present = {key[1:] for key in keys if key[0] == table}
-        yield from (_foreign_key(key[0], table) for key in sorted(_foreign_keys(model) - present))
-        yield from (_uniqueness(one, table) for one in sorted(_unique_columns(model)) if (table, one) not in unique)
-        collations = create.lower().count(" collate ")
-        for field in model._meta.concrete_fields:
-            expected = (table, field.column, str(field.db_parameters(connection)["type"]).lower(), int(not field.null))
-            if expected not in columns:
-                yield _column(str(field.column), table)
-            collations -= bool(field.db_parameters(connection).get("collation"))
-        if collations:
-            yield f"The table {table} has a collation that the models do not state."
+        columns = [str(field.column) for field in model._meta.concrete_fields]
+        yield from (_column(column, table) for column in columns if column in altered)
+        # A column that the model does not have is not a difference.
+        added = {_name(definition) for definition in present - expected if not definition.startswith('"')} - altered
+        added |= {name for name, sql in indexes.items() if re.match("CREATE UNIQUE ", sql, re.IGNORECASE)}
+        yield from (_foreign_constraint(name, table) for name in sorted(added))
+
+
+def _definitions(create: str) -> set[str]:
+    """The definitions of the columns and constraints in a ``CREATE TABLE`` of SQLite, each without comments, white
+    space and round brackets outside quotation marks. What follows them, such as ``WITHOUT ROWID``, is one too.
+    """
+    quoted = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]"""
+    found, depth = [""], 0
+    for part in re.findall(rf"{quoted}|--[^\n]*|/\*.*?(?:\*/|$)|.", create.partition("(")[2], re.DOTALL):
+        if part == "(":
+            depth += 1
+        elif part == ")":
+            depth -= 1
+        elif not part.isspace() and not part.startswith(("--", "/*")):
+            found[-1] += part
+        if (part == "," and depth == 0) or (part == ")" and depth < 0):
+            found[-1] = found[-1].removesuffix(",")
+            found.append("")
+    return set(found) - {""}
+
+
+def _name(definition: str) -> str:
+    """The name of the column or constraint that ``_definitions`` returned, or what it returned if that has no name."""
+    named = re.match(r'(?:CONSTRAINT)?"(\w+)"', definition, re.IGNORECASE)
+    return named[1] if named else definition
 
 
 #: In every query, the catalogue and its functions are named with their schema, because a table or function of another
@@ -196,12 +208,12 @@ SELECT c.relname, t.tgname, t.tgisinternal AND p.pronamespace = 'pg_catalog'::pg
     t.tgoldtable, t.tgnewtable, CASE WHEN p.provolatile <> 'v' THEN 'not volatile' END, p.prosrc)
 FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
   JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-WHERE t.tgrelid = ANY {_OIDS}
+WHERE t.tgrelid = ANY {_OIDS} OR t.tgconstrrelid = ANY {_OIDS}
 ORDER BY c.relname, t.tgname
 """  # noqa: S608 - only names of the app
 _COLUMNS = f"""
 SELECT c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
-  CASE WHEN a.attcollation <> t.typcollation THEN o.collname END
+  CASE WHEN a.attcollation <> t.typcollation THEN o.collname END, a.atthasdef
 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
   JOIN pg_catalog.pg_type t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_collation o ON o.oid = a.attcollation
 WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attrelid = ANY {_OIDS}
@@ -218,16 +230,18 @@ SELECT c.relname, k.conname, k.contype, k.convalidated, ARRAY(
 FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
 WHERE k.contype IN ('c', 'f', 'x') AND k.conrelid = ANY {_OIDS}
 """  # noqa: S608 - only names of the app
-#: Unique indexes, and those that call a function or have a condition. The primary key is not among them.
+#: Unique indexes, and those that call a function or have a condition. A unique index of which the rows are compared in
+#: another way than Django's, or later than the statement, is not valid.
 _INDEXES = f"""
-SELECT c.relname, x.relname, i.indisunique AND i.indisvalid AND i.indisready AND i.indislive, ARRAY(
+SELECT c.relname, x.relname, i.indisunique, i.indisvalid AND i.indisready AND i.indislive AND i.indimmediate
+    AND pg_catalog.pg_get_indexdef(i.indexrelid) !~ ' (COLLATE|NULLS NOT DISTINCT)', ARRAY(
     SELECT a.attname FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k (number, position)
       LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number
     ORDER BY k.position
   )::pg_catalog.text[], COALESCE(pg_catalog.pg_get_expr(i.indpred, i.indrelid), '')
 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
   JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
-WHERE (i.indisunique OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND NOT i.indisprimary
+WHERE (i.indisunique OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
   AND i.indrelid = ANY {_OIDS}
 """  # noqa: S608 - only names of the app
 
@@ -251,6 +265,9 @@ def _postgresql(
         max(values, key=values.count)
         for values in ([row[place] for row in tables if row[2]] or [None] for place in (2, 3))
     )
+    for other, name, internal, enabled, *_rest in triggers:
+        if internal and not enabled:  # It may be on the table that the key names.
+            yield f"The trigger {name} of a foreign key of the table {other} is disabled."
     by_name = {row[0]: row[1:] for row in tables}
     for table, (seal, model) in sealed.items():
         ordinary, owner, schema, rules, row_security, inherits = by_name[table]
@@ -281,7 +298,7 @@ def _postgresql(
 
 
 def _rows(cursor: Any, sql: str, names: list[str]) -> list[tuple[Any, ...]]:
-    cursor.execute(sql, [names])
+    cursor.execute(sql, [names] * sql.count("%s"))
     rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 
@@ -300,24 +317,22 @@ def _postgresql_triggers(seal: Seal, table: str, rows: list[tuple[Any, ...]]) ->
         if enabled and same_owner and not internal
     }
     yield from (_missing(name) for name, definition in wanted.items() if found.get(name) != definition)
-    for _table, name, internal, enabled, fires, *_rest in rows:
+    for _table, name, internal, _enabled, fires, *_rest in rows:
         if not internal and fires and name not in wanted:
             yield _foreign(name, table)
-        elif internal and not enabled:
-            yield f"The trigger {name} of a foreign key of the table {table} is disabled."
 
 
 def _postgresql_columns(
     connection: BaseDatabaseWrapper, model: AnyModel, found: dict[str, tuple[Any, ...]]
 ) -> Iterator[str]:
     """Yield the differences of the columns of one table. ``found`` maps the name of each of its columns to the type, to
-    whether it is NOT NULL, and to its collation (``None``: that of the type). A column that the model does not have is
-    not a difference: during an update of the site, a later version may have added it.
+    whether it is NOT NULL, to its collation (``None``: that of the type), and to whether it has a default. A column
+    that the model does not have is not a difference: during an update of the site, a later version may have added it.
     """
     for field in model._meta.concrete_fields:
         parameters = field.db_parameters(connection)
         kind = re.sub(r"^char\b", "character", str(parameters["type"]).replace("varchar", "character varying"))
-        if found.get(str(field.column)) != (kind, not field.null, parameters.get("collation")):
+        if found.get(str(field.column)) != (kind, not field.null, parameters.get("collation"), field.has_db_default()):
             yield _column(str(field.column), model._meta.db_table)
 
 
@@ -332,25 +347,32 @@ def _postgresql_constraints(
     each unique, conditional or functional index, that the model does not have.
 
     PostgreSQL writes the condition of a check in its own words, so only the columns in
-    it are compared. The primary key is not compared.
+    it are compared.
     """
     table, editor = model._meta.db_table, connection.schema_editor()
     column_of = {field.name: str(field.column) for field in model._meta.concrete_fields}
-    known = {f"{table}_{column}_check" for column in column_of.values()}
+    checked = {
+        column_of[field.name] for field in model._meta.concrete_fields if field.db_parameters(connection)["check"]
+    }
+    plain = {index.name: [column_of[name] for name in index.fields] for index in model._meta.indexes}
+    known_checks, known_indexes = set(), set()
     for constraint in model._meta.constraints:
-        known.add(constraint.name)
         if isinstance(constraint, models.UniqueConstraint):
+            known_indexes.add(constraint.name)
             condition = str(constraint.create_sql(model, editor)).partition(" WHERE ")[2]
-            unique, columns, predicate = indexes.get(constraint.name, (False, [], ""))
+            unique, valid, columns, predicate = indexes.get(constraint.name, (False, False, [], ""))
             same = (
                 unique
+                and valid
                 and columns == [column_of[name] for name in constraint.fields]
                 and _bare(predicate) == _bare(condition)
             )
         else:
+            known_checks.add(constraint.name)
             sql = constraint.constraint_sql(model, editor)
-            _kind, same, columns, *_target = constraints.get(constraint.name, ("", False, []))
-            same = same and set(columns) == set(column_of.values()).intersection(re.findall(r'"(\w+)"', str(sql)))
+            kind, same, columns, *_target = constraints.get(constraint.name, ("", False, []))
+            named = set(column_of.values()).intersection(re.findall(r'"(\w+)"', str(sql)))
+            same = same and kind == "c" and set(columns) == named
         if not same:
             yield _constraint(constraint.name, table)
     wanted = _foreign_keys(model)
@@ -360,15 +382,17 @@ def _postgresql_constraints(
         if kind == "f" and valid
     }
     yield from (_foreign_key(key[0], table) for key in sorted(wanted - set(found.values())))
-    for name, (kind, *_rest) in constraints.items():
-        if found.get(name) not in wanted if kind == "f" else name not in known:
+    for name, (kind, valid, columns, *_target) in constraints.items():
+        if kind == "c" and valid and len(columns) == 1 and columns[0] in checked and name not in known_checks:
+            checked.remove(columns[0])  # The check that the type of the column has.
+        elif found.get(name) not in wanted if kind == "f" else name not in known_checks:
             yield _foreign_constraint(name, table)
-    known |= {index.name for index in model._meta.indexes}
+    yield from (_column(column, table) for column in sorted(checked))
     missing = _unique_columns(model)
-    for name, (unique, columns, predicate) in indexes.items():
-        if unique and not predicate and len(columns) == 1 and columns[0] in _unique_columns(model):
+    for name, (unique, valid, columns, predicate) in indexes.items():
+        if unique and valid and not predicate and len(columns) == 1 and columns[0] in _unique_columns(model):
             missing.discard(columns[0])
-        elif name not in known:
+        elif name not in known_indexes and (unique or columns != plain.get(name) or re.search(r"\w\(", predicate)):
             yield _foreign_constraint(name, table)
     yield from (_uniqueness(column, table) for column in sorted(missing))
 

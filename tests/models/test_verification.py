@@ -14,6 +14,7 @@ from agreement.models import (
     Acceptance,
     Agreement,
     AuditEntry,
+    Bounce,
     Consent,
     Delivery,
     Edition,
@@ -33,6 +34,7 @@ from tests.support import factories
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
 UNLINKED = "It has no account, but the account was not deleted; or it has one that was deleted."
+FUTURE = "It was recorded in the future, or after its account was deleted."
 LOGGED = "The audit log has no entry about its publication with this digest and moment."
 CANCELLED = "Its cancellation differs from the audit log."
 
@@ -78,7 +80,7 @@ def test_nothing_contradicts_in_what_the_site_writes(edition, scheduled, django_
     dispatch.fan_out(edition.notices.get())
     user.delete()
 
-    with django_assert_num_queries(2 + 27):
+    with django_assert_num_queries(2 + 40 + (connection.vendor == "postgresql")):
         assert found() == []
 
 
@@ -235,6 +237,58 @@ def test_a_row_with_an_account_that_it_says_was_deleted_is_named(edition, kind):
     assert found() == [(one, UNLINKED)]
 
 
+@pytest.mark.sqlite
+def test_a_row_that_violates_a_check_is_named(edition):
+    """Any connection of SQLite may ignore checks."""
+    (user,) = factories.users(1)
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA ignore_check_constraints = ON")
+        try:
+            now = timezone.now()
+            row = Acceptance.objects.create(
+                user=user,
+                edition=edition,
+                digest=edition.digest,
+                language="kk",
+                kind="on_behalf",
+                at=now,
+                recorded_at=now,
+            )
+        finally:
+            cursor.execute("PRAGMA ignore_check_constraints = OFF")
+    assert found() == [(row, "It violates a constraint of its table.")]
+
+
+@pytest.mark.parametrize("kind", ["acceptance", "consent", "withdrawal", "entry", "edition"])
+def test_a_row_that_was_recorded_in_the_future_is_named(edition, kind):
+    acceptance = accepted(edition)
+    later = timezone.now() + 9 * DAY
+    if kind == "acceptance":
+        row = changed(acceptance, at=later, recorded_at=later)
+    elif kind == "consent":
+        consent = Consent.objects.give(user=acceptance.user, purpose="news", language="kk", text="Келісемін.")
+        row = changed(consent, given_at=later)
+    elif kind == "withdrawal":
+        withdrawal = Withdrawal.objects.register(
+            agreement=edition.agreement, applicant="А.", outcome="ended", received_on=timezone.now().date()
+        )
+        row = changed(withdrawal, registered_at=later)
+    elif kind == "entry":
+        row = changed(AuditEntry.objects.log("viewed", on=acceptance, by="officer"), at=later)
+    else:
+        row = changed(edition, recorded_at=later)
+    assert (row, FUTURE) in found()
+
+
+@pytest.mark.parametrize("kind", ["acceptance", "consent"])
+def test_a_row_that_was_recorded_after_its_account_was_deleted_is_named(edition, kind):
+    row: Any = accepted(edition)
+    if kind == "consent":
+        row = Consent.objects.give(user=row.user, purpose="news", language="kk", text="Келісемін.")
+    changed(row, user=None, account_deleted_at=timezone.now() - DAY)
+    assert found() == [(row, FUTURE)]
+
+
 def test_the_command_names_the_row_and_fails(edition, capsys):
     row = changed(accepted(edition), digest="f" * 64)
     with pytest.raises(CommandError, match="1 faults"):
@@ -290,6 +344,16 @@ def test_a_delivery_that_is_missing_or_has_another_outcome_is_found_by_the_progr
             delivery.delete()
         else:
             Delivery.objects.update(outcome="failed")
+    assert found() == [(Progress.objects.get(), "Its numbers are not those of the deliveries.")]
+
+
+def test_a_returned_letter_that_is_missing_is_found_by_the_progress(edition):
+    delivery = sent(edition)
+    Bounce.objects.create(delivery=delivery, at=timezone.now(), reason="5.1.1")
+    Progress.objects.update(bounced=1)
+    assert found() == []
+    with open_seal():
+        Bounce.objects.all().delete()
     assert found() == [(Progress.objects.get(), "Its numbers are not those of the deliveries.")]
 
 
@@ -388,5 +452,7 @@ def test_a_time_stamp_must_contain_the_digest_of_its_edition(edition, scheduled)
         certificates="PEM",
     )
     assert found() == []
-    changed(stamp, edition=scheduled)
+    changed(stamp, stamped_at=edition.recorded_at - 2 * DAY)
+    assert found() == [(stamp, "It was stamped before its edition was recorded.")]
+    changed(stamp, edition=scheduled, stamped_at=timezone.now())
     assert found() == [(stamp, "The answer of the authority does not contain the digest of the edition.")]

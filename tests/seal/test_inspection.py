@@ -45,7 +45,7 @@ def assert_named(sentence: str) -> None:
 
 
 def test_nothing_differs_after_migrate(django_assert_num_queries):
-    with django_assert_num_queries(6 if connection.vendor == "postgresql" else 4):
+    with django_assert_num_queries(6 if connection.vendor == "postgresql" else 1):
         assert differences() == []
 
 
@@ -108,21 +108,21 @@ def test_a_trigger_of_another_hand_is_said_by_the_command_the_check_and_the_stat
     [
         (
             "edition",
-            'CONSTRAINT "agreement_edition_not_backdated" CHECK',
-            'CONSTRAINT "other" CHECK',
+            'CONSTRAINT "agreement_edition_not_backdated" CHECK (',
+            'CONSTRAINT "agreement_edition_not_backdated" CHECK (1 OR ',
             "The constraint agreement_edition_not_backdated of the table agreement_edition is missing or not valid.",
         ),
         (
             "acceptance",
-            'CONSTRAINT "agreement_acceptance_once" UNIQUE',
-            'CONSTRAINT "other" UNIQUE',
+            'CONSTRAINT "agreement_acceptance_once" UNIQUE ("edition_id", ',
+            'CONSTRAINT "agreement_acceptance_once" UNIQUE (',
             "The constraint agreement_acceptance_once of the table agreement_acceptance is missing or not valid.",
         ),
         (
             "acceptance",
             'REFERENCES "agreement_edition" ("id") DEFERRABLE INITIALLY DEFERRED',
             "",
-            "The foreign key of the column edition_id of the table agreement_acceptance is missing or not valid.",
+            "The column edition_id of the table agreement_acceptance is missing, or its definition is altered.",
         ),
     ],
 )
@@ -247,6 +247,13 @@ def test_disabled_foreign_keys_are_named() -> None:
 
 
 @pytest.mark.postgresql
+def test_disabled_foreign_keys_of_the_table_that_they_name_are_named() -> None:
+    """Accounts could be deleted, and the rows about them would name nobody."""
+    _change("ALTER TABLE auth_user DISABLE TRIGGER ALL")
+    assert any("of a foreign key of the table auth_user is disabled" in said for said in differences())
+
+
+@pytest.mark.postgresql
 def test_a_table_of_the_same_name_that_hides_a_sealed_one_is_named() -> None:
     _change("CREATE TEMPORARY TABLE agreement_bounce (id bigint)")
     assert differences() == [
@@ -254,9 +261,8 @@ def test_a_table_of_the_same_name_that_hides_a_sealed_one_is_named() -> None:
     ]
 
 
-_OUTCOME = (
-    "The column outcome of the table agreement_delivery is missing, or its type, NOT NULL or collation is altered."
-)
+_OUTCOME = "The column outcome of the table agreement_delivery is missing, or its definition is altered."
+_NOTICE = "The column notice_id of the table agreement_delivery is missing, or its definition is altered."
 _COMPLETE = (
     "The constraint agreement_delivery_outcome_complete of the table agreement_delivery is missing or not valid."
 )
@@ -310,12 +316,15 @@ def test_white_space_in_a_trigger_is_compared_too():
         ("ALTER TABLE agreement_edition ALTER title TYPE varchar(9000)", "title", "agreement_edition"),
         ('ALTER TABLE agreement_edition ALTER body TYPE text COLLATE "C"', "body", "agreement_edition"),
         ("ALTER TABLE agreement_timestamp DROP COLUMN authority", "authority", "agreement_timestamp"),
+        ("ALTER TABLE agreement_bounce ALTER reason SET DEFAULT 'x'", "reason", "agreement_bounce"),
+        ("ALTER TABLE agreement_delivery ALTER pseudonym DROP DEFAULT", "pseudonym", "agreement_delivery"),
+        ("ALTER TABLE agreement_delivery DROP CONSTRAINT agreement_delivery_rank_check", "rank", "agreement_delivery"),
     ],
 )
 def test_a_column_that_is_altered_is_named_on_postgresql(change: str, column: str, table: str) -> None:
     connection.check_constraints()
     _change(change)
-    assert_named(f"The column {column} of the table {table} is missing, or its type, NOT NULL or collation is altered.")
+    assert_named(f"The column {column} of the table {table} is missing, or its definition is altered.")
 
 
 @pytest.mark.sqlite
@@ -335,22 +344,51 @@ def test_a_column_that_is_altered_is_named_on_postgresql(change: str, column: st
         (
             '"outcome" varchar(8) NOT NULL',
             '"outcome" varchar(8) NOT NULL COLLATE NOCASE',
-            "The table agreement_delivery has a collation that the models do not state.",
+            _OUTCOME,
+        ),
+        ('"outcome" varchar(8) NOT NULL', '"outcome" varchar(8) NOT NULL COLLATE\tNOCASE', _OUTCOME),
+        ('"outcome" varchar(8) NOT NULL', '"outcome" varchar(8) NOT NULL ON CONFLICT IGNORE', _OUTCOME),
+        ('"outcome" varchar(8) NOT NULL', "\"outcome\" varchar(8) NOT NULL DEFAULT 'sent'", _OUTCOME),
+        ('"outcome" varchar(8) NOT NULL', "\"outcome\" varchar(8) NOT NULL GENERATED ALWAYS AS ('sent')", _OUTCOME),
+        (
+            '"id" integer NOT NULL PRIMARY KEY AUTOINCREMENT',
+            '"id" integer NOT NULL',
+            "The column id of the table agreement_delivery is missing, or its definition is altered.",
+        ),
+        (
+            ' CHECK ("rank" >= 0)',
+            "",
+            "The column rank of the table agreement_delivery is missing, or its definition is altered.",
         ),
         (
             '"agreement_delivery_outcome_complete" CHECK (',
             '"agreement_delivery_outcome_complete" CHECK (1 OR ',
             _COMPLETE,
         ),
+        # The text of the constraint is still in the statement.
+        (' AND "outcome_at" IS NOT NULL))', ' AND "outcome_at" IS NOT NULL) OR 1)', _COMPLETE),
+        (
+            ' CHECK ("rank" >= 0)',
+            ' /* CHECK ("rank" >= 0) */',
+            "The column rank of the table agreement_delivery is missing, or its definition is altered.",
+        ),
+        (
+            'CONSTRAINT "agreement_delivery_outcome_complete" CHECK (',
+            (
+                'CONSTRAINT "other" UNIQUE ("channel") ON CONFLICT REPLACE,'
+                ' CONSTRAINT "agreement_delivery_outcome_complete" CHECK ('
+            ),
+            "The constraint or index other of the table agreement_delivery is not part of the models.",
+        ),
         (
             'REFERENCES "agreement_notice" ("id")',
             'REFERENCES "agreement_notice" ("id") ON DELETE CASCADE',
-            "The foreign key of the column notice_id of the table agreement_delivery is missing or not valid.",
+            _NOTICE,
         ),
         (
             'REFERENCES "agreement_notice" ("id")',
             'REFERENCES "agreement_edition" ("id")',
-            "The foreign key of the column notice_id of the table agreement_delivery is missing or not valid.",
+            _NOTICE,
         ),
     ],
 )
@@ -371,6 +409,40 @@ def test_a_table_that_is_altered_under_its_name_is_named_on_sqlite(old, new, sen
         cursor.execute(update, [sql])
         cursor.execute("PRAGMA writable_schema = RESET")
     assert differences() == []
+
+
+@pytest.mark.sqlite
+def test_a_unique_index_that_was_added_is_named_on_sqlite():
+    """By its key, REPLACE would delete a sealed row that has another value in the keys of the model."""
+    _change('CREATE UNIQUE INDEX "other" ON "agreement_delivery" ("channel")')
+    assert differences() == ["The constraint or index other of the table agreement_delivery is not part of the models."]
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("kind", "statement", "sentence"),
+    [
+        (
+            "TRIGGER",
+            "CREATE TEMP TRIGGER other BEFORE INSERT ON main.agreement_bounce BEGIN SELECT RAISE(IGNORE); END",
+            "The trigger other on the table agreement_bounce is not part of the seal.",
+        ),
+        *(
+            (
+                kind,
+                f"CREATE TEMP {kind} agreement_bounce AS SELECT * FROM main.agreement_bounce",
+                "agreement_bounce is not an ordinary table: a view or another kind of table stands in its place.",
+            )
+            for kind in ("TABLE", "VIEW")
+        ),
+    ],
+)
+def test_what_a_connection_has_for_itself_is_named_on_sqlite(kind, statement, sentence):
+    _change(statement)
+    try:
+        assert differences() == [sentence]
+    finally:
+        _change(f"DROP {kind} temp.{'other' if kind == 'TRIGGER' else 'agreement_bounce'}")
 
 
 @pytest.mark.sqlite
@@ -395,7 +467,7 @@ def test_a_unique_column_that_is_not_unique_any_more_is_named_on_sqlite():
         "ALTER TABLE agreement_notice RENAME TO hidden",
         changed.replace('"hidden"', '"agreement_notice"'),
     )
-    assert "The unique index of the column uuid of the table agreement_notice is missing or not valid." in differences()
+    assert "The column uuid of the table agreement_notice is missing, or its definition is altered." in differences()
 
 
 @pytest.mark.postgresql
@@ -557,6 +629,69 @@ def test_a_sealed_table_in_another_schema_than_the_others_is_named() -> None:
                 "CREATE UNIQUE INDEX agreement_edition_number ON agreement_edition (agreement_id, number, id)",
             ],
             "The constraint agreement_edition_number of the table agreement_edition is missing or not valid.",
+        ),
+        (
+            ["ALTER TABLE agreement_consent DROP CONSTRAINT agreement_consent_pkey CASCADE"],
+            "The unique index of the column id of the table agreement_consent is missing or not valid.",
+        ),
+        *(
+            (
+                [
+                    "ALTER TABLE agreement_acceptance DROP CONSTRAINT agreement_acceptance_once",
+                    (
+                        "ALTER TABLE agreement_acceptance ADD CONSTRAINT agreement_acceptance_once"
+                        f" UNIQUE {before} (edition_id, user_id, round) {after}"
+                    ),
+                ],
+                "The constraint agreement_acceptance_once of the table agreement_acceptance is missing or not valid.",
+            )
+            for before, after in (("NULLS NOT DISTINCT", ""), ("", "DEFERRABLE INITIALLY DEFERRED"))
+        ),
+        # Another kind of constraint or index has the name of one of the models.
+        *(
+            (
+                statements,
+                f"The constraint or index agreement_{name} of the table agreement_{table} is not part of the models.",
+            )
+            for table, name, statements in (
+                (
+                    "bounce",
+                    "bounce_reason_check",
+                    ["ALTER TABLE agreement_bounce ADD CONSTRAINT agreement_bounce_reason_check CHECK (reason <> 'x')"],
+                ),
+                (
+                    "edition",
+                    "edition_digest",
+                    ["ALTER TABLE agreement_edition ADD CONSTRAINT agreement_edition_digest CHECK (title <> 'x')"],
+                ),
+                (
+                    "edition",
+                    "edition_not_backdated",
+                    ["CREATE UNIQUE INDEX agreement_edition_not_backdated ON agreement_edition (title)"],
+                ),
+                *(
+                    (
+                        "acceptance",
+                        "acceptance_when",
+                        ["DROP INDEX agreement_acceptance_when", f"CREATE {index}"],
+                    )
+                    for index in (
+                        "UNIQUE INDEX agreement_acceptance_when ON agreement_acceptance (edition_id, at)",
+                        "INDEX agreement_acceptance_when ON agreement_acceptance (edition_id, abs(id))",
+                        "INDEX agreement_acceptance_when ON agreement_acceptance (edition_id, at) WHERE abs(id) > 0",
+                    )
+                ),
+            )
+        ),
+        (
+            [
+                "ALTER TABLE agreement_delivery DROP CONSTRAINT agreement_delivery_outcome_complete",
+                (
+                    "ALTER TABLE agreement_delivery ADD CONSTRAINT agreement_delivery_outcome_complete"
+                    " EXCLUDE USING btree (outcome WITH =, outcome_at WITH =)"
+                ),
+            ],
+            _COMPLETE,
         ),
         (
             ["SET LOCAL session_replication_role = replica"],
