@@ -237,8 +237,10 @@ def _refuse(found: tuple[Message, ...]) -> None:
 
 
 def _clauses(message: Message) -> str:
-    """The number of the clause of the message; the first and the last number if it is about several in a row."""
-    return " – ".join(filter(None, (message.clause, message.last_clause)))
+    """The number of the clause of the message; the first and the last number if it is about several in a row, with a
+    dash if there are others between them.
+    """
+    return (" – " if message.count > 2 else ", ").join(filter(None, (message.clause, message.last_clause)))
 
 
 def _require_readable(text: str, name: str) -> None:

@@ -61,9 +61,11 @@ def in_words(numbers: str, language: str) -> str:
 
 
 def stretch(units: Sequence[Clause]) -> Mapping[str, str]:
-    """Language → the numbers of units in a row, at least one: ``2.2 – 5.4 (всего 23)``."""
+    """Language → the numbers of units in a row, at least one: ``2.2``, ``2.2, 2.3``, ``2.2 – 5.4 (всего 23)``."""
     first = printed(units[0])
     if len(units) == 1:
         return dict.fromkeys(_COUNT, first)
+    if len(units) == 2:
+        return dict.fromkeys(_COUNT, f"{first}, {printed(units[1])}")
     numbers = f"{first} – {printed(units[-1])}"
     return {language: words.format(numbers, len(units)) for language, words in _COUNT.items()}
