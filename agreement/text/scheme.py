@@ -11,6 +11,7 @@ Addresses of the units found here:
   a translation may use another one.
 - Clauses that are numbered on through all headings have their number: ``15``. The innermost headings then are ``ch2``.
 - Clauses that are numbered anew in each heading have the number of the heading before their own: ``5.2``.
+- A heading that was inserted after the heading 12 (``Статья 12.1``, ``12-1-бап``) has the number ``12_1``.
 - A heading that is numbered anew in each outer heading has the number of the outer one before its own: ``ch1.2``.
 """
 
@@ -53,18 +54,20 @@ _PAGE = re.compile(r"[\s.…·_]*\d*\s*$")
 
 _ROMAN = "[IVXLІХ]{1,7}|[Ⅰ-Ⅻ]"
 _NUMBER = rf"(?:[1-9]\d{{0,2}}|{_ROMAN})"
+_INSERTED = r"(?:[.‑-][1-9]\d?)?"  #: What follows the number of an article that was inserted later: 12.1, 12-1.
 #: The level of a heading by its word. A heading of a smaller level contains those of a greater one.
 _LEVELS = {
     "часть": 1, "бөлік": 1, "раздел": 2, "бөлім": 2, "глава": 3, "тарау": 3, "параграф": 4, "§": 4, "статья": 5,
-    "бап": 5, "пункт": 7, "тармақ": 7,
+    "статьи": 5, "бап": 5, "пункт": 7, "тармақ": 7,
 }  # fmt: skip
+_INSERTABLE = {_LEVELS["глава"], _LEVELS["статья"]}
 _PLAIN_LEVEL, _ARABIC, _CLAUSE = 2, 6, 7  # The levels of ``I.``, of ``1.`` as a section, and of clauses.
-_RU = "часть|раздел|глава|параграф|§|статья|пункт|бөлік|бөл[іi]м|тарау|бап|тармақ"  # Also a Latin i.
+_RU = "часть|раздел|глава|параграф|§|стать[яи]|пункт|бөлік|бөл[іi]м|тарау|бап|тармақ"  # Also a Latin i.
 _KK = "бөлік|бөл[іi]м|тарау|параграф|бап|тармақ"
 _HEAD = re.compile(
     r"\s*(?P<hashes>\#{1,6} +)?(?P<strong>\*{1,3}|_{1,3})?(?P<label>"
-    rf"(?:(?P<word>(?i:{_RU}))\s*№?\s*(?P<number>{_NUMBER})"
-    rf"|(?P<kk>{_NUMBER})\s?(?:[-–‑]\s?)?(?:[ыіЫІ]?[нН]?[шШ][ыіЫІ]\s)?(?P<word_kk>(?i:{_KK}))"
+    rf"(?:(?P<word>(?i:{_RU}))\s*№?\s*(?P<number>{_NUMBER}{_INSERTED})"
+    rf"|(?P<kk>{_NUMBER}{_INSERTED})\s?(?:[-–‑]\s?)?(?:[ыіЫІ]?[нН]?[шШ][ыіЫІ]\s)?(?P<word_kk>(?i:{_KK}))"
     rf"|(?P<roman>{_ROMAN})(?=[.)])|(?P<letter>[A-Z])(?=\.\s+[A-Z]))"
     r"(?![\w-]|\.\d)(?P<separator>\s?[.:)]|\s[–—-](?=\s)|))(?P<closed>\*{1,3}|_{1,3})?\s*(?P<rest>.*)"
 )
@@ -137,6 +140,8 @@ class _Head:
     """Is its number alone emphasised?"""
     dot: bool = True
     source: str = "word"
+    inserted: str = ""
+    """``_1`` for the chapter or article 12.1, which was inserted after the one with the number 12."""
     indent: bool = False
     wrapped: bool = False
     """Does the next line continue the sentence?"""
@@ -313,6 +318,7 @@ class Scheme:
     def _worded(self, index: int, match: re.Match[str], before: str, *, separate: bool, ended: bool) -> _Head | None:
         word, written = match["word"] or match["word_kk"], match["number"] or match["kk"] or match["roman"]
         level = _LEVELS[word.lower().replace("i", "і")] if word else _PLAIN_LEVEL
+        written, _, inserted = (written or "").replace("‑", "-").replace("-", ".").partition(".")
         number = numeral(written) if written else ord(match["letter"]) - 64
         rest, separator, strong = unmarked(match, match["rest"].strip()), match["separator"], match["strong"]
         words = rest.strip("*_ ")
@@ -326,11 +332,13 @@ class Scheme:
             return None
         if level == _CLAUSE and (not separator or not words or (written and not written.isdigit())):
             return None
+        if inserted and (level not in _INSERTABLE or not number):
+            return None
         if words and not separator:
             # "Статья 5 Закона устанавливает" is a sentence.
             if not (separate and words[0].isupper() and len(words) <= 80 and words[-1] not in ".;,:"):
                 return None
-            if not words.isupper() and _LAW.match(words):
+            if (not words.isupper() and _LAW.match(words)) or (word and word.lower() == "статьи"):
                 return None
         if not word and not (words[:1].isupper() or words[:1] in tuple('«"')):
             return None
@@ -343,7 +351,7 @@ class Scheme:
         return _Head(
             index, level, number, match["label"].rstrip(" –—-"), rest, last, separate,
             marked=bool(match["hashes"]), bold=bool(strong and match["closed"] == strong),
-            source="word" if word else "roman" if written else "letter",
+            source="word" if word else "roman" if written else "letter", inserted=inserted and f"_{inserted}",
         )  # fmt: skip
 
     def _appendix(self, index: int, bare: str, *, separate: bool) -> int:
@@ -644,7 +652,7 @@ class Scheme:
             opened = {level: number for level, number in opened.items() if level < head.level}
             above = [opened[level] for level in sorted(opened)]
             parent = above[-1] if above else ""
-            number = str(head.number)
+            number = f"{head.number}{head.inserted}"
             if head.level in renewed and parent:
                 number = f"{parent.lstrip('chptbkvo')}.{number}"
             number = prefixes.get(head.level, "") + number
@@ -819,13 +827,20 @@ def _renewed(heads: Sequence[_Head]) -> set[int]:
 
 def _series(heads: Iterable[_Head]) -> list[_Head]:
     """The headings of each kind, if they begin with the number 1 or two of them follow each other. A Roman numeral or a
-    letter alone (``I.``) needs a second one.
+    letter alone (``I.``) needs a second one. An inserted heading such as ``Статья 12.1`` follows ``Статья 12``.
     """
     kinds: dict[tuple[int, str], list[_Head]] = defaultdict(list)
     for head in heads:
         kinds[head.level, head.source].append(head)
     kept = list[_Head]()
-    for (_, source), found in kinds.items():
+    for (_, source), its in kinds.items():
+        found = [
+            head
+            for place, head in enumerate(its)
+            if not head.inserted or (place and its[place - 1].number == head.number)
+        ]
+        if not found:
+            continue
         numbers = [head.number for head in found]
         follow = any(b == a + 1 for a, b in pairwise(numbers))
         if (numbers[0] == 1 and (source == "word" or follow)) or (source == "word" and follow):

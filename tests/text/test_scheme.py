@@ -672,3 +672,23 @@ def test_the_time_is_linear(repeated):
 )
 def test_a_long_or_glued_line_names_an_appendix(line):
     assert numbers(spaced("1. ЖАЛПЫ", "1.1. Бір.", line, "1. ЖАЛПЫ", "1.1. Екі.")) == "1 1.1 a1 a1.1 a1.1.1"
+
+
+# Inserted articles
+
+
+@pytest.mark.parametrize("inserted", ["### Статья 1.1. Надзор", "### 1-1-бап. Қадағалау", "Статья 1-1. Надзор"])
+def test_an_inserted_article_is_a_section_whose_address_is_no_clause(inserted):
+    word = "### 1-бап. Раз", "### 2-бап. Два"
+    first, second = word if "бап" in inserted else ("### Статья 1. Раз", "### Статья 2. Два")
+    body = spaced(first, "1. Книги выдают.", "2. Книги хранят.", inserted, "1. Зал открыт.", "2. Зал закрыт.", second)
+    assert numbers(body) == "1 1.1 1.2 1_1 1_1.1 1_1.2 2"
+    assert not {"L003", "L010", "L016"} & ids(f"{body}\n\nТекст.")
+
+
+def test_an_article_of_two_numbers_is_inserted_only_after_its_first_number():
+    assert numbers(spaced("### Статья 1. Раз", "Т.", "### Статья 7.1. Надзор", "Т.", "### Статья 2. Два")) == "1 2"
+
+
+def test_the_word_of_an_article_may_be_in_the_plural():
+    assert numbers(spaced("## Статья 1. Раз", "Т.", "## Статьи 2. Два", "Т.", "## Статья 3. Три", "Т.")) == "1 2 3"
