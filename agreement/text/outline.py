@@ -48,8 +48,8 @@ class Start:
     its lines of text; :func:`outline` leaves them empty, and ``clauses`` fills them.
 
     ``doubt`` is ``clauses`` if the numbers that begin here were read as clauses and might be a list, ``list`` if
-    numbers in this unit were read as a list and might be clauses, ``glued`` if no space follows the number, and ``""``
-    otherwise.
+    numbers in this unit were read as a list and might be clauses, ``glued`` if no space follows the number,
+    ``repeated`` if the line after a heading begins with its number again, and ``""`` otherwise.
     """
 
     line: int
@@ -92,6 +92,7 @@ class _Reading:
         self.appendices = 0
         self.sub = self.point = ""
         self.seen: set[str] = set()
+        self.last = 0  # The first part of the last number outside of such appendices.
         self.counts: dict[str, int] = {}
 
     def line(self, index: int, line: str) -> Start | None:
@@ -139,9 +140,13 @@ class _Reading:
             return
         if start.number:
             if self.appendix and not self.scope:
-                self.scope, self.appendix = (f"{self.appendix}." if start.number in self.seen else ""), ""
+                first = start.number.partition(".")[0]
+                anew = start.number in self.seen or (first.isdigit() and int(first) < self.last)
+                self.scope, self.appendix = (f"{self.appendix}." if anew else ""), ""
             if not self.scope:
                 self.seen.add(start.number)
+                first = start.number.partition(".")[0]
+                self.last = int(first) if first.isdigit() else self.last
             if start.kind == "section":
                 self.section, self.clause, self.point = start.number, "", ""
             else:
