@@ -26,7 +26,7 @@ from itertools import dropwhile, pairwise
 from typing import Literal
 
 #: What is doubtful about a unit; ``outline.Start`` describes it.
-Doubt = Literal["", "clauses", "list", "glued"]
+Doubt = Literal["", "clauses", "list", "glued", "repeated"]
 
 BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
 #: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and four parts (an address).
@@ -151,6 +151,8 @@ class _Head:
     """Is it the last item of a list whose other items end with a semicolon?"""
     glued: bool = False
     """Does no space follow the number?"""
+    repeated: bool = False
+    """Does the line after the heading begin with its number again, and is it a clause?"""
     taken: bool = False
 
     @property
@@ -509,9 +511,19 @@ class Scheme:
         last, before = 0, None
         for head in bare:
             if self._is_section(head, last, before, end):
-                head.taken, last = True, head.number
+                last = head.number
+                if before and not before.taken and self._is_heading_of(before, head):
+                    before.taken = before.repeated = True  # The author wrote 1. for 1.1.
+                else:
+                    head.taken = True
             before = head
         return [head for head in bare if head.taken]
+
+    def _is_heading_of(self, head: _Head, clause: _Head) -> bool:
+        """Is the line ``head`` a heading, and does the next line, a sentence, begin with its number again?"""
+        follows = head.number == clause.number and self.next_line(head.last) == clause.line
+        sentence = not clause.titled or len(clause.words) > max(60, 2 * len(head.words))
+        return follows and head.dot and head.upper and head.titled and sentence and not clause.marked
 
     def _is_section(self, head: _Head, last: int, before: _Head | None, end: int) -> bool:
         if head.marked:
@@ -668,7 +680,14 @@ class Scheme:
     ) -> None:
         if number.count(".") < 3:
             self.roles[head.line] = Role(
-                kind, number, parent, head.label, head.rest, tag, head.last, "glued" if head.glued else doubt
+                kind,
+                number,
+                parent,
+                head.label,
+                head.rest,
+                tag,
+                head.last,
+                "glued" if head.glued else "repeated" if head.repeated else doubt,
             )
 
 

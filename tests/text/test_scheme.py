@@ -674,6 +674,19 @@ def test_a_long_or_glued_line_names_an_appendix(line):
     assert numbers(spaced("1. ЖАЛПЫ", "1.1. Бір.", line, "1. ЖАЛПЫ", "1.1. Екі.")) == "1 1.1 a1 a1.1 a1.1.1"
 
 
+@pytest.mark.parametrize("tail", [".", "", "\n\nЖурналов это не касается."])
+def test_a_sentence_that_repeats_the_number_of_its_heading_is_reported_and_begins_no_section(tail):
+    body = spaced(
+        "1. Предмет",
+        f"1. Читатель берёт книги из зала и возвращает их в срок, а Портал хранит все их{tail}",
+        *("1.1 Книги новые.", "2. Срок", "2.1 Год."),
+    )
+    document = parse(f"Т\n\n{body}\n")
+    assert [(unit.number, unit.text) for unit in document.clauses][:2] == [("1", "Предмет"), ("1.1", "Книги новые.")]
+    messages = [message for message in lint({"ru": f"Т\n\n{body}\n"}) if message.id == "agreement.L029"]
+    assert [message.line for message in messages] == [5]
+
+
 # Inserted articles
 
 

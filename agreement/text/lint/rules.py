@@ -235,8 +235,8 @@ def repeated_items(texts: Texts) -> Iterator[Message]:
 
 
 def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
-    """L029: lines that look like the beginning of a numbered unit, but are not recognised as one; and numbers without a
-    space after them, which are recognised.
+    """L029: lines that look like the beginning of a numbered unit, but are not recognised as one, such as a
+    line that repeats the number of the heading before it; and numbers without a space after them, which are recognised.
     """
     for language, body in texts.bodies.items():
         begun = {unit.line: unit for unit in texts.documents[language].units}
@@ -248,15 +248,18 @@ def _unusual_lines(body: str, begun: Mapping[int, Clause], unread: Container[int
     """Yield the unit, the line and the words of each line that ``unrecognised_numbers`` reports. ``begun`` are the
     units by the lines at which they begin, and ``unread`` the lines that begin with a missing number.
     """
-    unit, previous = None, ""
+    unit, previous, again = None, "", False
     for number, line in enumerate(clauses.LINE_END.split(body), start=1):
         unit = begun.get(number, unit)
         begins = unit is not None and unit.line == number and unit.kind != "text"
         resembles = not begins and (
             number in unread or outline.resembles_number(line, previous, unit.number if unit else "")
         )
+        resembles = resembles or (again and not begins and bool(line.strip()))
         if unit and (resembles or (begins and unit.doubt == "glued")):
             yield unit, number, excerpt(line.strip())
+        if line.strip():
+            again = begins and unit is not None and unit.doubt == "repeated"
         previous = line if unit and unit.kind not in _HEADING_KINDS else ""
 
 
