@@ -213,7 +213,11 @@ class _Reading:
         if label := match["item"]:
             if match["hashes"] or _ITEM_REFERS.search(previous) or rest.startswith(("тармақша", "подпункт")):
                 return None
-            return Start(index, "subclause" if label.isdigit() else "item", label=f"{label})", rest=rest)
+            glued = match["glued"] is not None
+            if glued and not self._is_next_item(label, rest, previous):
+                return None
+            kind: Kind = "subclause" if label.isdigit() else "item"
+            return Start(index, kind, label=f"{label})", rest=rest, doubt="glued" if glued else "")
         heads = bool(match["hashes"]) or (separate and underlined(self.lines, index))
         if previous and (REFERS.search(previous) or rest.startswith(("тармақ", "тармағ", "бөлім"))):
             return None
@@ -222,7 +226,7 @@ class _Reading:
         glued = match["glued"] is not None
         if glued and not (rest.lstrip('«"“„')[:1].isupper() and self._follows(number)):
             return None
-        kind: Kind = "clause" if depth == 1 else "subclause"
+        kind = "clause" if depth == 1 else "subclause"
         if depth == 1 and self.point and number.startswith(f"{self.point}."):
             # After the point 2 of the article 54, «2.1.» is the sub-clause 54.2.1.
             doubt_: Doubt = "glued" if glued else ""
@@ -232,6 +236,12 @@ class _Reading:
         doubt: Doubt = "glued" if glued else ""
         parent, tag = number.rpartition(".")[0], "h3" if heads else "p"
         return Start(index, kind, number, number + dot, parent, rest, tag, doubt=doubt)
+
+    def _is_next_item(self, label: str, rest: str, previous: str) -> bool:
+        """Is ``2)`` without a space after it the next sub-clause after ``1)``? ``previous`` is as for ``_begins``."""
+        ended = not previous or ENDED.search(previous) is not None
+        begins = rest.lstrip('«"“„')[:1].isupper() or ended
+        return begins and label.isdigit() and self.sub == f"{self._here() or '0'}-{int(label) - 1}"
 
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
         """Does the number, of two or three parts, begin a clause or sub-clause? Otherwise it is a quantity or a date,

@@ -30,11 +30,11 @@ Doubt = Literal["", "clauses", "list", "glued", "repeated"]
 
 BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
 #: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and four parts (an address).
-#: A capital letter may follow the final dot directly: then ``glued`` matches.
+#: A letter may follow the final dot or the parenthesis directly: then ``glued`` matches.
 NUMBERED = re.compile(
     rf"(?P<indent>{BLANK}*+)(?:(?P<hashes>\#{{1,6}})[ ]++)?(?P<strong>\*{{1,3}}|_{{1,3}})?"
     r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,2})(?P<dot>\\?\.|)|(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі])\))"
-    r"(?P<closed>\*{1,3}|_{1,3})?(?:(?=\s|$)\s*|(?<=\d\.)(?P<glued>)(?=[«\"“„]?[^\W\d_]))(?P<rest>.*)"
+    r"(?P<closed>\*{1,3}|_{1,3})?(?:(?=\s|$)\s*|(?<=\d[.)])(?P<glued>)(?=[«\"“„]?[^\W\d_]))(?P<rest>.*)"
 )
 #: After a line that ends so, a number is a reference or counts something. It begins no unit.
 REFERS = re.compile(

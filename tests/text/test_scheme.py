@@ -115,6 +115,19 @@ def test_a_number_without_a_space_begins_a_clause_if_it_is_the_next_one():
     assert [message.lines for message in messages] == [(3, 7, 9, 11, 13)]
 
 
+def test_a_parenthesis_without_a_space_begins_the_next_sub_clause_and_is_reported():
+    body = "1. ОБЩЕЕ\n\n1.1. Этапы:\n1) Раз;\n2)Два;\n3) Три.\n\nВиды:\n1) Книги;\n2) Карты;\n3)ноты.\n4)-\n5)Нет"
+    assert numbers(body) == "1 1.1 1.1-1 1.1-2 1.1-3 1.1-1 1.1-2 1.1-3"
+    messages = [message for message in lint({"ru": f"Т\n\n{body}\n"}) if message.id == "agreement.L029"]
+    assert [message.lines for message in messages] == [(7, 13)]
+
+
+def test_a_number_that_is_not_read_is_reported_also_if_another_list_of_the_clause_has_it():
+    body = "1. ОБЩЕЕ\n\n1.1. Этапы:\n1) Раз;\n2) Два;\n3) Три.\n\nВиды:\n1) Книги;\n– 2) Карты;\n3) Ноты."
+    assert ids(body) == {"L029"}
+    assert ids(body.replace("– 2) Карты", "Карты")) == set()
+
+
 @pytest.mark.parametrize("line", ["1.3.Третий.", "1.2.второй.", "1.2.3 версия.", "7.Имя"])
 def test_a_number_without_a_space_begins_nothing_otherwise(line):
     assert numbers(spaced("1. ОБЩЕЕ", "1.1. Первый.", line)) == "1 1.1"
