@@ -219,6 +219,8 @@ class Scheme:
         self.lists: set[int] = set()
         self.ahead = Ahead()
         self._heads: list[_Head] = []
+        self._list = -1, 0  # The last line of a list of appendices, and its number.
+        self._last_appendix: dict[int, int] | None = None  # Number → the last line that may begin this appendix.
         self._breaks: list[int] = []  # The lines of Markdown headings without a number.
         self._filled = [0]  # How many lines are not empty before each line.
         self._collect()
@@ -366,7 +368,8 @@ class Scheme:
         if match is None or not (heads or words[0].isupper() or words[0] in '№«"$' or words[0].isdigit()):
             return -1
         before = self.lines[index - 1].strip() if index else ""
-        listed = _is_appendix(before) or _is_appendix(self._next(index))
+        listed = _is_appendix(before) or _is_appendix("".join(self.lines[index + 1 : index + 2]).strip())
+        listed = listed or self._is_in_list(index, words)
         if not heads and (words[-1] in ".;,:" or listed or REFERS.search(before[-60:])):
             return -1  # A sentence about an appendix, or a list of appendices.
         if not heads and match["to"] and len(match["to"].split()) > 1 and not separate:
@@ -385,6 +388,28 @@ class Scheme:
             words, last = f"{words} {line}", at
         self.appendices[start] = words, last
         return last
+
+    def _is_in_list(self, index: int, words: str) -> bool:
+        """Is this line of an appendix in a list of appendices whose lines are paragraphs? A list follows a colon, or
+        contains an appendix that begins on a later line.
+        """
+        number = _first_number(words)
+        before = next((at for at in range(index - 1, max(index - 4, -1), -1) if self.lines[at].strip()), -1)
+        last, its = self._list
+        if before < 0 or not number:
+            return False
+        follows = before == last and number > its
+        in_row = follows or _is_appendix(self._next(index))
+        if not in_row:
+            return False
+        if self._last_appendix is None:
+            found = ((at, line.strip().strip("#*_ ")) for at, line in enumerate(self.lines) if len(line) <= 300)
+            self._last_appendix = {_first_number(line): at for at, line in found if _is_appendix(line)}
+        again = self._last_appendix.get(number, -1) > index
+        if again or follows or self.lines[before].rstrip().endswith(":"):
+            self._list = index, number
+            return True
+        return False
 
     def _dative_before(self, index: int) -> int:
         """The index of the line before an appendix that names the document it belongs to («Пайдаланушы келісіміне»);
@@ -901,6 +926,12 @@ def _is_title(line: str) -> bool:
         and not _HEAD.match(line)
         and not _is_appendix(words)
     )
+
+
+def _first_number(words: str) -> int:
+    """The first number in the words of an appendix; 0 if they have none."""
+    match = re.search(r"\d{1,3}", words)
+    return int(match[0]) if match else 0
 
 
 def _is_appendix(line: str) -> bool:

@@ -718,3 +718,28 @@ def test_an_article_of_two_numbers_is_inserted_only_after_its_first_number():
 
 def test_the_word_of_an_article_may_be_in_the_plural():
     assert numbers(spaced("## Статья 1. Раз", "Т.", "## Статьи 2. Два", "Т.", "## Статья 3. Три", "Т.")) == "1 2 3"
+
+
+# Appendices in a row
+
+
+ROW = ("Приложение 1 - План зала", "Приложение 2 - Перечень книг", "Приложение 4 - Форма карточки")
+
+
+def test_each_of_several_appendices_in_a_row_is_one():
+    body = spaced(
+        "1. ОБЩЕЕ", "1.1. Формы даны в приложениях 1 и 2.", *ROW, "Имя читателя.", "Приложение 5 – Цены", "Ноль."
+    )
+    assert numbers(body) == "1 1.1 a1 a2 a3 a4"
+    assert ids(body) == set()
+
+
+@pytest.mark.parametrize("tail", [(), ("Конец списка.",), ("Приложение 1", "План.", "Приложение 2", "Перечень.")])
+def test_a_list_of_appendices_after_a_colon_begins_none(tail):
+    expected = ["1", "1.1", *(f"a{place}" for place in range(1, len(tail) // 2 + 1))]
+    assert numbers(spaced("1. ОБЩЕЕ", "1.1. Есть приложения:", *ROW, *tail)).split() == expected
+
+
+def test_appendices_that_come_again_are_a_list_where_they_stand_first():
+    tail = ("Приложение 1", "План.", "Приложение 2", "Перечень.", "Приложение 4", "Форма.")
+    assert numbers(spaced("1. ОБЩЕЕ", "1.1. Раз.", *ROW, *tail)) == "1 1.1 a1 a2 a3"
