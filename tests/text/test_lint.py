@@ -509,3 +509,9 @@ def test_a_host_silences_warnings_but_no_error(settings):
 
 
 # Publishing
+
+
+@pytest.mark.parametrize(("owner", "expected"), [("Порядку", False), ("Соглашению", True)])
+def test_an_appendix_of_another_document_than_that_of_the_appendices_is_not_missing(owner, expected):
+    body = f"Т\n\n1. ОБЩЕЕ\n\n1.1. Графы даны в приложении № 1 к Соглашению.\n\nПриложение № 2 к {owner}\n\nФорма.\n"
+    assert ("agreement.L032" in {message.id for message in lint({"ru": body})}) == expected

@@ -297,6 +297,8 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
         }
         counted = any(unit.kind in {"section", "clause"} for unit in document.units)
         written = {unit.number: unit.text for unit in document.clauses}
+        headings = (unit.text for unit in document.clauses if unit.kind == "heading")
+        owners = {of[1].lower() for text in headings if (of := _OF.search(text))}
         anew = any(
             unit.kind == "clause" and "." in unit.number and "." not in unit.label[:-1] for unit in document.clauses
         )
@@ -307,7 +309,10 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
                 if str(reference) in known or reference.target(here, present, document.labels):
                     continue
                 if reference.unit == "appendix" and not reference.within:
-                    if "\n" not in unit.text[max(0, reference.start - 3) : reference.start]:
+                    wrapped = "\n" in unit.text[max(0, reference.start - 3) : reference.start]
+                    of = _OF.match(unit.text, reference.end)
+                    # The appendices here are «к Порядку»: «приложение 1 к Соглашению» is one of another document.
+                    if not wrapped and not (of and owners and of[1].lower() not in owners):
                         missing.setdefault(("agreement.L032", reference.number), []).append(unit)
                     continue  # Otherwise it is «приложения», and then an item of a list.
                 if not counted or not reference.is_expected(here, document.labels, names):
@@ -478,6 +483,10 @@ WARNINGS: tuple[Rule, ...] = (
 
 
 _HEADING_KINDS = frozenset({"title", "section", "heading"})
+
+
+#: The first letters of the document that an appendix belongs to.
+_OF = re.compile(r"\s+ко?\s+(?:(?:настоящ|данн|публичн|пользовательск)\w+\s+)?([^\W\d_]{4})\w*", re.IGNORECASE)
 
 
 _HAS_WORDS = re.compile(r"\w")
