@@ -28,6 +28,8 @@ from agreement.text.scheme import (
 Kind = Literal["title", "section", "clause", "subclause", "item", "note", "heading", "text"]
 
 _NOTE = re.compile(r"(?P<label>(?:Ескерту|Ескертпе|Примечани[ея]|Сноска)\s?[.:])\s*(?P<rest>.*)")
+#: A section before the first one. Its address is 00, because items before the first number have the parent 0.
+_ZERO = re.compile(r"\#{1,6}\s+0\.\s+(?P<rest>.*\w.*)")
 _BULLET = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
 _ITEM_REFERS = re.compile(r"(?:\bподпункт\w*|\w(?:тың|тің|ның|нің|дың|дің))\s*$", re.IGNORECASE)
 #: Before such a unit of measurement, a number without a final dot is a quantity. It begins no unit of the text.
@@ -199,6 +201,8 @@ class _Reading:
         if start:
             return start
         if first == "#" and lines[index][0] == "#" and (match := HEADING.match(lines[index])):
+            if (zero := _ZERO.match(lines[index])) and self.scheme.has_section_1 and not (self.seen or self.appendix):
+                return Start(index, "section", "00", "0.", "", heading_words(zero["rest"]), "h2")
             rest = heading_words(match["rest"])
             return Start(index, "heading", rest=rest, tag=f"h{max(2, len(match['hashes']))}")
         if separate and not lines[index].startswith("    ") and underlined(lines, index) and first not in "->|=*+":

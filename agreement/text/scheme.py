@@ -247,6 +247,12 @@ class Scheme:
         at = self.next_line(index)
         return self.lines[at].strip() if at >= 0 else ""
 
+    @property
+    def has_section_1(self) -> bool:
+        """Does a section with the number 1 begin in the text itself?"""
+        first = next(iter(self.roles.values()), None)
+        return first is not None and first.kind == "section" and first.number == "1"
+
     # The lines that may begin a unit
 
     def _collect(self) -> None:

@@ -743,3 +743,13 @@ def test_a_list_of_appendices_after_a_colon_begins_none(tail):
 def test_appendices_that_come_again_are_a_list_where_they_stand_first():
     tail = ("Приложение 1", "План.", "Приложение 2", "Перечень.", "Приложение 4", "Форма.")
     assert numbers(spaced("1. ОБЩЕЕ", "1.1. Раз.", *ROW, *tail)) == "1 1.1 a1 a2 a3"
+
+
+def test_a_heading_with_the_number_0_before_section_1_is_a_section_without_a_collision():
+    body = spaced("1) слово;", "## 0. Понятия", "1) портал;", "## 1. Общее", "1.1. См. раздел 0.", "## 0. Прочее")
+    document = parse(f"Т\n\n{body}\n")
+    assert document.numbers == ("0-1", "00", "00-1", "1", "1.1")
+    assert [unit.label for unit in document.clauses][1] == "0."
+    assert 'href="#00"' in document.html
+    assert "L016" not in ids(spaced("## 0. Понятия", "Портал – сайт.", "## 1. Общее", "1.1. Раз."))
+    assert numbers(spaced("## 0. Понятия", "Портал – сайт.", "## Общее", "Раз.")) == ""
