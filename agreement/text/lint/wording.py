@@ -223,6 +223,14 @@ _NO_TITLE = re.compile(
 )
 
 
+#: What a sentence has and a title has not.
+_SENTENCE = re.compile(
+    r"[^\n]{15,}(?:,\sкотор|\s(?:действует|определя[ею]т|регулиру[ею]т|устанавлива[ею]т|является|являются"
+    r"|распространяется|применяется|заключили|реттейді|белгілейді|анықтайды|қолданылады|таралады)(?!\w))",
+    re.IGNORECASE,
+)
+
+
 def unlike_a_title(line: str) -> bool:
-    """Is the line an approval («УТВЕРЖДЕНО»), a place, a date, a party or a row of a table, and no title?"""
-    return _NO_TITLE.match(line.strip("*_ ")) is not None
+    """Is the line no title, but an approval («УТВЕРЖДЕНО»), a place, a date, a party, a row of a table or a sentence?"""
+    return _NO_TITLE.match(line.strip("*_ ")) is not None or _SENTENCE.match(line) is not None
