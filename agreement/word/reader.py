@@ -88,7 +88,7 @@ class Manuscript:
     """How many tracked changes of the format change the style or the number of a paragraph, or what the look of words
     means, such as their hiding."""
     placeholders: list[str] = field(default_factory=list)
-    """The hints that content controls display in place of words. They are not in the texts."""
+    """The hints that content controls display in place of words. Word prints them, and they are in the texts."""
     raised: int = 0
     """How many superscripts and subscripts became characters of Unicode («¹»), or ``^(…)`` or ``_(…)`` where Unicode
     has none. Raised words that do not follow a word, such as a hint below a blank to fill in, stay as they are."""
@@ -204,8 +204,6 @@ class _Reader:
         found.typed = typed if typed >= _TYPED else 0
         self.language = language
         self.tables = language_tables(self.body) if language else {}
-        #: Does a content control display a hint at the place that is read?
-        self.hint = False
         #: The text boxes of the paragraph that is read, and the size of the words before the place that is read.
         self.boxes: list[Any] = []
         self.size = 0
@@ -259,9 +257,8 @@ class _Reader:
         for element in parent:
             self._count(element)
             if element.tag == f"{W}sdt":
-                outer, self.hint = self.hint, self._is_hint(element)
+                self._count_hint(element)
                 yield from self._children(element)
-                self.hint = outer
             elif element.tag == f"{MC}AlternateContent":
                 yield from self._children(_branch(element))
             elif element.tag in _CONTAINERS or self._is_included(element):
@@ -269,12 +266,10 @@ class _Reader:
             elif not self._is_excluded(element):
                 yield element
 
-    def _is_hint(self, control: Any) -> bool:
-        """Does this content control display a hint in place of words? The hint is counted."""
-        if not is_on(control.find(f"{W}sdtPr/{W}showingPlcHdr")):
-            return False
-        self.found.placeholders.append(_plain(control))
-        return True
+    def _count_hint(self, control: Any) -> None:
+        """Count the hint that this content control displays in place of words, if it displays one."""
+        if is_on(control.find(f"{W}sdtPr/{W}showingPlcHdr")):
+            self.found.placeholders.append(_plain(control))
 
     def _is_included(self, element: Any) -> bool:
         return element.tag in ({f"{W}ins", f"{W}moveTo"} if self.accept else {f"{W}del", f"{W}moveFrom"})
@@ -408,9 +403,8 @@ class _Reader:
                     self.found.restyled += self.styles.look(before, *styles) != self.styles.look(after, *styles)
                 self._collect(element, styles, run, pieces)
             elif tag == f"{W}sdt":
-                outer, self.hint = self.hint, self._is_hint(element)
+                self._count_hint(element)
                 self._collect(element, styles, look, pieces)
-                self.hint = outer
             elif tag in _PICTURES:
                 self._picture(element, look)
             elif tag == f"{MC}AlternateContent":
@@ -427,7 +421,7 @@ class _Reader:
                     self._collect(element, styles, look, pieces)
                 elif element in self.codes:
                     self.found.hidden += bool(words.strip())
-                elif not self.hint:
+                else:
                     self._lengthen(len(words))
                     pieces.append((words, look))
 

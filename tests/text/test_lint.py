@@ -529,3 +529,16 @@ def test_an_appendix_of_another_document_than_that_of_the_appendices_is_not_miss
 def test_the_first_line_of_a_sentence_is_no_title(title, expected):
     body = f"{title}\n\nБИН 000000000000 получает.\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n"
     assert ("agreement.L037" in {message.id for message in lint({"ru": body})}) == expected
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        *("\\[Руководитель\\]", "[Басшы]", "Место для ввода текста.", "Выберите элемент.", "Мәтін енгізу орны."),
+        *("Щелкните или коснитесь, чтобы ввести текст.", "Click or tap here to enter text.", "Choose an item."),
+    ],
+)
+def test_the_hint_of_an_empty_content_control_is_a_place_to_fill_in(hint):
+    body = f"Т\n\n1. ОБЩЕЕ\n\n1.1. От Портала /{hint}/ подписал.\n\n1.2. Раз.\n\n1.3. Два.\n\n1.4. Три.\n"
+    assert "agreement.L031" in {message.id for message in lint({"ru": body})}
+    assert "agreement.L031" not in {message.id for message in lint({"ru": body.replace(hint, "Иванов")})}
