@@ -22,7 +22,8 @@ item        ``а)``                  ``1.1-b``, ``1.1-2b``: the place of the ite
 note        ``Примечание.``         none; also ``Сноска``, ``Ескерту``, ``Ескертпе``
 heading     ``#``                   none; also a line that is underlined with ``=`` or ``-``
 heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place among the appendices; also ``1-ҚОСЫМША``. If an appendix
-                                    starts its own numbering, its numbers get this prefix: ``a1.1``, ``a1.1.1-2b``
+                                    starts its own numbering, its numbers get this prefix: ``a1.1``, ``a1.1.1-2b``. It
+                                    does so if its first number was used before it, or is behind the last section
 text        what follows a title,   none; also a first line that can be no title, such as a list
             section or heading and
             begins no other unit

@@ -69,6 +69,12 @@ _DETAIL = re.compile(
     r"|(?:№|N)\s*\S{1,20}$|(?:проект|жоба|образец|үлгі|форма|типовая\sформа|нысан|draft)$|!\[|\[!\[",
     re.I,
 )
+#: The links that a page of a web site prints above its text: «← Назад», «Главная / Документы».
+_NAVIGATION = re.compile(
+    r"[←⟵‹]\s*\S.{0,40}$|\W*(?:артқа(?:\sқайту)?|назад|вернуться(?:\sназад)?|на\sглавную|меню|мәзір|back|menu)\W*$"
+    r"|(?:главная(?:\sстраница)?|басты\sбет|home)\s*(?:[/>»›→|•·—–-].{1,150})?$",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +92,10 @@ class FrontMatter:
 
 
 def front_matter(body: str) -> FrontMatter:
-    """The title line of a text and the approval above it. Lines end with LF. The title line is the first line that is
-    not empty, unless this is an approval, a place, a date, the name of a party, a detail such as a version, a table or
-    front matter between ``---``. Then it is the first line after these, if that line can be a title. A line of heading
-    marks alone is empty.
+    """The title line of a text and the approval above it. Lines end with LF. The title line is the first line that
+    is not empty, unless this is an approval, a place, a date, the name of a party, a detail such as a version, a
+    link such as «Назад», a table or front matter between ``---``. Then it is the first line after these, if a line
+    that can be a title follows before the first number. A line of heading marks alone is empty.
     """
     lines = [(index, line.strip()) for index, line in enumerate(body.split("\n", MAX_LINES)[:MAX_LINES])]
     filled = [(index, text) for index, line in lines if (text := line.strip("#").strip())]
@@ -170,6 +176,8 @@ def _is_above_title(line: str, words: str) -> bool:
         return True
     if len(words) > MAX_LINE:
         return False
+    if _NAVIGATION.match(words):
+        return True
     if _DATE.match(words) or _DETAIL.match(words):
         return not _DOCUMENT.search(words)
     return bool((_PLACE.match(words) or _PARTY.match(words.strip("() "))) and not _DOCUMENT.search(words))

@@ -28,6 +28,8 @@ from agreement.text.scheme import (
 Kind = Literal["title", "section", "clause", "subclause", "item", "note", "heading", "text"]
 
 _NOTE = re.compile(r"(?P<label>(?:Ескерту|Ескертпе|Примечани[ея]|Сноска)\s?[.:])\s*(?P<rest>.*)")
+#: A section before the first one. Its address is 00, because items before the first number have the parent 0.
+_ZERO = re.compile(r"\#{1,6}\s+0\.\s+(?P<rest>.*\w.*)")
 _BULLET = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
 _ITEM_REFERS = re.compile(r"(?:\bподпункт\w*|\w(?:тың|тің|ның|нің|дың|дің))\s*$", re.IGNORECASE)
 #: Before such a unit of measurement, a number without a final dot is a quantity. It begins no unit of the text.
@@ -49,8 +51,8 @@ class Start:
     them.
 
     ``doubt`` is ``clauses`` if the numbers that begin here were read as clauses and might be a list, ``list`` if
-    numbers in this unit were read as a list and might be clauses, ``glued`` if no space follows the number, and ``""``
-    otherwise.
+    numbers in this unit were read as a list and might be clauses, ``glued`` if no space follows the number,
+    ``repeated`` if the line after a heading begins with its number again, and ``""`` otherwise.
     """
 
     line: int
@@ -93,6 +95,7 @@ class _Reading:
         self.appendices = 0
         self.sub = self.point = ""
         self.seen: set[str] = set()
+        self.last = 0  # The first part of the last number outside of such appendices.
         self.counts: dict[str, int] = {}
 
     def line(self, index: int, line: str) -> Start | None:
@@ -140,9 +143,13 @@ class _Reading:
             return
         if start.number:
             if self.appendix and not self.scope:
-                self.scope, self.appendix = (f"{self.appendix}." if start.number in self.seen else ""), ""
+                first = start.number.partition(".")[0]
+                anew = start.number in self.seen or (first.isdigit() and int(first) < self.last)
+                self.scope, self.appendix = (f"{self.appendix}." if anew else ""), ""
             if not self.scope:
                 self.seen.add(start.number)
+                first = start.number.partition(".")[0]
+                self.last = int(first) if first.isdigit() else self.last
             if start.kind == "section":
                 self.section, self.clause, self.point = start.number, "", ""
             else:
@@ -195,6 +202,8 @@ class _Reading:
         if start:
             return start
         if first == "#" and lines[index][0] == "#" and (match := HEADING.match(lines[index])):
+            if (zero := _ZERO.match(lines[index])) and self.scheme.has_section_1 and not (self.seen or self.appendix):
+                return Start(index, "section", "00", "0.", "", heading_words(zero["rest"]), "h2")
             rest = heading_words(match["rest"])
             return Start(index, "heading", rest=rest, tag=f"h{max(2, len(match['hashes']))}")
         if separate and not lines[index].startswith("    ") and underlined(lines, index) and first not in "->|=*+":
@@ -209,7 +218,11 @@ class _Reading:
         if label := match["item"]:
             if match["hashes"] or _ITEM_REFERS.search(previous) or rest.startswith(("тармақша", "подпункт")):
                 return None
-            return Start(index, "subclause" if label.isdigit() else "item", label=f"{label})", rest=rest)
+            glued = match["glued"] is not None
+            if glued and not self._is_next_item(label, rest, previous):
+                return None
+            kind: Kind = "subclause" if label.isdigit() else "item"
+            return Start(index, kind, label=f"{label})", rest=rest, doubt="glued" if glued else "")
         heads = bool(match["hashes"]) or (separate and underlined(self.lines, index))
         if previous and (REFERS.search(previous) or rest.startswith(("тармақ", "тармағ", "бөлім"))):
             return None
@@ -218,7 +231,7 @@ class _Reading:
         glued = match["glued"] is not None
         if glued and not (rest.lstrip('«"“„')[:1].isupper() and self._follows(number)):
             return None
-        kind: Kind = "clause" if depth == 1 else "subclause"
+        kind = "clause" if depth == 1 else "subclause"
         if depth == 1 and self.point and number.startswith(f"{self.point}."):
             # After the point 2 of the article 54, «2.1.» is the sub-clause 54.2.1.
             doubt_: Doubt = "glued" if glued else ""
@@ -228,6 +241,12 @@ class _Reading:
         doubt: Doubt = "glued" if glued else ""
         parent, tag = number.rpartition(".")[0], "h3" if heads else "p"
         return Start(index, kind, number, number + dot, parent, rest, tag, doubt=doubt)
+
+    def _is_next_item(self, label: str, rest: str, previous: str) -> bool:
+        """Is ``2)`` without a space after it the next sub-clause after ``1)``? ``previous`` is as for ``_begins``."""
+        ended = not previous or ENDED.search(previous) is not None
+        begins = rest.lstrip('«"“„')[:1].isupper() or ended
+        return begins and label.isdigit() and self.sub == f"{self._here() or '0'}-{int(label) - 1}"
 
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
         """Does the number, of two or three parts, begin a clause or sub-clause? Otherwise it is a quantity or a date,

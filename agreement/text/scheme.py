@@ -11,6 +11,7 @@ Addresses of the units found here:
   a translation may use another one.
 - Clauses that are numbered on through all headings have their number: ``15``. The innermost headings then are ``ch2``.
 - Clauses that are numbered anew in each heading have the number of the heading before their own: ``5.2``.
+- A heading that was inserted after the heading 12 (``Статья 12.1``, ``12-1-бап``) has the number ``12_1``.
 - A heading that is numbered anew in each outer heading has the number of the outer one before its own: ``ch1.2``.
 """
 
@@ -25,15 +26,15 @@ from itertools import dropwhile, pairwise
 from typing import Literal
 
 #: What is doubtful about a unit; ``outline.Start`` describes it.
-Doubt = Literal["", "clauses", "list", "glued"]
+Doubt = Literal["", "clauses", "list", "glued", "repeated"]
 
 BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
 #: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and four parts (an address).
-#: A capital letter may follow the final dot directly: then ``glued`` matches.
+#: A letter may follow the final dot or the parenthesis directly: then ``glued`` matches.
 NUMBERED = re.compile(
     rf"(?P<indent>{BLANK}*+)(?:(?P<hashes>\#{{1,6}})[ ]++)?(?P<strong>\*{{1,3}}|_{{1,3}})?"
     r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,2})(?P<dot>\\?\.|)|(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі])\))"
-    r"(?P<closed>\*{1,3}|_{1,3})?(?:(?=\s|$)\s*|(?<=\d\.)(?P<glued>)(?=[«\"“„]?[^\W\d_]))(?P<rest>.*)"
+    r"(?P<closed>\*{1,3}|_{1,3})?(?:(?=\s|$)\s*|(?<=\d[.)])(?P<glued>)(?=[«\"“„]?[^\W\d_]))(?P<rest>.*)"
 )
 #: After a line that ends so, a number is a reference or counts something. It begins no unit.
 REFERS = re.compile(
@@ -53,18 +54,20 @@ _PAGE = re.compile(r"[\s.…·_]*\d*\s*$")
 
 _ROMAN = "[IVXLІХ]{1,7}|[Ⅰ-Ⅻ]"
 _NUMBER = rf"(?:[1-9]\d{{0,2}}|{_ROMAN})"
+_INSERTED = r"(?:[.‑-][1-9]\d?)?"  #: What follows the number of an article that was inserted later: 12.1, 12-1.
 #: The level of a heading by its word. A heading of a smaller level contains those of a greater one.
 _LEVELS = {
     "часть": 1, "бөлік": 1, "раздел": 2, "бөлім": 2, "глава": 3, "тарау": 3, "параграф": 4, "§": 4, "статья": 5,
-    "бап": 5, "пункт": 7, "тармақ": 7,
+    "статьи": 5, "бап": 5, "пункт": 7, "тармақ": 7,
 }  # fmt: skip
+_INSERTABLE = {_LEVELS["глава"], _LEVELS["статья"]}
 _PLAIN_LEVEL, _ARABIC, _CLAUSE = 2, 6, 7  # The levels of ``I.``, of ``1.`` as a section, and of clauses.
-_RU = "часть|раздел|глава|параграф|§|статья|пункт|бөлік|бөл[іi]м|тарау|бап|тармақ"  # Also a Latin i.
+_RU = "часть|раздел|глава|параграф|§|стать[яи]|пункт|бөлік|бөл[іi]м|тарау|бап|тармақ"  # Also a Latin i.
 _KK = "бөлік|бөл[іi]м|тарау|параграф|бап|тармақ"
 _HEAD = re.compile(
     r"\s*(?P<hashes>\#{1,6} +)?(?P<strong>\*{1,3}|_{1,3})?(?P<label>"
-    rf"(?:(?P<word>(?i:{_RU}))\s*№?\s*(?P<number>{_NUMBER})"
-    rf"|(?P<kk>{_NUMBER})\s?(?:[-–‑]\s?)?(?:[ыіЫІ]?[нН]?[шШ][ыіЫІ]\s)?(?P<word_kk>(?i:{_KK}))"
+    rf"(?:(?P<word>(?i:{_RU}))\s*№?\s*(?P<number>{_NUMBER}{_INSERTED})"
+    rf"|(?P<kk>{_NUMBER}{_INSERTED})\s?(?:[-–‑]\s?)?(?:[ыіЫІ]?[нН]?[шШ][ыіЫІ]\s)?(?P<word_kk>(?i:{_KK}))"
     rf"|(?P<roman>{_ROMAN})(?=[.)])|(?P<letter>[A-Z])(?=\.\s+[A-Z]))"
     r"(?![\w-]|\.\d)(?P<separator>\s?[.:)]|\s[–—-](?=\s)|))(?P<closed>\*{1,3}|_{1,3})?\s*(?P<rest>.*)"
 )
@@ -137,6 +140,8 @@ class _Head:
     """Is its number alone emphasised?"""
     dot: bool = True
     source: str = "word"
+    inserted: str = ""
+    """``_1`` for the chapter or article 12.1, which was inserted after the one with the number 12."""
     indent: bool = False
     wrapped: bool = False
     """Does the next line continue the sentence?"""
@@ -146,6 +151,8 @@ class _Head:
     """Is it the last item of a list whose other items end with a semicolon?"""
     glued: bool = False
     """Does no space follow the number?"""
+    repeated: bool = False
+    """Does the line after the heading begin with its number again, and is it a clause?"""
     taken: bool = False
 
     @property
@@ -212,6 +219,8 @@ class Scheme:
         self.lists: set[int] = set()
         self.ahead = Ahead()
         self._heads: list[_Head] = []
+        self._list = -1, 0  # The last line of a list of appendices, and its number.
+        self._last_appendix: dict[int, int] | None = None  # Number → the last line that may begin this appendix.
         self._breaks: list[int] = []  # The lines of Markdown headings without a number.
         self._filled = [0]  # How many lines are not empty before each line.
         self._collect()
@@ -237,6 +246,12 @@ class Scheme:
     def _next(self, index: int) -> str:
         at = self.next_line(index)
         return self.lines[at].strip() if at >= 0 else ""
+
+    @property
+    def has_section_1(self) -> bool:
+        """Does a section with the number 1 begin in the text itself?"""
+        first = next(iter(self.roles.values()), None)
+        return first is not None and first.kind == "section" and first.number == "1"
 
     # The lines that may begin a unit
 
@@ -313,6 +328,7 @@ class Scheme:
     def _worded(self, index: int, match: re.Match[str], before: str, *, separate: bool, ended: bool) -> _Head | None:
         word, written = match["word"] or match["word_kk"], match["number"] or match["kk"] or match["roman"]
         level = _LEVELS[word.lower().replace("i", "і")] if word else _PLAIN_LEVEL
+        written, _, inserted = (written or "").replace("‑", "-").replace("-", ".").partition(".")
         number = numeral(written) if written else ord(match["letter"]) - 64
         rest, separator, strong = unmarked(match, match["rest"].strip()), match["separator"], match["strong"]
         words = rest.strip("*_ ")
@@ -326,11 +342,13 @@ class Scheme:
             return None
         if level == _CLAUSE and (not separator or not words or (written and not written.isdigit())):
             return None
+        if inserted and (level not in _INSERTABLE or not number):
+            return None
         if words and not separator:
             # "Статья 5 Закона устанавливает" is a sentence.
             if not (separate and words[0].isupper() and len(words) <= 80 and words[-1] not in ".;,:"):
                 return None
-            if not words.isupper() and _LAW.match(words):
+            if (not words.isupper() and _LAW.match(words)) or (word and word.lower() == "статьи"):
                 return None
         if not word and not (words[:1].isupper() or words[:1] in tuple('«"')):
             return None
@@ -343,7 +361,7 @@ class Scheme:
         return _Head(
             index, level, number, match["label"].rstrip(" –—-"), rest, last, separate,
             marked=bool(match["hashes"]), bold=bool(strong and match["closed"] == strong),
-            source="word" if word else "roman" if written else "letter",
+            source="word" if word else "roman" if written else "letter", inserted=inserted and f"_{inserted}",
         )  # fmt: skip
 
     def _appendix(self, index: int, bare: str, *, separate: bool) -> int:
@@ -357,7 +375,8 @@ class Scheme:
         if match is None or not begins:
             return -1
         before = self.lines[index - 1].strip() if index else ""
-        listed = _is_appendix(before) or _is_appendix(self._next(index))
+        listed = _is_appendix(before) or _is_appendix("".join(self.lines[index + 1 : index + 2]).strip())
+        listed = listed or self._is_in_list(index, words)
         if not heads and (words[-1] in ".;,:" or listed or REFERS.search(before[-60:])):
             return -1  # A sentence about an appendix, or a list of appendices.
         if not heads and match["to"] and len(match["to"].split()) > 1 and not separate:
@@ -376,6 +395,28 @@ class Scheme:
             words, last = f"{words} {line}", at
         self.appendices[start] = words, last
         return last
+
+    def _is_in_list(self, index: int, words: str) -> bool:
+        """Is this line of an appendix in a list of appendices whose lines are paragraphs? A list follows a colon, or
+        contains an appendix that begins on a later line.
+        """
+        number = _first_number(words)
+        before = next((at for at in range(index - 1, max(index - 4, -1), -1) if self.lines[at].strip()), -1)
+        last, its = self._list
+        if before < 0 or not number:
+            return False
+        follows = before == last and number > its
+        in_row = follows or _is_appendix(self._next(index))
+        if not in_row:
+            return False
+        if self._last_appendix is None:
+            found = ((at, line.strip().strip("#*_ ")) for at, line in enumerate(self.lines) if len(line) <= 300)
+            self._last_appendix = {_first_number(line): at for at, line in found if _is_appendix(line)}
+        again = self._last_appendix.get(number, -1) > index
+        if again or follows or self.lines[before].rstrip().endswith(":"):
+            self._list = index, number
+            return True
+        return False
 
     def _dative_before(self, index: int) -> int:
         """The index of the line before an appendix that names the document it belongs to («Пайдаланушы келісіміне»);
@@ -502,9 +543,19 @@ class Scheme:
         last, before = 0, None
         for head in bare:
             if self._is_section(head, last, before, end):
-                head.taken, last = True, head.number
+                last = head.number
+                if before and not before.taken and self._is_heading_of(before, head):
+                    before.taken = before.repeated = True  # The author wrote 1. for 1.1.
+                else:
+                    head.taken = True
             before = head
         return [head for head in bare if head.taken]
+
+    def _is_heading_of(self, head: _Head, clause: _Head) -> bool:
+        """Is the line ``head`` a heading, and does the next line, a sentence, begin with its number again?"""
+        follows = head.number == clause.number and self.next_line(head.last) == clause.line
+        sentence = not clause.titled or len(clause.words) > max(60, 2 * len(head.words))
+        return follows and head.dot and head.upper and head.titled and sentence and not clause.marked
 
     def _is_section(self, head: _Head, last: int, before: _Head | None, end: int) -> bool:
         if head.marked:
@@ -645,7 +696,7 @@ class Scheme:
             opened = {level: number for level, number in opened.items() if level < head.level}
             above = [opened[level] for level in sorted(opened)]
             parent = above[-1] if above else ""
-            number = str(head.number)
+            number = f"{head.number}{head.inserted}"
             if head.level in renewed and parent:
                 number = f"{parent.lstrip('chptbkvo')}.{number}"
             number = prefixes.get(head.level, "") + number
@@ -661,7 +712,14 @@ class Scheme:
     ) -> None:
         if number.count(".") < 3:
             self.roles[head.line] = Role(
-                kind, number, parent, head.label, head.rest, tag, head.last, "glued" if head.glued else doubt
+                kind,
+                number,
+                parent,
+                head.label,
+                head.rest,
+                tag,
+                head.last,
+                "glued" if head.glued else "repeated" if head.repeated else doubt,
             )
 
 
@@ -818,13 +876,20 @@ def _renewed(heads: Sequence[_Head]) -> set[int]:
 
 def _series(heads: Iterable[_Head]) -> list[_Head]:
     """The headings of each kind, if they begin with the number 1 or two of them follow each other. A Roman numeral or a
-    letter alone (``I.``) needs a second one.
+    letter alone (``I.``) needs a second one. An inserted heading such as ``Статья 12.1`` follows ``Статья 12``.
     """
     kinds: dict[tuple[int, str], list[_Head]] = defaultdict(list)
     for head in heads:
         kinds[head.level, head.source].append(head)
     kept = list[_Head]()
-    for (_, source), found in kinds.items():
+    for (_, source), its in kinds.items():
+        found = [
+            head
+            for place, head in enumerate(its)
+            if not head.inserted or (place and its[place - 1].number == head.number)
+        ]
+        if not found:
+            continue
         numbers = [head.number for head in found]
         follow = any(b == a + 1 for a, b in pairwise(numbers))
         if (numbers[0] == 1 and (source == "word" or follow)) or (source == "word" and follow):
@@ -866,6 +931,12 @@ def _is_title(line: str) -> bool:
         and not _HEAD.match(line)
         and not _is_appendix(words)
     )
+
+
+def _first_number(words: str) -> int:
+    """The first number in the words of an appendix; 0 if they have none."""
+    match = re.search(r"\d{1,3}", words)
+    return int(match[0]) if match else 0
 
 
 def _is_appendix(line: str) -> bool:

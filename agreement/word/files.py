@@ -55,6 +55,12 @@ class ReadFile:
                     _("Numbers of paragraphs without words were counted, but not imported: %(numbers)s")
                     % {"numbers": quoted}
                 )
+            if self.manuscript.placeholders:
+                hints = ", ".join(f"«{hint[:100]}»" for hint in self.manuscript.placeholders[:10])
+                found.append(
+                    _("Hints of empty content controls are in the text, because Word prints them: %(hints)s")
+                    % {"hints": hints}
+                )
             if self.manuscript.outside:
                 addresses = ", ".join(address[:200] for address in self.manuscript.outside[:10])
                 found.append(
@@ -105,7 +111,6 @@ class ReadFile:
             (_("Footnotes and endnotes"), document.footnotes),
             (_("Addresses of links (the text of the links was imported)"), document.links),
             (_("Headers and footers"), document.margins),
-            (_("Hints of empty content controls, such as “Click to enter text”"), document.placeholders),
         ]
         counts = [
             (_("Pictures and drawings"), document.pictures),

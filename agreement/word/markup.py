@@ -218,4 +218,4 @@ def _is_address(link: str) -> bool:
 
 def _bookmark_name(number: str) -> str:
     # A name that begins with an underscore is not in Word's list of bookmarks. It may contain letters and digits.
-    return "_clause_" + number.replace(".", "_").replace("-", "__")
+    return "_clause_" + number.replace("_", "___").replace(".", "_").replace("-", "__")

@@ -88,7 +88,7 @@ class Manuscript:
     """How many tracked changes of the format change the style or the number of a paragraph, or what the look of words
     means, such as their hiding."""
     placeholders: list[str] = field(default_factory=list)
-    """The hints that content controls display in place of words. They are not in the texts."""
+    """The hints that content controls display in place of words. Word prints them, and they are in the texts."""
     raised: int = 0
     """How many superscripts and subscripts became characters of Unicode («¹»), or ``^(…)`` or ``_(…)``."""
     spaces: int = 0
@@ -203,8 +203,8 @@ class _Reader:
         found.typed = typed if typed >= _TYPED else 0
         self.language = language
         self.tables = language_tables(self.body) if language else {}
-        #: Does a content control display a hint at the place that is read? Is it in a control whose hint was counted?
-        self.hint = self.counted = False
+        #: Is the place that is read in a content control whose hint was counted?
+        self.counted = False
         #: The text boxes of the paragraph that is read, and the size of the words before the place that is read.
         self.boxes: list[Any] = []
         self.size = 0
@@ -271,16 +271,16 @@ class _Reader:
 
     @contextmanager
     def _control(self, control: Any) -> Iterator[None]:
-        """Set ``hint`` while the content of this content control is read. A hint is counted, unless it is in a control
-        whose hint was counted with all its words.
+        """Count the hint that this content control displays in place of words, while its content is read, unless it is
+        in a control whose hint was counted with all its words.
         """
-        outer = self.hint, self.counted
-        self.hint = is_on(control.find(f"{W}sdtPr/{W}showingPlcHdr"))
-        if self.hint and not self.counted:
-            self.found.placeholders.append(_plain(control))
-        self.counted |= self.hint
+        outer = self.counted
+        if is_on(control.find(f"{W}sdtPr/{W}showingPlcHdr")):
+            if not outer:
+                self.found.placeholders.append(_plain(control))
+            self.counted = True
         yield
-        self.hint, self.counted = outer
+        self.counted = outer
 
     def _is_included(self, element: Any) -> bool:
         return element.tag in ({f"{W}ins", f"{W}moveTo"} if self.accept else {f"{W}del", f"{W}moveFrom"})
@@ -433,7 +433,7 @@ class _Reader:
                     self._collect(element, styles, look, pieces)
                 elif element in self.codes:
                     self.found.hidden += bool(words.strip())
-                elif not self.hint:
+                else:
                     self._lengthen(len(words))
                     pieces.append((words, look))
 

@@ -143,3 +143,18 @@ def test_long_lines_cost_little(line):
     start = time.process_time()
     front_matter(f"УТВЕРЖДЕНО\n{line}\n" * 5)
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    "above",
+    ["← Артқа", "Назад", "« Назад", "Артқа", "‹ К списку", "Главная / Документы / Условия", "Басты бет › Шарттар"],
+)
+def test_a_link_of_a_web_page_above_the_title_is_not_the_title(above):
+    for title in TITLES.values():
+        assert front_matter(f"{above}\n\n{title}\n\nМәтін.\n").title == title
+    assert front_matter(f"{above}\n\n1. ОБЩЕЕ\n").title == above
+
+
+@pytest.mark.parametrize("title", ["Назад в будущее", "Главная книга", "Меню портала", "Home Rules"])
+def test_a_title_that_begins_with_the_word_of_a_link_is_a_title(title):
+    assert front_matter(f"{title}\n\nУсловия\n\n1. ОБЩЕЕ\n").title == title

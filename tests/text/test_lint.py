@@ -542,3 +542,36 @@ def test_a_host_silences_warnings_but_no_error(settings):
 
 
 # Publishing
+
+
+@pytest.mark.parametrize(("owner", "expected"), [("Порядку", False), ("Соглашению", True)])
+def test_an_appendix_of_another_document_than_that_of_the_appendices_is_not_missing(owner, expected):
+    body = f"Т\n\n1. ОБЩЕЕ\n\n1.1. Графы даны в приложении № 1 к Соглашению.\n\nПриложение № 2 к {owner}\n\nФорма.\n"
+    assert ("agreement.L032" in {message.id for message in lint({"ru": body})}) == expected
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("Политика портала (далее – Политика) действует в отношении книг, которые Портал «Самал»", True),
+        ("Осы Саясат порталдың деректерді қорғау тәртібін белгілейді және", True),
+        ("Политика портала в отношении книг и журналов читального зала (далее – Политика)", False),
+        ("Осы Саясаттың шарттары", False),
+    ],
+)
+def test_the_first_line_of_a_sentence_is_no_title(title, expected):
+    body = f"{title}\n\nБИН 000000000000 получает.\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n"
+    assert ("agreement.L037" in {message.id for message in lint({"ru": body})}) == expected
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        *("\\[Руководитель\\]", "[Басшы]", "Место для ввода текста.", "Выберите элемент.", "Мәтін енгізу орны."),
+        *("Щелкните или коснитесь, чтобы ввести текст.", "Click or tap here to enter text.", "Choose an item."),
+    ],
+)
+def test_the_hint_of_an_empty_content_control_is_a_place_to_fill_in(hint):
+    body = f"Т\n\n1. ОБЩЕЕ\n\n1.1. От Портала /{hint}/ подписал.\n\n1.2. Раз.\n\n1.3. Два.\n\n1.4. Три.\n"
+    assert "agreement.L031" in {message.id for message in lint({"ru": body})}
+    assert "agreement.L031" not in {message.id for message in lint({"ru": body.replace(hint, "Иванов")})}

@@ -163,6 +163,12 @@ def test_a_list_of_a_clause_begins_no_section(tail):
     assert parse(f"Т\n\n1. ЖАЛПЫ\n\n{tail}\n").numbers == ("1", "1.1", "1.2")
 
 
+def test_an_appendix_whose_first_number_goes_back_behind_the_last_section_numbers_anew():
+    text = "Т\n\n1. Введение\n\nТекст.\n\n2. Предмет\n\n2.1. Раз.\n\nПриложение 1\n\n1.1 Имя.\n\n1.2 Адрес.\n"
+    assert parse(text).numbers == ("1", "2", "2.1", "a1", "a1.1.1", "a1.1.2")
+    assert parse(f"{text}\nПриложение 2\n\n3. Срок\n\n3.1. Год.\n").numbers[-3:] == ("a2", "3", "3.1")
+
+
 def test_a_list_of_appendices_begins_no_section():
     body = "Т\n\n1. ОБЩИЕ\n\n1.1. а.\n\nПриложение 1\n\nПеречень\n\n1. Тарифы\n2. Формы\n"
     assert parse(body).numbers == ("1", "1.1", "a1")

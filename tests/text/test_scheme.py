@@ -115,6 +115,19 @@ def test_a_number_without_a_space_begins_a_clause_if_it_is_the_next_one():
     assert [message.lines for message in messages] == [(3, 7, 9, 11, 13)]
 
 
+def test_a_parenthesis_without_a_space_begins_the_next_sub_clause_and_is_reported():
+    body = "1. ОБЩЕЕ\n\n1.1. Этапы:\n1) Раз;\n2)Два;\n3) Три.\n\nВиды:\n1) Книги;\n2) Карты;\n3)ноты.\n4)-\n5)Нет"
+    assert numbers(body) == "1 1.1 1.1-1 1.1-2 1.1-3 1.1-1 1.1-2 1.1-3"
+    messages = [message for message in lint({"ru": f"Т\n\n{body}\n"}) if message.id == "agreement.L029"]
+    assert [message.lines for message in messages] == [(7, 13)]
+
+
+def test_a_number_that_is_not_read_is_reported_also_if_another_list_of_the_clause_has_it():
+    body = "1. ОБЩЕЕ\n\n1.1. Этапы:\n1) Раз;\n2) Два;\n3) Три.\n\nВиды:\n1) Книги;\n– 2) Карты;\n3) Ноты."
+    assert ids(body) == {"L029"}
+    assert ids(body.replace("– 2) Карты", "Карты")) == set()
+
+
 @pytest.mark.parametrize("line", ["1.3.Третий.", "1.2.второй.", "1.2.3 версия.", "7.Имя"])
 def test_a_number_without_a_space_begins_nothing_otherwise(line):
     assert numbers(spaced("1. ОБЩЕЕ", "1.1. Первый.", line)) == "1 1.1"
@@ -672,3 +685,71 @@ def test_the_time_is_linear(repeated):
 )
 def test_a_long_or_glued_line_names_an_appendix(line):
     assert numbers(spaced("1. ЖАЛПЫ", "1.1. Бір.", line, "1. ЖАЛПЫ", "1.1. Екі.")) == "1 1.1 a1 a1.1 a1.1.1"
+
+
+@pytest.mark.parametrize("tail", [".", "", "\n\nЖурналов это не касается."])
+def test_a_sentence_that_repeats_the_number_of_its_heading_is_reported_and_begins_no_section(tail):
+    body = spaced(
+        "1. Предмет",
+        f"1. Читатель берёт книги из зала и возвращает их в срок, а Портал хранит все их{tail}",
+        *("1.1 Книги новые.", "2. Срок", "2.1 Год."),
+    )
+    document = parse(f"Т\n\n{body}\n")
+    assert [(unit.number, unit.text) for unit in document.clauses][:2] == [("1", "Предмет"), ("1.1", "Книги новые.")]
+    messages = [message for message in lint({"ru": f"Т\n\n{body}\n"}) if message.id == "agreement.L029"]
+    assert [message.line for message in messages] == [5]
+
+
+# Inserted articles
+
+
+@pytest.mark.parametrize("inserted", ["### Статья 1.1. Надзор", "### 1-1-бап. Қадағалау", "Статья 1-1. Надзор"])
+def test_an_inserted_article_is_a_section_whose_address_is_no_clause(inserted):
+    word = "### 1-бап. Раз", "### 2-бап. Два"
+    first, second = word if "бап" in inserted else ("### Статья 1. Раз", "### Статья 2. Два")
+    body = spaced(first, "1. Книги выдают.", "2. Книги хранят.", inserted, "1. Зал открыт.", "2. Зал закрыт.", second)
+    assert numbers(body) == "1 1.1 1.2 1_1 1_1.1 1_1.2 2"
+    assert not {"L003", "L010", "L016"} & ids(f"{body}\n\nТекст.")
+
+
+def test_an_article_of_two_numbers_is_inserted_only_after_its_first_number():
+    assert numbers(spaced("### Статья 1. Раз", "Т.", "### Статья 7.1. Надзор", "Т.", "### Статья 2. Два")) == "1 2"
+
+
+def test_the_word_of_an_article_may_be_in_the_plural():
+    assert numbers(spaced("## Статья 1. Раз", "Т.", "## Статьи 2. Два", "Т.", "## Статья 3. Три", "Т.")) == "1 2 3"
+
+
+# Appendices in a row
+
+
+ROW = ("Приложение 1 - План зала", "Приложение 2 - Перечень книг", "Приложение 4 - Форма карточки")
+
+
+def test_each_of_several_appendices_in_a_row_is_one():
+    body = spaced(
+        "1. ОБЩЕЕ", "1.1. Формы даны в приложениях 1 и 2.", *ROW, "Имя читателя.", "Приложение 5 – Цены", "Ноль."
+    )
+    assert numbers(body) == "1 1.1 a1 a2 a3 a4"
+    assert ids(body) == set()
+
+
+@pytest.mark.parametrize("tail", [(), ("Конец списка.",), ("Приложение 1", "План.", "Приложение 2", "Перечень.")])
+def test_a_list_of_appendices_after_a_colon_begins_none(tail):
+    expected = ["1", "1.1", *(f"a{place}" for place in range(1, len(tail) // 2 + 1))]
+    assert numbers(spaced("1. ОБЩЕЕ", "1.1. Есть приложения:", *ROW, *tail)).split() == expected
+
+
+def test_appendices_that_come_again_are_a_list_where_they_stand_first():
+    tail = ("Приложение 1", "План.", "Приложение 2", "Перечень.", "Приложение 4", "Форма.")
+    assert numbers(spaced("1. ОБЩЕЕ", "1.1. Раз.", *ROW, *tail)) == "1 1.1 a1 a2 a3"
+
+
+def test_a_heading_with_the_number_0_before_section_1_is_a_section_without_a_collision():
+    body = spaced("1) слово;", "## 0. Понятия", "1) портал;", "## 1. Общее", "1.1. См. раздел 0.", "## 0. Прочее")
+    document = parse(f"Т\n\n{body}\n")
+    assert document.numbers == ("0-1", "00", "00-1", "1", "1.1")
+    assert [unit.label for unit in document.clauses][1] == "0."
+    assert 'href="#00"' in document.html
+    assert "L016" not in ids(spaced("## 0. Понятия", "Портал – сайт.", "## 1. Общее", "1.1. Раз."))
+    assert numbers(spaced("## 0. Понятия", "Портал – сайт.", "## Общее", "Раз.")) == ""

@@ -161,3 +161,13 @@ def test_each_clause_links_to_its_history_if_there_is_another_edition(client):
     _publish(RU_2, KK_2)
     assert f'href="{address}?edition=2"' in client.get("/en/agreements/terms/").content.decode()
     assert f'href="{address}?edition=2"' in client.get("/en/agreements/terms/editions/2/changes/").content.decode()
+
+
+def test_an_inserted_article_has_a_history_of_its_own(client):
+    words = ("Раз", "1. Книги новые.", "Надзор", "1. Зал открыт.", "Два", "Да.")
+    ru = "Правила\n\n### Статья 1. {}\n\n{}\n\n### Статья 1.1. {}\n\n{}\n\n### Статья 2. {}\n\n{}\n".format(*words)
+    words = ("Бір", "1. Кітап жаңа.", "Бақылау", "1. Зал ашық.", "Екі", "Иә.")
+    kk = "Ереже\n\n### 1-бап. {}\n\n{}\n\n### 1-1-бап. {}\n\n{}\n\n### 2-бап. {}\n\n{}\n".format(*words)
+    _publish(ru, kk)
+    assert "Зал открыт." in client.get(f"{CLAUSES}1_1.1/", headers={"accept-language": "ru"}).content.decode()
+    assert "Книги новые." in client.get(f"{CLAUSES}1.1/").content.decode()

@@ -259,7 +259,7 @@ def test_the_number_of_a_paragraph_in_capitals_is_in_capitals():
 # Content controls and fields
 
 
-def test_the_hint_of_a_content_control_is_left_out_and_reported():
+def test_the_hint_of_a_content_control_is_printed_and_reported():
     hint = "<w:sdt><w:sdtPr><w:showingPlcHdr/></w:sdtPr><w:sdtContent>{}</w:sdtContent></w:sdt>"
     body = (
         paragraph(run("Жеткізуші: "), hint.format(run("Мәтін енгізу орны.")), run(";"))
@@ -267,7 +267,9 @@ def test_the_hint_of_a_content_control_is_left_out_and_reported():
         + table(hint.format(cell(paragraph(run("Элемент таңдаңыз.")))) + cell(paragraph(run("БСН"))))
     )
     found = read(body)
-    assert found.accepted == "Жеткізуші: ;\n\n|  | БСН |\n| --- | --- |\n"
+    assert found.accepted == (
+        "Жеткізуші: Мәтін енгізу орны.;\n\nКүнді таңдаңыз.\n\n| Элемент таңдаңыз. | БСН |\n| --- | --- |\n"
+    )
     assert found.placeholders == ["Мәтін енгізу орны.", "Күнді таңдаңыз.", "Элемент таңдаңыз."]
 
 
@@ -598,7 +600,7 @@ def test_a_hint_in_a_hint_is_told_once():
     for switch in ("<w:showingPlcHdr/>", "", "<w:showingPlcHdr/>") * 5:
         body = control.format(switch, body)
     found = read(body + paragraph(run("Мәтін")))
-    assert (found.accepted, found.placeholders) == ("Мәтін\n", ["Күнді таңдаңыз."])
+    assert (found.accepted, found.placeholders) == ("Күнді таңдаңыз.\n\nМәтін\n", ["Күнді таңдаңыз."])
 
 
 def test_paragraphs_in_an_element_that_is_not_known_are_read():

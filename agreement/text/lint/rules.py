@@ -242,8 +242,8 @@ def repeated_items(texts: Texts) -> Iterator[Message]:
 
 
 def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
-    """L029: lines that look like the beginning of a numbered unit, but are not recognised as one; and numbers without a
-    space after them, which are recognised.
+    """L029: lines that look like the beginning of a numbered unit, but are not recognised as one, such as a
+    line that repeats the number of the heading before it; and numbers without a space after them, which are recognised.
     """
     for language, body in texts.bodies.items():
         begun = {unit.line: unit for unit in texts.documents[language].units}
@@ -255,15 +255,18 @@ def _unusual_lines(body: str, begun: Mapping[int, Clause], unread: Container[int
     """Yield the unit, the line and the words of each line that ``unrecognised_numbers`` reports. ``begun`` are the
     units by the lines at which they begin, and ``unread`` the lines that begin with a missing number.
     """
-    unit, previous = None, ""
+    unit, previous, again = None, "", False
     for number, line in enumerate(clauses.LINE_END.split(body), start=1):
         unit = begun.get(number, unit)
         begins = unit is not None and unit.line == number and unit.kind != "text"
         resembles = not begins and (
             number in unread or outline.resembles_number(line, previous, unit.number if unit else "")
         )
+        resembles = resembles or (again and not begins and bool(line.strip()))
         if unit and (resembles or (begins and unit.doubt == "glued")):
             yield unit, number, excerpt(line.strip())
+        if line.strip():
+            again = begins and unit is not None and unit.doubt == "repeated"
         previous = line if unit and unit.kind not in _HEADING_KINDS else ""
 
 
@@ -301,6 +304,8 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
         }
         counted = any(unit.kind in {"section", "clause"} for unit in document.units)
         written = {unit.number: unit.text for unit in document.clauses}
+        headings = (unit.text for unit in document.clauses if unit.kind == "heading")
+        owners = {of[1].lower() for text in headings if (of := _OF.search(text))}
         anew = any(
             unit.kind == "clause" and "." in unit.number and "." not in unit.label[:-1] for unit in document.clauses
         )
@@ -311,7 +316,10 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
                 if str(reference) in known or reference.target(here, present, document.labels):
                     continue
                 if reference.unit == "appendix" and not reference.within:
-                    if "\n" not in unit.text[max(0, reference.start - 3) : reference.start]:
+                    wrapped = "\n" in unit.text[max(0, reference.start - 3) : reference.start]
+                    of = _OF.match(unit.text, reference.end)
+                    # The appendices here are «к Порядку»: «приложение 1 к Соглашению» is one of another document.
+                    if not wrapped and not (of and owners and of[1].lower() not in owners):
                         missing.setdefault(("agreement.L032", reference.number), []).append(unit)
                     continue  # Otherwise it is «приложения», and then an item of a list.
                 if not counted or not reference.is_expected(here, document.labels, names):
@@ -482,6 +490,10 @@ WARNINGS: tuple[Rule, ...] = (
 
 
 _HEADING_KINDS = frozenset({"title", "section", "heading"})
+
+
+#: The first letters of the document that an appendix belongs to.
+_OF = re.compile(r"\s+ко?\s+(?:(?:настоящ|данн|публичн|пользовательск)\w+\s+)?([^\W\d_]{4})\w*", re.IGNORECASE)
 
 
 _HAS_WORDS = re.compile(r"\w")

@@ -107,6 +107,8 @@ class Sequence:
         for number, unit, template in run:
             names = [template.format(missing) for missing in range(expected, min(number, expected + 1000))]
             missing = [name for name in names if name not in self.present]
+            if elsewhere := [name for name in names if "-" in name and name in self.present]:
+                self._truly_missing(elsewhere, last, unit)  # Another list of the same unit has these numbers.
             place = self.place[unit.start]
             if missing and unit in self.headless:
                 self.headless[unit].missing.extend(missing)

@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 _CAPITAL = "A-ZА-ЯЁӘҒҚҢӨҰҮҺІ"
 _BLANK = r"(?:\\?_)"
 _PLACEHOLDER = re.compile(
-    r"(?=[{$<\\\[«\"“„_XХTFLlЛл])(?:"  # Without it, each alternative would be tried at each character.
+    r"(?=[{$<\\\[«\"“„_XХTFLlЛлМЩВC])(?:"  # Without it, each alternative would be tried at each character.
     r"\$?\{{1,2}[^{}\n]{2,80}\}{1,2}|<%[^%\n]{1,80}%>"  # marks of templates
     r"|<[а-яёәғқңөұүһіА-ЯЁӘҒҚҢӨҰҮҺІ](?:[^<>\n]{1,60}[^\s<>])>"
     r"|\\?\[[^\[\]\n]{3,120}\](?![(\[:])"
     rf"|[«\"“„][ \xa0]*{_BLANK}{{2,}}[ \xa0]*[»\"”“]|(?<![^\W\d_]){_BLANK}{{3,}}(?![^\W\d_])"
     rf"|(?<=\d){_BLANK}{{2,}}(?!\w)"
+    r"|(?<!\w)(?:Место для ввода \w+|Щ[её]лкните(?: здесь| или коснитесь)[^\n.]{0,40}ввести \w+|Выберите элемент"
+    r"|Click (?:here |or tap (?:here )?)?to enter \w+|Choose an item|Мәтін енгізу орны)\."
     r"|(?<![\w-])(?:X{3,}|Х{3,}|TODO|FIXME|TBD)(?!\w)|(?i:\b(?:lorem|лорем)\s+(?:ipsum|ипсум)))"
 )
 #: Words with which a placeholder in square brackets begins.
 _TO_FILL = re.compile(
     r"\W*(?:заполн|указ(?:ать|ыва|ите)|укажите|впи[шс]|вста[вь]|введите|ввести|наименовани|названи|фио\b|ф\.\s?и\.\s?о"
     r"|имя|фамили|адрес|дат[аы]\b|номер|сумм[аы]\b|срок\b|бин\b|иин\b|инн\b|огрн|домен|компани|ваш|город\b|телефон"
-    r"|e-?mail|сайт|url\b|толтыр|көрсет|енгіз|жаз(?:ыңыз|у)|атауы|мекенжай|күні\b|сома(?:сы)?\b|қала\b|компания"
+    r"|e-?mail|сайт|url\b|руководител|должност|организаци|басшы|лауазым|ұйым"
+    r"|толтыр|көрсет|енгіз|жаз(?:ыңыз|у)|атауы|мекенжай|күні\b|сома(?:сы)?\b|қала\b|компания"
     r"|company|your\b|insert|enter\b|name\b|address|date\b|domain|website|.*(?:толтыр|көрсет|енгіз|жаз)\w*\W*$)",
     re.IGNORECASE,
 )
@@ -223,6 +226,14 @@ _NO_TITLE = re.compile(
 )
 
 
+#: What a sentence has and a title has not.
+_SENTENCE = re.compile(
+    r"[^\n]{15,}(?:,\sкотор|\s(?:действует|определя[ею]т|регулиру[ею]т|устанавлива[ею]т|является|являются"
+    r"|распространяется|применяется|заключили|реттейді|белгілейді|анықтайды|қолданылады|таралады)(?!\w))",
+    re.IGNORECASE,
+)
+
+
 def unlike_a_title(line: str) -> bool:
-    """Is the line an approval («УТВЕРЖДЕНО»), a place, a date, a party or a row of a table, and no title?"""
-    return _NO_TITLE.match(line.strip("*_ ")) is not None
+    """Is the line no title, but an approval («УТВЕРЖДЕНО»), a place, a date, a party, a row or a sentence?"""
+    return _NO_TITLE.match(line.strip("*_ ")) is not None or _SENTENCE.match(line) is not None
