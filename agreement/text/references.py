@@ -28,7 +28,10 @@ _ROMAN = r"[IVXLІХ]{1,7}(?!\w)"
 _NUMBER = rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{0,2}}(?![\d.]*\d)|{_ROMAN})"
 # "2)" is an item, but the bracket of "3.1)" closes a parenthesis.
 _PLAIN = rf"(?!\d{{1,3}}\)){_NUMBER}"
-_ITEM = r"(?:(?:\d{1,3}|[а-яёәғқңөұүһі])\)|[«\"“„][а-яёәғқңөұүһі][»\"”“]\)?)"
+_ITEM = (
+    r"(?:(?:\d{1,3}|[а-яёәғқңөұүһі])\)|\((?:\d{1,3}|[a-zа-яёәғқңөұүһі]|[ivxіх]{2,6})\)"
+    r"|[«\"“„][а-яёәғқңөұүһі][»\"”“]\)?)"
+)
 _AND = (
     r"(?:\s*[–—-]\s*|\s*,\s*(?:(?:и|а\s+также|және|сондай-ақ)\s+)?"
     r"|\s+(?:и|или|либо|по|до|а\s+также|және|мен|пен|бен|не|немесе|әрі|сондай-ақ)\s+)"
@@ -252,7 +255,7 @@ def find(text: str) -> Iterator[Reference]:
                 number, named = of
                 unit = "" if "." in number else named.unit
                 for item in _EACH_ITEM.finditer(match["items"]):
-                    place, label = start + item.start(), item[0].strip('«»"“”„)') + ")"
+                    place, label = start + item.start(), item[0].strip('«»"“”„()') + ")"
                     yield Reference(place, start + item.end(), number, label, named.outer, unit, named.within)
             continue
         if not (named := _named(text, before, start, end)):

@@ -32,7 +32,8 @@ BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent 
 #: A capital letter may follow the final dot directly: then ``glued`` matches.
 NUMBERED = re.compile(
     rf"(?P<indent>{BLANK}*+)(?:(?P<hashes>\#{{1,6}})[ ]++)?(?P<strong>\*{{1,3}}|_{{1,3}})?"
-    r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,2})(?P<dot>\\?\.|)|(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі])\))"
+    r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,2})(?P<dot>\\?\.|)|(?P<open>\()?"
+    r"(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі]|[ivxіх]{2,6})\))"
     r"(?P<closed>\*{1,3}|_{1,3})?(?:(?=\s|$)\s*|(?<=\d\.)(?P<glued>)(?=[«\"“„]?[^\W\d_]))(?P<rest>.*)"
 )
 #: After a line that ends so, a number is a reference or counts something. It begins no unit.

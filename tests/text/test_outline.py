@@ -8,6 +8,7 @@ import pytest
 
 from agreement.text import clauses
 from agreement.text.clauses import parse
+from agreement.text.lint.rules import lint
 
 
 def kinds(body: str) -> list[tuple[str, str]]:
@@ -201,3 +202,61 @@ def test_kazakh_and_russian_letter_items_are_paired_by_their_place():
 def test_items_belong_to_their_subclause():
     body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Список:\n1) раз:\nа) два;\nб) три;\n2) четыре.\n1.2. Пункт.\n"
     assert parse(body).numbers == ("1", "1.1", "1.1-1", "1.1-1a", "1.1-1b", "1.1-2", "1.2")
+
+
+LIST = "Т\n\n1. ОБЩЕЕ\n\n1.1. Тізім:\n\n"
+
+
+@pytest.mark.parametrize(
+    ("items", "numbers"),
+    [
+        (("(1) бір;", "(2) екі."), "1 2"),
+        (("**(1)** бір;", "**(2)** екі."), "1 2"),
+        (("(1) бір:", "(а) екі;", "(ә) үш;", "(2) төрт."), "1 1a 1b 2"),
+        (("(1) раз:", "(а) два;", "(б) три;", "(2) четыре."), "1 1a 1b 2"),
+        (("1) раз:", "(а) два;", "(б) три;", "2) четыре."), "1 1a 1b 2"),
+        (("(a) бір:", "(i) екі;", "(ii) үш;", "(b) төрт:", "(i) бес;", "(c) алты;", "(d) жеті."), "a a1 a2 b b1 c d"),
+        (("(i) бір:", "(a) екі;", "(b) үш;", "(ii) төрт;", "(iii) бес;", "(iv) алты;", "(v) жеті"), "a a1 a2 b c d e"),
+        (("(і) бір;", "(іі) екі;", "(ііі) үш."), "a b c"),
+        (("i) бір;", "ii) екі."), "a b"),
+        ([f"({letter}) бір;" for letter in "abcdefghij"], "a b c d e f g h i j"),
+        ([f"({letter}) бір;" for letter in [*"abcdefghi", "ii"]], "a b c d e f g h h1 h2"),
+        (("(1) Бірінші", "(2) Екінші"), "1 2"),
+    ],
+)
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_a_number_in_two_brackets_begins_what_it_begins_with_one(items, numbers, between):
+    document = parse(LIST + between.join(items))
+    assert [number.removeprefix("1.1-") for number in document.numbers[2:]] == numbers.split()
+    assert [unit.label for unit in document.clauses[2:]] == [item.split()[0].strip("*") for item in items]
+    assert re.findall(r' id="([^"]*)"', document.html) == list(document.numbers)
+    assert "agreement.L029" not in {message.id for message in lint({"ru": LIST + between.join(items)})}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "(2024) жыл",
+        "(далее – Портал)",
+        "(ИНН 123)",
+        "(c) 2024 «Портал» ЖШС",
+        "(с) «Портал» ЖШС",
+        "(b) екі",
+        "(1)",
+        "Портал обязан\n(1) хранить и\n(2) удалять.",
+        "согласно подпункту\n(1) пункта 1.1",
+        "Жазба\n(а) мәтін",
+        "(ic) мәтін",
+    ],
+)
+def test_another_word_in_brackets_begins_nothing(line):
+    assert parse(LIST + line).numbers == ("1", "1.1")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["подпункт (1) пункта 1.1", "1.1-тармақтың (1) тармақшасы", "подпункт 1) пункта 1.1"],
+)
+def test_a_reference_to_an_item_in_brackets_leads_to_it(words):
+    page = parse(f"{LIST}(1) бір.\n\n1.2. {words.capitalize()}.").html
+    assert set(re.findall(r'class="reference" href="#([^"]*)"', page)) == {"1.1", "1.1-1"}
