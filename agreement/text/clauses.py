@@ -16,7 +16,7 @@ section     ``1. CAPITALS``         ``1``; small letters are enough in a heading
                                     clauses that are numbered on from chapter to chapter
 clause      ``1.1.`` ``1.1``        ``1.1``; ``15`` for ``15.`` of rules that are numbered from 1 on, and ``5.2`` for
                                     ``2.`` in ``Статья 5``
-subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1; also ``(2)``
+subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1.1.1`` below it; ``1.1-2`` for ``2)`` of 1.1; also ``(2)``
 item        ``а)`` ``(ii)``         ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
                                     letter ә in Kazakh and б in Russian; ``1.1-b2`` for ``(ii)`` in ``(b)``
 note        ``Примечание.``         none; also ``Сноска``, ``Ескерту``, ``Ескертпе``
@@ -66,7 +66,7 @@ from agreement.text.outline import Kind, Start, outline
 from agreement.text.scheme import ENDED, Doubt, underlined
 
 ANCHOR = re.compile(
-    r"(?:a\d{1,3}|(?:a\d{1,3}\.)?(?:ch|pt|bk|vo)?\d{1,3}(?:\.\d{1,3}){0,2})(?:-(?:\d{1,3}(?:[a-z]{1,2}\d{0,3})?|[a-z]{1,2}\d{0,3}))?\Z"
+    r"(?:a\d{1,3}|(?:a\d{1,3}\.)?(?:ch|pt|bk|vo)?\d{1,3}(?:\.\d{1,3}){0,5})(?:-(?:\d{1,3}(?:[a-z]{1,2}\d{0,3})?|[a-z]{1,2}\d{0,3}))?\Z"
 )
 TAGS = frozenset(
     "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul".split()

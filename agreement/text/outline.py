@@ -308,13 +308,15 @@ class _Reading:
         return label != "1" and current is not None and current.line == index - 1 and current.label[:1] == "("
 
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
-        """Does the number, of two or three parts, begin a clause or sub-clause? Otherwise it is a quantity or a date,
+        """Does the number, of two or more parts, begin a clause or sub-clause? Otherwise it is a quantity or a date,
         or it belongs to a sentence that was wrapped before it. Headings are not asked about.
 
         ``dot`` is the dot after the number or ``""``, and ``rest`` the text after it. ``previous`` is the end of the
         line before, ``""`` if that line does not belong to the same paragraph.
         """
         ended = not previous or (ENDED.search(previous) is not None and not ABBREVIATED.search(previous))
+        if number.count(".") > 2 and number.split(".")[:3] != self.clause.split(".")[:3]:
+            return False  # 192.168.1.1 is an address. Only 3.3.14.1 below 3.3.14 is a number.
         if dot and ended:
             return True
         head, section = number.partition(".")[0], self._section()

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from agreement.text.scheme import numeral
 
 _ROMAN = r"[IVXLІХ]{1,7}(?!\w)"
-_NUMBER = rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{0,2}}(?![\d.]*\d)|{_ROMAN})"
+_NUMBER = rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{0,5}}(?![\d.]*\d)|{_ROMAN})"
 # "2)" is an item, but the bracket of "3.1)" closes a parenthesis.
 _PLAIN = rf"(?!\d{{1,3}}\)){_NUMBER}"
 _ITEM = (
@@ -123,7 +123,7 @@ class Reference:
     that contains the text."""
     unit: str = ""
     """What the number is of, if it has one part: ``clause``, ``section``, ``chapter``, ``article``, ``paragraph``,
-    ``part`` or ``appendix``; ``""`` for a number of two or three parts, and for an item without a number."""
+    ``part`` or ``appendix``; ``""`` for a number of two or more parts, and for an item without a number."""
     within: str = ""
     """What contains the clause: ``article 5``, ``appendix 1``, or ``this article`` for the one that contains the text;
     ``""`` if it is not named."""

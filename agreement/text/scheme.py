@@ -2,7 +2,7 @@
 
 ``1.`` may begin a section, a clause of rules that are numbered from 1 to 57, a clause of an article, or an item of a
 list. One line does not show which. Therefore :class:`Scheme` collects all lines that begin so, and decides by their
-order, by their form and by what follows them. Numbers of two and three parts (``1.1``) are read by ``outline``.
+order, by their form and by what follows them. Numbers of two and more parts (``1.1``) are read by ``outline``.
 
 Addresses of the units found here:
 
@@ -28,11 +28,11 @@ from typing import Literal
 Doubt = Literal["", "clauses", "list", "glued"]
 
 BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
-#: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and four parts (an address).
+#: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and more than six parts.
 #: A capital letter may follow the final dot directly: then ``glued`` matches.
 NUMBERED = re.compile(
     rf"(?P<indent>{BLANK}*+)(?:(?P<hashes>\#{{1,6}})[ ]++)?(?P<strong>\*{{1,3}}|_{{1,3}})?"
-    r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,2})(?P<dot>\\?\.|)|(?P<open>\()?"
+    r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,5})(?P<dot>\\?\.|)|(?P<open>\()?"
     r"(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі]|[ivxіх]{2,6})\))"
     r"(?P<closed>\*{1,3}|_{1,3})?(?:(?=\s|$)\s*|(?<=\d\.)(?P<glued>)(?=[«\"“„]?[^\W\d_]))(?P<rest>.*)"
 )

@@ -9,6 +9,7 @@ import pytest
 from agreement.text import clauses
 from agreement.text.clauses import parse
 from agreement.text.lint.rules import lint
+from agreement.urls import ClauseConverter
 
 
 def kinds(body: str) -> list[tuple[str, str]]:
@@ -260,3 +261,39 @@ def test_another_word_in_brackets_begins_nothing(line):
 def test_a_reference_to_an_item_in_brackets_leads_to_it(words):
     page = parse(f"{LIST}(1) бір.\n\n1.2. {words.capitalize()}.").html
     assert set(re.findall(r'class="reference" href="#([^"]*)"', page)) == {"1.1", "1.1-1"}
+
+
+DEEP = "Т\n\n1. ОБЩЕЕ\n\n1.1. Бір.\n\n1.1.1. Екі.\n\n"
+
+
+@pytest.mark.parametrize("dot", [".", ""])
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_a_number_of_four_parts_and_more_begins_a_sub_clause_below_its_first_three(dot, between):
+    numbers = ("1.1.1.1", "1.1.1.2", "1.1.1.2.1", "1.1.1.3", "1.1.2", "1.2")
+    body = DEEP + between.join(f"{number}{dot} Мәтін." for number in numbers)
+    document = parse(body)
+    assert document.numbers[3:] == numbers
+    assert [unit.kind for unit in document.clauses[3:]] == ["subclause"] * 5 + ["clause"]
+    assert [unit.parent for unit in document.clauses[3:5]] == ["1.1.1", "1.1.1"]
+    assert re.findall(r' id="([^"]*)"', document.html) == list(document.numbers)
+    assert not lint({"ru": body})
+
+
+def test_a_missing_number_of_four_parts_is_a_gap_and_a_reference_leads_to_one():
+    body = f"{DEEP}1.1.1.1. Бір.\n\n1.1.1.3. Үш.\n\n1.2. По пункту 1.1.1.3 и п. 1.1.1.7."
+    assert {message.id for message in lint({"ru": body})} == {"agreement.L010", "agreement.L012"}
+    assert 'href="#1.1.1.3" rel="noopener noreferrer">1.1.1.3</a> и' in parse(body).html
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["192.168.1.1 мекенжайы", "192.168.1.1. Мекенжай", "1.1.2.1. Мәтін", "8.727.250.11 Тел.", "1.1.1.1.1.1.1. Бір"],
+)
+def test_an_address_or_a_number_below_no_other_begins_nothing(line):
+    assert parse(DEEP + line).numbers == ("1", "1.1", "1.1.1")
+
+
+def test_the_address_of_a_page_has_room_for_the_longest_number():
+    longest = f"a999.ch{'.'.join(['999'] * 6)}-999zz999"
+    assert clauses.ANCHOR.match(longest)
+    assert re.fullmatch(ClauseConverter.regex, longest)
