@@ -525,7 +525,9 @@ class Scheme:
         return next_in_order or (head.separate and head.titled)
 
     def _fill(self, bare: list[_Head], end: int) -> None:
-        """Take the sections without clauses whose numbers are missing between the sections that are taken."""
+        """Take the sections without clauses whose numbers are missing between the sections that are taken, and the last
+        one, before which one or two numbers may be missing.
+        """
         following: list[_Head | None] = []
         nearest: _Head | None = None
         for head in reversed(bare):
@@ -540,6 +542,8 @@ class Scheme:
                 continue
             then = following[place]
             is_missing = head.number == last + 1 and (then is None or head.number < then.number)
+            if then is None and last and place == len(bare) - 1 and head.titled and head.below:
+                is_missing = last < head.number <= last + 3
             until = then.line if then else end
             if (
                 is_missing

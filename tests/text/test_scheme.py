@@ -688,3 +688,28 @@ def test_the_time_is_linear(repeated):
 )
 def test_a_long_or_glued_line_names_an_appendix(line):
     assert numbers(spaced("1. ЖАЛПЫ", "1.1. Бір.", line, "1. ЖАЛПЫ", "1.1. Екі.")) == "1 1.1 a1 a1.1 a1.1.1"
+
+
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_the_last_section_may_follow_a_gap(between):
+    clauses_of = [(f"{n}. Раздел", f"{n}.1. Текст раздела.") for n in (1, 2, 3)]
+    body = between.join([line for pair in clauses_of for line in pair] + ["5. Реквизиты ТОО «Самал»", "Алматы, 1."])
+    assert numbers(body) == "1 1.1 2 2.1 3 3.1 5"
+    assert kinds(body)[-1] == "section"
+    assert ids(body) == {"L010"}
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "5. имя\n\nАлматы.",
+        "5. Имя;\n\nАлматы.",
+        "7. Реквизиты\n\nАлматы.",
+        "5. Имя\n\n6. Адрес",
+        "5. Имя",
+        "2. Имя\n\nАлматы.",
+    ],
+)
+def test_another_number_after_the_last_section_begins_none(tail):
+    body = spaced(*(f"{n}. Раздел\n\n{n}.1. Текст раздела." for n in (1, 2, 3)), tail)
+    assert numbers(body) == "1 1.1 2 2.1 3 3.1"
