@@ -29,12 +29,13 @@ Doubt = Literal["", "clauses", "list", "glued"]
 
 BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
 #: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and more than six parts.
-#: A capital letter may follow the final dot directly: then ``glued`` matches.
+#: A capital letter may follow the final dot directly: then ``glued`` matches. ``4.A.`` is a number of no kind here.
 NUMBERED = re.compile(
     rf"(?P<indent>{BLANK}*+)(?:(?P<hashes>\#{{1,6}})[ ]++)?(?P<strong>\*{{1,3}}|_{{1,3}})?"
     r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,5})(?P<dot>\\?\.|)|(?P<open>\()?"
     r"(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі]|[ivxіх]{2,6})\))"
-    r"(?P<closed>\*{1,3}|_{1,3})?(?:(?=\s|$)\s*|(?<=\d\.)(?P<glued>)(?=[«\"“„]?[^\W\d_]))(?P<rest>.*)"
+    r"(?P<closed>\*{1,3}|_{1,3})?(?:(?=\s|$)\s*|(?<=\d\.)(?P<glued>)(?=[«\"“„]?[^\W\d_])"
+    r"(?![A-ZА-ЯӘІ](?:\.(?:\d|\s|$)|(?<=[A-Z])\s+[А-ЯЁӘҒҚҢӨҰҮҺІ])))(?P<rest>.*)"
 )
 #: After a line that ends so, a number is a reference or counts something. It begins no unit.
 REFERS = re.compile(

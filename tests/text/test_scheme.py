@@ -713,3 +713,17 @@ def test_the_last_section_may_follow_a_gap(between):
 def test_another_number_after_the_last_section_begins_none(tail):
     body = spaced(*(f"{n}. Раздел\n\n{n}.1. Текст раздела." for n in (1, 2, 3)), tail)
     assert numbers(body) == "1 1.1 2 2.1 3 3.1"
+
+
+@pytest.mark.parametrize("letter", ["A", "А"])
+@pytest.mark.parametrize("mark", ["## 4.{}. Возврат", "4.{}. ВОЗВРАТ"])
+def test_a_number_with_a_letter_in_it_is_no_second_section(letter, mark):
+    between = spaced(mark.format(letter), f"4.{letter}.1 Два.", f"4.{letter}.2. Три.")
+    body = spaced("## 4. Оплата", "4.1. Раз.", between, "## 5. Срок", "5.1. Пять.")
+    assert numbers(body) == "4 4.1 5 5.1"
+    assert "L003" not in ids(body)
+    assert {"L016", "L029"} & ids(body)
+
+
+def test_a_heading_may_begin_with_a_word_of_one_letter_directly_after_its_number():
+    assert numbers("1.О Портале\n\n1.1. Раз.\n\n2.В суде\n\n2.1. Два.") == "1 1.1 2 2.1"
