@@ -31,6 +31,12 @@ Kind = Literal["title", "section", "clause", "subclause", "item", "note", "headi
 _NOTE = re.compile(r"(?P<label>(?:Ескерту|Ескертпе|Примечани[ея]|Сноска)\s?[.:])\s*(?P<rest>.*)")
 _BULLET = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
 _ITEM_REFERS = re.compile(r"(?:\bподпункт\w*|\w(?:тың|тің|ның|нің|дың|дің))\s*$", re.IGNORECASE)
+#: A heading that stands in an anchor of HTML or behind one. The anchor remains text, and its words begin a unit.
+_ANCHORED = re.compile(
+    r"(?P<hashes>#{1,6}\s+)(?P<open><a\s+(?:name|id)\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[\w-]+)\s*>)"
+    r"(?:(?P<close></a>)\s*(?P<behind>[^\s<].*)|(?P<inside>[^<]+)</a>(?P<end>[\s#]*)$)",
+    re.IGNORECASE,
+)
 #: Before such a unit of measurement, a number without a final dot is a quantity. It begins no unit of the text.
 _UNIT = re.compile(
     r"(?:[%°€$₸₽]|(?:МРП|АЕК|МЗП|тыс|мың|млн|млрд|тенге|теңге|тг|руб|раз|есе|пайыз|процент|[КМГТ]?[бБ]|[KMGT]i?B|кг|к?м|га"
@@ -81,7 +87,8 @@ class _Reading:
     """
 
     def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
+        self.anchors: dict[int, tuple[str, str]] = {}  # Line → the tags before and after the words of its heading.
+        self.lines = lines = [self._without_anchor(index, line) for index, line in enumerate(lines)]
         self.title = front_matter("\n".join(lines[:MAX_LINES])).line  # No unit but a text begins before it.
         self.scheme = Scheme(lines)
         self.current: Start | None = None  # The last unit. The next line belongs to it, unless it begins a unit.
@@ -98,8 +105,17 @@ class _Reading:
         self.lists: list[tuple[bool, int, str]] = []
         self.item = ""  # The number of the last item.
 
+    def _without_anchor(self, index: int, line: str) -> str:
+        """The line without the anchor of HTML around or before the words of its heading, which is remembered."""
+        match = _ANCHORED.match(line) if line[:1] == "#" else None
+        if match is None:
+            return line
+        self.anchors[index] = match["open"] + (match["close"] or ""), "" if match["close"] else "</a>"
+        return match["hashes"] + (match["behind"] or match["inside"] + match["end"])
+
     def line(self, index: int, line: str) -> Start | None:
         """The unit that begins at this line; ``None`` if none does. Call it once for each line, in order."""
+        line = self.lines[index]
         bare, current = line.strip(), self.current
         if current and index <= current.last:
             return None
@@ -127,6 +143,8 @@ class _Reading:
             if (current is None or index == self.title) and start.kind == "heading" and not start.number:
                 start.kind = "title"
         start.last = max(start.last, index)
+        if start.kind != "text" and index in self.anchors:
+            start.rest = start.rest.join(self.anchors[index])
         if index in self.scheme.lists:
             start.doubt = "list"
         self._number(start)

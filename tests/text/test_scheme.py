@@ -727,3 +727,31 @@ def test_a_number_with_a_letter_in_it_is_no_second_section(letter, mark):
 
 def test_a_heading_may_begin_with_a_word_of_one_letter_directly_after_its_number():
     assert numbers("1.О Портале\n\n1.1. Раз.\n\n2.В суде\n\n2.1. Два.") == "1 1.1 2 2.1"
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [
+        ('<a name="{n}">Статья {n}. Срок</a>', '<a name="{n}">Срок</a>'),
+        ("<a id='{n}'>{n}-бап. Мерзім</a>", "<a id='{n}'>Мерзім</a>"),
+        ("<a name=x{n}>{n}. Срок</a> ##", "<a name=x{n}>Срок</a>"),
+        ('<a name="{n}">Статья {n}</a>', '<a name="{n}"></a>'),
+        ('<a name="{n}"></a>{n}. Срок', '<a name="{n}"></a>Срок'),
+        ('<A NAME="{n}"></A> Статья {n}. Срок', '<A NAME="{n}"></A>Срок'),
+    ],
+)
+def test_a_heading_in_an_anchor_begins_what_its_words_begin(heading, words):
+    body = spaced(*(f"### {heading.format(n=n)}\n\n{n}.1. Текст." for n in (1, 2)))
+    document = parse(f"Т\n\n{body}\n")
+    assert document.numbers == ("1", "1.1", "2", "2.1")
+    assert [unit.text for unit in document.clauses[::2]] == [words.format(n=n) for n in (1, 2)]
+    assert document.source == f"Т\n\n{body}\n"
+    assert "L028" in ids(body)
+    assert not {"L016", "L018"} & ids(body)
+
+
+@pytest.mark.parametrize(
+    "line", ["### <b>1. Срок</b>", '### <a href="/x">1. Срок</a>', '### <a name="x">1. Срок', "### <a>1. Срок</a>"]
+)
+def test_a_heading_in_another_tag_begins_no_section(line):
+    assert numbers(line) == ""
