@@ -247,6 +247,8 @@ class _Reading:
         """
         lines, first = self.lines, bare[0]
         start: Start | None = None
+        if index in self.scheme.contents:
+            return None
         if found := self.scheme.appendices.get(index):
             self.appendices += 1
             return Start(index, "heading", f"a{self.appendices}", rest=found[0], tag="h2", last=found[1])

@@ -51,7 +51,12 @@ ABBREVIATED = re.compile(r"(?<!\w)(?:гг?|ж|ст|гл|ч|см|стр|им|др
 HEADING = re.compile(r"(?P<hashes>\#{1,6})(?P<rest>\s+\S.*)$")
 _UNDERLINE = re.compile(r"(?:=+|-+) *$")
 _CONTENTS = re.compile(r"[1-9]\d?\.?\s")
-_PAGE = re.compile(r"[\s.…·_]*\d*\s*$")
+#: The page at the end of a line of a table of contents, and the signs before it. Also ``""`` at the end of any line.
+_PAGE = re.compile(
+    r"(?<![\s.…·_,–—-])[\s.…·_,–—-]*+(?:(?:(?:стр|с)\b\.?\s*)?\d{1,4}(?:\s?[-–‑]?\s?(?:стр|с|б|бет)\b\.?)?)?\s*$",
+    re.IGNORECASE,
+)
+_LEADER = re.compile(r"\t|\s\s|[.·_…]\s*[.·_…]|…|(?:стр|бет)\b", re.IGNORECASE)
 
 _ROMAN = "[IVXLІХ]{1,7}|[Ⅰ-Ⅻ]"
 _NUMBER = rf"(?:[1-9]\d{{0,2}}|{_ROMAN})"
@@ -204,7 +209,7 @@ class Scheme:
 
     ``roles`` and ``appendices`` map the index of a line to the unit that begins there. An appendix is its words and the
     index of the last line of its heading. ``lists`` are the indexes of the lines with which lists begin that might also
-    be clauses. The time is linear in the length of the lines.
+    be clauses. ``contents`` are those of a table of contents with pages. The time is linear in the length of the lines.
     """
 
     def __init__(self, lines: Sequence[str]) -> None:
@@ -212,6 +217,7 @@ class Scheme:
         self.roles: dict[int, Role] = {}
         self.appendices: dict[int, tuple[str, int]] = {}
         self.lists: set[int] = set()
+        self.contents = _contents(lines)
         self.ahead = Ahead()
         self._heads: list[_Head] = []
         self._breaks: list[int] = []  # The lines of Markdown headings without a number.
@@ -256,6 +262,9 @@ class Scheme:
                 blank = True
                 continue
             if index <= skip:
+                continue
+            if index in self.contents:
+                blank = True
                 continue
             before = "" if blank or heading else previous[-60:]
             separate = not before
@@ -729,6 +738,28 @@ class Ahead:
         lines = self._lines.get(number, [])
         place = bisect_right(lines, index)
         return lines[place] if place < len(lines) else None
+
+
+def _contents(lines: Sequence[str]) -> set[int]:
+    """The indexes of the lines with a number that end with a page and come again below without it. One line alone needs
+    dots, a tab or the word «стр.» before or after the page.
+    """
+    entries: dict[str, int] = {}
+    for index, line in enumerate(lines):
+        page = _PAGE.search(line) if any(map(str.isdigit, line[-12:])) else None
+        words = _bare(line[: page.start()]) if page and any(map(str.isdigit, page[0])) else ""
+        if any(map(str.isdigit, words)):  # «Приложение 1» is no entry «Приложение» on page 1.
+            entries[words] = index
+    if not entries:
+        return set()
+    again = ((index, entries.get(_bare(line), index)) for index, line in enumerate(lines))
+    found = {entry for index, entry in again if entry < index}
+    return found if len(found) > 1 or any(_LEADER.search(lines[entry][-20:]) for entry in found) else set()
+
+
+def _bare(line: str) -> str:
+    """The words of a line in small letters, without the marks around them."""
+    return " ".join(line.strip("#*_ 	.:").lower().split())
 
 
 def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]]:

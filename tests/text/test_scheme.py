@@ -662,6 +662,9 @@ def test_no_word_is_lost(body):
         "Келісіміне\n1-қосымша\n\n1. Бір\n",
         "Глава 1\n\n",
         "# Абв\n1. Абв\n",
+        "1. Абв …… 3\n",
+        "(а) абв;\n(i) где;\n",
+        ". . . .",
     ],
 )
 def test_the_time_is_linear(repeated):
@@ -755,3 +758,27 @@ def test_a_heading_in_an_anchor_begins_what_its_words_begin(heading, words):
 )
 def test_a_heading_in_another_tag_begins_no_section(line):
     assert numbers(line) == ""
+
+
+@pytest.mark.parametrize("page", ["\t3", "\tстр. 3", " …… 3", " ..... 3", ", стр. 3", "   3-бет", " ___ 3"])
+@pytest.mark.parametrize("label", ["{}.", "Пункт {}.", "Статья {}.", "{}-бап."])
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_a_typed_table_of_contents_with_pages_begins_nothing(page, label, between):
+    headings = [f"{label.format(n)} {words}" for n, words in ((1, "Общие положения"), (2, "Права"), (3, "Срок"))]
+    contents = between.join(heading + page for heading in headings)
+    body = spaced("Содержание", contents, *(f"{heading}\n\nТекст сказан." for heading in headings))
+    document = parse(f"Т\n\n{body}\n")
+    assert document.numbers == ("1", "2", "3")
+    assert [unit.text for unit in document.clauses] == ["Общие положения", "Права", "Срок"]
+    assert document.source == f"Т\n\n{body}\n"
+
+
+def test_clauses_in_a_typed_table_of_contents_begin_nothing():
+    contents = "1. Общее, стр. 3\n1.1. Понятия, стр. 3\n1.2. Предмет, стр. 4\n2. Права, стр. 5\n2.1. Книги, стр. 6"
+    body = spaced(contents, "1. Общее", "1.1. Понятия", "Т.", "1.2. Предмет", "Т.", "2. Права", "2.1. Книги", "Т.")
+    assert numbers(body) == "1 1.1 1.2 2 2.1"
+    assert "L003" not in ids(body)
+
+
+def test_a_line_that_ends_with_a_page_and_does_not_come_again_begins_what_it_begins():
+    assert numbers(spaced("1. ОБЩЕЕ", "1.1. Цена, стр. 3", "1.2. Срок\t5")) == "1 1.1 1.2"
