@@ -51,7 +51,7 @@ class LanguageConverter:
 class ClauseConverter:
     """The number of a clause, as it is in the address of an edition after ``#``: ``2.3``, ``a1.2-1b``."""
 
-    regex = r"[0-9a-z][0-9a-z._\-]{0,31}"
+    regex = r"[0-9a-z][0-9a-z._\-]{0,47}"
 
     def to_python(self, value: str) -> str:
         return value

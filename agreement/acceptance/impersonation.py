@@ -101,9 +101,9 @@ def _officer_key(request: HttpRequest, user: SiteUser) -> str | None:
 
 
 def _first_officer(session: SessionBase) -> str | None:
-    """Return the primary key, as text, of the person who was signed in before they became the owner of this session;
-    ``""`` if it can't be read; ``None`` if the session stores no such person. Of several persons in a row, it is the
-    first. What django-impersonate stores is not read here.
+    """Return the primary key, as text, of the person who was signed in before they became the owner of this session, or
+    their name if ``ACTING_AS`` gave one; ``""`` if it can't be read; ``None`` if the session stores no such person. Of
+    several persons in a row, it is the first. What django-impersonate stores is not read here.
     """
     if carried := session.get(CARRIED):
         return str(carried)

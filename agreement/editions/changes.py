@@ -262,7 +262,7 @@ def unit_name(unit: clauses.Clause) -> str:
     if unit.kind in {"subclause", "item"}:
         # An item in a sub-clause is named with its sub-clause: «2) б)».
         above = unit.parent.partition("-")[2]
-        label = f"{above}) {unit.label}" if unit.kind == "item" and above else unit.label
+        label = f"{above}) {unit.label}" if unit.kind == "item" and above.isdigit() else unit.label
         if whole in {"", "0"}:
             return _("item %(label)s") % {"label": label}
         pattern = (

@@ -229,8 +229,8 @@ def may_remember() -> bool:
 
 
 def clear() -> None:
-    """Forget the dates, so that the next call reads them again. That reading counts as the first one for the
-    ``withdrawal_listeners``.
+    """Forget the dates, so that the next call reads them again. The next reading outside a transaction counts as the
+    first one for the ``withdrawal_listeners``.
     """
     global _known, _since
     _known = _since = None

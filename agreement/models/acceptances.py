@@ -451,8 +451,8 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         self, user_key: UserKey, required: dict[int, RequiredAcceptance]
     ) -> models.QuerySet[Agreement, tuple[int, int, bool]]:
         """(Key, round that the user is in, whether the user withdrew and has accepted no edition since) of each
-        required agreement of which the user has accepted no edition that counts. Acceptances before a withdrawal do not
-        count. In the order of the keys.
+        required agreement of which the user has accepted no edition that counts, in the order of the keys. Acceptances
+        that a withdrawal overtook do not count. Withdrawals that are refused or not in effect yet are not considered.
         """
         overtaking = _withdrawals(user_key).filter(agreement=models.OuterRef("edition__agreement"))
         accepted = self.filter(~overtaken(overtaking), user=user_key, edition__agreement=models.OuterRef("pk"))

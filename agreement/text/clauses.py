@@ -16,9 +16,9 @@ section     ``1. CAPITALS``         ``1``; small letters are enough in a heading
                                     clauses that are numbered on from chapter to chapter
 clause      ``1.1.`` ``1.1``        ``1.1``; ``15`` for ``15.`` of rules that are numbered from 1 on, and ``5.2`` for
                                     ``2.`` in ``Статья 5``
-subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1-2`` for ``2)`` of 1.1
-item        ``а)``                  ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
-                                    letter ә in Kazakh and б in Russian
+subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1.1.1`` below it; ``1.1-2`` for ``2)`` of 1.1; also ``(2)``
+item        ``а)`` ``(ii)``         ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
+                                    letter ә in Kazakh and б in Russian; ``1.1-b2`` for ``(ii)`` in ``(b)``
 note        ``Примечание.``         none; also ``Сноска``, ``Ескерту``, ``Ескертпе``
 heading     ``#``                   none; also a line that is underlined with ``=`` or ``-``
 heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place among the appendices; also ``1-ҚОСЫМША``. If an appendix
@@ -65,7 +65,7 @@ from agreement.text.outline import Kind, Start, outline
 from agreement.text.scheme import ENDED, Doubt, underlined
 
 ANCHOR = re.compile(
-    r"(?:a\d{1,3}|(?:a\d{1,3}\.)?(?:ch|pt|bk|vo)?\d{1,3}(?:\.\d{1,3}){0,2})(?:-(?:\d{1,3}[a-z]{0,2}|[a-z]{1,2}))?\Z"
+    r"(?:a\d{1,3}|(?:a\d{1,3}\.)?(?:ch|pt|bk|vo)?\d{1,3}(?:\.\d{1,3}){0,5})(?:-(?:\d{1,3}(?:[a-z]{1,2}\d{0,3})?|[a-z]{1,2}\d{0,3}))?\Z"
 )
 TAGS = frozenset(
     "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul".split()
@@ -171,8 +171,9 @@ class Document:
         (address of an appendix, or ``""``; name) → number of the section, the clause of one number or the appendix with
         that name: ``("", "article 5")`` → ``"5"``. ``references.name`` describes the names.
 
-        Items are the units whose numbers contain a dash: ``2)`` and ``ә)``. An item ``ә)`` in ``1.1-2`` is found under
-        ``1.1-2`` and under ``1.1``. If a clause has a label twice, its first item is found.
+        Items are the units whose numbers contain a dash: ``2)`` and ``ә)``. The label ``(2)`` is found as ``2)``. An
+        item ``ә)`` in ``1.1-2`` is found under ``1.1-2`` and under ``1.1``. If a clause has a label twice, its first
+        item is found.
         """
         return _labels(self.clauses)
 
@@ -335,8 +336,8 @@ def _labels(clauses: tuple[Clause, ...]) -> dict[tuple[str, str], str]:
     for clause in clauses:
         number = clause.number
         if "-" in number:
-            found.setdefault((clause.parent, clause.label), number)
-            found.setdefault((number.partition("-")[0], clause.label), number)
+            found.setdefault((clause.parent, clause.label.lstrip("(")), number)
+            found.setdefault((number.partition("-")[0], clause.label.lstrip("(")), number)
         elif clause.kind == "heading" and number:
             found.setdefault(("", references.appendix_name(clause.text)), number)
         elif clause.kind in {"section", "clause"}:

@@ -21,6 +21,7 @@ from agreement.text.scheme import (
     Doubt,
     Scheme,
     heading_words,
+    numeral,
     underlined,
     unmarked,
 )
@@ -32,6 +33,12 @@ _NOTE = re.compile(r"(?P<label>(?:Ескерту|Ескертпе|Примеча
 _ZERO = re.compile(r"\#{1,6}\s+0\.\s+(?P<rest>.*\w.*)")
 _BULLET = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
 _ITEM_REFERS = re.compile(r"(?:\bподпункт\w*|\w(?:тың|тің|ның|нің|дың|дің))\s*$", re.IGNORECASE)
+#: A heading that stands in an anchor of HTML or behind one. The anchor remains text, and its words begin a unit.
+_ANCHORED = re.compile(
+    r"(?P<hashes>#{1,6}\s+)(?P<open><a\s+(?:name|id)\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[\w-]+)\s*>)"
+    r"(?:(?P<close></a>)\s*(?P<behind>[^\s<].*)|(?P<inside>[^<]+)</a>(?P<end>[\s#]*)$)",
+    re.IGNORECASE,
+)
 #: Before such a unit of measurement, a number without a final dot is a quantity. It begins no unit of the text.
 _UNIT = re.compile(
     r"(?:[%°€$₸₽]|(?:МРП|АЕК|МЗП|тыс|мың|млн|млрд|тенге|теңге|тг|руб|раз|есе|пайыз|процент|[КМГТ]?[бБ]|[KMGT]i?B|кг|к?м|га"
@@ -83,7 +90,8 @@ class _Reading:
     """
 
     def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
+        self.anchors: dict[int, tuple[str, str]] = {}  # Line → the tags before and after the words of its heading.
+        self.lines = lines = [self._without_anchor(index, line) for index, line in enumerate(lines)]
         self.title = front_matter("\n".join(lines[:MAX_LINES])).line  # No unit but a text begins before it.
         self.scheme = Scheme(lines)
         self.current: Start | None = None  # The last unit. The next line belongs to it, unless it begins a unit.
@@ -97,9 +105,21 @@ class _Reading:
         self.seen: set[str] = set()
         self.last = 0  # The first part of the last number outside of such appendices.
         self.counts: dict[str, int] = {}
+        # The lists of items that are open, the inner one last: is it Roman, the value of its last label, its parent.
+        self.lists: list[tuple[bool, int, str]] = []
+        self.item = ""  # The number of the last item.
+
+    def _without_anchor(self, index: int, line: str) -> str:
+        """The line without the anchor of HTML around or before the words of its heading, which is remembered."""
+        match = _ANCHORED.match(line) if line[:1] == "#" else None
+        if match is None:
+            return line
+        self.anchors[index] = match["open"] + (match["close"] or ""), "" if match["close"] else "</a>"
+        return match["hashes"] + (match["behind"] or match["inside"] + match["end"])
 
     def line(self, index: int, line: str) -> Start | None:
         """The unit that begins at this line; ``None`` if none does. Call it once for each line, in order."""
+        line = self.lines[index]
         bare, current = line.strip(), self.current
         if current and index <= current.last:
             return None
@@ -127,6 +147,8 @@ class _Reading:
             if (current is None or index == self.title) and start.kind == "heading" and not start.number:
                 start.kind = "title"
         start.last = max(start.last, index)
+        if start.kind != "text" and index in self.anchors:
+            start.rest = start.rest.join(self.anchors[index])
         if index in self.scheme.lists:
             start.doubt = "list"
         self._number(start)
@@ -140,6 +162,7 @@ class _Reading:
         """
         if start.kind == "heading" and start.number:
             self.appendix, self.scope, self.section, self.clause, self.sub = start.number, "", "", "", ""
+            self.lists = []
             return
         if start.number:
             if self.appendix and not self.scope:
@@ -158,20 +181,65 @@ class _Reading:
                     # The point «2.» of the article 54 has the number 54.2.
                     self.point = label if start.number.endswith(f".{label}") else ""
                 self.clause, self.dot = start.number, start.label[-1:] if start.label.endswith(".") else ""
-            self.sub = ""
+            self.sub, self.lists = "", []
             start.number = self.scope + start.number
             start.parent = self.scope + start.parent if start.parent else self.scope.rstrip(".")
             return
         here = self._here()
         if start.kind == "subclause":
             start.parent = here or "0"
-            start.number = self.sub = f"{start.parent}-{start.label[:-1]}"
+            start.number = self.sub = f"{start.parent}-{start.label.strip('()')}"
+            self.lists = []
         elif start.kind == "item":
-            start.parent = self.sub or here or "0"
-            self.counts[start.parent] = self.counts.get(start.parent, 0) + 1
-            start.number = start.parent + ("" if self.sub else "-") + _letter(self.counts[start.parent])
+            self._number_item(start, self.sub or here or "0")
         else:
             start.parent = self.sub or here
+
+    def _number_item(self, start: Start, owner: str) -> None:
+        """Set the number and the parent of an item in the sub-clause or clause ``owner``. Roman numerals from ``i`` on
+        that follow a letter, and letters from ``a`` on that follow a numeral, are items of that item.
+        """
+        roman, value = self._item(start.line, start.label.strip("()"))
+        kinds = [kind for kind, _, _ in self.lists]
+        if roman in kinds:
+            del self.lists[kinds.index(roman) + 1 :]
+        elif not self.lists:
+            self.lists.append((roman, value, owner))
+        elif value == 1:
+            self.lists.append((roman, value, self.item))
+        kind, _, start.parent = self.lists[-1]
+        self.lists[-1] = kind, value, start.parent
+        place = self.counts[start.parent] = self.counts.get(start.parent, 0) + 1
+        if len(self.lists) > 1:
+            start.number = f"{start.parent}{min(place, 999)}"
+        else:
+            start.number = start.parent + ("" if self.sub else "-") + _letter(place)
+        self.item = start.number
+
+    def _item(self, index: int, label: str) -> tuple[bool, int]:
+        """Is the label of an item a Roman numeral, and what is its value? The value of a letter is 1 for ``a``, 2 for
+        the second letter of either language, 8 for the one before ``i`` or ``і``, and 0 for other Cyrillic letters.
+
+        One letter is a numeral if it is the next one of an open list of numerals, or a later one and no list of letters
+        is open, or if it is ``i`` and no list of letters has come to ``h``.
+        """
+        value = numeral(label.upper())
+        letter = _LETTERS.get(label, 0)
+        if len(label) > 1:
+            return True, value
+        letters = any(not kind for kind, _, _ in self.lists)
+        if value and any(
+            kind and (last + 1 == value or (last < value and not letters)) for kind, last, _ in self.lists
+        ):
+            return True, value
+        if value != 1 or not any(not kind and last == 8 for kind, last, _ in self.lists):
+            return value == 1, value if value == 1 else letter
+        # After ``h`` comes ``i``, unless ``ii`` shows that numerals begin.
+        for line in self.lines[index + 1 : index + 20]:
+            if (match := NUMBERED.match(line)) and match["item"]:
+                roman = len(match["item"]) == 2 and numeral(match["item"].upper()) == 2
+                return roman, 1 if roman else letter
+        return False, letter
 
     def _here(self) -> str:
         """The number of the last section, clause, sub-clause such as 1.1.1 or appendix; ``""`` before the first."""
@@ -187,6 +255,8 @@ class _Reading:
         """
         lines, first = self.lines, bare[0]
         start: Start | None = None
+        if index in self.scheme.contents:
+            return None
         if found := self.scheme.appendices.get(index):
             self.appendices += 1
             return Start(index, "heading", f"a{self.appendices}", rest=found[0], tag="h2", last=found[1])
@@ -194,7 +264,7 @@ class _Reading:
             return Start(
                 index, role.kind, role.number, role.label, role.parent, role.rest, role.tag, role.last, role.doubt
             )
-        if first in "#*_\u200b\u2060\ufeff" or first.isdigit() or bare[1:2] == ")":
+        if first in "#*_(\u200b\u2060\ufeff" or first.isdigit() or ")" in bare[1:7]:
             if (match := NUMBERED.match(lines[index])) and not (len(match["indent"]) > 3 and self.in_list):
                 start = self._numbered(index, match, separate=separate)
         elif match := _NOTE.match(bare):
@@ -218,11 +288,16 @@ class _Reading:
         if label := match["item"]:
             if match["hashes"] or _ITEM_REFERS.search(previous) or rest.startswith(("тармақша", "подпункт")):
                 return None
+            if len(label) > 1 and not (label.isdigit() or numeral(label.upper())):
+                return None
+            if match["open"] and not self._opens(index, label, rest, previous):
+                return None
             glued = match["glued"] is not None
-            if glued and not self._is_next_item(label, rest, previous):
+            if glued and (match["open"] or not self._is_next_item(label, rest, previous)):
                 return None
             kind: Kind = "subclause" if label.isdigit() else "item"
-            return Start(index, kind, label=f"{label})", rest=rest, doubt="glued" if glued else "")
+            printed = f"{match['open'] or ''}{label})"
+            return Start(index, kind, label=printed, rest=rest, doubt="glued" if glued else "")
         heads = bool(match["hashes"]) or (separate and underlined(self.lines, index))
         if previous and (REFERS.search(previous) or rest.startswith(("тармақ", "тармағ", "бөлім"))):
             return None
@@ -248,14 +323,40 @@ class _Reading:
         begins = rest.lstrip('«"“„')[:1].isupper() or ended
         return begins and label.isdigit() and self.sub == f"{self._here() or '0'}-{int(label) - 1}"
 
+    def _opens(self, index: int, label: str, rest: str, previous: str) -> bool:
+        """Does a label in brackets begin a sub-clause or item? ``rest`` and ``previous`` are those of ``_begins``.
+
+        It does if it is the first one of its kind or the next one. Another one does in a paragraph of its own, unless
+        it is a letter: ``(c)`` is also the sign of copyright. Within a paragraph the line before must end a sentence or
+        a part of it, or begin the item before this one.
+        """
+        if not rest or (label in "cс" and rest[:4].isdigit()):
+            return False
+        if label.isdigit():
+            before = self.sub.rpartition("-")[2]
+            follows = label == "1" or (before.isdigit() and int(label) == int(before) + 1)
+            if not (follows or not previous):
+                return False
+        else:
+            roman, value = self._item(index, label)
+            follows = value == 1 or any(kind == roman for kind, _, _ in self.lists)
+            if not follows:
+                return False
+        if not previous or (ENDED.search(previous) is not None and not ABBREVIATED.search(previous)):
+            return True
+        current = self.current
+        return label != "1" and current is not None and current.line == index - 1 and current.label[:1] == "("
+
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
-        """Does the number, of two or three parts, begin a clause or sub-clause? Otherwise it is a quantity or a date,
+        """Does the number, of two or more parts, begin a clause or sub-clause? Otherwise it is a quantity or a date,
         or it belongs to a sentence that was wrapped before it. Headings are not asked about.
 
         ``dot`` is the dot after the number or ``""``, and ``rest`` the text after it. ``previous`` is the end of the
         line before, ``""`` if that line does not belong to the same paragraph.
         """
         ended = not previous or (ENDED.search(previous) is not None and not ABBREVIATED.search(previous))
+        if number.count(".") > 2 and number.split(".")[:3] != self.clause.split(".")[:3]:
+            return False  # 192.168.1.1 is an address. Only 3.3.14.1 below 3.3.14 is a number.
         if dot and ended:
             return True
         head, section = number.partition(".")[0], self._section()
@@ -298,12 +399,16 @@ class _Reading:
         return self.section if self.section.isdigit() else ""
 
 
+#: The letters of lists and the values that ``_Reading._item`` needs: 8 is the letter before i or the Cyrillic і.
+_LETTERS = dict(zip("abcdefghijklmnopqrstuvwxyz", range(1, 27), strict=True)) | {"а": 1, "б": 2, "ә": 2, "ы": 8}
+
+
 def _is_date(number: str) -> bool:
     day, month, year = map(int, number.split("."))
     return day <= 31 and month <= 12 and year >= 20
 
 
-#: Beginnings of lines that authors mean as numbers, but that are not recognised: 1.1.text, 1.1.1.1., 1.1), 1. 1., (1),
+#: Beginnings of lines that authors mean as numbers, but that are not recognised: 1.1.text, 1.1.1.1., 1.1), 1. 1.,
 #: A), 1-1., а., I. TEXT, Статья 1., 1-бап., and a number after a bullet.
 _ALMOST = re.compile(
     r"[\s\u200b]*+(?:[*_]{0,3}(?:"
@@ -311,7 +416,7 @@ _ALMOST = re.compile(
     r"|[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){1,2}(?:[A-Z\u0410-\u042f]|\.?[):])"
     r"|(?P<deep>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){3,})(?P<dot>\.?)(?=\s|$)"
     r"|[1-9]\d?\.\s+[1-9]\d?\.\s(?!\d)"
-    r"|\((?:\d{1,2}|[a-zа-яәғқңөұүһі])\)\s|[A-ZА-ЯӘҒҚҢӨҰҮҺІ]\)\s"
+    r"|[A-ZА-ЯӘҒҚҢӨҰҮҺІ]\)\s"
     r"|[1-9]\d{0,2}[-–‑][1-9]\d?\.\s+[A-Z\u0400-\u052f]|[abаәб]\.\s+[^\W\d_]{2}"
     r"|[IVXІХ]{1,5}[.)]\s+[*_]*[A-ZА-ЯЁӘҒҚҢӨҰҮҺІ]"
     r"|(?i:статья|глава|раздел|параграф|пункт|подпункт|часть|бап|тарау|§)\s*№?\s*(?:\d{1,3}(?:\.\d{1,3}){0,2}|[IVXІХ]{1,5})"

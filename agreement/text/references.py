@@ -25,10 +25,13 @@ from typing import NamedTuple
 from agreement.text.scheme import numeral
 
 _ROMAN = r"[IVXLІХ]{1,7}(?!\w)"
-_NUMBER = rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{0,2}}(?![\d.]*\d)|{_ROMAN})"
+_NUMBER = rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{0,5}}(?![\d.]*\d)|{_ROMAN})"
 # "2)" is an item, but the bracket of "3.1)" closes a parenthesis.
 _PLAIN = rf"(?!\d{{1,3}}\)){_NUMBER}"
-_ITEM = r"(?:(?:\d{1,3}|[а-яёәғқңөұүһі])\)|[«\"“„][а-яёәғқңөұүһі][»\"”“]\)?)"
+_ITEM = (
+    r"(?:(?:\d{1,3}|[а-яёәғқңөұүһі])\)|\((?:\d{1,3}|[a-zа-яёәғқңөұүһі]|[ivxіх]{2,6})\)"
+    r"|[«\"“„][а-яёәғқңөұүһі][»\"”“]\)?)"
+)
 _AND = (
     r"(?:\s*[–—-]\s*|\s*,\s*(?:(?:и|а\s+также|және|сондай-ақ)\s+)?"
     r"|\s+(?:и|или|либо|по|до|а\s+также|және|мен|пен|бен|не|немесе|әрі|сондай-ақ)\s+)"
@@ -122,7 +125,7 @@ class Reference:
     that contains the text."""
     unit: str = ""
     """What the number is of, if it has one part: ``clause``, ``section``, ``chapter``, ``article``, ``paragraph``,
-    ``part`` or ``appendix``; ``""`` for a number of two or three parts, and for an item without a number."""
+    ``part`` or ``appendix``; ``""`` for a number of two or more parts, and for an item without a number."""
     within: str = ""
     """What contains the clause: ``article 5``, ``appendix 1``, or ``this article`` for the one that contains the text;
     ``""`` if it is not named."""
@@ -254,7 +257,7 @@ def find(text: str) -> Iterator[Reference]:
                 number, named = of
                 unit = "" if "." in number else named.unit
                 for item in _EACH_ITEM.finditer(match["items"]):
-                    place, label = start + item.start(), item[0].strip('«»"“”„)') + ")"
+                    place, label = start + item.start(), item[0].strip('«»"“”„()') + ")"
                     yield Reference(place, start + item.end(), number, label, named.outer, unit, named.within)
             continue
         if not (named := _named(text, before, start, end)):

@@ -2,7 +2,7 @@
 
 ``1.`` may begin a section, a clause of rules that are numbered from 1 to 57, a clause of an article, or an item of a
 list. One line does not show which. Therefore :class:`Scheme` collects all lines that begin so, and decides by their
-order, by their form and by what follows them. Numbers of two and three parts (``1.1``) are read by ``outline``.
+order, by their form and by what follows them. Numbers of two and more parts (``1.1``) are read by ``outline``.
 
 Addresses of the units found here:
 
@@ -29,12 +29,14 @@ from typing import Literal
 Doubt = Literal["", "clauses", "list", "glued", "repeated"]
 
 BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
-#: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and four parts (an address).
-#: A letter may follow the final dot or the parenthesis directly: then ``glued`` matches.
+#: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and more than six parts. A letter may
+#: follow the final dot or the parenthesis directly: then ``glued`` matches. ``4.A.`` is a number of no kind here.
 NUMBERED = re.compile(
     rf"(?P<indent>{BLANK}*+)(?:(?P<hashes>\#{{1,6}})[ ]++)?(?P<strong>\*{{1,3}}|_{{1,3}})?"
-    r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,2})(?P<dot>\\?\.|)|(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі])\))"
-    r"(?P<closed>\*{1,3}|_{1,3})?(?:(?=\s|$)\s*|(?<=\d[.)])(?P<glued>)(?=[«\"“„]?[^\W\d_]))(?P<rest>.*)"
+    r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,5})(?P<dot>\\?\.|)|(?P<open>\()?"
+    r"(?P<item>[1-9]\d{0,2}|[a-zа-яёәғқңөұүһі]|[ivxіх]{2,6})\))"
+    r"(?P<closed>\*{1,3}|_{1,3})?(?:(?=\s|$)\s*|(?<=\d[.)])(?P<glued>)(?=[«\"“„]?[^\W\d_])"
+    r"(?![A-ZА-ЯӘІ](?:\.(?:\d|\s|$)|(?<=[A-Z])\s+[А-ЯЁӘҒҚҢӨҰҮҺІ])))(?P<rest>.*)"
 )
 #: After a line that ends so, a number is a reference or counts something. It begins no unit.
 REFERS = re.compile(
@@ -50,7 +52,12 @@ ABBREVIATED = re.compile(r"(?<!\w)(?:гг?|ж|ст|гл|ч|см|стр|им|др
 HEADING = re.compile(r"(?P<hashes>\#{1,6})(?P<rest>\s+\S.*)$")
 _UNDERLINE = re.compile(r"(?:=+|-+) *$")
 _CONTENTS = re.compile(r"[1-9]\d?\.?\s")
-_PAGE = re.compile(r"[\s.…·_]*\d*\s*$")
+#: The page at the end of a line of a table of contents, and the signs before it. Also ``""`` at the end of any line.
+_PAGE = re.compile(
+    r"(?<![\s.…·_,–—-])[\s.…·_,–—-]*+(?:(?:(?:стр|с)\b\.?\s*)?\d{1,4}(?:\s?[-–‑]?\s?(?:стр|с|б|бет)\b\.?)?)?\s*$",
+    re.IGNORECASE,
+)
+_LEADER = re.compile(r"\t|\s\s|[.·_…]\s*[.·_…]|…|(?:стр|бет)\b", re.IGNORECASE)
 
 _ROMAN = "[IVXLІХ]{1,7}|[Ⅰ-Ⅻ]"
 _NUMBER = rf"(?:[1-9]\d{{0,2}}|{_ROMAN})"
@@ -209,7 +216,7 @@ class Scheme:
 
     ``roles`` and ``appendices`` map the index of a line to the unit that begins there. An appendix is its words and the
     index of the last line of its heading. ``lists`` are the indexes of the lines with which lists begin that might also
-    be clauses.
+    be clauses. ``contents`` are those of a table of contents with pages. The time is linear in the length of the lines.
     """
 
     def __init__(self, lines: Sequence[str]) -> None:
@@ -217,6 +224,7 @@ class Scheme:
         self.roles: dict[int, Role] = {}
         self.appendices: dict[int, tuple[str, int]] = {}
         self.lists: set[int] = set()
+        self.contents = _contents(lines)
         self.ahead = Ahead()
         self._heads: list[_Head] = []
         self._list = -1, 0  # The last line of a list of appendices, and its number.
@@ -269,6 +277,9 @@ class Scheme:
                 blank = True
                 continue
             if index <= skip:
+                continue
+            if index in self.contents:
+                blank = True
                 continue
             before = "" if blank or heading else previous[-60:]
             separate = not before
@@ -576,7 +587,9 @@ class Scheme:
         return next_in_order or (head.separate and head.titled)
 
     def _fill(self, bare: list[_Head], end: int) -> None:
-        """Take the sections without clauses whose numbers are missing between the sections that are taken."""
+        """Take the sections without clauses whose numbers are missing between the sections that are taken, and the last
+        one, before which one or two numbers may be missing.
+        """
         following: list[_Head | None] = []
         nearest: _Head | None = None
         for head in reversed(bare):
@@ -591,6 +604,8 @@ class Scheme:
                 continue
             then = following[place]
             is_missing = head.number == last + 1 and (then is None or head.number < then.number)
+            if then is None and last and place == len(bare) - 1 and head.titled and head.below:
+                is_missing = last < head.number <= last + 3
             until = then.line if then else end
             if (
                 is_missing
@@ -780,6 +795,28 @@ class Ahead:
         lines = self._lines.get(number, [])
         place = bisect_right(lines, index)
         return lines[place] if place < len(lines) else None
+
+
+def _contents(lines: Sequence[str]) -> set[int]:
+    """The indexes of the lines with a number that end with a page and come again below without it. One line alone needs
+    dots, a tab or the word «стр.» before or after the page.
+    """
+    entries: dict[str, int] = {}
+    for index, line in enumerate(lines):
+        page = _PAGE.search(line) if any(map(str.isdigit, line[-12:])) else None
+        words = _bare(line[: page.start()]) if page and any(map(str.isdigit, page[0])) else ""
+        if any(map(str.isdigit, words)):  # «Приложение 1» is no entry «Приложение» on page 1.
+            entries[words] = index
+    if not entries:
+        return set()
+    again = ((index, entries.get(_bare(line), index)) for index, line in enumerate(lines))
+    found = {entry for index, entry in again if entry < index}
+    return found if len(found) > 1 or any(_LEADER.search(lines[entry][-20:]) for entry in found) else set()
+
+
+def _bare(line: str) -> str:
+    """The words of a line in small letters, without the marks around them."""
+    return " ".join(line.strip("#*_ 	.:").lower().split())
 
 
 def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]]:

@@ -8,6 +8,8 @@ import pytest
 
 from agreement.text import clauses
 from agreement.text.clauses import parse
+from agreement.text.lint.rules import lint
+from agreement.urls import ClauseConverter
 
 
 def kinds(body: str) -> list[tuple[str, str]]:
@@ -211,3 +213,97 @@ def test_kazakh_and_russian_letter_items_are_paired_by_their_place():
 def test_items_belong_to_their_subclause():
     body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Список:\n1) раз:\nа) два;\nб) три;\n2) четыре.\n1.2. Пункт.\n"
     assert parse(body).numbers == ("1", "1.1", "1.1-1", "1.1-1a", "1.1-1b", "1.1-2", "1.2")
+
+
+LIST = "Т\n\n1. ОБЩЕЕ\n\n1.1. Тізім:\n\n"
+
+
+@pytest.mark.parametrize(
+    ("items", "numbers"),
+    [
+        (("(1) бір;", "(2) екі."), "1 2"),
+        (("**(1)** бір;", "**(2)** екі."), "1 2"),
+        (("(1) бір:", "(а) екі;", "(ә) үш;", "(2) төрт."), "1 1a 1b 2"),
+        (("(1) раз:", "(а) два;", "(б) три;", "(2) четыре."), "1 1a 1b 2"),
+        (("1) раз:", "(а) два;", "(б) три;", "2) четыре."), "1 1a 1b 2"),
+        (("(a) бір:", "(i) екі;", "(ii) үш;", "(b) төрт:", "(i) бес;", "(c) алты;", "(d) жеті."), "a a1 a2 b b1 c d"),
+        (("(i) бір:", "(a) екі;", "(b) үш;", "(ii) төрт;", "(iii) бес;", "(iv) алты;", "(v) жеті"), "a a1 a2 b c d e"),
+        (("(і) бір;", "(іі) екі;", "(ііі) үш."), "a b c"),
+        (("i) бір;", "ii) екі."), "a b"),
+        ([f"({letter}) бір;" for letter in "abcdefghij"], "a b c d e f g h i j"),
+        ([f"({letter}) бір;" for letter in [*"abcdefghi", "ii"]], "a b c d e f g h h1 h2"),
+        (("(1) Бірінші", "(2) Екінші"), "1 2"),
+    ],
+)
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_a_number_in_two_brackets_begins_what_it_begins_with_one(items, numbers, between):
+    document = parse(LIST + between.join(items))
+    assert [number.removeprefix("1.1-") for number in document.numbers[2:]] == numbers.split()
+    assert [unit.label for unit in document.clauses[2:]] == [item.split()[0].strip("*") for item in items]
+    assert re.findall(r' id="([^"]*)"', document.html) == list(document.numbers)
+    assert "agreement.L029" not in {message.id for message in lint({"ru": LIST + between.join(items)})}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "(2024) жыл",
+        "(далее – Портал)",
+        "(ИНН 123)",
+        "(c) 2024 «Портал» ЖШС",
+        "(с) «Портал» ЖШС",
+        "(b) екі",
+        "(1)",
+        "Портал обязан\n(1) хранить и\n(2) удалять.",
+        "согласно подпункту\n(1) пункта 1.1",
+        "Жазба\n(а) мәтін",
+        "(ic) мәтін",
+    ],
+)
+def test_another_word_in_brackets_begins_nothing(line):
+    assert parse(LIST + line).numbers == ("1", "1.1")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["подпункт (1) пункта 1.1", "1.1-тармақтың (1) тармақшасы", "подпункт 1) пункта 1.1"],
+)
+def test_a_reference_to_an_item_in_brackets_leads_to_it(words):
+    page = parse(f"{LIST}(1) бір.\n\n1.2. {words.capitalize()}.").html
+    assert set(re.findall(r'class="reference" href="#([^"]*)"', page)) == {"1.1", "1.1-1"}
+
+
+DEEP = "Т\n\n1. ОБЩЕЕ\n\n1.1. Бір.\n\n1.1.1. Екі.\n\n"
+
+
+@pytest.mark.parametrize("dot", [".", ""])
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_a_number_of_four_parts_and_more_begins_a_sub_clause_below_its_first_three(dot, between):
+    numbers = ("1.1.1.1", "1.1.1.2", "1.1.1.2.1", "1.1.1.3", "1.1.2", "1.2")
+    body = DEEP + between.join(f"{number}{dot} Мәтін." for number in numbers)
+    document = parse(body)
+    assert document.numbers[3:] == numbers
+    assert [unit.kind for unit in document.clauses[3:]] == ["subclause"] * 5 + ["clause"]
+    assert [unit.parent for unit in document.clauses[3:5]] == ["1.1.1", "1.1.1"]
+    assert re.findall(r' id="([^"]*)"', document.html) == list(document.numbers)
+    assert not lint({"ru": body})
+
+
+def test_a_missing_number_of_four_parts_is_a_gap_and_a_reference_leads_to_one():
+    body = f"{DEEP}1.1.1.1. Бір.\n\n1.1.1.3. Үш.\n\n1.2. По пункту 1.1.1.3 и п. 1.1.1.7."
+    assert {message.id for message in lint({"ru": body})} == {"agreement.L010", "agreement.L012"}
+    assert 'href="#1.1.1.3" rel="noopener noreferrer">1.1.1.3</a> и' in parse(body).html
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["192.168.1.1 мекенжайы", "192.168.1.1. Мекенжай", "1.1.2.1. Мәтін", "8.727.250.11 Тел.", "1.1.1.1.1.1.1. Бір"],
+)
+def test_an_address_or_a_number_below_no_other_begins_nothing(line):
+    assert parse(DEEP + line).numbers == ("1", "1.1", "1.1.1")
+
+
+def test_the_address_of_a_page_has_room_for_the_longest_number():
+    longest = f"a999.ch{'.'.join(['999'] * 6)}-999zz999"
+    assert clauses.ANCHOR.match(longest)
+    assert re.fullmatch(ClauseConverter.regex, longest)

@@ -616,7 +616,23 @@ LINES = st.sampled_from(
         *("", "", "", "Мәтін.", "Текст", "Портал хранит:", "- тізім", "## Анықтама", "===", "| а | б |"),
         *(f"{n}. {rest}" for n in range(1, 6) for rest in ("Общее", "Читатель молчит.", "имя;", "ПРАВА")),
         *(f"{n}.{m}. Раз." for n in (1, 2, 3) for m in (1, 2)),
-        *("1.2.Два", "1) бір;", "а) екі;", "**1.** Раз.", "## 2. Права", " 1. Раз.", " 2. Два."),
+        *(
+            "1.1.1. Үш.",
+            "1.1.1.1. Төрт.",
+            "1.1.1.2 Бес",
+            "1.2.Два",
+            "1) бір;",
+            "а) екі;",
+            "(1) бір;",
+            "(а) екі;",
+            "(i) үш;",
+            "(ii) төрт;",
+            "(b) бес;",
+            "**1.** Раз.",
+            "## 2. Права",
+            " 1. Раз.",
+            " 2. Два.",
+        ),
         *(f"Глава {n}. Общее" for n in (1, 2, 3)),
         *("1-бап. Бір", "2-бап. Екі", "Статья 1", "I. Общее", "II. Права", "A. One", "B. Two", "§ 1. Общее"),
         *("Приложение 1 к", "договору", "Келісімге", "1-қосымша", "ПРИЛОЖЕНИЕ 2"),
@@ -659,6 +675,9 @@ def test_no_word_is_lost(body):
         "Келісіміне\n1-қосымша\n\n1. Бір\n",
         "Глава 1\n\n",
         "# Абв\n1. Абв\n",
+        "1. Абв …… 3\n",
+        "(а) абв;\n(i) где;\n",
+        ". . . .",
     ],
 )
 def test_the_time_is_linear(repeated):
@@ -753,3 +772,94 @@ def test_a_heading_with_the_number_0_before_section_1_is_a_section_without_a_col
     assert 'href="#00"' in document.html
     assert "L016" not in ids(spaced("## 0. Понятия", "Портал – сайт.", "## 1. Общее", "1.1. Раз."))
     assert numbers(spaced("## 0. Понятия", "Портал – сайт.", "## Общее", "Раз.")) == ""
+
+
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_the_last_section_may_follow_a_gap(between):
+    clauses_of = [(f"{n}. Раздел", f"{n}.1. Текст раздела.") for n in (1, 2, 3)]
+    body = between.join([line for pair in clauses_of for line in pair] + ["5. Реквизиты ТОО «Самал»", "Алматы, 1."])
+    assert numbers(body) == "1 1.1 2 2.1 3 3.1 5"
+    assert kinds(body)[-1] == "section"
+    assert ids(body) == {"L010"}
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "5. имя\n\nАлматы.",
+        "5. Имя;\n\nАлматы.",
+        "7. Реквизиты\n\nАлматы.",
+        "5. Имя\n\n6. Адрес",
+        "5. Имя",
+        "2. Имя\n\nАлматы.",
+    ],
+)
+def test_another_number_after_the_last_section_begins_none(tail):
+    body = spaced(*(f"{n}. Раздел\n\n{n}.1. Текст раздела." for n in (1, 2, 3)), tail)
+    assert numbers(body) == "1 1.1 2 2.1 3 3.1"
+
+
+@pytest.mark.parametrize("letter", ["A", "А"])
+@pytest.mark.parametrize("mark", ["## 4.{}. Возврат", "4.{}. ВОЗВРАТ"])
+def test_a_number_with_a_letter_in_it_is_no_second_section(letter, mark):
+    between = spaced(mark.format(letter), f"4.{letter}.1 Два.", f"4.{letter}.2. Три.")
+    body = spaced("## 4. Оплата", "4.1. Раз.", between, "## 5. Срок", "5.1. Пять.")
+    assert numbers(body) == "4 4.1 5 5.1"
+    assert "L003" not in ids(body)
+    assert {"L016", "L029"} & ids(body)
+
+
+def test_a_heading_may_begin_with_a_word_of_one_letter_directly_after_its_number():
+    assert numbers("1.О Портале\n\n1.1. Раз.\n\n2.В суде\n\n2.1. Два.") == "1 1.1 2 2.1"
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [
+        ('<a name="{n}">Статья {n}. Срок</a>', '<a name="{n}">Срок</a>'),
+        ("<a id='{n}'>{n}-бап. Мерзім</a>", "<a id='{n}'>Мерзім</a>"),
+        ("<a name=x{n}>{n}. Срок</a> ##", "<a name=x{n}>Срок</a>"),
+        ('<a name="{n}">Статья {n}</a>', '<a name="{n}"></a>'),
+        ('<a name="{n}"></a>{n}. Срок', '<a name="{n}"></a>Срок'),
+        ('<A NAME="{n}"></A> Статья {n}. Срок', '<A NAME="{n}"></A>Срок'),
+    ],
+)
+def test_a_heading_in_an_anchor_begins_what_its_words_begin(heading, words):
+    body = spaced(*(f"### {heading.format(n=n)}\n\n{n}.1. Текст." for n in (1, 2)))
+    document = parse(f"Т\n\n{body}\n")
+    assert document.numbers == ("1", "1.1", "2", "2.1")
+    assert [unit.text for unit in document.clauses[::2]] == [words.format(n=n) for n in (1, 2)]
+    assert document.source == f"Т\n\n{body}\n"
+    assert "L028" in ids(body)
+    assert not {"L016", "L018"} & ids(body)
+
+
+@pytest.mark.parametrize(
+    "line", ["### <b>1. Срок</b>", '### <a href="/x">1. Срок</a>', '### <a name="x">1. Срок', "### <a>1. Срок</a>"]
+)
+def test_a_heading_in_another_tag_begins_no_section(line):
+    assert numbers(line) == ""
+
+
+@pytest.mark.parametrize("page", ["\t3", "\tстр. 3", " …… 3", " ..... 3", ", стр. 3", "   3-бет", " ___ 3"])
+@pytest.mark.parametrize("label", ["{}.", "Пункт {}.", "Статья {}.", "{}-бап."])
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_a_typed_table_of_contents_with_pages_begins_nothing(page, label, between):
+    headings = [f"{label.format(n)} {words}" for n, words in ((1, "Общие положения"), (2, "Права"), (3, "Срок"))]
+    contents = between.join(heading + page for heading in headings)
+    body = spaced("Содержание", contents, *(f"{heading}\n\nТекст сказан." for heading in headings))
+    document = parse(f"Т\n\n{body}\n")
+    assert document.numbers == ("1", "2", "3")
+    assert [unit.text for unit in document.clauses] == ["Общие положения", "Права", "Срок"]
+    assert document.source == f"Т\n\n{body}\n"
+
+
+def test_clauses_in_a_typed_table_of_contents_begin_nothing():
+    contents = "1. Общее, стр. 3\n1.1. Понятия, стр. 3\n1.2. Предмет, стр. 4\n2. Права, стр. 5\n2.1. Книги, стр. 6"
+    body = spaced(contents, "1. Общее", "1.1. Понятия", "Т.", "1.2. Предмет", "Т.", "2. Права", "2.1. Книги", "Т.")
+    assert numbers(body) == "1 1.1 1.2 2 2.1"
+    assert "L003" not in ids(body)
+
+
+def test_a_line_that_ends_with_a_page_and_does_not_come_again_begins_what_it_begins():
+    assert numbers(spaced("1. ОБЩЕЕ", "1.1. Цена, стр. 3", "1.2. Срок\t5")) == "1 1.1 1.2"

@@ -316,8 +316,8 @@ class PublishQuestion:
         return code, text, len(text.body), sections, len(units) - sections
 
     def _stated(self, name: str) -> object:
-        """Return the value of a field of the draft in words. If the edition in force has another value, return the HTML
-        of the difference; ``material`` is never compared.
+        """Return the value of a field of the draft as the page displays it. If the edition in force has another value,
+        return the HTML of the difference; ``material`` is never compared.
         """
         value = getattr(self.edition, name)
         old = getattr(self.binding, name) if self.binding and name != "material" else value

@@ -85,7 +85,12 @@ class Sequence:
                 if section not in self.hidden and not self._follows_heading(unit):
                     self.gaps.append(Gap(unit, [section]))
                     self.headless[unit] = self.gaps[-1]
-            elif unit.kind == "subclause" and "-" not in unit.number and clause not in {"", unit.parent}:
+            elif (
+                unit.kind == "subclause"
+                and "-" not in unit.number
+                and clause
+                and not f"{unit.parent}.".startswith(f"{clause}.")
+            ):
                 # After 3.2.1, the number 3.3.2 is wrong if there is a clause 3.3 elsewhere, or if 3.2.3 follows.
                 if unit.parent in self.present or (following and following.parent == clause):
                     self.misplaced.add(unit)

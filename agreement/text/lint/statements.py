@@ -106,8 +106,9 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 def stated_periods(texts: Texts) -> Iterator[Message]:
-    """L036: the days of notice or the years of retention in the text differ from those that the edition states. Nothing
-    is reported if the text also contains the stated number, or no number. Working days are not compared.
+    """L036: the days of notice or the years of retention in the text differ from those that the edition states. Only
+    sentences about that period are read. Nothing is reported if one of them contains the stated number, or if none
+    contains a number. Working days are not compared.
     """
     for language, document in texts.documents.items():
         for period in _PERIODS.get(language, ()):
