@@ -29,8 +29,8 @@ from typing import Literal
 Doubt = Literal["", "clauses", "list", "glued", "repeated"]
 
 BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
-#: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and more than six parts. A letter may
-#: follow the final dot or the parenthesis directly: then ``glued`` matches. ``4.A.`` is a number of no kind here.
+#: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and more than six parts. A letter
+#: may follow the final dot or the parenthesis directly: then ``glued`` matches. ``4.A.`` is a number of no kind here.
 NUMBERED = re.compile(
     rf"(?P<indent>{BLANK}*+)(?:(?P<hashes>\#{{1,6}})[ ]++)?(?P<strong>\*{{1,3}}|_{{1,3}})?"
     r"(?:(?P<number>[1-9]\d{0,2}(?:\.[1-9]\d{0,2}){0,5})(?P<dot>\\?\.|)|(?P<open>\()?"
