@@ -729,7 +729,7 @@ TEXTS = st.one_of(
 
 @given(TEXTS, TEXTS)
 @example(RU, KK)
-@settings(max_examples=examples(10_000))
+@settings(max_examples=examples(2000))
 def test_the_operations_make_the_new_text_of_the_old_one(old, new):
     found = operations(old, new)
     for language in ("kk", "ru"):
@@ -754,7 +754,7 @@ def with_appendices(appendices: list[tuple[str, int, list[str]]]) -> str:
 
 
 @given(st.lists(APPENDIX, max_size=4), st.lists(APPENDIX, max_size=4))
-@settings(max_examples=examples(2000))
+@settings(max_examples=examples(500))
 def test_appendices_are_amended_whatever_their_numbers_and_contents(old, new):
     operations(with_appendices(old), with_appendices(new))
 
@@ -790,7 +790,7 @@ def plain(text: str) -> str:
 
 
 @given(amended())
-@settings(max_examples=examples(1000))
+@settings(max_examples=examples(300))
 def test_an_amendment_says_every_word_that_it_changes(pair):
     old, new = pair
     found = operations(old, new)
@@ -864,7 +864,7 @@ def read_literally(old: str, found: tuple[Operation, ...]) -> tuple[dict[Path, s
 
 
 @given(amended())
-@settings(max_examples=examples(1000), suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.filter_too_much])
 def test_the_sentences_alone_give_the_words_of_each_clause(pair):
     old, new = pair
     found = operations(old, new)
