@@ -1,0 +1,145 @@
+"""Finds the edition from which a text was copied, by its words. Punctuation, Markdown, line breaks and what stands
+around the text are not compared. The SHA-256 of a text compares everything (``views.verify``).
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from agreement.text import clauses
+from agreement.text.redline import words
+from agreement.text.redline.sentences import shortened
+from agreement.text.redline.words import Run
+
+#: The shortest text that is compared, in words. A shorter one stands in many texts by chance.
+FEWEST_WORDS = 6
+#: The longest text that is compared, in characters.
+MAX_CHARACTERS = 400_000
+#: A text differs from an edition, and is not unknown, if it shares at least this part of its sequences of three words
+#: with it, or the edition shares at least this part with the text.
+LIKENESS = 0.4
+#: An added or deleted run of more words than this is displayed without its middle.
+LONGEST_RUN = 60
+
+_WORD = re.compile(r"[^\W_]+")
+_INLINE = re.compile(r"</?(?:a|code|em|span|strong)\b[^>]*>")
+_TAG = re.compile(r"<[^>]*>")
+#: A number at the beginning of a line that is copied without the space after it.
+_GLUED = re.compile(r"^((?:\d+\.)+|\d+\)|[^\W\d_]\))(?=\w)", re.MULTILINE)
+
+#: ``same``: the words are those of the edition. ``around``: they contain all words of the edition, in one piece.
+#: ``part``: they are a piece of the edition. ``differs``: none of these.
+Likeness = Literal["same", "around", "part", "differs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The body of an edition in one language. ``digest`` is that of the edition."""
+
+    digest: str
+    language: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How a text is like an edition. ``runs`` are the differences, if ``likeness`` is ``differs``."""
+
+    digest: str
+    language: str
+    likeness: Likeness
+    runs: tuple[Run, ...] = ()
+
+
+def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
+    """The editions from which this text was copied, in the order of the candidates; empty if there are none.
+
+    If several have its words, all are returned. If none has exactly its words, the one that is most like it is
+    returned. The time grows with the length of the text and of the bodies.
+    """
+    given = _words(text)
+    if len(given) < FEWEST_WORDS or len(text) > MAX_CHARACTERS:
+        return []
+    shingles, piece = _shingles(given), _joined(given)
+    found: list[Match] = []
+    best: tuple[float, Candidate] | None = None
+    for candidate in candidates:
+        own = _words(candidate.body)
+        own_shingles = _shingles(own)
+        common = len(shingles & own_shingles)
+        if not common or max(common / len(shingles), common / len(own_shingles)) < LIKENESS:
+            continue
+        if likeness := _likeness(given, piece, own, candidate.body):
+            found.append(Match(candidate.digest, candidate.language, likeness))
+        score = common / (len(shingles) + len(own_shingles) - common)
+        if best is None or score >= best[0]:  # Of equals, the later edition.
+            best = score, candidate
+    if found or best is None:
+        order: tuple[Likeness, ...] = ("same", "around", "part")
+        nearest = min((order.index(one.likeness) for one in found), default=0)
+        return [one for one in found if one.likeness == order[nearest]]
+    return [Match(best[1].digest, best[1].language, "differs", _differences(best[1].body, text))]
+
+
+def _likeness(given: list[str], piece: str, own: list[str], body: str) -> Likeness | None:
+    """How a text is like a body, if one has all words of the other in one piece; otherwise ``None``. ``given`` and
+    ``own`` are their words, and ``piece`` the first joined.
+    """
+    if given == own:
+        return "same"
+    if piece in _joined(own):
+        return "part"
+    # A page displays the title, the approval and its own words apart from the text.
+    displayed = _words(_visible(body))
+    if given == displayed:
+        return "same"
+    return "around" if displayed and (_joined(displayed) in piece or _joined(own) in piece) else None
+
+
+def _differences(body: str, text: str) -> tuple[Run, ...]:
+    """The runs that turn the visible text of a body into the given text. Long ones are without their middle, and what
+    stands before and after a piece of the body is left out.
+    """
+    runs = list(words.compare(_visible(body), _normalised(text)))
+    for end in (0, -1):
+        if len(runs) > 1 and runs[end].kind == "delete" and runs[end - 1 if end else 1].kind == "equal":
+            runs[end] = Run("equal", " … ")
+    return tuple(
+        run if run.kind == "equal" else Run(run.kind, _without_middle(run.text)) for run in shortened(runs)
+    )
+
+
+def _without_middle(text: str) -> str:
+    found = text.split()
+    if len(found) <= LONGEST_RUN:
+        return text
+    return " ".join([*found[: LONGEST_RUN // 2], "…", *found[-LONGEST_RUN // 2 :]])
+
+
+def _visible(body: str) -> str:
+    """The words of a body as a page displays them, without its title and without Markdown, one paragraph a line."""
+    page = _TAG.sub("\n", _INLINE.sub("", clauses.parse(body).html))
+    return _normalised(html.unescape(page))
+
+
+def _normalised(text: str) -> str:
+    """The text with composed letters, without soft hyphens, with single spaces, and without empty lines."""
+    text = _GLUED.sub(r"\1 ", unicodedata.normalize("NFC", text).replace("\xad", ""))
+    return "\n".join(line for line in (" ".join(line.split()) for line in text.splitlines()) if line)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(unicodedata.normalize("NFC", text).replace("\xad", ""))
+
+
+def _joined(found: Sequence[str]) -> str:
+    return f" {' '.join(found)} "
+
+
+def _shingles(found: Sequence[str]) -> set[tuple[str, ...]]:
+    return set(zip(found, found[1:], found[2:], strict=False))
