@@ -67,7 +67,7 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
         return []
     shingles, piece = _shingles(given), _joined(given)
     found: list[Match] = []
-    best: tuple[float, Candidate] | None = None
+    best: tuple[int, Candidate] | None = None
     for candidate in candidates:
         own = _words(candidate.body)
         own_shingles = _shingles(own)
@@ -76,9 +76,8 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
             continue
         if likeness := _likeness(given, piece, own, candidate.body):
             found.append(Match(candidate.digest, candidate.language, likeness))
-        score = common / (len(shingles) + len(own_shingles) - common)
-        if best is None or score >= best[0]:  # Of equals, the later edition.
-            best = score, candidate
+        if best is None or common >= best[0]:  # Of equals, the later edition.
+            best = common, candidate
     if found or best is None:
         order: tuple[Likeness, ...] = ("same", "around", "part")
         nearest = min((order.index(one.likeness) for one in found), default=0)
