@@ -30,7 +30,7 @@ _WORD = re.compile(r"[^\W_]+")
 _INLINE = re.compile(r"</?(?:a|code|em|span|strong)\b[^>]*>")
 _TAG = re.compile(r"<[^>]*>")
 #: A number at the beginning of a line that is copied without the space after it.
-_GLUED = re.compile(r"^((?:\d+\.)+|\d+\)|[^\W\d_]\))(?=\w)", re.MULTILINE)
+_GLUED = re.compile(r"^((?:\d+\.)+|\d+\)|[^\W\d_]\))(?=[^\W\d_])", re.MULTILINE)
 
 #: ``same``: the words are those of the edition. ``around``: they contain all words of the edition, in one piece.
 #: ``part``: they are a piece of the edition. ``differs``: none of these.
@@ -101,13 +101,15 @@ def _likeness(given: list[str], piece: str, own: list[str], body: str) -> Likene
 
 
 def _differences(body: str, text: str) -> tuple[Run, ...]:
-    """The runs that turn the visible text of a body into the given text. Long ones are without their middle, and what
-    stands before and after a piece of the body is left out.
+    """The runs that turn the visible text of a body into the given text. Long ones are without their middle. If the
+    text is a piece of less than half of the body, the body before and after it is left out.
     """
-    runs = list(words.compare(_visible(body), _normalised(text)))
-    for end in (0, -1):
-        if len(runs) > 1 and runs[end].kind == "delete" and runs[end - 1 if end else 1].kind == "equal":
-            runs[end] = Run("equal", " … ")
+    visible, given = _visible(body), _normalised(text)
+    runs = list(words.compare(visible, given))
+    if 2 * len(given) < len(visible):
+        runs = [
+            Run("equal", " … ") if run.kind == "delete" and len(run.text) > len(given) // 2 else run for run in runs
+        ]
     return tuple(
         run if run.kind == "equal" else Run(run.kind, _without_middle(run.text)) for run in shortened(runs)
     )

@@ -10,9 +10,11 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from threading import Lock
 from typing import Any
 
@@ -48,6 +50,8 @@ MAX_UNPACKED = 8_000_000
 PDF, ZIP = b"%PDF-", b"PK\x03\x04"
 #: The names of the texts of an edition, for a sentence.
 TEXT_NAMES = {"kk": _lazy("in Kazakh"), "ru": _lazy("in Russian")}
+#: How much of the metadata of a PDF file is read, in bytes.
+MAX_METADATA = 100_000
 #: How many bytes a posted form may have in addition to the text.
 FORM_OVERHEAD = 10_000
 #: The exceptions for a text that is none, and for a form that can't be read, for example in an unknown charset.
@@ -204,7 +208,7 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
         file = request.FILES.get("file")
         content = file.read() if file else request.POST.get("text", "").encode()
         if content.startswith(PDF):
-            return _named_or_unknown(visit, content.decode("latin-1"), is_pdf=True)
+            return _named_or_unknown(visit, _pdf_metadata(content), is_pdf=True)
         text = _text(content)
     except RequestDataTooBig:
         return _refuse(visit, _("The text is too long."), 413)
@@ -219,6 +223,15 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     if compared := _compared(visit, text):
         return _posted_answer(visit, compared=compared)
     return _named_or_unknown(visit, text)
+
+
+def _pdf_metadata(content: bytes) -> str:
+    """Return what the metadata of a PDF file say, and what the file says uncompressed, as one text."""
+    found = [content]
+    for match in islice(re.finditer(rb"/Type\s*/Metadata[^>]{0,200}>>\s*stream\r?\n", content), 5):
+        with suppress(zlib.error):
+            found.append(zlib.decompressobj().decompress(content[match.end() :], MAX_METADATA))
+    return b"\n".join(found).decode("latin-1")
 
 
 def _posted_digest(text: str) -> str:
