@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agreement.text import clauses
+from agreement.text.front_matter import front_matter
 from agreement.text.redline import words
 from agreement.text.redline.sentences import shortened
 from agreement.text.redline.words import Run
@@ -19,7 +20,7 @@ from agreement.text.redline.words import Run
 #: The shortest text that is compared, in words. A shorter one stands in many texts by chance.
 FEWEST_WORDS = 6
 #: The longest text that is compared, in characters.
-MAX_CHARACTERS = 400_000
+MAX_CHARACTERS = 200_000
 #: A text differs from an edition, and is not unknown, if it shares at least this part of its sequences of three words
 #: with it, or the edition shares at least this part with the text.
 LIKENESS = 0.4
@@ -48,7 +49,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How a text is like an edition. ``runs`` are the differences, if ``likeness`` is ``differs``."""
+    """How a text is like an edition. ``runs`` are the differences, if ``likeness`` is ``around`` or ``differs``."""
 
     digest: str
     language: str
@@ -74,8 +75,9 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
         common = len(shingles & own_shingles)
         if not common or max(common / len(shingles), common / len(own_shingles)) < LIKENESS:
             continue
-        if likeness := _likeness(given, piece, own, candidate.body):
-            found.append(Match(candidate.digest, candidate.language, likeness))
+        if likeness := _likeness(piece, _joined(own), candidate.body):
+            runs = _differences(candidate.body, text) if likeness == "around" else ()
+            found.append(Match(candidate.digest, candidate.language, likeness, runs))
         if best is None or common >= best[0]:  # Of equals, the later edition.
             best = common, candidate
     if found or best is None:
@@ -85,19 +87,23 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
     return [Match(best[1].digest, best[1].language, "differs", _differences(best[1].body, text))]
 
 
-def _likeness(given: list[str], piece: str, own: list[str], body: str) -> Likeness | None:
-    """How a text is like a body, if one has all words of the other in one piece; otherwise ``None``. ``given`` and
-    ``own`` are their words, and ``piece`` the first joined.
+def _likeness(piece: str, own: str, body: str) -> Likeness | None:
+    """How a text is like a body, if one has all words of the other in one piece; otherwise ``None``. ``piece`` and
+    ``own`` are their joined words.
     """
-    if given == own:
+    if piece == own:
         return "same"
-    if piece in _joined(own):
+    if piece in own:
         return "part"
-    # A page displays the title, the approval and its own words apart from the text.
-    displayed = _words(_visible(body))
-    if given == displayed:
-        return "same"
-    return "around" if displayed and (_joined(displayed) in piece or _joined(own) in piece) else None
+    if own in piece:
+        return "around"
+    # A page displays the title apart from the text.
+    lines = body.split("\n")
+    title = front_matter(body).line
+    rest = _joined(_words("\n".join(lines[:title] + lines[title + 1 :]))) if title >= 0 else own
+    if not rest.strip() or rest not in piece:
+        return None
+    return "same" if rest == piece else "around"
 
 
 def _differences(body: str, text: str) -> tuple[Run, ...]:
@@ -110,9 +116,7 @@ def _differences(body: str, text: str) -> tuple[Run, ...]:
         runs = [
             Run("equal", " … ") if run.kind == "delete" and len(run.text) > len(given) // 2 else run for run in runs
         ]
-    return tuple(
-        run if run.kind == "equal" else Run(run.kind, _without_middle(run.text)) for run in shortened(runs)
-    )
+    return tuple(run if run.kind == "equal" else Run(run.kind, _without_middle(run.text)) for run in shortened(runs))
 
 
 def _without_middle(text: str) -> str:
