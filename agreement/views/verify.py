@@ -1,16 +1,20 @@
-"""The page that recognises the edition of a text, a file or a digest.
+"""The page that recognises the edition of a text, a file, a letter or a digest.
 
-If the browser can compute the SHA-256 of the text (with JavaScript, on a page with TLS), only the SHA-256 is sent to
-the site. If not, the text is posted and hashed, and the response is a redirect to this page with the SHA-256 in its
-URL. The text is not stored.
+If the browser can compute the SHA-256 of the text (with JavaScript, on a page with TLS), it first sends only the
+SHA-256. If no edition has it, or the browser can't compute it, the text is posted: it is hashed, and its words are
+compared with those of the editions. The text is not stored.
 """
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from threading import Lock
 from typing import Any
 
@@ -22,17 +26,32 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.csrf import csrf_exempt
 
 from agreement import memory
+from agreement.editions import recognition
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timelines, current_timelines, may_remember
 from agreement.models import Edition
 from agreement.seal import manifest
 from agreement.text import languages, source
 from agreement.views.base import Visit, page
+from agreement.word import files
 
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
+#: A digest, or its beginning as pages and PDF files print it.
+BEGINNING_PATTERN = re.compile(r"[0-9a-f]{8,64}")
+#: With how many editions of the site the words of a text are compared: the latest ones.
+MAX_COMPARED = 40
+#: The largest Word file that is read here, unpacked, in bytes. The page is public, and a large file takes seconds.
+MAX_UNPACKED = 8_000_000
+#: With what PDF files and Word files begin.
+PDF, ZIP = b"%PDF-", b"PK\x03\x04"
+#: The names of the texts of an edition, for a sentence.
+TEXT_NAMES = {"kk": _lazy("in Kazakh"), "ru": _lazy("in Russian")}
+#: How much of the metadata of a PDF file is read, in bytes.
+MAX_METADATA = 100_000
 #: How many bytes a posted form may have in addition to the text.
 FORM_OVERHEAD = 10_000
 #: The exceptions for a text that is none, and for a form that can't be read, for example in an unknown charset.
@@ -63,9 +82,9 @@ class DigestIndex:
         self._lock = Lock()
 
     def find(self, digest: str, timelines: Timelines) -> list[HashedText]:
-        """Return the texts of the editions in ``timelines`` that have that SHA-256, in the order of the timelines; an
-        empty list if there are none. There may be several, because editions may have the same text. ``digest`` must be
-        in lower case. The editions need not be public.
+        """Return the texts of the editions in ``timelines`` whose SHA-256 begins with ``digest``, in the order of the
+        timelines; an empty list if there are none. There may be several, because editions may have the same text.
+        ``digest`` must be in lower case. The editions need not be public.
 
         Outside a transaction, 1 query if any of the editions was not read yet; otherwise none. Inside a transaction, 1
         query if there are any editions.
@@ -80,7 +99,7 @@ class DigestIndex:
                 rows = Edition.objects.filter(pk__in=unread).values_list("digest", *bodies)
                 known |= {edition: list(self._read(edition, texts)) for edition, *texts in rows.iterator(chunk_size=10)}
             pairs = [pair for edition in editions for pair in known.get(edition.digest, [])]
-        return [found for sha256, found in pairs if sha256 == digest]
+        return [found for sha256, found in pairs if sha256.startswith(digest)]
 
     def clear(self) -> None:
         """Forget all editions. They are read again at the next call of ``find()``."""
@@ -124,70 +143,180 @@ class RecognisedEdition:
         }[self.hashed.language] % number
 
 
+@dataclass(frozen=True, slots=True)
+class ComparedEdition:
+    """An edition from which a posted text was copied, and how the words of the two compare."""
+
+    displayed: DisplayedEdition
+    match: recognition.Match
+
+    @property
+    def sentence(self) -> str:
+        """A sentence, in the language of the page, that states how the text is like that edition."""
+        values = {"number": self.displayed.edition.number, "language": TEXT_NAMES[self.match.language]}
+        return {
+            "same": _("These are the words of edition %(number)s, %(language)s, without any difference."),
+            "around": _("All words of edition %(number)s, %(language)s, stand in this text without any difference."),
+            "part": _("These words stand in edition %(number)s, %(language)s, without any difference."),
+            "differs": _("This text is like edition %(number)s, %(language)s, but it differs from it."),
+        }[self.match.likeness] % values
+
+
 @csrf_exempt
 @transaction.non_atomic_requests
 def verify(request: HttpRequest) -> HttpResponseBase:
-    """The page with the form, and with the result for ``?sha256=``. A POST is answered by
-    :func:`redirect_posted_text`, and GET and HEAD by :func:`answer`. The response to another method is 405.
+    """The page with the form, and with the result for ``?sha256=``. A POST is answered by :func:`recognise_posted`, and
+    GET and HEAD by :func:`answer`. The response to another method is 405.
     """
-    return redirect_posted_text(request) if request.method == "POST" else answer(request)
+    return recognise_posted(request) if request.method == "POST" else answer(request)
 
 
 @page(unlimited=("sha256",))
 def answer(visit: Visit) -> HttpResponse:
-    """The page with the form and, for ``?sha256=``, with the recognised editions. Only public editions are recognised.
-    The status is 404 if there are none, and 400 if the value is not a SHA-256. Upper-case letters and white space
-    around the value are allowed.
+    """The page with the form and, for ``?sha256=``, with the recognised editions. The value is a SHA-256, or at least
+    its first 8 digits. Only public editions are recognised. The status is 404 if there are none, and 400 if the value
+    is not a SHA-256. Upper-case letters and white space around the value are allowed.
     """
     if "sha256" not in visit.parameters:
-        return visit.render("agreement/pages/verify.html", {"max_bytes": source.MAX_BYTES})
+        return visit.render("agreement/pages/verify.html", _form_context())
     digest = visit.parameters["sha256"].strip().lower()
-    if not SHA256_PATTERN.fullmatch(digest):
-        return _refuse(visit, _("This is not a SHA-256. A SHA-256 has 64 digits, 0–9 and a–f."), 400)
-    found = [
-        RecognisedEdition(visit.display(timeline, dated), hashed)
-        for hashed in _index.find(digest, visit.timelines)
-        for timeline in visit.timelines.agreements.values()
-        for dated in visit.public(timeline)
-        if dated.digest == hashed.edition
-    ]
-    context = {"digest": digest, "found": found, "max_bytes": source.MAX_BYTES}
-    response = visit.render("agreement/pages/verify.html", context)
+    if not BEGINNING_PATTERN.fullmatch(digest):
+        sentence = _("This is not a SHA-256. Enter its 64 digits, 0–9 and a–f, or at least the first 8 of them.")
+        return _refuse(visit, sentence, 400)
+    found = _recognised(visit, _index.find(digest, visit.timelines))
+    response = visit.render("agreement/pages/verify.html", _form_context(digest=digest, found=found))
     response.status_code = 200 if found else 404
     return response
 
 
-def redirect_posted_text(request: HttpRequest) -> HttpResponse:
-    """Return a redirect (303) to the result for the posted file or, without a file, for the posted text. If the first
-    word of a text of fewer than 400 characters is a SHA-256, the redirect names this SHA-256; if not, that of the
-    normalised text. Nothing is written, so no CSRF token is needed.
+def recognise_posted(request: HttpRequest) -> HttpResponse:
+    """Return the result for the posted file or, without a file, for the posted text. Nothing is written, so no CSRF
+    token is needed.
 
-    If the text has more than ``MAX_BYTES`` bytes, if the request states a length of more than ``MAX_BYTES +
-    FORM_OVERHEAD`` bytes, or if its body exceeds Django's setting ``DATA_UPLOAD_MAX_MEMORY_SIZE`` without the file, the
-    response is the page with the form and the status 413. If the text is empty, has only white space, is not in UTF-8
-    or contains NUL, or if the form can't be read, the status is 400.
+    If the text is that of an edition, or a digest, the response is a redirect (303) to this page with the SHA-256. In
+    any other case it is the page with the editions whose words the text has, the edition that is most like it, or the
+    editions whose digests stand in it. The status is 404 if there are none, 413 if the text or file is too large, and
+    400 if it can't be read.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
         # This is checked before the body is read, so that a text that is too long is never stored.
-        if int(request.META.get("CONTENT_LENGTH") or 0) > source.MAX_BYTES + FORM_OVERHEAD:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > files.MAX_BYTES + FORM_OVERHEAD:
             raise RequestDataTooBig
         with suppress(AttributeError):  # A middleware may have read the body already.
             request.upload_handlers = [MemoryUploadHandler(request)]
         file = request.FILES.get("file")
         content = file.read() if file else request.POST.get("text", "").encode()
-        if len(content) > source.MAX_BYTES:
-            raise RequestDataTooBig
-        text = source.decode(content, "text")
+        if content.startswith(PDF):
+            return _named_or_unknown(visit, _pdf_metadata(content), is_pdf=True)
+        text = _text(content)
     except RequestDataTooBig:
         return _refuse(visit, _("The text is too long."), 413)
+    except source.SourceError as error:
+        return _refuse(visit, f"{error} {error.hint}".strip(), 400)
     except UNREADABLE:
         return _refuse(visit, _("This is not a text: it is empty, contains a NUL character, or is not in UTF-8."), 400)
-    # People also post a digest. The program sha256sum prints the name of the file after it.
-    words = text.lower().split(maxsplit=1)
-    digest = words[0] if len(text) < 400 and SHA256_PATTERN.fullmatch(words[0]) else manifest.sha256(text)
-    address = f"{visit.path('verify')}?sha256={digest}"
-    return HttpResponse(status=303, headers={"Location": address, "Cache-Control": "no-store"})
+    digest = _posted_digest(text) or manifest.sha256(text)
+    if _posted_digest(text) or _recognised(visit, _index.find(digest, visit.timelines)):
+        address = f"{visit.path('verify')}?sha256={digest}"
+        return HttpResponse(status=303, headers={"Location": address, "Cache-Control": "no-store"})
+    if compared := _compared(visit, text):
+        return _posted_answer(visit, compared=compared)
+    return _named_or_unknown(visit, text)
+
+
+def _pdf_metadata(content: bytes) -> str:
+    """Return what the metadata of a PDF file say, and what the file says uncompressed, as one text."""
+    found = [content]
+    for match in islice(re.finditer(rb"/Type\s*/Metadata[^>]{0,200}>>\s*stream\r?\n", content), 5):
+        with suppress(zlib.error):
+            found.append(zlib.decompressobj().decompress(content[match.end() :], MAX_METADATA))
+    return b"\n".join(found).decode("latin-1")
+
+
+def _posted_digest(text: str) -> str:
+    """Return the digest, or its beginning, if a person posted one and nothing else; otherwise ``""``. The program
+    ``sha256sum`` prints the name of the file after it, and pages print "SHA-256" before it and "…" after it.
+    """
+    words = text.lower().removeprefix("sha-256").strip(" :").split() if len(text) < 400 else []
+    first = words[0].rstrip("…") if words else ""
+    pattern = SHA256_PATTERN if len(words) > 1 else BEGINNING_PATTERN
+    return first if pattern.fullmatch(first) else ""
+
+
+def _text(content: bytes) -> str:
+    """Return the text of a posted file: of a Word file its Markdown, or else the bytes in UTF-8. Raises
+    ``RequestDataTooBig`` if it is too large, ``SourceError`` for a Word file that can't be read, and the other
+    exceptions of ``UNREADABLE`` for a text that is none.
+    """
+    if content.startswith(ZIP):
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED:
+                    raise RequestDataTooBig
+        except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+            pass  # The reader refuses it with a sentence.
+        return files.read_file(content, _("The file")).manuscript.accepted
+    if len(content) > source.MAX_BYTES:
+        raise RequestDataTooBig
+    try:
+        return source.decode(content, "text")
+    except source.SourceError as error:
+        raise ValueError from error
+
+
+def _recognised(visit: Visit, texts: list[HashedText]) -> list[RecognisedEdition]:
+    """Return the public editions among these texts, with their texts."""
+    return [
+        RecognisedEdition(visit.display(timeline, dated), hashed)
+        for hashed in texts
+        for timeline in visit.timelines.agreements.values()
+        for dated in visit.public(timeline)
+        if dated.digest == hashed.edition
+    ]
+
+
+def _compared(visit: Visit, text: str) -> list[ComparedEdition]:
+    """Return the editions from which a text was copied, by its words. At most 1 query, and 1 for each result."""
+    public = {
+        dated.pk: (timeline, dated)
+        for timeline in visit.timelines.agreements.values()
+        for dated in visit.public(timeline)
+    }
+    latest = sorted(public, key=lambda pk: public[pk][1].published_at)[-MAX_COMPARED:]
+    rows = Edition.objects.in_bulk(latest)
+    candidates = (
+        recognition.Candidate(rows[pk].digest, language, rows[pk].text(language).body)
+        for pk in latest
+        for language in languages.LANGUAGES
+    )
+    by_digest = {dated.digest: (timeline, dated) for timeline, dated in public.values()}
+    return [
+        ComparedEdition(visit.display(*by_digest[match.digest]), match)
+        for match in recognition.matches(text, candidates)
+    ]
+
+
+def _named_or_unknown(visit: Visit, text: str, *, is_pdf: bool = False) -> HttpResponse:
+    """Return the page with the editions whose digests stand in the text; if there are none, the page that says that no
+    edition was recognised.
+    """
+    digests = dict.fromkeys(re.findall(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", text)[:20])
+    texts = [hashed for digest in digests for hashed in _index.find(digest, visit.timelines)]
+    named = {one.hashed.edition: one for one in reversed(_recognised(visit, texts))}
+    return _posted_answer(visit, named=list(reversed(named.values())), is_pdf=is_pdf)
+
+
+def _posted_answer(visit: Visit, **context: Any) -> HttpResponse:
+    """Return the page with what a posted text was recognised as. Caches may not store it."""
+    response = visit.render("agreement/pages/verify.html", _form_context(is_posted=True, **context))
+    response.status_code = 200 if context.get("compared") or context.get("named") else 404
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _form_context(**context: Any) -> dict[str, Any]:
+    return context | {"max_bytes": files.MAX_BYTES}
 
 
 class MemoryUploadHandler(MemoryFileUploadHandler):
@@ -201,7 +330,7 @@ def _refuse(visit: Visit, sentence: str, status: int) -> HttpResponse:
     """Return the page with the form, with this status and the sentence that states why the request was refused. Caches
     may not store it.
     """
-    response = visit.render("agreement/pages/verify.html", {"refusal": sentence, "max_bytes": source.MAX_BYTES})
+    response = visit.render("agreement/pages/verify.html", _form_context(refusal=sentence))
     response.status_code = status
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import zipfile
+import zlib
 from datetime import timedelta
 
 import pytest
@@ -72,10 +75,10 @@ def test_a_text_of_two_editions_is_named_twice(client):
 def test_a_changed_text_is_unknown(client):
     factories.published()
     page = answer(client, manifest.sha256(factories.KK + "."), status=404)
-    assert "Неизвестно" in page
+    assert "agreement-unknown" in page
 
 
-@pytest.mark.parametrize("digest", ["", "abc", "g" * 64, "0" * 65, "<script>", "\x00"])
+@pytest.mark.parametrize("digest", ["", "abc", "0" * 7, "g" * 64, "0" * 65, "<script>", "\x00"])
 def test_what_is_no_sha_256_is_a_bad_request_and_not_repeated(client, digest):
     assert "script>alert" not in answer(client, digest, status=400)
     assert "<script>\n" not in answer(client, digest, status=400)
@@ -152,10 +155,13 @@ def test_a_posted_text_is_stored_nowhere(client, caplog, settings, tmp_path):
     caplog.set_level(logging.DEBUG)
 
     with CaptureQueriesContext(connection) as captured:
-        address = posted(client, file=SimpleUploadedFile("x.md", secret.encode()))
-        posted(client, text=secret)
+        answers = [
+            client.post(HERE, {"file": SimpleUploadedFile("x.md", secret.encode())}),
+            client.post(HERE, {"text": secret}),
+        ]
 
-    assert address == f"{HERE}?sha256={manifest.sha256(secret)}"
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert not any("Құпия" in answer.text or answer.headers["Cache-Control"] != "no-store" for answer in answers)
     assert not [query for query in captured if not query["sql"].startswith("SELECT")]
     assert "Құпия" not in caplog.text + "".join(query["sql"] for query in captured)
     assert list(tmp_path.iterdir()) == []
@@ -174,7 +180,7 @@ def test_an_answer_sets_no_cookie_and_is_cacheable(client):
 
 def test_a_post_needs_no_token_and_other_methods_are_refused():
     client = Client(enforce_csrf_checks=True)
-    assert client.post(HERE, {"text": "x"}).status_code == 303
+    assert client.post(HERE, {"text": "x"}).status_code == 404
     assert client.put(HERE).status_code == 405
 
 
@@ -196,3 +202,83 @@ def test_the_index_does_not_remember_uncommitted_editions():
     edition = factories.published()
     assert index.find(edition.digest, timeline.current_timelines())
     assert index._known == {}
+
+
+LONG_RU = factories.RU + "\n1.3. Читатель не копирует книги для продажи и не передаёт свой пароль другим людям.\n"
+LONG_KK = factories.KK + "\n1.3. Оқырман кітаптарды сату үшін көшірмейді.\n"
+PAGE_RU = LONG_RU.replace("#", "").replace("1.3. ", "1.3.")
+
+
+def test_the_beginning_of_a_digest_is_enough(client):
+    edition = factories.published()
+    assert "редакции № 1" in answer(client, edition.digest[:8])
+    for posted_as in (f"{edition.digest[:12]}…", f"SHA-256 {edition.digest[:12]}…", f" {edition.digest[:16].upper()}\n"):
+        assert posted(client, text=posted_as).startswith(f"{HERE}?sha256={edition.digest[:12]}")
+
+
+def test_a_text_that_begins_like_a_digest_is_a_text(client):
+    factories.published()
+    assert client.post(HERE, {"text": "12345678 – телефон редакции"}).status_code == 404
+
+
+def likeness(response) -> list[tuple[int, str]]:
+    assert response.headers["Cache-Control"] == "no-store"
+    return [(one.displayed.edition.number, one.match.likeness) for one in response.context["compared"]]
+
+
+def test_words_copied_from_a_page_are_recognised(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    whole = client.post(HERE, {"text": PAGE_RU})
+    assert (whole.status_code, likeness(whole)) == (200, [(1, "same")])
+    around = client.post(HERE, {"text": f"Меню\n{PAGE_RU}\nНа главную"})
+    assert likeness(around) == [(1, "around")]
+    changed = client.post(HERE, {"text": PAGE_RU.replace("не передаёт", "передаёт")})
+    assert likeness(changed) == [(1, "differs")]
+    assert "<del>" in changed.text
+
+
+def test_words_of_an_edition_that_is_not_public_are_unknown(client, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
+    draft = factories.draft(kk=LONG_KK, ru=LONG_RU)
+    assert client.post(HERE, {"text": PAGE_RU}).status_code == 404
+    draft.publish(effective_from=timezone.now() + timedelta(days=1))
+    assert client.post(HERE, {"text": PAGE_RU}).status_code == 404
+
+
+def test_a_whole_letter_names_its_edition(client):
+    edition = factories.published()
+    letter = f"Здравствуйте!\n\nНовая редакция.\n{edition.digest}\n\nСпасибо, что читаете нас каждый день."
+    response = client.post(HERE, {"text": letter})
+    assert [one.displayed.edition.number for one in response.context["named"]] == [1]
+    forged = client.post(HERE, {"text": letter.replace(edition.digest, "0" * 64)})
+    assert (forged.status_code, forged.context["named"]) == (404, [])
+
+
+def test_a_pdf_is_named_by_its_metadata(client):
+    edition = factories.published()
+    metadata = zlib.compress(f"<dc:description>SHA-256 {edition.digest}</dc:description>".encode())
+    content = b"%PDF-1.7\n1 0 obj\n<</Type /Metadata/Subtype /XML>>\nstream\n" + metadata + b"\nendstream\n"
+    named = client.post(HERE, {"file": SimpleUploadedFile("x.pdf", content)})
+    assert [one.displayed.edition.number for one in named.context["named"]] == [1]
+    for other in (content[:40], content.replace(metadata, b"x" * 40), b"%PDF-"):
+        assert client.post(HERE, {"file": SimpleUploadedFile("x.pdf", other)}).status_code == 404
+
+
+def test_a_word_file_of_the_site_is_recognised_and_a_changed_one_differs(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    word = client.get("/ru/agreements/terms/editions/1.ru.docx").content
+    assert posted(client, file=SimpleUploadedFile("x.docx", word)).endswith(manifest.sha256(LONG_RU))
+    with zipfile.ZipFile(io.BytesIO(word)) as old, zipfile.ZipFile(changed := io.BytesIO(), "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace("не копирует".encode(), "копирует".encode()))
+    response = client.post(HERE, {"file": SimpleUploadedFile("x.docx", changed.getvalue())})
+    assert likeness(response) == [(1, "differs")]
+
+
+def test_a_word_file_that_is_damaged_or_too_large_is_refused(client):
+    large = io.BytesIO()
+    with zipfile.ZipFile(large, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("word/document.xml", b" " * 9_000_000)
+    assert client.post(HERE, {"file": SimpleUploadedFile("x.docx", large.getvalue())}).status_code == 413
+    for content in (b"PK\x03\x04 damaged", large.getvalue()[:500]):
+        assert client.post(HERE, {"file": SimpleUploadedFile("x.docx", content)}).status_code == 400

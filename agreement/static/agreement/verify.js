@@ -1,5 +1,5 @@
-// The browser computes the digest, and the text is not sent to the site. Without this script, or without crypto.subtle
-// (on a page without TLS), the form posts the text.
+// The browser computes the digest, and sends the text only if no edition has it. Without this script, or without
+// crypto.subtle (on a page without TLS), the form posts the text.
 "use strict";
 {
   const form = document.querySelector(".agreement-verify form");
@@ -16,16 +16,24 @@
     }
   };
 
+  const ask = (sha256) => location.assign(`${form.getAttribute("action")}?sha256=${sha256}`);
+
+  // An edition with exactly this text is found by the digest alone. In any other case the site compares the words.
   const answer = async (bytes) => {
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    ask(Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join(""));
+    const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const found = await fetch(`${form.getAttribute("action")}?sha256=${sha256}`, { method: "HEAD" }).catch(() => null);
+    if (found?.ok) ask(sha256);
+    else form.submit();
   };
 
-  const ask = (sha256) => location.assign(`${form.getAttribute("action")}?sha256=${sha256}`);
+  const isText = (chosen) => !/\.(docx|pdf)$/i.test(chosen.name);
 
   const read = async (chosen) => {
     file.setCustomValidity(chosen.size > Number(form.dataset.maxBytes) ? form.dataset.tooLong : "");
-    if (file.reportValidity()) await answer(decoded(await chosen.arrayBuffer()));
+    if (!file.reportValidity()) return;
+    if (isText(chosen)) await answer(decoded(await chosen.arrayBuffer()));
+    else form.submit();
   };
 
   if (window.crypto?.subtle) {
@@ -42,7 +50,8 @@
     form.addEventListener("drop", (event) => {
       if (!event.dataTransfer.files.length) return;
       event.preventDefault();
-      read(event.dataTransfer.files[0]);
+      file.files = event.dataTransfer.files;
+      read(file.files[0]);
     });
   }
 }

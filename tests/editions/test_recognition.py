@@ -1,0 +1,86 @@
+"""A text is recognised by its words: the whole of an edition, a piece of it, with a page around it, or changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from agreement.editions.recognition import Candidate, matches
+
+OLD = """# Правила портала
+
+## 1. ОБЩИЕ ПОЛОЖЕНИЯ
+
+1.1. Портал даёт каждому читателю **бесплатный** доступ к книгам и журналам библиотеки.
+
+1.2. Читатель не копирует книги для продажи и не передаёт свой пароль другим людям.
+
+## 2. ДАННЫЕ
+
+2.1. Портал хранит имя и адрес читателя три года после последнего посещения.
+"""
+NEW = OLD.replace("три года", "пять лет")
+KAZAKH = """# Портал қағидалары
+
+1.1. Портал әр оқырманға кітапхананың кітаптары мен журналдарын тегін оқуға мүмкіндік береді.
+"""
+CANDIDATES = [Candidate("1", "ru", OLD), Candidate("1", "kk", KAZAKH), Candidate("2", "ru", NEW)]
+#: The text as a browser copies it: without Markdown, and without the space after a number.
+PAGE = """Правила портала
+1.ОБЩИЕ ПОЛОЖЕНИЯ
+1.1.Портал даёт каждому читателю бесплатный доступ к книгам и журналам библиотеки.
+
+1.2.Читатель не копирует книги для продажи и не передаёт свой пароль другим людям.
+2.ДАННЫЕ
+2.1.Портал хранит имя и адрес читателя три года после последнего посещения.
+"""
+
+
+def found(text: str) -> list[tuple[str, str, str]]:
+    return [(one.digest, one.language, one.likeness) for one in matches(text, CANDIDATES)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (OLD.replace("\n\n", "\n \t\n"), [("1", "ru", "same")]),
+        (PAGE, [("1", "ru", "same")]),
+        (PAGE.replace("три года", "пять\xadлет").replace("\xad", " "), [("2", "ru", "same")]),
+        (f"Меню · Вход\n{PAGE}\nВнизу: адрес и телефон", [("1", "ru", "around")]),
+        (f"Меню · Вход\nСодержание{PAGE.partition('портала')[2]}", [("1", "ru", "around")]),
+        ("Портал хранит имя и адрес читателя три года", [("1", "ru", "part")]),
+        ("Читатель не копирует книги для продажи", [("1", "ru", "part"), ("2", "ru", "part")]),
+        ("оқырманға кітапхананың кітаптары мен журналдарын тегін оқуға", [("1", "kk", "part")]),
+        ("Читатель не копирует книги для продажи и не передаёт свой ключ", [("2", "ru", "differs")]),
+        ("Совсем другие слова о погоде в горах и о супе из крапивы весной.", []),
+        ("не копирует книги", []),
+        ("", []),
+    ],
+)
+def test_a_text_is_recognised_by_its_words(text, expected):
+    assert found(text) == expected
+
+
+def test_what_was_changed_is_marked_and_nothing_else():
+    (match,) = matches(PAGE.replace("бесплатный", "платный"), CANDIDATES)
+    assert match.likeness == "differs"
+    assert match.digest == "1"
+    assert [(run.kind, run.text) for run in match.runs if run.kind != "equal"] == [
+        ("insert", "Правила портала\n"),
+        ("delete", "бесплатный"),
+        ("insert", "платный"),
+    ]
+
+
+def test_a_sentence_that_was_added_at_the_end_is_displayed():
+    added = "Читатель платит за каждую прочитанную страницу. "
+    (match,) = matches(PAGE + added * 30, CANDIDATES[:1])
+    assert match.likeness == "around"
+    assert "платит за каждую" in "".join(run.text for run in match.runs if run.kind == "insert")
+    (match,) = matches(PAGE.replace("три года", "два года") + added * 30, CANDIDATES[:1])
+    assert "платит за каждую" in "".join(run.text for run in match.runs if run.kind == "insert")
+
+
+def test_a_paragraph_that_was_removed_is_displayed():
+    shorter = OLD.replace("1.2. Читатель не копирует книги для продажи и не передаёт свой пароль другим людям.\n", "")
+    (match,) = matches(shorter, CANDIDATES[:1])
+    assert "не передаёт свой пароль" in "".join(run.text for run in match.runs if run.kind == "delete")
