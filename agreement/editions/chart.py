@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -44,7 +45,7 @@ def bars(editions: Sequence[EditionDates], at: datetime, zone: str) -> list[Bar]
     if len(shown) < 2:
         return []
     effects = [edition.effective_from for edition in shown]
-    spans = [(later - earlier).total_seconds() for earlier, later in zip(effects, effects[1:], strict=False)]
+    spans = [(later - earlier).total_seconds() for earlier, later in pairwise(effects)]
     room = 100 - OPEN_WIDTH - LEAST_WIDTH * len(spans)
     widths = [*(LEAST_WIDTH + room * span / (sum(spans) or 1) for span in spans), OPEN_WIDTH]
     binding = max((index for index, effect in enumerate(effects) if effect <= at), default=-1)

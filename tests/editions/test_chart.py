@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +49,7 @@ def test_the_bars_fill_the_line_without_gaps(days, now):
     assert len(found) == min(len(days), MAX_BARS)
     assert edges[0][0] == 0
     assert abs(sum(edges[-1]) - 100) < 0.1
-    assert all(abs(x + width - following) < 0.02 for (x, width), (following, _) in zip(edges, edges[1:], strict=False))
+    assert all(abs(x + width - following) < 0.02 for (x, width), (following, _) in pairwise(edges))
     assert all(width >= LEAST_WIDTH - 0.01 for _x, width in edges)
     assert [bar.x for bar in found] == [
         bar.x
