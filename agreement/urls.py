@@ -83,6 +83,7 @@ urlpatterns = [
     path("<slug:slug>/clauses/<agreement_clause:anchor>/", clauses.clause, name="clause"),
     path("<slug:slug>/clauses/<agreement_clause:anchor>.json", clauses.clause_data, name="clause_data"),
     path("<slug:slug>/feed/", feeds.feed, name="feed"),
+    path("<slug:slug>/at/", memento.when, name="when"),
     path("<slug:slug>/at/<str:when>/", memento.at, name="at"),
     path("<slug:slug>/timemap/", memento.timemap, name="timemap"),
     path("<slug:slug>/editions/", editions.editions, name="editions"),

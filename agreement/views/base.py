@@ -140,14 +140,16 @@ class Visit:
         } | context
         return HttpResponse(render_to_string(template, context, self.request))
 
-    def refuse(self, status: int, heading: str, *sentences: str, link: tuple[str, str] | None = None) -> HttpResponse:
+    def refuse(
+        self, status: int, heading: str, *sentences: str, link: tuple[str, str] | None = None, **context: Any
+    ) -> HttpResponse:
         """Return a page with this status that states why the request was refused. It has no canonical URL and no links
         to other languages. Caches may not store it.
 
         The page has a heading, a paragraph for each of the sentences and, if ``link`` is given, a link. ``link`` is a
-        pair: the path, and the text of the link.
+        pair: the path, and the text of the link. ``context`` are further variables of the template.
         """
-        context = {"heading": heading, "sentences": sentences, "link": link}
+        context |= {"heading": heading, "sentences": sentences, "link": link}
         response = self.render("agreement/pages/refusal.html", context | {"alternates": [], "canonical": ""})
         response.status_code = status
         # The site's base template may display personal data, and storing refusals would not help.

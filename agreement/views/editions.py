@@ -84,7 +84,14 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
     timeline = visit.timeline(slug)
     public = reversed(visit.public(timeline))
     displayed = visit.display_without_texts((timeline, edition) for edition in public)
-    return visit.render("agreement/pages/editions.html", {"slug": slug, "editions": displayed})
+    context = {"slug": slug, "editions": displayed, "choices": _choices(visit, timeline)}
+    return visit.render("agreement/pages/editions.html", context | memento.chart_context(visit, timeline))
+
+
+def _choices(visit: Visit, timeline: Timeline) -> list[tuple[int, str]]:
+    """Return the number and the first day of each public edition, the newest first, for the form that compares two."""
+    public = reversed(visit.public(timeline))
+    return [(one.number, dates.day(one.effective_from, active_language(), timeline.time_zone)) for one in public]
 
 
 @page(unlimited=("on",))
@@ -99,7 +106,7 @@ def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
     try:
         later = memento.later_editions(visit, timeline, dated)
     except memento.UnreadableInstant as error:
-        return memento.refuse_unreadable(visit, error)
+        return memento.refuse_unreadable(visit, error, timeline)
     context = {"binding": timeline.in_force(visit.at), "permanent": True, "later": later}
     return memento.add_headers(_edition(visit, timeline, dated, context), visit, timeline, dated)
 
@@ -132,9 +139,7 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
         "new": displayed[0],
         "compared": Comparison(displayed[1], displayed[0]) if len(displayed) > 1 else None,
         "view": view,
-        "choices": [
-            (one.number, dates.day(one.effective_from, active_language(), timeline.time_zone)) for one in public[::-1]
-        ],
+        "choices": _choices(visit, timeline),
         "earlier": before if before and timeline.predecessor(before) else None,
         "later": after if after in public else None,
         "neighbours": old == before,
@@ -238,6 +243,7 @@ def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dic
         "compared": compared,
         "units": list(marked_units(displayed.document, compared.redline if compared else None)),
         "other": _counterpart(visit, displayed),
+        **memento.chart_context(visit, timeline, dated.number),
     }
     if pdf.is_available(displayed.edition.text(displayed.language).body):
         context["pdf"] = visit.path("pdf", timeline.slug, dated.number, displayed.language)

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.encoding import iri_to_uri
@@ -18,6 +19,7 @@ from django.utils.http import http_date, parse_http_date
 from django.utils.translation import gettext as _
 
 from agreement.conf import active_language
+from agreement.editions import chart
 from agreement.editions.timeline import Timeline
 from agreement.models.succession import EditionDates
 from agreement.text import dates
@@ -27,7 +29,7 @@ from agreement.views.cache import ANY_ORIGIN
 _DATE = r"(?:\d{4}-\d\d-\d\d|\d{8}|\d{4}-W\d\d-\d|\d{4}W\d{3})"
 _ISO = re.compile(
     rf"(?P<date>{_DATE})(?P<time>[T ]\d\d(?::?\d\d(?::?\d\d(?:[.,]\d{{1,99}})?)?)?"
-    r"(?P<offset>Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?)?",
+    r"(?P<offset>Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d(?::?[0-5]\d)?)?)?)?",
     re.ASCII | re.IGNORECASE,
 )
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} [1-9]\d{3} \d\d:\d\d:\d\d GMT", re.ASCII)
@@ -52,9 +54,8 @@ def parse_when(text: str) -> date | datetime:
 
     The date is written by month and day or by week and day: ``2026-03-01``, ``20260301``, ``2026-W09-7`` or
     ``2026W097``. The time follows after ``T`` or a space; minutes and seconds may be left out, but not the offset.
-    Digits after the microsecond are cut off, because editions take effect at whole microseconds. An instant that is
-    outside the years 1 to 9999 in UTC becomes the first or the last instant of these years. Raises
-    :class:`UnreadableInstant` for any other text.
+    Digits after the microsecond are cut off, because editions take effect at whole microseconds. Raises
+    :class:`UnreadableInstant` for any other text, and for an instant that is outside the years 1 to 9999 in UTC.
     """
     match = _ISO.fullmatch(text)
     if match and match["time"] and not match["offset"]:
@@ -62,10 +63,10 @@ def parse_when(text: str) -> date | datetime:
         raise UnreadableInstant(sentence)
     try:
         if match and match["time"]:
-            return dates.utc(datetime.fromisoformat(text.upper()))
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
         if match:
             return date.fromisoformat(text.upper())
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     raise UnreadableInstant(_("This is not a date, or a date and time, in ISO 8601 format."))
 
@@ -78,6 +79,30 @@ def parse_day(text: str) -> date:
     if isinstance(day, datetime):
         raise UnreadableInstant(_("This is not a date, or a date and time, in ISO 8601 format."))
     return day
+
+
+@page(unlimited=("date",))
+def when(visit: Visit, slug: str) -> HttpResponse:
+    """Redirect the form "which text was in force on a day" to :func:`at` for the day in ``?date=``. Without that
+    parameter the response is the form. It is 400 if the value is not a date, and 404 if the agreement has no public
+    edition.
+    """
+    timeline = visit.timeline(slug)
+    if "date" not in visit.parameters:
+        return visit.render("agreement/pages/when.html", chart_context(visit, timeline))
+    try:
+        day = parse_day(visit.parameters["date"])
+    except UnreadableInstant as error:
+        return refuse_unreadable(visit, error, timeline)
+    return HttpResponseRedirect(visit.path("at", slug, day.isoformat()))
+
+
+def chart_context(visit: Visit, timeline: Timeline, number: int | None = None) -> dict[str, Any]:
+    """Return the variables of the partial template ``when.html``: the form, and the bars of the public editions.
+    ``number`` is the edition of the page, or ``None``. No query.
+    """
+    drawn = chart.bars(visit.public(timeline), visit.at, timeline.time_zone)
+    return {"when_slug": timeline.slug, "bars": drawn, "when_number": number}
 
 
 @page()
@@ -94,7 +119,7 @@ def at(visit: Visit, slug: str, when: str) -> HttpResponse:
     try:
         parsed = parse_when(when)
     except UnreadableInstant as error:
-        return refuse_unreadable(visit, error)
+        return refuse_unreadable(visit, error, timeline)
     moment = parsed if isinstance(parsed, datetime) else dates.first_instant(parsed, timeline.time_zone)
     edition = _last(_public(visit, timeline), moment)
     if edition is None:
@@ -250,14 +275,16 @@ def _last(editions: list[EditionDates], moment: datetime) -> EditionDates | None
     return next((edition for edition in reversed(editions) if edition.effective_from <= moment), None)
 
 
-def refuse_unreadable(visit: Visit, error: UnreadableInstant) -> HttpResponse:
+def refuse_unreadable(visit: Visit, error: UnreadableInstant, timeline: Timeline | None = None) -> HttpResponse:
     """Return a page with the status 400 for a value that can't be read as a date or an instant. It contains the message
-    of ``error`` and, unless the value is that of the header ``Accept-Datetime``, examples of valid values.
+    of ``error`` and, unless the value is that of the header ``Accept-Datetime``, examples of valid values. With
+    ``timeline`` it also has the form for a date.
     """
     hint = _("Write it as %(moment)s, or write only the date: %(date)s.")
     shapes = {"moment": "2026-03-01T09:00:00+05:00", "date": "2026-03-01"}
     sentences = [str(error)] if "Accept-Datetime" in visit.parameters else [str(error), hint % shapes]
-    return visit.refuse(400, _("Invalid date or time"), *sentences)
+    form = chart_context(visit, timeline) if timeline else {}
+    return visit.refuse(400, _("Invalid date or time"), *sentences, **form)
 
 
 def _before_the_first(visit: Visit, timeline: Timeline) -> HttpResponse:
@@ -276,4 +303,5 @@ def _before_the_first(visit: Visit, timeline: Timeline) -> HttpResponse:
         heading,
         _("Edition %(number)s is the first edition.") % words + " " + first.interval,
         link=(visit.path("edition", timeline.slug, public[0].number), _("Read edition %(number)s") % words),
+        **chart_context(visit, timeline),
     )

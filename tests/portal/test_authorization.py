@@ -181,6 +181,7 @@ RULES: dict[str, Rule] = {
     "agreement:feed": public(),
     "agreement:timemap": public(),
     "agreement:at": public(status=(302,)),
+    "agreement:when": public(),
     "agreement:edition": public(*PUBLISHED),
     "agreement:edition_data": public(*PUBLISHED),
     "agreement:edition_bilingual": public(*PUBLISHED),

@@ -212,7 +212,11 @@ PAGE_RU = LONG_RU.replace("#", "").replace("1.3. ", "1.3.")
 def test_the_beginning_of_a_digest_is_enough(client):
     edition = factories.published()
     assert "редакции № 1" in answer(client, edition.digest[:8])
-    for posted_as in (f"{edition.digest[:12]}…", f"SHA-256 {edition.digest[:12]}…", f" {edition.digest[:16].upper()}\n"):
+    for posted_as in (
+        f"{edition.digest[:12]}…",
+        f"SHA-256 {edition.digest[:12]}…",
+        f" {edition.digest[:16].upper()}\n",
+    ):
         assert posted(client, text=posted_as).startswith(f"{HERE}?sha256={edition.digest[:12]}")
 
 
