@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from django.db import Error
+from django.db import Error, connections
 from django.utils import timezone
 
 try:
@@ -20,10 +21,16 @@ from agreement import conf
 from agreement.models.deliveries import ledger_now
 from agreement.notices import dispatch
 
+logger = logging.getLogger("agreement")
+
 #: Seconds that one task works before it enqueues the next, so that no worker of the engine is busy for hours.
 TASK_SECONDS = 20
 #: How long to wait after a fault that stops all work, such as one of the database. A person must correct it.
 FAULT_DELAY = timedelta(minutes=1)
+#: How many seconds a publisher waits for a broker that does not answer.
+BROKER_SECONDS = 0.8
+#: The names of the engines that use nothing but this process and its database.
+ENGINES_WITHOUT_BROKER = {"DatabaseBackend", "DummyBackend", "ImmediateBackend"}
 #: How far in the future a task may be scheduled. RabbitMQ redelivers a task that a worker holds for more than half an
 #: hour (``consumer_timeout``), and Redis after an hour (``visibility_timeout``).
 MAX_DEFER = timedelta(minutes=15)
@@ -96,7 +103,36 @@ def _work(deadline: float, *, wait: bool) -> datetime | None:
 def enqueue(at: datetime | None = None) -> None:
     """Enqueue as many tasks as the setting ``SENDERS`` states. They run now or, with ``at``, at that moment, but at
     most ``MAX_DEFER`` from now. If ``at`` is in the future and the engine can't defer tasks, nothing is enqueued.
+
+    The caller, who may be a publisher, does not wait longer than ``BROKER_SECONDS``. An engine with a broker is
+    therefore called in another thread. If it has not answered by then, this is logged, and the call returns. The thread
+    may still enqueue the tasks, and the process does not exit before it has ended. Raises the error of the engine if
+    there is one by then. Nothing is lost in either case: the database contains the work, and ``deliver_notices
+    --watch`` finds it.
     """
+    if any(base.__name__ in ENGINES_WITHOUT_BROKER for base in type(deliver_notices.get_backend()).__mro__):
+        _enqueue_all(at)
+        return
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            _enqueue_all(at)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run, name="agreement-enqueue")
+    thread.start()
+    thread.join(BROKER_SECONDS)
+    if thread.is_alive():
+        logger.warning("N110 the task engine did not answer within %s s", BROKER_SECONDS)
+    for error in errors:
+        raise error
+
+
+def _enqueue_all(at: datetime | None) -> None:
     for _sender in range(conf.get().SENDERS):
         _enqueue_one(at)
 

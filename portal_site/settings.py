@@ -163,9 +163,9 @@ if CELERY_BROKER_URL:
     INSTALLED_APPS += ["django_tasks_fennel"]
     CELERY_TASK_IGNORE_RESULT = True
     CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-    # A publisher does not wait for an unavailable broker. deliver_notices --watch sends the notices.
+    # An unavailable broker is an error at once, and no reason to wait. deliver_notices --watch sends the notices.
     CELERY_TASK_PUBLISH_RETRY = False
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5, "max_retries": 0}
     TASKS = {"default": {"BACKEND": "django_tasks_fennel.CeleryBackend"}}
 else:
     TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}

@@ -7,8 +7,8 @@ settings, the channels, the renderer of PDFs and the triggers of the seal.
 ``E009`` channels · ``E020`` keys of pseudonyms
 
 ``site``: ``E003`` languages of modeltranslation · ``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` ·
-``E021`` order of middleware · ``E022`` old time zone data · ``W001`` no ``BASE_URL`` · ``W002`` no URLs ·
-``W004`` immediate tasks · ``W005`` languages of the site
+``E021`` order of middleware · ``E022`` old time zone data · ``E023`` ``USE_I18N`` · ``W001`` no ``BASE_URL`` ·
+``W002`` no URLs · ``W004`` immediate tasks · ``W005`` languages of the site
 
 ``seal``: ``E007`` the seal is altered · ``W003`` database without triggers ·
 ``W045`` a role that can remove the triggers (only with ``check --deploy``)

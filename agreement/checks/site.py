@@ -17,8 +17,8 @@ REQUIRED_APPS = {"modeltranslation": "before django.contrib.admin", "reversion":
 
 
 def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Check the apps, the languages, time zone support and data, the middleware, ``BASE_URL``, the URLs and the task
-    engine of the site.
+    """Check the apps, the languages, time zone support and data, translation, the middleware, ``BASE_URL``, the URLs
+    and the task engine of the site.
     """
     yield from _check_apps()
     yield from _check_languages()
@@ -27,6 +27,12 @@ def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Ite
             "USE_TZ is False: the moment at which an edition takes effect needs a time zone.",
             hint="Set USE_TZ = True.",
             id="agreement.E006",
+        )
+    if not settings.USE_I18N:
+        yield Error(
+            "USE_I18N is False: the words of letters, pages and replies would be English for every user.",
+            hint="Set USE_I18N = True.",
+            id="agreement.E023",
         )
     yield from _check_zone_data()
     yield from _check_middleware()

@@ -44,12 +44,16 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
             row = self.lock(channel)
             return row.renew(lease=lease, at=at or ledger_now())
 
-    def mark_away(self, channel: str, *, at: datetime, reason: str) -> None:
+    def mark_away(self, channel: str, *, at: datetime, reason: str, progress: bool = False) -> None:
         """Record an outage that a worker met at that instant. The channel is then not used for a while;
-        :func:`outage_pause` says how long. Outages are in a row until :meth:`mark_available` is called. If an outage is
-        recorded already and its pause has not ended, nothing is changed: workers that meet the same outage count it
-        once. ``reason`` is stored as :func:`impersonal` returns it. The row is created if it is missing.
+        :func:`outage_pause` says how long. Outages are in a row until :meth:`mark_available` is called. ``progress``
+        states whether the channel accepted a message from this worker just before: the outage is then the first in a
+        row. Otherwise, if an outage is recorded already and its pause has not ended, nothing is changed: workers that
+        meet the same outage count it once. ``reason`` is stored as :func:`impersonal` returns it. The row is created if
+        it is missing.
         """
+        if progress:
+            self.mark_available(channel)
         row = self.get_or_create(channel=channel)[0]
         pause = outage_pause(row.outages)
         available = self.filter(Q(away_until__isnull=True) | ~self._is_away(at), channel=channel)

@@ -206,8 +206,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
         ``reason`` is stored with each. At most ``CHUNK_ROWS`` rows are changed in each transaction. If ``reason`` is
         ``CANCELLED``, deliveries that may have been sent get the reason ``PERHAPS_SENT`` instead. These are the first
-        one that still waits of each lease that ran out, and those whose last attempt ended without a reply of the
-        server (their reason is the name of an exception, which contains no space). Returns how many were skipped.
+        one that still waits of each lease that ran out, and those with ``perhaps_sent``. Returns how many were skipped.
         """
         at = at or ledger_now()
         rows = self.primary().unleased(at).filter(notice=notice)
@@ -215,8 +214,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         if reason == CANCELLED:
             leased = rows.exclude(lease="").order_by("-rank", "-pk").values_list("lease", "pk")
             first = dict(leased).values()  # The last key written for a lease is that of the first row to be sent.
-            perhaps = Q(pk__in=first) | Q(attempts__gt=0) & ~Q(reason__contains=" ")
-            groups.insert(0, (rows.filter(perhaps), PERHAPS_SENT))
+            groups.insert(0, (rows.filter(Q(pk__in=first) | Q(perhaps_sent=True)), PERHAPS_SENT))
         waiting = Progress.objects.using(rows.db).filter(notice=notice, waiting__gt=0)
         return sum(
             self._change_outcome(some, notice, channel, old="waiting", new="skipped", reason=why, outcome_at=at)
@@ -419,9 +417,10 @@ class Delivery(models.Model):
     accepted it.
 
     While the row waits with a ``lease``, ``due_at`` is the end of the lease. ``attempts`` is the number of failed
-    attempts after which another one was scheduled; ``resend()`` sets it to 0. ``language``, ``since`` and
-    ``address_digest`` describe the message that was sent or failed, as far as they are known. They stay when the row
-    waits again. The pseudonym is empty while the account exists.
+    attempts after which another one was scheduled; ``resend()`` sets it to 0. ``perhaps_sent`` means that an attempt
+    ended without an answer, so that the message may have been accepted; it never becomes false again. ``language``,
+    ``since`` and ``address_digest`` describe the message that was sent or failed, as far as they are known. They stay
+    when the row waits again. The pseudonym is empty while the account exists.
     """
 
     # The column has no index of its own, because the indexes below begin with it.
@@ -449,6 +448,7 @@ class Delivery(models.Model):
     )
     reason = models.CharField(_("reason"), max_length=255, blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    perhaps_sent = models.BooleanField(default=False, db_default=False, editable=False)
     due_at = InstantField(_("due"))
     lease = models.CharField(max_length=32, blank=True, editable=False)
     outcome_at = InstantField(_("outcome recorded"), null=True, blank=True)
@@ -508,6 +508,7 @@ class Delivery(models.Model):
         since: int | None = None,
         reason: str = "",
         address_digest: str = "",
+        perhaps_sent: bool = False,
         at: datetime | None = None,
         cursor: CursorWrapper | None = None,
     ) -> bool:
@@ -533,14 +534,17 @@ class Delivery(models.Model):
             reason=impersonal(reason),
             address_digest=address_digest,
             outcome_at=at or ledger_now(),
+            **({"perhaps_sent": True} if perhaps_sent else {}),
         )
 
-    def postpone(self, *, due_at: datetime, reason: str) -> bool:
-        """Count a failed attempt and remove the lease; the row still waits and is due again at ``due_at``. Returns
-        ``False``, and changes nothing, if the row no longer waits with this lease. The attributes of this object are
-        not changed. 1 query.
+    def postpone(self, *, due_at: datetime, reason: str, perhaps_sent: bool = False) -> bool:
+        """Count a failed attempt and remove the lease; the row still waits and is due again at ``due_at``. With
+        ``perhaps_sent``, the attempt ended without an answer. Returns ``False``, and changes nothing, if the row no
+        longer waits with this lease. The attributes of this object are not changed. 1 query.
         """
-        return self._update(due_at=due_at, reason=impersonal(reason), attempts=self.attempts + 1, lease="")
+        columns: dict[str, str | int | datetime | None] = {"perhaps_sent": True} if perhaps_sent else {}
+        columns |= {"due_at": due_at, "reason": impersonal(reason), "attempts": self.attempts + 1, "lease": ""}
+        return self._update(None, **columns)
 
     def _update(self, cursor: CursorWrapper | None = None, **columns: str | int | datetime | None) -> bool:
         """Set these columns of the row if it still waits with the lease of this object. Returns whether it did.

@@ -41,6 +41,8 @@ def enqueue_on_commit(*, using: str) -> None:
 CANCELLED, IN_EFFECT = "edition cancelled", "in effect already"
 NOT_IN_AUDIENCE = "no longer in the audience"
 NO_ADDRESS, INVALID_ADDRESS = "no address", "invalid address"
+#: The address has letters before the ``@`` that are not ASCII, and the mail server does not offer SMTPUTF8 (RFC 6531).
+ADDRESS_NOT_TAKEN = "the mail server takes no such address"
 ACCOUNT_GONE, INACTIVE, ENDED, REMOVED = "account deleted", "inactive", "agreement ended", "channel removed"
 #: The edition was cancelled when the mail server may already have accepted the message.
 PERHAPS_SENT = "edition cancelled, perhaps sent"

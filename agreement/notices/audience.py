@@ -159,17 +159,18 @@ def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySe
     """Return those of the users whom the notice concerns in this channel. The notice of a cancellation concerns the
     users whom the channel notified of the cancelled edition. Every other notice concerns all of the users.
 
-    A user counts as notified if another notice of the cancelled edition was sent to them, or was perhaps sent (the
-    reason ``PERHAPS_SENT``). They also count as notified if a notice about a later edition covers the cancelled edition
-    too, and their delivery of that notice was sent before the cancellation. A delivery that is sent later, or still
-    waits, counts if all deliveries of that later notice were written before the cancellation. A delivery covers the
-    cancelled edition unless its text is known to compare with that edition or a later one.
+    A user counts as notified if another notice of the cancelled edition was sent to them, or was perhaps sent (skipped
+    with the reason ``PERHAPS_SENT``, or failed with ``perhaps_sent``). They also count as notified if a notice about a
+    later edition covers the cancelled edition too, and their delivery of that notice was sent before the cancellation.
+    A delivery that is sent later, or still waits, counts if all deliveries of that later notice were written before the
+    cancellation. A delivery covers the cancelled edition unless its text is known to compare with that edition or a
+    later one.
     """
     if notice.kind != NoticeKind.CANCELLED:
         return users
     outcomes, at = DeliveryOutcome, notice.created_at
     deliveries = Delivery.objects.filter(user=OuterRef("pk"), channel=channel)
-    perhaps = Q(outcome=outcomes.SKIPPED, reason=PERHAPS_SENT)
+    perhaps = Q(outcome=outcomes.SKIPPED, reason=PERHAPS_SENT) | Q(outcome=outcomes.FAILED, perhaps_sent=True)
     notified = Q(Exists(deliveries.filter(Q(outcome=outcomes.SENT) | perhaps, notice__in=notice.other_notices())))
     if later := list(notice.covering().using(users.db)):
         # "since" is null for a delivery that waits, and for one that was found in the mail log after a restore. Both

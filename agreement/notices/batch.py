@@ -123,9 +123,9 @@ class Batch:
 
     def deliver(self, renewer: LeaseRenewer) -> bool:
         """Send the batch, record its outcomes and release the deliveries that were not handled. Return ``False`` if the
-        channel became unavailable, else ``True``. An outage is recorded, and the released deliveries count as
-        postponed. If a message was sent and there was no outage, the recorded outage of the channel is removed, at most
-        once for each snapshot of the channel.
+        channel became unavailable, else ``True``. An outage is recorded, as the first in a row if a message was sent,
+        and the released deliveries count as postponed. If a message was sent and there was no outage, the recorded
+        outage of the channel is removed, at most once for each snapshot of the channel.
 
         Raises the errors of the database; if it does not answer, the lease of the batch is not released. Any other
         exception is raised after the lease was released.
@@ -138,7 +138,8 @@ class Batch:
                     self.send()
             except Unavailable as error:
                 outage = error
-                ChannelState.objects.mark_away(name, at=self.worker.clock(), reason=str(error))
+                at, progress = self.worker.clock(), self.sent > 0
+                ChannelState.objects.mark_away(name, at=at, reason=str(error), progress=progress)
                 self.worker.counts.outage = str(error)
             except DatabaseUnavailable:
                 raise
@@ -347,9 +348,12 @@ class Batch:
         except Exception as error:
             # A failed message does not stop the others. The text of an unknown exception may contain the address, which
             # must not be stored.
-            reason = str(error) if isinstance(error, Deferred) else type(error).__name__
-            self.postpone(delivery, message.language, reason)
-            if not (isinstance(error, Deferred) and error.personal):
+            if isinstance(error, Deferred):
+                reason, personal, perhaps_sent = str(error), error.personal, error.perhaps_sent
+            else:
+                reason, personal, perhaps_sent = type(error).__name__, False, error is not message.fault
+            self.postpone(delivery, message.language, reason, perhaps_sent=perhaps_sent)
+            if not personal:
                 self.count_deferral(reason)
         else:
             self.deferred = 0
@@ -408,18 +412,19 @@ class Batch:
         if not connection.in_atomic_block:  # The caller that opened the transaction needs the connection.
             connection.close_if_unusable_or_obsolete()
 
-    def postpone(self, delivery: Delivery, language: str, reason: str) -> None:
+    def postpone(self, delivery: Delivery, language: str, reason: str, *, perhaps_sent: bool = False) -> None:
         """Count a failed attempt and schedule the next one, after the pause of ``retry_pause()``. If this was attempt
         number ``MAX_ATTEMPTS``, record instead that the delivery failed, with this language and reason. If another
-        worker has claimed the delivery, nothing is changed.
+        worker has claimed the delivery, nothing is changed. ``perhaps_sent`` means that the attempt ended without an
+        answer.
         """
         logger.warning("N104 delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)
         if delivery.attempts + 1 >= MAX_ATTEMPTS:
-            failed = DeliveryOutcome.FAILED
-            self.worker.counts.failed += self.record(delivery, failed, language=language, reason=reason)
+            columns = {"language": language, "reason": reason, "perhaps_sent": perhaps_sent}
+            self.worker.counts.failed += self.record(delivery, DeliveryOutcome.FAILED, **columns)
             return
         due_at = self.worker.clock() + retry_pause(delivery.attempts)
-        self.worker.counts.postponed += delivery.postpone(due_at=due_at, reason=reason)
+        self.worker.counts.postponed += delivery.postpone(due_at=due_at, reason=reason, perhaps_sent=perhaps_sent)
 
     def recipients(self) -> dict[UserKey, tuple[str, str]]:
         """Return the address and the language (``kk``, ``ru`` or ``mul``) of each user of the batch who is in the

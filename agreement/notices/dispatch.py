@@ -23,7 +23,7 @@ from agreement.models.deliveries import CLAIM_SIZE, DeliveryQuerySet, ledger_clo
 from agreement.models.notices import REMOVED
 from agreement.notices import audience, withdrawal_replies
 from agreement.notices.batch import Batch, record_outcomes
-from agreement.notices.channels import Channel, site_channels
+from agreement.notices.channels import Channel, EmailChannel, site_channels
 from agreement.notices.lease import LeaseRenewer
 from agreement.notices.worker import Clock, DeliveryCounts, OutcomeCallback, Worker, sealed_texts
 
@@ -247,7 +247,7 @@ def next_due_at(at: datetime | None = None) -> datetime | None:
     due when its lease ends. Written deliveries of paused notices, and deliveries of removed channels, are not
     considered.
 
-    At most 2 queries, and 1 for each cancellation whose deliveries are not all written. In addition, for each channel,
+    At most 3 queries, and 1 for each cancellation whose deliveries are not all written. In addition, for each channel,
     at most 2 queries, and 1 for each notice with deliveries that wait in that channel. On PostgreSQL 1 more without
     ``at``.
     """
@@ -255,8 +255,9 @@ def next_due_at(at: datetime | None = None) -> datetime | None:
     if conf.get().SENDING_SUSPENDED:
         return None
     moments = [_fan_out_from(notice) for notice in Notice.objects.filter(fanned_out_at__isnull=True)]
-    replies = Withdrawal.objects.unconfirmed().values_list("confirm_due_at", flat=True)[:1]
-    moments += [due_at for due_at in replies if due_at]
+    if reply_at := Withdrawal.objects.unconfirmed().values_list("confirm_due_at", flat=True).first():
+        state = ChannelState.objects.filter(channel=EmailChannel.name).first() or ChannelState()
+        moments.append(max(reply_at, state.retry_at(at)))
     for channel in site_channels():
         waiting = Delivery.objects.waiting().filter(channel=channel.name).order_by("due_at")
         notices = Notice.objects.sendable(channel=channel.name)

@@ -165,6 +165,7 @@ _DELIVERY = (
 )
 _FINAL_DELIVERY = (
     "NEW.language {differs} OLD.language OR NEW.since {differs} OLD.since",
+    "NEW.perhaps_sent {differs} OLD.perhaps_sent",
     "(NEW.address_digest {differs} OLD.address_digest AND NEW.address_digest {differs} '')",
     "(NEW.lease {differs} OLD.lease AND NEW.lease {differs} '')",
     # An outcome changes only to waiting.

@@ -11,11 +11,12 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from agreement.models import Acceptance, AuditEntry, Consent, Delivery, LegalHold, Withdrawal
+from agreement.models import Acceptance, AuditEntry, ChannelState, Consent, Delivery, LegalHold, Notice, Withdrawal
 from agreement.notices import dispatch, withdrawal_replies
 from tests.support import factories, smtp_server
 from tests.support.smtp_server import mail_by
@@ -116,14 +117,21 @@ def test_a_reply_waits_for_an_unavailable_mail_server_and_is_sent_once(officer, 
     mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=closed)
     assert officer.post(at("withdrawal_add"), application(user=user.pk)).status_code == 302
     row, clock = Withdrawal.objects.get(), Later()
+    Notice.objects.update(fanned_out_at=timezone.now())  # Nothing but the reply is to be done.
 
     assert "Connection" in withdrawal_replies.send_due(clock=clock)
     row.refresh_from_db()
     assert (row.confirmed_at, row.confirm_attempts) == (None, 0)
-    assert clock.at < row.confirm_due_at
-    assert dispatch.next_due_at() <= row.confirm_due_at
+    first = dispatch.next_due_at(clock.at)
+    assert clock.at < first < clock.at + timedelta(seconds=20)
+    assert "Connection" in withdrawal_replies.send_due(clock=clock), "nothing is tried before that"
+    assert ChannelState.objects.get().outages == 1
+    clock.at = first
+    assert "Connection" in withdrawal_replies.send_due(clock=clock)
+    second = dispatch.next_due_at(clock.at)
+    assert second - clock.at > timedelta(seconds=20), "the pauses grow"
 
-    clock.at = row.confirm_due_at
+    clock.at = second
     with smtp_server.server() as mailbox:
         mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=mailbox.port)
         mailbox.replies[user.email] = "451 4.3.0 later"
@@ -145,6 +153,33 @@ def test_a_reply_waits_for_an_unavailable_mail_server_and_is_sent_once(officer, 
     assert row.reference in letter["Subject"]
     assert row.confirmed_at
     assert row.confirm_due_at is None
+
+
+def test_a_doubtful_refusal_is_not_final_and_a_database_that_does_not_answer_costs_no_attempt(settings, monkeypatch):
+    factories.published()
+    (user,) = factories.users(1)
+    row = Withdrawal.objects.register(
+        agreement=factories.agreement(), user=user, outcome="ended", received_on=date(2026, 1, 1)
+    )
+    clock = Later()
+
+    def fails(channel: object, row: Withdrawal) -> bool:
+        raise OperationalError("the database is away")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(withdrawal_replies, "_mail", fails)
+        with pytest.raises(OperationalError):
+            withdrawal_replies.send_due(clock=clock)
+    row.refresh_from_db()
+    assert row.confirm_attempts == 0
+    clock.at = row.confirm_due_at
+    with smtp_server.server() as mailbox:
+        mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=mailbox.port)
+        mailbox.replies[user.email] = "550 5.7.1 policy"
+        withdrawal_replies.send_due(clock=clock)
+    row.refresh_from_db()
+    assert row.confirm_attempts == 1
+    assert row.confirm_due_at > clock.at
 
 
 @pytest.mark.parametrize("why", ["refused", "no address", "account deleted", "too often"])

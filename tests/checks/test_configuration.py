@@ -184,6 +184,11 @@ def test_E020_refuses_keys_that_protect_nobody(settings, keys, text):  # noqa: N
     assert not any(secret in message.msg for secret in keys.values())
 
 
+def test_E023_wants_translation(settings):  # noqa: N802
+    settings.USE_I18N = False
+    assert only(check_site(None)).id == "agreement.E023"
+
+
 def test_E021_wants_the_user_known_before_the_gate(settings):  # noqa: N802
     settings.MIDDLEWARE = sorted(settings.MIDDLEWARE, key=lambda name: "agreement" not in name)
     assert only(check_site(None)).id == "agreement.E021"

@@ -238,7 +238,7 @@ def test_E009_names_a_mail_server_that_does_not_exist_or_is_not_used(  # noqa: N
     settings, monkeypatch, newest, mailers, written, message
 ):
     if newest:
-        monkeypatch.setattr(mail, "mailers", object(), raising=False)
+        monkeypatch.setattr(mail, "mailers", Mailers(), raising=False)
     else:
         monkeypatch.delattr(mail, "mailers", raising=False)
     if mailers is not None:
@@ -253,6 +253,13 @@ def test_E009_names_a_mail_server_that_does_not_exist_or_is_not_used(  # noqa: N
     found = [(message.id, message.msg.partition(": ")[2]) for message in check_settings(None)]
     assert [name for name, _message in found] == ["agreement.E009"] * bool(message)
     assert message in "".join(message for _name, message in found)
+
+
+class Mailers:
+    """The mailers of Django 6.1, all of them the backend of the settings."""
+
+    def __getitem__(self, alias: str) -> Any:
+        return mail.get_connection("django.core.mail.backends.smtp.EmailBackend")
 
 
 def test_every_line_about_notices_in_the_log_has_an_id_of_its_own():

@@ -86,7 +86,7 @@ def test_mailboxes_that_accept_nothing_delay_no_other_notice(settings, reply):
     [
         ("450 4.2.1 mailbox busy", ""),
         ("451 4.1.1 not verified", ""),
-        ("451 4.1.7 sender not verified", "SMTP 451 4.1.7"),
+        ("451 4.1.7 sender not verified", "SMTP 451 4.1.7: the sender is refused"),
         ("451 4.7.1 try again later", "SMTP 451 4.7.1"),
         ("452 4.3.1 disk full", "SMTP 452 4.3.1"),
     ],
@@ -300,6 +300,77 @@ def test_a_server_that_takes_few_messages_per_connection_is_connected_to_again(s
         counts = dispatch.work()
     assert (counts.sent, counts.postponed, counts.outage) == (50, 0, "")
     assert len(server.took) == len(set(server.took)) == 50
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("grouped", [True, False], ids=["in groups", "one by one"])
+def test_a_server_that_closes_in_answer_to_the_words_is_connected_to_again_and_gets_the_message_again(
+    settings, grouped
+):
+    factories.users(50)
+    factories.published()
+    ending = {"each": 7, "closing_reply": "421 4.7.0 too many messages", "after_words": True}
+    with failing(settings, every(10**9, None), grouped=grouped, **ending) as server:
+        counts = dispatch.work()
+    assert (counts.sent, counts.postponed, counts.outage) == (50, 0, "")
+    assert len(server.took) == len(set(server.took)) == 50
+
+
+@pytest.mark.django_db
+def test_an_outage_after_an_accepted_message_is_the_first_in_a_row(settings):
+    factories.users(20)
+    factories.published()
+    past = timezone.now() - timedelta(minutes=1)
+    ChannelState.objects.create(channel="email", outages=6, away_until=past, reason="SMTP 421")
+    with failing(settings, lambda recipient, count: "421 closing" if recipient == "user9@example.kz" else "250 OK"):
+        dispatch.work()
+    state = ChannelState.objects.get()
+    assert state.outages == 1
+    assert state.away_until < timezone.now() + timedelta(seconds=20)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("reply", "attempts"),
+    [
+        ("553 5.7.1 <info@example.kz>: Sender address rejected: not owned by user", 1),
+        ("550 5.1.8 <info@example.kz>: Sender address rejected: Domain not found", 1),
+        ("451 4.1.8 try again", 1),
+        ("530 5.7.0 Authentication required", 0),
+    ],
+)
+def test_a_sender_who_is_refused_in_the_reply_to_a_recipient_is_the_channels_fault(settings, reply, attempts):
+    """Postfix replies so, because it waits for the recipient before it refuses a sender."""
+    settings.AGREEMENT = {**settings.AGREEMENT, "FROM_EMAIL": "info@example.kz"}
+    factories.users(12)
+    factories.published()
+    with failing(settings, lambda recipient, count: reply if recipient else "250 OK"):
+        counts = dispatch.work()
+    assert counts.outage.startswith(f"SMTP {reply[:9]}: the ")
+    assert (counts.sent, counts.failed) == (0, 0)
+    assert sum(Delivery.objects.values_list("attempts", flat=True)) == attempts
+
+
+@pytest.mark.django_db
+def test_a_refusal_that_quotes_both_the_sender_and_the_recipient_is_the_recipients(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FROM_EMAIL": "info@example.kz"}
+    factories.users(3)
+    factories.published()
+    reply = "550 5.1.1 mail from <info@example.kz> to <user1@example.kz>: unknown"
+    with failing(settings, lambda recipient, count: reply if recipient.startswith("user1") else "250 OK"):
+        counts = dispatch.work()
+    assert (counts.sent, counts.failed, counts.outage) == (2, 1, "")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("answered", [True, False], ids=["before the words", "after the words"])
+def test_a_message_is_perhaps_sent_only_if_its_words_were_not_answered(settings, answered):
+    factories.users(1)
+    factories.published()
+    fault = (lambda recipient, count: None) if answered else every(1, None)
+    with failing(settings, fault):
+        dispatch.work()
+    assert Delivery.objects.values_list("attempts", "perhaps_sent").get() == (1, not answered)
 
 
 @pytest.mark.django_db

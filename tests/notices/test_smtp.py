@@ -117,17 +117,39 @@ def test_a_refusal_raises_the_error_of_smtplib_and_the_connection_stays_usable(r
             assert script.heard.count("Subject: words\r\n\r\nWords.\r\n") == 1
 
 
+def test_a_server_that_closes_after_refusals_alone_is_worn_out():
+    """Postfix closes a connection after 20 unknown recipients."""
+    with talk({"<gone@": "550 5.1.1 unknown"}) as (conversation, script):
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            conversation.send(SENDER, "gone@example.kz", MESSAGE)
+        assert not conversation.worn_out
+        script.replies["MAIL"] = "421 4.7.0 too many errors"
+        with pytest.raises(smtplib.SMTPSenderRefused):
+            conversation.send(SENDER, "there@example.kz", MESSAGE)
+        assert conversation.worn_out
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_an_address_that_needs_an_extension_is_named_to_no_server_without_it(grouped):
+    with talk(grouped=grouped) as (conversation, script):
+        conversation.begin(SENDER, "қайрат@example.kz")
+        with pytest.raises(smtplib.SMTPNotSupportedError):
+            conversation.send(SENDER, "қайрат@example.kz", MESSAGE)
+        conversation.send(SENDER, "to@example.kz", MESSAGE)
+        assert script.has_heard(4)[:2] == [f"MAIL FROM:<{SENDER}>", "RCPT TO:<to@example.kz>"]
+
+
 def test_a_server_that_closes_is_a_closed_line():
     with talk({"MAIL": "421 4.3.2 closing"}) as (conversation, _script), pytest.raises(smtplib.SMTPSenderRefused):
         conversation.send(SENDER, "to@example.kz", MESSAGE)
 
 
-@pytest.mark.parametrize("address", ["a@b.kz>\r\nDATA", "a b@c.kz", "a@b.kz\n", "<a@b.kz>", "имя@b.kz"])
+@pytest.mark.parametrize("address", ["a@b.kz>\r\nDATA", "a b@c.kz", "a@b.kz\n", "<a@b.kz>"])
 def test_an_address_that_would_be_a_command_is_refused_before_anything_is_sent(address):
     with talk() as (conversation, script):
         conversation.begin(SENDER, address)
         assert not conversation.under_way()
-        with pytest.raises(ValueError, match="address|ascii"):
+        with pytest.raises(ValueError, match="address"):
             conversation.send(SENDER, address, MESSAGE)
         assert len(script.heard) == 1
 

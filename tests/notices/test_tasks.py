@@ -6,6 +6,7 @@ import inspect
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -132,6 +133,45 @@ def test_an_engine_that_fails_never_fails_a_publication(settings, django_capture
         edition = factories.published()
     assert Edition.objects.in_force().get() == edition
     assert Notice.objects.unfinished().count() == 1
+
+
+class Broker:
+    """A task engine over a broker that answers when it is told to, by ``answers``, or fails at once."""
+
+    supports_defer = False
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error, self.answers, self.threads = error, threading.Event(), []
+
+    def get_backend(self) -> Broker:
+        return self
+
+    def enqueue(self) -> None:
+        if self.error:
+            raise self.error
+        self.answers.wait(10)
+        self.threads.append(threading.current_thread())
+
+
+def test_nobody_waits_longer_than_a_moment_for_a_broker_that_does_not_answer(settings, monkeypatch, caplog):
+    settings.AGREEMENT = {**settings.AGREEMENT, "SENDERS": 2}
+    broker = Broker()
+    monkeypatch.setattr(tasks, "deliver_notices", broker)
+    assert tasks.BROKER_SECONDS < 1
+    monkeypatch.setattr(tasks, "BROKER_SECONDS", 0.01)
+    tasks.enqueue()
+    assert broker.threads == []
+    assert "N110" in caplog.text
+    (waiting,) = (thread for thread in threading.enumerate() if thread.name == "agreement-enqueue")
+    broker.answers.set()
+    waiting.join(10)
+    assert broker.threads == [waiting, waiting], "a broker that is slow gets the tasks"
+
+
+def test_the_error_of_a_broker_that_is_away_is_raised(monkeypatch):
+    monkeypatch.setattr(tasks, "deliver_notices", Broker(ConnectionRefusedError()))
+    with pytest.raises(ConnectionRefusedError):
+        tasks.enqueue()
 
 
 def broken() -> None:

@@ -22,14 +22,23 @@ Fault = Callable[[str, int], str | None]
 class Server:
     """An SMTP server that fails by recipient or by message, and records what it took for whom.
 
-    Over one connection it takes ``each`` messages, answers with ``closing_reply``, if any, and closes it.
+    Over one connection it takes ``each`` messages, answers the next ``MAIL``, or the words of the next message with
+    ``after_words``, with ``closing_reply``, if any, and closes it. It greets at most ``most`` connections at a time.
     """
 
     def __init__(
-        self, fault: Fault, *, grouped: bool = False, each: int = 10**9, closing_reply: str | None = None
+        self,
+        fault: Fault,
+        *,
+        grouped: bool = False,
+        each: int = 10**9,
+        closing_reply: str | None = None,
+        after_words: bool = False,
+        most: int = 10**9,
     ) -> None:
         self.fault, self.messages, self.grouped = fault, 0, grouped
-        self.each, self.closing_reply = each, closing_reply
+        self.each, self.closing_reply, self.after_words = each, closing_reply, after_words
+        self.most, self.open, self.refused, self.lock = most, 0, 0, threading.Lock()
         self.took: list[tuple[str, str]] = []
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -44,8 +53,20 @@ class Server:
             threading.Thread(target=self.converse, args=(line,), daemon=True).start()
 
     def converse(self, line: socket.socket) -> None:
-        with suppress(OSError):  # Whoever is killed hangs up in the middle of a word.
-            self.serve(line)
+        with self.lock:
+            self.open += 1
+            full = self.open > self.most
+            self.refused += full
+        try:
+            with suppress(OSError):  # Whoever is killed hangs up in the middle of a word.
+                if full:
+                    with line:
+                        line.sendall(b"421 4.7.0 too many connections\r\n")
+                else:
+                    self.serve(line)
+        finally:
+            with self.lock:
+                self.open -= 1
 
     def serve(self, line: socket.socket) -> None:
         # Replies to a group of commands go out one by one; otherwise each would wait for the last one's receipt.
@@ -60,7 +81,7 @@ class Server:
             recipient, taken = "", 0
             while command := file.readline().decode().strip():
                 verb = command[:4].upper()
-                if verb == "MAIL" and taken == self.each:
+                if verb == "MAIL" and taken == self.each and not self.after_words:
                     if self.closing_reply:
                         say(self.closing_reply)
                     return
@@ -83,6 +104,10 @@ class Server:
                             return
                         if text.lower().startswith(b"message-id:"):
                             identity = text.decode().split(":", 1)[1].strip()
+                    if taken == self.each:
+                        if self.closing_reply:
+                            say(self.closing_reply)
+                        return
                     self.messages, taken = self.messages + 1, taken + 1
                     reply = self.fault("", self.messages)
                     if reply is None or not reply.startswith(("4", "5")):

@@ -21,6 +21,8 @@ class Mailbox:
     message when the server has it and the client has not heard so yet."""
 
     messages: list[EmailMessage] = field(default_factory=list)
+    #: For each message: the bytes as they came, the recipient, and the parameters of MAIL.
+    received: list[tuple[bytes, str, list[str]]] = field(default_factory=list)
     replies: dict[str, str] = field(default_factory=dict)
     on_data: Callable[[int], None] | None = None
     port: int = 0
@@ -30,7 +32,7 @@ class Mailbox:
         await asyncio.sleep(self.delay)
         if address in self.replies:
             return self.replies[address]
-        envelope.mail_from = address
+        envelope.mail_from, envelope.mail_options = address, options
         return "250 OK"
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
@@ -42,7 +44,10 @@ class Mailbox:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         await asyncio.sleep(self.delay)
-        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        # A server that does not offer 8BITMIME gives its handler a text.
+        content = envelope.content.encode("ascii") if isinstance(envelope.content, str) else envelope.content
+        self.received.append((content, envelope.rcpt_tos[0], envelope.mail_options))
+        message = email.message_from_bytes(content, policy=email.policy.default)
         assert isinstance(message, EmailMessage)
         self.messages.append(message)
         if self.on_data:
@@ -63,11 +68,12 @@ class Mailbox:
 
 
 @contextmanager
-def server(mailbox: Mailbox | None = None) -> Iterator[Mailbox]:
+def server(mailbox: Mailbox | None = None, **abilities: Any) -> Iterator[Mailbox]:
+    """``abilities`` are arguments of aiosmtpd's ``SMTP``: with ``decode_data`` the server does not offer 8BITMIME."""
     mailbox = mailbox or Mailbox()
     with socket.create_server(("127.0.0.1", 0)) as free:
         mailbox.port = free.getsockname()[1]
-    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port)
+    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port, **abilities)
     controller.start()
     try:
         yield mailbox

@@ -42,11 +42,14 @@ class Deferred(Exception):
 
     Several failures in a row (``DEFERRALS_IN_A_ROW`` in ``agreement.notices.batch``) mark the channel as unavailable.
     ``personal=True`` means that the cause concerns this recipient only. Such failures are not counted for that.
+
+    ``perhaps_sent=True`` means that it is not known whether the message was accepted. If the edition is then cancelled,
+    the recipient gets the notice of the cancellation.
     """
 
-    def __init__(self, reason: str = "", *, personal: bool = False) -> None:
+    def __init__(self, reason: str = "", *, personal: bool = False, perhaps_sent: bool = False) -> None:
         super().__init__(impersonal(reason))
-        self.personal = personal
+        self.personal, self.perhaps_sent = personal, perhaps_sent
 
 
 class Unavailable(Exception):
@@ -121,7 +124,8 @@ class Channel(ABC):
     @abstractmethod
     def send(self, delivery: Delivery, address: str, text: NoticeText) -> None:
         """Send one message. If the method returns, the delivery is recorded as sent. Raises :class:`Refused`,
-        :class:`Deferred` or :class:`Unavailable`. Any other exception counts as :class:`Deferred`.
+        :class:`Deferred` or :class:`Unavailable`. Any other exception counts as :class:`Deferred` with
+        ``perhaps_sent=True``.
         """
 
     def begin(self, address: str) -> None:  # noqa: B027 - most channels have nothing to begin

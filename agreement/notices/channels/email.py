@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import smtplib
 from collections.abc import Iterator
@@ -18,27 +19,57 @@ from django.core.validators import validate_email
 from django.db.models import Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.utils.encoding import punycode
+from django.utils.module_loading import import_string
 
 from agreement import conf
 from agreement.models import Delivery, Notice, NoticeText
 from agreement.models.deliveries import LEASE
-from agreement.models.notices import INVALID_ADDRESS, NO_ADDRESS
+from agreement.models.notices import ADDRESS_NOT_TAKEN, INVALID_ADDRESS, NO_ADDRESS
 from agreement.notices.channels.base import Channel, Deferred, Refused, Unavailable
 from agreement.notices.channels.smtp import UNSAFE, Conversation, wire
 from agreement.notices.letters import NoticeContent, letter
 from agreement.text import languages
 
+#: The headers of every letter of the app, so that no mail program answers it. The second is that of Exchange, which
+#: ignores the first (RFC 3834). It does not name the reports about delivery (DR, NDR), which are wanted.
+AUTOMATIC = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "OOF, AutoReply"}
 #: Replies that concern the mailbox of one recipient. The codes are those of RFC 5321 §4.2.3 and RFC 3463 §3.2–3.3.
 MAILBOX_REPLY = re.compile(r"SMTP 450|SMTP \d{3} 4\.(1\.[1-6]|2\.\d+)")
+#: Status codes that concern the address of the sender (RFC 3463 §3.2).
+SENDER_STATUS = re.compile(r"[45]\.1\.[78]")
+#: Replies that ask for a login, or refuse it.
+LOGIN_REPLIES = {530, 535, 538}
+#: What is added to the codes of a reply.
+SENDER_REFUSED, NO_LOGIN = ": the sender is refused", ": the login is missing or refused"
+SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 #: Seconds to wait for a reply of the mail server. Less than half a lease, so that no lease ends while a worker waits.
 REPLY_TIMEOUT = 10
 
 
+class Letter(mail.EmailMultiAlternatives):
+    """A message whose text is encoded in base64. Therefore every mail server may transmit it, also one that takes no
+    8-bit text (RFC 6152), and no server on the way needs to encode it anew, which would break a signature (DKIM).
+    """
+
+    def message(self, **options: Any) -> Any:
+        built = super().message(**options)
+        for part in built.walk():
+            if part.get_content_maintype() == "text":
+                words: Any = part.get_payload(decode=True)  # Bytes.
+                del part["Content-Transfer-Encoding"]
+                part["Content-Transfer-Encoding"] = "base64"
+                part.set_payload(base64.encodebytes(words).decode("ascii"))
+        return built
+
+
 class EmailChannel(Channel):
     """Sends notices by e-mail, over a connection that is opened when a message needs it and stays open for the rest of
-    the batch, unless it breaks. Over the connection of Django's own SMTP backend, notices are sent by
+    the batch, unless it breaks. Over the connection of Django's own SMTP backend, messages are sent by
     :class:`Conversation`; any other backend sends each message itself. If a setting is wrong (:meth:`faults`),
     ``Unavailable`` is raised before a connection is opened.
+
+    An address may have letters before the ``@`` that are not ASCII. It is ``Refused`` if the mail server does not offer
+    SMTPUTF8 (RFC 6531), and by every other backend.
     """
 
     name = "email"
@@ -53,7 +84,7 @@ class EmailChannel(Channel):
         self.host = ascii_host(conf.get().BASE_URL)
 
     def faults(self) -> list[str]:
-        return [fault for fault in (sender_fault(), mailer_fault()) if fault]
+        return [fault for fault in (sender_fault(), mailer_fault() or server_fault()) if fault]
 
     def address(self) -> Combinable:
         return conf.user_email()
@@ -67,7 +98,7 @@ class EmailChannel(Channel):
     def unreachable(self, address: str) -> str:
         if not address:
             return NO_ADDRESS
-        return "" if is_address(address) else INVALID_ADDRESS
+        return "" if is_address(address, ascii_only=False) else INVALID_ADDRESS
 
     def send(self, delivery: Delivery, address: str, text: NoticeText) -> None:
         address = ascii_domain(address)
@@ -76,22 +107,30 @@ class EmailChannel(Channel):
         self._open()
         with self._failures(tried=delivery.attempts > 0):
             if self._conversation:
-                self._converse(self._conversation, delivery, address, text)
+                self._converse(self._conversation, address, self._wire_bytes(delivery, address, text))
             else:
                 self._hand_over(self._message(delivery, address, text))
 
-    def post(self, message: mail.EmailMessage) -> None:
-        """Send a letter that is not a notice, over the connection of the channel, which is opened if necessary. Raises
-        ``Refused``, ``Deferred`` or ``Unavailable`` if the mail server does not accept it.
+    def post(self, letter: Letter) -> None:
+        """Send a letter that is not a notice, to its only recipient, over the connection of the channel, which is
+        opened if necessary. Raises ``Refused``, ``Deferred`` or ``Unavailable`` if the mail server does not accept it.
         """
+        (address,) = letter.to = [ascii_domain(to) for to in letter.to]
         if self._conversation and self._conversation.under_way():
             self.close()
         self._open()
         with self._failures():
-            self._hand_over(message)
+            if self._conversation:
+                letter.to = []
+                head = f"To: {address}\r\n".encode()
+                self._converse(self._conversation, address, head + wire(letter.message().as_bytes()))
+            else:
+                self._hand_over(letter)
 
-    def _hand_over(self, message: mail.EmailMessage) -> None:
-        if self._open().send_messages([message]) == 0:
+    def _hand_over(self, letter: Letter) -> None:
+        if not all(map(str.isascii, letter.to)):  # Django would write another address.
+            raise Refused(ADDRESS_NOT_TAKEN)
+        if self._open().send_messages([letter]) == 0:
             raise Deferred("the mail backend sent nothing")
 
     def begin(self, address: str) -> None:
@@ -99,16 +138,16 @@ class EmailChannel(Channel):
             with suppress(ValueError):
                 self._conversation.begin(self._sender, ascii_domain(address))
 
-    def _message(self, delivery: Delivery, address: str, text: NoticeText) -> mail.EmailMultiAlternatives:
-        message = mail.EmailMultiAlternatives(
+    def _message(self, delivery: Delivery, address: str, text: NoticeText) -> Letter:
+        message = Letter(
             subject=text.subject,
             body=text.text,
             from_email=conf.from_email(),
-            to=[address],
+            to=[address] if address else [],
             reply_to=list(filter(None, [conf.get().REPLY_TO])),
             headers={
+                **AUTOMATIC,
                 "Message-ID": self._message_id(delivery),
-                "Auto-Submitted": "auto-generated",
                 "List-Id": f"<agreement.{self.host}>",
                 "Content-Language": ", ".join(languages.LANGUAGES) if text.language == "mul" else text.language,
             },
@@ -121,12 +160,11 @@ class EmailChannel(Channel):
     def _message_id(self, delivery: Delivery) -> str:
         return f"<{delivery.message_id_local_part}@{self.host}>"
 
-    def _converse(self, conversation: Conversation, delivery: Delivery, address: str, text: NoticeText) -> None:
-        """Send a message over the open connection of Django's SMTP backend. If the server ended this connection between
-        two messages, send the message once more, over a new connection. Raises the exceptions of
+    def _converse(self, conversation: Conversation, address: str, message: bytes) -> None:
+        """Send a message over the open connection of Django's SMTP backend. If the server ended this connection after
+        other messages, send the message once more, over a new connection. Raises the exceptions of
         :meth:`Conversation.send`, and ``Unavailable`` if no new connection can be opened.
         """
-        message = self._wire_bytes(delivery, address, text)
         try:
             conversation.send(self._sender, address, message)
         except smtplib.SMTPException:
@@ -141,15 +179,16 @@ class EmailChannel(Channel):
     def _wire_bytes(self, delivery: Delivery, address: str, text: NoticeText) -> bytes:
         """Return the bytes that SMTP transmits for a message. The part that all recipients share is built once for each
         primary key of ``text``, because building a message takes longer than sending it. The headers ``To``,
-        ``Message-ID`` and ``Date`` are added for each recipient. ``address`` must be in ASCII.
+        ``Message-ID`` and ``Date`` are added for each recipient. The domain of ``address`` must be in ASCII. If the
+        part before the ``@`` is not, the header ``To`` is written in UTF-8 (RFC 6532).
         """
         if text.pk not in self._prepared:
-            message = self._message(delivery, address, text).message()
-            for header in ("To", "Message-ID", "Date"):
+            message = self._message(delivery, "", text).message()
+            for header in ("Message-ID", "Date"):
                 del message[header]
             self._prepared[text.pk] = wire(message.as_bytes())
         head = f"To: {address}\r\nMessage-ID: {self._message_id(delivery)}\r\nDate: {formatdate()}\r\n"
-        return head.encode("ascii") + self._prepared[text.pk]
+        return head.encode() + self._prepared[text.pk]
 
     @contextmanager
     def _failures(self, *, tried: bool = False) -> Iterator[None]:
@@ -158,28 +197,35 @@ class EmailChannel(Channel):
 
         A temporary rejection of the recipient is ``Deferred``. It has ``personal=True`` if ``tried``, which states
         whether an earlier attempt was made for this recipient, or if the reply concerns one mailbox
-        (``MAILBOX_REPLY``). A refused sender or greeting is ``Unavailable``. If the connection broke, the
-        failure is ``Deferred``. In both cases the connection is closed. :meth:`_classify` describes the failures of all
-        other replies.
+        (``MAILBOX_REPLY``). A refused sender or greeting is ``Unavailable``; an attempt is counted only if the server
+        refused the sender in its reply to the recipient, which may concern this recipient alone. An address for which
+        the server lacks SMTPUTF8 is ``Refused``. If the connection broke, the failure is ``Deferred``, with
+        ``perhaps_sent=True`` unless it is known that the server did not accept the message. If the sender is refused or
+        the connection broke, the connection is closed. :meth:`_classify` describes the failures of all other replies.
         """
         try:
             yield
+        except smtplib.SMTPNotSupportedError:
+            raise Refused(ADDRESS_NOT_TAKEN) from None
         except smtplib.SMTPRecipientsRefused as error:
-            code, reply = next(iter(error.recipients.values()))
-            failure = self._classify(code, reply, recipient=True)
+            address, (code, reply) = next(iter(error.recipients.items()))
+            failure = self._classify(code, reply, recipient=address)
             if isinstance(failure, Deferred):
                 failure.personal = tried or bool(MAILBOX_REPLY.fullmatch(str(failure)))
             raise failure from None
         except (smtplib.SMTPSenderRefused, smtplib.SMTPHeloError) as error:
-            # The server would refuse every message: the cause is the sender, not the recipient.
+            # The server would refuse every message: the cause is not the recipient.
             self.close()
-            raise Unavailable(f"SMTP {error.smtp_code}: the sender is refused") from None
+            reason, status = _codes(error.smtp_code, error.smtp_error)
+            if error.smtp_code >= 500 or SENDER_STATUS.fullmatch(status):
+                reason += NO_LOGIN if error.smtp_code in LOGIN_REPLIES else SENDER_REFUSED
+            raise Unavailable(reason) from None
         except smtplib.SMTPResponseException as error:
             raise self._classify(error.smtp_code, error.smtp_error) from None
         except (smtplib.SMTPException, OSError) as error:
-            # The connection broke during this message. Whether the server accepted it is unknown.
+            perhaps_sent = self._conversation is None or self._conversation.unanswered
             self.close()
-            raise Deferred(type(error).__name__) from None
+            raise Deferred(type(error).__name__, perhaps_sent=perhaps_sent) from None
 
     def close(self) -> None:
         connection, conversation = self._connection, self._conversation
@@ -194,47 +240,74 @@ class EmailChannel(Channel):
         if self._connection is None:
             for fault in self.faults():
                 raise Unavailable(fault)
-            connection = _mail_backend()
-            if hasattr(connection, "timeout"):
-                # Django waits without limit by default. A server that does not answer would outlast the lease.
-                longest = LEASE.total_seconds() / 2 - 1
-                connection.timeout = min(connection.timeout or REPLY_TIMEOUT, longest)
+            connection: Any = None
             try:
+                connection = _mail_backend()
+                if hasattr(connection, "timeout"):
+                    # Django waits without limit by default. A server that does not answer would outlast the lease.
+                    longest = LEASE.total_seconds() / 2 - 1
+                    connection.timeout = min(connection.timeout or REPLY_TIMEOUT, longest)
+                # A backend that fails silently would say that it sent what it did not send.
+                connection.fail_silently = False
                 connection.open()
                 if _is_plain_smtp(connection):
                     self._conversation = Conversation(connection.connection)
-            except (smtplib.SMTPException, OSError) as error:
-                raise Unavailable(f"{type(error).__name__}: {error}") from None
+            except Exception as error:  # Whatever it is, no recipient is the cause.
+                with suppress(Exception):
+                    connection.close()
+                # The text of a UnicodeError may contain a part of the password.
+                text = "" if isinstance(error, UnicodeError) else f": {error}"
+                raise Unavailable(type(error).__name__ + text) from None
             self._connection = connection
         return self._connection
 
-    def _classify(self, code: int, reply: bytes | str, *, recipient: bool = False) -> Exception:
-        """Return the failure that corresponds to a reply of the server. ``recipient=True`` means that the server
-        replied to the address of the recipient, and not to the message.
+    def _classify(self, code: int, reply: bytes | str, *, recipient: str = "") -> Exception:
+        """Return the failure that corresponds to a reply of the server. ``recipient`` is the address to which the
+        server replied; ``""`` if it replied to the message.
 
-        421 and a missing login (530, 535, 538) concern every recipient: the result is ``Unavailable``, and the
-        connection is closed. Any other 5xx is final (``Refused``), any other code is temporary (``Deferred``; RFC 5321
-        §4.2.1). Policy refusals (x.7.x of RFC 3463) are an exception, because their cause is the site as often as the
-        recipient. A message refused by policy is ``Deferred``, because every recipient gets the same text. A recipient
-        refused by policy with 5xx is ``Refused`` with ``doubtful=True``. The reason contains only the codes, because
-        the text of a reply may quote the address.
+        421, a missing login (530, 535, 538) and a refused sender concern every recipient: the result is
+        ``Unavailable``, and the connection is closed. Any other 5xx is final (``Refused``), any other code is temporary
+        (``Deferred``; RFC 5321 §4.2.1). Policy refusals (x.7.x of RFC 3463) are an exception, because their cause is
+        the site as often as the recipient. A message refused by policy is ``Deferred``, because every recipient gets
+        the same text. A recipient refused by policy with 5xx is ``Refused`` with ``doubtful=True``. The reason contains
+        only the codes, because the text of a reply may quote the address.
+
+        Servers such as Postfix refuse the sender only in the reply to the recipient. Such a reply has a status code
+        about the sender, or quotes the address of the sender but not that of the recipient.
         """
-        text = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
-        status = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", text)
-        reason = f"SMTP {code} {status[0]}" if status else f"SMTP {code}"
-        if code in {421, 530, 535, 538}:
+        reason, status = _codes(code, reply)
+        text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+        quotes_sender = self._sender in text and recipient not in text
+        if code in {421, *LOGIN_REPLIES}:
             self.close()
-            return Unavailable(reason, tried=code == 421)
-        policy = bool(status and status[0][1:4] == ".7.")
-        final = 500 <= code < 600 and (recipient or not policy)
+            return Unavailable(reason if code == 421 else reason + NO_LOGIN, tried=code == 421)
+        if recipient and (quotes_sender or SENDER_STATUS.fullmatch(status)):
+            self.close()
+            return Unavailable(reason + SENDER_REFUSED, tried=True)
+        policy = status[1:4] == ".7."
+        final = 500 <= code < 600 and (bool(recipient) or not policy)
         return Refused(reason, doubtful=policy) if final else Deferred(reason)
 
 
-def is_address(address: str) -> bool:
-    """Return whether the form of the address is valid for mail. This is stricter than Django's validator: the part
-    before the ``@`` must be ASCII, and no character may be one that can't be part of an SMTP command. The domain may
-    contain other letters if it can be written in ASCII (``xn--``).
+def _codes(code: int, reply: bytes | str) -> tuple[str, str]:
+    """Return the codes of a reply as a reason, such as ``SMTP 550 5.1.1``, and its status code (RFC 3463); ``""`` if it
+    has none.
     """
+    text = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
+    found = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", text)
+    status = found[0] if found else ""
+    return f"SMTP {code} {status}".rstrip(), status
+
+
+def is_address(address: str, *, ascii_only: bool = True) -> bool:
+    """Return whether the form of the address is valid for mail. This is stricter than Django's validator: no character
+    may be one that can't be part of an SMTP command. The domain may contain letters that are not ASCII if it can be
+    written in ASCII (``xn--``). The part before the ``@`` may contain such letters only with ``ascii_only=False``.
+    """
+    local, at, domain = address.rpartition("@")
+    if not ascii_only and local.isprintable():
+        local = re.sub(r"[^\x00-\x7f]", "x", local)  # Django's validator does not know RFC 6531.
+    address = local + at + domain
     try:
         validate_email(address)
         return ascii_domain(address).isascii() and not UNSAFE.search(address)
@@ -268,7 +341,7 @@ def sender_fault() -> str:
     for key, value in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", conf.get().REPLY_TO)):
         if not value and key == "REPLY_TO":
             continue
-        if not is_address(parseaddr(value)[1]):
+        if not value.isprintable() or not is_address(parseaddr(value)[1]):
             return f"{key} is {value!r}, which is not an address."
     return ""
 
@@ -290,6 +363,31 @@ def mailer_fault() -> str:
             "MAIL_CONNECTION has no effect from Django 6.1 on. Put its server into MAILERS and the alias into MAILER."
         )
     return ""
+
+
+def server_fault() -> str:
+    """Return what prevents every connection to the mail server, as far as the settings show it, if the site uses
+    Django's SMTP backend; ``""`` if nothing does. No connection is opened.
+    """
+    try:
+        if hasattr(settings, "MAILERS") and hasattr(mail, "mailers"):
+            path = str(settings.MAILERS[conf.get().MAILER].get("BACKEND", SMTP_BACKEND))
+        else:
+            path = str(conf.get().MAIL_CONNECTION.get("backend") or settings.EMAIL_BACKEND)
+        if not issubclass(import_string(path), smtp.EmailBackend):
+            return ""
+        connection = _mail_backend()
+    except Exception as error:
+        return f"The mail backend can't be used: {error}"
+    for name, value in (("user name", connection.username), ("password", connection.password)):
+        if value and not str(value).isascii():
+            return f"The {name} of the mail server contains letters that are not ASCII, which Python can't send."
+    try:
+        if connection.host and connection.host.encode("idna"):
+            return ""
+    except UnicodeError:
+        pass
+    return f"The host of the mail server is {connection.host!r}, which is not the name of a host."
 
 
 def _is_plain_smtp(connection: object) -> bool:
