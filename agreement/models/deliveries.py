@@ -301,21 +301,36 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         audit entry for each channel (and each ``CHUNK_ROWS`` of its rows). Failed deliveries that are not counted yet
         are left as they are. ``by`` is the person. Returns how many wait again.
         """
-        rows = self.primary().filter(notice=notice, outcome=DeliveryOutcome.FAILED, lease="")
-        failed = Progress.objects.using(rows.db).filter(notice=notice, failed__gt=0)
-        fresh: dict[str, object] = {"due_at": at or ledger_now(), "outcome_at": None, "attempts": 0}
+        failed = Progress.objects.using(self.primary().db).filter(notice=notice, failed__gt=0)
+        channels = failed.values_list("channel", flat=True)
         return sum(
-            self._change_outcome(
-                rows,
-                notice,
-                channel,
-                old="failed",
-                new="waiting",
-                reason="",
-                reopening=partial(AuditEntry.objects.using(rows.db).log, AuditAction.RESENT, on=notice, by=by),
-                **fresh,
-            )
-            for channel in failed.values_list("channel", flat=True)
+            self.reopen(notice=notice, channel=channel, outcome=DeliveryOutcome.FAILED, by=by, at=at)
+            for channel in channels
+        )
+
+    def reopen(
+        self,
+        *,
+        notice: Notice,
+        channel: str,
+        outcome: DeliveryOutcome,
+        by: By = None,
+        at: datetime | None = None,
+    ) -> int:
+        """As :meth:`resend`, for those of these deliveries that are of the notice and the channel and have that
+        outcome, ``failed`` or ``skipped``.
+        """
+        rows = self.primary().filter(notice=notice, outcome=outcome, lease="")
+        fresh: dict[str, object] = {"due_at": at or ledger_now(), "outcome_at": None, "attempts": 0}
+        return self._change_outcome(
+            rows,
+            notice,
+            channel,
+            old=outcome.value,
+            new="waiting",
+            reason="",
+            reopening=partial(AuditEntry.objects.using(rows.db).log, AuditAction.RESENT, on=notice, by=by),
+            **fresh,
         )
 
     def record_bounce(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
@@ -488,7 +503,11 @@ class Delivery(models.Model):
                 condition=Q(outcome="waiting"),
                 name="agreement_delivery_next",
             ),
-            models.Index(fields=["notice", "channel"], condition=Q(outcome="failed"), name="agreement_delivery_failed"),
+            # For the lists of who was not reached, in the order of the primary keys.
+            models.Index(fields=["notice", "id"], condition=Q(outcome="failed"), name="agreement_delivery_failed"),
+            models.Index(
+                fields=["notice", "reason", "id"], condition=Q(outcome="skipped"), name="agreement_delivery_skipped"
+            ),
             # Claimed rows, also those whose outcome is not counted yet. They are few at any moment.
             models.Index(fields=["lease"], condition=~Q(lease=""), name="agreement_delivery_leased"),
             # For deleted accounts: to find the rows of one account, and the rows that must still be erased.
