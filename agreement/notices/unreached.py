@@ -51,10 +51,14 @@ class AddressNow(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Unreached:
-    """A delivery that reached nobody, with its cause, and the address of its user now."""
+    """A delivery that reached nobody, with its cause, and the address of its user now. ``reason`` and ``at`` are those
+    of the returned mail if the cause is ``RETURNED``, otherwise those of the outcome.
+    """
 
     delivery: Delivery
     cause: Cause
+    reason: str
+    at: datetime | None
     address: AddressNow
 
 
@@ -102,13 +106,21 @@ def count_by_cause(notice: Notice) -> dict[Cause, int]:
 
 def unreached(notice: Notice, cause: Cause, *, after: int = 0, size: int = ROWS_PER_CHUNK) -> list[Unreached]:
     """Return the deliveries of the notice that reached nobody for this cause: up to ``size`` of those with a primary
-    key higher than ``after``, in the order of their primary keys, each with its user. 1 query, and 1 for each channel.
+    key higher than ``after``, in the order of their primary keys, each with its user. At most 2 queries, and 1 for each
+    channel.
     """
     rows = list(deliveries_by_cause(notice, cause).filter(pk__gt=after).select_related("user")[:size])
+    mails = Bounce.objects.filter(delivery__in=rows) if cause == Cause.RETURNED else ()
+    returned = {mail.delivery_id: mail for mail in mails}
     now: dict[int, AddressNow] = {}
     for channel in site_channels():
         now |= _addresses_now([row for row in rows if row.channel == channel.name], channel)
-    return [Unreached(row, cause, now.get(row.pk, AddressNow.NONE)) for row in rows]
+    found = []
+    for row in rows:
+        address, mail = now.get(row.pk, AddressNow.NONE), returned.get(row.pk)
+        reason, at = (mail.reason, mail.at) if mail else (row.reason, row.outcome_at)
+        found.append(Unreached(row, cause, reason, at, address))
+    return found
 
 
 def all_unreached(notice: Notice, causes: list[Cause]) -> Iterator[Unreached]:

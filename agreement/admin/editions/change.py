@@ -51,6 +51,7 @@ from agreement.admin.editions.preview import PreviewView
 from agreement.admin.editions.publish import CancelView, PublishView, TestMailView
 from agreement.admin.editions.start import StartView
 from agreement.admin.notices.progress import notice_progress
+from agreement.admin.notices.state import EditionStateFilter, edition_notices, with_notices
 from agreement.admin.rights import denied_actions
 from agreement.editions.display import text_language
 from agreement.models import AuditEntry, Edition
@@ -81,7 +82,7 @@ class EditionChangeList(SafeChangeList):
     """
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Edition]:
-        return super().get_queryset(*args, **kwargs).defer(*TEXT_COLUMNS)
+        return with_notices(super().get_queryset(*args, **kwargs).defer(*TEXT_COLUMNS))
 
 
 def _text_column(name: str, code: str) -> Callable[[Edition], SafeString]:
@@ -139,7 +140,8 @@ def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = Fals
 
 @admin.register(Edition)
 class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # type: ignore[misc]  # the two are untyped
-    list_display = ["name", "badge", "binds", "heading"]
+    list_display = ["name", "badge", "binds", "heading", "sending"]
+    list_filter = [EditionStateFilter]
     search_fields = ["agreement__slug", "title_kk", "title_ru"]
     list_select_related = ["agreement"]
     list_per_page = 50
@@ -287,6 +289,15 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     def badge(self, edition: Edition) -> SafeString:
         state = edition.state()
         return format_html('<span class="agreement-state agreement-{}">{}</span>', state.value, state.label)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Return the columns of the list; without the notices for users who may not view them."""
+        columns = list(super().get_list_display(request))
+        return columns if request.user.has_perm("agreement.view_notice") else columns[:-1]
+
+    @admin.display(description=_("notice"), empty_value="")
+    def sending(self, edition: Edition) -> SafeString:
+        return edition_notices(edition, self.admin_site.name)
 
     @admin.display(description=_("effective from"), ordering="effective_from")
     def from_moment(self, edition: Edition) -> str:
