@@ -35,6 +35,7 @@ from agreement.admin.base import TEXT_COLUMNS, SafeChangeList, SafeFilters, mome
 from agreement.admin.editions import revisions
 from agreement.admin.editions.accepted_chart import acceptance_chart
 from agreement.admin.editions.amendment import AmendmentView
+from agreement.admin.editions.cancel import CancelView
 from agreement.admin.editions.compare import ChangesView, CompareRevisionsView
 from agreement.admin.editions.draft import AutosaveView, CheckView, EditionForm, log_written, unsaved, writing_context
 from agreement.admin.editions.fields import STATED_FIELDS, WRITTEN_FIELDS, fingerprint, label, stated_in_words
@@ -48,7 +49,7 @@ from agreement.admin.editions.page import (
     refuse_edit,
 )
 from agreement.admin.editions.preview import PreviewView
-from agreement.admin.editions.publish import CancelView, PublishView, TestMailView
+from agreement.admin.editions.publish import PublishView, TestMailView
 from agreement.admin.editions.start import StartView
 from agreement.admin.notices.progress import notice_progress
 from agreement.admin.notices.state import EditionStateFilter, edition_notices, with_notices
