@@ -149,7 +149,9 @@ def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = Non
     if notice.skip_reason(at):
         return 0
     alias, total = router.db_for_write(Delivery), 0
-    for channel in site_channels():
+    progress = Progress.objects.using(alias).filter(Q(failed__gt=0) | Q(skipped__gt=0), notice=notice)
+    names = set(progress.values_list("channel", flat=True))
+    for channel in [channel for channel in site_channels() if channel.name in names]:
         rows = Delivery.objects.using(alias).filter(notice=notice, channel=channel.name, lease="")
         with_address = channel.reachable(conf.audience().using(alias)).order_by().values("pk")
         without = rows.filter(reason=NO_ADDRESS, user__in=with_address)

@@ -36,7 +36,7 @@ def state_badge(notice: Notice) -> SafeString:
     if state == NoticeState.OVERTAKEN:
         reason = reason_in_words(notice.skip_reason(timezone.now()))
     sentence = f"{state.label}: {reason}" if reason else state.label
-    return format_html('<span class="agreement-state agreement-notice-{}">{}</span>', state.value, sentence)
+    return format_html('<span class="agreement-notice-{} agreement-state">{}</span>', state.value, sentence)
 
 
 def needs_look(notice: Notice) -> bool:
