@@ -295,7 +295,7 @@ RULES: dict[str, Rule] = {
         status=(405,),
         write=PUBLISHERS,
         body=lambda world, row: world.publication | {"test_to": [world.users[PUBLISHER].pk]},
-        write_states=(),  # Test mails change nothing.
+        write_states=(DRAFT, SCHEDULED),
     ),
     **edition_page(
         "cancel",
