@@ -141,8 +141,9 @@ def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = Fals
 
 @admin.register(Edition)
 class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # type: ignore[misc]  # the two are untyped
-    list_display = ["name", "badge", "binds", "heading", "sending"]
+    list_display = ["name", "badge", "sending", "binds", "heading"]
     list_filter = [EditionStateFilter]
+    show_facets = admin.ShowFacets.NEVER
     search_fields = ["agreement__slug", "title_kk", "title_ru"]
     list_select_related = ["agreement"]
     list_per_page = 50
@@ -293,8 +294,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """Return the columns of the list; without the notices for users who may not view them."""
-        columns = list(super().get_list_display(request))
-        return columns if request.user.has_perm("agreement.view_notice") else columns[:-1]
+        hidden = set() if request.user.has_perm("agreement.view_notice") else {"sending"}
+        return [column for column in super().get_list_display(request) if column not in hidden]
 
     @admin.display(description=_("notice"), empty_value="")
     def sending(self, edition: Edition) -> SafeString:

@@ -42,9 +42,10 @@ class NoticeTextInline(ReadOnly, admin.StackedInline[NoticeText, Notice]):
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
-    list_display = ["id", "edition", "kind", "state", "sending", "created", "due"]
+    list_display = ["id", "edition", "kind", "state", "sending", "due"]
     list_display_links = ["id", "edition"]
     list_filter = [StateFilter]
+    show_facets = admin.ShowFacets.NEVER
     list_select_related = ["edition__agreement"]
     fields = ["edition", "kind", "identifier", "created", "due", "written", "state", "sending", "recipients"]
     inlines = [NoticeTextInline]
