@@ -758,6 +758,8 @@ class Migration(migrations.Migration):
                     "outcome_at",
                     agreement.models.fields.InstantField(blank=True, null=True, verbose_name="outcome recorded"),
                 ),
+                ("returns", models.PositiveSmallIntegerField(db_default=0, default=0, editable=False)),
+                ("returns_before", models.PositiveSmallIntegerField(db_default=0, default=0, editable=False)),
                 (
                     "account_deleted_at",
                     agreement.models.fields.InstantField(
@@ -835,6 +837,11 @@ class Migration(migrations.Migration):
                         condition=models.Q(("outcome", "skipped")),
                         fields=["notice", "reason", "id"],
                         name="agreement_delivery_skipped",
+                    ),
+                    models.Index(
+                        condition=models.Q(("returns__gt", 0)),
+                        fields=["notice", "id"],
+                        name="agreement_delivery_returned",
                     ),
                     models.Index(
                         condition=models.Q(("lease", ""), _negated=True),
@@ -1295,7 +1302,6 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "returned letter",
                 "verbose_name_plural": "returned letters",
-                "constraints": [models.UniqueConstraint(fields=("delivery",), name="agreement_bounce_once")],
             },
         ),
     ]

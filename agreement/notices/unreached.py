@@ -49,6 +49,17 @@ class AddressNow(models.TextChoices):
     UNKNOWN = "unknown", _("has one")
 
 
+#: The outcomes of the deliveries of each cause that are sent again if the user has another address now. Those without
+#: an address are left out, because the database finds them.
+READDRESSED = {
+    Cause.INVALID_ADDRESS: DeliveryOutcome.SKIPPED,
+    Cause.OTHER: DeliveryOutcome.SKIPPED,
+    Cause.REFUSED: DeliveryOutcome.FAILED,
+    Cause.GIVEN_UP: DeliveryOutcome.FAILED,
+    Cause.RETURNED: DeliveryOutcome.SENT,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Unreached:
     """A delivery that reached nobody, with its cause, and the address of its user now. ``reason`` and ``at`` are those
@@ -79,7 +90,7 @@ def deliveries_by_cause(notice: Notice, cause: Cause) -> DeliveryQuerySet:
         case Cause.GIVEN_UP:
             return failed.filter(given_up)
         case Cause.RETURNED:
-            return rows.filter(pk__in=Bounce.objects.order_by().values("delivery"))
+            return rows.returned().filter(outcome=DeliveryOutcome.SENT, returns__gt=0)  # It uses an index.
     excused = Q(reason__in=EXCUSED) | Q(reason__startswith=OVERTAKEN)
     return skipped.exclude(excused | Q(reason__in=[NO_ADDRESS, INVALID_ADDRESS]))
 
@@ -110,7 +121,7 @@ def unreached(notice: Notice, cause: Cause, *, after: int = 0, size: int = ROWS_
     channel.
     """
     rows = list(deliveries_by_cause(notice, cause).filter(pk__gt=after).select_related("user")[:size])
-    mails = Bounce.objects.filter(delivery__in=rows) if cause == Cause.RETURNED else ()
+    mails = Bounce.objects.filter(delivery__in=rows).order_by("pk") if cause == Cause.RETURNED else ()
     returned = {mail.delivery_id: mail for mail in mails}
     now: dict[int, AddressNow] = {}
     for channel in site_channels():
@@ -139,10 +150,9 @@ def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = Non
     then: any address, if they had none. Return how many wait again. If there are any, audit entries are added. ``by``
     is the person, and ``at`` the present moment (``None``: now).
 
-    The users are in the audience. Failed deliveries count only if the site has keys of pseudonyms, because otherwise
-    the ledger does not tell to which address a message was sent. A message that was returned is not sent again: its
-    delivery was sent, and that never changes. The site's ``ENQUEUE`` is called after the commit. If the deliveries of
-    the notice are to be skipped, 0 is returned and nothing is done.
+    The users are in the audience. Failed and returned deliveries count only if the site has keys of pseudonyms, because
+    otherwise the ledger does not tell to which address a message was sent. The site's ``ENQUEUE`` is called after the
+    commit. If the deliveries of the notice are to be skipped, 0 is returned and nothing is done.
 
     Users without an address are found by the database, and may be many. Other deliveries are read in chunks.
     """
@@ -155,10 +165,8 @@ def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = Non
         rows = Delivery.objects.using(alias).filter(notice=notice, channel=channel.name, lease="")
         with_address = channel.reachable(conf.audience().using(alias)).order_by().values("pk")
         without = rows.filter(reason=NO_ADDRESS, user__in=with_address)
-        skipped, failed = DeliveryOutcome.SKIPPED, DeliveryOutcome.FAILED
-        total += without.reopen(notice=notice, channel=channel.name, outcome=skipped, by=by, at=at)
-        for cause in (Cause.INVALID_ADDRESS, Cause.OTHER, Cause.REFUSED, Cause.GIVEN_UP):
-            outcome = failed if cause in {Cause.REFUSED, Cause.GIVEN_UP} else skipped
+        total += without.reopen(notice=notice, channel=channel.name, outcome=DeliveryOutcome.SKIPPED, by=by, at=at)
+        for cause, outcome in READDRESSED.items():
             for keys in _with_another_address(notice, cause, channel, alias):
                 chunk = rows.filter(pk__in=keys)
                 total += chunk.reopen(notice=notice, channel=channel.name, outcome=outcome, by=by, at=at)

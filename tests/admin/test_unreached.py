@@ -19,6 +19,7 @@ from agreement.models import AuditEntry, Delivery, Notice, Progress, pseudonyms
 from agreement.models.audit import AuditAction
 from agreement.models.backoff import MAX_ATTEMPTS
 from agreement.models.progress import NoticeState, notice_state
+from agreement.models.verification import row_faults
 from agreement.notices import dispatch
 from agreement.notices.unreached import Cause, count_by_cause, resend_reachable
 from agreement.testing import open_seal
@@ -151,21 +152,36 @@ def test_pages_of_the_list_follow_each_other_and_cost_the_same(notice, publisher
 
 
 def test_it_is_sent_again_to_those_who_have_another_address_now_and_once(notice, publisher, django_user_model):
-    for number in (0, 1, 2):
+    for number in (0, 1, 2, 4):
         django_user_model.objects.filter(username=f"user{number}").update(email=f"new{number}@example.kz")
-    changed = {"user0", "user1", "user2", "=1+1"}
+    changed = {"user0", "user1", "user2", "user4", "=1+1"}
     assert "Send again to those who have another address now" in words(publisher.get(at("notice_unreached", notice.pk)))
     there = at("notice_resend_reachable", notice.pk)
     assert publisher.get(there).status_code == 405
 
-    assert "4 deliveries are waiting to be sent again." in words(publisher.post(there, follow=True))
+    assert "5 deliveries are waiting to be sent again." in words(publisher.post(there, follow=True))
     assert {delivery.user.username for delivery in Delivery.objects.waiting()} == changed
     assert "Nothing was changed" in words(publisher.post(there, follow=True))
-    assert sum(int(entry.note) for entry in AuditEntry.objects.filter(action=AuditAction.RESENT, by="publisher")) == 4
+    assert sum(int(entry.note) for entry in AuditEntry.objects.filter(action=AuditAction.RESENT, by="publisher")) == 5
 
     dispatch.work()
     assert {one.user.username for one in Delivery.objects.filter(outcome="sent")} >= changed
-    assert count_by_cause(notice) == {Cause.GIVEN_UP: 1, Cause.RETURNED: 1}
+    assert count_by_cause(notice) == {Cause.GIVEN_UP: 1}
+    assert Delivery.objects.get(user__username="user4").bounces.count() == 1
+
+
+def test_a_message_that_is_returned_again_after_another_address_is_counted_again(notice, django_user_model):
+    delivery = Delivery.objects.get(user__username="user4")
+    message_id = f"<{delivery.message_id_local_part}@x>"
+    assert Delivery.objects.record_bounce(message_id) == delivery.bounces.get(), "a second report of the same return"
+    django_user_model.objects.filter(username="user4").update(email="new4@example.kz")
+    resend_reachable(notice)
+    dispatch.work()
+    assert count_by_cause(notice).get(Cause.RETURNED) is None
+    Delivery.objects.record_bounce(message_id, reason="5.2.1")
+    assert count_by_cause(notice)[Cause.RETURNED] == 1
+    assert list(delivery.bounces.order_by("pk").values_list("reason", flat=True)) == ["5.1.1", "5.2.1"]
+    assert list(row_faults("default")) == []
 
 
 def test_a_notice_that_is_overtaken_is_not_sent_again_to_anybody(notice, publisher, django_user_model):
