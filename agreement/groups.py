@@ -25,11 +25,13 @@ GROUP_PERMISSIONS: dict[str, tuple[str, ...]] = {
     ),
     PUBLISHERS: (
         *("view_agreement", "view_edition", "publish_edition", "cancel_edition"),
-        *("view_notice", "pause_notice", "resume_notice", "resend_notice", "view_auditentry"),
+        *("view_notice", "view_noticetext", "pause_notice", "resume_notice", "resend_notice", "view_unreached"),
+        "view_auditentry",
     ),
     PRIVACY_OFFICERS: (
         *("view_acceptance", "add_acceptance", "view_consent", "add_consent", "view_withdrawal", "add_withdrawal"),
         *("view_legalhold", "add_legalhold", "change_legalhold"),
+        *("view_notice", "view_noticetext", "view_unreached"),
         "export_evidence",
     ),
 }

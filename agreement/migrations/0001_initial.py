@@ -103,7 +103,7 @@ class Migration(migrations.Migration):
                             ("cancelled", "edition cancelled"),
                             ("paused", "sending paused"),
                             ("resumed", "sending resumed"),
-                            ("resent", "failed deliveries sent again"),
+                            ("resent", "deliveries sent again"),
                             ("revived", "skipped deliveries wait again"),
                             ("viewed", "personal data viewed"),
                             ("exported", "personal data exported"),
@@ -707,7 +707,8 @@ class Migration(migrations.Migration):
                 "permissions": [
                     ("pause_notice", "Can pause the sending of notices"),
                     ("resume_notice", "Can resume the sending of notices"),
-                    ("resend_notice", "Can send failed deliveries again"),
+                    ("resend_notice", "Can send deliveries again that reached nobody"),
+                    ("view_unreached", "Can view which users a notice did not reach"),
                 ],
                 "constraints": [
                     models.UniqueConstraint(fields=("edition", "kind"), name="agreement_notice_once"),
@@ -758,6 +759,8 @@ class Migration(migrations.Migration):
                     "outcome_at",
                     agreement.models.fields.InstantField(blank=True, null=True, verbose_name="outcome recorded"),
                 ),
+                ("returns", models.PositiveSmallIntegerField(db_default=0, default=0, editable=False)),
+                ("returns_before", models.PositiveSmallIntegerField(db_default=0, default=0, editable=False)),
                 (
                     "account_deleted_at",
                     agreement.models.fields.InstantField(
@@ -828,8 +831,18 @@ class Migration(migrations.Migration):
                     ),
                     models.Index(
                         condition=models.Q(("outcome", "failed")),
-                        fields=["notice", "channel"],
+                        fields=["notice", "id"],
                         name="agreement_delivery_failed",
+                    ),
+                    models.Index(
+                        condition=models.Q(("outcome", "skipped")),
+                        fields=["notice", "reason", "id"],
+                        name="agreement_delivery_skipped",
+                    ),
+                    models.Index(
+                        condition=models.Q(("returns__gt", 0)),
+                        fields=["notice", "id"],
+                        name="agreement_delivery_returned",
                     ),
                     models.Index(
                         condition=models.Q(("lease", ""), _negated=True),
@@ -1290,7 +1303,6 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "returned letter",
                 "verbose_name_plural": "returned letters",
-                "constraints": [models.UniqueConstraint(fields=("delivery",), name="agreement_bounce_once")],
             },
         ),
     ]

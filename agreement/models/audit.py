@@ -36,7 +36,7 @@ class AuditAction(models.TextChoices):
     CANCELLED = "cancelled", _("edition cancelled")
     PAUSED = "paused", _("sending paused")
     RESUMED = "resumed", _("sending resumed")
-    RESENT = "resent", _("failed deliveries sent again")
+    RESENT = "resent", _("deliveries sent again")
     REVIVED = "revived", _("skipped deliveries wait again")
     VIEWED = "viewed", _("personal data viewed")
     EXPORTED = "exported", _("personal data exported")

@@ -65,8 +65,8 @@ def ledger_clock() -> DatabaseClock:
 
 
 class DeliveryOutcome(models.TextChoices):
-    """The state of a delivery. All but ``waiting`` are final, but ``resend()`` can make failed deliveries wait again,
-    and ``revive()`` skipped ones.
+    """The state of a delivery. All but ``waiting`` are final, but ``reopen()`` can make failed, skipped and returned
+    deliveries wait again, and ``revive()`` skipped ones.
     """
 
     WAITING = "waiting", _("waiting")
@@ -89,6 +89,10 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         and ``revive()`` skipped ones.
         """
         return self.exclude(outcome=DeliveryOutcome.WAITING)
+
+    def returned(self) -> Self:
+        """Deliveries whose message was returned, and which did not wait again since."""
+        return self.filter(returns__gt=F("returns_before"))
 
     def due(self, at: datetime | None = None) -> Self:
         """Waiting deliveries that are due at that instant (now) and have no lease, or whose lease ran out by then.
@@ -281,7 +285,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
                 # statistics are old. The conditions are repeated: a row may have been claimed meanwhile.
                 old_reasons = dict(rows.values_list("pk", "reason")[:CHUNK_ROWS])
                 if reopening and old_reasons:
-                    columns["reopened_by"] = reopening(note=str(len(old_reasons)))
+                    reopened = {"reopened_by": reopening(note=str(len(old_reasons))), "returns_before": F("returns")}
+                    columns |= reopened
+                    progress.bounced -= rows.returned().filter(pk__in=old_reasons).count()
                 count = rows.filter(pk__in=old_reasons).update(outcome=new, lease="", reason=reason, **columns)
                 if old in Progress.EXPLAINED:  # No other process changes these rows while the lock is held.
                     counts.subtract((old, old_reason) for old_reason in old_reasons.values())
@@ -299,44 +305,61 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         audit entry for each channel (and each ``CHUNK_ROWS`` of its rows). Failed deliveries that are not counted yet
         are left as they are. ``by`` is the person. Returns how many wait again.
         """
-        rows = self.primary().filter(notice=notice, outcome=DeliveryOutcome.FAILED, lease="")
-        failed = Progress.objects.using(rows.db).filter(notice=notice, failed__gt=0)
-        fresh: dict[str, object] = {"due_at": at or ledger_now(), "outcome_at": None, "attempts": 0}
+        failed = Progress.objects.using(self.primary().db).filter(notice=notice, failed__gt=0)
+        channels = failed.values_list("channel", flat=True)
         return sum(
-            self._change_outcome(
-                rows,
-                notice,
-                channel,
-                old="failed",
-                new="waiting",
-                reason="",
-                reopening=partial(AuditEntry.objects.using(rows.db).log, AuditAction.RESENT, on=notice, by=by),
-                **fresh,
-            )
-            for channel in failed.values_list("channel", flat=True)
+            self.reopen(notice=notice, channel=channel, outcome=DeliveryOutcome.FAILED, by=by, at=at)
+            for channel in channels
+        )
+
+    def reopen(
+        self,
+        *,
+        notice: Notice,
+        channel: str,
+        outcome: DeliveryOutcome,
+        by: By = None,
+        at: datetime | None = None,
+    ) -> int:
+        """As :meth:`resend`, for those of these deliveries that are of the notice and the channel and have that
+        outcome. Those that were sent wait again only if their message was returned.
+        """
+        rows = self.primary().filter(notice=notice, outcome=outcome, lease="")
+        rows = rows.returned() if outcome == DeliveryOutcome.SENT else rows
+        fresh: dict[str, object] = {"due_at": at or ledger_now(), "outcome_at": None, "attempts": 0}
+        return self._change_outcome(
+            rows,
+            notice,
+            channel,
+            old=outcome.value,
+            new="waiting",
+            reason="",
+            reopening=partial(AuditEntry.objects.using(rows.db).log, AuditAction.RESENT, on=notice, by=by),
+            **fresh,
         )
 
     def record_bounce(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
         """Record that the mail with that ``Message-ID`` was returned at that instant (now), and return the record;
         ``None`` if no delivery has that id. The outcome of the delivery is neither checked nor changed. The first call
-        adds 1 to the number of returned mails in the progress of the notice. A second call returns the first record.
+        adds 1 to the number of returned mails in the progress of the notice. A second call returns the last record,
+        unless the delivery waited again since.
 
         This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` may
         be the whole reply of a server. :func:`bounce_code` says what of it is stored, because the text may quote the
         address.
         """
-        alias = router.db_for_write(Bounce)
+        alias, at = router.db_for_write(Bounce), at or ledger_now()
         delivery = self.using(alias)._with_message_id(message_id).first()
         if delivery is None:
             return None
         with transaction.atomic(using=alias):
-            bounce, created = Bounce.objects.using(alias).get_or_create(
-                delivery=delivery, defaults={"at": at or ledger_now(), "reason": bounce_code(reason)}
-            )
-            if created:
-                progress = Progress.objects.using(alias).filter(notice=delivery.notice_id, channel=delivery.channel)
-                progress.update(bounced=F("bounced") + 1)
-        return bounce
+            progress = Progress.objects.using(alias).filter(notice=delivery.notice_id, channel=delivery.channel)
+            progress.update(bounced=F("bounced") + 1)  # It is locked first, as _change_outcome() does.
+            sending = Delivery.objects.using(alias).filter(pk=delivery.pk, returns=F("returns_before"))
+            if sending.update(returns=F("returns") + 1):
+                return Bounce.objects.using(alias).create(delivery=delivery, at=at, reason=bounce_code(reason))
+            transaction.set_rollback(True, using=alias)
+        return delivery.bounces.order_by("pk").last()
 
     def reconcile(self, message_ids: Iterable[str], *, at: datetime | None = None) -> int:
         """Record the waiting deliveries with these ids as sent at that instant (now). Returns how many were recorded.
@@ -452,6 +475,9 @@ class Delivery(models.Model):
     due_at = InstantField(_("due"))
     lease = models.CharField(max_length=32, blank=True, editable=False)
     outcome_at = InstantField(_("outcome recorded"), null=True, blank=True)
+    # How many messages of this row were returned, and how many of them before it last waited again.
+    returns = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
+    returns_before = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     # The entry about the last resending, by which the row waits or waited again. It is read only by the verification.
     reopened_by = models.ForeignKey(
         AuditEntry, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, editable=False
@@ -488,7 +514,12 @@ class Delivery(models.Model):
                 condition=Q(outcome="waiting"),
                 name="agreement_delivery_next",
             ),
-            models.Index(fields=["notice", "channel"], condition=Q(outcome="failed"), name="agreement_delivery_failed"),
+            # For the lists of who was not reached, in the order of the primary keys.
+            models.Index(fields=["notice", "id"], condition=Q(outcome="failed"), name="agreement_delivery_failed"),
+            models.Index(
+                fields=["notice", "reason", "id"], condition=Q(outcome="skipped"), name="agreement_delivery_skipped"
+            ),
+            models.Index(fields=["notice", "id"], condition=Q(returns__gt=0), name="agreement_delivery_returned"),
             # Claimed rows, also those whose outcome is not counted yet. They are few at any moment.
             models.Index(fields=["lease"], condition=~Q(lease=""), name="agreement_delivery_leased"),
             # For deleted accounts: to find the rows of one account, and the rows that must still be erased.
@@ -650,8 +681,8 @@ def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
 
 
 class Bounce(models.Model):
-    """A returned mail; at most one for each delivery. ``at`` is when it was returned, and ``recorded_at`` when this was
-    recorded. The outcome of the delivery does not change.
+    """A returned mail; at most one for each time that the delivery was sent. ``at`` is when it was returned, and
+    ``recorded_at`` when this was recorded. The outcome of the delivery does not change.
     """
 
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="bounces", verbose_name=_("delivery"))
@@ -665,7 +696,6 @@ class Bounce(models.Model):
     class Meta:
         verbose_name = _("returned letter")
         verbose_name_plural = _("returned letters")
-        constraints = [models.UniqueConstraint(fields=["delivery"], name="agreement_bounce_once")]
 
     def __str__(self) -> str:
         return f"{self.delivery_id}: {self.reason}"

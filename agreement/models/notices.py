@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, router, transaction
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
@@ -51,9 +51,20 @@ PERHAPS_SENT = "edition cancelled, perhaps sent"
 USER_PAGE_NOTICES = 50
 
 
+OVERTAKEN = "overtaken by edition "
+#: With those that begin with ``OVERTAKEN``, the reasons of skipped deliveries whose users the notice did not have to
+#: reach: another notice reaches them, or they are not to be notified.
+EXCUSED = frozenset({CANCELLED, PERHAPS_SENT, IN_EFFECT, NOT_IN_AUDIENCE, ACCOUNT_GONE, INACTIVE, ENDED})
+
+
 def overtaken_by(number: int) -> str:
     """The reason of a delivery that was skipped because of the notice of the newer edition with that number."""
-    return f"overtaken by edition {number}"
+    return f"{OVERTAKEN}{number}"
+
+
+def is_excused(reason: str) -> bool:
+    """Whether the notice did not have to reach the user of a delivery that was skipped for this reason."""
+    return reason in EXCUSED or reason.startswith(OVERTAKEN)
 
 
 def notice_due_at(published_at: datetime, effective_from: datetime | None = None) -> datetime:
@@ -101,6 +112,26 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         """The same notices, read together with their editions and agreements, but without the bodies and summaries."""
         long = (f"edition__{name}{language}" for name in ("body", "summary") for language in ("", "_kk", "_ru"))
         return self.select_related("edition__agreement").defer(*long)
+
+    def overtaking(self, *, agreement: Any, number: Any, at: datetime) -> QuerySet[Any, Any]:
+        """The numbers of the editions, the highest first, whose notices overtake at that instant a notice about the
+        edition with this number. ``agreement`` and ``number`` are values, or expressions of an outer query. The
+        queryset is not evaluated.
+        """
+        # A newer notice that waits only for its notice delay replaces this one: no user is sent both.
+        newer = self.filter(kind=NoticeKind.PUBLISHED, due_at__lte=at + conf.get().NOTICE_DELAY).filter(
+            edition__agreement=agreement, edition__number__gt=number, edition__cancelled_at=None
+        )
+        return newer.order_by("-edition__number").values_list("edition__number", flat=True)
+
+    def with_overtaking(self, *, at: datetime | None = None) -> Self:
+        """The same notices with what :meth:`Notice.skip_reason` needs at that instant (now), so that it makes no query,
+        if their editions are loaded.
+        """
+        newer = Notice.objects.overtaking(
+            agreement=OuterRef("edition__agreement"), number=OuterRef("edition__number"), at=at or timezone.now()
+        )
+        return self.annotate(overtaking_number=Subquery(newer[:1]))
 
     def announce(self, edition: Edition, *, at: datetime) -> None:
         """Create the notice of an edition that was published at that instant, and its reminder if the site sends any.
@@ -195,7 +226,8 @@ class Notice(models.Model):
         permissions = [
             ("pause_notice", _("Can pause the sending of notices")),
             ("resume_notice", _("Can resume the sending of notices")),
-            ("resend_notice", _("Can send failed deliveries again")),
+            ("resend_notice", _("Can send deliveries again that reached nobody")),
+            ("view_unreached", _("Can view which users a notice did not reach")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["edition", "kind"], name="agreement_notice_once"),
@@ -203,7 +235,8 @@ class Notice(models.Model):
 
     def skip_reason(self, at: datetime | None = None) -> str:
         """The reason, as the ledger stores it, why the deliveries of this notice are to be skipped at that instant
-        (now); ``""`` if they are to be sent. A pause is no reason. At most 1 query, if ``edition`` is loaded.
+        (now); ``""`` if they are to be sent. A pause is no reason. At most 1 query, if ``edition`` is loaded. None
+        after ``with_overtaking()``, whose instant then decides which notices are newer.
 
         A notice of a cancellation is never skipped. Every other notice is skipped if its edition is cancelled, or if
         the notice about the publication of a later edition, which is not cancelled, is due by then or within
@@ -216,11 +249,11 @@ class Notice(models.Model):
             return CANCELLED
         if self.kind == NoticeKind.REMINDER and edition.effective_from and edition.effective_from <= at:
             return IN_EFFECT
-        # A newer notice that waits only for its notice delay replaces this one: no user is sent both.
-        newer = Notice.objects.filter(kind=NoticeKind.PUBLISHED, due_at__lte=at + conf.get().NOTICE_DELAY).filter(
-            edition__agreement=edition.agreement_id, edition__number__gt=edition.number, edition__cancelled_at=None
-        )
-        number = newer.order_by("-edition__number").values_list("edition__number", flat=True).first()
+        if "overtaking_number" in self.__dict__:  # with_overtaking() has read it.
+            number = self.__dict__["overtaking_number"]
+        else:
+            newer = Notice.objects.overtaking(agreement=edition.agreement_id, number=edition.number, at=at)
+            number = newer.first()
         return overtaken_by(number) if number else ""
 
     def other_notices(self) -> NoticeQuerySet:

@@ -1,17 +1,21 @@
-"""The progress of a notice in each channel, stored as numbers, so that reading it counts no rows of the ledger."""
+"""The progress of a notice in each channel, stored as numbers, so that reading it counts no rows of the ledger, and
+the state of the notice, which is computed from it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
 from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agreement.models.notices import Notice
+from agreement import conf
+from agreement.models.notices import CANCELLED, IN_EFFECT, OVERTAKEN, PERHAPS_SENT, Notice, is_excused
 
 #: How many reasons of one outcome are counted separately. Any others are counted together.
 MAX_REASONS = 40
@@ -88,6 +92,28 @@ class Progress(models.Model):
         return self.waiting + self.sent + self.failed + self.skipped
 
     @property
+    def unreached(self) -> int:
+        """The number of deliveries that reached nobody, but should have: they failed, their message was returned, or
+        they count as :attr:`missed`. Waiting ones are not counted.
+        """
+        return self.failed + self.bounced + self.missed
+
+    @property
+    def missed(self) -> int:
+        """The number of deliveries that were skipped for a reason that does not excuse it, such as no address."""
+        skipped: dict[str, int] = self.reasons.get("skipped", {})
+        return sum(count for reason, count in skipped.items() if not is_excused(reason))
+
+    @property
+    def stopped(self) -> int:
+        """The number of deliveries that were skipped because the notice was not to be sent any more: a newer one
+        overtook it, its edition was cancelled, or it is a reminder and its edition took effect.
+        """
+        skipped: dict[str, int] = self.reasons.get("skipped", {})
+        stops = {CANCELLED, PERHAPS_SENT, IN_EFFECT}
+        return sum(count for reason, count in skipped.items() if reason in stops or reason.startswith(OVERTAKEN))
+
+    @property
     def speed(self) -> float | None:
         """Messages per second of ``sending_time``; ``None`` if nothing was sent or measured."""
         return self.timed / self.sending_time.total_seconds() if self.timed and self.sending_time else None
@@ -136,3 +162,45 @@ class Progress(models.Model):
 
     def __str__(self) -> str:
         return f"{self.notice_id}, {self.channel}: {self.audience - self.waiting}/{self.audience}"
+
+
+class NoticeState(models.TextChoices):
+    """How far a notice is. Nothing is stored: :func:`notice_state` computes it."""
+
+    DELAY = "delay", _("waits for the notice delay")
+    DELAY_PAUSED = "delay_paused", _("paused before the first message")
+    PAUSED = "paused", _("paused")
+    SUSPENDED = "suspended", _("suspended by a setting")
+    SENDING = "sending", _("being sent")
+    OVERTAKEN = "overtaken", _("no longer needed")
+    GAPS = "gaps", _("finished, not everybody was reached")
+    DONE = "done", _("finished")
+
+
+#: The states in which messages may still be sent, also if a person has to resume the sending first.
+UNDER_WAY = frozenset(
+    {NoticeState.DELAY, NoticeState.DELAY_PAUSED, NoticeState.PAUSED, NoticeState.SUSPENDED, NoticeState.SENDING}
+)
+
+
+def notice_state(notice: Notice, rows: Collection[Progress], *, at: datetime | None = None) -> NoticeState:
+    """Return the state of a notice at that instant (now). ``rows`` is its progress in all channels.
+
+    If all deliveries are written and none waits, it is ``OVERTAKEN`` if some were skipped because the notice was not
+    needed any more, otherwise ``GAPS`` if some users were not reached, otherwise ``DONE``. A notice that is not
+    finished is ``OVERTAKEN`` if the rest is to be skipped, otherwise paused, suspended (by the setting
+    ``SENDING_SUSPENDED``), in its notice delay, or being sent, in this order. No query if the notice is finished and
+    some message was sent; otherwise that of :meth:`Notice.skip_reason`.
+    """
+    at = at or timezone.now()
+    finished = notice.fanned_out_at is not None and not any(row.waiting for row in rows)
+    sent = any(row.sent for row in rows)
+    if (finished and any(row.stopped for row in rows)) or (not (finished and sent) and notice.skip_reason(at)):
+        return NoticeState.OVERTAKEN
+    if finished:
+        return NoticeState.GAPS if any(row.unreached for row in rows) else NoticeState.DONE
+    if notice.paused_at:
+        return NoticeState.DELAY_PAUSED if at < notice.due_at else NoticeState.PAUSED
+    if conf.get().SENDING_SUSPENDED:
+        return NoticeState.SUSPENDED
+    return NoticeState.DELAY if at < notice.due_at else NoticeState.SENDING

@@ -38,7 +38,7 @@ from agreement.models.acceptances import Acceptance, AcceptanceKind
 from agreement.models.agreements import Agreement
 from agreement.models.audit import AuditAction, AuditEntry
 from agreement.models.clock import database_now
-from agreement.models.deliveries import Delivery, DeliveryOutcome
+from agreement.models.deliveries import Bounce, Delivery, DeliveryOutcome
 from agreement.models.editions import Edition, EditionQuerySet
 from agreement.models.errors import TEXT_FIELDS
 from agreement.models.notices import NoticeText
@@ -166,7 +166,7 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     """Yield the rows of this database, which is given by alias, that contradict other rows or themselves, each with a
     sentence in the active language.
 
-    Such a row can only be written by a role that opens the seal, or it was added by one that may write. 38 queries
+    Such a row can only be written by a role that opens the seal, or it was added by one that may write. 39 queries
     return only these rows. 2 more read the distinct texts of consents, and the time stamps; on PostgreSQL 1 more reads
     the clock. Each text of a consent that does not match its digest costs 1 more.
     """
@@ -222,12 +222,17 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
         deliveries.filter(outcome=DeliveryOutcome.SENT, since__isnull=False).filter(~Exists(texts)),
         gettext("The text that was sent is missing."),
     )
+    mails = Bounce.objects.filter(delivery=OuterRef("pk")).order_by().values("delivery").annotate(rows=Count("pk"))
+    yield (
+        deliveries.annotate(mails=Coalesce(Subquery(mails.values("rows")), 0)).exclude(returns=F("mails")),
+        gettext("The number of its returned letters is not that of the recorded ones."),
+    )
     # The outcome of a delivery with a lease is not counted yet.
     same = deliveries.filter(notice=OuterRef("notice"), channel=OuterRef("channel"))
     counts = same.values("notice").annotate(rows=Count("pk")).values("rows")
     conditions = {name: Q(outcome=name, lease="") for name in Progress.FINAL}
     conditions["waiting"] = Q(outcome=DeliveryOutcome.WAITING) | ~Q(lease="")
-    conditions["bounced"] = Q(bounces__isnull=False)
+    conditions["bounced"] = Q(returns__gt=F("returns_before"))
     stored = {
         f"stored_{name}": Coalesce(Subquery(counts.filter(condition)), 0) for name, condition in conditions.items()
     }

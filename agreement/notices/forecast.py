@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Sum
+from django.db.models import Model, QuerySet, Sum, Value
 from django.utils import timezone
 
 from agreement import conf
@@ -17,6 +17,7 @@ from agreement.models.notices import INVALID_ADDRESS, NO_ADDRESS, notice_due_at
 from agreement.models.rate_limits import RateLimit
 from agreement.notices.audience import count_by_language
 from agreement.notices.channels import Channel
+from agreement.text import languages
 
 #: Messages per second that are assumed until the speed of the channel can be measured.
 DEFAULT_SPEED = 20.0
@@ -97,14 +98,20 @@ class Recipients:
     by_language: dict[str, int]
     """The total by the language of the notice (``kk``, ``ru``, ``mul``); empty if the users were not counted."""
 
+    @property
+    def users(self) -> int:
+        """The number of users in the audience, with or without an address."""
+        return self.total + self.unreachable
+
 
 def recipients(channel: Channel) -> Recipients:
     """Return how many users the channel would notify now.
 
-    Up to ``COUNTED_UP_TO`` users are counted. If there are more, the numbers are those of the last notice of a new
-    edition, of any agreement, that was sent completely in this channel, so that the cost does not depend on the number
-    of users. At most 2 queries in both cases. Notices of editions that were cancelled are not used. If there is no such
-    notice yet, all users are counted: 4 queries, two of which read all users.
+    Up to ``COUNTED_UP_TO`` users are read, and the channel checks each address. If there are more, the numbers are
+    those of the last notice of a new edition, of any agreement, that was sent completely in this channel, so that the
+    cost does not depend on the number of users. At most 2 queries in both cases. Notices of editions that were
+    cancelled are not used. If there is no such notice yet, all users are counted: 4 queries, two of which read all
+    users. An address then counts if ``channel.reachable()`` finds it, although the channel may not accept its form.
     """
     audience = conf.audience().order_by()
     users = audience[: COUNTED_UP_TO + 1].count()
@@ -116,9 +123,20 @@ def recipients(channel: Channel) -> Recipients:
             unreachable = skipped.get(NO_ADDRESS, 0) + skipped.get(INVALID_ADDRESS, 0)
             return Recipients(total=row.audience - unreachable, unreachable=unreachable, by_language={})
         users = audience.count()
-    counts = count_by_language(channel.reachable(audience))
+        counts = count_by_language(channel.reachable(audience))
+    else:
+        counts = _checked_by_language(channel, audience)
     total = sum(counts.values())
     return Recipients(total=total, unreachable=users - total, by_language=counts)
+
+
+def _checked_by_language(channel: Channel, audience: QuerySet[Model]) -> dict[str, int]:
+    """Return the number of these users whose address the channel accepts, by the language of their notice. 1 query."""
+    language, counts = conf.user_language(), dict.fromkeys((*languages.LANGUAGES, "mul"), 0)
+    rows = channel.reachable(audience).annotate(agreement_language=Value("") if language is None else language)
+    for address, code in rows.values_list("agreement_address", "agreement_language"):
+        counts[languages.notice_language(code)] += not channel.unreachable(address)
+    return counts
 
 
 def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:

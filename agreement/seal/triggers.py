@@ -148,6 +148,11 @@ def _personal(*columns: str) -> str:
     )
 
 
+#: In SQL: a delivery that must not wait again, because it waits, or was sent and its message was not returned.
+_NOT_REOPENED = (
+    "(OLD.outcome {differs} 'failed' AND OLD.outcome {differs} 'skipped'"
+    " AND (OLD.outcome {differs} 'sent' OR OLD.returns <= OLD.returns_before))"
+)
 #: The conditions of a forbidden change to a delivery, in SQL: to any delivery, and to one that has an outcome.
 _DELIVERY = (
     f"{_ACCOUNT} OR (NEW.user_id IS NULL AND OLD.user_id IS NOT NULL AND NEW.account_deleted_at IS NULL)",
@@ -157,10 +162,13 @@ _DELIVERY = (
         f" OR NEW.{column} <> '' AND (OLD.{column} {{differs}} '' OR OLD.user_id IS NULL)))"
         for column in ("pseudonym", "pseudonym_key")
     ),
-    # Only a resending, which an audit entry records, makes a failed or skipped delivery wait again.
+    # Only a resending, which an audit entry records, makes a delivery wait again.
+    (f"(NEW.reopened_by_id {{differs}} OLD.reopened_by_id AND ({_NOT_REOPENED} OR NEW.outcome {{differs}} 'waiting'))"),
+    # Returns are counted one by one, and are past only when the delivery waits again.
+    "(NEW.returns {differs} OLD.returns AND NEW.returns {differs} OLD.returns + 1)",
     (
-        "(NEW.reopened_by_id {differs} OLD.reopened_by_id"
-        " AND (OLD.outcome {differs} 'failed' AND OLD.outcome {differs} 'skipped' OR NEW.outcome {differs} 'waiting'))"
+        "(NEW.returns_before {differs} OLD.returns_before AND (NEW.returns_before {differs} OLD.returns"
+        " OR NEW.outcome {differs} 'waiting' OR NOT (OLD.outcome {differs} 'waiting')))"
     ),
 )
 _FINAL_DELIVERY = (
@@ -175,7 +183,7 @@ _FINAL_DELIVERY = (
         " OR (NEW.due_at {differs} OLD.due_at AND COALESCE(OLD.lease, '') = '')))"
     ),
     (
-        "(NEW.outcome {differs} OLD.outcome AND (OLD.outcome {differs} 'failed' AND OLD.outcome {differs} 'skipped'"
+        f"(NEW.outcome {{differs}} OLD.outcome AND ({_NOT_REOPENED}"
         " OR COALESCE(NEW.reopened_by_id, 0) <= COALESCE(OLD.reopened_by_id, 0)))"
     ),
 )
@@ -229,7 +237,8 @@ SEALS = (
         model="noticetext",
         keys=((("id",), ""), (("notice_id", "channel", "language", "since"), "")),
     ),
-    # Workers write a delivery while it waits. Its notice, user and channel never change, and a sent one never does.
+    # Workers write a delivery while it waits. Its notice, user and channel never change, and a sent one changes only if
+    # its message is returned.
     Seal(
         model="delivery",
         frozen=("id", "notice_id", "channel", "rank"),
@@ -240,7 +249,7 @@ SEALS = (
         keys=((("id",), ""), (("notice_id", "user_id", "channel"), "")),
         skips_stored=True,
     ),
-    Seal(model="bounce", keys=((("id",), ""), (("delivery_id",), ""))),
+    Seal(model="bounce", keys=((("id",), ""),)),
     # It is deleted with the account.
     Seal(model="noticeread", keys=(), deletable=True),
     Seal(

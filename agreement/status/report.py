@@ -33,9 +33,8 @@ from agreement.text import dates
 UNSENT_LOOK, UNSENT_ACT = timedelta(minutes=15), timedelta(hours=4)
 #: If ``verify_editions`` did not run for this long, a person must look. It should run every night.
 VERIFY_WITHIN = timedelta(days=7)
-#: If more than this share of a notice's deliveries failed, and its last batch is not older than this, a person must
-#: look.
-FAILED_SHARE, FAILED_WITHIN = 0.05, timedelta(days=7)
+#: If a notice did not reach somebody, and its last batch is not older than this, a person must look.
+UNREACHED_WITHIN = timedelta(days=7)
 
 
 class Level(IntEnum):
@@ -156,10 +155,22 @@ def _add_deliveries(found: Status) -> None:
     for channel, count in removed.items():
         found.add_problem(Level.LOOK, f"{count} deliveries wait for {channel}, which is not in CHANNELS")
     _add_delay(found, waiting)
-    for row in Progress.objects.filter(failed__gt=0, latest_at__gt=found.at - FAILED_WITHIN).order_by("-pk")[:10]:
-        if row.failed > FAILED_SHARE * row.audience:
-            sentence = f"notice {row.notice_id}: {row.failed} of {row.audience} failed by {row.channel}"
-            found.add_problem(Level.LOOK, sentence)
+    _add_unreached(found)
+
+
+def _add_unreached(found: Status) -> None:
+    """Add a problem for each notice and channel that did not reach somebody, the newest notice first. The notices are
+    those with a batch in the last ``UNREACHED_WITHIN``, except those whose deliveries are to be skipped: another notice
+    reaches their users, or is to. At most 2 queries.
+    """
+    recent = Progress.objects.filter(latest_at__gt=found.at - UNREACHED_WITHIN).order_by("-notice", "channel")
+    notices = Notice.objects.filter(pk__in=recent.order_by().values("notice")).with_edition()
+    relevant = {notice.pk for notice in notices.with_overtaking(at=found.at) if not notice.skip_reason(found.at)}
+    for row in recent:
+        if row.unreached and row.notice_id in relevant:
+            sentence = f"notice {row.notice_id}: {row.unreached} of {row.audience} were not reached by {row.channel}"
+            details = f"failed {row.failed}, returned {row.bounced}, skipped {row.missed}"
+            found.add_problem(Level.LOOK, f"{sentence} ({details})")
 
 
 def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:

@@ -19,9 +19,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from reversion.models import Version
 
-from agreement.models import AuditEntry, Edition, Notice
+from agreement.models import AuditEntry, Edition, Notice, Progress
 from agreement.models.audit import AuditAction
 from agreement.models.succession import State
+from agreement.notices import dispatch
+from agreement.notices.channels import Refused
 from agreement.word.reader import read_manuscript
 from tests.admin.test_editions import AUTHOR, PUBLISHER, at, desk, question, written
 from tests.support import factories
@@ -256,6 +258,7 @@ def test_the_notice_is_seen_and_tried_with_the_moment_that_is_proposed_or_chosen
     [there, *_more] = re.findall(r'src="([^"]*preview/mail/ru/[^"]*)"', page.content.decode())
     assert f"{day.year} г., 00:00" in words(publisher.get(html.unescape(there)))
     later = question(publisher, edition, when="at", date=f"{timezone.now().year + 2}-03-01", time="09:00")
+    later["test_to"] = [django_user_model.objects.get().pk]
     page = publisher.post(at("edition_test_mail", edition.pk), later)
     said = f"1 марта {timezone.now().year + 2} г., 09:00"
     assert said in page.context["previews"][1][2]
@@ -311,26 +314,87 @@ def test_the_page_of_changes_of_a_draft_leads_to_its_word_files_and_that_of_an_e
     assert "preview/word" not in author.get(at("edition_changes", binding.pk)).content.decode()
 
 
-def test_a_test_mail_goes_to_oneself_in_both_languages_and_keeps_the_answers(publisher, django_user_model, settings):
+def test_test_mails_go_to_chosen_staff_in_both_languages_and_keep_the_answers(publisher, django_user_model, settings):
     edition = factories.draft()
     there = at("edition_test_mail", edition.pk)
     form = question(publisher, edition, when="at", date="2031-03-01", time="09:00", reason="Себебі бар.")
-    assert "no e-mail address" in words(publisher.post(there, form))
-
     django_user_model.objects.update(email="publisher@example.kz")
+    lawyer = django_user_model.objects.create_user("lawyer", "lawyer@example.kz", is_staff=True)
+    silent = django_user_model.objects.create_user("silent", "", is_staff=True)
+    [reader] = factories.users(1)
+    me = django_user_model.objects.get(username="publisher")
     with server() as mailbox:
         mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=mailbox.port)
-        answer = publisher.post(there, form)
+        for nobody in ([], [reader.pk], [silent.pk], ["reader@example.kz"]):
+            refused = publisher.post(there, form | {"test_to": nobody})
+            assert "No test mail was sent." in words(refused)
+        answer = publisher.post(there, form | {"test_to": [me.pk, lawyer.pk]})
+    assert [key for key, _label in refused.context["tests"].fields["test_to"].choices] == [str(me.pk), str(lawyer.pk)]
     assert answer.status_code == 200
-    assert "Test mails in Kazakh and in Russian were sent to publisher@example.kz." in words(answer)
+    sent = "Test mails in Kazakh and in Russian were sent to publisher@example.kz, lawyer@example.kz."
+    assert sent in words(answer)
     assert answer.context["form"]["date"].value() == "2031-03-01"
     assert answer.context["form"]["reason"].value() == "Себебі бар."
-    assert [message["To"] for message in mailbox.messages] == ["publisher@example.kz"] * 2
-    assert [message["Content-Language"] for message in mailbox.messages] == ["kk", "ru"]
+    assert [message["To"] for message in mailbox.messages] == ["publisher@example.kz"] * 2 + ["lawyer@example.kz"] * 2
+    assert [message["Content-Language"] for message in mailbox.messages] == ["kk", "ru"] * 2
     assert all(message["Subject"].strip().startswith("[") for message in mailbox.messages)
     assert len({message["Subject"] for message in mailbox.messages}) == 2
+    assert len({message["Message-ID"] for message in mailbox.messages}) == 4
     assert len({message.get_body(("plain",)).get_content() for message in mailbox.messages}) == 2
     assert Edition.objects.drafts().exists()
+
+
+def test_a_test_mail_that_is_refused_names_whose_it_was_and_who_got_theirs(publisher, django_user_model, monkeypatch):
+    edition = factories.draft()
+    people = [django_user_model.objects.create_user(name, f"{name}@example.kz", is_staff=True) for name in "ab"]
+    sent: list[str] = []
+
+    def send(channel: object, delivery: object, address: str, text: object) -> None:
+        if address.startswith("b"):
+            raise Refused("SMTP 550")
+        sent.append(address)
+
+    monkeypatch.setattr("agreement.notices.channels.EmailChannel.send", send)
+    form = question(publisher, edition) | {"test_to": [person.pk for person in people]}
+    page = words(publisher.post(at("edition_test_mail", edition.pk), form))
+    assert "were sent to a@example.kz. No test mail was sent to b@example.kz: SMTP 550." in page
+    assert sent == ["a@example.kz"] * 2
+
+
+def test_the_page_of_cancellation_says_who_is_told_when_and_what(publisher, django_user_model, settings):
+    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
+    django_user_model.objects.update(email="publisher@example.kz")
+    factories.users(4)
+    first = factories.published()
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=30))
+    there = at("edition_cancel", edition.pk)
+    assert "Nobody will be notified of the cancellation" in words(publisher.get(there))
+    dispatch.work()
+    first_notice, notice = first.notices.get(), edition.notices.get()
+    assert first_notice.progress.get().reasons == {"skipped": {"overtaken by edition 2": 5}}
+    Progress.objects.filter(notice=notice).update(sent=3, waiting=2)
+
+    answer = publisher.get(there)
+    page = words(answer)
+    assert "e-mail 3 2 If you cancel the edition now, the first message about it will be sent on" in page
+    assert "Messages about earlier editions that this one replaced: 5." in page
+    assert "This can't be undone." in page
+    (_code, subject, text), (_ru, _subject, russian) = answer.context["previews"]
+    assert subject
+    assert text != russian
+    for address in re.findall(r'src="([^"]*preview/cancellation/[^"]*)"', answer.content.decode()):
+        assert publisher.get(address).status_code == 200
+    assert publisher.get(at("edition_preview", factories.draft().pk, "cancellation", "kk")).status_code == 404
+
+    mail.outbox.clear()
+    asked = {"digest": edition.digest, "reason": "Қате.", "test_to": [django_user_model.objects.first().pk]}
+    tested = publisher.post(at("edition_test_mail", edition.pk), asked)
+    assert "Test mails in Kazakh and in Russian were sent to publisher@example.kz." in words(tested)
+    # The letter names the moment of the cancellation, to the second.
+    assert [message.body[:40] for message in mail.outbox] == [text[:40], russian[:40]]
+    assert tested.context["form"]["reason"].value() == "Қате."
+    edition.refresh_from_db()
+    assert edition.cancelled_at is None
 
 
 def test_after_a_test_mail_the_page_still_publishes(publisher):
@@ -350,7 +414,7 @@ def test_a_test_mail_of_a_page_that_is_out_of_date_is_refused(publisher):
     assert "the draft or the last edition changed after you opened the page" in words(answer)
 
 
-def test_only_a_publisher_sends_test_mails_and_only_of_drafts(publisher, author):
+def test_only_a_publisher_sends_test_mails_and_of_nothing_in_force(publisher, author):
     edition = factories.draft()
     assert author.post(at("edition_test_mail", edition.pk), {}).status_code == 403
     assert publisher.get(at("edition_test_mail", edition.pk)).status_code == 405
@@ -482,10 +546,11 @@ def test_the_page_counts_the_recipients_by_language_without_those_who_have_no_ad
     edition = factories.draft()
     users = factories.users(12, languages=("kk", "ru", "ru"))
     django_user_model.objects.filter(pk=users[0].pk).update(email="")
-    django_user_model.objects.filter(pk=users[1].pk).update(email="not an address")
+    django_user_model.objects.filter(pk=users[1].pk).update(email="not an@address")
     page = words(publisher.get(at("edition_publish", edition.pk)))
     assert "e-mail Kazakh 3 e-mail Russian 7 e-mail Kazakh and Russian 0" in page
-    assert "3 users have no address to which the notice can be sent." in page
+    assert "Users with an address to which the notice can be sent: 10 of 13. 3 users will see the notice on the" in page
+    assert "Users to whom the notice is sent by then" not in page, "it takes effect at once"
 
 
 def test_of_many_users_the_page_takes_the_numbers_of_the_last_notice_and_counts_nobody(publisher, monkeypatch):
@@ -509,7 +574,8 @@ def test_of_many_users_the_page_takes_the_numbers_of_the_last_notice_and_counts_
     with CaptureQueriesContext(connection) as captured:
         page = words(publisher.get(at("edition_publish", edition.pk)))
     assert "e-mail all about 9,051, as of the last notice" in page
-    assert "1,000 users have no address to which the notice can be sent." in page
+    said = "Users with an address to which the notice can be sent: 9,051 of 10,051. 1,000 users will see the notice on"
+    assert said in page
     counts = [query["sql"] for query in captured if "COUNT(" in query["sql"] and "auth_user" in query["sql"]]
     assert all("LIMIT 6" in sql for sql in counts)
 
@@ -527,11 +593,12 @@ def test_the_page_forecasts_when_sending_begins_and_ends_and_who_is_notified_in_
     assert "If you publish now, the first message will be sent" in page
     assert "Sending by e-mail is expected to end" in page
     assert "This is before the edition takes effect" in page
-    assert re.search(r"Users notified by then: 89 of 89\. Users notified a full day before: \d+ of 89\.", page)
+    assert "Users to whom the notice is sent by then: 89 of 90." in page, "the publisher has no address"
+    assert re.search(r"Users to whom it is sent a full day before: \d+ of 90\.", page)
     soon = (timezone.now() + timedelta(days=1, hours=1)).astimezone(ZoneInfo(edition.agreement.time_zone))
     asked = question(publisher, edition, when="at", date=soon.date().isoformat(), time=f"{soon:%H:%M}", confirmation="")
     page = words(publisher.post(at("edition_publish", edition.pk), asked))
-    words_of_forecast = r"Users notified by then: 89 of 89\. Users notified a full day before: (49|5\d) of 89\."
+    words_of_forecast = r"sent by then: 89 of 90\. Users to whom it is sent a full day before: (49|5\d) of 90\."
     assert re.search(words_of_forecast, page), page
 
 

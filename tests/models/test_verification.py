@@ -80,7 +80,7 @@ def test_nothing_contradicts_in_what_the_site_writes(edition, scheduled, django_
     dispatch.fan_out(edition.notices.get())
     user.delete()
 
-    with django_assert_num_queries(2 + 40 + (connection.vendor == "postgresql")):
+    with django_assert_num_queries(2 + 41 + (connection.vendor == "postgresql")):
         assert found() == []
 
 
@@ -347,14 +347,21 @@ def test_a_delivery_that_is_missing_or_has_another_outcome_is_found_by_the_progr
     assert found() == [(Progress.objects.get(), "Its numbers are not those of the deliveries.")]
 
 
-def test_a_returned_letter_that_is_missing_is_found_by_the_progress(edition):
+def test_a_returned_letter_that_is_missing_is_found_by_its_delivery(edition):
     delivery = sent(edition)
-    Bounce.objects.create(delivery=delivery, at=timezone.now(), reason="5.1.1")
-    Progress.objects.update(bounced=1)
+    Delivery.objects.record_bounce(f"<{delivery.message_id_local_part}@portal>", reason="5.1.1")
     assert found() == []
     with open_seal():
         Bounce.objects.all().delete()
-    assert found() == [(Progress.objects.get(), "Its numbers are not those of the deliveries.")]
+    assert found() == [(delivery, "The number of its returned letters is not that of the recorded ones.")]
+
+
+def test_a_sent_delivery_that_waits_again_as_if_it_were_returned_is_found(edition):
+    delivery = sent(edition)
+    Delivery.objects.filter(pk=delivery.pk).update(returns=1)
+    Progress.objects.update(bounced=1)
+    assert Delivery.objects.reopen(notice=delivery.notice, channel="email", outcome=DeliveryOutcome.SENT) == 1
+    assert found() == [(delivery, "The number of its returned letters is not that of the recorded ones.")]
 
 
 def test_a_lease_hides_no_delivery_from_the_progress(edition):

@@ -53,6 +53,8 @@ SIGNED_IN = ACCEPTED | {UNDECIDED}
 EVERYONE = VISITORS | SIGNED_IN
 AUTHORS, PUBLISHERS, OFFICERS = (frozenset({person, ROOT}) for person in (AUTHOR, PUBLISHER, OFFICER))
 EDITORS = AUTHORS | PUBLISHERS
+#: Who reads notices and whom they did not reach.
+TELLERS = PUBLISHERS | OFFICERS
 ROOTS = frozenset({ROOT})
 
 PUBLISHED = (SUPERSEDED, IN_FORCE, CANCELLED, SCHEDULED)
@@ -293,8 +295,8 @@ RULES: dict[str, Rule] = {
         read=PUBLISHERS,
         status=(405,),
         write=PUBLISHERS,
-        body=lambda world, row: world.publication,
-        write_states=(DRAFT,),
+        body=lambda world, row: world.publication | {"test_to": [world.users[PUBLISHER].pk]},
+        write_states=(DRAFT, SCHEDULED),
     ),
     **edition_page(
         "cancel",
@@ -319,12 +321,14 @@ RULES: dict[str, Rule] = {
             "change": lambda world, row: {"time_zone": "Asia/Aqtau", "acceptance_mode": "by_use"},
         },
     ),
-    **register("agreement", "notice", view=PUBLISHERS),
-    "admin:agreement_notice_sending": Rule(kind="desk", read=PUBLISHERS),
+    **register("agreement", "notice", view=TELLERS),
+    "admin:agreement_notice_sending": Rule(kind="desk", read=TELLERS),
+    "admin:agreement_notice_unreached": Rule(kind="desk", read=TELLERS, logs="agreement_auditentry"),
+    "admin:agreement_notice_unreached_csv": Rule(kind="desk", read=TELLERS, logs="agreement_auditentry"),
     **{
         f"admin:agreement_notice_{action}": Rule(kind="desk", read=PUBLISHERS, status=(405,), write=write)
         # The notice is not paused, and no delivery of it failed.
-        for action, write in (("pause", PUBLISHERS), ("resume", NONE), ("resend", NONE))
+        for action, write in (("pause", PUBLISHERS), ("resume", NONE), ("resend", NONE), ("resend_reachable", NONE))
     },
     **{
         # The list, and an entry about a user, show them to those who may see personal data.

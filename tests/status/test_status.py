@@ -92,7 +92,7 @@ def test_suspended_paused_away_or_failed_is_level_1(settings):
     assert output["problems"] == [
         "paused notices: 1",
         "SENDING_SUSPENDED is set: nothing is sent",
-        f"notice {notice.pk}: 1 of 10 failed by email",
+        f"notice {notice.pk}: 1 of 10 were not reached by email (failed 1, returned 0, skipped 0)",
         "email is unavailable (SMTP 421)",
     ]
     assert not Delivery.objects.exclude(outcome="waiting").exists()
@@ -112,15 +112,23 @@ def test_a_paused_notice_is_one_however_many_channels_it_waits_for(settings):
 
 
 @pytest.mark.django_db
-def test_what_failed_is_to_be_looked_at_for_a_week():
-    factories.users(10)
+def test_that_users_were_not_reached_is_a_problem_for_a_week_unless_a_newer_notice_is_for_them_too():
+    factories.users(100)
     notice = factories.published().notices.get()
     dispatch.fan_out(notice)
     at = timezone.now()
     verify()
-    Progress.objects.update(failed=10, waiting=0, latest_at=at)
-    assert report.status(at + timedelta(days=6)).problems == [f"notice {notice.pk}: 10 of 10 failed by email"]
-    assert "failed by" not in str(report.status(at + timedelta(days=8)).problems)
+    row = Progress.objects.get()
+    row.waiting, row.sent, row.failed, row.skipped, row.bounced, row.latest_at = 0, 95, 2, 3, 2, at
+    row.reasons = {"failed": {"SMTP 550": 2}, "skipped": {"no address": 1, "inactive": 2}}
+    row.save()
+
+    (problem,) = report.status(at + timedelta(days=6)).problems
+    assert problem == f"notice {notice.pk}: 5 of 100 were not reached by email (failed 2, returned 2, skipped 1)"
+    assert report.status(at + timedelta(days=6)).level == 1
+    assert "not reached" not in str(report.status(at + timedelta(days=8)).problems)
+    factories.published()
+    assert "not reached" not in str(report.status(at + timedelta(minutes=1)).problems)
 
 
 @pytest.mark.django_db

@@ -129,7 +129,7 @@ def make_world() -> World:
         digest=notice_digest("Жаңа редакция", "Мәтін", "<p>Мәтін</p>"),
     )
     in_force = Edition.objects.get(pk=in_force.pk)
-    user, *others = factories.users(6)
+    user, *others = factories.users(7)
     resent = AuditEntry.objects.log(AuditAction.RESENT, on=notice, by="Редактор", note="2")
     sent, *deliveries = (
         Delivery.objects.create(
@@ -147,8 +147,8 @@ def make_world() -> World:
         )
         for one, outcome, entry in zip(
             [user, *others],
-            ("sent", "failed", "skipped", "waiting", "failed", "waiting"),
-            (None, None, None, None, resent, resent),
+            ("sent", "failed", "skipped", "waiting", "failed", "waiting", "sent"),
+            (None, None, None, None, resent, resent, None),
             strict=True,
         )
     )
@@ -187,7 +187,7 @@ def make_world() -> World:
         failed_again=deliveries[3],
         reopened=deliveries[4],
         resent=resent,
-        bounce=Bounce.objects.create(delivery=sent, at=now, reason="5.1.1"),
+        bounce=_returned(deliveries[5]),
         noticeread=NoticeRead.objects.create(notice=notice, user=user),
         legalhold=LegalHold.objects.create(
             user=user, ground="Сот", by="Офицер", pseudonyms=["2026:" + "a" * 64], held_from=now - 2 * DAY
@@ -196,6 +196,12 @@ def make_world() -> World:
         nameless=LegalHold.objects.create(user=user, ground="Сот", by="Офицер"),
         entry_about_a_user=AuditEntry.objects.log("viewed", on=acceptance, by="officer", note="search"),
     )
+
+
+def _returned(delivery: Delivery) -> Bounce:
+    bounce = Delivery.objects.record_bounce(f"<{delivery.message_id_local_part}@portal>", reason="5.1.1")
+    assert bounce
+    return bounce
 
 
 def _withdrawn(edition: Edition, user: Any) -> Withdrawal:
@@ -361,6 +367,7 @@ FREE = {
 # Of a sent delivery: what its deletion, erasure and counting write. Its other rules are attacked one by one below.
 FREE["delivery"] = {
     *("account_deleted_at", "pseudonym", "pseudonym_key", "address_digest", "lease", "outcome", "reopened_by_id"),
+    "returns",  # One more is the record of a returned letter.
 }
 FREE["notice"] = {"due_at", "fan_out_cursor", "fanned_out_at", "paused_at"}
 FREE["bounce"] = FREE["noticeread"] = set()
@@ -498,6 +505,11 @@ SQL |= {
     "say that a sent delivery waits, with an entry": _statements(
         f"{_TO_WAITING}, reopened_by_id = {{auditentry}} WHERE id = {{delivery}}"
     ),
+    "say that a sent delivery was returned twice": _statements(
+        "UPDATE agreement_delivery SET returns = returns + 2 WHERE id = {delivery}"
+    ),
+    "forget that a delivery was returned": _statements("UPDATE agreement_delivery SET returns = 0"),
+    "call a return past": _statements("UPDATE agreement_delivery SET returns_before = returns WHERE returns > 0"),
     "say that a sent delivery failed": _statements(
         "UPDATE agreement_delivery SET outcome = 'failed' WHERE id = {delivery}"
     ),

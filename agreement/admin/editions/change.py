@@ -35,6 +35,7 @@ from agreement.admin.base import TEXT_COLUMNS, SafeChangeList, SafeFilters, mome
 from agreement.admin.editions import revisions
 from agreement.admin.editions.accepted_chart import acceptance_chart
 from agreement.admin.editions.amendment import AmendmentView
+from agreement.admin.editions.cancel import CancelView
 from agreement.admin.editions.compare import ChangesView, CompareRevisionsView
 from agreement.admin.editions.draft import AutosaveView, CheckView, EditionForm, log_written, unsaved, writing_context
 from agreement.admin.editions.fields import STATED_FIELDS, WRITTEN_FIELDS, fingerprint, label, stated_in_words
@@ -48,9 +49,10 @@ from agreement.admin.editions.page import (
     refuse_edit,
 )
 from agreement.admin.editions.preview import PreviewView
-from agreement.admin.editions.publish import CancelView, PublishView, TestMailView
+from agreement.admin.editions.publish import PublishView, TestMailView
 from agreement.admin.editions.start import StartView
 from agreement.admin.notices.progress import notice_progress
+from agreement.admin.notices.state import EditionStateFilter, edition_notices, with_notices
 from agreement.admin.rights import denied_actions
 from agreement.editions.display import text_language
 from agreement.models import AuditEntry, Edition
@@ -81,7 +83,7 @@ class EditionChangeList(SafeChangeList):
     """
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Edition]:
-        return super().get_queryset(*args, **kwargs).defer(*TEXT_COLUMNS)
+        return with_notices(super().get_queryset(*args, **kwargs).defer(*TEXT_COLUMNS))
 
 
 def _text_column(name: str, code: str) -> Callable[[Edition], SafeString]:
@@ -139,7 +141,9 @@ def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = Fals
 
 @admin.register(Edition)
 class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # type: ignore[misc]  # the two are untyped
-    list_display = ["name", "badge", "binds", "heading"]
+    list_display = ["name", "badge", "sending", "binds", "heading"]
+    list_filter = [EditionStateFilter]
+    show_facets = admin.ShowFacets.NEVER
     search_fields = ["agreement__slug", "title_kk", "title_ru"]
     list_select_related = ["agreement"]
     list_per_page = 50
@@ -287,6 +291,15 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     def badge(self, edition: Edition) -> SafeString:
         state = edition.state()
         return format_html('<span class="agreement-state agreement-{}">{}</span>', state.value, state.label)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Return the columns of the list; without the notices for users who may not view them."""
+        hidden = set() if request.user.has_perm("agreement.view_notice") else {"sending"}
+        return [column for column in super().get_list_display(request) if column not in hidden]
+
+    @admin.display(description=_("notice"), empty_value="")
+    def sending(self, edition: Edition) -> SafeString:
+        return edition_notices(edition, self.admin_site.name)
 
     @admin.display(description=_("effective from"), ordering="effective_from")
     def from_moment(self, edition: Edition) -> str:

@@ -1,4 +1,6 @@
-"""The forecast on the publication page: how many users will be notified, until when, and whether that is in time."""
+"""The forecasts on the pages of publication and of cancellation: how many users will be notified, until when, and
+whether that is in time.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from django.utils import timezone
 from agreement.admin.base import moment
 from agreement.admin.notices.progress import CHANNEL_LABELS
 from agreement.models import Edition, NoticeKind, Progress
-from agreement.models.notices import NOTICE_LANGUAGES, notice_due_at
+from agreement.models.notices import NOTICE_LANGUAGES, notice_due_at, overtaken_by
 from agreement.notices.channels import Channel, site_channels
 from agreement.notices.forecast import forecast, recipients
 
@@ -27,6 +29,8 @@ class ChannelForecast:
     recipients: int
     unreachable: int
     """The number of users without an address to which this channel can send. They are not among the recipients."""
+    users: int
+    """The number of users in the audience: the recipients, and those without an address."""
     ends: str
     before_effect: int
     """How many users will be notified before the edition takes effect."""
@@ -86,6 +90,7 @@ def sending_forecast(edition: Edition, effective_from: datetime | None, binding:
             languages=[(str(languages[code]), count) for code, count in found.by_language.items()],
             recipients=found.total,
             unreachable=found.unreachable,
+            users=found.users,
             ends=moment(expected.ends_at, zone),
             before_effect=expected.before_effect,
             before_notice=expected.before_notice,
@@ -98,4 +103,72 @@ def sending_forecast(edition: Edition, effective_from: datetime | None, binding:
         effective=moment(effective_from, zone) if effective_from else "",
         notice_days=days,
         replaced=unsent.total()["waiting"],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelCancellation:
+    """The forecast for one channel if the edition is cancelled now."""
+
+    channel: str
+    notified: int
+    """How many users were sent a notice about the edition so far. They get the notice of the cancellation."""
+    waiting: int
+    """How many messages about the edition wait. They are not sent."""
+    ends: str
+    """When the sending of the cancellation is expected to end, as a phrase; ``""`` if nobody was notified."""
+    late: bool
+    """Whether that is after the moment when the edition was to take effect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancellationForecast:
+    """The forecast for all channels if the edition is cancelled now."""
+
+    begins: str
+    """When the first message is due, as a phrase in the language of the page."""
+    channels: list[ChannelCancellation]
+    notified: int
+    """How many users were notified so far, in all channels."""
+    later: int
+    """How many messages about later editions, which cover this one too, were sent so far. Their readers get the notice
+    of the cancellation too.
+    """
+    revived: int
+    """How many messages about earlier editions, which this one overtook, will be sent after all. It is an upper limit:
+    users who were notified of this edition are left out.
+    """
+
+
+def cancellation_forecast(edition: Edition) -> CancellationForecast:
+    """Return the forecast of the notice of cancellation, if this scheduled edition is cancelled now. The numbers are
+    the present ones: messages that are being sent now are added later. The cost does not depend on the number of users.
+    """
+    now, zone = timezone.now(), edition.agreement.time_zone
+    of_agreement = Progress.objects.filter(notice__edition__agreement=edition.agreement_id)
+    own = of_agreement.filter(notice__edition=edition.pk, notice__kind__in=[NoticeKind.PUBLISHED, NoticeKind.REMINDER])
+    later = of_agreement.filter(notice__edition__number__gt=edition.number).exclude(notice__kind=NoticeKind.CANCELLED)
+    overtaken = of_agreement.filter(notice__edition__number__lt=edition.number, skipped__gt=0)
+    reason = overtaken_by(edition.number or 0)
+    effective = edition.effective_from or now
+
+    def channel_cancellation(channel: Channel) -> ChannelCancellation:
+        rows = [row for row in own if row.channel == channel.name]
+        notified = max((row.sent for row in rows), default=0)  # A reminder goes to the same users.
+        expected = forecast(channel=channel.name, recipients=notified, effective_from=effective, at=now)
+        return ChannelCancellation(
+            channel=str(CHANNEL_LABELS.get(channel.name, channel.name)),
+            notified=notified,
+            waiting=sum(row.waiting for row in rows),
+            ends=moment(expected.ends_at, zone) if notified else "",
+            late=bool(notified) and expected.ends_at > effective,
+        )
+
+    channels = [channel_cancellation(channel) for channel in site_channels()]
+    return CancellationForecast(
+        begins=moment(notice_due_at(now), zone),
+        channels=channels,
+        notified=sum(channel.notified for channel in channels),
+        later=later.total()["sent"],
+        revived=sum(row.reasons.get("skipped", {}).get(reason, 0) for row in overtaken),
     )

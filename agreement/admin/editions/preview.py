@@ -1,11 +1,13 @@
-"""Previews of a draft: the notice as a mail, the edition as a page, and a test mail to the user themselves."""
+"""Previews of a draft: the notice as a mail, the edition as a page, and test mails to staff users. The notice of a
+cancellation has a preview and test mails too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.contrib import messages
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,7 +18,6 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
-from agreement import conf
 from agreement.admin.editions.page import EditionView
 from agreement.editions import documents
 from agreement.editions.changes import Comparison, marked_units
@@ -38,7 +39,7 @@ POLICY = (
 )
 #: The kinds of previews that are Word files, and all kinds.
 FILES = frozenset({"word", "changes", "table"})
-KINDS = FILES | {"mail", "page"}
+KINDS = FILES | {"mail", "page", "cancellation"}
 
 
 def as_published(edition: Edition, effective_from: datetime | None = None) -> Edition:
@@ -59,9 +60,18 @@ def as_published(edition: Edition, effective_from: datetime | None = None) -> Ed
     return published
 
 
-def notice_content(edition: Edition, code: str) -> NoticeContent:
-    """Return the content of the notice that announces that edition, in ``kk`` or ``ru``. The edition is published, or
-    is a result of :func:`as_published`. No notice is saved.
+def as_cancelled(edition: Edition) -> Edition:
+    """Return the scheduled edition as it would be if it were cancelled now. It is read again, and must not be saved.
+    1 query.
+    """
+    cancelled: Edition = Edition.objects.select_related("agreement").get(pk=edition.pk)
+    cancelled.cancelled_at = timezone.now()
+    return cancelled
+
+
+def notice_content(edition: Edition, code: str, kind: NoticeKind = NoticeKind.PUBLISHED) -> NoticeContent:
+    """Return the content of the notice of that kind about the edition, in ``kk`` or ``ru``. The edition is published,
+    or is a result of :func:`as_published` or :func:`as_cancelled`. No notice is saved.
 
     The notice compares the edition with the last earlier one that users know. They know the editions that were
     announced or imported, and not cancelled; if there are none, the first earlier edition that was not cancelled.
@@ -70,7 +80,7 @@ def notice_content(edition: Edition, code: str) -> NoticeContent:
     Raises ``ImproperlyConfigured`` if the site's address is not configured, or if the site does not include the app's
     URLs. Raises ``ValueError`` for a draft.
     """
-    notice = Notice(edition=edition, kind=NoticeKind.PUBLISHED, created_at=timezone.now())
+    notice = Notice(edition=edition, kind=kind, created_at=timezone.now())
     return letter(notice, code, since=notice.base_number())
 
 
@@ -101,20 +111,25 @@ class PreviewView(EditionView):
     edition takes effect now.
 
     The kind ``word`` is the draft as a Word file. ``changes`` and ``table`` are Word files with its changes since the
-    edition in force: as tracked changes, and as a comparative table.
+    edition in force: as tracked changes, and as a comparative table. The kind ``cancellation`` is the mail that a
+    cancellation of a scheduled edition would send.
 
-    Raises ``PermissionDenied`` if the user may not view editions. Raises ``Http404`` if there is no such draft, or for
-    a published edition, another kind or language, or an invalid instant, and for changes if no edition is in force. If
-    the site lacks a setting or a URL that the preview needs, the response is the error as plain text, with the status
-    409.
+    Raises ``PermissionDenied`` if the user may not view editions. Raises ``Http404`` if there is no such edition, or
+    for one in another state, another kind or language, or an invalid instant, and for changes if no edition is in
+    force. If the site lacks a setting or a URL that the preview needs, the response is the error as plain text, with
+    the status 409.
     """
 
     def get(self, request: HttpRequest, object_id: str, kind: str, code: str) -> HttpResponse:
         edition = self.find(object_id)
         if not self.model_admin.has_view_or_change_permission(request, edition):
             raise PermissionDenied
-        if edition is None or edition.published_at or code not in languages.LANGUAGES or kind not in KINDS:
+        if edition is None or code not in languages.LANGUAGES or kind not in KINDS:
             raise Http404
+        if edition.state() != (State.SCHEDULED if kind == "cancellation" else State.DRAFT):
+            raise Http404
+        if kind == "cancellation":
+            return self._html(lambda: notice_content(as_cancelled(edition), code, NoticeKind.CANCELLED).html)
         try:
             published = as_published(edition, _instant(request.GET.get("at", "")))
         except ValueError:
@@ -122,8 +137,16 @@ class PreviewView(EditionView):
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).select_related("agreement").first()
         if kind in FILES:
             return self._file(published, binding, kind, code)
+        if kind == "mail":
+            return self._html(lambda: notice_content(published, code).html)
+        return self._html(lambda: self._page(published, binding, code))
+
+    def _html(self, composed: Callable[[], str]) -> HttpResponse:
+        """Return the HTML that the function composes; its error as plain text, with the status 409, if the site lacks a
+        setting or a URL.
+        """
         try:
-            html = notice_content(published, code).html if kind == "mail" else self._page(published, binding, code)
+            html = composed()
         except (ImproperlyConfigured, NoReverseMatch) as error:
             return HttpResponse(str(error), content_type="text/plain; charset=utf-8", status=409)
         return HttpResponse(html, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
@@ -172,36 +195,51 @@ def _displayed(edition: Edition, at: datetime, state: State, code: str) -> Displ
     return DisplayedEdition(edition=edition, at=at, state=state, language=code, predecessor=None, successor=None)
 
 
-def send_test_mail(user: AbstractBaseUser, edition: Edition, effective_from: datetime | None) -> tuple[int, str]:
-    """Mail the notice of a draft to this user: one mail in Kazakh, and one in Russian. ``effective_from`` is when the
-    draft is to take effect; ``None``, or a moment in the past, means now. Nothing is recorded in the ledger.
+def send_test_mails(
+    recipients: Sequence[tuple[AbstractBaseUser, str]], edition: Edition, kind: NoticeKind
+) -> tuple[int, str]:
+    """Mail the notice of that kind about the edition to each of these users, at the address given with them: one mail
+    in Kazakh, and one in Russian. The edition is as for :func:`notice_content`. Nothing is recorded in the ledger.
 
-    Return the level and the text of a message about the outcome. It is an error if the user has no usable address, or
-    if one of the mails can't be sent; then the first mail may have been sent.
+    Return the level and the text of a message about the outcome. It is an error if one of the mails can't be sent; the
+    mails before it were sent then, and those after it were not.
     """
-    users = get_user_model()._default_manager.filter(pk=str(user.pk))
-    address = users.annotate(agreement_address=conf.user_email()).values_list("agreement_address", flat=True).get()
-    if not address:
-        return messages.ERROR, gettext("Your account has no e-mail address.")
-    published, mark = as_published(edition, effective_from), gettext("test")
+    mark, sent = gettext("test"), list[str]()
     try:
         with EmailChannel() as channel:
-            if fault := channel.unreachable(address):
-                return messages.ERROR, gettext("No mail can be sent to your address: %(fault)s.") % {"fault": fault}
+            notices = [Notice(edition=edition, kind=kind) for _code in languages.LANGUAGES]
+            texts = []
             for number, code in enumerate(languages.LANGUAGES):
-                content = notice_content(published, code)
-                notice = Notice(edition=published, kind=NoticeKind.PUBLISHED)
-                text = NoticeText(
-                    pk=number,  # The channel prepares each text once, by its key.
-                    notice=notice,
-                    channel=channel.name,
-                    language=code,
-                    subject=f"[{mark}] {content.subject}"[:255],
-                    text=content.text,
-                    html=content.html,
+                content = notice_content(edition, code, kind)
+                subject = f"[{mark}] {content.subject}"[:255]
+                facts = {"channel": channel.name, "language": code, "subject": subject}
+                # The channel prepares each text once, by its key.
+                texts.append(
+                    NoticeText(pk=number, notice=notices[number], text=content.text, html=content.html, **facts)
                 )
-                channel.send(Delivery(pk=number, notice=notice, user=None), address, text)
-    except (Refused, Deferred, Unavailable, ImproperlyConfigured) as error:
+            for user, address in recipients:
+                if fault := channel.unreachable(address):
+                    return messages.ERROR, _outcome(sent, address, fault)
+                for text in texts:
+                    try:
+                        channel.send(Delivery(pk=text.pk, notice=text.notice, user_id=user.pk), address, text)
+                    except (Refused, Deferred, Unavailable) as error:
+                        return messages.ERROR, _outcome(sent, address, error)
+                sent.append(address)
+    except ImproperlyConfigured as error:
         return messages.ERROR, gettext("The test mail was not sent: %(fault)s") % {"fault": error}
-    sentence = gettext("Test mails in Kazakh and in Russian were sent to %(address)s.")
-    return messages.SUCCESS, sentence % {"address": address}
+    return messages.SUCCESS, _outcome(sent)
+
+
+def _outcome(sent: list[str], address: str = "", fault: object = "") -> str:
+    """Return the message about test mails. ``address`` is the first one to which no mail could be sent, and ``fault``
+    the reason.
+    """
+    sentences = []
+    if sent:
+        sentence = gettext("Test mails in Kazakh and in Russian were sent to %(addresses)s.")
+        sentences.append(sentence % {"addresses": ", ".join(sent)})
+    if address:
+        sentence = gettext("No test mail was sent to %(address)s: %(fault)s.")
+        sentences.append(sentence % {"address": address, "fault": fault})
+    return " ".join(sentences)

@@ -1,37 +1,35 @@
-"""The pages that publish a draft and cancel a scheduled edition. Each asks first, then calls one method of the edition.
-A third view sends a test mail, and changes no edition.
+"""The page that publishes a draft. It asks first, then calls one method of the edition. A second view sends test mails
+from this page and from that of a cancellation, and changes no edition.
 
-When a form that publishes or cancels is posted, the agreement is locked, and then the edition is read again.
+When the form that publishes is posted, the agreement is locked, and then the draft is read again.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
-from django.db import transaction
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
-from agreement.admin.base import moment, redirect_missing
+from agreement.admin.base import moment
+from agreement.admin.editions.cancel import CancelView
 from agreement.admin.editions.compare import changes_html, redlines
+from agreement.admin.editions.decision import DecisionView, TestMailForm
 from agreement.admin.editions.draft import Finding, lint_findings
 from agreement.admin.editions.fields import STATED_FIELDS, fingerprint, label, stated_in_words
 from agreement.admin.editions.forecast import sending_forecast
-from agreement.admin.editions.page import EditionView, find_locked, may, redirect_to_edition
-from agreement.admin.editions.preview import as_published, notice_content, promised_from, send_test_mail
-from agreement.admin.rights import STATE_ACTIONS, explain_denied
+from agreement.admin.editions.page import EditionView, may
+from agreement.admin.editions.preview import as_published, promised_from
 from agreement.conf import active_language
-from agreement.models import Edition, EditionError
+from agreement.models import Edition, EditionError, NoticeKind
 from agreement.models.publishing import MAX_AHEAD, MIN_EFFECTIVE_FROM, require_second_person
 from agreement.models.succession import State
 from agreement.text import clauses, dates, languages
@@ -185,18 +183,6 @@ class PublishForm(forms.Form):
             self.add_error("confirmation", ValidationError(sentence, params={"phrase": self.phrase}))
 
 
-class CancelForm(forms.Form):
-    """The form that asks why an edition is cancelled, with a box to confirm it. Both are required. ``digest`` is the
-    digest of the edition that the page displayed; the view compares it.
-    """
-
-    reason = forms.CharField(
-        label=_("Why this edition should not take effect"), max_length=2000, widget=forms.Textarea(attrs={"rows": 3})
-    )
-    confirm = forms.BooleanField(label=_("This edition should not take effect."))
-    digest = forms.CharField(widget=forms.HiddenInput)
-
-
 class PublishQuestion:
     """The facts that the publication page displays, and its form.
 
@@ -291,7 +277,6 @@ class PublishQuestion:
             "forecast": sending_forecast(self.edition, chosen, binding),
             "zone": f"{dates.zone(self.now, active_language(), self.zone)}, {self.zone}",
             "now": moment(self.now, self.zone),
-            "previews": [(code, *self._mail(code, chosen)) for code in languages.LANGUAGES],
         }
 
     def _problem(self, user: AbstractBaseUser) -> EditionError | None:
@@ -323,69 +308,6 @@ class PublishQuestion:
         old = getattr(self.binding, name) if self.binding and name != "material" else value
         return stated_in_words(name, value) if old == value else changes_html(name, old, value)
 
-    def _mail(self, code: str, effective_from: datetime | None) -> tuple[str, str]:
-        """Return the subject and the plain text of the notice in ``kk`` or ``ru``, if the edition takes effect at
-        ``effective_from``; ``None``, or a moment in the past, means now. If the notice can't be composed, return ``""``
-        and the message of the error.
-        """
-        try:
-            content = notice_content(as_published(self.edition, effective_from), code)
-        except (ImproperlyConfigured, ValueError) as error:
-            return "", str(error)
-        return content.subject, content.text
-
-
-class DecisionView(EditionView, ABC):
-    """The base class of a page that asks on GET, and performs the ``action`` (``publish`` or ``cancel``) on POST,
-    unless it is refused. If the user may not perform it or may not view editions, the response is a page with the
-    status 403. If there is no such edition, the response is a redirect to the start page of the admin.
-    """
-
-    action: str
-
-    def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        if not may(self.model_admin, request, self.action):
-            return self._deny()
-        edition = self.find(object_id)
-        return self.ask(edition) if edition else redirect_missing(self.model_admin, request, object_id)
-
-    def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        if not may(self.model_admin, request, self.action):
-            return self._deny()
-        with transaction.atomic():
-            edition = find_locked(self.model_admin, request, object_id)
-            return self.carry_out(edition) if edition else redirect_missing(self.model_admin, request, object_id)
-
-    @abstractmethod
-    def ask(self, edition: Edition) -> HttpResponse:
-        """Return the page with the question, or a page that refuses if the state of the edition does not allow the
-        action. Nothing is locked.
-        """
-
-    @abstractmethod
-    def carry_out(self, edition: Edition) -> HttpResponse:
-        """Perform the action on the edition, whose agreement is locked, and return the response. If the answer is not
-        valid, or the action is refused, nothing is changed, and the response is the question again or a page that
-        refuses.
-        """
-
-    def _deny(self) -> HttpResponse:
-        codename = f"{self.action}_edition"
-        action = next(pair for actions in STATE_ACTIONS.values() for pair in actions if pair[0] == codename)
-        denied = explain_denied([action]) if self.model_admin.has_view_permission(self.request) else []
-        sentence = gettext("You don't have permission to do this. Nothing was changed.")
-        hint = gettext(
-            "Your permission was removed or was never given. Ask for it, or ask somebody who has it to do this."
-        )
-        return self.refuse(None, sentence, hint, status=403, denied_actions=denied)
-
-    def done(self, edition: Edition, sentence: str) -> HttpResponse:
-        """Add the sentence to the history of the admin, and return a redirect to the edition, with the sentence as a
-        message of success.
-        """
-        self.model_admin.log_change(self.request, edition, sentence)
-        return redirect_to_edition(self.model_admin, self.request, edition, sentence)
-
 
 class PublishView(DecisionView):
     """``…/<id>/publish/``: the page with the facts about the draft and the form that publishes it. If its texts are
@@ -397,6 +319,7 @@ class PublishView(DecisionView):
     """
 
     action = "publish"
+    kind = NoticeKind.PUBLISHED
 
     def ask(self, edition: Edition) -> HttpResponse:
         if edition.published_at:
@@ -427,9 +350,20 @@ class PublishView(DecisionView):
                 return self.done(edition, sentence % {"edition": edition, "digest": edition.digest, "at": at})
         return self.show(question, form, question.chosen(form))
 
-    def show(self, question: PublishQuestion, form: PublishForm, chosen: datetime | None) -> HttpResponse:
+    def test(self, edition: Edition) -> HttpResponse:
+        if outdated := self.refuse_outdated(edition):
+            return outdated
+        question = PublishQuestion(edition)
+        chosen = question.chosen(question.form(self.request.POST))
+        tests = self.send_tests(as_published(edition, chosen))
+        return self.show(question, question.form_again(self.request.POST), chosen, tests)
+
+    def show(
+        self, question: PublishQuestion, form: PublishForm, chosen: datetime | None, tests: TestMailForm | None = None
+    ) -> HttpResponse:
         """Return the page for an edition that takes effect at the ``chosen`` moment (``None``: now). The status is 400
-        if the form is bound, because a bound form is displayed only if it was refused.
+        if the form is bound, because a bound form is displayed only if it was refused. ``tests`` is the posted form for
+        test mails, if there is one.
         """
         return self.render(
             "publish",
@@ -437,6 +371,7 @@ class PublishView(DecisionView):
             original=question.edition,
             title=gettext("Publish: %(edition)s") % {"edition": question.edition},
             **question.context(form, chosen, self.request),
+            **self.letter_context(as_published(question.edition, chosen), tests),
         )
 
     def refuse_outdated(self, edition: Edition) -> HttpResponse | None:
@@ -462,64 +397,24 @@ class PublishView(DecisionView):
         )
 
 
-class TestMailView(PublishView):
-    """``…/<id>/test-mail/``: on POST from the publication page, mails the notice to the user, in both languages. Then
-    it displays the publication page again, with the answers and a message about the outcome.
+class TestMailView(EditionView):
+    """``…/<id>/test-mail/``: on POST from the page of publication or of cancellation, mails the notice, in both
+    languages, to the chosen staff users. Then it displays the page again, with the answers and a message about the
+    outcome.
 
-    A GET is not allowed. Raises ``PermissionDenied`` if there is no such draft, if it is published, or if the user may
-    not publish. If the draft, or the last edition that was not cancelled, has changed since the page was opened,
-    nothing is sent, and the response is a page that refuses.
+    A GET is not allowed. Raises ``PermissionDenied`` if there is no such edition, if it is neither a draft nor
+    scheduled, or if the user may not publish or cancel it. If the draft, or the last edition that was not cancelled,
+    has changed since the page of publication was opened, nothing is sent, and the response is a page that refuses.
     """
 
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        pages: dict[State, type[DecisionView]] = {State.DRAFT: PublishView, State.SCHEDULED: CancelView}
         edition = self.find(object_id)
-        if edition is None or edition.published_at or not may(self.model_admin, request, "publish"):
+        page = pages.get(edition.state()) if edition else None
+        if edition is None or page is None or not may(self.model_admin, request, page.action):
             raise PermissionDenied
-        if outdated := self.refuse_outdated(edition):
-            return outdated
-        question = PublishQuestion(edition)
-        chosen = question.chosen(question.form(request.POST))
-        user = cast("AbstractBaseUser", request.user)
-        messages.add_message(request, *send_test_mail(user, edition, chosen))
-        return self.show(question, question.form_again(request.POST), chosen)
-
-
-class CancelView(DecisionView):
-    """``…/<id>/cancel/``: the page with the form that cancels a scheduled edition. For an edition in another state,
-    also a draft, the page refuses with the status 409. If the form is not valid, or was opened for another digest, it
-    is displayed again with the status 400. After the cancellation the response is a redirect to the edition.
-    """
-
-    action = "cancel"
-
-    def ask(self, edition: Edition) -> HttpResponse:
-        return self._show(edition, CancelForm(initial={"digest": edition.digest}))
-
-    def carry_out(self, edition: Edition) -> HttpResponse:
-        form = CancelForm(self.request.POST)
-        if not form.is_valid() or form.cleaned_data["digest"] != edition.digest:
-            return self._show(edition, form)
-        try:
-            by = cast("AbstractBaseUser", self.request.user)
-            edition.cancel(by=by, reason=form.cleaned_data["reason"].strip())
-        except EditionError as error:
-            return self.refuse(edition, str(error), error.hint)
-        return self.done(edition, gettext("Cancelled: %(edition)s. It will not take effect.") % {"edition": edition})
-
-    def _show(self, edition: Edition, form: CancelForm) -> HttpResponse:
-        state = edition.state()
-        if state != State.SCHEDULED:
-            sentence = gettext("%(edition)s can't be cancelled: it is %(state)s.")
-            hint = gettext("Only an edition that is published and has not taken effect can be cancelled.")
-            return self.refuse(edition, sentence % {"edition": edition, "state": state.label}, hint)
-        return self.render(
-            "cancel",
-            status=400 if form.is_bound else 200,
-            original=edition,
-            form=form,
-            title=gettext("Cancel: %(edition)s") % {"edition": edition},
-            effective=moment(edition.effective_from, edition.agreement.time_zone),
-            binding=Edition.objects.in_force().filter(agreement=edition.agreement_id).first(),
-        )
+        view = page(model_admin=self.model_admin)
+        view.setup(request, object_id)
+        return view.test(edition)

@@ -27,6 +27,8 @@ from agreement.admin.base import (
     moment,
 )
 from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeActionView, ProgressView, reason_in_words
+from agreement.admin.notices.state import StateFilter, state_badge
+from agreement.admin.notices.unreached import UnreachedCsvView, UnreachedView
 from agreement.conf import active_language
 from agreement.models import Delivery, Notice, NoticeText
 from agreement.text import dates
@@ -40,10 +42,12 @@ class NoticeTextInline(ReadOnly, admin.StackedInline[NoticeText, Notice]):
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
-    list_display = ["id", "edition", "kind", "created", "due", "written", "sending"]
+    list_display = ["id", "edition", "kind", "state", "sending", "due"]
     list_display_links = ["id", "edition"]
+    list_filter = [StateFilter]
+    show_facets = admin.ShowFacets.NEVER
     list_select_related = ["edition__agreement"]
-    fields = ["edition", "kind", "identifier", "created", "due", "written", "sending", "recipients"]
+    fields = ["edition", "kind", "identifier", "created", "due", "written", "state", "sending", "recipients"]
     inlines = [NoticeTextInline]
     change_form_template = "admin/agreement/notice/change_form.html"
 
@@ -52,12 +56,17 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
         js = [forms.Script("agreement/progress.js", defer=True)]
 
     def get_urls(self) -> list[URLPattern]:
-        pages = {"sending": ProgressView.as_view(model_admin=self)}
-        for action in ("pause", "resume", "resend"):
-            pages[action] = NoticeActionView.as_view(model_admin=self, action=action)
+        pages: dict[str, tuple[str, Any]] = {
+            "sending": ("sending/", ProgressView.as_view(model_admin=self)),
+            "unreached": ("unreached/", UnreachedView.as_view(model_admin=self)),
+            "unreached_csv": ("unreached/not-reached.csv", UnreachedCsvView.as_view(model_admin=self)),
+        }
+        for action in ("pause", "resume", "resend", "resend_reachable"):
+            view = NoticeActionView.as_view(model_admin=self, action=action)
+            pages[action] = (f"{action.replace('_', '-')}/", view)
         own = [
-            path(f"<path:object_id>/{name}/", self.admin_site.admin_view(view), name=f"agreement_notice_{name}")
-            for name, view in pages.items()
+            path(f"<path:object_id>/{address}", self.admin_site.admin_view(view), name=f"agreement_notice_{name}")
+            for name, (address, view) in pages.items()
         ]
         return [*own, *super().get_urls()]
 
@@ -69,8 +78,9 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
         return not cursor and super().lookup_allowed(lookup, value, request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notice]:
-        rows = super().get_queryset(request).select_related("edition__agreement").prefetch_related("progress")
-        return rows.defer(*(f"edition__{name}" for name in TEXT_COLUMNS))
+        notices: Any = super().get_queryset(request)
+        rows: QuerySet[Notice] = notices.with_overtaking().select_related("edition__agreement")
+        return rows.prefetch_related("progress").defer(*(f"edition__{name}" for name in TEXT_COLUMNS))
 
     def get_fields(self, request: HttpRequest, obj: Notice | None = None) -> Any:
         """Return the fields of the page of a notice. The link to the list of recipients, which are personal data, is
@@ -94,13 +104,21 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
     def written(self, notice: Notice) -> str:
         return moment(notice.fanned_out_at, notice.edition.agreement.time_zone)
 
+    @admin.display(description=_("state"))
+    def state(self, notice: Notice) -> str:
+        return state_badge(notice)
+
     @admin.display(description=_("sending"))
     def sending(self, notice: Notice) -> str:
         url = reverse(f"{self.admin_site.name}:agreement_notice_sending", args=[notice.pk])
         rows = notice.progress.all()
         counts = {"sent": sum(row.sent for row in rows), "audience": sum(row.audience for row in rows)}
+        counts["unreached"] = sum(row.unreached for row in rows)
         numbers = {name: dates.format_number(count, active_language()) for name, count in counts.items()}
-        return format_html('<a href="{}">{}</a>', url, gettext("%(sent)s of %(audience)s sent") % numbers)
+        sentence = gettext("%(sent)s of %(audience)s sent")
+        if counts["unreached"]:
+            sentence = gettext("%(sent)s of %(audience)s sent, not reached: %(unreached)s")
+        return format_html('<a href="{}">{}</a>', url, sentence % numbers)
 
     @admin.display(description=_("deliveries"))
     def recipients(self, notice: Notice) -> str:

@@ -24,7 +24,6 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf
 from agreement.admin.base import AdminView, moment, redirect_missing
 from agreement.admin.rights import explain_denied
 from agreement.conf import active_language
@@ -42,7 +41,9 @@ from agreement.models.notices import (
     PERHAPS_SENT,
     REMOVED,
 )
+from agreement.models.progress import NoticeState, notice_state
 from agreement.notices.forecast import expected_end, speed
+from agreement.notices.unreached import resend_reachable
 from agreement.text import dates
 
 #: The labels of the app's own channels. The label of another channel is its ``name``.
@@ -62,11 +63,13 @@ REASON_LABELS = {
     ENDED: _("the agreement with the user has ended"),
     REMOVED: _("this channel is no longer used"),
 }
+#: The states in which the numbers on the page change by themselves.
+RUNNING = frozenset({NoticeState.DELAY, NoticeState.SENDING})
 #: The actions on a notice: the permission and the translated name of each.
 NOTICE_ACTIONS = (
     ("pause_notice", _("pause the sending")),
     ("resume_notice", _("resume the sending")),
-    ("resend_notice", _("send failed deliveries again")),
+    ("resend_notice", _("send again to users who were not reached")),
 )
 
 
@@ -118,11 +121,9 @@ class NoticeProgress:
 
     notice: Notice
     channels: list[ChannelProgress]
-    state: str
-    """The first of these that applies: ``done`` (all deliveries are written, and none waits), ``delay_paused`` (paused,
-    and not due yet), ``paused``, ``suspended`` (by the setting ``SENDING_SUSPENDED``), ``delay`` (not due yet) and
-    ``sending``.
-    """
+    state: NoticeState
+    overtaken: str
+    """Why the rest of the messages is not needed any more; ``""`` if the state is not ``OVERTAKEN``."""
     due: str
     seconds_until_due: int
     paused: str
@@ -134,7 +135,12 @@ class NoticeProgress:
         refreshes the numbers on the page. The numbers of a paused notice can still change: messages that were already
         being sent go out, and deliveries are still written.
         """
-        return self.state in {"delay", "sending"}
+        return self.state in RUNNING
+
+    @property
+    def unreached(self) -> int:
+        """The number of deliveries, in all channels, that reached nobody."""
+        return sum(channel.row.unreached for channel in self.channels)
 
     @property
     def failed(self) -> int:
@@ -153,31 +159,17 @@ def notice_progress(notice: Notice, *, at: datetime | None = None) -> NoticeProg
     """
     at, zone = at or timezone.now(), notice.edition.agreement.time_zone
     rows = list(Progress.objects.filter(notice=notice).order_by("channel"))
-    state = _state(notice, rows, at)
+    state = notice_state(notice, rows, at=at)
     return NoticeProgress(
         notice=notice,
-        channels=[_channel_progress(row, notice, at, running=state in {"delay", "sending"}) for row in rows],
+        channels=[_channel_progress(row, notice, at, running=state in RUNNING) for row in rows],
         state=state,
+        overtaken=reason_in_words(notice.skip_reason(at)) if state == NoticeState.OVERTAKEN else "",
         due=moment(notice.due_at, zone),
         seconds_until_due=max(0, ceil((notice.due_at - at).total_seconds())),
         paused=moment(notice.paused_at, zone),
         effective=moment(notice.edition.effective_from, zone),
     )
-
-
-def _state(notice: Notice, rows: list[Progress], at: datetime) -> str:
-    """Return the value of :attr:`NoticeProgress.state` at that instant: ``done`` if all deliveries are written and none
-    waits, otherwise ``delay_paused`` or ``paused`` if the notice is paused, otherwise ``suspended`` if the setting
-    ``SENDING_SUSPENDED`` is on, otherwise ``delay`` before the notice is due, and ``sending`` from then on. ``rows`` is
-    the progress in each channel. No query.
-    """
-    if notice.fanned_out_at is not None and not any(row.waiting for row in rows):
-        return "done"
-    if notice.paused_at:
-        return "delay_paused" if at < notice.due_at else "paused"
-    if conf.get().SENDING_SUSPENDED:
-        return "suspended"
-    return "delay" if at < notice.due_at else "sending"
 
 
 def _channel_progress(row: Progress, notice: Notice, at: datetime, *, running: bool) -> ChannelProgress:
@@ -261,24 +253,30 @@ class ProgressView(NoticeView):
 
 
 class NoticeActionView(NoticeView):
-    """``…/<id>/pause/``, ``resume/`` and ``resend/``: perform the action on POST, then redirect to the progress, with a
-    message that states what was done or, as a warning, why nothing was changed. GET is not allowed (status 405).
+    """``…/<id>/pause/``, ``resume/``, ``resend/`` and ``resend-reachable/``: perform the action on POST, then redirect
+    to the progress, with a message that states what was done or, as a warning, why nothing was changed. GET is not
+    allowed (status 405).
 
-    Raises ``PermissionDenied`` for users who lack the permission for the action (``pause_notice``, ``resume_notice`` or
-    ``resend_notice``) or may not view notices. If there is no notice with that key, the response is a redirect to the
-    start page of the admin, with a warning.
+    Raises ``PermissionDenied`` for users who lack the permission for the action (``pause_notice``, ``resume_notice``,
+    or ``resend_notice`` for the last two) or may not view notices. If there is no notice with that key, the response is
+    a redirect to the start page of the admin, with a warning.
     """
 
     action: str = ""
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        may_act = request.user.has_perm(f"agreement.{self.action}_notice")
+        verb, permission = {
+            "pause": (_pause, "pause_notice"),
+            "resume": (_resume, "resume_notice"),
+            "resend": (_resend, "resend_notice"),
+            "resend_reachable": (_resend_reachable, "resend_notice"),
+        }[self.action]
+        may_act = request.user.has_perm(f"agreement.{permission}")
         if not may_act or not self.model_admin.has_view_permission(request):
             raise PermissionDenied
         notice = self.find(object_id)
         if notice is None:
             return redirect_missing(self.model_admin, request, object_id)
-        verb = {"pause": _pause, "resume": _resume, "resend": _resend}[self.action]
         done, sentence = verb(notice, cast("AbstractBaseUser", request.user))
         messages.add_message(request, messages.SUCCESS if done else messages.WARNING, sentence)
         name = f"{self.model_admin.admin_site.name}:agreement_notice_sending"
@@ -310,7 +308,21 @@ def _resend(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
         return False, gettext(
             "Nothing was changed: there are no failed deliveries, or a newer notice has overtaken this one."
         )
+    return True, _waiting_again(count)
+
+
+def _resend_reachable(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
+    count = resend_reachable(notice, by=by)
+    if not count:
+        return False, gettext(
+            "Nothing was changed: no user who was not reached has another address now, or a newer notice has overtaken"
+            " this one."
+        )
+    return True, _waiting_again(count)
+
+
+def _waiting_again(count: int) -> str:
     sentence = ngettext(
         "%(count)d delivery is waiting to be sent again.", "%(count)d deliveries are waiting to be sent again.", count
     )
-    return True, sentence % {"count": count}
+    return sentence % {"count": count}

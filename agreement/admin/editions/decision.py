@@ -1,0 +1,158 @@
+"""The shared part of the two pages that ask before they change an edition for good: the publication and the
+cancellation. It finds and locks the edition, shows the letter as it will be, and sends test mails.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, cast
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement.admin.base import redirect_missing
+from agreement.admin.editions.page import EditionView, find_locked, may, redirect_to_edition
+from agreement.admin.editions.preview import notice_content, send_test_mails
+from agreement.admin.rights import STATE_ACTIONS, explain_denied
+from agreement.models import Edition, NoticeKind
+from agreement.models.audit import name_of
+from agreement.notices.channels import EmailChannel
+from agreement.text import languages
+
+#: How many staff users the form for test mails offers.
+MAX_TEST_RECIPIENTS = 100
+
+
+def staff_with_address(user: AbstractBaseUser) -> dict[str, tuple[AbstractBaseUser, str]]:
+    """Return the active staff users who have an address, each with it, by primary key as text: at most
+    ``MAX_TEST_RECIPIENTS``, this user first. If the user model has no ``is_staff``, only this user can be among them.
+    2 queries.
+    """
+    channel, users = EmailChannel(), get_user_model()
+    reachable: Any = channel.reachable(users._default_manager.filter(is_active=True))
+    try:
+        users._meta.get_field("is_staff")
+        staff = reachable.filter(is_staff=True).exclude(pk=user.pk).order_by("pk")[: MAX_TEST_RECIPIENTS - 1]
+    except FieldDoesNotExist:
+        staff = reachable.none()
+    return {str(one.pk): (one, one.agreement_address) for one in [*reachable.filter(pk=user.pk), *staff]}
+
+
+class TestMailForm(forms.Form):
+    """The form that asks which staff users get the test mails. No other address can be given, so that the page is no
+    way to send mail to strangers.
+    """
+
+    test_to = forms.MultipleChoiceField(
+        label=_("Test mails"),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": _("Choose who gets the test mails.")},
+    )
+
+    def __init__(self, user: AbstractBaseUser, answer: QueryDict | None = None) -> None:
+        self.people = staff_with_address(user)
+        super().__init__(answer, initial={"test_to": [str(user.pk)]})
+        field = cast("forms.MultipleChoiceField", self.fields["test_to"])
+        field.choices = [(key, f"{name_of(one)} · {address}") for key, (one, address) in self.people.items()]
+
+    def recipients(self) -> list[tuple[AbstractBaseUser, str]]:
+        """Return the chosen users and their addresses. The form must be valid."""
+        return [self.people[key] for key in self.cleaned_data["test_to"]]
+
+
+def preview(edition: Edition, code: str, kind: NoticeKind) -> tuple[str, str, str]:
+    """Return the language ``code`` (``kk`` or ``ru``), and the subject and the plain text of the notice of that kind
+    about the edition. If the notice can't be composed, the subject is ``""`` and the text is the message of the error.
+    """
+    try:
+        content = notice_content(edition, code, kind)
+    except (ImproperlyConfigured, ValueError) as error:
+        return code, "", str(error)
+    return code, content.subject, content.text
+
+
+class DecisionView(EditionView, ABC):
+    """The base class of a page that asks on GET, and performs the ``action`` (``publish`` or ``cancel``) on POST,
+    unless it is refused. If the user may not perform it or may not view editions, the response is a page with the
+    status 403. If there is no such edition, the response is a redirect to the start page of the admin.
+    """
+
+    action: str
+    kind: NoticeKind
+    """The kind of the notice to which the action leads."""
+
+    def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if not may(self.model_admin, request, self.action):
+            return self._deny()
+        edition = self.find(object_id)
+        return self.ask(edition) if edition else redirect_missing(self.model_admin, request, object_id)
+
+    def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if not may(self.model_admin, request, self.action):
+            return self._deny()
+        with transaction.atomic():
+            edition = find_locked(self.model_admin, request, object_id)
+            return self.carry_out(edition) if edition else redirect_missing(self.model_admin, request, object_id)
+
+    @abstractmethod
+    def ask(self, edition: Edition) -> HttpResponse:
+        """Return the page with the question, or a page that refuses if the state of the edition does not allow the
+        action. Nothing is locked.
+        """
+
+    @abstractmethod
+    def carry_out(self, edition: Edition) -> HttpResponse:
+        """Perform the action on the edition, whose agreement is locked, and return the response. If the answer is not
+        valid, or the action is refused, nothing is changed, and the response is the question again or a page that
+        refuses.
+        """
+
+    @abstractmethod
+    def test(self, edition: Edition) -> HttpResponse:
+        """Send the test mails that the posted form asks for, and return the question again, with the answers and a
+        message about the outcome.
+        """
+
+    def send_tests(self, edition: Edition) -> TestMailForm:
+        """Send the notice about the edition, as it will be, to the staff users whom the posted form names, and add a
+        message about the outcome. Return the form, which has errors if it names nobody or somebody else.
+        """
+        form = TestMailForm(cast("AbstractBaseUser", self.request.user), self.request.POST)
+        if form.is_valid():
+            messages.add_message(self.request, *send_test_mails(form.recipients(), edition, self.kind))
+        else:
+            messages.error(self.request, gettext("No test mail was sent. Choose who gets it."))
+        return form
+
+    def letter_context(self, edition: Edition, tests: TestMailForm | None) -> dict[str, Any]:
+        """Return the part of the template context about the notice. ``edition`` is as it will be after the action, and
+        ``tests`` the form for test mails that was posted, if any.
+        """
+        return {
+            "previews": [preview(edition, code, self.kind) for code in languages.LANGUAGES],
+            "tests": tests or TestMailForm(cast("AbstractBaseUser", self.request.user)),
+        }
+
+    def _deny(self) -> HttpResponse:
+        codename = f"{self.action}_edition"
+        action = next(pair for actions in STATE_ACTIONS.values() for pair in actions if pair[0] == codename)
+        denied = explain_denied([action]) if self.model_admin.has_view_permission(self.request) else []
+        sentence = gettext("You don't have permission to do this. Nothing was changed.")
+        hint = gettext(
+            "Your permission was removed or was never given. Ask for it, or ask somebody who has it to do this."
+        )
+        return self.refuse(None, sentence, hint, status=403, denied_actions=denied)
+
+    def done(self, edition: Edition, sentence: str) -> HttpResponse:
+        """Add the sentence to the history of the admin, and return a redirect to the edition, with the sentence as a
+        message of success.
+        """
+        self.model_admin.log_change(self.request, edition, sentence)
+        return redirect_to_edition(self.model_admin, self.request, edition, sentence)

@@ -1,0 +1,102 @@
+"""The state of notices in lists: a badge, a filter, and the notices of an edition that need a look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
+
+from agreement.admin.notices.progress import reason_in_words
+from agreement.models import Edition, Notice
+from agreement.models.notices import NoticeQuerySet
+from agreement.models.progress import UNDER_WAY, NoticeState, notice_state
+
+
+def notices_with_state() -> NoticeQuerySet:
+    """Return all notices with what :func:`state_of` needs. 2 queries, however many there are."""
+    notices: NoticeQuerySet = Notice.objects.with_edition().with_overtaking().prefetch_related("progress")
+    return notices
+
+
+def state_of(notice: Notice) -> NoticeState:
+    """Return the present state of a notice. No query for a result of :func:`notices_with_state`."""
+    return notice_state(notice, notice.progress.all())
+
+
+def state_badge(notice: Notice) -> SafeString:
+    """Return the state of a notice as HTML, for one that is no longer needed with the reason."""
+    state, reason = state_of(notice), ""
+    if state == NoticeState.OVERTAKEN:
+        reason = reason_in_words(notice.skip_reason(timezone.now()))
+    sentence = f"{state.label}: {reason}" if reason else state.label
+    return format_html('<span class="agreement-notice-{} agreement-state">{}</span>', state.value, sentence)
+
+
+def needs_look(notice: Notice) -> bool:
+    """Return whether the list of editions displays the state of a notice: it is under way, or it did not reach
+    everybody and no other notice has overtaken it.
+    """
+    state = state_of(notice)
+    return state in UNDER_WAY or (state == NoticeState.GAPS and not notice.skip_reason())
+
+
+def with_notices(editions: QuerySet[Edition]) -> QuerySet[Edition]:
+    """Return the editions with their notices, for :func:`edition_notices`. 2 queries more, however many there are."""
+    return editions.prefetch_related(Prefetch("notices", notices_with_state().order_by("pk")))
+
+
+def edition_notices(edition: Edition, admin_name: str) -> SafeString:
+    """Return links to the notices of an edition that need a look, each with its state, as HTML. ``admin_name`` is the
+    name of the admin site.
+    """
+    links = [
+        (reverse(f"{admin_name}:agreement_notice_sending", args=[notice.pk]), state_badge(notice))
+        for notice in edition.notices.all()
+        if needs_look(notice)
+    ]
+    return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a>', links)
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Selects the notices in one state. The states of all notices are computed, because there are few notices, whatever
+    the number of users. 2 queries, if a state is selected.
+    """
+
+    title = _("state of the notice")
+    parameter_name = "state"
+    #: The look-up path from a row of the list to its notice.
+    notice = "pk"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return list(NoticeState.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        keys = [notice.pk for notice in notices_with_state() if state_of(notice) == self.value()]
+        return queryset.filter(**{f"{self.notice}__in": keys}).distinct()
+
+
+class EditionStateFilter(StateFilter):
+    """Selects the editions with a notice in one state. It is offered to readers who may view notices."""
+
+    notice = "notices"
+
+    def has_output(self) -> bool:
+        return self.may_view and super().has_output()
+
+    def __init__(
+        self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: admin.ModelAdmin[Any]
+    ) -> None:
+        self.may_view = request.user.has_perm("agreement.view_notice")
+        super().__init__(request, params, model, model_admin)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return super().queryset(request, queryset) if self.may_view else queryset

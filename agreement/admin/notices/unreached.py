@@ -1,0 +1,125 @@
+"""The list of the users whom a notice did not reach, as a page and as a file (CSV), for publishers and officers. Every
+view of the page and every export is logged.
+"""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from typing import Any
+
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils.translation import gettext
+
+from agreement import conf
+from agreement.admin.base import moment, redirect_missing
+from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeView, reason_in_words
+from agreement.evidence.bundle import csv_chunks
+from agreement.models import AuditEntry
+from agreement.models.audit import AuditAction, name_of
+from agreement.notices.unreached import Cause, Unreached, all_unreached, count_by_cause, unreached
+
+#: How many users one page lists.
+PAGE_SIZE = 50
+#: The columns of the file. Their names are not translated, because programs read them.
+CSV_COLUMNS = ("key", "name", "channel", "cause", "reason", "at", "address_now")
+
+
+class UnreachedView(NoticeView):
+    """``…/<id>/unreached/``: how many users the notice did not reach, by cause, and the users of one cause.
+
+    ``?cause=`` selects the cause; without it, it is the first one that occurs. ``?after=`` is the primary key of a
+    delivery: the list begins after it. Raises ``PermissionDenied`` for users without the permission ``view_unreached``,
+    and ``BadRequest`` for another cause or something that is no key. If there is no notice with that key, the response
+    is a redirect to the start page of the admin, with a warning.
+    """
+
+    def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        _require_permission(request)
+        notice = self.find(object_id)
+        if notice is None:
+            return redirect_missing(self.model_admin, request, object_id)
+        counts = count_by_cause(notice)
+        cause = _cause(request) or next(iter(counts), None)
+        after = request.GET.get("after", "0")
+        if not after.isdecimal() or len(after) > 18:
+            msg = "after must be the primary key of a delivery."
+            raise BadRequest(msg)
+        AuditEntry.objects.log(AuditAction.VIEWED, on=notice, by=request.user, note=f"not reached: {cause or 'none'}")
+        rows = unreached(notice, cause, after=int(after), size=PAGE_SIZE + 1) if cause else []
+        return self.render(
+            "notice/unreached",
+            title=gettext("Who was not reached: %(notice)s") % {"notice": notice},
+            original=notice,
+            counts=[(one, count) for one, count in counts.items()],
+            cause=cause,
+            rows=[_in_words(row) for row in rows[:PAGE_SIZE]],
+            continued=int(after) > 0,
+            following=rows[PAGE_SIZE - 1].delivery.pk if len(rows) > PAGE_SIZE else None,
+            overtaken=reason_in_words(notice.skip_reason()),
+            may_resend=request.user.has_perm("agreement.resend_notice"),
+        )
+
+
+class UnreachedCsvView(NoticeView):
+    """``…/<id>/unreached/not-reached.csv``: the users whom the notice did not reach, as a streamed file; with
+    ``?cause=`` those of one cause. The export is logged before it begins. Refuses as :class:`UnreachedView` does.
+    """
+
+    def get(self, request: HttpRequest, object_id: str) -> HttpResponse | StreamingHttpResponse:
+        _require_permission(request)
+        notice = self.find(object_id)
+        if notice is None:
+            return redirect_missing(self.model_admin, request, object_id)
+        cause = _cause(request)
+        name = f"not-reached-{cause}.csv" if cause else "not-reached.csv"
+        AuditEntry.objects.log(AuditAction.EXPORTED, on=notice, by=request.user, note=name)
+        found = map(_cells, all_unreached(notice, [cause] if cause else list(Cause)))
+
+        def chunks() -> Any:
+            # Without this mark, a spreadsheet program does not read the file as UTF-8.
+            yield BOM_UTF8
+            yield from csv_chunks(CSV_COLUMNS, found)
+
+        response = StreamingHttpResponse(chunks(), content_type="text/csv; charset=utf-8")
+        edition = notice.edition
+        name = f"{edition.agreement.slug}-{edition.number}-{notice.kind}-{name}"
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+
+def _require_permission(request: HttpRequest) -> None:
+    if not request.user.has_perm("agreement.view_unreached"):
+        raise PermissionDenied
+
+
+def _cause(request: HttpRequest) -> Cause | None:
+    """Return the cause that the URL names; ``None`` if it names none. Raises ``BadRequest`` for any other text."""
+    text = request.GET.get("cause", "")
+    if text and text not in Cause.values:
+        msg = f"cause must be one of {', '.join(Cause.values)}."
+        raise BadRequest(msg)
+    return Cause(text) if text else None
+
+
+def _in_words(row: Unreached) -> dict[str, Any]:
+    """Return a row of the list, in the language of the page."""
+    delivery = row.delivery
+    return {
+        "name": name_of(delivery.user) if delivery.user else gettext("deleted account"),
+        "key": delivery.user_id,
+        "channel": CHANNEL_LABELS.get(delivery.channel, delivery.channel),
+        "reason": reason_in_words(row.reason),
+        "at": moment(row.at, conf.time_zone()),
+        "address": row.address.label,
+    }
+
+
+def _cells(row: Unreached) -> tuple[object, ...]:
+    """Return the cells of a line of the file, in the order of ``CSV_COLUMNS``."""
+    delivery = row.delivery
+    return (
+        *(delivery.user_id, delivery.user.get_username() if delivery.user else "", delivery.channel),
+        *(row.cause.value, row.reason, row.at, row.address.value),
+    )

@@ -1,0 +1,208 @@
+"""Lists the users whom a notice did not reach, and sends it again to those of them who have an address now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import models, router
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from agreement import conf
+from agreement.models import Bounce, Delivery, DeliveryOutcome, Notice, Progress, pseudonyms
+from agreement.models.audit import By
+from agreement.models.backoff import MAX_ATTEMPTS
+from agreement.models.deliveries import DeliveryQuerySet
+from agreement.models.fields import UserKey
+from agreement.models.notices import (
+    EXCUSED,
+    INVALID_ADDRESS,
+    NO_ADDRESS,
+    OVERTAKEN,
+    enqueue_on_commit,
+)
+from agreement.notices.channels import Channel, site_channels
+
+#: How many deliveries are read at once.
+ROWS_PER_CHUNK = 2_000
+
+
+class Cause(models.TextChoices):
+    """Why a delivery reached nobody."""
+
+    NO_ADDRESS = "no_address", _("no address")
+    INVALID_ADDRESS = "invalid_address", _("invalid address")
+    REFUSED = "refused", _("refused")
+    GIVEN_UP = "given_up", _("given up after all attempts")
+    RETURNED = "returned", _("returned after it was sent")
+    OTHER = "other", _("skipped for another reason")
+
+
+class AddressNow(models.TextChoices):
+    """What is known now of the address of a user whom a notice did not reach."""
+
+    NONE = "none", _("none")
+    SAME = "same", _("the same")
+    ANOTHER = "another", _("another one")
+    UNKNOWN = "unknown", _("has one")
+
+
+#: The outcomes of the deliveries of each cause that are sent again if the user has another address now. Those without
+#: an address are left out, because the database finds them.
+READDRESSED = {
+    Cause.INVALID_ADDRESS: DeliveryOutcome.SKIPPED,
+    Cause.OTHER: DeliveryOutcome.SKIPPED,
+    Cause.REFUSED: DeliveryOutcome.FAILED,
+    Cause.GIVEN_UP: DeliveryOutcome.FAILED,
+    Cause.RETURNED: DeliveryOutcome.SENT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """A delivery that reached nobody, with its cause, and the address of its user now. ``reason`` and ``at`` are those
+    of the returned mail if the cause is ``RETURNED``, otherwise those of the outcome.
+    """
+
+    delivery: Delivery
+    cause: Cause
+    reason: str
+    at: datetime | None
+    address: AddressNow
+
+
+def deliveries_by_cause(notice: Notice, cause: Cause) -> DeliveryQuerySet:
+    """Return the deliveries of the notice that reached nobody for this cause, in the order of their primary keys. The
+    queryset is not evaluated.
+    """
+    rows = Delivery.objects.filter(notice=notice).order_by("pk")
+    failed, skipped = rows.filter(outcome=DeliveryOutcome.FAILED), rows.filter(outcome=DeliveryOutcome.SKIPPED)
+    given_up = Q(attempts__gte=MAX_ATTEMPTS - 1)  # The last attempt is not counted.
+    match cause:
+        case Cause.NO_ADDRESS:
+            return skipped.filter(reason=NO_ADDRESS)
+        case Cause.INVALID_ADDRESS:
+            return skipped.filter(reason=INVALID_ADDRESS)
+        case Cause.REFUSED:
+            return failed.exclude(given_up)
+        case Cause.GIVEN_UP:
+            return failed.filter(given_up)
+        case Cause.RETURNED:
+            return rows.returned().filter(outcome=DeliveryOutcome.SENT, returns__gt=0)  # It uses an index.
+    excused = Q(reason__in=EXCUSED) | Q(reason__startswith=OVERTAKEN)
+    return skipped.exclude(excused | Q(reason__in=[NO_ADDRESS, INVALID_ADDRESS]))
+
+
+def count_by_cause(notice: Notice) -> dict[Cause, int]:
+    """Return how many deliveries of the notice reached nobody, by cause; the causes with 0 are left out. 1 query, and 1
+    more, which reads the failed deliveries, if there are any. No other rows of the ledger are counted.
+    """
+    rows = list(Progress.objects.filter(notice=notice))
+    counts = dict.fromkeys(Cause, 0)
+    for row in rows:
+        skipped: dict[str, int] = row.reasons.get("skipped", {})
+        no_address, invalid = skipped.get(NO_ADDRESS, 0), skipped.get(INVALID_ADDRESS, 0)
+        counts[Cause.NO_ADDRESS] += no_address
+        counts[Cause.INVALID_ADDRESS] += invalid
+        counts[Cause.OTHER] += row.missed - no_address - invalid
+        counts[Cause.RETURNED] += row.bounced
+        counts[Cause.REFUSED] += row.failed
+    if counts[Cause.REFUSED]:
+        counts[Cause.GIVEN_UP] = deliveries_by_cause(notice, Cause.GIVEN_UP).count()
+        counts[Cause.REFUSED] -= counts[Cause.GIVEN_UP]
+    return {cause: count for cause, count in counts.items() if count > 0}
+
+
+def unreached(notice: Notice, cause: Cause, *, after: int = 0, size: int = ROWS_PER_CHUNK) -> list[Unreached]:
+    """Return the deliveries of the notice that reached nobody for this cause: up to ``size`` of those with a primary
+    key higher than ``after``, in the order of their primary keys, each with its user. At most 2 queries, and 1 for each
+    channel.
+    """
+    rows = list(deliveries_by_cause(notice, cause).filter(pk__gt=after).select_related("user")[:size])
+    mails = Bounce.objects.filter(delivery__in=rows).order_by("pk") if cause == Cause.RETURNED else ()
+    returned = {mail.delivery_id: mail for mail in mails}
+    now: dict[int, AddressNow] = {}
+    for channel in site_channels():
+        now |= _addresses_now([row for row in rows if row.channel == channel.name], channel)
+    found = []
+    for row in rows:
+        address, mail = now.get(row.pk, AddressNow.NONE), returned.get(row.pk)
+        reason, at = (mail.reason, mail.at) if mail else (row.reason, row.outcome_at)
+        found.append(Unreached(row, cause, reason, at, address))
+    return found
+
+
+def all_unreached(notice: Notice, causes: list[Cause]) -> Iterator[Unreached]:
+    """Yield all deliveries of the notice that reached nobody for one of these causes, one cause after another. They are
+    read in chunks.
+    """
+    for cause in causes:
+        after = 0
+        while rows := unreached(notice, cause, after=after):
+            yield from rows
+            after = rows[-1].delivery.pk
+
+
+def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = None) -> int:
+    """Make those deliveries of the notice wait again that reached nobody, and whose user has another address now than
+    then: any address, if they had none. Return how many wait again. If there are any, audit entries are added. ``by``
+    is the person, and ``at`` the present moment (``None``: now).
+
+    The users are in the audience. Failed and returned deliveries count only if the site has keys of pseudonyms, because
+    otherwise the ledger does not tell to which address a message was sent. The site's ``ENQUEUE`` is called after the
+    commit. If the deliveries of the notice are to be skipped, 0 is returned and nothing is done.
+
+    Users without an address are found by the database, and may be many. Other deliveries are read in chunks.
+    """
+    if notice.skip_reason(at):
+        return 0
+    alias, total = router.db_for_write(Delivery), 0
+    progress = Progress.objects.using(alias).filter(Q(failed__gt=0) | Q(skipped__gt=0), notice=notice)
+    names = set(progress.values_list("channel", flat=True))
+    for channel in [channel for channel in site_channels() if channel.name in names]:
+        rows = Delivery.objects.using(alias).filter(notice=notice, channel=channel.name, lease="")
+        with_address = channel.reachable(conf.audience().using(alias)).order_by().values("pk")
+        without = rows.filter(reason=NO_ADDRESS, user__in=with_address)
+        total += without.reopen(notice=notice, channel=channel.name, outcome=DeliveryOutcome.SKIPPED, by=by, at=at)
+        for cause, outcome in READDRESSED.items():
+            for keys in _with_another_address(notice, cause, channel, alias):
+                chunk = rows.filter(pk__in=keys)
+                total += chunk.reopen(notice=notice, channel=channel.name, outcome=outcome, by=by, at=at)
+    enqueue_on_commit(using=alias)
+    return total
+
+
+def _with_another_address(notice: Notice, cause: Cause, channel: Channel, alias: str) -> Iterator[list[int]]:
+    """Yield the keys, in chunks, of the deliveries of that cause and channel whose user has another address now."""
+    rows, after = deliveries_by_cause(notice, cause).using(alias).filter(channel=channel.name), 0
+    while chunk := list(rows.filter(pk__gt=after)[:ROWS_PER_CHUNK]):
+        after = chunk[-1].pk
+        now = _addresses_now(chunk, channel)
+        if keys := [key for key, address in now.items() if address == AddressNow.ANOTHER]:
+            yield keys
+
+
+def _addresses_now(rows: list[Delivery], channel: Channel) -> dict[int, AddressNow]:
+    """Return what is known now of the addresses of the users of these deliveries, which are of that channel, by the key
+    of the delivery. At most 1 query.
+    """
+    users = {row.user_id for row in rows} - {None}
+    if not users:
+        return dict.fromkeys((row.pk for row in rows), AddressNow.NONE)
+    found = conf.audience().filter(pk__in=users).annotate(agreement_address=channel.address())
+    addresses: dict[UserKey, object] = dict(found.values_list("pk", "agreement_address"))
+    return {row.pk: _address_now(row, addresses.get(row.user_id), channel) for row in rows}
+
+
+def _address_now(row: Delivery, address: object, channel: Channel) -> AddressNow:
+    text = "" if address is None else str(address)
+    if not text or channel.unreachable(text):
+        return AddressNow.NONE
+    if row.outcome == DeliveryOutcome.SKIPPED:  # Then nothing could be sent to the address, if there was one.
+        return AddressNow.ANOTHER
+    digests = pseudonyms.address_digests(text)
+    if not (row.address_digest and digests):
+        return AddressNow.UNKNOWN
+    return AddressNow.SAME if row.address_digest in digests else AddressNow.ANOTHER
