@@ -323,22 +323,12 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         ``None`` if no delivery has that id. The outcome of the delivery is neither checked nor changed. The first call
         adds 1 to the number of returned mails in the progress of the notice. A second call returns the first record.
 
-        This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` may
-        be the whole reply of a server. :func:`bounce_code` says what of it is stored, because the text may quote the
-        address.
+        This is for sites whose mail server reports returned mail in a way of its own: the webhooks of anymail and the
+        command ``record_bounces`` need no code. ``reason`` may be the whole reply of a server. :func:`bounce_code` says
+        what of it is stored, because the text may quote the address.
         """
-        alias = router.db_for_write(Bounce)
-        delivery = self.using(alias)._with_message_id(message_id).first()
-        if delivery is None:
-            return None
-        with transaction.atomic(using=alias):
-            bounce, created = Bounce.objects.using(alias).get_or_create(
-                delivery=delivery, defaults={"at": at or ledger_now(), "reason": bounce_code(reason)}
-            )
-            if created:
-                progress = Progress.objects.using(alias).filter(notice=delivery.notice_id, channel=delivery.channel)
-                progress.update(bounced=F("bounced") + 1)
-        return bounce
+        delivery = self.using(router.db_for_write(Bounce)).with_message_id(message_id).first()
+        return delivery.record_bounce(at=at, reason=reason)[0] if delivery else None
 
     def reconcile(self, message_ids: Iterable[str], *, at: datetime | None = None) -> int:
         """Record the waiting deliveries with these ids as sent at that instant (now). Returns how many were recorded.
@@ -349,7 +339,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """
         at, total = at or ledger_now(), 0
         for message_id in message_ids:
-            rows = self.primary()._with_message_id(message_id).unleased(at)
+            rows = self.primary().with_message_id(message_id).unleased(at)
             if delivery := rows.select_related("notice").first():
                 notice, channel = delivery.notice, delivery.channel
                 total += self._change_outcome(
@@ -357,7 +347,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
                 )
         return total
 
-    def _with_message_id(self, message_id: str) -> Self:
+    def with_message_id(self, message_id: str) -> Self:
         """The delivery that has that ``Message-ID``, whether it was sent or not, as a queryset; an empty one if there
         is none. A delivery of a deleted account is found by its pseudonym.
         """
@@ -534,6 +524,20 @@ class Delivery(models.Model):
             address_digest=address_digest,
             outcome_at=at or ledger_now(),
         )
+
+    def record_bounce(self, *, at: datetime | None = None, reason: str = "") -> tuple[Bounce, bool]:
+        """Record that the mail of this delivery was returned, as :meth:`DeliveryQuerySet.record_bounce`. Return the
+        record, and whether this call made it.
+        """
+        alias = router.db_for_write(Bounce)
+        with transaction.atomic(using=alias):
+            bounce, created = Bounce.objects.using(alias).get_or_create(
+                delivery=self, defaults={"at": at or ledger_now(), "reason": bounce_code(reason)}
+            )
+            if created:
+                progress = Progress.objects.using(alias).filter(notice=self.notice_id, channel=self.channel)
+                progress.update(bounced=F("bounced") + 1)
+        return bounce, created
 
     def postpone(self, *, due_at: datetime, reason: str) -> bool:
         """Count a failed attempt and remove the lease; the row still waits and is due again at ``due_at``. Returns

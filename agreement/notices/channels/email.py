@@ -26,6 +26,7 @@ from agreement.models.notices import INVALID_ADDRESS, NO_ADDRESS
 from agreement.notices.channels.base import Channel, Deferred, Refused, Unavailable
 from agreement.notices.channels.smtp import UNSAFE, Conversation, wire
 from agreement.notices.letters import NoticeContent, letter
+from agreement.notices.return_path import return_path
 from agreement.text import languages
 
 #: Replies that concern the mailbox of one recipient. The codes are those of RFC 5321 §4.2.3 and RFC 3463 §3.2–3.3.
@@ -95,7 +96,7 @@ class EmailChannel(Channel):
             raise Deferred("the mail backend sent nothing")
 
     def begin(self, address: str) -> None:
-        if self._conversation:
+        if self._conversation and not conf.get().VERP:  # With VERP the sender depends on the delivery.
             with suppress(ValueError):
                 self._conversation.begin(self._sender, ascii_domain(address))
 
@@ -114,6 +115,8 @@ class EmailChannel(Channel):
             },
         )
         message.attach_alternative(text.html, "text/html")
+        if envelope_sender := return_path(delivery):  # As Django does, backends take it from from_email.
+            message.extra_headers["From"], message.from_email = message.from_email, envelope_sender
         # django-anymail reads this attribute, and its services return it with a bounce. Other backends ignore it.
         message.metadata = {"agreement_message_id": self._message_id(delivery)}  # type: ignore[attr-defined]
         return message
@@ -126,9 +129,9 @@ class EmailChannel(Channel):
         two messages, send the message once more, over a new connection. Raises the exceptions of
         :meth:`Conversation.send`, and ``Unavailable`` if no new connection can be opened.
         """
-        message = self._wire_bytes(delivery, address, text)
+        message, sender = self._wire_bytes(delivery, address, text), return_path(delivery) or self._sender
         try:
-            conversation.send(self._sender, address, message)
+            conversation.send(sender, address, message)
         except smtplib.SMTPException:
             if not conversation.worn_out:
                 raise
@@ -136,7 +139,7 @@ class EmailChannel(Channel):
             self._open()
             if self._conversation is None:
                 raise
-            self._conversation.send(self._sender, address, message)
+            self._conversation.send(sender, address, message)
 
     def _wire_bytes(self, delivery: Delivery, address: str, text: NoticeText) -> bytes:
         """Return the bytes that SMTP transmits for a message. The part that all recipients share is built once for each
@@ -261,12 +264,13 @@ def ascii_host(url: str) -> str:
 
 
 def sender_fault() -> str:
-    """Return a sentence about the first sender address in the settings (the ``From`` address, then ``REPLY_TO``) whose
-    form is not valid; ``""`` if both are valid. ``REPLY_TO`` may be empty. The channel calls this before it opens a
-    connection, so that no delivery fails because of a wrong setting.
+    """Return a sentence about the first sender address in the settings (the ``From`` address, then ``REPLY_TO``, then
+    ``VERP``) whose form is not valid; ``""`` if all are valid. The last two may be empty. The channel calls this before
+    it opens a connection, so that no delivery fails because of a wrong setting.
     """
-    for key, value in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", conf.get().REPLY_TO)):
-        if not value and key == "REPLY_TO":
+    now = conf.get()
+    for key, value in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", now.REPLY_TO), ("VERP", now.VERP)):
+        if not value and key != "FROM_EMAIL":
             continue
         if not is_address(parseaddr(value)[1]):
             return f"{key} is {value!r}, which is not an address."
