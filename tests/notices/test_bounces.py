@@ -151,7 +151,7 @@ def test_a_mail_that_reports_nothing_is_passed_over(other, letter, caplog):
 
 def hostile(letter: Letter) -> dict[str, bytes]:
     good = report(letter)
-    head, _empty, body = good.partition(b"\r\n\r\n")
+    head, _empty, _body = good.partition(b"\r\n\r\n")
     bounce = b"From: mailer-daemon@x\r\nContent-Type: "
     return {
         "cut": good[:900],
