@@ -525,20 +525,6 @@ class Delivery(models.Model):
             outcome_at=at or ledger_now(),
         )
 
-    def record_bounce(self, *, at: datetime | None = None, reason: str = "") -> tuple[Bounce, bool]:
-        """Record that the mail of this delivery was returned, as :meth:`DeliveryQuerySet.record_bounce`. Return the
-        record, and whether this call made it.
-        """
-        alias = router.db_for_write(Bounce)
-        with transaction.atomic(using=alias):
-            bounce, created = Bounce.objects.using(alias).get_or_create(
-                delivery=self, defaults={"at": at or ledger_now(), "reason": bounce_code(reason)}
-            )
-            if created:
-                progress = Progress.objects.using(alias).filter(notice=self.notice_id, channel=self.channel)
-                progress.update(bounced=F("bounced") + 1)
-        return bounce, created
-
     def postpone(self, *, due_at: datetime, reason: str) -> bool:
         """Count a failed attempt and remove the lease; the row still waits and is due again at ``due_at``. Returns
         ``False``, and changes nothing, if the row no longer waits with this lease. The attributes of this object are
@@ -564,6 +550,20 @@ class Delivery(models.Model):
         values = [adapt(value) if isinstance(value, datetime) else value for value in columns.values()]
         cursor.execute(_update_sql(tuple(columns), connection.vendor), [*values, self.pk, self.lease])
         return bool(cursor.rowcount)
+
+    def record_bounce(self, *, at: datetime | None = None, reason: str = "") -> tuple[Bounce, bool]:
+        """Record that the mail of this delivery was returned, as :meth:`DeliveryQuerySet.record_bounce`. Return the
+        record, and whether this call made it.
+        """
+        alias = router.db_for_write(Bounce)
+        with transaction.atomic(using=alias):
+            bounce, created = Bounce.objects.using(alias).get_or_create(
+                delivery=self, defaults={"at": at or ledger_now(), "reason": bounce_code(reason)}
+            )
+            if created:
+                progress = Progress.objects.using(alias).filter(notice=self.notice_id, channel=self.channel)
+                progress.update(bounced=F("bounced") + 1)
+        return bounce, created
 
     @property
     def message_id_local_part(self) -> str:

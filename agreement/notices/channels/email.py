@@ -51,6 +51,7 @@ class EmailChannel(Channel):
         self._prepared: dict[int, bytes] = {}
         sender = parseaddr(conf.from_email())[1]
         self._sender = ascii_domain(sender) if is_address(sender) else ""  # sender_fault() reports it.
+        self._own_sender = self._sender
         self.host = ascii_host(conf.get().BASE_URL)
 
     def faults(self) -> list[str]:
@@ -71,6 +72,7 @@ class EmailChannel(Channel):
         return "" if is_address(address) else INVALID_ADDRESS
 
     def send(self, delivery: Delivery, address: str, text: NoticeText) -> None:
+        self._sender = return_path(delivery) or self._own_sender
         address = ascii_domain(address)
         if self._conversation and self._conversation.under_way(but=address):
             self.close()
@@ -88,6 +90,7 @@ class EmailChannel(Channel):
         if self._conversation and self._conversation.under_way():
             self.close()
         self._open()
+        self._sender = self._own_sender
         with self._failures():
             self._hand_over(message)
 
@@ -129,9 +132,9 @@ class EmailChannel(Channel):
         two messages, send the message once more, over a new connection. Raises the exceptions of
         :meth:`Conversation.send`, and ``Unavailable`` if no new connection can be opened.
         """
-        message, sender = self._wire_bytes(delivery, address, text), return_path(delivery) or self._sender
+        message = self._wire_bytes(delivery, address, text)
         try:
-            conversation.send(sender, address, message)
+            conversation.send(self._sender, address, message)
         except smtplib.SMTPException:
             if not conversation.worn_out:
                 raise
@@ -139,7 +142,7 @@ class EmailChannel(Channel):
             self._open()
             if self._conversation is None:
                 raise
-            self._conversation.send(sender, address, message)
+            self._conversation.send(self._sender, address, message)
 
     def _wire_bytes(self, delivery: Delivery, address: str, text: NoticeText) -> bytes:
         """Return the bytes that SMTP transmits for a message. The part that all recipients share is built once for each
