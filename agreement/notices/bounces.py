@@ -73,7 +73,7 @@ def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
             _log_bounce(bounce)
             return
     service = str(kwargs.get("esp_name") or "the mail service")
-    _log_unmatched(service, f"no notice has the id {str(event.message_id or '')[:255]!r}")
+    unmatched(service, f"no notice has the id {str(event.message_id or '')[:255]!r}")
 
 
 def record_mail(mail: bytes, *, source: str, dry_run: bool = False) -> MailOutcome:
@@ -92,11 +92,11 @@ def record_mail(mail: bytes, *, source: str, dry_run: bool = False) -> MailOutco
             return MailOutcome.OTHER_MAIL
         delivery = _find(report)
     except UnmatchedError as error:
-        return _unmatched(source, str(error), dry_run=dry_run)
+        return unmatched(source, str(error), dry_run=dry_run)
     except UnreadableReportError as error:
-        return _unmatched(source, f"the report can't be read: {error}", dry_run=dry_run)
+        return unmatched(source, f"the report can't be read: {error}", dry_run=dry_run)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, AssertionError, MessageError) as error:
-        return _unmatched(source, f"the mail can't be read ({type(error).__name__})", dry_run=dry_run)
+        return unmatched(source, f"the mail can't be read ({type(error).__name__})", dry_run=dry_run)
     if delivery is None:
         if not dry_run:
             logger.info("N117 %s is about a letter that is not a notice", source)
@@ -180,14 +180,11 @@ def _returned_at(report: DeliveryReport, delivery: Delivery) -> datetime | None:
     return report.at if report.at and sent_at and sent_at <= report.at <= timezone.now() else None
 
 
-def _unmatched(source: str, cause: str, *, dry_run: bool) -> MailOutcome:
+def unmatched(source: str, cause: str, *, dry_run: bool = False) -> MailOutcome:
+    """Log that a returned letter can't be matched, unless ``dry_run``, and return that outcome."""
     if not dry_run:
-        _log_unmatched(source, cause)
+        logger.warning("N115 a returned letter from %s can't be matched: %s", source, cause)
     return MailOutcome.UNMATCHED
-
-
-def _log_unmatched(source: str, cause: str) -> None:
-    logger.warning("N115 a returned letter from %s can't be matched: %s", source, cause)
 
 
 def _log_bounce(bounce: Bounce) -> None:

@@ -256,6 +256,20 @@ def test_a_maildir_is_processed_once_and_nothing_is_deleted(letter, tmp_path):
     assert Bounce.objects.count() == 2
 
 
+def test_a_file_that_can_not_be_read_stops_no_other(letter, tmp_path, monkeypatch):
+    folder = maildir(tmp_path / "box", b"", report(letter))
+    opened = Path.open
+
+    def fragile(self: Path, mode: str = "r") -> Any:
+        if self.name == "0.host":
+            raise PermissionError
+        return opened(self, mode)
+
+    monkeypatch.setattr(Path, "open", fragile)
+    assert refused("record_bounces", str(folder)).startswith("1 returned letters could not be matched")
+    assert Bounce.objects.count() == 1
+
+
 def test_an_mbox_a_file_and_standard_input_are_read(letter, tmp_path, monkeypatch):
     (tmp_path / "one.eml").write_bytes(report(letter))
     (tmp_path / "mbox").write_bytes(returned_mails.in_mbox(report(letter), report(sent_letter(1))))

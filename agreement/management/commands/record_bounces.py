@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from django.core.management.base import BaseCommand, no_translations
 
 from agreement.management import command_error, printable, quote, unreadable
-from agreement.notices.bounces import MailOutcome, record_mail
+from agreement.notices.bounces import MailOutcome, record_mail, unmatched
 from agreement.notices.delivery_status import MAX_BYTES
 
 #: The flags in the name of a file of a Maildir: the mail was processed by this command (the flag "passed"), and no
@@ -70,12 +70,16 @@ def _process_maildir(folder: Path, *, dry_run: bool) -> Iterator[MailOutcome]:
         unique, _colon, flags = file.name.partition(":2,")
         if PROCESSED in flags or file.name.startswith(".") or not file.is_file():
             continue
+        name = printable(unique)
         try:
             with file.open("rb") as stream:
                 mail = stream.read(MAX_BYTES)
         except FileNotFoundError:
             continue
-        outcome = record_mail(mail, source=printable(unique), dry_run=dry_run)
+        except OSError as error:  # The other mails are processed nevertheless.
+            yield unmatched(name, f"the file can't be read ({type(error).__name__})", dry_run=dry_run)
+            continue
+        outcome = record_mail(mail, source=name, dry_run=dry_run)
         if outcome in MARKED and not dry_run:
             marks = {PROCESSED} if outcome == MailOutcome.UNMATCHED else {PROCESSED, SEEN}
             with suppress(FileNotFoundError):  # The outcome is recorded. The next run finds it recorded before.
