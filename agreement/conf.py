@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Model, QuerySet, Value
 from django.db.models.expressions import Combinable
 from django.utils.module_loading import import_string
 from django.utils.translation import get_language
@@ -35,9 +35,13 @@ class Conf:
     """Where a user's mail address is: a field path (``"profile__mail"``) or an ORM expression.
     Default: the user model's ``EMAIL_FIELD``, or ``email`` if the model names no such field."""
 
+    USER_PHONE: str | Combinable = ""
+    """Where a user's telephone number is, for a channel of the site that sends text messages: a field path
+    (``"profile__phone"``) or an ORM expression. Empty: no user has one."""
+
     USER_LANGUAGE: str | Combinable | None = None
-    """Where a user's language is: a field path or an ORM expression that gives ``"kk"``, ``"ru"``, ``"kk-KZ"``…
-    ``None`` or an unknown value: notices are sent in Kazakh, then Russian, in one mail."""
+    """Where a user's language is: a field path or an ORM expression that gives ``"kk"``, ``"ru"``, ``"kk-KZ"``, or the
+    name of the language. ``None`` or an unknown value: notices are sent in Kazakh, then Russian, in one mail."""
 
     USER_ACTIVE_AT: str | Combinable | None = "last_login"
     """Where the moment of a user's last activity is: a field path or an ORM expression. The most recently active users
@@ -84,6 +88,11 @@ class Conf:
 
     REPLY_TO: str = ""
     """The ``Reply-To`` address of notices and of replies to withdrawals. Default: none."""
+
+    VERP: str = ""
+    """The address to which mail servers return notices, ``"bounces@portal.example.kz"``. A token is added to it for
+    each letter, ``bounces+12-3f…@portal.example.kz``, by which ``record_bounces`` finds the letter; no other returned
+    letter is then recorded by this command. Empty: notices are returned to their ``From`` address, without a token."""
 
     MAIL_CONNECTION: Mapping[str, Any] = field(default_factory=dict)
     """Before Django 6.1: arguments of ``get_connection()`` for the mail server of notices and of replies to
@@ -262,6 +271,14 @@ def user_email() -> Combinable:
     model names as its ``EMAIL_FIELD``; ``email`` if it names none.
     """
     source = get().USER_EMAIL or getattr(get_user_model(), "EMAIL_FIELD", "") or "email"
+    return F(source) if isinstance(source, str) else source
+
+
+def user_phone() -> Combinable:
+    """An expression on the user model for the telephone number; an empty text if the setting ``USER_PHONE`` is
+    empty.
+    """
+    source = get().USER_PHONE or Value("")
     return F(source) if isinstance(source, str) else source
 
 

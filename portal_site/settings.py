@@ -175,6 +175,7 @@ AGREEMENT = {
     "USER_LANGUAGE": "profile__language",
     "FROM_EMAIL": env.str("AGREEMENT_FROM_EMAIL", default=""),
     "REPLY_TO": env.str("AGREEMENT_REPLY_TO", default=""),
+    "VERP": env.str("AGREEMENT_VERP", default=""),
     "RATE_LIMITS": {"email": env.tuple("AGREEMENT_RATE_LIMITS", default=())},
     "SENDERS": env.int("AGREEMENT_SENDERS", default=1),
     "SENDING_SUSPENDED": env.bool("AGREEMENT_SENDING_SUSPENDED", default=False),

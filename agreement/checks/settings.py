@@ -113,6 +113,10 @@ def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
     for key in ("FROM_EMAIL", "REPLY_TO"):
         if getattr(now, key) and parseaddr(getattr(now, key))[1].count("@") != 1:
             yield _wrong(key, getattr(now, key), "is not an address")
+    if now.VERP and not re.fullmatch(r"[A-Za-z0-9._-]{1,24}@[^@\s<>,]+", str(now.VERP)):
+        yield _wrong(
+            "VERP", now.VERP, 'must be like "bounces@portal.example.kz", with at most 24 characters before the @'
+        )
 
 
 def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:

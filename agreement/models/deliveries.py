@@ -344,22 +344,12 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         adds 1 to the number of returned mails in the progress of the notice. A second call returns the last record,
         unless the delivery waited again since.
 
-        This is for sites whose mail server reports returned mail. The webhooks of anymail need no code. ``reason`` may
-        be the whole reply of a server. :func:`bounce_code` says what of it is stored, because the text may quote the
-        address.
+        This is for sites whose mail server reports returned mail in a way of its own: the webhooks of anymail and the
+        command ``record_bounces`` need no code. ``reason`` may be the whole reply of a server. :func:`bounce_code` says
+        what of it is stored, because the text may quote the address.
         """
-        alias, at = router.db_for_write(Bounce), at or ledger_now()
-        delivery = self.using(alias)._with_message_id(message_id).first()
-        if delivery is None:
-            return None
-        with transaction.atomic(using=alias):
-            progress = Progress.objects.using(alias).filter(notice=delivery.notice_id, channel=delivery.channel)
-            progress.update(bounced=F("bounced") + 1)  # It is locked first, as _change_outcome() does.
-            sending = Delivery.objects.using(alias).filter(pk=delivery.pk, returns=F("returns_before"))
-            if sending.update(returns=F("returns") + 1):
-                return Bounce.objects.using(alias).create(delivery=delivery, at=at, reason=bounce_code(reason))
-            transaction.set_rollback(True, using=alias)
-        return delivery.bounces.order_by("pk").last()
+        delivery = self.using(router.db_for_write(Bounce)).with_message_id(message_id).first()
+        return delivery.record_bounce(at=at, reason=reason)[0] if delivery else None
 
     def reconcile(self, message_ids: Iterable[str], *, at: datetime | None = None) -> int:
         """Record the waiting deliveries with these ids as sent at that instant (now). Returns how many were recorded.
@@ -370,7 +360,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """
         at, total = at or ledger_now(), 0
         for message_id in message_ids:
-            rows = self.primary()._with_message_id(message_id).unleased(at)
+            rows = self.primary().with_message_id(message_id).unleased(at)
             if delivery := rows.select_related("notice").first():
                 notice, channel = delivery.notice, delivery.channel
                 total += self._change_outcome(
@@ -378,7 +368,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
                 )
         return total
 
-    def _with_message_id(self, message_id: str) -> Self:
+    def with_message_id(self, message_id: str) -> Self:
         """The delivery that has that ``Message-ID``, whether it was sent or not, as a queryset; an empty one if there
         is none. A delivery of a deleted account is found by its pseudonym.
         """
@@ -595,6 +585,20 @@ class Delivery(models.Model):
         values = [adapt(value) if isinstance(value, datetime) else value for value in columns.values()]
         cursor.execute(_update_sql(tuple(columns), connection.vendor), [*values, self.pk, self.lease])
         return bool(cursor.rowcount)
+
+    def record_bounce(self, *, at: datetime | None = None, reason: str = "") -> tuple[Bounce, bool]:
+        """Record that the mail of this delivery was returned, as :meth:`DeliveryQuerySet.record_bounce`. Return the
+        record, and whether this call made it.
+        """
+        alias, at = router.db_for_write(Bounce), at or ledger_now()
+        with transaction.atomic(using=alias):
+            progress = Progress.objects.using(alias).filter(notice=self.notice_id, channel=self.channel)
+            progress.update(bounced=F("bounced") + 1)  # It is locked first, as _change_outcome() does.
+            sending = Delivery.objects.using(alias).filter(pk=self.pk, returns=F("returns_before"))
+            if sending.update(returns=F("returns") + 1):
+                return Bounce.objects.using(alias).create(delivery=self, at=at, reason=bounce_code(reason)), True
+            transaction.set_rollback(True, using=alias)
+        return Bounce.objects.using(alias).filter(delivery=self.pk).latest("pk"), False
 
     @property
     def message_id_local_part(self) -> str:

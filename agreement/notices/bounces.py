@@ -1,17 +1,50 @@
-"""Records returned letters. django-anymail reports them by its signal, if it is installed."""
+"""Records returned letters: those that django-anymail reports by its signal, if it is installed, and those that mail
+servers report by mail.
+"""
 
 from __future__ import annotations
 
+import enum
+import json
 import logging
+import re
+from datetime import datetime
+from email.errors import MessageError
 from importlib import import_module
 from typing import Any
 
-from agreement.models import Delivery
+from django.contrib.auth import get_user_model
+from django.db.models import TextField
+from django.db.models.functions import Cast
+from django.utils import timezone
+
+from agreement import conf
+from agreement.models import Bounce, Delivery, DeliveryOutcome, message_ids, pseudonyms
+from agreement.notices.channels.email import EmailChannel, ascii_domain
+from agreement.notices.delivery_status import DeliveryReport, UnreadableReportError, read_report
+from agreement.notices.return_path import delivery_returned_to
 
 logger = logging.getLogger("agreement")
 
 #: The event types of anymail for a returned letter.
 RETURNED_EVENTS = frozenset({"bounced", "rejected", "failed"})
+#: A ``Message-ID`` of the form that :func:`agreement.models.message_ids.local_part` gives.
+_OURS = re.compile(r"[0-9a-f]{32}\.email\.[\w%~-]+@[\w.-]+", re.ASCII)
+
+
+class MailOutcome(enum.Enum):
+    """What became of a mail that :func:`record_mail` was given. The values are words for a person."""
+
+    RECORDED = "recorded as returned"
+    KNOWN = "recorded before"
+    DELAYED = "delayed"
+    OTHER_LETTER = "about other letters"
+    OTHER_MAIL = "other mails"
+    UNMATCHED = "not matched"
+
+
+class UnmatchedError(Exception):
+    """A returned letter that can't be matched with a delivery. The text is the cause."""
 
 
 def connect() -> None:
@@ -24,12 +57,135 @@ def connect() -> None:
 
 def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
     """Record that a notice was returned, once for each delivery; the outcome of the delivery is not changed. ``event``
-    is an ``AnymailTrackingEvent``. Events of types other than ``RETURNED_EVENTS``, and events about letters that are
-    not notices, are ignored.
+    is an ``AnymailTrackingEvent``. Events of types other than ``RETURNED_EVENTS`` are ignored. Events about letters
+    that are not found are logged.
+
+    The letter is found by the id in the metadata, by the id of the service, or by a ``Message-ID`` of the app's form
+    anywhere in the event: a service that got the letter by SMTP gives it an id of its own.
     """
     if event.event_type not in RETURNED_EVENTS:
         return
-    message_id = (getattr(event, "metadata", None) or {}).get("agreement_message_id") or event.message_id or ""
-    bounce = Delivery.objects.record_bounce(str(message_id), at=event.timestamp, reason=str(event.reject_reason or ""))
-    if bounce:
-        logger.info("N107 delivery %s came back: %s", bounce.delivery_id, bounce.reason)
+    raw = json.dumps(getattr(event, "esp_event", None), default=str)
+    ids = [(getattr(event, "metadata", None) or {}).get("agreement_message_id"), event.message_id, *_OURS.findall(raw)]
+    for message_id in dict.fromkeys(str(one) for one in ids[:5] if one):
+        reason = str(event.reject_reason or "")
+        if bounce := Delivery.objects.record_bounce(message_id, at=event.timestamp, reason=reason):
+            _log_bounce(bounce)
+            return
+    service = str(kwargs.get("esp_name") or "the mail service")
+    unmatched(service, f"no notice has the id {str(event.message_id or '')[:255]!r}")
+
+
+def record_mail(mail: bytes, *, source: str, dry_run: bool = False) -> MailOutcome:
+    """Record the returned letter that this mail reports, if it is a notice that was sent. The outcome of the delivery
+    is not changed. ``source`` names the mail in the log. With ``dry_run``, nothing is recorded or logged.
+
+    No mail raises an error. Errors of the database are raised. At most 12 queries.
+
+    Anybody can send a mail that looks like a report. With the setting ``VERP``, only the token in the address to which
+    the letter was returned counts. Without it, the ``Message-ID`` of the returned letter counts, if the mail also names
+    the address to which the letter was sent.
+    """
+    try:
+        report = read_report(mail)
+        if report is None:
+            return MailOutcome.OTHER_MAIL
+        delivery = _find(report)
+    except UnmatchedError as error:
+        return unmatched(source, str(error), dry_run=dry_run)
+    except UnreadableReportError as error:
+        return unmatched(source, f"the report can't be read: {error}", dry_run=dry_run)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, AssertionError, MessageError) as error:
+        return unmatched(source, f"the mail can't be read ({type(error).__name__})", dry_run=dry_run)
+    if delivery is None:
+        if not dry_run:
+            logger.info("N117 %s is about a letter that is not a notice", source)
+        return MailOutcome.OTHER_LETTER
+    if not report.failed:
+        if not dry_run:
+            logger.info("N116 delivery %s is delayed: the mail server still tries", delivery.pk)
+        return MailOutcome.DELAYED
+    if dry_run:
+        known = Bounce.objects.filter(delivery=delivery).exists()
+        return MailOutcome.KNOWN if known else MailOutcome.RECORDED
+    bounce, created = delivery.record_bounce(at=_returned_at(report, delivery), reason=report.reason)
+    if created:
+        _log_bounce(bounce)
+    return MailOutcome.RECORDED if created else MailOutcome.KNOWN
+
+
+def _find(report: DeliveryReport) -> Delivery | None:
+    """The delivery that the report is about; ``None`` if it is about a letter that is not a notice. Raises
+    ``UnmatchedError`` if it may be about a notice, and the delivery is not found or not certain.
+    """
+    if conf.get().VERP:
+        if delivery := delivery_returned_to(report.returned_to):
+            return _sent(delivery)
+        cause = "it was not returned to an address with a valid token"
+    elif report.message_ids:
+        for message_id in report.message_ids:
+            rows = Delivery.objects.primary().with_message_id(message_id)
+            delivery = rows.filter(channel=EmailChannel.name).select_related("notice").first()
+            if delivery and _went_to(delivery, report.addresses):
+                return _sent(delivery)
+        cause = "no notice with its Message-ID was sent to the address that it names"
+    else:
+        cause = "it does not contain the Message-ID of the letter"
+    may_be_a_notice = any(map(message_ids.parse, report.message_ids)) or "<agreement." in "".join(report.list_ids)
+    if report.message_ids and not may_be_a_notice:
+        return None
+    raise UnmatchedError(cause)
+
+
+def _sent(delivery: Delivery) -> Delivery:
+    if delivery.outcome != DeliveryOutcome.SENT:
+        msg = f"delivery {delivery.pk} was not sent"
+        raise UnmatchedError(msg)
+    return delivery
+
+
+def _went_to(delivery: Delivery, addresses: tuple[str, ...]) -> bool:
+    """Was the letter sent to one of these addresses? They are compared with the digest in the ledger. If it has none,
+    they are compared with the present address of the user. At most 1 query.
+    """
+    if delivery.address_digest:
+        written = {*addresses, *map(_unicode_domain, addresses)}
+        return any(delivery.address_digest in pseudonyms.address_digests(one) for one in written)
+    if delivery.user_id is None:
+        return False
+    users = get_user_model()._default_manager.filter(pk=delivery.user_id)
+    present = users.values_list(Cast(conf.user_email(), TextField()), flat=True).first() or ""
+    return bool(present) and _comparable(present) in map(_comparable, addresses)
+
+
+def _comparable(address: str) -> str:
+    try:
+        return ascii_domain(address.strip()).casefold()
+    except UnicodeError:
+        return address.strip().casefold()
+
+
+def _unicode_domain(address: str) -> str:
+    """The address with its domain in Unicode, as a user writes it; unchanged if the domain can't be converted."""
+    local, _at, domain = address.rpartition("@")
+    try:
+        return f"{local}@{domain.encode('ascii').decode('idna')}"
+    except UnicodeError:
+        return address
+
+
+def _returned_at(report: DeliveryReport, delivery: Delivery) -> datetime | None:
+    """The date of the mail, if the letter can have been returned then; otherwise ``None``, which means now."""
+    sent_at = delivery.outcome_at
+    return report.at if report.at and sent_at and sent_at <= report.at <= timezone.now() else None
+
+
+def unmatched(source: str, cause: str, *, dry_run: bool = False) -> MailOutcome:
+    """Log that a returned letter can't be matched, unless ``dry_run``, and return that outcome."""
+    if not dry_run:
+        logger.warning("N115 a returned letter from %s can't be matched: %s", source, cause)
+    return MailOutcome.UNMATCHED
+
+
+def _log_bounce(bounce: Bounce) -> None:
+    logger.info("N107 delivery %s came back: %s", bounce.delivery_id, bounce.reason)

@@ -14,6 +14,11 @@ LANGUAGES = ("kk", "ru")
 
 _KAZAKH = "әғқңөұүһіӘҒҚҢӨҰҮҺІ"
 _RUSSIAN = re.compile("[а-яёА-ЯЁ]")
+#: The first word of what sites store as the language of a user → its code: ISO 639-1 and 639-2, the code of the country
+#: that is often written in place of ``kk``, and names ("қазақ тілі", "русский язык").
+_NAMES = dict.fromkeys(
+    "kk kaz kz kazakh qazaq qazaqsha қазақ қазақша қаз казахский казахша каз".split(), "kk"
+) | dict.fromkeys("ru rus russian орыс орысша русский рус".split(), "ru")
 
 
 def recognise(text: str) -> str:
@@ -36,10 +41,12 @@ def swapped(texts: Mapping[str, str]) -> bool:
 
 
 def notice_language(value: object) -> str:
-    """The language of a notice to a user whose language is stored as ``value``, such as ``"kk"``, ``"ru-RU"`` or
-    ``"ru_RU"``.
+    """The language of a notice to a user whose language is stored as ``value``.
 
-    Returns ``kk``, ``ru``, or ``mul`` (ISO 639-2: several languages) for any other value, also for ``None`` and ``""``.
+    ``value`` may be a code of the language, also with a script or a region (``"kk"``, ``"kaz"``, ``"ru-RU"``,
+    ``"kk_KZ"``, ``"kk-Cyrl-KZ"``), the code of Kazakhstan (``"kz"``), or the name of the language in Kazakh, Russian or
+    English. The case of letters is ignored. Returns ``kk``, ``ru``, or ``mul`` (ISO 639-2: several languages) for any
+    other value, also for ``None`` and ``""``.
     """
-    code = str(value or "").replace("_", "-").partition("-")[0].lower()
-    return code if code in LANGUAGES else "mul"
+    first = re.match(r"\s*([^\W\d_]+)", str(value or ""))
+    return _NAMES.get(first[1].casefold(), "mul") if first else "mul"

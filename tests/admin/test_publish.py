@@ -559,6 +559,7 @@ def test_of_many_users_the_page_takes_the_numbers_of_the_last_notice_and_counts_
     factories.users(9)
     page = words(publisher.get(at("edition_publish", edition.pk)))
     assert "e-mail Kazakh 3 e-mail Russian 3 e-mail Kazakh and Russian 3" in page, "there is no last notice"
+    assert "e-mail: users whose language is known: 6 of 9." in page
 
     for slug, sent in (("first", 100), ("unwritten", 7), ("cancelled", 8)):
         notice = factories.published(slug=slug, effective_from=timezone.now() + timedelta(days=30)).notices.get()

@@ -74,6 +74,8 @@ def test_E001_names_what_a_renamed_setting_is_called_now(settings, old, new):  #
         ("TRUSTED_PROXIES", -1, "-1, but must not be negative"),
         ("EXEMPT", "health", "'health', but must be of type tuple"),
         ("PSEUDONYM_KEYS", ["secret"], "'list', but must be a dict of secrets by id"),
+        ("VERP", "b+c@portal.example.kz", "'b+c@portal.example.kz', but must be like"),
+        ("VERP", "b" * 25 + "@portal.example.kz", "with at most 24 characters before the @"),
         ("PRIVATE_ROOT", 7, "7, but must be a text"),
         ("BASE_URL", 7, "7, but must be a text"),
         ("DATA_LOCATION", ["Astana"], "['Astana'], but must be a text"),

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module
 from types import ModuleType
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from agreement.models import Delivery
+from agreement.models import Delivery, Notice
 from agreement.notices import dispatch
 from tests.docs.test_documents import DOCUMENTS, code_blocks, read
+from tests.docs.test_reference import table
 from tests.support import factories
 
 WITH_CODE = sorted(path.name for path in DOCUMENTS.glob("*.md") if "```python" in path.read_text(encoding="utf-8"))
@@ -32,17 +34,20 @@ def test_every_name_that_an_example_imports_from_the_app_exists(name):
 
 
 class Gateway(BaseHTTPRequestHandler):
-    """Answers 200, or the status that the last three digits of the number name, and keeps what it accepted."""
+    """Answers 200, or the status that the last three digits of the number name, and stores what it accepted. With 000
+    it closes the connection without an answer.
+    """
 
     taken: list[dict[str, str]] = []
 
     def do_POST(self) -> None:
         message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        status = {"404": 404, "429": 429}.get(message["to"][-3:], 200)
+        status = int(message["to"][-3:])
         if status == 200:
             self.taken.append(message)
-        self.send_response(status)
-        self.end_headers()
+        if status:
+            self.send_response(status)
+            self.end_headers()
 
     def log_message(self, *arguments: object) -> None:
         """Print nothing."""
@@ -58,26 +63,66 @@ def gateway() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.mark.django_db
-def test_the_channel_of_the_guide_sends_and_classifies_what_a_gateway_answers(gateway, settings, monkeypatch):
+@pytest.fixture
+def sms(gateway, settings, monkeypatch) -> ModuleType:
+    """The channel of the guide, word for word."""
     code = next(code for code in code_blocks(read("notices.md"), "python") if "class SmsChannel" in code)
     module = ModuleType("guide_channels")
-    exec(code.replace('F("phone")', 'F("last_name")'), module.__dict__)  # noqa: S102 - the code of the guide
+    exec(code, module.__dict__)  # noqa: S102 - the code of the guide
     monkeypatch.setitem(sys.modules, "guide_channels", module)
     settings.SMS_GATEWAY = gateway
-    settings.AGREEMENT = {**settings.AGREEMENT, "CHANNELS": ("guide_channels.SmsChannel",)}
-    for user, number in zip(factories.users(4), ("+77000000200", "+77000000404", "+77000000429", "200"), strict=True):
-        type(user).objects.filter(pk=user.pk).update(last_name=number)
+    settings.AGREEMENT = {
+        **settings.AGREEMENT,
+        "BASE_URL": "https://portal.example.kz",
+        "CHANNELS": ("guide_channels.SmsChannel",),
+        "USER_PHONE": "last_name",
+    }
+    return module
+
+
+@pytest.mark.django_db
+def test_the_channel_of_the_guide_sends_and_classifies_what_a_gateway_answers(sms):
+    rows = [row for row in table(read("notices.md"), "user") if row[0].startswith("u")]
+    digits = {"answered 200": "200", "answered 404": "404", "answered 429": "429", "was not asked": "12"}
+    for user, row in zip(factories.users(len(rows)), rows, strict=True):
+        phone = f"8 (700) 000-0{digits.get(row[5], '000')}"
+        type(user).objects.filter(pk=user.pk).update(last_name=phone)
     edition = factories.published()
 
     dispatch.work()
 
-    found = Delivery.objects.order_by("user").values_list("outcome", "reason")
-    assert list(found) == [
-        ("sent", ""),
-        ("failed", "SMS 404"),
-        ("waiting", "SMS 429"),
-        ("skipped", "no telephone number"),
+    found = Delivery.objects.order_by("user").values_list("language", "outcome", "reason", "attempts")
+    expected = [(row[1][:2], row[2], row[3].strip("`"), int(row[4])) for row in rows]
+    assert list(found) == expected
+    assert {message["to"] for message in Gateway.taken} == {"+77000000200"}
+    assert len({message["id"] for message in Gateway.taken}) == 3
+    address = "https://portal.example.kz/{}/agreements/terms/editions/1/"
+    date = edition.effective_from.astimezone(ZoneInfo(edition.agreement.time_zone)).strftime("%d.%m.%Y")
+    assert [message["text"] for message in Gateway.taken][:2] == [
+        f"Пайдаланушы келісімі: {date} күнінен бастап жаңа редакция. {address.format('kk')}",
+        f"Пользовательское соглашение: новая редакция с {date}. {address.format('ru')}",
     ]
-    (message,) = Gateway.taken
-    assert message["text"].endswith(f"/agreements/{edition.agreement.slug}/editions/1/")
+
+
+@pytest.mark.django_db
+def test_the_channel_of_the_guide_fits_each_kind_of_notice_into_two_messages(sms):
+    edition = factories.published(slug="rules-of-the-portal")
+    for kind in ("published", "reminder", "cancelled"):
+        for language in ("kk", "ru"):
+            notice = Notice(edition=edition, kind=kind)
+            edition.title_kk = edition.title_ru = "Ә" * 200
+            text = sms.SmsChannel().compose(notice, language, since=0).text
+            assert len(text.encode("utf-16-be")) == 2 * sms.TWO_MESSAGES
+            assert text.endswith(f"/{language}/agreements/rules-of-the-portal/editions/1/")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("status", ["401", "500"])
+def test_the_channel_of_the_guide_blames_no_user_for_the_gateway(sms, settings, status):
+    (user,) = factories.users(1)
+    type(user).objects.update(last_name=f"+77000000{status}")
+    factories.published()
+    assert dispatch.work().outage == f"SMS {status}"
+    assert Delivery.objects.get().attempts == 0
+    settings.AGREEMENT = {**settings.AGREEMENT, "USER_PHONE": ""}
+    assert sms.SmsChannel().faults() == ["USER_PHONE is empty."]

@@ -15,6 +15,7 @@ from agreement.models import Edition, NoticeKind, Progress
 from agreement.models.notices import NOTICE_LANGUAGES, notice_due_at, overtaken_by
 from agreement.notices.channels import Channel, site_channels
 from agreement.notices.forecast import forecast, recipients
+from agreement.text.languages import LANGUAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class ChannelForecast:
     """Pairs of a language and the number of users who get the notice in it, which may be 0. Empty if the number of
     recipients is taken from the last notice.
     """
+    known: int
+    """The number of recipients whose language is known, if they were counted by language."""
     recipients: int
     unreachable: int
     """The number of users without an address to which this channel can send. They are not among the recipients."""
@@ -88,6 +91,7 @@ def sending_forecast(edition: Edition, effective_from: datetime | None, binding:
         return ChannelForecast(
             channel=str(CHANNEL_LABELS.get(channel.name, channel.name)),
             languages=[(str(languages[code]), count) for code, count in found.by_language.items()],
+            known=sum(found.by_language.get(code, 0) for code in LANGUAGES),
             recipients=found.total,
             unreachable=found.unreachable,
             users=found.users,

@@ -28,6 +28,7 @@ from agreement.models.notices import ADDRESS_NOT_TAKEN, INVALID_ADDRESS, NO_ADDR
 from agreement.notices.channels.base import Channel, Deferred, Refused, Unavailable
 from agreement.notices.channels.smtp import UNSAFE, Conversation, wire
 from agreement.notices.letters import NoticeContent, letter
+from agreement.notices.return_path import return_path
 from agreement.text import languages
 
 #: The headers of every letter of the app, so that no mail program answers it. The second is that of Exchange, which
@@ -81,6 +82,7 @@ class EmailChannel(Channel):
         self._prepared: dict[int, bytes] = {}
         sender = parseaddr(conf.from_email())[1]
         self._sender = ascii_domain(sender) if is_address(sender) else ""  # sender_fault() reports it.
+        self._own_sender = self._sender
         self.host = ascii_host(conf.get().BASE_URL)
 
     def faults(self) -> list[str]:
@@ -101,6 +103,7 @@ class EmailChannel(Channel):
         return "" if is_address(address, ascii_only=False) else INVALID_ADDRESS
 
     def send(self, delivery: Delivery, address: str, text: NoticeText) -> None:
+        self._sender = return_path(delivery) or self._own_sender
         address = ascii_domain(address)
         if self._conversation and self._conversation.under_way(but=address):
             self.close()
@@ -119,6 +122,7 @@ class EmailChannel(Channel):
         if self._conversation and self._conversation.under_way():
             self.close()
         self._open()
+        self._sender = self._own_sender
         with self._failures():
             if self._conversation:
                 letter.to = []
@@ -134,7 +138,7 @@ class EmailChannel(Channel):
             raise Deferred("the mail backend sent nothing")
 
     def begin(self, address: str) -> None:
-        if self._conversation:
+        if self._conversation and not conf.get().VERP:  # With VERP the sender depends on the delivery.
             with suppress(ValueError):
                 self._conversation.begin(self._sender, ascii_domain(address))
 
@@ -153,6 +157,8 @@ class EmailChannel(Channel):
             },
         )
         message.attach_alternative(text.html, "text/html")
+        if envelope_sender := return_path(delivery):  # As Django does, backends take it from from_email.
+            message.extra_headers["From"], message.from_email = message.from_email, envelope_sender
         # django-anymail reads this attribute, and its services return it with a bounce. Other backends ignore it.
         message.metadata = {"agreement_message_id": self._message_id(delivery)}  # type: ignore[attr-defined]
         return message
@@ -334,12 +340,13 @@ def ascii_host(url: str) -> str:
 
 
 def sender_fault() -> str:
-    """Return a sentence about the first sender address in the settings (the ``From`` address, then ``REPLY_TO``) whose
-    form is not valid; ``""`` if both are valid. ``REPLY_TO`` may be empty. The channel calls this before it opens a
-    connection, so that no delivery fails because of a wrong setting.
+    """Return a sentence about the first sender address in the settings (the ``From`` address, then ``REPLY_TO``, then
+    ``VERP``) whose form is not valid; ``""`` if all are valid. The last two may be empty. The channel calls this before
+    it opens a connection, so that no delivery fails because of a wrong setting.
     """
-    for key, value in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", conf.get().REPLY_TO)):
-        if not value and key == "REPLY_TO":
+    now = conf.get()
+    for key, value in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", now.REPLY_TO), ("VERP", now.VERP)):
+        if not value and key != "FROM_EMAIL":
             continue
         if not value.isprintable() or not is_address(parseaddr(value)[1]):
             return f"{key} is {value!r}, which is not an address."

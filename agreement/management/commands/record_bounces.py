@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.core.management.base import BaseCommand, no_translations
+
+from agreement.management import command_error, printable, quote, unreadable
+from agreement.notices.bounces import MailOutcome, record_mail, unmatched
+from agreement.notices.delivery_status import MAX_BYTES
+
+#: The flags in the name of a file of a Maildir: the mail was processed by this command (the flag "passed"), and no
+#: person needs to read it ("seen").
+PROCESSED, SEEN = "P", "S"
+#: The outcomes after which a mail of a Maildir is marked as processed. Other mails belong to the owner of the mailbox.
+MARKED = frozenset(MailOutcome) - {MailOutcome.OTHER_MAIL}
+
+
+class Command(BaseCommand):
+    help = (
+        "Record the returned letters that mail servers report by mail. The source is a Maildir, an mbox, a file with"
+        " one mail, or - for standard input. The exit code is 1 if a returned letter is not matched."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("source", help="a folder in the Maildir format, an mbox or a mail, or - for standard input")
+        parser.add_argument("--dry-run", action="store_true", help="print the counts, and record and mark nothing")
+
+    @no_translations
+    def handle(self, *, source: str, dry_run: bool, **options: Any) -> None:
+        try:
+            counts = Counter(_process(source, dry_run=dry_run))
+        except (OSError, ValueError) as error:
+            raise unreadable(source, error) from None
+        self.stdout.write(f"{'Would process' if dry_run else 'Processed'} {counts.total()} mails.")
+        for outcome in MailOutcome:
+            if counts[outcome]:
+                self.stdout.write(f"  {outcome.value:<21} {counts[outcome]:>6}")
+        if unmatched := counts[MailOutcome.UNMATCHED]:
+            raise command_error(
+                f"{unmatched} returned letters could not be matched with a notice.",
+                "The log names each with its cause (N115). They stay unread in a Maildir.",
+            )
+
+
+def _process(source: str, *, dry_run: bool) -> Iterator[MailOutcome]:
+    """Process the mails of the source, and yield the outcome of each."""
+    if source == "-":
+        yield from _process_stream(sys.stdin.buffer, "standard input", dry_run=dry_run)
+    elif (folder := Path(source)).is_dir():
+        if not (folder / "new").is_dir() or not (folder / "cur").is_dir():
+            raise command_error(f"{quote(source)} is not a Maildir.", "It has no folders 'new' and 'cur'.")
+        yield from _process_maildir(folder, dry_run=dry_run)
+    else:
+        with folder.open("rb") as stream:
+            yield from _process_stream(stream, printable(folder.name), dry_run=dry_run)
+
+
+def _process_maildir(folder: Path, *, dry_run: bool) -> Iterator[MailOutcome]:
+    """Process the mails that have no mark, and mark each report in the name of its file. No mail is deleted. A mail
+    that another program moves at the same time is left for the next run.
+    """
+    files = [file for name in ("new", "cur") for file in sorted((folder / name).iterdir())]
+    for file in files:
+        unique, _colon, flags = file.name.partition(":2,")
+        if PROCESSED in flags or file.name.startswith(".") or not file.is_file():
+            continue
+        name = printable(unique)
+        try:
+            with file.open("rb") as stream:
+                mail = stream.read(MAX_BYTES)
+        except FileNotFoundError:
+            continue
+        except OSError as error:  # The other mails are processed nevertheless.
+            yield unmatched(name, f"the file can't be read ({type(error).__name__})", dry_run=dry_run)
+            continue
+        outcome = record_mail(mail, source=name, dry_run=dry_run)
+        if outcome in MARKED and not dry_run:
+            marks = {PROCESSED} if outcome == MailOutcome.UNMATCHED else {PROCESSED, SEEN}
+            with suppress(FileNotFoundError):  # The outcome is recorded. The next run finds it recorded before.
+                file.rename(folder / "cur" / f"{unique}:2,{''.join(sorted({*flags, *marks}))}")
+        yield outcome
+
+
+def _process_stream(stream: BinaryIO, source: str, *, dry_run: bool) -> Iterator[MailOutcome]:
+    for number, mail in enumerate(_split(stream), 1):
+        yield record_mail(mail, source=f"{source}, mail {number}", dry_run=dry_run)
+
+
+def _split(stream: BinaryIO) -> Iterator[bytes]:
+    """The mails of an mbox, or the one mail of a file that is not an mbox, without what is longer than
+    ``MAX_BYTES``. In an mbox each mail begins with a line ``From …`` (RFC 4155) after an empty line.
+    """
+    mail, is_mbox, is_after_empty_line = bytearray(), None, True
+    while line := stream.readline(MAX_BYTES):
+        is_start = is_after_empty_line and line.startswith(b"From ")
+        is_mbox = is_start if is_mbox is None else is_mbox
+        if is_mbox and is_start and mail:
+            yield bytes(mail)
+            mail.clear()
+        mail += line[: MAX_BYTES - len(mail)]
+        is_after_empty_line = line in {b"\n", b"\r\n"}
+    if mail.strip():
+        yield bytes(mail)
