@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Self
@@ -37,7 +37,6 @@ from agreement.models.notices import (
     NOTICE_LANGUAGES,
     PERHAPS_SENT,
     Notice,
-    NoticeKind,
     NoticeText,
     overtaken_by,
 )
@@ -365,43 +364,6 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
             return self.none()
         notice, channel, user_key = found
         return self.for_user_key(user_key).filter(notice__uuid=notice, channel=channel)
-
-    def base_number_by_user(
-        self, *, notice: Notice, channel: str, users: Collection[UserKey], earlier: dict[int, int], default: int
-    ) -> dict[UserKey, int]:
-        """User key → number of the edition with which a notice compares the new edition for this user; 0 if none.
-
-        ``earlier`` maps the primary key of the notice that announced an earlier edition to the number of that edition
-        (``notice.earlier_numbers()``). ``default`` is the number of the last earlier edition that users know
-        (``notice.base_number()``). Only the user's deliveries of these notices in this channel count. A user gets the
-        default if they have no such delivery, or if the one of the highest edition number was sent. Any other user
-        missed at least one edition: its delivery waits, failed or was skipped. They get the last edition whose delivery
-        was sent; if none was sent, the last edition that users know before the first one that they missed. For a notice
-        of cancellation every user gets the default, and so does ``None``, which stands for deleted accounts.
-
-        At most 2 queries, and 1 more for each edition that is the first one that some user missed since they were last
-        notified.
-        """
-        numbers = dict.fromkeys(users, default)
-        if not earlier or notice.kind == NoticeKind.CANCELLED:
-            return numbers
-        rows = self.filter(channel=channel)
-        newest = rows.filter(notice=max(earlier, key=lambda notice: earlier[notice]), outcome=DeliveryOutcome.SENT)
-        known_users = {user for user in users if user is not None}
-        behind = known_users - set(newest.filter(user__in=known_users).values_list("user", flat=True))
-        if not behind:
-            return numbers
-        found = rows.filter(notice__in=earlier, user__in=behind).values_list("notice", "user", "outcome")
-        notified: dict[UserKey, int] = {}
-        missed: dict[UserKey, int] = {}
-        for number, user, outcome in sorted((earlier[key], user, outcome) for key, user, outcome in found):
-            if outcome == DeliveryOutcome.SENT:
-                notified[user] = number
-                missed.pop(user, None)
-            else:
-                missed.setdefault(user, number)
-        before = {number: notice.edition.previous_numbers(number)[0] for number in {*missed.values()}}
-        return numbers | {user: notified.get(user, before[number]) for user, number in missed.items()}
 
     def uncounted_leases(self, at: datetime | None = None) -> list[str]:
         """Leases that ran out before that instant (now) and have outcomes that are not counted, for example because the

@@ -15,6 +15,7 @@ from django.db import Error
 
 from agreement.models import ChannelState, Delivery, Notice, NoticeText, Withdrawal, WithdrawalOutcome
 from agreement.models.clock import DatabaseClock
+from agreement.models.knowledge import History
 from agreement.notices.channels import Channel
 from agreement.seal import manifest
 from agreement.text import languages
@@ -144,9 +145,8 @@ class Worker:
     on_outcome: OutcomeCallback | None = None
     #: Sealed texts by language, by channel, notice and the number of the edition with which they compare.
     texts: dict[tuple[str, int, int], dict[str, NoticeText]] = field(default_factory=dict)
-    #: With which edition the messages of a notice compare, by the key of the notice; :meth:`comparison` describes the
-    #: three values.
-    comparisons: dict[int, tuple[dict[int, int], int, int]] = field(default_factory=dict)
+    #: The histories of the agreements, by the key of the notice.
+    histories: dict[int, History] = field(default_factory=dict)
     #: Snapshots by channel.
     snapshots: dict[str, ChannelSnapshot] = field(default_factory=dict)
     #: The name of a channel and the primary key of a notice, in pairs. Their deliveries are not claimed: an error
@@ -195,15 +195,11 @@ class Worker:
             self.texts[key] = sealed_texts(channel, notice, since)
         return self.texts[key]
 
-    def comparison(self, notice: Notice) -> tuple[dict[int, int], int, int]:
-        """Return three values that decide with which edition a user's message compares the new one.
-
-        The first maps the primary keys of the notices that announced earlier editions to the numbers of these editions.
-        The second is the number of the last earlier edition that was announced or imported, or of the first earlier
-        edition if none was. The third is the number of the last earlier edition. The second and the third are 0 if
-        there is no earlier edition, or if the notice announces a cancellation. Cancelled editions are left out of all
-        three. At most 2 queries, once for each notice.
+    def history(self, notice: Notice) -> History:
+        """Return the history of the notice's agreement. It is read once for each notice, with 2 queries. A cancellation
+        after that is not considered.
         """
-        if notice.pk not in self.comparisons:
-            self.comparisons[notice.pk] = notice.earlier_numbers(), *notice.previous_numbers()
-        return self.comparisons[notice.pk]
+        if notice.pk not in self.histories:
+            agreement = notice.edition.agreement_id
+            self.histories[notice.pk] = History.read([agreement])[agreement]
+        return self.histories[notice.pk]

@@ -21,7 +21,7 @@ from agreement.admin.editions.page import EditionView
 from agreement.editions import documents
 from agreement.editions.changes import Comparison, marked_units
 from agreement.editions.display import DisplayedEdition
-from agreement.models import Delivery, Edition, Notice, NoticeKind, NoticeText
+from agreement.models import Delivery, Edition, Notice, NoticeKind, NoticeText, knowledge
 from agreement.models.publishing import MAX_AHEAD
 from agreement.models.succession import State
 from agreement.notices.channels import Deferred, EmailChannel, Refused, Unavailable
@@ -63,15 +63,14 @@ def notice_content(edition: Edition, code: str) -> NoticeContent:
     """Return the content of the notice that announces that edition, in ``kk`` or ``ru``. The edition is published, or
     is a result of :func:`as_published`. No notice is saved.
 
-    The notice compares the edition with the last earlier one that users know. They know the editions that were
-    announced or imported, and not cancelled; if there are none, the first earlier edition that was not cancelled.
-    Without an earlier edition nothing is compared.
+    The notice compares the edition with the one that most users know (:func:`agreement.models.knowledge.base_number`).
+    If there is none, nothing is compared.
 
     Raises ``ImproperlyConfigured`` if the site's address is not configured, or if the site does not include the app's
     URLs. Raises ``ValueError`` for a draft.
     """
     notice = Notice(edition=edition, kind=NoticeKind.PUBLISHED, created_at=timezone.now())
-    return letter(notice, code, since=notice.base_number())
+    return letter(notice, code, since=knowledge.base_number(notice))
 
 
 def promised_from(binding: Edition | None, now: datetime) -> datetime | None:
