@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import router
-from django.db.models import Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 
 from agreement.models.acceptances import Acceptance, AcceptanceKind
@@ -44,7 +44,8 @@ class SealedEdition(NamedTuple):
 
 class Told(NamedTuple):
     """A record that a user was told of an edition of an agreement (its primary key). ``since`` is the edition with
-    which the message compared it; 0 if there is none, if it is not recorded, or if the user read the whole text.
+    which the message compared it: it described the changes between the two. 0 if there is none, if it is not recorded,
+    or if the user read the whole text.
     """
 
     user: UserKey
@@ -79,9 +80,16 @@ class History:
         """The number of the edition with which a notice about the edition number ``before`` compares it, for a user of
         whom these records exist and whose account was created at ``created_at`` (``None``: this is not known). 0 if
         there is none: the notice covers every edition so far. Cancelled editions are passed over.
+
+        A record counts only if it joins the earlier ones without a gap. A gap remains if an earlier message came back,
+        or if the edition with which a message compared was cancelled later: then the user was not told what changed
+        since the edition before that one.
         """
-        known = (self.last(self._told(row), before=before) for row in told if row.number < before)
-        return max([self.beginning(before=before, created_at=created_at), *known])
+        known, cancelled = self.beginning(before=before, created_at=created_at), self.cancelled
+        for row in sorted(told, key=lambda row: row.since):
+            if row.number < before and row.since <= known and row.since not in cancelled:
+                known = max(known, row.number)
+        return self.last(known, before=before)
 
     def beginning(self, *, before: int, created_at: datetime | None = None) -> int:
         """The number of the edition with which the changes begin for a user who knows none; 0 if there is none.
@@ -102,17 +110,13 @@ class History:
         """
         return max((edition.number for edition in self._binding(before) if edition.number <= number), default=0)
 
+    @property
     def cancelled(self) -> set[int]:
         """The numbers of the cancelled editions."""
         return {edition.number for edition in self.editions if edition.cancelled_at}
 
     def _binding(self, before: int) -> list[SealedEdition]:
         return [edition for edition in self.editions if edition.number < before and not edition.cancelled_at]
-
-    def _told(self, row: Told) -> int:
-        # The message described the changes since an edition that never took effect. The user was not told what changed
-        # since the edition before that one.
-        return row.since if row.since in self.cancelled() else row.number
 
 
 def base_number(notice: Notice) -> int:
@@ -145,8 +149,10 @@ def since_by_user(
         return dict.fromkeys(created_at, 0)
     informed: set[UserKey] = set()
     if newest := [pk for pk, number in history.notices.items() if last <= number < before]:
-        rows = _sent(newest, created_at).exclude(since__in=history.cancelled())
-        informed = set(rows.values_list("user", flat=True))
+        # Most users of a site were sent every notice. Their records are not read one by one.
+        of_user = Delivery.objects.primary().filter(user=OuterRef("user"), notice__in=list(history.notices))
+        gaps = of_user.filter(Q(bounces__isnull=False) | Q(since__in=history.cancelled))
+        informed = set(_sent(newest, created_at).exclude(Exists(gaps)).values_list("user", flat=True))
     told: dict[UserKey, list[Told]] = defaultdict(list)
     for row in read_told({agreement: history}, users=created_at.keys() - informed, before=before):
         told[row.user].append(row)
@@ -186,13 +192,15 @@ def read_told(
     ]
     alias, edition = router.db_for_write(Delivery), ("notice__edition__agreement", "notice__edition__number")
     sent = _sent(notices, users).annotate(told_since=Coalesce("since", Value(0)))
-    read = NoticeRead.objects.using(alias).filter(notice__in=notices, user__in=users).annotate(told_since=Value(0))
+    # The page describes no changes of an edition that is cancelled already.
+    described = Q(notice__edition__cancelled_at=None) | Q(read_at__lt=F("notice__edition__cancelled_at"))
+    read = NoticeRead.objects.using(alias).filter(described, notice__in=notices, user__in=users)
     accepted = Acceptance.objects.using(alias).filter(
         kind=AcceptanceKind.EXPLICIT, user__in=users, edition__agreement__in=list(histories)
     )
     rows = sent.order_by().values_list("user", *edition, "told_since")
     others = (
-        read.order_by().values_list("user", *edition, "told_since"),
+        read.annotate(told_since=Value(0)).order_by().values_list("user", *edition, "told_since"),
         accepted.annotate(told_since=Value(0))
         .order_by()
         .values_list("user", "edition__agreement", "edition__number", "told_since"),
