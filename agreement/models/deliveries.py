@@ -381,9 +381,9 @@ class Delivery(models.Model):
     accepted it.
 
     While the row waits with a ``lease``, ``due_at`` is the end of the lease. ``attempts`` is the number of failed
-    attempts after which another one was scheduled; ``resend()`` sets it to 0. ``language``, ``since`` and
-    ``address_digest`` describe the message that was sent or failed, as far as they are known. They stay when the row
-    waits again. The pseudonym is empty while the account exists.
+    attempts after which another one was scheduled; ``resend()`` sets it to 0. ``language``, ``since``,
+    ``cancelled`` and ``address_digest`` describe the message that was sent or failed, as far as they are known.
+    They stay when the row waits again. The pseudonym is empty while the account exists.
     """
 
     # The column has no index of its own, because the indexes below begin with it.
@@ -403,9 +403,10 @@ class Delivery(models.Model):
     # site has no USER_ACTIVE_AT. The lowest rank is sent first.
     rank = models.PositiveIntegerField(default=0, editable=False)
     language = models.CharField(_("language"), max_length=3, blank=True, choices=NOTICE_LANGUAGES)
-    # The number of the edition with which the sent text compares the new one (NoticeText.since). Together with notice,
-    # channel and language it identifies the sealed text.
+    # The number of the edition with which the sent text compares the new one (NoticeText.since), and how many editions
+    # were cancelled when it was composed. With notice, channel and language they identify the sealed text.
     since = models.PositiveIntegerField(_("compared with edition"), null=True, blank=True, editable=False)
+    cancelled = models.PositiveIntegerField(_("cancelled editions"), null=True, blank=True, editable=False)
     outcome = models.CharField(
         _("outcome"), max_length=8, choices=DeliveryOutcome.choices, default=DeliveryOutcome.WAITING
     )
@@ -468,6 +469,7 @@ class Delivery(models.Model):
         *,
         language: str = "",
         since: int | None = None,
+        cancelled: int | None = None,
         reason: str = "",
         address_digest: str = "",
         at: datetime | None = None,
@@ -477,8 +479,8 @@ class Delivery(models.Model):
         waits with this lease. With ``at``, 1 query. The attributes of this object and the progress of the notice are
         not changed.
 
-        ``since`` is the number of the edition with which the sent or refused text compares the new one
-        (``NoticeText.since``); ``None`` if there is no such text. ``reason`` is stored as :func:`impersonal` returns
+        ``since`` and ``cancelled`` are those of the sent or refused :class:`NoticeText`; ``None`` if there is no such
+        text. ``reason`` is stored as :func:`impersonal` returns
         it. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to use; ``None``
         opens one. A caller that records many outcomes passes one, because opening a cursor takes half as long as the
         statement.
@@ -492,6 +494,7 @@ class Delivery(models.Model):
             outcome=outcome.value,
             language=language,
             since=since,
+            cancelled=cancelled,
             reason=impersonal(reason),
             address_digest=address_digest,
             outcome_at=at or ledger_now(),
@@ -535,10 +538,11 @@ class Delivery(models.Model):
         """The sealed text of the message that was sent to this user, or that was refused for them; ``None`` if the row
         records no such text, as for a delivery that waits, also again, or is skipped. At most 1 query.
         """
-        if self.outcome not in {DeliveryOutcome.SENT, DeliveryOutcome.FAILED}:
+        final = self.outcome in {DeliveryOutcome.SENT, DeliveryOutcome.FAILED}
+        if not final or self.since is None or self.cancelled is None:
             return None
         texts = NoticeText.objects.filter(notice=self.notice_id, channel=self.channel, language=self.language)
-        return texts.filter(since=self.since).first() if self.since is not None else None
+        return texts.filter(since=self.since, cancelled=self.cancelled).first()
 
     def __str__(self) -> str:
         return f"{self.pk}: {self.get_outcome_display()}"

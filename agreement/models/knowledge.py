@@ -76,6 +76,12 @@ class History:
             notices[agreement][pk] = number or 0
         return {key: cls(editions=tuple(editions[key]), notices=notices[key]) for key in agreements}
 
+    @classmethod
+    def of(cls, notice: Notice) -> History:
+        """Read the history of the agreement of this notice. 2 queries, if the edition is loaded."""
+        agreement = notice.edition.agreement_id
+        return cls.read([agreement])[agreement]
+
     def since(self, *, before: int, told: Iterable[Told] = (), created_at: datetime | None = None) -> int:
         """The number of the edition with which a notice about the edition number ``before`` compares it, for a user of
         whom these records exist and whose account was created at ``created_at`` (``None``: this is not known). 0 if
@@ -119,15 +125,14 @@ class History:
         return [edition for edition in self.editions if edition.number < before and not edition.cancelled_at]
 
 
-def base_number(notice: Notice) -> int:
+def base_number(notice: Notice, history: History) -> int:
     """The number of the edition with which the texts of this notice compare for most users; 0 if there is none, and for
     a notice that describes no changes. They are the users who were sent the last notice about an earlier edition that
-    was sent to anybody. At most 3 queries, if the edition is loaded.
+    was sent to anybody. ``history`` is that of the agreement. At most 1 query, if the edition is loaded.
     """
     if notice.kind not in DESCRIBING:
         return 0
     agreement, before = notice.edition.agreement_id, notice.edition.number or 0
-    history = History.read([agreement])[agreement]
     sent = Progress.objects.filter(notice__in=list(history.notices), sent__gt=0).values_list("notice", flat=True)
     told = [Told(None, agreement, history.notices[pk], 0) for pk in sent]
     return history.since(before=before, told=told)

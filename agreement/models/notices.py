@@ -282,7 +282,9 @@ class Notice(models.Model):
 
 class NoticeText(models.Model):
     """The sealed text of a notice in one channel and language, for the users for whom it compares the new edition with
-    edition number ``since`` (0: with none). A later template does not change it.
+    edition number ``since`` (0: with none), while ``cancelled`` editions of the agreement are cancelled. A later
+    template does not change it. After another cancellation a new text is composed, because the old one states what the
+    cancelled edition would have changed.
     """
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="texts")
@@ -290,6 +292,7 @@ class NoticeText(models.Model):
     language = models.CharField(_("language"), max_length=3, choices=NOTICE_LANGUAGES)
     # The number of the edition with which the text compares the new one, the last that the user knew; 0: there is none.
     since = models.PositiveIntegerField(_("compared with edition"), default=0)
+    cancelled = models.PositiveIntegerField(_("cancelled editions"), default=0)
     subject = models.CharField(_("subject"), max_length=255)
     text = models.TextField(_("text"))
     html = models.TextField(_("HTML"), blank=True)
@@ -303,7 +306,7 @@ class NoticeText(models.Model):
         verbose_name_plural = _("texts of notices")
         constraints = [
             models.UniqueConstraint(
-                fields=["notice", "channel", "language", "since"], name="agreement_noticetext_once"
+                fields=["notice", "channel", "language", "since", "cancelled"], name="agreement_noticetext_once"
             ),
         ]
 

@@ -91,8 +91,6 @@ class PreparedMessage:
     """
 
     delivery: Delivery
-    since: int
-    """The number of the edition with which the message compares the new one; 0 if there is none."""
     skip_reason: str = ""
     address: str = ""
     language: str = ""
@@ -101,11 +99,11 @@ class PreparedMessage:
     """The exception that the channel raised when it checked the address. It counts as a failed attempt."""
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns that the ledger stores for a message that was sent or refused: the language, the number of
-        the compared edition, and the digest of the address (``""`` if the site has no keys of pseudonyms).
+        """Return the columns that the ledger stores for a message that was sent or refused: those that identify its
+        text, and the digest of the address (``""`` if the site has no keys of pseudonyms).
         """
-        digest = pseudonyms.address_digest(self.address)
-        return {"language": self.language, "since": self.since, "address_digest": digest}
+        text = {"since": self.text.since, "cancelled": self.text.cancelled} if self.text else {}
+        return {"language": self.language, **text, "address_digest": pseudonyms.address_digest(self.address)}
 
 
 @dataclass(slots=True)
@@ -260,7 +258,7 @@ class Batch:
         )
         prepared = []
         for delivery in self.deliveries:
-            message = PreparedMessage(delivery, since=since.get(delivery.user_id, 0))
+            message = PreparedMessage(delivery)
             prepared.append(message)
             recipient = recipients.get(delivery.user_id)
             message.skip_reason = ENDED if delivery.user_id in ended else self.skip_reason(delivery, recipient)
@@ -275,7 +273,8 @@ class Batch:
                 continue
             if message.language == "mul" and not self.channel.bilingual:
                 message.language = languages.LANGUAGES[0]
-            message.text = self.worker.texts_for(self.channel, delivery.notice, message.since)[message.language]
+            texts = self.worker.texts_for(self.channel, notice, since[delivery.user_id])
+            message.text = texts[message.language]
         return prepared
 
     def skip_reason(self, delivery: Delivery, recipient: Recipient | None) -> str:

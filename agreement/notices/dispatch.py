@@ -20,6 +20,7 @@ from django.db.models import Sum
 from agreement import conf
 from agreement.models import ChannelState, Delivery, Notice, NoticeKind, Progress, Withdrawal, channel_state, knowledge
 from agreement.models.deliveries import CLAIM_SIZE, DeliveryQuerySet, ledger_clock, ledger_now
+from agreement.models.knowledge import History
 from agreement.models.notices import REMOVED
 from agreement.notices import audience, withdrawal_replies
 from agreement.notices.batch import Batch, record_outcomes
@@ -108,10 +109,11 @@ def compose_texts(notice: Notice, counts: DeliveryCounts | None = None) -> None:
     is logged and added to the faults of ``counts``, if given; the missing texts of that channel are composed when they
     are sent. Errors of the database are raised.
     """
-    since, counts = knowledge.base_number(notice), counts or DeliveryCounts()
+    counts, history = counts or DeliveryCounts(), History.of(notice)
+    since = knowledge.base_number(notice, history)
     for channel in site_channels():
         with counts.catch_faults(notice):
-            sealed_texts(channel, notice, since)
+            sealed_texts(channel, notice, since=since, history=history)
 
 
 def deliver(

@@ -271,7 +271,7 @@ def _bare_loop(port: int, messages: list[tuple[str, bytes]]) -> float:
 
 def _send_mass_mail(notice: Notice, count: int) -> float:
     """The seconds of Django's own way, whose messages are plain text and whose outcomes are not recorded."""
-    content = letter(notice, "mul", since=knowledge.base_number(notice))
+    content = letter(notice, "mul", since=knowledge.base_number(notice, knowledge.History.of(notice)))
     addresses = get_user_model().objects.order_by("pk").values_list("email", flat=True)[:count]
     started = time.perf_counter()
     mail.send_mass_mail(

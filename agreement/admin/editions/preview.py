@@ -70,7 +70,7 @@ def notice_content(edition: Edition, code: str) -> NoticeContent:
     URLs. Raises ``ValueError`` for a draft.
     """
     notice = Notice(edition=edition, kind=NoticeKind.PUBLISHED, created_at=timezone.now())
-    return letter(notice, code, since=knowledge.base_number(notice))
+    return letter(notice, code, since=knowledge.base_number(notice, knowledge.History.of(notice)))
 
 
 def promised_from(binding: Edition | None, now: datetime) -> datetime | None:
