@@ -146,13 +146,16 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
 
 def _in_force(notice: Notice, at: datetime, now: datetime, language: str) -> dict[str, Any]:
     """Return the part of the context that states whether the edition has taken effect by ``now``, the moment for which
-    the letter is written, and which other edition is in force then (``None``: no other one) or takes effect later
-    (:func:`_upcoming`). ``at`` is when the edition takes effect; whether it was cancelled is not considered.
+    the letter is written, which other edition is in force then (``None``: no other one) or takes effect later
+    (:func:`_upcoming`), and whether the edition was ``superseded``. An edition may be superseded before its letter is
+    written by one that was published without a notice. ``at`` is when the edition takes effect; whether it was
+    cancelled is not considered.
     """
     edition = notice.edition
     others = edition.agreement.editions.in_force(now).exclude(pk=edition.pk)
     return {
         "in_force": at <= now,
+        "superseded": at <= now and others.filter(number__gt=edition.number).exists(),
         "effective_from": dates.instant(at, language, edition.agreement.time_zone, case="from"),
         "in_force_number": others.values_list("number", flat=True).first(),
         "upcoming": _upcoming(notice, now, language),

@@ -110,6 +110,26 @@ def test_a_letter_that_compares_with_an_edition_cancelled_since_told_nothing_of_
 
 
 @pytest.mark.django_db
+def test_a_letter_sent_after_a_cancellation_states_nothing_of_the_cancelled_edition():
+    factories.users(1, languages=("ru",))
+    published(1)
+    dispatch.work()
+    second = published(2, effective_from=timezone.now() + SOON)
+    third = published(3, effective_from=timezone.now() + 2 * SOON).notices.get()
+    dispatch.fan_out(third)
+    before = third.texts.get(language="ru")
+    assert "Суть 2." in before.text
+    second.cancel()
+    mail.outbox.clear()
+    dispatch.work()
+    letter, _cancellation = sorted((one.body for one in mail.outbox), key=lambda body: "Суть 3." not in body)
+    assert "Суть 3." in letter
+    assert "Суть 2." not in letter
+    delivery = Delivery.objects.get(notice=third)
+    assert delivery.text.text == letter != before.text
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("known_by", ["the page", "an acceptance"])
 def test_a_user_who_learned_of_an_edition_on_the_site_gets_the_cancellation(settings, known_by):
     settings.AGREEMENT = {**settings.AGREEMENT, "ACCEPT_ANNOUNCED": True}

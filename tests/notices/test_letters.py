@@ -266,6 +266,16 @@ def test_a_letter_made_after_the_effect_states_that_the_edition_is_in_force():
 
 
 @pytest.mark.django_db
+def test_a_letter_about_an_edition_that_another_replaced_does_not_state_that_it_is_in_force():
+    published()
+    notice = published(2).notices.get()
+    factories.draft(**changed(3)).publish(notify=False)
+    content = letter(notice, "ru", since=1)
+    for words in (content.text, content.html):
+        assert "действует с" not in words
+
+
+@pytest.mark.django_db
 def test_a_letter_about_several_editions_states_when_each_takes_effect():
     published()
     published(2, summary_ru="Сначала одно.")

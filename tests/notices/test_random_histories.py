@@ -102,7 +102,6 @@ class World:
             getattr(self, step)(choice, other)
             for edition in self.editions:
                 edition.refresh_from_db(fields=["cancelled_at"])
-            self.check_cancellations()
         self.answers.clear()
         self.delay(0, 0)
         for notice in Notice.objects.all():
@@ -116,7 +115,21 @@ class World:
             if untold := self.to_tell(delivery.user_id, last + 1) - {last + 1}:
                 self.faults.append(f"{untold} were never told to {delivery.user_id}")
 
-    def check_cancellations(self) -> None: ...
+        for notice in Notice.objects.filter(kind=NoticeKind.CANCELLED):
+            self.check_cancellation(notice.edition.number or 0, set(notice.deliveries.values_list("user", "channel")))
+
+    def check_cancellation(self, number: int, notified: set[tuple[int, str]]) -> None:
+        """Whoever was told of the cancelled edition is notified of the cancellation, and nobody else is."""
+        for user, events in self.events.items():
+            by_letter = {event.delivery for event in events if event.delivery and number in event.covers}
+            channels = set(Delivery.objects.filter(pk__in=by_letter).values_list("channel", flat=True))
+            if any(event.number == number and not event.delivery for event in events):
+                channels |= {RecordingChannel.name, OtherChannel.name}
+            if missing := {(user, channel) for channel in channels} - notified:
+                self.faults.append(f"{missing} are not notified that {number} was cancelled")
+        told = {user for user, events in self.events.items() if any(number in event.covers for event in events)}
+        if others := {user for user, _channel in notified} - told:
+            self.faults.append(f"{others} are notified that {number} was cancelled, of which they never knew")
 
     def check(self, user: int, number: int, *, since: int, covers: set[int], wording: bool, what: str) -> None:
         expected = self.to_tell(user, number)
