@@ -135,9 +135,7 @@ def test_the_notice_of_a_cancelled_edition_stays_until_that_of_the_cancellation_
     assert found(minutes=11) == ["published"], "a paused notice is not displayed, so the reader keeps the first one"
 
 
-def test_an_announced_edition_that_was_cancelled_tells_nothing_to_who_opens_its_notice_afterwards(
-    reader, user, settings
-):
+def test_the_notice_of_an_edition_that_is_cancelled_already_tells_its_reader_nothing(reader, user, settings):
     accept(user, published("первый"))
     hidden = published("скрытый", summary_ru="Скрытое.")
     hidden.notices.get().pause(at=timezone.now() - timedelta(minutes=1))
