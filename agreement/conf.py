@@ -300,6 +300,13 @@ def user_active_at() -> Combinable | None:
     return F(source) if isinstance(source, str) and source else (source or None)
 
 
+def user_created_at() -> F | None:
+    """An expression on the user model for the moment when the account was created, ``date_joined``; ``None`` if the
+    user model has no such field.
+    """
+    return F("date_joined") if any(field.name == "date_joined" for field in get_user_model()._meta.fields) else None
+
+
 def from_email() -> str:
     """The ``From`` address of notices and of replies to withdrawals: ``FROM_EMAIL`` or, if it is empty, Django's
     ``DEFAULT_FROM_EMAIL``.

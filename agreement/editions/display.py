@@ -82,8 +82,8 @@ class DisplayedEdition:
 
     @property
     def summary(self) -> str:
-        """The summary of the changes in ``language``."""
-        return self._text("summary")
+        """The summary of the changes in ``language``; ``""`` if the edition was cancelled."""
+        return "" if self.state == State.CANCELLED else self._text("summary")
 
     @property
     def document(self) -> clauses.Document:

@@ -264,17 +264,18 @@ def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
     after a restore, all texts that it may have sent are added.
     """
     deliveries = deliveries.filter(outcome=DeliveryOutcome.SENT).order_by()
-    sent = set(deliveries.values_list("notice", "channel", "language", "since").distinct())
+    sent = set(deliveries.values_list("notice", "channel", "language", "since", "cancelled").distinct())
     notices = Notice.objects.with_edition().in_bulk({notice for notice, *_ in sent})
     texts = NoticeText.objects.filter(notice__in=notices)
-    for text in texts.order_by("notice_id", "channel", "language", "since").iterator(chunk_size=10):
+    for text in texts.order_by("notice_id", "channel", "language", "since", "cancelled").iterator(chunk_size=10):
         # If a delivery has no "since", any text of its notice in its channel and language may have been sent. If it has
         # no language either, any text in its channel may have been.
-        known = ((text.language, text.since), (text.language, None), ("", None))
+        known = ((text.language, text.since, text.cancelled), (text.language, None, None), ("", None, None))
         if sent.isdisjoint((text.notice_id, text.channel, *which) for which in known):
             continue
         notice = notices[text.notice_id]
-        kind = f"{notice.kind}-since-{text.since}" if text.since else notice.kind
+        differing = (("since", text.since), ("cancelled", text.cancelled))
+        kind = "".join((notice.kind, *(f"-{word}-{number}" for word, number in differing if number)))
         name = f"{_folder(notice.edition)}/notices/{kind}.{text.channel}.{text.language}"
         words = [text.subject, text.text, text.html]
         bundle.add(f"{name}.json", json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode())

@@ -737,6 +737,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "cancelled",
+                    models.PositiveIntegerField(
+                        blank=True, editable=False, null=True, verbose_name="cancelled editions"
+                    ),
+                ),
+                (
                     "outcome",
                     models.CharField(
                         choices=[
@@ -925,6 +931,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("since", models.PositiveIntegerField(default=0, verbose_name="compared with edition")),
+                ("cancelled", models.PositiveIntegerField(default=0, verbose_name="cancelled editions")),
                 ("subject", models.CharField(max_length=255, verbose_name="subject")),
                 ("text", models.TextField(verbose_name="text")),
                 ("html", models.TextField(blank=True, verbose_name="HTML")),
@@ -941,7 +948,8 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "texts of notices",
                 "constraints": [
                     models.UniqueConstraint(
-                        fields=("notice", "channel", "language", "since"), name="agreement_noticetext_once"
+                        fields=("notice", "channel", "language", "since", "cancelled"),
+                        name="agreement_noticetext_once",
                     ),
                 ],
             },

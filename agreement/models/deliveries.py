@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Self
@@ -37,7 +37,6 @@ from agreement.models.notices import (
     NOTICE_LANGUAGES,
     PERHAPS_SENT,
     Notice,
-    NoticeKind,
     NoticeText,
     overtaken_by,
 )
@@ -377,43 +376,6 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         notice, channel, user_key = found
         return self.for_user_key(user_key).filter(notice__uuid=notice, channel=channel)
 
-    def base_number_by_user(
-        self, *, notice: Notice, channel: str, users: Collection[UserKey], earlier: dict[int, int], default: int
-    ) -> dict[UserKey, int]:
-        """User key → number of the edition with which a notice compares the new edition for this user; 0 if none.
-
-        ``earlier`` maps the primary key of the notice that announced an earlier edition to the number of that edition
-        (``notice.earlier_numbers()``). ``default`` is the number of the last earlier edition that users know
-        (``notice.base_number()``). Only the user's deliveries of these notices in this channel count. A user gets the
-        default if they have no such delivery, or if the one of the highest edition number was sent. Any other user
-        missed at least one edition: its delivery waits, failed or was skipped. They get the last edition whose delivery
-        was sent; if none was sent, the last edition that users know before the first one that they missed. For a notice
-        of cancellation every user gets the default, and so does ``None``, which stands for deleted accounts.
-
-        At most 2 queries, and 1 more for each edition that is the first one that some user missed since they were last
-        notified.
-        """
-        numbers = dict.fromkeys(users, default)
-        if not earlier or notice.kind == NoticeKind.CANCELLED:
-            return numbers
-        rows = self.filter(channel=channel)
-        newest = rows.filter(notice=max(earlier, key=lambda notice: earlier[notice]), outcome=DeliveryOutcome.SENT)
-        known_users = {user for user in users if user is not None}
-        behind = known_users - set(newest.filter(user__in=known_users).values_list("user", flat=True))
-        if not behind:
-            return numbers
-        found = rows.filter(notice__in=earlier, user__in=behind).values_list("notice", "user", "outcome")
-        notified: dict[UserKey, int] = {}
-        missed: dict[UserKey, int] = {}
-        for number, user, outcome in sorted((earlier[key], user, outcome) for key, user, outcome in found):
-            if outcome == DeliveryOutcome.SENT:
-                notified[user] = number
-                missed.pop(user, None)
-            else:
-                missed.setdefault(user, number)
-        before = {number: notice.edition.previous_numbers(number)[0] for number in {*missed.values()}}
-        return numbers | {user: notified.get(user, before[number]) for user, number in missed.items()}
-
     def uncounted_leases(self, at: datetime | None = None) -> list[str]:
         """Leases that ran out before that instant (now) and have outcomes that are not counted, for example because the
         worker was killed. At most 100, in no particular order. With ``at``, 1 query.
@@ -432,8 +394,8 @@ class Delivery(models.Model):
     While the row waits with a ``lease``, ``due_at`` is the end of the lease. ``attempts`` is the number of failed
     attempts after which another one was scheduled; ``resend()`` sets it to 0. ``perhaps_sent`` means that an attempt
     ended without an answer, so that the message may have been accepted; it never becomes false again. ``language``,
-    ``since`` and ``address_digest`` describe the message that was sent or failed, as far as they are known. They stay
-    when the row waits again. The pseudonym is empty while the account exists.
+    ``since``, ``cancelled`` and ``address_digest`` describe the message that was sent or failed, as far as they are
+    known. They stay when the row waits again. The pseudonym is empty while the account exists.
     """
 
     # The column has no index of its own, because the indexes below begin with it.
@@ -453,9 +415,10 @@ class Delivery(models.Model):
     # site has no USER_ACTIVE_AT. The lowest rank is sent first.
     rank = models.PositiveIntegerField(default=0, editable=False)
     language = models.CharField(_("language"), max_length=3, blank=True, choices=NOTICE_LANGUAGES)
-    # The number of the edition with which the sent text compares the new one (NoticeText.since). Together with notice,
-    # channel and language it identifies the sealed text.
+    # The number of the edition with which the sent text compares the new one (NoticeText.since), and how many editions
+    # were cancelled when it was composed. With notice, channel and language they identify the sealed text.
     since = models.PositiveIntegerField(_("compared with edition"), null=True, blank=True, editable=False)
+    cancelled = models.PositiveIntegerField(_("cancelled editions"), null=True, blank=True, editable=False)
     outcome = models.CharField(
         _("outcome"), max_length=8, choices=DeliveryOutcome.choices, default=DeliveryOutcome.WAITING
     )
@@ -527,6 +490,7 @@ class Delivery(models.Model):
         *,
         language: str = "",
         since: int | None = None,
+        cancelled: int | None = None,
         reason: str = "",
         address_digest: str = "",
         perhaps_sent: bool = False,
@@ -537,8 +501,8 @@ class Delivery(models.Model):
         waits with this lease. With ``at``, 1 query. The attributes of this object and the progress of the notice are
         not changed.
 
-        ``since`` is the number of the edition with which the sent or refused text compares the new one
-        (``NoticeText.since``); ``None`` if there is no such text. ``reason`` is stored as :func:`impersonal` returns
+        ``since`` and ``cancelled`` are those of the sent or refused :class:`NoticeText`; ``None`` if there is no such
+        text. ``reason`` is stored as :func:`impersonal` returns
         it. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to use; ``None``
         opens one. A caller that records many outcomes passes one, because opening a cursor takes half as long as the
         statement.
@@ -552,6 +516,7 @@ class Delivery(models.Model):
             outcome=outcome.value,
             language=language,
             since=since,
+            cancelled=cancelled,
             reason=impersonal(reason),
             address_digest=address_digest,
             outcome_at=at or ledger_now(),
@@ -612,10 +577,11 @@ class Delivery(models.Model):
         """The sealed text of the message that was sent to this user, or that was refused for them; ``None`` if the row
         records no such text, as for a delivery that waits, also again, or is skipped. At most 1 query.
         """
-        if self.outcome not in {DeliveryOutcome.SENT, DeliveryOutcome.FAILED}:
+        final = self.outcome in {DeliveryOutcome.SENT, DeliveryOutcome.FAILED}
+        if not final or self.since is None or self.cancelled is None:
             return None
         texts = NoticeText.objects.filter(notice=self.notice_id, channel=self.channel, language=self.language)
-        return texts.filter(since=self.since).first() if self.since is not None else None
+        return texts.filter(since=self.since, cancelled=self.cancelled).first()
 
     def __str__(self) -> str:
         return f"{self.pk}: {self.get_outcome_display()}"

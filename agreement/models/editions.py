@@ -22,7 +22,7 @@ from agreement.models.audit import AuditAction, AuditEntry, By, edition_name, na
 from agreement.models.clock import database_now
 from agreement.models.errors import MAX_STATED, TEXT_FIELDS, EditionError
 from agreement.models.fields import InstantField
-from agreement.models.notices import Notice, NoticeKind
+from agreement.models.notices import Notice
 from agreement.models.succession import EditionDates, State
 from agreement.seal.manifest import EditionText, edition_manifest, sha256
 from agreement.text import clauses, languages, source
@@ -298,24 +298,6 @@ class Edition(models.Model):
             )
             self.superseded_at = later.aggregate(at=models.Min("effective_from"))["at"]
         return self.superseded_at
-
-    def previous_numbers(self, number: int | None = None) -> tuple[int, int]:
-        """The numbers of two earlier editions: the last one that users know, and the last one; 0 for each that does not
-        exist.
-
-        Both are earlier than the edition ``number`` (``None``: than this edition), and were not cancelled. Users know
-        the editions that were announced by a notice and the imported ones; if there are none, the first of these
-        earlier editions. Therefore a notice also describes the changes of editions that were published without a
-        notice. For a draft, ``number`` must be given; else the result is (0, 0). 1 query.
-        """
-        earlier = Edition.objects.binding().filter(agreement=self.agreement_id, number__lt=number or self.number or 0)
-        announced = models.Exists(Notice.objects.filter(edition=models.OuterRef("pk"), kind=NoticeKind.PUBLISHED))
-        rows = list(
-            earlier.annotate(announced=announced).order_by("number").values_list("number", "imported", "announced")
-        )
-        numbers = [number or 0 for number, _imported, _announced in rows]  # A sealed edition has one.
-        known = [number or 0 for number, imported, announced in rows if imported or announced] or numbers[:1]
-        return (known[-1], numbers[-1]) if rows else (0, 0)
 
     def manifest(self) -> bytes:
         """The canonical bytes whose SHA-256 is the digest; ``agreement.seal.manifest`` describes their format.

@@ -166,13 +166,17 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         All notices that were due at that instant (now) are included, whether or not they were sent to this user, with
         these exceptions. If the user model records when the account was created (``date_joined``), editions that took
         effect or were cancelled by then are excluded. A notice that is paused, and was paused before it was due, is
-        excluded. For an edition that is cancelled by that instant, only the notice of its cancellation is included.
-        That too is excluded if the notice of the edition's publication is paused, and was paused before it was due, or
-        if it was not due yet at the cancellation. If the site does not display scheduled editions (``SHOW_SCHEDULED``),
-        editions that are cancelled or have not taken effect are excluded.
+        excluded. For an edition that is cancelled by that instant, only the notice of its cancellation is included or,
+        as long as that one is not, the notice of its publication. Both are excluded if the notice of the publication is
+        paused, and was paused before it was due, or if it was not due yet at the cancellation. If the site does not
+        display scheduled editions (``SHOW_SCHEDULED``), editions that are cancelled or have not taken effect are
+        excluded.
         """
         at, never_sent = at or timezone.now(), Q(paused_at__lt=F("due_at"))
-        found = self.filter(due_at__lte=at).exclude(~Q(kind=NoticeKind.CANCELLED), edition__cancelled_at__lte=at)
+        cancellation = Notice.objects.filter(edition=OuterRef("edition"), kind=NoticeKind.CANCELLED, due_at__lte=at)
+        replaced = Q(Exists(cancellation.exclude(never_sent))) | Q(due_at__gt=F("edition__cancelled_at"))
+        gone = Q(replaced, kind=NoticeKind.PUBLISHED) | Q(kind=NoticeKind.REMINDER)
+        found = self.filter(due_at__lte=at).exclude(gone, edition__cancelled_at__lte=at)
         unannounced = Notice.objects.filter(never_sent | Q(due_at__gt=OuterRef("edition__cancelled_at")))
         unannounced = unannounced.filter(edition=OuterRef("edition"), kind=NoticeKind.PUBLISHED)
         found = found.exclude(Exists(unannounced), kind=NoticeKind.CANCELLED).exclude(never_sent)
@@ -267,36 +271,6 @@ class Notice(models.Model):
         later = Notice.objects.filter(edition__agreement=self.edition.agreement_id, created_at__lt=self.created_at)
         return later.filter(edition__number__gt=self.edition.number).exclude(kind=NoticeKind.CANCELLED)
 
-    def base_number(self) -> int:
-        """The number of the edition with which this notice compares its own edition; 0 if there is no earlier one, and
-        for a notice of cancellation. At most 1 query, if ``edition`` is loaded.
-
-        It is the last earlier edition that was announced or imported; if none was, the first earlier edition. Editions
-        that were cancelled are left out.
-        """
-        return self.previous_numbers()[0]
-
-    def earlier_numbers(self) -> dict[int, int]:
-        """Primary key of a notice → number of its edition, for the notices of publication of the earlier editions of
-        this agreement that were not cancelled. 1 query, if ``edition`` is loaded.
-        """
-        rows = Notice.objects.filter(
-            kind=NoticeKind.PUBLISHED,
-            edition__agreement=self.edition.agreement_id,
-            edition__number__lt=self.edition.number,
-            edition__cancelled_at=None,
-        )
-        return {key: number or 0 for key, number in rows.values_list("pk", "edition__number")}
-
-    def previous_numbers(self) -> tuple[int, int]:
-        """The numbers of two editions before the edition of this notice, which were not cancelled: the last one that
-        users know, and the last one; 0 for each that does not exist. (0, 0) for a notice of cancellation, which
-        compares nothing. At most 1 query, if ``edition`` is loaded.
-
-        :meth:`Edition.previous_numbers` describes which editions users know.
-        """
-        return (0, 0) if self.kind == NoticeKind.CANCELLED else self.edition.previous_numbers()
-
     def pause(self, *, by: By = None, at: datetime | None = None) -> bool:
         """Pause the notice at that instant (now), and add an audit entry: no deliveries are claimed until it is
         resumed. Claimed deliveries are still sent, and deliveries are still written. Before ``due_at`` nothing has been
@@ -343,7 +317,9 @@ class Notice(models.Model):
 
 class NoticeText(models.Model):
     """The sealed text of a notice in one channel and language, for the users for whom it compares the new edition with
-    edition number ``since`` (0: with none). A later template does not change it.
+    edition number ``since`` (0: with none), while ``cancelled`` editions of the agreement are cancelled. A later
+    template does not change it. After another cancellation a new text is composed, because the old one states what the
+    cancelled edition would have changed.
     """
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="texts")
@@ -351,6 +327,7 @@ class NoticeText(models.Model):
     language = models.CharField(_("language"), max_length=3, choices=NOTICE_LANGUAGES)
     # The number of the edition with which the text compares the new one, the last that the user knew; 0: there is none.
     since = models.PositiveIntegerField(_("compared with edition"), default=0)
+    cancelled = models.PositiveIntegerField(_("cancelled editions"), default=0)
     subject = models.CharField(_("subject"), max_length=255)
     text = models.TextField(_("text"))
     html = models.TextField(_("HTML"), blank=True)
@@ -364,7 +341,7 @@ class NoticeText(models.Model):
         verbose_name_plural = _("texts of notices")
         constraints = [
             models.UniqueConstraint(
-                fields=["notice", "channel", "language", "since"], name="agreement_noticetext_once"
+                fields=["notice", "channel", "language", "since", "cancelled"], name="agreement_noticetext_once"
             ),
         ]
 

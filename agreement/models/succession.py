@@ -95,3 +95,23 @@ def bound_editions(accepted: EditionDates, editions: Sequence[EditionDates], unt
         effective = edition.cancelled_at is None and edition.effective_from <= until
         if effective and edition.number >= accepted.number and accepted in counting_editions(edition, editions):
             yield edition
+
+
+def covered_editions(
+    edition: EditionDates, editions: Sequence[EditionDates], *, since: int
+) -> tuple[EditionDates, ...]:
+    """The editions that a notice about ``edition`` covers if it compares it with the edition number ``since`` (0: with
+    none), in the order of their numbers: the later ones up to ``edition`` that were not cancelled, and itself.
+
+    ``editions`` are all sealed editions of the agreement, in the order of their numbers.
+    """
+    between = (other for other in editions if since < other.number < edition.number and other.cancelled_at is None)
+    return (*between, edition)
+
+
+def only_wording_changed(edition: EditionDates, editions: Sequence[EditionDates], *, since: int) -> bool:
+    """Did only the wording change between the edition number ``since`` and ``edition``? False if ``since`` is 0 or
+    cancelled. All editions between the two count, except those that were cancelled before the next one was published:
+    see :func:`counting_editions`.
+    """
+    return any(other.number == since and not other.cancelled_at for other in counting_editions(edition, editions))

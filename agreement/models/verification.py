@@ -217,7 +217,8 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
         gettext("More deliveries name this entry than it is about."),
     )
     deliveries = Delivery.objects.using(using).order_by()
-    texts = NoticeText.objects.filter(**{name: OuterRef(name) for name in ("notice", "channel", "language", "since")})
+    columns = ("notice", "channel", "language", "since", "cancelled")
+    texts = NoticeText.objects.filter(**{name: OuterRef(name) for name in columns})
     yield (
         deliveries.filter(outcome=DeliveryOutcome.SENT, since__isnull=False).filter(~Exists(texts)),
         gettext("The text that was sent is missing."),

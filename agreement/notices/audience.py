@@ -21,7 +21,17 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from agreement import conf
-from agreement.models import Delivery, DeliveryOutcome, Edition, Notice, NoticeKind, Progress
+from agreement.models import (
+    Acceptance,
+    AcceptanceKind,
+    Delivery,
+    DeliveryOutcome,
+    Edition,
+    Notice,
+    NoticeKind,
+    NoticeRead,
+    Progress,
+)
 from agreement.models.deliveries import NEVER_ACTIVE_RANK
 from agreement.models.notices import PERHAPS_SENT
 from agreement.text.languages import LANGUAGES, notice_language
@@ -163,8 +173,9 @@ def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySe
     with the reason ``PERHAPS_SENT``, or failed with ``perhaps_sent``). They also count as notified if a notice about a
     later edition covers the cancelled edition too, and their delivery of that notice was sent before the cancellation.
     A delivery that is sent later, or still waits, counts if all deliveries of that later notice were written before the
-    cancellation. A delivery covers the cancelled edition unless its text is known to compare with that edition or a
-    later one.
+    cancellation. A delivery covers the cancelled edition unless the text that was sent is known to compare with that
+    edition or a later one. A user who opened one of these notices on the site, or accepted the cancelled edition by
+    confirmation, counts as notified in every channel.
     """
     if notice.kind != NoticeKind.CANCELLED:
         return users
@@ -172,11 +183,16 @@ def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySe
     deliveries = Delivery.objects.filter(user=OuterRef("pk"), channel=channel)
     perhaps = Q(outcome=outcomes.SKIPPED, reason=PERHAPS_SENT) | Q(outcome=outcomes.FAILED, perhaps_sent=True)
     notified = Q(Exists(deliveries.filter(Q(outcome=outcomes.SENT) | perhaps, notice__in=notice.other_notices())))
-    if later := list(notice.covering().using(users.db)):
+    later = list(notice.covering().using(users.db))
+    read = NoticeRead.objects.filter(Q(notice__in=notice.other_notices()) | Q(notice__in=later), user=OuterRef("pk"))
+    confirmed = Acceptance.objects.filter(edition=notice.edition_id, kind=AcceptanceKind.EXPLICIT, user=OuterRef("pk"))
+    notified |= Q(Exists(read)) | Q(Exists(confirmed))
+    if later:
         # "since" is null for a delivery that waits, and for one that was found in the mail log after a restore. Both
         # are included.
         both = deliveries.filter(notice__in=later, outcome__in=[outcomes.SENT, outcomes.WAITING])
-        both = both.exclude(since__gte=notice.edition.number)
+        # A delivery that waits again after it failed still has the "since" of the text that was refused.
+        both = both.exclude(outcome=outcomes.SENT, since__gte=notice.edition.number)
         notified |= Q(Exists(both.filter(Q(outcome_at__lt=at) | Q(notice__fanned_out_at__lt=at))))
     return users.filter(notified)
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db import Error, InterfaceError, OperationalError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Max, Value
+from django.db.models import DateTimeField, Value
 
 from agreement import conf
 from agreement.models import (
@@ -27,6 +27,7 @@ from agreement.models import (
     NoticeText,
     WithdrawalOutcome,
     channel_state,
+    knowledge,
     pseudonyms,
 )
 from agreement.models.backoff import MAX_ATTEMPTS, retry_pause
@@ -72,6 +73,17 @@ def record_outcomes() -> None:
             raise
 
 
+class Recipient(NamedTuple):
+    """A user to whom a message can be sent, as far as it is known."""
+
+    address: str
+    """The address in the channel; ``""`` if they have none."""
+    language: str
+    """The language of the message: ``kk``, ``ru`` or ``mul``."""
+    created_at: datetime | None
+    """When the account was created; ``None`` if this is not known."""
+
+
 @dataclass(slots=True)
 class PreparedMessage:
     """The message for one delivery of a batch, or the reason to skip the delivery. ``text`` is ``None`` if it is
@@ -79,8 +91,6 @@ class PreparedMessage:
     """
 
     delivery: Delivery
-    since: int
-    """The number of the edition with which the message compares the new one; 0 if there is none."""
     skip_reason: str = ""
     address: str = ""
     language: str = ""
@@ -89,11 +99,11 @@ class PreparedMessage:
     """The exception that the channel raised when it checked the address. It counts as a failed attempt."""
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns that the ledger stores for a message that was sent or refused: the language, the number of
-        the compared edition, and the digest of the address (``""`` if the site has no keys of pseudonyms).
+        """Return the columns that the ledger stores for a message that was sent or refused: those that identify its
+        text, and the digest of the address (``""`` if the site has no keys of pseudonyms).
         """
-        digest = pseudonyms.address_digest(self.address)
-        return {"language": self.language, "since": self.since, "address_digest": digest}
+        text = {"since": self.text.since, "cancelled": self.text.cancelled} if self.text else {}
+        return {"language": self.language, **text, "address_digest": pseudonyms.address_digest(self.address)}
 
 
 @dataclass(slots=True)
@@ -241,16 +251,21 @@ class Batch:
         exist yet are composed and stored. Raises what ``channel.compose()`` raises. An exception of
         ``channel.unreachable()`` is stored in ``fault`` of the message.
         """
-        recipients, since, ended = self.recipients(), self.since_by_user(), self.users_with_ended_agreement()
+        recipients, ended, notice = self.recipients(), self.users_with_ended_agreement(), self.deliveries[0].notice
+        since = knowledge.since_by_user(
+            notice=notice,
+            history=self.worker.history(notice),
+            created_at={user: recipient.created_at for user, recipient in recipients.items()},
+        )
         prepared = []
         for delivery in self.deliveries:
-            message = PreparedMessage(delivery, since=since[delivery.user_id])
+            message = PreparedMessage(delivery)
             prepared.append(message)
             recipient = recipients.get(delivery.user_id)
             message.skip_reason = ENDED if delivery.user_id in ended else self.skip_reason(delivery, recipient)
             if message.skip_reason or recipient is None:
                 continue
-            message.address, message.language = recipient
+            message.address, message.language = recipient.address, recipient.language
             try:
                 message.skip_reason = self.channel.unreachable(message.address)
             except Exception as error:
@@ -259,12 +274,13 @@ class Batch:
                 continue
             if message.language == "mul" and not self.channel.bilingual:
                 message.language = languages.LANGUAGES[0]
-            message.text = self.worker.texts_for(self.channel, delivery.notice, message.since)[message.language]
+            texts = self.worker.texts_for(self.channel, notice, since[delivery.user_id])
+            message.text = texts[message.language]
         return prepared
 
-    def skip_reason(self, delivery: Delivery, recipient: tuple[str, str] | None) -> str:
-        """Return why the delivery has no recipient; ``""`` if it has one. ``recipient`` is the address and the language
-        of the user, or ``None`` if they are not in the audience. The reason is then ``ACCOUNT_GONE`` if the delivery
+    def skip_reason(self, delivery: Delivery, recipient: Recipient | None) -> str:
+        """Return why the delivery has no recipient; ``""`` if it has one. ``recipient`` is ``None`` if the user is
+        not in the audience. The reason is then ``ACCOUNT_GONE`` if the delivery
         has no user any more, ``INACTIVE`` if ``is_active`` of the user is false, else ``NOT_IN_AUDIENCE``. 1 query if
         the user is not in the audience, but the delivery still has a user.
         """
@@ -274,34 +290,6 @@ class Batch:
             return ACCOUNT_GONE
         user = get_user_model()._default_manager.filter(pk__in=[delivery.user_id]).first()
         return NOT_IN_AUDIENCE if getattr(user, "is_active", True) else INACTIVE
-
-    def since_by_user(self) -> dict[UserKey, int]:
-        """Return, by user key, the number of the edition with which the message compares the new one; 0 if there is
-        none, and for a notice of cancellation. Cancelled editions are not considered.
-
-        Normally it is the last earlier edition that was announced or imported, or the first earlier edition if none
-        was. A user has missed an edition if they have a delivery of its announcement in this channel that was not sent,
-        and no later announcement was sent to them. For a user who missed an edition, it is the last edition of which
-        this channel notified them. If there is none, it is the edition that users knew before the first one missed. For
-        every user who accepted a later edition than the one so determined, it is the accepted one, at most the last
-        earlier edition.
-
-        At most 3 queries, and 1 for each edition that a user of the batch missed. In addition at most 2 for the first
-        batch of a notice.
-        """
-        notice, name = self.deliveries[0].notice, self.channel.name
-        users = {delivery.user_id for delivery in self.deliveries}
-        earlier, usual, last = self.worker.comparison(notice)
-        since = Delivery.objects.base_number_by_user(
-            notice=notice, channel=name, users=users, earlier=earlier, default=usual
-        )
-        if behind := [user for user, number in since.items() if number < last]:
-            # A user who accepted an edition knows it, even if they were not notified of it.
-            accepted = Acceptance.objects.filter(edition__agreement=notice.edition.agreement_id, user__in=behind)
-            accepted = accepted.filter(edition__cancelled_at=None)
-            for user, number in accepted.order_by().values_list("user").annotate(Max("edition__number")):
-                since[user] = max(since[user], min(number, last))
-        return since
 
     def users_with_ended_agreement(self) -> set[UserKey]:
         """Return the keys of those users of the batch for whom the agreement has ended and who have not accepted it
@@ -426,21 +414,23 @@ class Batch:
         due_at = self.worker.clock() + retry_pause(delivery.attempts)
         self.worker.counts.postponed += delivery.postpone(due_at=due_at, reason=reason, perhaps_sent=perhaps_sent)
 
-    def recipients(self) -> dict[UserKey, tuple[str, str]]:
-        """Return the address and the language (``kk``, ``ru`` or ``mul``) of each user of the batch who is in the
-        audience, by user key. The address is ``""`` if they have none. They are read for each batch, so that a
-        corrected address is used. At most 1 query.
+    def recipients(self) -> dict[UserKey, Recipient]:
+        """Return the recipients of the batch who are in the audience, by user key. They are read for each batch, so
+        that a corrected address is used. At most 1 query.
         """
-        language = conf.user_language()
+        language, created_at = conf.user_language(), conf.user_created_at()
         rows = (
             conf.audience()
             .filter(pk__in={delivery.user_id for delivery in self.deliveries} - {None})
             .annotate(
                 agreement_address=self.channel.address(),
                 agreement_language=language if language is not None else Value(""),
+                agreement_created_at=created_at or Value(None, output_field=DateTimeField()),
             )
-            .values_list("pk", "agreement_address", "agreement_language")
+            .values_list("pk", "agreement_address", "agreement_language", "agreement_created_at")
         )
         # An address need not be text: a channel of the host may send to a number.
-        found = {key: ("" if address is None else str(address), code) for key, address, code in rows}
-        return {key: (address, languages.notice_language(code)) for key, (address, code) in found.items()}
+        return {
+            key: Recipient("" if address is None else str(address), languages.notice_language(code), at)
+            for key, address, code, at in rows
+        }

@@ -18,8 +18,9 @@ from django.db import router, transaction
 from django.db.models import Sum
 
 from agreement import conf
-from agreement.models import ChannelState, Delivery, Notice, NoticeKind, Progress, Withdrawal, channel_state
+from agreement.models import ChannelState, Delivery, Notice, NoticeKind, Progress, Withdrawal, channel_state, knowledge
 from agreement.models.deliveries import CLAIM_SIZE, DeliveryQuerySet, ledger_clock, ledger_now
+from agreement.models.knowledge import History
 from agreement.models.notices import REMOVED
 from agreement.notices import audience, withdrawal_replies
 from agreement.notices.batch import Batch, record_outcomes
@@ -101,18 +102,18 @@ def _in_flight(notice: Notice) -> DeliveryQuerySet:
 
 def compose_texts(notice: Notice, counts: DeliveryCounts | None = None) -> None:
     """Compose and seal, in each channel, the texts of the notice that compare the new edition with the one that most
-    users know: the last earlier edition that was announced or imported, or the first earlier edition if none was.
-    Cancelled editions are left out. If there is no earlier edition, or for a notice of cancellation, these texts
-    compare nothing. Texts that are sealed already are kept.
+    users know (:func:`agreement.models.knowledge.base_number`). If there is none, or for a notice of cancellation,
+    these texts compare nothing. Texts that are sealed already are kept.
 
     The texts that compare with another edition are composed when they are sent. If a channel raises an error, the error
     is logged and added to the faults of ``counts``, if given; the missing texts of that channel are composed when they
     are sent. Errors of the database are raised.
     """
-    since, counts = notice.base_number(), counts or DeliveryCounts()
+    counts, history = counts or DeliveryCounts(), History.of(notice)
+    since = knowledge.base_number(notice, history)
     for channel in site_channels():
         with counts.catch_faults(notice):
-            sealed_texts(channel, notice, since)
+            sealed_texts(channel, notice, since=since, history=history)
 
 
 def deliver(

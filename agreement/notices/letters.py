@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from agreement import conf
 from agreement.editions import redlines, timeline
-from agreement.models import Edition, Notice, NoticeKind
+from agreement.models import Edition, Notice, NoticeKind, succession
 from agreement.models.succession import EditionDates
 from agreement.text import dates, languages
 from agreement.text.redline import sentences
@@ -44,13 +44,14 @@ class NoticeContent:
 
 @dataclass(frozen=True, slots=True)
 class CoveredEdition:
-    """An edition that the letter covers: its number, when it takes effect (a phrase), and the editor's summary, which
-    may be shortened.
+    """An edition that the letter covers: its number, when it takes effect (a phrase), the editor's summary, which may
+    be shortened, and whether it changes more than the wording.
     """
 
-    number: int | None
+    number: int
     effective_from: str
     summary: str
+    material: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +116,9 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
         msg = f"Notice {notice.pk} is about a draft."
         raise ValueError(msg)
     base = edition.agreement.editions.published().filter(number=since).first()
-    still_counting: tuple[EditionDates, ...] = ()
-    if base:
-        editions = timeline.fresh_timelines().agreements[slug]
-        still_counting = editions.counting_editions(EditionDates.from_edition(edition))
-    short = any(other.number == since for other in still_counting)
+    dated, known = EditionDates.from_edition(edition), timeline.fresh_timelines().agreements.get(slug)
+    sealed = known.editions if known else ()
+    short = succession.only_wording_changed(dated, sealed, since=since)
     redline = redlines.sealed_redline(base, edition, language) if base else None
     title = " ".join(edition.text(language).title.split())
     with translation.override(language):
@@ -135,7 +134,8 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
             "effective_on": dates.instant(at, language, zone, case="on"),
             "cancelled_on": edition.cancelled_at and dates.instant(edition.cancelled_at, language, zone, case="on"),
             **_in_force(notice, at, now, language),
-            **_covered(notice, language, since),
+            **_covered(edition, succession.covered_editions(dated, sealed, since=since), language),
+            "since": since,
             "redline": redline,
             "counted": sentences.summary(redline, language) if redline else "",
             "edition_url": absolute("agreement:edition", slug, edition.number),
@@ -146,32 +146,33 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
 
 def _in_force(notice: Notice, at: datetime, now: datetime, language: str) -> dict[str, Any]:
     """Return the part of the context that states whether the edition has taken effect by ``now``, the moment for which
-    the letter is written, and which other edition is in force then (``None``: no other one) or takes effect later
-    (:func:`_upcoming`). ``at`` is when the edition takes effect; whether it was cancelled is not considered.
+    the letter is written, which other edition is in force then (``None``: no other one) or takes effect later
+    (:func:`_upcoming`), and whether the edition was ``superseded``. An edition may be superseded before its letter is
+    written by one that was published without a notice. ``at`` is when the edition takes effect; whether it was
+    cancelled is not considered.
     """
     edition = notice.edition
     others = edition.agreement.editions.in_force(now).exclude(pk=edition.pk)
     return {
         "in_force": at <= now,
+        "superseded": at <= now and others.filter(number__gt=edition.number).exists(),
         "effective_from": dates.instant(at, language, edition.agreement.time_zone, case="from"),
         "in_force_number": others.values_list("number", flat=True).first(),
         "upcoming": _upcoming(notice, now, language),
     }
 
 
-def _covered(notice: Notice, language: str, since: int) -> dict[str, Any]:
-    """Return the part of the context about the editions that the letter covers: the edition of the notice, and those
-    before it with a higher number than ``since``, except cancelled ones. It describes the latest ``MAX_EDITIONS`` of
-    them, in the order of their numbers.
+def _covered(edition: Edition, covered: Sequence[EditionDates], language: str) -> dict[str, Any]:
+    """Return the part of the context about the editions that the letter covers, of which ``edition``, that of the
+    notice, is the last. It describes the latest ``MAX_EDITIONS`` of them, in the order of their numbers. 1 query if it
+    covers several.
     """
-    edition = notice.edition
-    earlier = edition.agreement.editions.binding().filter(number__gt=since, number__lt=edition.number)
-    editions = [*earlier.order_by("number"), edition]
-    listed = editions[-MAX_EDITIONS:]
+    listed = [one.pk for one in covered[-MAX_EDITIONS:-1]]
+    earlier = edition.agreement.editions.filter(pk__in=listed).order_by("number") if listed else ()
+    editions = [*earlier, edition]
     return {
-        "since": since,
-        "several": len(editions) > 1,
-        "covered": [_covered_edition(one, language, MAX_SUMMARY // len(listed)) for one in listed],
+        "several": len(covered) > 1,
+        "covered": [_covered_edition(one, language, MAX_SUMMARY // len(editions)) for one in editions],
     }
 
 
@@ -213,7 +214,7 @@ def _covered_edition(edition: Edition, language: str, max_length: int) -> Covere
     summary = edition.text(language).summary.strip()
     if len(summary) > max_length:
         summary = f"{summary[:max_length].rpartition(' ')[0] or summary[:max_length]} …"
-    return CoveredEdition(edition.number, effective_from, summary)
+    return CoveredEdition(edition.number or 0, effective_from, summary, edition.material)
 
 
 def _quotations(redline: Redline | None, language: str, room: int, *, short: bool) -> dict[str, Any]:

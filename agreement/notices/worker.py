@@ -15,6 +15,7 @@ from django.db import Error
 
 from agreement.models import ChannelState, Delivery, Notice, NoticeText, Withdrawal, WithdrawalOutcome
 from agreement.models.clock import DatabaseClock
+from agreement.models.knowledge import History
 from agreement.notices.channels import Channel
 from agreement.seal import manifest
 from agreement.text import languages
@@ -83,22 +84,22 @@ class DeliveryCounts:
         return not any((self.written, self.sent, self.failed, self.skipped, self.postponed))
 
 
-def sealed_texts(channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
+def sealed_texts(channel: Channel, notice: Notice, *, since: int, history: History) -> dict[str, NoticeText]:
     """Return the sealed texts of a notice in a channel, by language: ``kk``, ``ru`` and, if the channel is bilingual,
     ``mul``. Texts that do not exist yet are composed and stored. ``since`` is the number of the edition with which they
     compare the new one; 0 if there is none.
 
     1 query if they all exist. Raises what ``channel.compose()`` raises; the texts composed before that remain stored.
     """
-    texts = {text.language: text for text in notice.texts.filter(channel=channel.name, since=since)}
+    key = {"channel": channel.name, "since": since, "cancelled": len(history.cancelled)}
+    texts = {text.language: text for text in notice.texts.filter(**key)}
     for language in (*languages.LANGUAGES, *(["mul"] if channel.bilingual else [])):
         if language not in texts:
             content = channel.compose(notice, language, since=since)
             texts[language] = NoticeText.objects.get_or_create(
                 notice=notice,
-                channel=channel.name,
                 language=language,
-                since=since,
+                **key,
                 defaults={
                     "subject": content.subject,
                     "text": content.text,
@@ -142,11 +143,11 @@ class Worker:
     #: A value of ``time.monotonic()``; ``None``: there is no deadline.
     deadline: float | None = None
     on_outcome: OutcomeCallback | None = None
-    #: Sealed texts by language, by channel, notice and the number of the edition with which they compare.
-    texts: dict[tuple[str, int, int], dict[str, NoticeText]] = field(default_factory=dict)
-    #: With which edition the messages of a notice compare, by the key of the notice; :meth:`comparison` describes the
-    #: three values.
-    comparisons: dict[int, tuple[dict[int, int], int, int]] = field(default_factory=dict)
+    #: Sealed texts by language; by channel, notice, the number of the edition with which they compare, and how many
+    #: editions were cancelled.
+    texts: dict[tuple[str, int, int, int], dict[str, NoticeText]] = field(default_factory=dict)
+    #: The histories of the agreements, by the key of the agreement, since the last snapshot of a channel.
+    histories: dict[int, History] = field(default_factory=dict)
     #: Snapshots by channel.
     snapshots: dict[str, ChannelSnapshot] = field(default_factory=dict)
     #: The name of a channel and the primary key of a notice, in pairs. Their deliveries are not claimed: an error
@@ -174,6 +175,7 @@ class Worker:
         notice with deliveries that wait in the channel, and 1 for each agreement of these notices.
         """
         taken_at, at = time.monotonic(), self.clock()
+        self.histories.clear()
         outage = ChannelState.objects.away(at).filter(channel=channel.name).values_list("reason", flat=True).first()
         notices = [notice for notice in Notice.objects.sendable(channel=channel.name) if not notice.skip_reason(at)]
         ended = Withdrawal.objects.in_effect(at).filter(outcome=WithdrawalOutcome.ENDED)
@@ -188,22 +190,20 @@ class Worker:
 
     def texts_for(self, channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
         """Return the sealed texts of the notice in the channel, by language, as :func:`sealed_texts` returns them. The
-        worker remembers them, so that it reads them once for each notice, channel and ``since``.
+        worker remembers them, so that it reads them once for each notice, channel and ``since``, and again after a
+        cancellation.
         """
-        key = (channel.name, notice.pk, since)
+        history = self.history(notice)
+        key = (channel.name, notice.pk, since, len(history.cancelled))
         if key not in self.texts:
-            self.texts[key] = sealed_texts(channel, notice, since)
+            self.texts[key] = sealed_texts(channel, notice, since=since, history=history)
         return self.texts[key]
 
-    def comparison(self, notice: Notice) -> tuple[dict[int, int], int, int]:
-        """Return three values that decide with which edition a user's message compares the new one.
-
-        The first maps the primary keys of the notices that announced earlier editions to the numbers of these editions.
-        The second is the number of the last earlier edition that was announced or imported, or of the first earlier
-        edition if none was. The third is the number of the last earlier edition. The second and the third are 0 if
-        there is no earlier edition, or if the notice announces a cancellation. Cancelled editions are left out of all
-        three. At most 2 queries, once for each notice.
+    def history(self, notice: Notice) -> History:
+        """Return the history of the notice's agreement, as it was after the last snapshot of a channel. 2 queries for
+        the first notice after it.
         """
-        if notice.pk not in self.comparisons:
-            self.comparisons[notice.pk] = notice.earlier_numbers(), *notice.previous_numbers()
-        return self.comparisons[notice.pk]
+        agreement = notice.edition.agreement_id
+        if agreement not in self.histories:
+            self.histories |= History.read([agreement])
+        return self.histories[agreement]

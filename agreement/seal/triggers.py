@@ -172,7 +172,7 @@ _DELIVERY = (
     ),
 )
 _FINAL_DELIVERY = (
-    "NEW.language {differs} OLD.language OR NEW.since {differs} OLD.since",
+    "NEW.language {differs} OLD.language OR NEW.since {differs} OLD.since OR NEW.cancelled {differs} OLD.cancelled",
     "NEW.perhaps_sent {differs} OLD.perhaps_sent",
     "(NEW.address_digest {differs} OLD.address_digest AND NEW.address_digest {differs} '')",
     "(NEW.lease {differs} OLD.lease AND NEW.lease {differs} '')",
@@ -235,7 +235,7 @@ SEALS = (
     ),
     Seal(
         model="noticetext",
-        keys=((("id",), ""), (("notice_id", "channel", "language", "since"), "")),
+        keys=((("id",), ""), (("notice_id", "channel", "language", "since", "cancelled"), "")),
     ),
     # Workers write a delivery while it waits. Its notice, user and channel never change, and a sent one changes only if
     # its message is returned.

@@ -1,4 +1,4 @@
-"""The page with the notices to a signed-in user, and the changes since the edition that they accepted."""
+"""The page with the notices to a signed-in user, and the changes since the last edition that they know."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from agreement.conf import active_language
 from agreement.editions.changes import Comparison
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
-from agreement.models import Edition, Notice
+from agreement.models import Edition, Notice, knowledge, succession
 from agreement.models.notices import USER_PAGE_NOTICES
+from agreement.models.succession import EditionDates
 from agreement.text import dates
-from agreement.views.account import account_page, text_columns, user_acceptances, without_cancelled
+from agreement.views.account import account_page, text_columns
 from agreement.views.base import Visit
 
 
@@ -29,13 +30,17 @@ class DisplayedNotice:
     """The edition that the notice is about."""
     at: str
     """The moment when the notice was due, in words, in the language of the page."""
-    base_number: int | None = None
-    """The highest number of an edition that this user accepted and that was not cancelled, if it is less than that of
-    the notice's edition; else ``None``. A withdrawal after the acceptance makes no difference.
+    since: int = 0
+    """The number of the last earlier edition that this user knows (:mod:`agreement.models.knowledge`), or with which
+    the changes begin for them; 0 if there is none, and for a notice of cancellation.
+    """
+    also_covered: tuple[DisplayedEdition, ...] = ()
+    """The editions after ``since`` and before that of the notice of which the page displays no notice, the latest
+    first. Cancelled ones are left out. They are, for example, editions whose notice was paused before it was due.
     """
     changes: Comparison | None = None
-    """The changes from the edition ``base_number`` to that of the notice. In each agreement, only the latest notice
-    that has a ``base_number`` and whose edition was not cancelled has them; ``None`` for the others."""
+    """The changes from the edition ``since`` to that of the notice. In each agreement, only the latest notice that has
+    a ``since`` and whose edition was not cancelled has them; ``None`` for the others."""
 
     @property
     def is_new(self) -> bool:
@@ -53,23 +58,29 @@ def notices(visit: Visit) -> HttpResponse:
     request, a prefetch or a request of a script, or if another person acts in the name of the user.
     """
     user = cast(AbstractBaseUser, visit.request.user)
-    accepted, displayed, explained = user_acceptances(visit), [], set()
-    for notice in Notice.objects.for_user(user, at=visit.at).defer(*text_columns("edition"))[:USER_PAGE_NOTICES]:
-        timeline = visit.timelines.containing(notice.edition_id)
-        if timeline is None:
-            continue
-        last = next(reversed(without_cancelled(accepted[timeline.key])), None)
-        base = last.edition.number if last and (last.edition.number or 0) < (notice.edition.number or 0) else None
+    rows = Notice.objects.for_user(user, at=visit.at).defer(*text_columns("edition"))[:USER_PAGE_NOTICES]
+    found = [(row, timeline) for row in rows if (timeline := visit.timelines.containing(row.edition_id))]
+    since = knowledge.since_by_notice(user, [row for row, _timeline in found])
+    binding = [(row, timeline) for row, timeline in found if not row.edition.cancelled_at]
+    covered = {row.pk: _covered(row, timeline, since[row.pk]) for row, timeline in binding}
+    own = {row.edition_id for row, _timeline in found}
+    others = {dated.pk: (timeline, dated) for row, timeline in binding for dated in covered[row.pk]}
+    texts = {
+        one.edition.pk: one for one in visit.display_without_texts(pair for pk, pair in others.items() if pk not in own)
+    }
+    displayed, explained = [], set()
+    for notice, timeline in found:
         changes = None
-        if base and last and timeline.key not in explained and not notice.edition.cancelled_at:
+        if since[notice.pk] and timeline.key not in explained and notice.pk in covered:
             explained.add(timeline.key)
-            changes = _changes(visit, timeline, last.edition_id, notice.edition_id)
+            changes = _changes(visit, timeline, since[notice.pk], notice.edition_id)
         displayed.append(
             DisplayedNotice(
                 notice=notice,
                 displayed=DisplayedEdition.from_timeline(notice.edition, timeline, visit.at),
                 at=dates.instant(notice.due_at, active_language(), timeline.time_zone),
-                base_number=base,
+                since=since[notice.pk],
+                also_covered=tuple(texts[one.pk] for one in reversed(covered.get(notice.pk, ())) if one.pk in texts),
                 changes=changes,
             )
         )
@@ -79,10 +90,16 @@ def notices(visit: Visit) -> HttpResponse:
     return response
 
 
-def _changes(visit: Visit, timeline: Timeline, old: int, new: int) -> Comparison:
-    """Return the changes from the edition with the primary key ``old`` to the one with ``new``, in the language in
-    which the new one is displayed. 1 query.
+def _covered(notice: Notice, timeline: Timeline, since: int) -> tuple[EditionDates, ...]:
+    dated = next(one for one in timeline.editions if one.pk == notice.edition_id)
+    return succession.covered_editions(dated, timeline.editions, since=since)
+
+
+def _changes(visit: Visit, timeline: Timeline, since: int, new: int) -> Comparison:
+    """Return the changes from the edition with the number ``since`` to the one with the primary key ``new``, in the
+    language in which the new one is displayed. 1 query.
     """
+    old = next(dated.pk for dated in timeline.editions if dated.number == since)
     editions = Edition.objects.select_related("agreement").in_bulk([old, new])
     before, after = (DisplayedEdition.from_timeline(editions[key], timeline, visit.at) for key in (old, new))
     return Comparison(replace(before, language=after.language), after)

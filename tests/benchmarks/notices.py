@@ -18,7 +18,7 @@ from django.core import mail
 from django.db import connection
 from django.utils import timezone
 
-from agreement.models import Delivery, Notice, Progress
+from agreement.models import Delivery, Notice, Progress, knowledge
 from agreement.notices import dispatch
 from agreement.notices.letters import letter
 from agreement.testing import open_seal
@@ -271,7 +271,7 @@ def _bare_loop(port: int, messages: list[tuple[str, bytes]]) -> float:
 
 def _send_mass_mail(notice: Notice, count: int) -> float:
     """The seconds of Django's own way, whose messages are plain text and whose outcomes are not recorded."""
-    content = letter(notice, "mul", since=notice.base_number())
+    content = letter(notice, "mul", since=knowledge.base_number(notice, knowledge.History.of(notice)))
     addresses = get_user_model().objects.order_by("pk").values_list("email", flat=True)[:count]
     started = time.perf_counter()
     mail.send_mass_mail(

@@ -61,7 +61,9 @@ def test_a_delivery_that_is_sent_again_has_no_text_until_it_has_an_outcome():
     dispatch.fan_out(notice)
     (delivery,) = Delivery.objects.claim(notice=notice, channel="email", at=notice.due_at)
     text = notice.texts.get(language="kk")
-    delivery.record_outcome(DeliveryOutcome.FAILED, language="kk", since=text.since, reason="SMTP 550")
+    delivery.record_outcome(
+        DeliveryOutcome.FAILED, language="kk", since=text.since, cancelled=text.cancelled, reason="SMTP 550"
+    )
     Delivery.objects.count_outcomes(lease=delivery.lease)
     assert Delivery.objects.get().text == text
 

@@ -98,6 +98,7 @@ IMPERSONAL_COLUMNS = {
     "delivery.rank": "hours since the last activity",
     "delivery.language": "a choice",
     "delivery.since": "the number of an edition",
+    "delivery.cancelled": "how many editions were cancelled",
     "delivery.outcome": "a choice",
     "delivery.reason": "without addresses and numbers",
     "delivery.attempts": "a count",

@@ -138,6 +138,7 @@ def make_world() -> World:
             channel="email",
             language="kk",
             since=0,
+            cancelled=0,
             outcome=outcome,
             reason="" if outcome in {"sent", "waiting"} else "SMTP 550",
             due_at=now,

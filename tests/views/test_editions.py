@@ -182,6 +182,19 @@ def test_before_the_first_edition_a_site_that_announces_nothing_has_no_page(clie
     text(client, f"{HERE}editions/", 404)
 
 
+def test_no_page_states_the_summary_of_a_cancelled_edition(client):
+    factories.published()
+    summaries = {"summary_kk": "Енді басқаша.", "summary_ru": "Теперь иначе."}
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=5), **summaries)
+    addresses = [f"{HERE}{path}" for path in ("editions/2/", "editions/", "feed/", "editions/2/changes/")]
+    assert all("Енді басқаша." in client.get(address).content.decode() for address in addresses)
+    edition.cancel()
+    for address in addresses:
+        page = client.get(address).content.decode()
+        assert "Енді басқаша." not in page
+        assert "Теперь иначе." not in page
+
+
 def test_a_cancelled_edition_stays_public_under_its_number(client):
     factories.published()
     scheduled().cancel()

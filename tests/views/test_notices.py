@@ -1,4 +1,4 @@
-"""A user's notices on the site: what changed since the edition they accepted, and read once they opened the page."""
+"""A user's notices on the site: what changed since the edition they know, and read once they opened the page."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def accept(user, edition) -> None:
     )
 
 
-def test_the_page_displays_what_changed_since_the_edition_the_user_accepted(reader, user):
+def test_the_page_displays_what_changed_since_the_edition_the_user_confirmed(reader, user):
     accept(user, published("первый"))
     published("промежуточный")
     published("последний")
@@ -114,6 +114,40 @@ def test_a_notice_paused_before_its_due_time_is_not_on_the_page_until_it_is_resu
     Notice.objects.update(due_at=now - timedelta(minutes=1), paused_at=now - timedelta(minutes=2))
     edition.cancel()
     assert found() == [], "nobody was notified of the cancelled edition"
+
+
+def test_the_notice_of_a_cancelled_edition_stays_until_that_of_the_cancellation_is_due(reader, user, settings):
+    published("первый")
+    edition = published("будущий", effective_from=timezone.now() + timedelta(days=5), summary_ru="Теперь иначе.")
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    edition.cancel()
+
+    def found(**delta: float) -> list[str]:
+        notices = Notice.objects.for_user(user, at=timezone.now() + timedelta(**delta))
+        return list(notices.filter(edition=edition).values_list("kind", flat=True))
+
+    assert found() == ["published"]
+    assert found(minutes=11) == ["cancelled"]
+    page = reader.get(HERE, headers={"Accept": "text/html"}).content.decode()
+    assert "/editions/2/" in page
+    assert "Теперь иначе." not in page
+    edition.notices.get(kind="cancelled").pause()
+    assert found(minutes=11) == ["published"], "a paused notice is not displayed, so the reader keeps the first one"
+
+
+def test_the_notice_of_an_edition_that_is_cancelled_already_tells_its_reader_nothing(reader, user, settings):
+    accept(user, published("первый"))
+    hidden = published("скрытый", summary_ru="Скрытое.")
+    hidden.notices.get().pause(at=timezone.now() - timedelta(minutes=1))
+    edition = published("будущий", effective_from=timezone.now() + timedelta(days=5))
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    edition.cancel()
+    page = reader.get(HERE, headers={"Accept": "text/html"}).content.decode()
+    assert "/editions/3/" in page
+    assert "Скрытое." not in page
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta()}
+    published("последний")
+    assert "Скрытое." in reader.get(HERE, headers={"Accept": "text/html"}).content.decode()
 
 
 def test_where_coming_editions_are_hidden_their_notices_are_too(reader, settings):

@@ -22,7 +22,7 @@ from agreement.admin.editions.page import EditionView
 from agreement.editions import documents
 from agreement.editions.changes import Comparison, marked_units
 from agreement.editions.display import DisplayedEdition
-from agreement.models import Delivery, Edition, Notice, NoticeKind, NoticeText
+from agreement.models import Delivery, Edition, Notice, NoticeKind, NoticeText, knowledge
 from agreement.models.publishing import MAX_AHEAD
 from agreement.models.succession import State
 from agreement.notices.channels import Deferred, EmailChannel, Refused, Unavailable
@@ -73,15 +73,14 @@ def notice_content(edition: Edition, code: str, kind: NoticeKind = NoticeKind.PU
     """Return the content of the notice of that kind about the edition, in ``kk`` or ``ru``. The edition is published,
     or is a result of :func:`as_published` or :func:`as_cancelled`. No notice is saved.
 
-    The notice compares the edition with the last earlier one that users know. They know the editions that were
-    announced or imported, and not cancelled; if there are none, the first earlier edition that was not cancelled.
-    Without an earlier edition nothing is compared.
+    The notice compares the edition with the one that most users know (:func:`agreement.models.knowledge.base_number`).
+    If there is none, nothing is compared.
 
     Raises ``ImproperlyConfigured`` if the site's address is not configured, or if the site does not include the app's
     URLs. Raises ``ValueError`` for a draft.
     """
     notice = Notice(edition=edition, kind=kind, created_at=timezone.now())
-    return letter(notice, code, since=notice.base_number())
+    return letter(notice, code, since=knowledge.base_number(notice, knowledge.History.of(notice)))
 
 
 def promised_from(binding: Edition | None, now: datetime) -> datetime | None:

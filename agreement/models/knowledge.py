@@ -1,0 +1,219 @@
+"""Which editions a user knows, and therefore which changes a notice describes to them.
+
+An edition is known to a user if one of these is recorded about it, or about a later edition: a notice of it was sent to
+them by any channel and did not come back, they opened such a notice on the site, or they accepted it by confirmation.
+A deemed acceptance is no knowledge, because no text was displayed. An acceptance that was imported or recorded by an
+officer is none either.
+
+Each notice compares its edition with the last earlier one that its reader knows, and therefore covers every edition
+between the two. If a user knows none, the notice compares with the one that :meth:`History.beginning` returns.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import router
+from django.db.models import Exists, F, OuterRef, Q, Value
+from django.db.models.functions import Coalesce
+
+from agreement.models.acceptances import Acceptance, AcceptanceKind
+from agreement.models.deliveries import Delivery, DeliveryOutcome, DeliveryQuerySet
+from agreement.models.editions import Edition
+from agreement.models.fields import UserKey
+from agreement.models.notices import Notice, NoticeKind, NoticeRead
+from agreement.models.progress import Progress
+
+#: The kinds of notices that describe the changes of an edition.
+DESCRIBING = (NoticeKind.PUBLISHED, NoticeKind.REMINDER)
+
+
+class SealedEdition(NamedTuple):
+    """The columns of a sealed edition that decide with which edition a notice compares."""
+
+    number: int
+    effective_from: datetime
+    cancelled_at: datetime | None
+    imported: bool
+
+
+class Told(NamedTuple):
+    """A record that a user was told of an edition of an agreement (its primary key). ``since`` is the edition with
+    which the message compared it: it described the changes between the two. 0 if there is none, if it is not recorded,
+    or if the user read the whole text.
+    """
+
+    user: UserKey
+    agreement: int
+    number: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The sealed editions of one agreement in the order of their numbers, and the notices that describe them: primary
+    key → number of the edition.
+    """
+
+    editions: tuple[SealedEdition, ...]
+    notices: Mapping[int, int]
+
+    @classmethod
+    def read(cls, agreements: Collection[int]) -> dict[int, History]:
+        """Read the histories of the agreements with these primary keys. 2 queries."""
+        columns = ("agreement", *SealedEdition._fields)
+        editions: dict[int, list[SealedEdition]] = defaultdict(list)
+        notices: dict[int, dict[int, int]] = defaultdict(dict)
+        for agreement, *row in Edition.objects.published().filter(agreement__in=agreements).values_list(*columns):
+            editions[agreement].append(SealedEdition(*row))
+        describing = Notice.objects.filter(kind__in=DESCRIBING, edition__agreement__in=agreements).order_by()
+        for pk, agreement, number in describing.values_list("pk", "edition__agreement", "edition__number"):
+            notices[agreement][pk] = number or 0
+        return {key: cls(editions=tuple(editions[key]), notices=notices[key]) for key in agreements}
+
+    @classmethod
+    def of(cls, notice: Notice) -> History:
+        """Read the history of the agreement of this notice. 2 queries, if the edition is loaded."""
+        agreement = notice.edition.agreement_id
+        return cls.read([agreement])[agreement]
+
+    def since(self, *, before: int, told: Iterable[Told] = (), created_at: datetime | None = None) -> int:
+        """The number of the edition with which a notice about the edition number ``before`` compares it, for a user of
+        whom these records exist and whose account was created at ``created_at`` (``None``: this is not known). 0 if
+        there is none: the notice covers every edition so far. Cancelled editions are passed over.
+
+        A record counts only if it joins the earlier ones without a gap. A gap remains if an earlier message came back,
+        or if the edition with which a message compared was cancelled later: then the user was not told what changed
+        since the edition before that one.
+        """
+        known, cancelled = self.beginning(before=before, created_at=created_at), self.cancelled
+        for row in sorted(told, key=lambda row: row.since):
+            if row.number < before and row.since <= known and row.since not in cancelled:
+                known = max(known, row.number)
+        return self.last(known, before=before)
+
+    def beginning(self, *, before: int, created_at: datetime | None = None) -> int:
+        """The number of the edition with which the changes begin for a user who knows none; 0 if there is none.
+
+        It is the edition that was in force when the account was created, or the last imported one, whichever is later:
+        earlier changes happened before the account, or before the site had this app. A first edition that was published
+        without a notice counts as imported, because the site states by this that it changes nothing.
+        """
+        binding = self._binding(before)
+        silent = binding and binding[0].number not in self.notices.values()
+        imported = [edition.number for edition in binding if edition.imported]
+        in_force = [edition.number for edition in binding if created_at and edition.effective_from <= created_at]
+        return max([0, *([binding[0].number] if silent else []), *imported, *in_force])
+
+    def last(self, number: int, *, before: int) -> int:
+        """The highest number, at most ``number`` and less than ``before``, of an edition that was not cancelled; 0 if
+        there is none.
+        """
+        return max((edition.number for edition in self._binding(before) if edition.number <= number), default=0)
+
+    @property
+    def cancelled(self) -> set[int]:
+        """The numbers of the cancelled editions."""
+        return {edition.number for edition in self.editions if edition.cancelled_at}
+
+    def _binding(self, before: int) -> list[SealedEdition]:
+        return [edition for edition in self.editions if edition.number < before and not edition.cancelled_at]
+
+
+def base_number(notice: Notice, history: History) -> int:
+    """The number of the edition with which the texts of this notice compare for most users; 0 if there is none, and for
+    a notice that describes no changes. They are the users who were sent the last notice about an earlier edition that
+    was sent to anybody. ``history`` is that of the agreement. At most 1 query, if the edition is loaded.
+    """
+    if notice.kind not in DESCRIBING:
+        return 0
+    agreement, before = notice.edition.agreement_id, notice.edition.number or 0
+    sent = Progress.objects.filter(notice__in=list(history.notices), sent__gt=0).values_list("notice", flat=True)
+    told = [Told(None, agreement, history.notices[pk], 0) for pk in sent]
+    return history.since(before=before, told=told)
+
+
+def since_by_user(
+    *, notice: Notice, history: History, created_at: Mapping[UserKey, datetime | None]
+) -> dict[UserKey, int]:
+    """User key → :meth:`History.since` for this notice; 0 for a notice that describes no changes.
+
+    ``created_at`` maps the users to the moments when their accounts were created (``None``: not known). ``history`` is
+    that of the agreement, and the edition of the notice must be loaded. 1 query if all users were sent a notice of the
+    last earlier edition; otherwise at most 2.
+    """
+    if notice.kind not in DESCRIBING:
+        return dict.fromkeys(created_at, 0)
+    before, agreement = notice.edition.number or 0, notice.edition.agreement_id
+    if not (last := history.last(before, before=before)):
+        return dict.fromkeys(created_at, 0)
+    informed: set[UserKey] = set()
+    if newest := [pk for pk, number in history.notices.items() if last <= number < before]:
+        # Most users of a site were sent every notice. Their records are not read one by one.
+        of_user = Delivery.objects.primary().filter(user=OuterRef("user"), notice__in=list(history.notices))
+        gaps = of_user.filter(Q(bounces__isnull=False) | Q(since__in=history.cancelled))
+        informed = set(_sent(newest, created_at).exclude(Exists(gaps)).values_list("user", flat=True))
+    told: dict[UserKey, list[Told]] = defaultdict(list)
+    for row in read_told({agreement: history}, users=created_at.keys() - informed, before=before):
+        told[row.user].append(row)
+    return {
+        user: last if user in informed else history.since(before=before, told=told[user], created_at=at)
+        for user, at in created_at.items()
+    }
+
+
+def since_by_notice(user: AbstractBaseUser, notices: Iterable[Notice]) -> dict[int, int]:
+    """Primary key of a notice → :meth:`History.since` for this user; 0 for a notice that describes no changes. The
+    editions of the notices must be loaded. 3 queries; none if there are no notices.
+    """
+    notices, created_at = list(notices), getattr(user, "date_joined", None)
+    histories = History.read({notice.edition.agreement_id for notice in notices}) if notices else {}
+    told: dict[int, list[Told]] = defaultdict(list)
+    for row in read_told(histories, users=[user.pk]) if notices else ():
+        told[row.agreement].append(row)
+
+    def since(notice: Notice) -> int:
+        key, before = notice.edition.agreement_id, notice.edition.number or 0
+        return histories[key].since(before=before, told=told[key], created_at=created_at)
+
+    return {notice.pk: since(notice) if notice.kind in DESCRIBING else 0 for notice in notices}
+
+
+def read_told(
+    histories: Mapping[int, History], *, users: Collection[UserKey], before: int | None = None
+) -> Iterable[Told]:
+    """Return what is recorded of these users about the agreements of these histories, or only about editions with a
+    number less than ``before``. 1 query; none if there are no users.
+    """
+    if not users:
+        return []
+    notices = [
+        pk for history in histories.values() for pk, number in history.notices.items() if not before or number < before
+    ]
+    alias, edition = router.db_for_write(Delivery), ("notice__edition__agreement", "notice__edition__number")
+    sent = _sent(notices, users).annotate(told_since=Coalesce("since", Value(0)))
+    # The page describes no changes of an edition that is cancelled already.
+    described = Q(notice__edition__cancelled_at=None) | Q(read_at__lt=F("notice__edition__cancelled_at"))
+    read = NoticeRead.objects.using(alias).filter(described, notice__in=notices, user__in=users)
+    accepted = Acceptance.objects.using(alias).filter(
+        kind=AcceptanceKind.EXPLICIT, user__in=users, edition__agreement__in=list(histories)
+    )
+    rows = sent.order_by().values_list("user", *edition, "told_since")
+    others = (
+        read.annotate(told_since=Value(0)).order_by().values_list("user", *edition, "told_since"),
+        accepted.annotate(told_since=Value(0))
+        .order_by()
+        .values_list("user", "edition__agreement", "edition__number", "told_since"),
+    )
+    return [Told(*row) for row in rows.union(*others)]
+
+
+def _sent(notices: Collection[int], users: Collection[UserKey]) -> DeliveryQuerySet:
+    """The deliveries of these notices that were sent to these users and did not come back."""
+    sent = Delivery.objects.primary().filter(outcome=DeliveryOutcome.SENT, bounces=None)
+    return sent.filter(notice__in=notices, user__in=users)
