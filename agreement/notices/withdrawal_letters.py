@@ -10,6 +10,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from agreement import conf
 from agreement.models import Edition, Withdrawal, WithdrawalOutcome
 from agreement.retention import years_after
 from agreement.text import dates
@@ -17,11 +18,12 @@ from agreement.text import dates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawalReply:
-    """The reply to an application to withdraw consent, in one language. ``signed_by`` is the name of the officer;
-    ``""`` if the user filed the application on the site.
+    """The reply to an application to withdraw consent, in one language. ``site`` is the name of the site.
+    ``signed_by`` is the name of the officer; ``""`` if the user filed the application on the site.
     """
 
     language: str
+    site: str
     title: str
     sentences: tuple[str, ...]
     signed_by: str
@@ -63,6 +65,7 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
             decision = _effect(row, edition)
         return WithdrawalReply(
             language=language,
+            site=conf.site_name(language),
             title=_("Reply to withdrawal of consent No %(number)s") % values,
             sentences=tuple(
                 sentence % values if "%(" in sentence else sentence for sentence in (registered, *decision)

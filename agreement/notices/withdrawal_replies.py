@@ -8,7 +8,6 @@ import logging
 from datetime import datetime
 
 from django.contrib.auth import get_user_model
-from django.core import mail
 from django.template.loader import render_to_string
 
 from agreement import conf
@@ -16,6 +15,7 @@ from agreement.models import Withdrawal
 from agreement.models.backoff import MAX_ATTEMPTS, retry_pause
 from agreement.models.deliveries import CLAIM_SIZE, LEASE, ledger_clock
 from agreement.notices.channels import Deferred, EmailChannel, Refused, Unavailable
+from agreement.notices.channels.email import Letter
 from agreement.notices.withdrawal_letters import withdrawal_reply
 from agreement.notices.worker import Clock
 
@@ -79,10 +79,10 @@ def _mail(channel: EmailChannel, row: Withdrawal) -> bool:
         return False
     reply = withdrawal_reply(row, row.language)
     channel.post(
-        mail.EmailMessage(
-            subject=reply.title,
+        Letter(
+            subject=f"{reply.title} — {reply.site}" if reply.site else reply.title,
             body=render_to_string("agreement/mail/withdrawal_reply.txt", {"reply": reply}),
-            from_email=conf.from_email(),
+            from_email=conf.sender(reply.language),
             to=[address],
             reply_to=list(filter(None, [conf.get().REPLY_TO])),
             headers={

@@ -6,6 +6,8 @@ import re
 import smtplib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.header import decode_header, make_header
+from email.message import EmailMessage, Message
 from email.utils import formatdate, parseaddr
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +34,15 @@ from agreement.text import languages
 MAILBOX_REPLY = re.compile(r"SMTP 450|SMTP \d{3} 4\.(1\.[1-6]|2\.\d+)")
 #: Seconds to wait for a reply of the mail server. Less than half a lease, so that no lease ends while a worker waits.
 REPLY_TIMEOUT = 10
+
+
+class Letter(mail.EmailMultiAlternatives):
+    """A message each of whose headers begins on its first line (:func:`begin_headers`)."""
+
+    def message(self, **options: Any) -> Any:
+        built = super().message(**options)
+        begin_headers(built)
+        return built
 
 
 class EmailChannel(Channel):
@@ -99,11 +110,11 @@ class EmailChannel(Channel):
             with suppress(ValueError):
                 self._conversation.begin(self._sender, ascii_domain(address))
 
-    def _message(self, delivery: Delivery, address: str, text: NoticeText) -> mail.EmailMultiAlternatives:
-        message = mail.EmailMultiAlternatives(
+    def _message(self, delivery: Delivery, address: str, text: NoticeText) -> Letter:
+        message = Letter(
             subject=text.subject,
             body=text.text,
-            from_email=conf.from_email(),
+            from_email=conf.sender(text.language),
             to=[address],
             reply_to=list(filter(None, [conf.get().REPLY_TO])),
             headers={
@@ -228,6 +239,18 @@ class EmailChannel(Channel):
         policy = bool(status and status[0][1:4] == ".7.")
         final = 500 <= code < 600 and (recipient or not policy)
         return Refused(reason, doubtful=policy) if final else Deferred(reason)
+
+
+def begin_headers(message: Message) -> None:
+    """Fold the subject and the sender of a message of Django before 6.0 so that they begin on the first line of their
+    header. That Django encodes them without regard to the name of the header, so a long one does not fit beside the
+    name, and some programs display the empty first line as a space.
+    """
+    if isinstance(message, EmailMessage):  # Django 6.0 and later: Python's own folding begins on the first line.
+        return
+    for name in ("Subject", "From"):
+        if "=?" in (value := str(message[name] or "")):
+            message.replace_header(name, make_header(decode_header(value), header_name=name).encode())
 
 
 def is_address(address: str) -> bool:
