@@ -165,7 +165,7 @@ def _check_site_name(name: object) -> Iterator[CheckMessage]:
     because headers of mails contain it.
     """
     texts = list(name.values()) if isinstance(name, dict) else [name]
-    complete = not isinstance(name, dict) or set(name) == set(languages.LANGUAGES) and all(texts)
+    complete = not isinstance(name, dict) or (set(name) == set(languages.LANGUAGES) and all(texts))
     if not complete or not all(isinstance(text, str) and len(text.splitlines()) < 2 for text in texts):
         yield _wrong("SITE_NAME", name, 'must be one line, or like {"kk": "…", "ru": "…"}')
 

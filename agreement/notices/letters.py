@@ -194,9 +194,7 @@ def _covered_editions(notice: Notice, since: int) -> list[Edition]:
     return [*earlier.order_by("number"), edition]
 
 
-def _what(
-    notice: Notice, covered: Sequence[Edition], now: datetime, language: str, *, since: int, short: bool
-) -> str:
+def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: str, *, since: int, short: bool) -> str:
     """Return the few words that state what happens and when: the first words of the subject, and the heading.
 
     A day is in another year than ``now`` only if the words contain its year. Of several editions that change more than
@@ -214,7 +212,8 @@ def _what(
     if notice.kind == NoticeKind.CANCELLED:
         on = day(edition.effective_from, "nominative")
         return _("Cancelled before it took effect") if first else _("The change of %(day)s is cancelled") % {"day": on}
-    material = [one for one in covered if one.material] or [edition]
+    changes = covered if since else covered[1:]  # The first edition of all changes nothing.
+    material = [one for one in changes if one.material] or [edition]
     coming = [day(one.effective_from) for one in material if one.effective_from and one.effective_from > now]
     if short:
         what = _("A correction of the wording only")
@@ -256,9 +255,7 @@ def _covered_edition(edition: Edition, language: str, max_length: int) -> Covere
     return CoveredEdition(heading, summary)
 
 
-def _when(
-    notice: Notice, now: datetime, language: str, binding: int | None, upcoming: Sequence[Edition]
-) -> list[str]:
+def _when(notice: Notice, now: datetime, language: str, binding: int | None, upcoming: Sequence[Edition]) -> list[str]:
     """Return the sentences that state when the edition takes effect, or that it was cancelled. They also name the other
     edition that is in force at ``now``, which has the number ``binding`` (``None``: there is none), and the
     ``upcoming`` ones.
@@ -314,9 +311,7 @@ def _upcoming(notice: Notice, now: datetime) -> list[Edition]:
     return list(upcoming.only("number", "effective_from"))
 
 
-def _what_to_do(
-    notice: Notice, now: datetime, binding: int | None, *, short: bool, next_one: bool
-) -> dict[str, Any]:
+def _what_to_do(notice: Notice, now: datetime, binding: int | None, *, short: bool, next_one: bool) -> dict[str, Any]:
     """Return the part of the context that states what the reader can do: ``steps``, and ``button``, the label and the
     address of the page to open first. ``binding`` is the number of the other edition in force (``None``: none), and
     ``next_one`` states whether no other edition takes effect before this one.
@@ -342,7 +337,10 @@ def _what_to_do(
     elif in_force:
         sentence, button = _("If you have not accepted this edition yet, the site asks you on your next visit."), accept
     elif site.ACCEPT_ANNOUNCED and site.SHOW_SCHEDULED and next_one:
-        sentence, button = _("You can accept this edition now. After that moment the site asks you to accept it."), accept
+        sentence, button = (
+            _("You can accept this edition now. After that moment the site asks you to accept it."),
+            accept,
+        )
     else:
         sentence = _("After that moment the site asks you to accept this edition.")
     steps = [Step(sentence)]

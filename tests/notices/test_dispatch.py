@@ -87,7 +87,7 @@ def test_the_headers_of_the_mail_identify_the_notice(mailbox, settings):
     kk, ru, both = mailbox.messages
     delivery = deliveries_of("user0@example.kz").get()
     assert kk["Message-ID"] == f"<{delivery.notice.uuid.hex}.email.{delivery.user_id}@127.0.0.1>"
-    assert (kk["From"], kk["Reply-To"]) == ('Ашық кітапхана <terms@example.kz>', "help@example.kz")
+    assert (kk["From"], kk["Reply-To"]) == ("Ашық кітапхана <terms@example.kz>", "help@example.kz")
     assert kk["Auto-Submitted"] == "auto-generated"
     assert [message["Content-Language"] for message in (kk, ru, both)] == ["kk", "ru", "kk, ru"]
     assert kk.get_body(("html",)) is not None

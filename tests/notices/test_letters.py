@@ -27,6 +27,7 @@ from agreement import conf
 from agreement.models import (
     Acceptance,
     AcceptanceKind,
+    AcceptanceMode,
     Bounce,
     Delivery,
     DeliveryOutcome,
@@ -41,8 +42,8 @@ from agreement.models import (
 from agreement.models.notices import overtaken_by
 from agreement.notices import dispatch
 from agreement.notices.channels import Deferred, EmailChannel
-from agreement.notices.channels.email import ascii_domain, ascii_host
-from agreement.notices.letters import letter
+from agreement.notices.channels.email import Letter, ascii_domain, ascii_host
+from agreement.notices.letters import SEPARATOR, letter
 from agreement.testing import open_seal
 from agreement.text import dates
 from tests.support import factories
@@ -1087,3 +1088,156 @@ def test_a_user_registered_before_the_effect_finds_the_coming_edition_and_no_old
     (user,) = factories.users(1)
     user.date_joined = later(seconds=1)
     assert [notice.edition.number for notice in Notice.objects.for_user(user, at=later(seconds=2))] == [2]
+
+
+# The order of the letter, and the site that writes it
+
+
+def state(*materials: bool, days: int = 0, cancelled: bool = False) -> Notice:
+    """The last notice of an agreement with a first edition, editions of which each is material or not, and the last of
+    them in force now or in so many days.
+    """
+    published(effective_from=None)
+    *earlier, last = enumerate(materials, start=2)
+    for number, material in earlier:
+        published(number, material=material)
+    edition = published(last[0], material=last[1], effective_from=later(days=days) if days else None)
+    if cancelled:
+        edition.cancel()
+    return edition.notices.latest("pk")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("materials", "days", "since", "kk", "ru"),
+    [
+        ((True,), 0, 1, "Шарттар өзгерді", "Условия изменились"),
+        ((True,), 5, 1, "Шарттар {day} өзгереді", "Условия изменятся {day}"),
+        ((False,), 0, 1, "Мағынасын өзгертпейтін түзету", "Правка без изменения смысла"),
+        ((True, True), 5, 1, "Шарттар өзгерді, {day} тағы өзгереді", "Условия изменились и снова изменятся {day}"),
+        ((True, False), 5, 1, "Шарттар өзгерді", "Условия изменились"),
+        ((True, True), 5, 2, "Шарттар {day} өзгереді", "Условия изменятся {day}"),
+    ],
+)
+def test_the_first_words_of_the_subject_are_the_state_of_what_the_letter_covers(materials, days, since, kk, ru):
+    notice = state(*materials, days=days)
+    at = notice.edition.effective_from
+    assert letter(notice, "ru", since=since).subject == subject(ru.format(day=day(at)))
+    both = letter(notice, "mul", since=since).subject
+    assert both.startswith(f"{kk.format(day=day(at, 'kk'))} / {ru.format(day=day(at))}: ")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("language", ["kk", "ru", "mul"])
+def test_every_letter_begins_with_the_site_and_ends_with_the_digest(language):
+    notice = state(True, days=5)
+    content = letter(notice, language, since=1)
+    codes = ("kk", "ru") if language == "mul" else (language,)
+    for code, text in zip(codes, content.text.split(SEPARATOR), strict=True):
+        assert text.startswith(f"{conf.site_name(code)}\n\n")
+    edition = notice.edition
+    for words in (content.text, content.html):
+        places = [
+            words.index(place)
+            for place in (
+                f"{conf.get().BASE_URL}/{codes[0]}/agreements/terms/editions/2/#1.2",
+                dates.clock(edition.effective_from, "Asia/Almaty", seconds=False),
+                "/agreements/withdraw/",
+                edition.digest,
+                "/agreements/notices/",
+            )
+        ]
+        assert places == sorted(places)
+
+
+@pytest.mark.django_db
+def test_a_deleted_clause_is_linked_to_its_row_among_the_changes():
+    published()
+    kk, ru = (text.partition("1.2. ")[0] + "1.3. Жаңа. Новый.\n" for text in (KK, RU))
+    content = letter(factories.published(kk=kk, ru=ru).notices.get(), "ru", since=1)
+    for words in (content.text, content.html):
+        assert "/agreements/terms/editions/2/changes/?from=1#was-1.2" in words
+        assert "/agreements/terms/editions/2/#1.3" in words
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("mode", "days", "announced", "button"),
+    [
+        (AcceptanceMode.BY_USE, 0, False, "editions/2/"),
+        (AcceptanceMode.BY_CONFIRMATION, 0, False, "accept/"),
+        (AcceptanceMode.BY_CONFIRMATION, 5, False, "editions/2/"),
+        (AcceptanceMode.BY_CONFIRMATION, 5, True, "accept/"),
+        (AcceptanceMode.ELSEWHERE, 0, False, "editions/2/"),
+    ],
+)
+def test_the_button_opens_the_page_on_which_the_reader_can_act(settings, mode, days, announced, button):
+    settings.AGREEMENT = {**settings.AGREEMENT, "ACCEPT_ANNOUNCED": announced}
+    notice = state(True, days=days)
+    notice.edition.agreement.acceptance_mode = mode
+    content = letter(notice, "ru", since=1)
+    (bold,) = re.findall(r'<a href="([^"]+)" style="display:inline-block', content.html)
+    assert bold.endswith(f"/ru/agreements/terms/{button}")
+    assert f"\n{bold}\n" in content.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("materials", "cancelled"), [((True,), True), ((False,), False)])
+def test_a_letter_that_changes_no_rights_asks_for_nothing(materials, cancelled):
+    content = letter(state(*materials, days=5, cancelled=cancelled), "ru", since=0 if cancelled else 1)
+    for words in (content.text, content.html):
+        assert "От Вас ничего не требуется." in words
+        assert "/withdraw/" not in words
+        assert "/accept/" not in words
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("effect", "words"), [("ended", "прекратится"), ("suspended", "приостановлено"), ("", "письм")]
+)
+def test_the_letter_states_what_a_reader_who_does_not_agree_can_do(settings, effect, words):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": effect}
+    (sentence,) = re.findall(r"Если Вы не согласны.*", letter(state(True), "ru", since=1).text)
+    assert words in sentence
+
+
+@pytest.mark.django_db
+def test_the_dates_of_a_letter_have_no_seconds():
+    notice = state(True, days=5)
+    notice.edition.effective_from = later(days=5).replace(second=7)
+    content = letter(notice, "mul", since=1)
+    assert dates.clock(notice.edition.effective_from, "Asia/Almaty", seconds=False) in content.text
+    assert not re.search(r"\d\d:\d\d:\d\d", content.text + content.html)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "language", "expected"),
+    [
+        ("Портал", "kk", "Портал"),
+        ({"kk": "Кітапхана", "ru": "Библиотека"}, "ru", "Библиотека"),
+        ({"kk": "Кітапхана", "ru": "Библиотека"}, "mul", "Кітапхана / Библиотека"),
+        ({"kk": "Портал", "ru": "Портал"}, "mul", "Портал"),
+        ("", "ru", "portal.example.kz"),
+    ],
+)
+def test_the_site_has_the_name_of_the_setting_or_of_its_host(settings, name, language, expected):
+    settings.AGREEMENT = {"BASE_URL": "https://portal.example.kz:8443", "SITE_NAME": name}
+    assert conf.site_name(language) == expected
+
+
+def test_the_sender_has_the_name_of_the_site_unless_its_address_has_one(settings):
+    settings.AGREEMENT = {"SITE_NAME": 'The "Portal"', "FROM_EMAIL": "terms@example.kz"}
+    assert parseaddr(conf.sender("ru")) == ('The "Portal"', "terms@example.kz")
+    settings.AGREEMENT = {"SITE_NAME": "Портал", "FROM_EMAIL": "Terms <terms@example.kz>"}
+    assert conf.sender("ru") == "Terms <terms@example.kz>"
+
+
+def test_the_headers_of_a_letter_begin_on_their_first_line():
+    long = "Условия изменятся 10 декабря: Пользовательское соглашение — Открытая библиотека"
+    message = Letter(subject=long, body="", from_email=f'"{long[:40]}" <terms@example.kz>', to=["user@example.kz"])
+    head = message.message().as_bytes().partition(b"\n\n")[0].decode()
+    assert re.search(r"^Subject: =\?", head, re.M)
+    assert re.search(r"^From: =\?", head, re.M)
+    assert email.message_from_string(head, policy=email.policy.default)["Subject"] == long
+    assert max(map(len, head.splitlines())) <= 78
