@@ -1241,3 +1241,13 @@ def test_the_headers_of_a_letter_begin_on_their_first_line():
     assert re.search(r"^From: =\?", head, re.M)
     assert email.message_from_string(head, policy=email.policy.default)["Subject"] == long
     assert max(map(len, head.splitlines())) <= 78
+
+
+@pytest.mark.parametrize(("name", "expected"), [("Кітапхана", "Кітапхана"), ("example.com", "portal.example.kz")])
+def test_a_site_of_contrib_sites_names_the_site_once_it_is_set_up(settings, name, expected):
+    settings.INSTALLED_APPS, settings.SITE_ID = [*settings.INSTALLED_APPS, "django.contrib.sites"], 1
+    settings.AGREEMENT = {"BASE_URL": "https://portal.example.kz"}
+    from django.contrib.sites.models import SITE_CACHE, Site
+
+    SITE_CACHE[1] = Site(pk=1, domain="portal.example.kz", name=name)
+    assert conf.site_name("kk") == expected
