@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -156,11 +157,13 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
     covered = _covered_editions(notice, since)
     with translation.override(language):
         changes_url = absolute("agreement:changes", slug, edition.number)
+        what = _what(notice, covered, now, language, since=since, short=short)
         part = {
             "language": language,
             "kind": notice.kind,
             "site": conf.site_name(language),
-            "what": _what(notice, covered, now, language, since=since, short=short),
+            "what": what,
+            "heading": re.sub(r"(?<=\d) (?=\w)", "\N{NO-BREAK SPACE}", what),  # Keep a day and its month together.
             "title": " ".join(edition.text(language).title.split()),
             "edition": edition,
             "number": edition.number,
@@ -274,6 +277,12 @@ def _when(notice: Notice, now: datetime, language: str, binding: int | None, upc
             *(_("Edition %(number)s takes effect on %(day)s, %(clock)s.") % one for one in coming),
         ]
     moment = {"number": edition.number, **_moment(at, edition, language, "from" if at and at <= now else "on")}
+    if at and at <= now and binding:  # A later edition was published without a notice.
+        moment |= _moment(at, edition, language, "on")
+        return [
+            _("Edition %(number)s took effect on %(day)s, %(clock)s (%(zone)s).") % moment,
+            _("Edition %(binding)s is in force now.") % {"binding": binding},
+        ]
     if at and at <= now:
         return [_("Edition %(number)s is in force from %(day)s, %(clock)s (%(zone)s).") % moment]
     return [
@@ -386,7 +395,7 @@ def _quotations(part: Mapping[str, Any], room: int) -> dict[str, Any]:
     clauses: dict[str, list[ClauseLink]] = {}
     for change in reworded[: min(most, MAX_CLAUSES)]:
         fact, *others = sentences.facts(change)
-        also = "; ".join(sentences.describe(change, other, language) for other in others)
+        also = "; ".join(sentences.describe(change, other, language).rstrip(".") for other in others)
         link = ClauseLink(_clause_name(change, language), _clause_url(change, part), also)
         clauses.setdefault(capfirst(sentences.describe(change, fact, language)), []).append(link)
     return {

@@ -1202,6 +1202,16 @@ def test_the_letter_states_what_a_reader_who_does_not_agree_can_do(settings, eff
 
 
 @pytest.mark.django_db
+def test_a_letter_about_a_superseded_edition_states_which_one_is_in_force():
+    notice = state(True)
+    factories.draft(**changed(3)).publish(notify=False, reason="Сот шешімі.")
+    content = letter(notice, "ru", since=1)
+    for words in (content.text, content.html):
+        assert "Сейчас действует редакция № 3." in words
+        assert "действует с" not in words
+
+
+@pytest.mark.django_db
 def test_the_dates_of_a_letter_have_no_seconds():
     notice = state(True, days=5)
     notice.edition.effective_from = later(days=5).replace(second=7)
