@@ -48,12 +48,13 @@ class NoticeContent:
 
 @dataclass(frozen=True, slots=True)
 class CoveredEdition:
-    """An edition that the letter covers: its heading, which states since when or from when it is in force, and the
-    editor's summary, which may be shortened.
+    """An edition that the letter covers: its heading, which states since when or from when it is in force, the editor's
+    summary, which may be shortened, and whether it changes more than the wording.
     """
 
     heading: str
     summary: str
+    material: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +256,7 @@ def _covered_edition(edition: Edition, language: str, max_length: int) -> Covere
     summary = edition.text(language).summary.strip()
     if len(summary) > max_length:
         summary = f"{summary[:max_length].rpartition(' ')[0] or summary[:max_length]} …"
-    return CoveredEdition(heading, summary)
+    return CoveredEdition(heading, summary, edition.material)
 
 
 def _when(notice: Notice, now: datetime, language: str, binding: int | None, upcoming: Sequence[Edition]) -> list[str]:
