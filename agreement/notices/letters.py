@@ -294,17 +294,10 @@ def _when(notice: Notice, now: datetime, language: str, binding: int | None, upc
 
 
 def _moment(at: datetime | None, edition: Edition, language: str, case: dates.Case) -> dict[str, str]:
-    """Return the day, the time without seconds, and the zone of a moment, as the placeholders ``day``, ``clock`` and
-    ``zone`` of a sentence; nothing for ``None``. ``case`` is the case of the day in Kazakh.
+    """Return the placeholders ``day``, ``clock`` and ``zone`` of a moment in the zone of the agreement; nothing for
+    ``None``.
     """
-    if at is None:
-        return {}
-    zone = edition.agreement.time_zone
-    return {
-        "day": dates.day(at, language, zone, case),
-        "clock": dates.clock(at, zone, seconds=False),
-        "zone": dates.zone(at, language, zone),
-    }
+    return dates.placeholders(at, language, edition.agreement.time_zone, case) if at else {}
 
 
 def _upcoming(notice: Notice, now: datetime) -> list[Edition]:

@@ -44,8 +44,8 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
         "application": row.application_number,
         "title": edition.text(language).title if edition else row.agreement.slug,
         "received": dates.day(received, language, zone),
-        "registered": _instant(row.registered_at, language, zone),
-        "effective": _instant(row.effective_at, language, zone, "from"),
+        "registered": dates.instant(row.registered_at, language, zone),
+        **(dates.placeholders(row.effective_at, language, zone, "from") if row.effective_at else {}),
         "ground": row.ground,
     }
     with translation.override(language):
@@ -81,9 +81,9 @@ def _effect(row: Withdrawal, edition: Edition | None) -> list[str]:
     """
     ended = row.outcome == WithdrawalOutcome.ENDED
     sentences = [
-        _("“%(title)s” has ended for you with effect from %(effective)s.")
+        _("“%(title)s” has ended for you with effect from %(day)s, %(clock)s (%(zone)s).")
         if ended
-        else _("“%(title)s” is suspended for you with effect from %(effective)s.")
+        else _("“%(title)s” is suspended for you with effect from %(day)s, %(clock)s (%(zone)s).")
     ]
     if ended and edition and not row.erased_at:
         years = years_after(row)
@@ -103,7 +103,3 @@ def _effect(row: Withdrawal, edition: Edition | None) -> list[str]:
         else _("To accept the agreement again, apply to the administration of the site.")
     )
     return sentences
-
-
-def _instant(at: datetime | None, language: str, zone: str, case: dates.Case = "nominative") -> str:
-    return dates.instant(at, language, zone, case) if at else ""

@@ -169,6 +169,17 @@ def instant(at: datetime, language: str, name: str, case: Case = "nominative") -
     return f"{day(at, language, name, case)}, {hour}{clock(at, name)} ({zone(at, language, name)})"
 
 
+def placeholders(at: datetime, language: str, name: str, case: Case) -> dict[str, str]:
+    """The date, the time without seconds, and the zone, as the placeholders ``day``, ``clock`` and ``zone`` of a
+    sentence, because each language has its own order of words. ``case`` is the case of the Kazakh month.
+    """
+    return {
+        "day": day(at, language, name, case),
+        "clock": clock(at, name, seconds=False),
+        "zone": zone(at, language, name),
+    }
+
+
 def format_number(count: int, language: str) -> str:
     """The number with separated thousands: "1,000,000" for ``en``, «1 000 000» with no-break spaces for any other
     language. Django does not separate them in Kazakh.
