@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from email.utils import parseaddr
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
@@ -30,6 +33,10 @@ class Conf:
     """Scheme and host of the site, ``"https://portal.example.kz"``, for absolute addresses in mails, pages, feeds and
     the sitemap. While it is empty, notices are not mailed, editions have no PDF, and pages use the host of the request
     and are not remembered."""
+
+    SITE_NAME: str | Mapping[str, str] = ""
+    """The name of the site in mails, as one text or by language: ``{"kk": "Портал", "ru": "Портал"}``. Default: the
+    name of the current site of ``django.contrib.sites`` or, without that app, the host of ``BASE_URL``."""
 
     USER_EMAIL: str | Combinable = ""
     """Where a user's mail address is: a field path (``"profile__mail"``) or an ORM expression.
@@ -84,7 +91,8 @@ class Conf:
     workers of the task engine."""
 
     FROM_EMAIL: str = ""
-    """The ``From`` address of notices and of replies to withdrawals. Default: ``DEFAULT_FROM_EMAIL``."""
+    """The ``From`` address of notices and of replies to withdrawals. Default: ``DEFAULT_FROM_EMAIL``. If the address
+    has no display name, the name of the site is added."""
 
     REPLY_TO: str = ""
     """The ``Reply-To`` address of notices and of replies to withdrawals. Default: none."""
@@ -312,6 +320,51 @@ def from_email() -> str:
     ``DEFAULT_FROM_EMAIL``.
     """
     return get().FROM_EMAIL or settings.DEFAULT_FROM_EMAIL
+
+
+def site_name(language: str) -> str:
+    """The name of the site in ``kk``, ``ru`` or ``mul`` (both): ``SITE_NAME`` or, if it is empty, the name of the
+    current site of ``django.contrib.sites``. If that app is not installed, or its site is not set up, it is the host of
+    ``BASE_URL``; ``""`` without a host. At most 1 query for each process.
+    """
+    name = get().SITE_NAME
+    if isinstance(name, Mapping):
+        codes = name if language == "mul" else (language,)
+        return " / ".join(dict.fromkeys(filter(None, (name.get(code, "") for code in codes))))
+    return name or _current_site() or _host(get().BASE_URL)
+
+
+def _current_site() -> str:
+    """The name of the current site of ``django.contrib.sites``; ``""`` if there is none, or if it is the site that the
+    migrations of that app create.
+    """
+    if not apps.is_installed("django.contrib.sites"):
+        return ""
+    from django.contrib.sites.models import Site
+
+    try:
+        name: str = Site.objects.get_current().name
+    except (ImproperlyConfigured, Site.DoesNotExist):
+        return ""
+    return "" if name == "example.com" else name
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def sender(language: str) -> str:
+    """The ``From`` header of a mail in ``kk``, ``ru`` or ``mul`` (both): the display name and the address of
+    :func:`from_email`. Without a display name there, it is :func:`site_name`.
+    """
+    name, address = parseaddr(from_email())
+    if name or not address or not (name := site_name(language)):
+        return from_email()
+    quoted = name.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{quoted}" <{address}>'
 
 
 def time_zone() -> str:

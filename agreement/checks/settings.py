@@ -67,6 +67,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
     yield from _check_pseudonym_keys(now.PSEUDONYM_KEYS)
     yield from _check_consents(now.CONSENTS)
     yield from _check_base_url(now.BASE_URL)
+    yield from _check_site_name(now.SITE_NAME)
     yield from _check_private_root(now.PRIVATE_ROOT)
     yield from _check_time_stamps(now)
     yield from _check_rate_limits(now.RATE_LIMITS)
@@ -161,6 +162,16 @@ def _check_base_url(url: str) -> Iterator[CheckMessage]:
         yield _wrong("BASE_URL", url, 'must be like "https://portal.example.kz"')
     elif url and urlsplit(url).path.strip("/"):
         yield _wrong("BASE_URL", url, "must end with the host: the addresses of the pages contain their own path")
+
+
+def _check_site_name(name: object) -> Iterator[CheckMessage]:
+    """Check that the name of the site is a text, or has a text in both languages. No text may have several lines,
+    because headers of mails contain it.
+    """
+    texts = list(name.values()) if isinstance(name, dict) else [name]
+    complete = not isinstance(name, dict) or (set(name) == set(languages.LANGUAGES) and all(texts))
+    if not complete or not all(isinstance(text, str) and len(text.splitlines()) < 2 for text in texts):
+        yield _wrong("SITE_NAME", name, 'must be one line, or like {"kk": "…", "ru": "…"}')
 
 
 def _is_http_address(url: str) -> bool:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode, urljoin
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone, translation
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from agreement import conf
 from agreement.editions import redlines, timeline
-from agreement.models import Edition, Notice, NoticeKind, succession
+from agreement.models import AcceptanceMode, Edition, Notice, NoticeKind, succession
 from agreement.models.succession import EditionDates
 from agreement.text import dates, languages
 from agreement.text.redline import sentences
@@ -44,14 +48,24 @@ class NoticeContent:
 
 @dataclass(frozen=True, slots=True)
 class CoveredEdition:
-    """An edition that the letter covers: its number, when it takes effect (a phrase), the editor's summary, which may
-    be shortened, and whether it changes more than the wording.
+    """An edition that the letter covers: its heading, which states since when or from when it is in force, the editor's
+    summary, which may be shortened, and whether it changes more than the wording.
     """
 
-    number: int
-    effective_from: str
+    heading: str
     summary: str
     material: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseLink:
+    """A changed clause: its number (or a name for its kind, if it has none), its address, and what else happened to it
+    than the fact under which it is listed.
+    """
+
+    name: str
+    url: str
+    also: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +79,39 @@ class QuotedClause:
     runs: Sequence[Run]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the reader can do: a sentence, and the label and the address of a link (``""``: none)."""
+
+    sentence: str
+    label: str = ""
+    url: str = ""
+
+
 def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     """Return the letter in ``kk``, ``ru`` or ``mul`` (both), with the changes since the edition with the number
     ``since``. 0 means that there is no such edition; the letter then quotes no changes. A letter about a cancellation,
     or about corrections of the wording only, quotes none either.
 
-    Except in a letter about a cancellation, it states since when or from when its edition is in force, as of now, or as
-    of the moment when the notice is due if that is later. If its edition has not taken effect by then, or was
-    cancelled, the letter also names the edition that is in force, if there is one. The HTML quotes fewer clauses if it
-    would be longer than ``MAX_HTML_BYTES``; the text quotes the same ones. Raises ``ImproperlyConfigured`` if the
-    site's address is not configured or the app's URLs are not included, and ``ValueError`` for a notice about a draft.
+    The letter names the site, then states what changed, when that takes effect, and what the reader can do. It is
+    written as of now, or as of the moment when the notice is due if that is later. If its edition has not taken effect
+    by then, or was cancelled, the letter also names the edition that is in force, if there is one. The HTML quotes
+    fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text quotes the same ones. Raises
+    ``ImproperlyConfigured`` if the site's address is not configured or the app's URLs are not included, and
+    ``ValueError`` for a notice about a draft.
     """
     now = max(notice.due_at, timezone.now())
     parts = [_part(notice, code, since, now) for code in (languages.LANGUAGES if language == "mul" else (language,))]
-    subject = " / ".join(dict.fromkeys(part["subject"] for part in parts))
-    for part in parts:  # Keep a number sign and its number on one line.
-        part["heading"] = part["subject"].replace("№ ", "№\N{NO-BREAK SPACE}")
-    context = {"parts": parts, "language": parts[0]["language"], "title": parts[0]["subject"]}
+    subject = _subject(parts)
+    for part, following in pairwise(parts):
+        with translation.override(following["language"]):
+            part["below"] = {"language": following["language"], "text": _("The English text is below.")}
+    context = {"parts": parts, "language": parts[0]["language"], "title": subject}
     html, room = "", MAX_QUOTED_CHARACTERS
     while not html or (room and len(html.encode()) > MAX_HTML_BYTES):
         room = room // 2 if html else room
         for part in parts:
-            part.update(_quotations(part["redline"], part["language"], room, short=part["short"]))
+            part.update(_quotations(part, room))
         html = render_to_string("agreement/mail/notice.html", context)
     texts = [render_to_string("agreement/mail/notice.txt", part) for part in parts]
     return NoticeContent(
@@ -94,6 +119,14 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
         text=SEPARATOR.join(_without_extra_blank_lines(text) for text in texts) + "\n",
         html=html,
     )
+
+
+def _subject(parts: Sequence[Mapping[str, str]]) -> str:
+    """Return the subject: what happens, the title and the site; each in all languages of the letter, because a phone
+    displays only the first 40 characters.
+    """
+    what, title, site = (" / ".join(dict.fromkeys(part[key] for part in parts)) for key in ("what", "title", "site"))
+    return f"{what}: {title}" + (f" — {site}" if site else "")
 
 
 def _without_extra_blank_lines(text: str) -> str:
@@ -111,7 +144,7 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
     :func:`absolute` does.
     """
     edition = notice.edition
-    slug, zone, at = edition.agreement.slug, edition.agreement.time_zone, edition.effective_from
+    slug, at = edition.agreement.slug, edition.effective_from
     if at is None or edition.number is None:
         msg = f"Notice {notice.pk} is about a draft."
         raise ValueError(msg)
@@ -120,122 +153,270 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
     sealed = known.editions if known else ()
     short = succession.only_wording_changed(dated, sealed, since=since)
     redline = redlines.sealed_redline(base, edition, language) if base else None
-    title = " ".join(edition.text(language).title.split())
+    covered = _covered_editions(edition, succession.covered_editions(dated, sealed, since=since))
     with translation.override(language):
         changes_url = absolute("agreement:changes", slug, edition.number)
-        return {
+        what = _what(notice, covered, now, language, since=since, short=short)
+        part = {
             "language": language,
             "kind": notice.kind,
-            "subject": _subject(notice, title, at, zone, language, short=short),
-            "document": title,
+            "site": conf.site_name(language),
+            "what": what,
+            "heading": re.sub(r"(?<=\d) (?=\w)", "\N{NO-BREAK SPACE}", what),  # Keep a day and its month together.
+            "title": " ".join(edition.text(language).title.split()),
             "edition": edition,
             "number": edition.number,
-            "short": short,
-            "effective_on": dates.instant(at, language, zone, case="on"),
-            "cancelled_on": edition.cancelled_at and dates.instant(edition.cancelled_at, language, zone, case="on"),
-            **_in_force(notice, at, now, language),
-            **_covered(edition, succession.covered_editions(dated, sealed, since=since), language),
             "since": since,
+            "first": len(covered) == 1 and not base,
+            "short": short,
+            "in_force": at <= now,
+            **_covered(covered, language, since),
             "redline": redline,
             "counted": sentences.summary(redline, language) if redline else "",
             "edition_url": absolute("agreement:edition", slug, edition.number),
             "changes_url": f"{changes_url}?{urlencode({'from': since})}" if base else "",
             "editions_url": absolute("agreement:editions", slug),
+            "notices_url": absolute("agreement:notices"),
+        }
+        others = edition.agreement.editions.in_force(now).exclude(pk=edition.pk)
+        binding, upcoming = others.values_list("number", flat=True).first(), _upcoming(notice, now)
+        return {
+            **part,
+            "when": _when(notice, now, language, binding, upcoming),
+            **_what_to_do(notice, now, binding, short=short, next_one=not upcoming),
         }
 
 
-def _in_force(notice: Notice, at: datetime, now: datetime, language: str) -> dict[str, Any]:
-    """Return the part of the context that states whether the edition has taken effect by ``now``, the moment for which
-    the letter is written, which other edition is in force then (``None``: no other one) or takes effect later
-    (:func:`_upcoming`), and whether the edition was ``superseded``. An edition may be superseded before its letter is
-    written by one that was published without a notice. ``at`` is when the edition takes effect; whether it was
-    cancelled is not considered.
+def _covered_editions(edition: Edition, covered: Sequence[EditionDates]) -> list[Edition]:
+    """Return the editions that the letter covers, in the order of their numbers, without their bodies. The last one of
+    ``covered`` is that of the notice, ``edition``. 1 query if there are several.
     """
-    edition = notice.edition
-    others = edition.agreement.editions.in_force(now).exclude(pk=edition.pk)
-    return {
-        "in_force": at <= now,
-        "superseded": at <= now and others.filter(number__gt=edition.number).exists(),
-        "effective_from": dates.instant(at, language, edition.agreement.time_zone, case="from"),
-        "in_force_number": others.values_list("number", flat=True).first(),
-        "upcoming": _upcoming(notice, now, language),
-    }
+    earlier = [one.pk for one in covered[:-1]]
+    rows = edition.agreement.editions.filter(pk__in=earlier).order_by("number").without_texts("body") if earlier else ()
+    return [*rows, edition]
 
 
-def _covered(edition: Edition, covered: Sequence[EditionDates], language: str) -> dict[str, Any]:
-    """Return the part of the context about the editions that the letter covers, of which ``edition``, that of the
-    notice, is the last. It describes the latest ``MAX_EDITIONS`` of them, in the order of their numbers. 1 query if it
-    covers several.
-    """
-    listed = [one.pk for one in covered[-MAX_EDITIONS:-1]]
-    earlier = edition.agreement.editions.filter(pk__in=listed).order_by("number") if listed else ()
-    editions = [*earlier, edition]
-    return {
-        "several": len(covered) > 1,
-        "covered": [_covered_edition(one, language, MAX_SUMMARY // len(editions)) for one in editions],
-    }
+def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: str, *, since: int, short: bool) -> str:
+    """Return the few words that state what happens and when: the first words of the subject, and the heading.
 
-
-def _subject(notice: Notice, title: str, at: datetime, zone: str, language: str, *, short: bool) -> str:
-    number, kind = notice.edition.number, notice.kind
-    if kind == NoticeKind.CANCELLED:
-        return _("%(title)s: edition %(number)s will not take effect") % {"title": title, "number": number}
-    if kind == NoticeKind.REMINDER:
-        day = dates.day(at, language, zone, case="on")
-        return _("%(title)s: edition %(number)s takes effect on %(day)s") % {
-            "title": title,
-            "number": number,
-            "day": day,
-        }
-    if short:
-        return _("%(title)s: corrections, edition %(number)s") % {"title": title, "number": number}
-    return _("New edition of “%(title)s”: edition %(number)s") % {"title": title, "number": number}
-
-
-def _upcoming(notice: Notice, now: datetime, language: str) -> list[tuple[int | None, str]]:
-    """Return the number and the moment, as a phrase, of other editions of the agreement that take effect after ``now``
-    and were not cancelled. The number is never ``None``, because published editions have one. In a letter about a
-    cancellation, these are all others, in the order in which they take effect. In any other letter, these are the
-    editions with a lower number, in the opposite order.
+    A day is in another year than ``now`` only if the words contain its year. Of several editions that change more than
+    the wording, the words state whether some are in force, and the day of the first one that is not.
     """
     edition, zone = notice.edition, notice.edition.agreement.time_zone
+    first = len(covered) == 1 and not since
+
+    def day(at: datetime | None, case: dates.Case = "on") -> str:
+        if at is None:
+            return ""
+        same_year = at.astimezone(ZoneInfo(zone)).year == now.astimezone(ZoneInfo(zone)).year
+        return dates.day(at, language, zone, case, year=not same_year)
+
+    if notice.kind == NoticeKind.CANCELLED:
+        on = day(edition.effective_from, "nominative")
+        return _("Cancelled before it took effect") if first else _("The change of %(day)s is cancelled") % {"day": on}
+    changes = covered if since else covered[1:]  # The first edition of all changes nothing.
+    material = [one for one in changes if one.material] or [edition]
+    coming = [day(one.effective_from) for one in material if one.effective_from and one.effective_from > now]
+    if short:
+        what = _("A correction of the wording only")
+    elif first:
+        what = (
+            _("Takes effect on %(day)s") % {"day": coming[0]}
+            if coming
+            else _("In force from %(day)s") % {"day": day(edition.effective_from, "from")}
+        )
+    elif not coming:
+        what = _("The terms have changed")
+    elif len(coming) == len(material):
+        what = _("The terms change on %(day)s") % {"day": coming[0]}
+    else:
+        what = _("The terms have changed and change again on %(day)s") % {"day": coming[0]}
+    return _("%(what)s (reminder)") % {"what": what} if notice.kind == NoticeKind.REMINDER else what
+
+
+def _covered(editions: Sequence[Edition], language: str, since: int) -> dict[str, Any]:
+    """Return the part of the context about the editions that the letter covers. It describes the latest
+    ``MAX_EDITIONS`` of them.
+    """
+    listed = editions[-MAX_EDITIONS:]
+    return {
+        "several": len(editions) > 1,
+        "covers": _("This letter covers every change since edition %(since)s.") % {"since": since}
+        if since
+        else _("This letter covers every edition so far."),
+        "covered": [_covered_edition(one, language, MAX_SUMMARY // len(listed)) for one in listed],
+    }
+
+
+def _covered_edition(edition: Edition, language: str, max_length: int) -> CoveredEdition:
+    moment = _moment(edition.effective_from, edition, language, "from")
+    heading = _("Edition %(number)s, from %(day)s, %(clock)s") % {"number": edition.number, **moment}
+    summary = edition.text(language).summary.strip()
+    if len(summary) > max_length:
+        summary = f"{summary[:max_length].rpartition(' ')[0] or summary[:max_length]} …"
+    return CoveredEdition(heading, summary, edition.material)
+
+
+def _when(notice: Notice, now: datetime, language: str, binding: int | None, upcoming: Sequence[Edition]) -> list[str]:
+    """Return the sentences that state when the edition takes effect, or that it was cancelled. They also name the other
+    edition that is in force at ``now``, which has the number ``binding`` (``None``: there is none), and the
+    ``upcoming`` ones.
+    """
+    edition, at = notice.edition, notice.edition.effective_from
+    coming = [{"number": one.number, **_moment(one.effective_from, edition, language, "on")} for one in upcoming]
+    if notice.kind == NoticeKind.CANCELLED:
+        days = {
+            "number": edition.number,
+            "planned": _moment(at, edition, language, "on")["day"],
+            "cancelled": _moment(edition.cancelled_at, edition, language, "on").get("day", ""),
+        }
+        return [
+            _("Edition %(number)s was to take effect on %(planned)s, but was cancelled on %(cancelled)s.") % days,
+            *([_("Edition %(binding)s stays in force.") % {"binding": binding}] if binding else []),
+            *(_("Edition %(number)s takes effect on %(day)s, %(clock)s.") % one for one in coming),
+        ]
+    moment = {"number": edition.number, **_moment(at, edition, language, "from" if at and at <= now else "on")}
+    if at and at <= now and binding:  # A later edition was published without a notice.
+        moment |= _moment(at, edition, language, "on")
+        return [
+            _("Edition %(number)s took effect on %(day)s, %(clock)s (%(zone)s).") % moment,
+            _("Edition %(binding)s is in force now.") % {"binding": binding},
+        ]
+    if at and at <= now:
+        return [_("Edition %(number)s is in force from %(day)s, %(clock)s (%(zone)s).") % moment]
+    return [
+        _("Edition %(number)s takes effect on %(day)s, %(clock)s (%(zone)s).") % moment,
+        *(_("Before it, on %(day)s, %(clock)s, edition %(number)s takes effect.") % one for one in coming),
+        *([_("Until then, edition %(binding)s is in force.") % {"binding": binding}] if binding else []),
+    ]
+
+
+def _moment(at: datetime | None, edition: Edition, language: str, case: dates.Case) -> dict[str, str]:
+    """Return the placeholders ``day``, ``clock`` and ``zone`` of a moment in the zone of the agreement; nothing for
+    ``None``.
+    """
+    return dates.placeholders(at, language, edition.agreement.time_zone, case) if at else {}
+
+
+def _upcoming(notice: Notice, now: datetime) -> list[Edition]:
+    """Return other editions of the agreement that take effect after ``now`` and were not cancelled, without their
+    texts. In a letter about a cancellation, these are all others, in the order in which they take effect. In any other
+    letter, these are the editions with a lower number, in the opposite order.
+    """
+    edition = notice.edition
     upcoming = edition.agreement.editions.binding().filter(effective_from__gt=now).exclude(pk=edition.pk)
     if notice.kind == NoticeKind.CANCELLED:
         upcoming = upcoming.order_by("effective_from")
     else:
         upcoming = upcoming.filter(number__lt=edition.number).order_by("-effective_from")
-    rows = upcoming.values_list("number", "effective_from")
-    return [(number, dates.instant(at, language, zone, case="on")) for number, at in rows if at]
+    return list(upcoming.only("number", "effective_from"))
 
 
-def _covered_edition(edition: Edition, language: str, max_length: int) -> CoveredEdition:
-    at, zone = edition.effective_from, edition.agreement.time_zone
-    effective_from = dates.instant(at, language, zone, case="from") if at else ""
-    summary = edition.text(language).summary.strip()
-    if len(summary) > max_length:
-        summary = f"{summary[:max_length].rpartition(' ')[0] or summary[:max_length]} …"
-    return CoveredEdition(edition.number or 0, effective_from, summary, edition.material)
-
-
-def _quotations(redline: Redline | None, language: str, room: int, *, short: bool) -> dict[str, Any]:
-    """Return the part of the context about the changed clauses: those that fit into ``room`` characters, as objects and
-    as plain text, the number of changed clauses that are left out, and a line with the clauses of which only the number
-    changed. If no clause changed otherwise, that line is empty. It contains at most one clause for each 100 characters
-    of ``room``, then ``…``. Items that keep their label in a renumbered clause are in neither. A ``short`` letter,
-    which is about corrections of the wording, quotes nothing, and neither does a letter without a redline.
+def _what_to_do(notice: Notice, now: datetime, binding: int | None, *, short: bool, next_one: bool) -> dict[str, Any]:
+    """Return the part of the context that states what the reader can do: ``steps``, and ``button``, the label and the
+    address of the page to open first. ``binding`` is the number of the other edition in force (``None``: none), and
+    ``next_one`` states whether no other edition takes effect before this one.
     """
-    changed = redline.changed if redline and not short else ()
+    edition, agreement, site = notice.edition, notice.edition.agreement, conf.get()
+    nothing = [Step(_("You do not have to do anything."))]
+    read = _("Read this edition"), absolute("agreement:edition", agreement.slug, edition.number)
+    if notice.kind == NoticeKind.CANCELLED and binding:
+        in_force_url = absolute("agreement:edition", agreement.slug, binding)
+        return {"steps": nothing, "button": (_("Read the edition in force"), in_force_url)}
+    if notice.kind == NoticeKind.CANCELLED or short:
+        return {"steps": nothing, "button": read}
+    accept = _("Read and accept"), absolute("agreement:accept", agreement.slug)
+    button, in_force = read, edition.effective_from is not None and edition.effective_from <= now
+    if agreement.acceptance_mode == AcceptanceMode.BY_USE:
+        sentence = (
+            _("You do not have to confirm anything: by using the site, you accept this edition.")
+            if in_force
+            else _("You do not have to confirm anything: by using the site after that, you accept this edition.")
+        )
+    elif agreement.acceptance_mode == AcceptanceMode.ELSEWHERE:
+        sentence = _("If your confirmation is needed, the site asks for it.")
+    elif in_force:
+        sentence, button = _("If you have not accepted this edition yet, the site asks you on your next visit."), accept
+    elif site.ACCEPT_ANNOUNCED and site.SHOW_SCHEDULED and next_one:
+        sentence, button = (
+            _("You can accept this edition now. After that moment the site asks you to accept it."),
+            accept,
+        )
+    else:
+        sentence = _("After that moment the site asks you to accept this edition.")
+    steps = [Step(sentence)]
+    disagree = {
+        "ended": _("If you do not agree, you can withdraw your consent to data processing: the agreement then ends."),
+        "suspended": _(
+            "If you do not agree, you can withdraw your consent to data processing: the agreement is then suspended."
+        ),
+    }.get(
+        site.FILE_WITHDRAWALS,
+        _(
+            "If you do not agree, you can stop using the site, or withdraw your consent to data processing by a"
+            " written application."
+        ),
+    )
+    label = (
+        _("Withdraw my consent to data processing")
+        if site.FILE_WITHDRAWALS
+        else _("How to withdraw consent to data processing")
+    )
+    steps.append(Step(disagree, label, absolute("agreement:withdraw")))
+    return {"steps": steps, "button": button}
+
+
+def _quotations(part: Mapping[str, Any], room: int) -> dict[str, Any]:
+    """Return the part of the context about the changed clauses. ``part`` is the rest of the context.
+
+    ``clauses`` maps a phrase for what happened to the links of the clauses to which that happened. A clause of which
+    only the number changed is in the line ``renumbered`` instead; if no clause changed otherwise, that line is empty.
+    Both contain at most one clause for each 100 characters of ``room``, then ``…``. Items that keep their label in a
+    renumbered clause are in neither.
+
+    ``quoted`` and ``plain`` are the changed clauses that fit into ``room`` characters, as objects and as plain text,
+    and ``left_out`` is the number of the others. A short letter, which is about corrections of the wording, quotes
+    nothing. Without a redline, there is nothing of this.
+    """
+    redline, language, most = part["redline"], part["language"], room // 100
+    changed = redline.changed if redline else ()
     reworded = [change for change in changed if not _renumbered(change)]
-    quoted = _that_fit(reworded, room)
+    quoted = [] if part["short"] else _that_fit(reworded, room)
     pairs = filter(None, map(_renumbered, changed)) if reworded else ()
     renumbered = [f"{old} → {new}" for old, new in pairs if old != new]
-    most = room // 100
+    clauses: dict[str, list[ClauseLink]] = {}
+    for change in reworded[: min(most, MAX_CLAUSES)]:
+        fact, *others = sentences.facts(change)
+        also = "; ".join(sentences.describe(change, other, language).rstrip(".") for other in others)
+        link = ClauseLink(_clause_name(change, language), _clause_url(change, part), also)
+        clauses.setdefault(capfirst(sentences.describe(change, fact, language)), []).append(link)
     return {
+        "clauses": clauses,
+        "more_clauses": len(reworded) > min(most, MAX_CLAUSES),
         "quoted": [_quoted_clause(change, language) for change in quoted],
         "plain": sentences.plain_text(Redline(tuple(quoted)), language, brief=True).strip() if quoted else "",
-        "left_out": len(reworded) - len(quoted),
+        "left_out": 0 if part["short"] else len(reworded) - len(quoted),
         "renumbered": ", ".join([*renumbered[:most], *(["…"] if len(renumbered) > most else [])]),
     }
+
+
+def _clause_name(change: Change, language: str) -> str:
+    """Return the number of the clause without its last dot, an item with the number of its clause (``1.1, 2)``), or a
+    name for its kind if it has no number.
+    """
+    unit = change.unit
+    if unit.label and not unit.number.startswith("a") and "-" not in unit.number:
+        return unit.label.rstrip(".")
+    return sentences.place(unit, language) if unit.number else sentences.PHRASES[language].get(unit.kind, "")
+
+
+def _clause_url(change: Change, part: Mapping[str, Any]) -> str:
+    """Return the address of the clause in the edition of the letter. If the clause was deleted, it is the address of
+    its row in the comparative table.
+    """
+    if change.deleted:
+        return f"{part['changes_url']}#was-{change.unit.number}" if change.unit.number else part["changes_url"]
+    return f"{part['edition_url']}#{change.unit.anchor}" if change.unit.anchor else part["edition_url"]
 
 
 def _that_fit(changes: Sequence[Change], room: int) -> list[Change]:

@@ -10,6 +10,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from agreement import conf
 from agreement.models import Edition, Withdrawal, WithdrawalOutcome
 from agreement.retention import years_after
 from agreement.text import dates
@@ -17,11 +18,12 @@ from agreement.text import dates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawalReply:
-    """The reply to an application to withdraw consent, in one language. ``signed_by`` is the name of the officer;
-    ``""`` if the user filed the application on the site.
+    """The reply to an application to withdraw consent, in one language. ``site`` is the name of the site.
+    ``signed_by`` is the name of the officer; ``""`` if the user filed the application on the site.
     """
 
     language: str
+    site: str
     title: str
     sentences: tuple[str, ...]
     signed_by: str
@@ -42,8 +44,8 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
         "application": row.application_number,
         "title": edition.text(language).title if edition else row.agreement.slug,
         "received": dates.day(received, language, zone),
-        "registered": _instant(row.registered_at, language, zone),
-        "effective": _instant(row.effective_at, language, zone, "from"),
+        "registered": dates.instant(row.registered_at, language, zone),
+        **(dates.placeholders(row.effective_at, language, zone, "from") if row.effective_at else {}),
         "ground": row.ground,
     }
     with translation.override(language):
@@ -63,6 +65,7 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
             decision = _effect(row, edition)
         return WithdrawalReply(
             language=language,
+            site=conf.site_name(language),
             title=_("Reply to withdrawal of consent No %(number)s") % values,
             sentences=tuple(
                 sentence % values if "%(" in sentence else sentence for sentence in (registered, *decision)
@@ -78,9 +81,9 @@ def _effect(row: Withdrawal, edition: Edition | None) -> list[str]:
     """
     ended = row.outcome == WithdrawalOutcome.ENDED
     sentences = [
-        _("“%(title)s” has ended for you with effect from %(effective)s.")
+        _("“%(title)s” has ended for you with effect from %(day)s, %(clock)s (%(zone)s).")
         if ended
-        else _("“%(title)s” is suspended for you with effect from %(effective)s.")
+        else _("“%(title)s” is suspended for you with effect from %(day)s, %(clock)s (%(zone)s).")
     ]
     if ended and edition and not row.erased_at:
         years = years_after(row)
@@ -100,7 +103,3 @@ def _effect(row: Withdrawal, edition: Edition | None) -> list[str]:
         else _("To accept the agreement again, apply to the administration of the site.")
     )
     return sentences
-
-
-def _instant(at: datetime | None, language: str, zone: str, case: dates.Case = "nominative") -> str:
-    return dates.instant(at, language, zone, case) if at else ""

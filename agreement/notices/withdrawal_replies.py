@@ -103,9 +103,9 @@ def _mail(channel: EmailChannel, row: Withdrawal) -> bool:
     reply = withdrawal_reply(row, row.language)
     channel.post(
         Letter(
-            subject=reply.title,
+            subject=f"{reply.title} — {reply.site}" if reply.site else reply.title,
             body=render_to_string("agreement/mail/withdrawal_reply.txt", {"reply": reply}),
-            from_email=conf.from_email(),
+            from_email=conf.sender(reply.language),
             to=[address],
             reply_to=list(filter(None, [conf.get().REPLY_TO])),
             headers={

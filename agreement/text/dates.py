@@ -135,24 +135,29 @@ def zone(at: datetime, language: str, name: str) -> str:
     return f"{words}, {local}"
 
 
-def day(at: datetime, language: str, name: str, case: Case = "nominative") -> str:
-    """The date in the zone ``name``: «2026 жылғы 1 наурыз», «1 марта 2026 г.», "1 March 2026".
+def day(at: datetime, language: str, name: str, case: Case = "nominative", *, year: bool = True) -> str:
+    """The date in the zone ``name``: «2026 жылғы 1 наурыз», «1 марта 2026 г.», "1 March 2026"; ``year=False`` leaves
+    the year out.
 
     ``case`` is the case of the Kazakh month: ``"from"`` gives «2026 жылғы 1 наурыздан», ``"until"`` «…наурызға» and
     ``"on"`` «…наурызда». Russian and English dates do not depend on it.
     """
     local = at.astimezone(ZoneInfo(name))
     if language == "kk":
-        return f"{local.year} жылғы {local.day} {_KK[local.month - 1][_CASES.index(case)]}"
-    if language == "ru":
-        return f"{local.day} {_RU[local.month - 1]} {local.year} г."
-    return f"{local.day} {_EN[local.month - 1]} {local.year}"
+        month, before, after = _KK[local.month - 1][_CASES.index(case)], f"{local.year} жылғы ", ""
+    elif language == "ru":
+        month, before, after = _RU[local.month - 1], "", f" {local.year} г."
+    else:
+        month, before, after = _EN[local.month - 1], "", f" {local.year}"
+    return f"{before}{local.day} {month}{after}" if year else f"{local.day} {month}"
 
 
-def clock(at: datetime, name: str) -> str:
-    """The time of day in the zone ``name``: ``09:00``, or ``09:00:30`` if its seconds are not zero."""
+def clock(at: datetime, name: str, *, seconds: bool = True) -> str:
+    """The time of day in the zone ``name``: ``09:00``, or ``09:00:30`` if its seconds are not zero. ``seconds=False``
+    leaves the seconds out.
+    """
     local = at.astimezone(ZoneInfo(name))
-    return local.strftime("%H:%M:%S" if local.second else "%H:%M")
+    return local.strftime("%H:%M:%S" if seconds and local.second else "%H:%M")
 
 
 def instant(at: datetime, language: str, name: str, case: Case = "nominative") -> str:
@@ -162,6 +167,17 @@ def instant(at: datetime, language: str, name: str, case: Case = "nominative") -
     """
     hour = "сағат " if language == "kk" else ""
     return f"{day(at, language, name, case)}, {hour}{clock(at, name)} ({zone(at, language, name)})"
+
+
+def placeholders(at: datetime, language: str, name: str, case: Case) -> dict[str, str]:
+    """The date, the time without seconds, and the zone, as the placeholders ``day``, ``clock`` and ``zone`` of a
+    sentence, because each language has its own order of words. ``case`` is the case of the Kazakh month.
+    """
+    return {
+        "day": day(at, language, name, case),
+        "clock": clock(at, name, seconds=False),
+        "zone": zone(at, language, name),
+    }
 
 
 def format_number(count: int, language: str) -> str:

@@ -10,7 +10,7 @@ import io
 import re
 import sys
 import uuid
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import parseaddr, parsedate_to_datetime
 from html.parser import HTMLParser
@@ -27,6 +27,7 @@ from agreement import conf
 from agreement.models import (
     Acceptance,
     AcceptanceKind,
+    AcceptanceMode,
     Bounce,
     Delivery,
     DeliveryOutcome,
@@ -41,8 +42,8 @@ from agreement.models import (
 from agreement.models.notices import overtaken_by
 from agreement.notices import dispatch
 from agreement.notices.channels import Deferred, EmailChannel
-from agreement.notices.channels.email import ascii_domain, ascii_host
-from agreement.notices.letters import letter
+from agreement.notices.channels.email import Letter, ascii_domain, ascii_host
+from agreement.notices.letters import SEPARATOR, letter
 from agreement.testing import open_seal
 from agreement.text import dates
 from tests.support import factories
@@ -78,7 +79,19 @@ def letters() -> dict[str, Any]:
 def moment(number: int, case: dates.Case) -> str:
     """When that edition takes effect, as a Russian letter states it."""
     edition = Edition.objects.get(number=number)
-    return dates.instant(edition.effective_from, "ru", edition.agreement.time_zone, case=case)
+    at, zone = edition.effective_from, edition.agreement.time_zone
+    day, clock = dates.day(at, "ru", zone), dates.clock(at, zone, seconds=False)
+    return f"с {clock} {day}" if case == "from" else f"{day} в {clock}"
+
+
+def day(at: datetime, language: str = "ru", case: dates.Case = "on") -> str:
+    """The day as a subject states it: with its year only if that is not the present one."""
+    zone = "Asia/Almaty"
+    return dates.day(at, language, zone, case, year=f"{at:%Y}" != f"{timezone.now():%Y}")
+
+
+def subject(words: str) -> str:
+    return f"{words}: Пользовательское соглашение — Открытая библиотека"
 
 
 def reasons() -> list[tuple[str, str]]:
@@ -122,7 +135,7 @@ def test_corrections_come_in_a_shorter_letter_without_clauses():
     published(2, material=False)
     dispatch.work()
     (letter,) = letters().values()
-    assert letter.subject == "Пользовательское соглашение: правки, редакция № 2"
+    assert letter.subject == subject("Правка без изменения смысла")
     assert "ничьи права и обязанности не меняются" in letter.body
     assert "1 пункт изменён." in letter.body
     assert "{+" not in letter.body
@@ -183,8 +196,8 @@ def test_a_letter_is_never_larger_than_mail_programs_show(count):
         notice = rewritten(old, new, summary_ru='"&' * 20_000, summary_kk="а\n\n" * 20_000)
         content = letter(notice, "mul", since=notice.edition.number - 1)
         assert len(content.html.encode()) < 100_000
-        assert notice.edition.digest in content.html[:6_000]
-        assert f"/editions/{notice.edition.number}/" in content.html[:6_000]
+        assert content.html.count(notice.edition.digest) == 2
+        assert f"/editions/{notice.edition.number}/" in content.html
 
 
 @pytest.mark.django_db
@@ -233,7 +246,8 @@ def test_an_overtaken_edition_is_covered_by_the_letter_about_the_next():
     assert "Сначала одно." not in knew
     assert "changes/?from=2" in knew
     assert missed.index(moment(2, "from")) < missed.index("Сначала одно.")
-    assert missed.index("Сначала одно.") < missed.rindex(moment(3, "from")) < missed.index("Потом другое.")
+    heading_of_3 = f"№\N{NO-BREAK SPACE}3 — {moment(3, 'from')}"
+    assert missed.index("Сначала одно.") < missed.index(heading_of_3) < missed.index("Потом другое.")
     assert "В этом письме — все изменения после редакции № 1." in missed
     assert "changes/?from=1" in missed
     assert ("skipped", overtaken_by(3)) in reasons()
@@ -427,8 +441,8 @@ def test_a_cancellation_goes_to_the_notified_users():
 
     (letter,) = letters().values()
     assert letter.to == ["user0@example.kz"]
-    assert letter.subject == "Пользовательское соглашение: редакция № 2 не вступит в силу"
-    assert "Продолжает действовать редакция № 1.\n\nТекст этой редакции:\n" in letter.body
+    assert letter.subject == subject(f"Отменено изменение с {day(edition.effective_from)}")
+    assert "Продолжает действовать редакция № 1.\n" in letter.body
     assert edition.digest in letter.body
     assert reasons().count(("skipped", "edition cancelled")) == 2
 
@@ -448,9 +462,7 @@ def test_a_cancellation_waits_for_a_letter_in_flight():
     Delivery.objects.count_outcomes(lease=delivery.lease)
     dispatch.work()
 
-    assert [letter.subject for letter in letters().values()] == [
-        "Пользовательское соглашение: редакция № 1 не вступит в силу"
-    ]
+    assert [letter.subject for letter in letters().values()] == [subject("Отменено до вступления в силу")]
 
 
 @pytest.mark.django_db
@@ -520,7 +532,7 @@ def test_users_get_the_notices_that_a_cancelled_edition_had_overtaken():
     dispatch.work()
 
     found = letters()
-    assert found["user0@example.kz"].subject.endswith("№ 3 не вступит в силу")
+    assert found["user0@example.kz"].subject.startswith("Отменено изменение с ")
     assert "Это в силе." in found["user1@example.kz"].body
     assert len(found) == 2
     assert Progress.objects.total()["waiting"] == 0
@@ -580,9 +592,9 @@ def test_recipients_of_a_killed_worker_get_the_notices_that_the_cancelled_editio
     dispatch.work(clock=lambda: later(seconds=31))
 
     assert sorted((letter.to[0], letter.subject) for letter in mail.outbox) == [
-        ("user0@example.kz", "Пользовательское соглашение: новая редакция № 2"),
-        ("user0@example.kz", "Пользовательское соглашение: редакция № 3 не вступит в силу"),
-        ("user1@example.kz", "Пользовательское соглашение: новая редакция № 2"),
+        ("user0@example.kz", subject(f"Отменено изменение с {day(third.effective_from)}")),
+        ("user0@example.kz", subject("Условия изменились")),
+        ("user1@example.kz", subject("Условия изменились")),
     ], "users whose letter about 3 was being sent"
     assert reasons().count(("sent", "")) == 5
     assert Progress.objects.total() == {"waiting": 0, "sent": 5, "failed": 0, "skipped": 2}
@@ -600,9 +612,7 @@ def test_a_user_notified_by_the_reminder_alone_gets_the_cancellation(settings):
     edition.cancel()
     dispatch.work()
 
-    assert [letter.subject for letter in letters().values()] == [
-        "Пользовательское соглашение: редакция № 1 не вступит в силу"
-    ]
+    assert [letter.subject for letter in letters().values()] == [subject("Отменено до вступления в силу")]
 
 
 @pytest.mark.django_db
@@ -649,9 +659,7 @@ def test_a_reminder_comes_before_the_effect_and_not_for_what_is_in_force(setting
     dispatch.work(clock=lambda: later(days=8))
 
     (letter,) = letters().values()
-    assert letter.subject.startswith("Пользовательское соглашение: редакция № 2 вступает в силу ")
-    for words in (letter.body, letter.alternatives[0][0]):
-        assert "Напоминаем о редакции № 2" in words
+    assert letter.subject == subject(f"Условия изменятся {day(edition.effective_from)} (напоминание)")
     assert reminder.skip_reason(later(days=11)) == "in effect already"
 
 
@@ -661,8 +669,12 @@ def test_the_user_without_a_language_gets_both_texts_one_subject_and_one_digest_
     published()
     dispatch.work()
     (letter,) = letters().values()
-    assert letter.subject == ("Пайдаланушы келісімі: жаңа 1-редакция / Пользовательское соглашение: новая редакция № 1")
-    assert letter.body.index("жарияланды") < letter.body.index("Опубликована")
+    at = Edition.objects.get().effective_from
+    assert letter.subject == (
+        f"{day(at, 'kk', 'from')} бастап күшінде / Действует с {day(at)}: "
+        "Пайдаланушы келісімі / Пользовательское соглашение — Ашық кітапхана / Открытая библиотека"
+    )
+    assert letter.body.index("Текст на русском языке — ниже.") < letter.body.index("Редакция №\N{NO-BREAK SPACE}1 ")
 
 
 class Tags(HTMLParser):
@@ -1075,3 +1087,176 @@ def test_a_user_registered_before_the_effect_finds_the_coming_edition_and_no_old
     (user,) = factories.users(1)
     user.date_joined = later(seconds=1)
     assert [notice.edition.number for notice in Notice.objects.for_user(user, at=later(seconds=2))] == [2]
+
+
+# The order of the letter, and the site that writes it
+
+
+def state(*materials: bool, days: int = 0, cancelled: bool = False) -> Notice:
+    """The last notice of an agreement with a first edition, editions of which each is material or not, and the last of
+    them in force now or in so many days.
+    """
+    published(effective_from=None)
+    *earlier, last = enumerate(materials, start=2)
+    for number, material in earlier:
+        published(number, material=material)
+    edition = published(last[0], material=last[1], effective_from=later(days=days) if days else None)
+    if cancelled:
+        edition.cancel()
+    return edition.notices.latest("pk")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("materials", "days", "since", "kk", "ru"),
+    [
+        ((True,), 0, 1, "Шарттар өзгерді", "Условия изменились"),
+        ((True,), 5, 1, "Шарттар {day} өзгереді", "Условия изменятся {day}"),
+        ((False,), 0, 1, "Мағынасын өзгертпейтін түзету", "Правка без изменения смысла"),
+        ((True, True), 5, 1, "Шарттар өзгерді, {day} тағы өзгереді", "Условия изменились и снова изменятся {day}"),
+        ((True, False), 5, 1, "Шарттар өзгерді", "Условия изменились"),
+        ((True, True), 5, 2, "Шарттар {day} өзгереді", "Условия изменятся {day}"),
+    ],
+)
+def test_the_first_words_of_the_subject_are_the_state_of_what_the_letter_covers(materials, days, since, kk, ru):
+    notice = state(*materials, days=days)
+    at = notice.edition.effective_from
+    assert letter(notice, "ru", since=since).subject == subject(ru.format(day=day(at)))
+    both = letter(notice, "mul", since=since).subject
+    assert both.startswith(f"{kk.format(day=day(at, 'kk'))} / {ru.format(day=day(at))}: ")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("language", ["kk", "ru", "mul"])
+def test_every_letter_begins_with_the_site_and_ends_with_the_digest(language):
+    notice = state(True, days=5)
+    content = letter(notice, language, since=1)
+    codes = ("kk", "ru") if language == "mul" else (language,)
+    for code, text in zip(codes, content.text.split(SEPARATOR), strict=True):
+        assert text.startswith(f"{conf.site_name(code)}\n\n")
+    edition = notice.edition
+    for words in (content.text, content.html):
+        places = [
+            words.index(place)
+            for place in (
+                f"{conf.get().BASE_URL}/{codes[0]}/agreements/terms/editions/2/#1.2",
+                dates.clock(edition.effective_from, "Asia/Almaty", seconds=False),
+                "/agreements/withdraw/",
+                edition.digest,
+                "/agreements/notices/",
+            )
+        ]
+        assert places == sorted(places)
+
+
+@pytest.mark.django_db
+def test_a_deleted_clause_is_linked_to_its_row_among_the_changes():
+    published()
+    kk, ru = (text.partition("1.2. ")[0] + "1.3. Жаңа. Новый.\n" for text in (KK, RU))
+    content = letter(factories.published(kk=kk, ru=ru).notices.get(), "ru", since=1)
+    for words in (content.text, content.html):
+        assert "/agreements/terms/editions/2/changes/?from=1#was-1.2" in words
+        assert "/agreements/terms/editions/2/#1.3" in words
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("mode", "days", "announced", "button"),
+    [
+        (AcceptanceMode.BY_USE, 0, False, "editions/2/"),
+        (AcceptanceMode.BY_CONFIRMATION, 0, False, "accept/"),
+        (AcceptanceMode.BY_CONFIRMATION, 5, False, "editions/2/"),
+        (AcceptanceMode.BY_CONFIRMATION, 5, True, "accept/"),
+        (AcceptanceMode.ELSEWHERE, 0, False, "editions/2/"),
+    ],
+)
+def test_the_button_opens_the_page_on_which_the_reader_can_act(settings, mode, days, announced, button):
+    settings.AGREEMENT = {**settings.AGREEMENT, "ACCEPT_ANNOUNCED": announced}
+    notice = state(True, days=days)
+    notice.edition.agreement.acceptance_mode = mode
+    content = letter(notice, "ru", since=1)
+    (bold,) = re.findall(r'<a href="([^"]+)" style="display:inline-block', content.html)
+    assert bold.endswith(f"/ru/agreements/terms/{button}")
+    assert f"\n{bold}\n" in content.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("materials", "cancelled"), [((True,), True), ((False,), False)])
+def test_a_letter_that_changes_no_rights_asks_for_nothing(materials, cancelled):
+    content = letter(state(*materials, days=5, cancelled=cancelled), "ru", since=0 if cancelled else 1)
+    for words in (content.text, content.html):
+        assert "От Вас ничего не требуется." in words
+        assert "/withdraw/" not in words
+        assert "/accept/" not in words
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("effect", "words"), [("ended", "прекратится"), ("suspended", "приостановлено"), ("", "письм")]
+)
+def test_the_letter_states_what_a_reader_who_does_not_agree_can_do(settings, effect, words):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": effect}
+    (sentence,) = re.findall(r"Если Вы не согласны.*", letter(state(True), "ru", since=1).text)
+    assert words in sentence
+
+
+@pytest.mark.django_db
+def test_a_letter_about_a_superseded_edition_states_which_one_is_in_force():
+    notice = state(True)
+    factories.draft(**changed(3)).publish(notify=False, reason="Сот шешімі.")
+    content = letter(notice, "ru", since=1)
+    for words in (content.text, content.html):
+        assert "Сейчас действует редакция № 3." in words
+        assert "действует с" not in words
+
+
+@pytest.mark.django_db
+def test_the_dates_of_a_letter_have_no_seconds():
+    notice = state(True, days=5)
+    notice.edition.effective_from = later(days=5).replace(second=7)
+    content = letter(notice, "mul", since=1)
+    assert dates.clock(notice.edition.effective_from, "Asia/Almaty", seconds=False) in content.text
+    assert not re.search(r"\d\d:\d\d:\d\d", content.text + content.html)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "language", "expected"),
+    [
+        ("Портал", "kk", "Портал"),
+        ({"kk": "Кітапхана", "ru": "Библиотека"}, "ru", "Библиотека"),
+        ({"kk": "Кітапхана", "ru": "Библиотека"}, "mul", "Кітапхана / Библиотека"),
+        ({"kk": "Портал", "ru": "Портал"}, "mul", "Портал"),
+        ("", "ru", "portal.example.kz"),
+    ],
+)
+def test_the_site_has_the_name_of_the_setting_or_of_its_host(settings, name, language, expected):
+    settings.AGREEMENT = {"BASE_URL": "https://portal.example.kz:8443", "SITE_NAME": name}
+    assert conf.site_name(language) == expected
+
+
+def test_the_sender_has_the_name_of_the_site_unless_its_address_has_one(settings):
+    settings.AGREEMENT = {"SITE_NAME": 'The "Portal"', "FROM_EMAIL": "terms@example.kz"}
+    assert parseaddr(conf.sender("ru")) == ('The "Portal"', "terms@example.kz")
+    settings.AGREEMENT = {"SITE_NAME": "Портал", "FROM_EMAIL": "Terms <terms@example.kz>"}
+    assert conf.sender("ru") == "Terms <terms@example.kz>"
+
+
+def test_the_headers_of_a_letter_begin_on_their_first_line():
+    long = "Условия изменятся 10 декабря: Пользовательское соглашение — Открытая библиотека"
+    message = Letter(subject=long, body="", from_email=f'"{long[:40]}" <terms@example.kz>', to=["user@example.kz"])
+    head = message.message().as_bytes().partition(b"\n\n")[0].decode()
+    assert re.search(r"^Subject: =\?", head, re.M)
+    assert re.search(r"^From: =\?", head, re.M)
+    assert email.message_from_string(head, policy=email.policy.default)["Subject"] == long
+    assert max(map(len, head.splitlines())) <= 78
+
+
+@pytest.mark.parametrize(("name", "expected"), [("Кітапхана", "Кітапхана"), ("example.com", "portal.example.kz")])
+def test_a_site_of_contrib_sites_names_the_site_once_it_is_set_up(settings, name, expected):
+    settings.INSTALLED_APPS, settings.SITE_ID = [*settings.INSTALLED_APPS, "django.contrib.sites"], 1
+    settings.AGREEMENT = {"BASE_URL": "https://portal.example.kz"}
+    from django.contrib.sites.models import SITE_CACHE, Site
+
+    SITE_CACHE[1] = Site(pk=1, domain="portal.example.kz", name=name)
+    assert conf.site_name("kk") == expected

@@ -170,3 +170,14 @@ def test_zone_data_from_before_2024_is_found_for_each_zone_that_changed(zone_pat
 def test_a_zone_that_the_files_lack_is_read_from_the_package_tzdata(zone_path):
     zone_path(BEFORE_2024.partition("Zone Asia/Qostanay")[0])
     assert dates.outdated_zones() == {"Asia/Almaty": "UTC+6"}
+
+
+def test_the_placeholders_of_a_sentence_have_no_seconds():
+    at = datetime(2026, 3, 1, 4, 0, 7, tzinfo=UTC)
+    expected = {"day": "2026 жылғы 1 наурыздан", "clock": "09:00", "zone": "Астана уақыты, UTC+5"}
+    assert dates.placeholders(at, "kk", ALMATY, "from") == expected
+
+
+@pytest.mark.parametrize(("language", "written"), [("kk", "1 наурызда"), ("ru", "1 марта"), ("en", "1 March")])
+def test_a_day_may_be_written_without_its_year(language, written):
+    assert dates.day(noon(3), language, ALMATY, "on", year=False) == written

@@ -56,7 +56,9 @@ def portal(settings, tmp_path) -> Client:
 def read(portal: Client, address: str) -> Links | None:
     """The page at that address, which answers 200; ``None`` for what is no page."""
     # The administration and a user's own pages ask who it is first.
-    response = portal.get(address, follow="/admin/" in address or address.endswith(("/record/", "/notices/")))
+    response = portal.get(
+        address, follow="/admin/" in address or address.endswith(("/record/", "/notices/", "/withdraw/"))
+    )
     assert response.status_code == 200, address
     if response.streaming:
         assert response.getvalue()

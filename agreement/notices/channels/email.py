@@ -7,6 +7,8 @@ import re
 import smtplib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.header import decode_header, make_header
+from email.message import EmailMessage, Message
 from email.utils import formatdate, parseaddr
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,12 +50,14 @@ REPLY_TIMEOUT = 10
 
 
 class Letter(mail.EmailMultiAlternatives):
-    """A message whose text is encoded in base64. Therefore every mail server may transmit it, also one that takes no
-    8-bit text (RFC 6152), and no server on the way needs to encode it anew, which would break a signature (DKIM).
+    """A message whose text is encoded in base64, and each of whose headers begins on its first line
+    (:func:`begin_headers`). Every mail server may transmit base64, also one that takes no 8-bit text (RFC 6152), and no
+    server on the way needs to encode it anew, which would break a signature (DKIM).
     """
 
     def message(self, **options: Any) -> Any:
         built = super().message(**options)
+        begin_headers(built)
         for part in built.walk():
             if part.get_content_maintype() == "text":
                 words: Any = part.get_payload(decode=True)  # Bytes.
@@ -146,7 +150,7 @@ class EmailChannel(Channel):
         message = Letter(
             subject=text.subject,
             body=text.text,
-            from_email=conf.from_email(),
+            from_email=conf.sender(text.language),
             to=[address] if address else [],
             reply_to=list(filter(None, [conf.get().REPLY_TO])),
             headers={
@@ -293,6 +297,18 @@ class EmailChannel(Channel):
         policy = status[1:4] == ".7."
         final = 500 <= code < 600 and (bool(recipient) or not policy)
         return Refused(reason, doubtful=policy) if final else Deferred(reason)
+
+
+def begin_headers(message: Message) -> None:
+    """Fold the subject and the sender of a message of Django before 6.0 so that they begin on the first line of their
+    header. That Django encodes them without regard to the name of the header, so a long one does not fit beside the
+    name, and some programs display the empty first line as a space.
+    """
+    if isinstance(message, EmailMessage):  # Django 6.0 and later: Python's own folding begins on the first line.
+        return
+    for name in ("Subject", "From"):
+        if "=?" in (value := str(message[name] or "")):
+            message.replace_header(name, make_header(decode_header(value), header_name=name).encode())
 
 
 def _codes(code: int, reply: bytes | str) -> tuple[str, str]:

@@ -168,11 +168,11 @@ def describe(change: Change, fact: str, language: str) -> str:
     if fact == "renumbered" and not was:
         fact = "unnumbered"
     elif fact == "renumbered" and change.old and change.new and change.old.label == change.new.label != "":
-        fact, was = "relocated", _place(change.old, language)
+        fact, was = "relocated", place(change.old, language)
     return PHRASES[language][fact].format(was=was)
 
 
-def _place(unit: Clause, language: str) -> str:
+def place(unit: Clause, language: str) -> str:
     """Where this unit with a label stands, such as "appendix 1, 2.3, 1)"."""
     whole, _dash, item = unit.number.partition("-")
     appendix, number = re.fullmatch("(?:a([0-9]+))?\\.?(?:ch)?(.*)", whole).groups()  # type: ignore[union-attr]
