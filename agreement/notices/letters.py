@@ -116,9 +116,11 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
         raise ValueError(msg)
     base = edition.agreement.editions.published().filter(number=since).first()
     still_counting: tuple[EditionDates, ...] = ()
+    grace_ends_at = None
     if base:
         editions = timeline.fresh_timelines().agreements[slug]
         still_counting = editions.counting_editions(EditionDates.from_edition(edition))
+        grace_ends_at = editions.grace_ends_at(EditionDates.from_edition(edition))
     short = any(other.number == since for other in still_counting)
     redline = redlines.sealed_redline(base, edition, language) if base else None
     title = " ".join(edition.text(language).title.split())
@@ -132,6 +134,7 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
             "edition": edition,
             "number": edition.number,
             "short": short,
+            "accept_by": dates.last_day(grace_ends_at, language, zone) if grace_ends_at and grace_ends_at > now else "",
             "effective_on": dates.instant(at, language, zone, case="on"),
             "cancelled_on": edition.cancelled_at and dates.instant(edition.cancelled_at, language, zone, case="on"),
             **_in_force(notice, at, now, language),
