@@ -119,6 +119,9 @@ class Conf:
     NOTICE_DAYS: int = 0
     """What a new draft promises: days between the publication of the *next* edition and its effect."""
 
+    GRACE_DAYS: int = 0
+    """What a new draft states: days after its effect during which an earlier acceptance by confirmation counts."""
+
     RETENTION_YEARS: int = 3
     """What a new draft states: years for which personal data is stored after the agreement with a user ends."""
 
@@ -382,6 +385,11 @@ def prevailing_language() -> str:
 def notice_days() -> int:
     """The ``notice_days`` of a new draft: the setting ``NOTICE_DAYS``."""
     return get().NOTICE_DAYS
+
+
+def grace_days() -> int:
+    """The ``grace_days`` of a new draft: the setting ``GRACE_DAYS``."""
+    return get().GRACE_DAYS
 
 
 def retention_years() -> int:

@@ -30,6 +30,7 @@ GROUP_PERMISSIONS: dict[str, tuple[str, ...]] = {
     ),
     PRIVACY_OFFICERS: (
         *("view_acceptance", "add_acceptance", "view_consent", "add_consent", "view_withdrawal", "add_withdrawal"),
+        "view_decline",
         *("view_legalhold", "add_legalhold", "change_legalhold"),
         *("view_notice", "view_noticetext", "view_unreached"),
         "export_evidence",

@@ -184,6 +184,7 @@ AGREEMENT = {
     "NOTICE_DELAY": timedelta(seconds=env.int("AGREEMENT_NOTICE_DELAY", default=20 if DEBUG else 600)),
     "REMINDER_DAYS": env.int("AGREEMENT_REMINDER_DAYS", default=0),
     "NOTICE_DAYS": env.int("AGREEMENT_NOTICE_DAYS", default=0),
+    "GRACE_DAYS": env.int("AGREEMENT_GRACE_DAYS", default=0),
     "RETENTION_YEARS": env.int("AGREEMENT_RETENTION_YEARS", default=3),
     "PREVAILING_LANGUAGE": env.str("AGREEMENT_PREVAILING_LANGUAGE", default=""),
     "SHOW_SCHEDULED": env.bool("AGREEMENT_SHOW_SCHEDULED", default=True),

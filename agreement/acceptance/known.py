@@ -67,9 +67,10 @@ class Requirements:
 def requirements() -> Requirements:
     """Return the editions that users must accept now.
 
-    The result is used again for at most a second, and not beyond the moment when an edition takes effect: then a call
-    makes no query, inside a transaction too. Otherwise :func:`agreement.editions.timeline.current_timelines` gives the
-    dates of the editions: at most 2 queries. A result that was read inside a transaction is not used again.
+    The result is used again for at most a second, and not beyond the moment when an edition takes effect or its days to
+    agree end: until then a call makes no query, inside a transaction too. Otherwise
+    :func:`agreement.editions.timeline.current_timelines` gives the dates of the editions: at most 2 queries. A result
+    that was read inside a transaction is not used again.
     """
     global _current
     if (cached := _current) and time.monotonic() < cached[1]:
@@ -94,7 +95,7 @@ def _requirements(timelines: Timelines, at: datetime) -> Requirements:
                     edition=edition.pk,
                     number=edition.number,
                     digest=edition.digest,
-                    counting=tuple(dated.pk for dated in timeline.counting_editions(edition)),
+                    counting=tuple(dated.pk for dated in timeline.sufficient_editions(edition, at)),
                     by_use=timeline.acceptance_mode == AcceptanceMode.BY_USE,
                 )
             )

@@ -29,6 +29,7 @@ DOTTED_PATHS, LISTS_OF_PATHS = ("ACTING_AS", "AUDIENCE", "ENQUEUE"), ("CHANNELS"
 #: The smallest and the largest value of a number. What a draft states has the limits of an edition.
 RANGES = {
     "NOTICE_DAYS": (0, MAX_STATED["notice_days"]),
+    "GRACE_DAYS": (0, MAX_STATED["grace_days"]),
     "RETENTION_YEARS": (0, MAX_STATED["retention_years"]),
     "REMINDER_DAYS": (0, MAX_STATED["notice_days"]),
     "SENDERS": (1, 1000),

@@ -11,7 +11,7 @@ import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -22,7 +22,7 @@ from django.db.models import Exists
 from django.utils import timezone
 
 from agreement import conf, memory
-from agreement.models import Edition, Withdrawal, succession
+from agreement.models import AcceptanceMode, Edition, Withdrawal, succession
 from agreement.models.succession import EDITION_DATES_FIELDS, EditionDates, State
 
 #: After this time, at the latest, a process notices a publication in another process.
@@ -100,6 +100,48 @@ class Timeline:
         """
         return succession.counting_editions(edition, self.editions)
 
+    def sufficient_editions(self, edition: EditionDates, at: datetime) -> tuple[EditionDates, ...]:
+        """The editions of which an acceptance is sufficient at that instant to go on, while ``edition`` is in force, in
+        the order of their numbers: those of :meth:`counting_editions` and, during its days to agree, earlier ones
+        (:func:`agreement.models.succession.sufficient_editions`). Only an agreement that is accepted by confirmation
+        gives such days.
+        """
+        if self.acceptance_mode != AcceptanceMode.BY_CONFIRMATION:
+            return self.counting_editions(edition)
+        return succession.sufficient_editions(edition, self.editions, at)
+
+    def grace_ends_at(self, edition: EditionDates) -> datetime | None:
+        """The end of the days to agree that this edition gives; ``None`` if it gives none, or if the agreement is not
+        accepted by confirmation.
+        """
+        by_confirmation = self.acceptance_mode == AcceptanceMode.BY_CONFIRMATION
+        return succession.grace_ends_at(edition, self.editions) if by_confirmation else None
+
+    def gives_grace(self, at: datetime) -> bool:
+        """Is at that instant an acceptance sufficient that does not count for the edition in force?"""
+        edition = self.in_force(at)
+        return edition is not None and self.sufficient_editions(edition, at) != self.counting_editions(edition)
+
+    def grace_until(self, accepted: Collection[int], at: datetime) -> datetime | None:
+        """The moment until which a user may go on who has accepted the editions with these primary keys and not the
+        edition in force at that instant. ``None`` if they have accepted that too, or one from which it differs only in
+        wording, or if they must accept it immediately. Withdrawals are not considered.
+
+        Editions that take effect later are considered, because such an edition may give less time.
+        """
+        edition = self.in_force(at)
+        if edition is None or not self._is_sufficient(accepted, at):
+            return None
+        if any(one.pk in accepted for one in self.counting_editions(edition)):
+            return None
+        ends = {ends_at for one in self.binding if (ends_at := self.grace_ends_at(one))}
+        later = sorted(moment for moment in {*ends, *self._effects} if moment > at)
+        return next((moment for moment in later if not self._is_sufficient(accepted, moment)), None)
+
+    def _is_sufficient(self, accepted: Collection[int], at: datetime) -> bool:
+        edition = self.in_force(at)
+        return edition is not None and any(one.pk in accepted for one in self.sufficient_editions(edition, at))
+
     def state(self, edition: EditionDates, at: datetime) -> State:
         """The state of that edition at that instant. It is a draft before its publication. An edition that was
         cancelled later is scheduled.
@@ -149,20 +191,22 @@ class Timelines:
     def _moments(self) -> list[datetime]:
         editions = [edition for timeline in self.agreements.values() for edition in timeline.editions]
         moments = {edition.published_at for edition in editions} | {edition.effective_from for edition in editions}
+        moments |= {edition.effective_from + timedelta(days=edition.grace_days) for edition in editions}
         return sorted(moments | {edition.cancelled_at for edition in editions if edition.cancelled_at})
 
     def version(self, at: datetime) -> tuple[int, int]:
         """A value for these dates at that instant. If two values of one process are equal, there are the same editions
         with the same states at both instants. Values may differ without such a difference: before and after the moment
-        at which a cancelled edition was to take effect, or if ``serial`` differs. Values of different processes can't
-        be compared.
+        at which a cancelled edition was to take effect, at the end of the days to agree, or if ``serial`` differs.
+        Values of different processes can't be compared.
         """
         return self.serial, bisect_right(self._moments, at)
 
     def seconds_until_next(self, at: datetime) -> float:
         """For how many seconds after that instant the version stays the same, if the dates do not change: until the
-        next moment at which an edition takes effect, or was to take effect if it was cancelled. Publications and
-        cancellations after that instant which these dates contain count too. Infinity if there is no such moment.
+        next moment at which an edition takes effect, or was to take effect if it was cancelled, or at which its days to
+        agree end. Publications and cancellations after that instant which these dates contain count too. Infinity if
+        there is no such moment.
         """
         place = bisect_right(self._moments, at)
         return (self._moments[place] - at).total_seconds() if place < len(self._moments) else float("inf")

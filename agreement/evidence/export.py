@@ -26,8 +26,10 @@ from agreement.evidence.bundle import CSV_ROWS, Bundle, csv_chunks, csv_table, o
 from agreement.evidence.tables import (
     ACCEPTANCE_COLUMNS,
     CONSENT_COLUMNS,
+    DECLINE_COLUMNS,
     DELIVERY_COLUMNS,
     EDITION_ACCEPTANCE_COLUMNS,
+    EDITION_DECLINE_COLUMNS,
     EDITION_DELIVERY_COLUMNS,
     WITHDRAWAL_COLUMNS,
 )
@@ -36,6 +38,7 @@ from agreement.models import (
     Agreement,
     AuditEntry,
     Consent,
+    Decline,
     Delivery,
     DeliveryOutcome,
     Edition,
@@ -61,9 +64,9 @@ def export_editions(
 
     The bundle contains the texts and the court pages of these editions, every manifest from edition 1 to the last of
     them with its time stamps, and the texts of the notices about them that had been sent by then. For each of these
-    editions it contains a table of the acceptances recorded by then, and a table of the deliveries whose present
-    outcome (sent, failed or skipped) was recorded by then. If the site has ``PSEUDONYM_KEYS``, both tables identify
-    users by pseudonym, and that of deliveries also by the keyed digest of the address.
+    editions it contains tables of the acceptances and of the declines recorded by then, and a table of the deliveries
+    whose present outcome (sent, failed or skipped) was recorded by then. If the site has ``PSEUDONYM_KEYS``, the tables
+    identify users by pseudonym, and that of deliveries also by the keyed digest of the address.
 
     Raises ``FileExistsError`` if ``output`` is a path that exists. After the file is written, an audit entry is added
     for each edition; ``by`` is the person who exports, or ``None`` if no person is known.
@@ -78,6 +81,8 @@ def export_editions(
             acceptances = Acceptance.objects.filter(edition=edition, recorded_at__lte=at).order_by("pk")
             _add_notices(bundle, deliveries)
             bundle.add(f"{folder}/acceptances.csv", csv_table(EDITION_ACCEPTANCE_COLUMNS, acceptances))
+            declines = Decline.objects.filter(edition=edition, at__lte=at).order_by("pk")
+            bundle.add(f"{folder}/declines.csv", csv_table(EDITION_DECLINE_COLUMNS, declines))
             bundle.add(f"{folder}/deliveries.csv", _deliveries_csv(deliveries.order_by("pk"), EDITION_DELIVERY_COLUMNS))
         bundle.close(at)
     for edition in editions:
@@ -108,13 +113,13 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     """Write the evidence about this user, as known at that instant, to ``output``: the path of a new file, or an open
     file. The account may be deleted. Return the SHA-256 of each file in the bundle by its name.
 
-    The bundle contains what the user accepted, consented to and withdrew by then, a table of the deliveries to them
-    with an outcome by then (sent, failed or skipped), and the texts of the notices that were sent to them. It contains
-    the texts and court pages of every edition that they accepted or that bound them. Of each agreement with such an
-    edition, or with an edition that they were notified of, it contains the manifests up to the last of these editions,
-    with their time stamps.
+    The bundle contains what the user accepted, declined, consented to and withdrew by then, a table of the deliveries
+    to them with an outcome by then (sent, failed or skipped), and the texts of the notices that were sent to them. It
+    contains the texts and court pages of every edition that they accepted or declined, or that bound them. Of each
+    agreement with such an edition, or with an edition that they were notified of, it contains the manifests up to the
+    last of these editions, with their time stamps.
 
-    Raises ``LookupError`` if there are no records of this user by then (acceptances, withdrawals, consents or
+    Raises ``LookupError`` if there are no records of this user by then (acceptances, withdrawals, consents, declines or
     deliveries with an outcome), ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output``
     is a path that exists. After the file is written, an audit entry is added; ``by`` is the person who exports, or
     ``None`` if no person is known.
@@ -127,8 +132,9 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     withdrawals = Withdrawal.objects.for_user_key(user_key).filter(registered_at__lte=at).select_related("agreement")
     withdrawn_at = Case(When(withdrawn_at__lte=at, then="withdrawn_at"))
     consents = Consent.objects.for_user_key(user_key).filter(given_at__lte=at).annotate(withdrawn_by_then=withdrawn_at)
+    declines = Decline.objects.for_user_key(user_key).filter(at__lte=at)
     deliveries = Delivery.objects.for_user_key(user_key).filter(outcome_at__lte=at)
-    found = (rows.first() for rows in (recorded, withdrawals, consents, deliveries))
+    found = (rows.first() for rows in (recorded, withdrawals, consents, declines, deliveries))
     if (person := next((row for row in found if row is not None), None)) is None:
         raise LookupError(user_key)
     timelines = {agreement.pk: _timeline(agreement, at) for agreement in Agreement.objects.order_by("slug")}
@@ -136,14 +142,16 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     bound = {record.row.edition_id for record in records}
     bound |= {dated.pk for record in records for dated in record.binding.editions}
     notified = deliveries.filter(outcome=DeliveryOutcome.SENT).values("notice__edition")
-    concerned = Edition.objects.filter(Q(pk__in=bound) | Q(pk__in=notified)).order_by("number")
+    declined = set(declines.values_list("edition", flat=True))
+    concerned = Edition.objects.filter(Q(pk__in=bound | declined) | Q(pk__in=notified)).order_by("number")
     last = dict(concerned.values_list("agreement", "number"))
     with open_bundle(output) as bundle:
         for agreement, timeline in timelines.items():
-            _add_editions(bundle, timeline, with_text=bound, last=last.get(agreement) or 0, at=at)
+            _add_editions(bundle, timeline, with_text=bound | declined, last=last.get(agreement) or 0, at=at)
         _add_notices(bundle, deliveries)
-        _add_acceptance_pages(bundle, records)
+        _add_acceptance_pages(bundle, records, declines.select_related("edition__agreement"))
         bundle.add("user/acceptances.csv", csv_table(ACCEPTANCE_COLUMNS, acceptances))
+        bundle.add("user/declines.csv", csv_table(DECLINE_COLUMNS, declines))
         bundle.add("user/withdrawals.csv", csv_table(WITHDRAWAL_COLUMNS, withdrawals.order_by("pk")))
         bundle.add("user/consents.csv", csv_table(CONSENT_COLUMNS, consents.order_by("pk")))
         for consent in consents.order_by("pk"):
@@ -162,25 +170,43 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
 class AcceptanceRecord:
     """An acceptance and its effect up to the instant of the export. ``binding`` contains the editions by which the
     acceptance bound the user, and the withdrawal that ended it, if one did. ``timeline`` is that of the agreement, as
-    known at that instant.
+    known at that instant, which is ``at``.
     """
 
     timeline: Timeline
     binding: Binding[Acceptance]
+    at: datetime
 
     @property
     def row(self) -> Acceptance:
         """The acceptance itself."""
         return self.binding.acceptance
 
+    def grace(self) -> tuple[int, datetime] | None:
+        """The number of the next edition that this acceptance does not count for, and the moment until which it was
+        nevertheless sufficient, because that edition gives days to agree. ``None`` if there is no such edition, or if a
+        withdrawal ended the acceptance by its effect.
+        """
+        accepted, timeline, ended_at = self.row.edition, self.timeline, self.binding.ended_at
+        for edition in timeline.binding:
+            counting = (one.pk for one in timeline.counting_editions(edition))
+            if edition.number > (accepted.number or 0) and accepted.pk not in counting:
+                if edition.effective_from > self.at or (ended_at and ended_at <= edition.effective_from):
+                    return None
+                until = timeline.grace_until({accepted.pk}, edition.effective_from)
+                return (edition.number, min(until, ended_at or until)) if until else None
+        return None
+
     def in_words(self, language: str) -> dict[str, Any]:
         """Return the template context for this acceptance, with its moments in words in ``language`` (``kk`` or
-        ``ru``). ``ended_at`` is ``""`` if the acceptance lasts, and ``bound_by`` is ``"—"`` if no edition bound the
-        user by it.
+        ``ru``). ``ended_at`` is ``""`` if the acceptance lasts, ``bound_by`` is ``"—"`` if no edition bound the user by
+        it, and ``grace_until`` is ``""`` if :meth:`grace` gives nothing.
         """
         row, zone = self.row, self.timeline.time_zone
-        moments = (row.at, row.recorded_at, self.binding.ended_at)
-        at, recorded_at, ended_at = (dates.instant(moment, language, zone) if moment else "" for moment in moments)
+        grace_number, grace_until = self.grace() or (None, None)
+        moments = (row.at, row.recorded_at, self.binding.ended_at, grace_until)
+        words = [dates.instant(moment, language, zone) if moment else "" for moment in moments]
+        at, recorded_at, ended_at, until = words
         return {
             "row": row,
             "edition": row.edition,
@@ -188,6 +214,8 @@ class AcceptanceRecord:
             "recorded_at": recorded_at,
             "bound_by": ", ".join(str(dated.number) for dated in self.binding.editions) or "—",
             "ended_at": ended_at,
+            "grace_number": grace_number,
+            "grace_until": until,
         }
 
 
@@ -207,14 +235,15 @@ def _acceptance_records(
     for row in acceptances:
         timeline, withdrawn = timelines[row.edition.agreement_id], by_agreement[row.edition.agreement_id]
         membership = Membership(editions=timeline.editions, acceptances=[row], withdrawals=withdrawn)
-        yield AcceptanceRecord(timeline, membership.binding(row, until=at))
+        yield AcceptanceRecord(timeline, membership.binding(row, until=at), at)
 
 
-def _add_acceptance_pages(bundle: Bundle, records: Sequence[AcceptanceRecord]) -> None:
+def _add_acceptance_pages(bundle: Bundle, records: Sequence[AcceptanceRecord], declines: QuerySet[Decline]) -> None:
     for language in languages.LANGUAGES:
         with translation.override(language):
             rows = [record.in_words(language) for record in records]
-            context = {"records": rows, "style": _style(), "language": language}
+            declined = [(row, dates.instant(row.at, language, row.edition.agreement.time_zone)) for row in declines]
+            context = {"records": rows, "declines": declined, "style": _style(), "language": language}
             page = render_to_string("agreement/evidence/acceptances.html", context)
         bundle.add(f"user/acceptances.{language}.html", page.encode())
 

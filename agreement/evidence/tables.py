@@ -30,6 +30,33 @@ EDITION_ACCEPTANCE_COLUMNS = {
     for name, field in ACCEPTANCE_COLUMNS.items()
     if name not in {"agreement", "edition", "reason", "officer", "ip", "browser"}
 }
+DECLINE_COLUMNS = {
+    "record": "pk",
+    "agreement": "edition__agreement__slug",
+    "edition": "edition__number",
+    "digest": "digest",
+    "at": "at",
+    "language": "language",
+    "ip": "ip",
+    "browser": "user_agent",
+    "pseudonym": "pseudonym",
+    "key": "pseudonym_key",
+}
+EDITION_DECLINE_COLUMNS = {
+    name: field for name, field in DECLINE_COLUMNS.items() if name not in {"agreement", "edition", "ip", "browser"}
+}
+#: The table of all declines for officers, which names the accounts.
+OFFICER_DECLINE_COLUMNS = {
+    "record": "pk",
+    "agreement": "edition__agreement__slug",
+    "edition": "edition__number",
+    "at": "at",
+    "language": "language",
+    "user": "user",
+    "accepted": "accepted",
+    "pseudonym": "pseudonym",
+    "key": "pseudonym_key",
+}
 WITHDRAWAL_COLUMNS = {
     "record": "pk",
     "agreement": "agreement__slug",

@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from agreement.models import Acceptance, Consent, Delivery, Withdrawal, pseudonyms
+from agreement.models import Acceptance, Consent, Decline, Delivery, Withdrawal, pseudonyms
 from agreement.models.fields import UserKey
 
 #: A message contains this many characters of a name.
@@ -127,13 +127,13 @@ def _keys_with_names(names: set[str]) -> dict[str, list[UserKey]]:
 
 def _known(user_keys: set[UserKey]) -> set[UserKey]:
     """Return those of these keys that belong to an account, or to a deleted account about which the app has records. At
-    most 5 queries.
+    most 6 queries.
     """
     if not user_keys:
         return set()
     known = set(_user_model()._default_manager.filter(pk__in=user_keys).values_list("pk", flat=True))
     names = {(one.key, one.digest): key for key in user_keys - known for one in pseudonyms.candidates(key)}
-    for model in (Acceptance, Withdrawal, Consent, Delivery) if names else ():
+    for model in (Acceptance, Withdrawal, Consent, Decline, Delivery) if names else ():
         rows = model.objects.filter(pseudonym__in=[digest for _key, digest in names]).order_by()
         found = rows.values_list("pseudonym_key", "pseudonym").distinct()
         known |= {names[name] for name in found if name in names}

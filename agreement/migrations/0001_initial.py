@@ -288,6 +288,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "grace_days",
+                    models.PositiveSmallIntegerField(
+                        default=agreement.conf.grace_days,
+                        help_text="For this many days after this edition takes effect, an earlier acceptance still counts, and users are only reminded to accept. It concerns only agreements that are accepted by confirmation.",
+                        verbose_name="days to agree",
+                    ),
+                ),
+                (
                     "retention_years",
                     models.PositiveSmallIntegerField(
                         default=agreement.conf.retention_years,
@@ -584,6 +592,90 @@ class Migration(migrations.Migration):
                             _connector="OR",
                         ),
                         name="agreement_acceptance_erased_complete",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Decline",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("pseudonym", models.CharField(blank=True, editable=False, max_length=64, verbose_name="pseudonym")),
+                (
+                    "pseudonym_key",
+                    models.CharField(blank=True, editable=False, max_length=32, verbose_name="key of the pseudonym"),
+                ),
+                (
+                    "account_deleted_at",
+                    agreement.models.fields.InstantField(
+                        blank=True, editable=False, null=True, verbose_name="account deleted"
+                    ),
+                ),
+                (
+                    "erased_at",
+                    agreement.models.fields.InstantField(blank=True, editable=False, null=True, verbose_name="erased"),
+                ),
+                ("digest", models.CharField(editable=False, max_length=64, verbose_name="digest (SHA-256)")),
+                (
+                    "language",
+                    models.CharField(
+                        choices=[("kk", "Kazakh"), ("ru", "Russian")], max_length=2, verbose_name="language"
+                    ),
+                ),
+                ("at", agreement.models.fields.InstantField(verbose_name="when")),
+                ("ip", models.GenericIPAddressField(blank=True, null=True, verbose_name="IP address")),
+                ("user_agent", models.CharField(blank=True, max_length=255, verbose_name="browser")),
+                (
+                    "edition",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="declines",
+                        to="agreement.edition",
+                        verbose_name="edition",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=agreement.models.fields.PRESERVE_EVIDENCE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "decline",
+                "verbose_name_plural": "declines",
+                "ordering": ["-pk"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("pseudonym", ""), _negated=True),
+                        fields=["pseudonym"],
+                        name="agreement_decline_pseudonym",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("edition", "user"), name="agreement_decline_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("language__in", ("kk", "ru"))), name="agreement_decline_language"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("erased_at__isnull", True),
+                            models.Q(
+                                ("erased_at__gte", models.F("at")),
+                                ("ip__isnull", True),
+                                ("pseudonym", ""),
+                                ("pseudonym_key", ""),
+                                ("user_agent", ""),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="agreement_decline_erased_complete",
                     ),
                 ],
             },

@@ -1,8 +1,9 @@
 """The tables of the app, and the operations on one row or one queryset.
 
 The names below are the public ones. The package uses ``conf``, ``memory``, ``signals``, ``text`` and ``seal``. Inside
-it, acceptances import withdrawals and deliveries, withdrawals import editions, deliveries import notices, and editions
-import publishing, notices and the audit log. At run time none of these imports the other way round.
+it, declines import acceptances, acceptances import withdrawals and deliveries, withdrawals import editions, deliveries
+import notices, and editions import publishing, notices and the audit log. At run time none of these imports the other
+way round.
 """
 
 from agreement.models.acceptances import (
@@ -17,6 +18,7 @@ from agreement.models.agreements import AcceptanceMode, Agreement
 from agreement.models.audit import AuditAction, AuditEntry
 from agreement.models.autosave import Autosave
 from agreement.models.channel_state import ChannelState
+from agreement.models.declines import Decline
 from agreement.models.deliveries import Bounce, Delivery, DeliveryOutcome
 from agreement.models.editions import Edition
 from agreement.models.errors import EditionError
@@ -38,6 +40,7 @@ __all__ = [
     "ChannelState",
     "Consent",
     "ContradictionError",
+    "Decline",
     "Delivery",
     "DeliveryOutcome",
     "Edition",

@@ -108,8 +108,8 @@ class RequiredAcceptance:
     digest: str
     """The digest of the edition in force."""
     counting: tuple[int, ...]
-    """The primary keys of the editions whose acceptance counts: that in force, and earlier ones that differ from it
-    only in wording."""
+    """The primary keys of the editions of which an acceptance is sufficient at that instant: that in force, earlier
+    ones that differ from it only in wording and, during its days to agree, those before them."""
     by_use: bool
     """Do users accept this agreement by using the site?"""
 

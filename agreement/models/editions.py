@@ -29,7 +29,7 @@ from agreement.text import clauses, languages, source
 from agreement.text.lint.statements import NAMES
 
 #: What a new draft takes over from the edition in force, or from the edition that it is begun from.
-CARRIED_FIELDS = ("prevailing_language", "notice_days", "retention_years")
+CARRIED_FIELDS = ("prevailing_language", "notice_days", "grace_days", "retention_years")
 
 
 class EditionQuerySet(models.QuerySet["Edition"]):
@@ -89,8 +89,8 @@ class EditionQuerySet(models.QuerySet["Edition"]):
 
     def stated_in_force(self, agreement: Agreement) -> dict[str, Any]:
         """Return what the edition of this agreement in force states about itself, with which a new draft begins:
-        ``prevailing_language``, ``notice_days`` and ``retention_years``. If no edition is in force, the result is
-        empty: then the settings of the site apply. 1 query.
+        the ``CARRIED_FIELDS``. If no edition is in force, the result is empty: then the settings of the site apply. 1
+        query.
         """
         return self.in_force().filter(agreement=agreement).values(*CARRIED_FIELDS).first() or {}
 
@@ -154,6 +154,14 @@ class Edition(models.Model):
         default=conf.notice_days,
         help_text=_(
             "This edition states that the next edition is published at least this many days before it takes effect."
+        ),
+    )
+    grace_days = models.PositiveSmallIntegerField(
+        _("days to agree"),
+        default=conf.grace_days,
+        help_text=_(
+            "For this many days after this edition takes effect, an earlier acceptance still counts, and users are only"
+            " reminded to accept. It concerns only agreements that are accepted by confirmation."
         ),
     )
     retention_years = models.PositiveSmallIntegerField(
@@ -317,6 +325,7 @@ class Edition(models.Model):
             imported=self.imported,
             material=self.material,
             notice_days=self.notice_days,
+            grace_days=self.grace_days,
             retention_years=self.retention_years,
             prevailing_language=self.prevailing_language,
             texts={language: self.text(language) for language in languages.LANGUAGES},

@@ -17,7 +17,7 @@ TEXT_FIELDS = ("title", "approval", "summary", "body")
 
 #: The largest number that each field may state. With a larger one a date could not be computed, and a sealed edition
 #: can't be corrected.
-MAX_STATED = {"notice_days": 3650, "retention_years": 1000}
+MAX_STATED = {"notice_days": 3650, "grace_days": 3650, "retention_years": 1000}
 
 
 class EditionError(ValidationError):

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf
 from agreement.models import pseudonyms
 from agreement.models.acceptances import Acceptance
+from agreement.models.declines import Decline
 from agreement.models.deliveries import Delivery
 from agreement.models.editions import Edition
 from agreement.models.fields import STORE_PSEUDONYMS, InstantField, SiteUser, UserKey
@@ -122,7 +123,7 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
 
     def _deleted_account(self, account: object) -> UserKey:
         """The primary key of a deleted account, converted to its type. Raises ``ValidationError`` if it can't be
-        converted, if the account exists, or if no acceptance, withdrawal, consent or delivery is about it.
+        converted, if the account exists, or if no acceptance, withdrawal, consent, decline or delivery is about it.
         """
         model = get_user_model()
         key = model._meta.pk.clean(account, None)
@@ -132,6 +133,7 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
             Acceptance.objects.for_user_key(key),
             Withdrawal.objects.for_user_key(key),
             Consent.objects.for_user_key(key),
+            Decline.objects.for_user_key(key),
             Delivery.objects.for_user_key(key),
         )
         if not any(rows.exists() for rows in remaining):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from django.db.models import TextChoices
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from agreement.models.editions import Edition
 
 #: The columns of :class:`EditionDates`, in its order.
-EDITION_DATES_FIELDS = ("pk", "number", "published_at", "effective_from", "cancelled_at", "digest", "material")
+EDITION_DATES_FIELDS = (
+    *("pk", "number", "published_at", "effective_from", "cancelled_at", "digest", "material", "grace_days"),
+)
 
 
 class State(TextChoices):
@@ -29,8 +31,8 @@ class State(TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class EditionDates:
-    """A sealed edition without its text: its key, number, dates and digest, and whether it changed more than the
-    wording (``material``).
+    """A sealed edition without its text: its key, number, dates and digest, whether it changed more than the wording
+    (``material``), and for how many days after its effect an earlier acceptance still counts (``grace_days``).
     """
 
     pk: int
@@ -40,6 +42,7 @@ class EditionDates:
     cancelled_at: datetime | None
     digest: str
     material: bool
+    grace_days: int = 0
 
     @classmethod
     def from_edition(cls, edition: Edition) -> Self:
@@ -82,6 +85,35 @@ def counting_editions(edition: EditionDates, editions: Sequence[EditionDates]) -
         if not earlier.is_cancelled(found[-1].published_at):
             found.append(earlier)
     return tuple(reversed(found))
+
+
+def grace_ends_at(edition: EditionDates, editions: Sequence[EditionDates]) -> datetime | None:
+    """The moment until which a user who accepted the edition before may go on without accepting this one; ``None`` if
+    there is no such time. ``editions`` are as in :func:`counting_editions`.
+
+    It is ``grace_days`` times 24 hours after the effect of the first edition whose acceptance counts for this one and
+    that was not cancelled: a later edition that changes only its wording gives no further time.
+    """
+    first = next(one for one in counting_editions(edition, editions) if one.cancelled_at is None or one is edition)
+    return first.effective_from + timedelta(days=first.grace_days) if first.grace_days else None
+
+
+def sufficient_editions(
+    edition: EditionDates, editions: Sequence[EditionDates], at: datetime
+) -> tuple[EditionDates, ...]:
+    """The editions of which an acceptance is sufficient at that instant, in the order of their numbers: those of
+    :func:`counting_editions` and, before :func:`grace_ends_at`, those that are sufficient for the edition before them.
+    An edition before, whose own time is over, adds only those that count for it.
+
+    ``edition`` must be in force at that instant, or must have been replaced by then; ``editions`` are as in
+    :func:`counting_editions`.
+    """
+    counting = counting_editions(edition, editions)
+    ends_at = grace_ends_at(edition, editions)
+    if ends_at is None or at >= ends_at:
+        return counting
+    earlier = [one for one in editions if one.number < counting[0].number and one.cancelled_at is None]
+    return (*sufficient_editions(earlier[-1], editions, at), *counting) if earlier else counting
 
 
 def bound_editions(accepted: EditionDates, editions: Sequence[EditionDates], until: datetime) -> Iterable[EditionDates]:

@@ -38,6 +38,7 @@ from agreement.models.acceptances import Acceptance, AcceptanceKind
 from agreement.models.agreements import Agreement
 from agreement.models.audit import AuditAction, AuditEntry
 from agreement.models.clock import database_now
+from agreement.models.declines import Decline
 from agreement.models.deliveries import Bounce, Delivery, DeliveryOutcome
 from agreement.models.editions import Edition, EditionQuerySet
 from agreement.models.errors import TEXT_FIELDS
@@ -166,7 +167,7 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     """Yield the rows of this database, which is given by alias, that contradict other rows or themselves, each with a
     sentence in the active language.
 
-    Such a row can only be written by a role that opens the seal, or it was added by one that may write. 39 queries
+    Such a row can only be written by a role that opens the seal, or it was added by one that may write. 45 queries
     return only these rows. 2 more read the distinct texts of consents, and the time stamps; on PostgreSQL 1 more reads
     the clock. Each text of a consent that does not match its digest costs 1 more.
     """
@@ -192,7 +193,16 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
         acceptances.exclude(digest=F("edition__digest")).select_related("edition__agreement"),
         gettext("It does not contain the digest of its edition."),
     )
+    declines = Decline.objects.using(using)
+    yield (
+        declines.exclude(digest=F("edition__digest")).select_related("edition__agreement"),
+        gettext("It does not contain the digest of its edition."),
+    )
     early = Q(at__lt=F("edition__published_at"))
+    yield (
+        declines.filter(early).select_related("edition__agreement"),
+        gettext("Its moment is before the edition was published, or it was recorded at another moment."),
+    )
     other = ~Q(kind=AcceptanceKind.IMPORTED) & ~Q(recorded_at=F("at"))
     yield (
         acceptances.filter(early | other).select_related("edition__agreement"),
@@ -274,12 +284,13 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
         (Acceptance, "recorded_at"),
         (Withdrawal, "registered_at"),
         (Consent, "given_at"),
+        (Decline, "at"),
         (AuditEntry, "at"),
         (Delivery, "account_deleted_at"),
     ):
         moments = {recorded, "account_deleted_at", "erased_at"} & {field.name for field in model._meta.fields}
         future = reduce(or_, (Q(**{f"{name}__gt": latest}) for name in sorted(moments)))
-        if model in {Acceptance, Consent}:  # They are recorded only for an account that exists.
+        if model in {Acceptance, Consent, Decline}:  # They are recorded only for an account that exists.
             deleted_before = Q(account_deleted_at__lt=F(recorded) - CLOCK_TOLERANCE)
             future |= Q(account_deleted_at__isnull=False) & deleted_before
         rows = model._base_manager.using(using).filter(future)
@@ -291,6 +302,7 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
         (withdrawals, linked),
         (AuditEntry.objects.using(using), linked),
         (Consent.objects.using(using), linked | unlinked & Q(erased_at__isnull=True)),
+        (declines.select_related("edition__agreement"), linked | unlinked & Q(erased_at__isnull=True)),
         (Delivery.objects.using(using), linked | unlinked),
     ):
         yield (

@@ -152,6 +152,7 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
     dated, known = EditionDates.from_edition(edition), timeline.fresh_timelines().agreements.get(slug)
     sealed = known.editions if known else ()
     short = succession.only_wording_changed(dated, sealed, since=since)
+    grace_ends_at = known.grace_ends_at(dated) if known and base else None
     redline = redlines.sealed_redline(base, edition, language) if base else None
     covered = _covered_editions(edition, succession.covered_editions(dated, sealed, since=since))
     with translation.override(language):
@@ -183,7 +184,7 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
         return {
             **part,
             "when": _when(notice, now, language, binding, upcoming),
-            **_what_to_do(notice, now, binding, short=short, next_one=not upcoming),
+            **_what_to_do(notice, now, language, binding, grace_ends_at, short=short, next_one=not upcoming),
         }
 
 
@@ -312,10 +313,13 @@ def _upcoming(notice: Notice, now: datetime) -> list[Edition]:
     return list(upcoming.only("number", "effective_from"))
 
 
-def _what_to_do(notice: Notice, now: datetime, binding: int | None, *, short: bool, next_one: bool) -> dict[str, Any]:
+def _what_to_do(
+    notice: Notice, now: datetime, language: str, binding: int | None, grace_ends_at: datetime | None, *, short: bool, next_one: bool
+) -> dict[str, Any]:
     """Return the part of the context that states what the reader can do: ``steps``, and ``button``, the label and the
-    address of the page to open first. ``binding`` is the number of the other edition in force (``None``: none), and
-    ``next_one`` states whether no other edition takes effect before this one.
+    address of the page to open first. ``binding`` is the number of the other edition in force (``None``: none),
+    ``grace_ends_at`` is when the days to agree end, and ``next_one`` states whether no other edition takes effect
+    before this one.
     """
     edition, agreement, site = notice.edition, notice.edition.agreement, conf.get()
     nothing = [Step(_("You do not have to do anything."))]
@@ -345,6 +349,10 @@ def _what_to_do(notice: Notice, now: datetime, binding: int | None, *, short: bo
     else:
         sentence = _("After that moment the site asks you to accept this edition.")
     steps = [Step(sentence)]
+    if grace_ends_at and grace_ends_at > now:
+        last_day = dates.last_day(grace_ends_at, language, agreement.time_zone)
+        sentence = _("If you accepted an earlier edition, the last day to accept this one is: %(accept_by)s.")
+        steps.append(Step(sentence % {"accept_by": last_day}))
     disagree = {
         "ended": _("If you do not agree, you can withdraw your consent to data processing: the agreement then ends."),
         "suspended": _(

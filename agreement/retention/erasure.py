@@ -3,6 +3,7 @@
 The erasure clears these columns:
 
 - of an acceptance: the IP address, the browser, the officer's reason, the pseudonym and the link to the account;
+- of a decline: the IP address, the browser, the pseudonym and the link to the account;
 - of a withdrawal: the name, the number and the scan of the application (its file is deleted), the ground, and the
   pseudonym. The link to an account that exists remains;
 - of a consent: the pseudonym and the link to the account;
@@ -11,8 +12,8 @@ The erasure clears these columns:
 - of a delivery: the digest of the address to which the notice was sent, and for a deleted account the pseudonym. The
   link to an account that exists remains.
 
-The other columns remain: that an edition was accepted, when and how, and that a user withdrew. So do the editions and
-the texts of notices.
+The other columns remain: that an edition was accepted or declined, when and how, and that a user withdrew. So do the
+editions and the texts of notices.
 """
 
 from __future__ import annotations
@@ -35,7 +36,17 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from agreement import conf
-from agreement.models import Acceptance, AuditEntry, Consent, Delivery, Edition, LegalHold, Notice, Withdrawal
+from agreement.models import (
+    Acceptance,
+    AuditEntry,
+    Consent,
+    Decline,
+    Delivery,
+    Edition,
+    LegalHold,
+    Notice,
+    Withdrawal,
+)
 from agreement.models.clock import database_now
 from agreement.models.fields import UserKey
 from agreement.models.legal_holds import LegalHoldQuerySet
@@ -58,6 +69,7 @@ class ErasureCounts:
 
     people: int = 0
     acceptances: int = 0
+    declines: int = 0
     withdrawals: int = 0
     consents: int = 0
     deliveries: int = 0
@@ -77,6 +89,7 @@ class CountedRows:
     """
 
     acceptances: set[int] = field(default_factory=set)
+    declines: set[int] = field(default_factory=set)
     withdrawals: set[int] = field(default_factory=set)
     consents: set[int] = field(default_factory=set)
     addressees: set[tuple[int, UserKey]] = field(default_factory=set)
@@ -184,22 +197,26 @@ class Erasure:
             self.erase_people(batch)
         holds = LegalHoldScope.at(self.at)
         consents = Consent.objects.exclude(pseudonym__in=holds.pseudonyms)
+        declines = Decline.objects.exclude(pseudonym__in=holds.pseudonyms).exclude(edition__in=holds.editions)
         entries = AuditEntry.objects.exclude(pseudonym__in=holds.pseudonyms)
         deliveries = Delivery.objects.exclude(notice__edition__in=holds.editions)
         deliveries = deliveries.exclude(pseudonym__in=holds.pseudonyms)
         self._erase_rows_of_deleted_accounts(consents, entries)
+        self._erase_declines_of_deleted_accounts(declines)
         self._erase_deliveries_of_deleted_accounts(deliveries)
         self._erase_after_closing(deliveries, consents, entries, holds.users)
+        self._erase_declines_after_closing(declines, holds.users)
         self._erase_of_erased_users(consents, entries, holds.users)
         self._erase_legal_holds_of_deleted_accounts()
         self._forget_deleted_accounts_in_notices()
         return self.counts
 
     def erase_people(self, people: list[Person]) -> None:
-        """Erase the data of these people and add to the counts: their acceptances and withdrawals, the address digests
-        of notices about the same agreements to existing accounts, and the consents and audit entries of those of whom
-        no agreement stores an acceptance any more. :meth:`FullyErased.consents` describes which consents; audit entries
-        are not counted. The term of the people is not checked.
+        """Erase the data of these people and add to the counts: their acceptances and withdrawals, their declines of
+        editions of the same agreements, the address digests of notices about the same agreements to existing accounts,
+        and the consents and audit entries of those of whom no agreement stores an acceptance any more.
+        :meth:`FullyErased.consents` describes which consents; audit entries are not counted. The term of the people is
+        not checked.
 
         The scans are deleted first, and then the rows are erased in one transaction. People under a legal hold are left
         out, and so are people of whom a scan can't be deleted, and notices about editions under a legal hold. A dry run
@@ -216,6 +233,7 @@ class Erasure:
         acceptances = [row.pk for person in people for row in person.acceptances]
         withdrawals = [row.pk for person in people for row in person.withdrawals if row.erased_at is None]
         deliveries = _deliveries_of(people).exclude(notice__edition__in=holds.editions)
+        declines = _declines_of(people).exclude(edition__in=holds.editions)
         self.counts.people += len(people)
         self.counts.acceptances += len(acceptances)
         self.counts.withdrawals += len(withdrawals)
@@ -233,6 +251,7 @@ class Erasure:
         if self.dry_run:
             self._clear_addresses(deliveries)
             self._clear_consents(consents)
+            self._clear_declines(declines)
         elif people:
             alias = router.db_for_write(Acceptance)
             # The moment of the erasure itself, which the database compares with its clock.
@@ -242,6 +261,7 @@ class Erasure:
                 accepted.update(ip=None, user_agent="", reason="", user=None, **erased)
                 self._clear_addresses(deliveries.using(alias))
                 self._clear_consents(consents.using(alias))
+                self._clear_declines(declines.using(alias))
                 self._clear_entries(AuditEntry.objects.using(alias).filter(done.rows()))
                 # The withdrawal stays linked to an account that exists. Otherwise the gate would treat the user as one
                 # who never withdrew.
@@ -279,6 +299,35 @@ class Erasure:
                 found = rows.filter(self._of_erased_accounts(moment), notice__edition=edition)
                 erased = {"address_digest": "", **NO_PSEUDONYM}
                 self.counts.deliveries += found.count() if self.dry_run else found.update(**erased)
+
+    def _erase_declines_of_deleted_accounts(self, declines: QuerySet[Decline]) -> None:
+        """Erase those of these declines whose term is over and that belong to deleted accounts of which every
+        acceptance and withdrawal is erased (:meth:`_of_erased_accounts`). The term is the one that the declined edition
+        states. It begins with the deletion of the account. A dry run only counts.
+        """
+        rows = declines.filter(account_deleted_at__lte=self.at, erased_at=None)
+        pairs = rows.order_by().values_list("account_deleted_at", "edition", "edition__retention_years").distinct()
+        for moment, edition, years in list(pairs):
+            if moment and years_later(moment, years) <= self.at:
+                self._clear_declines(rows.filter(self._of_erased_accounts(moment), edition=edition))
+
+    def _erase_declines_after_closing(self, declines: QuerySet[Decline], held_users: Collection[UserKey]) -> None:
+        """After the site was closed, erase those of these declines that belong to existing accounts without an
+        acceptance or a withdrawal that is not erased in the agreement, and whose term is over. It begins with the
+        closing, and is the one that the declined edition states. ``held_users`` are the primary keys of accounts under
+        a legal hold, which are left out. A dry run only counts.
+        """
+        closed_at = conf.closed_at()
+        if closed_at is None or closed_at > self.at:
+            return
+        same_user: dict[str, Any] = {"user": OuterRef("user"), "erased_at": None}
+        accepted = Acceptance.objects.filter(**same_user, edition__agreement=OuterRef("edition__agreement"))
+        withdrawn = Withdrawal.objects.filter(**same_user, agreement=OuterRef("edition__agreement"))
+        rows = declines.filter(~Exists(accepted), ~Exists(withdrawn), user__isnull=False, erased_at=None)
+        rows = rows.exclude(user__in=held_users)
+        for edition, years in list(rows.order_by().values_list("edition", "edition__retention_years").distinct()):
+            if years_later(closed_at, years) <= self.at:
+                self._clear_declines(rows.filter(edition=edition))
 
     def _erase_after_closing(
         self,
@@ -365,8 +414,8 @@ class Erasure:
 
     def _erase_legal_holds_of_deleted_accounts(self) -> None:
         """Erase the legal holds that have ended and whose person has no account, if the identifiers of the hold find no
-        acceptance, withdrawal, consent or delivery any more. Erased withdrawals and audit entries are not considered. A
-        dry run does nothing.
+        acceptance, withdrawal, consent, decline or delivery any more. Erased withdrawals and audit entries are not
+        considered. A dry run does nothing.
         """
         for hold in LegalHold.objects.ended_by(self.at).filter(user=None) if not self.dry_run else ():
             names = _digests(hold)
@@ -375,6 +424,7 @@ class Erasure:
                 Acceptance.objects.filter(pseudonym__in=names),
                 Withdrawal.objects.filter(Q(pseudonym__in=names) | Q(pk__in=withdrawals), erased_at=None),
                 Consent.objects.filter(pseudonym__in=names),
+                Decline.objects.filter(pseudonym__in=names),
                 Delivery.objects.filter(pseudonym__in=names),
             )
             if not any(rows.exists() for rows in stored):
@@ -395,6 +445,18 @@ class Erasure:
         fresh = set(consents.values_list("pk", flat=True)) - self.counted.consents
         self.counted.consents |= fresh
         self.counts.consents += len(fresh)
+
+    def _clear_declines(self, declines: QuerySet[Decline]) -> None:
+        """Clear the personal columns of these declines, mark them as erased, and count them. A dry run only counts
+        those that it has not counted before.
+        """
+        if not self.dry_run:
+            erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": database_now(declines.db)}
+            self.counts.declines += declines.update(user=None, ip=None, user_agent="", **erased)
+            return
+        fresh = set(declines.values_list("pk", flat=True)) - self.counted.declines
+        self.counted.declines |= fresh
+        self.counts.declines += len(fresh)
 
     def _clear_entries(self, entries: QuerySet[AuditEntry]) -> None:
         """Clear the note, the user and the pseudonym of those of these audit entries
@@ -475,6 +537,23 @@ def _deliveries_of(people: list[Person]) -> QuerySet[Delivery]:
     return found.exclude(address_digest="")
 
 
+def _declines_of(people: list[Person]) -> QuerySet[Decline]:
+    """Return the declines of these people that are not erased. For each :class:`Person` these are only declines of
+    editions of the agreement of that object. Of a deleted account, those are found that have the same pseudonym as an
+    acceptance or a withdrawal.
+    """
+    owners: dict[int, tuple[set[UserKey], set[str]]] = defaultdict(lambda: (set(), set()))
+    for person in people:
+        users, names = owners[person.terms.agreement]
+        users.update(row.user_id for row in person.rows if row.user_id is not None)
+        names.update(row.pseudonym for row in person.rows if row.pseudonym and row.user_id is None)
+    conditions = [
+        Q(edition__agreement=agreement) & (Q(user__in=users) | Q(pseudonym__in=names, user=None))
+        for agreement, (users, names) in owners.items()
+    ]
+    return Decline.objects.filter(reduce(or_, conditions, Q(pk__in=[])), erased_at=None)
+
+
 @dataclass(frozen=True, slots=True)
 class FullyErased:
     """Those of some people of whom no agreement stores an acceptance any more. The rows about them that belong to no
@@ -493,7 +572,7 @@ class FullyErased:
     def of(cls, people: list[Person], counted: CountedRows) -> FullyErased:
         """Return those of these people of whom all acceptances with their account or pseudonym, in every agreement, are
         erased already or counted; and the moments at which one account was deleted and of which all acceptances and
-        withdrawals are. At most 8 queries.
+        withdrawals are. At most 9 queries.
         """
         rows = [row for person in people for row in person.rows]
         users = {row.user_id for row in rows if row.user_id is not None}
@@ -525,10 +604,10 @@ class FullyErased:
 
 def _of_several_accounts(moments: Collection[datetime]) -> set[datetime]:
     """Return those of these moments at which several accounts were deleted, by the pseudonyms of what is stored: one
-    key has several of them, or a row has none, so that this is unknown. 5 queries.
+    key has several of them, or a row has none, so that this is unknown. 6 queries.
     """
     names: dict[tuple[datetime, str], set[str]] = defaultdict(set)
-    models = (Acceptance, Withdrawal, Consent, AuditEntry)
+    models = (Acceptance, Withdrawal, Consent, Decline, AuditEntry)
     querysets = [model._default_manager.filter(erased_at=None) for model in models]
     for rows in (*querysets, Delivery.objects.exclude(address_digest="", pseudonym="")):
         columns = rows.order_by().values_list("account_deleted_at", "pseudonym_key", "pseudonym")

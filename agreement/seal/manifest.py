@@ -13,6 +13,7 @@ the escapes JSON demands, no line break at the end), served at ``…/editions/<n
 ``imported``            ``true`` for history that is older than the site's use of this software
 ``material``            ``true`` if the edition changes anyone's rights or duties
 ``notice_days``         whole days
+``grace_days``          whole days
 ``retention_years``     whole years
 ``prevailing_language`` ``"kk"``, ``"ru"`` or ``null``
 ``texts``               ``kk`` and ``ru``, each with ``title``, ``approval`` and ``summary`` as they are stored, and
@@ -81,6 +82,7 @@ def edition_manifest(
     imported: bool,
     material: bool,
     notice_days: int,
+    grace_days: int,
     retention_years: int,
     prevailing_language: str,
     texts: Mapping[str, EditionText],
@@ -102,6 +104,7 @@ def edition_manifest(
         "imported": imported,
         "material": material,
         "notice_days": notice_days,
+        "grace_days": grace_days,
         "retention_years": retention_years,
         "prevailing_language": prevailing_language or None,
         "texts": {

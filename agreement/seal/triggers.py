@@ -274,6 +274,17 @@ SEALS = (
         keys=((("id",), ""), (("edition_id", "user_id", "round"), "")),
     ),
     Seal(
+        model="decline",
+        mutable=("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at"),
+        forbidden=(
+            _personal("pseudonym", "pseudonym_key", "user_agent")
+            + " OR (NEW.ip {differs} OLD.ip AND (NEW.ip IS NOT NULL OR NEW.erased_at IS NULL))"
+        ),
+        forbidden_new=f"NEW.erased_at IS NOT NULL OR {_not_now('at')}",
+        moments=("at", "account_deleted_at", "erased_at"),
+        keys=((("id",), ""), (("edition_id", "user_id"), "")),
+    ),
+    Seal(
         model="withdrawal",
         mutable=(
             *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),

@@ -12,6 +12,7 @@ from typing import Any
 from django import template
 from django.template import Context
 
+from agreement.acceptance import grace
 from agreement.editions import citations
 from agreement.models import Notice
 from agreement.models.notices import USER_PAGE_NOTICES
@@ -89,6 +90,19 @@ def agreement_unread(context: Context) -> dict[str, Any]:
     latest: Any = Notice.objects.for_user(user)  # Any: the annotation ``read_at`` has no type.
     read = latest.values_list("read_at", flat=True)[:USER_PAGE_NOTICES]
     return {"unread": sum(at is None for at in read), "path": citations.notices_path(app=_app(context))}
+
+
+@register.inclusion_tag("agreement/partials/grace.html", takes_context=True)
+def agreement_grace(context: Context) -> dict[str, Any]:
+    """``{% agreement_grace %}``: a banner for the signed-in user with each edition in force that they have not accepted
+    while an earlier acceptance still counts. It names the last day and links to the page on which they can accept.
+    Nothing if there is no such edition, if nobody is signed in, or if the context has no ``request``.
+
+    Caches must not store a page with this tag, because it depends on the user. No query while no edition gives days to
+    agree; otherwise at most 2, besides those by which Django loads the user.
+    """
+    request = context.get("request")
+    return {"editions": grace.of_request(request) if request else [], "app": _app(context)}
 
 
 def _app(context: Context) -> str | None:

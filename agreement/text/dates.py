@@ -180,6 +180,16 @@ def placeholders(at: datetime, language: str, name: str, case: Case) -> dict[str
     }
 
 
+def last_day(until: datetime, language: str, name: str) -> str:
+    """The last day of a time that ends at the instant ``until``: «2026 жылғы 10 желтоқсан». If the time does not end at
+    midnight in the zone ``name``, it is the :func:`instant` of its last whole minute.
+    """
+    local = until.astimezone(ZoneInfo(name))
+    if local.time() == time.min:
+        return day(until - timedelta(microseconds=1), language, name)
+    return instant(until.replace(second=0, microsecond=0), language, name)
+
+
 def format_number(count: int, language: str) -> str:
     """The number with separated thousands: "1,000,000" for ``en``, «1 000 000» with no-break spaces for any other
     language. Django does not separate them in Kazakh.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from django.core.exceptions import BadRequest
 from django.db import transaction
@@ -14,14 +15,15 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from agreement import conf
-from agreement.acceptance import consents, requests
+from agreement.acceptance import consents, grace, requests
+from agreement.conf import active_language
 from agreement.editions.changes import Comparison
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline, fresh_timelines
-from agreement.models import Acceptance, AcceptanceKind, Edition, StaleEditionError, WithdrawnError
+from agreement.models import Acceptance, AcceptanceKind, Decline, Edition, StaleEditionError, WithdrawnError
 from agreement.models.agreements import AcceptanceMode
 from agreement.models.succession import EditionDates
-from agreement.text import languages
+from agreement.text import dates, languages
 from agreement.views.account import (
     DisplayedAcceptance,
     account_page,
@@ -57,6 +59,23 @@ class AcceptanceQuestion:
     """Whether the user has accepted this edition, or an earlier one from which only the wording differs, and did not
     withdraw after that.
     """
+    grace: str = ""
+    """Sentences which state until when an earlier acceptance of the user still counts; ``""`` if none does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclinedEdition:
+    """An edition that the user declined, or that they have accepted and therefore can't decline."""
+
+    displayed: DisplayedEdition
+    at: str = ""
+    """When the user first declined it, in words; ``""`` if they have accepted it."""
+    grace: str = ""
+    """As in :class:`AcceptanceQuestion`."""
+    must_accept: bool = False
+    """Whether the middleware stops the user until they accept it."""
+    by_use: bool = False
+    """Whether using the site is acceptance of it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +100,11 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     If a new acceptance is not possible now (for example, another edition has taken effect since the page was
     displayed), if the posted digest is not that of the edition, or if the words of a consent have changed, nothing is
     recorded. Then the response is the page with the new question and the status 409. If the user withdrew and may not
-    accept again without an officer, nothing is recorded, and the response is a redirect to the withdrawal page. If the
-    user declines, nothing is recorded, and the response is a page that states the effect.
+    accept again without an officer, nothing is recorded, and the response is a redirect to the withdrawal page.
+
+    If the user declines, a decline of each posted edition is recorded that they have not accepted, all or nothing, and
+    the response is a page that states the effect. An edition that can't be accepted now can't be declined either: then
+    nothing is recorded, and the response is the page with the new question and the status 409.
 
     Raises ``Http404`` if the agreement, or another one of which an edition is accepted, does not exist or has no public
     edition, and if a question is to be displayed but no edition can be accepted. Raises ``BadRequest`` if a posted
@@ -92,11 +114,10 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     if visit.request.method != "POST":
         return _question_page(visit, timeline)
     answers = list(_posted_answers(posted, slug))
-    if posted.get("decision") == "decline":
-        context = {"slug": slug, "next": next_path(visit.request)}
-        return visit.render("agreement/account/decline.html", context)
     try:
         with transaction.atomic():
+            if posted.get("decision") == "decline":
+                return _declined_page(visit, slug, [_decline(visit, answer) for answer in answers])
             for answer in answers:
                 _record(visit, answer)
             consents.give(visit.request.user, _posted_consents(posted))
@@ -140,10 +161,7 @@ def _record(visit: Visit, answer: PostedAnswer) -> None:
     does not exist, has another digest or can't be accepted now, and ``WithdrawnError`` if the user withdrew and may not
     accept again without an officer.
     """
-    dated = next((one for one in visit.timeline(answer.slug).editions if one.number == answer.number), None)
-    if dated is None or dated.digest != answer.digest:
-        raise StaleEditionError(f"{answer.slug} {answer.number}")
-    edition: Edition = Edition.objects.get(pk=dated.pk)
+    edition = _edition(visit, answer)
     Acceptance.objects.record(
         user=visit.request.user,
         edition=edition,
@@ -152,6 +170,66 @@ def _record(visit: Visit, answer: PostedAnswer) -> None:
         kind=AcceptanceKind.EXPLICIT,
         request_details=requests.details(visit.request),
     )
+
+
+def _decline(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
+    """Record that the user declines the edition in this answer, unless they have accepted it or declined it before.
+    Return the edition with their decline. Raises ``Http404`` and ``StaleEditionError`` as :func:`_record` does.
+    """
+    edition, timeline = _edition(visit, answer), visit.timeline(answer.slug)
+    rows = user_acceptances(visit)[timeline.key]
+    displayed = replace(DisplayedEdition.from_timeline(edition, timeline, visit.at), language=answer.language)
+    if _is_accepted(timeline, EditionDates.from_edition(edition), rows):
+        return DeclinedEdition(displayed=displayed)
+    decline = Decline.objects.record(
+        user=visit.request.user,
+        edition=edition,
+        digest=answer.digest,
+        language=answer.language,
+        request_details=requests.details(visit.request),
+    )
+    in_force, mode = timeline.in_force(visit.at), timeline.acceptance_mode
+    binds, time_left = in_force is not None and in_force.pk == edition.pk, _grace(timeline, rows, visit.at)
+    return DeclinedEdition(
+        displayed=displayed,
+        at=dates.instant(decline.at, active_language(), timeline.time_zone),
+        grace=time_left,
+        must_accept=binds and mode == AcceptanceMode.BY_CONFIRMATION and not time_left,
+        by_use=binds and mode == AcceptanceMode.BY_USE,
+    )
+
+
+def _declined_page(visit: Visit, slug: str, editions: list[DeclinedEdition]) -> HttpResponse:
+    """Return the page that states which editions the user declined and when, and what that means for them."""
+    declined = [one for one in editions if one.at]
+    context = {
+        "slug": slug,
+        "next": next_path(visit.request),
+        "editions": editions,
+        "declined": declined,
+        "must_accept": any(one.must_accept for one in declined),
+        "by_use": any(one.by_use for one in declined),
+    }
+    return visit.render("agreement/account/decline.html", context)
+
+
+def _edition(visit: Visit, answer: PostedAnswer) -> Edition:
+    """Return the edition in this answer, with its agreement. Raises ``Http404`` if the agreement does not exist or has
+    no public edition, and ``StaleEditionError`` if the edition does not exist or has another digest. 1 query.
+    """
+    dated = next((one for one in visit.timeline(answer.slug).editions if one.number == answer.number), None)
+    if dated is None or dated.digest != answer.digest:
+        raise StaleEditionError(f"{answer.slug} {answer.number}")
+    edition: Edition = Edition.objects.select_related("agreement").get(pk=dated.pk)
+    return edition
+
+
+def _grace(timeline: Timeline, rows: Iterable[Acceptance], at: datetime) -> str:
+    """Return sentences which state until when one of these acceptances still counts, although it is not sufficient for
+    the edition in force itself; ``""`` if there is none. The acceptances must have the attribute ``current``.
+    """
+    until = timeline.grace_until({row.edition_id for row in rows if row.current}, at)
+    return grace.sentence(until, timeline.time_zone) if until else ""
 
 
 def _question_page(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpResponse:
@@ -239,10 +317,11 @@ def _question(
     """
     new = _in_requested_language(visit, visit.display(timeline, edition))
     is_accepted = _is_accepted(timeline, edition, rows)
+    time_left = _grace(timeline, rows, visit.at)
     last = next((row for row in reversed(without_cancelled(rows)) if (row.edition.number or 0) <= edition.number), None)
     if last is None or last.edition_id == edition.pk:
         displayed = display_acceptance(last, timeline, new) if last else None
-        return AcceptanceQuestion(displayed=new, last=displayed, is_accepted=is_accepted)
+        return AcceptanceQuestion(displayed=new, last=displayed, is_accepted=is_accepted, grace=time_left)
     since = [dated for dated in timeline.binding if (last.edition.number or 0) < dated.number <= edition.number]
     missed = visit.display_without_texts((timeline, dated) for dated in since)
     old_edition = Edition.objects.select_related("agreement").get(pk=last.edition_id)
@@ -253,6 +332,7 @@ def _question(
         missed=tuple(replace(one, language=new.language) for one in missed),
         changes=Comparison(old, new),
         is_accepted=is_accepted,
+        grace=time_left,
     )
 
 

@@ -139,6 +139,7 @@ def _edition_facts(visit: Visit, displayed: DisplayedEdition) -> Json:
         "imported": edition.imported,
         "material": edition.material,
         "notice_days": edition.notice_days,
+        "grace_days": edition.grace_days,
         "retention_years": edition.retention_years,
         "prevailing_language": edition.prevailing_language or None,
         "digest": edition.digest,

@@ -1,4 +1,6 @@
-"""The page with a signed-in user's record: their acceptances, consents, withdrawals, and the notices to them."""
+"""The page with a signed-in user's record: their acceptances, declines, consents, withdrawals, and the notices to
+them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from agreement.acceptance import consents
 from agreement.conf import active_language
 from agreement.editions.changes import Comparison
 from agreement.editions.display import DisplayedEdition, text_language
-from agreement.models import Acceptance, Consent, Delivery, DeliveryOutcome, Withdrawal
+from agreement.models import Acceptance, Consent, Decline, Delivery, DeliveryOutcome, Withdrawal
 from agreement.text import dates
 from agreement.views.account import DisplayedAcceptance, account_page, display_acceptance, text_columns
 from agreement.views.base import Visit
@@ -31,24 +33,26 @@ def record(visit: Visit) -> HttpResponse:
 
 
 def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
-    """Return the page with the record of the user: the latest ``MAX_ENTRIES`` acceptances, consents, withdrawals and
-    deliveries of notices, each the latest first, and the consents that the site still asks for. Deliveries that still
-    wait are left out. If there are more entries, the page states this.
+    """Return the page with the record of the user: the latest ``MAX_ENTRIES`` acceptances, declines, consents,
+    withdrawals and deliveries of notices, each the latest first, and the consents that the site still asks for.
+    Deliveries that still wait are left out. If there are more entries, the page states this.
 
     With ``stale_wording=True`` the page states that a consent was not recorded, because its words had changed; the
     status is 200 nevertheless.
     """
     acceptances, more_acceptances = _acceptances(visit)
     given, more_consents = _consents(visit)
+    declines, more_declines = _declines(visit)
     withdrawals, more_withdrawals = _withdrawals(visit)
     notices, more_notices = _notices(visit)
     context = {
         "acceptances": acceptances,
+        "declines": declines,
         "given_consents": given,
         "consents": consents.open_purposes(visit.request.user.pk, text_language()),
         "withdrawals": withdrawals,
         "notices": notices,
-        "truncated": more_acceptances or more_consents or more_withdrawals or more_notices,
+        "truncated": any((more_acceptances, more_declines, more_consents, more_withdrawals, more_notices)),
         "at": visit.at,
         "files_withdrawals": bool(conf.get().FILE_WITHDRAWALS),
         "stale_wording": stale_wording,
@@ -75,6 +79,21 @@ def _acceptances(visit: Visit) -> tuple[list[DisplayedAcceptance], bool]:
         previous[timeline.key] = new
         displayed.append(display_acceptance(row, timeline, new, changes))
     return displayed[::-1], more
+
+
+def _declines(visit: Visit) -> tuple[list[tuple[Decline, DisplayedEdition, str]], bool]:
+    """Return the latest declines, the latest first, and whether there are more than ``MAX_ENTRIES``. Each is with its
+    edition and its moment in words. A decline of an edition that ``visit.timelines`` does not contain yet is left out.
+    1 query.
+    """
+    rows = Decline.objects.filter(user=visit.request.user.pk).with_accepted().select_related("edition__agreement")
+    latest, more = _latest(rows.defer(*text_columns("edition")).order_by("-at", "-pk"))
+    found = []
+    for row in latest:
+        if timeline := visit.timelines.containing(row.edition_id):
+            displayed = DisplayedEdition.from_timeline(row.edition, timeline, visit.at)
+            found.append((row, displayed, _in_words(row.at, timeline.time_zone)))
+    return found, more
 
 
 def _consents(visit: Visit) -> tuple[list[tuple[Consent, str, str]], bool]:

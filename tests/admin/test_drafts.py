@@ -128,7 +128,7 @@ def test_unsaved_text_is_stored_in_one_slot_per_author_and_draft(author, django_
 def test_what_the_edition_states_is_stored_unsaved_too(author):
     edition = factories.draft()
     there = at("edition_autosave", edition.pk)
-    typed = {"notice_days": "7", "retention_years": "3", "prevailing_language": "kk"}
+    typed = {"notice_days": "7", "grace_days": "14", "retention_years": "3", "prevailing_language": "kk"}
     author.post(there, {"token": fingerprint(edition)} | typed)
     assert "You have unsaved text here" in author.get(at("edition_change", edition.pk)).content.decode()
     form = author.get(at("edition_change", edition.pk) + "?autosave").context["adminform"].form

@@ -71,7 +71,11 @@ def written(edition: Edition | None = None, **changed: object) -> dict[str, obje
     form = {f"{name}_{code}": getattr(edition, f"{name}_{code}") or "" for name in TEXT_FIELDS for code in ("kk", "ru")}
     form |= {"agreement": edition.agreement_id, "material": "on", "prevailing_language": ""}
     form["token"] = fingerprint(edition) if edition.pk else ""
-    for name in ("notice_days", "retention_years"):  # Fields with a computed default carry their first value.
+    for name in (
+        "notice_days",
+        "grace_days",
+        "retention_years",
+    ):  # Fields with a computed default carry their first value.
         form |= dict.fromkeys((name, f"initial-{name}"), getattr(edition, name))
     return {name: str(value).replace("\n", "\r\n") for name, value in (form | changed).items()}
 
@@ -563,7 +567,9 @@ def test_the_publish_page_says_what_will_happen(publisher):
     words = " ".join(re.sub("<[^>]*>", " ", page).split())
     assert "Пайдаланушы келісімі Пользовательское соглашение" in words
     assert "1 section , 2 clauses" in words.replace("section,", "section ,")
-    assert "Days of notice 10 0 Years of retention 3 Material change yes" in words  # What it is now, and will be.
+    assert (
+        "Days of notice 10 0 Days to agree 0 Years of retention 3 Material change yes" in words
+    )  # What it is now, and will be.
     assert "In force now: terms, edition 1" in words
     assert re.search(r"The edition in force promises 10 days of notice\. The earliest moment is \d+ \w+ \d{4}, ", words)
     assert "Both texts have the same clauses in the same order." in words

@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from reversion.models import Version
 
-from agreement.models import AuditEntry, Edition, Notice, Progress
+from agreement.models import AcceptanceMode, Agreement, AuditEntry, Edition, Notice, Progress
 from agreement.models.audit import AuditAction
 from agreement.models.succession import State
 from agreement.notices import dispatch
@@ -53,12 +53,23 @@ def words(answer) -> str:
 
 
 def test_what_the_edition_states_is_compared_as_the_words_are(publisher):
-    factories.published(notice_days=10, retention_years=5)
-    edition = factories.draft(notice_days=0, retention_years=5, material=False)
+    factories.published(notice_days=10, grace_days=7, retention_years=5)
+    edition = factories.draft(notice_days=0, grace_days=14, retention_years=5, material=False)
     page = publisher.get(at("edition_publish", edition.pk)).content.decode()
     assert "<del>10</del> <ins>0</ins>" in page
-    assert page.count("<ins>") == 1
+    assert "<del>7</del> <ins>14</ins>" in page
+    assert page.count("<ins>") == 2
     assert 'class="agreement-difference"' not in page  # Not one word differs: no box, nor a stop of the tab key.
+
+
+def test_the_page_names_the_last_day_to_accept_if_the_draft_gives_days(publisher, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "EXEMPT_STAFF": True}
+    factories.published()
+    edition = factories.draft(grace_days=10)
+    sentence = "Their last day to accept it:"
+    assert sentence not in words(publisher.get(at("edition_publish", edition.pk)))
+    Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
+    assert sentence in words(publisher.get(at("edition_publish", edition.pk)))
 
 
 def test_every_warning_is_ticked_by_its_name(publisher):

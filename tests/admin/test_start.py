@@ -62,15 +62,15 @@ def test_the_page_proposes_the_edition_in_force(author):
 
 def test_a_draft_is_begun_from_the_edition_in_force_word_for_word(author, django_user_model):
     old = factories.published(kk=factories.KK + "\n1.3. Бұрын.\n", ru=factories.RU + "\n1.3. Раньше.\n")
-    edition = factories.published(notice_days=10, retention_years=5, prevailing_language="kk", summary_kk="Өзгерді.")
+    stated = {"notice_days": 10, "grace_days": 14, "retention_years": 5, "prevailing_language": "kk"}
+    edition = factories.published(**stated, summary_kk="Өзгерді.")
     for more, source in (({}, edition), ({"edition": old.pk}, old)):
         answer = begin(author, "edition", **more)
         draft = Edition.objects.drafts().latest("pk")
         assert answer.url == at("edition_change", draft.pk)
         assert (draft.body_kk, draft.body_ru) == (source.body_kk, source.body_ru)
-        assert (draft.notice_days, draft.retention_years) == (source.notice_days, source.retention_years)
+        assert {name: getattr(draft, name) for name in stated} == {name: getattr(source, name) for name in stated}
         assert draft.summary_kk in (None, "")
-        assert draft.prevailing_language == source.prevailing_language
         assert AuditEntry.objects.last_author(draft).by == "author"
         assert "Created from: terms, edition" in Version.objects.get_for_object(draft).get().revision.comment
 

@@ -57,6 +57,7 @@ def test_E001_names_what_a_renamed_setting_is_called_now(settings, old, new):  #
         ("NOTICE_DAYS", "ten", "'ten', but must be of type int"),
         ("NOTICE_DAYS", True, "True, but must be of type int"),
         ("NOTICE_DAYS", -1, "-1, but must be between 0 and 3650"),
+        ("GRACE_DAYS", 3651, "3651, but must be between 0 and 3650"),
         ("NOTICE_DELAY", 600, "600, but must be of type timedelta"),
         ("NOTICE_DELAY", timedelta(days=-1), "but must be between 0 and 1 day"),
         ("SHOW_SCHEDULED", 1, "1, but must be of type bool"),

@@ -39,7 +39,7 @@ def test_many_users_are_found_as_each_of_them_alone(settings, django_assert_max_
         "\udcff",
     ]
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         found = find_user_keys(texts)
 
     codes = {text: key.code if isinstance(key, ValidationError) else key for text, key in found.items()}

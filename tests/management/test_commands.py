@@ -161,13 +161,13 @@ def test_swapped_files_are_refused(files):
 
 
 def test_a_draft_states_what_the_edition_in_force_states_and_what_its_text_says(files):
-    factories.published(notice_days=10, retention_years=5, prevailing_language="kk")
+    factories.published(notice_days=10, grace_days=14, retention_years=5, prevailing_language="kk")
     path = Path(files["ru"])
     path.write_text(f"Утверждено приказом от 3 мая 2026 г. № 7\n\n{path.read_text()}")
     printed = run("import_edition", **files)
     draft = Edition.objects.drafts().get()
-    assert (draft.notice_days, draft.retention_years, draft.prevailing_language) == (10, 5, "kk")
-    assert "States: notice 10 days, retention 5 years, prevailing language kk" in printed
+    assert (draft.notice_days, draft.grace_days, draft.retention_years, draft.prevailing_language) == (10, 14, 5, "kk")
+    assert "States: notice 10 days, 14 days to agree, retention 5 years, prevailing language kk" in printed
     assert (draft.title_ru, draft.approval_ru) == (
         "Пользовательское соглашение",
         "Утверждено приказом от 3 мая 2026 г. № 7",

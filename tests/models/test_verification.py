@@ -16,6 +16,7 @@ from agreement.models import (
     AuditEntry,
     Bounce,
     Consent,
+    Decline,
     Delivery,
     Edition,
     Notice,
@@ -74,13 +75,14 @@ def test_nothing_contradicts_in_what_the_site_writes(edition, scheduled, django_
     scheduled.cancel()
     user = accepted(imported).user
     Consent.objects.give(user=user, purpose="news", language="kk", text="Келісемін.")
+    Decline.objects.record(user=user, edition=edition, digest=edition.digest, language="kk")
     Withdrawal.objects.register(
         agreement=edition.agreement, user=user, outcome="ended", received_on=timezone.now().date()
     )
     dispatch.fan_out(edition.notices.get())
     user.delete()
 
-    with django_assert_num_queries(2 + 41 + (connection.vendor == "postgresql")):
+    with django_assert_num_queries(2 + 47 + (connection.vendor == "postgresql")):
         assert found() == []
 
 

@@ -361,6 +361,8 @@ RULES: dict[str, Rule] = {
     "admin:agreement_acceptance_csv": Rule(
         kind="desk", read=OFFICERS, logs="agreement_auditentry", states=(SUPERSEDED, IN_FORCE, SCHEDULED)
     ),
+    **register("agreement", "decline", view=OFFICERS, logs="agreement_auditentry"),
+    "admin:agreement_decline_csv": Rule(kind="desk", read=OFFICERS, logs="agreement_auditentry"),
     **register(
         "agreement",
         "withdrawal",

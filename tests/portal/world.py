@@ -38,6 +38,7 @@ from agreement.models import (
     Agreement,
     AuditEntry,
     Consent,
+    Decline,
     Delivery,
     Edition,
     LegalHold,
@@ -176,6 +177,7 @@ class World:
             "consent": Consent.objects.give(
                 user=self.users[INACTIVE], purpose=purpose.name, language="kk", text=purpose.text
             ),
+            "decline": Decline.objects.record(user=user, edition=edition, digest=edition.digest, language="kk"),
             "withdrawal": Withdrawal.objects.register(**application, scan=scan),
             "legalhold": LegalHold.objects.place(ground="№ 5", by="officer", user=user),
             "notice": Notice.objects.get(edition=self.editions[SCHEDULED]),

@@ -30,6 +30,7 @@ from agreement.models import (
     AuditEntry,
     Autosave,
     Consent,
+    Decline,
     Delivery,
     LegalHold,
     Notice,
@@ -119,11 +120,13 @@ IMPERSONAL_COLUMNS = {
     "acceptance.kind": "a choice",
     "acceptance.round": "a count",
     "acceptance.officer": "the name of an officer",
+    "decline.digest": "of an edition",
+    "decline.language": "a choice",
     "autosave.base": "the fingerprint of a draft",
     "legalhold.by": "the name of an officer",
 } | {
     f"{model}.pseudonym_key": "the name of a key of the site"
-    for model in ("auditentry", "delivery", "consent", "withdrawal", "acceptance")
+    for model in ("auditentry", "delivery", "consent", "withdrawal", "acceptance", "decline")
 }
 
 
@@ -271,6 +274,7 @@ def live(person: Any, by: Any) -> None:
         user=person, edition=first, digest=first.digest, language="kk", kind="explicit", request_details=details
     )
     second = factories.published(retention_years=0)
+    Decline.objects.record(user=person, edition=second, digest=second.digest, language="kk", request_details=details)
     for _round in range(2):
         dispatch.work()
     for delivery in Delivery.objects.filter(user=person).select_related("notice"):
@@ -284,7 +288,7 @@ def live(person: Any, by: Any) -> None:
 
     reason = {"user": PERSON, "edition": second.pk, "language": "kk", "reason": MARKS["reason of an officer"]}
     done(officer.post(desk("acceptance_add"), reason))
-    for name in ("acceptance", "withdrawal", "consent", "delivery", "auditentry"):
+    for name in ("acceptance", "decline", "withdrawal", "consent", "delivery", "auditentry"):
         for term in (person.username, PERSON, UNSTORED["search"]):
             done(officer.get(desk(f"{name}_changelist"), {"q": term}))
         bad = {"account_deleted_at__year": "0", "q": UNSTORED["search"], "user__id": PERSON}

@@ -24,10 +24,11 @@ def test_the_digest_of_an_edition_is_the_same_in_every_release():
         imported=False,
         material=True,
         notice_days=10,
+        grace_days=14,
         retention_years=5,
         prevailing_language="",
         texts=texts,
     )
 
     # Computed from the object with "jq -cSj . | sha256sum", and not by this code.
-    assert sha256(manifest) == "5b1ebc37f3035e70cf35b6d46cae73b3c49efd7f1dd1dbb519e5027dfb358611"
+    assert sha256(manifest) == "fb3de896e68b7326ac8a313e0988dcba586565db4d566ac26b992b072b617dd4"

@@ -30,6 +30,7 @@ from agreement.models import (
     Acceptance,
     Agreement,
     Bounce,
+    Decline,
     Delivery,
     Edition,
     LegalHold,
@@ -437,7 +438,7 @@ BY_OWNER = [
     *("add a published edition of 2024", "publish a draft in 2024", "publish a draft now, as of 2024"),
     *("record history after an edition was published", "add an acceptance of 2024", "unlink every acceptance"),
     *("add an acceptance that says it is of 2024", "add imported history recorded in 2024", "unlink every delivery"),
-    "unlink every consent",
+    *("unlink every consent", "unlink every decline", "add a decline of 2024"),
 ]
 
 
@@ -514,7 +515,18 @@ def test_verify_finds_a_renamed_agreement(world):
 
 def _gone(*editions: Edition) -> None:
     with open_seal():
-        for rows in (Acceptance, TimeStamp, Withdrawal, LegalHold, NoticeRead, Bounce, Delivery, NoticeText, Notice):
+        for rows in (
+            Acceptance,
+            Decline,
+            TimeStamp,
+            Withdrawal,
+            LegalHold,
+            NoticeRead,
+            Bounce,
+            Delivery,
+            NoticeText,
+            Notice,
+        ):
             rows.objects.all().delete()
         Edition.objects.filter(pk__in=[edition.pk for edition in editions]).delete()
 

@@ -20,6 +20,7 @@ from agreement.models import (
     AuditEntry,
     Bounce,
     Consent,
+    Decline,
     Delivery,
     Edition,
     LegalHold,
@@ -53,6 +54,7 @@ class World:
     draft: Edition
     text: NoticeText
     acceptance: Acceptance
+    decline: Decline
     timestamp: TimeStamp
     withdrawal: Withdrawal
     consent: Consent
@@ -81,6 +83,7 @@ class World:
             "edition": self.in_force,
             "noticetext": self.text,
             "acceptance": self.acceptance,
+            "decline": self.decline,
             "timestamp": self.timestamp,
             "withdrawal": self.withdrawal,
             "consent": self.consent,
@@ -168,6 +171,13 @@ def make_world() -> World:
         draft=factories.draft(),
         text=text,
         acceptance=acceptance,
+        decline=Decline.objects.record(
+            user=user,
+            edition=in_force,
+            digest=in_force.digest,
+            language="kk",
+            request_details=RequestDetails(ip="203.0.113.7", user_agent="Mozilla/5.0"),
+        ),
         timestamp=TimeStamp.objects.create(
             edition=in_force,
             authority="https://tsa.example.kz",
@@ -373,6 +383,7 @@ FREE["delivery"] = {
 FREE["notice"] = {"due_at", "fan_out_cursor", "fanned_out_at", "paused_at"}
 FREE["bounce"] = FREE["noticeread"] = set()
 FREE["legalhold"] = {"user_id", "pseudonyms", "held_until", "edition_id", "erased_at"}
+FREE["decline"] = FREE["acceptance"] - {"kind", "reason"}
 FREE["consent"] = {"user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"}
 
 for _name, _model in MODELS.items():
@@ -465,6 +476,11 @@ SQL |= {
     "undo that a consent was taken back": _statements(
         "UPDATE agreement_consent SET withdrawn_at = NULL WHERE id = {taken_back}"
     ),
+    "delete a decline": _statements("DELETE FROM agreement_decline"),
+    "give a decline to another user": _statements("UPDATE agreement_decline SET user_id = user_id + 1000"),
+    "give a decline another address": _statements("UPDATE agreement_decline SET ip = '203.0.113.8'"),
+    "empty the address of a decline by the way": _statements("UPDATE agreement_decline SET ip = NULL"),
+    "empty the browser of a decline by the way": _statements("UPDATE agreement_decline SET user_agent = ''"),
     "delete a time stamp": _statements("DELETE FROM agreement_timestamp"),
     "empty a pseudonym by the way": _statements(
         "UPDATE agreement_acceptance SET pseudonym = '', pseudonym_key = '' WHERE id = {acceptance}"
@@ -479,8 +495,9 @@ _NOW = "clock_timestamp()" if connection.vendor == "postgresql" else "strftime('
 _EMPTIED = {
     "acceptance": f", at = {_PAST}, recorded_at = {_PAST}, ip = NULL, user_agent = '', reason = ''",
     "withdrawal": ", applicant = '', application_number = '', scan = '', ground = ''",
+    "decline": f", at = {_PAST}, ip = NULL, user_agent = ''",
 }
-for _name in ("acceptance", "withdrawal", "consent", "delivery"):
+for _name in ("acceptance", "withdrawal", "consent", "decline", "delivery"):
     _table = f"agreement_{_name}"
     SQL[f"unlink every {_name}"] = _statements(f"UPDATE {_table} SET user_id = NULL")
     SQL[f"say that the account of a {_name} was deleted long ago"] = _statements(
@@ -612,6 +629,8 @@ SQL |= {
         "UPDATE agreement_consent SET withdrawn_at = given_at WHERE id = {old_consent}"
     ),
     "add a consent of 2024": _copied("consent", digest=f"'{'c' * 64}'", given_at=_PAST),
+    "add a decline of 2024": _copied("decline", user_id="NULL", at=_PAST),
+    "add an erased decline": _copied("decline", **_NOBODY, ip="NULL", user_agent="''", at=_NOW),
     "add an audit entry of 2024": _copied("auditentry", at=_PAST),
     "add a legal hold that has ended": _copied("legalhold", held_from="'2023-01-01 00:00:00'", held_until=_PAST),
     "add an erased legal hold": _copied(

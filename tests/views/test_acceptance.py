@@ -408,7 +408,7 @@ def test_a_truncated_record_says_so(reader, user, monkeypatch, latest):
         page = reader.get("/en/agreements/record/").content.decode()
 
     assert page.count("<article") == latest
-    assert len([query for query in captured if query["sql"].endswith(f"LIMIT {latest + 1}")]) == 4
+    assert len([query for query in captured if query["sql"].endswith(f"LIMIT {latest + 1}")]) == 5
     assert ("Only the latest entries of each kind" in page) is (latest == 1)
 
 

@@ -23,7 +23,7 @@ from agreement.admin.base import (
 )
 from agreement.editions.timeline import current_timelines
 from agreement.evidence.bundle import csv_chunks
-from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Edition
+from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Decline, Edition
 from agreement.models.audit import AuditAction
 from agreement.notices.audience import count_by_language
 from agreement.text import languages
@@ -60,7 +60,8 @@ class ReportView(OfficerView):
 
     An acceptance of an earlier edition that differs from it only in wording counts too. The users are those of the
     audience; a user who withdrew after they accepted counts as one who has not accepted. A table counts the acceptances
-    of these editions by month, kind and language. It leaves out those that are not linked to an account any more, but
+    of these editions by month, kind and language; the declines of the edition are counted too, also those of users who
+    have accepted since. It leaves out those that are not linked to an account any more, but
     counts users outside the audience and acceptances before a withdrawal.
     """
 
@@ -81,6 +82,7 @@ class ReportView(OfficerView):
             total=total,
             accepted=total - sum(missing.values()),
             missing=sum(missing.values()),
+            declined=Decline.objects.filter(edition=edition).count(),
             missing_by_language=[(code, label, missing[code]) for code, label in AUDIENCE_LANGUAGES if missing[code]],
             rows=list(by_month.values("month", "kind", "language").annotate(count=Count("pk"))),
             kinds=dict(AcceptanceKind.choices),

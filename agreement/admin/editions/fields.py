@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 #: The fields that an author writes and that are not texts.
-STATED_FIELDS = ("prevailing_language", "notice_days", "retention_years", "material")
+STATED_FIELDS = ("prevailing_language", "notice_days", "grace_days", "retention_years", "material")
 #: The columns of the texts in both languages.
 TEXT_FIELDS_BY_LANGUAGE = tuple(f"{name}_{code}" for name in TEXT_FIELDS for code in languages.LANGUAGES)
 #: The columns of the texts that an author writes. The title is not one of them, because it is the first line of the

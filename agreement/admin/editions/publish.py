@@ -29,7 +29,7 @@ from agreement.admin.editions.forecast import sending_forecast
 from agreement.admin.editions.page import EditionView, may
 from agreement.admin.editions.preview import as_published, promised_from
 from agreement.conf import active_language
-from agreement.models import Edition, EditionError, NoticeKind
+from agreement.models import AcceptanceMode, Edition, EditionError, NoticeKind
 from agreement.models.publishing import MAX_AHEAD, MIN_EFFECTIVE_FROM, require_second_person
 from agreement.models.succession import State
 from agreement.text import clauses, dates, languages
@@ -273,11 +273,23 @@ class PublishQuestion:
             "scheduled": scheduled,
             "scheduled_from": scheduled and moment(scheduled.effective_from, self.zone),
             "promised": self.promised and dates.instant(self.promised, active_language(), self.zone),
+            "accept_by": self._accept_by(chosen),
             "chosen": chosen,
             "forecast": sending_forecast(self.edition, chosen, binding),
             "zone": f"{dates.zone(self.now, active_language(), self.zone)}, {self.zone}",
             "now": moment(self.now, self.zone),
         }
+
+    def _accept_by(self, effective_from: datetime | None) -> str:
+        """Return the last day, in words, on which users who have accepted the edition in force may accept the draft, if
+        it takes effect at ``effective_from`` (``None``: now); ``""`` if it gives them no days to agree.
+        """
+        edition, by_confirmation = self.edition, AcceptanceMode.BY_CONFIRMATION
+        asks = edition.material and self.binding and edition.agreement.acceptance_mode == by_confirmation
+        if not (asks and edition.grace_days):
+            return ""
+        until = (effective_from or self.now) + timedelta(days=edition.grace_days)
+        return dates.last_day(until, active_language(), self.zone)
 
     def _problem(self, user: AbstractBaseUser) -> EditionError | None:
         """Return why this user can't publish this draft: its texts are refused, or ``FOUR_EYES`` requires another

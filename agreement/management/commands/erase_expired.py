@@ -35,7 +35,8 @@ class Command(BaseCommand):
         verb = "Would erase" if dry_run else "Erased"
         self.stdout.write(
             f"{verb} the personal data of {counts.people} people: addresses, browsers, pseudonyms and links of"
-            f" {counts.acceptances} acceptances and {counts.consents} consents, applicants and scans of"
+            f" {counts.acceptances} acceptances, {counts.declines} declines and {counts.consents} consents,"
+            " applicants and scans of"
             f" {counts.withdrawals} withdrawals, address digests of {counts.deliveries} deliveries."
             f" {counts.under_legal_hold} people are under a legal hold."
         )

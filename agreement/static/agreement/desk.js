@@ -160,7 +160,7 @@
     function posted(extra) {
         const fields = new FormData();
         for (const [name, value] of new FormData(form)) {
-            if (/^(csrfmiddlewaretoken|token|(body|summary|approval)_(kk|ru)|prevailing_language|notice_days|retention_years|material)$/.test(name)) fields.append(name, value);
+            if (/^(csrfmiddlewaretoken|token|(body|summary|approval)_(kk|ru)|prevailing_language|notice_days|grace_days|retention_years|material)$/.test(name)) fields.append(name, value);
         }
         for (const [name, value] of Object.entries(extra)) fields.set(name, value);
         return fields;
