@@ -181,10 +181,15 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
         }
         others = edition.agreement.editions.in_force(now).exclude(pk=edition.pk)
         binding, upcoming = others.values_list("number", flat=True).first(), _upcoming(notice, now)
+        when = _when(notice, now, language, binding, upcoming)
+        if notice.kind != NoticeKind.CANCELLED and not short and grace_ends_at and grace_ends_at > now:
+            last_day = dates.last_day(grace_ends_at, language, edition.agreement.time_zone)
+            sentence = _("If you accepted an earlier edition, the last day to accept this one is: %(accept_by)s.")
+            when.append(sentence % {"accept_by": last_day})
         return {
             **part,
-            "when": _when(notice, now, language, binding, upcoming),
-            **_what_to_do(notice, now, language, binding, grace_ends_at, short=short, next_one=not upcoming),
+            "when": when,
+            **_what_to_do(notice, now, binding, short=short, next_one=not upcoming),
         }
 
 
@@ -313,13 +318,10 @@ def _upcoming(notice: Notice, now: datetime) -> list[Edition]:
     return list(upcoming.only("number", "effective_from"))
 
 
-def _what_to_do(
-    notice: Notice, now: datetime, language: str, binding: int | None, grace_ends_at: datetime | None, *, short: bool, next_one: bool
-) -> dict[str, Any]:
+def _what_to_do(notice: Notice, now: datetime, binding: int | None, *, short: bool, next_one: bool) -> dict[str, Any]:
     """Return the part of the context that states what the reader can do: ``steps``, and ``button``, the label and the
-    address of the page to open first. ``binding`` is the number of the other edition in force (``None``: none),
-    ``grace_ends_at`` is when the days to agree end, and ``next_one`` states whether no other edition takes effect
-    before this one.
+    address of the page to open first. ``binding`` is the number of the other edition in force (``None``: none), and
+    ``next_one`` states whether no other edition takes effect before this one.
     """
     edition, agreement, site = notice.edition, notice.edition.agreement, conf.get()
     nothing = [Step(_("You do not have to do anything."))]
@@ -349,10 +351,6 @@ def _what_to_do(
     else:
         sentence = _("After that moment the site asks you to accept this edition.")
     steps = [Step(sentence)]
-    if grace_ends_at and grace_ends_at > now:
-        last_day = dates.last_day(grace_ends_at, language, agreement.time_zone)
-        sentence = _("If you accepted an earlier edition, the last day to accept this one is: %(accept_by)s.")
-        steps.append(Step(sentence % {"accept_by": last_day}))
     disagree = {
         "ended": _("If you do not agree, you can withdraw your consent to data processing: the agreement then ends."),
         "suspended": _(
