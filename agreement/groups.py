@@ -30,6 +30,7 @@ GROUP_PERMISSIONS: dict[str, tuple[str, ...]] = {
     PRIVACY_OFFICERS: (
         *("view_acceptance", "add_acceptance", "view_consent", "add_consent", "view_withdrawal", "add_withdrawal"),
         *("view_legalhold", "add_legalhold", "change_legalhold"),
+        *("view_breach", "add_breach", "change_breach", "delete_breach", "notify_breach", "view_notice"),
         "export_evidence",
     ),
 }

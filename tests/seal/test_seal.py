@@ -30,6 +30,7 @@ from agreement.models import (
     Acceptance,
     Agreement,
     Bounce,
+    Breach,
     Delivery,
     Edition,
     LegalHold,
@@ -280,6 +281,7 @@ DJANGO: dict[str, Callable[[World], Any]] = {
 @pytest.mark.parametrize("attack", DJANGO)
 def test_the_database_refuses_every_attack_by_django(world, attack):
     with open_seal():  # Its PROTECT would answer before the database.
+        Breach.objects.all().delete()
         Notice.objects.exclude(pk=world.text.notice_id).delete()
     before = sealed_rows()
 
@@ -514,7 +516,9 @@ def test_verify_finds_a_renamed_agreement(world):
 
 def _gone(*editions: Edition) -> None:
     with open_seal():
-        for rows in (Acceptance, TimeStamp, Withdrawal, LegalHold, NoticeRead, Bounce, Delivery, NoticeText, Notice):
+        for rows in (
+            *(Acceptance, TimeStamp, Withdrawal, LegalHold, NoticeRead, Bounce, Delivery, NoticeText, Breach, Notice),
+        ):
             rows.objects.all().delete()
         Edition.objects.filter(pk__in=[edition.pk for edition in editions]).delete()
 
