@@ -33,6 +33,7 @@ GROUP_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "view_decline",
         *("view_legalhold", "add_legalhold", "change_legalhold"),
         *("view_notice", "view_noticetext", "view_unreached"),
+        *("view_breach", "add_breach", "change_breach", "delete_breach", "notify_breach"),
         "export_evidence",
     ),
 }

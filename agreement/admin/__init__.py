@@ -1,5 +1,5 @@
-"""The admin of agreements, editions, notices, deliveries, acceptances, declines, withdrawals, consents, legal holds and
-audit entries. It is called "the desk".
+"""The admin of agreements, editions, notices, deliveries, acceptances, declines, withdrawals, consents, legal holds,
+breaches of personal data and audit entries. It is called "the desk".
 
 ``base`` contains the code that the lists and pages share. ``rights`` finds the people who may do what the user may not.
 ``editions``, ``acceptances`` and ``notices`` are packages. Every other module registers one or more models, except
@@ -13,4 +13,4 @@ if apps.is_installed("modeltranslation") and apps.is_installed("reversion"):
     from agreement.admin import agreements, log, withdrawals  # noqa: F401
     from agreement.admin.acceptances import declines, register  # noqa: F401
     from agreement.admin.editions import change  # noqa: F401
-    from agreement.admin.notices import ledger  # noqa: F401
+    from agreement.admin.notices import breaches, ledger  # noqa: F401

@@ -109,6 +109,7 @@ class Migration(migrations.Migration):
                             ("exported", "personal data exported"),
                             ("accepted", "acceptances recorded"),
                             ("withdrawn", "withdrawal of consent registered"),
+                            ("breach", "breach of personal data recorded or announced"),
                             ("impersonated", "acted in the name of a user"),
                             ("legal_hold", "legal hold placed or ended"),
                             ("verified", "editions verified"),
@@ -758,6 +759,7 @@ class Migration(migrations.Migration):
                             ("published", "new edition"),
                             ("reminder", "reminder before effect"),
                             ("cancelled", "edition cancelled"),
+                            ("breach", "breach of personal data"),
                         ],
                         max_length=16,
                         verbose_name="kind",
@@ -803,7 +805,11 @@ class Migration(migrations.Migration):
                     ("view_unreached", "Can view which users a notice did not reach"),
                 ],
                 "constraints": [
-                    models.UniqueConstraint(fields=("edition", "kind"), name="agreement_notice_once"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("kind", "breach"), _negated=True),
+                        fields=("edition", "kind"),
+                        name="agreement_notice_once",
+                    ),
                 ],
             },
         ),
@@ -1403,6 +1409,87 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "returned letter",
                 "verbose_name_plural": "returned letters",
+            },
+        ),
+        migrations.CreateModel(
+            name="Breach",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "known_at",
+                    agreement.models.fields.InstantField(
+                        default=django.utils.timezone.now, verbose_name="became known"
+                    ),
+                ),
+                (
+                    "recorded_at",
+                    agreement.models.fields.InstantField(
+                        default=django.utils.timezone.now, editable=False, verbose_name="recorded"
+                    ),
+                ),
+                (
+                    "recorded_by",
+                    models.CharField(blank=True, editable=False, max_length=255, verbose_name="recorded by"),
+                ),
+                ("everyone", models.BooleanField(default=True, verbose_name="concerns all users")),
+                ("text_kk", models.TextField(blank=True, verbose_name="words of the notice in Kazakh")),
+                ("text_ru", models.TextField(blank=True, verbose_name="words of the notice in Russian")),
+                (
+                    "agreement",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="breaches",
+                        to="agreement.agreement",
+                        verbose_name="user agreement",
+                    ),
+                ),
+                (
+                    "notice",
+                    models.OneToOneField(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="breach",
+                        to="agreement.notice",
+                        verbose_name="notice",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "breach of personal data",
+                "verbose_name_plural": "breaches of personal data",
+                "ordering": ["-pk"],
+                "permissions": [("notify_breach", "Can notify users of a breach of personal data")],
+            },
+        ),
+        migrations.CreateModel(
+            name="AffectedUser",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "breach",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="affected",
+                        to="agreement.breach",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "affected user",
+                "verbose_name_plural": "affected users",
+                "constraints": [
+                    models.UniqueConstraint(fields=("breach", "user"), name="agreement_affecteduser_once"),
+                ],
             },
         ),
     ]

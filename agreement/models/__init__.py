@@ -17,6 +17,7 @@ from agreement.models.acceptances import (
 from agreement.models.agreements import AcceptanceMode, Agreement
 from agreement.models.audit import AuditAction, AuditEntry
 from agreement.models.autosave import Autosave
+from agreement.models.breaches import AffectedUser, Breach
 from agreement.models.channel_state import ChannelState
 from agreement.models.declines import Decline
 from agreement.models.deliveries import Bounce, Delivery, DeliveryOutcome
@@ -32,11 +33,13 @@ __all__ = [
     "Acceptance",
     "AcceptanceKind",
     "AcceptanceMode",
+    "AffectedUser",
     "Agreement",
     "AuditAction",
     "AuditEntry",
     "Autosave",
     "Bounce",
+    "Breach",
     "ChannelState",
     "Consent",
     "ContradictionError",

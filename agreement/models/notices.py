@@ -90,6 +90,7 @@ class NoticeKind(models.TextChoices):
     PUBLISHED = "published", _("new edition")
     REMINDER = "reminder", _("reminder before effect")
     CANCELLED = "cancelled", _("edition cancelled")
+    BREACH = "breach", _("breach of personal data")
 
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
@@ -234,7 +235,9 @@ class Notice(models.Model):
             ("view_unreached", _("Can view which users a notice did not reach")),
         ]
         constraints = [
-            models.UniqueConstraint(fields=["edition", "kind"], name="agreement_notice_once"),
+            models.UniqueConstraint(
+                fields=["edition", "kind"], condition=~Q(kind="breach"), name="agreement_notice_once"
+            ),
         ]
 
     def skip_reason(self, at: datetime | None = None) -> str:
@@ -242,12 +245,13 @@ class Notice(models.Model):
         (now); ``""`` if they are to be sent. A pause is no reason. At most 1 query, if ``edition`` is loaded. None
         after ``with_overtaking()``, whose instant then decides which notices are newer.
 
-        A notice of a cancellation is never skipped. Every other notice is skipped if its edition is cancelled, or if
+        A notice of a cancellation or of a breach is never skipped. Every other notice is skipped if its edition is
+        cancelled, or if
         the notice about the publication of a later edition, which is not cancelled, is due by then or within
         ``NOTICE_DELAY`` after it. A reminder is also skipped if its edition has taken effect.
         """
         at, edition = at or timezone.now(), self.edition
-        if self.kind == NoticeKind.CANCELLED:
+        if self.kind in {NoticeKind.CANCELLED, NoticeKind.BREACH}:
             return ""
         if edition.cancelled_at:
             return CANCELLED

@@ -24,6 +24,7 @@ from agreement import conf
 from agreement.models import (
     Acceptance,
     AcceptanceKind,
+    AffectedUser,
     Delivery,
     DeliveryOutcome,
     Edition,
@@ -104,8 +105,8 @@ class IdleHours(Func):
 
 def write_deliveries(notice: Notice, *, channels: Iterable[str], deadline: float | None = None) -> int:
     """Write a delivery for every user whom the notice concerns and each of these channels, which are given by name.
-    Return how many this call wrote; a delivery that exists already is not counted. A notice concerns the whole
-    audience. The notice of a cancellation concerns only those of the audience whom the channel notified of the edition.
+    Return how many this call wrote; a delivery that exists already is not counted. :func:`_recipients` says which users
+    of the audience a notice concerns.
 
     One transaction writes up to ``USERS_PER_STATEMENT`` users, with one ``INSERT … SELECT`` for each channel. No such
     transaction begins after the ``deadline``, which is a value of ``time.monotonic()``; ``None`` means that there is no
@@ -142,7 +143,7 @@ def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
         if notice.fanned_out_at:
             return 0, True
         cancelled = Edition.objects.using(alias).filter(pk=notice.edition_id, cancelled_at__isnull=False)
-        if notice.kind != NoticeKind.CANCELLED and cancelled.exists():
+        if notice.kind in {NoticeKind.PUBLISHED, NoticeKind.REMINDER} and cancelled.exists():
             # No more users are notified of this edition. Those who were notified get the notice of the cancellation.
             Notice.objects.filter(pk=notice.pk).update(fan_out_cursor="", fanned_out_at=timezone.now())
             return 0, True
@@ -167,7 +168,8 @@ def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
 
 def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySet[Model]:
     """Return those of the users whom the notice concerns in this channel. The notice of a cancellation concerns the
-    users whom the channel notified of the cancelled edition. Every other notice concerns all of the users.
+    users whom the channel notified of the cancelled edition, and that of a breach the users whom the breach concerns.
+    Every other notice concerns all of the users.
 
     A user counts as notified if another notice of the cancelled edition was sent to them, or was perhaps sent (skipped
     with the reason ``PERHAPS_SENT``, or failed with ``perhaps_sent``). They also count as notified if a notice about a
@@ -177,6 +179,9 @@ def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySe
     edition or a later one. A user who opened one of these notices on the site, or accepted the cancelled edition by
     confirmation, counts as notified in every channel.
     """
+    if notice.kind == NoticeKind.BREACH:
+        affected = AffectedUser.objects.filter(breach__notice=notice, user=OuterRef("pk"))
+        return users if notice.breach.everyone else users.filter(Exists(affected))
     if notice.kind != NoticeKind.CANCELLED:
         return users
     outcomes, at = DeliveryOutcome, notice.created_at

@@ -231,8 +231,9 @@ SEALS = (
             " OR NEW.fan_out_cursor {differs} OLD.fan_out_cursor OR NEW.due_at {differs} OLD.due_at)"
         ),
         moments=("created_at", "due_at", "fanned_out_at", "paused_at"),
-        keys=((("id",), ""), (("uuid",), ""), (("edition_id", "kind"), "")),
+        keys=((("id",), ""), (("uuid",), ""), (("edition_id", "kind"), "stored.kind <> 'breach'")),
     ),
+    Seal(model="breach", sealed="{row}.notice_id IS NOT NULL", keys=((("id",), ""), (("notice_id",), ""))),
     Seal(
         model="noticetext",
         keys=((("id",), ""), (("notice_id", "channel", "language", "since", "cancelled"), "")),

@@ -16,6 +16,7 @@ from agreement import conf
 from agreement.models import (
     AuditAction,
     AuditEntry,
+    Breach,
     ChannelState,
     Delivery,
     Edition,
@@ -120,6 +121,7 @@ def status(at: datetime | None = None) -> Status:
     try:
         _add_agreements(found)
         _add_deliveries(found)
+        _add_breaches(found)
         _add_channels(found)
         _add_verification(found)
         _add_seal(found)
@@ -197,6 +199,17 @@ def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
     elif idle_since and (idle := found.at - min(idle_since)) > UNSENT_LOOK:
         level = Level.ACT if idle > UNSENT_ACT else Level.LOOK
         found.add_problem(level, f"nothing has been sent for {idle.total_seconds():.0f} s")
+
+
+def _add_breaches(found: Status) -> None:
+    """Add a problem for each breach of personal data that is not announced, or whose letters are not all sent. Its
+    level is ``ACT`` after the deadline.
+    """
+    for breach in Breach.objects.open().select_related("agreement"):
+        level = Level.ACT if found.at > breach.deadline else Level.LOOK
+        state = "not all of its letters are sent" if breach.notice_id else "users are not notified"
+        by = breach.deadline.isoformat(timespec="minutes")
+        found.add_problem(level, f"breach {breach.pk}, to be announced by {by}: {state}")
 
 
 def _has_free_slot(channel: str, at: datetime) -> bool:

@@ -30,6 +30,7 @@ from agreement.models import (
     Acceptance,
     Agreement,
     Bounce,
+    Breach,
     Decline,
     Delivery,
     Edition,
@@ -281,6 +282,7 @@ DJANGO: dict[str, Callable[[World], Any]] = {
 @pytest.mark.parametrize("attack", DJANGO)
 def test_the_database_refuses_every_attack_by_django(world, attack):
     with open_seal():  # Its PROTECT would answer before the database.
+        Breach.objects.all().delete()
         Notice.objects.exclude(pk=world.text.notice_id).delete()
     before = sealed_rows()
 
@@ -525,6 +527,7 @@ def _gone(*editions: Edition) -> None:
             Bounce,
             Delivery,
             NoticeText,
+            Breach,
             Notice,
         ):
             rows.objects.all().delete()

@@ -19,6 +19,7 @@ from agreement.models import (
     AuditAction,
     AuditEntry,
     Bounce,
+    Breach,
     Consent,
     Decline,
     Delivery,
@@ -71,6 +72,7 @@ class World:
     resent: AuditEntry
     bounce: Bounce
     noticeread: NoticeRead
+    breach: Breach
     legalhold: LegalHold
     ended: LegalHold
     nameless: LegalHold
@@ -92,6 +94,7 @@ class World:
             "delivery": self.delivery,
             "bounce": self.bounce,
             "noticeread": self.noticeread,
+            "breach": self.breach,
             "legalhold": self.legalhold,
         }[model]
 
@@ -200,6 +203,7 @@ def make_world() -> World:
         resent=resent,
         bounce=_returned(deliveries[5]),
         noticeread=NoticeRead.objects.create(notice=notice, user=user),
+        breach=_announced_breach(in_force),
         legalhold=LegalHold.objects.create(
             user=user, ground="Сот", by="Офицер", pseudonyms=["2026:" + "a" * 64], held_from=now - 2 * DAY
         ),
@@ -229,6 +233,13 @@ def _withdrawn(edition: Edition, user: Any) -> Withdrawal:
     Withdrawal.objects.update(confirmed_at=timezone.now(), confirm_due_at=None)
     withdrawal.refresh_from_db()
     return withdrawal
+
+
+def _announced_breach(edition: Edition) -> Breach:
+    breach: Breach = Breach.objects.create(agreement=edition.agreement, text_kk="Не болды.", text_ru="Что случилось.")
+    breach.notify()
+    Breach.objects.create(agreement=edition.agreement, text_kk="Жоба.")  # Beside it, one that is not announced.
+    return breach
 
 
 def _taken_back(user: Any) -> Consent:
@@ -381,7 +392,7 @@ FREE["delivery"] = {
     "returns",  # One more is the record of a returned letter.
 }
 FREE["notice"] = {"due_at", "fan_out_cursor", "fanned_out_at", "paused_at"}
-FREE["bounce"] = FREE["noticeread"] = set()
+FREE["bounce"] = FREE["noticeread"] = FREE["breach"] = set()
 FREE["legalhold"] = {"user_id", "pseudonyms", "held_until", "edition_id", "erased_at"}
 FREE["decline"] = FREE["acceptance"] - {"kind", "reason"}
 FREE["consent"] = {"user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"}

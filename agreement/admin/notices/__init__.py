@@ -1,1 +1,3 @@
-"""The admin of notices: ``ledger`` lists notices and deliveries, ``progress`` displays and controls the sending."""
+"""The admin of notices: ``ledger`` lists notices and deliveries, ``progress`` displays and controls the sending, and
+``breaches`` announces breaches of personal data.
+"""

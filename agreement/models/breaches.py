@@ -1,0 +1,177 @@
+"""Breaches of personal data, and whom the notice about one concerns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Self
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models, router, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from agreement.models.agreements import Agreement
+from agreement.models.audit import AuditAction, AuditEntry, By
+from agreement.models.fields import InstantField, UserKey
+from agreement.models.notices import Notice, NoticeKind, enqueue_on_commit, notice_due_at
+from agreement.text.languages import LANGUAGES
+
+#: A blank that was left to be filled in.
+BLANK = re.compile(r"_{3,}")
+_SATURDAY = 5
+
+
+def one_working_day_after(at: datetime, zone: str) -> datetime:
+    """The same time of day on the next day that is not a Saturday or a Sunday in that time zone. Public holidays count
+    as working days, so the result is never later than the law allows.
+    """
+    later = at.astimezone(ZoneInfo(zone)) + timedelta(days=1)
+    while later.weekday() >= _SATURDAY:
+        later += timedelta(days=1)
+    return later
+
+
+class BreachQuerySet(models.QuerySet["Breach"]):
+    def open(self) -> Self:
+        """Breaches of which no notice exists yet, or whose deliveries are not all final, the longest known first."""
+        waiting = models.Q(notice__fanned_out_at=None) | models.Q(notice__progress__waiting__gt=0)
+        return self.filter(models.Q(notice=None) | waiting).order_by("known_at").distinct()
+
+
+BreachManager = models.Manager.from_queryset(BreachQuerySet)
+
+
+class Breach(models.Model):
+    """A breach of personal data. It is recorded when it becomes known, completed, and then announced by
+    :meth:`notify`. After that the database refuses every change.
+
+    ``known_at`` is when the site learned of it. If ``everyone`` is false, the notice concerns only the users in
+    ``affected``. ``text_kk`` and ``text_ru`` are the words of the notice.
+    """
+
+    agreement = models.ForeignKey(
+        Agreement, on_delete=models.PROTECT, related_name="breaches", verbose_name=_("user agreement")
+    )
+    known_at = InstantField(_("became known"), default=timezone.now)
+    recorded_at = InstantField(_("recorded"), default=timezone.now, editable=False)
+    recorded_by = models.CharField(_("recorded by"), max_length=255, blank=True, editable=False)
+    everyone = models.BooleanField(_("concerns all users"), default=True)
+    text_kk = models.TextField(_("words of the notice in Kazakh"), blank=True)
+    text_ru = models.TextField(_("words of the notice in Russian"), blank=True)
+    notice = models.OneToOneField(
+        Notice,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="breach",
+        verbose_name=_("notice"),
+    )
+
+    if TYPE_CHECKING:
+        agreement_id: int
+        notice_id: int | None
+
+    objects = BreachManager()
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name = _("breach of personal data")
+        verbose_name_plural = _("breaches of personal data")
+        permissions = [("notify_breach", _("Can notify users of a breach of personal data"))]
+
+    def clean(self) -> None:
+        """Raise ``ValidationError`` if the moment at which the breach became known is in the future."""
+        super().clean()
+        if self.known_at and self.known_at > timezone.now():
+            message = _("This moment is in the future.")
+            raise ValidationError({"known_at": ValidationError(message, code="future")})
+
+    @property
+    def deadline(self) -> datetime:
+        """Until when the law lets the site notify of the breach: one working day after it became known."""
+        return one_working_day_after(self.known_at, self.agreement.time_zone)
+
+    def text(self, language: str) -> str:
+        """The words of the notice in ``kk`` or ``ru``, without white space at both ends."""
+        words: str = getattr(self, f"text_{language}")
+        return words.strip()
+
+    def set_affected(self, user_keys: Iterable[UserKey]) -> None:
+        """Replace the users whom the breach concerns. At most 2 queries."""
+        self.affected.all().delete()
+        AffectedUser.objects.bulk_create(AffectedUser(breach=self, user_id=key) for key in dict.fromkeys(user_keys))
+
+    def require_complete(self) -> None:
+        """Raise ``ValidationError`` if users can't be notified: a language has no words, blanks are not filled in, no
+        affected user is named, no edition was published, or users were notified already.
+        """
+        faults: dict[str, list[ValidationError]] = {}
+        for language in LANGUAGES:
+            words = self.text(language)
+            if not words:
+                fault = ValidationError(_("Write the notice in this language."), code="no_words")
+            elif found := BLANK.search(words):
+                line = words[: found.start()].rpartition("\n")[2] + found[0]
+                message = _("Fill in the blank after “%(line)s”.")
+                fault = ValidationError(message, code="blank", params={"line": line[-60:]})
+            else:
+                continue
+            faults[f"text_{language}"] = [fault]
+        others = []
+        if self.notice_id:
+            others.append(ValidationError(_("Users were notified of this breach already."), code="already_notified"))
+        if not self.everyone and not self.affected.exists():
+            others.append(ValidationError(_("Name at least one user, or choose all users."), code="nobody"))
+        if not self.agreement.editions.published().exists():
+            message = _("The agreement has no published edition, so there is nobody to notify.")
+            others.append(ValidationError(message, code="no_edition"))
+        if others:
+            faults["__all__"] = others
+        if faults:
+            raise ValidationError(faults)
+
+    def notify(self, *, by: By = None, at: datetime | None = None) -> Notice:
+        """Announce the breach: create its notice, which is due ``NOTICE_DELAY`` later, and add an audit entry. After
+        the commit the site's ``ENQUEUE`` is called. The notice belongs to the edition in force; if none is in force, to
+        the last published one.
+
+        Raises ``ValidationError`` as :meth:`require_complete` does, also if another request has announced it meanwhile.
+        """
+        at, alias = at or timezone.now(), router.db_for_write(Breach)
+        with transaction.atomic(using=alias):
+            self.agreement.lock(using=alias)
+            self.refresh_from_db(using=alias)
+            self.require_complete()
+            editions = self.agreement.editions.using(alias)
+            edition = editions.in_force(at).first() or editions.published().order_by("-number")[0]
+            self.notice = Notice.objects.using(alias).create(
+                edition=edition, kind=NoticeKind.BREACH, created_at=at, due_at=notice_due_at(at)
+            )
+            self.save(using=alias, update_fields=["notice"])
+            whom = "all users" if self.everyone else f"users: {self.affected.count()}"
+            AuditEntry.objects.using(alias).log(AuditAction.BREACH, on=self, by=by, note=f"notified, {whom}")
+            enqueue_on_commit(using=alias)
+        return self.notice
+
+    def __str__(self) -> str:
+        return f"{self.agreement}, {timezone.localtime(self.known_at, ZoneInfo(self.agreement.time_zone)):%Y-%m-%d}"
+
+
+class AffectedUser(models.Model):
+    """A user whom a breach concerns. The row is deleted with the account."""
+
+    breach = models.ForeignKey(Breach, on_delete=models.CASCADE, related_name="affected")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        verbose_name = _("affected user")
+        verbose_name_plural = _("affected users")
+        constraints = [models.UniqueConstraint(fields=["breach", "user"], name="agreement_affecteduser_once")]
+
+    def __str__(self) -> str:
+        return f"{self.pk}"
