@@ -171,7 +171,8 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         as long as that one is not, the notice of its publication. Both are excluded if the notice of the publication is
         paused, and was paused before it was due, or if it was not due yet at the cancellation. If the site does not
         display scheduled editions (``SHOW_SCHEDULED``), editions that are cancelled or have not taken effect are
-        excluded.
+        excluded. The notice of a breach is included only if the breach concerns this user and was announced after the
+        account was created.
         """
         at, never_sent = at or timezone.now(), Q(paused_at__lt=F("due_at"))
         cancellation = Notice.objects.filter(edition=OuterRef("edition"), kind=NoticeKind.CANCELLED, due_at__lte=at)
@@ -183,11 +184,15 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         found = found.exclude(Exists(unannounced), kind=NoticeKind.CANCELLED).exclude(never_sent)
         if not conf.get().SHOW_SCHEDULED:  # Then scheduled and cancelled editions have no page.
             found = found.filter(edition__effective_from__lte=at, edition__cancelled_at=None)
+        about_breach = Q(kind=NoticeKind.BREACH)
+        concerned = Notice.objects.filter(Q(breach__everyone=True) | Q(breach__affected__user=user.pk))
+        found = found.filter(~about_breach | Q(pk__in=concerned.values("pk")))
         if created := getattr(user, "date_joined", None):
-            found = found.filter(edition__effective_from__gt=created)
-            found = found.exclude(edition__cancelled_at__lte=created)
+            about_edition = Q(edition__effective_from__gt=created) & ~Q(edition__cancelled_at__lte=created)
+            found = found.filter(~about_breach & about_edition | about_breach & Q(created_at__gt=created))
         read = NoticeRead.objects.filter(notice=OuterRef("pk"), user=user.pk).values("read_at")[:1]
-        return found.annotate(read_at=Subquery(read)).select_related("edition__agreement").order_by("-due_at", "-pk")
+        found = found.annotate(read_at=Subquery(read)).select_related("edition__agreement", "breach")
+        return found.order_by("-due_at", "-pk")
 
     def unread(self) -> Self:
         """Unread notices. To be called on the result of ``for_user()``."""

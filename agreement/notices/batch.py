@@ -24,6 +24,7 @@ from agreement.models import (
     ChannelState,
     Delivery,
     DeliveryOutcome,
+    NoticeKind,
     NoticeText,
     WithdrawalOutcome,
     channel_state,
@@ -296,6 +297,8 @@ class Batch:
         again. Their withdrawals are not read if the snapshot of the channel says that no withdrawal has ended the
         agreement.
         """
+        if self.deliveries[0].notice.kind == NoticeKind.BREACH:  # Their data may be affected all the same.
+            return set()
         agreement = self.deliveries[0].notice.edition.agreement_id
         if not self.worker.snapshot(self.channel).has_ended.get(agreement, True):
             return set()

@@ -96,10 +96,13 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     The letter names the site, then states what changed, when that takes effect, and what the reader can do. It is
     written as of now, or as of the moment when the notice is due if that is later. If its edition has not taken effect
     by then, or was cancelled, the letter also names the edition that is in force, if there is one. The HTML quotes
-    fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text quotes the same ones. Raises
+    fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text quotes the same ones. A letter about a breach
+    of personal data contains the words of the breach instead. Raises
     ``ImproperlyConfigured`` if the site's address is not configured or the app's URLs are not included, and
     ``ValueError`` for a notice about a draft.
     """
+    if notice.kind == NoticeKind.BREACH:
+        return _breach_letter(notice, language)
     now = max(notice.due_at, timezone.now())
     parts = [_part(notice, code, since, now) for code in (languages.LANGUAGES if language == "mul" else (language,))]
     subject = _subject(parts)
@@ -119,6 +122,32 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
         text=SEPARATOR.join(_without_extra_blank_lines(text) for text in texts) + "\n",
         html=html,
     )
+
+
+def _breach_letter(notice: Notice, language: str) -> NoticeContent:
+    """Return the letter about a breach of personal data. Its words are those of the breach."""
+    edition, parts = notice.edition, []
+    for code in languages.LANGUAGES if language == "mul" else (language,):
+        with translation.override(code):
+            parts.append(
+                {
+                    "language": code,
+                    "site": conf.site_name(code),
+                    "what": _("Breach of personal data"),
+                    "title": " ".join(edition.text(code).title.split()),
+                    "words": notice.breach.text(code),
+                    "edition": edition,
+                    "number": edition.number,
+                    "edition_url": absolute("agreement:edition", edition.agreement.slug, edition.number),
+                    "notices_url": absolute("agreement:notices"),
+                }
+            )
+    what, site = (" / ".join(dict.fromkeys(part[key] for part in parts)) for key in ("what", "site"))
+    subject = f"{what} — {site}" if site else what
+    context = {"parts": parts, "language": parts[0]["language"], "title": subject}
+    texts = [_without_extra_blank_lines(render_to_string("agreement/mail/breach.txt", part)) for part in parts]
+    html = render_to_string("agreement/mail/breach.html", context)
+    return NoticeContent(subject=subject[:255], text=SEPARATOR.join(texts) + "\n", html=html)
 
 
 def _subject(parts: Sequence[Mapping[str, str]]) -> str:

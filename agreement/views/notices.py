@@ -13,7 +13,7 @@ from agreement.conf import active_language
 from agreement.editions.changes import Comparison
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
-from agreement.models import Edition, Notice, knowledge, succession
+from agreement.models import Edition, Notice, NoticeKind, knowledge, succession
 from agreement.models.notices import USER_PAGE_NOTICES
 from agreement.models.succession import EditionDates
 from agreement.text import dates
@@ -43,6 +43,11 @@ class DisplayedNotice:
     a ``since`` and whose edition was not cancelled has them; ``None`` for the others."""
 
     @property
+    def breach_words(self) -> str:
+        """The words of the notice of a breach of personal data; ``""`` for any other notice."""
+        return self.notice.breach.text(self.displayed.language) if self.notice.kind == NoticeKind.BREACH else ""
+
+    @property
     def is_new(self) -> bool:
         """Whether the notice had not been marked as read for this user before this page."""
         return getattr(self.notice, "read_at", None) is None
@@ -61,7 +66,9 @@ def notices(visit: Visit) -> HttpResponse:
     rows = Notice.objects.for_user(user, at=visit.at).defer(*text_columns("edition"))[:USER_PAGE_NOTICES]
     found = [(row, timeline) for row in rows if (timeline := visit.timelines.containing(row.edition_id))]
     since = knowledge.since_by_notice(user, [row for row, _timeline in found])
-    binding = [(row, timeline) for row, timeline in found if not row.edition.cancelled_at]
+    binding = [
+        (row, timeline) for row, timeline in found if row.kind != NoticeKind.BREACH and not row.edition.cancelled_at
+    ]
     covered = {row.pk: _covered(row, timeline, since[row.pk]) for row, timeline in binding}
     own = {row.edition_id for row, _timeline in found}
     others = {dated.pk: (timeline, dated) for row, timeline in binding for dated in covered[row.pk]}

@@ -1,0 +1,103 @@
+"""The notice of a breach of personal data: its letter, whom it reaches, and where they find it on the site."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.utils import timezone
+
+from agreement.models import Acceptance, Breach, Delivery, Edition, Notice, NoticeKind, Withdrawal, WithdrawalOutcome
+from agreement.notices import dispatch
+from agreement.notices.letters import letter
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+
+KK, RU = "Не болды: тіркелгілер көшірілді.\n\nБіз не істедік: <b>жаптық</b>.", "Что произошло: копия учётных записей."
+
+
+@pytest.fixture(autouse=True)
+def at_once(settings) -> None:
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(0), "SITE_NAME": "Кітапхана"}
+
+
+def announced(*affected) -> Notice:
+    if not Edition.objects.published().exists():
+        factories.published()
+        dispatch.work()
+        mail.outbox.clear()
+    row = Breach.objects.create(agreement=factories.agreement(), text_kk=KK, text_ru=RU, everyone=not affected)
+    row.set_affected(user.pk for user in affected)
+    return row.notify()
+
+
+def test_the_letter_has_the_words_of_the_breach_in_the_language_of_the_reader():
+    notice = announced()
+    kazakh, both = (letter(notice, language, since=0) for language in ("kk", "mul"))
+    assert "Не болды: тіркелгілер көшірілді." in kazakh.text
+    assert "Что произошло" not in kazakh.text
+    assert KK.partition("\n")[0] in both.text and RU in both.text
+    assert "&lt;b&gt;жаптық&lt;/b&gt;" in kazakh.html
+    assert "Кітапхана" in kazakh.subject
+    assert notice.edition.digest in kazakh.text
+
+
+def test_the_letter_goes_to_each_affected_user_once():
+    one, two, other = factories.users(3)
+    announced(one, two)
+    dispatch.work()
+    dispatch.work()
+    assert sorted(message.to[0] for message in mail.outbox) == sorted([one.email, two.email])
+    assert other.email not in {message.to[0] for message in mail.outbox}
+
+
+def test_a_user_with_whom_the_agreement_has_ended_is_notified_too():
+    (user,) = factories.users(1)
+    edition = factories.published()
+    dispatch.work()
+    Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="kk")
+    Withdrawal.objects.register(
+        agreement=edition.agreement,
+        user=user,
+        applicant="",
+        application_number="1",
+        ground="",
+        outcome=WithdrawalOutcome.ENDED,
+        received_on=timezone.now().date(),
+    )
+    mail.outbox.clear()
+    notice = announced(user)
+    dispatch.work()
+    assert Delivery.objects.get(notice=notice).outcome == "sent"
+
+
+def test_a_new_edition_does_not_overtake_the_notice_of_a_breach():
+    factories.users(1)
+    notice = announced()
+    factories.published()
+    assert notice.skip_reason() == ""
+    dispatch.work()
+    assert Delivery.objects.get(notice=notice).outcome == "sent"
+
+
+def test_only_the_affected_users_find_the_notice_on_their_page():
+    one, other = factories.users(2)
+    notice = announced(one)
+    assert notice in Notice.objects.for_user(one)
+    assert notice not in Notice.objects.for_user(other)
+    client = Client()
+    client.force_login(one)
+    page = client.get("/kk/agreements/notices/").text
+    assert "тіркелгілер көшірілді" in page
+    assert "<b>жаптық" not in page
+
+
+def test_a_breach_announced_before_the_account_is_not_on_its_page():
+    announced()
+    (later,) = factories.users(1)
+    type(later).objects.filter(pk=later.pk).update(date_joined=timezone.now() + timedelta(seconds=1))
+    later.refresh_from_db()
+    assert not Notice.objects.for_user(later).filter(kind=NoticeKind.BREACH).exists()
