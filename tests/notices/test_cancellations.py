@@ -117,9 +117,9 @@ def test_a_user_notified_by_the_letter_about_a_later_edition_gets_the_cancellati
     mail.outbox.clear()
     dispatch.work(clock=lambda: timezone.now() + 2 * HOUR)
     letters = Counter((message.to[0], message.subject) for message in mail.outbox)
-    cancelled = {(f"user{number}@example.kz", CANCELLED_SUBJECT.replace("3", "2")) for number in range(3)}
+    cancelled = {(f"user{number}@example.kz", CANCELLED_SUBJECT.replace("3", "2")) for number in (1, 2)}
     assert letters == Counter({*cancelled, ("user0@example.kz", OVERTAKEN_SUBJECT.replace("2", "3"))}), (
-        "the last letter first"
+        "the last letter does not mention the cancelled edition"
     )
 
 
