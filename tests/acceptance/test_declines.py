@@ -82,7 +82,7 @@ def test_a_decline_is_recorded_once_with_what_was_displayed(reader, user, editio
     assert (row.user, row.edition, row.digest, row.language) == (user, edition, edition.digest, "ru")
     assert (row.ip, row.user_agent) == ("127.0.0.1", "Mozilla/5.0")
     assert [answer.status_code for answer in answers] == [200, 200]
-    assert all("Your answer is recorded: you do not accept this edition" in words(answer) for answer in answers)
+    assert all("You do not accept this edition. Your answer is recorded:" in words(answer) for answer in answers)
     assert "You can't use the pages that require the agreement until you accept it." in words(answers[0])
 
 
