@@ -322,6 +322,18 @@ def test_officers_list_filter_and_export_declines(officer, edition):
     assert f"agreement/decline/?edition={edition.pk}" in report
 
 
+def test_the_list_knows_of_a_deleted_account_that_it_accepted_too(edition):
+    first, second = factories.users(2)
+    for each in (first, second):
+        declined(each, edition)
+    accept(second, edition)
+
+    for each in (first, second):
+        each.delete()
+
+    assert [row.accepted for row in Decline.objects.with_accepted().order_by("pk")] == [False, True]
+
+
 def test_nobody_adds_changes_or_deletes_a_decline_at_the_desk(officer, user, edition):
     row = declined(user, edition)
     for name, args in (("add", ()), ("delete", (row.pk,))):
