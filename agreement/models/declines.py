@@ -35,11 +35,15 @@ class DeclineQuerySet(PersonalQuerySet["Decline"]):
         return super().for_user_key(user_key).order_by("at", "pk")
 
     def with_accepted(self) -> Self:
-        """Annotate ``accepted``: whether the user has an acceptance of the same edition, whatever its moment is. It is
-        false for a row without a user. The queryset is not evaluated.
+        """Annotate ``accepted``: whether the user has an acceptance of the same edition, whatever its moment is. That
+        of a deleted account is found by the same pseudonym. It is false after an erasure. The queryset is not
+        evaluated.
         """
-        same = Acceptance.objects.filter(edition=models.OuterRef("edition"), user=models.OuterRef("user"))
-        return self.annotate(accepted=models.Exists(same))
+        same = Acceptance.objects.filter(edition=models.OuterRef("edition"))
+        by_account = same.filter(user=models.OuterRef("user"))
+        by_pseudonym = same.filter(~Q(pseudonym=""), pseudonym=models.OuterRef("pseudonym"))
+        # Two conditions, because a database can't use the two indexes for one.
+        return self.annotate(accepted=models.Exists(by_account) | models.Exists(by_pseudonym))
 
     def record(
         self,

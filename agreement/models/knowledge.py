@@ -65,20 +65,21 @@ class History:
 
     @classmethod
     def read(cls, agreements: Collection[int]) -> dict[int, History]:
-        """Read the histories of the agreements with these primary keys. 2 queries."""
-        columns = ("agreement", *SealedEdition._fields)
-        editions: dict[int, list[SealedEdition]] = defaultdict(list)
+        """Read the histories of the agreements with these primary keys. 1 query."""
+        editions: dict[int, dict[int, SealedEdition]] = defaultdict(dict)
         notices: dict[int, dict[int, int]] = defaultdict(dict)
-        for agreement, *row in Edition.objects.published().filter(agreement__in=agreements).values_list(*columns):
-            editions[agreement].append(SealedEdition(*row))
-        describing = Notice.objects.filter(kind__in=DESCRIBING, edition__agreement__in=agreements).order_by()
-        for pk, agreement, number in describing.values_list("pk", "edition__agreement", "edition__number"):
-            notices[agreement][pk] = number or 0
-        return {key: cls(editions=tuple(editions[key]), notices=notices[key]) for key in agreements}
+        rows = Edition.objects.using(router.db_for_write(Edition)).published().filter(agreement__in=agreements)
+        columns = ("agreement", "notices", "notices__kind", *SealedEdition._fields)
+        for agreement, notice, kind, *row in rows.values_list(*columns):
+            edition = SealedEdition(*row)
+            editions[agreement][edition.number] = edition
+            if kind in DESCRIBING:
+                notices[agreement][notice] = edition.number
+        return {key: cls(editions=tuple(editions[key].values()), notices=notices[key]) for key in agreements}
 
     @classmethod
     def of(cls, notice: Notice) -> History:
-        """Read the history of the agreement of this notice. 2 queries, if the edition is loaded."""
+        """Read the history of the agreement of this notice. 1 query, if the edition is loaded."""
         agreement = notice.edition.agreement_id
         return cls.read([agreement])[agreement]
 
@@ -169,7 +170,7 @@ def since_by_user(
 
 def since_by_notice(user: AbstractBaseUser, notices: Iterable[Notice]) -> dict[int, int]:
     """Primary key of a notice → :meth:`History.since` for this user; 0 for a notice that describes no changes. The
-    editions of the notices must be loaded. 3 queries; none if there are no notices.
+    editions of the notices must be loaded. 2 queries; none if there are no notices.
     """
     notices, created_at = list(notices), getattr(user, "date_joined", None)
     histories = History.read({notice.edition.agreement_id for notice in notices}) if notices else {}

@@ -173,32 +173,36 @@ def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySe
 
     A user counts as notified if another notice of the cancelled edition was sent to them, or was perhaps sent (skipped
     with the reason ``PERHAPS_SENT``, or failed with ``perhaps_sent``). They also count as notified if a notice about a
-    later edition covers the cancelled edition too, and their delivery of that notice was sent before the cancellation.
-    A delivery that is sent later, or still waits, counts if all deliveries of that later notice were written before the
-    cancellation. A delivery covers the cancelled edition unless the text that was sent is known to compare with that
-    edition or a later one. A user who opened one of these notices on the site, or accepted the cancelled edition by
-    confirmation, counts as notified in every channel.
+    later edition was sent to them, was perhaps sent, or is being sent, with a text that was composed before the
+    cancellation and covers the cancelled edition. It covers it unless it is known to compare with that edition or a
+    later one. A user who opened one of these notices on the site before the cancellation, or accepted the cancelled
+    edition by confirmation, counts as notified in every channel.
     """
     if notice.kind == NoticeKind.BREACH:
         affected = AffectedUser.objects.filter(breach__notice=notice, user=OuterRef("pk"))
         return users if notice.breach.everyone else users.filter(Exists(affected))
     if notice.kind != NoticeKind.CANCELLED:
         return users
-    outcomes, at = DeliveryOutcome, notice.created_at
+    outcomes, at, edition = DeliveryOutcome, notice.created_at, notice.edition
     deliveries = Delivery.objects.filter(user=OuterRef("pk"), channel=channel)
     perhaps = Q(outcome=outcomes.SKIPPED, reason=PERHAPS_SENT) | Q(outcome=outcomes.FAILED, perhaps_sent=True)
     notified = Q(Exists(deliveries.filter(Q(outcome=outcomes.SENT) | perhaps, notice__in=notice.other_notices())))
     later = list(notice.covering().using(users.db))
-    read = NoticeRead.objects.filter(Q(notice__in=notice.other_notices()) | Q(notice__in=later), user=OuterRef("pk"))
-    confirmed = Acceptance.objects.filter(edition=notice.edition_id, kind=AcceptanceKind.EXPLICIT, user=OuterRef("pk"))
+    opened = Q(notice__in=notice.other_notices()) | Q(notice__in=later)
+    read = NoticeRead.objects.filter(opened, user=OuterRef("pk"), read_at__lt=at)
+    confirmed = Acceptance.objects.filter(edition=edition.pk, kind=AcceptanceKind.EXPLICIT, user=OuterRef("pk"))
     notified |= Q(Exists(read)) | Q(Exists(confirmed))
     if later:
-        # "since" is null for a delivery that waits, and for one that was found in the mail log after a restore. Both
-        # are included.
-        both = deliveries.filter(notice__in=later, outcome__in=[outcomes.SENT, outcomes.WAITING])
-        # A delivery that waits again after it failed still has the "since" of the text that was refused.
-        both = both.exclude(outcome=outcomes.SENT, since__gte=notice.edition.number)
-        notified |= Q(Exists(both.filter(Q(outcome_at__lt=at) | Q(notice__fanned_out_at__lt=at))))
+        cancelled = Edition.objects.using(users.db).filter(
+            agreement=edition.agreement_id, cancelled_at__lte=edition.cancelled_at
+        )
+        # A delivery that was found in the mail log after a restore has neither "since" nor "cancelled". It is included.
+        # A delivery that waits may have those of a text that was refused.
+        sent = Q(outcome=outcomes.SENT) & (Q(cancelled__isnull=True) | Q(cancelled__lt=cancelled.count()))
+        sent &= Q(since__isnull=True) | Q(since__lt=edition.number)
+        unanswered = ~Q(lease="") | Q(perhaps_sent=True)
+        covering = deliveries.filter(sent | Q(unanswered, outcome=outcomes.WAITING), notice__in=later)
+        notified |= Q(Exists(covering))
     return users.filter(notified)
 
 

@@ -34,6 +34,7 @@ from agreement.models import (
 from agreement.models.backoff import MAX_ATTEMPTS, retry_pause
 from agreement.models.deliveries import LEASE
 from agreement.models.fields import UserKey
+from agreement.models.knowledge import History
 from agreement.models.notices import ACCOUNT_GONE, ENDED, INACTIVE, NOT_IN_AUDIENCE
 from agreement.notices.channels import Channel, Deferred, Refused, Unavailable
 from agreement.notices.lease import LeaseRenewer
@@ -253,9 +254,11 @@ class Batch:
         ``channel.unreachable()`` is stored in ``fault`` of the message.
         """
         recipients, ended, notice = self.recipients(), self.users_with_ended_agreement(), self.deliveries[0].notice
+        # It is read after the deliveries were claimed. A cancellation that does not find them claimed is in it.
+        history = History.of(notice)
         since = knowledge.since_by_user(
             notice=notice,
-            history=self.worker.history(notice),
+            history=history,
             created_at={user: recipient.created_at for user, recipient in recipients.items()},
         )
         prepared = []
@@ -275,7 +278,7 @@ class Batch:
                 continue
             if message.language == "mul" and not self.channel.bilingual:
                 message.language = languages.LANGUAGES[0]
-            texts = self.worker.texts_for(self.channel, notice, since[delivery.user_id])
+            texts = self.worker.texts_for(self.channel, notice, since=since[delivery.user_id], history=history)
             message.text = texts[message.language]
         return prepared
 

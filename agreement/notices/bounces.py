@@ -8,12 +8,12 @@ import enum
 import json
 import logging
 import re
-from datetime import datetime
 from email.errors import MessageError
 from importlib import import_module
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db import router, transaction
 from django.db.models import TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -105,11 +105,15 @@ def record_mail(mail: bytes, *, source: str, dry_run: bool = False) -> MailOutco
         if not dry_run:
             logger.info("N116 delivery %s is delayed: the mail server still tries", delivery.pk)
         return MailOutcome.DELAYED
-    if dry_run:
-        known = Bounce.objects.filter(delivery=delivery).exists()
-        return MailOutcome.KNOWN if known else MailOutcome.RECORDED
-    bounce, created = delivery.record_bounce(at=_returned_at(report, delivery), reason=report.reason)
-    if created:
+    dated = report.at if report.at and report.at <= timezone.now() else None
+    if delivery.bounces.filter(**({"at__gte": dated} if dated else {})).exists():
+        return MailOutcome.KNOWN  # This report was read before, or a later one was.
+    # A date before the sending can't be right, at least not to the second.
+    at = dated if dated and delivery.outcome_at and dated >= delivery.outcome_at else None
+    with transaction.atomic(using=router.db_for_write(Bounce)):
+        bounce, created = delivery.record_bounce(at=at, reason=report.reason)
+        transaction.set_rollback(dry_run, using=router.db_for_write(Bounce))
+    if created and not dry_run:
         _log_bounce(bounce)
     return MailOutcome.RECORDED if created else MailOutcome.KNOWN
 
@@ -172,12 +176,6 @@ def _unicode_domain(address: str) -> str:
         return f"{local}@{domain.encode('ascii').decode('idna')}"
     except UnicodeError:
         return address
-
-
-def _returned_at(report: DeliveryReport, delivery: Delivery) -> datetime | None:
-    """The date of the mail, if the letter can have been returned then; otherwise ``None``, which means now."""
-    sent_at = delivery.outcome_at
-    return report.at if report.at and sent_at and sent_at <= report.at <= timezone.now() else None
 
 
 def unmatched(source: str, cause: str, *, dry_run: bool = False) -> MailOutcome:

@@ -14,7 +14,7 @@ import binascii
 import quopri
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.message import Message
 from email.parser import HeaderParser
 from email.utils import parseaddr, parsedate_to_datetime
@@ -59,7 +59,7 @@ class DeliveryReport:
     ``Return-Path`` of the letter.
     """
     at: datetime | None
-    """The date of the mail; ``None`` if it states none with an offset."""
+    """The date of the mail; ``None`` if it states none."""
 
 
 def read_report(mail: bytes) -> DeliveryReport | None:
@@ -186,4 +186,4 @@ def _date(top: Message) -> datetime | None:
         at = parsedate_to_datetime(str(top.get("Date", "")))
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return at if at.tzinfo else None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)  # "-0000" (RFC 5322 §3.3)

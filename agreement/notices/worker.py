@@ -146,8 +146,6 @@ class Worker:
     #: Sealed texts by language; by channel, notice, the number of the edition with which they compare, and how many
     #: editions were cancelled.
     texts: dict[tuple[str, int, int, int], dict[str, NoticeText]] = field(default_factory=dict)
-    #: The histories of the agreements, by the key of the agreement, since the last snapshot of a channel.
-    histories: dict[int, History] = field(default_factory=dict)
     #: Snapshots by channel.
     snapshots: dict[str, ChannelSnapshot] = field(default_factory=dict)
     #: The name of a channel and the primary key of a notice, in pairs. Their deliveries are not claimed: an error
@@ -175,7 +173,6 @@ class Worker:
         notice with deliveries that wait in the channel, and 1 for each agreement of these notices.
         """
         taken_at, at = time.monotonic(), self.clock()
-        self.histories.clear()
         outage = ChannelState.objects.away(at).filter(channel=channel.name).values_list("reason", flat=True).first()
         notices = [notice for notice in Notice.objects.sendable(channel=channel.name) if not notice.skip_reason(at)]
         ended = Withdrawal.objects.in_effect(at).filter(outcome=WithdrawalOutcome.ENDED)
@@ -188,22 +185,12 @@ class Worker:
         """Return whether the deadline is reached; ``False`` if there is none."""
         return self.deadline is not None and time.monotonic() >= self.deadline
 
-    def texts_for(self, channel: Channel, notice: Notice, since: int) -> dict[str, NoticeText]:
+    def texts_for(self, channel: Channel, notice: Notice, *, since: int, history: History) -> dict[str, NoticeText]:
         """Return the sealed texts of the notice in the channel, by language, as :func:`sealed_texts` returns them. The
         worker remembers them, so that it reads them once for each notice, channel and ``since``, and again after a
         cancellation.
         """
-        history = self.history(notice)
         key = (channel.name, notice.pk, since, len(history.cancelled))
         if key not in self.texts:
             self.texts[key] = sealed_texts(channel, notice, since=since, history=history)
         return self.texts[key]
-
-    def history(self, notice: Notice) -> History:
-        """Return the history of the notice's agreement, as it was after the last snapshot of a channel. 2 queries for
-        the first notice after it.
-        """
-        agreement = notice.edition.agreement_id
-        if agreement not in self.histories:
-            self.histories |= History.read([agreement])
-        return self.histories[agreement]

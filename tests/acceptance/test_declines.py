@@ -82,7 +82,7 @@ def test_a_decline_is_recorded_once_with_what_was_displayed(reader, user, editio
     assert (row.user, row.edition, row.digest, row.language) == (user, edition, edition.digest, "ru")
     assert (row.ip, row.user_agent) == ("127.0.0.1", "Mozilla/5.0")
     assert [answer.status_code for answer in answers] == [200, 200]
-    assert all("Your answer is recorded: you do not accept this edition" in words(answer) for answer in answers)
+    assert all("You do not accept this edition. Your answer is recorded:" in words(answer) for answer in answers)
     assert "You can't use the pages that require the agreement until you accept it." in words(answers[0])
 
 
@@ -320,6 +320,18 @@ def test_officers_list_filter_and_export_declines(officer, edition):
     assert {("exported", "decline"), ("viewed", "decline")} <= set(AuditEntry.objects.values_list("action", "model"))
     report = officer.get(reverse("admin:agreement_acceptance_edition", args=[edition.pk])).content.decode()
     assert f"agreement/decline/?edition={edition.pk}" in report
+
+
+def test_the_list_knows_of_a_deleted_account_that_it_accepted_too(edition):
+    first, second = factories.users(2)
+    for each in (first, second):
+        declined(each, edition)
+    accept(second, edition)
+
+    for each in (first, second):
+        each.delete()
+
+    assert [row.accepted for row in Decline.objects.with_accepted().order_by("pk")] == [False, True]
 
 
 def test_nobody_adds_changes_or_deletes_a_decline_at_the_desk(officer, user, edition):

@@ -14,7 +14,17 @@ from django.utils import timezone, translation
 from reversion.models import Version
 
 from agreement import groups
-from agreement.models import Acceptance, Agreement, AuditEntry, Consent, Delivery, Edition, LegalHold, Withdrawal
+from agreement.models import (
+    Acceptance,
+    Agreement,
+    AuditEntry,
+    Consent,
+    Decline,
+    Delivery,
+    Edition,
+    LegalHold,
+    Withdrawal,
+)
 from agreement.models.audit import AuditAction
 from agreement.notices import dispatch
 from tests.admin.test_editions import at, written
@@ -149,6 +159,7 @@ def register(django_user_model):
     by = {"digest": edition.digest, "language": "kk", "kind": "explicit"}
     acceptance = Acceptance.objects.record(user=user, edition=edition, **by)
     consent = Consent.objects.give(user=user, purpose="портал", language="kk", text="Келісемін.")
+    decline = Decline.objects.record(user=gone, edition=edition, digest=edition.digest, language="kk")
     withdrawal = Withdrawal.objects.register(
         agreement=edition.agreement, user=gone, outcome="ended", received_on=date(2026, 1, 15)
     )
@@ -161,6 +172,8 @@ def register(django_user_model):
         *((f"acceptance_{page}", []) for page in ("changelist", "add", "report", "evidence")),
         ("acceptance_change", [acceptance.pk]),
         ("acceptance_edition", [edition.pk]),
+        ("decline_changelist", []),
+        ("decline_change", [decline.pk]),
         ("consent_changelist", []),
         ("consent_change", [consent.pk]),
         *((f"withdrawal_{page}", []) for page in ("changelist", "add")),

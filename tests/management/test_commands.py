@@ -238,6 +238,13 @@ def test_publish_prints_number_moment_digest_and_recipients(django_user_model):
         assert value in printed
     assert draft.published_by == "editor"
     assert Notice.objects.get().edition == draft
+    assert "site only" not in printed
+
+
+def test_publish_prints_how_many_users_have_no_address(django_user_model):
+    factories.users(3)
+    django_user_model.objects.filter(pk__in=[user.pk for user in factories.users(2)]).update(email="")
+    assert "  site only       2 (email: no address)" in run("publish_edition", str(factories.draft().pk))
 
 
 def test_publish_for_later_dry_and_without_notice():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import time
+from datetime import timedelta
+from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,9 +87,18 @@ def test_only_the_header_of_the_letter_may_be_in_the_report_and_the_final_addres
 
 
 def test_the_moment_is_the_date_of_the_report_if_it_is_possible(letter):
-    now = timezone.now().replace(microsecond=0)
+    now = timezone.now()
     assert recorded(report(letter, date="Mon, 30 Nov 1998 09:00:00 +0500")) == MailOutcome.RECORDED
     assert Bounce.objects.get().at >= now
+    assert recorded(report(letter, date="Mon, 30 Nov 2099 09:00:00 +0500")) == MailOutcome.KNOWN
+
+
+@pytest.mark.parametrize(("days", "outcome"), [(0, MailOutcome.RECORDED), (2, MailOutcome.KNOWN)])
+def test_a_report_from_before_the_last_bounce_is_not_about_a_later_sending(letter, monkeypatch, days, outcome):
+    delivery = Delivery.objects.get(user__username="user0")
+    bounce = Bounce.objects.create(delivery=delivery, at=timezone.now() - timedelta(days=1))
+    monkeypatch.setattr(Delivery, "record_bounce", lambda self, **values: (bounce, True))
+    assert recorded(report(letter, date=formatdate(time.time() - days * 86_400))) == outcome
 
 
 @pytest.mark.parametrize(

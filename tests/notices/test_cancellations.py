@@ -124,8 +124,10 @@ def test_a_user_notified_by_the_letter_about_a_later_edition_gets_the_cancellati
     mail.outbox.clear()
     dispatch.work(clock=lambda: timezone.now() + 2 * HOUR)
     letters = Counter((message.to[0], first_words(message)) for message in mail.outbox)
-    cancelled = {(f"user{number}@example.kz", CANCELLED_SUBJECT) for number in range(3)}
-    assert letters == Counter({*cancelled, ("user0@example.kz", ANNOUNCED_SUBJECT)}), "the last letter first"
+    cancelled = {(f"user{number}@example.kz", CANCELLED_SUBJECT) for number in (1, 2)}
+    assert letters == Counter({*cancelled, ("user0@example.kz", ANNOUNCED_SUBJECT)}), (
+        "the last letter does not mention the cancelled edition"
+    )
 
 
 @pytest.mark.django_db

@@ -103,6 +103,8 @@ IMPERSONAL_COLUMNS = {
     "delivery.outcome": "a choice",
     "delivery.reason": "without addresses and numbers",
     "delivery.attempts": "a count",
+    "delivery.returns": "a count",
+    "delivery.returns_before": "a count",
     "delivery.lease": "random",
     "consent.purpose": "a name that the site uses",
     "consent.language": "a choice",

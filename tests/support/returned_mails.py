@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from email.utils import formatdate
 
 POSTFIX, EXCHANGE, GMAIL, YANDEX, MAIL_RU, EXIM = "Postfix", "Exchange", "Gmail", "Yandex", "Mail.ru", "Exim"
 FORMS = (POSTFIX, EXCHANGE, GMAIL, YANDEX, MAIL_RU, EXIM)
@@ -34,9 +35,12 @@ def report(
     status: str = "5.1.1",
     diagnostic: str = "smtp; 550 5.1.1 no such mailbox",
     returned_to: str = "",
-    date: str = "Mon, 30 Nov 2026 09:00:00 +0500",
+    date: str = "",
 ) -> bytes:
-    """The mail of that server about the letter. ``returned_to``: the address in its ``To``, the letter's sender."""
+    """The mail of that server about the letter. ``returned_to`` is the address in its ``To``, by default the sender of
+    the letter; ``date`` is by default the present moment.
+    """
+    date = date or formatdate()
     top = f"Return-Path: <>\nTo: {returned_to or letter.sender}\nDate: {date}\nMIME-Version: 1.0\n"
     fields = (
         f"Final-Recipient: rfc822; {letter.to}\nAction: {action}\nStatus: {status}\n"

@@ -61,7 +61,9 @@ class Command(BaseCommand):
             self.stdout.write(f"  sending begins  {notice.due_at.isoformat(timespec='seconds')}")
             if not dry_run:
                 self.stdout.write(f"  to pause it     {how_to_pause(notice)}")
-        for expected in forecasts:
+        for expected, unreachable in forecasts:
+            if unreachable:
+                self.stdout.write(f"  site only       {unreachable} ({expected.channel}: no address)")
             self.stdout.write(
                 f"  sending ends    {expected.ends_at.isoformat(timespec='seconds')} ({expected.channel};"
                 f" before it takes effect: {expected.before_effect},"
@@ -78,22 +80,25 @@ class Command(BaseCommand):
             raise command_error(f"There is no edition with id {pk}.", f"Drafts: {drafts or 'none'}.")
         return edition
 
-    def forecasts(self, edition: Edition, at: datetime | None) -> list[Forecast]:
-        """Return the forecast for each channel of the site, for an edition that takes effect at ``at`` (``None``, or an
-        instant without an offset: now). The notice period is that of the edition in force. Therefore the forecast must
-        be made before the publication, after which the published edition may itself be in force.
+    def forecasts(self, edition: Edition, at: datetime | None) -> list[tuple[Forecast, int]]:
+        """Return the forecast for each channel of the site, with the number of users to whom it can't send, for an
+        edition that takes effect at ``at`` (``None``, or an instant without an offset: now). The notice period is that
+        of the edition in force. Therefore the forecast must be made before the publication, after which the published
+        edition may itself be in force.
         """
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
-        return [
-            forecast(
+        found = []
+        for channel in site_channels():
+            counted = recipients(channel)
+            expected = forecast(
                 channel=channel.name,
-                recipients=recipients(channel).total,
+                recipients=counted.total,
                 effective_from=at if at and at.tzinfo else timezone.now(),
                 notice_days=binding.notice_days if binding else 0,
                 agreement=edition.agreement_id,
             )
-            for channel in site_channels()
-        ]
+            found.append((expected, counted.unreachable))
+        return found
 
     def report(self, edition: Edition, recipients: int, *, dry_run: bool) -> None:
         """Print the facts about the published edition: its number and agreement, when it takes effect, its digest, and
