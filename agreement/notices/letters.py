@@ -136,6 +136,7 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
             **_in_force(notice, at, now, language),
             **_covered(edition, succession.covered_editions(dated, sealed, since=since), language),
             "since": since,
+            **_inherited(notice),
             "redline": redline,
             "counted": sentences.summary(redline, language) if redline else "",
             "edition_url": absolute("agreement:edition", slug, edition.number),
@@ -160,6 +161,19 @@ def _in_force(notice: Notice, at: datetime, now: datetime, language: str) -> dic
         "in_force_number": others.values_list("number", flat=True).first(),
         "upcoming": _upcoming(notice, now, language),
     }
+
+
+def _inherited(notice: Notice) -> dict[str, Any]:
+    """Return the part of the context that states, in a letter about a cancellation, which later edition was published
+    before the cancellation and may therefore contain the changes of the cancelled one: the number of the first such
+    edition that was not cancelled, or ``None``. In any other letter it is ``None``.
+    """
+    edition, number = notice.edition, None
+    if notice.kind == NoticeKind.CANCELLED:
+        later = edition.agreement.editions.binding().filter(number__gt=edition.number)
+        later = later.filter(published_at__lt=edition.cancelled_at).order_by("number")
+        number = later.values_list("number", flat=True).first()
+    return {"inherited": number}
 
 
 def _covered(edition: Edition, covered: Sequence[EditionDates], language: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from agreement.models import (
 )
 from agreement.models.notices import overtaken_by
 from agreement.notices import dispatch
+from agreement.notices import letters as letters_module
 from agreement.notices.channels import Deferred, EmailChannel
 from agreement.notices.channels.email import ascii_domain, ascii_host
 from agreement.notices.letters import letter
@@ -313,6 +314,7 @@ def test_a_cancellation_states_which_edition_takes_effect_next():
     content = letter(second.notices.get(kind=NoticeKind.CANCELLED), "ru", since=0)
     for words in (content.text, content.html):
         assert words.index("Продолжает действовать редакция № 1.") < words.index(moment(3, "on"))
+    assert letters_module._inherited(second.notices.get(kind=NoticeKind.CANCELLED)) == {"inherited": 3}
 
 
 @pytest.mark.django_db
