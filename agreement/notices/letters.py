@@ -309,6 +309,7 @@ def _when(notice: Notice, now: datetime, language: str, binding: int | None, upc
             _("Edition %(number)s was to take effect on %(planned)s, but was cancelled on %(cancelled)s.") % days,
             *([_("Edition %(binding)s stays in force.") % {"binding": binding}] if binding else []),
             *(_("Edition %(number)s takes effect on %(day)s, %(clock)s.") % one for one in coming),
+            *_inherited(edition),
         ]
     moment = {"number": edition.number, **_moment(at, edition, language, "from" if at and at <= now else "on")}
     if at and at <= now and binding:  # A later edition was published without a notice.
@@ -324,6 +325,20 @@ def _when(notice: Notice, now: datetime, language: str, binding: int | None, upc
         *(_("Before it, on %(day)s, %(clock)s, edition %(number)s takes effect.") % one for one in coming),
         *([_("Until then, edition %(binding)s is in force.") % {"binding": binding}] if binding else []),
     ]
+
+
+def _inherited(edition: Edition) -> list[str]:
+    """Return a sentence that names the first edition that was published after the cancelled ``edition`` and before its
+    cancellation, and was not cancelled: it may contain the changes of the cancelled one. Empty if there is none.
+    """
+    later = edition.agreement.editions.binding().filter(number__gt=edition.number)
+    later = later.filter(published_at__lt=edition.cancelled_at).order_by("number")
+    if (number := later.values_list("number", flat=True).first()) is None:
+        return []
+    sentence = _(
+        "Edition %(later)s was published before the cancellation and may contain the changes of edition %(number)s."
+    )
+    return [sentence % {"later": number, "number": edition.number}]
 
 
 def _moment(at: datetime | None, edition: Edition, language: str, case: dates.Case) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from datetime import timedelta
-from email.utils import formatdate
+from email.utils import formatdate, parseaddr
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -213,7 +213,7 @@ def test_with_verp_each_letter_has_its_own_sender_and_the_same_from(verp, letter
         delivery = Delivery.objects.get(user__email=one.to[0])
         assert one.from_email == return_path(delivery)
         assert delivery_returned_to(f"X-Original-To: {one.from_email.upper()}") == delivery
-        assert one.message()["From"] == "noreply@portal.example.kz"
+        assert parseaddr(one.message()["From"])[1] == "noreply@portal.example.kz"
         assert len(one.from_email.partition("@")[0]) <= 64
 
 

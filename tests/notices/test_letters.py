@@ -327,6 +327,7 @@ def test_a_cancellation_states_which_edition_takes_effect_next():
     content = letter(second.notices.get(kind=NoticeKind.CANCELLED), "ru", since=0)
     for words in (content.text, content.html):
         assert words.index("Продолжает действовать редакция № 1.") < words.index(moment(3, "on"))
+        assert "Редакция № 3 опубликована до отмены" in words
 
 
 @pytest.mark.django_db
@@ -361,7 +362,7 @@ def test_changes_are_never_measured_from_an_accepted_edition_that_was_cancelled(
     published(4)
     dispatch.work()
     cancellation, letter = mail.outbox
-    assert "редакция № 2 не вступит в силу" in cancellation.subject, "they were not sent a letter, but accepted it"
+    assert "Отменено изменение" in cancellation.subject, "they were not sent a letter, but accepted it"
     assert "changes/?from=1" in letter.body
 
 

@@ -111,9 +111,11 @@ class World:
             later = timezone.now() + timedelta(days=days, hours=3)
             self.work(clock=lambda at=later: at)
         last = max(self.announced & set(self.binding(99)), default=0)
-        for delivery in Delivery.objects.filter(notice__edition__number=last, outcome="sent", bounces=None):
-            if untold := self.to_tell(delivery.user_id, last + 1) - {last + 1}:
-                self.faults.append(f"{untold} were never told to {delivery.user_id}")
+        for delivery in Delivery.objects.filter(notice__edition__number=last, outcome="sent"):
+            user = delivery.user_id
+            told = set().union(*(event.covers for event in self.events[user]))
+            if untold := {one for one in self.binding(last) if one > self.beginning(user)} - told:
+                self.faults.append(f"{untold} were never told to {user}")
 
         for notice in Notice.objects.filter(kind=NoticeKind.CANCELLED):
             self.check_cancellation(notice.edition.number or 0, set(notice.deliveries.values_list("user", "channel")))
