@@ -53,14 +53,16 @@ def form(**changed: object) -> dict[str, object]:
 def test_the_form_begins_with_words_to_be_completed(officer):
     page = officer.get(at("add"))
     initial = page.context["adminform"].form.initial
-    assert "____" in initial["text_kk"] and "____" in initial["text_ru"]
+    assert "____" in initial["text_kk"]
+    assert "____" in initial["text_ru"]
 
 
 def test_an_officer_records_a_breach_and_announces_it_once(officer):
     factories.published()
     assert officer.post(at("add"), form()).status_code == 302
     row = Breach.objects.get()
-    assert row.recorded_by and row.notice_id is None
+    assert row.recorded_by
+    assert row.notice_id is None
 
     assert "Что произошло" in officer.get(at("notify", row.pk)).text
     answer = officer.post(at("notify", row.pk))
