@@ -27,8 +27,8 @@ def part(body: str) -> bytes:
 
 
 def stored_body(main: Any) -> str:
-    """The body in the file whose main part this is. ``""`` if the file has none, if it is damaged, or if it can't be
-    the body of an edition.
+    """The body that :func:`part` stored in the file whose main part this is; ``""`` if there is none, if it is damaged,
+    or if it can't be the body of an edition.
     """
     from docx.oxml import parse_xml
 
