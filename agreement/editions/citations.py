@@ -1,9 +1,10 @@
-"""Agreements on other pages of the site: an address, a sentence of validity, a quoted clause, a banner of new editions.
+"""What other pages of the site display of agreements: an address, a sentence of validity, a quoted clause, a banner of
+new editions.
 
 A publication must not break a page. Therefore a mistake that depends on what is published, such as the number of a
-clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on. The docstring
-of each function says what it reports. Apart from the queries of :func:`agreement.editions.timeline.current_timelines`,
-there is 1 for each edition that the process does not remember.
+clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on. Apart from
+the queries of :func:`agreement.editions.timeline.current_timelines`, there is 1 for each edition that the process does
+not remember.
 """
 
 from __future__ import annotations
@@ -38,9 +39,7 @@ class Citation:
     """A clause of the edition in force, for another page. A template displays it as a quotation with its source.
 
     If no such clause was found, ``text`` and ``html`` are empty, and a template displays a link to ``path``. Then
-    ``path`` leads to the page of the agreement, or to the list of agreements if the agreement was not found: no
-    agreement with the given slug has a public edition, or no slug was given and the number of agreements with a public
-    edition is not one.
+    ``path`` leads to the page of the agreement, or to the list of agreements if the agreement was not found.
     """
 
     number: str

@@ -1,7 +1,6 @@
 """Editions as PDF files, made by WeasyPrint. :func:`is_available` says which edition can have one.
 
-The renderer gets an HTML page and one stylesheet. It opens no address and no file that these name. From the same page
-and stylesheet, with the same fonts and the same versions of WeasyPrint and its libraries, it makes the same bytes.
+The renderer gets an HTML page and one stylesheet. It opens no address and no file that these name.
 """
 
 from __future__ import annotations
@@ -61,8 +60,8 @@ def fault() -> str:
     full stop; ``""`` if it can.
 
     The first call tries it, which takes about a second, and at most ``MAX_TRIAL_SECONDS``. Other calls wait for it
-    meanwhile. The result is remembered until the process ends. The libraries of WeasyPrint end a process that has no
-    font, so a child process tries it.
+    meanwhile. The result is remembered. The libraries of WeasyPrint end a process that has no font, so a child process
+    tries it.
     """
     with _one_trial:
         return _fault()
@@ -70,8 +69,8 @@ def fault() -> str:
 
 def is_available(text: str) -> bool:
     """Can an edition with this text have a PDF: is the text within the limits ``MAX_CHARACTERS``, ``MAX_LINES`` and
-    ``MAX_LONG_WORDS`` (each included), does the site have a ``BASE_URL``, is WeasyPrint installed, and does it work
-    here (:func:`fault`)? ``text`` is the body in one language.
+    ``MAX_LONG_WORDS``, does the site have a ``BASE_URL``, is WeasyPrint installed, and does it work here
+    (:func:`fault`)? ``text`` is the body in one language.
 
     A PDF contains its permanent address. Without ``BASE_URL`` a request could name any host, and each would need a PDF
     of its own.

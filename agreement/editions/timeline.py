@@ -101,8 +101,8 @@ class Timeline:
         return succession.counting_editions(edition, self.editions)
 
     def state(self, edition: EditionDates, at: datetime) -> State:
-        """The state of that edition at that instant. It is a draft before its publication. An edition that was
-        cancelled later is scheduled.
+        """The state of that edition at that instant. It is a draft before its publication. Until it is cancelled, a
+        cancelled edition is scheduled.
         """
         successor = self.successor(edition)
         return edition.state(at, lambda: successor.effective_from if successor else None)
@@ -153,16 +153,14 @@ class Timelines:
 
     def version(self, at: datetime) -> tuple[int, int]:
         """A value for these dates at that instant. If two values of one process are equal, there are the same editions
-        with the same states at both instants. Values may differ without such a difference: before and after the moment
-        at which a cancelled edition was to take effect, or if ``serial`` differs. Values of different processes can't
-        be compared.
+        with the same states at both instants; the reverse is not true. Values of different processes can't be compared.
         """
         return self.serial, bisect_right(self._moments, at)
 
     def seconds_until_next(self, at: datetime) -> float:
         """For how many seconds after that instant the version stays the same, if the dates do not change: until the
-        next moment at which an edition takes effect, or was to take effect if it was cancelled. Publications and
-        cancellations after that instant which these dates contain count too. Infinity if there is no such moment.
+        next moment in these dates, such as the moment at which an edition takes effect. Infinity if there is no later
+        moment.
         """
         place = bisect_right(self._moments, at)
         return (self._moments[place] - at).total_seconds() if place < len(self._moments) else float("inf")
@@ -170,10 +168,9 @@ class Timelines:
 
 def current_timelines() -> Timelines:
     """The dates of all sealed editions. The process remembers them for one second, but not beyond the next moment at
-    which an edition takes effect, or was to take effect if it was cancelled. While they are remembered, a call makes no
-    query. Otherwise one thread reads them while the others wait, and calls the ``withdrawal_listeners``. It makes 1
-    query, and at most 1 more, for the users who withdrew since the last reading or in the minute before it. Inside a
-    transaction, every call reads the dates with 1 query, and calls no listener.
+    which an edition takes effect. While they are remembered, a call makes no query. Otherwise one thread reads them
+    while the others wait, and calls the ``withdrawal_listeners``. It makes 1 query, and at most 1 more, for the users
+    who withdrew recently. Inside a transaction, every call reads the dates with 1 query, and calls no listener.
     """
     return _timelines(read_after=float("-inf"))
 
@@ -250,7 +247,7 @@ _reading = threading.Lock()
 def _read(since: datetime | None = None) -> tuple[Timelines, frozenset[Any] | None]:
     """The dates of all sealed editions, and the primary keys of the users whose withdrawal is in effect now and took
     effect or was registered after ``since``. If ``since`` is ``None``, the second value is ``None`` too. 1 query, and 1
-    more if there is such a user and a sealed edition.
+    more if there is such a user.
     """
     alias = router.db_for_read(Edition)
     withdrawals = Withdrawal.objects.using(alias)

@@ -41,8 +41,9 @@ class Terms:
 
 @dataclass(slots=True)
 class Person:
-    """The rows about one person in one agreement, with the identifiers by which a legal hold can name that person. An
-    acceptance that is erased already is not among the rows. A withdrawal that is erased already can be among them.
+    """The rows about one person in one agreement, with the identifiers by which a legal hold can name that person. If
+    ``possible_people`` is not empty, they are the rows of several people. An erased acceptance is not among the rows;
+    an erased withdrawal can be.
     """
 
     terms: Terms
@@ -75,18 +76,13 @@ class Person:
         return max((edition.retention_years for edition in self.bound_by()), default=conf.retention_years())
 
     def bound_by(self) -> list[Edition]:
-        """Return three kinds of editions, in no particular order; one can occur twice.
+        """Return the editions whose terms apply to this person, in no particular order; one can occur twice.
 
-        The first kind are those that bound this person, also editions that they accepted in advance, and later ones
-        that changed only the wording. The second kind are those that they accepted after these had taken effect, even
-        if a withdrawal ended the acceptance at once. The third kind are those that their withdrawals name; an erased
-        withdrawal counts only if all are erased. Of the first two kinds, editions that took effect after the closing of
-        the site or after the deletion of the account are left out.
-
-        If there are none, return the edition that was in force when their first application to withdraw was registered
-        or, if none was in force or they did not apply, the last edition that was not cancelled. If there is none
-        either, return the cancelled editions that they accepted. The list is empty if there are none. If there are
-        several possible people, return the editions of all.
+        They are the editions that bound this person, those that they accepted after these had taken effect, and those
+        that their withdrawals name (an erased withdrawal counts only if all are erased). Acceptances count until the
+        closing of the site and the deletion of the account. If there are none, it is the edition of
+        :meth:`_in_force_at_application`; if there is none either, they are the cancelled editions that they accepted.
+        If there are several possible people, return the editions of all.
         """
         if self.possible_people:
             return [edition for one in self.possible_people for edition in one.bound_by()]
@@ -111,9 +107,9 @@ class Person:
         return {edition.pk for edition in self.bound_by()} | {row.edition_id for row in self.acceptances}
 
     def _in_force_at_application(self) -> list[Edition]:
-        """Return, in a list, the edition that was in force when the person's first application was registered. If none
-        was in force, or there is no application, it is the last edition that was not cancelled. The list is empty if
-        there is none.
+        """Return, in a list, the edition that was in force when the person's first application to withdraw was
+        registered. If none was in force, or there is no application, it is the last edition that was not cancelled. The
+        list is empty if there is none.
         """
         applied_at = min((row.registered_at for row in self.withdrawals), default=None)
         editions = [one for one in self.terms.editions.values() if not one.cancelled_at]
@@ -124,9 +120,8 @@ class Person:
         """Return when the agreement with this person ended or will end; ``None`` if no end is known.
 
         It is the first of these moments: the effect of a withdrawal that ended the agreement and that no acceptance
-        followed (but not before the last acceptance), the deletion of the account, and the closing of the site. A
-        withdrawal that suspended the agreement, and a refused one, do not end it. For an applicant without an account
-        they do: at the moment from which the row was registered and, unless it was refused, in effect.
+        followed (but not before the last acceptance), the deletion of the account, and the closing of the site. For a
+        person who never had an account, each of their withdrawals ends it too, whatever its outcome.
         """
         last = self.membership.last_acceptance
         ends = [row.account_deleted_at for row in self.rows if row.account_deleted_at]
@@ -184,9 +179,8 @@ def years_after(withdrawal: Withdrawal) -> int:
     """Return for how many years the user's data is stored after this withdrawal, which must have ended the agreement;
     this is not checked.
 
-    It is the longest term of the editions of :meth:`Person.bound_by`, as known when the withdrawal is both registered
-    and in effect. It is the setting ``RETENTION_YEARS`` if there is no such edition. An acceptance after that moment is
-    not considered; it would stop the term. At most 3 queries.
+    It is the result of :meth:`Person.years` for the rows that exist when the withdrawal is both registered and in
+    effect. A later acceptance is not considered, although it stops the term. At most 3 queries.
     """
     end = withdrawal.known_at()
     terms = agreement_terms(withdrawal.agreement_id, end)

@@ -256,7 +256,9 @@ class Numbering:
         return found
 
     def _list(self, key: str) -> _List | None:
-        """The list with this key; ``None`` if there is none. The key ``0`` switches numbering off and gives ``None``."""
+        """The list with this key; ``None`` if there is none. The key ``0`` switches numbering off and gives
+        ``None``.
+        """
         if key not in self._lists:
             num = self._nums.get(key) if key != "0" else None
             self._lists[key] = None if num is None else self._read_list(num)

@@ -24,7 +24,9 @@ _LOWERED = str.maketrans("0123456789+-−–=()aehijklmnoprstuvx", "₀₁₂₃
 
 
 def symbol(font: str, code: int) -> str:
-    """The Unicode character for the place ``code`` of the font with this name; ``""`` if this module is not sure of it."""
+    """The Unicode character for the place ``code`` of the font with this name; ``""`` if this module is not
+    sure of it.
+    """
     places = _FONTS.get(font.lower())
     if places is not None:
         return places.get(code - 0xF000 if 0xF000 <= code <= 0xF0FF else code, "")
