@@ -87,7 +87,7 @@ def _lines(file: TextIO, digest: Digest) -> Iterator[str]:
 
 
 class Staging:
-    """The valid lines of a file, and sentences about the wrong ones, until all of them are checked.
+    """The valid lines of a file, and sentences about the wrong ones.
 
     They are in a temporary database of SQLite, so that the memory does not grow with the file. The database has no
     name, and is deleted when it is closed or the process ends. The valid lines name users by their primary keys; a
@@ -127,8 +127,9 @@ class Staging:
         return self._number("SELECT COUNT(*) FROM error"), sentences
 
     def batches(self) -> Iterator[tuple[list[int], list[HistoricAcceptance]]]:
-        """Yield the valid lines in batches, as the numbers of the lines and their acceptances. All lines of a user are
-        in one batch, in the order of the file. A batch ends with the user with whom it has at least ``BATCH`` lines.
+        """Yield the lines that :meth:`add` added in batches, as the numbers of the lines and their acceptances. All
+        lines of a user are in one batch, in the order of the file. A batch ends with the user with whom it has at least
+        ``BATCH`` lines.
         """
         to_key = get_user_model()._meta.pk.to_python
         numbers: list[int] = []
